@@ -1,0 +1,48 @@
+# Every target sets up what it needs; only Python 3.11+, gcc and make must be there.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+UV_VERSION := 0.13.9
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.PHONY: demo run test check format chaos setup clean help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Create .venv from uv.lock
+
+$(STAMP): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ml-endpoints needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name one with: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Run the main job on real input: online and batch, end to end
+	@$(BIN)/python examples/demo.py
+
+run: $(STAMP) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
+	@$(BIN)/python -m infra.embedded --port 7443 --data-dir .data --welcome
+
+test: $(STAMP) ## Run every test
+	@$(BIN)/python -m pytest -n auto
+
+check: $(STAMP) ## Format, lint, types, arrows between packages, fast tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -n auto -m 'not e2e'
+
+format: $(STAMP) ## Format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+chaos: $(STAMP) ## Kill the host at many seeded moments of a batch job (SEED=, RUNS=)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),100)
+
+clean: ## Remove the virtual environment, caches and .data
+	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,82 @@
+"""The two keys of an endpoint: sealed at rest, compared by digest."""
+
+import hashlib
+import hmac
+import secrets
+from enum import StrEnum
+from typing import Self
+
+from domain.ports import Cipher
+from domain.values import Value
+
+
+class KeyType(StrEnum):
+    PRIMARY = "Primary"
+    SECONDARY = "Secondary"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "KeyType | None":
+        return next((k for k in cls if k.value.casefold() == str(value).casefold()), None)
+
+
+class Keys(Value):
+    """Plain keys, as listKeys answers them."""
+
+    primary_key: str
+    secondary_key: str
+
+
+class SealedKey(Value):
+    """`sealed` can be opened by the installation's cipher; `digest` is SHA-256, hex."""
+
+    sealed: str
+    digest: str
+
+    @classmethod
+    def of(cls, key: str, cipher: Cipher) -> Self:
+        return cls(sealed=cipher.encrypt(key), digest=digest(key.encode()).hex())
+
+
+class SealedKeys(Value):
+    primary: SealedKey
+    secondary: SealedKey
+
+    @classmethod
+    def generate(
+        cls, cipher: Cipher, primary: str | None = None, secondary: str | None = None
+    ) -> Self:
+        """Fresh random keys, or the given ones."""
+        return cls(
+            primary=SealedKey.of(primary or new_key(), cipher),
+            secondary=SealedKey.of(secondary or new_key(), cipher),
+        )
+
+    def regenerated(self, which: KeyType, cipher: Cipher, value: str | None = None) -> Self:
+        """One key anew; the other goes on working, so that callers can move over."""
+        field = "primary" if which is KeyType.PRIMARY else "secondary"
+        return self.but(**{field: SealedKey.of(value or new_key(), cipher)})
+
+    def open(self, cipher: Cipher) -> Keys:
+        return Keys(
+            primary_key=cipher.decrypt(self.primary.sealed),
+            secondary_key=cipher.decrypt(self.secondary.sealed),
+        )
+
+
+def new_key() -> str:
+    """256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(key: bytes) -> bytes:
+    """Keys are random, so a plain hash is enough and costs a request next to nothing."""
+    return hashlib.sha256(key).digest()
+
+
+def matches(key: bytes, digests: tuple[bytes, ...]) -> bool:
+    """Whether `key` is one of those digested, in time that does not tell which or where."""
+    found = digest(key)
+    result = False
+    for known in digests:
+        result |= hmac.compare_digest(found, known)
+    return result

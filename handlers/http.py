@@ -1,0 +1,318 @@
+"""The HTTP edge of the control plane: who may call, how errors and answers look.
+
+Statuses live here alone. Handlers parse, call one activity and render; the decorator
+around them authorises, checks the workspace in the path and turns refusals into ARM's
+error envelope.
+"""
+
+import functools
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
+
+from domain import access
+from domain.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Throttled,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from domain.names import PROVIDER, WorkspaceScope
+from domain.operation import Operation
+from domain.ports import Principal, TokenVerifier
+from domain.resource import TrackedResource
+from domain.values import Value
+from handlers import wire
+
+Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE"]
+Handler = Callable[[Request], Awaitable[Response]]
+
+WORKSPACE_ROUTE = (
+    "subscriptions/{subscription}/resourceGroups/{resource_group}"
+    f"/providers/{PROVIDER}/workspaces/{{workspace}}"
+)
+RETRY_AFTER = 1
+"""Seconds between polls that answers advise."""
+
+STATUS: dict[type[DomainError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 400,
+    PreconditionFailed: 412,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    TooLarge: 413,
+    Throttled: 429,
+    Unavailable: 503,
+    Unsupported: 400,
+}
+
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-zA-Z]+)?")
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the OpenAPI document says of one function."""
+
+    function: str
+    method: Method
+    route: str
+    summary: str
+    action: str | None
+    body: type[Value] | None
+    statuses: tuple[int, ...]
+    lists: bool
+
+
+class Routes:
+    """Registers control-plane functions on blueprints and remembers them for OpenAPI."""
+
+    def __init__(self, verifier: TokenVerifier, scope: WorkspaceScope, base_url: str) -> None:
+        self._verifier = verifier
+        self.scope = scope
+        self.base_url = base_url.rstrip("/")
+        self.described: list[Described] = []
+
+    def arm(
+        self,
+        blueprint: func.Blueprint,
+        method: Method,
+        path: str,
+        *,
+        action: str,
+        summary: str,
+        body: type[Value] | None = None,
+        statuses: tuple[int, ...] = (200,),
+        lists: bool = False,
+        name: str | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """A function at `path` below the workspace, for callers that may do `action`."""
+        route = f"{WORKSPACE_ROUTE}/{path}" if path else WORKSPACE_ROUTE
+
+        def decorate(handler: Handler) -> Handler:
+            function_name = name or handler.__name__
+
+            @functools.wraps(handler)
+            async def guarded(req: Request) -> Response:
+                try:
+                    req.state.caller = await self._authorise(req, action)
+                    self._check_scope(req)
+                    return await handler(req)
+                except DomainError as error:
+                    return render_error(error)
+
+            self.described.append(
+                Described(function_name, method, route, summary, action, body, statuses, lists)
+            )
+            register(blueprint, function_name, method, route, guarded)
+            return guarded
+
+        return decorate
+
+    async def authenticate(self, request: Request) -> Principal:
+        """The caller a bearer token names. Raises Unauthenticated."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.casefold() != "bearer" or not token:
+            raise Unauthenticated(
+                "This call needs a bearer token: send 'Authorization: Bearer <token>'."
+            )
+        return await self._verifier.verify(token.strip())
+
+    async def _authorise(self, request: Request, action: str) -> Principal:
+        caller = await self.authenticate(request)
+        access.require(caller, action)
+        version = request.query_params.get("api-version")
+        if version is not None and not _API_VERSION.fullmatch(version):
+            raise Invalid(
+                f"'{version[:40]}' is not an api-version; any date such as 2024-10-01 will do.",
+                code="InvalidApiVersionParameter",
+                target="api-version",
+            )
+        return caller
+
+    def _check_scope(self, request: Request) -> None:
+        parameters = request.path_params
+        scope = self.scope
+        given = WorkspaceScope(
+            parameters["subscription"], parameters["resource_group"], parameters["workspace"]
+        )
+        if given.id.casefold() != scope.id.casefold():
+            raise NotFound(
+                f"Workspace '{given.workspace}' was not found in resource group "
+                f"'{given.resource_group}'. This installation serves {scope.id}."
+            )
+
+    def absolute(self, path: str) -> str:
+        return self.base_url + path
+
+    def operation_url(self, operation_id: str, collection: str = "mfeOperationsStatus") -> str:
+        return self.absolute(self.scope.path(collection, quote(operation_id)))
+
+    def created(
+        self, resource: dict[str, Any], etag: str, operation: Operation, *, new: bool
+    ) -> Response:
+        """A PUT's answer: the resource on its way, and where to ask how far it is."""
+        headers = {"ETag": etag, **self._polling(operation)}
+        return json_response(resource, status=201 if new else 200, headers=headers)
+
+    def accepted(
+        self, operation: Operation, resource: dict[str, Any] | None = None, etag: str | None = None
+    ) -> Response:
+        """The answer of a PATCH, DELETE or action that goes on."""
+        headers = {
+            "Location": self.operation_url(operation.id, "mfeOperationResults"),
+            **self._polling(operation),
+        }
+        if etag:
+            headers["ETag"] = etag
+        if resource is None:
+            return Response(status_code=202, headers=headers)
+        return json_response(resource, status=202, headers=headers)
+
+    def _polling(self, operation: Operation) -> dict[str, str]:
+        return {
+            "Azure-AsyncOperation": self.operation_url(operation.id),
+            "Retry-After": str(RETRY_AFTER),
+        }
+
+    def page(self, request: Request, items: list[Any], continuation: str | None) -> Response:
+        """A list's answer. `nextLink` is absolute and keeps the query."""
+        body: dict[str, Any] = {"value": items}
+        if continuation:
+            query = [
+                (k, v) for k, v in request.query_params.multi_items() if k.casefold() != "$skip"
+            ]
+            query.append(("$skip", continuation))
+            text = "&".join(f"{quote(k, safe='$')}={quote(v, safe='')}" for k, v in query)
+            body["nextLink"] = self.absolute(f"{quote(request.url.path)}?{text}")
+        return json_response(body)
+
+
+def register(
+    blueprint: func.Blueprint, name: str, method: Method, route: str, handler: Handler
+) -> None:
+    """The one place where an HTTP function meets the library."""
+    trigger = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
+    blueprint.function_name(name)(trigger(handler))
+
+
+def caller(request: Request) -> Principal:
+    found: Principal = request.state.caller
+    return found
+
+
+@dataclass(frozen=True)
+class Paging:
+    top: int
+    continuation: str | None
+
+
+def paging(request: Request) -> Paging:
+    """`$top` (1 to 1,000; 100 unless told) and `$skip`, the continuation of a nextLink."""
+    text = request.query_params.get("$top") or request.query_params.get("count") or "100"
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 1000:
+        raise Invalid(f"'{text[:40]}' is not a page size; $top is 1 to 1000.", target="$top")
+    return Paging(int(text), request.query_params.get("$skip"))
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """`if_match`: the ETag that must be current, or None for any. `must_exist` and
+    `must_be_new` stand for `If-Match: *` and `If-None-Match: *`."""
+
+    if_match: str | None
+    must_exist: bool
+    must_be_new: bool
+
+
+def conditions(request: Request) -> Conditions:
+    if_match = request.headers.get("if-match")
+    if_none_match = request.headers.get("if-none-match")
+    if if_none_match not in (None, "*"):
+        raise Invalid("Only 'If-None-Match: *' is understood.", target="If-None-Match")
+    return Conditions(
+        None if if_match in (None, "*") else if_match, if_match == "*", if_none_match == "*"
+    )
+
+
+def json_response(
+    body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+
+
+def status_of(error: DomainError) -> int:
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500
+
+
+def render_error(error: DomainError) -> Response:
+    """ARM's error envelope."""
+    headers = {"x-ms-error-code": error.code}
+    if isinstance(error, Throttled | Unavailable):
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return json_response({"error": envelope(error)}, status=status_of(error), headers=headers)
+
+
+def envelope(error: DomainError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "target": error.target,
+        "details": [
+            {"code": d.code, "message": d.message, "target": d.target} for d in error.details
+        ],
+        "additionalInfo": [],
+    }
+
+
+def render_resource(
+    resource: TrackedResource, id: str, type: str, read_only: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A tracked resource as ARM shows it; `read_only` joins its properties."""
+    properties = resource.properties  # type: ignore[attr-defined]  # every subclass has them
+    body = {
+        "id": id,
+        "name": resource.name,
+        "type": f"{PROVIDER}/workspaces/{type}",
+        "location": resource.location,
+        "tags": resource.tags,
+        "identity": wire.to_wire(resource.identity) if resource.identity else None,
+        "kind": resource.kind,
+        "sku": wire.to_wire(resource.sku) if resource.sku else None,
+        "properties": {
+            **wire.to_wire(properties),
+            "provisioningState": resource.provisioning_state.value,
+            **read_only,
+        },
+        "systemData": system_data(resource),
+    }
+    return body
+
+
+def system_data(resource: Any) -> dict[str, Any]:
+    """Who made it and who changed it last; all in it are applications."""
+    return {
+        "createdAt": resource.created_at.isoformat(),
+        "createdBy": resource.created_by,
+        "createdByType": "Application",
+        "lastModifiedAt": resource.modified_at.isoformat(),
+        "lastModifiedBy": resource.modified_by,
+        "lastModifiedByType": "Application",
+    }

@@ -1,0 +1,198 @@
+"""JSON of the wire to values of the domain and back.
+
+Bodies are read the way ARM reads them: field names in any case, read-only fields of an
+earlier answer let through and dropped, every fault reported at once with its target. What
+ARM does not do: an unknown field is refused, with the name it was probably meant to be.
+"""
+
+import difflib
+import json
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+
+from azurefunctions.extensions.http.fastapi import Request
+from pydantic import ValidationError
+
+from domain.errors import Detail, Invalid, TooLarge
+from domain.resource import Identity, Sku, Tags
+from domain.values import Value
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of a control-plane body; models and data go to the blob store instead."""
+
+Properties = TypeVar("Properties", bound=Value)
+V = TypeVar("V", bound=Value)
+
+
+class ArmBody(Value, Generic[Properties]):
+    """The envelope of every ARM resource."""
+
+    location: str | None = None
+    tags: Tags = {}
+    identity: Identity | None = None
+    kind: str | None = None
+    sku: Sku | None = None
+    properties: Properties
+
+
+READ_ONLY: dict[type[Value], frozenset[str]] = {
+    ArmBody: frozenset({"id", "name", "type", "etag", "systemData", "managedBy"}),
+    Identity: frozenset({"principalId", "tenantId"}),
+}
+"""Fields that answers carry and requests may repeat without effect."""
+
+REFUSED: dict[type[Value], dict[str, str]] = {}
+"""Fields that ARM knows and that would mislead if they were ignored, with the reason. They
+may be null or empty."""
+
+
+def register(
+    model: type[Value], *, read_only: tuple[str, ...] = (), refused: Mapping[str, str] | None = None
+) -> None:
+    """Tell how `model`'s further ARM fields are met."""
+    READ_ONLY[model] = READ_ONLY.get(model, frozenset()) | frozenset(read_only)
+    REFUSED.setdefault(model, {}).update(refused or {})
+
+
+async def read_json(request: Request, *, limit: int = MAX_BODY) -> Any:
+    """The request's body as JSON. Raises TooLarge, or Invalid saying where it breaks."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise _too_large(limit)
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise Invalid("The body nests too deeply.", code="InvalidRequestContent") from None
+    except ValueError as error:
+        raise Invalid(
+            f"The body is not valid JSON: {error}." if body else "The request needs a JSON body.",
+            code="InvalidRequestContent",
+        ) from None
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+async def read(request: Request, model: type[V]) -> V:
+    return parse(model, await read_json(request))
+
+
+def parse(model: type[V], body: Any) -> V:
+    """`body` as a `model`. Raises Invalid with every fault in `details`."""
+    faults: list[Detail] = []
+    normal = _normalised(model, body, "", faults)
+    try:
+        value = model.model_validate(normal)
+    except ValidationError as error:
+        faults += [
+            Detail("InvalidField", _sentence(e), _target(e["loc"]) or None) for e in error.errors()
+        ]
+    else:
+        if not faults:
+            return value
+    raise faulty(faults)
+
+
+def faulty(faults: list[Detail]) -> Invalid:
+    """One error that carries all `faults`; its own target is that of the first."""
+    first = faults[0]
+    message = first.message
+    if len(faults) > 1:
+        message = f"The request has {len(faults)} faults; the first: {message}"
+    return Invalid(message, target=first.target, details=faults)
+
+
+def _sentence(error: Any) -> str:
+    text = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    if error["type"] == "missing":
+        return "This field is required."
+    if isinstance(given, str | int | float | bool):
+        return f"{text}; given: {str(given)[:80]!r}."
+    return f"{text}."
+
+
+def _target(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc)
+
+
+def _normalised(model: type[Value], body: Any, path: str, faults: list[Detail]) -> Any:
+    """`body` with field names spelled as `model` spells them, without read-only ones."""
+    if not isinstance(body, dict):
+        return body
+    base = _origin(model)
+    fields = {(f.alias or n).casefold(): (f.alias or n, f) for n, f in model.model_fields.items()}
+    read_only = {name.casefold() for name in READ_ONLY.get(base, ())}
+    refused = {name.casefold(): why for name, why in REFUSED.get(base, {}).items()}
+    normal: dict[str, Any] = {}
+    for key, value in body.items():
+        target = f"{path}{key}"
+        folded = key.casefold()
+        if folded in fields:
+            alias, field = fields[folded]
+            if value is None and not field.is_required() and field.default is not None:
+                continue
+            normal[alias] = _inner(field.annotation, value, f"{path}{alias}.", faults)
+        elif folded in refused:
+            if value not in (None, {}, [], "", False):
+                faults.append(Detail("NotSupported", refused[folded], target))
+        elif folded not in read_only:
+            known = [alias for alias, _ in fields.values()]
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+            hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
+            faults.append(Detail("UnknownField", f"There is no field '{key}' here. {hint}", target))
+    return normal
+
+
+def _inner(annotation: Any, value: Any, path: str, faults: list[Detail]) -> Any:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _inner(arguments[0], value, path, faults)
+    if origin in (Union, types.UnionType):
+        for option in arguments:
+            value = _inner(option, value, path, faults)
+        return value
+    if origin is dict and isinstance(value, dict):
+        return {k: _inner(arguments[1], v, f"{path}{k}.", faults) for k, v in value.items()}
+    if origin in (list, tuple) and isinstance(value, list):
+        return [_inner(arguments[0], v, f"{path}{i}.", faults) for i, v in enumerate(value)]
+    if isinstance(annotation, type) and issubclass(annotation, Value):
+        return _normalised(annotation, value, path, faults)
+    return value
+
+
+def _origin(model: type[Value]) -> type[Value]:
+    """`ArmBody[X]` is met as ArmBody is."""
+    origin = model.__pydantic_generic_metadata__["origin"]
+    return origin if origin is not None and issubclass(origin, Value) else model
+
+
+def merge_patch(current: Any, patch: Any) -> Any:
+    """RFC 7396: what `current` becomes; null removes."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(current) if isinstance(current, dict) else {}
+    spelled = {key.casefold(): key for key in merged}
+    for given, value in patch.items():
+        key = spelled.get(given.casefold(), given)
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def to_wire(value: Value) -> dict[str, Any]:
+    """camelCase JSON; durations are ISO 8601, times RFC 3339."""
+    return value.model_dump(mode="json", by_alias=True)
