@@ -1,0 +1,309 @@
+"""The ResourceStore port on one SQLite file."""
+
+import json
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from domain import errors
+from domain.ports import Create, Delete, Document, Json, Page, Replace, ResourceStore, Write
+from infra.embedded.continuations import Continuations
+from infra.embedded.sqlite import Database
+
+_SCHEMA = """
+CREATE TABLE documents (
+    partition TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    etag TEXT NOT NULL,
+    due_at REAL,
+    expires_at REAL
+);
+CREATE UNIQUE INDEX documents_by_id ON documents (partition, id);
+CREATE INDEX documents_by_kind ON documents (kind, partition, id);
+CREATE INDEX documents_by_due ON documents (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX documents_by_expiry ON documents (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+INSERT INTO secrets VALUES ('continuations', randomblob(32))
+"""
+
+_DOCUMENT_BYTES = 1024 * 1024
+_PAGE_BYTES = 16 * 1024 * 1024
+_PAGE_SIZE = 1000
+_WRITES = 100
+_PURGED_AT_ONCE = 50
+
+_COLUMNS = "partition, id, body, etag, due_at"
+_ALIVE = "(expires_at IS NULL OR expires_at > :now)"
+_ID = re.compile(r"[^/\\?#]{1,255}", re.DOTALL)
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+
+
+class SqliteResourceStore(ResourceStore):
+    """Documents in `path`. An expired one is gone from every answer at once, and from the
+    disk as later writes come. `now` gives Unix seconds."""
+
+    def __init__(
+        self, path: Path, *, now: Callable[[], float] = time.time, wait: float = 30.0
+    ) -> None:
+        self._database = Database(path, _SCHEMA, wait=wait)
+        self._now = now
+        self._continuations: Continuations | None = None
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def get(self, partition: str, id: str) -> Document:
+        _check_text(partition, id)
+        now = self._now()
+
+        def find(connection: sqlite3.Connection) -> Document | None:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM documents"
+                f" WHERE partition = :partition AND id = :id AND {_ALIVE}",
+                {"partition": partition, "id": id, "now": now},
+            ).fetchone()
+            return _document(row) if row else None
+
+        found = await self._database.read(find)
+        if found is None:
+            raise _not_found(partition, id)
+        return found
+
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+        _check_text(partition)
+        if not 1 <= len(writes) <= _WRITES:
+            raise errors.Invalid(f"A transaction takes 1 to {_WRITES} writes, not {len(writes)}.")
+        if len({write.id for write in writes}) != len(writes):
+            raise errors.Invalid("A transaction may name an id only once.")
+        bodies = [None if isinstance(write, Delete) else _encoded(write) for write in writes]
+        now = self._now()
+
+        def apply(connection: sqlite3.Connection) -> list[Document | None]:
+            _purge(connection, now)
+            return [
+                _apply(connection, partition, write, body, now)
+                for write, body in zip(writes, bodies, strict=True)
+            ]
+
+        return await self._database.write(apply)
+
+    async def query(
+        self,
+        kind: str,
+        *,
+        partition: str | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+        page_size: int = 100,
+        continuation: str | None = None,
+        descending: bool = False,
+    ) -> Page:
+        if page_size < 1:
+            raise errors.Invalid("A page holds at least one document.")
+        _check_text(kind, partition or "")
+        limit = min(page_size, _PAGE_SIZE)
+        conditions, values = _conditions(where or {})
+        continuations = await self._signer()
+        asked = (kind, partition, sorted((where or {}).items()), descending)
+        after = continuations.read(continuation, asked) if continuation is not None else None
+        conditions += ["kind = :kind", _ALIVE]
+        values |= {"kind": kind, "now": self._now(), "limit": limit + 1}
+        if partition is not None:
+            conditions.append("partition = :partition")
+            values["partition"] = partition
+        if after is not None:
+            comparison = "<" if descending else ">"
+            conditions.append(f"(partition, id) {comparison} (:after_partition, :after_id)")
+            values |= {"after_partition": after[0], "after_id": after[1]}
+        order = "DESC" if descending else "ASC"
+        # This index alone has the answer's order, so a page is a walk, never a sort.
+        statement = (
+            f"SELECT {_COLUMNS} FROM documents INDEXED BY documents_by_kind"
+            f" WHERE {' AND '.join(conditions)}"
+            f" ORDER BY partition {order}, id {order} LIMIT :limit"
+        )
+
+        def page(connection: sqlite3.Connection) -> tuple[list[Document], bool]:
+            documents: list[Document] = []
+            size = 0
+            for row in connection.execute(statement, values):
+                size += len(row[2])
+                if len(documents) == limit or (documents and size > _PAGE_BYTES):
+                    return documents, True
+                documents.append(_document(row))
+            return documents, False
+
+        documents, more = await self._database.read(page)
+        if not more:
+            return Page(documents)
+        last = documents[-1]
+        return Page(documents, continuations.write((last.partition, last.id), asked))
+
+    async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
+        values = {"before": before, "limit": limit, "now": self._now()}
+
+        def find(connection: sqlite3.Connection) -> list[Document]:
+            return [
+                _document(row)
+                for row in connection.execute(
+                    f"SELECT {_COLUMNS} FROM documents"
+                    f" WHERE due_at <= :before AND {_ALIVE} ORDER BY due_at LIMIT :limit",
+                    values,
+                )
+            ]
+
+        return await self._database.read(find)
+
+    async def _signer(self) -> Continuations:
+        if self._continuations is None:
+            key = await self._database.read(
+                lambda connection: connection.execute(
+                    "SELECT value FROM secrets WHERE name = 'continuations'"
+                ).fetchone()[0]
+            )
+            self._continuations = Continuations(key)
+        return self._continuations
+
+
+def _apply(
+    connection: sqlite3.Connection, partition: str, write: Write, body: str | None, now: float
+) -> Document | None:
+    values: dict[str, Any] = {"partition": partition, "id": write.id, "now": now}
+    if isinstance(write, Delete):
+        matching = _matching(write.etag, values)
+        done = connection.execute(f"DELETE FROM documents WHERE {matching}", values).rowcount
+        if not done:
+            raise _missed(connection, partition, write.id, values)
+        return None
+    assert body is not None
+    etag = os.urandom(12).hex()
+    values |= {
+        "kind": write.body["kind"],
+        "body": body,
+        "new_etag": etag,
+        "due_at": write.due_at,
+        "expires_at": None if write.ttl is None else now + write.ttl,
+    }
+    if isinstance(write, Replace):
+        matching = _matching(write.etag, values)
+        done = connection.execute(
+            "UPDATE documents SET kind = :kind, body = :body, etag = :new_etag,"
+            f" due_at = :due_at, expires_at = :expires_at WHERE {matching}",
+            values,
+        ).rowcount
+        if not done:
+            raise _missed(connection, partition, write.id, values)
+    else:
+        done = connection.execute(
+            "INSERT INTO documents (partition, id, kind, body, etag, due_at, expires_at)"
+            " VALUES (:partition, :id, :kind, :body, :new_etag, :due_at, :expires_at)"
+            " ON CONFLICT (partition, id) DO UPDATE SET kind = :kind, body = :body,"
+            " etag = :new_etag, due_at = :due_at, expires_at = :expires_at"
+            " WHERE expires_at <= :now",
+            values,
+        ).rowcount
+        if not done:
+            raise errors.DocumentExists(
+                f"A document {write.id!r} exists in {partition!r} already.", target=write.id
+            )
+    return Document(partition, write.id, json.loads(body), etag, write.due_at)
+
+
+def _matching(etag: str | None, values: dict[str, Any]) -> str:
+    condition = f"partition = :partition AND id = :id AND {_ALIVE}"
+    if etag is None:
+        return condition
+    values["etag"] = etag
+    return f"{condition} AND etag = :etag"
+
+
+def _missed(
+    connection: sqlite3.Connection, partition: str, id: str, values: Mapping[str, Any]
+) -> errors.DomainError:
+    """Why a Replace or Delete met nothing."""
+    found = connection.execute(
+        f"SELECT 1 FROM documents WHERE partition = :partition AND id = :id AND {_ALIVE}", values
+    ).fetchone()
+    if found is None:
+        return _not_found(partition, id)
+    return errors.StaleETag(
+        f"The document {id!r} in {partition!r} has changed since it was read.", target=id
+    )
+
+
+def _purge(connection: sqlite3.Connection, now: float) -> None:
+    connection.execute(
+        "DELETE FROM documents WHERE rowid IN"
+        " (SELECT rowid FROM documents WHERE expires_at <= ? LIMIT ?)",
+        (now, _PURGED_AT_ONCE),
+    )
+
+
+def _conditions(where: Mapping[str, str | int | bool]) -> tuple[list[str], dict[str, Any]]:
+    """SQL for `where`. JSON keeps true, 1 and "1" apart, and so does this."""
+    conditions, values = [], {}
+    for number, (field, wanted) in enumerate(where.items()):
+        if not _FIELD.fullmatch(field):
+            raise errors.Invalid(f"{field!r} is not the name of a field.", target=field)
+        path = f"'$.{field}'"
+        if isinstance(wanted, bool):
+            conditions.append(f"json_type(body, {path}) = '{str(wanted).lower()}'")
+            continue
+        if isinstance(wanted, str):
+            _check_text(wanted)
+            types = "'text'"
+        elif -(2**63) <= wanted < 2**63:
+            types = "'integer', 'real'"
+        else:
+            raise errors.Invalid(f"{wanted} does not fit in 64 bits.", target=field)
+        conditions.append(f"json_type(body, {path}) IN ({types})")
+        conditions.append(f"json_extract(body, {path}) = :where_{number}")
+        values[f"where_{number}"] = wanted
+    return conditions, values
+
+
+def _encoded(write: Create | Replace) -> str:
+    if not _ID.fullmatch(write.id):
+        raise errors.Invalid(
+            "A document's id is 1 to 255 characters without / \\ ? #.", target=write.id
+        )
+    if not isinstance(write.body.get("kind"), str):
+        raise errors.Invalid("A document's body needs a string field 'kind'.", target=write.id)
+    body = _json(write.body, write.id)
+    _check_text(write.id, body)
+    size = len(body.encode())
+    if size > _DOCUMENT_BYTES:
+        raise errors.TooLarge(
+            f"The document {write.id!r} is {size} bytes of JSON; {_DOCUMENT_BYTES} is the limit.",
+            target=write.id,
+        )
+    return body
+
+
+def _json(body: Json, id: str) -> str:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise errors.Invalid(f"The document {id!r} is not JSON: {error}.", target=id) from None
+
+
+def _check_text(*texts: str) -> None:
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        raise errors.Invalid("Half of a surrogate pair is not text.") from None
+
+
+def _document(row: tuple[str, str, str, str, float | None]) -> Document:
+    partition, id, body, etag, due_at = row
+    return Document(partition, id, json.loads(body), etag, due_at)
+
+
+def _not_found(partition: str, id: str) -> errors.DocumentNotFound:
+    return errors.DocumentNotFound(f"There is no document {id!r} in {partition!r}.", target=id)
