@@ -4,6 +4,7 @@ There is one datastore so far: the default `workspaceblobstore`, a container of 
 store. A URI may also be a URL of the blob store itself.
 """
 
+import unicodedata
 from typing import Literal, NoReturn
 
 from domain.errors import BlobNotFound, Invalid
@@ -107,13 +108,10 @@ def _folder(container: str, path: str, uri: str, target: str | None) -> BlobFold
         _refuse(f"'{uri[:200]}' is in a container that is not open to users.", target)
     if len(path) > _MAX_BLOB_NAME:
         _refuse(f"The path of '{uri[:80]}…' is over {_MAX_BLOB_NAME} characters.", target)
-    hostile = any(s in ("", ".", "..") for s in path.split("/")) if path else False
-    if hostile or "\\" in path or not path.isprintable():
-        _refuse(
-            f"'{uri[:200]!s}' has a path with an empty segment, '.', '..', '\\' or a control "
-            "character in it.",
-            target,
-        )
+    if path and any(segment in ("", ".", "..") for segment in path.split("/")):
+        _refuse(f"'{uri[:200]}' has a path with an empty segment, '.' or '..' in it.", target)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        _refuse(f"{uri[:200]!r} has a path with a control character in it.", target)
     return BlobFolder(container, path)
 
 

@@ -1,0 +1,67 @@
+"""The app's HTTP door without a socket: blueprints behind the embedded host's own ASGI app.
+
+client = open_client(assets.blueprint(routes, registration))
+reply = await client.get(f"{scope.id}/models")
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import azure.functions as func
+import httpx
+import pytest
+
+from domain.access import ROLES
+from domain.errors import Unauthenticated
+from domain.names import WorkspaceScope
+from domain.ports import Principal, TokenVerifier
+from handlers.http import Routes
+from infra.embedded.functions import index
+from infra.embedded.http_app import HttpApp
+
+BASE_URL = "http://testserver"
+
+OpenClient = Callable[..., httpx.AsyncClient]
+"""Takes blueprints; `role` (owner unless told; None sends no token) is the caller's."""
+
+
+class RoleVerifier(TokenVerifier):
+    """The token is the name of the role it gives."""
+
+    async def verify(self, token: str) -> Principal:
+        if token not in ROLES:
+            raise Unauthenticated("The token is not one of this test's.")
+        return Principal(f"a-{token}", frozenset({token}))
+
+
+@pytest.fixture
+def scope() -> WorkspaceScope:
+    return WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+
+
+@pytest.fixture
+def routes(scope: WorkspaceScope) -> Routes:
+    return Routes(RoleVerifier(), scope, BASE_URL)
+
+
+@pytest.fixture
+async def open_client() -> AsyncIterator[OpenClient]:
+    """Clients of an app made of the given blueprints; closed when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        def opened(*blueprints: func.Blueprint, role: str | None = "owner") -> httpx.AsyncClient:
+            app = func.FunctionApp()
+            for blueprint in blueprints:
+                app.register_functions(blueprint)
+            asgi: Any = HttpApp(index(app, {}), exact={})
+            client = httpx.AsyncClient(
+                transport=httpx.ASGITransport(asgi),
+                base_url=BASE_URL,
+                headers={"Authorization": f"Bearer {role}"} if role else {},
+                timeout=10,
+            )
+            stack.push_async_callback(client.aclose)
+            return client
+
+        yield opened
