@@ -143,3 +143,14 @@ class MessageTooLarge(Invalid):
     """Raised by a WorkQueue: more than 256 KB (Service Bus standard's limit)."""
 
     code = "MessageTooLarge"
+
+
+def refuse(faults: Sequence[Detail]) -> None:
+    """Raise Invalid with every fault, if there are any; its own target is the first's."""
+    if not faults:
+        return
+    first = faults[0]
+    message = first.message
+    if len(faults) > 1:
+        message = f"The request has {len(faults)} faults; the first: {message}"
+    raise Invalid(message, target=first.target, details=faults)

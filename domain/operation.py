@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import uuid4
 
-from domain.errors import NotFound
+from domain.errors import DocumentNotFound, NotFound
+from domain.ports import ResourceStore
 from domain.values import Value
 
 OPERATION_TTL = 7 * 24 * 3600
@@ -78,3 +79,19 @@ class OperationNotFound(NotFound):
         super().__init__(
             f"No operation '{id}'. Operations are kept for {OPERATION_TTL // 86400} days."
         )
+
+
+class Operations:
+    """Reading operations: how far one is."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+
+    async def get(self, id: str) -> Operation:
+        """Raises OperationNotFound."""
+        partition = operation_partition(id)
+        try:
+            document = await self._store.get(partition, operation_document_id(id))
+        except DocumentNotFound:
+            raise OperationNotFound(id) from None
+        return Operation.from_document(document.body["operation"])

@@ -300,7 +300,8 @@ class WorkloadKind(StrEnum):
 class Workload:
     """What one online deployment, or one batch job, wants running.
 
-    `key` names it (`online/{endpoint}/{deployment}`, `batch/{job}`); a different `revision`
+    `key` names it (`online/{endpoint}/{deployment}`, `batch/{job}`); no instances at all
+    still builds the environment and fetches the files. A different `revision`
     under the same key is rolled out beside the old one, which serves until the new one is
     ready. For BATCH an instance is a worker process. `cpu` is in cores, `memory` in bytes.
     """
@@ -371,6 +372,11 @@ class Compute(Protocol):
     ) -> Sequence[str]:
         """Every reason why this compute could never run such a thing (no such Python, no
         such instance type, no managed compute here), each a sentence; empty if none."""
+
+    @abstractmethod
+    def size(self, instance_type: str | None) -> tuple[float, int]:
+        """Cores and bytes of memory that an instance type means here; None: this compute's
+        default. Raises Invalid for one that `refusals` refuses."""
 
     @abstractmethod
     async def ensure(self, workload: Workload) -> Observation:

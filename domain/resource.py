@@ -1,11 +1,14 @@
 """What endpoints and deployments have in common as ARM tracked resources."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import Field
 
-from domain.operation import ErrorRecord
+from domain.errors import NotFound, PreconditionFailed
+from domain.operation import ErrorRecord, Operation
+from domain.ports import Document, Json
 from domain.provisioning_state import ProvisioningState
 from domain.values import Value
 
@@ -60,3 +63,73 @@ class TrackedResource(Value):
     def moved(self, state: ProvisioningState, error: ErrorRecord | None = None) -> Self:
         """In `state`. Raises TransitionRefused where the table has no such step."""
         return self.but(provisioning_state=self.provisioning_state.to(state), error=error)
+
+
+Properties = TypeVar("Properties", bound=Value)
+R = TypeVar("R", bound=TrackedResource)
+
+
+def to_body(kind: str, resource: TrackedResource) -> Json:
+    """The document body of a resource: `kind` is the store's, apart from ARM's own."""
+    return {"kind": kind, "resource": resource.to_document()}
+
+
+def from_document(model: type[R], document: Document) -> R:
+    """The resource that `to_body` put into `document`."""
+    return model.from_document(document.body["resource"])
+
+
+class Wanted(Value, Generic[Properties]):
+    """What a caller asks a resource to be: ARM's envelope around its properties."""
+
+    location: str | None = None
+    tags: Tags = {}
+    identity: Identity | None = None
+    kind: str | None = None
+    sku: Sku | None = None
+    properties: Properties
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """When a write may go ahead. `if_match` is the ETag that must be current (None: any);
+    `must_exist` and `must_be_new` stand for `If-Match: *` and `If-None-Match: *`."""
+
+    if_match: str | None = None
+    must_exist: bool = False
+    must_be_new: bool = False
+
+    def check(self, current: Document | None, what: str) -> None:
+        """Raises PreconditionFailed, or NotFound for an update of nothing."""
+        if current is None:
+            if self.if_match is not None:
+                raise PreconditionFailed(f"{what} does not exist, so no ETag can match.")
+            if self.must_exist:
+                raise NotFound(f"{what} was not found.")
+            return
+        if self.must_be_new:
+            raise PreconditionFailed(f"{what} exists already (If-None-Match: *).")
+        if self.if_match is not None and self.if_match != current.etag:
+            raise PreconditionFailed(
+                f"{what} has changed since ETag {self.if_match}; it is {current.etag} now. "
+                "Read it again and repeat the change."
+            )
+
+
+@dataclass(frozen=True)
+class Stored(Generic[R]):
+    """A resource as it stands, with the ETag of its document."""
+
+    resource: R
+    etag: str
+
+
+@dataclass(frozen=True)
+class Accepted(Generic[R]):
+    """A mutation that was taken: the resource on its way (None once deleted) and the
+    operation that tells how far it is. `new` says whether this created the resource."""
+
+    operation: Operation
+    resource: R | None = None
+    etag: str | None = None
+    new: bool = False

@@ -32,7 +32,7 @@ from domain.errors import (
 from domain.names import PROVIDER, WorkspaceScope
 from domain.operation import Operation
 from domain.ports import Principal, TokenVerifier
-from domain.resource import TrackedResource
+from domain.resource import Conditions, TrackedResource
 from domain.values import Value
 from handlers import wire
 
@@ -225,16 +225,6 @@ def paging(request: Request) -> Paging:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 1000:
         raise Invalid(f"'{text[:40]}' is not a page size; $top is 1 to 1000.", target="$top")
     return Paging(int(text), request.query_params.get("$skip"))
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """`if_match`: the ETag that must be current, or None for any. `must_exist` and
-    `must_be_new` stand for `If-Match: *` and `If-None-Match: *`."""
-
-    if_match: str | None
-    must_exist: bool
-    must_be_new: bool
 
 
 def conditions(request: Request) -> Conditions:

@@ -9,32 +9,22 @@ import difflib
 import json
 import types
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from azurefunctions.extensions.http.fastapi import Request
 from pydantic import ValidationError
 
-from domain.errors import Detail, Invalid, TooLarge
-from domain.resource import Identity, Sku, Tags
+from domain.errors import Detail, Invalid, TooLarge, refuse
+from domain.resource import Identity, Wanted
 from domain.values import Value
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a control-plane body; models and data go to the blob store instead."""
 
-Properties = TypeVar("Properties", bound=Value)
 V = TypeVar("V", bound=Value)
 
 
-class ArmBody(Value, Generic[Properties]):
-    """The envelope of every ARM resource."""
-
-    location: str | None = None
-    tags: Tags = {}
-    identity: Identity | None = None
-    kind: str | None = None
-    sku: Sku | None = None
-    properties: Properties
-
+ArmBody = Wanted
 
 READ_ONLY: dict[type[Value], frozenset[str]] = {
     ArmBody: frozenset({"id", "name", "type", "etag", "systemData", "managedBy"}),
@@ -98,19 +88,8 @@ def parse(model: type[V], body: Any) -> V:
         faults += [
             Detail("InvalidField", _sentence(e), _target(e["loc"]) or None) for e in error.errors()
         ]
-    else:
-        if not faults:
-            return value
-    raise faulty(faults)
-
-
-def faulty(faults: list[Detail]) -> Invalid:
-    """One error that carries all `faults`; its own target is that of the first."""
-    first = faults[0]
-    message = first.message
-    if len(faults) > 1:
-        message = f"The request has {len(faults)} faults; the first: {message}"
-    return Invalid(message, target=first.target, details=faults)
+    refuse(faults)
+    return value
 
 
 def _sentence(error: Any) -> str:

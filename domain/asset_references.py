@@ -1,0 +1,108 @@
+"""What a deployment points at: resolved to the versions it means, every fault gathered."""
+
+import hashlib
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+from domain.asset_registration import AssetRegistration
+from domain.errors import BlobNotFound, Detail, DomainError, Invalid
+from domain.names import WorkspaceScope
+from domain.online_deployment import CodeConfiguration
+from domain.ports import BlobFolder, BlobStore, Compute
+
+_DESCRIPTIVE = ("description", "properties", "app_insights_enabled", "egress_public_network_access")
+
+
+class AssetReferences:
+    """Resolves the references of one deployment body; `faults` collects what is wrong."""
+
+    def __init__(
+        self, assets: AssetRegistration, blobs: BlobStore, compute: Compute, scope: WorkspaceScope
+    ) -> None:
+        self._assets = assets
+        self._scope = scope
+        self._blobs = blobs
+        self._compute = compute
+        self.faults: list[Detail] = []
+
+    async def model(self, reference: str | None, target: str) -> str | None:
+        """The ARM id of the model version meant; a deployment may do without a model."""
+        if not reference:
+            return None
+        try:
+            found = await self._assets.model(reference)
+        except DomainError as error:
+            self._fault(error, target)
+            return None
+        return self._scope.path("models", found.name, "versions", found.version)
+
+    async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:
+        """The configuration with its code resolved, its scoring script known to be there."""
+        at = "properties.codeConfiguration"
+        if configuration is None:
+            self.faults.append(
+                Detail(
+                    "BadArgument",
+                    "A scoring script is needed: give codeConfiguration with codeId and "
+                    "scoringScript. (Deploying an MLflow model without code is not there yet.)",
+                    at,
+                )
+            )
+            return None
+        if not configuration.code_id:
+            self.faults.append(
+                Detail("BadArgument", "codeId names the code version to run.", f"{at}.codeId")
+            )
+            return None
+        try:
+            found = await self._assets.code(configuration.code_id)
+        except DomainError as error:
+            self._fault(error, f"{at}.codeId")
+            return None
+        try:
+            await self._check_script(found.folder, configuration.scoring_script)
+        except DomainError as error:
+            self._fault(error, f"{at}.scoringScript")
+        return configuration.but(
+            code_id=self._scope.path("codes", found.name, "versions", found.version)
+        )
+
+    async def _check_script(self, code: BlobFolder, script: str) -> None:
+        path = PurePosixPath(script)
+        if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
+            raise Invalid(f"'{script}' is not a path of a .py file inside the code.")
+        name = "/".join(part for part in (code.path, str(path)) if part)
+        try:
+            await self._blobs.properties(code.container, name)
+        except BlobNotFound:
+            raise Invalid(f"The code has no file '{script}'.") from None
+
+    async def environment(self, reference: str | None, instance_type: str | None) -> str | None:
+        """The ARM id of the environment version meant, which the compute can provide on
+        instances of `instance_type`."""
+        at = "properties.environmentId"
+        if not reference:
+            self.faults.append(
+                Detail("BadArgument", "environmentId names the environment to run in.", at)
+            )
+            return None
+        try:
+            found = await self._assets.environment(reference)
+            spec = found.spec
+        except DomainError as error:
+            self._fault(error, at)
+            return None
+        for reason in await self._compute.refusals(spec, instance_type):
+            target = "properties.instanceType" if "nstance type" in reason else at
+            self.faults.append(Detail("BadArgument", reason, target))
+        return self._scope.path("environments", found.name, "versions", found.version)
+
+    def _fault(self, error: DomainError, target: str) -> None:
+        self.faults.append(Detail(error.code, error.message, target))
+
+
+def revision_of(properties: dict[str, Any]) -> str:
+    """Names what runs: it changes with everything that a running instance would notice."""
+    running = {key: value for key, value in properties.items() if key not in _DESCRIPTIVE}
+    return hashlib.sha256(json.dumps(running, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,360 @@
+"""What an online endpoint and its deployments may be, and how they come to run."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from domain.asset_references import AssetReferences, revision_of
+from domain.asset_registration import AssetRegistration
+from domain.errors import Conflict, Detail, Invalid, Unsupported, refuse
+from domain.names import WorkspaceScope
+from domain.online_deployment import (
+    DEFAULT_INSTANCE_TYPE,
+    EndpointComputeType,
+    OnlineDeployment,
+    OnlineDeploymentProperties,
+    ProbeSettings,
+    ScaleType,
+    workload_key,
+)
+from domain.online_deployment import KIND as DEPLOYMENT_KIND
+from domain.online_endpoint import KIND as ENDPOINT_KIND
+from domain.online_endpoint import (
+    AuthMode,
+    OnlineEndpoint,
+    OnlineEndpointProperties,
+    PublicNetworkAccess,
+)
+from domain.operation import OperationKind
+from domain.ports import (
+    BlobStore,
+    Cipher,
+    Clock,
+    Compute,
+    LogKind,
+    Observation,
+    Probe,
+    ResourceStore,
+    Workload,
+    WorkloadKind,
+    WorkQueue,
+)
+from domain.provisioning import Provisioning
+from domain.provisioning_state import ProvisioningState
+from domain.resource import Accepted, Wanted, from_document
+from domain.scoring_keys import Keys, KeyType, SealedKeys, new_key
+from domain.traffic import traffic_faults
+
+
+class OnlineProvisioning(
+    Provisioning[
+        OnlineEndpoint, OnlineEndpointProperties, OnlineDeployment, OnlineDeploymentProperties
+    ]
+):
+    """Online endpoints and deployments. `changed` is told the endpoint's name after every
+    change that a router of this process should see at once."""
+
+    kind = "onlineEndpoints"
+    endpoint_kind = ENDPOINT_KIND
+    deployment_kind = DEPLOYMENT_KIND
+    endpoint_type = OnlineEndpoint
+    deployment_type = OnlineDeployment
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        queue: WorkQueue,
+        compute: Compute,
+        clock: Clock,
+        scope: WorkspaceScope,
+        location: str,
+        *,
+        assets: AssetRegistration,
+        blobs: BlobStore,
+        cipher: Cipher,
+        changed: Callable[[str], None],
+    ) -> None:
+        super().__init__(store, queue, compute, clock, scope, location)
+        self._assets = assets
+        self._blobs = blobs
+        self._cipher = cipher
+        self._tell = changed
+
+    # -- keys and logs ------------------------------------------------------------------
+
+    async def keys(self, endpoint: str) -> Keys:
+        """Both keys, plain. Raises Invalid where the endpoint has none."""
+        stored = await self.endpoint(endpoint)
+        return stored.resource.sealed_keys.open(self._cipher)
+
+    async def regenerate_key(
+        self, endpoint: str, which: KeyType, value: str | None, caller: str
+    ) -> Accepted[OnlineEndpoint]:
+        """Replace one key by `value`, or by a random one. The old one is refused from now
+        on. Raises Conflict while an operation runs."""
+        document = await self._store_endpoint(endpoint)
+        old = from_document(OnlineEndpoint, document)
+        if value is not None and not 16 <= len(value) <= 256:
+            raise Invalid("A key has 16 to 256 characters.", target="keyValue")
+        now = self._clock.now()
+        new = old.moved(ProvisioningState.UPDATING).but(
+            sealed_keys=old.sealed_keys.regenerated(which, self._cipher, value or new_key()),
+            generation=old.generation + 1,
+            route_version=old.route_version + 1,
+            modified_at=now,
+            modified_by=caller,
+        )
+        return await self._save(
+            new, document, self.endpoint_arm_id(endpoint), [], now, OperationKind.REGENERATE_KEYS
+        )
+
+    async def logs(self, endpoint: str, deployment: str, kind: LogKind, tail: int) -> str:
+        """The last `tail` lines of what the deployment's instances printed."""
+        await self.deployment(endpoint, deployment)
+        return await self._compute.logs(workload_key(endpoint, deployment), kind, tail=tail)
+
+    async def _store_endpoint(self, endpoint: str) -> Any:
+        await self.endpoint(endpoint)
+        return await self._store.get(self.partition(endpoint), "endpoint")
+
+    # -- endpoints ----------------------------------------------------------------------
+
+    def _new_endpoint(
+        self,
+        name: str,
+        wanted: Wanted[OnlineEndpointProperties],
+        old: OnlineEndpoint | None,
+        caller: str,
+        now: datetime,
+    ) -> OnlineEndpoint:
+        asked = wanted.properties
+        properties = asked.but(
+            traffic={k: v for k, v in asked.traffic.items() if v},
+            mirror_traffic={k: v for k, v in asked.mirror_traffic.items() if v},
+            keys=None,
+        )
+        shared = {
+            "tags": wanted.tags,
+            "identity": wanted.identity,
+            "kind": wanted.kind,
+            "sku": wanted.sku,
+            "properties": properties,
+            "modified_at": now,
+            "modified_by": caller,
+        }
+        if old:
+            return old.but(
+                **shared, generation=old.generation + 1, route_version=old.route_version + 1
+            )
+        keys = asked.keys
+        return OnlineEndpoint(
+            name=name,
+            location=wanted.location or self._location,
+            sealed_keys=SealedKeys.generate(
+                self._cipher,
+                keys.primary_key if keys else None,
+                keys.secondary_key if keys else None,
+            ),
+            created_at=now,
+            created_by=caller,
+            **shared,
+        )
+
+    def _endpoint_faults(
+        self,
+        wanted: Wanted[OnlineEndpointProperties],
+        old: OnlineEndpoint | None,
+        deployments: Sequence[OnlineDeployment],
+    ) -> list[Detail]:
+        asked = wanted.properties
+        there = [
+            d.name for d in deployments if d.provisioning_state is not ProvisioningState.DELETING
+        ]
+        faults = traffic_faults(asked.traffic, asked.mirror_traffic, there)
+        if asked.auth_mode is not AuthMode.KEY:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    f"authMode '{asked.auth_mode}' is not there yet; use Key.",
+                    "properties.authMode",
+                )
+            )
+        if any(asked.mirror_traffic.values()):
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    "Mirrored traffic is not there yet: no copy would be sent.",
+                    "properties.mirrorTraffic",
+                )
+            )
+        if asked.public_network_access is PublicNetworkAccess.DISABLED:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    "Network access is decided by where the host listens, not by an endpoint.",
+                    "properties.publicNetworkAccess",
+                )
+            )
+        if asked.compute is not None:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    "Kubernetes compute is not there yet; leave 'compute' out.",
+                    "properties.compute",
+                )
+            )
+        if old is not None:
+            before = old.properties.properties
+            faults += [
+                Detail(
+                    "BadArgument",
+                    f"'{key}' may not be changed or removed; properties can only be added.",
+                    f"properties.properties.{key}",
+                )
+                for key, value in before.items()
+                if asked.properties.get(key) != value
+            ]
+        return faults
+
+    def _touched(self, endpoint: OnlineEndpoint) -> OnlineEndpoint:
+        return endpoint.but(route_version=endpoint.route_version + 1)
+
+    def _changed(self, endpoint: str) -> None:
+        self._tell(endpoint)
+
+    # -- deployments --------------------------------------------------------------------
+
+    async def _new_deployment(
+        self,
+        endpoint: OnlineEndpoint,
+        name: str,
+        wanted: Wanted[OnlineDeploymentProperties],
+        old: OnlineDeployment | None,
+        caller: str,
+        now: datetime,
+    ) -> OnlineDeployment:
+        properties = await self._checked(wanted)
+        shared = {
+            "tags": wanted.tags,
+            "identity": wanted.identity,
+            "kind": wanted.kind,
+            "sku": wanted.sku,
+            "properties": properties,
+            "modified_at": now,
+            "modified_by": caller,
+        }
+        if old:
+            return old.but(**shared, generation=old.generation + 1)
+        return OnlineDeployment(
+            name=name,
+            endpoint=endpoint.name,
+            location=wanted.location or self._location,
+            created_at=now,
+            created_by=caller,
+            **shared,
+        )
+
+    async def _checked(
+        self, wanted: Wanted[OnlineDeploymentProperties]
+    ) -> OnlineDeploymentProperties:
+        """The properties with every reference resolved to the version it means now, so
+        that a restart runs what was asked for. Raises Invalid with every fault."""
+        asked = wanted.properties
+        references = AssetReferences(self._assets, self._blobs, self._compute, self._scope)
+        model = await references.model(asked.model, "properties.model")
+        code = await references.code(asked.code_configuration)
+        instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
+        environment = await references.environment(asked.environment_id, instance_type)
+        faults = references.faults
+        if asked.endpoint_compute_type is not EndpointComputeType.MANAGED:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    f"endpointComputeType '{asked.endpoint_compute_type}' is not there yet; "
+                    "use Managed.",
+                    "properties.endpointComputeType",
+                )
+            )
+        if asked.scale_settings.scale_type is not ScaleType.DEFAULT:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    "Scaling by utilization is not there yet; use Default with sku.capacity.",
+                    "properties.scaleSettings.scaleType",
+                )
+            )
+        if asked.model_mount_path is not None:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    "modelMountPath is for containers; models are found under AZUREML_MODEL_DIR.",
+                    "properties.modelMountPath",
+                )
+            )
+        refuse(faults)
+        return asked.but(
+            model=model,
+            code_configuration=code,
+            environment_id=environment,
+            instance_type=instance_type,
+        )
+
+    def _is_only_scaled(self, old: OnlineDeployment, new: OnlineDeployment) -> bool:
+        return old.instance_count != new.instance_count and old.properties == new.properties
+
+    def _check_removable(self, endpoint: OnlineEndpoint, deployment: OnlineDeployment) -> None:
+        live = endpoint.traffic_of(deployment.name)
+        mirrored = endpoint.mirror_traffic_of(deployment.name)
+        if live or mirrored:
+            what = f"{live} % of the traffic" if live else f"{mirrored} % of mirrored traffic"
+            raise Conflict(
+                f"Deployment '{deployment.name}' holds {what} of endpoint '{endpoint.name}'. "
+                "Move it to another deployment (or set it to 0) first, then delete.",
+                code="DeploymentHoldsTraffic",
+                target="properties.traffic",
+            )
+
+    def _workload_key(self, endpoint: str, deployment: str) -> str:
+        return workload_key(endpoint, deployment)
+
+    async def _observe(self, deployment: OnlineDeployment) -> Observation:
+        return await self._compute.ensure(await self._workload(deployment))
+
+    async def _workload(self, deployment: OnlineDeployment) -> Workload:
+        asked = deployment.properties
+        configuration = asked.code_configuration
+        if configuration is None or configuration.code_id is None or asked.environment_id is None:
+            raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
+        code = await self._assets.code(configuration.code_id)
+        environment = await self._assets.environment(asked.environment_id)
+        model = await self._assets.model(asked.model) if asked.model else None
+        cpu, memory = self._compute.size(asked.instance_type)
+        limits = asked.request_settings
+        return Workload(
+            key=deployment.workload_key,
+            kind=WorkloadKind.ONLINE,
+            revision=revision_of(asked.to_document()),
+            environment=environment.spec,
+            model=model.folder if model else None,
+            code=code.folder,
+            scoring_script=configuration.scoring_script,
+            environment_variables=asked.environment_variables,
+            instance_count=deployment.instance_count,
+            cpu=cpu,
+            memory=memory,
+            max_concurrent_requests=limits.max_concurrent_requests_per_instance,
+            max_queue_wait=limits.max_queue_wait,
+            request_timeout=limits.request_timeout,
+            liveness=_probe(asked.liveness_probe),
+            readiness=_probe(asked.readiness_probe),
+        )
+
+
+def _probe(settings: ProbeSettings) -> Probe:
+    return Probe(
+        initial_delay=settings.initial_delay.total_seconds(),
+        period=settings.period.total_seconds(),
+        timeout=settings.timeout.total_seconds(),
+        success_threshold=settings.success_threshold,
+        failure_threshold=settings.failure_threshold,
+    )

@@ -1,0 +1,26 @@
+"""What happens by the clock."""
+
+import azure.functions as func
+
+from domain.batch_provisioning import BatchProvisioning
+from domain.online_provisioning import OnlineProvisioning
+from domain.sweeping import Sweeping
+
+
+def blueprint(
+    sweeping: Sweeping, online: OnlineProvisioning, batch: BatchProvisioning, schedule: str
+) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @bp.function_name("sweep")
+    @bp.timer_trigger(arg_name="timer", schedule=schedule, run_on_startup=True)
+    async def sweep(timer: func.TimerRequest) -> None:
+        await sweeping.sweep()
+
+    @bp.function_name("restore_deployments")
+    @bp.timer_trigger(arg_name="timer", schedule="0 0 * * * *", run_on_startup=True)
+    async def restore_deployments(timer: func.TimerRequest) -> None:
+        await online.restore()
+        await batch.restore()
+
+    return bp
