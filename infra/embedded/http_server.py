@@ -1,0 +1,161 @@
+"""The HTTP door: uvicorn on a socket that is already bound, with what it does not limit
+limited here (the size of a head, the time it may take, the number of connections)."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from infra.embedded.tls import TlsFiles
+
+_log = logging.getLogger(__name__)
+
+HEAD_LIMIT = 64 * 1024
+HEADERS_LIMIT = 200
+HEAD_TIME = 20.0
+KEEP_ALIVE = 75
+CONNECTIONS = 4096
+
+
+class _HeadTooLarge(Exception):
+    pass
+
+
+class _Protocol(HttpToolsProtocol):
+    """Answers 431 to a head over the limit, and knows since when it has been waiting for one."""
+
+    head_size = 0
+    head_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.head_since = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.head_size = 0
+        self.head_since = self.loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.head_since = None
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # A request is still being answered here: nothing else can be said in between.
+            self.transport.close()
+            return
+        if self.head_size > HEAD_LIMIT or len(self.headers or ()) > HEADERS_LIMIT:
+            status, code = 431, "RequestHeaderFieldsTooLarge"
+            text = f"A request's head is limited to {HEAD_LIMIT} bytes and {HEADERS_LIMIT} fields."
+        else:
+            status, code = 400, "InvalidRequest"
+            text = "This is not an HTTP/1.1 request."
+        body = json.dumps({"error": {"code": code, "message": text}}).encode()
+        head = (
+            b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        ) % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self.head_size += size
+        if self.head_size > HEAD_LIMIT or len(self.headers) > HEADERS_LIMIT:
+            raise _HeadTooLarge  # The parser turns it into its own error, and that into a 431.
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to the host, and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """Serves an ASGI app on a bound socket until stopped."""
+
+    def __init__(
+        self, app: Any, bound: socket.socket, tls: TlsFiles | None, *, grace: float
+    ) -> None:
+        self._config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            loop="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=2048,
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, round(grace)),
+            ssl_certfile=str(tls.certificate) if tls else None,
+            ssl_keyfile=str(tls.key) if tls else None,
+        )
+        self._bound = bound
+        self._server = _Uvicorn(self._config)
+        self._serving: asyncio.Task[None] | None = None
+        self._reaping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns once connections are answered."""
+        self._config.load()
+        if isinstance(self._config.ssl, ssl.SSLContext):
+            self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._bound]))
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait((up, self._serving), return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._serving.done():
+            self._serving.result()
+            raise OSError("the HTTP server did not start")
+        self._reaping = asyncio.create_task(self._reap())
+
+    def renew(self, tls: TlsFiles) -> None:
+        """Show new connections a new certificate."""
+        if isinstance(self._config.ssl, ssl.SSLContext):
+            self._config.ssl.load_cert_chain(tls.certificate, tls.key)
+
+    async def stop(self) -> None:
+        """Stop accepting, let what is in flight end within the grace, then cut it off."""
+        if self._reaping is not None:
+            self._reaping.cancel()
+        if self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+
+    async def _reap(self) -> None:
+        """Close connections whose request head has been coming for too long."""
+        while True:
+            await asyncio.sleep(HEAD_TIME / 4)
+            late = asyncio.get_running_loop().time() - HEAD_TIME
+            for connection in list(self._server.server_state.connections):
+                since = getattr(connection, "head_since", None)
+                if since is not None and since < late and connection.transport is not None:
+                    connection.transport.close()

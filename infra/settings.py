@@ -1,0 +1,185 @@
+"""Every setting of the app, read once, at start.
+
+A setting is `ML_ENDPOINTS_<NAME>` in the environment, or under "Values" of
+local.settings.json, where the environment wins (as Functions Core Tools has it). A blank
+value is the same as none. Nothing else in the app reads the environment.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from infra.embedded.cron import Cron
+
+PREFIX = "ML_ENDPOINTS_"
+
+_UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+class SettingsError(Exception):
+    """Says everything that is wrong with the settings at once, by environment name."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("the settings are not right:\n" + "\n".join(f"  - {f}" for f in faults))
+        self.faults = tuple(faults)
+
+
+def _bytes(value: Any) -> Any:
+    match = re.fullmatch(r"(\d+)\s*(|Ki|Mi|Gi|Ti)B?", value) if isinstance(value, str) else None
+    return int(match[1]) * _UNITS[match[2]] if match else value
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http(s) address without a query")
+    return value
+
+
+def _without_slash(value: str) -> str:
+    return value.rstrip("/")
+
+
+def _schedule(value: str) -> str:
+    Cron(value)
+    return value
+
+
+ByteCount = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.()-]{0,89}$")]
+
+
+class Settings(BaseModel):
+    """The whole configuration. Field `x_y` is the environment's `ML_ENDPOINTS_X_Y`; times
+    are in seconds, sizes in bytes (`512Mi`, `4Gi` are understood)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    platform: Literal["embedded", "azure"]
+    """Which adapters are composed."""
+    data_dir: Path = Path(".data")
+    """Embedded: the one folder that everything is kept under."""
+    base_url: BaseAddress
+    """What callers put before every path; it stands in scoring URIs and Location headers."""
+    subscription_id: Annotated[
+        str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+    ]
+    resource_group: Name
+    workspace: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,32}$")]
+    location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,40}$")]
+    token_issuer: Annotated[str, Field(min_length=1)]
+    """The `iss` that a bearer token must carry, to the letter."""
+    token_audience: Annotated[str, Field(min_length=1)]
+    token_jwks_url: WebAddress
+    """Where the issuer publishes its keys."""
+    drop_quiet_period: Seconds = 2
+    """A drop folder is sealed once nothing has landed for this long."""
+    drop_max_wait: Seconds = 3600
+    """A drop folder is sealed after this long even if files keep landing."""
+    sweep_schedule: Annotated[str, AfterValidator(_schedule)] = "*/10 * * * * *"
+    """How often unfinished work is looked for (NCRONTAB, six fields)."""
+    max_request_bytes: ByteCount = 100 * 2**20
+    """The largest scoring or control-plane body; uploads of blobs have no limit."""
+    queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = 5
+    """Deliveries of a message before it is dead-lettered. In Azure this is a property of
+    each Service Bus queue, so host.json cannot carry it; set both alike."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    compute_cpus: Annotated[float, Field(gt=0)] | None = None
+    """Embedded: cores that all models together may ask for; none means the machine's."""
+    compute_memory: ByteCount | None = None
+    """Embedded: memory that all models together may ask for; none means the machine's."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], local_settings: Path | None = None) -> Self:
+        """The settings that `environment` over the file `local_settings` (which need not
+        exist) amounts to. Raises SettingsError with every fault at once."""
+        values = {**_file_values(local_settings), **environment}
+        own = {k: v for k, v in values.items() if k.startswith(PREFIX) and v.strip()}
+        names = {environment_name(field): field for field in cls.model_fields}
+        faults = [_unknown(name, names) for name in sorted(own) if name not in names]
+        given: dict[str, Any] = {names[k]: v.strip() for k, v in own.items() if k in names}
+        try:
+            settings = cls.model_validate({**_defaults(given), **given})
+        except ValidationError as error:
+            faults.extend(_fault(dict(fault)) for fault in error.errors())
+        if faults:
+            raise SettingsError(faults)
+        return settings
+
+    @property
+    def workspace_id(self) -> str:
+        """The workspace's full ARM id, which every resource's id begins with."""
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+
+def environment_name(field: str) -> str:
+    """The name by which a field of Settings is set."""
+    return PREFIX + field.upper()
+
+
+def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What an embedded installation need not say; in Azure each of these is required."""
+    if given.get("platform") != "embedded":
+        return {}
+    base_url = str(given.get("base_url", "https://127.0.0.1:7443")).rstrip("/")
+    issuer = str(given.get("token_issuer", base_url))
+    return {
+        "base_url": base_url,
+        "subscription_id": "00000000-0000-0000-0000-000000000000",
+        "resource_group": "local",
+        "workspace": "workspace",
+        "location": "local",
+        "token_issuer": issuer,
+        "token_audience": "api://ml-endpoints",
+        "token_jwks_url": f"{issuer.rstrip('/')}/oauth2/v2.0/keys",
+    }
+
+
+def _file_values(path: Path | None) -> dict[str, str]:
+    if path is None or not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")).get("Values", {})
+        wrong = [k for k, v in values.items() if not isinstance(v, str)]
+    except (OSError, ValueError, AttributeError) as error:
+        raise SettingsError([f'{path.name}: not a JSON object with "Values": {error}']) from error
+    if wrong:
+        raise SettingsError([f"{path.name}: the value of {k} must be a string" for k in wrong])
+    return dict(values)
+
+
+def read_values(environment: Mapping[str, str], local_settings: Path) -> dict[str, str]:
+    """Environment over the file's "Values": what the Functions host would hand the app."""
+    return {**_file_values(local_settings), **environment}
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    name = environment_name(str(error["loc"][0]))
+    if error["type"] == "missing":
+        return f"{name}: missing"
+    return f"{name}: {str(error['msg']).removeprefix('Value error, ')}"
