@@ -1,0 +1,172 @@
+"""Who runs when: at most `max_concurrent` requests in worker threads, `max_queue` waiting.
+
+A worker that finishes takes the next waiting request itself; the I/O loop only hands work to
+idle workers. A thread cannot be killed, so a run past its time limit is answered, counted as
+`overrun` and goes on holding its worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from .connection import Request
+
+
+class Pool:
+    """`run` answers a request and says whether it succeeded; it never raises. `late` and
+    `overrun` are called on the loop for a request that waited, or ran, too long."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        run: Callable[[Request], bool],
+        *,
+        max_concurrent: int,
+        max_queue: int,
+        queue_wait: float | None = None,
+        timeout: float | None = None,
+        on_late: Callable[[Request], None],
+        on_overrun: Callable[[Request], None],
+    ) -> None:
+        self._loop = loop
+        self._run = run
+        self.max_concurrent = max_concurrent
+        self.max_queue = max_queue
+        self._queue_wait = queue_wait
+        self._timeout = timeout
+        self._on_late = on_late
+        self._on_overrun = on_overrun
+        self._lock = threading.Lock()
+        self._ready: SimpleQueue[Request | None] = SimpleQueue()
+        self._waiting: deque[Request] = deque()
+        self._active: list[Request | None] = [None] * max_concurrent
+        self._overrun: list[Request | None] = [None] * max_concurrent
+        self._alarm: asyncio.TimerHandle | None = None
+        self.in_flight = 0
+        self.served = 0
+        self.failed = 0
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def overrun(self) -> int:
+        # A worker may end between the check and the mark: then the mark is stale.
+        pairs = zip(self._active, self._overrun)  # noqa: B905 - `strict` needs Python 3.10
+        return sum(active is not None and active is marked for active, marked in pairs)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that somebody still waits for."""
+        return self.in_flight - self.overrun + self.queued
+
+    def start(self, first: int) -> None:
+        """Start the workers numbered from `first`; the caller runs those below it."""
+        for number in range(first, self.max_concurrent):
+            threading.Thread(
+                target=self.work, args=(number,), name=f"run-{number}", daemon=True
+            ).start()
+
+    def stop(self) -> None:
+        """Workers end when they have nothing left to do."""
+        for _ in range(self.max_concurrent):
+            self._ready.put(None)
+
+    # -- on the loop ----------------------------------------------------------------------
+
+    def offer(self, request: Request) -> bool:
+        """Run it now or later; False when there is no room."""
+        request.entered = time.perf_counter()
+        with self._lock:
+            if self.in_flight < self.max_concurrent:
+                self.in_flight += 1
+                start = True
+            elif len(self._waiting) < self.max_queue:
+                self._waiting.append(request)
+                start = False
+            else:
+                return False
+        if start:
+            self._ready.put(request)
+            self._wake_by(self._timeout)
+        else:
+            self._wake_by(self._queue_wait)
+        return True
+
+    def drop(self, request: Request) -> None:
+        """Its client is gone: if it still waits, it never runs."""
+        with self._lock:
+            try:
+                self._waiting.remove(request)
+            except ValueError:
+                return  # it is running, or done
+
+    def _wake_by(self, delay: float | None) -> None:
+        if delay is None:
+            return
+        when = self._loop.time() + delay
+        if self._alarm is not None:
+            if self._alarm.when() <= when:
+                return
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(when, self._check)
+
+    def _check(self) -> None:
+        self._alarm = None
+        now = time.perf_counter()
+        late: list[Request] = []
+        soonest: float | None = None
+        with self._lock:
+            if self._queue_wait is not None:
+                while self._waiting and self._waiting[0].entered + self._queue_wait <= now:
+                    late.append(self._waiting.popleft())
+                if self._waiting:
+                    soonest = self._waiting[0].entered + self._queue_wait - now
+        for request in late:
+            self._on_late(request)
+        if self._timeout is not None:
+            for number, active in enumerate(self._active):
+                if active is None or active is self._overrun[number]:
+                    continue
+                left = active.started + self._timeout - now
+                if left <= 0:
+                    self._overrun[number] = active
+                    self._on_overrun(active)
+                elif soonest is None or left < soonest:
+                    soonest = left
+            if self.in_flight and soonest is None:
+                soonest = self._timeout
+        if soonest is not None:
+            self._wake_by(max(soonest, 0.001))
+
+    # -- in a worker ----------------------------------------------------------------------
+
+    def work(self, number: int) -> None:
+        """Run requests until `stop`."""
+        while True:
+            request = self._ready.get()
+            if request is None:
+                return
+            while request is not None:
+                request.started = time.perf_counter()
+                self._active[number] = request
+                succeeded = self._run(request)
+                self._active[number] = self._overrun[number] = None
+                request = self._next(succeeded)
+
+    def _next(self, succeeded: bool) -> Request | None:
+        with self._lock:
+            if succeeded:
+                self.served += 1
+            else:
+                self.failed += 1
+            if self._waiting:
+                return self._waiting.popleft()
+            self.in_flight -= 1
+            return None

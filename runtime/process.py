@@ -1,0 +1,191 @@
+"""The shape of every server process: the script has the main thread, HTTP has its own.
+
+`init` and the first worker share the main thread, as scripts expect (signal handlers, SQLite
+connections, CUDA contexts). The socket is bound before the script is imported, so probes are
+answered from the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Protocol
+
+from . import lifeline
+from .connection import Connection, Request, Site
+from .pool import Pool
+from .script import EXIT_CODE, ScriptFailed
+
+_DRAIN_GRACE = 0.1
+_EXIT_GRACE = 5.0
+_SWITCH_INTERVAL = 0.001
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Application(Protocol):
+    """What `serve` and `work` add."""
+
+    pool: Pool
+    ready: bool
+    draining: bool
+
+    def handle(self, request: Request) -> None:
+        """On the I/O loop: answer, or hand it to the pool."""
+
+    def prepare(self) -> None:
+        """In the main thread: load the script. Raises ScriptFailed."""
+
+    def finish(self) -> None:
+        """In the main thread, after the last request."""
+
+
+def run(
+    application: Application, loop: asyncio.AbstractEventLoop, socket_path: str, *, max_body: int
+) -> int:
+    """Serve until SIGTERM; the process's exit code."""
+    lifeline.hold()
+    _prepare_output()
+    # Threads that compute hand the interpreter over this often, so that probes and refusals
+    # are answered while every worker is busy.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    listener = _bind(socket_path)
+    server = Server(application, loop, listener, max_body)
+    server.start()
+    try:
+        application.prepare()
+    except ScriptFailed as failure:
+        failure.report()
+        os.unlink(socket_path)
+        lifeline.release()
+        os._exit(EXIT_CODE)
+    application.pool.start(1)
+    application.ready = True
+    application.pool.work(0)
+    application.finish()
+    server.stop()
+    if os.path.exists(socket_path):
+        os.unlink(socket_path)
+    lifeline.release()
+    # Threads that the script left running may not hold up the exit for ever.
+    backstop = threading.Timer(_EXIT_GRACE, os._exit, (0,))
+    backstop.daemon = True
+    backstop.start()
+    return 0
+
+
+class Server:
+    """The I/O thread."""
+
+    def __init__(
+        self,
+        application: Application,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        max_body: int,
+    ) -> None:
+        self._application = application
+        self._loop = loop
+        self._listener = listener
+        self._max_body = max_body
+        self._thread = threading.Thread(target=self._main, name="http", daemon=True)
+        self._started = threading.Event()
+        self._signals, wakeup = socket.socketpair()
+        self._signals.setblocking(False)
+        wakeup.setblocking(False)
+        # Not a handler in Python: that would wait for the main thread, which may be deep in
+        # the script's C code.
+        self._wakeup = wakeup
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=_forget_signals)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._started.wait()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_EXIT_GRACE)
+
+    def _main(self) -> None:
+        try:
+            self._loop.run_until_complete(self._listen())
+            self._loop.run_forever()
+        except BaseException:  # without its I/O the process is of no use: end it, visibly
+            sys.excepthook(*sys.exc_info())
+            os._exit(70)
+
+    async def _listen(self) -> None:
+        application = self._application
+        self._site = Site(
+            self._loop, application.handle, application.pool.drop, max_body=self._max_body
+        )
+        self._server = await self._loop.create_unix_server(
+            lambda: Connection(self._site), sock=self._listener, backlog=1024
+        )
+        self._loop.add_reader(self._signals.fileno(), self._on_signal)
+        self._site.patrol()
+        self._started.set()
+
+    def _on_signal(self) -> None:
+        if any(number in self._signals.recv(4096) for number in _SIGNALS):
+            self._drain()
+
+    def _drain(self) -> None:
+        """Take no new connection, finish what has come, then let the main thread go."""
+        if self._application.draining:
+            return
+        self._application.draining = self._site.draining = True
+        self._server.close()
+        if not self._application.ready:
+            lifeline.release()
+            os._exit(0)
+        self._loop.call_later(_DRAIN_GRACE, self._drained)
+
+    def _drained(self) -> None:
+        pool = self._application.pool
+        self._site.close_idle()
+        if pool.unanswered or self._site.connections:
+            self._loop.call_later(0.02, self._drained)
+        elif pool.overrun:
+            # Its thread will not come back, and everybody has been answered.
+            lifeline.release()
+            os._exit(0)
+        else:
+            pool.stop()
+
+
+def _forget_signals() -> None:
+    # A forked child's SIGTERM must not look like ours.
+    signal.set_wakeup_fd(-1)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _bind(path: str) -> socket.socket:
+    if os.path.exists(path):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    listener.listen(1024)
+    return listener
+
+
+def _prepare_output() -> None:
+    """Whatever a script prints goes to the log at once, and none of it can raise."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    if sys.stderr is not None:
+        faulthandler.enable()

@@ -1,0 +1,200 @@
+"""From what `run(mini_batch)` returned to the lines of the output, each with the file and the
+row it came from wherever that can be known."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from .inputs import Input
+from .tables import (
+    BadReturn,
+    Table,
+    cell,
+    elements,
+    from_dataframe,
+    from_elements,
+    is_dataframe,
+    is_rows,
+)
+
+FILE = "input_file"
+ROW = "input_row"
+
+_CSV_SPECIAL = re.compile(r'[,"\r\n]')
+_SPACED_SPECIAL = re.compile(r'[ "\r\n]')
+
+
+class Lines(NamedTuple):
+    """`returned` counts what `run` gave, `rows` the output's rows. `columns` is empty where
+    the format has none."""
+
+    returned: int
+    rows: int
+    columns: tuple[str, ...]
+    content: bytes
+
+
+def count(result: Any) -> int:
+    """Elements of a list or array, rows of a DataFrame. Raises BadReturn."""
+    if result is None:
+        return 0
+    return len(result) if is_dataframe(result) else len(elements(result))
+
+
+def render(
+    result: Any,
+    inputs: Sequence[Input],
+    paths: Sequence[str],
+    output_format: str,
+    columns: tuple[str, ...] = (),
+) -> Lines:
+    """`result` in the output's format. `columns` are those of the unit's earlier rows, which
+    these must fit. Raises BadReturn."""
+    if result is None:
+        return Lines(0, 0, columns, b"")
+    if not is_dataframe(result):
+        result = elements(result)
+    returned = len(result)
+    if output_format == "summary_only":
+        return Lines(returned, returned, columns, b"")
+    if output_format == "text":
+        lines = list(_text(result))
+        return Lines(returned, len(lines), columns, _joined(lines))
+    table = _aligned(_attributed(result, inputs, paths), columns)
+    if not table.rows:
+        return Lines(returned, 0, columns, b"")
+    lines = [_line(row, ",", _CSV_SPECIAL) for row in table.rows]
+    return Lines(returned, len(lines), tuple(table.columns), _joined(lines))
+
+
+def _text(result: Any) -> Iterator[str]:
+    """Azure's append_row: DataFrame rows spaced, every other element one str()."""
+    for each in [result] if is_dataframe(result) else result:
+        if is_dataframe(each):
+            for row in from_dataframe(each).rows:
+                yield _line(row, " ", _SPACED_SPECIAL)
+        else:
+            yield str(each)
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+
+
+def _line(row: Sequence[Any], separator: str, special: re.Pattern[str]) -> str:
+    cells = []
+    for value in row:
+        text = cell(value)
+        if special.search(text):
+            text = '"' + text.replace('"', '""') + '"'
+        cells.append(text)
+    return separator.join(cells)
+
+
+def _aligned(table: Table, columns: tuple[str, ...]) -> Table:
+    """The table with its columns in the order of `columns`."""
+    if not columns or not table.rows or tuple(table.columns) == columns:
+        return table
+    if sorted(table.columns) != sorted(columns) or len(set(columns)) < len(columns):
+        raise BadReturn(
+            f"run() returned the columns {', '.join(table.columns)}, where earlier rows of this "
+            f"output have {', '.join(columns)}"
+        )
+    order = [table.columns.index(name) for name in columns]
+    return Table(list(columns), [tuple(row[i] for i in order) for row in table.rows])
+
+
+def _attributed(result: Any, inputs: Sequence[Input], paths: Sequence[str]) -> Table:
+    """The rows of `result` with two columns before them, FILE and ROW."""
+    names = [each.name for each in inputs]
+    if is_dataframe(result):
+        return _attributed_frame(from_dataframe(result), names, paths)
+    if result and all(is_rows(each) for each in result):
+        return _attributed_tables(result, names, paths)
+    table = from_elements(result)
+    return _with_origins(table, _origins(len(table.rows), names))
+
+
+def _attributed_tables(result: list[Any], names: list[str], paths: Sequence[str]) -> Table:
+    """A list of tables: one for each file, if their numbers agree."""
+    tables = [
+        from_dataframe(each) if is_dataframe(each) else from_elements(list(each)) for each in result
+    ]
+    columns = next((tuple(table.columns) for table in tables if table.rows), ())
+    tables = [_aligned(table, columns) for table in tables]
+    rows = [row for table in tables for row in table.rows]
+    whole = Table(list(columns), rows)
+    if FILE in columns:
+        return _attributed_frame(whole, names, paths)
+    if len(tables) == len(names):
+        origins: list[tuple[Any, Any]] = [
+            (name, row)
+            for name, table in zip(names, tables)  # noqa: B905 - `strict` needs Python 3.10
+            for row in range(len(table.rows))
+        ]
+    elif len(names) == 1:
+        origins = [(names[0], row) for row in range(len(rows))]
+    else:
+        origins = [("", "")] * len(rows)
+    return _with_origins(whole, origins)
+
+
+def _attributed_frame(table: Table, names: list[str], paths: Sequence[str]) -> Table:
+    if FILE not in table.columns:
+        return _with_origins(table, _origins(len(table.rows), names))
+    known = _known_files(names, paths)
+    at = table.columns.index(FILE)
+    seen: dict[str, int] = {}
+    origins: list[tuple[Any, Any]] = []
+    for row in table.rows:
+        given = cell(row[at])
+        name = known.get(given, given)
+        number = seen.get(name, 0)
+        seen[name] = number + 1
+        origins.append((name, number))
+    return _with_origins(_without(table, at), origins)
+
+
+def _known_files(names: list[str], paths: Sequence[str]) -> dict[str, str]:
+    """What a script may call each file, to its name. A base name that two files share is
+    neither's."""
+    known: dict[str, str] = {}
+    shared: set[str] = set()
+    for name, path in zip(names, paths):  # noqa: B905 - `strict` needs Python 3.10
+        base = os.path.basename(path)
+        if base in known:
+            shared.add(base)
+        known[base] = name
+    for base in shared:
+        del known[base]
+    known.update(zip(names, names))  # noqa: B905
+    known.update(zip(paths, names))  # noqa: B905
+    return known
+
+
+def _origins(rows: int, names: list[str]) -> list[tuple[Any, Any]]:
+    if len(names) == 1:
+        return [(names[0], row) for row in range(rows)]
+    if rows == len(names):
+        return [(name, 0) for name in names]
+    return [("", "")] * rows
+
+
+def _with_origins(table: Table, origins: list[tuple[Any, Any]]) -> Table:
+    if ROW in table.columns:  # the script numbers its rows itself
+        at = table.columns.index(ROW)
+        pairs = zip(origins, table.rows)  # noqa: B905 - `strict` needs Python 3.10
+        origins = [(origin[0], row[at]) for origin, row in pairs]
+        table = _without(table, at)
+    if FILE in table.columns:
+        raise BadReturn(f"run() returned the column {FILE} twice")
+    pairs = zip(origins, table.rows)  # noqa: B905
+    return Table([FILE, ROW, *table.columns], [origin + row for origin, row in pairs])
+
+
+def _without(table: Table, at: int) -> Table:
+    columns = table.columns[:at] + table.columns[at + 1 :]
+    return Table(columns, [row[:at] + row[at + 1 :] for row in table.rows])

@@ -1,0 +1,270 @@
+"""Azure ML's scoring-script contract: from a request to a call of `run`, and from what it
+returned to a reply."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from . import rawhttp, schema
+from .connection import Request
+from .coroutines import finish, iterate
+from .responses import JSON, UnsendableResult, from_response, is_response
+from .script import FUNCTION_NOT_FOUND, Script, ScriptFailed, data_parameters, user_traceback
+
+_ID_LIMIT = 100
+_GENERIC = "An unexpected error occurred in scoring script. Check the logs for more info."
+
+
+class BadInput(Exception):
+    """The request cannot become the arguments of `run`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Scoring:
+    """Answers `/score` requests by calling the script. Safe in several threads at once."""
+
+    def __init__(self, script: Script) -> None:
+        self._run = script.run
+        data, self._wants_headers = data_parameters(script.run)
+        raw = rawhttp.requested()
+        if raw and schema.is_decorated(script.run):
+            raise ScriptFailed(
+                FUNCTION_NOT_FOUND, "run() cannot have both @rawhttp and @input_schema"
+            )
+        self._raw = rawhttp.RawHttp() if raw else None
+        self._by_schema = not raw and schema.is_decorated(script.run)
+        self._name = data[0].name
+        self._parameters = data
+
+    def answer(self, request: Request) -> bool:
+        """Reply to `request`; False when `run` failed. Never raises."""
+        ids, refusal = identify(request)
+        if refusal is not None:
+            refuse(request, 431, refusal, ids)
+            return True
+        if request.method == "OPTIONS" and self._raw is None:
+            return request.respond(200, f"{ids}content-type: text/html; charset=utf-8\r\n", b"")
+        try:
+            if self._raw is not None:
+                with self._raw.context(request) as raw:
+                    return self._score(request, ids, {self._name: raw})
+            return self._score(request, ids, self._arguments(request))
+        except BadInput as error:
+            refuse(request, error.status, error.message, ids)
+            return True
+
+    def _score(self, request: Request, ids: str, arguments: dict[str, Any]) -> bool:
+        if self._wants_headers:
+            arguments["request_headers"] = RequestHeaders(request.headers)
+        started = time.perf_counter()
+        try:
+            result = finish(self._run(**arguments))
+            if inspect.isgenerator(result) or inspect.isasyncgen(result):
+                return _stream(request, ids, result, started)
+        except BaseException as error:  # a script may raise anything, `sys.exit()` included
+            return _failed(request, ids, error)
+        took = f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
+        try:
+            if is_response(result):
+                return _pass_through(request, f"{took}{ids}", result)
+            body = b"{}" if result is None else json.dumps(result).encode()
+        except UnsendableResult as error:
+            return _unsendable(request, ids, str(error))
+        except (TypeError, ValueError, RecursionError) as error:
+            return _unsendable(
+                request, ids, f"The value that run() returned cannot be written as JSON: {error}"
+            )
+        except BaseException as error:  # code of the script's: a response's iterator, a __str__
+            return _failed(request, ids, error)
+        request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
+        return True
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        if request.method == "GET":
+            values = _query_values(request.query)
+            return self._pick(values) if self._by_schema else {self._name: json.dumps(values)}
+        if self._by_schema:
+            return self._pick(_json_object(request))
+        try:
+            return {self._name: str(request.body, "utf-8")}
+        except UnicodeDecodeError as error:
+            raise BadInput(400, f"Input cannot be decoded as UTF-8: {error}") from None
+
+    def _pick(self, values: dict[str, Any]) -> dict[str, Any]:
+        picked = {}
+        for parameter in self._parameters:
+            value = values.get(parameter.name, parameter.default)
+            if value is inspect.Parameter.empty:
+                raise BadInput(
+                    400, f"A value is not provided for the {parameter.name!r} parameter."
+                )
+            picked[parameter.name] = value
+        return picked
+
+
+class RequestHeaders(dict):  # type: ignore[type-arg]
+    """What a script gets as `request_headers`: names in their usual spelling
+    (`Content-Type`), found in any."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__((name.title(), value) for name, value in headers.items())
+
+    def __missing__(self, name: str) -> str:
+        spelled = name.title()
+        if spelled != name and spelled in self:
+            return str(self[spelled])
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.title())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.title(), default)
+
+
+def identify(request: Request) -> tuple[str, str | None]:
+    """The header lines that name this request in its reply, and why it is refused, if so."""
+    headers = request.headers
+    request_id = headers.get("x-request-id") or str(uuid.uuid4())
+    client = headers.get("x-ms-client-request-id", "")
+    legacy = headers.get("x-ms-request-id", "")
+    if len(request_id) > _ID_LIMIT:
+        return "", f"x-request-id must not exceed {_ID_LIMIT} characters"
+    if len(client) > _ID_LIMIT or len(legacy) > _ID_LIMIT:
+        return (
+            f"x-request-id: {request_id}\r\n",
+            f"x-ms-request-id and x-ms-client-request-id must not exceed {_ID_LIMIT} characters",
+        )
+    client = client or legacy
+    lines = f"x-request-id: {request_id}\r\nx-ms-request-id: {legacy or client or request_id}\r\n"
+    if client:
+        lines += f"x-ms-client-request-id: {client}\r\n"
+    if "traceid" in headers:
+        lines += f"TraceId: {headers['traceid']}\r\n"
+    return lines, None
+
+
+def refuse(request: Request, status: int, message: str, headers: str = "") -> None:
+    body = json.dumps({"message": message}).encode()
+    request.respond(status, f"{JSON}x-ms-run-function-failed: False\r\n{headers}", body)
+
+
+def _failed(request: Request, ids: str, error: BaseException) -> bool:
+    sys.stderr.write(f"{user_traceback(error)}")
+    body = json.dumps({"message": _GENERIC}).encode()
+    request.respond(500, f"{JSON}x-ms-run-function-failed: True\r\n{ids}", body)
+    return False
+
+
+def _unsendable(request: Request, ids: str, message: str) -> bool:
+    sys.stderr.write(f"{message}\n")
+    body = json.dumps({"message": message}).encode()
+    request.respond(500, f"{JSON}x-ms-run-function-failed: True\r\n{ids}", body)
+    return False
+
+
+def _pass_through(request: Request, headers: str, result: Any) -> bool:
+    response = from_response(result, request)
+    failed = response.status >= 500
+    lines = f"{response.headers}{headers}"
+    if failed:
+        lines += "x-ms-run-function-failed: True\r\n"
+    elif not response.says_failed:
+        lines += "x-ms-run-function-failed: False\r\n"
+    if isinstance(response.body, bytes):
+        request.respond(response.status, lines, response.body)
+        return not failed
+    return _send_all(request, response.status, lines, response.body) and not failed
+
+
+def _stream(request: Request, ids: str, result: Any, started: float) -> bool:
+    """A generator's items as they come. Nothing is sent before the first one, so that an
+    early exception is still a 500."""
+    items: Iterator[Any] = iterate(result) if inspect.isasyncgen(result) else result
+    first = next(items, None)
+    kind, encode = _item_encoding(first)
+    took = f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
+    headers = f"content-type: {kind}\r\nx-ms-run-function-failed: False\r\n{took}{ids}"
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            if first is not None:
+                yield encode(first)
+            for item in items:
+                yield encode(item)
+        finally:
+            items.close()  # type: ignore[attr-defined]
+
+    return _send_all(request, 200, headers, pieces())
+
+
+def _send_all(request: Request, status: int, headers: str, pieces: Iterator[bytes]) -> bool:
+    stream = request.stream(status, headers)
+    try:
+        for piece in pieces:
+            if not stream.write(piece):
+                return True  # the client went away, which is no failure of the script's
+    except BaseException as error:  # the script's generator may raise anything
+        sys.stderr.write(user_traceback(error))
+        stream.abort()
+        return False
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+    stream.end()
+    return True
+
+
+def _item_encoding(first: Any) -> tuple[str, Callable[[Any], bytes]]:
+    if isinstance(first, (bytes, bytearray, memoryview)):
+        return "application/octet-stream", bytes
+    if isinstance(first, str) or first is None:
+        return "text/plain; charset=utf-8", lambda item: str(item).encode()
+    return "application/x-ndjson", lambda item: json.dumps(item).encode() + b"\n"
+
+
+def _query_values(query: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        counts[name] = counts.get(name, 0) + 1
+        if counts[name] == 1:
+            values[name] = value
+        elif counts[name] == 2:
+            values[name] = [values[name], value]
+        else:
+            values[name].append(value)
+    return values
+
+
+def _json_object(request: Request) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        raise BadInput(415, "Expects Content-Type to be application/json")
+    if not request.body:
+        raise BadInput(400, "POST body is empty. Expecting a JSON dictionary.")
+    try:
+        value = json.loads(request.body)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise BadInput(400, f"POST body could not be decoded as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadInput(400, "POST body should be a JSON dictionary.")
+    return value

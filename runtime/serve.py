@@ -1,0 +1,163 @@
+"""`serve`: the inference server of one instance of an online deployment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from urllib.parse import parse_qs
+
+from . import process
+from .connection import Request
+from .pool import Pool
+from .responses import JSON
+from .schema import Documents, NoDocument
+from .scoring import Scoring, identify, refuse
+from .script import load
+
+_TEXT = "content-type: text/plain; charset=utf-8\r\n"
+_SCORE_METHODS = ("POST", "GET", "OPTIONS")
+_MAX_BODY = 1 << 30
+
+
+class InferenceServer:
+    """Answers probes, `/load` and `/swagger.json` on the loop; `/score` in a worker."""
+
+    def __init__(self, arguments: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> None:
+        self._arguments = arguments
+        self.ready = False
+        self.draining = False
+        self._scoring: Scoring | None = None
+        self._documents: Documents | None = None
+        self.pool = Pool(
+            loop,
+            self._answer,
+            max_concurrent=arguments.max_concurrent,
+            max_queue=arguments.max_queue,
+            queue_wait=arguments.queue_wait_ms / 1000,
+            timeout=arguments.timeout_ms / 1000,
+            on_late=self._refuse_overload,
+            on_overrun=self._tell_overrun,
+        )
+
+    def prepare(self) -> None:
+        script = load(self._arguments.app_root, self._arguments.script)
+        scoring = Scoring(script)
+        script.init()
+        self._scoring = scoring
+        self._documents = Documents(
+            script.run, self._arguments.app_root, self._arguments.deployment
+        )
+
+    def finish(self) -> None:
+        """Nothing: online scripts have no `shutdown`."""
+
+    def handle(self, request: Request) -> None:
+        path = request.path
+        if path == "/score":
+            self._score(request)
+        elif path not in ("/", "/load", "/swagger.json"):
+            refuse(request, 404, f"There is nothing at {path}.")
+        elif request.method != "GET":
+            refuse(request, 405, "Method not allowed", "Allow: GET\r\n")
+        elif path == "/":
+            self._health(request)
+        elif path == "/load":
+            request.respond(200, JSON, json.dumps(self._load()).encode())
+        else:
+            self._document(request)
+
+    def _answer(self, request: Request) -> bool:
+        scoring = self._scoring
+        return scoring is not None and scoring.answer(request)
+
+    def _score(self, request: Request) -> None:
+        if request.method not in _SCORE_METHODS:
+            refuse(request, 405, "Method not allowed", "Allow: GET, POST, OPTIONS\r\n")
+        elif not self.ready:
+            ids, _ = identify(request)
+            headers = f"Retry-After: 1\r\nms-azureml-model-error-reason: model_not_ready\r\n{ids}"
+            refuse(request, 503, "The scoring script's init() has not finished yet.", headers)
+        elif not self.pool.offer(request):
+            self._refuse_overload(request)
+
+    def _health(self, request: Request) -> None:
+        pool = self.pool
+        if not self.ready:
+            status, text = 503, b"Starting"
+        elif self.draining:
+            status, text = 503, b"Draining"
+        elif pool.overrun == pool.max_concurrent:
+            status, text = 503, b"Stuck: every run() is past its time limit"
+        else:
+            status, text = 200, b"Healthy"
+        request.respond(status, _TEXT, text)
+
+    def _load(self) -> dict[str, int]:
+        pool = self.pool
+        return {
+            "in_flight": pool.in_flight,
+            "queued": pool.queued,
+            "max_concurrent": pool.max_concurrent,
+            "max_queue": pool.max_queue,
+            "served": pool.served,
+            "failed": pool.failed,
+            "overrun": pool.overrun,
+        }
+
+    def _document(self, request: Request) -> None:
+        if self._documents is None:
+            refuse(request, 503, "The scoring script's init() has not finished yet.")
+            return
+        version = parse_qs(request.query).get("version", ["2"])[0]
+        try:
+            request.respond(200, JSON, self._documents.get(version))
+        except NoDocument as error:
+            refuse(request, 404, str(error))
+
+    def _refuse_overload(self, request: Request) -> None:
+        ids, _ = identify(request)
+        load = self._load()
+        wait = self._arguments.queue_wait_ms
+        message = (
+            f"The deployment {self._arguments.deployment} is at its limit: "
+            f"{load['in_flight']} of {load['max_concurrent']} concurrent requests are running and "
+            f"{load['queued']} of {load['max_queue']} are waiting, each for at most {wait} ms."
+        )
+        headers = (
+            f"{JSON}Retry-After: 1\r\n"
+            f"ms-azureml-model-error-reason: too_many_pending_request\r\n{ids}"
+        )
+        body = {"message": message, "max_queue_wait_ms": wait, **load}
+        request.respond(429, headers, json.dumps(body).encode())
+
+    def _tell_overrun(self, request: Request) -> None:
+        ids, _ = identify(request)
+        limit = self._arguments.timeout_ms
+        body = {"message": f"Scoring timeout: run() did not finish within {limit} ms."}
+        headers = f"{JSON}x-ms-run-function-failed: True\r\n{ids}"
+        request.respond(500, headers, json.dumps(body).encode())
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="runtime serve")
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--script", required=True)
+    parser.add_argument("--app-root", required=True)
+    parser.add_argument("--deployment", required=True)
+    parser.add_argument("--max-concurrent", type=_positive, default=1)
+    parser.add_argument("--max-queue", type=int, default=1)
+    parser.add_argument("--queue-wait-ms", type=int, default=500)
+    parser.add_argument("--timeout-ms", type=_positive, default=5000)
+    parser.add_argument("--max-body", type=_positive, default=_MAX_BODY, help="bytes")
+    arguments = parser.parse_args(argv)
+    loop = asyncio.new_event_loop()
+    server = InferenceServer(arguments, loop)
+    return process.run(server, loop, arguments.socket, max_body=arguments.max_body)

@@ -1,0 +1,104 @@
+"""`work`: one mini-batch worker of a batch job."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import process, units
+from .connection import Request
+from .pool import Pool
+from .responses import JSON
+from .script import Script, data_parameters, load, user_traceback
+
+_TEXT = "content-type: text/plain; charset=utf-8\r\n"
+_NDJSON = "content-type: application/x-ndjson\r\n"
+_MAX_BODY = 256 << 20
+
+
+class MiniBatchWorker:
+    """Runs one unit at a time, in the main thread; probes are answered meanwhile."""
+
+    def __init__(self, arguments: argparse.Namespace, loop: asyncio.AbstractEventLoop) -> None:
+        self._arguments = arguments
+        self.ready = False
+        self.draining = False
+        self._script: Script | None = None
+        self._run: Callable[..., Any] | None = None
+        self.pool = Pool(
+            loop,
+            self._execute,
+            max_concurrent=1,
+            max_queue=0,
+            on_late=lambda _: None,
+            on_overrun=lambda _: None,
+        )
+
+    def prepare(self) -> None:
+        script = load(self._arguments.app_root, self._arguments.script)
+        data_parameters(script.run)
+        script.init()
+        self._script = script
+        self._run = script.run
+
+    def finish(self) -> None:
+        if self._script is not None:
+            self._script.shutdown()
+
+    def handle(self, request: Request) -> None:
+        path = request.path
+        if path == "/units":
+            self._take(request)
+        elif path != "/":
+            _refuse(request, 404, f"There is nothing at {path}.")
+        elif request.method != "GET":
+            _refuse(request, 405, "Method not allowed")
+        elif not self.ready:
+            request.respond(503, _TEXT, b"Starting")
+        elif self.draining:
+            request.respond(503, _TEXT, b"Draining")
+        else:
+            request.respond(200, _TEXT, b"Healthy")
+
+    def _take(self, request: Request) -> None:
+        if request.method != "POST":
+            _refuse(request, 405, "Method not allowed")
+        elif not self.ready or self.draining:
+            _refuse(request, 503, "This worker takes no units now.")
+        elif not self.pool.offer(request):
+            _refuse(request, 409, "This worker is running a unit.")
+
+    def _execute(self, request: Request) -> bool:
+        """Never raises."""
+        try:
+            unit = units.parse(request.body)
+        except units.BadUnit as error:
+            _refuse(request, 400, str(error))
+            return False
+        stream = request.stream(200, _NDJSON)
+        try:
+            assert self._run is not None
+            return units.execute(unit, self._run, stream)
+        except BaseException as error:  # ours to the core: the host must see a cut stream
+            sys.stderr.write(user_traceback(error))
+            stream.abort()
+            return False
+
+
+def _refuse(request: Request, status: int, message: str) -> None:
+    request.respond(status, JSON, json.dumps({"message": message}).encode())
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="runtime work")
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--script", required=True)
+    parser.add_argument("--app-root", required=True)
+    arguments = parser.parse_args(argv)
+    loop = asyncio.new_event_loop()
+    worker = MiniBatchWorker(arguments, loop)
+    return process.run(worker, loop, arguments.socket, max_body=_MAX_BODY)
