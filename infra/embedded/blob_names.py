@@ -1,0 +1,89 @@
+"""Which names containers, blobs and blocks may have.
+
+A blob's name is its path below its container's folder, unchanged: spaces, `%`, `#`, any
+script. Nothing is escaped, so nothing can be ambiguous; a name that is no path is refused.
+A block's id is hidden from users and percent-encoded on disk.
+"""
+
+import re
+import unicodedata
+import urllib.parse
+
+from domain import errors
+
+_CONTAINER = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_NAME_CHARACTERS = 1024
+_SEGMENT_BYTES = 255
+_BLOCK_ID_BYTES = 64
+
+
+def check_container(container: str) -> str:
+    """The container's name. Raises Invalid for one that Azure would not take either."""
+    if not _CONTAINER.fullmatch(container):
+        raise errors.Invalid(
+            f"{container!r} cannot name a container: 3 to 63 lower-case letters, digits and"
+            " single hyphens, with a letter or digit at either end.",
+            target="container",
+        )
+    return container
+
+
+def segments(name: str) -> list[str]:
+    """The segments of a blob's name. Raises Invalid, saying what is wrong with it."""
+    fault = fault_of(name)
+    if fault is not None:
+        raise errors.Invalid(f"{_shown(name)} cannot name a blob: {fault}.", target="name")
+    return name.split("/")
+
+
+def fault_of(name: str) -> str | None:
+    """Why a blob cannot be named so; None if it can."""
+    if not name:
+        return "it is empty"
+    if len(name) > _NAME_CHARACTERS:
+        return f"it is {len(name)} characters long, {_NAME_CHARACTERS} is the limit"
+    for segment in name.split("/"):
+        fault = segment_fault(segment)
+        if fault is not None:
+            return fault
+    return None
+
+
+def segment_fault(segment: str) -> str | None:
+    if segment in ("", ".", ".."):
+        return f"it has a segment {segment!r}"
+    if not segment.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in segment
+    ):
+        return "it has a control character or half of a surrogate pair"
+    if len(segment.encode()) > _SEGMENT_BYTES:
+        return f"a segment is longer than {_SEGMENT_BYTES} bytes"
+    return None
+
+
+def block_file(block_id: str) -> str:
+    """The name of a block's file. Raises Invalid."""
+    try:
+        size = len(block_id.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if not 1 <= size <= _BLOCK_ID_BYTES:
+        raise errors.Invalid(
+            f"{_shown(block_id)} cannot be a block's id: 1 to {_BLOCK_ID_BYTES} characters.",
+            target="blockId",
+        )
+    return f"{urllib.parse.quote(block_id, safe='')}{BLOCK_SUFFIX}"
+
+
+def block_id(file: str) -> str | None:
+    """Inverse of `block_file`; None for a file that is no block (one being written)."""
+    if not file.endswith(BLOCK_SUFFIX):
+        return None
+    return urllib.parse.unquote(file.removesuffix(BLOCK_SUFFIX))
+
+
+BLOCK_SUFFIX = ".block"
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 100 else f"{name[:100]}…")

@@ -1,0 +1,115 @@
+"""What is kept of a blob beside its file:
+
+    <root>/<container>/<key>.json      content type and metadata, where not the default
+    <root>/<container>/<key>.blocks    ids and lengths of the blocks it was made of
+
+A key hashes name and ETag. A record is written before its blob gets the name, and holds for
+exactly that content: a file that a user puts there or changes has none.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from domain import errors
+from infra.embedded.blob_drafts import Drafts
+
+_DEFAULT_CONTENT_TYPE = "application/octet-stream"
+_METADATA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_METADATA_CHARACTERS = 8 * 1024
+
+
+@dataclass(frozen=True)
+class Record:
+    content_type: str = _DEFAULT_CONTENT_TYPE
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def checked(content_type: str, metadata: Mapping[str, str] | None) -> Record:
+    """Raises Invalid for what could not travel in HTTP headers, as in Azure."""
+    if not (content_type.isascii() and content_type.isprintable() and len(content_type) <= 255):
+        raise errors.Invalid("A content type is printable ASCII.", target="contentType")
+    size = 0
+    for name, value in (metadata or {}).items():
+        if not _METADATA_NAME.fullmatch(name):
+            raise errors.Invalid(f"{name!r} cannot name a metadata entry.", target="metadata")
+        if not (value.isascii() and value.isprintable()):
+            raise errors.Invalid(f"Metadata {name!r} is not printable ASCII.", target="metadata")
+        size += len(name) + len(value)
+    if size > _METADATA_CHARACTERS:
+        raise errors.Invalid(
+            f"Metadata may have {_METADATA_CHARACTERS} characters, not {size}.", target="metadata"
+        )
+    return Record(content_type, dict(metadata or {}))
+
+
+class BlobRecords:
+    """Blocking; the caller brings checked names."""
+
+    def __init__(self, root: Path, drafts: Drafts) -> None:
+        self.root = root
+        self._drafts = drafts
+
+    def any_in(self, container: str) -> bool:
+        return (self.root / container).exists()
+
+    def read(self, container: str, name: str, etag: str) -> Record:
+        try:
+            record = json.loads(self._path(container, name, etag, "json").read_bytes())
+        except FileNotFoundError:
+            return Record()
+        return Record(record["content_type"], record["metadata"])
+
+    def keep(self, container: str, name: str, etag: str, record: Record) -> None:
+        if record != Record():
+            content = {"content_type": record.content_type, "metadata": dict(record.metadata)}
+            self._put(self._path(container, name, etag, "json"), {"name": name, **content})
+
+    def blocks(self, container: str, name: str, etag: str) -> Sequence[tuple[str, int]]:
+        """Ids and lengths of the blocks that this content consists of."""
+        try:
+            record = json.loads(self._path(container, name, etag, "blocks").read_bytes())
+        except FileNotFoundError:
+            return []
+        return [(block_id, length) for block_id, length in record["blocks"]]
+
+    def keep_blocks(
+        self, container: str, name: str, etag: str, blocks: Sequence[tuple[str, int]]
+    ) -> None:
+        path = self._path(container, name, etag, "blocks")
+        self._put(path, {"name": name, "blocks": list(blocks)})
+
+    def forget(self, container: str, name: str, etag: str) -> None:
+        for kind in ("json", "blocks"):
+            self._path(container, name, etag, kind).unlink(missing_ok=True)
+
+    def name_of(self, path: Path) -> str | None:
+        """The blob's name in the record at `path`; None for what is no record."""
+        try:
+            name = json.loads(path.read_bytes())["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return name if isinstance(name, str) else None
+
+    def is_of(self, path: Path, name: str, etag: str) -> bool:
+        return path.stem == _key(name, etag)
+
+    def _path(self, container: str, name: str, etag: str, kind: str) -> Path:
+        return self.root / container / f"{_key(name, etag)}.{kind}"
+
+    def _put(self, path: Path, content: object) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._drafts.new()
+        try:
+            draft.write(json.dumps(content).encode())
+            draft.file.close()
+            draft.path.rename(path)
+        finally:
+            draft.discard()
+
+
+def _key(name: str, etag: str) -> str:
+    return hashlib.sha256(f"{name}\0{etag}".encode()).hexdigest()

@@ -1,0 +1,163 @@
+"""The blobs' own files: `<root>/<container>/<name>`.
+
+Every folder on the way to a blob is opened by itself, from its parent's descriptor and
+without following a symbolic link, so no name and no link leads out of a container, not even
+one made at the wrong moment. A link is no blob and no folder.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from domain import errors
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A pipe that a user left in a folder must not hold up whoever opens it.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+_TRIES = 20
+
+
+class BlobTree:
+    """Blocking; the caller brings checked names, as segments, container first."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, segments: Sequence[str]) -> Path:
+        return self.root.joinpath(*segments)
+
+    @contextlib.contextmanager
+    def folder(self, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
+        """The descriptor of a folder. Raises FileNotFoundError; with `make` it is made, and
+        Conflict says which blob stands in the way."""
+        if make:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        current = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for depth, segment in enumerate(segments):
+                try:
+                    child = _enter(current, segment, make=make)
+                except OSError as error:
+                    if error.errno not in _NOT_THERE:
+                        raise
+                    if make and error.errno != errno.ENOENT:
+                        raise _in_the_way(
+                            segments[min(1, depth) : depth + 1], "a blob or a link"
+                        ) from error
+                    raise FileNotFoundError(errno.ENOENT, "no such folder") from error
+                os.close(current)
+                current = child
+            yield current
+        finally:
+            os.close(current)
+
+    def open(self, segments: Sequence[str]) -> tuple[int, os.stat_result] | None:
+        """A descriptor to read the blob with, and what it shows; None if it is not there."""
+        try:
+            with self.folder(segments[:-1]) as parent:
+                descriptor = os.open(segments[-1], _FILE, dir_fd=parent)
+        except OSError as error:
+            # ENXIO: a socket.
+            if error.errno in _NOT_THERE or error.errno == errno.ENXIO:
+                return None
+            raise
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            return None
+        return descriptor, found
+
+    def look(self, segments: Sequence[str]) -> os.stat_result | None:
+        """What the blob's file shows; None if there is none."""
+        try:
+            with self.folder(segments[:-1]) as parent:
+                found = os.stat(segments[-1], dir_fd=parent, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise
+        return found if stat.S_ISREG(found.st_mode) else None
+
+    def place(self, draft: Path, segments: Sequence[str], *, if_absent: bool) -> None:
+        """Give the finished file `draft` its place in one step; with `if_absent` the draft
+        is linked there and keeps its own name too. Raises BlobExists and Conflict."""
+        for _ in range(_TRIES):
+            try:
+                with self.folder(segments[:-1], make=True) as parent:
+                    if if_absent:
+                        os.link(draft, segments[-1], dst_dir_fd=parent)
+                    else:
+                        os.rename(draft, segments[-1], dst_dir_fd=parent)
+                return
+            except FileNotFoundError:
+                # Someone deleted the folder's last blob, and the folder, in between.
+                if not draft.exists():
+                    raise
+            except FileExistsError:
+                self._refuse_unless_cleared(segments)
+            except (IsADirectoryError, NotADirectoryError):
+                if not self._clear_folder(segments):
+                    raise _in_the_way(segments[1:], "a folder of blobs") from None
+        raise errors.Unavailable("Others change the same folder all the time; try again.")
+
+    def remove(self, segments: Sequence[str]) -> os.stat_result | None:
+        """Remove the blob, and the folders that this leaves empty. What it was, or None."""
+        try:
+            with self.folder(segments[:-1]) as parent:
+                found = os.stat(segments[-1], dir_fd=parent, follow_symlinks=False)
+                if not stat.S_ISREG(found.st_mode):
+                    return None
+                os.unlink(segments[-1], dir_fd=parent)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise
+        for depth in range(len(segments) - 1, 1, -1):
+            if not self._clear_folder(segments[:depth]):
+                break
+        return found
+
+    def _refuse_unless_cleared(self, segments: Sequence[str]) -> None:
+        """Something has the name that a link was to take: raise unless it was an empty
+        folder, which is no blob and gives way."""
+        try:
+            with self.folder(segments[:-1]) as parent:
+                found = os.stat(segments[-1], dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(found.st_mode):
+            name = "/".join(segments[1:])
+            raise errors.BlobExists(f"The blob {name!r} exists already.", target=name) from None
+        if not self._clear_folder(segments):
+            raise _in_the_way(segments[1:], "a folder of blobs") from None
+
+    def _clear_folder(self, segments: Sequence[str]) -> bool:
+        """Remove the folder if it is empty. True when it is gone."""
+        try:
+            with self.folder(segments[:-1]) as parent:
+                os.rmdir(segments[-1], dir_fd=parent)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+def _enter(parent: int, segment: str, *, make: bool) -> int:
+    if make:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(segment, _FOLDER, dir_fd=parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(segment, 0o700, dir_fd=parent)
+    return os.open(segment, _FOLDER, dir_fd=parent)
+
+
+def _in_the_way(segments: Sequence[str], what: str) -> errors.Conflict:
+    name = "/".join(segments)
+    return errors.Conflict(
+        f"{name!r} is {what} already; a name cannot be both a blob and a folder.", target=name
+    )

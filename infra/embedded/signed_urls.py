@@ -1,0 +1,113 @@
+"""URLs that carry their own permission, in the manner of Azure's shared access signatures.
+
+    {base_url}/blobs/{container}[/{name}]?sv=1&sr=b|c&sp=rwdl&se=2030-01-01T00:00:00Z&sig=...
+
+`sr=b` is for one blob, `sr=c` for every blob of the container.
+"""
+
+import base64
+import hashlib
+import hmac
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+
+from domain import errors
+from domain.ports import Permission
+from infra.embedded import blob_names
+
+_VERSION = "1"
+_ORDER = (Permission.READ, Permission.WRITE, Permission.DELETE, Permission.LIST)
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_PORTS = {"http": 80, "https": 443}
+
+
+class SignedUrls:
+    """Makes and checks URLs under `base_url` with `key`. `now` is aware."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: bytes,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._now = now
+
+    def url(self, container: str, name: str | None = None) -> str:
+        path = f"{self._base_url}/blobs/{container}"
+        return path if name is None else f"{path}/{quote(name, safe='/')}"
+
+    def locate(self, url: str) -> tuple[str, str] | None:
+        """Container and name of a URL that `url` made; None for any other."""
+        try:
+            here, there = urlsplit(f"{self._base_url}/blobs/"), urlsplit(url)
+            if _origin(here) != _origin(there) or not there.path.startswith(here.path):
+                return None
+            container, _, name = there.path.removeprefix(here.path).partition("/")
+            name = unquote(name, errors="strict")
+            blob_names.check_container(container)
+        except (ValueError, errors.Invalid):
+            return None
+        if name and blob_names.fault_of(name) is not None:
+            return None
+        return container, name
+
+    def sign(
+        self,
+        container: str,
+        name: str | None,
+        permissions: frozenset[Permission],
+        expires_in: timedelta,
+    ) -> str:
+        seconds = math.ceil((self._now() + expires_in).timestamp())
+        query = {
+            "sv": _VERSION,
+            "sr": "c" if name is None else "b",
+            "sp": "".join(permission for permission in _ORDER if permission in permissions),
+            "se": datetime.fromtimestamp(seconds, UTC).strftime(_TIME),
+        }
+        query["sig"] = self._signature(container, name, query)
+        return f"{self.url(container, name)}?{urlencode(query)}"
+
+    def verify(
+        self,
+        permission: Permission,
+        container: str,
+        name: str | None,
+        query: Mapping[str, str],
+    ) -> None:
+        """Return if `query` permits this; `name` is None for the container itself. Raises
+        Forbidden with the reason; only to a holder of a true signature is more said than
+        that it is not one."""
+        signed_name = None if query.get("sr") == "c" else name
+        given = query.get("sig", "").encode("utf-8", "surrogatepass")
+        wanted = self._signature(container, signed_name, query).encode()
+        if not hmac.compare_digest(given, wanted):
+            raise errors.Forbidden(
+                "The URL's signature is missing or does not fit it.", code="InvalidSignature"
+            )
+        expires = datetime.strptime(query["se"], _TIME).replace(tzinfo=UTC)
+        if self._now() >= expires:
+            raise errors.Forbidden(f"The URL expired at {query['se']}.", code="ExpiredSignature")
+        if permission.value not in query["sp"]:
+            raise errors.Forbidden(
+                f"The URL permits {query['sp']!r}; this needs {permission.value!r}.",
+                code="AuthorizationPermissionMismatch",
+            )
+
+    def _signature(self, container: str, name: str | None, query: Mapping[str, str]) -> str:
+        parts = [query.get(field, "") for field in ("sv", "sr", "sp", "se")]
+        # A name has no line feed, and its absence shows, so no two meanings share a text.
+        message = "\n".join([*parts, container, "c" if name is None else f"b{name}"])
+        digest = hmac.new(
+            self._key, message.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).digest()
+        return base64.b64encode(digest).decode("ascii")
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
+    return url.scheme, url.username, url.hostname, url.port or _PORTS.get(url.scheme)
