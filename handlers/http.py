@@ -36,7 +36,7 @@ from domain.resource import Conditions, TrackedResource
 from domain.values import Value
 from handlers import wire
 
-Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
 Handler = Callable[[Request], Awaitable[Response]]
 
 WORKSPACE_ROUTE = (
@@ -74,6 +74,7 @@ class Described:
     body: type[Value] | None
     statuses: tuple[int, ...]
     lists: bool
+    secured: bool
 
 
 class Routes:
@@ -113,13 +114,38 @@ class Routes:
                 except DomainError as error:
                     return render_error(error)
 
-            self.described.append(
-                Described(function_name, method, route, summary, action, body, statuses, lists)
+            self.describe(
+                function_name,
+                method,
+                route,
+                summary,
+                action=action,
+                body=body,
+                statuses=statuses,
+                lists=lists,
             )
             register(blueprint, function_name, method, route, guarded)
             return guarded
 
         return decorate
+
+    def describe(
+        self,
+        function: str,
+        method: Method,
+        route: str,
+        summary: str,
+        *,
+        action: str | None = None,
+        body: type[Value] | None = None,
+        statuses: tuple[int, ...] = (200,),
+        lists: bool = False,
+        secured: bool = True,
+    ) -> None:
+        """Tell OpenAPI of a function; `arm` does so itself."""
+        self.described.append(
+            Described(function, method, route, summary, action, body, statuses, lists, secured)
+        )
 
     async def authenticate(self, request: Request) -> Principal:
         """The caller a bearer token names. Raises Unauthenticated."""
