@@ -1,0 +1,219 @@
+"""The instances of one revision of a workload, from its environment's build to their end."""
+
+import asyncio
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from domain.errors import DomainError
+from domain.ports import Observation, Workload, WorkloadKind, WorkloadState
+from infra.compute.assets import Assets
+from infra.compute.environments import Environments, key_of
+from infra.compute.failure import StartFailure
+from infra.compute.instance_log import InstanceLog
+from infra.compute.launch import Launch, LocalFolder, launch_of
+from infra.compute.supervised_instance import (
+    InstanceState,
+    Lease,
+    SupervisedInstance,
+    Surroundings,
+)
+
+_DRAIN_MARGIN: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a fleet is made with."""
+
+    environments: Environments
+    assets: Assets
+    around: Surroundings
+    runtime: Path
+    local_folder: LocalFolder
+
+
+class Fleet:
+    """`logs` is a folder for this fleet. `on_change` is called when `state` or the set of
+    ready instances may have changed."""
+
+    def __init__(
+        self, workload: Workload, workshop: Workshop, logs: Path, on_change: Callable[[], None]
+    ) -> None:
+        self.workload = workload
+        self.logs = logs
+        self.instances: list[SupervisedInstance] = []
+        self.assets_in_use: set[str] = set()
+        self._workshop = workshop
+        self._on_change = on_change
+        self._launch: Launch | None = None
+        self._failure: StartFailure | None = None
+        self._bringing_up: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._given_up = False
+
+    @property
+    def revision(self) -> str:
+        return self.workload.revision
+
+    @property
+    def environment_key(self) -> str:
+        return key_of(self.workload.environment)
+
+    def start(self) -> None:
+        self._failure = None
+        self._bringing_up = asyncio.create_task(
+            self._bring_up(), name=f"bring up {self.workload.key}"
+        )
+
+    def refuse(self, failure: StartFailure) -> None:
+        """Start nothing more, and say why."""
+        self._failure = failure
+
+    def revive(self) -> None:
+        """Try again whatever has failed."""
+        if self.failure is None:
+            return
+        if self._launch is None:
+            self.start()
+        self._failure = None
+        for instance in self.instances:
+            if instance.state is InstanceState.FAILED:
+                instance.start()
+
+    def give_up(self) -> None:
+        """It has failed beside another that serves: let none of it run on."""
+        if not self._given_up:
+            self._given_up = True
+            for instance in self.instances:
+                self._retire(instance, 0)
+
+    def scale(self, count: int) -> None:
+        """Start instances, or drain the last ones."""
+        if count == self.workload.instance_count:
+            return
+        self.workload = dataclasses.replace(self.workload, instance_count=count)
+        if self._launch is None:
+            return
+        while len(self.instances) > count:
+            self._retire(self.instances.pop(), self.drain_grace)
+        for number in range(len(self.instances), count):
+            self._add_instance(number, self._launch)
+        self._on_change()
+
+    def _retire(self, instance: SupervisedInstance, grace: float) -> None:
+        task = asyncio.create_task(instance.stop(grace))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    @property
+    def drain_grace(self) -> float:
+        """Seconds that a request in flight may still need."""
+        return self.workload.request_timeout.total_seconds() + _DRAIN_MARGIN
+
+    async def stop(self, grace: float) -> None:
+        """Drain every instance; nothing is left afterwards."""
+        if self._bringing_up is not None:
+            self._bringing_up.cancel()
+            await asyncio.gather(self._bringing_up, return_exceptions=True)
+        await asyncio.gather(*(each.stop(grace) for each in self.instances), *self._retiring)
+
+    @property
+    def ready(self) -> Sequence[SupervisedInstance]:
+        return [each for each in self.instances if each.state is InstanceState.READY]
+
+    @property
+    def failure(self) -> StartFailure | None:
+        """Why it has failed. A batch job goes on with the workers it has left."""
+        if self._failure is not None:
+            return self._failure
+        failed = [each.failure for each in self.instances if each.failure is not None]
+        if not failed:
+            return None
+        batch = self.workload.kind is WorkloadKind.BATCH
+        return failed[0] if not batch or len(failed) == len(self.instances) else None
+
+    @property
+    def state(self) -> WorkloadState:
+        if self.failure is not None:
+            return WorkloadState.FAILED
+        if self._launch is None:
+            return WorkloadState.BUILDING
+        lost = sum(each.state is InstanceState.FAILED for each in self.instances)
+        if len(self.ready) + lost >= self.workload.instance_count:
+            return WorkloadState.READY
+        return WorkloadState.STARTING
+
+    def observation(self, *, serving: bool) -> Observation:
+        failure = self.failure
+        return Observation(
+            revision=self.revision,
+            state=self.state,
+            ready=len(self.ready),
+            wanted=self.workload.instance_count,
+            serving=serving,
+            code=failure.code if failure else None,
+            reason=failure.reason if failure else None,
+        )
+
+    def lease(self) -> Lease | None:
+        """An idle, ready worker."""
+        for instance in self.instances:
+            lease = instance.lease()
+            if lease is not None:
+                return lease
+        return None
+
+    def log_tail(self, lines: int) -> str:
+        """The last lines of every instance, under its name if there are several."""
+        names = {each.id: each.log for each in self.instances}
+        if len(names) == 1:
+            return next(iter(names.values())).tail(lines)
+        parts = [f"==> {name} <==\n{log.tail(lines)}" for name, log in names.items()]
+        return "\n".join(parts)
+
+    async def _bring_up(self) -> None:
+        workload, workshop = self.workload, self._workshop
+        try:
+            virtual_environment = await workshop.environments.ensure(workload.environment)
+            code = await workshop.assets.ensure(workload.code)
+            self.assets_in_use.add(code.folder.name)
+            model = None
+            if workload.model is not None:
+                model = await workshop.assets.ensure(workload.model)
+                self.assets_in_use.add(model.folder.name)
+            launch = await asyncio.to_thread(
+                launch_of,
+                workload,
+                runtime=workshop.runtime,
+                virtual_environment=virtual_environment,
+                code=code,
+                model=model,
+                local_folder=workshop.local_folder,
+            )
+        except StartFailure as failure:
+            self._failure = failure
+        except (OSError, DomainError) as error:
+            # A full disk or a store that is away: said, and tried again by the next ensure.
+            self._failure = StartFailure("ResourceNotReady", f"It cannot be prepared: {error}.")
+        else:
+            self._launch = launch
+            for number in range(self.workload.instance_count):
+                self._add_instance(number, launch)
+        self._on_change()
+
+    def _add_instance(self, number: int, launch: Launch) -> None:
+        name = self.workload.key.rpartition("/")[2]
+        tag = hashlib.sha256(self.revision.encode()).hexdigest()[:6]
+        instance = SupervisedInstance(
+            f"{name}-{tag}-{number}",
+            launch,
+            InstanceLog(self.logs / f"{number}.log"),
+            self._workshop.around,
+            self._on_change,
+        )
+        self.instances.append(instance)
+        instance.start()

@@ -1,0 +1,204 @@
+"""The parts of an HTTP/1.1 answer: its head, the `chunked` coding, and a body as it comes."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Final
+
+from domain.ports import InstanceLost
+
+HEAD_LIMIT: Final = 64 * 1024
+_HIGH_WATER: Final = 512 * 1024
+_LOW_WATER: Final = 128 * 1024
+_STALL: Final = 300.0
+"""Seconds between two pieces of a body."""
+
+Headers = list[tuple[str, str]]
+_HOP_BY_HOP: Final = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection", "trailer"}
+)
+
+
+class MalformedError(Exception):
+    """The server does not speak HTTP/1.1."""
+
+
+def parse_head(head: bytes) -> tuple[int, Headers, int | None, bool, bool]:
+    """Status, headers, length, whether chunked, and whether the connection stays."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    if not first.startswith("HTTP/1.") or len(first) < 12 or not first[9:12].isdecimal():
+        raise MalformedError(repr(first[:80]))
+    keep = first[7] != "0"
+    length: int | None = None
+    chunked = False
+    headers: Headers = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise MalformedError(repr(line[:80]))
+        name = name.lower()
+        value = value.strip(" \t")
+        if name == "content-length":
+            if not value.isdecimal() or (length is not None and length != int(value)):
+                raise MalformedError(f"content-length {value[:40]!r}")
+            length = int(value)
+        elif name in _HOP_BY_HOP:
+            if name == "connection":
+                keep = "close" not in value.lower() and (keep or "keep-alive" in value.lower())
+            elif name == "transfer-encoding":
+                if value.lower() != "chunked":
+                    raise MalformedError(f"transfer-encoding {value[:40]!r}")
+                chunked = True
+            continue
+        headers.append((name, value))
+    if chunked and length is not None:
+        raise MalformedError("both a length and chunks")
+    return int(first[9:12]), headers, length, chunked, keep
+
+
+class ChunkReader:
+    """Takes the `chunked` coding off, piece by piece."""
+
+    __slots__ = ("_buffer", "_in_trailer", "_remaining", "ended", "left")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._remaining = 0
+        self._in_trailer = False
+        self.ended = False
+        self.left = b""
+
+    def read(self, data: bytes) -> list[bytes]:
+        pieces: list[bytes] = []
+        data = self._buffer + data if self._buffer else data
+        self._buffer = b""
+        while data and not self.ended:
+            if self._remaining > 2:
+                piece = data[: self._remaining - 2]
+                self._remaining -= len(piece)
+                data = data[len(piece) :]
+                pieces.append(piece)
+                continue
+            if self._remaining:
+                if not b"\r\n"[2 - self._remaining :].startswith(data[: self._remaining]):
+                    raise MalformedError("a chunk of the wrong length")
+                taken = min(len(data), self._remaining)
+                self._remaining -= taken
+                data = data[taken:]
+                continue
+            line, newline, after = data.partition(b"\r\n")
+            if not newline:
+                if len(data) > HEAD_LIMIT:
+                    raise MalformedError("an endless chunk head")
+                self._buffer = data
+                return pieces
+            data = after
+            self._take_line(line)
+        self.left = data
+        return pieces
+
+    def _take_line(self, line: bytes) -> None:
+        if self._in_trailer:
+            self.ended = not line
+            return
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:
+            raise MalformedError(f"chunk head {line[:40]!r}") from None
+        if size < 0:
+            raise MalformedError(f"chunk head {line[:40]!r}")
+        if size == 0:
+            self._in_trailer = True
+        else:
+            self._remaining = size + 2
+
+
+class ResponseBody(AsyncIterator[bytes]):
+    """The pieces of an answer as they come. Raises InstanceLost if it breaks off."""
+
+    __slots__ = (
+        "_error",
+        "_finished",
+        "_loop",
+        "_paused",
+        "_pieces",
+        "_size",
+        "_transport",
+        "_waiter",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._paused = False
+        self._finished = False
+        self._error: InstanceLost | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def feed(self, piece: bytes) -> None:
+        if not piece or self._finished:
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > _HIGH_WATER and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def finish(self) -> None:
+        self._finished = True
+        self._wake()
+
+    def fail(self, error: InstanceLost) -> None:
+        if not self._finished:
+            self._error = error
+            self.finish()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> "ResponseBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self._finished:
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._waiter = self._loop.create_future()
+            stalled = self._loop.call_later(_STALL, self._stall)
+            try:
+                await self._waiter
+            finally:
+                stalled.cancel()
+                self._waiter = None
+        piece = self._pieces.popleft()
+        self._size -= len(piece)
+        if self._size < _LOW_WATER:
+            self.resume()
+        return piece
+
+    def resume(self) -> None:
+        """Let the socket be read again."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _stall(self) -> None:
+        self.fail(InstanceLost(f"The answer stood still for {_STALL:.0f} s.", sent=True))
+        self._transport.abort()
+
+    async def aclose(self) -> None:
+        """Give up the rest of the answer; the connection goes with it."""
+        if not self._finished:
+            self._finished = True
+            self._transport.abort()
+        self._pieces.clear()
+
+    def __del__(self) -> None:
+        if not self._finished and not self._loop.is_closed():
+            self._transport.abort()

@@ -1,0 +1,74 @@
+"""What one instance prints, kept in a file of bounded size.
+
+The process writes to the file itself, so printing never waits for the host and the last words
+of a killed process are kept. Past `limit` bytes the file's end is kept aside and it starts
+afresh; a flood can pass the limit by what it writes between two looks.
+"""
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+LIMIT: Final = 16 * 1024 * 1024
+_TAIL_BYTES: Final = 1024 * 1024
+
+
+class InstanceLog:
+    """The log at `path`, and the part before it beside it."""
+
+    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+        self._path = path
+        self._before = path.with_suffix(path.suffix + ".1")
+        self._limit = limit
+
+    def open(self) -> int:
+        """A descriptor that appends to the log."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def note(self, line: str) -> None:
+        """A line of the host's own."""
+        descriptor = self.open()
+        try:
+            os.write(descriptor, f"[ml-endpoints] {line}\n".encode(errors="replace"))
+        finally:
+            os.close(descriptor)
+
+    def is_over(self) -> bool:
+        try:
+            return self._path.stat().st_size > self._limit
+        except FileNotFoundError:
+            return False
+
+    def cut(self) -> None:
+        """Keep the last `limit` bytes aside and empty the log. The writer's next line goes to
+        its beginning, for it appends."""
+        with self._path.open("r+b") as log:
+            size = os.fstat(log.fileno()).st_size
+            log.seek(max(size - self._limit, 0))
+            with self._before.open("wb") as before:
+                left = min(size, self._limit)
+                while left > 0 and (piece := log.read(min(left, 1024 * 1024))):
+                    before.write(piece)
+                    left -= len(piece)
+            log.truncate(0)
+
+    def tail(self, lines: int) -> str:
+        """The last lines, at most 1 MiB of them."""
+        kept: deque[str] = deque(maxlen=max(lines, 0))
+        content = _end_of(self._path, _TAIL_BYTES)
+        if content.count(b"\n") < lines and len(content) < _TAIL_BYTES:
+            content = _end_of(self._before, _TAIL_BYTES - len(content)) + content
+        kept.extend(content.decode("utf-8", "replace").splitlines())
+        return "\n".join(kept)
+
+
+def _end_of(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(file.tell() - size, 0))
+            return file.read(size)
+    except FileNotFoundError:
+        return b""

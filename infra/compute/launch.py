@@ -1,0 +1,82 @@
+"""How one workload's processes are started: command, variables, folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from domain.ports import Probe, Workload, WorkloadKind
+from infra.compute import process_environment
+from infra.compute.assets import Asset
+from infra.compute.failure import StartFailure
+
+
+class LocalFolder(Protocol):
+    """Where a folder of the blob store lies on this machine's disk."""
+
+    def __call__(self, container: str, path: str) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Launch:
+    """`command` lacks only its socket. `cpu` in cores, `memory` in bytes."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    cpu: float
+    memory: int
+    liveness: Probe
+    readiness: Probe
+
+
+def launch_of(
+    workload: Workload,
+    *,
+    runtime: Path,
+    virtual_environment: Path,
+    code: Asset,
+    model: Asset | None,
+    local_folder: LocalFolder,
+) -> Launch:
+    """Raises StartFailure if the scoring script is not among the code, or is outside of it."""
+    root = code.root.resolve()
+    script = (root / workload.scoring_script).resolve()
+    if not script.is_relative_to(root):
+        raise StartFailure(
+            "BadArgument", f"scoring_script {workload.scoring_script!r} leaves the code's folder."
+        )
+    if not script.is_file():
+        raise StartFailure(
+            "BadArgument", f"scoring_script {workload.scoring_script!r} is not among the code."
+        )
+    relative = script.relative_to(root).as_posix()
+    ours = {"AML_APP_ROOT": str(root), "AZUREML_ENTRY_SCRIPT": relative}
+    if model is not None:
+        ours["AZUREML_MODEL_DIR"] = str(model.folder)
+    if workload.output is not None:
+        output = local_folder(workload.output.container, workload.output.path)
+        output.mkdir(parents=True, exist_ok=True)
+        ours["AZUREML_BI_OUTPUT_PATH"] = str(output)
+    command = [str(virtual_environment / "bin" / "python"), "-I", str(runtime)]
+    command.append("serve" if workload.kind is WorkloadKind.ONLINE else "work")
+    command += ["--script", relative, "--app-root", str(root)]
+    if workload.kind is WorkloadKind.ONLINE:
+        queue_wait = workload.max_queue_wait.total_seconds()
+        timeout = workload.request_timeout.total_seconds()
+        command += ["--deployment", workload.key.rpartition("/")[2]]
+        command += ["--max-concurrent", str(workload.max_concurrent_requests)]
+        command += ["--max-queue", str(workload.max_concurrent_requests)]
+        command += ["--queue-wait-ms", str(round(queue_wait * 1000))]
+        command += ["--timeout-ms", str(round(timeout * 1000))]
+    return Launch(
+        command=tuple(command),
+        environment=process_environment.for_instance(
+            virtual_environment, workload.cpu, workload.environment_variables, ours
+        ),
+        folder=root,
+        cpu=workload.cpu,
+        memory=workload.memory,
+        liveness=workload.liveness,
+        readiness=workload.readiness,
+    )

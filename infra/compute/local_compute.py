@@ -1,0 +1,375 @@
+"""Compute on this machine: every instance is a local process.
+
+What is wanted is held in memory alone: after a restart of the host its processes are gone and
+the domain asks for them again.
+"""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from domain.errors import Invalid, Unavailable
+from domain.ports import (
+    BlobStore,
+    Compute,
+    EnvironmentSpec,
+    Instance,
+    LogKind,
+    Observation,
+    Workload,
+    WorkloadKind,
+    WorkloadState,
+)
+from infra.compute import instance_types
+from infra.compute.assets import Assets
+from infra.compute.changes import Changes
+from infra.compute.cores import Cores
+from infra.compute.environments import Environments
+from infra.compute.failure import StartFailure
+from infra.compute.fleet import Fleet, Workshop
+from infra.compute.launch import LocalFolder
+from infra.compute.process_groups import ProcessGroups
+from infra.compute.sockets import Sockets
+from infra.compute.supervised_instance import Lease, Surroundings
+from infra.compute.unix_http import UnixHttp
+
+RUNTIME: Final = Path(__file__).resolve().parents[2] / "runtime"
+_KEPT_ENVIRONMENTS: Final = 8
+_KEPT_ASSETS: Final = 16
+_KEPT_LOGS: Final = 7 * 86400.0
+_CLOSE_GRACE: Final = 3.0
+_CLOSE_LIMIT: Final = 15.0
+_QUICK: Final = 0.5
+
+
+@dataclass
+class _Slot:
+    """What runs under one key. `next` is rolled out beside `current`."""
+
+    kind: WorkloadKind
+    logs: Path
+    current: Fleet
+    next: Fleet | None = None
+    instances: tuple[Instance, ...] = ()
+
+    @property
+    def newest(self) -> Fleet:
+        return self.next or self.current
+
+    @property
+    def fleets(self) -> list[Fleet]:
+        return [self.current] if self.next is None else [self.current, self.next]
+
+
+@dataclass
+class _Ending:
+    """What is still ending under a key."""
+
+    kind: WorkloadKind
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class LocalCompute(Compute):
+    """Keeps everything under `<data_dir>/compute`, which is its own. `start` before use, `close`
+    at the end: then no process of it is left. `max_instances` is this machine's quota."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        blobs: BlobStore,
+        local_folder: LocalFolder,
+        *,
+        uv: str,
+        python: str = sys.executable,
+        runtime: Path = RUNTIME,
+        max_builds: int = 1,
+        max_instances: int = 64,
+        build_deadline: timedelta = timedelta(minutes=30),
+    ) -> None:
+        folder = data_dir / "compute"
+        self._folder = folder
+        self._max_instances = max_instances
+        self.http = UnixHttp()
+        self._processes = ProcessGroups(folder / "processes")
+        self._sockets = Sockets(folder / "tmp")
+        self._environments = Environments(
+            folder / "environments",
+            self._processes,
+            uv=uv,
+            python=python,
+            runtime=runtime,
+            max_builds=max_builds,
+            deadline=build_deadline.total_seconds(),
+        )
+        self._assets = Assets(folder / "assets", blobs)
+        around = Surroundings(self._processes, self._sockets, self.http, Cores())
+        self._workshop = Workshop(self._environments, self._assets, around, runtime, local_folder)
+        self._slots: dict[str, _Slot] = {}
+        self._endings: dict[str, _Ending] = {}
+        self._changes = Changes()
+        self._starting = asyncio.Lock()
+        self._started = False
+        self._closed = False
+
+    async def start(self) -> None:
+        """Sweep what a previous host left: processes, sockets, half-made folders, old logs."""
+        async with self._starting:
+            if self._started:
+                return
+            await asyncio.to_thread(self._sweep)
+            await self._processes.start()
+            self._started = True
+
+    async def close(self) -> None:
+        """Stop everything, in bounded time."""
+        if not self._started or self._closed:
+            return
+        self._closed = True
+        for key in list(self._slots):
+            self._end_slot(key, _CLOSE_GRACE)
+        tasks = {task for ending in self._endings.values() for task in ending.tasks}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._environments.close()
+        await self._assets.close()
+        self.http.close()
+        await self._processes.close()
+        await asyncio.to_thread(self._sockets.close)
+
+    # -- Compute
+
+    async def refusals(
+        self, environment: EnvironmentSpec, instance_type: str | None
+    ) -> Sequence[str]:
+        reasons = list(await self._environments.refusals(environment))
+        if instance_type is not None and instance_types.find(instance_type) is None:
+            reasons.append(_no_such_type(instance_type))
+        return reasons
+
+    def size(self, instance_type: str | None) -> tuple[float, int]:
+        name = instance_types.LOCAL if instance_type is None else instance_type
+        row = instance_types.find(name)
+        if row is None:
+            raise Invalid(_no_such_type(name), target="instanceType")
+        return row.cpu, row.memory
+
+    async def ensure(self, workload: Workload) -> Observation:
+        if self._closed:
+            raise Unavailable("This host is stopping.")
+        await self.start()
+        slot = self._slots.get(workload.key)
+        if slot is None:
+            logs = self._folder / "logs" / _folder_name(workload.key)
+            slot = _Slot(workload.kind, logs, self._new_fleet(workload, logs))
+            self._slots[workload.key] = slot
+            self._begin(slot.current)
+        elif slot.newest.revision == workload.revision:
+            self._adjust(slot, workload)
+        elif slot.current.revision == workload.revision:
+            assert slot.next is not None
+            self._retire(workload.key, slot.next)
+            slot.next = None
+            self._adjust(slot, workload)
+        else:
+            self._roll_out(slot, workload)
+        self._changed(workload.key)
+        return self._observation(slot)
+
+    async def observe(self, key: str) -> Observation | None:
+        slot = self._slots.get(key)
+        return self._observation(slot) if slot else None
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        if key in self._slots:
+            self._end_slot(key, grace.total_seconds())
+        ending = self._endings.get(key)
+        if ending is None:
+            return True
+        await asyncio.wait(set(ending.tasks), timeout=_QUICK)
+        return key not in self._endings and key not in self._slots
+
+    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
+        ending = {key for key, each in self._endings.items() if each.kind is kind}
+        return sorted(ending | {key for key, slot in self._slots.items() if slot.kind is kind})
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        slot = self._slots.get(key)
+        if slot is None:
+            return ""
+        fleet = slot.newest
+        if kind is LogKind.STORAGE_INITIALIZER:
+            log = self._environments.log(fleet.workload.environment)
+            return await asyncio.to_thread(log.tail, tail)
+        return await asyncio.to_thread(fleet.log_tail, tail)
+
+    def instances(self, key: str) -> Sequence[Instance]:
+        slot = self._slots.get(key)
+        return slot.instances if slot else ()
+
+    # -- what the scorer needs
+
+    async def lease_worker(self, key: str, *, patience: float) -> Lease:
+        """Wait for an idle worker of `key`. Raises StartFailure when there will be none: it
+        has failed or was removed, or nothing came up under the key in `patience` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        known = False
+        while True:
+            slot = self._slots.get(key)
+            if slot is not None:
+                known = True
+                for fleet in slot.fleets:
+                    lease = fleet.lease()
+                    if lease is not None:
+                        return lease
+                failure = slot.newest.failure
+                if failure is not None:
+                    raise failure
+            elif known or self._closed:
+                raise StartFailure("OperationCanceled", f"The workers of {key} were taken away.")
+            elif loop.time() >= deadline:
+                raise StartFailure("ResourceNotFound", f"No workers were started for {key}.")
+            await self._changes.wait(1.0)
+
+    # -- inside
+
+    def _sweep(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._sockets.open()
+        self._environments.sweep()
+        self._assets.sweep()
+        logs = self._folder / "logs"
+        logs.mkdir(exist_ok=True)
+        for folder in logs.iterdir():
+            if folder.stat().st_mtime < time.time() - _KEPT_LOGS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _new_fleet(self, workload: Workload, logs: Path) -> Fleet:
+        revision = hashlib.sha256(workload.revision.encode()).hexdigest()[:16]
+        return Fleet(workload, self._workshop, logs / revision, lambda: self._changed(workload.key))
+
+    def _begin(self, fleet: Fleet) -> None:
+        over = self._over_quota(fleet, fleet.workload.instance_count)
+        if over is not None:
+            fleet.refuse(over)
+        else:
+            fleet.start()
+
+    def _adjust(self, slot: _Slot, workload: Workload) -> None:
+        """The revision that is there already: its instance count, and another try if it has
+        failed."""
+        fleet = slot.newest
+        over = self._over_quota(fleet, workload.instance_count)
+        if over is not None:
+            fleet.refuse(over)
+        elif fleet is slot.next and fleet.state is WorkloadState.FAILED:
+            self._roll_out(slot, workload)
+        else:
+            fleet.scale(workload.instance_count)
+            fleet.revive()
+
+    def _over_quota(self, fleet: Fleet, wanted: int) -> StartFailure | None:
+        others = sum(
+            each.workload.instance_count
+            for slot in self._slots.values()
+            for each in slot.fleets
+            if each is not fleet and each.failure is None
+        )
+        if others + wanted <= self._max_instances:
+            return None
+        reason = (
+            f"This machine runs at most {self._max_instances} instances; {others} others are "
+            f"wanted already, and {wanted} were asked for."
+        )
+        return StartFailure("OutOfQuota", reason)
+
+    def _roll_out(self, slot: _Slot, workload: Workload) -> None:
+        key = workload.key
+        if slot.next is not None:
+            self._retire(key, slot.next)
+            slot.next = None
+        fleet = self._new_fleet(workload, slot.logs)
+        if slot.current.ready:
+            slot.next = fleet
+        else:
+            # It serves nobody: there is nothing to protect.
+            self._retire(key, slot.current)
+            slot.current = fleet
+        self._begin(fleet)
+
+    def _changed(self, key: str) -> None:
+        slot = self._slots.get(key)
+        if slot is not None:
+            if slot.next is not None and slot.next.state is WorkloadState.READY:
+                old, slot.current, slot.next = slot.current, slot.next, None
+                self._retire(key, old)
+            elif slot.next is not None and slot.next.state is WorkloadState.FAILED:
+                slot.next.give_up()
+            slot.instances = tuple(each.instance for each in slot.current.ready)
+        self._changes.announce()
+
+    def _observation(self, slot: _Slot) -> Observation:
+        return slot.newest.observation(serving=bool(slot.current.ready))
+
+    def _retire(self, key: str, fleet: Fleet) -> None:
+        async def retire() -> None:
+            await fleet.stop(fleet.drain_grace)
+            slot = self._slots.get(key)
+            if slot is None or all(each.logs != fleet.logs for each in slot.fleets):
+                await asyncio.to_thread(shutil.rmtree, fleet.logs, ignore_errors=True)
+            await self._prune()
+
+        self._ending_task(key, fleet.workload.kind, retire())
+
+    def _end_slot(self, key: str, grace: float) -> None:
+        slot = self._slots.pop(key)
+
+        async def end() -> None:
+            await asyncio.gather(*(fleet.stop(grace) for fleet in slot.fleets))
+            if key not in self._slots and not self._closed:
+                await asyncio.to_thread(shutil.rmtree, slot.logs, ignore_errors=True)
+                await self._prune()
+
+        self._ending_task(key, slot.kind, end())
+        self._changes.announce()
+
+    def _ending_task(self, key: str, kind: WorkloadKind, work: Coroutine[Any, Any, None]) -> None:
+        ending = self._endings.setdefault(key, _Ending(kind))
+        task = asyncio.create_task(work, name=f"end {key}")
+        ending.tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            ending.tasks.discard(task)
+            if not ending.tasks and self._endings.get(key) is ending:
+                del self._endings[key]
+
+        task.add_done_callback(ended)
+
+    async def _prune(self) -> None:
+        fleets = [fleet for slot in self._slots.values() for fleet in slot.fleets]
+        environments = {fleet.environment_key for fleet in fleets}
+        assets = {name for fleet in fleets for name in fleet.assets_in_use}
+        await asyncio.to_thread(self._environments.prune, environments, _KEPT_ENVIRONMENTS)
+        await asyncio.to_thread(self._assets.prune, assets, _KEPT_ASSETS)
+
+
+def _no_such_type(name: str) -> str:
+    known = ", ".join(instance_types.INSTANCE_TYPES)
+    return f"There is no instance type {name!r} here; there are {known}."
+
+
+def _folder_name(key: str) -> str:
+    """Readable and unique, whatever the key's characters."""
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", key)[:60].strip(".")
+    return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

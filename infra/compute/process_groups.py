@@ -1,0 +1,186 @@
+"""Every process that the compute starts, in a group of its own that dies with the host.
+
+Three things see to that: the process holds a lifeline and ends when it does; a guardian, told
+of every group, kills what is left when the host is gone, even killed; and a record on disk
+lets the next host kill what neither reached.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_GUARDIAN: Final = Path(__file__).with_name("guardian.py")
+
+
+@dataclass
+class Group:
+    """A running process that leads its own group. Closing `lifeline` ends it at once."""
+
+    process: asyncio.subprocess.Process
+    lifeline: int
+
+    @property
+    def id(self) -> int:
+        return self.process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the leader."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill all of the group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.id, signal.SIGKILL)
+
+
+class ProcessGroups:
+    """`records` is a folder for this alone. Call everything from the event loop's thread: a
+    process may be set to die with the thread that started it."""
+
+    def __init__(self, records: Path) -> None:
+        self._records = records
+        self._alive: dict[int, Group] = {}
+        self._guardian: asyncio.subprocess.Process | None = None
+        self._guardian_line: int | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Kill what a previous host left, then guard."""
+        self._records.mkdir(parents=True, exist_ok=True)
+        for record in self._records.iterdir():
+            if record.name.isdecimal() and record.read_text() == _birth(int(record.name)):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(int(record.name), signal.SIGKILL)
+            record.unlink(missing_ok=True)
+        await self._start_guardian()
+        self._watch = asyncio.create_task(self._keep_guardian())
+
+    async def close(self) -> None:
+        """Kill every group that is left, and end the guardian."""
+        for group in list(self._alive.values()):
+            group.kill()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        if self._guardian is not None and self._guardian_line is not None:
+            os.close(self._guardian_line)
+            self._guardian_line = None
+            try:
+                await asyncio.wait_for(self._guardian.wait(), 5)
+            except TimeoutError:
+                self._guardian.kill()
+                await self._guardian.wait()
+
+    async def spawn(
+        self, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output: int
+    ) -> Group:
+        """Start a process whose stdin is its lifeline and whose output goes to a descriptor."""
+        lifeline_end, lifeline = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=lifeline_end,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(lifeline)
+            raise
+        finally:
+            os.close(lifeline_end)
+        group = Group(process, lifeline)
+        self._tell("+", group.id)
+        self._alive[group.id] = group
+        birth = _birth(group.id)
+        if birth:
+            self._records.joinpath(str(group.id)).write_text(birth)
+        return group
+
+    def end(self, group: Group) -> None:
+        """The leader has been waited for: kill what it left, and forget the group."""
+        if self._alive.pop(group.id, None) is None:
+            return
+        group.kill()
+        os.close(group.lifeline)
+        self._tell("-", group.id)
+        self._records.joinpath(str(group.id)).unlink(missing_ok=True)
+
+    async def _start_guardian(self) -> None:
+        end, line = os.pipe()
+        try:
+            self._guardian = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                str(_GUARDIAN),
+                stdin=end,
+                stdout=asyncio.subprocess.DEVNULL,
+                env={},
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(line)
+            raise
+        finally:
+            os.close(end)
+        # A guardian that reads nothing must not hold the host up.
+        os.set_blocking(line, False)
+        self._guardian_line = line
+        for group in self._alive:
+            self._tell("+", group)
+
+    async def _keep_guardian(self) -> None:
+        while True:
+            assert self._guardian is not None
+            await self._guardian.wait()
+            if self._guardian_line is not None:
+                os.close(self._guardian_line)
+                self._guardian_line = None
+            await asyncio.sleep(0.5)
+            await self._start_guardian()
+
+    def _tell(self, sign: str, group: int) -> None:
+        if self._guardian_line is not None:
+            # A broken pipe means a dead guardian, and the next one is told everything.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._guardian_line, f"{sign}{group}\n".encode())
+
+
+def _birth(pid: int) -> str:
+    """What tells this process from another that gets its number later; '' if unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
+
+
+def resident_memory(pid: int) -> int | None:
+    """Private and shared memory in RAM of a process and all it started, in bytes; None where
+    the system does not tell."""
+    total: int | None = None
+    waiting = [pid]
+    while waiting:
+        process = waiting.pop()
+        try:
+            status = Path(f"/proc/{process}/status").read_text()
+            for task in Path(f"/proc/{process}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        except OSError:
+            continue
+        for line in status.splitlines():
+            if line.startswith(("RssAnon:", "RssShmem:")):
+                total = (total or 0) + int(line.split()[1]) * 1024
+    return total

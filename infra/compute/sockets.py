@@ -1,0 +1,71 @@
+"""Short private paths for sockets: the system allows some hundred characters, fewer than a
+data folder's path may have."""
+
+import os
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = "mle-"
+_OWNER: Final = "owner"
+_LONGEST: Final = 60
+
+
+class Sockets:
+    """One folder, 0700, removed at `close`; those of hosts that died are removed by `open`."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._folder: Path | None = None
+        self._numbers = count(1)
+
+    def open(self) -> None:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir(parents=True)
+        above = Path(tempfile.gettempdir())
+        if len(str(above)) > _LONGEST:
+            above = Path("/tmp")
+        for stale in above.glob(f"{_PREFIX}*"):
+            if _is_ours(stale) and not _is_alive(stale):
+                shutil.rmtree(stale, ignore_errors=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
+        (self._folder / _OWNER).write_text(str(os.getpid()))
+
+    def close(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def new(self) -> Path:
+        """A path no process had before, so that no connection can reach the wrong one."""
+        assert self._folder is not None
+        return self._folder / f"{next(self._numbers)}.s"
+
+    def scratch(self, socket: Path) -> Path:
+        """A folder for the temporary files of the process behind a socket."""
+        folder = self._scratch / socket.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def remove(self, socket: Path) -> None:
+        """The process is gone; so go its socket and temporary files."""
+        socket.unlink(missing_ok=True)
+        shutil.rmtree(self._scratch / socket.stem, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.getuid() and (folder / _OWNER).is_file()
+    except OSError:
+        return False
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        os.kill(int((folder / _OWNER).read_text()), 0)
+    except (ProcessLookupError, ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,293 @@
+"""Builds the virtual environment that a model runs in: `build --spec SPEC --target DIR --uv UV`.
+
+The guarantee: DIR holds the marker `COMPLETE` only if everything in it was installed. A build
+that fails, runs out of time or is killed leaves nothing that counts as made, and the next one
+starts from an empty folder. Builders of one DIR, in whatever process, take turns; the second
+finds the first one's work and does nothing.
+
+A virtual environment cannot be moved, so it is built where it will stay; the lock and the
+marker, not a rename, make that safe. Everything uv says goes to stdout.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+COMPLETE = ".ml-endpoints-complete"
+OLDEST = (3, 9)
+SHOWN_BYTES = 8 * 1024 * 1024
+KEPT_LINES = 400
+
+
+class BuildError(Exception):
+    """Why there is no environment. The tool's own words were printed before."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def is_complete(target: Path) -> bool:
+    """Made to the end, and the Python it was made from is still on the machine."""
+    return (target / COMPLETE).is_file() and (target / "bin" / "python").exists()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build one environment; 0 if it is there at the end, else 1."""
+    parser = argparse.ArgumentParser(prog="runtime build")
+    parser.add_argument("--spec", required=True, type=Path)
+    parser.add_argument("--target", required=True, type=Path)
+    parser.add_argument("--uv", required=True)
+    parser.add_argument("--deadline", type=float, default=1800.0, help="seconds")
+    parser.add_argument("--lifeline", action="store_true", help="end when stdin does")
+    arguments = parser.parse_args(argv)
+    if arguments.lifeline:
+        threading.Thread(target=_end_with_host, daemon=True).start()
+    deadline = time.monotonic() + arguments.deadline
+    target: Path = arguments.target.absolute()
+    try:
+        with _locked(target, deadline) as lock:
+            if is_complete(target):
+                say(f"{target.name} is already there.")
+                return 0
+            _Build(arguments.uv, target, deadline, lock).run(_read_spec(arguments.spec))
+    except BuildError as error:
+        say(f"error: {error}")
+        return 1
+    except OSError as error:
+        say(f"error: {error.strerror or error}: {error.filename or target}")
+        return 1
+    return 0
+
+
+def _end_with_host() -> None:
+    """The other end of stdin is held by the host; end of file means that it is gone."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _read_spec(path: Path) -> tuple[str, tuple[str, ...]]:
+    try:
+        spec: Any = json.loads(path.read_text(encoding="utf-8"))
+        python, requirements = spec["python"], tuple(spec["requirements"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BuildError(f"{path} is no environment spec: {error!r}") from error
+    if not isinstance(python, str) or not all(isinstance(each, str) for each in requirements):
+        raise BuildError(f"{path} is no environment spec: `python` and `requirements` are text.")
+    for requirement in requirements:
+        # uv would take it for an option of its own.
+        if requirement.lstrip().startswith("-"):
+            raise BuildError(f"{requirement!r} is an option, not a requirement.")
+    return python, requirements
+
+
+@contextlib.contextmanager
+def _locked(target: Path, deadline: float) -> Iterator[int]:
+    """Hold DIR's lock. The descriptor is handed on to uv, so that the lock outlives a killed
+    builder for as long as its uv still writes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(f"{target}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        announced = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not announced:
+                    say(f"Waiting for another build of {target.name}.")
+                    announced = True
+                if time.monotonic() > deadline:
+                    raise BuildError("Another build of this environment did not end.") from None
+                time.sleep(0.05)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+class _Build:
+    def __init__(self, uv: str, target: Path, deadline: float, lock: int) -> None:
+        self._uv = uv
+        self._target = target
+        self._deadline = deadline
+        self._lock = lock
+
+    def run(self, spec: tuple[str, tuple[str, ...]]) -> None:
+        python, requirements = spec
+        began = time.monotonic()
+        shutil.rmtree(self._target, ignore_errors=True)
+        # uv reads project files from where it runs: let there be none.
+        workplace = Path(f"{self._target}.work")
+        shutil.rmtree(workplace, ignore_errors=True)
+        workplace.mkdir()
+        try:
+            interpreter = find_python(self._uv, python, workplace)
+            say(f"Python {python}: {interpreter}")
+            venv = ["venv", "--no-project", "--no-python-downloads", "--python", interpreter]
+            self._tool([*venv, str(self._target)], workplace)
+            if requirements:
+                say(f"Installing {', '.join(requirements)}")
+                own = str(self._target / "bin" / "python")
+                self._tool(["pip", "install", "--python", own, "--", *requirements], workplace)
+            self._mark_complete()
+        except BaseException:
+            shutil.rmtree(self._target, ignore_errors=True)
+            raise
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+        say(f"Environment {self._target.name} built in {time.monotonic() - began:.1f} s.")
+
+    def _mark_complete(self) -> None:
+        """Written last and flushed: a power cut cannot leave the marker without the rest."""
+        os.sync()
+        marker = os.open(self._target / COMPLETE, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.fsync(marker)
+        finally:
+            os.close(marker)
+
+    def _tool(self, arguments: Sequence[str], workplace: Path) -> None:
+        say(f"$ uv {' '.join(arguments)}")
+        with subprocess.Popen(
+            [self._uv, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=workplace,
+            env={**os.environ, **index_settings(), "NO_COLOR": "1"},
+            pass_fds=[self._lock],
+        ) as process:
+            assert process.stdout is not None
+            overdue = threading.Event()
+
+            def give_up() -> None:
+                overdue.set()
+                process.kill()
+
+            timer = threading.Timer(max(self._deadline - time.monotonic(), 0), give_up)
+            timer.daemon = True
+            timer.start()
+            try:
+                _relay(process.stdout)
+                status = process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+        if overdue.is_set():
+            raise BuildError("The build ran out of time and was stopped.")
+        if status != 0:
+            raise BuildError(f"uv {arguments[0]} failed with exit status {status}.")
+
+
+def _relay(source: IO[bytes]) -> None:
+    """Pass the tool's output on as it comes; of a flood, its beginning and its end."""
+    shown, left_out = 0, 0
+    last: deque[bytes] = deque(maxlen=KEPT_LINES)
+    while line := source.readline(64 * 1024):
+        if shown < SHOWN_BYTES:
+            shown += len(line)
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+        else:
+            left_out += 1
+            last.append(line)
+    if left_out > len(last):
+        say(f"... {left_out - len(last)} lines left out ...")
+    for line in last:
+        sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
+def find_python(uv: str, version: str, workplace: Path) -> str:
+    """An interpreter of this version on this machine, never a virtual environment's own."""
+    command = [uv, "python", "find", "--system", "--no-project", "--no-python-downloads", version]
+    try:
+        found = subprocess.run(
+            command, cwd=workplace, capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildError("uv took over a minute to look for Python.") from None
+    path = found.stdout.strip()
+    if found.returncode == 0 and path:
+        return path
+    if is_ours(version):
+        return str(getattr(sys, "_base_executable", None) or sys.executable)
+    raise BuildError(f"Python {version} is not on this machine.\n{found.stderr.strip()}")
+
+
+def is_ours(version: str) -> bool:
+    """Whether the Python that runs this is of `version` (`3.11` or `3.11.7`)."""
+    full = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    return full == version or full.startswith(f"{version}.")
+
+
+def index_settings() -> dict[str, str]:
+    """pip's settings of where packages come from, as uv's. uv reads neither pip's variables
+    nor its files, but whoever told pip about a mirror means it here too. What is set for uv
+    itself wins."""
+    ours = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "find-links": "UV_FIND_LINKS",
+        "cert": "SSL_CERT_FILE",
+    }
+    configured = _pip_configuration()
+    settings: dict[str, str] = {}
+    for option, variable in ours.items():
+        value = os.environ.get(f"PIP_{option.replace('-', '_').upper()}", configured.get(option))
+        if value and variable not in os.environ:
+            separator = "," if variable == "UV_FIND_LINKS" else " "
+            settings[variable] = separator.join(value.split())
+    if "UV_DEFAULT_INDEX" in settings and "UV_INDEX_URL" in os.environ:
+        del settings["UV_DEFAULT_INDEX"]
+    if "UV_INDEX" in settings:
+        if "UV_EXTRA_INDEX_URL" in os.environ:
+            del settings["UV_INDEX"]
+        elif "UV_INDEX_STRATEGY" not in os.environ:
+            # pip takes the best version of all indexes; an index named for pip counts on it.
+            settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return settings
+
+
+def _pip_configuration() -> dict[str, str]:
+    """`[global]` and `[install]` of pip's files, later files over earlier ones."""
+    import configparser
+
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return {}
+    home = Path(os.environ.get("HOME") or "/nonexistent")
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    files = [
+        Path("/etc/xdg/pip/pip.conf"),
+        Path("/etc/pip.conf"),
+        home / ".pip" / "pip.conf",
+        user / "pip" / "pip.conf",
+        *([Path(named)] if named else []),
+    ]
+    values: dict[str, str] = {}
+    for file in files:
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(file, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            say(f"warning: {file} is not read: {error}")
+            continue
+        for section in ("global", "install"):
+            if parser.has_section(section):
+                values.update({k.replace("_", "-"): v for k, v in parser.items(section)})
+    return values
