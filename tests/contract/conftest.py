@@ -1,0 +1,92 @@
+"""The adapters that the contract suites run over, by family. A family's adapters are made
+only when one of its own tests asks, so that a missing service skips or fails nothing else."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.ports import BlobStore, ResourceStore, WorkQueue
+from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from tests.contract.recipient import Delivered, Recipient
+
+
+@pytest.fixture(params=["embedded"])
+def family(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def store(family: str, request: pytest.FixtureRequest) -> ResourceStore:
+    adapter: ResourceStore = request.getfixturevalue(f"{family}_store")
+    return adapter
+
+
+@pytest.fixture
+def queue(family: str, request: pytest.FixtureRequest) -> WorkQueue:
+    adapter: WorkQueue = request.getfixturevalue(f"{family}_queue")
+    return adapter
+
+
+@pytest.fixture
+def recipient(family: str, request: pytest.FixtureRequest) -> Recipient:
+    """The consumer of what `queue` sends."""
+    consumer: Recipient = request.getfixturevalue(f"{family}_recipient")
+    return consumer
+
+
+@pytest.fixture
+def blobs(family: str, request: pytest.FixtureRequest) -> BlobStore:
+    adapter: BlobStore = request.getfixturevalue(f"{family}_blobs")
+    return adapter
+
+
+@pytest.fixture
+async def embedded_store(tmp_path: Path) -> AsyncIterator[ResourceStore]:
+    store = SqliteResourceStore(tmp_path / "documents.db")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def embedded_queue(tmp_path: Path) -> AsyncIterator[SqliteWorkQueue]:
+    queue = SqliteWorkQueue(tmp_path / "queues.db")
+    yield queue
+    await queue.close()
+
+
+class EmbeddedRecipient:
+    def __init__(self, queue: SqliteWorkQueue) -> None:
+        self._queue = queue
+
+    async def take(self, queue: str, count: int) -> Sequence[Delivered]:
+        taken: list[Delivered] = []
+        async with asyncio.timeout(30):
+            while len(taken) < count:
+                await self._queue.wait(queue, 30)
+                for message in await self._queue.receive(queue, count, timedelta(seconds=30)):
+                    await self._queue.complete(message.lock_token)
+                    traceparent = message.properties.get("traceparent")
+                    taken.append(Delivered(json.loads(message.body), traceparent))
+        return taken
+
+    async def is_empty(self, queue: str) -> bool:
+        return (await self._queue.counts(queue)).active == 0
+
+
+@pytest.fixture
+def embedded_recipient(embedded_queue: SqliteWorkQueue) -> Recipient:
+    return EmbeddedRecipient(embedded_queue)
+
+
+@pytest.fixture
+async def embedded_blobs(tmp_path: Path) -> AsyncIterator[BlobStore]:
+    blobs = FileBlobStore(tmp_path, base_url="https://127.0.0.1:7443", key=b"k" * 32)
+    yield blobs
+    await blobs.close()
