@@ -15,109 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .http1 import LAST_CHUNK, MAX_HEAD, ChunkedBody, Head, Refused, chunk, reply, stream_head
+from .exchange import STALL_LIMIT, Request
+from .http1 import MAX_HEAD, ChunkedBody, Head, Refused, reply
 
 _PIPELINE_LIMIT = 256 * 1024
-_STALL_LIMIT = 30.0
 _LINGER = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = "content-type: application/json\r\n"
-
-
-class Request:
-    """A whole request, and the one place to answer it."""
-
-    __slots__ = (
-        "body",
-        "connection",
-        "entered",
-        "gone",
-        "headers",
-        "http11",
-        "keep_alive",
-        "method",
-        "started",
-        "target",
-    )
-
-    def __init__(self, head: Head, body: bytes, connection: Connection) -> None:
-        self.method = head.method
-        self.target = head.target
-        self.headers = head.headers
-        self.http11 = head.http11
-        self.keep_alive = head.keep_alive
-        self.body = body
-        self.connection = connection
-        self.entered = 0.0
-        self.started = 0.0
-        self.gone = False
-
-    @property
-    def path(self) -> str:
-        return self.target.partition("?")[0]
-
-    @property
-    def query(self) -> str:
-        return self.target.partition("?")[2]
-
-    def respond(self, status: int, headers: str, body: bytes) -> bool:
-        """Send a whole reply. False if the client is gone or was already answered."""
-        connection = self.connection
-        close = not self.keep_alive or connection.site.draining
-        data = reply(status, headers, body, close=close, head_only=self.method == "HEAD")
-        return connection.finish(self, data, close)
-
-    def stream(self, status: int, headers: str) -> Stream:
-        """Begin a reply of unknown length. The client may already be gone: `write` tells."""
-        return Stream(self, status, headers)
-
-
-class Stream:
-    """A reply sent piece by piece. `write` waits for a slow client (the calling thread, never
-    the loop), at most _STALL_LIMIT seconds without progress."""
-
-    def __init__(self, request: Request, status: int, headers: str) -> None:
-        self._request = request
-        self._chunked = request.http11
-        self._close = (
-            not request.keep_alive or not request.http11 or request.connection.site.draining
-        )
-        self._held = stream_head(status, headers, chunked=self._chunked, close=self._close)
-
-    def write(self, data: bytes) -> bool:
-        """False once nobody takes the bytes any more."""
-        if not data:
-            return not self._request.gone
-        held, self._held = self._held, b""
-        return self._send(held + (chunk(data) if self._chunked else data))
-
-    def end(self, data: bytes = b"") -> bool:
-        held = self._held
-        if data:
-            held += chunk(data) if self._chunked else data
-        if self._chunked:
-            held += LAST_CHUNK
-        return self._request.connection.finish(self._request, held, self._close)
-
-    def abort(self) -> None:
-        """Cut the connection, so that a client cannot take a part for the whole."""
-        self._request.connection.cut(self._request)
-
-    def _send(self, data: bytes) -> bool:
-        view = memoryview(data)
-        connection = self._request.connection
-        deadline = time.monotonic() + _STALL_LIMIT
-        while view:
-            sent = connection.write_now(self._request, view)
-            if sent < 0:
-                return False
-            if sent:
-                view = view[sent:]
-                deadline = time.monotonic() + _STALL_LIMIT
-            elif time.monotonic() > deadline or not connection.wait_writable():
-                self.abort()
-                return False
-        return True
 
 
 class Site:
@@ -147,7 +51,7 @@ class Site:
         now = self.loop.time()
         for connection in list(self.connections):
             connection.check(now)
-        self.loop.call_later(_STALL_LIMIT / 6, self.patrol)
+        self.loop.call_later(STALL_LIMIT / 6, self.patrol)
 
     def close_idle(self) -> None:
         for connection in list(self.connections):
@@ -163,6 +67,8 @@ class Connection(asyncio.BufferedProtocol):
         # Replies of which a rest is on its way to the transport: later ones must queue behind.
         self._deferred = 0
         self._stalled_at = 0
+        # A client that does not take its replies gets no further ones made.
+        self._clogged = False
         self._pending = bytearray()
         self._head: Head | None = None
         self._chunks: ChunkedBody | None = None
@@ -192,6 +98,13 @@ class Connection(asyncio.BufferedProtocol):
             current.gone = True
             self.site.dropped(current)
 
+    def pause_writing(self) -> None:
+        self._clogged = True
+
+    def resume_writing(self) -> None:
+        self._clogged = False
+        self._resume()
+
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.site.view
 
@@ -201,7 +114,7 @@ class Connection(asyncio.BufferedProtocol):
         data = self.site.view[:nbytes]
         self._last = self.site.loop.time()
         with self._lock:
-            if self._current is not None:
+            if self._current is not None or self._clogged:
                 self._pending += data
                 if len(self._pending) > _PIPELINE_LIMIT and not self._paused:
                     self._paused = True
@@ -233,7 +146,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _parse(self) -> None:
         try:
-            while self._current is None and not self._closing:
+            while self._current is None and not self._closing and not self._clogged:
                 if self._head is None and not self._parse_head():
                     return
                 head = self._head
@@ -315,18 +228,22 @@ class Connection(asyncio.BufferedProtocol):
         if close:
             self._transport.close()
             return
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._clogged or self._closing or self._transport.is_closing():
+            return
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
-        if not self._closing:
-            self._parse()
+        self._parse()
 
     def check(self, now: float) -> None:
         unsent = self._transport.get_write_buffer_size()
         if unsent != self._stalled_at:
             self._stalled_at = unsent
             self._last = now
-        if now - self._last < _STALL_LIMIT or self._transport.is_closing():
+        if now - self._last < STALL_LIMIT or self._transport.is_closing():
             return
         if unsent:
             self._transport.abort()

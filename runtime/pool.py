@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from .connection import Request
+from .exchange import Request
 
 
 class Pool:

@@ -8,20 +8,23 @@ answered from the start.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import os
 import signal
 import socket
 import sys
 import threading
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from . import lifeline
-from .connection import Connection, Request, Site
+from .connection import Connection, Site
+from .exchange import Request
 from .pool import Pool
 from .script import EXIT_CODE, ScriptFailed
 
 _DRAIN_GRACE = 0.1
+_DRAIN_STEP = 0.02
 _EXIT_GRACE = 5.0
 _SWITCH_INTERVAL = 0.001
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -60,17 +63,13 @@ def run(
         application.prepare()
     except ScriptFailed as failure:
         failure.report()
-        os.unlink(socket_path)
-        lifeline.release()
-        os._exit(EXIT_CODE)
+        server.leave(EXIT_CODE)
     application.pool.start(1)
     application.ready = True
     application.pool.work(0)
     application.finish()
     server.stop()
-    if os.path.exists(socket_path):
-        os.unlink(socket_path)
-    lifeline.release()
+    server.clear()
     # Threads that the script left running may not hold up the exit for ever.
     backstop = threading.Timer(_EXIT_GRACE, os._exit, (0,))
     backstop.daemon = True
@@ -91,6 +90,7 @@ class Server:
         self._application = application
         self._loop = loop
         self._listener = listener
+        self._path = str(listener.getsockname())
         self._max_body = max_body
         self._thread = threading.Thread(target=self._main, name="http", daemon=True)
         self._started = threading.Event()
@@ -112,6 +112,17 @@ class Server:
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_EXIT_GRACE)
+
+    def clear(self) -> None:
+        """Leave nothing behind: no socket, no process."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        lifeline.release()
+
+    def leave(self, code: int) -> NoReturn:
+        """End now, whatever the script's threads are doing."""
+        self.clear()
+        os._exit(code)
 
     def _main(self) -> None:
         try:
@@ -138,25 +149,33 @@ class Server:
             self._drain()
 
     def _drain(self) -> None:
-        """Take no new connection, finish what has come, then let the main thread go."""
+        """Serve who comes in the next moment (the host may just be sending), then take no new
+        connection, finish what has come, and let the main thread go."""
         if self._application.draining:
             return
         self._application.draining = self._site.draining = True
-        self._server.close()
         if not self._application.ready:
-            lifeline.release()
-            os._exit(0)
-        self._loop.call_later(_DRAIN_GRACE, self._drained)
+            self.leave(0)
+        self._loop.call_later(_DRAIN_GRACE, self._stop_listening)
+
+    def _stop_listening(self) -> None:
+        # In two steps: asyncio forgets, without closing it, a connection that it has accepted
+        # but not yet announced when its server is closed.
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(_DRAIN_STEP, self._close)
+
+    def _close(self) -> None:
+        self._server.close()
+        self._drained()
 
     def _drained(self) -> None:
         pool = self._application.pool
         self._site.close_idle()
         if pool.unanswered or self._site.connections:
-            self._loop.call_later(0.02, self._drained)
+            self._loop.call_later(_DRAIN_STEP, self._drained)
         elif pool.overrun:
             # Its thread will not come back, and everybody has been answered.
-            lifeline.release()
-            os._exit(0)
+            self.leave(0)
         else:
             pool.stop()
 

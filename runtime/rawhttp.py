@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from .connection import Request
+from .exchange import Request
 
 _DECORATORS = (
     "azureml_inference_server_http.api.aml_request",

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .connection import Request
 from .coroutines import iterate
+from .exchange import Request
 
 JSON = "content-type: application/json\r\n"
 

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from . import rawhttp, schema
-from .connection import Request
 from .coroutines import finish, iterate
+from .exchange import Request
 from .responses import JSON, UnsendableResult, from_response, is_response
 from .script import FUNCTION_NOT_FOUND, Script, ScriptFailed, data_parameters, user_traceback
 

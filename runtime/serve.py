@@ -8,7 +8,7 @@ import json
 from urllib.parse import parse_qs
 
 from . import process
-from .connection import Request
+from .exchange import Request
 from .pool import Pool
 from .responses import JSON
 from .schema import Documents, NoDocument

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import process, units
-from .connection import Request
+from .exchange import Request
 from .pool import Pool
 from .responses import JSON
 from .script import Script, data_parameters, load, user_traceback

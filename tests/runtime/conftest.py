@@ -1,0 +1,76 @@
+"""Starts the real process by its real command line, over a socket with a short path."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.harness import PATIENCE, Server, Start
+
+RUNTIME = Path(__file__).parents[2] / "runtime"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start(script_text, "serve"|"work", *options, env={}, files={})`."""
+    servers: list[Server] = []
+    # tmp_path is too long for a socket: 108 bytes are all there is.
+    short = tempfile.mkdtemp(prefix="rt", dir="/tmp")
+
+    def begin(
+        script: str | None,
+        command: str = "serve",
+        *options: str,
+        env: dict[str, str] | None = None,
+        files: dict[str, str] | None = None,
+        stdout: int | None = None,
+    ) -> Server:
+        number = len(servers)
+        folder = tmp_path / f"app{number}"
+        folder.mkdir()
+        if script is not None:
+            (folder / "score.py").write_text(textwrap.dedent(script))
+        for name, text in (files or {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(textwrap.dedent(text))
+        path = f"{short}/{number}"
+        arguments = [sys.executable, "-I", str(RUNTIME), command, "--socket", path]
+        arguments += ["--script", "score.py", "--app-root", str(folder)]
+        if command == "serve":
+            arguments += ["--deployment", "blue"]
+        log_path = tmp_path / f"log{number}"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [*arguments, *options],
+                stdin=subprocess.PIPE,
+                stdout=log if stdout is None else stdout,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        server = Server(process, path, log_path, folder)
+        servers.append(server)
+        return server
+
+    yield begin
+    for server in servers:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait(PATIENCE)
+        assert server.process.stdin is not None
+        server.process.stdin.close()
+        for pipe in (server.process.stdout, server.process.stderr):
+            if pipe is not None:
+                pipe.close()
+        for wire in server.wires:
+            wire.socket.close()
+    shutil.rmtree(short)
