@@ -1,0 +1,245 @@
+"""From a caller's request to an instance of a deployment and back.
+
+What becomes of the container's answer: 2xx passes as it is; 429 from the inference server
+itself (it says `too_many_pending_request`) is this endpoint's 429, with figures; anything
+else (redirects, and a 429 of the scoring script's own) is 424 with the container's body byte
+for byte and its status in a header, as Azure ML has it.
+
+No store and no queue is touched here while the route is fresh and an instance is ready.
+"""
+
+import asyncio
+import json
+from time import perf_counter
+from typing import Any
+
+from domain import scoring_refusals as refusals
+from domain.errors import Unavailable
+from domain.instance_choice import InstanceChoice
+from domain.online_endpoint import AuthMode
+from domain.online_routing import DeploymentRoute, Route, RouteTable
+from domain.ports import (
+    Compute,
+    Instance,
+    InstanceLost,
+    Scorer,
+    ScoringRequest,
+    ScoringResponse,
+)
+from domain.request_record import OnFinished
+from domain.scoring_bodies import CountedBody, StreamedAnswer, close
+from domain.scoring_exchange import Answer, Call, CallerGone, CallerStalled, Exchange
+from domain.scoring_headers import (
+    MODEL_REASON,
+    MODEL_STATUS,
+    RequestHeaders,
+    forwarded_back,
+    value_of,
+)
+from domain.scoring_keys import matches
+from domain.scoring_refusals import Refused
+
+SCORE = "/score"
+SWAGGER = "/swagger.json"
+
+WHOLE_BODY = 64 * 1024
+"""A body of a known length up to this is taken whole before it is passed on; any other is
+passed on piece by piece."""
+
+_LOAD_BYTES = 4096
+
+
+class OnlineScoring:
+    """Scores a request on the deployment that its endpoint's split, or its caller, names."""
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        compute: Compute,
+        scorer: Scorer,
+        *,
+        max_request_bytes: int = 100 * 2**20,
+        on_finished: OnFinished | None = None,
+    ) -> None:
+        self._routes = routes
+        self._instances = InstanceChoice(compute)
+        self._scorer = scorer
+        self._max_request_bytes = max_request_bytes
+        self._on_finished = on_finished
+
+    async def score(self, call: Call) -> Answer:
+        """Pass `call` to one instance and give its answer, or the reason why not; a request
+        that an instance may have seen is never sent twice. Raises CallerGone. Cancelling
+        gives the request up, at the instance too. A streamed body must be iterated to its
+        end or closed."""
+        exchange = Exchange(call, self._on_finished)
+        try:
+            return await self._pass(call, exchange)
+        except Refused as refusal:
+            return exchange.refused(refusal)
+        except Unavailable as error:
+            return exchange.refused(refusals.route_unknown(error.message))
+        except CallerStalled:
+            return exchange.refused(refusals.body_stalled())
+        except (CallerGone, asyncio.CancelledError):
+            exchange.finish(refusals.CALLER_GONE)
+            raise
+        except Exception:  # counted, then left to the host, which answers 500
+            exchange.finish(500)
+            raise
+
+    async def _pass(self, call: Call, exchange: Exchange) -> Answer:
+        headers = exchange.headers
+        route = await self._routes.find(call.endpoint)
+        if route is None:
+            raise refusals.no_such_endpoint(call.endpoint)
+        _authenticate(route, headers)
+        deployment = _choose(route, headers.deployment, call.path)
+        exchange.deployment = deployment.name
+        body = await self._body(call, exchange)
+        request = ScoringRequest(call.method, call.path, call.query, headers.forwarded, body)
+        response, instance = await self._ask(deployment, request, exchange)
+        if 200 <= response.status < 300:
+            return self._answer(response.status, response, instance, exchange)
+        if response.status == 429:
+            reason = value_of(response.headers, MODEL_REASON)
+            if reason == refusals.TOO_MANY_PENDING:
+                raise await self._overloaded(deployment, response, instance, exchange)
+        exchange.model_reason = refusals.MODEL_ERROR
+        return self._answer(424, response, instance, exchange)
+
+    async def _body(self, call: Call, exchange: Exchange) -> bytes | CountedBody:
+        length = exchange.headers.length
+        if length == 0:
+            return b""
+        if length is not None and length > self._max_request_bytes:
+            raise refusals.body_too_large(self._max_request_bytes)
+        if length is None or length > WHOLE_BODY:
+            body = CountedBody(call.body.pieces(), self._max_request_bytes)
+            exchange.streamed_in = body
+            return body
+        whole = await call.body.whole()
+        exchange.request_bytes = len(whole)
+        return whole
+
+    async def _ask(
+        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
+    ) -> tuple[ScoringResponse, Instance]:
+        """One instance's answer; it is counted as busy until `leave`. A second instance is
+        tried only if the first has certainly seen nothing."""
+        started = perf_counter()
+        instance: Instance | None = None
+        for _ in range(2):
+            instance = self._instances.choose(deployment, besides=instance)
+            if instance is None:
+                break
+            self._instances.enter(instance)
+            answered = False
+            try:
+                left = deployment.request_timeout - (perf_counter() - started)
+                response = await self._scorer.score(instance, request, timeout=max(left, 0.001))
+                answered = True
+                exchange.model_seconds = perf_counter() - started
+                exchange.model_status = response.status
+                return response, instance
+            except TimeoutError:
+                raise refusals.timed_out(deployment.name, deployment.request_timeout) from None
+            except InstanceLost as lost:
+                streamed = exchange.streamed_in
+                if streamed is not None and streamed.failed is not None:
+                    raise streamed.failed from None
+                if lost.sent or (streamed is not None and streamed.begun):
+                    raise refusals.instance_lost(deployment.name, str(lost)) from lost
+            finally:
+                if not answered:
+                    self._instances.leave(instance)
+        exchange.model_reason = refusals.MODEL_NOT_READY
+        raise refusals.not_ready(deployment.name, deployment.state.value)
+
+    def _answer(
+        self, status: int, response: ScoringResponse, instance: Instance, exchange: Exchange
+    ) -> Answer:
+        headers = exchange.answer_headers(forwarded_back(response.headers))
+        if status == 424:
+            headers.append((MODEL_STATUS, str(response.status)))
+            headers.append((MODEL_REASON, refusals.MODEL_ERROR))
+        body = response.body
+        if isinstance(body, bytes):
+            self._instances.leave(instance)
+            exchange.response_bytes = len(body)
+            exchange.finish(status)
+            return Answer(status, headers, body)
+
+        headed = perf_counter()
+
+        def ended(passed: int, gone: bool) -> None:
+            self._instances.leave(instance)
+            exchange.response_bytes = passed
+            exchange.response_seconds = perf_counter() - headed
+            exchange.finish(refusals.CALLER_GONE if gone else status)
+
+        return Answer(status, headers, StreamedAnswer(body, ended))
+
+    async def _overloaded(
+        self,
+        deployment: DeploymentRoute,
+        response: ScoringResponse,
+        instance: Instance,
+        exchange: Exchange,
+    ) -> Refused:
+        self._instances.leave(instance)
+        in_flight, instances = self._instances.in_flight(deployment)
+        exchange.model_reason = refusals.TOO_MANY_PENDING
+        body = response.body
+        if not isinstance(body, bytes):
+            await close(body)
+            body = b""
+        after = value_of(response.headers, "retry-after") or ""
+        return refusals.overloaded(
+            deployment.name,
+            max_concurrent=deployment.max_concurrent,
+            instances=instances,
+            in_flight=in_flight,
+            instance_load=_load(body),
+            retry_after=int(after) if after.isdecimal() and len(after) < 5 else 1,
+        )
+
+
+def _authenticate(route: Route, headers: RequestHeaders) -> None:
+    """In key mode either of the endpoint's two keys opens it; no other credential does."""
+    credential = headers.bearer
+    if (
+        credential is None
+        or route.auth_mode is not AuthMode.KEY
+        or not matches(credential, route.key_digests)
+    ):
+        raise refusals.not_authenticated(route.auth_mode.value)
+
+
+def _choose(route: Route, named: str, path: str) -> DeploymentRoute:
+    """The deployment that the caller names, whatever its traffic; else the split's next. A
+    read of the OpenAPI document takes nobody's turn."""
+    if named:
+        found = route.deployment(named)
+        if found is None:
+            raise refusals.no_such_deployment(route.endpoint, named, _names(route))
+        return found
+    chosen = route.busiest() if path == SWAGGER else route.next()
+    if chosen is None:
+        raise refusals.no_route(route.endpoint, _names(route))
+    return chosen
+
+
+def _names(route: Route) -> list[str]:
+    return [deployment.name for deployment in route.deployments.values()]
+
+
+def _load(body: bytes) -> dict[str, Any] | None:
+    """The figures in an instance's refusal, where it gives any."""
+    if not 0 < len(body) <= _LOAD_BYTES:
+        return None
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None

@@ -1,0 +1,76 @@
+"""Bodies that pass through piece by piece, watched on their way."""
+
+from collections.abc import AsyncIterator, Callable
+
+from domain import scoring_refusals as refusals
+
+
+async def close(body: AsyncIterator[bytes]) -> None:
+    """Give up the rest of a body; what carries it is freed."""
+    aclose = getattr(body, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
+class CountedBody(AsyncIterator[bytes]):
+    """A request's body on its way to the instance. Raises `body_too_large` at the piece
+    that exceeds `limit`, before any of that piece is passed on; `failed` keeps whatever
+    ended it early, for a scorer that reports it in words of its own."""
+
+    __slots__ = ("_limit", "_pieces", "begun", "failed", "passed")
+
+    def __init__(self, pieces: AsyncIterator[bytes], limit: int) -> None:
+        self._pieces = pieces
+        self._limit = limit
+        self.begun = False
+        self.passed = 0
+        self.failed: Exception | None = None
+
+    async def __anext__(self) -> bytes:
+        self.begun = True
+        try:
+            piece = await anext(self._pieces)
+            self.passed += len(piece)
+            if self.passed > self._limit:
+                raise refusals.body_too_large(self._limit)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:  # kept, and raised on unchanged
+            self.failed = error
+            raise
+        return piece
+
+
+class StreamedAnswer(AsyncIterator[bytes]):
+    """An answer's body on its way to the caller. `ended` is called once, with the bytes
+    passed on and whether the caller left the rest; must be iterated to its end or closed."""
+
+    __slots__ = ("_body", "_ended", "_passed")
+
+    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[int, bool], None]) -> None:
+        self._body = body
+        self._ended: Callable[[int, bool], None] | None = ended
+        self._passed = 0
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await anext(self._body)
+        except Exception:  # the body's end, or the instance's
+            self._end(gone=False)
+            raise
+        except BaseException:  # cancelled: nobody takes the rest
+            await self.aclose()
+            raise
+        self._passed += len(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """Leave the rest."""
+        if self._ended is not None:
+            self._end(gone=True)
+            await close(self._body)
+
+    def _end(self, *, gone: bool) -> None:
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            ended(self._passed, gone)

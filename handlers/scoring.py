@@ -1,0 +1,112 @@
+"""The scoring URI of online endpoints and their OpenAPI document, for callers with a key.
+
+Every refusal is JSON: `error` with `code`, `message` and, where there are any, `limit`,
+`load` and `retry_after_seconds`. What the model says passes through untouched.
+"""
+
+import json
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+
+from domain.online_scoring import SCORE, SWAGGER, OnlineScoring
+from domain.scoring_exchange import Answer, Call
+from domain.scoring_headers import Headers
+from domain.scoring_refusals import CALLER_GONE, Refused
+from handlers.caller import Caller
+
+_ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
+
+
+def blueprint(scoring: OnlineScoring) -> func.Blueprint:
+    """`endpoints/{endpoint}/...`, and the same under a Host of `{endpoint}.<domain>`."""
+    routes = func.Blueprint()
+    scoring_methods = ["GET", "POST", "OPTIONS"]
+
+    @routes.function_name("score_online_endpoint")
+    @routes.route(
+        route="endpoints/{endpoint}/score",
+        methods=scoring_methods,
+        auth_level=func.AuthLevel.ANONYMOUS,
+    )
+    async def score_online_endpoint(req: Request) -> Response:
+        return await _pass(scoring, req, req.path_params["endpoint"], SCORE)
+
+    @routes.function_name("score_online_endpoint_by_host")
+    @routes.route(route="score", methods=scoring_methods, auth_level=func.AuthLevel.ANONYMOUS)
+    async def score_online_endpoint_by_host(req: Request) -> Response:
+        return await _pass(scoring, req, endpoint_of(req), SCORE)
+
+    @routes.function_name("get_online_endpoint_openapi")
+    @routes.route(
+        route="endpoints/{endpoint}/swagger.json",
+        methods=["GET"],
+        auth_level=func.AuthLevel.ANONYMOUS,
+    )
+    async def get_online_endpoint_openapi(req: Request) -> Response:
+        return await _pass(scoring, req, req.path_params["endpoint"], SWAGGER)
+
+    @routes.function_name("get_online_endpoint_openapi_by_host")
+    @routes.route(route="swagger.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def get_online_endpoint_openapi_by_host(req: Request) -> Response:
+        return await _pass(scoring, req, endpoint_of(req), SWAGGER)
+
+    return routes
+
+
+def endpoint_of(request: Request) -> str:
+    """The first label of the request's host name; '' where it has only one."""
+    label, dot, _ = request.headers.get("host", "").partition(".")
+    return label if dot else ""
+
+
+async def _pass(scoring: OnlineScoring, request: Request, endpoint: str, path: str) -> Response:
+    scope = request.scope
+    announces_body = False
+    headers: Headers = []
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1")
+        value = raw_value.decode("latin-1")
+        headers.append((name, value))
+        if name in _ANNOUNCING and value != "0":
+            announces_body = True
+    caller = Caller(request.receive, announces_body=announces_body)
+    query = scope["query_string"].decode("latin-1")
+    answer: Answer | None = None
+    with caller:
+        answer = await scoring.score(Call(endpoint, scope["method"], path, query, headers, caller))
+    if answer is None:
+        return Response(status_code=CALLER_GONE)
+    return render(answer)
+
+
+def render(answer: Answer) -> Response:
+    body = answer.body
+    if answer.refusal is not None:
+        body = render_refusal(answer.refusal)
+        answer.headers.append(("content-type", "application/json"))
+    response: Response
+    if isinstance(body, bytes):
+        response = Response(body, answer.status)
+        raw = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in answer.headers
+            if name != "content-length"
+        ]
+        raw += response.raw_headers
+    else:
+        response = StreamingResponse(body, answer.status)
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    response.raw_headers = raw
+    return response
+
+
+def render_refusal(refusal: Refused) -> bytes:
+    error = {
+        "code": refusal.code,
+        "message": refusal.message,
+        "limit": refusal.limit,
+        "load": refusal.load,
+        "retry_after_seconds": refusal.retry_after,
+    }
+    return json.dumps({"error": {k: v for k, v in error.items() if v is not None}}).encode()
