@@ -2,7 +2,8 @@
 
 Three things see to that: the process holds a lifeline and ends when it does; a guardian, told
 of every group, kills what is left when the host is gone, even killed; and a record on disk
-lets the next host kill what neither reached.
+lets the next host kill what neither reached. Only a process that a script puts in a session
+of its own escapes them.
 """
 
 import asyncio

@@ -99,7 +99,7 @@ class SupervisedInstance:
 
     def lease(self) -> Lease | None:
         """Take the worker for a unit, if it is ready and idle."""
-        if self.state is not InstanceState.READY or self._lease is not None:
+        if self.state is not InstanceState.READY or self._lease or self._killed:
             return None
         self._lease = Lease(self, self.instance.address)
         return self._lease
@@ -112,6 +112,7 @@ class SupervisedInstance:
     def kill(self, lease: Lease, reason: str) -> None:
         if self._lease is lease and self._group is not None:
             self._killed = reason
+            self._set(InstanceState.STARTING)
             self._group.kill()
 
     async def stop(self, grace: float) -> None:
@@ -222,7 +223,7 @@ class SupervisedInstance:
             return answer.status == 200
 
         def set_ready(ready: bool) -> None:
-            if not self._stopping.is_set():
+            if not self._stopping.is_set() and not (ready and self._killed):
                 self._set(InstanceState.READY if ready else InstanceState.STARTING)
 
         probes = Probes(self._launch.liveness, self._launch.readiness, answers, set_ready)
@@ -235,7 +236,7 @@ class SupervisedInstance:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
             set_ready(False)
-        blamed_on_unit = self._lease is not None
+        blamed_on_unit = self._lease is not None or self._killed is not None
         self._end_lease(death.reason)
         return death, blamed_on_unit
 

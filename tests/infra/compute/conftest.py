@@ -57,6 +57,14 @@ async def until(
             await asyncio.sleep(0.01)
 
 
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in {"Z", "X"}
+
+
 @dataclass
 class House:
     """Everything under one data folder."""
@@ -152,7 +160,7 @@ class House:
                 await self.blobs.write("inbox", name, content.encode())
                 files.append(UnitInput(name, await self.blobs.lend("inbox", name)))
             batches.append(UnitMiniBatch(ordinal, tuple(files), tries))
-        block = await self.blobs.lend_block("out", "predictions.csv", f"{attempt:>32}")
+        block = await self.blobs.lend_block("out", "predictions.csv", attempt.zfill(32))
         return UnitRequest(attempt, tuple(batches), timedelta(seconds=timeout), "csv", block)
 
     async def end(self, key: str, grace: float = 0.0) -> None:

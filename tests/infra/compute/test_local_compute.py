@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.ports import BlobFolder, EnvironmentSpec, LogKind, Probe, WorkloadKind, WorkloadState
-from tests.infra.compute.conftest import House, until
+from tests.infra.compute.conftest import House, is_running, until
 
 KEY = "online/iris/blue"
 
@@ -275,11 +274,3 @@ async def test_closing_leaves_no_process_and_no_socket(house: House, tmp_path: P
     assert not socket.parent.exists()
     for pid in pids:
         assert not is_running(pid)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in {"Z", "X"} and bool(os.path.exists(f"/proc/{pid}"))

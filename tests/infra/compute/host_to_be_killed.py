@@ -1,0 +1,50 @@
+"""A host in a process of its own, for tests that kill it: serves what its script asks for,
+prints `ready PID...` and waits to be killed."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from domain.ports import LogKind, Workload, WorkloadKind
+from infra.compute.local_compute import LocalCompute
+from infra.compute.local_scorer import LocalScorer
+from infra.embedded.file_blob_store import FileBlobStore
+from tests.infra.compute.conftest import BARE, QUICK, UV, House, until
+
+
+async def main(data: Path, script: str) -> None:
+    blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
+    compute = LocalCompute(data, blobs, lambda container, path: data / container / path, uv=UV)
+    await compute.start()
+    house = House(data, blobs, compute, LocalScorer(compute))
+    workload = Workload(
+        key="online/e/d",
+        kind=WorkloadKind.ONLINE,
+        revision="1",
+        environment=BARE,
+        model=None,
+        code=await house.code(script),
+        scoring_script="score.py",
+        environment_variables={},
+        instance_count=1,
+        cpu=1,
+        memory=2**32,
+        liveness=QUICK,
+        readiness=QUICK,
+    )
+    await compute.ensure(workload)
+
+    async def told() -> str | None:
+        log = await compute.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
+        return log if "pids" in log else None
+
+    log = await until(told)
+    sockets = compute._sockets.new().parent
+    pids = log.partition("pids ")[2].splitlines()[0]
+    sys.stdout.write(f"ready {sockets} {pids}\n")
+    sys.stdout.flush()
+    await asyncio.sleep(600)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
