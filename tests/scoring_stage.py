@@ -267,6 +267,9 @@ class StaticCompute(Compute):
     ) -> Sequence[str]:
         return ()
 
+    def size(self, instance_type: str | None) -> tuple[float, int]:
+        return 1.0, 2**30
+
     async def ensure(self, workload: Workload) -> Observation:
         raise NotImplementedError
 
