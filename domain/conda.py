@@ -66,7 +66,10 @@ def text_of(conda: Any) -> Any:
     """A conda file given as an object, as text (JSON is YAML); other things as they are."""
     if not isinstance(conda, dict):
         return conda
-    return json.dumps(conda, indent=2, ensure_ascii=False)
+    try:
+        return json.dumps(conda, indent=2, ensure_ascii=False)
+    except RecursionError:
+        raise ValueError("the conda file nests too deeply") from None
 
 
 def _load(conda: str) -> Any:
