@@ -5,11 +5,14 @@ store. A URI may also be a URL of the blob store itself.
 """
 
 import unicodedata
+from datetime import timedelta
 from typing import Literal, NoReturn
+from urllib.parse import urlsplit
 
-from domain.errors import BlobNotFound, Invalid
+from domain.errors import BlobNotFound, Invalid, NotFound
 from domain.names import PROVIDER, WorkspaceScope
-from domain.ports import BlobFolder, BlobStore
+from domain.ports import BlobFolder, BlobStore, Permission
+from domain.values import Value
 
 DEFAULT = "workspaceblobstore"
 """The name of the default datastore and of the container behind it."""
@@ -117,3 +120,66 @@ def _folder(container: str, path: str, uri: str, target: str | None) -> BlobFold
 
 def _refuse(message: str, target: str | None) -> NoReturn:
     raise Invalid(message, target=target)
+
+
+class Datastore(Value):
+    """A container of the blob store under a name. The blob store's address is told in
+    Azure's parts, `{protocol}://{account_name}.blob.{endpoint}/{container_name}`, or, where
+    it is no Azure account, `{protocol}://{endpoint}/{container_name}` and the account `local`."""
+
+    name: str
+    container_name: str
+    account_name: str
+    endpoint: str
+    protocol: str
+    is_default: bool = True
+
+
+class Datastores:
+    """The built-in datastore and the keys to it."""
+
+    def __init__(self, blobs: BlobStore, *, sas_validity: timedelta = timedelta(hours=24)) -> None:
+        self._blobs = blobs
+        self._sas_validity = sas_validity
+
+    def get(self, name: str) -> Datastore:
+        """Raises NotFound."""
+        if name.casefold() != DEFAULT:
+            raise NotFound(
+                f"Datastore '{name[:80]}' was not found; '{DEFAULT}' is the only one so far."
+            )
+        address = self._blobs.url(DEFAULT)
+        account, endpoint = _account(address)
+        return Datastore(
+            name=DEFAULT,
+            container_name=DEFAULT,
+            account_name=account,
+            endpoint=endpoint,
+            protocol=urlsplit(address).scheme,
+        )
+
+    async def sas_token(self, name: str) -> str:
+        """The query that opens every blob of the datastore to read, write and list."""
+        container = self.get(name).container_name
+        permissions = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
+        signed = await self._blobs.sign(container, None, permissions, self._sas_validity)
+        return urlsplit(signed).query
+
+
+def storage_account_id(scope: WorkspaceScope, container_url: str) -> str:
+    """The ARM id that clients expect of the account behind the blob store. Nothing answers
+    at it: an embedded blob store is no resource of its own."""
+    account, _ = _account(container_url)
+    return (
+        f"/subscriptions/{scope.subscription}/resourceGroups/{scope.resource_group}"
+        f"/providers/Microsoft.Storage/storageAccounts/{account}"
+    )
+
+
+def _account(container_url: str) -> tuple[str, str]:
+    """The account and endpoint of a container's URL."""
+    url = urlsplit(container_url)
+    account, _, suffix = (url.hostname or "").partition(".blob.")
+    if suffix:
+        return account, suffix
+    return "local", url.netloc + url.path.rstrip("/").rpartition("/")[0]
