@@ -1,0 +1,46 @@
+"""`serve` and `work` run in a user's environment: any Python from 3.9, nothing installed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUNTIME = Path(__file__).parents[2] / "runtime"
+# `environment` runs under the application's own Python.
+MODULES = sorted(path.stem for path in RUNTIME.glob("*.py") if path.stem != "environment")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_python_3_9(module: str) -> None:
+    source = (RUNTIME / f"{module}.py").read_text()
+    ast.parse(source, feature_version=(3, 9))
+    assert "from __future__ import annotations" in source or module == "__init__"
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_a_server_imports_the_standard_library_alone(command: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"main = runpy.run_path({str(RUNTIME / '__main__.py')!r})\n"
+        "main['_adopt']()\n"
+        "import importlib\n"
+        f"importlib.import_module('ml_endpoints_runtime.{command}')\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    output = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    foreign = (
+        set(output.split()) - set(sys.stdlib_module_names) - {"ml_endpoints_runtime", "__main__"}
+    )
+    assert not foreign
+
+
+def test_an_unknown_command_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", str(RUNTIME), "dance"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "usage" in done.stderr

@@ -1,0 +1,339 @@
+"""The mini-batch worker by its real command line: units in, events and one block out."""
+
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.harness import Server, Start, Wire, until
+
+LINES = """
+    import os
+
+    def init():
+        pass
+
+    def run(mini_batch):
+        print("noise" * 1000)
+        return [open(path).read() for path in mini_batch]
+
+    def shutdown():
+        open("shut", "w").close()
+"""
+
+
+def files(folder: Path, *texts: str) -> list[dict[str, str]]:
+    inputs = []
+    for number, text in enumerate(texts):
+        path = folder / f"in {number}.txt"
+        path.write_text(text)
+        inputs.append({"name": f"inbox/in {number}.txt", "url": path.as_uri()})
+    return inputs
+
+
+def unit(
+    *batches: list[dict[str, str]], block: str | None, form: str = "csv", tries: int = 1
+) -> bytes:
+    return json.dumps(
+        {
+            "attempt_id": "a1",
+            "mini_batches": [
+                {"ordinal": 7 + number, "tries": tries, "inputs": inputs}
+                for number, inputs in enumerate(batches)
+            ],
+            "output_format": form,
+            "block_url": block,
+            "timeout": 30,
+        }
+    ).encode()
+
+
+def events(server: Server, body: bytes) -> list[dict[str, Any]]:
+    reply = server.ask("POST", "/units", body)
+    assert reply.status == 200, reply.body
+    assert reply.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in reply.body.splitlines()]
+
+
+def test_a_unit_reports_each_mini_batch_and_then_its_block(start: Start, tmp_path: Path) -> None:
+    server = start(LINES, "work").ready()
+    block = tmp_path / "new folder" / "block 1"
+    inputs = files(tmp_path, "a", "b,c", "d")
+    found = events(server, unit(inputs[:2], inputs[2:], block=block.as_uri()))
+    content = b'inbox/in 0.txt,0,a\ninbox/in 1.txt,0,"b,c"\ninbox/in 2.txt,0,d\n'
+    assert block.read_bytes() == content
+    assert [event["event"] for event in found] == ["started", "ended", "started", "ended", "block"]
+    assert [event.get("ordinal") for event in found] == [7, 7, 8, 8, None]
+    assert found[1] | {"seconds": 0} == {
+        "event": "ended",
+        "ordinal": 7,
+        "succeeded": True,
+        "returned": 2,
+        "tries": 1,
+        "seconds": 0,
+        "error": None,
+        "log_excerpt": None,
+    }
+    assert found[-1] == {
+        "event": "block",
+        "rows": 3,
+        "length": len(content),
+        "digest": hashlib.sha256(content).hexdigest(),
+        "columns": ["input_file", "input_row", "prediction"],
+    }
+    assert [path.name for path in block.parent.iterdir()] == ["block 1"]
+    assert events(server, unit(inputs[:1], block=block.as_uri()))[-1]["rows"] == 1
+
+
+def test_a_unit_without_rows_writes_no_block(start: Start, tmp_path: Path) -> None:
+    server = start("def init(): pass\ndef run(mini_batch): return None\n", "work").ready()
+    block = tmp_path / "block"
+    found = events(server, unit(files(tmp_path, "a"), block=block.as_uri()))
+    assert found[1]["succeeded"]
+    assert found[-1] == {"event": "block", "rows": 0, "length": 0, "digest": "", "columns": []}
+    assert not block.exists()
+    found = events(server, unit(files(tmp_path, "a"), block=None, form="summary_only"))
+    assert found[-1]["length"] == 0
+
+
+def test_a_mini_batch_that_raises_is_tried_again_and_then_explained(
+    start: Start, tmp_path: Path
+) -> None:
+    server = start(
+        """
+        import sys
+        calls = []
+
+        def init():
+            pass
+
+        def run(mini_batch):
+            calls.append(1)
+            text = open(mini_batch[0]).read()
+            if text == "exit":
+                sys.exit(1)
+            if text == "flaky" and len(calls) < 3:
+                raise OSError("not yet")
+            if text == "bad":
+                return worse(text)
+            return [text]
+
+        def worse(text):
+            raise ValueError("cannot read\\n" + text)
+        """,
+        "work",
+    ).ready()
+    block = tmp_path / "block"
+    inputs = files(tmp_path, "flaky", "bad", "exit", "good")
+    found = events(server, unit(*([each] for each in inputs), block=block.as_uri(), tries=3))
+    flaky, bad, left, good = (event for event in found if event["event"] == "ended")
+    assert (flaky["succeeded"], flaky["tries"], flaky["error"]) == (True, 3, None)
+    assert (bad["succeeded"], bad["tries"], bad["returned"]) == (False, 3, 0)
+    assert bad["error"] == "ValueError: cannot read bad"
+    assert "in worse" in bad["log_excerpt"]
+    assert "units.py" not in bad["log_excerpt"]
+    assert left["error"] == "SystemExit: 1"
+    assert good["succeeded"]
+    assert block.read_bytes() == b"inbox/in 0.txt,0,flaky\ninbox/in 3.txt,0,good\n"
+    assert "ValueError: cannot read" in server.log
+
+
+@pytest.mark.parametrize(("strict", "succeeded"), [("", True), ("true", False)])
+def test_a_short_return_fails_only_when_the_deployment_says_so(
+    start: Start, tmp_path: Path, strict: str, succeeded: bool
+) -> None:
+    script = "def init(): pass\ndef run(mini_batch): return mini_batch[:1]\n"
+    server = start(script, "work", env={"ML_ENDPOINTS_STRICT_RETURN": strict}).ready()
+    block = (tmp_path / "block").as_uri()
+    ended = events(server, unit(files(tmp_path, "a", "b"), block=block, tries=2))[1]
+    assert ended["succeeded"] is succeeded
+    assert ended["returned"] == 1
+    assert ended["tries"] == (1 if succeeded else 2)
+
+
+def test_what_cannot_be_rows_fails_its_mini_batch(start: Start, tmp_path: Path) -> None:
+    script = "def init(): pass\ndef run(mini_batch): return 'text'\n"
+    server = start(script, "work").ready()
+    block = (tmp_path / "block").as_uri()
+    ended = events(server, unit(files(tmp_path, "a"), block=block))[1]
+    assert "not str" in ended["error"]
+
+
+def test_a_block_that_cannot_be_written_ends_the_stream_with_the_reason(
+    start: Start, tmp_path: Path
+) -> None:
+    server = start(LINES, "work").ready()
+    (tmp_path / "file").touch()
+    block = (tmp_path / "file" / "block").as_uri()
+    last = events(server, unit(files(tmp_path, "a"), block=block))[-1]
+    assert last["event"] == "failed"
+    assert "could not be written" in last["error"]
+
+
+def test_one_unit_at_a_time_and_probes_meanwhile(start: Start, tmp_path: Path) -> None:
+    server = start(
+        """
+        import os, time
+
+        def init():
+            pass
+
+        def run(mini_batch):
+            while not os.path.exists("go"):
+                time.sleep(0.005)
+            return mini_batch
+        """,
+        "work",
+    ).ready()
+    body = unit(files(tmp_path, "a"), block=(tmp_path / "block").as_uri())
+    with server.connect() as wire:
+        wire.ask("POST", "/units", body)
+        assert wire.head()[0] == 200
+        assert json.loads(wire.chunk()) == {"event": "started", "ordinal": 7}
+        assert server.health() == "Healthy"
+        assert server.ask("POST", "/units", body).status == 409
+        (server.folder / "go").touch()
+        assert b"ended" in wire.chunk()
+        assert wire.chunk() == b""
+
+
+def test_a_host_that_hangs_up_stops_the_unit_before_its_next_mini_batch(
+    start: Start, tmp_path: Path
+) -> None:
+    server = start(
+        """
+        import os, time
+
+        def init():
+            pass
+
+        def run(mini_batch):
+            with open("calls", "a") as calls:
+                calls.write("x")
+            while not os.path.exists("go"):
+                time.sleep(0.005)
+        """,
+        "work",
+    ).ready()
+    block = tmp_path / "block"
+    inputs = files(tmp_path, "a")
+    with server.connect() as wire:
+        wire.ask("POST", "/units", unit(inputs, inputs, block=block.as_uri()))
+        assert b"started" in _first_chunk(wire)
+    server.health()
+    (server.folder / "go").touch()
+    until(
+        lambda: server.ask("POST", "/units", unit(block=block.as_uri())).status == 200,
+        "the worker is idle again",
+    )
+    assert (server.folder / "calls").read_text() == "x"
+    assert not block.exists()
+
+
+def _first_chunk(wire: Wire) -> bytes:
+    wire.head()
+    return wire.chunk()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"mini_batches": 3}', b"\xff"])
+def test_what_is_no_unit_is_refused(start: Start, body: bytes) -> None:
+    server = start(LINES, "work").ready()
+    reply = server.ask("POST", "/units", body)
+    assert reply.status == 400
+    assert reply.json["message"]
+    no_block = b'{"mini_batches": [], "output_format": "csv", "block_url": null}'
+    assert server.ask("POST", "/units", no_block).status == 400
+    assert server.ask("GET", "/units").status == 405
+    assert server.ask("GET", "/score").status == 404
+
+
+def test_sigterm_finishes_the_unit_and_calls_shutdown(start: Start, tmp_path: Path) -> None:
+    server = start(LINES, "work").ready()
+    block = tmp_path / "block"
+    with server.connect() as wire:
+        wire.ask("POST", "/units", unit(files(tmp_path, "a"), block=block.as_uri()))
+        assert wire.reply().status == 200
+    server.terminate()
+    assert server.exit_code() == 0
+    assert (server.folder / "shut").exists()
+    assert block.exists()
+
+
+class Store(http.server.BaseHTTPRequestHandler):
+    """A blob store of one: GETs text, takes PUTs, and is out of order on the first of them."""
+
+    blocks: dict[str, bytes]
+    failures: list[int]
+
+    def do_GET(self) -> None:
+        if "absent" in self.path:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"remote text")
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["content-length"]))
+        if self.failures:
+            self.send_error(self.failures.pop())
+            return
+        self.blocks[self.path] = content
+        self.send_response(201)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def store() -> Iterator[tuple[str, type[Store]]]:
+    handler = type("OneStore", (Store,), {"blocks": {}, "failures": [503]})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_inputs_and_blocks_of_a_remote_store(start: Start, store: tuple[str, type[Store]]) -> None:
+    url, handler = store
+    script = """
+        import os, tempfile
+
+        def init():
+            pass
+
+        def run(mini_batch):
+            return [os.path.basename(path) + ": " + open(path).read() for path in mini_batch]
+
+        def shutdown():
+            left = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("mini-")]
+            print("left behind:", left)
+    """
+    temporary = {"TMPDIR": "."}
+    server = start(script, "work", env=temporary).ready()
+    inputs = [{"name": f"{each}/x.txt", "url": f"{url}/c/{each}?sig=s3cret"} for each in "ab"]
+    absent = [{"name": "c/absent.txt", "url": f"{url}/c/absent?sig=s3cret"}]
+    body = unit(inputs, absent, block=f"{url}/c/out?comp=block&blockid=1")
+    found = events(server, body)
+    assert found[1]["succeeded"]
+    assert "c/absent.txt could not be downloaded" in found[3]["error"]
+    assert found[-1]["event"] == "block"
+    assert handler.blocks == {
+        "/c/out?comp=block&blockid=1": b"a/x.txt,0,x.txt: remote text\nb/x.txt,0,x.txt: remote text\n"
+    }
+    handler.failures.append(403)
+    assert "403" in events(server, body)[-1]["error"]
+    server.terminate()
+    assert server.exit_code() == 0
+    assert "left behind: []" in server.log
+    assert "s3cret" not in server.log
