@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import IO, Any
 
 COMPLETE = ".ml-endpoints-complete"
-OLDEST = (3, 9)
 SHOWN_BYTES = 8 * 1024 * 1024
 KEPT_LINES = 400
 

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from infra.compute.supervised_instance import (
     SupervisedInstance,
     Surroundings,
 )
+
+_log = logging.getLogger(__name__)
 
 _DRAIN_MARGIN: Final = 2.0
 
@@ -199,6 +202,9 @@ class Fleet:
         except (OSError, DomainError) as error:
             # A full disk or a store that is away: said, and tried again by the next ensure.
             self._failure = StartFailure("ResourceNotReady", f"It cannot be prepared: {error}.")
+        except Exception as error:  # a fault of ours must show, not look like a slow build
+            _log.exception("%s cannot be brought up", workload.key)
+            self._failure = StartFailure("InternalServerError", f"Preparing it failed: {error!r}")
         else:
             self._launch = launch
             for number in range(self.workload.instance_count):

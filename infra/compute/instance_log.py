@@ -5,10 +5,11 @@ of a killed process are kept. Past `limit` bytes the file's end is kept aside an
 afresh; a flood can pass the limit by what it writes between two looks.
 """
 
+import contextlib
 import os
 from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 LIMIT: Final = 16 * 1024 * 1024
 _TAIL_BYTES: Final = 1024 * 1024
@@ -28,12 +29,13 @@ class InstanceLog:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def note(self, line: str) -> None:
-        """A line of the host's own."""
-        descriptor = self.open()
-        try:
-            os.write(descriptor, f"[ml-endpoints] {line}\n".encode(errors="replace"))
-        finally:
-            os.close(descriptor)
+        """A line of the host's own; lost when the disk is full, as the process's are."""
+        with contextlib.suppress(OSError):
+            descriptor = self.open()
+            try:
+                os.write(descriptor, f"[ml-endpoints] {line}\n".encode(errors="replace"))
+            finally:
+                os.close(descriptor)
 
     def is_over(self) -> bool:
         try:
@@ -45,14 +47,21 @@ class InstanceLog:
         """Keep the last `limit` bytes aside and empty the log. The writer's next line goes to
         its beginning, for it appends."""
         with self._path.open("r+b") as log:
-            size = os.fstat(log.fileno()).st_size
-            log.seek(max(size - self._limit, 0))
-            with self._before.open("wb") as before:
-                left = min(size, self._limit)
-                while left > 0 and (piece := log.read(min(left, 1024 * 1024))):
-                    before.write(piece)
-                    left -= len(piece)
+            try:
+                self._keep_end_of(log)
+            except OSError:
+                # No room to keep it: emptying the log is what makes some.
+                self._before.unlink(missing_ok=True)
             log.truncate(0)
+
+    def _keep_end_of(self, log: BinaryIO) -> None:
+        size = os.fstat(log.fileno()).st_size
+        log.seek(max(size - self._limit, 0))
+        with self._before.open("wb") as before:
+            left = min(size, self._limit)
+            while left > 0 and (piece := log.read(min(left, 1024 * 1024))):
+                before.write(piece)
+                left -= len(piece)
 
     def tail(self, lines: int) -> str:
         """The last lines, at most 1 MiB of them."""

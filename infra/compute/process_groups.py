@@ -56,7 +56,8 @@ class ProcessGroups:
         """Kill what a previous host left, then guard."""
         self._records.mkdir(parents=True, exist_ok=True)
         for record in self._records.iterdir():
-            if record.name.isdecimal() and record.read_text() == _birth(int(record.name)):
+            birth = _birth(int(record.name)) if record.name.isdecimal() else ""
+            if birth and record.read_text() == birth:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(int(record.name), signal.SIGKILL)
             record.unlink(missing_ok=True)
@@ -105,7 +106,9 @@ class ProcessGroups:
         self._alive[group.id] = group
         birth = _birth(group.id)
         if birth:
-            self._records.joinpath(str(group.id)).write_text(birth)
+            # On a full disk the guardian has to do.
+            with contextlib.suppress(OSError):
+                self._records.joinpath(str(group.id)).write_text(birth)
         return group
 
     def end(self, group: Group) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from infra.compute.probes import NeverReadyError, Probes, UnresponsiveError
 from infra.compute.process_groups import Group, ProcessGroups, resident_memory
 from infra.compute.sockets import Sockets
 from infra.compute.unix_http import UnixHttp
+
+_log = logging.getLogger(__name__)
 
 MAX_DEATHS: Final = 5
 STABLE: Final = 60.0
@@ -95,7 +98,7 @@ class SupervisedInstance:
         self.failure = None
         self._stopping.clear()
         self._set(InstanceState.STARTING)
-        self._task = asyncio.create_task(self._run(), name=f"instance {self.id}")
+        self._task = asyncio.create_task(self._supervise(), name=f"instance {self.id}")
 
     def lease(self) -> Lease | None:
         """Take the worker for a unit, if it is ready and idle."""
@@ -149,6 +152,14 @@ class SupervisedInstance:
         if self.state is not state:
             self.state = state
             self._on_change()
+
+    async def _supervise(self) -> None:
+        try:
+            await self._run()
+        except Exception as error:  # a fault of ours must show, not look like a slow start
+            _log.exception("instance %s is no longer supervised", self.id)
+            self.failure = StartFailure("InternalServerError", f"Supervising it failed: {error!r}")
+            self._set(InstanceState.FAILED)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

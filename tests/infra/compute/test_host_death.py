@@ -51,14 +51,14 @@ def test_the_guardian_kills_the_groups_that_are_still_named() -> None:
     try:
         assert guardian.stdin is not None
         guardian.stdin.write(f"+{named.pid}\n+{released.pid}\n-{released.pid}\n".encode())
-        guardian.send_signal(signal.SIGTERM)
         guardian.stdin.close()
         assert guardian.wait(10) == 0
         assert named.wait(10) == -signal.SIGKILL
         assert is_running(released.pid)
     finally:
-        released.kill()
-        released.wait(10)
+        for each in (named, released, guardian):
+            each.kill()
+            each.wait(10)
 
 
 @pytest.mark.parametrize("script", [WITH_CHILDREN, DEAF], ids=["serving", "holding the GIL"])

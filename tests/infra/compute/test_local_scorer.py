@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.ports import (
+    BlobFolder,
     Instance,
     InstanceLost,
     ScoringRequest,
@@ -86,6 +87,22 @@ async def test_a_crash_is_blamed_on_the_mini_batch_under_way(house: House) -> No
     observation = await house.compute.observe(JOB)
     assert observation is not None
     assert observation.state is not WorkloadState.FAILED
+
+
+async def test_a_worker_writes_to_the_jobs_output_folder(house: House) -> None:
+    script = """
+    import os
+    def init(): pass
+    def run(mini_batch):
+        with open(os.path.join(os.environ["AZUREML_BI_OUTPUT_PATH"], "mine.txt"), "w") as file:
+            file.write("own output")
+        return [1] * len(mini_batch)
+    """
+    await house.serve(await house.batch(script, output=BlobFolder("out", "azureml/job1/score")))
+    outcome = await collect(house, await house.unit("a1", [["x"]]))
+    assert outcome.results[0].succeeded, outcome.results
+    pieces = [p async for p in house.blobs.read("out", "azureml/job1/score/mine.txt")]
+    assert b"".join(pieces) == b"own output"
 
 
 async def test_an_attempt_is_joined_and_not_repeated(house: House) -> None:
