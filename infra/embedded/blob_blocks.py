@@ -33,7 +33,6 @@ class UncommittedBlocks:
         draft = self._drafts.new()
         try:
             draft.write(content)
-            draft.file.close()
             for _ in range(_TRIES):
                 place = self.place(container, name, id)
                 # A commit may take the folder away in between.
@@ -132,7 +131,7 @@ def _copied(source: int, draft: Draft, offset: int, length: int) -> Iterator[int
     """Copy a range in pieces, and tell the length of each."""
     while length > 0:
         most = min(length, _STEP_BYTES)
-        copied = draft.file.use(partial(_copy, source, offset, most))
+        copied = draft.append(partial(_copy, source, offset, most))
         if copied == 0:
             raise errors.Unavailable("A block became shorter while it was copied.")
         yield copied

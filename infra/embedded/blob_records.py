@@ -105,7 +105,6 @@ class BlobRecords:
         draft = self._drafts.new()
         try:
             draft.write(json.dumps(content).encode())
-            draft.file.close()
             draft.path.rename(path)
         finally:
             draft.discard()

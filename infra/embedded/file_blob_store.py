@@ -8,7 +8,7 @@ A blob is written as a draft on the same file system and gets its name in one st
 reader sees half of one and a killed process leaves none. Its content is brought to the disk
 (fdatasync) before it gets the name, and the name is not: a power failure may lose the last
 blobs, and leaves none torn. Blocks are not synced before they are committed. Measured on
-ext4 and a virtual SSD: 0.3 ms for a small blob, of which 0.25 ms is the sync.
+ext4 and a virtual SSD, a small blob takes 0.5 ms, of which 0.27 ms is the sync.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class FileBlobStore(BlobStore):
             return await self._disk.run(self._files.write, segments, content, record, if_absent)
         if if_absent:
             await self._disk.run(self._files.refuse_if_there, segments)
-        draft = await self._disk.run(self._files.drafts.new)
+        draft = self._files.drafts.new()
         try:
             async for piece in _gathered(content):
                 await self._disk.run(draft.write, piece)

@@ -11,6 +11,7 @@ Commits are `synchronous=NORMAL`: what was acknowledged survives the death of th
 
 import asyncio
 import contextlib
+import errno
 import queue
 import sqlite3
 import threading
@@ -221,6 +222,10 @@ class Database:
         return outcome
 
     def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, OSError):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return errors.StorageFull(f"No space is left for {self._path.name}.")
+            return errors.Unavailable(f"{self._path.name} cannot be opened: {error.strerror}.")
         if not isinstance(error, sqlite3.Error):
             return error
         code = getattr(error, "sqlite_errorcode", 0)
