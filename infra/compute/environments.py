@@ -99,7 +99,7 @@ class Environments:
         idle = [
             entry
             for entry in self._root.iterdir()
-            if entry.is_dir() and entry.name not in in_use and entry.name not in self._builds
+            if entry.is_dir() and entry.name not in in_use and entry.stem not in self._builds
         ]
         idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
         for entry in idle[keep:]:
@@ -107,7 +107,8 @@ class Environments:
                 continue
             (entry / _COMPLETE).unlink(missing_ok=True)
             shutil.rmtree(entry, ignore_errors=True)
-            entry.with_suffix(".log").unlink(missing_ok=True)
+            for suffix in (".log", ".json"):
+                entry.with_suffix(suffix).unlink(missing_ok=True)
 
     async def close(self) -> None:
         builds = list(self._builds.values())
