@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo run test check format chaos setup clean help
+.PHONY: demo run test lint check format requirements chaos setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,12 +30,17 @@ run: $(STAMP) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
 test: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest -n auto
 
-check: $(STAMP) ## Format, lint, types, arrows between packages, fast tests
+lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+check: lint ## Lint, and the fast tests
 	@$(BIN)/python -m pytest -n auto -m 'not e2e'
+
+requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from uv.lock
+	@$(BIN)/uv export --frozen --no-default-groups --no-hashes --no-header --no-annotate --quiet -o requirements.txt
 
 format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff format .

@@ -2,15 +2,33 @@
 
 from dataclasses import dataclass
 
+from domain.asset_registration import AssetRegistration
+from domain.batch_provisioning import BatchProvisioning
+from domain.compute_target import ComputeTargets
+from domain.datastore import Datastores
 from domain.names import WorkspaceScope
+from domain.online_provisioning import OnlineProvisioning
+from domain.online_scoring import OnlineScoring
+from domain.operation import Operations
 from domain.ports import TokenVerifier
+from domain.sweeping import Sweeping
 
 
 @dataclass(frozen=True)
 class Application:
-    """Built once by infra/composition.py; every trigger shares it."""
+    """Built once by infra/composition.py; every trigger shares it. `sweep_schedule` is
+    NCRONTAB, six fields."""
 
     scope: WorkspaceScope
     location: str
     base_url: str
     verifier: TokenVerifier
+    sweep_schedule: str
+    operations: Operations
+    assets: AssetRegistration
+    datastores: Datastores
+    computes: ComputeTargets
+    online: OnlineProvisioning
+    batch: BatchProvisioning
+    scoring: OnlineScoring
+    sweeping: Sweeping

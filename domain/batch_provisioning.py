@@ -192,9 +192,11 @@ class BatchProvisioning(
                 )
             )
         try:
-            await self._computes.check(asked.compute, asked.resources.instance_count)
+            await self._computes.check_instance_count(
+                asked.compute, asked.resources.instance_count, "properties.resources.instanceCount"
+            )
         except DomainError as error:
-            faults.append(Detail(error.code, error.message, "properties.compute"))
+            faults.append(Detail(error.code, error.message, error.target or "properties.compute"))
         refuse(faults)
         return asked.but(model=model, code_configuration=code, environment_id=environment)
 

@@ -1,0 +1,38 @@
+"""Triggers in, replies out. `blueprints` is the whole app on one screen."""
+
+from collections.abc import Iterator
+
+import azure.functions as func
+
+from domain.application import Application
+from handlers import (
+    assets,
+    batch_endpoints,
+    computes,
+    datastores,
+    online_endpoints,
+    openapi,
+    operations,
+    queue_messages,
+    scoring,
+    timers,
+    workspaces,
+)
+from handlers.http import Routes
+
+
+def blueprints(application: Application) -> Iterator[func.Blueprint]:
+    """Every function of the app, grouped as the modules here are."""
+    a = application
+    routes = Routes(a.verifier, a.scope, a.base_url)
+    yield workspaces.blueprint(routes, a.location)
+    yield assets.blueprint(routes, a.assets)
+    yield datastores.blueprint(routes, a.datastores)
+    yield computes.blueprint(routes, a.computes)
+    yield online_endpoints.blueprint(routes, a.online)
+    yield batch_endpoints.blueprint(routes, a.batch)
+    yield operations.blueprint(routes, a.operations, a.online, a.batch)
+    yield scoring.blueprint(a.scoring)
+    yield queue_messages.blueprint(a.online, a.batch)
+    yield timers.blueprint(a.sweeping, a.online, a.batch, a.sweep_schedule)
+    yield openapi.blueprint(routes)

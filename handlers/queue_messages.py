@@ -14,7 +14,10 @@ SERVICE_BUS = "ServiceBusConnection"
 
 def blueprint(online: OnlineProvisioning, batch: BatchProvisioning) -> func.Blueprint:
     bp = func.Blueprint()
-    kinds = {"onlineEndpoints": online, "batchEndpoints": batch}
+    kinds: dict[str, OnlineProvisioning | BatchProvisioning] = {
+        "onlineEndpoints": online,
+        "batchEndpoints": batch,
+    }
 
     @bp.function_name("reconcile")
     @bp.service_bus_queue_trigger(

@@ -1,0 +1,131 @@
+"""The one place where adapters are chosen and activities are put together."""
+
+from dataclasses import dataclass
+
+from domain.application import Application
+from domain.asset_registration import AssetRegistration
+from domain.asset_use import AssetUse
+from domain.batch_provisioning import BatchProvisioning
+from domain.compute_target import ComputeTargets
+from domain.datastore import Datastores
+from domain.names import WorkspaceScope
+from domain.online_provisioning import OnlineProvisioning
+from domain.online_routing import RouteTable
+from domain.online_scoring import OnlineScoring
+from domain.operation import Operations
+from domain.ports import (
+    BlobStore,
+    Cipher,
+    Clock,
+    Compute,
+    ResourceStore,
+    Scorer,
+    TokenVerifier,
+    WorkQueue,
+)
+from domain.sweeping import Sweeping
+from infra.settings import Settings
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """One family of adapters, one of each for the process."""
+
+    store: ResourceStore
+    queue: WorkQueue
+    blobs: BlobStore
+    compute: Compute
+    scorer: Scorer
+    cipher: Cipher
+    clock: Clock
+    verifier: TokenVerifier
+
+
+def compose(settings: Settings) -> Application:
+    """The application on the adapters that `settings.platform` names. Opens nothing:
+    adapters open what they need at first use. Raises NotImplementedError for a platform
+    whose adapters are not there yet."""
+    return _application(settings, _adapters(settings))
+
+
+def _adapters(settings: Settings) -> Adapters:
+    match settings.platform:
+        case "embedded":
+            from infra.embedded.services import EmbeddedServices
+
+            services = EmbeddedServices.open(settings)
+            return Adapters(
+                store=services.store,
+                queue=services.queue,
+                blobs=services.blobs,
+                compute=services.compute,
+                scorer=services.scorer,
+                cipher=services.cipher,
+                clock=services.clock,
+                verifier=services.token_verifier,
+            )
+        case "azure":
+            raise NotImplementedError(
+                "ML_ENDPOINTS_PLATFORM=azure: the adapters for Cosmos DB, Service Bus and Blob "
+                "Storage are not there yet; use embedded."
+            )
+
+
+def _application(settings: Settings, adapters: Adapters) -> Application:
+    a = adapters
+    scope = WorkspaceScope(settings.subscription_id, settings.resource_group, settings.workspace)
+    location = settings.location
+    in_use = AssetUse(a.store, scope).of
+    assets = AssetRegistration(a.store, a.blobs, a.compute, a.clock, scope, in_use=in_use)
+    computes = ComputeTargets(a.store, a.compute, a.clock, scope, location, in_use=in_use)
+    route_table = RouteTable(a.store, a.clock)
+    online = OnlineProvisioning(
+        a.store,
+        a.queue,
+        a.compute,
+        a.clock,
+        scope,
+        location,
+        assets=assets,
+        blobs=a.blobs,
+        cipher=a.cipher,
+        changed=route_table.invalidate,
+    )
+    batch = BatchProvisioning(
+        a.store,
+        a.queue,
+        a.compute,
+        a.clock,
+        scope,
+        location,
+        assets=assets,
+        blobs=a.blobs,
+        computes=computes,
+    )
+    sweeping = Sweeping(
+        a.store,
+        a.clock,
+        {
+            online.endpoint_kind: online.resume,
+            online.deployment_kind: online.resume,
+            batch.endpoint_kind: batch.resume,
+            batch.deployment_kind: batch.resume,
+        },
+    )
+    return Application(
+        scope=scope,
+        location=location,
+        base_url=settings.base_url,
+        verifier=a.verifier,
+        sweep_schedule=settings.sweep_schedule,
+        operations=Operations(a.store),
+        assets=assets,
+        datastores=Datastores(a.blobs),
+        computes=computes,
+        online=online,
+        batch=batch,
+        scoring=OnlineScoring(
+            route_table, a.compute, a.scorer, max_request_bytes=settings.max_request_bytes
+        ),
+        sweeping=sweeping,
+    )
