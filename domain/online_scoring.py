@@ -105,6 +105,10 @@ class OnlineScoring:
             reason = value_of(response.headers, MODEL_REASON)
             if reason == refusals.TOO_MANY_PENDING:
                 raise await self._overloaded(deployment, response, instance, exchange)
+        if exchange.model_seconds >= deployment.request_timeout:
+            # The instance keeps the same limit, and was first to say that it has passed.
+            await self._drop(response, instance)
+            raise refusals.timed_out(deployment.name, deployment.request_timeout)
         exchange.model_reason = refusals.MODEL_ERROR
         return self._answer(424, response, instance, exchange)
 
@@ -139,8 +143,7 @@ class OnlineScoring:
                 left = deployment.request_timeout - (perf_counter() - started)
                 response = await self._scorer.score(instance, request, timeout=max(left, 0.001))
                 answered = True
-                exchange.model_seconds = perf_counter() - started
-                exchange.model_status = response.status
+                exchange.answered(response.status, started)
                 return response, instance
             except TimeoutError:
                 raise refusals.timed_out(deployment.name, deployment.request_timeout) from None
@@ -187,13 +190,9 @@ class OnlineScoring:
         instance: Instance,
         exchange: Exchange,
     ) -> Refused:
-        self._instances.leave(instance)
+        body = await self._drop(response, instance)
         in_flight, instances = self._instances.in_flight(deployment)
         exchange.model_reason = refusals.TOO_MANY_PENDING
-        body = response.body
-        if not isinstance(body, bytes):
-            await close(body)
-            body = b""
         after = value_of(response.headers, "retry-after") or ""
         return refusals.overloaded(
             deployment.name,
@@ -203,6 +202,15 @@ class OnlineScoring:
             instance_load=_load(body),
             retry_after=int(after) if after.isdecimal() and len(after) < 5 else 1,
         )
+
+    async def _drop(self, response: ScoringResponse, instance: Instance) -> bytes:
+        """Done with an instance's answer that goes no further; its body, where it is whole."""
+        self._instances.leave(instance)
+        body = response.body
+        if isinstance(body, bytes):
+            return body
+        await close(body)
+        return b""
 
 
 def _authenticate(route: Route, headers: RequestHeaders) -> None:

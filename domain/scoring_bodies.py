@@ -1,6 +1,7 @@
 """Bodies that pass through piece by piece, watched on their way."""
 
 from collections.abc import AsyncIterator, Callable
+from time import perf_counter
 
 from domain import scoring_refusals as refusals
 
@@ -15,14 +16,16 @@ async def close(body: AsyncIterator[bytes]) -> None:
 class CountedBody(AsyncIterator[bytes]):
     """A request's body on its way to the instance. Raises `body_too_large` at the piece
     that exceeds `limit`, before any of that piece is passed on; `failed` keeps whatever
-    ended it early, for a scorer that reports it in words of its own."""
+    ended it early, for a scorer that reports it in words of its own. `ended_at` is when
+    (by perf_counter) it had been taken whole."""
 
-    __slots__ = ("_limit", "_pieces", "begun", "failed", "passed")
+    __slots__ = ("_limit", "_pieces", "begun", "ended_at", "failed", "passed")
 
     def __init__(self, pieces: AsyncIterator[bytes], limit: int) -> None:
         self._pieces = pieces
         self._limit = limit
         self.begun = False
+        self.ended_at: float | None = None
         self.passed = 0
         self.failed: Exception | None = None
 
@@ -34,6 +37,7 @@ class CountedBody(AsyncIterator[bytes]):
             if self.passed > self._limit:
                 raise refusals.body_too_large(self._limit)
         except StopAsyncIteration:
+            self.ended_at = perf_counter()
             raise
         except Exception as error:  # kept, and raised on unchanged
             self.failed = error

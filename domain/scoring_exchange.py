@@ -113,6 +113,15 @@ class Exchange:
         self.response_seconds = 0.0
         self.streamed_in: CountedBody | None = None
 
+    def answered(self, status: int, asked_at: float) -> None:
+        """The head of the model's answer is there; its time counts from when the model had
+        the whole request."""
+        streamed = self.streamed_in
+        if streamed is not None:
+            asked_at = streamed.ended_at or perf_counter()
+        self.model_seconds = perf_counter() - asked_at
+        self.model_status = status
+
     def answer_headers(self, headers: Headers) -> Headers:
         """`headers` and what every answer carries."""
         own = self.headers

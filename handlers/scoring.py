@@ -14,44 +14,46 @@ from domain.scoring_exchange import Answer, Call
 from domain.scoring_headers import Headers
 from domain.scoring_refusals import CALLER_GONE, Refused
 from handlers.caller import Caller
+from handlers.http import Handler, Method, Routes
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
+_SCORE_METHODS = ["GET", "POST", "OPTIONS"]
+_STATUSES = (200, 401, 404, 408, 413, 424, 429, 502, 503)
 
 
-def blueprint(scoring: OnlineScoring) -> func.Blueprint:
+def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
     """`endpoints/{endpoint}/...`, and the same under a Host of `{endpoint}.<domain>`."""
-    routes = func.Blueprint()
-    scoring_methods = ["GET", "POST", "OPTIONS"]
+    bp = func.Blueprint()
 
-    @routes.function_name("score_online_endpoint")
-    @routes.route(
-        route="endpoints/{endpoint}/score",
-        methods=scoring_methods,
-        auth_level=func.AuthLevel.ANONYMOUS,
-    )
-    async def score_online_endpoint(req: Request) -> Response:
+    def serve(name: str, route: str, methods: list[str], summary: str, handler: Handler) -> None:
+        # Described by the method that Azure ML documents; the container knows others too.
+        method: Method = "POST" if "POST" in methods else "GET"
+        routes.describe(name, method, route, summary, statuses=_STATUSES)
+        trigger = bp.route(route=route, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
+        bp.function_name(name)(trigger(handler))
+
+    async def score(req: Request) -> Response:
         return await _pass(scoring, req, req.path_params["endpoint"], SCORE)
 
-    @routes.function_name("score_online_endpoint_by_host")
-    @routes.route(route="score", methods=scoring_methods, auth_level=func.AuthLevel.ANONYMOUS)
-    async def score_online_endpoint_by_host(req: Request) -> Response:
+    async def score_by_host(req: Request) -> Response:
         return await _pass(scoring, req, endpoint_of(req), SCORE)
 
-    @routes.function_name("get_online_endpoint_openapi")
-    @routes.route(
-        route="endpoints/{endpoint}/swagger.json",
-        methods=["GET"],
-        auth_level=func.AuthLevel.ANONYMOUS,
-    )
-    async def get_online_endpoint_openapi(req: Request) -> Response:
+    async def openapi(req: Request) -> Response:
         return await _pass(scoring, req, req.path_params["endpoint"], SWAGGER)
 
-    @routes.function_name("get_online_endpoint_openapi_by_host")
-    @routes.route(route="swagger.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-    async def get_online_endpoint_openapi_by_host(req: Request) -> Response:
+    async def openapi_by_host(req: Request) -> Response:
         return await _pass(scoring, req, endpoint_of(req), SWAGGER)
 
-    return routes
+    told = "Score on the deployment that the traffic, or azureml-model-deployment, names"
+    serve("score_online_endpoint", "endpoints/{endpoint}/score", _SCORE_METHODS, told, score)
+    told = "Score on the endpoint that the Host's first label names"
+    serve("score_online_endpoint_by_host", "score", _SCORE_METHODS, told, score_by_host)
+    told = "The OpenAPI document of the endpoint's model"
+    route = "endpoints/{endpoint}/swagger.json"
+    serve("get_online_endpoint_openapi", route, ["GET"], told, openapi)
+    told = "The OpenAPI document of the endpoint that the Host's first label names"
+    serve("get_online_endpoint_openapi_by_host", "swagger.json", ["GET"], told, openapi_by_host)
+    return bp
 
 
 def endpoint_of(request: Request) -> str:

@@ -504,6 +504,48 @@ async def test_a_timeout_is_408_and_names_limit_and_setting(stage: Stage) -> Non
     assert stage.under_way == 0
 
 
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_failure_that_comes_when_the_time_is_up_is_the_timeout(
+    stage: Stage, status: int, streamed: bool
+) -> None:
+    await stage.endpoints.put_deployment("iris", "green", timeout=0.02)
+
+    async def overrun() -> ScoringResponse:
+        await asyncio.sleep(0.03)
+        body = b"late"
+        return says(status, pieces_of(body) if streamed else body)
+
+    stage.scorer.script = lambda instance, request: overrun()
+    answer = await stage.score(b"body", deployment="green")
+    assert answer.status == (200 if status == 200 else 408)
+    if isinstance(answer.body, StreamedAnswer):
+        await answer.body.aclose()
+    assert stage.under_way == 0
+
+
+async def test_the_time_a_caller_takes_to_send_its_body_is_not_the_model_s(stage: Stage) -> None:
+    await stage.endpoints.put_deployment("iris", "green", timeout=0.02)
+
+    class Slow(Body):
+        async def pieces(self) -> AsyncIterator[bytes]:
+            yield b"a"
+            await asyncio.sleep(0.03)
+            yield b"b"
+
+    async def take(request: ScoringRequest) -> ScoringResponse:
+        assert not isinstance(request.body, bytes)
+        async for _ in request.body:
+            pass
+        return says(500)
+
+    stage.scorer.script = lambda instance, request: take(request)
+    answer = await stage.score(
+        Slow(), deployment="green", headers=[("transfer-encoding", "chunked")]
+    )
+    assert answer.status == 424
+
+
 @pytest.mark.parametrize("status", [301, 304, 400, 404, 408, 413, 424, 429, 500, 502, 503])
 async def test_any_other_answer_of_the_container_is_424_with_its_body(
     stage: Stage, status: int

@@ -1,0 +1,173 @@
+"""From the scoring URI to a real inference server in a process of its own, and back."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.online_deployment import workload_key
+from domain.online_routing import RouteTable
+from domain.online_scoring import OnlineScoring
+from domain.ports import (
+    BlobFolder,
+    EnvironmentSpec,
+    Probe,
+    Workload,
+    WorkloadKind,
+    WorkloadState,
+)
+from handlers import scoring
+from handlers.http import Routes
+from infra.compute.local_compute import LocalCompute
+from infra.compute.local_scorer import LocalScorer
+from infra.embedded.clock import SystemClock
+from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.scoring_stage import PRIMARY, Endpoints
+
+from .conftest import OpenClient
+
+UV = str(Path(sys.executable).with_name("uv"))
+SCORE = "/endpoints/iris/score"
+TIMEOUT_MS = 400
+
+SCRIPT = """
+import json, os, time
+
+def init():
+    pass
+
+def run(data):
+    asked = json.loads(data)
+    if asked == "fail":
+        raise ValueError("no such flower")
+    if asked == "die":
+        os._exit(9)
+    if asked == "sleep":
+        time.sleep(2)
+    return {"deployment": os.environ["NAME"], "length": len(data)}
+"""
+
+
+@pytest.fixture
+async def client(
+    tmp_path: Path, routes: Routes, open_client: OpenClient
+) -> AsyncIterator[httpx.AsyncClient]:
+    """`iris` with `blue` and `green`, half of the traffic each, running for real."""
+    store = SqliteResourceStore(tmp_path / "documents.db")
+    blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
+    compute = LocalCompute(
+        tmp_path, blobs, lambda container, path: tmp_path / "blobs" / container / path, uv=UV
+    )
+    scorer = LocalScorer(compute)
+    await compute.start()
+    endpoints = Endpoints(store)
+    await endpoints.put("iris", {"blue": 50, "green": 50})
+    await blobs.write("assets", "code/score.py", SCRIPT.encode())
+    for name in ("blue", "green"):
+        await endpoints.put_deployment("iris", name, timeout=TIMEOUT_MS / 1000)
+        await compute.ensure(_workload(name))
+    async with asyncio.timeout(60):
+        for name in ("blue", "green"):
+            await _ready(compute, name)
+    activity = OnlineScoring(RouteTable(store, SystemClock()), compute, scorer)
+    client = open_client(scoring.blueprint(routes, activity), role=PRIMARY)
+    client.headers["content-type"] = "application/json"
+    yield client
+    await scorer.close()
+    await compute.close()
+    await blobs.close()
+    await store.close()
+
+
+def _workload(name: str) -> Workload:
+    probe = Probe(initial_delay=0.0, period=0.2, timeout=1.0, failure_threshold=100)
+    return Workload(
+        key=workload_key("iris", name),
+        kind=WorkloadKind.ONLINE,
+        revision="1",
+        environment=EnvironmentSpec("3.11", ()),
+        model=None,
+        code=BlobFolder("assets", "code"),
+        scoring_script="score.py",
+        environment_variables={"NAME": name},
+        instance_count=1,
+        cpu=0.5,
+        memory=2**30,
+        request_timeout=timedelta(milliseconds=TIMEOUT_MS),
+        liveness=probe,
+        readiness=probe,
+    )
+
+
+async def _ready(compute: LocalCompute, name: str) -> None:
+    while True:
+        seen = await compute.observe(workload_key("iris", name))
+        assert seen is not None
+        assert seen.state is not WorkloadState.FAILED, seen.reason
+        if seen.state is WorkloadState.READY:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def ask(client: httpx.AsyncClient, what: Any, **headers: str) -> httpx.Response:
+    return await client.post(SCORE, content=json.dumps(what), headers=headers)
+
+
+async def test_real_instances_answer_refuse_time_out_overload_and_die_as_the_facts_say(
+    client: httpx.AsyncClient,
+) -> None:
+    answers = [(await ask(client, i)).json()["deployment"] for i in range(20)]
+    assert sorted(answers) == ["blue"] * 10 + ["green"] * 10
+
+    big = await client.post(SCORE, content=json.dumps("x" * 300_000))
+    assert big.json()["length"] == 300_002
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b'"', b"y" * 70_000, b'"'):
+            yield piece
+
+    assert (await client.post(SCORE, content=pieces())).json()["length"] == 70_002
+
+    green = {"azureml-model-deployment": "green"}
+    failed = await ask(client, "fail", **green)
+    assert failed.status_code == 424
+    assert failed.headers["ms-azureml-model-error-statuscode"] == "500"
+    assert failed.headers["ms-azureml-model-error-reason"] == "model_error"
+    assert failed.headers["x-ms-run-function-failed"] == "True"
+    assert failed.headers["x-ms-server-version"]
+    assert failed.headers["azureml-model-deployment"] == "green"
+
+    document = await client.get("/endpoints/iris/swagger.json", params={"version": "3"})
+    assert document.status_code == 200
+    assert document.json()["openapi"].startswith("3")
+
+    slow = await ask(client, "sleep", **green)
+    assert slow.status_code == 408
+    assert slow.json()["error"]["limit"] == {"request_timeout_ms": TIMEOUT_MS}
+
+    blue = {"azureml-model-deployment": "blue"}
+    crowd = await asyncio.gather(*(ask(client, "sleep", **blue) for _ in range(12)))
+    codes = {reply.status_code for reply in crowd}
+    assert codes == {408, 429}
+    refused = next(reply for reply in crowd if reply.status_code == 429)
+    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["ms-azureml-model-error-reason"] == "too_many_pending_request"
+    error = refused.json()["error"]
+    assert error["limit"]["max_concurrent_requests_per_instance"] == 1
+    assert error["load"]["instance"]["max_concurrent"] == 1
+
+
+async def test_an_instance_that_dies_with_a_request_in_hand_is_502_and_not_repeated(
+    client: httpx.AsyncClient,
+) -> None:
+    lost = await ask(client, "die", **{"azureml-model-deployment": "blue"})
+    assert lost.status_code == 502
+    assert lost.json()["error"]["code"] == "InstanceLost"
+    assert (await ask(client, 1, **{"azureml-model-deployment": "green"})).status_code == 200
