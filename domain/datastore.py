@@ -46,7 +46,8 @@ def locate(
         if below is None:
             _refuse(f"'{uri}' is not in this workspace ({scope.id}).", target)
         return _of_datastore(below, uri, target)
-    found = blobs.locate(uri)
+    # A slash at the end says "folder", but is in no blob's name.
+    found = blobs.locate(uri.partition("?")[0].removesuffix("/"))
     if found is not None:
         return _folder(*found, uri, target)
     if "://" in uri:

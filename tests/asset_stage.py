@@ -1,0 +1,69 @@
+"""What tests of assets, datastores and computes stand on: the embedded adapters in a folder."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from domain.asset_registration import AssetRegistration
+from domain.asset_use import AssetUse
+from domain.compute_target import ComputeTargets
+from domain.datastore import Datastores
+from domain.names import WorkspaceScope
+from domain.ports import Clock
+from infra.compute.local_compute import LocalCompute
+from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+
+SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+BASE_URL = "https://example.test:7443"
+CONDA = "dependencies: [python, {pip: [joblib]}]"
+
+
+class MovedClock(Clock):
+    """A second later at each look."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 1, 2, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now
+
+
+@dataclass(frozen=True)
+class AssetStage:
+    store: SqliteResourceStore
+    blobs: FileBlobStore
+    compute: LocalCompute
+    registration: AssetRegistration
+    datastores: Datastores
+    computes: ComputeTargets
+
+    async def upload(self, name: str, content: bytes = b"x") -> str:
+        """Put a blob into the default datastore; its `azureml://` URI."""
+        await self.blobs.write("workspaceblobstore", name, content)
+        return f"azureml://datastores/workspaceblobstore/paths/{name}"
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[AssetStage]:
+    store = SqliteResourceStore(folder / "documents.db")
+    blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
+    uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
+    compute = LocalCompute(folder, blobs, lambda container, path: folder / container / path, uv=uv)
+    clock, in_use = MovedClock(), AssetUse(store, SCOPE).of
+    yield AssetStage(
+        store,
+        blobs,
+        compute,
+        AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use),
+        Datastores(blobs),
+        ComputeTargets(store, compute, clock, SCOPE, "here", in_use=in_use),
+    )
+    await compute.close()
+    await blobs.close()
+    await store.close()
