@@ -141,9 +141,9 @@ class JwtVerifier(TokenVerifier):
         return Principal(subject, frozenset(role for role in names if isinstance(role, str)))
 
 
-def _usable_keys(jwks: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
+def _usable_keys(jwks: object) -> dict[str, jwt.PyJWK]:
     """The signing keys among `jwks`; those of kinds not accepted here are left out."""
-    published = jwks.get("keys")
+    published = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(published, list):
         raise ValueError("the key set has no `keys`")
     keys: dict[str, jwt.PyJWK] = {}

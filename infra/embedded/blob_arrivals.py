@@ -115,7 +115,7 @@ class BlobArrivals:
                 if began >= prune_at:
                     await self._receipts.prune(self._folder)
                     prune_at = began + _PRUNE
-            except (OSError, DomainError) as error:
+            except Exception as error:  # Whatever goes wrong once must not end the watching.
                 _log.warning("the folder of %s cannot be read: %s", self._container, error)
                 took = 1.0
             if full:

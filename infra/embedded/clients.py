@@ -98,7 +98,7 @@ class ClientRegistry:
         digest = _digest(client_secret)
         found: Client | None = None
         for client in self.list():
-            same_id = hmac.compare_digest(client.client_id.encode(), client_id.encode())
+            same_id = hmac.compare_digest(_bytes(client.client_id), _bytes(client_id))
             same_secret = hmac.compare_digest(client.secret_hash, digest)
             if same_id and same_secret:
                 found = client
@@ -143,4 +143,9 @@ def _owner_names() -> Iterator[str]:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(_bytes(secret)).hexdigest()
+
+
+def _bytes(given: str) -> bytes:
+    """What a caller sent, even if it is no proper text."""
+    return given.encode(errors="surrogatepass")

@@ -77,7 +77,7 @@ def converted(trigger_type: str, datum: Datum, metadata: Mapping[str, Datum]) ->
 
 
 def _converter(trigger_type: str) -> Any:
-    registry: Any = meta.get_binding_registry()  # type: ignore[no-untyped-call]
+    registry: Any = meta.get_binding_registry()
     return registry.get(trigger_type)
 
 

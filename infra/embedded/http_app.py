@@ -40,9 +40,12 @@ class HttpApp:
         *,
         exact: Mapping[str, Endpoint],
         prefixes: Sequence[tuple[str, Endpoint]] = (),
+        route_prefix: str = "",
         log_requests: bool = False,
     ) -> None:
-        self._routes: Routes[tuple[str, Endpoint]] = Routes(_route(f) for f in functions)
+        self._routes: Routes[tuple[str, Endpoint]] = Routes(
+            _route(function, route_prefix) for function in functions
+        )
         self._exact = {path.encode(): (path, endpoint) for path, endpoint in exact.items()}
         self._prefixes = [(p.encode(), (p, endpoint)) for p, endpoint in prefixes]
         self._log_requests = log_requests
@@ -205,14 +208,14 @@ def envelope(status: int, code: str, message: str) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def _route(function: HostedFunction) -> Route[tuple[str, Endpoint]]:
+def _route(function: HostedFunction, prefix: str) -> Route[tuple[str, Endpoint]]:
     methods = function.trigger.get("methods") or ()
     template = function.trigger.get("route") or function.name
     handler = function.async_handler()
     target: Endpoint = _bound(handler, function.binding) if handler else function.call
     return Route(
         function.name,
-        str(template),
+        f"{prefix}/{template}",
         frozenset(str(getattr(m, "value", m)).upper() for m in methods),
         (function.name, target),
     )

@@ -26,7 +26,7 @@ _STAMPS = ("operation_id", "function", "invocation_id")
 
 # Nothing should log a secret; this keeps what slips through from being one.
 _SECRETS = (
-    (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}"), r"\1\2***"),
+    (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{12,}"), r"\1\2***"),
     (re.compile(r"(?i)([?&](?:sig|code|key)=)[^&\s\"']+"), r"\1***"),
     (
         re.compile(
@@ -139,8 +139,10 @@ def start_logging(level: str, data_dir: Path, stream: TextIO | None = None) -> C
     before = root.level
     root.addHandler(stamping)
     root.setLevel(level)
-    for chatty in ("asyncio", "uvicorn", "azure"):
+    for chatty in ("asyncio", "azure"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # What anyone can send to make it complain must not fill the log.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
     def stop() -> None:
         root.removeHandler(stamping)

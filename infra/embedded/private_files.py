@@ -18,3 +18,20 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def read_or_make_private(path: Path, content: bytes) -> bytes:
+    """What `path` holds, or `content` if it was not there and has been made with it. Of two
+    processes that make it at once, both get what came first."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        write_private(draft, content)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # Another process was first; its content holds.
+        finally:
+            draft.unlink()
+        return path.read_bytes()

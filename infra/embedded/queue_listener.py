@@ -108,7 +108,7 @@ class QueueListener:
                 messages = await self._queue.receive(self._queue_name, free, self._listening.lock)
                 if not messages:
                     await self._queue.wait(self._queue_name, _IDLE)
-            except DomainError as error:
+            except Exception as error:  # Whatever goes wrong once must not end the listening.
                 _log.warning("queue %s cannot be read: %s", self._queue_name, error)
                 await asyncio.sleep(_FAULT_PAUSE)
                 continue

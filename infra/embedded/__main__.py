@@ -1,0 +1,262 @@
+"""`python -m infra.embedded`: run an app on this machine."""
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from domain.errors import DomainError
+from infra.embedded.clients import ROLES, ClientRegistry
+from infra.embedded.connection import Connection, remove_connection, welcome
+from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
+from infra.embedded.functions import AppError
+from infra.embedded.host import Address, Host
+from infra.embedded.host_json import HostJson, read_host_json
+from infra.embedded.logs import start_logging
+from infra.embedded.services import EmbeddedServices
+from infra.settings import Settings, SettingsError, environment_name, read_values
+
+_REFUSED = 2
+
+_EPILOG = """\
+settings:
+  ML_ENDPOINTS_* in the environment, over "Values" of ./local.settings.json
+  (see local.settings.sample.json); ./host.json holds the triggers' limits.
+
+clients of the token issuer:
+  python -m infra.embedded clients {add,list,remove} --help
+
+exit status: 0 after a clean stop, 1 when the app failed, 2 when it could not start
+(wrong settings, port or data folder in use).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["clients"]:
+        return _clients(given[1:])
+    options = _parser().parse_args(given)
+    try:
+        return _serve(options)
+    except (SettingsError, AppError, DataFolderInUse) as error:
+        return _refuse(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.embedded",
+        description="Run an Azure Functions app on this machine: HTTPS, queues, blob arrivals"
+        " and timers, everything kept in one data folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "app",
+        nargs="?",
+        default="function_app:app",
+        help="the FunctionApp, as module:attribute (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=7443, help="0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, help="where everything is kept (default: the setting, else .data)"
+    )
+    parser.add_argument("--http", action="store_true", help="plain HTTP, without TLS")
+    parser.add_argument(
+        "--welcome", action="store_true", help="when ready, print how to connect and get a token"
+    )
+    parser.add_argument("--log-requests", action="store_true", help="one log line per HTTP request")
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    here = Path.cwd()
+    values = read_values(os.environ, here / "local.settings.json")
+    host_json = read_host_json(here / "host.json")
+    data_dir = options.data_dir or values.get(environment_name("data_dir"), "").strip() or ".data"
+    folder = DataFolder(Path(data_dir).absolute())
+    folder.make()
+    lock = HostLock(folder)
+    lock.acquire()
+    try:
+        remove_connection(folder)
+        try:
+            bound = _bind(options.host, options.port)
+        except OSError as error:
+            return _refuse(f"cannot listen on {options.host}, port {options.port}: {error}")
+        url = _url(options, bound)
+        # What the Functions host would do: the app finds its settings in its environment.
+        os.environ.update(_environment(values, folder, url))
+        settings = Settings.read(os.environ)
+        stop_logging = start_logging(settings.log_level, folder.root)
+        try:
+            address = Address(url, bound, not options.http, _certificate_names(options.host))
+            return _run(options, settings, address, host_json, folder)
+        finally:
+            stop_logging()
+    finally:
+        lock.release()
+
+
+def _run(
+    options: argparse.Namespace,
+    settings: Settings,
+    address: Address,
+    host_json: HostJson,
+    folder: DataFolder,
+) -> int:
+    def announce(connection: Connection) -> None:
+        _say(f"ready {connection.url}")
+        if options.welcome:
+            _say(welcome(connection, folder))
+
+    async def run() -> None:
+        services = EmbeddedServices.open(settings)
+        host = Host(
+            options.app,
+            services,
+            address,
+            host_json,
+            dict(os.environ),
+            log_requests=options.log_requests,
+        )
+        await host.run(_stop_on_signals(), announce)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run())
+    return 0
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; a second one ends the process where it stands
+    (nothing acknowledged is lost by that)."""
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(128 + signal.SIGINT)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+def _environment(values: Mapping[str, str], folder: DataFolder, url: str) -> dict[str, str]:
+    environment = dict(values)
+    for field, value in (("platform", "embedded"), ("base_url", url)):
+        name = environment_name(field)
+        if not environment.get(name, "").strip():
+            environment[name] = value
+    environment[environment_name("data_dir")] = str(folder.root)
+    return environment
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+        # Refuses a second listener here, while there is someone to tell.
+        bound.listen(2048)
+    except OSError:
+        bound.close()
+        raise
+    bound.setblocking(False)
+    return bound
+
+
+def _url(options: argparse.Namespace, bound: socket.socket) -> str:
+    host = options.host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        pass  # A name.
+    else:
+        if address.is_unspecified:
+            host = "127.0.0.1" if address.version == 4 else "[::1]"
+        elif address.version == 6:
+            host = f"[{address}]"
+    return f"{'http' if options.http else 'https'}://{host}:{bound.getsockname()[1]}"
+
+
+def _certificate_names(host: str) -> list[str]:
+    try:
+        if ipaddress.ip_address(host).is_unspecified:
+            return [socket.gethostname()]
+    except ValueError:
+        pass  # A name stands for itself.
+    return [host]
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is 0 to 65535")
+    return port
+
+
+def _clients(arguments: Sequence[str]) -> int:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--data-dir", type=Path, default=Path(".data"), help="default: .data")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.embedded clients",
+        description="Clients of the embedded token issuer. A running host takes them up at once.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("add", parents=[common], help="make one; prints its secret, once")
+    add.add_argument("name")
+    add.add_argument("--role", choices=ROLES, default="reader", help="default: %(default)s")
+    commands.add_parser("list", parents=[common], help="who there is")
+    remove = commands.add_parser("remove", parents=[common], help="take one away")
+    remove.add_argument("name")
+    options = parser.parse_args(list(arguments))
+    registry = ClientRegistry(DataFolder(options.data_dir.absolute()).secrets)
+    try:
+        match options.command:
+            case "add":
+                made = registry.add(options.name, options.role)
+                _say(f"client_id      {made.client_id}\nclient_secret  {made.client_secret}")
+            case "list":
+                for client in registry.list():
+                    _say(f"{client.name:<24} {client.role:<12} {client.client_id}")
+            case "remove":
+                registry.remove(options.name)
+    except DomainError as error:
+        return _refuse(error.message)
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _refuse(reason: str) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return _REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The data folder: where things are in it, and that one host at a time has it."""
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+INBOX = "batch-inbox"
+
+
+class DataFolderInUse(Exception):
+    """Another host has the folder."""
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The places under one data folder."""
+
+    root: Path
+
+    @property
+    def documents(self) -> Path:
+        return self.root / "documents.db"
+
+    @property
+    def queues(self) -> Path:
+        return self.root / "queues.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.root / "blobs"
+
+    @property
+    def blob_state(self) -> Path:
+        return self.root / "blob-state"
+
+    @property
+    def receipts(self) -> Path:
+        return self.root / "blob-state" / "receipts.db"
+
+    @property
+    def compute(self) -> Path:
+        return self.root / "compute"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def inbox(self) -> Path:
+        """The folder that is the `batch-inbox` container."""
+        return self.blobs / INBOX
+
+    @property
+    def connection(self) -> Path:
+        return self.root / "connection.json"
+
+    def make(self) -> None:
+        """The folder itself, for its owner only."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.chmod(0o700)
+
+
+class HostLock:
+    """Held by the host of a data folder for as long as its process lives, however it ends."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._path = folder.root / "host.lock"
+        self._handle: int | None = None
+
+    def acquire(self) -> None:
+        """Raises DataFolderInUse at once when another process holds it."""
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with contextlib.closing(os.fdopen(handle)) as file:
+                holder = file.read(20).strip() or "unknown"
+            raise DataFolderInUse(
+                f"the data folder {self._path.parent} is in use by another host (process {holder})"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        self._handle = handle
+
+    def release(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None

@@ -1,0 +1,75 @@
+"""What tests of the embedded host share: waiting on conditions, apps made on the spot."""
+
+import asyncio
+import inspect
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import httpx
+import pytest
+
+from infra.embedded.functions import HostedFunction, index
+from infra.embedded.http_app import Endpoint, HttpApp
+from infra.embedded.http_server import HttpServer
+from infra.embedded.tls import ensure_certificates
+
+Until = Callable[[Callable[[], Any]], Awaitable[None]]
+Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """Wait until a condition (plain or async) holds; fail after ten seconds."""
+
+    async def wait(condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                result = condition()
+                if inspect.isawaitable(result):
+                    result = await result
+                if result:
+                    return
+                await asyncio.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Served:
+    """Serve an app's HTTP functions, and give a client of it."""
+
+    @asynccontextmanager
+    async def serve(
+        app: func.FunctionApp | None = None,
+        *,
+        exact: dict[str, Endpoint] | None = None,
+        prefixes: list[tuple[str, Endpoint]] | None = None,
+        tls: bool = False,
+        grace: float = 5.0,
+        log_requests: bool = False,
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        functions: list[HostedFunction] = index(app, {}) if app is not None else []
+        http_app = HttpApp(
+            functions, exact=exact or {}, prefixes=prefixes or [], log_requests=log_requests
+        )
+        bound = socket.create_server(("127.0.0.1", 0))
+        bound.setblocking(False)
+        files = ensure_certificates(tmp_path / "tls") if tls else None
+        server = HttpServer(http_app, bound, files, grace=grace)
+        await server.start()
+        port = bound.getsockname()[1]
+
+        verify = ssl.create_default_context(cafile=files.ca) if files else False
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        try:
+            async with httpx.AsyncClient(base_url=url, verify=verify, timeout=10) as client:
+                yield client
+        finally:
+            await server.stop()
+
+    return serve

@@ -1,0 +1,114 @@
+"""Settings: one frozen object, read once, refused whole."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from infra.settings import Settings, SettingsError, environment_name
+
+ROOT = Path(__file__).parents[2]
+EMBEDDED = {"ML_ENDPOINTS_PLATFORM": "embedded"}
+
+
+def faults(environment: dict[str, str], file: Path | None = None) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refused:
+        Settings.read(environment, file)
+    return refused.value.faults
+
+
+def test_an_embedded_installation_needs_nothing_but_its_platform() -> None:
+    settings = Settings.read(EMBEDDED)
+    assert settings.base_url == "https://127.0.0.1:7443"
+    assert settings.token_issuer == settings.base_url
+    assert settings.token_jwks_url == "https://127.0.0.1:7443/oauth2/v2.0/keys"
+    assert settings.drop_quiet_period == 2
+    assert settings.max_request_bytes == 100 * 1024 * 1024
+    assert settings.workspace_id == (
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+        "/providers/Microsoft.MachineLearningServices/workspaces/workspace"
+    )
+
+
+def test_what_follows_from_the_base_url_follows_it() -> None:
+    settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_BASE_URL": "https://ml.example:8443/"})
+    assert settings.base_url == "https://ml.example:8443"
+    assert settings.token_issuer == "https://ml.example:8443"
+
+
+def test_everything_missing_in_azure_is_named_at_once() -> None:
+    found = faults({"ML_ENDPOINTS_PLATFORM": "azure"})
+    assert {fault.partition(":")[0] for fault in found} == {
+        "ML_ENDPOINTS_BASE_URL",
+        "ML_ENDPOINTS_SUBSCRIPTION_ID",
+        "ML_ENDPOINTS_RESOURCE_GROUP",
+        "ML_ENDPOINTS_WORKSPACE",
+        "ML_ENDPOINTS_LOCATION",
+        "ML_ENDPOINTS_TOKEN_ISSUER",
+        "ML_ENDPOINTS_TOKEN_AUDIENCE",
+        "ML_ENDPOINTS_TOKEN_JWKS_URL",
+    }
+
+
+def test_wrong_and_unknown_names_are_reported_together_with_a_suggestion() -> None:
+    found = faults(
+        {
+            **EMBEDDED,
+            "ML_ENDPOINTS_DROP_QUIET_PERIOD": "soon",
+            "ML_ENDPOINTS_SWEEP_SCHEDULE": "every day",
+            "ML_ENDPOINTS_LOG_LEVEL": "LOUD",
+            "ML_ENDPOINTS_DATADIR": "/tmp",
+            "ML_ENDPOINTS_QUITE_DIFFERENT_THING_ALTOGETHER": "1",
+        }
+    )
+    text = "\n".join(found)
+    assert len(found) == 5
+    assert "ML_ENDPOINTS_DATADIR: no such setting; did you mean ML_ENDPOINTS_DATA_DIR?" in found
+    assert "ML_ENDPOINTS_QUITE_DIFFERENT_THING_ALTOGETHER: no such setting" in found
+    assert "ML_ENDPOINTS_SWEEP_SCHEDULE: `every day` has 2 fields" in text
+    assert "ML_ENDPOINTS_LOG_LEVEL: Input should be 'DEBUG'" in text
+
+
+def test_the_environment_wins_over_the_file_and_blank_means_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "local.settings.json"
+    values = {
+        "ML_ENDPOINTS_PLATFORM": "embedded",
+        "ML_ENDPOINTS_WORKSPACE": "from-file",
+        "ML_ENDPOINTS_RESOURCE_GROUP": "from-file",
+        "ML_ENDPOINTS_LOCATION": "",
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+    }
+    file.write_text(json.dumps({"Values": values}))
+    settings = Settings.read({"ML_ENDPOINTS_WORKSPACE": "from-environment"}, file)
+    assert settings.workspace == "from-environment"
+    assert settings.resource_group == "from-file"
+    assert settings.location == "local"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"Values": [1]}', '{"Values": {"A": 1}}'])
+def test_a_settings_file_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "local.settings.json"
+    file.write_text(content)
+    assert "local.settings.json" in faults(EMBEDDED, file)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512", 512), ("2Ki", 2048), ("100Mi", 104857600), ("4GiB", 2**32)]
+)
+def test_sizes_have_units(text: str, size: int) -> None:
+    settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_COMPUTE_MEMORY": text})
+    assert settings.compute_memory == size
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings.read(EMBEDDED).workspace = "other"  # type: ignore[misc]
+
+
+def test_the_sample_file_has_every_setting_and_is_accepted() -> None:
+    file = ROOT / "local.settings.sample.json"
+    values = json.loads(file.read_text())["Values"]
+    ours = {name for name in values if name.startswith("ML_ENDPOINTS_")}
+    assert ours == {environment_name(field) for field in Settings.model_fields}
+    assert Settings.read({}, file) == Settings.read(EMBEDDED)
