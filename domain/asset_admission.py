@@ -88,7 +88,10 @@ class AssetAdmission:
         target = f"properties.{_WIRE[uri]}"
         given: str = getattr(asked, uri)
         folder = locate(given, self._scope, self._blobs, target=target)
-        found = await kind_of(folder, self._blobs)
+        try:
+            found = await kind_of(folder, self._blobs)
+        except Invalid as error:
+            raise Invalid(error.message, target=target) from None
         if found is None:
             refuse([Detail("BadArgument", _nothing_at(given), target)])
         match asked:

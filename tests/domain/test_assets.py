@@ -156,6 +156,12 @@ async def test_an_environment_of_nothing_is_refused(stage: AssetStage) -> None:
             "modelUri",
             "MLmodel",
         ),
+        (
+            MODELS,
+            ModelVersionProperties(model_uri=f"DS/{'x' * 300}/model"),
+            "modelUri",
+            "255 bytes",
+        ),
         (CODES, CodeVersionProperties(code_uri="DS/folder/file"), "codeUri", "folder"),
         (
             DATA,
