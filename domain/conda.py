@@ -154,7 +154,7 @@ class _Reading:
             return
         try:
             requirement = Requirement(text)
-        except InvalidRequirement as error:
+        except (InvalidRequirement, RecursionError) as error:
             told = str(error).splitlines()[0]
             self.faults.append(f"'{_shown(text)}' under pip is not a requirement: {told}.")
             return

@@ -144,6 +144,7 @@ def test_what_pypi_cannot_be_told_is_refused_by_name(written: str, why: str) -> 
         ("x @ https://example.com/x.whl", "URLs"),
         ("x @ file:///etc/passwd", "URLs"),
         ("not a requirement", "not a requirement"),
+        ("x; " + "(" * 900, "not a requirement"),
         ("", "not a requirement"),
     ],
 )
