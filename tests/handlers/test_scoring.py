@@ -425,6 +425,18 @@ async def test_a_streamed_answer_that_breaks_off_cuts_the_connection(stage: Stag
     assert stage.under_way == 0
 
 
+async def test_our_openapi_document_tells_of_every_scoring_function(
+    stage: Stage, routes: Routes
+) -> None:
+    told = {(d.function, d.method, d.route) for d in routes.described}
+    assert told == {
+        ("score_online_endpoint", "POST", "endpoints/{endpoint}/score"),
+        ("score_online_endpoint_by_host", "POST", "score"),
+        ("get_online_endpoint_openapi", "GET", "endpoints/{endpoint}/swagger.json"),
+        ("get_online_endpoint_openapi_by_host", "GET", "swagger.json"),
+    }
+
+
 async def test_hostile_request_heads_do_no_harm(stage: Stage) -> None:
     lines = [
         "azureml-model-deployment: ../../etc/passwd",

@@ -1,0 +1,158 @@
+"""What the gateway itself costs a request: everything between the server's ASGI call and the
+instance, with an instance that answers at once.
+
+    python -m benchmarks.scoring_overhead [--requests N] [--profile]
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import uvloop
+from azurefunctions.extensions.http.fastapi import Request
+
+from domain.names import WorkspaceScope
+from domain.online_routing import RouteTable
+from domain.online_scoring import SCORE, OnlineScoring
+from domain.ports import Instance, Principal, ScoringRequest, ScoringResponse, TokenVerifier
+from domain.request_record import RequestRecord
+from domain.scoring_exchange import Call, RequestBody
+from handlers import scoring as handlers
+from handlers.http import Routes
+from infra.embedded.clock import SystemClock
+from infra.embedded.functions import index
+from infra.embedded.http_app import HttpApp
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticCompute
+
+BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
+HEADERS = [
+    ("host", "127.0.0.1:7443"),
+    ("authorization", f"Bearer {PRIMARY}"),
+    ("content-type", "application/json"),
+    ("accept", "*/*"),
+    ("user-agent", "bench"),
+    ("content-length", str(len(BODY))),
+]
+ANSWER = ScoringResponse(
+    200,
+    [
+        ("content-type", "application/json"),
+        ("content-length", "3"),
+        ("x-ms-server-version", "1"),
+        ("x-ms-run-fn-exec-ms", "0.1"),
+    ],
+    b"[1]",
+)
+
+
+class InstantScorer(ScriptedScorer):
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        return ANSWER
+
+
+class WholeBody(RequestBody):
+    async def whole(self) -> bytes:
+        return BODY
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield BODY
+
+
+async def main(requests: int, profile: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteResourceStore(Path(folder) / "documents.db")
+        endpoints, compute = Endpoints(store), StaticCompute()
+        await endpoints.put("iris", {"blue": 50, "green": 50})
+        for name in ("blue", "green"):
+            await endpoints.put_deployment("iris", name)
+            compute.start("iris", name, 2)
+        activity = OnlineScoring(
+            RouteTable(store, SystemClock()), compute, InstantScorer(), on_finished=_forget
+        )
+        body = WholeBody()
+        raw = [(name.encode(), value.encode()) for name, value in HEADERS]
+
+        async def domain() -> None:
+            answer = await activity.score(Call("iris", "POST", SCORE, "", list(HEADERS), body))
+            assert answer.status == 200
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": BODY, "more_body": False}
+
+        async def send(message: Any) -> None:
+            pass
+
+        def scope() -> dict[str, Any]:
+            path = "/endpoints/iris/score"
+            return {
+                "type": "http",
+                "method": "POST",
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": b"",
+                "headers": raw,
+                "path_params": {"endpoint": "iris"},
+            }
+
+        async def handler() -> None:
+            response = await handlers._pass(activity, Request(scope(), receive), "iris", SCORE)
+            assert response.status_code == 200
+
+        routes = Routes(_Nobody(), WorkspaceScope("", "", ""), "")
+        app = func.FunctionApp()
+        app.register_functions(handlers.blueprint(routes, activity))
+        asgi: Any = HttpApp(index(app, {}), exact={})
+
+        async def whole() -> None:
+            await asgi(scope(), receive, send)
+
+        for name, once in (("domain", domain), ("handler", handler), ("host app", whole)):
+            figure = await microseconds(once, requests)
+            sys.stdout.write(f"{name:9} {figure:6.1f} us a request\n")
+        if profile:
+            profiler = cProfile.Profile()
+            profiler.enable()
+            await microseconds(handler, requests)
+            profiler.disable()
+            pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+        await store.close()
+
+
+class _Nobody(TokenVerifier):
+    async def verify(self, token: str) -> Principal:
+        raise NotImplementedError
+
+
+def _forget(record: RequestRecord) -> None:
+    """A hook, so that the making of records is counted in."""
+
+
+async def microseconds(once: Callable[[], Awaitable[None]], requests: int) -> float:
+    """The best of five rounds: the machine is shared, and noise only adds."""
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        for _ in range(requests // 5):
+            await once()
+        best = min(best, (time.perf_counter() - started) / (requests // 5))
+        await asyncio.sleep(0)
+    return best * 1e6
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=50_000)
+    parser.add_argument("--profile", action="store_true")
+    arguments = parser.parse_args()
+    uvloop.run(main(arguments.requests, arguments.profile))
