@@ -84,9 +84,12 @@ def _serve(options: argparse.Namespace) -> int:
     host_json = read_host_json(here / "host.json")
     data_dir = options.data_dir or values.get(environment_name("data_dir"), "").strip() or ".data"
     folder = DataFolder(Path(data_dir).absolute())
-    folder.make()
     lock = HostLock(folder)
-    lock.acquire()
+    try:
+        folder.make()
+        lock.acquire()
+    except OSError as error:
+        return _refuse(f"the data folder {folder.root} cannot be used: {error}")
     try:
         remove_connection(folder)
         try:

@@ -16,12 +16,14 @@ from infra.embedded import blob_door, issuer
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
 from infra.embedded.blob_door import BlobDoor
 from infra.embedded.connection import Connection, remove_connection
-from infra.embedded.functions import HostedFunction, import_app, index
+from infra.embedded.cron import CronError
+from infra.embedded.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host_json import HostJson
 from infra.embedded.http_app import Endpoint, HttpApp
 from infra.embedded.http_server import HttpServer
 from infra.embedded.queue_listener import Listening, QueueListener
 from infra.embedded.receipts import Receipts
+from infra.embedded.routes import RouteError
 from infra.embedded.services import EmbeddedServices
 from infra.embedded.timers import Timer
 from infra.embedded.tls import TlsFiles, ensure_certificates
@@ -83,10 +85,11 @@ class Host:
             await self._services.start()
             functions = await self._load(closing)
             tls = await self._certificates()
-            server = HttpServer(
-                self._http_app(functions), self._address.bound, tls, grace=self._grace
-            )
-            triggers = self._triggers(functions)
+            try:
+                http_app, triggers = self._http_app(functions), self._triggers(functions)
+            except (RouteError, CronError) as error:
+                raise AppError(f"a function cannot be hosted: {error}") from error
+            server = HttpServer(http_app, self._address.bound, tls, grace=self._grace)
             connection = await self._connection(tls)
             await server.start()
             closing.push_async_callback(self._stop, server, triggers)

@@ -311,6 +311,8 @@ async def test_a_second_signal_ends_the_host_where_it_stands(folder: Path, until
     [
         (("nothing:app",), {}, "no module `nothing`"),
         (("json:dumps",), {}, "is not an azure.functions.FunctionApp"),
+        (("small_app:app", "--data-dir", "small_app.py/x"), {}, "cannot be used"),
+        (("small_app:app", "--port", "70000"), {}, "a port is 0 to 65535"),
         (
             ("small_app:app",),
             {"ML_ENDPOINTS_LOG_LEVEL": "LOUD", "ML_ENDPOINTS_WORKSPAEC": "x"},
@@ -321,12 +323,16 @@ async def test_a_second_signal_ends_the_host_where_it_stands(folder: Path, until
 async def test_what_cannot_start_says_why(
     folder: Path, arguments: tuple[str, ...], environment: dict[str, str], complaint: str
 ) -> None:
-    code, errors = await ended(await start(folder, *arguments, "--port", "0", **environment))
+    code, errors = await ended(await start(folder, *_with_port(arguments), **environment))
     assert code == 2
     assert complaint in errors
     assert "Traceback" not in errors
     if environment:
         assert "ML_ENDPOINTS_LOG_LEVEL" in errors
+
+
+def _with_port(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    return arguments if "--port" in arguments else (*arguments, "--port", "0")
 
 
 async def test_a_port_in_use_is_refused(folder: Path) -> None:

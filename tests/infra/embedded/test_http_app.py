@@ -16,6 +16,7 @@ from azurefunctions.extensions.http.fastapi import (
     StreamingResponse,
 )
 
+from infra.embedded import http_server
 from infra.embedded.invocation import current_invocation, operation_id
 
 Served = Callable[..., Any]
@@ -287,3 +288,21 @@ async def test_stopping_lets_a_request_in_flight_end(served: Served, until: Unti
         go_on.set()
         assert (await asking).text == "done"
         await stopping
+
+
+async def test_a_caller_who_never_finishes_a_head_is_cut_off(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "HEAD_TIME", 0.2)
+    async with served(echo_app()) as client:
+        host, port = client.base_url.host, client.base_url.port
+        silent, silent_writer = await asyncio.open_connection(host, port)
+        slow, slow_writer = await asyncio.open_connection(host, port)
+        slow_writer.write(b"GET /things/a HTTP/1.1\r\nhost: x\r\n")
+        async with asyncio.timeout(10):
+            assert await silent.read() == b""
+            assert await slow.read() == b""
+        # A connection that waits for its next request is not a slow one.
+        assert (await client.get("/things/a")).status_code == 200
+        silent_writer.close()
+        slow_writer.close()
