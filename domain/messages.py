@@ -28,3 +28,38 @@ class Reconcile(Value):
     generation: int
     chain: int = 0
     step: int = 0
+
+
+class AdvanceJob(Value):
+    """Take a batch job's next step: plan it, start its compute, watch it, join its results,
+    remove it.
+
+    `chain` and `tick` discard doubled and stale messages: each tick of a chain goes on once,
+    and the sweep raises `chain` when it takes over. Without a `chain` it is a nudge (the last
+    unit was recorded, say): the job is looked at now, and its chain goes on beside. `unsent`:
+    a delivery died that may not have sent the units it had released.
+    """
+
+    job: str
+    chain: int | None = None
+    tick: int = 0
+    unsent: bool = False
+
+
+class ScoreUnit(Value):
+    """Score one unit of a batch job. With `attempt` it goes on with an attempt that an
+    earlier invocation left waiting for the time being (`waits` discards doubled ones)."""
+
+    job: str
+    unit: int
+    attempt: int | None = None
+    waits: int = 0
+
+
+class CheckDrop(Value):
+    """See whether the drop that is gathering for an endpoint can be sealed. `chain` and
+    `tick` as in AdvanceJob."""
+
+    endpoint: str
+    chain: int
+    tick: int

@@ -25,6 +25,7 @@ class OperationKind(StrEnum):
     UPDATE = "Update"
     DELETE = "Delete"
     REGENERATE_KEYS = "RegenerateKeys"
+    CANCEL = "Cancel"
 
 
 class ErrorRecord(Value):

@@ -1,0 +1,34 @@
+"""How long things may take on the batch path before somebody looks again."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BatchTimes:
+    """All in seconds."""
+
+    wait_limit: float = 240.0
+    """The longest that one invocation waits on a unit; past it, it sends itself again."""
+    claim_lease: float = 300.0
+    """A claimed unit is taken over when nothing was heard of it for this long. Longer than
+    `wait_limit`."""
+    release_lease: float = 30.0
+    """A unit that was sent is sent again when nobody has claimed it by then; each time the
+    wait doubles, to ten minutes."""
+    wait_again: float = 1.0
+    """Pause before an invocation that gave up waiting looks again."""
+    worker_pause: float = 0.25
+    """Pause before a unit that found no worker tries again."""
+    supervise_every: float = 3.0
+    """Between two looks at a running job."""
+    grace: float = 15.0
+    """A job whose next look is overdue by this much is taken over by the sweep."""
+    plan_lease: float = 900.0
+    """The longest that planning, or joining results, goes on before the sweep takes over."""
+
+    def release_lease_after(self, resends: int) -> float:
+        return min(600.0, self.release_lease * 2.0 ** min(resends, 10))
+
+    def compute_pause(self, looks: int) -> float:
+        """Between two looks at compute that is not ready: 50 ms at first, 1 s at most."""
+        return min(1.0, 0.05 * 1.3 ** min(looks, 20))

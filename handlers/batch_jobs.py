@@ -1,0 +1,169 @@
+"""Invoking batch endpoints, and their jobs on the data and the control plane."""
+
+from typing import Any
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain import access
+from domain.batch_invocation import BatchInvocation
+from domain.batch_jobs import BatchJobs, JobView
+from domain.errors import DomainError, Invalid
+from domain.job_request import JobProperties, JobRequest, RequestedCompute, RequestedDataset
+from domain.ports import Principal
+from handlers import wire
+from handlers.http import (
+    Routes,
+    json_response,
+    paging,
+    register,
+    render_error,
+)
+from handlers.job_rendering import render_job, status_url
+
+WRITE = "batchEndpoints/jobs/write"
+READ = "batchEndpoints/jobs/read"
+DEPLOYMENT_HEADER = "azureml-model-deployment"
+KEY_HEADERS = ("idempotency-key", "repeatability_request-id", "repeatability-request-id")
+
+wire.register(
+    JobProperties,
+    read_only=("status", "provisioningState", "interactionEndpoints", "output"),
+    refused={
+        "partitionKeys": "Partitioning by keys is for parallel jobs over tables; "
+        "files are cut by miniBatchSize.",
+        "labelConfiguration": "Labels are not part of scoring.",
+    },
+)
+wire.register(RequestedCompute, read_only=("location", "properties", "isLocal", "target"))
+wire.register(RequestedDataset, read_only=("datasetProperties",))
+wire.register(JobRequest, read_only=("id", "name", "type", "systemData"))
+
+
+def blueprint(routes: Routes, invocation: BatchInvocation, jobs: BatchJobs) -> func.Blueprint:
+    bp = func.Blueprint()
+    _data_plane(routes, bp, invocation, jobs)
+    _control_plane(routes, bp, jobs)
+    return bp
+
+
+def _data_plane(
+    routes: Routes, bp: func.Blueprint, invocation: BatchInvocation, jobs: BatchJobs
+) -> None:
+    def render(view: JobView) -> dict[str, Any]:
+        return render_job(routes, jobs.arm_id(view.job.name), view)
+
+    async def invoke_batch_endpoint(req: Request) -> Response:
+        try:
+            principal = await _authorised(routes, req, WRITE)
+            asked = await wire.read(req, JobRequest)
+            invoked = await invocation.invoke(
+                req.path_params["endpoint"],
+                asked.properties,
+                caller=principal.id,
+                deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
+                key=idempotency_key(req),
+            )
+            view = await jobs.get(invoked.job.name)
+        except DomainError as error:
+            return render_error(error)
+        headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
+        return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
+
+    async def get_batch_endpoint_job(req: Request) -> Response:
+        try:
+            await _authorised(routes, req, READ)
+            view = await jobs.get(req.path_params["job"], endpoint=req.path_params["endpoint"])
+        except DomainError as error:
+            return render_error(error)
+        return json_response(render(view), headers={"ETag": view.etag})
+
+    invoke, show = "endpoints/{endpoint}/jobs", "endpoints/{endpoint}/jobs/{job}"
+    register(bp, invoke_batch_endpoint.__name__, "POST", invoke, invoke_batch_endpoint)
+    register(bp, get_batch_endpoint_job.__name__, "GET", show, get_batch_endpoint_job)
+    routes.describe(
+        invoke_batch_endpoint.__name__,
+        "POST",
+        invoke,
+        "Invoke a batch endpoint: start a job",
+        action=WRITE,
+        body=JobRequest,
+        statuses=(200, 201),
+    )
+    routes.describe(
+        get_batch_endpoint_job.__name__,
+        "GET",
+        show,
+        "Read a job of a batch endpoint",
+        action=READ,
+    )
+
+
+async def _authorised(routes: Routes, request: Request, action: str) -> Principal:
+    caller = await routes.authenticate(request)
+    access.require(caller, action)
+    return caller
+
+
+def _control_plane(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
+    def render(view: JobView) -> dict[str, Any]:
+        return render_job(routes, jobs.arm_id(view.job.name), view)
+
+    async def page(req: Request, endpoint: str | None) -> Response:
+        asked = paging(req)
+        found, continuation = await jobs.list(asked.top, asked.continuation, endpoint=endpoint)
+        return routes.page(req, [render(view) for view in found], continuation)
+
+    @routes.arm(bp, "GET", "jobs/{job}", action="jobs/read", summary="Read a job")
+    async def get_job(req: Request) -> Response:
+        view = await jobs.get(req.path_params["job"])
+        return json_response(render(view), headers={"ETag": view.etag})
+
+    @routes.arm(bp, "GET", "jobs", action="jobs/read", summary="List jobs", lists=True)
+    async def list_jobs(req: Request) -> Response:
+        return await page(req, None)
+
+    @routes.arm(
+        bp,
+        "GET",
+        "batchEndpoints/{endpoint}/jobs",
+        action="batchEndpoints/jobs/read",
+        summary="List the jobs of a batch endpoint",
+        lists=True,
+    )
+    async def list_batch_endpoint_jobs(req: Request) -> Response:
+        return await page(req, req.path_params["endpoint"])
+
+    @routes.arm(
+        bp,
+        "POST",
+        "jobs/{job}/cancel",
+        action="jobs/cancel/action",
+        summary="Cancel a job",
+        statuses=(202,),
+    )
+    async def cancel_job(req: Request) -> Response:
+        return routes.accepted(await jobs.cancel(req.path_params["job"]))
+
+    @routes.arm(
+        bp,
+        "DELETE",
+        "jobs/{job}",
+        action="jobs/delete",
+        summary="Delete a job that has ended; what it wrote stays",
+        statuses=(200, 204),
+    )
+    async def delete_job(req: Request) -> Response:
+        deleted = await jobs.delete(req.path_params["job"])
+        return Response(status_code=200 if deleted else 204)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The caller's key, by whichever of its headers. Raises Invalid when they differ."""
+    given = {request.headers[name] for name in KEY_HEADERS if request.headers.get(name)}
+    if len(given) > 1:
+        raise Invalid(
+            "Idempotency-Key and repeatability_request-id name different keys; send one.",
+            target="Idempotency-Key",
+        )
+    return given.pop() if given else None

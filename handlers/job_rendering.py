@@ -1,0 +1,119 @@
+"""A batch job as ARM shows it."""
+
+from typing import Any
+from urllib.parse import quote
+
+from domain.batch_job import BatchJob
+from domain.batch_jobs import JobView
+from domain.batch_progress import Progress
+from domain.datastore import DEFAULT
+from domain.job_status import JobStatus
+from domain.names import PROVIDER
+from handlers import wire
+from handlers.http import Routes
+
+
+def render_job(routes: Routes, arm_id: str, view: JobView) -> dict[str, Any]:
+    """`jobType` is what Azure ML gives to the jobs of batch endpoints."""
+    job = view.job
+    status = status_url(routes, job)
+    services = {
+        "Tracking": {"jobServiceType": "Tracking", "endpoint": status},
+        "Studio": {"jobServiceType": "Studio", "endpoint": routes.absolute(arm_id)},
+    }
+    return {
+        "id": arm_id,
+        "name": job.name,
+        "type": f"{PROVIDER}/workspaces/jobs",
+        "properties": {
+            "jobType": "Pipeline",
+            "status": job.status.value,
+            "displayName": job.display_name,
+            "experimentName": job.experiment_name,
+            "description": job.description,
+            "tags": job.tags,
+            "properties": job.properties,
+            "services": services,
+            "interactionEndpoints": services,
+            "inputs": {
+                job.input.name: {"jobInputType": job.input.kind.value, "uri": job.input.uri}
+            },
+            "outputs": _outputs(job, view.progress),
+            "settings": _settings(job),
+            "progress": _progress(view.progress),
+            "error": wire.to_wire(job.error) if job.error else None,
+            "endpointName": job.endpoint,
+            "deploymentName": job.deployment,
+            "startTime": job.started_at.isoformat() if job.started_at else None,
+            "endTime": job.ended_at.isoformat() if job.ended_at else None,
+        },
+        "systemData": {
+            "createdAt": job.created_at.isoformat(),
+            "createdBy": job.created_by,
+            "createdByType": "Application",
+        },
+    }
+
+
+def status_url(routes: Routes, job: BatchJob) -> str:
+    """Where its invoker asks how far it is."""
+    return routes.absolute(f"/endpoints/{quote(job.endpoint)}/jobs/{quote(job.name)}")
+
+
+def _outputs(job: BatchJob, progress: Progress | None) -> dict[str, Any]:
+    """The paths stand from the start; what is at them is whole once the job is Completed."""
+    folder = "UriFolder" if not job.writes_rows else "UriFile"
+    path = job.output.folder if not job.writes_rows else job.output.path
+    outputs: dict[str, Any] = {
+        "score": {
+            "jobOutputType": folder,
+            "uri": _uri(path),
+            "isComplete": job.status is JobStatus.COMPLETED,
+        },
+        "logs": {"jobOutputType": "UriFolder", "uri": _uri(job.logs_folder)},
+    }
+    if progress is not None and progress.tally.failed_files and job.status.is_terminal:
+        outputs["failedFiles"] = {
+            "jobOutputType": "UriFile",
+            "uri": _uri(job.output.failures_path),
+        }
+    return outputs
+
+
+def _uri(path: str) -> str:
+    return f"azureml://datastores/{DEFAULT}/paths/{path}"
+
+
+def _settings(job: BatchJob) -> dict[str, Any]:
+    """What the job runs with, its overrides included."""
+    settings = wire.to_wire(job.settings)
+    shown = (
+        "miniBatchSize",
+        "errorThreshold",
+        "retrySettings",
+        "maxConcurrencyPerInstance",
+        "outputAction",
+        "outputFileName",
+        "outputFormat",
+        "loggingLevel",
+        "resources",
+    )
+    return {name: settings[name] for name in shown}
+
+
+def _progress(progress: Progress | None) -> dict[str, Any] | None:
+    if progress is None:
+        return None
+    tally = progress.tally
+    done = tally.succeeded_mini_batches + tally.failed_mini_batches
+    return {
+        "totalFiles": progress.files,
+        "succeededFiles": tally.succeeded_files,
+        "failedFiles": tally.failed_files,
+        "totalMiniBatches": progress.mini_batches,
+        "succeededMiniBatches": tally.succeeded_mini_batches,
+        "failedMiniBatches": tally.failed_mini_batches,
+        "remainingMiniBatches": progress.mini_batches - done,
+        "inFlight": len(progress.in_flight),
+        "rows": tally.rows,
+    }
