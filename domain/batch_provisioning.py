@@ -22,7 +22,6 @@ from domain.ports import (
     BlobStore,
     Clock,
     Compute,
-    Observation,
     ResourceStore,
     Workload,
     WorkloadKind,
@@ -216,11 +215,9 @@ class BatchProvisioning(
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return f"batch-deployment/{endpoint.casefold()}/{deployment.casefold()}"
 
-    async def _observe(self, deployment: BatchDeployment) -> Observation:
-        return await self._compute.ensure(
-            await self.workload(
-                deployment.properties, key=deployment.workload_key, worker_processes=0
-            )
+    async def _workload(self, deployment: BatchDeployment) -> Workload:
+        return await self.workload(
+            deployment.properties, key=deployment.workload_key, worker_processes=0
         )
 
     async def workload(

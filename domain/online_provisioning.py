@@ -32,7 +32,6 @@ from domain.ports import (
     Clock,
     Compute,
     LogKind,
-    Observation,
     Probe,
     ResourceStore,
     Workload,
@@ -316,9 +315,6 @@ class OnlineProvisioning(
 
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return workload_key(endpoint, deployment)
-
-    async def _observe(self, deployment: OnlineDeployment) -> Observation:
-        return await self._compute.ensure(await self._workload(deployment))
 
     async def _workload(self, deployment: OnlineDeployment) -> Workload:
         asked = deployment.properties

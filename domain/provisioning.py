@@ -17,8 +17,11 @@ from domain.errors import (
     Conflict,
     Detail,
     DocumentNotFound,
+    DomainError,
     NotFound,
     StaleETag,
+    Throttled,
+    Unavailable,
     refuse,
 )
 from domain.messages import PROVISIONING_QUEUE, Reconcile
@@ -40,6 +43,7 @@ from domain.ports import (
     Observation,
     Replace,
     ResourceStore,
+    Workload,
     WorkloadState,
     WorkQueue,
     Write,
@@ -137,8 +141,9 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         """Raises Conflict while the endpoint still needs the deployment."""
 
     @abstractmethod
-    async def _observe(self, deployment: D) -> Observation:
-        """Work towards the deployment and tell how far it is."""
+    async def _workload(self, deployment: D) -> Workload:
+        """What the deployment wants running. Raises DomainError if something it points at
+        is gone."""
 
     @abstractmethod
     def _workload_key(self, endpoint: str, deployment: str) -> str: ...
@@ -392,7 +397,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         if (resource.generation, resource.chain) != (message.generation, message.chain):
             return
         if isinstance(resource, self.deployment_type):
-            done = await self._reconcile_deployment(resource, document)
+            done = await self._reconcile_deployment(resource, document, message.step)
         elif isinstance(resource, self.endpoint_type):
             done = await self._reconcile_endpoint(resource, document)
         if not done:
@@ -411,14 +416,14 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             await self._settle(document)
         return True
 
-    async def _reconcile_deployment(self, deployment: D, document: Document) -> bool:
+    async def _reconcile_deployment(self, deployment: D, document: Document, step: int) -> bool:
         state = deployment.provisioning_state
         if state is _S.DELETING:
             return await self._remove_deployment(deployment, document)
         if state is _S.FAILED:
             await self._settle(document)
             return True
-        observation = await self._observe(deployment)
+        observation = await self._look(deployment, step)
         if observation.state is WorkloadState.READY:
             if state.is_terminal:
                 await self._settle(document)
@@ -436,6 +441,27 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
                 await self._end(deployment, document, _S.FAILED, error)
             return True
         return False
+
+    async def _look(self, deployment: D, step: int) -> Observation:
+        """How far the deployment is. The first look of a chain sets the compute to work;
+        later ones only when it has forgotten (a restart), for asking again revives what has
+        failed."""
+        try:
+            workload = await self._workload(deployment)
+        except (Throttled, Unavailable):
+            raise
+        except DomainError as error:
+            return Observation(
+                "", WorkloadState.FAILED, 0, 0, False, code=error.code, reason=error.message
+            )
+        if step:
+            seen = await self._compute.observe(workload.key)
+            if seen and (seen.revision, seen.wanted) == (
+                workload.revision,
+                workload.instance_count,
+            ):
+                return seen
+        return await self._compute.ensure(workload)
 
     async def _remove_deployment(self, deployment: D, document: Document) -> bool:
         owner = _owner(deployment)

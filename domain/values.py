@@ -33,4 +33,6 @@ class Value(BaseModel):
 
     def but(self, **changes: Any) -> Self:
         """A copy with `changes`, validated as a new value would be."""
-        return type(self).model_validate({**dict(self), **changes})
+        # Not dict(self): a field may be called `keys`, and dict() would call it.
+        current = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_validate({**current, **changes})

@@ -32,7 +32,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield online_endpoints.blueprint(routes, a.online)
     yield batch_endpoints.blueprint(routes, a.batch)
     yield operations.blueprint(routes, a.operations, a.online, a.batch)
-    yield scoring.blueprint(a.scoring)
+    yield scoring.blueprint(routes, a.scoring)
     yield queue_messages.blueprint(a.online, a.batch)
     yield timers.blueprint(a.sweeping, a.online, a.batch, a.sweep_schedule)
     yield openapi.blueprint(routes)

@@ -41,7 +41,7 @@ class FileBlobStore(BlobStore):
         data_dir: Path,
         *,
         base_url: str,
-        key: bytes,
+        key: bytes | Callable[[], bytes],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.signed_urls = SignedUrls(base_url, key, now=now)

@@ -10,7 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from uv import find_uv_bin
+
 from domain.errors import DomainError
+from infra.compute.local_compute import LocalCompute
+from infra.compute.local_scorer import LocalScorer
 from infra.embedded.cipher import FernetCipher
 from infra.embedded.clients import ClientRegistry
 from infra.embedded.clock import SystemClock
@@ -31,7 +35,7 @@ _DAY = 86400.0
 
 class EmbeddedServices:
     """One set of adapters on one data folder. Made by `open`, which touches no disk; each
-    adapter opens what it needs at its first use. Compute and its scorer join here."""
+    adapter opens what it needs at its first use."""
 
     _opened: ClassVar[dict[Path, "EmbeddedServices"]] = {}
 
@@ -41,6 +45,15 @@ class EmbeddedServices:
         self.clock = SystemClock()
         self.store = SqliteResourceStore(folder.documents)
         self.queue = SqliteWorkQueue(folder.queues, max_delivery_count=settings.queue_max_delivery)
+        self.blobs = FileBlobStore(
+            folder.root,
+            base_url=settings.base_url,
+            key=lambda: read_or_make_private(
+                folder.secrets / "blob-urls.key", secrets.token_bytes(32)
+            ),
+        )
+        self.compute = LocalCompute(folder.root, self.blobs, self._local_folder, uv=find_uv_bin())
+        self.scorer = LocalScorer(self.compute)
         self.cipher = FernetCipher(folder.secrets / "cipher.key")
         self.receipts = receipts_database(folder.receipts)
         self.clients = ClientRegistry(folder.secrets)
@@ -63,12 +76,6 @@ class EmbeddedServices:
         return services
 
     @cached_property
-    def blobs(self) -> FileBlobStore:
-        """Reads or makes the key that signs its URLs, when first asked for."""
-        key = read_or_make_private(self.folder.secrets / "blob-urls.key", secrets.token_bytes(32))
-        return FileBlobStore(self.folder.root, base_url=self.settings.base_url, key=key)
-
-    @cached_property
     def token_verifier(self) -> JwtVerifier:
         """Trusts the settings' issuer: this host's own unless its keys are elsewhere."""
         settings = self.settings
@@ -86,6 +93,7 @@ class EmbeddedServices:
         released = await self.queue.release_locks()
         if released:
             _log.info("%d messages that the last host had in hand come again", released)
+        await self.compute.start()
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
@@ -94,13 +102,18 @@ class EmbeddedServices:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+        await self.scorer.close()
+        await self.compute.close()
         await self.queue.close()
         await self.store.close()
         await self.receipts.close()
-        if "blobs" in self.__dict__:
-            await self.blobs.close()
+        await self.blobs.close()
         await self.cipher.close()
         self._opened.pop(self.folder.root, None)
+
+    def _local_folder(self, container: str, path: str) -> Path:
+        """Where a model's process finds a folder of the blob store."""
+        return self.folder.blobs / container / path
 
     async def _sweep(self) -> None:
         while True:

@@ -6,6 +6,7 @@
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import math
@@ -24,17 +25,20 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class SignedUrls:
-    """Makes and checks URLs under `base_url` with `key`. `now` is aware."""
+    """Makes and checks URLs under `base_url` with `key`, or the key that it returns when one
+    is first needed. `now` is aware."""
 
     def __init__(
         self,
         base_url: str,
-        key: bytes,
+        key: bytes | Callable[[], bytes],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._key = key
+        self._key: Callable[[], bytes] = functools.cache(
+            lambda: key if isinstance(key, bytes) else key()
+        )
         self._now = now
 
     def url(self, container: str, name: str | None = None) -> str:
@@ -104,7 +108,7 @@ class SignedUrls:
         # A name has no line feed, and its absence shows, so no two meanings share a text.
         message = "\n".join([*parts, container, "c" if name is None else f"b{name}"])
         digest = hmac.new(
-            self._key, message.encode("utf-8", "surrogatepass"), hashlib.sha256
+            self._key(), message.encode("utf-8", "surrogatepass"), hashlib.sha256
         ).digest()
         return base64.b64encode(digest).decode("ascii")
 
