@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from domain.online_deployment import CodeConfiguration
-from domain.resource import StringMap, Text, TrackedResource
+from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.values import Value
 
 KIND = "batchDeployment"
@@ -92,7 +92,7 @@ class BatchDeploymentProperties(Value):
     model: ModelReference | None = None
     code_configuration: CodeConfiguration | None = None
     environment_id: str | None = None
-    environment_variables: StringMap = {}
+    environment_variables: EnvironmentVariables = {}
     compute: str | None = None
     resources: Resources = Resources()
     mini_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from domain.resource import StringMap, Text, TrackedResource
+from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.values import Value
 
 KIND = "onlineDeployment"
@@ -69,7 +69,7 @@ class OnlineDeploymentProperties(Value):
     model_mount_path: str | None = None
     code_configuration: CodeConfiguration | None = None
     environment_id: str | None = None
-    environment_variables: StringMap = {}
+    environment_variables: EnvironmentVariables = {}
     instance_type: str | None = None
     endpoint_compute_type: EndpointComputeType = EndpointComputeType.MANAGED
     app_insights_enabled: bool = False

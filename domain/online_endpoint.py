@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, field_validator
 
 from domain.resource import StringMap, Text, TrackedResource
-from domain.scoring_keys import SealedKeys
+from domain.scoring_keys import SealedKeys, key_fault
 from domain.values import Value
 
 KIND = "onlineEndpoint"
@@ -36,11 +36,17 @@ class PublicNetworkAccess(StrEnum):
     DISABLED = "Disabled"
 
 
+def _usable(key: str) -> str:
+    if fault := key_fault(key):
+        raise ValueError(fault)
+    return key
+
+
 class EndpointKeys(Value):
     """Keys a caller may bring when it creates an endpoint; never returned here."""
 
-    primary_key: Annotated[str, Field(min_length=16, max_length=256)] | None = None
-    secondary_key: Annotated[str, Field(min_length=16, max_length=256)] | None = None
+    primary_key: Annotated[str, AfterValidator(_usable)] | None = None
+    secondary_key: Annotated[str, AfterValidator(_usable)] | None = None
 
 
 Percentages = dict[str, int]

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from domain.asset_references import AssetReferences, revision_of
 from domain.asset_registration import AssetRegistration
-from domain.errors import Conflict, Detail, Invalid, Unsupported, refuse
+from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
 from domain.names import WorkspaceScope
 from domain.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
@@ -21,6 +20,7 @@ from domain.online_deployment import KIND as DEPLOYMENT_KIND
 from domain.online_endpoint import KIND as ENDPOINT_KIND
 from domain.online_endpoint import (
     AuthMode,
+    EndpointKeys,
     OnlineEndpoint,
     OnlineEndpointProperties,
     PublicNetworkAccess,
@@ -41,7 +41,7 @@ from domain.ports import (
 from domain.provisioning import Provisioning
 from domain.provisioning_state import ProvisioningState
 from domain.resource import Accepted, Wanted, from_document
-from domain.scoring_keys import Keys, KeyType, SealedKeys, new_key
+from domain.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.traffic import traffic_faults
 
 
@@ -82,7 +82,7 @@ class OnlineProvisioning(
     # -- keys and logs ------------------------------------------------------------------
 
     async def keys(self, endpoint: str) -> Keys:
-        """Both keys, plain. Raises Invalid where the endpoint has none."""
+        """Both keys, plain."""
         stored = await self.endpoint(endpoint)
         return stored.resource.sealed_keys.open(self._cipher)
 
@@ -91,10 +91,17 @@ class OnlineProvisioning(
     ) -> Accepted[OnlineEndpoint]:
         """Replace one key by `value`, or by a random one. The old one is refused from now
         on. Raises Conflict while an operation runs."""
-        document = await self._store_endpoint(endpoint)
+        if value is not None and (fault := key_fault(value)):
+            raise Invalid(fault, target="keyValue")
+        return await self._steadily(lambda: self._regenerate_key(endpoint, which, value, caller))
+
+    async def _regenerate_key(
+        self, endpoint: str, which: KeyType, value: str | None, caller: str
+    ) -> Accepted[OnlineEndpoint]:
+        document = await self._find(endpoint)
+        if document is None:
+            raise NotFound(f"{self._endpoint_noun(endpoint)} was not found.")
         old = from_document(OnlineEndpoint, document)
-        if value is not None and not 16 <= len(value) <= 256:
-            raise Invalid("A key has 16 to 256 characters.", target="keyValue")
         now = self._clock.now()
         new = old.moved(ProvisioningState.UPDATING).but(
             sealed_keys=old.sealed_keys.regenerated(which, self._cipher, value or new_key()),
@@ -103,18 +110,13 @@ class OnlineProvisioning(
             modified_at=now,
             modified_by=caller,
         )
-        return await self._save(
-            new, document, self.endpoint_arm_id(endpoint), [], now, OperationKind.REGENERATE_KEYS
-        )
+        operation = self._started(OperationKind.REGENERATE_KEYS, new, now)
+        return await self._save(new, document, operation)
 
     async def logs(self, endpoint: str, deployment: str, kind: LogKind, tail: int) -> str:
         """The last `tail` lines of what the deployment's instances printed."""
         await self.deployment(endpoint, deployment)
         return await self._compute.logs(workload_key(endpoint, deployment), kind, tail=tail)
-
-    async def _store_endpoint(self, endpoint: str) -> Any:
-        await self.endpoint(endpoint)
-        return await self._store.get(self.partition(endpoint), "endpoint")
 
     # -- endpoints ----------------------------------------------------------------------
 
@@ -213,6 +215,7 @@ class OnlineProvisioning(
                 for key, value in before.items()
                 if asked.properties.get(key) != value
             ]
+            faults += _key_faults(asked.keys, old.sealed_keys)
         return faults
 
     def _touched(self, endpoint: OnlineEndpoint) -> OnlineEndpoint:
@@ -344,6 +347,23 @@ class OnlineProvisioning(
             liveness=_probe(asked.liveness_probe),
             readiness=_probe(asked.readiness_probe),
         )
+
+
+def _key_faults(asked: EndpointKeys | None, sealed: SealedKeys) -> list[Detail]:
+    """Keys are brought when an endpoint is created; the same ones again change nothing."""
+    pairs = (
+        ("primaryKey", asked.primary_key if asked else None, sealed.primary),
+        ("secondaryKey", asked.secondary_key if asked else None, sealed.secondary),
+    )
+    return [
+        Detail(
+            "BadArgument",
+            "The keys of an endpoint that exists are changed by regenerateKeys, one at a time.",
+            f"properties.keys.{field}",
+        )
+        for field, key, now in pairs
+        if key is not None and not matches(key.encode(), (bytes.fromhex(now.digest),))
+    ]
 
 
 def _probe(settings: ProbeSettings) -> Probe:

@@ -1,5 +1,6 @@
 """Long-running operations: what ARM clients poll."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -11,6 +12,9 @@ from domain.values import Value
 
 OPERATION_TTL = 7 * 24 * 3600
 """Seconds an operation can be asked about after its last change."""
+
+
+_ID = re.compile(r"[^\\?#]{1,255}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class OperationStatus(StrEnum):
@@ -67,9 +71,9 @@ def operation_document_id(operation_id: str) -> str:
 
 def operation_partition(operation_id: str) -> str:
     """The partition that the id holds. Raises NotFound for an id never given."""
-    partition, _, guid = operation_id.rpartition(":")
-    if not partition or not guid:
+    if not _ID.fullmatch(operation_id):
         raise OperationNotFound(operation_id)
+    partition, _, _ = operation_id.rpartition(":")
     return partition.replace(":", "/")
 
 
@@ -78,7 +82,7 @@ class OperationNotFound(NotFound):
 
     def __init__(self, id: str) -> None:
         super().__init__(
-            f"No operation '{id}'. Operations are kept for {OPERATION_TTL // 86400} days."
+            f"No operation '{id[:300]}'. Operations are kept for {OPERATION_TTL // 86400} days."
         )
 
 

@@ -8,7 +8,7 @@ What a crash leaves unsent, `resume` sends again. Lost, doubled and late message
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -16,8 +16,10 @@ from domain import names
 from domain.errors import (
     Conflict,
     Detail,
+    DocumentExists,
     DocumentNotFound,
     DomainError,
+    Invalid,
     NotFound,
     StaleETag,
     Throttled,
@@ -65,6 +67,7 @@ D = TypeVar("D", bound=TrackedResource)
 EP = TypeVar("EP", bound=Value)
 DP = TypeVar("DP", bound=Value)
 R = TypeVar("R", bound=TrackedResource)
+T = TypeVar("T")
 
 ENDPOINT_ID = "endpoint"
 MAX_DEPLOYMENTS = 20
@@ -73,8 +76,15 @@ MAX_DEPLOYMENTS = 20
 LEASE = 30.0
 """Seconds without a sign of life after which the sweep takes a reconciliation over."""
 
+GRACE = timedelta(seconds=10)
+"""What requests in flight are given when a deployment is removed."""
+
+_LOOKS = 20
+"""How often a change is tried anew when others write to the same endpoint meanwhile."""
+
 _OPERATION_KIND = "operation"
 _S = ProvisioningState
+_SETTLED = (_S.SUCCEEDED, _S.CANCELED)
 
 
 def deployment_id(name: str) -> str:
@@ -170,7 +180,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
 
     async def endpoint(self, name: str) -> Stored[E]:
         """Raises NotFound."""
-        document = await self._get(self.partition(name), ENDPOINT_ID)
+        document = await self._find(name)
         if document is None:
             raise NotFound(f"{self._endpoint_noun(name)} was not found.")
         return Stored(from_document(self.endpoint_type, document), document.etag)
@@ -184,7 +194,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
 
     async def deployment(self, endpoint: str, name: str) -> Stored[D]:
         """Raises NotFound, for the endpoint first."""
-        document = await self._get(self.partition(endpoint), deployment_id(name))
+        document = await self._find(endpoint, name)
         if document is None:
             await self.endpoint(endpoint)
             raise NotFound(f"{self._deployment_noun(endpoint, name)} was not found.")
@@ -211,7 +221,12 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
     ) -> Accepted[E]:
         """Create or update. Raises Invalid with every fault, PreconditionFailed, and
         Conflict while an operation runs."""
-        document = await self._get(self.partition(name), ENDPOINT_ID)
+        return await self._steadily(lambda: self._put_endpoint(name, wanted, caller, conditions))
+
+    async def _put_endpoint(
+        self, name: str, wanted: Wanted[EP], caller: str, conditions: Conditions
+    ) -> Accepted[E]:
+        document = await self._find(name)
         conditions.check(document, self._endpoint_noun(name))
         old = from_document(self.endpoint_type, document) if document else None
         siblings = (await self.deployments(name, 1000))[0] if old else []
@@ -223,72 +238,103 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         if old:
             old = old.moved(_S.UPDATING)
         new = self._new_endpoint(name, wanted, old, caller, now)
-        return await self._save(new, document, self.endpoint_arm_id(name), [], now)
+        kind = OperationKind.UPDATE if old else OperationKind.CREATE
+        return await self._save(new, document, self._started(kind, new, now))
 
     async def delete_endpoint(
         self, name: str, caller: str, conditions: Conditions
     ) -> Accepted[E] | None:
         """Begin to remove the endpoint and every deployment; None if it is not there.
-        Supersedes an operation that runs."""
-        document = await self._get(self.partition(name), ENDPOINT_ID)
+        Supersedes whatever runs."""
+        return await self._steadily(lambda: self._delete_endpoint(name, caller, conditions))
+
+    async def _delete_endpoint(
+        self, name: str, caller: str, conditions: Conditions
+    ) -> Accepted[E] | None:
+        document = await self._find(name)
         if document is None:
             return None
         conditions.check(document, self._endpoint_noun(name))
         old = from_document(self.endpoint_type, document)
         if underway := await self._removal_underway(old, document):
             return underway
-        return await self._save(
-            self._removed(old, caller),
-            document,
-            self.endpoint_arm_id(name),
-            await self._superseded(old),
-            self._clock.now(),
-            OperationKind.DELETE,
-        )
+        operation = self._started(OperationKind.DELETE, old, self._clock.now())
+        beside = await self._superseded(old)
+        for stored in (await self.deployments(name, 1000))[0]:
+            deployment = stored.resource
+            if deployment.provisioning_state is _S.DELETING:
+                continue
+            # The new generation makes the messages of its own operation stale.
+            gone = self._removed(deployment, caller).but(operation_id=operation.id)
+            id = deployment_id(deployment.name)
+            beside.append(Replace(id, to_body(self.deployment_kind, gone), stored.etag))
+            beside += await self._superseded(deployment)
+        return await self._save(self._removed(old, caller), document, operation, beside)
 
     async def put_deployment(
         self, endpoint: str, name: str, wanted: Wanted[DP], caller: str, conditions: Conditions
     ) -> Accepted[D]:
         """Create or update. Raises as `put_endpoint` does, and NotFound for an endpoint
         that is not there."""
-        parent = await self._get(self.partition(endpoint), ENDPOINT_ID)
+        return await self._steadily(
+            lambda: self._put_deployment(endpoint, name, wanted, caller, conditions)
+        )
+
+    async def _put_deployment(
+        self, endpoint: str, name: str, wanted: Wanted[DP], caller: str, conditions: Conditions
+    ) -> Accepted[D]:
+        parent = await self._find(endpoint)
         if parent is None:
             raise NotFound(f"{self._endpoint_noun(endpoint)} was not found. Create it first.")
         owner = from_document(self.endpoint_type, parent)
         if owner.provisioning_state is _S.DELETING:
             raise Conflict(f"{self._endpoint_noun(endpoint)} is being deleted.")
-        document = await self._get(self.partition(endpoint), deployment_id(name))
+        document = await self._find(endpoint, name)
         conditions.check(document, self._deployment_noun(endpoint, name))
         old = from_document(self.deployment_type, document) if document else None
-        if old is None:
-            if fault := names.endpoint_name_fault(name):
-                refuse([Detail("InvalidName", fault, "name")])
-            siblings, _ = await self.deployments(endpoint, 1000)
-            if len(siblings) >= MAX_DEPLOYMENTS:
-                raise Conflict(
-                    f"{self._endpoint_noun(endpoint)} has {len(siblings)} deployments; "
-                    f"{MAX_DEPLOYMENTS} is the limit. Delete one first.",
-                    code="QuotaExceeded",
-                )
-        else:
+        faults: list[Detail] = []
+        if old:
             old.provisioning_state.to(_S.UPDATING)
+        elif fault := names.endpoint_name_fault(name):
+            faults.append(Detail("InvalidName", fault, "name"))
         now = self._clock.now()
-        new = await self._new_deployment(owner, name, wanted, old, caller, now)
+        try:
+            new = await self._new_deployment(owner, name, wanted, old, caller, now)
+        except Invalid as error:
+            refuse([*faults, *error.details])
+            raise
+        refuse(faults)
         if old:
             scaled = self._is_only_scaled(old, new)
-            new = new.but(
-                provisioning_state=old.provisioning_state.to(_S.SCALING if scaled else _S.UPDATING),
-                error=None,
+            new = new.moved(_S.SCALING if scaled else _S.UPDATING)
+        else:
+            await self._check_quota(endpoint)
+        kind = OperationKind.UPDATE if old else OperationKind.CREATE
+        operation = self._started(kind, new, now)
+        return await self._save(new, document, operation, [self._touch(owner, parent)])
+
+    async def _check_quota(self, endpoint: str) -> None:
+        siblings, _ = await self.deployments(endpoint, 1000)
+        if len(siblings) >= MAX_DEPLOYMENTS:
+            raise Conflict(
+                f"{self._endpoint_noun(endpoint)} has {len(siblings)} deployments; "
+                f"{MAX_DEPLOYMENTS} is the limit. Delete one first.",
+                code="QuotaExceeded",
             )
-        arm_id = self.deployment_arm_id(endpoint, name)
-        return await self._save(new, document, arm_id, [self._touch(owner, parent)], now)
 
     async def delete_deployment(
         self, endpoint: str, name: str, caller: str, conditions: Conditions
     ) -> Accepted[D] | None:
         """Begin to remove the deployment; None if it is not there. Raises Conflict while
         the endpoint needs it. Supersedes an operation that runs."""
-        document = await self._get(self.partition(endpoint), deployment_id(name))
+        return await self._steadily(
+            lambda: self._delete_deployment(endpoint, name, caller, conditions)
+        )
+
+    async def _delete_deployment(
+        self, endpoint: str, name: str, caller: str, conditions: Conditions
+    ) -> Accepted[D] | None:
+        document = await self._find(endpoint, name)
         if document is None:
             return None
         conditions.check(document, self._deployment_noun(endpoint, name))
@@ -299,14 +345,19 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             self._check_removable(owner, old)
         if underway := await self._removal_underway(old, document):
             return underway
-        return await self._save(
-            self._removed(old, caller),
-            document,
-            self.deployment_arm_id(endpoint, name),
-            [self._touch(owner, parent), *await self._superseded(old)],
-            self._clock.now(),
-            OperationKind.DELETE,
-        )
+        operation = self._started(OperationKind.DELETE, old, self._clock.now())
+        beside = [self._touch(owner, parent), *await self._superseded(old)]
+        return await self._save(self._removed(old, caller), document, operation, beside)
+
+    async def _steadily(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What `attempt` reads and then writes, with fresh eyes as long as somebody else
+        writes in between: who loses a race is told what the winner has made of things."""
+        for _ in range(_LOOKS):
+            try:
+                return await attempt()
+            except (StaleETag, DocumentExists, DocumentNotFound):
+                continue
+        raise Conflict("This is being changed by other requests at the same moment. Try again.")
 
     async def _removal_underway(self, old: R, document: Document) -> Accepted[R] | None:
         """The removal that an earlier DELETE began; deleting twice is one removal."""
@@ -332,37 +383,38 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             generation=old.generation + 1, modified_at=self._clock.now(), modified_by=caller
         )
 
+    def _started(self, kind: OperationKind, resource: TrackedResource, now: datetime) -> Operation:
+        owner = _owner(resource)
+        arm_id = (
+            self.deployment_arm_id(owner, resource.name)
+            if isinstance(resource, self.deployment_type)
+            else self.endpoint_arm_id(owner)
+        )
+        return Operation.start(kind, self.partition(owner), arm_id, now)
+
     async def _save(
         self,
         new: R,
         document: Document | None,
-        arm_id: str,
-        beside: Sequence[Write],
-        now: datetime,
-        kind: OperationKind | None = None,
+        operation: Operation,
+        beside: Sequence[Write] = (),
     ) -> Accepted[R]:
-        """One transaction for the wish and its operation, then the message."""
+        """One transaction for the wish and its operation, then the message. Raises what the
+        store does when it has lost a race."""
         is_deployment = isinstance(new, self.deployment_type)
-        owner = _owner(new)
-        kind = kind or (OperationKind.UPDATE if document else OperationKind.CREATE)
-        operation = Operation.start(kind, self.partition(owner), arm_id, now)
         new = new.but(operation_id=operation.id)
         store_kind = self.deployment_kind if is_deployment else self.endpoint_kind
-        due_at = now.timestamp() + LEASE / 6
+        due_at = operation.started_at.timestamp() + LEASE / 6
         write: Write
         if document is None:
             id = deployment_id(new.name) if is_deployment else ENDPOINT_ID
             write = Create(id, to_body(store_kind, new), due_at=due_at)
         else:
             write = _replace(store_kind, new, document, due_at=due_at)
-        try:
-            written = await self._store.transact(
-                operation.partition, [write, _create_operation(operation), *beside]
-            )
-        except StaleETag as error:
-            raise Conflict(
-                f"'{new.name}' was changed by another request at the same moment. Try again."
-            ) from error
+        written = await self._store.transact(
+            operation.partition, [write, _create_operation(operation), *beside]
+        )
+        owner = _owner(new)
         self._changed(owner)
         await self._send(new, owner)
         saved = written[0]
@@ -370,7 +422,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             raise AssertionError("a create or replace returns its document")
         return Accepted(operation, new, saved.etag, new=document is None)
 
-    async def _send(self, resource: TrackedResource, endpoint: str) -> None:
+    async def _send(self, resource: TrackedResource, endpoint: str, step: int = 0) -> None:
         is_deployment = isinstance(resource, self.deployment_type)
         message = Reconcile(
             kind=self.kind,
@@ -378,6 +430,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             deployment=resource.name if is_deployment else None,
             generation=resource.generation,
             chain=resource.chain,
+            step=step,
         )
         await self._queue.send(PROVISIONING_QUEUE, Message(message.to_document()))
 
@@ -389,6 +442,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         id = deployment_id(message.deployment) if message.deployment else ENDPOINT_ID
         document = await self._get(partition, id)
         if document is None:
+            await self._clear(message)
             return
         model: type[TrackedResource] = (
             self.deployment_type if message.deployment else self.endpoint_type
@@ -396,16 +450,32 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         resource = from_document(model, document)
         if (resource.generation, resource.chain) != (message.generation, message.chain):
             return
-        if isinstance(resource, self.deployment_type):
-            done = await self._reconcile_deployment(resource, document, message.step)
-        elif isinstance(resource, self.endpoint_type):
-            done = await self._reconcile_endpoint(resource, document)
+        done = False
+        try:
+            if isinstance(resource, self.deployment_type):
+                done = await self._reconcile_deployment(resource, document, message.step)
+            elif isinstance(resource, self.endpoint_type):
+                done = await self._reconcile_endpoint(resource, document)
+        except (StaleETag, DocumentNotFound):
+            # Somebody wrote in between: the next look is at what they have made of it.
+            pass
         if not done:
             await self._beat(document)
-            again = message.but(step=message.step + 1)
-            await self._queue.send(
-                PROVISIONING_QUEUE, Message(again.to_document(), delay=pause_before(message.step))
-            )
+            await self._look_again(message)
+
+    async def _look_again(self, message: Reconcile) -> None:
+        again = message.but(step=message.step + 1)
+        await self._queue.send(
+            PROVISIONING_QUEUE, Message(again.to_document(), delay=pause_before(message.step))
+        )
+
+    async def _clear(self, message: Reconcile) -> None:
+        """The deployment is gone. A look that was under way meanwhile may have asked the
+        compute for it once more: nothing of that stays."""
+        if message.deployment:
+            key = self._workload_key(message.endpoint, message.deployment)
+            if not await self._compute.remove(key, grace=GRACE):
+                await self._look_again(message)
 
     async def _reconcile_endpoint(self, endpoint: E, document: Document) -> bool:
         if endpoint.provisioning_state is _S.DELETING:
@@ -466,11 +536,11 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
     async def _remove_deployment(self, deployment: D, document: Document) -> bool:
         owner = _owner(deployment)
         key = self._workload_key(owner, deployment.name)
-        if not await self._compute.remove(key, grace=timedelta(seconds=10)):
+        if not await self._compute.remove(key, grace=GRACE):
             return False
         writes: list[Write] = [Delete(document.id, document.etag)]
         writes += await self._ended_operation(deployment, OperationStatus.SUCCEEDED)
-        await self._transact_or_stale(document.partition, writes)
+        await self._store.transact(document.partition, writes)
         self._changed(owner)
         return True
 
@@ -479,17 +549,16 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         gone = True
         for stored in found:
             key = self._workload_key(endpoint.name, stored.resource.name)
-            gone &= await self._compute.remove(key, grace=timedelta(seconds=10))
+            gone &= await self._compute.remove(key, grace=GRACE)
         if not gone:
             return False
         writes: list[Write] = [Delete(document.id, document.etag)]
         for stored in found:
             writes.append(Delete(deployment_id(stored.resource.name), stored.etag))
-            superseded = stored.resource
-            if not superseded.provisioning_state.is_terminal:
-                writes += await self._ended_operation(superseded, OperationStatus.CANCELED)
+            if stored.resource.operation_id != endpoint.operation_id:  # its own removal
+                writes += await self._ended_operation(stored.resource, OperationStatus.SUCCEEDED)
         writes += await self._ended_operation(endpoint, OperationStatus.SUCCEEDED)
-        await self._transact_or_stale(document.partition, writes)
+        await self._store.transact(document.partition, writes)
         self._changed(endpoint.name)
         return True
 
@@ -520,7 +589,7 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             parent = await self._store.get(document.partition, ENDPOINT_ID)
             endpoint = from_document(self.endpoint_type, parent)
             writes = [*writes, self._touch(endpoint, parent)]
-        await self._transact_or_stale(document.partition, writes)
+        await self._store.transact(document.partition, writes)
         self._changed(_owner(resource))
 
     async def _ended_operation(
@@ -535,13 +604,6 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         operation = Operation.from_document(found.body["operation"])
         ended = operation.end(status, self._clock.now(), error)
         return [Replace(id, _operation_body(ended), found.etag, ttl=OPERATION_TTL)]
-
-    async def _transact_or_stale(self, partition: str, writes: list[Write]) -> None:
-        """A lost race is no fault: the message comes again, or a newer one supersedes it."""
-        try:
-            await self._store.transact(partition, writes)
-        except DocumentNotFound as error:
-            raise StaleETag("The resource changed while it was being reconciled.") from error
 
     # -- the sweep's part ---------------------------------------------------------------
 
@@ -561,18 +623,26 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
         await self._send(taken, _owner(taken))
 
     async def restore(self) -> None:
-        """After a start: set every deployment that should run going again, without an
-        operation. A deployment that runs already is left as it is."""
+        """Set every deployment going that should run and does not, as after a start, and
+        find those that have died for good. Where an operation or a lease runs, its own
+        messages (or the sweep) do that."""
         continuation: str | None = None
         while True:
             page = await self._store.query(self.deployment_kind, continuation=continuation)
             for document in page.documents:
                 deployment = from_document(self.deployment_type, document)
-                if deployment.provisioning_state is not _S.FAILED:
-                    await self._send(deployment, _owner(deployment))
+                if deployment.provisioning_state in _SETTLED and document.due_at is None:
+                    await self._watch(deployment)
             continuation = page.continuation
             if continuation is None:
                 return
+
+    async def _watch(self, deployment: D) -> None:
+        owner = _owner(deployment)
+        seen = await self._compute.observe(self._workload_key(owner, deployment.name))
+        if seen is None or seen.state is not WorkloadState.READY:
+            # Not a first look: what has failed is to be told of, not revived.
+            await self._send(deployment, owner, step=1)
 
     async def _beat(self, document: Document) -> None:
         """A sign of life, not more often than the lease needs."""
@@ -595,6 +665,14 @@ class Provisioning(ABC, Generic[E, EP, D, DP]):
             return
 
     # -- small things -------------------------------------------------------------------
+
+    async def _find(self, endpoint: str, deployment: str | None = None) -> Document | None:
+        """The document of an endpoint, or of a deployment; None too for what is no name."""
+        id = ENDPOINT_ID if deployment is None else deployment_id(deployment)
+        given = [endpoint] if deployment is None else [endpoint, deployment]
+        if any(names.endpoint_name_fault(name) for name in given):
+            return None
+        return await self._get(self.partition(endpoint), id)
 
     async def _get(self, partition: str, id: str) -> Document | None:
         try:

@@ -17,6 +17,11 @@ Text = Annotated[str, Field(max_length=4096)]
 StringMap = dict[
     Annotated[str, Field(min_length=1, max_length=256)], Annotated[str, Field(max_length=32768)]
 ]
+EnvironmentVariables = dict[
+    Annotated[str, Field(pattern=r"^[^=\x00]{1,256}$")],
+    Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32768)],
+]
+"""What a process can be given: a name has no `=`, and nothing holds a NUL."""
 
 
 class Identity(Value):
@@ -109,11 +114,16 @@ class Conditions:
             return
         if self.must_be_new:
             raise PreconditionFailed(f"{what} exists already (If-None-Match: *).")
-        if self.if_match is not None and self.if_match != current.etag:
+        if self.if_match is not None and _bare(self.if_match) != _bare(current.etag):
             raise PreconditionFailed(
                 f"{what} has changed since ETag {self.if_match}; it is {current.etag} now. "
                 "Read it again and repeat the change."
             )
+
+
+def _bare(etag: str) -> str:
+    """HTTP puts an ETag between quotes; a store may or may not."""
+    return etag.removeprefix("W/").strip('"')
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from enum import StrEnum
 from typing import Self
 
 from domain.ports import Cipher
 from domain.values import Value
+
+_KEY = re.compile(r"[\x21-\x7e]{16,256}")
 
 
 class KeyType(StrEnum):
@@ -61,6 +64,13 @@ class SealedKeys(Value):
             primary_key=cipher.decrypt(self.primary.sealed),
             secondary_key=cipher.decrypt(self.secondary.sealed),
         )
+
+
+def key_fault(key: str) -> str | None:
+    """Why a caller's own key will not do, or None: it must fit an Authorization header."""
+    if _KEY.fullmatch(key):
+        return None
+    return "A key is 16 to 256 printable ASCII characters without spaces."
 
 
 def new_key() -> str:

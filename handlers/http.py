@@ -256,6 +256,8 @@ def paging(request: Request) -> Paging:
 def conditions(request: Request) -> Conditions:
     if_match = request.headers.get("if-match")
     if_none_match = request.headers.get("if-none-match")
+    if if_match is not None and "," in if_match:
+        raise Invalid("If-Match takes one ETag, or '*'.", target="If-Match")
     if if_none_match not in (None, "*"):
         raise Invalid("Only 'If-None-Match: *' is understood.", target="If-None-Match")
     return Conditions(
@@ -266,7 +268,11 @@ def conditions(request: Request) -> Conditions:
 def json_response(
     body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+    """An ETag among `headers` is put between quotes, as HTTP has it."""
+    sent = dict(headers or {})
+    if (etag := sent.get("ETag")) and not etag.endswith('"'):
+        sent["ETag"] = f'"{etag}"'
+    return JSONResponse(body, status_code=status, headers=sent)
 
 
 def status_of(error: DomainError) -> int:

@@ -30,7 +30,7 @@ async def merged(
     asked = conditions(request)
     for _ in range(_LOOKS):
         current, etag = await read()
-        wanted = wire.parse(body, wire.merge_patch(wire.to_wire(current), changes))
+        wanted = wire.parse(body, wire.merge_patch(wire.to_wire(current), changes, body))
         try:
             return await put(wanted, Conditions(if_match=asked.if_match or etag))
         except PreconditionFailed:

@@ -15,7 +15,7 @@ from domain.scoring_keys import KeyType
 from domain.values import Value
 from handlers import wire
 from handlers.http import Routes, caller, json_response, render_resource
-from handlers.tracked_resources import Collection, add
+from handlers.tracked_resources import PROGRESS, Collection, add
 
 READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error")
 ITEM = "onlineEndpoints/{endpoint}"
@@ -160,7 +160,7 @@ def progress(routes: Routes, resource: Any) -> dict[str, Any]:
     if resource.operation_id:
         shown["properties"] = {
             **resource.properties.properties,
-            "AzureAsyncOperationUri": routes.operation_url(resource.operation_id),
+            PROGRESS: routes.operation_url(resource.operation_id),
         }
     if resource.error:
         shown["error"] = wire.to_wire(resource.error)

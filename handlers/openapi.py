@@ -37,6 +37,9 @@ ERROR_DETAIL = {
 }
 
 
+PATCH = {"type": "object", "description": "Members to change; null removes (RFC 7396)."}
+
+
 def blueprint(routes: Routes) -> func.Blueprint:
     """Serves the document of every function described by the time it is asked for."""
     bp = func.Blueprint()
@@ -101,7 +104,7 @@ def _operation(item: Described, body: Any) -> dict[str, Any]:
     if body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": body}},
+            "content": {"application/json": {"schema": PATCH if item.method == "PATCH" else body}},
         }
     return operation
 

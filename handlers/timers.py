@@ -18,7 +18,7 @@ def blueprint(
         await sweeping.sweep()
 
     @bp.function_name("restore_deployments")
-    @bp.timer_trigger(arg_name="timer", schedule="0 0 * * * *", run_on_startup=True)
+    @bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", run_on_startup=True)
     async def restore_deployments(timer: func.TimerRequest) -> None:
         await online.restore()
         await batch.restore()

@@ -8,10 +8,13 @@ from typing import Any, Generic, TypeVar
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import PreconditionFailed
+from domain.errors import Invalid, PreconditionFailed
 from domain.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
 from handlers import wire
 from handlers.http import Routes, caller, conditions, json_response, paging
+
+PROGRESS = "AzureAsyncOperationUri"
+"""Among the properties that SDKs show: where the running operation can be asked about."""
 
 R = TypeVar("R", bound=TrackedResource)
 Names = tuple[str, ...]
@@ -59,7 +62,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        wanted = await wire.read(req, body)
+        wanted = _without_progress(await wire.read(req, body))
         accepted = await collection.put(
             *collection.names(req), wanted, caller(req).id, conditions(req)
         )
@@ -127,11 +130,16 @@ async def _patched(collection: Collection[R], request: Request, changes: Any) ->
     """Merge into what is there and put the whole, if nobody wrote in between; a caller who
     named no ETag of its own gets a second look."""
     asked = conditions(request)
+    if asked.must_be_new:
+        raise Invalid(
+            "PATCH changes what exists; If-None-Match is for PUT.", target="If-None-Match"
+        )
     names = collection.names(request)
     for last in (False, False, True):
         stored = await collection.get(*names)
         current = wire.to_wire(_wanted_of(collection.body, stored.resource))
-        wanted = wire.parse(collection.body, wire.merge_patch(current, changes))
+        merged = wire.merge_patch(current, changes, collection.body)
+        wanted = _without_progress(wire.parse(collection.body, merged))
         etag = asked.if_match or stored.etag
         try:
             return await collection.put(
@@ -141,6 +149,16 @@ async def _patched(collection: Collection[R], request: Request, changes: Any) ->
             if asked.if_match is not None or last:
                 raise
     raise AssertionError("the last look returns or raises")
+
+
+def _without_progress(wanted: Wanted[Any]) -> Wanted[Any]:
+    """`wanted` without what answers add to the user's own properties: who reads a resource,
+    changes it and puts it back sends that too."""
+    properties = wanted.properties
+    if PROGRESS not in properties.properties:
+        return wanted
+    own = {key: value for key, value in properties.properties.items() if key != PROGRESS}
+    return wanted.but(properties=properties.but(properties=own))
 
 
 def _wanted_of(body: type[Wanted[Any]], resource: TrackedResource) -> Wanted[Any]:

@@ -7,22 +7,29 @@ ARM does not do: an unknown field is refused, with the name it was probably mean
 
 import difflib
 import json
+import math
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from azurefunctions.extensions.http.fastapi import Request
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from domain.errors import Detail, Invalid, TooLarge, refuse
 from domain.resource import Identity, Wanted
 from domain.values import Value
 
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a control-plane body; models and data go to the blob store instead."""
+MAX_BODY = 1024 * 1024
+"""Bytes of a control-plane body, as many as a document may have; models and data go to the
+blob store instead."""
+
+MAX_DEPTH = 64
+"""Objects and lists within each other in a control-plane body."""
+
+_NESTS = (dict, list)
 
 V = TypeVar("V", bound=Value)
-
 
 ArmBody = Wanted
 
@@ -55,15 +62,53 @@ async def read_json(request: Request, *, limit: int = MAX_BODY) -> Any:
         body += piece
         if len(body) > limit:
             raise _too_large(limit)
+    if not body:
+        raise _not_readable("The request needs a JSON body.")
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
-        raise Invalid("The body nests too deeply.", code="InvalidRequestContent") from None
+        raise _too_deep() from None
     except ValueError as error:
-        raise Invalid(
-            f"The body is not valid JSON: {error}." if body else "The request needs a JSON body.",
-            code="InvalidRequestContent",
-        ) from None
+        raise _not_readable(f"The body is not valid JSON: {error}.") from None
+    _check_depth(value)
+    if b"\\u" in body:
+        _check_text(value)
+    return value
+
+
+def _not_readable(message: str) -> Invalid:
+    return Invalid(message, code="InvalidRequestContent")
+
+
+def _too_deep() -> Invalid:
+    return _not_readable(f"The body nests more than {MAX_DEPTH} levels deep.")
+
+
+def _check_depth(value: Any) -> None:
+    """A value that is not too deep can be walked, merged and written without a second
+    thought; recursion here would be the very thing to guard against."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, _NESTS)]
+        if not inner:
+            return
+        level = [v for values in inner for v in values if isinstance(v, _NESTS)]
+    raise _too_deep()
+
+
+def _check_text(value: Any) -> None:
+    """Half a surrogate pair is JSON, but no text: it could not be written down again."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _not_readable("The body has half of a surrogate pair in its text.") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -97,13 +142,15 @@ def _sentence(error: Any) -> str:
     given = error.get("input")
     if error["type"] == "missing":
         return "This field is required."
+    if error["type"] == "model_type":
+        return "This must be a JSON object." if error["loc"] else "The body must be a JSON object."
     if isinstance(given, str | int | float | bool):
         return f"{text}; given: {str(given)[:80]!r}."
     return f"{text}."
 
 
 def _target(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc)
+    return ".".join(str(part) for part in loc if part != "[key]")
 
 
 def _normalised(model: type[Value], body: Any, path: str, faults: list[Detail]) -> Any:
@@ -115,11 +162,15 @@ def _normalised(model: type[Value], body: Any, path: str, faults: list[Detail]) 
     read_only = {name.casefold() for name in READ_ONLY.get(base, ())}
     refused = {name.casefold(): why for name, why in REFUSED.get(base, {}).items()}
     normal: dict[str, Any] = {}
+    seen: set[str] = set()
     for key, value in body.items():
         target = f"{path}{key}"
         folded = key.casefold()
         if folded in fields:
             alias, field = fields[folded]
+            if alias in seen:
+                faults.append(Detail("DuplicateField", f"'{alias}' is given twice.", target))
+            seen.add(alias)
             if value is None and not field.is_required() and field.default is not None:
                 continue
             normal[alias] = _inner(field.annotation, value, f"{path}{alias}.", faults)
@@ -128,9 +179,10 @@ def _normalised(model: type[Value], body: Any, path: str, faults: list[Detail]) 
                 faults.append(Detail("NotSupported", refused[folded], target))
         elif folded not in read_only:
             known = [alias for alias, _ in fields.values()]
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+            close = difflib.get_close_matches(key[:80], known, n=1, cutoff=0.6)
             hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
-            faults.append(Detail("UnknownField", f"There is no field '{key}' here. {hint}", target))
+            told = f"There is no field '{key[:80]}' here. {hint}"
+            faults.append(Detail("UnknownField", told, target[:200]))
     return normal
 
 
@@ -157,19 +209,37 @@ def _origin(model: type[Value]) -> type[Value]:
     return origin if origin is not None and issubclass(origin, Value) else model
 
 
-def merge_patch(current: Any, patch: Any) -> Any:
-    """RFC 7396: what `current` becomes; null removes."""
+def merge_patch(current: Any, patch: Any, model: type[Value] | None = None) -> Any:
+    """RFC 7396: what `current` becomes; null removes. The names of `model`'s fields may be
+    spelled in any case; keys of maps may not."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(current) if isinstance(current, dict) else {}
-    spelled = {key.casefold(): key for key in merged}
+    fields = {(f.alias or n).casefold(): (f.alias or n, f) for n, f in _fields(model)}
     for given, value in patch.items():
-        key = spelled.get(given.casefold(), given)
+        key, field = fields.get(given.casefold(), (given, None))
         if value is None:
             merged.pop(key, None)
         else:
-            merged[key] = merge_patch(merged.get(key), value)
+            inner = _model_in(field.annotation) if field else None
+            merged[key] = merge_patch(merged.get(key), value, inner)
     return merged
+
+
+def _fields(model: type[Value] | None) -> list[tuple[str, FieldInfo]]:
+    return list(model.model_fields.items()) if model else []
+
+
+def _model_in(annotation: Any) -> type[Value] | None:
+    """The Value in `X`, `X | None` and `Annotated[X, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Value):
+        return annotation
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _model_in(arguments[0])
+    if origin in (Union, types.UnionType):
+        return next((found for a in arguments if (found := _model_in(a))), None)
+    return None
 
 
 def to_wire(value: Value) -> dict[str, Any]:
