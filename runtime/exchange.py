@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .http1 import LAST_CHUNK, Head, chunk, reply, stream_head
@@ -21,13 +23,16 @@ class Request:
         "body",
         "connection",
         "entered",
+        "failed",
         "gone",
         "headers",
         "http11",
         "keep_alive",
         "method",
+        "release",
         "started",
         "target",
+        "worker",
     )
 
     def __init__(self, head: Head, body: bytes, connection: Connection) -> None:
@@ -41,6 +46,9 @@ class Request:
         self.entered = 0.0
         self.started = 0.0
         self.gone = False
+        self.failed = False
+        self.worker = 0
+        self.release: Callable[[Request], None] | None = None
 
     @property
     def path(self) -> str:
@@ -55,7 +63,15 @@ class Request:
         connection = self.connection
         close = not self.keep_alive or connection.site.draining
         data = reply(status, headers, body, close=close, head_only=self.method == "HEAD")
+        self.leave()
         return connection.finish(self, data, close)
+
+    def leave(self) -> None:
+        """Free the worker that runs this, once. Before the reply goes out: a client that has
+        its answer must never find the worker still taken."""
+        if self.release is not None and self.worker == threading.get_ident():
+            release, self.release = self.release, None
+            release(self)
 
     def stream(self, status: int, headers: str) -> Stream:
         """Begin a reply of unknown length. The client may already be gone: `write` tells."""
@@ -87,6 +103,7 @@ class Stream:
             held += chunk(data) if self._chunked else data
         if self._chunked:
             held += LAST_CHUNK
+        self._request.leave()
         return self._request.connection.finish(self._request, held, self._close)
 
     def abort(self) -> None:

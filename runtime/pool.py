@@ -1,7 +1,7 @@
 """Who runs when: at most `max_concurrent` requests in worker threads, `max_queue` waiting.
 
-A worker that finishes takes the next waiting request itself; the I/O loop only hands work to
-idle workers. A thread cannot be killed, so a run past its time limit is answered, counted as
+A worker that finishes hands on the next waiting request itself; the I/O loop only starts what
+finds a place free. A thread cannot be killed, so a run past its time limit is answered, counted as
 `overrun` and goes on holding its worker.
 """
 
@@ -18,13 +18,13 @@ from .exchange import Request
 
 
 class Pool:
-    """`run` answers a request and says whether it succeeded; it never raises. `late` and
-    `overrun` are called on the loop for a request that waited, or ran, too long."""
+    """`run` answers a request in a worker, marks it `failed` if it does, and never raises.
+    `on_late` and `on_overrun` are called on the loop for one that waited, or ran, too long."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        run: Callable[[Request], bool],
+        run: Callable[[Request], None],
         *,
         max_concurrent: int,
         max_queue: int,
@@ -149,24 +149,27 @@ class Pool:
 
     def work(self, number: int) -> None:
         """Run requests until `stop`."""
+        worker = threading.get_ident()
         while True:
             request = self._ready.get()
             if request is None:
                 return
-            while request is not None:
-                request.started = time.perf_counter()
-                self._active[number] = request
-                succeeded = self._run(request)
-                self._active[number] = self._overrun[number] = None
-                request = self._next(succeeded)
+            request.started = time.perf_counter()
+            request.worker = worker
+            request.release = self._release
+            self._active[number] = request
+            self._run(request)
+            self._active[number] = self._overrun[number] = None
+            request.leave()
 
-    def _next(self, succeeded: bool) -> Request | None:
+    def _release(self, request: Request) -> None:
+        """Count it, and give its place to the next."""
         with self._lock:
-            if succeeded:
-                self.served += 1
-            else:
+            if request.failed:
                 self.failed += 1
+            else:
+                self.served += 1
             if self._waiting:
-                return self._waiting.popleft()
-            self.in_flight -= 1
-            return None
+                self._ready.put(self._waiting.popleft())
+            else:
+                self.in_flight -= 1

@@ -56,8 +56,9 @@ def run(
     # Threads that compute hand the interpreter over this often, so that probes and refusals
     # are answered while every worker is busy.
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    signals, wakeup = _catch_signals()
     listener = _bind(socket_path)
-    server = Server(application, loop, listener, max_body)
+    server = Server(application, loop, listener, signals, max_body)
     server.start()
     try:
         application.prepare()
@@ -70,6 +71,8 @@ def run(
     application.finish()
     server.stop()
     server.clear()
+    signal.set_wakeup_fd(-1)
+    wakeup.close()
     # Threads that the script left running may not hold up the exit for ever.
     backstop = threading.Timer(_EXIT_GRACE, os._exit, (0,))
     backstop.daemon = True
@@ -85,25 +88,17 @@ class Server:
         application: Application,
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
+        signals: socket.socket,
         max_body: int,
     ) -> None:
         self._application = application
         self._loop = loop
         self._listener = listener
         self._path = str(listener.getsockname())
+        self._signals = signals
         self._max_body = max_body
         self._thread = threading.Thread(target=self._main, name="http", daemon=True)
         self._started = threading.Event()
-        self._signals, wakeup = socket.socketpair()
-        self._signals.setblocking(False)
-        wakeup.setblocking(False)
-        # Not a handler in Python: that would wait for the main thread, which may be deep in
-        # the script's C code.
-        self._wakeup = wakeup
-        for number in _SIGNALS:
-            signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
-        os.register_at_fork(after_in_child=_forget_signals)
 
     def start(self) -> None:
         self._thread.start()
@@ -178,6 +173,19 @@ class Server:
             self.leave(0)
         else:
             pool.stop()
+
+
+def _catch_signals() -> tuple[socket.socket, socket.socket]:
+    """A socket that tells of SIGTERM, and its other end, to be kept. Not a handler in Python:
+    that would wait for the main thread, which may be deep in the script's C code."""
+    signals, wakeup = socket.socketpair()
+    signals.setblocking(False)
+    wakeup.setblocking(False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=_forget_signals)
+    return signals, wakeup
 
 
 def _forget_signals() -> None:

@@ -19,6 +19,7 @@ from .responses import JSON, UnsendableResult, from_response, is_response
 from .script import FUNCTION_NOT_FOUND, Script, ScriptFailed, data_parameters, user_traceback
 
 _ID_LIMIT = 100
+_OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
 _GENERIC = "An unexpected error occurred in scoring script. Check the logs for more info."
 
 
@@ -47,24 +48,25 @@ class Scoring:
         self._name = data[0].name
         self._parameters = data
 
-    def answer(self, request: Request) -> bool:
-        """Reply to `request`; False when `run` failed. Never raises."""
+    def answer(self, request: Request) -> None:
+        """Reply to `request`, marked `failed` when `run` did. Never raises."""
         ids, refusal = identify(request)
         if refusal is not None:
             refuse(request, 431, refusal, ids)
-            return True
+            return
         if request.method == "OPTIONS" and self._raw is None:
-            return request.respond(200, f"{ids}content-type: text/html; charset=utf-8\r\n", b"")
+            request.respond(200, f"{_OPTIONS}{ids}", b"")
+            return
         try:
             if self._raw is not None:
                 with self._raw.context(request) as raw:
-                    return self._score(request, ids, {self._name: raw})
-            return self._score(request, ids, self._arguments(request))
+                    self._score(request, ids, {self._name: raw})
+            else:
+                self._score(request, ids, self._arguments(request))
         except BadInput as error:
             refuse(request, error.status, error.message, ids)
-            return True
 
-    def _score(self, request: Request, ids: str, arguments: dict[str, Any]) -> bool:
+    def _score(self, request: Request, ids: str, arguments: dict[str, Any]) -> None:
         if self._wants_headers:
             arguments["request_headers"] = RequestHeaders(request.headers)
         started = time.perf_counter()
@@ -88,7 +90,6 @@ class Scoring:
         except BaseException as error:  # code of the script's: a response's iterator, a __str__
             return _failed(request, ids, error)
         request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
-        return True
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         if request.method == "GET":
@@ -160,35 +161,35 @@ def refuse(request: Request, status: int, message: str, headers: str = "") -> No
     request.respond(status, f"{JSON}x-ms-run-function-failed: False\r\n{headers}", body)
 
 
-def _failed(request: Request, ids: str, error: BaseException) -> bool:
-    sys.stderr.write(f"{user_traceback(error)}")
+def _failed(request: Request, ids: str, error: BaseException) -> None:
+    request.failed = True
+    sys.stderr.write(user_traceback(error))
     body = json.dumps({"message": _GENERIC}).encode()
     request.respond(500, f"{JSON}x-ms-run-function-failed: True\r\n{ids}", body)
-    return False
 
 
-def _unsendable(request: Request, ids: str, message: str) -> bool:
+def _unsendable(request: Request, ids: str, message: str) -> None:
+    request.failed = True
     sys.stderr.write(f"{message}\n")
     body = json.dumps({"message": message}).encode()
     request.respond(500, f"{JSON}x-ms-run-function-failed: True\r\n{ids}", body)
-    return False
 
 
-def _pass_through(request: Request, headers: str, result: Any) -> bool:
+def _pass_through(request: Request, headers: str, result: Any) -> None:
     response = from_response(result, request)
-    failed = response.status >= 500
+    request.failed = response.status >= 500
     lines = f"{response.headers}{headers}"
-    if failed:
+    if request.failed:
         lines += "x-ms-run-function-failed: True\r\n"
     elif not response.says_failed:
         lines += "x-ms-run-function-failed: False\r\n"
     if isinstance(response.body, bytes):
         request.respond(response.status, lines, response.body)
-        return not failed
-    return _send_all(request, response.status, lines, response.body) and not failed
+    else:
+        _send_all(request, response.status, lines, response.body)
 
 
-def _stream(request: Request, ids: str, result: Any, started: float) -> bool:
+def _stream(request: Request, ids: str, result: Any, started: float) -> None:
     """A generator's items as they come. Nothing is sent before the first one, so that an
     early exception is still a 500."""
     items: Iterator[Any] = iterate(result) if inspect.isasyncgen(result) else result
@@ -206,25 +207,26 @@ def _stream(request: Request, ids: str, result: Any, started: float) -> bool:
         finally:
             items.close()  # type: ignore[attr-defined]
 
-    return _send_all(request, 200, headers, pieces())
+    _send_all(request, 200, headers, pieces())
 
 
-def _send_all(request: Request, status: int, headers: str, pieces: Iterator[bytes]) -> bool:
+def _send_all(request: Request, status: int, headers: str, pieces: Iterator[bytes]) -> None:
     stream = request.stream(status, headers)
     try:
         for piece in pieces:
             if not stream.write(piece):
-                return True  # the client went away, which is no failure of the script's
+                return  # the client went away, which is no failure of the script's
     except BaseException as error:  # the script's generator may raise anything
+        request.failed = True
         sys.stderr.write(user_traceback(error))
+        request.leave()
         stream.abort()
-        return False
+        return
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:
             close()
     stream.end()
-    return True
 
 
 def _item_encoding(first: Any) -> tuple[str, Callable[[Any], bytes]]:

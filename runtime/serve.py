@@ -67,9 +67,9 @@ class InferenceServer:
         else:
             self._document(request)
 
-    def _answer(self, request: Request) -> bool:
-        scoring = self._scoring
-        return scoring is not None and scoring.answer(request)
+    def _answer(self, request: Request) -> None:
+        if self._scoring is not None:
+            self._scoring.answer(request)
 
     def _score(self, request: Request) -> None:
         if request.method not in _SCORE_METHODS:

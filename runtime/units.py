@@ -71,16 +71,16 @@ def parse(body: bytes) -> Unit:
     return unit
 
 
-def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> bool:
+def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
     """Run every mini-batch, stage the block, then report it: the last line always speaks of a
-    block that is already there. False when it went unfinished."""
+    block that is already there. Stops before the next mini-batch when nobody listens any more."""
     content = bytearray()
     columns: tuple[str, ...] = ()
     rows = 0
     held = b""  # an end is sent together with the next start: one write, not two
     for mini_batch in unit.mini_batches:
         if not reports.write(held + _line({"event": "started", "ordinal": mini_batch.ordinal})):
-            return False
+            return
         lines, ended = _score(mini_batch, run, unit.output_format, columns)
         if lines is not None:
             content += lines.content
@@ -94,7 +94,7 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> bool:
         except blocks.BlockNotWritten as error:
             sys.stderr.write(f"{error}\n")
             reports.end(held + _line({"event": "failed", "error": str(error)}))
-            return False
+            return
         digest = hashlib.sha256(content).hexdigest()
     block = {
         "event": "block",
@@ -103,7 +103,7 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> bool:
         "digest": digest,
         "columns": list(columns),
     }
-    return reports.end(held + _line(block))
+    reports.end(held + _line(block))
 
 
 def _score(

@@ -72,21 +72,22 @@ class MiniBatchWorker:
         elif not self.pool.offer(request):
             _refuse(request, 409, "This worker is running a unit.")
 
-    def _execute(self, request: Request) -> bool:
+    def _execute(self, request: Request) -> None:
         """Never raises."""
         try:
             unit = units.parse(request.body)
         except units.BadUnit as error:
+            request.failed = True
             _refuse(request, 400, str(error))
-            return False
+            return
         stream = request.stream(200, _NDJSON)
         try:
             assert self._run is not None
-            return units.execute(unit, self._run, stream)
+            units.execute(unit, self._run, stream)
         except BaseException as error:  # ours to the core: the host must see a cut stream
+            request.failed = True
             sys.stderr.write(user_traceback(error))
             stream.abort()
-            return False
 
 
 def _refuse(request: Request, status: int, message: str) -> None:

@@ -289,3 +289,12 @@ def test_a_document_of_the_users_own_is_served(start: Start) -> None:
     own = {"openapi": "3.0.0", "info": {"title": "mine"}}
     server = start(GATED, files={"swagger3.json": json.dumps(own)}).ready()
     assert server.ask("GET", "/swagger.json?version=3").json == own
+
+
+def test_who_has_an_answer_finds_the_worker_free(start: Start) -> None:
+    server = start(GATED, "serve", "--max-concurrent", "1", "--max-queue", "0").ready()
+    with server.connect() as wire:
+        for number in range(2000):
+            wire.ask("POST", "/score", b"x")
+            assert wire.reply().status == 200, number
+    assert server.load()["served"] == 2000

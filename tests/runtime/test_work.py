@@ -264,6 +264,15 @@ def test_sigterm_finishes_the_unit_and_calls_shutdown(start: Start, tmp_path: Pa
     assert block.exists()
 
 
+def test_who_has_the_end_of_a_unit_may_send_the_next(start: Start, tmp_path: Path) -> None:
+    server = start("def init(): pass\ndef run(mini_batch): return [1]\n", "work").ready()
+    body = unit(files(tmp_path, "a"), block=(tmp_path / "block").as_uri())
+    with server.connect() as wire:
+        for number in range(500):
+            wire.ask("POST", "/units", body)
+            assert wire.reply().status == 200, number
+
+
 class Store(http.server.BaseHTTPRequestHandler):
     """A blob store of one: GETs text, takes PUTs, and is out of order on the first of them."""
 
@@ -328,9 +337,8 @@ def test_inputs_and_blocks_of_a_remote_store(start: Start, store: tuple[str, typ
     assert found[1]["succeeded"]
     assert "c/absent.txt could not be downloaded" in found[3]["error"]
     assert found[-1]["event"] == "block"
-    assert handler.blocks == {
-        "/c/out?comp=block&blockid=1": b"a/x.txt,0,x.txt: remote text\nb/x.txt,0,x.txt: remote text\n"
-    }
+    content = b"a/x.txt,0,x.txt: remote text\nb/x.txt,0,x.txt: remote text\n"
+    assert handler.blocks == {"/c/out?comp=block&blockid=1": content}
     handler.failures.append(403)
     assert "403" in events(server, body)[-1]["error"]
     server.terminate()
