@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 
 from domain.asset_registration import AssetRegistration
+from domain.batch_invocation import BatchInvocation
+from domain.batch_jobs import BatchJobs
 from domain.batch_provisioning import BatchProvisioning
+from domain.batch_supervision import BatchSupervision
+from domain.blob_dropping import BlobDropping
 from domain.compute_target import ComputeTargets
 from domain.datastore import Datastores
+from domain.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
 from domain.online_provisioning import OnlineProvisioning
 from domain.online_scoring import OnlineScoring
@@ -31,4 +36,9 @@ class Application:
     online: OnlineProvisioning
     batch: BatchProvisioning
     scoring: OnlineScoring
+    invocation: BatchInvocation
+    jobs: BatchJobs
+    supervision: BatchSupervision
+    mini_batches: MiniBatchScoring
+    dropping: BlobDropping
     sweeping: Sweeping

@@ -61,7 +61,7 @@ def step(number: int, title: str) -> None:
 
 
 def say(text: str) -> None:
-    console.print(f"   {text}")
+    console.print(f"   {text}", soft_wrap=True)
 
 
 def start_anew() -> None:
@@ -233,7 +233,7 @@ class Demo:
             for path, count in write_files(folder, FILES):
                 dropped[path.name] = count
                 bar.advance(task)
-        say(f"inbox {shown(folder)}")
+        say(f"inbox  {shown(folder)}")
         job = self.watch(self.job_of_drop())
         predictions = self.output_of(job)
         say(f"output {shown(predictions)}; it begins with")
@@ -286,13 +286,10 @@ class Demo:
             while True:
                 job = self.workspace.get(f"jobs/{name}")
                 properties = job["properties"]
-                counts = properties["progress"]
-                bar.update(
-                    task,
-                    description=f"job {name} [dim]{properties['status']}[/]",
-                    total=counts["totalFiles"],
-                    completed=counts["completedFiles"],
-                )
+                bar.update(task, description=f"job {name[:8]} [dim]{properties['status']}[/]")
+                if counts := properties["progress"]:
+                    scored = counts["succeededFiles"] + counts["failedFiles"]
+                    bar.update(task, total=counts["totalFiles"], completed=scored)
                 if properties["status"] in ("Completed", "Failed", "Canceled"):
                     check(properties["status"] == "Completed", f"{properties.get('error')}")
                     return job
@@ -387,13 +384,13 @@ def main() -> int:
     console.print(
         Panel.fit(
             f"Done in {time.monotonic() - started:.0f} s, and the host has stopped.\n"
-            "Two models served behind one URL with a 90/10 split and a rotated key; one folder of\n"
-            f"{FILES} files scored by one job, each row once; one job with settings of its own.\n\n"
+            "Two models behind one URL with a 90/10 split and a rotated key; one folder\n"
+            f"of {FILES} files scored by one job, each row once; one job with its own settings.\n\n"
             f"Everything it made  {shown(DATA)}\n"
             f"Predictions         {shown(DATA / 'blobs' / 'workspaceblobstore' / 'azureml')}\n"
             f"Inbox               {shown(DATA / 'blobs' / 'batch-inbox')}\n"
             f"Logs                {shown(DATA / 'logs')}\n\n"
-            "Next: [bold]make run[/] keeps a host up; README.md shows each call with curl.",
+            "Next: [bold]make run[/] keeps a host up; README.md shows each call.",
             title="ml-endpoints",
         )
     )

@@ -8,8 +8,11 @@ from domain.application import Application
 from handlers import (
     assets,
     batch_endpoints,
+    batch_jobs,
+    batch_messages,
     computes,
     datastores,
+    input_blobs,
     online_endpoints,
     openapi,
     operations,
@@ -31,8 +34,11 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield computes.blueprint(routes, a.computes)
     yield online_endpoints.blueprint(routes, a.online)
     yield batch_endpoints.blueprint(routes, a.batch)
+    yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
     yield operations.blueprint(routes, a.operations, a.online, a.batch)
     yield scoring.blueprint(routes, a.scoring)
     yield queue_messages.blueprint(a.online, a.batch)
+    yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
+    yield input_blobs.blueprint(a.dropping)
     yield timers.blueprint(a.sweeping, a.online, a.batch, a.sweep_schedule)
     yield openapi.blueprint(routes)

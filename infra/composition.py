@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 
+from domain import batch_job, blob_drop
 from domain.application import Application
 from domain.asset_registration import AssetRegistration
 from domain.asset_use import AssetUse
+from domain.batch_invocation import BatchInvocation
+from domain.batch_jobs import BatchJobs
 from domain.batch_provisioning import BatchProvisioning
+from domain.batch_supervision import BatchSupervision
+from domain.blob_dropping import BlobDropping, DropSettings
 from domain.compute_target import ComputeTargets
 from domain.datastore import Datastores
+from domain.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
 from domain.online_provisioning import OnlineProvisioning
 from domain.online_routing import RouteTable
@@ -102,10 +108,24 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         blobs=a.blobs,
         computes=computes,
     )
+    invocation = BatchInvocation(
+        a.store, a.queue, a.blobs, a.clock, scope, assets=assets, batch=batch
+    )
+    supervision = BatchSupervision(a.store, a.queue, a.blobs, a.compute, a.clock, batch=batch)
+    dropping = BlobDropping(
+        a.store,
+        a.queue,
+        a.blobs,
+        a.clock,
+        invocation=invocation,
+        settings=DropSettings(settings.drop_quiet_period, settings.drop_max_wait),
+    )
     sweeping = Sweeping(
         a.store,
         a.clock,
         {
+            batch_job.KIND: supervision.resume,
+            blob_drop.KIND: dropping.resume,
             online.endpoint_kind: online.resume,
             online.deployment_kind: online.resume,
             batch.endpoint_kind: batch.resume,
@@ -127,5 +147,10 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         scoring=OnlineScoring(
             route_table, a.compute, a.scorer, max_request_bytes=settings.max_request_bytes
         ),
+        invocation=invocation,
+        jobs=BatchJobs(a.store, a.queue, a.blobs, a.clock, scope),
+        supervision=supervision,
+        mini_batches=MiniBatchScoring(a.store, a.queue, a.blobs, a.scorer, a.clock),
+        dropping=dropping,
         sweeping=sweeping,
     )
