@@ -26,7 +26,6 @@ from .script import EXIT_CODE, ScriptFailed
 _DRAIN_GRACE = 0.1
 _DRAIN_STEP = 0.02
 _EXIT_GRACE = 5.0
-_SWITCH_INTERVAL = 0.001
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,9 +52,6 @@ def run(
     """Serve until SIGTERM; the process's exit code."""
     lifeline.hold()
     _prepare_output()
-    # Threads that compute hand the interpreter over this often, so that probes and refusals
-    # are answered while every worker is busy.
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     signals, wakeup = _catch_signals()
     listener = _bind(socket_path)
     server = Server(application, loop, listener, signals, max_body)
