@@ -5,8 +5,6 @@ the same columns in another order is aligned; one with other columns cannot be j
 files fail. Both follow from the records alone, so they come out the same whenever this is asked.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -77,9 +75,13 @@ class ResultRows:
 
 def row(values: Sequence[str]) -> str:
     """One line of RFC 4180 CSV, ended by a newline."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()
+    return ",".join(_quoted(value) for value in values) + "\n"
+
+
+def _quoted(value: str) -> str:
+    if any(character in value for character in ',"\r\n'):
+        return '"' + value.replace('"', '""') + '"'
+    return value
 
 
 def unjoined(tally: Tally, plan: Plan, unit: Unit, rows: int) -> Tally:

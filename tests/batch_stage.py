@@ -1,0 +1,570 @@
+"""What tests of the batch path stand on: the embedded adapters in a folder, a pump that
+delivers their messages by a moved clock, and a scorer that runs Python functions in process.
+
+A `Mischief` doubles, reorders, delays and loses messages, and ends the "host" at a random call
+of a port: from then on every call fails, all is thrown away, and built anew from the disk.
+"""
+
+import asyncio
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from domain import batch_job, blob_drop
+from domain.asset_registration import AssetRegistration
+from domain.assets import CODES, ENVIRONMENTS, CodeVersionProperties, EnvironmentVersionProperties
+from domain.batch_deployment import BatchDeploymentProperties
+from domain.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
+from domain.batch_invocation import BatchInvocation
+from domain.batch_jobs import BatchJobs, JobView
+from domain.batch_planning import BatchPlanning
+from domain.batch_provisioning import BatchProvisioning
+from domain.batch_supervision import BatchSupervision
+from domain.batch_times import BatchTimes
+from domain.blob_dropping import BlobDropping, DropSettings
+from domain.compute_target import ComputeTargets
+from domain.job_request import JobProperties, RequestedInput
+from domain.messages import (
+    BATCH_JOBS_QUEUE,
+    BLOB_DROPS_QUEUE,
+    MINI_BATCHES_QUEUE,
+    PROVISIONING_QUEUE,
+    AdvanceJob,
+    CheckDrop,
+    Reconcile,
+    ScoreUnit,
+)
+from domain.mini_batch_scoring import MiniBatchScoring
+from domain.names import WorkspaceScope
+from domain.online_deployment import CodeConfiguration
+from domain.ports import (
+    Clock,
+    Compute,
+    Document,
+    EnvironmentSpec,
+    Instance,
+    LogKind,
+    MiniBatchResult,
+    Observation,
+    Scorer,
+    ScoringRequest,
+    ScoringResponse,
+    UnitMiniBatch,
+    UnitOutcome,
+    UnitRequest,
+    Workload,
+    WorkloadKind,
+    WorkloadState,
+)
+from domain.resource import Conditions, Wanted
+from domain.sweeping import Sweeping
+from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from infra.embedded.work_queue_records import Received
+
+SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+BASE_URL = "https://example.test:7443"
+ENDPOINT = "irises"
+STORE = "workspaceblobstore"
+QUEUES = (PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, BLOB_DROPS_QUEUE)
+LOCK = timedelta(minutes=5)
+
+
+class Crash(Exception):
+    """The host ends here."""
+
+
+class HeldClock(Clock):
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time, UTC)
+
+
+@dataclass
+class Mischief:
+    """Chances, per message or per call of a port."""
+
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    crash: float = 0.0
+    crashes_left: int = 0
+    double: float = 0.0
+    delay: float = 0.0
+    lose: float = 0.0
+    slow: float = 0.0
+    dead: bool = False
+
+    def meet(self) -> None:
+        """At a call of a port: the moment before, or after, which the host may end."""
+        if not self.dead and self.crashes_left and self.rng.random() < self.crash:
+            self.crashes_left -= 1
+            self.dead = True
+        if self.dead:
+            raise Crash
+
+
+class Mortal:
+    """A port of a host that may end at any call."""
+
+    def __init__(self, port: Any, mischief: Mischief) -> None:
+        self._port = port
+        self._mischief = mischief
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name in ("read", "list"):
+            return lambda *a, **k: self._stream(found(*a, **k))
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._mischief.meet()
+            answer = await found(*args, **kwargs)
+            self._mischief.meet()
+            return answer
+
+        return call
+
+    async def _stream(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        self._mischief.meet()
+        async for item in items:
+            yield item
+            if self._mischief.rng.random() < 0.1:
+                self._mischief.meet()
+
+
+@dataclass
+class Rows:
+    """What a script's run() gave for one mini-batch."""
+
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+
+
+Script = Callable[[UnitRequest, UnitMiniBatch, Mapping[str, bytes]], Rows]
+
+
+class Lost(Exception):
+    """Raised by a script: its worker is gone. `blame`: the mini-batch is at fault."""
+
+    def __init__(self, *, blame: bool = True) -> None:
+        super().__init__("lost")
+        self.blame = blame
+
+
+def line_counts(
+    request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]
+) -> Rows:
+    """A row for each line of each file."""
+    rows = [
+        [name, str(number), line, str(len(line))]
+        for name, content in files.items()
+        for number, line in enumerate(content.decode().splitlines())
+    ]
+    return Rows(("input_file", "input_row", "line", "length"), rows)
+
+
+class FunctionScorer(Scorer):
+    """Runs `script` on the files behind the inputs' URLs, as a worker would, and writes the
+    block. Remembers attempts as the port has it."""
+
+    def __init__(self, script: Script, mischief: Mischief, started: list[str]) -> None:
+        self.script = script
+        self._mischief = mischief
+        self._ended: dict[str, UnitOutcome] = {}
+        self.started = started
+
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        raise NotImplementedError
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        self._mischief.meet()
+        if request.attempt_id not in self._ended:
+            self.started.append(request.attempt_id)
+            self._ended[request.attempt_id] = self._run(request)
+        self._mischief.meet()
+        await asyncio.sleep(0)
+        if self._mischief.rng.random() < self._mischief.slow:
+            return None
+        return self._ended.pop(request.attempt_id)
+
+    def _run(self, request: UnitRequest) -> UnitOutcome:
+        results: list[MiniBatchResult] = []
+        columns: tuple[str, ...] = ()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        count = 0
+        for mini_batch in request.mini_batches:
+            gave, error, tries = None, None, 0
+            while tries < mini_batch.tries and gave is None:
+                tries += 1
+                try:
+                    files = {i.name: _local(i.url).read_bytes() for i in mini_batch.inputs}
+                    gave = self.script(request, mini_batch, files)
+                except Lost as lost:
+                    at = mini_batch.ordinal if lost.blame else None
+                    return UnitOutcome(tuple(results), lost="the worker died", lost_ordinal=at)
+                except (ValueError, OSError) as fault:
+                    error = f"{type(fault).__name__}: {fault}"
+            returned = len(gave.rows) if gave else 0
+            results.append(
+                MiniBatchResult(
+                    mini_batch.ordinal,
+                    gave is not None,
+                    returned,
+                    tries,
+                    0.1,
+                    None if gave else error,
+                    None if gave else "as printed",
+                )
+            )
+            if gave:
+                columns = gave.columns
+                count += returned
+                if request.output_format == "csv":
+                    writer.writerows(gave.rows)
+                else:
+                    text.write("".join(" ".join(row) + "\n" for row in gave.rows))
+        content = text.getvalue().encode()
+        if not content or request.block_url is None:
+            return UnitOutcome(tuple(results), rows=count, columns=columns)
+        place = _local(request.block_url)
+        draft = place.with_name(f".{place.name}.draft")
+        draft.write_bytes(content)
+        draft.rename(place)
+        digest = hashlib.sha256(content).hexdigest()
+        return UnitOutcome(tuple(results), count, len(content), digest, columns)
+
+
+def _local(url: str) -> Path:
+    return Path(url2pathname(urlsplit(url).path))
+
+
+class FunctionCompute(Compute):
+    """Everything is ready when it is looked at for the second time."""
+
+    def __init__(self) -> None:
+        self.looks: dict[str, int] = {}
+        self.fails: Observation | None = None
+        self.ever: set[str] = set()
+
+    def _see(self, key: str) -> Observation:
+        self.looks[key] += 1
+        if self.fails is not None:
+            return self.fails
+        state = WorkloadState.READY if self.looks[key] > 1 else WorkloadState.STARTING
+        ready = int(state is WorkloadState.READY)
+        return Observation("1", state, ready, 1, serving=bool(ready))
+
+    async def refusals(
+        self, environment: EnvironmentSpec, instance_type: str | None
+    ) -> Sequence[str]:
+        return ()
+
+    def size(self, instance_type: str | None) -> tuple[float, int]:
+        return 1.0, 2**30
+
+    async def ensure(self, workload: Workload) -> Observation:
+        self.looks.setdefault(workload.key, 0)
+        self.ever.add(workload.key)
+        return self._see(workload.key)
+
+    async def observe(self, key: str) -> Observation | None:
+        return self._see(key) if key in self.looks else None
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        return self.looks.pop(key, None) is None
+
+    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
+        return list(self.looks)
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        return "init\n" if key in self.looks else ""
+
+    def instances(self, key: str) -> Sequence[Instance]:
+        return ()
+
+
+class BatchStage:
+    """A host of the batch path. `live` again after a crash."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        script: Script = line_counts,
+        mischief: Mischief | None = None,
+        times: BatchTimes | None = None,
+        drops: DropSettings | None = None,
+        most_units: int = 40_000,
+        at_once: int = 4,
+    ) -> None:
+        self.folder = folder
+        self.clock = HeldClock()
+        self.mischief = mischief or Mischief()
+        self.script = script
+        self.started: list[str] = []
+        self.crashes = 0
+        self._times = times or BatchTimes()
+        self._drops = drops or DropSettings()
+        self._most_units = most_units
+        self._at_once = at_once
+
+    async def __aenter__(self) -> "BatchStage":
+        await self.live()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.die()
+
+    async def live(self) -> None:
+        self.mischief.dead = False
+        mischief = self.mischief
+        self.store = SqliteResourceStore(self.folder / "documents.db", now=lambda: self.clock.time)
+        self.queue = SqliteWorkQueue(
+            self.folder / "queues.db", max_delivery_count=5, now=lambda: self.clock.time
+        )
+        self.blobs = FileBlobStore(
+            self.folder, base_url=BASE_URL, key=lambda: b"k" * 32, now=self.clock.now
+        )
+        self.compute = FunctionCompute()
+        self.scorer = FunctionScorer(self.script, mischief, self.started)
+        await self.queue.release_locks()
+        store: Any = Mortal(self.store, mischief)
+        queue: Any = Mortal(self.queue, mischief)
+        blobs: Any = Mortal(self.blobs, mischief)
+        compute: Any = Mortal(self.compute, mischief)
+        clock = self.clock
+
+        async def unused(*_: object) -> list[str]:
+            return []
+
+        assets = AssetRegistration(
+            store,
+            blobs,
+            compute,
+            clock,
+            SCOPE,
+            in_use=unused,
+        )
+        computes = ComputeTargets(
+            store,
+            compute,
+            clock,
+            SCOPE,
+            "here",
+            in_use=unused,
+        )
+        self.assets = assets
+        self.batch = BatchProvisioning(
+            store,
+            queue,
+            compute,
+            clock,
+            SCOPE,
+            "here",
+            assets=assets,
+            blobs=blobs,
+            computes=computes,
+        )
+        self.invocation = BatchInvocation(
+            store, queue, blobs, clock, SCOPE, assets=assets, batch=self.batch, times=self._times
+        )
+        self.supervision = BatchSupervision(
+            store,
+            queue,
+            blobs,
+            compute,
+            clock,
+            batch=self.batch,
+            planning=BatchPlanning(blobs, most_units=self._most_units),
+            times=self._times,
+        )
+        self.scoring = MiniBatchScoring(store, queue, blobs, self.scorer, clock, times=self._times)
+        self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)
+        self.dropping = BlobDropping(
+            store, queue, blobs, clock, invocation=self.invocation, settings=self._drops
+        )
+        self.sweeping = Sweeping(
+            store,
+            clock,
+            {
+                batch_job.KIND: self.supervision.resume,
+                blob_drop.KIND: self.dropping.resume,
+                self.batch.endpoint_kind: self.batch.resume,
+                self.batch.deployment_kind: self.batch.resume,
+            },
+        )
+
+    async def die(self) -> None:
+        await self.queue.close()
+        await self.store.close()
+        await self.blobs.close()
+
+    async def crash(self) -> None:
+        """End, and live again from what is on the disk."""
+        self.crashes += 1
+        await self.die()
+        await self.live()
+
+    # -- setting up ---------------------------------------------------------------------
+
+    async def deploy(self, **settings: Any) -> None:
+        """An endpoint whose default deployment has `settings`."""
+        await self.blobs.write(STORE, "code/score.py", b"def run(mini_batch): ...\n")
+        code = CodeVersionProperties(code_uri=f"azureml://datastores/{STORE}/paths/code")
+        environment = EnvironmentVersionProperties(conda_file="dependencies: [python]")
+        anything = Conditions()
+        await self.assets.put_version(CODES, "code", "1", code, "me", anything)
+        await self.assets.put_version(ENVIRONMENTS, "env", "1", environment, "me", anything)
+        await self.put_endpoint()
+        await self.batch.put_deployment(
+            ENDPOINT,
+            "blue",
+            Wanted[BatchDeploymentProperties](
+                properties=BatchDeploymentProperties(
+                    code_configuration=CodeConfiguration(
+                        code_id="azureml:code:1", scoring_script="score.py"
+                    ),
+                    environment_id="azureml:env:1",
+                    **settings,
+                )
+            ),
+            "me",
+            anything,
+        )
+        await self.pump()
+        await self.put_endpoint("blue")
+        await self.pump()
+
+    async def put_endpoint(self, default: str | None = None) -> None:
+        properties = BatchEndpointProperties(
+            defaults=BatchEndpointDefaults(deployment_name=default)
+        )
+        wanted = Wanted[BatchEndpointProperties](properties=properties)
+        await self.batch.put_endpoint(ENDPOINT, wanted, "me", Conditions())
+
+    async def upload(self, files: Mapping[str, str], folder: str = "data") -> None:
+        for name, content in files.items():
+            await self.blobs.write(STORE, f"{folder}/{name}", content.encode())
+
+    async def invoke(self, folder: str = "data", **overrides: Any) -> str:
+        """The name of a job over `folder`."""
+        invoked = await self.invocation.invoke(
+            ENDPOINT, over(folder, **overrides), caller="me", key=overrides.get("name")
+        )
+        return invoked.job.name
+
+    # -- running ------------------------------------------------------------------------
+
+    async def pump(self, until: Callable[[], bool] = lambda: False, rounds: int = 20_000) -> None:
+        """Deliver messages and sweep until nothing is left to do, time moved as needed."""
+        idle_since = None
+        for _ in range(rounds):
+            if until():
+                return
+            received = [
+                message
+                for queue in QUEUES
+                for message in await self.queue.receive(queue, self._at_once, LOCK)
+            ]
+            if received:
+                idle_since = None
+                await self._deliver(received)
+                continue
+            if idle_since is None:
+                idle_since = self.clock.time
+            if not await self._is_waiting() and not await self.store.due(1e12, limit=1):
+                return
+            self.clock.time += 0.5 if self.clock.time - idle_since < 5 else 5.0
+            if self.clock.time % 10 < 0.5 or self.clock.time - idle_since > 5:
+                await self._alone(self.sweeping.sweep())
+        raise AssertionError(f"not done after {rounds} rounds")
+
+    async def _is_waiting(self) -> bool:
+        counts = [await self.queue.counts(queue) for queue in QUEUES]
+        return any(c.active or c.waiting for c in counts)
+
+    async def _alone(self, work: Any) -> None:
+        with contextlib.suppress(Crash):
+            await work
+        if self.mischief.dead:
+            await self.crash()
+
+    async def _deliver(self, received: list[Received]) -> None:
+        mischief, rng = self.mischief, self.mischief.rng
+        rng.shuffle(received)
+        now: list[Received] = []
+        for message in received:
+            if rng.random() < mischief.lose:
+                await self.queue.complete(message.lock_token)
+            elif rng.random() < mischief.delay:
+                await self.queue.abandon(message.lock_token, timedelta(seconds=rng.uniform(0, 60)))
+            else:
+                now.append(message)
+                if rng.random() < mischief.double:
+                    now.append(message)
+        settled: set[str] = set()
+        outcomes = await asyncio.gather(*(self._handle(m) for m in now), return_exceptions=True)
+        for message, outcome in zip(now, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Crash):
+                raise outcome
+            if not mischief.dead and outcome is None and message.lock_token not in settled:
+                settled.add(message.lock_token)
+                await self.queue.complete(message.lock_token)
+        if mischief.dead:
+            await self.crash()
+
+    async def _handle(self, message: Received) -> None:
+        body = json.loads(message.body)
+        again = message.delivery_count > 1
+        match message.queue:
+            case "provisioning":
+                await self.batch.reconcile(Reconcile.from_document(body))
+            case "batch-jobs":
+                await self.supervision.advance(AdvanceJob.from_document(body), redelivered=again)
+            case "mini-batches":
+                await self.scoring.score(ScoreUnit.from_document(body), redelivered=again)
+            case "blob-drops":
+                await self.dropping.check(CheckDrop.from_document(body), redelivered=again)
+
+    # -- looking ------------------------------------------------------------------------
+
+    async def view(self, job: str) -> JobView:
+        return await self.jobs.get(job)
+
+    def output(self, view: JobView, path: str | None = None) -> bytes:
+        output = view.job.output
+        return (self.folder / "blobs" / output.container / (path or output.path)).read_bytes()
+
+    def has(self, view: JobView, path: str) -> bool:
+        return (self.folder / "blobs" / view.job.output.container / path).exists()
+
+    async def units(self, job: str) -> list[Document]:
+        page = await self.store.query(
+            "batchUnit", partition=batch_job.partition(job), page_size=1000
+        )
+        return list(page.documents)
+
+
+def over(folder: str, **overrides: Any) -> JobProperties:
+    uri = f"azureml://datastores/{STORE}/paths/{folder}"
+    return JobProperties(
+        input_data={"data": RequestedInput(job_input_type="UriFolder", uri=uri)}, **overrides
+    )
