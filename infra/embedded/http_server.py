@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 HEAD_LIMIT = 64 * 1024
 HEADERS_LIMIT = 200
 HEAD_TIME = 20.0
+GOODBYE_TIME = 0.5
 KEEP_ALIVE = 75
 CONNECTIONS = 4096
 
@@ -33,6 +34,11 @@ class _Protocol(HttpToolsProtocol):
 
     head_size = 0
     head_since: float | None = None
+
+    @property
+    def idle(self) -> bool:
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self.transport.get_write_buffer_size()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -148,7 +154,20 @@ class HttpServer:
             self._reaping.cancel()
         if self._serving is not None:
             self._server.should_exit = True
-            await self._serving
+            leaving = asyncio.create_task(self._let_go())
+            try:
+                await self._serving
+            finally:
+                leaving.cancel()
+
+    async def _let_go(self) -> None:
+        """Drop connections that have nothing under way. Closing is not enough: TLS waits for
+        the caller's own goodbye, which an idle one in somebody's pool never says."""
+        while True:
+            await asyncio.sleep(GOODBYE_TIME)
+            for connection in list(self._server.server_state.connections):
+                if isinstance(connection, _Protocol) and connection.idle:
+                    connection.transport.abort()
 
     async def _reap(self) -> None:
         """Close connections whose request head has been coming for too long."""
