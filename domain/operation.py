@@ -14,7 +14,7 @@ OPERATION_TTL = 7 * 24 * 3600
 """Seconds an operation can be asked about after its last change."""
 
 
-_ID = re.compile(r"[^\\?#]{1,255}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,255}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class OperationStatus(StrEnum):

@@ -19,8 +19,11 @@ def traffic_faults(
         faults.append(Detail("TrafficNotAllocatable", message, target))
 
     for field, split in (("traffic", traffic), ("mirrorTraffic", mirror_traffic)):
+        spelled: dict[str, str] = {}
         for name, percent in split.items():
             target = f"properties.{field}.{name}"
+            if (first := spelled.setdefault(name.casefold(), name)) != name:
+                refuse(f"'{name}' and '{first}' are one deployment, given twice.", target)
             if name.casefold() not in known:
                 there = ", ".join(sorted(deployments)) or "none"
                 refuse(

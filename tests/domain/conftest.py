@@ -1,0 +1,12 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.provisioning_stage import ProvisioningStage, opened
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
+    async with opened(tmp_path) as stage:
+        yield stage
