@@ -16,7 +16,7 @@ from domain.batch_endpoint import KIND as ENDPOINT_KIND
 from domain.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.compute_target import ComputeTargets
 from domain.errors import Conflict, Detail, DomainError, Unsupported, refuse
-from domain.names import WorkspaceScope
+from domain.names import WorkspaceScope, file_name_fault
 from domain.online_endpoint import AuthMode
 from domain.ports import (
     BlobStore,
@@ -181,15 +181,9 @@ class BatchProvisioning(
         environment = await references.environment(
             asked.environment_id, asked.resources.instance_type
         )
-        if "/" in asked.output_file_name or asked.output_file_name in (".", ".."):
-            faults.append(
-                Detail(
-                    "BadArgument",
-                    "outputFileName is a file name without a folder; a job's output location "
-                    "is given at invoke.",
-                    "properties.outputFileName",
-                )
-            )
+        if fault := file_name_fault(asked.output_file_name):
+            told = f"{fault} A job's output location is given at invoke."
+            faults.append(Detail("BadArgument", told, "properties.outputFileName"))
         try:
             await self._computes.check_instance_count(
                 asked.compute, asked.resources.instance_count, "properties.resources.instanceCount"

@@ -9,6 +9,7 @@ PROVIDER = "Microsoft.MachineLearningServices"
 
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _ASSET_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
+_NO_FILE_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ASSET_REFERENCE = re.compile(
     r"azureml:(?P<name>[^:@/]+)(:(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?"
 )
@@ -32,6 +33,16 @@ def asset_name_fault(name: str) -> str | None:
         return (
             f"'{name[:40]}' is not a name: use 1 to 255 letters, digits, '.', '_' and '-', "
             "beginning with a letter or digit."
+        )
+    return None
+
+
+def file_name_fault(name: str) -> str | None:
+    """Why `name` may not name one file inside a folder, or None."""
+    if name in ("", ".", "..") or len(name) > 255 or _NO_FILE_NAME.search(name):
+        return (
+            f"{name[:40]!r} is not a file name: use 1 to 255 characters without '/', '\\' and "
+            "control characters."
         )
     return None
 

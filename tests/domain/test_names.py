@@ -6,6 +6,7 @@ from domain.names import (
     WorkspaceScope,
     asset_name_fault,
     endpoint_name_fault,
+    file_name_fault,
     parse_asset_reference,
 )
 
@@ -44,6 +45,20 @@ def test_what_may_not_name_an_endpoint_is_told_why(name: str) -> None:
     fault = endpoint_name_fault(name)
     assert fault
     assert len(fault) < 200
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "a b", "ä", "x" * 255, "..."])
+def test_what_may_name_a_file(name: str) -> None:
+    assert file_name_fault(name) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\\b", "a\x00b", "a\n", "x" * 256, "\ud800"]
+)
+def test_what_may_not_name_a_file_is_told_why(name: str) -> None:
+    fault = file_name_fault(name)
+    assert fault
+    assert fault.isprintable()
 
 
 @pytest.mark.parametrize("name", ["m", "1", "2026-01-02", "a.b_c-d", "a" * 255])
