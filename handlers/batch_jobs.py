@@ -14,6 +14,7 @@ from domain.ports import Principal
 from handlers import wire
 from handlers.http import (
     Routes,
+    endpoint_of_host,
     json_response,
     paging,
     register,
@@ -24,6 +25,8 @@ from handlers.job_rendering import render_job, status_url
 WRITE = "batchEndpoints/jobs/write"
 READ = "batchEndpoints/jobs/read"
 DEPLOYMENT_HEADER = "azureml-model-deployment"
+SDK_PREFIX = "mferp/managementfrontend/"
+"""Stands before the workspace's path where azure-ai-ml lists a batch endpoint's jobs."""
 KEY_HEADERS = ("idempotency-key", "repeatability_request-id", "repeatability-request-id")
 
 wire.register(
@@ -53,12 +56,12 @@ def _data_plane(
     def render(view: JobView) -> dict[str, Any]:
         return render_job(routes, jobs.arm_id(view.job.name), view)
 
-    async def invoke_batch_endpoint(req: Request) -> Response:
+    async def invoke(req: Request, endpoint: str) -> Response:
         try:
             principal = await _authorised(routes, req, WRITE)
             asked = await wire.read(req, JobRequest)
             invoked = await invocation.invoke(
-                req.path_params["endpoint"],
+                endpoint,
                 asked.properties,
                 caller=principal.id,
                 deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
@@ -70,6 +73,12 @@ def _data_plane(
         headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
         return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
 
+    async def invoke_batch_endpoint(req: Request) -> Response:
+        return await invoke(req, req.path_params["endpoint"])
+
+    async def invoke_batch_endpoint_by_host(req: Request) -> Response:
+        return await invoke(req, endpoint_of_host(req))
+
     async def get_batch_endpoint_job(req: Request) -> Response:
         try:
             await _authorised(routes, req, READ)
@@ -78,18 +87,22 @@ def _data_plane(
             return render_error(error)
         return json_response(render(view), headers={"ETag": view.etag})
 
-    invoke, show = "endpoints/{endpoint}/jobs", "endpoints/{endpoint}/jobs/{job}"
-    register(bp, invoke_batch_endpoint.__name__, "POST", invoke, invoke_batch_endpoint)
+    for function, route, how in (
+        (invoke_batch_endpoint, "endpoints/{endpoint}/jobs", ""),
+        (invoke_batch_endpoint_by_host, "jobs", " that the Host names"),
+    ):
+        register(bp, function.__name__, "POST", route, function)
+        routes.describe(
+            function.__name__,
+            "POST",
+            route,
+            f"Invoke the batch endpoint{how}: start a job",
+            action=WRITE,
+            body=JobRequest,
+            statuses=(200, 201),
+        )
+    show = "endpoints/{endpoint}/jobs/{job}"
     register(bp, get_batch_endpoint_job.__name__, "GET", show, get_batch_endpoint_job)
-    routes.describe(
-        invoke_batch_endpoint.__name__,
-        "POST",
-        invoke,
-        "Invoke a batch endpoint: start a job",
-        action=WRITE,
-        body=JobRequest,
-        statuses=(200, 201),
-    )
     routes.describe(
         get_batch_endpoint_job.__name__,
         "GET",
@@ -132,6 +145,18 @@ def _control_plane(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
         lists=True,
     )
     async def list_batch_endpoint_jobs(req: Request) -> Response:
+        return await page(req, req.path_params["endpoint"])
+
+    @routes.arm(
+        bp,
+        "GET",
+        "batchEndpoints/{endpoint}/jobs",
+        prefix=SDK_PREFIX,
+        action="batchEndpoints/jobs/read",
+        summary="List the jobs of a batch endpoint, where the SDK asks for them",
+        lists=True,
+    )
+    async def list_batch_endpoint_jobs_for_sdk(req: Request) -> Response:
         return await page(req, req.path_params["endpoint"])
 
     @routes.arm(

@@ -98,9 +98,11 @@ class Routes:
         statuses: tuple[int, ...] = (200,),
         lists: bool = False,
         name: str | None = None,
+        prefix: str = "",
     ) -> Callable[[Handler], Handler]:
-        """A function at `path` below the workspace, for callers that may do `action`."""
-        route = f"{WORKSPACE_ROUTE}/{path}" if path else WORKSPACE_ROUTE
+        """A function at `path` below the workspace, for callers that may do `action`.
+        `prefix` comes before the workspace's own path."""
+        route = prefix + (f"{WORKSPACE_ROUTE}/{path}" if path else WORKSPACE_ROUTE)
 
         def decorate(handler: Handler) -> Handler:
             function_name = name or handler.__name__
@@ -232,6 +234,13 @@ def register(
     """The one place where an HTTP function meets the library."""
     trigger = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
     blueprint.function_name(name)(trigger(handler))
+
+
+def endpoint_of_host(request: Request) -> str:
+    """The first label of the request's host name, which names the endpoint under a wildcard
+    domain; '' where the name has only one label."""
+    label, dot, _ = request.headers.get("host", "").partition(".")
+    return label if dot else ""
 
 
 def caller(request: Request) -> Principal:

@@ -14,7 +14,7 @@ from domain.scoring_exchange import Answer, Call
 from domain.scoring_headers import Headers
 from domain.scoring_refusals import CALLER_GONE, Refused
 from handlers.caller import Caller
-from handlers.http import Handler, Method, Routes
+from handlers.http import Handler, Method, Routes, endpoint_of_host
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
@@ -36,13 +36,13 @@ def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
         return await _pass(scoring, req, req.path_params["endpoint"], SCORE)
 
     async def score_by_host(req: Request) -> Response:
-        return await _pass(scoring, req, endpoint_of(req), SCORE)
+        return await _pass(scoring, req, endpoint_of_host(req), SCORE)
 
     async def openapi(req: Request) -> Response:
         return await _pass(scoring, req, req.path_params["endpoint"], SWAGGER)
 
     async def openapi_by_host(req: Request) -> Response:
-        return await _pass(scoring, req, endpoint_of(req), SWAGGER)
+        return await _pass(scoring, req, endpoint_of_host(req), SWAGGER)
 
     told = "Score on the deployment that the traffic, or azureml-model-deployment, names"
     serve("score_online_endpoint", "endpoints/{endpoint}/score", _SCORE_METHODS, told, score)
@@ -54,12 +54,6 @@ def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
     told = "The OpenAPI document of the endpoint that the Host's first label names"
     serve("get_online_endpoint_openapi_by_host", "swagger.json", ["GET"], told, openapi_by_host)
     return bp
-
-
-def endpoint_of(request: Request) -> str:
-    """The first label of the request's host name; '' where it has only one."""
-    label, dot, _ = request.headers.get("host", "").partition(".")
-    return label if dot else ""
 
 
 async def _pass(scoring: OnlineScoring, request: Request, endpoint: str, path: str) -> Response:

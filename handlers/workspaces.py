@@ -6,7 +6,9 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.names import PROVIDER
-from handlers.http import Routes, json_response
+from handlers.http import Routes, json_response, register
+
+DISCOVERY = "discovery"
 
 
 def blueprint(routes: Routes, location: str) -> func.Blueprint:
@@ -16,6 +18,14 @@ def blueprint(routes: Routes, location: str) -> func.Blueprint:
     async def get_workspace(req: Request) -> Response:
         return json_response(render(routes, location))
 
+    async def get_discovery(req: Request) -> Response:
+        # The SDK appends its own prefix to `api` where it lists a batch endpoint's jobs.
+        return json_response({"api": routes.base_url})
+
+    register(bp, "get_discovery", "GET", DISCOVERY, get_discovery)
+    routes.describe(
+        "get_discovery", "GET", DISCOVERY, "Where the SDK finds this API", secured=False
+    )
     return bp
 
 
@@ -32,7 +42,7 @@ def render(routes: Routes, location: str) -> dict[str, Any]:
             "friendlyName": scope.workspace,
             "workspaceId": scope.workspace,
             "provisioningState": "Succeeded",
-            "discoveryUrl": routes.absolute("/discovery"),
+            "discoveryUrl": routes.absolute(f"/{DISCOVERY}"),
             "publicNetworkAccess": "Enabled",
         },
     }
