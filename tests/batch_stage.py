@@ -427,13 +427,16 @@ class BatchStage:
 
     async def deploy(self, **settings: Any) -> None:
         """An endpoint whose default deployment has `settings`."""
+        await self.put_endpoint()
+        await self.assets_and_deployment(**settings)
+
+    async def assets_and_deployment(self, **settings: Any) -> None:
         await self.blobs.write(STORE, "code/score.py", b"def run(mini_batch): ...\n")
         code = CodeVersionProperties(code_uri=f"azureml://datastores/{STORE}/paths/code")
         environment = EnvironmentVersionProperties(conda_file="dependencies: [python]")
         anything = Conditions()
         await self.assets.put_version(CODES, "code", "1", code, "me", anything)
         await self.assets.put_version(ENVIRONMENTS, "env", "1", environment, "me", anything)
-        await self.put_endpoint()
         await self.batch.put_deployment(
             ENDPOINT,
             "blue",
@@ -449,9 +452,16 @@ class BatchStage:
             "me",
             anything,
         )
-        await self.pump()
+        await self._provisioned()
         await self.put_endpoint("blue")
-        await self.pump()
+        await self._provisioned()
+
+    async def _provisioned(self) -> None:
+        for _ in range(100):
+            for message in await self.queue.receive(PROVISIONING_QUEUE, 10, LOCK):
+                await self._handle(message)
+                await self.queue.complete(message.lock_token)
+            self.clock.time += 0.1
 
     async def put_endpoint(self, default: str | None = None) -> None:
         properties = BatchEndpointProperties(
