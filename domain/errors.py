@@ -145,12 +145,17 @@ class MessageTooLarge(Invalid):
     code = "MessageTooLarge"
 
 
+MAX_FAULTS = 100
+"""As many are told at once: a body made of nothing but faults gets no answer of its size."""
+
+
 def refuse(faults: Sequence[Detail]) -> None:
-    """Raise Invalid with every fault, if there are any; its own target is the first's."""
+    """Raise Invalid with every fault (the first 100), if there are any; its own target is
+    the first's."""
     if not faults:
         return
     first = faults[0]
     message = first.message
     if len(faults) > 1:
         message = f"The request has {len(faults)} faults; the first: {message}"
-    raise Invalid(message, target=first.target, details=faults)
+    raise Invalid(message, target=first.target, details=faults[:MAX_FAULTS])

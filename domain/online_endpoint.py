@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from domain.resource import StringMap, Text, TrackedResource
 from domain.scoring_keys import SealedKeys, key_fault
@@ -49,7 +49,7 @@ class EndpointKeys(Value):
     secondary_key: Annotated[str, AfterValidator(_usable)] | None = None
 
 
-Percentages = dict[str, int]
+Percentages = dict[Annotated[str, Field(max_length=64)], int]
 
 
 class OnlineEndpointProperties(Value):

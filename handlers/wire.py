@@ -16,7 +16,7 @@ from azurefunctions.extensions.http.fastapi import Request
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from domain.errors import Detail, Invalid, TooLarge, refuse
+from domain.errors import MAX_FAULTS, Detail, Invalid, TooLarge, refuse
 from domain.resource import Identity, Wanted
 from domain.values import Value
 
@@ -130,9 +130,8 @@ def parse(model: type[V], body: Any) -> V:
     try:
         value = model.model_validate(normal)
     except ValidationError as error:
-        faults += [
-            Detail("InvalidField", _sentence(e), _target(e["loc"]) or None) for e in error.errors()
-        ]
+        found = error.errors(include_url=False, include_context=False)
+        faults += [Detail("InvalidField", _sentence(e), _target(e["loc"]) or None) for e in found]
     refuse(faults)
     return value
 
@@ -177,7 +176,7 @@ def _normalised(model: type[Value], body: Any, path: str, faults: list[Detail]) 
         elif folded in refused:
             if value not in (None, {}, [], "", False):
                 faults.append(Detail("NotSupported", refused[folded], target))
-        elif folded not in read_only:
+        elif folded not in read_only and len(faults) < MAX_FAULTS:
             known = [alias for alias, _ in fields.values()]
             close = difflib.get_close_matches(key[:80], known, n=1, cutoff=0.6)
             hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
