@@ -1,0 +1,27 @@
+"""What the end-to-end tests share: one host a module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    """A running host with the environment `bare` (Python and nothing else)."""
+    with RunningHost(tmp_path_factory.mktemp("host") / "data") as host:
+        serving.environment(host)
+        yield host
+        faults = host.faults()
+    assert not host.processes(), "the host left processes behind"
+    assert not faults, f"the host logged errors: {faults}"

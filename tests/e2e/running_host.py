@@ -1,0 +1,209 @@
+"""A real `python -m infra.embedded` process, and what can be seen of it from outside."""
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from examples.client import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+T = TypeVar("T")
+
+
+def until(
+    look: Callable[[], T | None], *, within: float = 20, every: float = 0.03, what: str = ""
+) -> T:
+    """The first thing true that `look` shows. Fails loudly after `within` seconds."""
+    ends = time.monotonic() + within
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise AssertionError(f"not within {within} s: {what or look}, which is {found!r}")
+        time.sleep(every)
+
+
+class RunningHost:
+    """One host process on one data folder. Use as a context manager; at its end nothing of
+    it runs any more."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        self.data_dir = data_dir
+        self._arguments = arguments
+        self._environment = environment or {}
+        self._prefix = prefix
+        self.process: subprocess.Popen[bytes] | None = None
+        self.workspace: Workspace
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def output(self) -> Path:
+        return self.data_dir.with_name(self.data_dir.name + ".out")
+
+    @property
+    def connection_file(self) -> Path:
+        return self.data_dir / "connection.json"
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.connection_file.read_text())
+        return found
+
+    @property
+    def url(self) -> str:
+        url: str = self.workspace.connection["url"]
+        return url
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def inbox(self) -> Path:
+        return Path(self.workspace.connection["inbox"])
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        assert isinstance(self.workspace.tls, ssl.SSLContext)
+        return self.workspace.tls
+
+    def spawn(self) -> None:
+        """Start the process without waiting for anything."""
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        arguments = self._arguments or ("--port", "0")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    *self._prefix,
+                    *(sys.executable, "-m", "infra.embedded", *arguments),
+                    *("--data-dir", str(self.data_dir)),
+                ],
+                cwd=ROOT,
+                env={**os.environ, **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def start(self, *, within: float = 30) -> None:
+        """Returns once the host says that it is ready."""
+        self.spawn()
+        process = self.process
+        assert process is not None
+
+        def ready() -> bool:
+            text = self.output.read_text(errors="replace")
+            if process.poll() is not None:
+                raise AssertionError(f"the host ended with {process.returncode}:\n{text}")
+            return any(line.startswith("ready ") for line in text.splitlines())
+
+        until(ready, within=within, what="a ready host")
+        self.workspace = Workspace(self.connection_file)
+
+    def stop(self, number: int = signal.SIGTERM, *, within: float = 25) -> int:
+        """A signal, and the status that the host ends with."""
+        assert self.process is not None
+        self.workspace.http.close()
+        self.process.send_signal(number)
+        return self.process.wait(timeout=within)
+
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
+    def close(self) -> None:
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        if hasattr(self, "workspace"):
+            self.workspace.http.close()
+        process.terminate()
+        try:
+            process.wait(timeout=25)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def log(self) -> str:
+        file = self.data_dir / "logs" / "host.jsonl"
+        return file.read_text() if file.exists() else ""
+
+    def faults(self) -> list[dict[str, Any]]:
+        """What the host logged as an error."""
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return [line for line in lines if line.get("level") in ("ERROR", "CRITICAL")]
+
+    def processes(self, containing: str = "") -> list[int]:
+        """Living processes that have this host's data folder, and `containing`, in their
+        command line; but for the host itself."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal() or int(entry.name) in (self.pid, os.getpid()):
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(self.data_dir) in command and containing in command:
+                found.append(int(entry.name))
+        return found
+
+    def memory(self) -> int:
+        """The host's own resident bytes."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def connect(self) -> ssl.SSLSocket:
+        """A connection of one's own, to say on it whatever one likes."""
+        port = int(self.url.rpartition(":")[2])
+        raw = socket.create_connection(("127.0.0.1", port), timeout=20)
+        return self.tls.wrap_socket(raw, server_hostname="127.0.0.1")
+
+    def exchange(self, said: bytes) -> bytes:
+        """What comes back on a new connection: the head, and what comes with it."""
+        with self.connect() as connection:
+            connection.sendall(said)
+            heard = b""
+            while b"\r\n\r\n" not in heard or heard.endswith(b"\r\n\r\n"):
+                piece = connection.recv(65536)
+                if not piece:
+                    break
+                heard += piece
+            return heard
+
+    def bearer(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.workspace.token()}"}
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, verify=self.tls, **{"timeout": 30, **options})
+
+    def async_client(self, **options: Any) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, verify=self.tls, **{"timeout": 30, **options})

@@ -1,0 +1,113 @@
+"""Assets, endpoints and deployments as a user makes them, through the door."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.e2e.running_host import RunningHost
+
+BARE = "name: bare\ndependencies:\n  - python=3.11\n"
+
+ECHO = """
+import json
+import os
+import time
+
+
+def init():
+    print("init says hello")
+
+
+def run(data):
+    try:
+        asked = json.loads(data)
+    except ValueError:
+        return len(data)
+    if isinstance(asked, dict):
+        time.sleep(asked.get("sleep", 0))
+        if asked.get("print"):
+            print("x" * 99 + "\\n" * 1 * 1, end="")
+            for _ in range(asked["print"] // 100):
+                print("y" * 99)
+        if "exit" in asked:
+            os._exit(asked["exit"])
+        if asked.get("raise"):
+            raise ValueError(asked["raise"])
+        if asked.get("who"):
+            return {"pid": os.getpid(), "name": os.environ.get("NAME"), "model": os.environ.get("AZUREML_MODEL_DIR")}
+    return asked
+"""
+
+
+def codes(host: RunningHost, name: str, scripts: dict[str, str]) -> str:
+    """Register version 1 of a code with these files; the id to name it by."""
+    workspace = host.workspace
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in scripts.items():
+            file = Path(folder) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        uri = workspace.upload("codes", name, "1", Path(folder))
+    workspace.call("PUT", f"codes/{name}/versions/1", {"properties": {"codeUri": uri}})
+    return f"{workspace.connection['workspace']}/codes/{name}/versions/1"
+
+
+def environment(host: RunningHost, name: str = "bare", conda: str = BARE) -> str:
+    host.workspace.call(
+        "PUT", f"environments/{name}/versions/1", {"properties": {"condaFile": conda}}
+    )
+    return f"{host.workspace.connection['workspace']}/environments/{name}/versions/1"
+
+
+def endpoint(host: RunningHost, name: str, **properties: Any) -> None:
+    host.workspace.mutate(
+        "PUT",
+        f"onlineEndpoints/{name}",
+        {"location": "local", "properties": {"authMode": "Key", **properties}},
+    )
+
+
+def deployment_body(
+    host: RunningHost, code: str, *, count: int = 1, script: str = "score.py", **properties: Any
+) -> dict[str, Any]:
+    workspace = host.workspace.connection["workspace"]
+    return {
+        "location": "local",
+        "sku": {"name": "Default", "capacity": count},
+        "properties": {
+            "codeConfiguration": {"codeId": code, "scoringScript": script},
+            "environmentId": f"{workspace}/environments/bare/versions/1",
+            "endpointComputeType": "Managed",
+            **properties,
+        },
+    }
+
+
+def deploy(host: RunningHost, path: str, code: str, **options: Any) -> None:
+    """`path` is endpoint/deployment."""
+    end, _, name = path.partition("/")
+    host.workspace.mutate(
+        "PUT", f"onlineEndpoints/{end}/deployments/{name}", deployment_body(host, code, **options)
+    )
+
+
+def traffic(host: RunningHost, name: str, **shares: int) -> None:
+    host.workspace.mutate("PATCH", f"onlineEndpoints/{name}", {"properties": {"traffic": shares}})
+
+
+def key(host: RunningHost, name: str, which: str = "primaryKey") -> str:
+    found: str = host.workspace.call("POST", f"onlineEndpoints/{name}/listKeys").json()[which]
+    return found
+
+
+def caller(host: RunningHost, name: str, **options: Any) -> httpx.Client:
+    """A client whose `post("")` scores on the endpoint."""
+    uri = host.workspace.get(f"onlineEndpoints/{name}")["properties"]["scoringUri"]
+    return httpx.Client(
+        base_url=uri,
+        verify=host.tls,
+        headers={"authorization": f"Bearer {key(host, name)}"},
+        **{"timeout": 30, **options},
+    )

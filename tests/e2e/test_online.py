@@ -1,0 +1,441 @@
+"""Online endpoints, from a caller's side of the door."""
+
+import asyncio
+import collections
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from examples.client import CallFailed
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost, until
+
+ANIMALS = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")
+ALL_TO_ANT = {**dict.fromkeys(ANIMALS, 0), "ant": 100}
+
+RAW_ENVIRONMENT = """
+name: raw
+dependencies:
+  - python=3.11
+  - pip:
+      - azureml-inference-server-http
+"""
+
+RAW = """
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+
+def init():
+    pass
+
+
+@rawhttp
+def run(request):
+    kind = request.headers.get("content-type", "none")
+    return AMLResponse(request.get_data(), 200, {"Content-Type": kind})
+"""
+
+
+@pytest.fixture(scope="module")
+def echo(host: RunningHost) -> str:
+    return serving.codes(host, "echo", {"score.py": serving.ECHO})
+
+
+@pytest.fixture(scope="module")
+def split(host: RunningHost, echo: str) -> Iterator[httpx.Client]:
+    """An endpoint with seven deployments of which each tells its name."""
+    serving.endpoint(host, "split")
+    operations = []
+    for name in ANIMALS:
+        body = serving.deployment_body(
+            host,
+            echo,
+            environmentVariables={"NAME": name},
+            requestSettings={"maxConcurrentRequestsPerInstance": 16, "maxQueueWait": "PT5S"},
+        )
+        path = f"onlineEndpoints/split/deployments/{name}"
+        operations.append(host.workspace.call("PUT", path, body).headers["Azure-AsyncOperation"])
+    for operation in operations:
+        until(
+            lambda: host.workspace.call("GET", operation).json()["status"] == "Succeeded",
+            what="seven deployments at once",
+        )
+    with serving.caller(host, "split") as client:
+        yield client
+
+
+def test_a_deployment_is_created_polled_both_ways_and_scored(host: RunningHost, echo: str) -> None:
+    workspace = host.workspace
+    serving.endpoint(host, "polled")
+    path = "onlineEndpoints/polled/deployments/blue"
+    put = workspace.call("PUT", path, serving.deployment_body(host, echo))
+    assert put.status_code == 201
+    assert put.json()["properties"]["provisioningState"] == "Creating"
+    operation = put.headers["Azure-AsyncOperation"]
+    assert operation.startswith(host.url)
+    assert int(put.headers["Retry-After"]) >= 0
+    with pytest.raises(CallFailed, match="409"):
+        workspace.call("PATCH", path, {"tags": {"a": "b"}})
+    ended = until(
+        lambda: (s := workspace.call("GET", operation).json())["status"] == "Succeeded" and s
+    )
+    assert ended["startTime"] < ended["endTime"]
+    shown = workspace.get(path)
+    assert shown["properties"]["provisioningState"] == "Succeeded"
+
+    patched = workspace.call("PATCH", path, {"tags": {"team": "digits"}})
+    assert patched.status_code == 202
+    location = patched.headers["Location"]
+    done = until(lambda: (r := workspace.call("GET", location)).status_code == 200 and r)
+    assert done.json()["tags"] == {"team": "digits"}
+
+    with serving.caller(host, "polled") as client:
+        assert client.post("", json={}).status_code == 404
+        serving.traffic(host, "polled", blue=100)
+        answer = client.post("", json={"a": [1, 2]})
+        assert (answer.status_code, answer.json()) == (200, {"a": [1, 2]})
+        assert answer.headers["azureml-model-deployment"] == "blue"
+        assert answer.headers["x-request-id"]
+
+    deleted = workspace.call("DELETE", "onlineEndpoints/polled")
+    assert deleted.status_code == 202
+    location = deleted.headers["Location"]
+    gone = until(lambda: (r := workspace.call("GET", location)).status_code != 202 and r)
+    assert gone.status_code in (200, 204)
+    with pytest.raises(CallFailed, match="404"):
+        workspace.get("onlineEndpoints/polled")
+    assert workspace.call("DELETE", "onlineEndpoints/polled").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"ant": 50, "bee": 33, "cat": 17},
+        {"ant": 1, "bee": 2, "cat": 3, "dog": 5, "elk": 8, "fox": 13, "gnu": 68},
+    ],
+)
+async def test_a_split_is_exact_over_its_period_with_callers_in_parallel(
+    host: RunningHost, split: httpx.Client, shares: dict[str, int]
+) -> None:
+    serving.traffic(host, "split", **{name: shares.get(name, 0) for name in ANIMALS})
+    seen: collections.Counter[str] = collections.Counter()
+    async with httpx.AsyncClient(verify=host.tls, headers=split.headers, timeout=30) as client:
+
+        async def send(count: int) -> None:
+            for _ in range(count):
+                answer = await client.post(split.base_url, json={"who": True})
+                assert answer.status_code == 200, answer.text
+                name = answer.headers["azureml-model-deployment"]
+                assert answer.json()["name"] == name
+                seen[name] += 1
+
+        await asyncio.gather(*(send(40) for _ in range(10)))
+    assert seen == {name: share * 4 for name, share in shares.items()}
+
+
+def test_a_caller_may_name_a_deployment_whatever_its_traffic(
+    host: RunningHost, split: httpx.Client
+) -> None:
+    serving.traffic(host, "split", **ALL_TO_ANT)
+    named = split.post("", json={"who": True}, headers={"azureml-model-deployment": "Gnu"})
+    assert (named.json()["name"], named.headers["azureml-model-deployment"]) == ("gnu", "gnu")
+    unknown = split.post("", json={}, headers={"azureml-model-deployment": "nobody"})
+    assert unknown.status_code == 404
+    assert ", ".join(ANIMALS) in unknown.json()["error"]["message"]
+
+
+def test_a_rotated_key_is_refused_and_the_other_is_not(
+    host: RunningHost, split: httpx.Client
+) -> None:
+    old = serving.key(host, "split")
+    second = serving.key(host, "split", "secondaryKey")
+    host.workspace.mutate("POST", "onlineEndpoints/split/regenerateKeys", {"keyType": "Primary"})
+    new = serving.key(host, "split")
+    assert len({old, second, new}) == 3
+    assert serving.key(host, "split", "secondaryKey") == second
+    codes = {
+        k: split.post("", json={}, headers={"authorization": f"Bearer {k}"}).status_code
+        for k in (old, second, new)
+    }
+    assert codes == {old: 401, second: 200, new: 200}
+    split.headers["authorization"] = f"Bearer {new}"
+    for authorization in ("", "Bearer", f"Basic {new}", f"Bearer {new}x", new):
+        refused = split.post("", json={}, headers={"authorization": authorization})
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+        assert refused.json()["error"]["code"] == "AuthenticationFailed"
+    token = host.workspace.token()
+    assert split.post("", headers={"authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_every_refusal_says_limit_load_and_when_to_come_again(host: RunningHost, echo: str) -> None:
+    serving.endpoint(host, "tight")
+    serving.deploy(
+        host,
+        "tight/one",
+        echo,
+        requestSettings={
+            "maxConcurrentRequestsPerInstance": 1,
+            "requestTimeout": "PT0.6S",
+            "maxQueueWait": "PT0.05S",
+        },
+    )
+    serving.traffic(host, "tight", one=100)
+    with serving.caller(host, "tight") as client:
+        late = client.post("", json={"sleep": 1.5})
+        assert late.status_code == 408
+        assert late.json()["error"]["limit"] == {"request_timeout_ms": 600}
+
+        broken = until(
+            lambda: (r := client.post("", json={"raise": "no"})).status_code == 424 and r
+        )
+        assert broken.headers["ms-azureml-model-error-statuscode"] == "500"
+        assert broken.headers["ms-azureml-model-error-reason"] == "model_error"
+        assert broken.headers["x-ms-run-function-failed"] == "True"
+
+        async def flood() -> list[httpx.Response]:
+            async with httpx.AsyncClient(verify=host.tls, headers=client.headers) as many:
+                return await asyncio.gather(
+                    *(many.post(client.base_url, json={"sleep": 0.4}) for _ in range(8))
+                )
+
+        answers = asyncio.run(flood())
+        refused = [a for a in answers if a.status_code == 429]
+        assert {a.status_code for a in answers} <= {200, 429}
+        assert refused
+        for answer in refused:
+            error = answer.json()["error"]
+            assert error["limit"]["max_concurrent_requests_per_instance"] == 1
+            assert error["load"]["in_flight"] >= 1
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.headers["ms-azureml-model-error-reason"] == "too_many_pending_request"
+
+        def endless() -> Iterator[bytes]:
+            for _ in range(101):
+                yield bytes(2**20)
+
+        declared = host.exchange(
+            f"POST /endpoints/tight/score HTTP/1.1\r\nhost: x\r\n"
+            f"authorization: {client.headers['authorization']}\r\n"
+            f"content-length: {101 * 2**20}\r\n\r\n".encode()
+        )
+        assert declared.startswith(b"HTTP/1.1 413")
+        assert b'"max_request_bytes": 104857600' in declared
+        streamed = client.post("", content=endless())
+        assert streamed.status_code == 413
+        assert client.post("", json={}).status_code == 200
+        missing = client.post(str(client.base_url).replace("tight", "nothing"), json={})
+        assert missing.status_code == 404
+        assert missing.json()["error"]["code"] == "EndpointNotFound"
+
+
+@pytest.fixture(scope="module")
+def raw(host: RunningHost) -> Iterator[httpx.Client]:
+    code = serving.codes(host, "raw", {"score.py": RAW})
+    environment = serving.environment(host, "raw", RAW_ENVIRONMENT)
+    serving.endpoint(host, "raw")
+    serving.deploy(
+        host,
+        "raw/one",
+        code,
+        environmentId=environment,
+        requestSettings={"maxConcurrentRequestsPerInstance": 4, "requestTimeout": "PT60S"},
+    )
+    serving.traffic(host, "raw", one=100)
+    with serving.caller(host, "raw") as client:
+        yield client
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/png", "text/plain", "x/y"])
+def test_bodies_pass_byte_for_byte_whatever_their_type(raw: httpx.Client, kind: str) -> None:
+    body = bytes(range(256)) * 1000
+    answer = raw.post("", content=body, headers={"content-type": kind})
+    assert answer.status_code == 200, answer.text
+    assert answer.content == body
+    assert answer.headers["content-type"] == kind
+
+
+def test_an_empty_and_a_chunked_body_pass(raw: httpx.Client) -> None:
+    assert raw.post("").content == b""
+    pieces = [b"a" * n for n in (1, 10, 1000, 100_000)]
+    assert raw.post("", content=iter(pieces)).content == b"".join(pieces)
+
+
+def test_fifty_megabytes_pass_and_the_host_holds_none_of_them(
+    host: RunningHost, raw: httpx.Client
+) -> None:
+    raw.post("", content=bytes(2**20))
+    before = host.memory()
+    piece = hashlib.sha256(b"x").digest() * 2**15
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(50):
+            yield piece
+
+    sent, got, most, size = hashlib.sha256(piece * 50), hashlib.sha256(), 0, 0
+    with raw.stream("POST", "", content=pieces()) as answer:
+        assert answer.status_code == 200
+        for part in answer.iter_bytes():
+            got.update(part)
+            size += len(part)
+            most = max(most, host.memory())
+    assert (size, got.digest()) == (len(piece) * 50, sent.digest())
+    assert most - before < 30 * 2**20
+
+
+def test_callers_that_go_away_hold_nothing_up(host: RunningHost, raw: httpx.Client) -> None:
+    head = (
+        "POST /endpoints/raw/score HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: {raw.headers['authorization']}\r\n"
+    ).encode()
+    for body in (b"content-length: 9\r\n\r\nhalf", b"transfer-encoding: chunked\r\n\r\n5\r\nha"):
+        for _ in range(6):
+            with host.connect() as connection:
+                connection.sendall(head + body)
+    started = time.monotonic()
+    with httpx.Client(verify=host.tls, headers=raw.headers, base_url=raw.base_url) as other:
+        assert other.post("", content=b"still there").content == b"still there"
+    assert time.monotonic() - started < 2
+
+
+def test_logs_come_with_what_the_script_printed(host: RunningHost, split: httpx.Client) -> None:
+    path = "onlineEndpoints/split/deployments/ant/getLogs"
+    text = host.workspace.call("POST", path, {"containerType": "InferenceServer"}).json()
+    assert "init says hello" in text["content"]
+    cut = host.workspace.call("POST", path, {"tail": 1}).json()["content"]
+    assert len(cut.splitlines()) == 1
+    built = host.workspace.call("POST", path, {"containerType": "StorageInitializer"}).json()
+    assert isinstance(built["content"], str)
+
+
+def test_a_deployment_with_traffic_is_not_deleted(host: RunningHost, split: httpx.Client) -> None:
+    serving.traffic(host, "split", **ALL_TO_ANT)
+    with pytest.raises(CallFailed, match=r"409 DeploymentHoldsTraffic.*100 %"):
+        host.workspace.call("DELETE", "onlineEndpoints/split/deployments/ant")
+    host.workspace.mutate("DELETE", "onlineEndpoints/split/deployments/gnu")
+    with pytest.raises(CallFailed, match="404"):
+        host.workspace.get("onlineEndpoints/split/deployments/gnu")
+
+
+def test_deleting_an_endpoint_stops_its_processes(host: RunningHost, echo: str) -> None:
+    serving.endpoint(host, "short")
+    serving.deploy(host, "short/blue", echo, count=2)
+    serving.deploy(host, "short/green", echo)
+    running = {int(p) for p in host.processes("--deployment")}
+    assert len(host.processes("--deployment blue")) >= 2
+    started = time.monotonic()
+    host.workspace.mutate("DELETE", "onlineEndpoints/short")
+    assert not host.processes("--deployment blue")
+    assert not host.processes("--deployment green")
+    assert time.monotonic() - started < 5
+    assert len(running) > len(host.processes("--deployment"))
+
+
+def test_traffic_that_moves_under_load_fails_no_request(
+    host: RunningHost, split: httpx.Client
+) -> None:
+    seen = asyncio.run(_under_load(host, split, lambda: _move_traffic(host)))
+    assert set(seen) == {200}
+
+
+def _move_traffic(host: RunningHost) -> None:
+    for turn in range(10):
+        share = 100 if turn % 2 else turn * 10
+        serving.traffic(host, "split", ant=share, bee=100 - share)
+
+
+async def _under_load(
+    host: RunningHost, client: httpx.Client, change: "collections.abc.Callable[[], None]"
+) -> collections.Counter[int]:
+    seen: collections.Counter[int] = collections.Counter()
+    failures: list[str] = []
+    done = asyncio.Event()
+    async with httpx.AsyncClient(verify=host.tls, headers=client.headers, timeout=30) as many:
+
+        async def send() -> None:
+            while not done.is_set():
+                answer = await many.post(client.base_url, json={"who": True})
+                seen[answer.status_code] += 1
+                if answer.status_code != 200:
+                    failures.append(answer.text)
+
+        callers = [asyncio.create_task(send()) for _ in range(6)]
+        try:
+            await asyncio.to_thread(change)
+        finally:
+            done.set()
+            await asyncio.gather(*callers)
+    assert not failures, (len(failures), seen, failures[:3])
+    return seen
+
+
+def test_an_update_rolls_over_under_load_without_a_failed_request(
+    host: RunningHost, echo: str
+) -> None:
+    serving.endpoint(host, "rolling")
+    settings = {"maxConcurrentRequestsPerInstance": 8, "maxQueueWait": "PT5S"}
+
+    def put(number: int, count: int = 1) -> None:
+        serving.deploy(
+            host,
+            "rolling/blue",
+            echo,
+            count=count,
+            environmentVariables={"NAME": f"number {number}"},
+            requestSettings=settings,
+        )
+
+    put(0)
+    serving.traffic(host, "rolling", blue=100)
+
+    def change() -> None:
+        for number in range(1, 4):
+            put(number)
+        put(3, count=3)
+        put(3, count=1)
+
+    with serving.caller(host, "rolling") as client:
+        seen = asyncio.run(_under_load(host, client, change))
+        assert set(seen) == {200}
+        assert client.post("", json={"who": True}).json()["name"] == "number 3"
+    until(lambda: len(host.processes("--deployment blue")) <= 3)
+
+
+def test_instances_are_added_and_taken_away(host: RunningHost, echo: str) -> None:
+    serving.endpoint(host, "many")
+    settings = {"maxConcurrentRequestsPerInstance": 1, "maxQueueWait": "PT5S"}
+    serving.deploy(host, "many/blue", echo, count=2, requestSettings=settings)
+    serving.traffic(host, "many", blue=100)
+    with serving.caller(host, "many") as client:
+
+        async def pids() -> set[int]:
+            async with httpx.AsyncClient(
+                verify=host.tls, headers=client.headers, timeout=30
+            ) as each:
+                answers = await asyncio.gather(
+                    *(each.post(client.base_url, json={"who": 1, "sleep": 0.1}) for _ in range(3))
+                )
+                return {answer.json()["pid"] for answer in answers if answer.status_code == 200}
+
+        assert len(asyncio.run(pids())) == 2
+        path = "onlineEndpoints/many/deployments/blue"
+        patched = host.workspace.call("PATCH", path, {"sku": {"name": "Default", "capacity": 3}})
+        assert patched.json()["properties"]["provisioningState"] == "Scaling"
+        operation = patched.headers["Azure-AsyncOperation"]
+        until(lambda: host.workspace.call("GET", operation).json()["status"] == "Succeeded")
+        assert len(asyncio.run(pids())) == 3
+        host.workspace.mutate("PATCH", path, {"sku": {"name": "Default", "capacity": 1}})
+        until(lambda: len(asyncio.run(pids())) == 1)
+        assert host.workspace.get(path)["sku"]["capacity"] == 1
+
+
+def test_two_deployments_of_one_environment_build_it_once(host: RunningHost, echo: str) -> None:
+    environments = host.data_dir / "compute" / "environments"
+    specs = [json.loads(file.read_text()) for file in environments.glob("*.json")]
+    assert [spec["requirements"] for spec in specs].count([]) == 1
+    assert len([each for each in environments.iterdir() if each.is_dir()]) == len(specs)
