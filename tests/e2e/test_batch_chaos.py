@@ -1,0 +1,22 @@
+"""Ten runs of `make chaos`: a killed host's jobs end as if it had lived."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.ordeal import Arena
+
+FIRST = int(os.environ.get("CHAOS_SEED", "1"))
+
+
+@pytest.mark.e2e
+def test_a_host_killed_at_any_moment_of_a_job_leaves_the_same_output(tmp_path: Path) -> None:
+    with Arena(tmp_path) as arena:
+        expected = arena.undisturbed()
+        for seed in range(FIRST, FIRST + 10):
+            try:
+                arena.run(seed, expected)
+            except AssertionError as error:
+                again = f"python -m tests.chaos --seed {seed} --runs 1"
+                raise AssertionError(f"seed {seed} ({again}): {error}") from error
