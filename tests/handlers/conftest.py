@@ -6,6 +6,8 @@ reply = await client.get(f"{scope.id}/models")
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -16,9 +18,13 @@ from domain.access import ROLES
 from domain.errors import Unauthenticated
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
+from handlers import batch_endpoints, online_endpoints, openapi, operations, workspaces
 from handlers.http import Routes
 from infra.embedded.functions import index
 from infra.embedded.http_app import HttpApp
+from tests import provisioning_stage
+from tests.arm_client import ArmClient
+from tests.provisioning_stage import ProvisioningStage
 
 BASE_URL = "http://testserver"
 
@@ -65,3 +71,32 @@ async def open_client() -> AsyncIterator[OpenClient]:
             return client
 
         yield opened
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """Endpoints, deployments and operations behind the door, on a compute that is told."""
+
+    stage: ProvisioningStage
+    routes: Routes
+    open_client: OpenClient
+
+    def client(self, role: str | None = "owner") -> ArmClient:
+        stage, routes = self.stage, self.routes
+        http = self.open_client(
+            workspaces.blueprint(routes, "here"),
+            online_endpoints.blueprint(routes, stage.online),
+            batch_endpoints.blueprint(routes, stage.batch),
+            operations.blueprint(routes, stage.operations, stage.online, stage.batch),
+            openapi.blueprint(routes),
+            role=role,
+        )
+        return ArmClient(http, routes.scope.id, stage.turn)
+
+
+@pytest.fixture
+async def plane(
+    tmp_path: Path, routes: Routes, open_client: OpenClient
+) -> AsyncIterator[ControlPlane]:
+    async with provisioning_stage.opened(tmp_path) as opened:
+        yield ControlPlane(opened, routes, open_client)
