@@ -40,12 +40,14 @@ from domain.ports import (
     Message,
     Observation,
     ResourceStore,
+    WorkloadKind,
     WorkloadState,
     WorkQueue,
     Write,
 )
 from domain.unit_recording import UnitRecording
 
+OUT_OF_QUOTA = "OutOfQuota"
 _RACES = 50
 _log = logging.getLogger("ml_endpoints.batch")
 _S = JobStatus
@@ -222,6 +224,10 @@ class BatchSupervision:
         except DomainError as error:
             return self._failed_early(job, error)
         if observation.state is WorkloadState.FAILED:
+            if observation.code == OUT_OF_QUOTA and await self._is_shared(job):
+                # Other jobs will end; this one's turn comes.
+                await self._compute.remove(job.workload_key, grace=timedelta(0))
+                return Step(job, self._times.quota_pause)
             return self._finalize(job, Ending(error=_compute_error(observation)))
         if observation.state is not WorkloadState.READY and observation.ready == 0:
             return Step(job, self._times.compute_pause(job.tick))
@@ -234,6 +240,11 @@ class BatchSupervision:
             beside=(stored.replaced(opened),),
             units=tuple(units),
         )
+
+    async def _is_shared(self, job: BatchJob) -> bool:
+        """Whether other jobs hold some of the compute now."""
+        keys = set(await self._compute.keys(WorkloadKind.BATCH)) - {job.workload_key}
+        return any(key.startswith(batch_job.workload_key("")) for key in keys)
 
     async def _ensure(self, job: BatchJob) -> Observation:
         workload = await self._batch.workload(

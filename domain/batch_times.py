@@ -21,6 +21,8 @@ class BatchTimes:
     """Pause before a unit that found no worker tries again."""
     supervise_every: float = 3.0
     """Between two looks at a running job."""
+    quota_pause: float = 2.0
+    """Before a job that found the compute full of other jobs asks again."""
     grace: float = 15.0
     """A job whose next look is overdue by this much is taken over by the sweep."""
     plan_lease: float = 900.0

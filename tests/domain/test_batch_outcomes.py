@@ -293,6 +293,30 @@ async def test_compute_that_fails_fails_the_job_with_its_reason(tmp_path: Path) 
         assert view.job.released
 
 
+async def test_a_job_waits_for_compute_that_other_jobs_hold(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        full = Observation("1", WorkloadState.FAILED, 0, 1, False, "OutOfQuota", "8 at most")
+        stage.compute.fails = full
+        stage.compute.looks["batch/other"] = 2
+        name = await stage.invoke()
+        begun = stage.clock.time
+        await stage.pump(until=lambda: stage.clock.time > begun + 60)
+        assert (await stage.view(name)).job.status is JobStatus.QUEUED
+        del stage.compute.looks["batch/other"]
+        stage.compute.fails = None
+        await stage.pump()
+        assert (await stage.view(name)).job.status is JobStatus.COMPLETED
+        # With nobody to wait for, it says what is the matter.
+        stage.compute.fails = full
+        name = await stage.invoke()
+        await stage.pump()
+        error = (await stage.view(name)).job.error
+        assert error is not None
+        assert error.code == "OutOfQuota"
+
+
 async def test_cancel_stops_the_job_and_keeps_what_is_done(tmp_path: Path) -> None:
     async with BatchStage(tmp_path, at_once=1) as stage:
         await stage.deploy(mini_batch_size=1)
