@@ -165,7 +165,8 @@ def instance_lost(deployment: str, why: str) -> Refused:
         502,
         "InstanceLost",
         f"An instance of deployment '{deployment}' went away while it worked on the request "
-        f"({why}) It may or may not have been carried out, so it was not repeated.",
+        f"({why}) It may or may not have been carried out, so it was not repeated. getLogs "
+        "tells how the instance ended.",
         retry_after=1,
         reason=MODEL_ERROR,
     )

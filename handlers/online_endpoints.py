@@ -85,7 +85,7 @@ def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
         body=GetLogs,
     )
     async def get_online_deployment_logs(req: Request) -> Response:
-        asked = await wire.read(req, GetLogs)
+        asked = await wire.read(req, GetLogs, may_lack=True)
         if not 1 <= asked.tail <= 100_000:
             raise Invalid("tail is 1 to 100000 lines.", target="tail")
         names = req.path_params

@@ -52,7 +52,7 @@ def register(
     REFUSED.setdefault(model, {}).update(refused or {})
 
 
-async def read_json(request: Request, *, limit: int = MAX_BODY) -> Any:
+async def read_json(request: Request, *, limit: int = MAX_BODY, may_lack: bool = False) -> Any:
     """The request's body as JSON. Raises TooLarge, or Invalid saying where it breaks."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
@@ -62,6 +62,8 @@ async def read_json(request: Request, *, limit: int = MAX_BODY) -> Any:
         body += piece
         if len(body) > limit:
             raise _too_large(limit)
+    if not body and may_lack:
+        return {}
     if not body:
         raise _not_readable("The request needs a JSON body.")
     try:
@@ -119,8 +121,9 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-async def read(request: Request, model: type[V]) -> V:
-    return parse(model, await read_json(request))
+async def read(request: Request, model: type[V], *, may_lack: bool = False) -> V:
+    """The body as a `model`; with `may_lack`, no body at all is an empty object."""
+    return parse(model, await read_json(request, may_lack=may_lack))
 
 
 def parse(model: type[V], body: Any) -> V:
