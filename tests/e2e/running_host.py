@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import httpx
 
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 def until(
-    look: Callable[[], T | None], *, within: float = 20, every: float = 0.03, what: str = ""
+    look: Callable[[], T | bool | None], *, within: float = 20, every: float = 0.03, what: str = ""
 ) -> T:
     """The first thing true that `look` shows. Fails loudly after `within` seconds."""
     ends = time.monotonic() + within
     while True:
         found = look()
         if found:
-            return found
+            return cast(T, found)
         if time.monotonic() > ends:
             raise AssertionError(f"not within {within} s: {what or look}, which is {found!r}")
         time.sleep(every)

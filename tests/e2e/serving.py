@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.running_host import RunningHost
+from examples.client import CallFailed
+from tests.e2e.running_host import RunningHost, until
 
 BARE = "name: bare\ndependencies:\n  - python=3.11\n"
 
@@ -28,7 +29,6 @@ def run(data):
     if isinstance(asked, dict):
         time.sleep(asked.get("sleep", 0))
         if asked.get("print"):
-            print("x" * 99 + "\\n" * 1 * 1, end="")
             for _ in range(asked["print"] // 100):
                 print("y" * 99)
         if "exit" in asked:
@@ -36,14 +36,21 @@ def run(data):
         if asked.get("raise"):
             raise ValueError(asked["raise"])
         if asked.get("who"):
-            return {"pid": os.getpid(), "name": os.environ.get("NAME"), "model": os.environ.get("AZUREML_MODEL_DIR")}
+            return {"pid": os.getpid(), "name": os.environ.get("NAME")}
     return asked
 """
 
 
 def codes(host: RunningHost, name: str, scripts: dict[str, str]) -> str:
-    """Register version 1 of a code with these files; the id to name it by."""
+    """Register version 1 of a code with these files, or find it there; the id to name it by."""
     workspace = host.workspace
+    id = f"{workspace.connection['workspace']}/codes/{name}/versions/1"
+    try:
+        workspace.get(f"codes/{name}/versions/1")
+    except CallFailed:
+        pass
+    else:
+        return id
     with tempfile.TemporaryDirectory() as folder:
         for path, text in scripts.items():
             file = Path(folder) / path
@@ -51,7 +58,7 @@ def codes(host: RunningHost, name: str, scripts: dict[str, str]) -> str:
             file.write_text(text)
         uri = workspace.upload("codes", name, "1", Path(folder))
     workspace.call("PUT", f"codes/{name}/versions/1", {"properties": {"codeUri": uri}})
-    return f"{workspace.connection['workspace']}/codes/{name}/versions/1"
+    return id
 
 
 def environment(host: RunningHost, name: str = "bare", conda: str = BARE) -> str:
@@ -111,3 +118,15 @@ def caller(host: RunningHost, name: str, **options: Any) -> httpx.Client:
         headers={"authorization": f"Bearer {key(host, name)}"},
         **{"timeout": 30, **options},
     )
+
+
+def succeeded(host: RunningHost, operation: str) -> None:
+    """Wait for the end of the operation at this URL, and see that it is a good one."""
+    status = until(
+        lambda: (
+            (s := host.workspace.call("GET", operation).json())["status"]
+            not in ("InProgress", "NotStarted", "Running")
+            and s
+        )
+    )
+    assert status["status"] == "Succeeded", status

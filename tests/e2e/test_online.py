@@ -61,10 +61,7 @@ def split(host: RunningHost, echo: str) -> Iterator[httpx.Client]:
         path = f"onlineEndpoints/split/deployments/{name}"
         operations.append(host.workspace.call("PUT", path, body).headers["Azure-AsyncOperation"])
     for operation in operations:
-        until(
-            lambda: host.workspace.call("GET", operation).json()["status"] == "Succeeded",
-            what="seven deployments at once",
-        )
+        serving.succeeded(host, operation)
     with serving.caller(host, "split") as client:
         yield client
 
@@ -427,7 +424,7 @@ def test_instances_are_added_and_taken_away(host: RunningHost, echo: str) -> Non
         patched = host.workspace.call("PATCH", path, {"sku": {"name": "Default", "capacity": 3}})
         assert patched.json()["properties"]["provisioningState"] == "Scaling"
         operation = patched.headers["Azure-AsyncOperation"]
-        until(lambda: host.workspace.call("GET", operation).json()["status"] == "Succeeded")
+        serving.succeeded(host, operation)
         assert len(asyncio.run(pids())) == 3
         host.workspace.mutate("PATCH", path, {"sku": {"name": "Default", "capacity": 1}})
         until(lambda: len(asyncio.run(pids())) == 1)

@@ -1,0 +1,193 @@
+"""Scoring scripts and environments that do what they should not."""
+
+import re
+import time
+
+import pytest
+
+from examples.client import CallFailed
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost, until
+
+FAST = {"initialDelay": "PT0S", "period": "PT0.2S", "timeout": "PT0.3S", "failureThreshold": 5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def raising(host: RunningHost) -> str:
+    """The operation of a deployment whose init() raises. It is tried anew for a while, so the
+    other tests go on meanwhile."""
+    serving.endpoint(host, "odd")
+    script = "def init():\n    raise RuntimeError('no weights here')\ndef run(d): pass\n"
+    code = serving.codes(host, "raising", {"score.py": script})
+    body = serving.deployment_body(host, code)
+    put = host.workspace.call("PUT", "onlineEndpoints/odd/deployments/raising", body)
+    operation: str = put.headers["Azure-AsyncOperation"]
+    return operation
+
+
+def refused(host: RunningHost, name: str, script: str, **options: object) -> str:
+    """How a deployment of this script fails, as the one who waits on it sees it."""
+    code = serving.codes(host, name, {"score.py": script})
+    with pytest.raises(RuntimeError) as failed:
+        serving.deploy(host, f"odd/{name}", code, **options)
+    shown = host.workspace.get(f"onlineEndpoints/odd/deployments/{name}")
+    assert shown["properties"]["provisioningState"] == "Failed"
+    logs = host.workspace.call("POST", f"onlineEndpoints/odd/deployments/{name}/getLogs")
+    return f"{failed.value}\n-- logs\n{logs.json()['content']}"
+
+
+def test_a_script_that_cannot_be_imported_says_where(host: RunningHost) -> None:
+    told = refused(host, "import", "import no_such_module\ndef init(): pass\ndef run(d): pass\n")
+    assert "UserScriptImportError" in told
+    assert told.count("No module named 'no_such_module'") >= 2
+
+
+def test_a_syntax_error_says_where(host: RunningHost) -> None:
+    told = refused(host, "syntax", "def init(:\n")
+    assert "UserScriptImportError" in told
+    assert "line 1" in told
+
+
+def test_a_script_without_run_says_so(host: RunningHost) -> None:
+    assert "UserScriptFunctionNotFound" in refused(host, "headless", "def init(): pass\n")
+
+
+def test_an_init_that_hangs_fails_by_its_readiness_probe(host: RunningHost) -> None:
+    script = (
+        "import time\ndef init():\n    print('waiting')\n    time.sleep(600)\ndef run(d): pass\n"
+    )
+    started = time.monotonic()
+    told = refused(host, "hanging", script, readinessProbe=FAST)
+    assert "ResourceNotReady" in told
+    assert "init() has not come to its end" in told
+    assert "waiting" in told
+    assert 0.9 < time.monotonic() - started < 5
+    until(lambda: not host.processes("--deployment hanging"))
+
+
+def test_a_script_file_that_is_not_there_is_named(host: RunningHost) -> None:
+    code = serving.codes(host, "nofile", {"other.py": "pass"})
+    with pytest.raises((RuntimeError, CallFailed), match=r"score\.py"):
+        serving.deploy(host, "odd/nofile", code)
+
+
+@pytest.mark.parametrize("script", ["../../score.py", "/etc/passwd", "a\0b", "x" * 600])
+def test_a_script_path_out_of_the_code_is_refused(host: RunningHost, script: str) -> None:
+    code = serving.codes(host, "paths", {"score.py": serving.ECHO})
+    with pytest.raises((RuntimeError, CallFailed), match=r"(?i)scoring_?script"):
+        serving.deploy(host, "odd/paths", code, script=script)
+
+
+def test_an_unknown_instance_type_is_refused_with_those_there_are(host: RunningHost) -> None:
+    code = serving.codes(host, "typed", {"score.py": serving.ECHO})
+    with pytest.raises(CallFailed, match=r"400.*(?s:.*)Standard_DS1_v2"):
+        serving.deploy(host, "odd/typed", code, instanceType="Standard_Imaginary_v9")
+
+
+def test_an_environment_that_cannot_be_built_says_why_and_leaves_nothing(
+    host: RunningHost,
+) -> None:
+    conda = "dependencies:\n  - python=3.11\n  - pip:\n    - flask==0.0.0.999\n"
+    environment = serving.environment(host, "unbuildable", conda)
+    told = refused(host, "unbuilt", serving.ECHO, environmentId=environment)
+    assert "ImageBuildFailure" in told
+    assert re.search(r"flask", told)
+    folder = host.data_dir / "compute" / "environments"
+    assert len([each for each in folder.iterdir() if each.is_dir()]) == 1
+    path = "onlineEndpoints/odd/deployments/unbuilt/getLogs"
+    built = host.workspace.call("POST", path, {"containerType": "StorageInitializer"}).json()
+    assert "flask" in built["content"]
+
+
+@pytest.mark.parametrize(
+    ("conda", "complaint"),
+    [
+        ("dependencies:\n  - python=3.4\n", "3.4"),
+        ("dependencies:\n  - python=3.11\n  - gcc_linux-64\n", "gcc_linux-64"),
+        ("dependencies: 7\n", "dependencies"),
+        ("not: [closed\n", "YAML"),
+        ("dependencies:\n  - pip:\n    - '--index-url=http://evil'\n", "index-url"),
+        ("dependencies:\n  - pip:\n    - 'x @ file:///etc/passwd'\n", "file:"),
+    ],
+)
+def test_an_environment_that_could_never_be_built_is_refused_at_once(
+    host: RunningHost, conda: str, complaint: str
+) -> None:
+    code = serving.codes(host, "never", {"score.py": serving.ECHO})
+
+    def attempt() -> None:
+        environment = serving.environment(host, f"never{abs(hash(conda))}", conda)
+        serving.deploy(host, "odd/never", code, environmentId=environment)
+
+    with pytest.raises(CallFailed, match=f"400.*(?s:.*){re.escape(complaint)}"):
+        attempt()
+
+
+def test_a_crash_in_run_costs_its_own_request_and_the_next_are_answered(
+    host: RunningHost,
+) -> None:
+    code = serving.codes(host, "crashing", {"score.py": serving.ECHO})
+    serving.deploy(host, "odd/crashing", code, count=2)
+    with serving.caller(host, "odd") as client:
+        client.headers["azureml-model-deployment"] = "crashing"
+        for _ in range(3):
+            died = client.post("", json={"exit": 1})
+            assert died.status_code == 502
+            assert "went away" in died.json()["error"]["message"]
+            assert client.post("", json={}).status_code == 200
+            until(
+                lambda: len({client.post("", json={"who": 1}).json()["pid"] for _ in "1234"}) == 2
+            )
+    logs = host.workspace.call("POST", "onlineEndpoints/odd/deployments/crashing/getLogs").json()
+    assert "exit" in logs["content"]
+
+
+def test_megabytes_printed_are_kept_within_bounds(host: RunningHost) -> None:
+    code = serving.codes(host, "loud", {"score.py": serving.ECHO})
+    serving.deploy(host, "odd/loud", code, requestSettings={"requestTimeout": "PT60S"})
+    with serving.caller(host, "odd", timeout=60) as client:
+        client.headers["azureml-model-deployment"] = "loud"
+        for _ in range(3):
+            assert client.post("", json={"print": 20_000_000}).status_code == 200
+    logs = host.data_dir / "compute" / "logs"
+
+    def size() -> int:
+        return sum(file.stat().st_size for file in logs.rglob("*.log"))
+
+    until(lambda: size() < 30_000_000)
+    path = "onlineEndpoints/odd/deployments/loud/getLogs"
+    content = host.workspace.call("POST", path, {"tail": 100}).json()["content"]
+    assert 50 < len(content.splitlines()) <= 101
+
+
+def test_an_instance_that_answers_no_probe_is_replaced(host: RunningHost) -> None:
+    script = (
+        "import os, signal\ndef init(): pass\n"
+        "def run(d):\n    if 'stop' in d: os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    return os.getpid()\n"
+    )
+    code = serving.codes(host, "frozen", {"score.py": script})
+    serving.deploy(
+        host,
+        "odd/frozen",
+        code,
+        livenessProbe={**FAST, "failureThreshold": 2},
+        requestSettings={"requestTimeout": "PT10S"},
+    )
+    with serving.caller(host, "odd") as client:
+        client.headers["azureml-model-deployment"] = "frozen"
+        first = client.post("", json={}).json()
+        assert client.post("", json={"stop": 1}).status_code == 502
+        until(lambda: (r := client.post("", json={})).status_code == 200 and r.json() != first)
+
+
+def test_an_init_that_raises_shows_its_traceback(host: RunningHost, raising: str) -> None:
+    ended = until(
+        lambda: (s := host.workspace.call("GET", raising).json())["status"] == "Failed" and s,
+        within=40,
+    )
+    assert ended["error"]["code"] == "UserScriptInitFailed"
+    assert "RuntimeError: no weights here" in ended["error"]["message"]
+    assert "times in a row" in ended["error"]["message"]
+    logs = host.workspace.call("POST", "onlineEndpoints/odd/deployments/raising/getLogs")
+    assert "Traceback" in logs.json()["content"]

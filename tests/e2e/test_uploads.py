@@ -1,0 +1,204 @@
+"""Assets and their uploads through signed URLs."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode
+
+import httpx
+import pytest
+
+from examples.client import CallFailed
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost, until
+
+MEGABYTE = bytes(range(256)) * 4096
+
+
+def begin(host: RunningHost, kind: str, name: str) -> tuple[str, str, str]:
+    """Base URL, query and blobUri of a new upload."""
+    body = {"pendingUploadType": "TemporaryBlobReference"}
+    path = f"{kind}/{name}/versions/1/startPendingUpload"
+    started = host.workspace.call("POST", path, body).json()["blobReferenceForConsumption"]
+    address, _, query = started["credential"]["sasUri"].partition("?")
+    return address, query, started["blobUri"]
+
+
+def put(host: RunningHost, url: str, content: Any, **headers: str) -> httpx.Response:
+    return host.workspace.http.put(
+        url, content=content, headers={"x-ms-blob-type": "BlockBlob", **headers}
+    )
+
+
+def test_two_hundred_megabytes_go_up_and_down_with_the_hosts_memory_flat(
+    host: RunningHost,
+) -> None:
+    address, query, uri = begin(host, "models", "large")
+    put(host, f"{address}/warm?{query}", MEGABYTE)
+    before = host.memory()
+    most = before
+    sent, got = hashlib.sha256(), hashlib.sha256()
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal most
+        for number in range(200):
+            piece = number.to_bytes(4, "big") + MEGABYTE[4:]
+            sent.update(piece)
+            most = max(most, host.memory())
+            yield piece
+
+    answer = put(host, f"{address}/weights?{query}", pieces())
+    assert answer.status_code == 201
+    with host.workspace.http.stream("GET", f"{address}/weights?{query}") as answer:
+        for piece in answer.iter_bytes():
+            got.update(piece)
+            most = max(most, host.memory())
+    assert got.digest() == sent.digest()
+    assert most - before < 40 * 2**20
+    body = {"properties": {"modelUri": f"{uri}/weights", "modelType": "custom_model"}}
+    shown = host.workspace.call("PUT", "models/large/versions/1", body).json()
+    assert shown["properties"]["modelUri"]
+
+
+def test_only_a_true_signature_opens_a_blob(host: RunningHost) -> None:
+    address, query, _ = begin(host, "data", "signed")
+    blob = f"{address}/a.csv"
+    assert put(host, f"{blob}?{query}", b"1,2\n").status_code == 201
+    fields = {name: values[0] for name, values in parse_qs(query).items()}
+    forged = [
+        {},
+        {**fields, "sig": ""},
+        {**fields, "sig": fields["sig"][:-4] + "AAA="},
+        {**fields, "se": "2099-01-01T00:00:00Z"},
+        {**fields, "sp": "rwdlx"},
+        {**fields, "sr": "b"},
+        {**fields, "sv": "2"},
+    ]
+    for each in forged:
+        for method in ("GET", "PUT", "HEAD"):
+            answer = host.workspace.http.request(method, f"{blob}?{urlencode(each)}", content=b"x")
+            assert answer.status_code == 403, (each, method)
+    other, _, _ = begin(host, "data", "another")
+    assert host.workspace.http.get(f"{other}/a.csv?{query}").status_code == 403
+    assert put(host, f"{other}/a.csv?{query}", b"x").status_code == 403
+    assert host.workspace.http.get(f"{blob}?{query}").content == b"1,2\n"
+    bearer = host.workspace.http.get(blob, headers=host.bearer())
+    assert bearer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../escape",
+        "a/../../escape",
+        "..%2f..%2fescape",
+        "%2e%2e/%2e%2e/escape",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "a//b",
+        "a/./b",
+        "nul%00byte",
+        "line%0afeed",
+        "%ff%fe",
+        "x" * 300,
+        "/".join("d" * 200 for _ in range(6)),
+        "",
+    ],
+)
+def test_no_name_leaves_its_container(host: RunningHost, name: str) -> None:
+    address, query, _ = begin(host, "data", "tricks")
+    path = address.removeprefix(host.url)
+    answer = host.exchange(
+        f"PUT {path}/{name}?{query} HTTP/1.1\r\nhost: x\r\nx-ms-blob-type: BlockBlob\r\n"
+        "connection: close\r\ncontent-length: 1\r\n\r\nx".encode()
+    )
+    assert re.match(rb"HTTP/1.1 40[034]", answer), answer
+    assert not list(host.data_dir.rglob("escape*"))
+    read = host.exchange(f"GET {path}/{name}?{query} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    assert re.match(rb"HTTP/1.1 40[034]", read), read
+
+
+@pytest.mark.parametrize("name", ["a b%c#d?e.csv", "über/日本.csv", "..hidden", "-rf", "a\\b", "~"])
+def test_a_name_that_is_only_odd_is_kept_as_it_is(host: RunningHost, name: str) -> None:
+    address, query, _ = begin(host, "data", "odd")
+    url = f"{address}/{quote(name)}?{query}"
+    assert put(host, url, name.encode()).status_code == 201
+    assert host.workspace.http.get(url).content == name.encode()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(host: RunningHost) -> None:
+    address, query, _ = begin(host, "data", "broken")
+    path = address.removeprefix(host.url)
+    with host.connect() as connection:
+        connection.sendall(
+            f"PUT {path}/half?{query} HTTP/1.1\r\nhost: x\r\nx-ms-blob-type: BlockBlob\r\n"
+            "content-length: 1000000\r\n\r\n".encode()
+            + MEGABYTE[:500_000]
+        )
+    assert host.workspace.http.get(f"{address}/half?{query}").status_code == 404
+    container = host.data_dir / "blobs" / path.split("/")[2]
+    until(lambda: not [f for f in container.rglob("*") if f.is_file()] if container.exists() else 1)
+
+
+def test_a_version_keeps_its_files_and_what_it_says(host: RunningHost, tmp_path: Path) -> None:
+    address, query, uri = begin(host, "models", "kept")
+    assert put(host, f"{address}/m.bin?{query}", b"first").status_code == 201
+    body = {"properties": {"modelUri": uri, "modelType": "custom_model", "tags": {"a": "1"}}}
+    assert host.workspace.call("PUT", "models/kept/versions/1", body).status_code == 201
+    again = host.workspace.call("PUT", "models/kept/versions/1", body)
+    assert again.status_code == 200
+    with pytest.raises(CallFailed, match="409"):
+        begin(host, "models", "kept")
+    other = {"properties": {**body["properties"], "modelUri": uri + "/m.bin"}}
+    with pytest.raises(CallFailed, match=r"(400|409)"):
+        host.workspace.call("PUT", "models/kept/versions/1", other)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "file:///etc/passwd",
+        "https://169.254.169.254/latest/meta-data",
+        "http://127.0.0.1:22/x",
+        "azureml://datastores/nothing/paths/x",
+        "azureml://datastores/workspaceblobstore/paths/../../secrets",
+        "/etc",
+        "",
+        "x" * 10_000,
+    ],
+)
+def test_a_model_cannot_be_what_is_not_in_the_store(host: RunningHost, uri: str) -> None:
+    body = {"properties": {"modelUri": uri, "modelType": "custom_model"}}
+    with pytest.raises(CallFailed, match=r"40[04].*"):
+        host.workspace.call("PUT", "models/strange/versions/1", body)
+
+
+def test_a_model_in_use_is_not_deleted(host: RunningHost, tmp_path: Path) -> None:
+    file = tmp_path / "m.txt"
+    file.write_text("weights")
+    uri = host.workspace.upload("models", "used", "1", file)
+    host.workspace.call("PUT", "models/used/versions/1", {"properties": {"modelUri": uri}})
+    code = serving.codes(
+        host,
+        "opener",
+        {
+            "score.py": (
+                "import os\ndef init(): pass\n"
+                "def run(d): return open(os.environ['AZUREML_MODEL_DIR'] + '/m.txt').read()\n"
+            )
+        },
+    )
+    serving.endpoint(host, "user")
+    model = f"{host.workspace.connection['workspace']}/models/used/versions/1"
+    serving.deploy(host, "user/blue", code, model=model)
+    serving.traffic(host, "user", blue=100)
+    with serving.caller(host, "user") as client:
+        assert client.post("", json={}).json() == "weights"
+    for asset in ("models/used", "codes/opener", "environments/bare"):
+        with pytest.raises(CallFailed, match="409"):
+            host.workspace.call("DELETE", f"{asset}/versions/1")
+    listed = json.dumps(host.workspace.get("models"))
+    assert "used" in listed
