@@ -78,25 +78,35 @@ class AssetReferences:
         except BlobNotFound:
             raise Invalid(f"The code has no file '{script}'.") from None
 
-    async def environment(self, reference: str | None, instance_type: str | None) -> str | None:
+    async def environment(
+        self, reference: str | None, instance_type: str | None, size_at: str
+    ) -> str | None:
         """The ARM id of the environment version meant, which the compute can provide on
-        instances of `instance_type`."""
+        instances of `instance_type`, which is asked for at `size_at`."""
         at = "properties.environmentId"
         if not reference:
             self.faults.append(
                 Detail("BadArgument", "environmentId names the environment to run in.", at)
             )
+            self._check_size(instance_type, size_at)
             return None
         try:
             found = await self._assets.environment(reference)
             spec = found.spec
         except DomainError as error:
             self._fault(error, at)
+            self._check_size(instance_type, size_at)
             return None
         for reason in await self._compute.refusals(spec, instance_type):
-            target = "properties.instanceType" if "nstance type" in reason else at
+            target = size_at if "nstance type" in reason else at
             self.faults.append(Detail("BadArgument", reason, target))
         return self._scope.path("environments", found.name, "versions", found.version)
+
+    def _check_size(self, instance_type: str | None, target: str) -> None:
+        try:
+            self._compute.size(instance_type)
+        except Invalid as error:
+            self._fault(error, target)
 
     def _fault(self, error: DomainError, target: str) -> None:
         self.faults.append(Detail(error.code, error.message, target))

@@ -179,7 +179,9 @@ class BatchProvisioning(
             model = ModelReference(asset_id=resolved)
         code = await references.code(asked.code_configuration)
         environment = await references.environment(
-            asked.environment_id, asked.resources.instance_type
+            asked.environment_id,
+            asked.resources.instance_type,
+            "properties.resources.instanceType",
         )
         if fault := file_name_fault(asked.output_file_name):
             told = f"{fault} A job's output location is given at invoke."

@@ -266,7 +266,9 @@ class OnlineProvisioning(
         model = await references.model(asked.model, "properties.model")
         code = await references.code(asked.code_configuration)
         instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
-        environment = await references.environment(asked.environment_id, instance_type)
+        environment = await references.environment(
+            asked.environment_id, instance_type, "properties.instanceType"
+        )
         faults = references.faults
         if asked.endpoint_compute_type is not EndpointComputeType.MANAGED:
             faults.append(

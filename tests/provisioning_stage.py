@@ -79,10 +79,15 @@ class ToldCompute(Compute):
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
     ) -> Sequence[str]:
-        unknown = instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2")
-        return [*self.refused, *(["There is no such instance type."] if unknown else [])]
+        try:
+            self.size(instance_type)
+        except Invalid as error:
+            return [*self.refused, error.message]
+        return self.refused
 
     def size(self, instance_type: str | None) -> tuple[float, int]:
+        if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):
+            raise Invalid("There is no such instance type.")
         return 1.0, 2**30
 
     async def ensure(self, workload: Workload) -> Observation:

@@ -290,5 +290,6 @@ async def test_every_fault_is_told_at_once_with_its_target(plane: ControlPlane) 
         "properties.model",
         "properties.codeConfiguration.scoringScript",
         "properties.environmentId",
+        "properties.instanceType",
     }
-    assert "4 faults" in error["message"]
+    assert "5 faults" in error["message"]

@@ -1,0 +1,94 @@
+"""What is published to a Functions app: what it needs and nothing else."""
+
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.real_app import ROOT
+
+
+def test_requirements_are_those_of_the_lock(tmp_path: Path) -> None:
+    """`make requirements` writes the file anew."""
+    makefile = (ROOT / "Makefile").read_text()
+    [line] = [line for line in makefile.splitlines() if "uv export" in line]
+    arguments = line.split("uv export ")[1].replace("-o requirements.txt", "").split()
+    uv = Path(sys.executable).parent / "uv"
+    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(tmp_path), "UV_OFFLINE": "1"}
+    exported = subprocess.run(
+        [uv, "export", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert exported == (ROOT / "requirements.txt").read_text()
+
+
+def ignored(path: str) -> bool:
+    """.funcignore reads as .gitignore does; ours has plain names and folders only."""
+    patterns = (ROOT / ".funcignore").read_text().split()
+    assert not [p for p in patterns if p.startswith(("!", "#")) or "**" in p]
+    parts = path.split("/")
+    heads = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+    for pattern in patterns:
+        name = pattern.rstrip("/")
+        candidates = heads if "/" in name else parts
+        if any(fnmatch.fnmatchcase(candidate, name) for candidate in candidates):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "function_app.py",
+        "host.json",
+        "requirements.txt",
+        "domain/ports.py",
+        "handlers/http.py",
+        "infra/composition.py",
+        "infra/embedded/sqlite.py",
+        "runtime/__main__.py",
+        "runtime/serve.py",
+    ],
+)
+def test_what_the_app_needs_is_published(path: str) -> None:
+    assert (ROOT / path).exists()
+    assert not ignored(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tests/real_app.py",
+        "examples/demo.py",
+        "docs/glossary.md",
+        "benchmarks/x.py",
+        ".data/documents.db",
+        ".venv/bin/python",
+        ".git/config",
+        ".ci/run",
+        ".env/../.git",
+        "local.settings.json",
+        "local.settings.sample.json",
+        "domain/__pycache__/ports.cpython-311.pyc",
+        "infra/bicep/main.bicep",
+    ],
+)
+def test_what_only_we_need_stays_at_home(path: str) -> None:
+    assert ignored(path)
+
+
+def test_host_json_is_what_a_host_reads() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    assert host["version"] == "2.0"
+    assert host["extensions"]["http"]["routePrefix"] == ""
+    assert host["extensions"]["serviceBus"]["autoCompleteMessages"] is True
+    assert host["extensions"]["serviceBus"]["maxConcurrentCalls"] >= 1
