@@ -7,7 +7,7 @@ from typing import Self
 from uuid import uuid4
 
 from domain.errors import DocumentNotFound, NotFound
-from domain.ports import ResourceStore
+from domain.ports import Json, ResourceStore
 from domain.values import Value
 
 OPERATION_TTL = 7 * 24 * 3600
@@ -63,6 +63,11 @@ class Operation(Value):
         if self.status is not OperationStatus.IN_PROGRESS:
             return self
         return self.but(status=status, ended_at=now, error=error)
+
+
+def operation_body(operation: Operation) -> Json:
+    """The document body that `Operations` reads."""
+    return {"kind": "operation", "operation": operation.to_document()}
 
 
 def operation_document_id(operation_id: str) -> str:

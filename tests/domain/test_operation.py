@@ -11,6 +11,7 @@ from domain.operation import (
     OperationNotFound,
     Operations,
     OperationStatus,
+    operation_body,
     operation_document_id,
     operation_partition,
 )
@@ -48,8 +49,9 @@ def test_an_ended_operation_stays_as_it_ended() -> None:
 
 async def test_a_stored_operation_is_read_by_its_id(store: SqliteResourceStore) -> None:
     operation = started()
-    body = {"kind": "operation", "operation": operation.to_document()}
-    await store.transact(PARTITION, [Create(operation_document_id(operation.id), body)])
+    await store.transact(
+        PARTITION, [Create(operation_document_id(operation.id), operation_body(operation))]
+    )
     assert await Operations(store).get(operation.id) == operation
 
 

@@ -12,8 +12,9 @@ from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unava
 from domain.messages import PROVISIONING_QUEUE, Reconcile
 from domain.operation import Operation, OperationKind, OperationStatus
 from domain.ports import Create, Delete, Message, WorkloadState
-from domain.provisioning import LEASE, MAX_DEPLOYMENTS, pause_before
+from domain.provisioning import MAX_DEPLOYMENTS
 from domain.provisioning_state import TransitionRefused
+from domain.reconciling import LEASE, pause_before
 from domain.resource import Conditions
 from tests.provisioning_stage import (
     ANY,
