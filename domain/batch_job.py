@@ -18,6 +18,8 @@ DOCUMENT_ID = "job"
 PROGRESS_ID = "progress"
 PROGRESS_KIND = "batchProgress"
 NO_SUCCESS = "No succeeded mini batch item returned from run()."
+TOLD_BY_RECORDS = frozenset({"ErrorThresholdExceeded", "NoSucceededMiniBatch"})
+"""Endings whose reason stands in the records of failed mini-batches."""
 
 
 def partition(job: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.batch_job import BatchJob, ending_of
+from domain.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
 from domain.batch_progress import Progress
 from domain.errors import DomainError, Invalid
 from domain.job_outputs import OutputReservations
@@ -48,6 +48,9 @@ class JobFinalizing:
         else:
             error = error or ending_of(final).error
             status = JobStatus.FAILED if error else JobStatus.COMPLETED
+            if error and error.code in TOLD_BY_RECORDS:
+                why = await self._reports.first_failure(job, joinable.rows)
+                error = error.but(message=f"{error.message} {why}") if why else error
         if job.writes_rows and (joinable.rows.parts or status is JobStatus.COMPLETED):
             partial = status is not JobStatus.COMPLETED
             try:

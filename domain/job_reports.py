@@ -22,6 +22,7 @@ _PIECE = 256 * 1024
 _LOG_LINES = 5000
 _LOG_BYTES = 4 * 1024 * 1024
 _ERRORS_SHOWN = 200
+_SHOWN = 500
 _JSON_LINES = "application/x-ndjson"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -53,6 +54,19 @@ class JobReports:
             await self._write(job, job.output.partial_marker_path, marker, "application/json")
         overview = _overview(job, progress, status, error, now).encode()
         await self._write(job, f"{job.logs_folder}/job_progress_overview.txt", overview, _TEXT)
+
+    async def first_failure(self, job: BatchJob, rows: ResultRows) -> str | None:
+        """The first failed mini-batch in input order, in one sentence; None if none failed."""
+        if job.plan is None:
+            return None
+        async for document in records(self._store, job.name):
+            unit = unit_of(document).unit
+            for failed in failures(job.plan, unit, rows.unjoinable.get(unit.ordinal)):
+                numbers = range(failed.ordinal, failed.ordinal + 1)
+                [files] = await self._plans.files(job.name, job.plan, numbers)
+                others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+                return f"First to fail: {files[0].name[:200]}{others}: {failed.error[:_SHOWN]}"
+        return None
 
     async def write_worker_log(self, job: BatchJob) -> None:
         """What the workers printed, kept once they are gone."""
