@@ -15,7 +15,7 @@ from domain.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
 from tests.batch_stage import BatchStage, Lost, Mischief, Rows, Script, line_counts
 
-SEEDS = range(int(os.environ.get("BATCH_SEEDS", "12")))
+SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 FILES = {f"{i % 3}/part-{i:02d}.txt": f"{i} one\n{i} two\n" for i in range(17)}
 BAD = {"0/part-06.txt", "2/part-11.txt"}
 

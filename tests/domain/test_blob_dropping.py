@@ -15,7 +15,7 @@ from domain.job_status import JobStatus
 from tests.batch_stage import ENDPOINT, BatchStage, Crash, Mischief
 
 INBOX = "batch-inbox"
-SEEDS = range(int(os.environ.get("BATCH_SEEDS", "12")))
+SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 
 
 async def drop(stage: BatchStage, *names: str, content: str = "x\n") -> None:
