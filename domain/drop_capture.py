@@ -9,6 +9,8 @@ from domain import blob_drop
 from domain.batch_plan import lines_of
 from domain.blob_drop import Arrival, BlobDrop, arrival_of
 from domain.datastore import SYSTEM_CONTAINER
+from domain.errors import BlobNotFound
+from domain.job_outputs import INBOX
 from domain.ports import BlobStore, Replace, ResourceStore
 
 _PAGE = 100
@@ -34,18 +36,20 @@ class DropCapture:
     async def capture(self, drop: BlobDrop) -> Captured:
         """Write a manifest of what is there now, in order of name. It counts once the drop
         is sealed with it: each attempt writes one of its own. Of several arrivals of one
-        name the last is to be scored; the others cannot be read any more."""
+        name the one that is still there is to be scored; the others cannot be read any
+        more."""
         latest: dict[str, Arrival] = {}
         older: list[Arrival] = []
         async for arrival in self._untaken(drop.endpoint):
             if len(latest) + len(older) >= self._most_files:
                 break
-            first, last = sorted(
-                (latest.get(arrival.name, arrival), arrival), key=lambda a: (a.at, a.etag)
-            )
-            if first.id != last.id:
-                older.append(first)
+            known = latest.get(arrival.name)
+            if known is None:
+                latest[arrival.name] = arrival
+                continue
+            last = await self._last(known, arrival)
             latest[arrival.name] = last
+            older.append(known if last is arrival else arrival)
         inputs = [a for name, a in sorted(latest.items()) if not blob_drop.is_marker(name)]
         others = [a for a in latest.values() if blob_drop.is_marker(a.name)] + older
         name = f"drops/{drop.endpoint.casefold()}/{drop.id}-{uuid4().hex[:8]}"
@@ -56,6 +60,16 @@ class DropCapture:
         if any(a.name.partition("/")[0] != folder for a in inputs):
             folder = ""  # The endpoint's name was written in several ways.
         return Captured(f"{name}.jsonl", len(inputs), folder)
+
+    async def _last(self, one: Arrival, other: Arrival) -> Arrival:
+        # Not by their times: arrivals can be told of in any order, and at one moment.
+        try:
+            there = (await self._blobs.properties(INBOX, one.name)).etag
+        except BlobNotFound:
+            there = ""
+        if there in (one.etag, other.etag):
+            return one if there == one.etag else other
+        return max(one, other, key=lambda a: (a.at, a.etag))
 
     async def mark(self, drop: BlobDrop, manifest: str) -> None:
         """Every captured arrival is the drop's. Doing it again changes nothing."""

@@ -133,6 +133,19 @@ async def test_late_files_start_the_next_drop_and_none_is_scored_twice(tmp_path:
         assert scored(stage, [second]) == ["c.txt"]
 
 
+@pytest.mark.parametrize("again", range(8))
+async def test_of_forms_that_came_at_one_moment_the_one_still_there_is_scored(
+    tmp_path: Path, again: int
+) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await drop(stage, "a.txt", content="one\n")
+        await drop(stage, "a.txt", content="two\n")
+        await stage.pump()
+        [view] = await jobs(stage)
+        assert b"a.txt,0,two,3" in stage.output(view)
+
+
 async def test_a_changed_blob_is_scored_again_and_only_its_last_form(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
