@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import ipaddress
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from domain.errors import DomainError
+from domain.errors import DomainError, StorageFull
 from infra.embedded.clients import ROLES, ClientRegistry
 from infra.embedded.connection import Connection, remove_connection, welcome
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
@@ -45,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(options)
     except (SettingsError, AppError, DataFolderInUse) as error:
         return _refuse(str(error))
+    except StorageFull as error:
+        return _refuse(f"the host cannot run: {error.message}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _refuse(f"the host cannot run, its disk is full: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
