@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from domain.asset_registration import AssetRegistration
+from domain.assets import ModelType
 from domain.errors import BlobNotFound, Detail, DomainError, Invalid
 from domain.names import WorkspaceScope
 from domain.online_deployment import CodeConfiguration
@@ -35,6 +36,14 @@ class AssetReferences:
         except DomainError as error:
             self._fault(error, target)
             return None
+        if found.properties.model_type is ModelType.TRITON:
+            self.faults.append(
+                Detail(
+                    "NotSupported",
+                    "A triton_model needs the Triton server, which is not run here.",
+                    target,
+                )
+            )
         return self._scope.path("models", found.name, "versions", found.version)
 
     async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:

@@ -9,18 +9,17 @@ from domain.operation import (
     Operation,
     OperationKind,
     OperationStatus,
+    operation_body,
     operation_document_id,
 )
-from domain.ports import Create, Json, Replace, ResourceStore, Write
-
-_KIND = "operation"
+from domain.ports import Create, Replace, ResourceStore, Write
 
 
 def started_cancellation(job: BatchJob, target: str, now: datetime) -> tuple[Operation, Write]:
     """`target` is the job's ARM id."""
     operation = Operation.start(OperationKind.CANCEL, partition(job.name), target, now)
     id = operation_document_id(operation.id)
-    return operation, Create(id, _body(operation), ttl=OPERATION_TTL)
+    return operation, Create(id, operation_body(operation), ttl=OPERATION_TTL)
 
 
 async def ended_cancellation(
@@ -36,8 +35,4 @@ async def ended_cancellation(
         return ()
     operation = Operation.from_document(found.body["operation"])
     ended = operation.end(OperationStatus.SUCCEEDED, now)
-    return (Replace(id, _body(ended), found.etag, ttl=OPERATION_TTL),)
-
-
-def _body(operation: Operation) -> Json:
-    return {"kind": _KIND, "operation": operation.to_document()}
+    return (Replace(id, operation_body(ended), found.etag, ttl=OPERATION_TTL),)

@@ -7,7 +7,7 @@ from domain.batch_job import DOCUMENT_ID, JobOutput, from_document, partition
 from domain.datastore import DEFAULT, kind_of, locate
 from domain.errors import Conflict, Detail, DocumentExists, DocumentNotFound, DomainError, StaleETag
 from domain.job_request import JobProperties, RequestedOutput
-from domain.names import WorkspaceScope
+from domain.names import WorkspaceScope, file_name_fault
 from domain.ports import BlobFolder, BlobStore, Clock, Create, Delete, Replace, ResourceStore
 
 INBOX = "batch-inbox"
@@ -35,14 +35,8 @@ def output_of(
 ) -> JobOutput:
     """Where the request wants the results; what is wrong with that joins `faults`."""
     name = settings.output_file_name
-    if "/" in name or name in (".", ".."):
-        faults.append(
-            Detail(
-                "BadArgument",
-                "outputFileName is a file name without a folder; outputData names a location.",
-                "properties.outputFileName",
-            )
-        )
+    if fault := file_name_fault(name):
+        faults.append(Detail("BadArgument", fault, "properties.outputFileName"))
     default = default_output(job, name)
     if len(asked.output_data) > 1 or (asked.output_data and asked.output_dataset):
         faults.append(

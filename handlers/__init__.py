@@ -35,7 +35,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield online_endpoints.blueprint(routes, a.online)
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
-    yield operations.blueprint(routes, a.operations, a.online, a.batch)
+    yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring)
     yield queue_messages.blueprint(a.online, a.batch)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)

@@ -6,21 +6,27 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from domain.batch_jobs import BatchJobs
 from domain.batch_provisioning import BatchProvisioning
 from domain.errors import Conflict, NotFound
 from domain.online_provisioning import OnlineProvisioning
 from domain.operation import Operation, OperationKind, Operations, OperationStatus
 from handlers import batch_endpoints, online_endpoints, wire
 from handlers.http import RETRY_AFTER, Routes, json_response, render_error
+from handlers.job_rendering import render_job
 
 Show = Callable[..., Awaitable[dict[str, Any]]]
 
 
 def blueprint(
-    routes: Routes, operations: Operations, online: OnlineProvisioning, batch: BatchProvisioning
+    routes: Routes,
+    operations: Operations,
+    online: OnlineProvisioning,
+    batch: BatchProvisioning,
+    jobs: BatchJobs,
 ) -> func.Blueprint:
     bp = func.Blueprint()
-    shows = _shows(routes, online, batch)
+    shows = _shows(routes, online, batch, jobs)
 
     @routes.arm(
         bp,
@@ -80,7 +86,7 @@ def failure(operation: Operation) -> Conflict:
 
 
 def _shows(
-    routes: Routes, online: OnlineProvisioning, batch: BatchProvisioning
+    routes: Routes, online: OnlineProvisioning, batch: BatchProvisioning, jobs: BatchJobs
 ) -> dict[tuple[str, int], Show]:
     """How to show what an operation made, by the kind in its target's path and its depth."""
 
@@ -91,7 +97,11 @@ def _shows(
 
         return shown
 
+    async def show_job(name: str) -> dict[str, Any]:
+        return render_job(routes, jobs.arm_id(name), await jobs.get(name))
+
     return {
+        ("jobs", 1): show_job,
         ("onlineEndpoints", 1): show(online_endpoints.endpoints(routes, online)),
         ("onlineEndpoints", 2): show(online_endpoints.deployments(routes, online)),
         ("batchEndpoints", 1): show(batch_endpoints.endpoints(routes, batch)),

@@ -17,6 +17,7 @@ from .tables import (
     from_dataframe,
     from_elements,
     is_dataframe,
+    is_empty,
     is_rows,
 )
 
@@ -112,7 +113,7 @@ def _attributed(result: Any, inputs: Sequence[Input], paths: Sequence[str]) -> T
     names = [each.name for each in inputs]
     if is_dataframe(result):
         return _attributed_frame(from_dataframe(result), names, paths)
-    if result and all(is_rows(each) for each in result):
+    if any(map(is_rows, result)) and all(is_rows(each) or is_empty(each) for each in result):
         return _attributed_tables(result, names, paths)
     table = from_elements(result)
     return _with_origins(table, _origins(len(table.rows), names))

@@ -90,6 +90,11 @@ def is_rows(value: Any) -> bool:
     return all(_is_mapping(row) or is_cells(row) for row in value)
 
 
+def is_empty(value: Any) -> bool:
+    """Whether it is a table without rows, where tables are expected."""
+    return isinstance(value, (list, tuple)) and not value
+
+
 def _is_mapping(value: Any) -> bool:
     # A pandas Series is one row by name, as in `[frame.iloc[0] for ...]`.
     return isinstance(value, dict) or (hasattr(value, "to_dict") and hasattr(value, "index"))

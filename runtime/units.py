@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -81,7 +82,9 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
     for mini_batch in unit.mini_batches:
         if not reports.write(held + _line({"event": "started", "ordinal": mini_batch.ordinal})):
             return
-        lines, ended = _score(mini_batch, run, unit.output_format, columns)
+        retrying = _line({"event": "retrying", "ordinal": mini_batch.ordinal})
+        again = functools.partial(reports.write, retrying)
+        lines, ended = _score(mini_batch, run, unit.output_format, columns, again)
         if lines is not None:
             content += lines.content
             columns = lines.columns
@@ -107,14 +110,21 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
 
 
 def _score(
-    mini_batch: MiniBatch, run: Callable[..., Any], output_format: str, columns: tuple[str, ...]
+    mini_batch: MiniBatch,
+    run: Callable[..., Any],
+    output_format: str,
+    columns: tuple[str, ...],
+    retrying: Callable[[], bool],
 ) -> tuple[Lines | None, dict[str, Any]]:
+    """`retrying` is told before each further try: the time limit is for one try."""
     started = time.perf_counter()
     lines: Lines | None = None
     error: str | None = None
     excerpt: str | None = None
     tries = returned = 0
     while tries < mini_batch.tries:
+        if tries and not retrying():
+            break
         tries += 1
         returned = 0
         try:

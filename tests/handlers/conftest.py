@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from domain.access import ROLES
+from domain.batch_jobs import BatchJobs
 from domain.errors import Unauthenticated
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
@@ -87,7 +88,13 @@ class ControlPlane:
             workspaces.blueprint(routes, "here"),
             online_endpoints.blueprint(routes, stage.online),
             batch_endpoints.blueprint(routes, stage.batch),
-            operations.blueprint(routes, stage.operations, stage.online, stage.batch),
+            operations.blueprint(
+                routes,
+                stage.operations,
+                stage.online,
+                stage.batch,
+                BatchJobs(stage.store, stage.queue, stage.blobs, stage.clock, routes.scope),
+            ),
             openapi.blueprint(routes),
             role=role,
         )

@@ -49,6 +49,8 @@ FRAME = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None]})
             "k",
             ["in/0.csv,0,1", "in/0.csv,1,2", "in/1.csv,0,3"],
         ),
+        ([[{"k": 1}], []], 2, "k", ["in/0.csv,0,1"]),
+        ([[], [[5, 6]]], 2, "prediction_0,prediction_1", ["in/1.csv,0,5,6"]),
         # One element or row for each file.
         (["x", "y"], 2, "prediction", ["in/0.csv,0,x", "in/1.csv,0,y"]),
         (np.array([1, 2]), 2, "prediction", ["in/0.csv,0,1", "in/1.csv,0,2"]),

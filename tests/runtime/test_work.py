@@ -143,6 +143,17 @@ def test_a_mini_batch_that_raises_is_tried_again_and_then_explained(
     assert "ValueError: cannot read" in server.log
 
 
+def test_each_further_try_is_told_so_that_its_time_limit_begins_anew(
+    start: Start, tmp_path: Path
+) -> None:
+    script = "def init(): pass\ndef run(mini_batch): raise OSError('never')\n"
+    server = start(script, "work").ready()
+    block = (tmp_path / "block").as_uri()
+    found = events(server, unit(files(tmp_path, "a"), block=block, tries=3))
+    told = [event["event"] for event in found]
+    assert told == ["started", "retrying", "retrying", "ended", "block"]
+
+
 @pytest.mark.parametrize(("strict", "succeeded"), [("", True), ("true", False)])
 def test_a_short_return_fails_only_when_the_deployment_says_so(
     start: Start, tmp_path: Path, strict: str, succeeded: bool
@@ -150,7 +161,8 @@ def test_a_short_return_fails_only_when_the_deployment_says_so(
     script = "def init(): pass\ndef run(mini_batch): return mini_batch[:1]\n"
     server = start(script, "work", env={"ML_ENDPOINTS_STRICT_RETURN": strict}).ready()
     block = (tmp_path / "block").as_uri()
-    ended = events(server, unit(files(tmp_path, "a", "b"), block=block, tries=2))[1]
+    found = events(server, unit(files(tmp_path, "a", "b"), block=block, tries=2))
+    [ended] = (event for event in found if event["event"] == "ended")
     assert ended["succeeded"] is succeeded
     assert ended["returned"] == 1
     assert ended["tries"] == (1 if succeeded else 2)
