@@ -48,7 +48,7 @@ class RunningHost:
     ) -> None:
         self.data_dir = data_dir
         self._arguments = arguments
-        self._environment = environment or {}
+        self.environment = environment or {}
         self._prefix = prefix
         self.process: subprocess.Popen[bytes] | None = None
         self.workspace: Workspace
@@ -104,7 +104,7 @@ class RunningHost:
                     *("--data-dir", str(self.data_dir)),
                 ],
                 cwd=ROOT,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

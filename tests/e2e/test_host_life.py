@@ -1,0 +1,228 @@
+"""A host that is stopped, killed and started again, and disks that fill."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from examples.client import CallFailed
+from tests.e2e import scoring_files as batch
+from tests.e2e import serving
+from tests.e2e.running_host import ROOT, RunningHost, until
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "open"
+
+
+def served(host: RunningHost) -> str:
+    """An endpoint `one` with deployments `blue` and `red`; the code they run."""
+    serving.environment(host)
+    code = serving.codes(host, "echo", {"score.py": serving.ECHO})
+    serving.endpoint(host, "one")
+    serving.deploy(host, "one/blue", code, count=2)
+    serving.deploy(host, "one/red", code)
+    serving.traffic(host, "one", blue=60, red=40)
+    return code
+
+
+def all_answer(client: httpx.Client) -> bool:
+    named = [{"azureml-model-deployment": name} for name in ("blue", "red")]
+    return all(client.post("", json={}, headers=h).status_code == 200 for h in named)
+
+
+def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path, gate: Path) -> None:
+    host = RunningHost(tmp_path / "data")
+    with host:
+        code = served(host)
+        keys = [serving.key(host, "one", which) for which in ("primaryKey", "secondaryKey")]
+        batch.batch(host, "files")
+        names = [f"{number:03}.csv" for number in range(30)]
+        uri = batch.data(host, {name: name for name in names})
+        job = batch.started(
+            host,
+            "files",
+            uri,
+            environmentVariables={"GATE": str(gate)},
+            compute={"instanceCount": 2},
+        )
+        until(lambda: (p := batch.job(host, job)["progress"]) and p["inFlight"])
+        body = serving.deployment_body(host, code)
+        put = host.workspace.call("PUT", "onlineEndpoints/one/deployments/green", body)
+        assert put.status_code == 201
+        before = {e["name"] for e in host.workspace.get("onlineEndpoints")["value"]}
+        url = host.url
+        host.kill()
+        until(lambda: not host.processes(), within=5, what="no process of the killed host")
+
+        host.start()
+        gate.touch()
+        assert host.url != url
+        assert {e["name"] for e in host.workspace.get("onlineEndpoints")["value"]} == before
+        assert keys == [serving.key(host, "one", which) for which in ("primaryKey", "secondaryKey")]
+        with serving.caller(host, "one") as client:
+            until(lambda: all_answer(client))
+        path = "onlineEndpoints/one/deployments/green"
+        until(lambda: _state(host, path) == "Succeeded")
+        shown = batch.ended(host, job)
+        assert shown["status"] == "Completed"
+        assert [name for name, _, _ in batch.rows(host, shown)] == names
+        # What was registered under the old address is still found.
+        serving.deploy(host, "one/late", code)
+        assert batch.ended(host, batch.started(host, "files", uri))["status"] == "Completed"
+        assert host.stop() == 0
+        assert not host.processes()
+    assert not host.faults()
+
+
+def _state(host: RunningHost, path: str) -> str:
+    state: str = host.workspace.get(path)["properties"]["provisioningState"]
+    return state
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_requests_end_and_leaves_nothing(tmp_path: Path, number: int) -> None:
+    with RunningHost(tmp_path / "data") as host:
+        served(host)
+        answers: list[httpx.Response] = []
+        with serving.caller(host, "one") as client, host.client() as idle:
+            idle.get("/healthz")
+            until(lambda: all_answer(client))
+            sending = threading.Thread(
+                target=lambda: answers.append(client.post("", json={"sleep": 1}))
+            )
+            sending.start()
+            time.sleep(0.2)
+            began = time.monotonic()
+            assert host.stop(number) == 0
+            assert time.monotonic() - began < 5
+            sending.join()
+            assert answers[0].status_code == 200
+        assert not host.processes()
+        assert not host.connection_file.exists()
+        assert not host.faults()
+
+
+def test_the_door_for_scripts_is_as_it_is_said(tmp_path: Path) -> None:
+    with RunningHost(tmp_path / "data", "--port", "0", "--http") as host:
+        connection = host.connection
+        assert set(connection) == {
+            *("url", "ca_file", "token_url", "client_id", "client_secret"),
+            *("workspace", "inbox"),
+        }
+        assert stat.S_IMODE(host.connection_file.stat().st_mode) == 0o600
+        assert connection["url"].startswith("http://127.0.0.1:")
+        assert connection["workspace"].startswith("/subscriptions/")
+        assert Path(connection["inbox"]).is_dir()
+        assert f"ready {connection['url']}" in host.output.read_text().splitlines()
+        for path in ("/healthz", "/readyz"):
+            assert httpx.get(connection["url"] + path).status_code == 200
+        refused = subprocess.run(
+            [
+                *(sys.executable, "-m", "infra.embedded"),
+                *("--port", "0", "--data-dir", str(host.data_dir)),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert refused.returncode == 2
+        assert "in use by another host" in refused.stderr
+        assert httpx.get(connection["url"] + "/readyz").status_code == 200
+
+
+def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "infra.embedded", "--port", "0", "--data-dir", str(tmp_path / "d")],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "ML_ENDPOINTS_LOG_LEVEL": "LOUD",
+            "ML_ENDPOINTS_WORKSPACE": "a b",
+            "ML_ENDPOINTS_DROP_QUIET_PERIOD": "soon",
+            "ML_ENDPOINTS_SWEEP_SCHEDULE": "never",
+            "ML_ENDPOINTS_SUBSCRIPTION": "x",
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    for name in ("LOG_LEVEL", "WORKSPACE", "DROP_QUIET_PERIOD", "SWEEP_SCHEDULE", "SUBSCRIPTION"):
+        assert f"ML_ENDPOINTS_{name}" in refused.stderr
+    assert "did you mean ML_ENDPOINTS_SUBSCRIPTION_ID" in refused.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
+    small_disk: Path, gate: Path
+) -> None:
+    filler = small_disk / "filler"
+
+    def fill() -> None:
+        about = os.statvfs(small_disk)
+        with filler.open("ab") as file:
+            file.write(bytes(about.f_bavail * about.f_frsize))
+
+    often = {"ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *"}
+    with RunningHost(small_disk / "data", environment=often) as host:
+        served(host)
+        batch.batch(host, "files")
+        names = [f"{number:03}.csv" for number in range(20)]
+        uri = batch.data(host, {name: name for name in names})
+        job = batch.started(host, "files", uri, environmentVariables={"GATE": str(gate)})
+        until(lambda: (p := batch.job(host, job)["progress"]) and p["inFlight"])
+        fill()
+        gate.touch()
+        with serving.caller(host, "one") as client:
+            assert all_answer(client)
+        with pytest.raises(CallFailed, match="503 InsufficientStorage"):
+            serving.endpoint(host, "two")
+        with pytest.raises(CallFailed, match=r"507 .*InsufficientStorage"):
+            batch.data(host, {"a": "b"})
+        assert batch.invoke(host, "files", uri).status_code == 503
+        until(
+            lambda: "No space is left" in host.log() or "No space left" in host.output.read_text()
+        )
+        filler.unlink()
+        serving.endpoint(host, "two")
+        shown = batch.ended(host, job, within=60)
+        assert shown["status"] == "Completed"
+        assert [name for name, _, _ in batch.rows(host, shown)] == names
+        assert host.stop() == 0
+        fill()
+        host.spawn()
+        assert host.process is not None
+        assert host.process.wait(timeout=20) == 2
+        assert "its disk is full" in host.output.read_text()
+        filler.unlink()
+        host.start()
+        assert json.dumps(host.workspace.get("onlineEndpoints")).count('"two"') >= 1
