@@ -158,7 +158,7 @@ class Host:
         for function in functions:
             match function.trigger_type:
                 case "serviceBusTrigger":
-                    triggers.append(QueueListener(function, services.queue, listening))
+                    triggers.append(QueueListener(function, services.consumer, listening))
                 case "timerTrigger":
                     triggers.append(Timer(function, services.clock))
                 case "blobTrigger":

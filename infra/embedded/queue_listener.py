@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import json
 import logging
-from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
 import azure.functions as func
 from azure.functions.meta import Datum
@@ -18,7 +16,7 @@ from azure.functions.meta import Datum
 from domain.errors import DomainError
 from infra.embedded.functions import HostedFunction, converted
 from infra.embedded.invocation import begin
-from infra.embedded.work_queue_records import LockLost, Received
+from infra.queue_consumer import LockLost, QueueConsumer, Received
 
 _log = logging.getLogger(__name__)
 
@@ -27,30 +25,6 @@ _IDLE = 30.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
 _FAULT_PAUSE = 1.0
-
-
-class QueueConsumer(Protocol):
-    """The receiving side of a queue. Lost locks raise LockLost."""
-
-    @abstractmethod
-    async def receive(
-        self, queue: str, max_count: int, lock_duration: timedelta
-    ) -> Sequence[Received]: ...
-
-    @abstractmethod
-    async def complete(self, lock: str) -> None: ...
-
-    @abstractmethod
-    async def abandon(self, lock: str, delay: timedelta = timedelta(0)) -> None: ...
-
-    @abstractmethod
-    async def renew(self, lock: str) -> datetime: ...
-
-    @abstractmethod
-    async def dead_letter(self, lock: str, reason: str, description: str = "") -> None: ...
-
-    @abstractmethod
-    async def wait(self, queue: str, timeout: float) -> bool: ...
 
 
 @dataclass(frozen=True)

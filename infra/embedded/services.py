@@ -25,6 +25,7 @@ from infra.embedded.private_files import read_or_make_private
 from infra.embedded.receipts import receipts_database
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from infra.queue_consumer import QueueConsumer
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 
@@ -45,6 +46,7 @@ class EmbeddedServices:
         self.clock = SystemClock()
         self.store = SqliteResourceStore(folder.documents)
         self.queue = SqliteWorkQueue(folder.queues, max_delivery_count=settings.queue_max_delivery)
+        self.consumer: QueueConsumer = self.queue
         self.blobs = FileBlobStore(
             folder.root,
             base_url=settings.base_url,

@@ -22,16 +22,16 @@ from domain.ports import Message, WorkQueue
 from infra.embedded import work_queue_tables as tables
 from infra.embedded.sqlite import Database
 from infra.embedded.wakeups import Wakeups
-from infra.embedded.work_queue_records import DeadLetter, LockLost, QueueCounts, Received
+from infra.embedded.work_queue_records import DeadLetter, QueueCounts
+from infra.message_bodies import check_queue, encoded
+from infra.queue_consumer import LockLost, QueueConsumer, Received
 
-_BODY_BYTES = 256 * 1024
 _SENT_AT_ONCE = 1000
 _RECEIVED_AT_ONCE = 500
 _DEAD_LETTERS = 10_000
-_NAME_CHARACTERS = 260
 
 
-class SqliteWorkQueue(WorkQueue):
+class SqliteWorkQueue(WorkQueue, QueueConsumer):
     """Queues in `path`; a queue is there once something is sent to it. `now` gives Unix
     seconds. Of each queue's dead letters the newest `dead_letters` are kept."""
 
@@ -56,7 +56,7 @@ class SqliteWorkQueue(WorkQueue):
         await self._database.close()
 
     async def send(self, queue: str, *messages: Message) -> None:
-        _check_queue(queue)
+        check_queue(queue)
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         now = self._now()
@@ -64,7 +64,7 @@ class SqliteWorkQueue(WorkQueue):
             (
                 queue,
                 now + max(0.0, message.delay.total_seconds()),
-                _encoded(message),
+                encoded(message),
                 json.dumps({"message_id": uuid.uuid4().hex, **carrier}),
                 now,
             )
@@ -80,7 +80,7 @@ class SqliteWorkQueue(WorkQueue):
     ) -> Sequence[Received]:
         """Lock up to `max_count` messages (500 at most) that may be received now; never
         waits. One delivered too often before is dead-lettered instead."""
-        _check_queue(queue)
+        check_queue(queue)
         limit = min(max_count, _RECEIVED_AT_ONCE)
         if limit < 1:
             return []
@@ -140,7 +140,7 @@ class SqliteWorkQueue(WorkQueue):
         """Return True as soon as a message may be receivable: at once if one is, else when
         one is sent or given back, or when a delay or lock ends. False after `timeout`
         seconds. Nothing is polled meanwhile."""
-        _check_queue(queue)
+        check_queue(queue)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         with self._wakeups.waiter(queue) as waiter:
@@ -185,22 +185,3 @@ def _held(connection: sqlite3.Connection, lock: str, now: float) -> tuple[int, s
     if found is None:
         raise LockLost
     return found
-
-
-def _encoded(message: Message) -> bytes:
-    try:
-        body = json.dumps(message.body, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise errors.Invalid(f"The message is not JSON: {error}.") from None
-    if len(body) > _BODY_BYTES:
-        raise errors.MessageTooLarge(
-            f"The message is {len(body)} bytes of JSON; {_BODY_BYTES} is the limit."
-        )
-    return body
-
-
-def _check_queue(queue: str) -> None:
-    if not (1 <= len(queue) <= _NAME_CHARACTERS and queue.isascii() and queue.isprintable()):
-        raise errors.Invalid(
-            f"A queue's name is 1 to {_NAME_CHARACTERS} printable ASCII characters."
-        )

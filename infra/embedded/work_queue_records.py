@@ -1,31 +1,8 @@
-"""What a consumer of the embedded work queue sees."""
+"""What the embedded work queue tells of itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-
-
-class LockLost(Exception):
-    """The lock has expired, or its message is settled already."""
-
-    def __init__(self) -> None:
-        super().__init__("The lock has expired, or its message is settled already.")
-
-
-@dataclass(frozen=True)
-class Received:
-    """One delivery. `delivery_count` is 1 on the first; `properties` hold `message_id` and,
-    when the sender had one, `traceparent`."""
-
-    id: str
-    queue: str
-    sequence_number: int
-    body: bytes
-    properties: Mapping[str, str]
-    enqueued_at: datetime
-    delivery_count: int
-    lock_token: str
-    locked_until: datetime
 
 
 @dataclass(frozen=True)

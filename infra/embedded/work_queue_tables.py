@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.embedded.work_queue_records import DeadLetter, QueueCounts, Received
+from infra.embedded.work_queue_records import DeadLetter, QueueCounts
+from infra.queue_consumer import Received
 
 SCHEMA = """
 CREATE TABLE messages (

@@ -14,9 +14,10 @@ from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
 from tests.contract.recipient import Delivered, Recipient
+from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", pytest.param("cloud", marks=pytest.mark.cloud)])
 def family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

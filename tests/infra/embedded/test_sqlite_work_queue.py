@@ -9,7 +9,7 @@ import pytest
 from domain import errors
 from domain.ports import Message
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
-from infra.embedded.work_queue_records import LockLost, Received
+from infra.queue_consumer import LockLost, Received
 from tests.infra.embedded.killed import killed_when_it_says
 
 LOCK = timedelta(seconds=30)

@@ -1,0 +1,106 @@
+"""The WorkQueue suite's cloud family: azure-servicebus against a broker of our own, or against
+what ML_ENDPOINTS_TEST_SERVICE_BUS is a connection string of (Microsoft's emulator, or a
+namespace), which must have the queues that the suites use, and which they empty.
+
+`ML_ENDPOINTS_TEST_REQUIRE_CLOUD=1` (as in CI) makes what is missing a failure, not a skip.
+"""
+
+import asyncio
+import importlib.util
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from domain.ports import WorkQueue
+from infra.cloud.service_bus import ServiceBus
+from infra.cloud.service_bus_consumer import ServiceBusConsumer
+from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
+from tests.contract.recipient import Delivered, Recipient
+
+__all__ = ["cloud_bus", "cloud_queue", "cloud_recipient", "cloud_sides"]
+
+CONNECTION_STRING = "ML_ENDPOINTS_TEST_SERVICE_BUS"
+REQUIRE = "ML_ENDPOINTS_TEST_REQUIRE_CLOUD"
+QUEUES = ("provisioning", "batch-jobs", "mini-batches", "blob-drops")
+
+
+def without(reason: str) -> None:
+    """Skip the test, or fail it where the cloud suites are required."""
+    if os.environ.get(REQUIRE):
+        pytest.fail(f"{reason}, and {REQUIRE} is set")
+    pytest.skip(reason)
+
+
+class CloudRecipient:
+    def __init__(self, consumer: ServiceBusConsumer) -> None:
+        self._consumer = consumer
+
+    async def take(self, queue: str, count: int) -> Sequence[Delivered]:
+        taken: list[Delivered] = []
+        async with asyncio.timeout(30):
+            while len(taken) < count:
+                await self._consumer.wait(queue, 30)
+                for message in await self._consumer.receive(queue, 1, timedelta(seconds=30)):
+                    await self._consumer.complete(message.lock_token)
+                    traceparent = message.properties.get("traceparent")
+                    taken.append(Delivered(json.loads(message.body), traceparent))
+        return taken
+
+    async def is_empty(self, queue: str) -> bool:
+        return not await self._consumer.wait(queue, 0.3)
+
+
+@pytest.fixture
+async def cloud_bus() -> AsyncIterator[ServiceBus]:
+    """A namespace with empty queues."""
+    given = os.environ.get(CONNECTION_STRING)
+    if given:
+        bus = ServiceBus(connection_string=given)
+        await _empty(bus)
+        yield bus
+        await bus.close()
+        return
+    if importlib.util.find_spec("proton") is None:
+        without("python-qpid-proton is not installed (`make test` installs it)")
+    from tests.servers.service_bus.broker import Broker
+
+    broker = Broker(QUEUES)
+    await broker.start()
+    bus = ServiceBus(connection_string=broker.connection_string)
+    yield bus
+    await bus.close()
+    await broker.stop()
+
+
+@pytest.fixture
+async def cloud_sides(
+    cloud_bus: ServiceBus,
+) -> AsyncIterator[tuple[ServiceBusWorkQueue, ServiceBusConsumer]]:
+    queue, consumer = ServiceBusWorkQueue(cloud_bus), ServiceBusConsumer(cloud_bus)
+    yield queue, consumer
+    # To close a link takes up to a second: both at once.
+    await asyncio.gather(queue.close(), consumer.close())
+
+
+@pytest.fixture
+def cloud_queue(cloud_sides: tuple[ServiceBusWorkQueue, ServiceBusConsumer]) -> WorkQueue:
+    return cloud_sides[0]
+
+
+@pytest.fixture
+def cloud_recipient(cloud_sides: tuple[ServiceBusWorkQueue, ServiceBusConsumer]) -> Recipient:
+    return CloudRecipient(cloud_sides[1])
+
+
+async def _empty(bus: ServiceBus) -> None:
+    consumer = ServiceBusConsumer(bus)
+    try:
+        for queue in QUEUES:
+            while await consumer.wait(queue, 1):
+                for message in await consumer.receive(queue, 1, timedelta(seconds=30)):
+                    await consumer.complete(message.lock_token)
+    finally:
+        await consumer.close()
