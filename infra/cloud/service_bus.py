@@ -137,6 +137,7 @@ async def persist(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.budget
     pause = _FIRST_PAUSE
+    last: Exception | None = None
     while True:
         left = deadline - loop.time()
         try:
@@ -151,6 +152,10 @@ async def persist(
             met = row(error)
             if met.broken:
                 discard()
+            if last is not None and left < patience.attempt and isinstance(error, TimeoutError):
+                # The last try was cut short by the budget; the one before says more.
+                raise translated(last) from last
+            last = error
             wait = pause * random.uniform(0.5, 1.0)
             if not met.passing or loop.time() + wait >= deadline:
                 raise translated(error) from error

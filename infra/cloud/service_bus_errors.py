@@ -63,6 +63,10 @@ def _too_large(reason: str) -> Exception:
     return errors.MessageTooLarge(f"Service Bus takes no message of this size: {reason}")
 
 
+def _silent(reason: str) -> Exception:
+    return errors.Unavailable(f"Service Bus did not answer in time: {reason}")
+
+
 def _lost(reason: str) -> Exception:
     return LockLost()
 
@@ -93,7 +97,7 @@ TABLE: dict[type[Exception], Row] = {
     ServiceBusError: _PASSING,
     # A credential that gets no token, for one.
     AzureError: _PASSING,
-    TimeoutError: _PASSING,
+    TimeoutError: Row(_silent, passing=True, broken=True),
     OSError: _PASSING,
 }
 

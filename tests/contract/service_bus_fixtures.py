@@ -66,12 +66,14 @@ async def cloud_bus() -> AsyncIterator[ServiceBus]:
     if importlib.util.find_spec("proton") is None:
         without("python-qpid-proton is not installed (`make test` installs it)")
     from tests.servers.service_bus.broker import Broker
+    from tests.servers.service_bus.quick import quick_sdk
 
     broker = Broker(QUEUES)
     await broker.start()
     bus = ServiceBus(connection_string=broker.connection_string)
-    yield bus
-    await bus.close()
+    with quick_sdk():
+        yield bus
+        await bus.close()
     await broker.stop()
 
 

@@ -32,11 +32,11 @@ _MANAGEMENT_STATUS = {
 
 
 class Broker:
-    """The queues of `queues`, each with a dead-letter subqueue, between `start` and `stop`."""
+    """Serves queues, those given and those added, each with a dead-letter subqueue."""
 
     def __init__(
         self,
-        queues: Iterable[str],
+        queues: Iterable[str] = (),
         *,
         lock_duration: float = 30.0,
         max_delivery_count: int = 10,
@@ -54,16 +54,19 @@ class Broker:
         self._turn = 0
         self._server: asyncio.Server | None = None
         self._waking: asyncio.TimerHandle | None = None
-        self._queues = {
-            name.lower(): Queue(
-                name,
-                now=time.time,
-                changed=self._changed,
-                lock_duration=lock_duration,
-                max_delivery_count=max_delivery_count,
-            )
-            for name in queues
-        }
+        self._queues: dict[str, Queue] = {}
+        for name in queues:
+            self.add(name, lock_duration=lock_duration, max_delivery_count=max_delivery_count)
+
+    def add(self, name: str, *, lock_duration: float = 30.0, max_delivery_count: int = 10) -> Queue:
+        queue = self._queues[name.lower()] = Queue(
+            name,
+            now=time.time,
+            changed=self._changed,
+            lock_duration=lock_duration,
+            max_delivery_count=max_delivery_count,
+        )
+        return queue
 
     async def start(self, port: int = 0) -> None:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ _DESCRIBED = 0x00
 _BINARY = (0xA0, 0xB0)
 _ATTACH, _TRANSFER = 0x12, 0x14
 _HEADER_BYTES = 8
+_LARGEST_FRAME = 2**20
 
 
 class WireError(Exception):
@@ -31,6 +32,9 @@ class Value:
 
     def number(self) -> int:
         return int.from_bytes(self.content, "big")
+
+    def is_true(self) -> bool:
+        return self.constructor == 0x41 or self.content == b"\x01"
 
 
 def read(data: bytes, at: int) -> Value:
@@ -101,6 +105,7 @@ class Frames:
 
     _buffer: bytearray = field(default_factory=bytearray)
     _names: dict[tuple[int, int], str] = field(default_factory=dict)
+    _unfinished: set[tuple[int, int]] = field(default_factory=set)
     _formats: dict[str, deque[int]] = field(default_factory=lambda: defaultdict(deque))
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -110,8 +115,8 @@ class Frames:
                 size = _HEADER_BYTES
             else:
                 size = int.from_bytes(self._buffer[:4], "big")
-                if size < _HEADER_BYTES:
-                    raise WireError("a frame is smaller than its own header")
+                if not _HEADER_BYTES <= size <= _LARGEST_FRAME:
+                    raise WireError("a frame is smaller than its own header, or huge")
             if len(self._buffer) < size:
                 return
             frame = bytes(self._buffer[:size])
@@ -131,12 +136,15 @@ class Frames:
         performative = read(frame, body + 1).number()
         if performative == _ATTACH:
             name, handle, role = fields(frame, body, 3)
-            if role.constructor == 0x42 or role.content == b"\x00":
+            if not role.is_true():
                 # The client sends here. Links of both directions may share a name.
                 self._names[channel, handle.number()] = name.content.decode()
         elif performative == _TRANSFER:
-            handle, *rest = fields(frame, body, 4)
-            # Only a delivery's first transfer must carry its id and format.
-            if rest and rest[0].constructor != 0x40:
-                name_ = self._names.get((channel, handle.number()), "")
-                self._formats[name_].append(rest[2].number() if len(rest) > 2 else 0)
+            handle, *rest = fields(frame, body, 6)
+            link = channel, handle.number()
+            # A delivery's further transfers may say its format again.
+            if link not in self._unfinished:
+                message_format = rest[2].number() if len(rest) > 2 else 0
+                self._formats[self._names.get(link, "")].append(message_format)
+            more = len(rest) > 4 and rest[4].is_true()
+            (self._unfinished.add if more else self._unfinished.discard)(link)

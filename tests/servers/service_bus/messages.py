@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proton import Data, Described, symbol, timestamp, uint, ulong
+from proton import Data, Described, Message, symbol, timestamp, uint, ulong
 
 from tests.servers.service_bus.encoding import Section, WireError, sections
 
@@ -36,6 +36,12 @@ class Stored:
             raise WireError("a message without a body")
         at = _mapping(found.get(_ANNOTATIONS)).get(symbol(_SCHEDULED))
         return cls(encoded, scheduled_at=None if at is None else at / 1000)
+
+    @classmethod
+    def made(cls, body: bytes, properties: Mapping[str, Any] | None = None) -> "Stored":
+        """One that no client has sent."""
+        message = Message(body=body, properties=dict(properties or {}), inferred=True)
+        return cls(bytes(message.encode()))
 
     def delivered(self, locked_until: float | None = None) -> bytes:
         """The message as a receiver gets it."""
