@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+CLOUD_TESTS := $(VENV)/.cloud-tests
 UV_VERSION := 0.13.9
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -27,7 +28,13 @@ demo: $(STAMP) ## Run the main job on real input: online and batch, end to end
 run: $(STAMP) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/python -m infra.embedded --port 7443 --data-dir .data --welcome
 
-test: $(STAMP) ## Run every test
+# What tests the cloud adapters is compiled: a machine that cannot is told why first.
+$(CLOUD_TESTS): $(STAMP) tests/servers/check_build.py
+	@$(BIN)/python tests/servers/check_build.py
+	@$(BIN)/uv sync --locked --quiet --group cloud-tests --python $(BIN)/python
+	@touch $(CLOUD_TESTS)
+
+test: $(CLOUD_TESTS) ## Run every test
 	@$(BIN)/python -m pytest -n auto
 
 lint: $(STAMP) ## Format, lint, types, arrows between packages

@@ -69,7 +69,8 @@ class Inbound:
 
     async def _receive(self, receiver: ServiceBusReceiver, seconds: float) -> None:
         # One message: asked for more, the SDK waits a while for them when it has the first.
-        # What comes in the moment of a cancellation, the SDK keeps for the next call.
+        # What comes in the moment of a cancellation, the SDK keeps for the next call; what
+        # comes later, for the credit that is then still out, it gives back within seconds.
         self._polling = task = asyncio.create_task(
             receiver.receive_messages(max_message_count=1, max_wait_time=seconds)
         )

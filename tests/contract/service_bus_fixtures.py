@@ -1,8 +1,6 @@
 """The WorkQueue suite's cloud family: azure-servicebus against a broker of our own, or against
-what ML_ENDPOINTS_TEST_SERVICE_BUS is a connection string of (Microsoft's emulator, or a
+what CLOUD_TESTS_SERVICE_BUS is a connection string of (Microsoft's emulator, or a
 namespace), which must have the queues that the suites use, and which they empty.
-
-`ML_ENDPOINTS_TEST_REQUIRE_CLOUD=1` (as in CI) makes what is missing a failure, not a skip.
 """
 
 import asyncio
@@ -19,19 +17,12 @@ from infra.cloud.service_bus import ServiceBus
 from infra.cloud.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
 from tests.contract.recipient import Delivered, Recipient
+from tests.servers.required import without
 
 __all__ = ["cloud_bus", "cloud_queue", "cloud_recipient", "cloud_sides"]
 
-CONNECTION_STRING = "ML_ENDPOINTS_TEST_SERVICE_BUS"
-REQUIRE = "ML_ENDPOINTS_TEST_REQUIRE_CLOUD"
+CONNECTION_STRING = "CLOUD_TESTS_SERVICE_BUS"
 QUEUES = ("provisioning", "batch-jobs", "mini-batches", "blob-drops")
-
-
-def without(reason: str) -> None:
-    """Skip the test, or fail it where the cloud suites are required."""
-    if os.environ.get(REQUIRE):
-        pytest.fail(f"{reason}, and {REQUIRE} is set")
-    pytest.skip(reason)
 
 
 class CloudRecipient:

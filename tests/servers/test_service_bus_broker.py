@@ -24,6 +24,8 @@ from azure.servicebus.exceptions import (
     ServiceBusError,
 )
 
+pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
+
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.messages import Stored
 from tests.servers.service_bus.queue import Counts, Queue

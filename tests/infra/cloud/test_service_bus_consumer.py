@@ -12,6 +12,9 @@ from domain import errors
 from infra.cloud.service_bus import Patience, ServiceBus
 from infra.cloud.service_bus_consumer import ServiceBusConsumer
 from infra.queue_consumer import LockLost, Received
+
+pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
+
 from tests.infra.embedded.conftest import Until
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore

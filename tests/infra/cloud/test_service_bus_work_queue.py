@@ -6,11 +6,15 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from azure.core.credentials import AccessToken
 
 from domain import errors
 from domain.ports import Message
 from infra.cloud.service_bus import Patience, ServiceBus
 from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
+
+pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
+
 from tests.infra.embedded.conftest import Until
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore, Refuse
@@ -158,6 +162,26 @@ async def test_what_is_not_json_or_has_no_name_is_refused(queue: ServiceBusWorkQ
         await queue.send("work", Message({"x": float("nan")}))
     with pytest.raises(errors.Invalid):
         await queue.send("", A)
+
+
+class NoToken:
+    """A credential that nobody asks for a token."""
+
+    async def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        raise AssertionError("asked for a token before anything is sent")
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> "NoToken":
+        return self
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
+async def test_an_identity_is_a_way_in_that_is_not_used_before_it_must() -> None:
+    bus = ServiceBus(namespace="x.servicebus.windows.net", credential=NoToken())
+    assert bus.sender("work").fully_qualified_namespace == "x.servicebus.windows.net"
+    await bus.close()
 
 
 async def test_a_namespace_needs_one_way_in() -> None:
