@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from proton import (
     Collector,
     Condition,
-    Delivery,
-    Disposition,
     Endpoint,
     Event,
     Link,
@@ -21,10 +19,18 @@ from proton import (
 )
 from proton import Connection as Engine
 
+from tests.servers.service_bus.dispositions import (
+    LOCK_LOST,
+    NO_INFO,
+    accept,
+    asked,
+    echo,
+    reject,
+)
 from tests.servers.service_bus.encoding import BATCH_FORMAT, Frames, WireError, batched
 from tests.servers.service_bus.faults import Detach, Drop, Ignore, Refuse
 from tests.servers.service_bus.messages import Stored
-from tests.servers.service_bus.queue import LockLost, Outcome, Queue
+from tests.servers.service_bus.queue import LockLost, Queue
 
 if TYPE_CHECKING:
     from tests.servers.service_bus.broker import Broker
@@ -33,12 +39,6 @@ _log = logging.getLogger(__name__)
 
 _TICK = 5.0
 _CREDIT = 500
-_LOCK_LOST = Refuse(
-    "com.microsoft:message-lock-lost",
-    "The lock supplied is invalid. Either the lock expired, or the message has already been"
-    " removed from the queue.",
-)
-_NO_INFO = {symbol("com.microsoft:tracking-id"): "none"}
 
 
 class BrokerConnection(asyncio.Protocol):
@@ -151,7 +151,7 @@ class BrokerConnection(asyncio.Protocol):
 
     def _attached(self, link: Any) -> None:
         terminus = link.remote_source if link.is_sender else link.remote_target
-        path = _path(terminus.address or "")
+        path = path_of(terminus.address or "")
         link.source.copy(link.remote_source)
         link.target.copy(link.remote_target)
         fault = self._broker.faults.attaches.popleft() if self._broker.faults.attaches else None
@@ -189,7 +189,7 @@ class BrokerConnection(asyncio.Protocol):
 
     def _close(self, link: Any, fault: Refuse | Detach) -> None:
         said = fault.description if isinstance(fault, Refuse) else "as the test wants it"
-        link.condition = Condition(fault.condition, said, _NO_INFO)
+        link.condition = Condition(fault.condition, said, NO_INFO)
         if not link.state & Endpoint.LOCAL_ACTIVE:
             terminus = link.source if link.is_sender else link.target
             terminus.type = Terminus.UNSPECIFIED
@@ -222,7 +222,7 @@ class BrokerConnection(asyncio.Protocol):
         queue, path = self._incoming[link]
         if path == "$cbs" or path.endswith("$management"):
             self._request(link, path, queue, content)
-            _accept(delivery)
+            accept(delivery)
         elif queue is not None:
             self._sent(delivery, queue, content, message_format)
 
@@ -250,9 +250,9 @@ class BrokerConnection(asyncio.Protocol):
                 if faults.delay:
                     asyncio.get_running_loop().call_later(faults.delay, self._accept, delivery)
                 else:
-                    _accept(delivery)
+                    accept(delivery)
             case Refuse():
-                _reject(delivery, fault)
+                reject(delivery, fault)
             case Drop():
                 self.drop()
             case Detach():
@@ -262,7 +262,7 @@ class BrokerConnection(asyncio.Protocol):
 
     def _accept(self, delivery: Any) -> None:
         if self._transport is not None:
-            _accept(delivery)
+            accept(delivery)
             self.flush()
 
     def _request(self, link: Any, path: str, queue: Queue | None, content: bytes) -> None:
@@ -338,56 +338,20 @@ class BrokerConnection(asyncio.Protocol):
         if fault is not None:
             self.drop()
         elif refused is not None:
-            _reject(delivery, refused)
+            reject(delivery, refused)
         else:
-            _echo(delivery)
+            echo(delivery)
 
     def _apply(self, delivery: Any, queue: Queue, token: uuid.UUID) -> Refuse | None:
-        remote, reason, description = delivery.remote, "", ""
-        match delivery.remote_state:
-            case Disposition.ACCEPTED:
-                outcome = Outcome.COMPLETED
-            case Disposition.MODIFIED if remote.undeliverable:
-                outcome = Outcome.DEFERRED
-            case Disposition.MODIFIED:
-                outcome = Outcome.ABANDONED
-            case Disposition.REJECTED:
-                outcome = Outcome.DEAD_LETTERED
-                info = dict((remote.condition.info if remote.condition else None) or {})
-                reason = str(info.get("DeadLetterReason") or "")
-                description = str(info.get("DeadLetterErrorDescription") or "")
-            case _:
-                outcome = Outcome.RELEASED
+        outcome, reason, description = asked(delivery)
         try:
             queue.settle(token, outcome, reason, description)
         except LockLost:
-            return _LOCK_LOST
+            return LOCK_LOST
         return None
 
 
-def _path(address: str) -> str:
+def path_of(address: str) -> str:
     """The entity's path in a link's address, which may be a whole URL."""
     _, found, rest = address.partition("://")
     return rest.partition("/")[2] if found else address.lstrip("/")
-
-
-def _accept(delivery: Any) -> None:
-    delivery.update(Delivery.ACCEPTED)
-    delivery.settle()
-
-
-def _reject(delivery: Any, fault: Refuse) -> None:
-    # The SDK hangs on an error without an info map.
-    delivery.local.condition = Condition(fault.condition, fault.description, _NO_INFO)
-    delivery.update(Delivery.REJECTED)
-    delivery.settle()
-
-
-def _echo(delivery: Any) -> None:
-    """Settle with the outcome that the client asked for, without its error."""
-    if not delivery.settled:
-        if delivery.remote_state == Disposition.MODIFIED:
-            delivery.local.failed = delivery.remote.failed
-            delivery.local.undeliverable = delivery.remote.undeliverable
-        delivery.update(delivery.remote_state)
-    delivery.settle()
