@@ -71,7 +71,7 @@ from domain.sweeping import Sweeping
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
-from infra.embedded.work_queue_records import Received
+from infra.queue_consumer import Received
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 BASE_URL = "https://example.test:7443"

@@ -17,8 +17,14 @@ from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
 
 
-@pytest.fixture(params=["embedded", pytest.param("cloud", marks=pytest.mark.cloud)])
+@pytest.fixture(params=["embedded"])
 def family(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=["embedded", pytest.param("cloud", marks=pytest.mark.cloud)])
+def queue_family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
@@ -30,15 +36,15 @@ def store(family: str, request: pytest.FixtureRequest) -> ResourceStore:
 
 
 @pytest.fixture
-def queue(family: str, request: pytest.FixtureRequest) -> WorkQueue:
-    adapter: WorkQueue = request.getfixturevalue(f"{family}_queue")
+def queue(queue_family: str, request: pytest.FixtureRequest) -> WorkQueue:
+    adapter: WorkQueue = request.getfixturevalue(f"{queue_family}_queue")
     return adapter
 
 
 @pytest.fixture
-def recipient(family: str, request: pytest.FixtureRequest) -> Recipient:
+def recipient(queue_family: str, request: pytest.FixtureRequest) -> Recipient:
     """The consumer of what `queue` sends."""
-    consumer: Recipient = request.getfixturevalue(f"{family}_recipient")
+    consumer: Recipient = request.getfixturevalue(f"{queue_family}_recipient")
     return consumer
 
 
