@@ -138,6 +138,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         base_url=settings.base_url,
         verifier=a.verifier,
         sweep_schedule=settings.sweep_schedule,
+        inbox_by_event_grid=settings.inbox_source == "event_grid",
         operations=Operations(a.store),
         assets=assets,
         datastores=Datastores(a.blobs),
