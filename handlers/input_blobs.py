@@ -4,6 +4,7 @@ import azure.functions as func
 
 from domain.blob_dropping import BlobDropping
 from domain.job_outputs import INBOX
+from handlers.tracing import traced_event
 
 STORAGE = "BlobConnection"
 """The setting that holds the connection."""
@@ -19,6 +20,7 @@ def blueprint(dropping: BlobDropping, *, by_event_grid: bool) -> func.Blueprint:
     # One placeholder for the whole name: how two would share its slashes is nowhere promised.
     @bp.function_name("gather_input_blob")
     @bp.blob_trigger(arg_name="blob", path=f"{INBOX}/{{name}}", connection=STORAGE, source=source)
+    @traced_event
     async def gather_input_blob(blob: func.InputStream) -> None:
         await dropping.arrive((blob.name or "").removeprefix(f"{INBOX}/"))
 

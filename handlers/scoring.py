@@ -17,6 +17,7 @@ from domain.scoring_headers import Headers
 from domain.scoring_refusals import CALLER_GONE, Refused
 from handlers.caller import LOOK_AFTER, Caller, Receive
 from handlers.http import Handler, Method, Routes, endpoint_of_host
+from handlers.tracing import traced_request
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
@@ -32,7 +33,7 @@ def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
         method: Method = "POST" if "POST" in methods else "GET"
         routes.describe(name, method, route, summary, statuses=_STATUSES)
         trigger = bp.route(route=route, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
-        bp.function_name(name)(trigger(handler))
+        bp.function_name(name)(trigger(traced_request(route, handler)))
 
     async def score(req: Request) -> Response:
         return await _pass(scoring, req, req.path_params["endpoint"], SCORE)
