@@ -38,6 +38,8 @@ def traced_request(route: str, handler: OnRequest) -> OnRequest:
             "http.route": template,
             "url.path": req.url.path,
             "url.scheme": req.url.scheme,
+            "server.address": req.url.hostname or "",
+            "server.port": req.url.port or (443 if req.url.scheme == "https" else 80),
         }
         name = f"{req.method} {template}"
         with _span(name, SpanKind.SERVER, attributes, req.headers) as span:
