@@ -145,7 +145,7 @@ class Settings(BaseModel):
     cosmos_endpoint: BaseAddress | None = None
     """Azure: `https://<account>.documents.azure.com`."""
     cosmos_database: Annotated[str, Field(min_length=1)] = "ml-endpoints"
-    cosmos_container: Annotated[str, Field(min_length=1)] = "documents"
+    cosmos_container: Annotated[str, Field(min_length=1)] = "resources"
     azure_client_id: Annotated[str, Field(min_length=1)] | None = None
     """Azure: the user-assigned identity to use; none means the machine's own."""
     cipher_key: Annotated[str | None, Field(min_length=32, repr=False)] = None
