@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from tests.loopback_telemetry import Collector
 from tests.scoring_stage import PRIMARY
 from tests.worker.functions_host import FunctionsHost
 
@@ -48,6 +49,11 @@ from infra.embedded.services import EmbeddedServices
 [services] = EmbeddedServices._opened.values()
 found = await services.store.query(blob_drop.ARRIVAL_KIND)
 return [document.body for document in found.documents]
+"""
+
+FLUSH = """
+from opentelemetry import trace
+return trace.get_tracer_provider().force_flush()
 """
 
 ECHO = '''
@@ -158,3 +164,31 @@ async def test_bodies_stream_both_ways_under_the_worker(start: Start, tmp_path: 
 
     said = [b"one", b"two", b"three"]
     assert await host.converse("POST", path, headers, said) == [b"ONE", b"TWO", b"THREE"]
+
+
+async def test_traces_go_on_under_the_worker_and_the_inbox_is_polled_where_told(
+    start: Start, package: Path
+) -> None:
+    trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with Collector() as collector:
+        host = await start(
+            package,
+            ML_ENDPOINTS_PLATFORM="embedded",
+            ML_ENDPOINTS_INBOX_SOURCE="polling",
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        )
+        assert host.functions["gather_input_blob"].trigger["source"] == "LogsAndContainerScan"
+        headers = {
+            "authorization": f"Bearer {await host.run(TOKEN)}",
+            "traceparent": f"00-{trace}-{caller}-01",
+        }
+        path = f"{WORKSPACE}/onlineEndpoints/iris"
+        assert (await host.request("PUT", path, headers=headers, json=ENDPOINT)).is_success
+        message = await host.run(RECEIVE)
+        await host.message("reconcile", message["body"].encode(), message["properties"])
+        await host.run(FLUSH)
+    # FastAPI, in front of the functions there, tells of itself too.
+    ours = [span for span in collector.spans if not span.name.startswith("fastapi.")]
+    told = {(span.kind, span.name.split(" /")[0]) for span in ours}
+    assert {span.trace for span in collector.spans} == {trace}
+    assert told == {(2, "PUT"), (4, "send provisioning"), (5, "process provisioning")}
