@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
 WORKER = ("test-worker==1.0.0a41", "grpcio>=1.60")
 PYTHON = "3.11"
-UNREACHABLE = ("dns error", "error sending request", "failed to fetch", "connection refused")
+UNREACHABLE = ("dns error", "error sending request", "failed to fetch", "network was disabled")
 
 Start = Callable[..., Awaitable[FunctionsHost]]
 
