@@ -22,13 +22,15 @@ from domain.sweeping import Sweeping
 @dataclass(frozen=True)
 class Application:
     """Built once by infra/composition.py; every trigger shares it. `sweep_schedule` is
-    NCRONTAB, six fields."""
+    NCRONTAB, six fields. `inbox_by_event_grid`: the Functions host is told of blobs in the
+    inbox, and need not poll."""
 
     scope: WorkspaceScope
     location: str
     base_url: str
     verifier: TokenVerifier
     sweep_schedule: str
+    inbox_by_event_grid: bool
     operations: Operations
     assets: AssetRegistration
     datastores: Datastores

@@ -39,6 +39,6 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield scoring.blueprint(routes, a.scoring)
     yield queue_messages.blueprint(a.online, a.batch)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
-    yield input_blobs.blueprint(a.dropping)
+    yield input_blobs.blueprint(a.dropping, by_event_grid=a.inbox_by_event_grid)
     yield timers.blueprint(a.sweeping, a.online, a.batch, a.sweep_schedule)
     yield openapi.blueprint(routes)

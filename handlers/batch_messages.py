@@ -16,6 +16,7 @@ from domain.messages import (
 )
 from domain.mini_batch_scoring import MiniBatchScoring
 from handlers.queue_messages import SERVICE_BUS
+from handlers.tracing import traced_message
 
 
 def blueprint(
@@ -27,6 +28,7 @@ def blueprint(
     @bp.service_bus_queue_trigger(
         arg_name="message", queue_name=BATCH_JOBS_QUEUE, connection=SERVICE_BUS
     )
+    @traced_message(BATCH_JOBS_QUEUE)
     async def advance_job(message: func.ServiceBusMessage) -> None:
         asked = AdvanceJob.from_document(json.loads(message.get_body()))
         await supervision.advance(asked, redelivered=is_redelivered(message))
@@ -35,6 +37,7 @@ def blueprint(
     @bp.service_bus_queue_trigger(
         arg_name="message", queue_name=MINI_BATCHES_QUEUE, connection=SERVICE_BUS
     )
+    @traced_message(MINI_BATCHES_QUEUE)
     async def score_unit(message: func.ServiceBusMessage) -> None:
         asked = ScoreUnit.from_document(json.loads(message.get_body()))
         await scoring.score(asked, redelivered=is_redelivered(message))
@@ -43,6 +46,7 @@ def blueprint(
     @bp.service_bus_queue_trigger(
         arg_name="message", queue_name=BLOB_DROPS_QUEUE, connection=SERVICE_BUS
     )
+    @traced_message(BLOB_DROPS_QUEUE)
     async def check_drop(message: func.ServiceBusMessage) -> None:
         asked = CheckDrop.from_document(json.loads(message.get_body()))
         await dropping.check(asked, redelivered=is_redelivered(message))

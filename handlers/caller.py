@@ -73,6 +73,10 @@ class Caller(RequestBody):
             return kind is not None and issubclass(kind, asyncio.CancelledError) and not left
         return False
 
+    @property
+    def body_ended(self) -> bool:
+        return self._ended
+
     async def whole(self) -> bytes:
         first = await self._piece()
         if self._ended:

@@ -35,6 +35,7 @@ from domain.ports import Principal, TokenVerifier
 from domain.resource import Conditions, TrackedResource
 from domain.values import Value
 from handlers import wire
+from handlers.tracing import traced_request
 
 Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -233,7 +234,7 @@ def register(
 ) -> None:
     """The one place where an HTTP function meets the library."""
     trigger = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
-    blueprint.function_name(name)(trigger(handler))
+    blueprint.function_name(name)(trigger(traced_request(route, handler)))
 
 
 def endpoint_of_host(request: Request) -> str:

@@ -4,17 +4,23 @@ import azure.functions as func
 
 from domain.blob_dropping import BlobDropping
 from domain.job_outputs import INBOX
+from handlers.tracing import traced_event
 
-STORAGE = "InboxStorage"
+STORAGE = "BlobConnection"
 """The setting that holds the connection."""
 
 
-def blueprint(dropping: BlobDropping) -> func.Blueprint:
+def blueprint(dropping: BlobDropping, *, by_event_grid: bool) -> func.Blueprint:
+    """`by_event_grid`: Event Grid tells the Functions host of each blob; else it polls."""
     bp = func.Blueprint()
+    source = (
+        func.BlobSource.EVENT_GRID if by_event_grid else func.BlobSource.LOGS_AND_CONTAINER_SCAN
+    )
 
     # One placeholder for the whole name: how two would share its slashes is nowhere promised.
     @bp.function_name("gather_input_blob")
-    @bp.blob_trigger(arg_name="blob", path=f"{INBOX}/{{name}}", connection=STORAGE)
+    @bp.blob_trigger(arg_name="blob", path=f"{INBOX}/{{name}}", connection=STORAGE, source=source)
+    @traced_event
     async def gather_input_blob(blob: func.InputStream) -> None:
         await dropping.arrive((blob.name or "").removeprefix(f"{INBOX}/"))
 

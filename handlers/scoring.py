@@ -4,7 +4,9 @@ Every refusal is JSON: `error` with `code`, `message` and, where there are any, 
 `load` and `retry_after_seconds`. What the model says passes through untouched.
 """
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
@@ -13,8 +15,9 @@ from domain.online_scoring import SCORE, SWAGGER, OnlineScoring
 from domain.scoring_exchange import Answer, Call
 from domain.scoring_headers import Headers
 from domain.scoring_refusals import CALLER_GONE, Refused
-from handlers.caller import Caller
+from handlers.caller import LOOK_AFTER, Caller, Receive
 from handlers.http import Handler, Method, Routes, endpoint_of_host
+from handlers.tracing import traced_request
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
@@ -30,7 +33,7 @@ def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
         method: Method = "POST" if "POST" in methods else "GET"
         routes.describe(name, method, route, summary, statuses=_STATUSES)
         trigger = bp.route(route=route, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
-        bp.function_name(name)(trigger(handler))
+        bp.function_name(name)(trigger(traced_request(route, handler)))
 
     async def score(req: Request) -> Response:
         return await _pass(scoring, req, req.path_params["endpoint"], SCORE)
@@ -73,10 +76,10 @@ async def _pass(scoring: OnlineScoring, request: Request, endpoint: str, path: s
         answer = await scoring.score(Call(endpoint, scope["method"], path, query, headers, caller))
     if answer is None:
         return Response(status_code=CALLER_GONE)
-    return render(answer)
+    return render(answer, caller)
 
 
-def render(answer: Answer) -> Response:
+def render(answer: Answer, caller: Caller) -> Response:
     body = answer.body
     if answer.refusal is not None:
         body = render_refusal(answer.refusal)
@@ -91,10 +94,25 @@ def render(answer: Answer) -> Response:
         ]
         raw += response.raw_headers
     else:
-        response = StreamingResponse(body, answer.status)
+        response = _Passing(body, answer.status, caller)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     response.raw_headers = raw
     return response
+
+
+class _Passing(StreamingResponse):
+    """An answer that may begin before the request's body has ended. Only who reads the body
+    may ask the server for messages until then, or pieces of it would get lost."""
+
+    def __init__(self, body: AsyncIterator[bytes], status: int, caller: Caller) -> None:
+        super().__init__(body, status)
+        self._caller = caller
+
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        # An event for this would cost every request.
+        while not self._caller.body_ended:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_AFTER)
+        await super().listen_for_disconnect(receive)
 
 
 def render_refusal(refusal: Refused) -> bytes:

@@ -5,6 +5,7 @@ import azure.functions as func
 from domain.batch_provisioning import BatchProvisioning
 from domain.online_provisioning import OnlineProvisioning
 from domain.sweeping import Sweeping
+from handlers.tracing import traced_event
 
 
 def blueprint(
@@ -14,11 +15,13 @@ def blueprint(
 
     @bp.function_name("sweep")
     @bp.timer_trigger(arg_name="timer", schedule=schedule, run_on_startup=True)
+    @traced_event
     async def sweep(timer: func.TimerRequest) -> None:
         await sweeping.sweep()
 
     @bp.function_name("restore_deployments")
     @bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", run_on_startup=True)
+    @traced_event
     async def restore_deployments(timer: func.TimerRequest) -> None:
         await online.restore()
         await batch.restore()

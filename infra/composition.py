@@ -1,6 +1,6 @@
 """The one place where adapters are chosen and activities are put together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain import batch_job, blob_drop
 from domain.application import Application
@@ -30,6 +30,7 @@ from domain.ports import (
     WorkQueue,
 )
 from domain.sweeping import Sweeping
+from infra import telemetry
 from infra.settings import Settings
 
 
@@ -51,7 +52,10 @@ def compose(settings: Settings) -> Application:
     """The application on the adapters that `settings.platform` names. Opens nothing:
     adapters open what they need at first use. Raises NotImplementedError for a platform
     whose adapters are not there yet."""
-    return _application(settings, _adapters(settings))
+    adapters = _adapters(settings)
+    if telemetry.start(settings):
+        adapters = _traced(adapters)
+    return _application(settings, adapters)
 
 
 def _adapters(settings: Settings) -> Adapters:
@@ -75,6 +79,16 @@ def _adapters(settings: Settings) -> Adapters:
                 "ML_ENDPOINTS_PLATFORM=azure: the adapters for Cosmos DB, Service Bus and Blob "
                 "Storage are not there yet; use embedded."
             )
+
+
+def _traced(adapters: Adapters) -> Adapters:
+    from infra.traced import TracedScorer, TracedWorkQueue
+
+    return replace(
+        adapters,
+        queue=TracedWorkQueue(adapters.queue),
+        scorer=TracedScorer(adapters.scorer),
+    )
 
 
 def _application(settings: Settings, adapters: Adapters) -> Application:
@@ -138,6 +152,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         base_url=settings.base_url,
         verifier=a.verifier,
         sweep_schedule=settings.sweep_schedule,
+        inbox_by_event_grid=settings.inbox_source == "event_grid",
         operations=Operations(a.store),
         assets=assets,
         datastores=Datastores(a.blobs),

@@ -2,7 +2,9 @@
 
 A setting is `ML_ENDPOINTS_<NAME>` in the environment, or under "Values" of
 local.settings.json, where the environment wins (as Functions Core Tools has it). A blank
-value is the same as none. Nothing else in the app reads the environment.
+value is the same as none. Nothing else in the app reads the environment. Connections and
+telemetry go by the names that the Functions host and the SDKs know, so that each is told
+once.
 """
 
 import difflib
@@ -26,6 +28,26 @@ from pydantic import (
 from infra.embedded.cron import Cron
 
 PREFIX = "ML_ENDPOINTS_"
+
+FOREIGN_NAMES = {
+    "service_bus_connection": "ServiceBusConnection",
+    "service_bus_namespace": "ServiceBusConnection__fullyQualifiedNamespace",
+    "blob_connection": "BlobConnection",
+    "blob_service_url": "BlobConnection__blobServiceUri",
+    "cosmos_connection": "CosmosConnection",
+    "cosmos_endpoint": "CosmosConnection__accountEndpoint",
+    "azure_client_id": "AZURE_CLIENT_ID",
+    "application_insights": "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+}
+"""Fields whose names in the environment are not ours."""
+
+_NEEDED_IN_AZURE = (
+    ("service_bus_connection", "service_bus_namespace"),
+    ("blob_connection", "blob_service_url"),
+    ("cosmos_connection", "cosmos_endpoint"),
+    ("cipher_key",),
+)
 
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -62,13 +84,15 @@ def _schedule(value: str) -> str:
 ByteCount = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
+Secret = Annotated[str | None, Field(min_length=1, repr=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.()-]{0,89}$")]
 
 
 class Settings(BaseModel):
-    """The whole configuration. Field `x_y` is the environment's `ML_ENDPOINTS_X_Y`; times
-    are in seconds, sizes in bytes (`512Mi`, `4Gi` are understood)."""
+    """The whole configuration. Field `x_y` is the environment's `ML_ENDPOINTS_X_Y` (but see
+    FOREIGN_NAMES); times are in seconds, sizes in bytes (`512Mi`, `4Gi` are understood)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -105,16 +129,49 @@ class Settings(BaseModel):
     """Embedded: cores that all models together may ask for; none means the machine's."""
     compute_memory: ByteCount | None = None
     """Embedded: memory that all models together may ask for; none means the machine's."""
+    inbox_source: Literal["event_grid", "polling"] = "event_grid"
+    """Azure: how the Functions host hears of blobs in the inbox. Flex Consumption knows
+    Event Grid only; a storage without Event Grid (Azurite) needs polling."""
+    service_bus_connection: Secret = None
+    """Azure: a connection string; without one, `service_bus_namespace` and an identity."""
+    service_bus_namespace: HostName | None = None
+    """Azure: `<name>.servicebus.windows.net`."""
+    blob_connection: Secret = None
+    """Azure: a connection string; without one, `blob_service_url` and an identity."""
+    blob_service_url: BaseAddress | None = None
+    """Azure: `https://<account>.blob.core.windows.net`."""
+    cosmos_connection: Secret = None
+    """Azure: a connection string; without one, `cosmos_endpoint` and an identity."""
+    cosmos_endpoint: BaseAddress | None = None
+    """Azure: `https://<account>.documents.azure.com`."""
+    cosmos_database: Annotated[str, Field(min_length=1)] = "ml-endpoints"
+    cosmos_container: Annotated[str, Field(min_length=1)] = "resources"
+    azure_client_id: Annotated[str, Field(min_length=1)] | None = None
+    """Azure: the user-assigned identity to use; none means the machine's own."""
+    cipher_key: Annotated[str | None, Field(min_length=32, repr=False)] = None
+    """Azure: what endpoints' keys are sealed with at rest, a random text kept in Key Vault.
+    Several between commas: the first seals, every one opens."""
+    application_insights: Secret = None
+    """The connection string of an Application Insights resource to send telemetry to."""
+    otlp_endpoint: BaseAddress | None = None
+    """An OpenTelemetry collector (OTLP over HTTP) to send telemetry to, where there is no
+    `application_insights`."""
+    trace_sampling: Annotated[float, Field(ge=0, le=1)] = 1
+    """The share of new traces that is sent; a caller's own decision is kept."""
+    telemetry_logs: bool = True
+    """Whether logs are sent with the traces. The Functions host in Azure sends them itself."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str], local_settings: Path | None = None) -> Self:
         """The settings that `environment` over the file `local_settings` (which need not
         exist) amounts to. Raises SettingsError with every fault at once."""
         values = {**_file_values(local_settings), **environment}
-        own = {k: v for k, v in values.items() if k.startswith(PREFIX) and v.strip()}
         names = {environment_name(field): field for field in cls.model_fields}
-        faults = [_unknown(name, names) for name in sorted(own) if name not in names]
-        given: dict[str, Any] = {names[k]: v.strip() for k, v in own.items() if k in names}
+        told = {k: v.strip() for k, v in values.items() if v.strip()}
+        unknown = [k for k in sorted(told) if k.startswith(PREFIX) and k not in names]
+        faults = [_unknown(name, names) for name in unknown]
+        given: dict[str, Any] = {names[k]: v for k, v in told.items() if k in names}
+        faults.extend(_missing_in_azure(given))
         try:
             settings = cls.model_validate({**_defaults(given), **given})
         except ValidationError as error:
@@ -134,7 +191,17 @@ class Settings(BaseModel):
 
 def environment_name(field: str) -> str:
     """The name by which a field of Settings is set."""
-    return PREFIX + field.upper()
+    return FOREIGN_NAMES.get(field, PREFIX + field.upper())
+
+
+def _missing_in_azure(given: Mapping[str, Any]) -> list[str]:
+    if given.get("platform") != "azure":
+        return []
+    return [
+        " or ".join(map(environment_name, either)) + ": missing"
+        for either in _NEEDED_IN_AZURE
+        if not any(field in given for field in either)
+    ]
 
 
 def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:

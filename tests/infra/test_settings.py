@@ -9,6 +9,14 @@ from pydantic import ValidationError
 from infra.settings import Settings, SettingsError, environment_name
 
 ROOT = Path(__file__).parents[2]
+OF_THE_HOST = {
+    "AzureWebJobsStorage",
+    "BlobConnection__queueServiceUri",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "PYTHON_ENABLE_INIT_INDEXING",
+}
+"""Settings that the Functions host reads and the app does not."""
+
 EMBEDDED = {"ML_ENDPOINTS_PLATFORM": "embedded"}
 
 
@@ -48,7 +56,63 @@ def test_everything_missing_in_azure_is_named_at_once() -> None:
         "ML_ENDPOINTS_TOKEN_ISSUER",
         "ML_ENDPOINTS_TOKEN_AUDIENCE",
         "ML_ENDPOINTS_TOKEN_JWKS_URL",
+        "ServiceBusConnection or ServiceBusConnection__fullyQualifiedNamespace",
+        "BlobConnection or BlobConnection__blobServiceUri",
+        "CosmosConnection or CosmosConnection__accountEndpoint",
+        "ML_ENDPOINTS_CIPHER_KEY",
     }
+
+
+AZURE = {
+    "ML_ENDPOINTS_PLATFORM": "azure",
+    "ML_ENDPOINTS_BASE_URL": "https://ml.example",
+    "ML_ENDPOINTS_SUBSCRIPTION_ID": "11111111-2222-3333-4444-555555555555",
+    "ML_ENDPOINTS_RESOURCE_GROUP": "rg",
+    "ML_ENDPOINTS_WORKSPACE": "models",
+    "ML_ENDPOINTS_LOCATION": "westeurope",
+    "ML_ENDPOINTS_TOKEN_ISSUER": "https://login.example/tenant/v2.0",
+    "ML_ENDPOINTS_TOKEN_AUDIENCE": "api://ml-endpoints",
+    "ML_ENDPOINTS_TOKEN_JWKS_URL": "https://login.example/tenant/discovery/v2.0/keys",
+    "ML_ENDPOINTS_CIPHER_KEY": "a-long-and-random-text-from-the-vault",
+    "ServiceBusConnection__fullyQualifiedNamespace": "sb.servicebus.windows.net",
+    "BlobConnection__blobServiceUri": "https://st.blob.core.windows.net/",
+    "CosmosConnection__accountEndpoint": "https://db.documents.azure.com:443/",
+}
+
+
+def test_azure_is_told_by_identities_or_by_connection_strings() -> None:
+    settings = Settings.read(AZURE)
+    assert settings.service_bus_namespace == "sb.servicebus.windows.net"
+    assert settings.blob_service_url == "https://st.blob.core.windows.net"
+    assert settings.cosmos_endpoint == "https://db.documents.azure.com:443"
+    told = {k: v for k, v in AZURE.items() if "__" not in k}
+    strings = {f"{name}Connection": f"of={name}" for name in ("ServiceBus", "Blob", "Cosmos")}
+    settings = Settings.read({**told, **strings})
+    assert settings.service_bus_connection == "of=ServiceBus"
+    assert settings.blob_connection == "of=Blob"
+    assert settings.cosmos_connection == "of=Cosmos"
+
+
+def test_what_is_missing_and_what_is_wrong_are_told_together() -> None:
+    given = {k: v for k, v in AZURE.items() if not k.startswith("Cosmos")}
+    found = faults({**given, "ML_ENDPOINTS_TRACE_SAMPLING": "2", "AZURE_CLIENT_ID": " "})
+    assert [fault.partition(":")[0] for fault in found] == [
+        "CosmosConnection or CosmosConnection__accountEndpoint",
+        "ML_ENDPOINTS_TRACE_SAMPLING",
+    ]
+
+
+def test_no_secret_is_shown_with_the_settings() -> None:
+    secrets = {
+        "ML_ENDPOINTS_CIPHER_KEY": "s3cret" * 8,
+        "ServiceBusConnection": "s3cret",
+        "BlobConnection": "s3cret",
+        "CosmosConnection": "s3cret",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "s3cret",
+    }
+    settings = Settings.read({**AZURE, **secrets})
+    assert settings.application_insights == "s3cret"
+    assert "s3cret" not in f"{settings!r} {settings}"
 
 
 def test_wrong_and_unknown_names_are_reported_together_with_a_suggestion() -> None:
@@ -109,6 +173,5 @@ def test_settings_do_not_change() -> None:
 def test_the_sample_file_has_every_setting_and_is_accepted() -> None:
     file = ROOT / "local.settings.sample.json"
     values = json.loads(file.read_text())["Values"]
-    ours = {name for name in values if name.startswith("ML_ENDPOINTS_")}
-    assert ours == {environment_name(field) for field in Settings.model_fields}
+    assert set(values) - OF_THE_HOST == {environment_name(field) for field in Settings.model_fields}
     assert Settings.read({}, file) == Settings.read(EMBEDDED)

@@ -1,0 +1,121 @@
+// The app on Flex Consumption, and every setting it is given.
+param suffix string
+param location string
+param tags object
+param workspace string
+param identityId string
+param clientId string
+param hostStorageName string
+param packageContainerUrl string
+param blobServiceUri string
+param queueServiceUri string
+param serviceBusNamespace string
+param cosmosEndpoint string
+param cosmosDatabase string
+param cosmosContainer string
+param cipherKeyUri string
+param applicationInsights string
+param tokenAudience string
+param maxDeliveryCount int
+param alwaysReady int
+param traceSampling string
+param baseUrl string
+
+var authority = '${environment().authentication.loginEndpoint}${tenant().tenantId}'
+var address = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  name: 'plan-${suffix}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: {
+    name: 'FC1'
+    tier: 'FlexConsumption'
+  }
+  properties: { reserved: true }
+}
+
+resource app 'Microsoft.Web/sites@2024-04-01' = {
+  name: 'func-${suffix}'
+  location: location
+  tags: union(tags, { 'azd-service-name': 'api' })
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    keyVaultReferenceIdentity: identityId
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: packageContainerUrl
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: {
+        name: 'python'
+        version: '3.11'
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: 2048
+        maximumInstanceCount: 100
+        alwaysReady: [
+          {
+            name: 'http'
+            instanceCount: alwaysReady
+          }
+        ]
+      }
+    }
+    siteConfig: { minTlsVersion: '1.2' }
+  }
+}
+
+resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: {
+    PYTHON_ENABLE_INIT_INDEXING: '1'
+    AZURE_CLIENT_ID: clientId
+    APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsights
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
+    AzureWebJobsStorage__accountName: hostStorageName
+    AzureWebJobsStorage__credential: 'managedidentity'
+    AzureWebJobsStorage__clientId: clientId
+    BlobConnection__blobServiceUri: blobServiceUri
+    BlobConnection__queueServiceUri: queueServiceUri
+    BlobConnection__credential: 'managedidentity'
+    BlobConnection__clientId: clientId
+    ServiceBusConnection__fullyQualifiedNamespace: serviceBusNamespace
+    ServiceBusConnection__credential: 'managedidentity'
+    ServiceBusConnection__clientId: clientId
+    CosmosConnection__accountEndpoint: cosmosEndpoint
+    ML_ENDPOINTS_PLATFORM: 'azure'
+    ML_ENDPOINTS_BASE_URL: address
+    ML_ENDPOINTS_SUBSCRIPTION_ID: subscription().subscriptionId
+    ML_ENDPOINTS_RESOURCE_GROUP: resourceGroup().name
+    ML_ENDPOINTS_WORKSPACE: workspace
+    ML_ENDPOINTS_LOCATION: location
+    ML_ENDPOINTS_TOKEN_ISSUER: '${authority}/v2.0'
+    ML_ENDPOINTS_TOKEN_AUDIENCE: tokenAudience
+    ML_ENDPOINTS_TOKEN_JWKS_URL: '${authority}/discovery/v2.0/keys'
+    ML_ENDPOINTS_INBOX_SOURCE: 'event_grid'
+    ML_ENDPOINTS_COSMOS_DATABASE: cosmosDatabase
+    ML_ENDPOINTS_COSMOS_CONTAINER: cosmosContainer
+    ML_ENDPOINTS_CIPHER_KEY: '@Microsoft.KeyVault(SecretUri=${cipherKeyUri})'
+    ML_ENDPOINTS_QUEUE_MAX_DELIVERY: string(maxDeliveryCount)
+    ML_ENDPOINTS_TRACE_SAMPLING: traceSampling
+    ML_ENDPOINTS_TELEMETRY_LOGS: 'false'
+  }
+}
+
+output name string = app.name
+output baseUrl string = address

@@ -1,0 +1,136 @@
+// Two accounts: the Functions host's own (package, locks, timers), and the data's (inbox,
+// datastore, uploads, outputs), so that nobody who may read data may change the code.
+param suffix string
+param location string
+param tags object
+param principalId string
+
+var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
+var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+var containers = [
+  'batch-inbox'
+  'workspaceblobstore'
+  'system'
+]
+
+resource host 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: 'sthost${suffix}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard_LRS' }
+  kind: 'StorageV2'
+  properties: {
+    allowBlobPublicAccess: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+}
+
+resource hostBlobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: host
+  name: 'default'
+}
+
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: hostBlobs
+  name: 'package'
+}
+
+resource data 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: 'stdata${suffix}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard_LRS' }
+  kind: 'StorageV2'
+  properties: {
+    allowBlobPublicAccess: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+}
+
+resource dataBlobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: data
+  name: 'default'
+}
+
+resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = [for container in containers: {
+  parent: dataBlobs
+  name: container
+}]
+
+// What lands in the inbox is told here; inbox-subscription.bicep passes it on once there is code.
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+  name: 'evgt-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    source: data.id
+    topicType: 'Microsoft.Storage.StorageAccounts'
+  }
+}
+
+resource ownsHostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(host.id, principalId, blobOwner)
+  scope: host
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobOwner)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource usesHostQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(host.id, principalId, queueContributor)
+  scope: host
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueContributor)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource usesBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(data.id, principalId, blobContributor)
+  scope: data
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobContributor)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// Signed URLs for uploads and workers.
+resource signsUrls 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(data.id, principalId, blobDelegator)
+  scope: data
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// The blob trigger keeps the arrivals that it is to try again in queues beside the blobs.
+resource usesQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(data.id, principalId, queueContributor)
+  scope: data
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueContributor)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+output hostName string = host.name
+output dataName string = data.name
+output packageContainerUrl string = '${host.properties.primaryEndpoints.blob}${package.name}'
+output blobServiceUri string = data.properties.primaryEndpoints.blob
+output queueServiceUri string = data.properties.primaryEndpoints.queue
+output topicName string = topic.name

@@ -1,0 +1,96 @@
+"""In Azure, until models can run there: refused, and told why."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.asset_registration import AssetRegistration
+from domain.asset_use import AssetUse
+from domain.batch_provisioning import BatchProvisioning
+from domain.compute_target import ComputeTargets
+from domain.errors import Invalid
+from domain.online_provisioning import OnlineProvisioning
+from domain.ports import (
+    Instance,
+    InstanceLost,
+    LogKind,
+    ScoringRequest,
+    UnitRequest,
+    WorkloadKind,
+)
+from infra.cloud.no_compute import REASON, NoCompute, NoScorer
+from infra.embedded.cipher import FernetCipher
+from tests.provisioning_stage import (
+    ANY,
+    CALLER,
+    SCOPE,
+    ProvisioningStage,
+    batch_deployment,
+    batch_endpoint,
+    faults,
+    opened,
+)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
+    """Whose endpoints are on no compute, though its assets were made where there was one."""
+    async with opened(tmp_path) as stage:
+        await stage.register_assets()
+        s, compute = stage, NoCompute()
+        in_use = AssetUse(s.store, SCOPE).of
+        registration = AssetRegistration(s.store, s.blobs, compute, s.clock, SCOPE, in_use=in_use)
+        computes = ComputeTargets(s.store, compute, s.clock, SCOPE, "here", in_use=in_use)
+        online = OnlineProvisioning(
+            *(s.store, s.queue, compute, s.clock, SCOPE, "here"),
+            assets=registration,
+            blobs=s.blobs,
+            cipher=FernetCipher(tmp_path / "cipher.key"),
+            changed=s.changed.append,
+        )
+        batch = BatchProvisioning(
+            *(s.store, s.queue, compute, s.clock, SCOPE, "here"),
+            assets=registration,
+            blobs=s.blobs,
+            computes=computes,
+        )
+        yield replace(stage, online=online, batch=batch, registration=registration)
+
+
+async def test_an_endpoint_is_made_but_a_deployment_is_refused(stage: ProvisioningStage) -> None:
+    await stage.put_endpoint()
+    await stage.settle()
+    assert (await stage.online.endpoint("iris")).resource.provisioning_state.value == "Succeeded"
+    with pytest.raises(Invalid) as refused:
+        await stage.put_deployment()
+    assert REASON in faults(refused.value).values()
+
+
+async def test_a_batch_deployment_is_refused(stage: ProvisioningStage) -> None:
+    await stage.batch.put_endpoint("iris", batch_endpoint(), CALLER, ANY)
+    await stage.settle()
+    with pytest.raises(Invalid) as refused:
+        await stage.batch.put_deployment("iris", "blue", batch_deployment(), CALLER, ANY)
+    assert REASON in faults(refused.value).values()
+
+
+async def test_nothing_runs_and_nothing_can_be_asked() -> None:
+    compute, scorer = NoCompute(), NoScorer()
+    with pytest.raises(Invalid, match="no managed compute"):
+        compute.size(None)
+    assert await compute.keys(WorkloadKind.ONLINE) == ()
+    assert compute.instances("online/iris/blue") == ()
+    assert await compute.observe("online/iris/blue") is None
+    assert await compute.remove("online/iris/blue", grace=timedelta(0))
+    assert await compute.logs("online/iris/blue", LogKind.INFERENCE_SERVER, tail=1) == ""
+    request = ScoringRequest("POST", "/score", "", [], b"")
+    with pytest.raises(InstanceLost) as lost:
+        await scorer.score(Instance("i", "nowhere"), request, timeout=1)
+    assert not lost.value.sent
+    unit = UnitRequest("a", (), timedelta(seconds=1), "csv", None)
+    outcome = await scorer.run_unit("batch/job", unit, wait=1)
+    assert outcome is not None
+    assert outcome.lost == REASON

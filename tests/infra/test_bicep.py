@@ -1,0 +1,297 @@
+"""The infrastructure as code, read by a Bicep parser and held against the app.
+
+What no installable tool can tell is not told here: whether Azure's resource types have these
+properties, and whether a deployment succeeds (docs/azure.md).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pycep import BicepParser
+
+from domain import messages
+from domain.job_outputs import INBOX
+from handlers.input_blobs import STORAGE
+from handlers.queue_messages import SERVICE_BUS
+from infra.settings import FOREIGN_NAMES, Settings, environment_name
+
+ROOT = Path(__file__).parents[2]
+BICEP = ROOT / "infra" / "bicep"
+FILES = sorted(BICEP.rglob("*.bicep"))
+ROLES = {
+    "00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
+    "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": "Storage Blob Delegator",
+}
+OF_THE_PLATFORM = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "AzureWebJobsStorage__accountName",
+    "BlobConnection__queueServiceUri",
+    "PYTHON_ENABLE_INIT_INDEXING",
+    *(
+        f"{connection}__{part}"
+        for connection in ("AzureWebJobsStorage", "BlobConnection", "ServiceBusConnection")
+        for part in ("credential", "clientId")
+    ),
+}
+"""Settings that the Functions host or the worker reads and the app does not."""
+
+
+PARSER = BicepParser()
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    tree: Any = PARSER.parse(text=path.read_text())
+    return dict(tree)
+
+
+TREES = {path.relative_to(BICEP).as_posix(): parsed(path) for path in FILES}
+
+
+def resources(kind: str) -> list[dict[str, Any]]:
+    """The configuration of every resource of this type; of a loop, that of one round."""
+    found = []
+    for tree in TREES.values():
+        for resource in tree.get("resources", {}).values():
+            if resource["type"] == kind and not resource["existing"]:
+                config = resource["config"]
+                while "loop_type" in config:
+                    config = config["config"]
+                found.append(config)
+    return found
+
+
+def texts(tree: Any) -> Iterator[str]:
+    """Every string in a tree, keys included."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield str(key)
+            yield from texts(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from texts(value)
+    elif isinstance(tree, str):
+        yield tree
+
+
+def app_settings() -> dict[str, Any]:
+    [config] = resources("Microsoft.Web/sites/config")
+    found: dict[str, Any] = config["properties"]
+    return found
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_every_name_that_is_declared_is_used_and_every_one_used_is_declared(name: str) -> None:
+    tree, text = TREES[name], (BICEP / name).read_text()
+    code = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
+    declared = [*tree.get("parameters", {}), *tree.get("variables", {})]
+    for one in declared:
+        assert len(re.findall(rf"\b{one}\b", code)) > 1, f"{one} is not used"
+    symbols = {*declared, *tree.get("resources", {}), *tree.get("modules", {})}
+    loops = set(re.findall(r"\[for (\w+) in", code))
+    inside = " ".join(re.findall(r"\$\{([^{}]*)\}", code))
+    used = set(re.findall(r"(?<![.\w'])([a-z]\w*)(?![\w(:'])", inside))
+    # The parser tells a name from a text no more; a bare word after a colon is a name.
+    used |= set(re.findall(r": ([a-z]\w*)(?:\.[\w.]+)?\s*$", code, flags=re.MULTILINE))
+    assert used <= symbols | loops | {"true", "false"}
+
+
+def test_modules_are_given_what_they_ask_for_and_nothing_else() -> None:
+    for name, module in TREES["main.bicep"]["modules"].items():
+        path = module["detail"]["full"]
+        target = TREES[path]
+        given = set(module["config"]["params"])
+        asked = target["parameters"]
+        assert given <= set(asked), f"{name} is given {given - set(asked)}"
+        needed = {key for key, one in asked.items() if one["default"] is None}
+        assert needed <= given, f"{name} lacks {needed - given}"
+    text = (BICEP / "main.bicep").read_text()
+    for symbol, output in re.findall(r"\b(\w+)\.outputs\.(\w+)", text):
+        module = TREES["main.bicep"]["modules"][symbol]
+        assert output in TREES[module["detail"]["full"]]["outputs"], f"{symbol}.{output}"
+
+
+def test_every_module_is_used() -> None:
+    used = {module["detail"]["full"] for module in TREES["main.bicep"]["modules"].values()}
+    assert used == {name for name in TREES if name.startswith("modules/")}
+
+
+def test_parameters_that_azd_gives_are_asked_for() -> None:
+    given = json.loads((BICEP / "main.parameters.json").read_text())["parameters"]
+    asked = TREES["main.bicep"]["parameters"]
+    assert set(given) <= set(asked)
+    made = {
+        name
+        for name, one in asked.items()
+        if any(d["type"] == "metadata" and "generate" in str(d) for d in one["decorators"])
+    }
+    assert {name for name, one in asked.items() if one["default"] is None} == set(given) | made
+
+
+def test_the_queues_are_the_apps_and_dead_letter_as_its_settings_say() -> None:
+    queues = {value for name, value in vars(messages).items() if name.endswith("_QUEUE")}
+    assert set(TREES["modules/service-bus.bicep"]["variables"]["queues"]["value"]) == queues
+    [queue] = resources("Microsoft.ServiceBus/namespaces/queues")
+    properties = queue["properties"]
+    assert properties["deadLetteringOnMessageExpiration"] is True
+    assert properties["lockDuration"] == "PT1M"
+    default = TREES["main.bicep"]["parameters"]["maxDeliveryCount"]["default"]
+    assert default == Settings.model_fields["queue_max_delivery"].default
+    assert properties["maxDeliveryCount"] == "maxDeliveryCount"
+    assert "maxDeliveryCount" in str(app_settings()["ML_ENDPOINTS_QUEUE_MAX_DELIVERY"])
+
+
+def test_the_host_renews_locks_for_as_long_as_a_function_may_run() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    renewed = host["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
+    assert renewed >= host["functionTimeout"]
+
+
+def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_know() -> None:
+    given = set(app_settings())
+    known = {environment_name(field) for field in Settings.model_fields}
+    assert given - known == OF_THE_PLATFORM
+    stand_ins = {
+        "ML_ENDPOINTS_BASE_URL": "https://func.azurewebsites.net",
+        "ML_ENDPOINTS_SUBSCRIPTION_ID": "11111111-2222-3333-4444-555555555555",
+        "ML_ENDPOINTS_LOCATION": "westeurope",
+        "ML_ENDPOINTS_TOKEN_JWKS_URL": "https://login.microsoftonline.com/t/discovery/v2.0/keys",
+        "ML_ENDPOINTS_QUEUE_MAX_DELIVERY": "5",
+        "ML_ENDPOINTS_TRACE_SAMPLING": TREES["main.bicep"]["parameters"]["traceSampling"][
+            "default"
+        ],
+        FOREIGN_NAMES["service_bus_namespace"]: "sb.servicebus.windows.net",
+        FOREIGN_NAMES["blob_service_url"]: "https://st.blob.core.windows.net/",
+        FOREIGN_NAMES["cosmos_endpoint"]: "https://cosmos.documents.azure.com:443/",
+    }
+    told = {
+        name: stand_ins.get(name, value if isinstance(value, str) else "something")
+        for name, value in app_settings().items()
+    }
+    settings = Settings.read(told)
+    assert settings.platform == "azure"
+    assert settings.inbox_source == "event_grid"
+    assert settings.telemetry_logs is False
+
+
+def test_connections_are_by_identity_and_no_setting_holds_a_key() -> None:
+    names = set(app_settings())
+    for connection in (STORAGE, SERVICE_BUS, "CosmosConnection", "AzureWebJobsStorage"):
+        assert connection not in names, f"{connection} would be a connection string"
+        assert any(name.startswith(f"{connection}__") for name in names)
+    text = " ".join(texts(app_settings()))
+    assert not re.search(r"(?i)accountkey|sharedaccess|list_?keys|password", text)
+    assert str(app_settings()["ML_ENDPOINTS_CIPHER_KEY"]).startswith("@Microsoft.KeyVault(")
+    assert "cipherKey" not in TREES["modules/function-app.bicep"]["parameters"]
+    for name, tree in TREES.items():
+        asks_for_keys = "listKeys" in (BICEP / name).read_text()
+        assert asks_for_keys == (name == "inbox-subscription.bicep")
+        for parameter, one in tree.get("parameters", {}).items():
+            secure = any(d["type"] == "secure" for d in one["decorators"])
+            assert secure == (parameter == "cipherKey"), f"{name}: {parameter}"
+
+
+def test_services_refuse_keys_and_old_tls() -> None:
+    for account in resources("Microsoft.Storage/storageAccounts"):
+        properties = account["properties"]
+        assert properties["allowSharedKeyAccess"] is False
+        assert properties["allowBlobPublicAccess"] is False
+        assert properties["minimumTlsVersion"] == "TLS1_2"
+    [bus] = resources("Microsoft.ServiceBus/namespaces")
+    [cosmos] = resources("Microsoft.DocumentDB/databaseAccounts")
+    assert bus["properties"]["disableLocalAuth"] is True
+    assert cosmos["properties"]["disableLocalAuth"] is True
+    [insights] = resources("Microsoft.Insights/components")
+    assert insights["properties"]["DisableLocalAuth"] is True
+    [app] = resources("Microsoft.Web/sites")
+    assert app["properties"]["httpsOnly"] is True
+    assert app["identity"]["type"] == "UserAssigned"
+
+
+def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> None:
+    named = {
+        value["value"]
+        for tree in TREES.values()
+        for value in tree.get("variables", {}).values()
+        if isinstance(value["value"], str) and re.fullmatch(r"[0-9a-f-]{36}", value["value"])
+    }
+    assert named == set(ROLES)
+    assignments = resources("Microsoft.Authorization/roleAssignments")
+    assert len(assignments) == 9
+    for assignment in assignments:
+        assert assignment["scope"] in {
+            "insights",
+            "host",
+            "data",
+            "namespace",
+            "secret",
+        }, "a role on a whole group or subscription is too wide"
+        assert assignment["properties"]["principalId"] == "principalId"
+
+
+def test_the_documents_container_is_what_the_store_expects() -> None:
+    [database] = resources("Microsoft.DocumentDB/databaseAccounts/sqlDatabases")
+    [container] = resources("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers")
+    assert database["name"] == Settings.model_fields["cosmos_database"].default
+    assert container["name"] == Settings.model_fields["cosmos_container"].default
+    made = container["properties"]["resource"]
+    assert made["id"] == container["name"]
+    assert made["partitionKey"]["paths"] == ["/pk"]
+    assert "defaultTtl: -1" in (BICEP / "modules" / "cosmos.bicep").read_text()
+    policy = made["indexingPolicy"]
+    assert policy["includedPaths"] == [{"path": f"/{p}/?"} for p in ("kind", "place", "due_at")]
+    assert policy["excludedPaths"] == [{"path": "/*"}]
+    assert policy["compositeIndexes"] == [
+        [{"path": f"/{p}", "order": "ascending"} for p in ("kind", "place")]
+    ]
+    [account] = resources("Microsoft.DocumentDB/databaseAccounts")
+    assert account["properties"]["consistencyPolicy"]["defaultConsistencyLevel"] == "Strong"
+
+
+def test_the_inbox_is_there_and_each_blob_in_it_is_told_to_the_function() -> None:
+    containers = TREES["modules/storage.bicep"]["variables"]["containers"]["value"]
+    assert set(containers) == {INBOX, "workspaceblobstore", "system"}
+    variables = TREES["inbox-subscription.bicep"]["variables"]
+    assert variables["inbox"]["value"] == INBOX
+    source = (ROOT / "handlers" / "input_blobs.py").read_text()
+    assert f'function_name("{variables["function"]["value"]}")' in source
+    [subscription] = resources("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    chosen = subscription["properties"]["filter"]
+    assert chosen["subjectBeginsWith"] == "/blobServices/default/containers/${inbox}/"
+    assert chosen["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
+
+
+def test_the_app_runs_the_python_that_it_is_tested_on() -> None:
+    [app] = resources("Microsoft.Web/sites")
+    config = app["properties"]["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": "3.11"}
+    assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+    [plan] = resources("Microsoft.Web/serverfarms")
+    assert plan["sku"]["tier"] == "FlexConsumption"
+
+
+def test_azd_finds_the_infrastructure_and_the_app() -> None:
+    azd = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    assert (ROOT / azd["infra"]["path"] / f"{azd['infra']['module']}.bicep").exists()
+    [(name, service)] = azd["services"].items()
+    assert (service["language"], service["host"]) == ("py", "function")
+    [app] = resources("Microsoft.Web/sites")
+    assert f"'{name}'" in str(app["tags"])
+    outputs = set(TREES["main.bicep"]["outputs"])
+    for hook in azd["hooks"]["postdeploy"].values():
+        words = re.findall(r"\$(?:env:)?([A-Z_]+)", hook["run"])
+        assert set(words) <= outputs
+        [file] = re.findall(r"--template-file (\S+)", hook["run"])
+        given = set(re.findall(r"(\w+)=\"", hook["run"]))
+        assert given == set(TREES[Path(file).name]["parameters"])
