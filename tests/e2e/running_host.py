@@ -44,12 +44,12 @@ class RunningHost:
         data_dir: Path,
         *arguments: str,
         environment: dict[str, str] | None = None,
-        prefix: tuple[str, ...] = (),
+        output: Path | None = None,
     ) -> None:
         self.data_dir = data_dir
         self._arguments = arguments
         self.environment = environment or {}
-        self._prefix = prefix
+        self.output = output or data_dir.with_name(data_dir.name + ".out")
         self.process: subprocess.Popen[bytes] | None = None
         self.workspace: Workspace
 
@@ -59,10 +59,6 @@ class RunningHost:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def output(self) -> Path:
-        return self.data_dir.with_name(self.data_dir.name + ".out")
 
     @property
     def connection_file(self) -> Path:
@@ -99,7 +95,6 @@ class RunningHost:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *self._prefix,
                     *(sys.executable, "-m", "infra.embedded", *arguments),
                     *("--data-dir", str(self.data_dir)),
                 ],
