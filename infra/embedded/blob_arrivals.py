@@ -1,5 +1,5 @@
-"""Drives a blob-triggered function by what lands in its container's folder, however it gets
-there: through the blob store, `cp`, `mv`, a sync tool."""
+"""Drives a blob-triggered function by what lands in its container, however it gets there:
+through the blob store, or, where that is a folder, by `cp`, `mv`, a sync tool."""
 
 import asyncio
 import contextlib
@@ -7,20 +7,19 @@ import heapq
 import io
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from azure.functions.meta import Datum
 
 from domain.errors import BlobNotFound, DomainError
 from domain.ports import BlobProperties, BlobStore
+from infra.embedded.arrival_sources import ArrivalSource
 from infra.embedded.blob_names import fault_of
-from infra.embedded.folder_watch import Arrival, FolderWatch, Signature
+from infra.embedded.folder_watch import Arrival, Signature
 from infra.embedded.functions import HostedFunction, converted
 from infra.embedded.invocation import begin
 from infra.embedded.receipts import Receipt, Receipts
@@ -47,7 +46,7 @@ class Arriving:
 
 
 class BlobArrivals:
-    """One function on one container. Every file that comes to rest, and matches the
+    """One function on one container. Every blob that comes to rest, and matches the
     trigger's path, is delivered until a delivery succeeds, and not again after that for as
     long as its ETag is the same; a crash between the two delivers it once more. After
     `tries` failures it is given up, logged as poison, until it changes."""
@@ -55,14 +54,14 @@ class BlobArrivals:
     def __init__(
         self,
         function: HostedFunction,
-        folder: Path,
+        source: ArrivalSource,
         blobs: BlobStore,
         receipts: Receipts,
         arriving: Arriving | None = None,
     ) -> None:
         self._function = function
         self._container, self._pattern = path_pattern(str(function.trigger["path"]))
-        self._folder = folder
+        self._source = source
         self._blobs = blobs
         self._receipts = receipts
         self._arriving = arriving or Arriving()
@@ -99,28 +98,29 @@ class BlobArrivals:
         await asyncio.gather(*self._busy, return_exceptions=True)
 
     async def _watch(self) -> None:
-        await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-        watch = FolderWatch(self._folder, await self._settled())
+        source = self._source
+        await source.start(await self._settled())
         full_at = prune_at = 0.0
         while True:
             began = time.monotonic()
             full = began >= full_at
             for name in self._forgotten:
-                watch.forget(name)
+                source.forget(name)
             self._forgotten.clear()
             try:
-                arrivals = await asyncio.to_thread(watch.look, full=full)
+                arrivals = await source.look(full=full)
                 took = time.monotonic() - began
                 await self._hand_out(arrivals)
                 if began >= prune_at:
-                    await self._receipts.prune(self._folder)
+                    await self._receipts.prune(source.is_there)
                     prune_at = began + _PRUNE
             except Exception as error:  # Whatever goes wrong once must not end the watching.
-                _log.warning("the folder of %s cannot be read: %s", self._container, error)
+                _log.warning("the arrivals of %s cannot be looked for: %s", self._container, error)
                 took = 1.0
             if full:
                 full_at = began + max(_FULL_LOOK, took * _SHARE)
-            await asyncio.sleep(max(self._arriving.look, took * _SHARE if not full else 0))
+            pause = max(self._arriving.look, source.interval, 0 if full else took * _SHARE)
+            await asyncio.sleep(pause)
 
     async def _settled(self) -> dict[str, Signature]:
         while True:
@@ -188,7 +188,7 @@ class BlobArrivals:
         begin(self._function.name)
         place = f"{self._container}/{blob.name}"
         try:
-            with contextlib.closing(_LazyFile(self._folder / blob.name)) as body:
+            with contextlib.closing(self._source.body(blob.name)) as body:
                 await self._function.call(self._argument(blob, body))
         except Exception:  # A failed delivery is tried again, whatever it raised.
             if tries >= self._arriving.tries:
@@ -202,7 +202,7 @@ class BlobArrivals:
         due = time.monotonic() + self._arriving.first_delay * 2 ** min(tries - 1, 8)
         heapq.heappush(self._again, (due, arrival.name, arrival))
 
-    def _argument(self, blob: BlobProperties, body: "_LazyFile") -> Any:
+    def _argument(self, blob: BlobProperties, body: io.RawIOBase) -> Any:
         properties = {
             "ContentLength": blob.size,
             "ContentType": blob.content_type,
@@ -220,25 +220,6 @@ class BlobArrivals:
         # into memory for a function that may never look at it.
         stream._io = body
         return stream
-
-
-class _LazyFile(io.RawIOBase):
-    """A file opened at its first read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: io.BufferedReader | None = None
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._file is None:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self._file = os.fdopen(descriptor, "rb")
-        return self._file.read(size)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
 
 
 def path_pattern(path: str) -> tuple[str, "re.Pattern[str]"]:

@@ -164,9 +164,9 @@ class Host:
                 case "blobTrigger":
                     container, _ = path_pattern(str(function.trigger["path"]))
                     receipts = Receipts(services.receipts, function.name, container)
-                    folder = services.folder.blobs / container
+                    source = services.arrivals_in(container)
                     triggers.append(
-                        BlobArrivals(function, folder, services.blobs, receipts, arriving)
+                        BlobArrivals(function, source, services.blobs, receipts, arriving)
                     )
         return triggers
 

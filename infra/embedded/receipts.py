@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,8 +114,8 @@ class Receipts:
             )
         )
 
-    async def prune(self, folder: Path) -> None:
-        """Drop old receipts of files that are not in `folder` any more."""
+    async def prune(self, is_there: Callable[[str], Awaitable[bool]]) -> None:
+        """Drop old receipts of blobs that are not there any more."""
         before = self._now() - self._keep
         rows = await self._database.read(
             lambda connection: connection.execute(
@@ -123,7 +123,7 @@ class Receipts:
                 (*self._key, before),
             ).fetchall()
         )
-        gone = [(*self._key, name) for (name,) in rows if not (folder / name).exists()]
+        gone = [(*self._key, name) for (name,) in rows if not await is_there(name)]
         if gone:
             await self._database.write(
                 lambda connection: (

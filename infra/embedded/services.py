@@ -15,6 +15,7 @@ from uv import find_uv_bin
 from domain.errors import DomainError
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
+from infra.embedded.arrival_sources import ArrivalSource, FolderSource
 from infra.embedded.cipher import FernetCipher
 from infra.embedded.clients import ClientRegistry
 from infra.embedded.clock import SystemClock
@@ -112,6 +113,10 @@ class EmbeddedServices:
         await self.blobs.close()
         await self.cipher.close()
         self._opened.pop(self.folder.root, None)
+
+    def arrivals_in(self, container: str) -> ArrivalSource:
+        """Where blobs that land in `container` are looked for."""
+        return FolderSource(self.folder.blobs / container)
 
     def _local_folder(self, container: str, path: str) -> Path:
         """Where a model's process finds a folder of the blob store."""

@@ -10,6 +10,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
+from infra.embedded.arrival_sources import FolderSource
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.functions import index
@@ -45,7 +46,8 @@ def watching(tmp_path: Path, inbox: Path) -> Watching:
         database = receipts_database(tmp_path / "blob-state" / "receipts.db")
         receipts = Receipts(database, function.name, "batch-inbox")
         options = Arriving(**{"look": 0.02, "first_delay": 0.02, **arriving})
-        arrivals = BlobArrivals(function, inbox, blobs, receipts, options)
+        source = FolderSource(inbox)
+        arrivals = BlobArrivals(function, source, blobs, receipts, options)
         arrivals.start()
         try:
             yield blobs
