@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from domain.blob_dropping import BlobDropping
-from domain.job_outputs import INBOX
+from domain.datastore import INBOX
 
 STORAGE = "InboxStorage"
 """The setting that holds the connection."""

@@ -127,7 +127,9 @@ class DoorBlobStore(BlobStore):
     ) -> BlobProperties:
         with _translated():
             client = await self._blob(container, name)
-            absent = {"match_condition": MatchConditions.IfMissing} if if_absent else {}
+            absent: dict[str, Any] = {}
+            if if_absent:
+                absent["match_condition"] = MatchConditions.IfMissing
             await client.commit_block_list(
                 [BlobBlock(block_id=id) for id in block_ids],
                 content_settings=ContentSettings(content_type=content_type),
@@ -189,7 +191,7 @@ def _translated() -> Iterator[None]:
     except ResourceModifiedError as error:
         raise errors.StaleETag(error.message) from error
     except ResourceExistsError as error:
-        exists = error.error_code == "BlobAlreadyExists"
+        exists = getattr(error, "error_code", None) == "BlobAlreadyExists"
         raise (errors.BlobExists if exists else errors.Conflict)(error.message) from error
     except HttpResponseError as error:
         if error.status_code in (400, 413):
