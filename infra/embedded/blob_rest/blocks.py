@@ -126,7 +126,8 @@ class _BlockList:
             async for piece in body:
                 self._parser.Parse(piece, False)
             self._parser.Parse(b"", True)
-        except expat.ExpatError as error:
+        # Beside what is no XML: an encoding that nobody knows, or that expat cannot take.
+        except (expat.ExpatError, LookupError, ValueError) as error:
             raise _bad_xml(f"The block list is not XML: {error}.") from None
         return self._blocks
 

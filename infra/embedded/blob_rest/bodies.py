@@ -25,14 +25,16 @@ class Caps:
     silence: float = 60.0
 
 
-def content(request: BlobRequest, most: int, silence: float) -> AsyncIterator[bytes]:
-    """The body's pieces. Raises TooLarge at once if it says that it is, and while it comes;
+def content(
+    request: BlobRequest, most: int, silence: float, *, is_blob: bool = False
+) -> AsyncIterator[bytes]:
+    """The body's pieces; `is_blob`: all of a blob's. Raises TooLarge at once if it says that it is, and while it comes;
     Refusal at the end if it is not what its sender says it sent."""
     declared = request.headers.get("content-length")
     if declared is not None and int(declared) > most:
         raise _too_large(most)
     sums = set()
-    for name in ("content-md5", "x-ms-blob-content-md5"):
+    for name in ("content-md5", "x-ms-blob-content-md5") if is_blob else ("content-md5",):
         value = request.headers.get(name)
         if value:
             check_md5(value)

@@ -26,7 +26,7 @@ class PutBlob:
         written = await files.write(
             request.container,
             request.blob,
-            content(request, self._caps.blob, self._caps.silence),
+            content(request, self._caps.blob, self._caps.silence, is_blob=True),
             kept,
             if_absent=wanted.if_absent,
             condition=wanted.check_write,
