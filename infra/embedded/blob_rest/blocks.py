@@ -52,7 +52,7 @@ class PutBlockList:
             await _BlockList().read(body),
             kept,
             if_absent=wanted.if_absent,
-            condition=wanted.check_write,
+            condition=wanted.for_write,
         )
         return Response(status_code=201, headers=about(written))
 

@@ -10,7 +10,7 @@ from domain import errors
 from domain.ports import BlobProperties
 from infra.embedded.blob_rest.properties import about
 from infra.embedded.blob_rest.refusals import Refusal, bad_header
-from infra.embedded.stored_blob import StoredBlob
+from infra.embedded.stored_blob import Condition, StoredBlob
 
 _NOT_MET = "The condition specified using HTTP conditional header(s) is not met."
 
@@ -26,6 +26,16 @@ class Conditions:
     def if_absent(self) -> bool:
         return self.if_none_match == "*"
 
+    @property
+    def for_write(self) -> Condition | None:
+        """That nothing be there is for the write itself to see to."""
+        return self._check_write if self != _NONE else None
+
+    @property
+    def for_change(self) -> Condition | None:
+        """For what needs a blob that is there."""
+        return self._check_change if self != _NONE else None
+
     def check_read(self, blob: BlobProperties) -> None:
         """Raises StaleETag, or the Refusal that says nothing has changed."""
         self._check_same(blob)
@@ -37,8 +47,7 @@ class Conditions:
         if unchanged:
             raise Refusal(304, "ConditionNotMet", _NOT_MET, about(blob))
 
-    def check_write(self, blob: StoredBlob | None) -> None:
-        """Raises StaleETag. That nothing be there is for the write itself to see to."""
+    def _check_write(self, blob: StoredBlob | None) -> None:
         if blob is None:
             if self.if_match is not None:
                 raise errors.StaleETag(_NOT_MET)
@@ -50,11 +59,10 @@ class Conditions:
         ):
             raise errors.StaleETag(_NOT_MET)
 
-    def check_change(self, blob: StoredBlob | None) -> None:
-        """For what needs a blob that is there, so that `*` names it."""
+    def _check_change(self, blob: StoredBlob | None) -> None:
         if self.if_absent and blob is not None:
             raise errors.StaleETag(_NOT_MET)
-        self.check_write(blob)
+        self._check_write(blob)
 
     def _check_same(self, blob: BlobProperties) -> None:
         until = self.if_unmodified_since
@@ -62,6 +70,9 @@ class Conditions:
             until is not None and _whole(blob.last_modified) > until
         ):
             raise errors.StaleETag(_NOT_MET)
+
+
+_NONE = Conditions(None, None, None, None)
 
 
 def conditions(headers: Headers) -> Conditions:

@@ -67,6 +67,10 @@ class BlobDoor:
             raise
         except Exception as error:  # Every refusal has its answer; what is none is a 500.
             response = rendered(error)
+        if response.status_code >= 400 and "expect" in request.headers:
+            # The body that was not asked for may or may not come: the next request would
+            # be taken for it.
+            response.headers["connection"] = "close"
         asked = request.headers.get("x-ms-version", "")
         response.headers["x-ms-version"] = asked if _VERSIONS.fullmatch(asked) else _VERSION
         given = request.headers.get("x-ms-client-request-id", "")

@@ -29,7 +29,7 @@ class PutBlob:
             content(request, self._caps.blob, self._caps.silence, is_blob=True),
             kept,
             if_absent=wanted.if_absent,
-            condition=wanted.check_write,
+            condition=wanted.for_write,
             drop_blocks=True,
         )
         headers = about(written)
@@ -44,7 +44,7 @@ async def set_metadata(files: FileBlobs, request: BlobRequest) -> Response:
         request.container,
         request.blob,
         lambda old: replace(old, metadata=given),
-        conditions(request.headers).check_change,
+        conditions(request.headers).for_change,
     )
     return Response(headers=about(changed))
 
@@ -56,7 +56,7 @@ async def set_properties(files: FileBlobs, request: BlobRequest) -> Response:
         request.container,
         request.blob,
         lambda old: replace(given, metadata=old.metadata),
-        conditions(request.headers).check_change,
+        conditions(request.headers).for_change,
     )
     return Response(headers=about(changed))
 
@@ -65,7 +65,7 @@ async def delete_blob(files: FileBlobs, request: BlobRequest) -> Response:
     if request.headers.get("x-ms-delete-snapshots", "include").lower() != "include":
         raise bad_header("There are no snapshots here.")
     deleted = await files.delete(
-        request.container, request.blob, conditions(request.headers).check_change
+        request.container, request.blob, conditions(request.headers).for_change
     )
     if deleted is None:
         raise errors.BlobNotFound(f"There is no blob {request.blob!r}.", target=request.blob)

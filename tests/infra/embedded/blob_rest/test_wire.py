@@ -50,6 +50,14 @@ def test_a_body_is_asked_for_only_when_it_is_wanted(signed: Signed, box: Path) -
     ):
         with spoken(url, head.replace("\r\nx-ms-blob-type: BlockBlob", "") + more) as connection:
             assert heard(connection).startswith(b"HTTP/1.1 4")
+            assert b"never" not in heard(connection, b"never")  # It ends: nothing else can follow.
+
+
+def test_a_refused_body_is_taken_off_the_line(signed: Signed) -> None:
+    with httpx.Client() as client:
+        for _ in range(2):
+            assert client.put(signed("a", "r"), content=b"x" * 20 * 2**20).status_code == 403
+        assert client.put(signed("a"), content=b"x").status_code == 201
 
 
 def test_a_body_that_stops_coming_is_given_up(door: door_stage.DoorServer, tmp_path: Path) -> None:
