@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import uvloop
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,10 +29,12 @@ class DoorServer:
 
     def __init__(self, tls: TlsFiles | None) -> None:
         self.tls = tls
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="door")
-        self._bound = socket.create_server(("127.0.0.1", 0))
+        # Its protocol said, as the host does: only then does an answer leave at once.
+        self._bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._bound.setblocking(False)
+        self._bound.bind(("127.0.0.1", 0))
         self.port: int = self._bound.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         app = HttpApp([], exact={}, prefixes=[(PREFIX, self._answer)])

@@ -89,15 +89,19 @@ class BlobFiles:
         record: Record,
         if_absent: bool,
         condition: Condition | None,
+        drop_blocks: bool,
     ) -> StoredBlob:
         if if_absent:
             self.check(segments, if_absent, condition)
         draft = self.drafts.new()
         try:
             draft.write(content)
-            return self.publish(draft, segments, record, if_absent, condition)
+            written = self.publish(draft, segments, record, if_absent, condition)
         finally:
             draft.discard()
+        if drop_blocks:
+            self.blocks.drop(segments[0], written.name)
+        return written
 
     def publish(
         self,

@@ -97,15 +97,21 @@ class FileBlobs:
     ) -> StoredBlob:
         """`drop_blocks`: also the blob's uncommitted ones, as Put Blob does."""
         segments = segments_of(container, name)
-        if isinstance(content, bytes):
+        more: bytes | None = None
+        if not isinstance(content, bytes):
+            if if_absent or condition is not None:
+                await self._disk.run(self._files.check, segments, if_absent, condition)
+            pieces = _gathered(content)
+            content, more = await anext(pieces, b""), await anext(pieces, None)
+        if more is None:
             return await self._disk.run(
-                self._files.write, segments, content, record, if_absent, condition
+                self._files.write, segments, content, record, if_absent, condition, drop_blocks
             )
-        if if_absent or condition is not None:
-            await self._disk.run(self._files.check, segments, if_absent, condition)
         draft = self._files.drafts.new()
         try:
-            async for piece in _gathered(content):
+            await self._disk.run(draft.write, content)
+            await self._disk.run(draft.write, more)
+            async for piece in pieces:
                 await self._disk.run(draft.write, piece)
             written = await self._disk.run(
                 self._files.publish, draft, segments, record, if_absent, condition

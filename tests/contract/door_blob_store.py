@@ -31,6 +31,8 @@ class DoorBlobStore(BlobStore):
         self._ca = ca
         self._clients: dict[str, ContainerClient] = {}
         self._making = asyncio.Lock()
+        # Each connection costs a handshake.
+        self._turns = asyncio.Semaphore(16)
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -88,12 +90,13 @@ class DoorBlobStore(BlobStore):
                     size += len(piece)
                     yield piece
 
-            written = await client.upload_blob(
-                content if isinstance(content, bytes) else counted(content),
-                overwrite=not if_absent,
-                content_settings=ContentSettings(content_type=content_type),
-                metadata=dict(metadata or {}),
-            )
+            async with self._turns:
+                written = await client.upload_blob(
+                    content if isinstance(content, bytes) else counted(content),
+                    overwrite=not if_absent,
+                    content_settings=ContentSettings(content_type=content_type),
+                    metadata=dict(metadata or {}),
+                )
         return _written(name, size, written, content_type, metadata)
 
     async def delete(self, container: str, name: str) -> None:
@@ -112,8 +115,9 @@ class DoorBlobStore(BlobStore):
                 yield _properties(blob)
 
     async def stage_block(self, container: str, name: str, block_id: str, content: bytes) -> None:
-        with _translated():
-            await (await self._blob(container, name)).stage_block(block_id, content)
+        async with self._turns:
+            with _translated():
+                await (await self._blob(container, name)).stage_block(block_id, content)
 
     async def commit_blocks(
         self,

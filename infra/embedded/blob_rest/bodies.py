@@ -28,8 +28,9 @@ class Caps:
 def content(
     request: BlobRequest, most: int, silence: float, *, is_blob: bool = False
 ) -> AsyncIterator[bytes]:
-    """The body's pieces; `is_blob`: all of a blob's. Raises TooLarge at once if it says that it is, and while it comes;
-    Refusal at the end if it is not what its sender says it sent."""
+    """The body's pieces; `is_blob`: they are all of a blob. Raises TooLarge at once if the
+    request says so, and while it comes; Refusal at the end if it is not what its sender says
+    it sent."""
     declared = request.headers.get("content-length")
     if declared is not None and int(declared) > most:
         raise _too_large(most)
