@@ -13,6 +13,7 @@ from datetime import timedelta
 from domain import blob_drop
 from domain.batch_invocation import BatchInvocation
 from domain.blob_drop import Arrival, BlobDrop, DropState, arrival_of, drop_of
+from domain.datastore import INBOX
 from domain.drop_capture import DropCapture
 from domain.errors import (
     BlobNotFound,
@@ -24,7 +25,6 @@ from domain.errors import (
     Unavailable,
 )
 from domain.job_inputs import drop_input
-from domain.job_outputs import INBOX
 from domain.job_request import JobProperties
 from domain.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.names import endpoint_name_fault

@@ -1,7 +1,8 @@
 """Datastores, and how a URI points into one.
 
-There is one datastore so far: the default `workspaceblobstore`, a container of the blob
-store. A URI may also be a URL of the blob store itself.
+There are two, each a container of the blob store: the default `workspaceblobstore`, and
+`batchinbox`, which holds the batch endpoints' drop folders. A URI may also be a URL of the
+blob store itself.
 """
 
 import unicodedata
@@ -16,8 +17,21 @@ from domain.values import Value
 
 DEFAULT = "workspaceblobstore"
 """The name of the default datastore and of the container behind it."""
+INBOX = "batch-inbox"
+"""The container that blobs are dropped into; nothing is written there by a job."""
+INBOX_DATASTORE = "batchinbox"
+"""The inbox as a datastore, so that who may list its secrets may drop by URL."""
 SYSTEM_CONTAINER = "system"
 """Ours alone; no URI from a user reaches it."""
+
+_CONTAINERS = {DEFAULT: DEFAULT, INBOX_DATASTORE: INBOX}
+_READ_WRITE = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
+_PERMISSIONS = {
+    DEFAULT: _READ_WRITE,
+    # Tools that move or mirror files take back what they dropped.
+    INBOX_DATASTORE: _READ_WRITE | {Permission.DELETE},
+}
+_ONLY = f"'{DEFAULT}' and '{INBOX_DATASTORE}' are the only ones so far"
 
 _MAX_URI = 4096
 _MAX_BLOB_NAME = 1024
@@ -98,12 +112,10 @@ def _of_datastore(segments: list[str], uri: str, target: str | None) -> BlobFold
     named = len(segments) >= 2 and lower[0] == "datastores"
     if not named or (len(segments) > 2 and lower[2] != "paths"):
         _refuse(f"'{uri[:200]}' does not name a path of a datastore; use {_FORMS}.", target)
-    if lower[1] != DEFAULT:
-        _refuse(
-            f"There is no datastore '{segments[1][:80]}'; '{DEFAULT}' is the only one so far.",
-            target,
-        )
-    return _folder(DEFAULT, "/".join(segments[3:]), uri, target)
+    container = _CONTAINERS.get(lower[1])
+    if container is None:
+        _refuse(f"There is no datastore '{segments[1][:80]}'; {_ONLY}.", target)
+    return _folder(container, "/".join(segments[3:]), uri, target)
 
 
 def _folder(container: str, path: str, uri: str, target: str | None) -> BlobFolder:
@@ -133,11 +145,11 @@ class Datastore(Value):
     account_name: str
     endpoint: str
     protocol: str
-    is_default: bool = True
+    is_default: bool
 
 
 class Datastores:
-    """The built-in datastore and the keys to it."""
+    """The built-in datastores and the keys to them."""
 
     def __init__(self, blobs: BlobStore, *, sas_validity: timedelta = timedelta(hours=24)) -> None:
         self._blobs = blobs
@@ -145,25 +157,30 @@ class Datastores:
 
     def get(self, name: str) -> Datastore:
         """Raises NotFound."""
-        if name.casefold() != DEFAULT:
-            raise NotFound(
-                f"Datastore '{name[:80]}' was not found; '{DEFAULT}' is the only one so far."
-            )
-        address = self._blobs.url(DEFAULT)
+        found = name.casefold()
+        if found not in _CONTAINERS:
+            raise NotFound(f"Datastore '{name[:80]}' was not found; {_ONLY}.")
+        address = self._blobs.url(_CONTAINERS[found])
         account, endpoint = _account(address)
         return Datastore(
-            name=DEFAULT,
-            container_name=DEFAULT,
+            name=found,
+            container_name=_CONTAINERS[found],
             account_name=account,
             endpoint=endpoint,
             protocol=urlsplit(address).scheme,
+            is_default=found == DEFAULT,
         )
 
+    def all(self) -> list[Datastore]:
+        """The default one first."""
+        return [self.get(name) for name in _CONTAINERS]
+
     async def sas_token(self, name: str) -> str:
-        """The query that opens every blob of the datastore to read, write and list."""
-        container = self.get(name).container_name
-        permissions = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
-        signed = await self._blobs.sign(container, None, permissions, self._sas_validity)
+        """The query that opens every blob of the datastore to read, write and list; of the
+        inbox, to delete too."""
+        found = self.get(name)
+        permissions = _PERMISSIONS[found.name]
+        signed = await self._blobs.sign(found.container_name, None, permissions, self._sas_validity)
         return urlsplit(signed).query
 
 

@@ -8,9 +8,8 @@ from uuid import uuid4
 from domain import blob_drop
 from domain.batch_plan import lines_of
 from domain.blob_drop import Arrival, BlobDrop, arrival_of
-from domain.datastore import SYSTEM_CONTAINER
+from domain.datastore import INBOX, SYSTEM_CONTAINER
 from domain.errors import BlobNotFound
-from domain.job_outputs import INBOX
 from domain.ports import BlobStore, Replace, ResourceStore
 
 _PAGE = 100

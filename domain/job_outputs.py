@@ -4,14 +4,11 @@ import hashlib
 
 from domain.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.batch_job import DOCUMENT_ID, JobOutput, from_document, partition
-from domain.datastore import DEFAULT, kind_of, locate
+from domain.datastore import DEFAULT, INBOX, kind_of, locate
 from domain.errors import Conflict, Detail, DocumentExists, DocumentNotFound, DomainError, StaleETag
 from domain.job_request import JobProperties, RequestedOutput
 from domain.names import WorkspaceScope, file_name_fault
 from domain.ports import BlobFolder, BlobStore, Clock, Create, Delete, Replace, ResourceStore
-
-INBOX = "batch-inbox"
-"""The container that blobs are dropped into; nothing is written there."""
 
 _RESERVATION_KIND = "outputReservation"
 _RESERVATION_ID = "reservation"

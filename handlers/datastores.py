@@ -1,11 +1,11 @@
-"""Datastores: the built-in one, read, and the key to it."""
+"""Datastores: the built-in ones, read, and the keys to them."""
 
 from typing import Any
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.datastore import DEFAULT, Datastore, Datastores
+from domain.datastore import DEFAULT, INBOX_DATASTORE, Datastore, Datastores
 from domain.errors import Unsupported
 from domain.names import PROVIDER
 from handlers.http import Routes, json_response, paging
@@ -26,11 +26,15 @@ def blueprint(routes: Routes, datastores: Datastores) -> func.Blueprint:
     async def list_datastores(req: Request) -> Response:
         paging(req)
         query = req.query_params
-        found = datastores.get(DEFAULT)
         names = [name.casefold() for name in query.getlist("names")]
-        wanted = (query.get("isDefault") or "true").casefold() == "true"
-        wanted &= not names or found.name in names
-        return routes.page(req, [_rendered(routes, found)] if wanted else [], None)
+        default = query.get("isDefault")
+        found = [
+            _rendered(routes, datastore)
+            for datastore in datastores.all()
+            if (not names or datastore.name in names)
+            and (not default or datastore.is_default == (default.casefold() == "true"))
+        ]
+        return routes.page(req, found, None)
 
     @routes.arm(
         bp,
@@ -62,9 +66,9 @@ def blueprint(routes: Routes, datastores: Datastores) -> func.Blueprint:
 
 def _built_in() -> Unsupported:
     return Unsupported(
-        f"Datastores cannot be made, changed or deleted: there is the built-in '{DEFAULT}', a "
-        "container of this installation's blob store. Upload data to it, or by "
-        "startPendingUpload."
+        f"Datastores cannot be made, changed or deleted: there are the built-in '{DEFAULT}' and "
+        f"'{INBOX_DATASTORE}', containers of this installation's blob store. Upload data to the "
+        "first, or by startPendingUpload; drop input for batch endpoints into the second."
     )
 
 

@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from domain.blob_dropping import BlobDropping
-from domain.job_outputs import INBOX
+from domain.datastore import INBOX
 from handlers.tracing import traced_event
 
 STORAGE = "BlobConnection"

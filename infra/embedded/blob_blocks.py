@@ -6,13 +6,13 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from domain import errors
 from infra.embedded.blob_drafts import Draft, Drafts
-from infra.embedded.blob_names import block_file, block_id
+from infra.embedded.blob_names import block_file, block_id, block_id_size
 from infra.embedded.disk import write_all
 
 _STEP_BYTES = 64 * 1024 * 1024
@@ -20,6 +20,9 @@ _STEP_BLOCKS = 256
 _PIECE = 1024 * 1024
 _TRIES = 20
 _NO_RANGE_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
+
+Range = tuple[int, int]
+"""Offset and length in a blob."""
 
 
 class UncommittedBlocks:
@@ -33,25 +36,30 @@ class UncommittedBlocks:
         draft = self._drafts.new()
         try:
             draft.write(content)
-            for _ in range(_TRIES):
-                place = self.place(container, name, id)
-                # A commit may take the folder away in between.
-                with contextlib.suppress(FileNotFoundError):
-                    draft.path.rename(place)
-                    return
-            raise errors.Unavailable("Others commit the same blob all the time; try again.")
+            self.keep(draft, container, name, id)
         finally:
             draft.discard()
+
+    def keep(self, draft: Draft, container: str, name: str, id: str) -> None:
+        """Make the draft a block. Raises Invalid for an id of another length."""
+        for _ in range(_TRIES):
+            place = self.place(container, name, id)
+            # A commit may take the folder away in between.
+            with contextlib.suppress(FileNotFoundError):
+                draft.path.rename(place)
+                return
+        raise errors.Unavailable("Others commit the same blob all the time; try again.")
 
     def place(self, container: str, name: str, id: str) -> Path:
         """Where the block's file goes. Raises Invalid for an id of another length."""
         folder, file = self._folder(container, name), block_file(id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         other = next(self._ids(folder), id)
-        if len(other) != len(id):
+        if block_id_size(other) != block_id_size(id):
             raise errors.Invalid(
-                f"All block ids of a blob have one length; {id!r} has {len(id)}, the others"
-                f" have {len(other)}.",
+                f"All block ids of a blob have one length; {id!r} has {block_id_size(id)} bytes,"
+                f" the others have {block_id_size(other)}.",
+                code="InvalidBlobOrBlock",
                 target="blockId",
             )
         return folder / file
@@ -61,6 +69,15 @@ class UncommittedBlocks:
 
     def ids(self, container: str, name: str) -> set[str]:
         return set(self._ids(self._folder(container, name)))
+
+    def sizes(self, container: str, name: str) -> list[tuple[str, int]]:
+        """Ids and lengths of the uncommitted blocks, in order of id."""
+        found = []
+        for id in sorted(self._ids(self._folder(container, name))):
+            # A commit may take it away meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                found.append((id, self.path(container, name, id).stat().st_size))
+        return found
 
     def drop(self, container: str, name: str) -> None:
         # What a late writer adds meanwhile is left to the sweep.
@@ -78,22 +95,17 @@ class UncommittedBlocks:
 
 
 def join(
-    draft: Draft,
-    ids: Sequence[str],
-    staged: Mapping[str, Path],
-    blob: int | None,
-    committed: Mapping[str, tuple[int, int]],
+    draft: Draft, blocks: Iterable[tuple[str, Path | Range]], blob: int | None
 ) -> Generator[Sequence[tuple[str, int]], None, None]:
-    """Append the blocks to `draft` in the order of `ids`: those of `staged` from their
-    files, the others from the `committed` ranges (offset, length) of the descriptor `blob`.
-    Yields the ids and lengths that a step has added. Raises Invalid for a block without
-    content, or one that has gone."""
+    """Append the blocks to `draft`: those with a path from their files, the others from
+    their ranges of the descriptor `blob`. Yields the ids and lengths that a step has added.
+    Raises Invalid for a block without content, or one that has gone."""
     added: list[tuple[str, int]] = []
     size = 0
-    for id in ids:
-        if id in staged:
+    for id, place in blocks:
+        if isinstance(place, Path):
             try:
-                source = os.open(staged[id], os.O_RDONLY | os.O_CLOEXEC)
+                source = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 raise unknown([id]) from None
             try:
@@ -107,7 +119,7 @@ def join(
                 os.close(source)
         else:
             assert blob is not None
-            offset, length = committed[id]
+            offset, length = place
             for copied in _copied(blob, draft, offset, length):
                 size += copied
                 if size >= _STEP_BYTES:

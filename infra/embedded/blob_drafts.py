@@ -118,5 +118,10 @@ class _Stamps:
 _stamps = _Stamps()
 
 
+def next_stamp() -> int:
+    """A time in nanoseconds that nothing else in this process has been stamped with."""
+    return _stamps.next()
+
+
 def _sync(descriptor: int) -> None:
     getattr(os, "fdatasync", os.fsync)(descriptor)

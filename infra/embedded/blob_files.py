@@ -1,63 +1,36 @@
 """What happens to the blob store's files: blocking, a call at a time, in some thread."""
 
-import itertools
 import os
-from collections.abc import Generator, Sequence
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from domain import errors
-from domain.ports import BlobProperties
-from infra.embedded.blob_blocks import UncommittedBlocks, join, unknown
-from infra.embedded.blob_drafts import Draft, Drafts, etag_of
+from infra.embedded import stored_blob
+from infra.embedded.blob_blocks import Range, UncommittedBlocks, join, unknown
+from infra.embedded.blob_drafts import Draft, Drafts, etag_of, next_stamp
 from infra.embedded.blob_listing import BlobListing
+from infra.embedded.blob_pages import BlobPages, Page
 from infra.embedded.blob_records import BlobRecords, Record
 from infra.embedded.blob_sweep import sweep
 from infra.embedded.blob_tree import BlobTree
-from infra.embedded.disk import Descriptor
+from infra.embedded.opened_blob import OpenedBlob
+from infra.embedded.stored_blob import (
+    BlockLists,
+    Condition,
+    Container,
+    NamedBlock,
+    StoredBlob,
+    stored,
+)
 
-_PIECE = 1024 * 1024
-_PAGE = 500
-
-
-class OpenedBlob:
-    """A blob as it was when it was opened, read piece by piece up to `end`."""
-
-    def __init__(
-        self, descriptor: int, found: os.stat_result, offset: int, length: int | None
-    ) -> None:
-        self._file = Descriptor(descriptor)
-        self._etag = etag_of(found)
-        self._offset = offset
-        self._end = found.st_size if length is None else min(found.st_size, offset + length)
-
-    @property
-    def left(self) -> bool:
-        return self._offset < self._end
-
-    def read(self) -> bytes:
-        """The next piece, b'' at the end. Raises StaleETag if the file was changed."""
-        if not self.left:
-            self.close()
-            return b""
-        piece = self._file.use(self._piece)
-        self._offset += len(piece)
-        if not self.left:
-            self.close()
-        return piece
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _piece(self, descriptor: int) -> bytes:
-        piece = os.pread(descriptor, min(_PIECE, self._end - self._offset), self._offset)
-        if not piece or etag_of(os.fstat(descriptor)) != self._etag:
-            raise errors.StaleETag("The blob was changed while it was read.")
-        return piece
+_TURNS = 64
 
 
 class BlobFiles:
-    """Segments are a checked name's, container first."""
+    """Segments are a checked name's, container first. Of two who change one blob, the
+    second finds what the first has done."""
 
     def __init__(self, data_dir: Path) -> None:
         state = data_dir / "blob-state"
@@ -65,49 +38,70 @@ class BlobFiles:
         self.drafts = Drafts(state / "temp")
         self.blocks = UncommittedBlocks(state / "blocks", self.drafts)
         self._records = BlobRecords(state / "properties", self.drafts)
-        self._listing = BlobListing(self.tree, self.drafts.folder)
+        self._pages = BlobPages(BlobListing(self.tree, self.drafts.folder), self._records)
+        self._turns = [threading.Lock() for _ in range(_TURNS)]
 
-    def look(self, segments: Sequence[str]) -> BlobProperties:
-        found = self.tree.look(segments)
-        if found is None:
+    def look(self, segments: Sequence[str]) -> StoredBlob:
+        blob = self._there(segments)
+        if blob is None:
             raise _not_found(segments)
-        return self._described(segments[0], "/".join(segments[1:]), found)
+        return blob
 
-    def open(
-        self, segments: Sequence[str], etag: str | None, offset: int, length: int | None
-    ) -> tuple[OpenedBlob, bytes]:
-        """The blob and its first piece."""
+    def open(self, segments: Sequence[str]) -> tuple[OpenedBlob, StoredBlob]:
         opened = self.tree.open(segments)
         if opened is None:
             raise _not_found(segments)
-        blob = OpenedBlob(*opened, offset, length)
+        blob = OpenedBlob(*opened)
         try:
-            if etag is not None and etag != etag_of(opened[1]):
+            return blob, self._described(segments, opened[1])
+        except BaseException:
+            blob.close()
+            raise
+
+    def begin(
+        self, segments: Sequence[str], etag: str | None, offset: int, length: int | None
+    ) -> tuple[OpenedBlob, bytes]:
+        """The blob and its first piece. Raises StaleETag if it is not the one `etag` names."""
+        blob, found = self.open(segments)
+        try:
+            if etag is not None and etag != found.etag:
                 raise errors.StaleETag(
-                    f"The blob {'/'.join(segments[1:])!r} is no longer the one with the ETag"
-                    f" {etag}."
+                    f"The blob {found.name!r} is no longer the one with the ETag {etag}."
                 )
+            blob.select(offset, length)
             return blob, blob.read()
         except BaseException:
             blob.close()
             raise
 
-    def refuse_if_there(self, segments: Sequence[str]) -> None:
-        if self.tree.look(segments) is not None:
-            name = "/".join(segments[1:])
-            raise errors.BlobExists(f"The blob {name!r} exists already.", target=name)
+    def check(self, segments: Sequence[str], if_absent: bool, condition: Condition | None) -> None:
+        """Raise what a write would meet."""
+        blob = self._there(segments)
+        if condition is not None:
+            condition(blob)
+        if if_absent and blob is not None:
+            raise errors.BlobExists(f"The blob {blob.name!r} exists already.", target=blob.name)
 
     def write(
-        self, segments: Sequence[str], content: bytes, record: Record, if_absent: bool
-    ) -> BlobProperties:
+        self,
+        segments: Sequence[str],
+        content: bytes,
+        record: Record,
+        if_absent: bool,
+        condition: Condition | None,
+        drop_blocks: bool,
+    ) -> StoredBlob:
         if if_absent:
-            self.refuse_if_there(segments)
+            self.check(segments, if_absent, condition)
         draft = self.drafts.new()
         try:
             draft.write(content)
-            return self.publish(draft, segments, record, if_absent)
+            written = self.publish(draft, segments, record, if_absent, condition)
         finally:
             draft.discard()
+        if drop_blocks:
+            self.blocks.drop(segments[0], written.name)
+        return written
 
     def publish(
         self,
@@ -115,53 +109,88 @@ class BlobFiles:
         segments: Sequence[str],
         record: Record,
         if_absent: bool,
+        condition: Condition | None = None,
         blocks: Sequence[tuple[str, int]] = (),
-    ) -> BlobProperties:
+    ) -> StoredBlob:
         """Give the draft its name, its records first."""
         container, name = segments[0], "/".join(segments[1:])
         found = draft.finish()
         etag = etag_of(found)
-        replaced = None if if_absent else self.tree.look(segments)
-        try:
-            self._records.keep(container, name, etag, record)
-            if blocks:
-                self._records.keep_blocks(container, name, etag, blocks)
-            self.tree.place(draft.path, segments, if_absent=if_absent)
-        except BaseException:
-            self._records.forget(container, name, etag)
-            raise
-        if replaced is not None:
-            self._records.forget(container, name, etag_of(replaced))
-        return _properties(name, found, record)
+        with self._turn(segments):
+            replaced = None if if_absent and condition is None else self.tree.look(segments)
+            if condition is not None:
+                condition(None if replaced is None else self._described(segments, replaced))
+            try:
+                self._records.keep(container, name, etag, record)
+                if blocks:
+                    self._records.keep_blocks(container, name, etag, blocks)
+                self.tree.place(draft.path, segments, if_absent=if_absent)
+            except BaseException:
+                self._records.forget(container, name, etag)
+                raise
+            if replaced is not None:
+                self._records.forget(container, name, etag_of(replaced))
+        return stored(name, found, record)
 
-    def remove(self, segments: Sequence[str]) -> None:
-        found = self.tree.remove(segments)
-        if found is not None:
+    def change(
+        self,
+        segments: Sequence[str],
+        change: Callable[[Record], Record],
+        condition: Condition | None,
+    ) -> StoredBlob:
+        container, name = segments[0], "/".join(segments[1:])
+        with self._turn(segments):
+            found = self.tree.look(segments)
+            if found is None:
+                raise _not_found(segments)
+            old = self._records.read(container, name, etag_of(found))
+            if condition is not None:
+                condition(stored(name, found, old))
+            new = replace(change(old), revision=next_stamp())
+            self._records.keep(container, name, etag_of(found), new)
+        return stored(name, found, new)
+
+    def remove(self, segments: Sequence[str], condition: Condition | None) -> StoredBlob | None:
+        with self._turn(segments):
+            blob = None
+            if condition is not None:
+                blob = self._there(segments)
+                if blob is None:
+                    return None
+                condition(blob)
+            found = self.tree.remove(segments)
+            if found is None:
+                return None
             self._records.forget(segments[0], "/".join(segments[1:]), etag_of(found))
+            return blob or stored("/".join(segments[1:]), found, Record())
 
     def commit(
-        self, segments: Sequence[str], ids: Sequence[str], record: Record, if_absent: bool
-    ) -> Generator[Sequence[BlobProperties], None, None]:
+        self,
+        segments: Sequence[str],
+        named: Sequence[NamedBlock],
+        record: Record,
+        if_absent: bool,
+        condition: Condition | None,
+    ) -> Generator[Sequence[StoredBlob], None, None]:
         """Join the blocks. Yields nothing after each step but the last, then the blob."""
-        if if_absent:
-            self.refuse_if_there(segments)
+        if if_absent or condition is not None:
+            self.check(segments, if_absent, condition)
         container, name = segments[0], "/".join(segments[1:])
-        uncommitted = self.blocks.ids(container, name)
-        staged = {id: self.blocks.path(container, name, id) for id in uncommitted & set(ids)}
+        staged = {
+            id: self.blocks.path(container, name, id)
+            for id in self.blocks.ids(container, name) & {block.id for block in named}
+        }
         blob: int | None = None
-        ranges: dict[str, tuple[int, int]] = {}
-        if len(staged) < len(set(ids)):
+        ranges: dict[str, Range] = {}
+        if any(block.place == "committed" or block.id not in staged for block in named):
             blob, ranges = self._committed(segments)
         draft = self.drafts.new()
         try:
-            missing = [id for id in dict.fromkeys(ids) if id not in staged and id not in ranges]
-            if missing:
-                raise unknown(missing)
             blocks: list[tuple[str, int]] = []
-            for added in join(draft, ids, staged, blob, ranges):
+            for added in join(draft, _places(named, staged, ranges), blob):
                 blocks += added
                 yield ()
-            published = self.publish(draft, segments, record, if_absent, blocks)
+            published = self.publish(draft, segments, record, if_absent, condition, blocks)
         finally:
             draft.discard()
             if blob is not None:
@@ -169,26 +198,61 @@ class BlobFiles:
         self.blocks.drop(container, name)
         yield (published,)
 
-    def pages(self, container: str, prefix: str) -> Generator[Sequence[BlobProperties], None, None]:
-        """The container's blobs in order of name."""
-        walk = self._listing.walk(container, prefix)
-        plain = Record()
+    def block_lists(self, segments: Sequence[str]) -> BlockLists:
+        """Raises BlobNotFound where there is neither a blob nor a block."""
+        container, name = segments[0], "/".join(segments[1:])
+        uncommitted = self.blocks.sizes(container, name)
+        found = self.tree.look(segments)
+        if found is None:
+            if not uncommitted:
+                raise _not_found(segments)
+            return BlockLists(None, (), uncommitted)
+        committed = self._records.blocks(container, name, etag_of(found))
+        return BlockLists(self._described(segments, found), committed, uncommitted)
+
+    def pages(self, container: str, prefix: str) -> Generator[Sequence[StoredBlob], None, None]:
+        return self._pages.all(container, prefix)
+
+    def page(
+        self, container: str, prefix: str, since: str, delimiter: str, most: int
+    ) -> Generator[Page, None, None]:
+        return self._pages.one(container, prefix, since, delimiter, most)
+
+    def container(self, container: str) -> Container:
         try:
-            while page := tuple(itertools.islice(walk, _PAGE)):
-                if self._records.any_in(container):
-                    yield [self._described(container, name, found) for name, found in page]
-                else:
-                    yield [_properties(name, found, plain) for name, found in page]
-        finally:
-            walk.close()
+            with self.tree.folder([container]) as folder:
+                return stored_blob.container(os.fstat(folder))
+        except FileNotFoundError:
+            return stored_blob.container(None)
+
+    def make_container(self, container: str) -> Container:
+        with self._turn([container]):
+            try:
+                with self.tree.folder([container]):
+                    pass
+            except FileNotFoundError:
+                with self.tree.folder([container], make=True):
+                    pass
+                return self.container(container)
+        raise errors.Conflict(
+            f"The container {container!r} exists already.", code="ContainerAlreadyExists"
+        )
 
     def sweep(self) -> Generator[int, None, None]:
         return sweep(self.tree, self.drafts, self._records, self.blocks)
 
-    def _described(self, container: str, name: str, found: os.stat_result) -> BlobProperties:
-        return _properties(name, found, self._records.read(container, name, etag_of(found)))
+    def _there(self, segments: Sequence[str]) -> StoredBlob | None:
+        found = self.tree.look(segments)
+        return None if found is None else self._described(segments, found)
 
-    def _committed(self, segments: Sequence[str]) -> tuple[int | None, dict[str, tuple[int, int]]]:
+    def _described(self, segments: Sequence[str], found: os.stat_result) -> StoredBlob:
+        name = "/".join(segments[1:])
+        return stored(name, found, self._records.read(segments[0], name, etag_of(found)))
+
+    def _turn(self, segments: Sequence[str]) -> threading.Lock:
+        return self._turns[hash(tuple(segments)) % _TURNS]
+
+    def _committed(self, segments: Sequence[str]) -> tuple[int | None, dict[str, Range]]:
         """The blob's descriptor, and offset and length of each block it was made of."""
         opened = self.tree.open(segments)
         if opened is None:
@@ -202,15 +266,25 @@ class BlobFiles:
         return blob, ranges
 
 
-def _properties(name: str, found: os.stat_result, record: Record) -> BlobProperties:
-    return BlobProperties(
-        name=name,
-        size=found.st_size,
-        etag=etag_of(found),
-        last_modified=datetime.fromtimestamp(found.st_mtime, UTC),
-        content_type=record.content_type,
-        metadata=record.metadata,
-    )
+def _places(
+    named: Sequence[NamedBlock], staged: dict[str, Path], ranges: dict[str, Range]
+) -> list[tuple[str, Path | Range]]:
+    """Where each block is. Raises Invalid for those that are nowhere."""
+    places: list[tuple[str, Path | Range]] = []
+    missing: dict[str, None] = {}
+    for block in named:
+        place: Path | Range | None = None
+        if block.place != "committed":
+            place = staged.get(block.id)
+        if place is None and block.place != "uncommitted":
+            place = ranges.get(block.id)
+        if place is None:
+            missing[block.id] = None
+        else:
+            places.append((block.id, place))
+    if missing:
+        raise unknown(list(missing))
+    return places
 
 
 def _not_found(segments: Sequence[str]) -> errors.BlobNotFound:

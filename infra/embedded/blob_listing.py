@@ -6,6 +6,7 @@ shares its name with a file, that puts the whole names in code-point order (`a-b
 one unnamed file and merged.
 """
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -36,15 +37,30 @@ class BlobListing:
         self._run = run
         self._warned: set[str] = set()
 
-    def walk(self, container: str, prefix: str) -> Generator[Found, None, None]:
-        """Names (relative to the container) that begin with `prefix`, and their files'
-        stat. What is not a plain file under a legal name is no blob; the log says so."""
+    def walk(self, container: str, prefix: str, since: str = "") -> Generator[Found, None, None]:
+        """Names (relative to the container) that begin with `prefix` and are not before
+        `since`, and their files' stat. What is not a plain file under a legal name is no
+        blob; the log says so."""
+        for name, found in self._walk(container, prefix, since, into_folders=True):
+            assert found is not None
+            yield name, found
+
+    def level(
+        self, container: str, prefix: str, since: str = ""
+    ) -> Generator[tuple[str, os.stat_result | None], None, None]:
+        """As `walk`, but not into the folders below the last `/` of `prefix`: one that has
+        a blob in it, however deep, comes as its name with a `/` and None."""
+        return self._walk(container, prefix, since, into_folders=False)
+
+    def _walk(
+        self, container: str, prefix: str, since: str, *, into_folders: bool
+    ) -> Generator[tuple[str, os.stat_result | None], None, None]:
         folder, _, start = prefix.rpartition("/")
         segments = folder.split("/") if folder else []
         if prefix.startswith("/") or any(segment_fault(segment) for segment in segments):
             return
         top = [container, *segments]
-        levels = [(top, self._keys(top, start))]
+        levels = [(top, self._keys(top, start, since))]
         files = _Files(self._tree)
         try:
             while levels:
@@ -52,9 +68,14 @@ class BlobListing:
                 key = next(keys, None)
                 if key is None:
                     levels.pop()
-                elif key.endswith("/"):
+                elif key.endswith("/") and into_folders:
                     below = [*segments, key[:-1]]
-                    levels.append((below, self._keys(below, "")))
+                    levels.append((below, self._keys(below, "", since)))
+                elif key.endswith("/"):
+                    name = "/".join([*segments[1:], key])
+                    with contextlib.closing(self.walk(container, name, since)) as inside:
+                        if next(inside, None) is not None:
+                            yield name, None
                 else:
                     found = files.look(segments, key)
                     if found is not None:
@@ -62,8 +83,8 @@ class BlobListing:
         finally:
             files.close()
 
-    def _keys(self, segments: Sequence[str], start: str) -> Iterator[str]:
-        keys = self._entries(segments, start)
+    def _keys(self, segments: Sequence[str], start: str, since: str) -> Iterator[str]:
+        keys = self._entries(segments, start, "".join(f"{s}/" for s in segments[1:]), since)
         run = sorted(itertools.islice(keys, self._run))
         if len(run) < self._run:
             yield from run
@@ -80,7 +101,7 @@ class BlobListing:
             for line in heapq.merge(*(_lines(file.fileno(), *bounds) for bounds in runs)):
                 yield line[:-1].decode()
 
-    def _entries(self, segments: Sequence[str], start: str) -> Iterator[str]:
+    def _entries(self, segments: Sequence[str], start: str, path: str, since: str) -> Iterator[str]:
         try:
             with self._tree.folder(segments) as descriptor, os.scandir(descriptor) as entries:
                 for entry in entries:
@@ -93,7 +114,8 @@ class BlobListing:
                     else:
                         fault, key = "it is no plain file", entry.name
                     if fault is None:
-                        yield key
+                        if not _is_before(f"{path}{key}", since):
+                            yield key
                     else:
                         self._warn("/".join([*segments, entry.name]), fault)
         except FileNotFoundError:
@@ -109,6 +131,11 @@ class BlobListing:
         _log.warning(
             "Not a blob, so left alone: %s (%s).", path.encode(errors="replace").decode(), fault
         )
+
+
+def _is_before(name: str, since: str) -> bool:
+    """Whether a file's name, or every name below a folder's, comes before `since`."""
+    return name < since and not (name.endswith("/") and since.startswith(name))
 
 
 class _Files:

@@ -1,10 +1,11 @@
 """What is kept of a blob beside its file:
 
-    <root>/<container>/<key>.json      content type and metadata, where not the default
+    <root>/<container>/<key>.json      HTTP headers and metadata, where not the default
     <root>/<container>/<key>.blocks    ids and lengths of the blocks it was made of
 
-A key hashes name and ETag. A record is written before its blob gets the name, and holds for
-exactly that content: a file that a user puts there or changes has none.
+A key hashes name and the content's ETag. A record is written before its blob gets the name,
+and holds for exactly that content: a file that a user puts there or changes has none. A
+record that is changed later counts its revisions by time.
 """
 
 import hashlib
@@ -20,30 +21,55 @@ from infra.embedded.blob_drafts import Drafts
 _DEFAULT_CONTENT_TYPE = "application/octet-stream"
 _METADATA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METADATA_CHARACTERS = 8 * 1024
+_HEADER_CHARACTERS = 255
 
 
 @dataclass(frozen=True)
 class Record:
+    """`headers` are the HTTP headers, beside the content type, that the blob is served
+    with. `revision` is when the record was changed last, in nanoseconds; 0 for never."""
+
     content_type: str = _DEFAULT_CONTENT_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
 
 
-def checked(content_type: str, metadata: Mapping[str, str] | None) -> Record:
+def checked(
+    content_type: str,
+    metadata: Mapping[str, str] | None,
+    headers: Mapping[str, str] | None = None,
+) -> Record:
     """Raises Invalid for what could not travel in HTTP headers, as in Azure."""
-    if not (content_type.isascii() and content_type.isprintable() and len(content_type) <= 255):
-        raise errors.Invalid("A content type is printable ASCII.", target="contentType")
+    for name, value in {"content-type": content_type, **(headers or {})}.items():
+        if not _travels(value) or len(value) > _HEADER_CHARACTERS:
+            raise errors.Invalid(
+                f"A blob's {name} is printable ASCII, at most {_HEADER_CHARACTERS} characters.",
+                code="InvalidHeaderValue",
+                target=name,
+            )
     size = 0
     for name, value in (metadata or {}).items():
         if not _METADATA_NAME.fullmatch(name):
-            raise errors.Invalid(f"{name!r} cannot name a metadata entry.", target="metadata")
-        if not (value.isascii() and value.isprintable()):
-            raise errors.Invalid(f"Metadata {name!r} is not printable ASCII.", target="metadata")
+            raise _bad_metadata(f"{name!r} cannot name a metadata entry.")
+        if not _travels(value):
+            raise _bad_metadata(f"Metadata {name!r} is not printable ASCII.")
         size += len(name) + len(value)
     if size > _METADATA_CHARACTERS:
         raise errors.Invalid(
-            f"Metadata may have {_METADATA_CHARACTERS} characters, not {size}.", target="metadata"
+            f"Metadata may have {_METADATA_CHARACTERS} characters, not {size}.",
+            code="MetadataTooLarge",
+            target="metadata",
         )
-    return Record(content_type, dict(metadata or {}))
+    return Record(content_type, dict(metadata or {}), dict(headers or {}))
+
+
+def _travels(value: str) -> bool:
+    return value.isascii() and value.isprintable()
+
+
+def _bad_metadata(message: str) -> errors.Invalid:
+    return errors.Invalid(message, code="InvalidMetadata", target="metadata")
 
 
 class BlobRecords:
@@ -61,12 +87,25 @@ class BlobRecords:
             record = json.loads(self._path(container, name, etag, "json").read_bytes())
         except FileNotFoundError:
             return Record()
-        return Record(record["content_type"], record["metadata"])
+        return Record(
+            record["content_type"],
+            record["metadata"],
+            record.get("headers", {}),
+            record.get("revision", 0),
+        )
 
     def keep(self, container: str, name: str, etag: str, record: Record) -> None:
         if record != Record():
-            content = {"content_type": record.content_type, "metadata": dict(record.metadata)}
-            self._put(self._path(container, name, etag, "json"), {"name": name, **content})
+            self._put(
+                self._path(container, name, etag, "json"),
+                {
+                    "name": name,
+                    "content_type": record.content_type,
+                    "metadata": dict(record.metadata),
+                    "headers": dict(record.headers),
+                    "revision": record.revision,
+                },
+            )
 
     def blocks(self, container: str, name: str, etag: str) -> Sequence[tuple[str, int]]:
         """Ids and lengths of the blocks that this content consists of."""

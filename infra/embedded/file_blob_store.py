@@ -11,26 +11,20 @@ blobs, and leaves none torn. Blocks are not synced before they are committed. Me
 ext4 and a virtual SSD, a small blob takes 0.5 ms, of which 0.27 ms is the sync.
 """
 
-import asyncio
-import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from domain import errors
 from domain.ports import BlobProperties, BlobStore, Permission
 from infra.embedded import blob_names, blob_records
-from infra.embedded.blob_files import BlobFiles
-from infra.embedded.disk import Disk, Steps
+from infra.embedded.file_blobs import FileBlobs, segments_of
 from infra.embedded.signed_urls import SignedUrls
-
-_WRITTEN_AT_ONCE = 1024 * 1024
-_COMMITTED_BLOCKS = 50_000
-_COMMIT_WAIT = 15 * 60.0
+from infra.embedded.stored_blob import NamedBlock
 
 
 class FileBlobStore(BlobStore):
-    """Blobs under `data_dir`. `key` signs URLs under `base_url`; `signed_urls` checks them.
+    """Blobs under `data_dir`. `key` signs URLs under `base_url`; `signed_urls` checks them,
+    and `files` is what else the blobs' files can do.
 
     A name and a folder cannot be the same, as in accounts with a hierarchical namespace:
     writing `a/b` where `a` is a blob is a Conflict. An empty folder gives way. What a user
@@ -45,25 +39,21 @@ class FileBlobStore(BlobStore):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.signed_urls = SignedUrls(base_url, key, now=now)
-        self._disk = Disk()
-        self._files = BlobFiles(data_dir.absolute())
-        self._commits: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
-            weakref.WeakValueDictionary()
-        )
+        self.files = FileBlobs(data_dir)
 
     async def close(self) -> None:
         """Finish the file work under way."""
-        await self._disk.close()
+        await self.files.close()
 
     async def sweep(self) -> None:
         """Remove drafts a crash left behind, blocks uncommitted for a week, and records of
         blobs that are no more. For a timer: at start, then daily."""
-        await self._disk.through(Steps(self._files.sweep()))
+        await self.files.sweep()
 
     async def properties(self, container: str, name: str) -> BlobProperties:
-        return await self._disk.run(self._files.look, _segments(container, name))
+        return await self.files.properties(container, name)
 
-    async def read(
+    def read(
         self,
         container: str,
         name: str,
@@ -72,17 +62,7 @@ class FileBlobStore(BlobStore):
         offset: int = 0,
         length: int | None = None,
     ) -> AsyncIterator[bytes]:
-        segments = _segments(container, name)
-        if offset < 0 or (length is not None and length < 0):
-            raise errors.Invalid("Offset and length cannot be negative.")
-        blob, piece = await self._disk.run(self._files.open, segments, etag, offset, length)
-        try:
-            while piece:
-                yield piece
-                piece = await self._disk.run(blob.read) if blob.left else b""
-        finally:
-            if blob.left:
-                self._disk.later(blob.close)
+        return self.files.read(container, name, etag, offset, length)
 
     async def write(
         self,
@@ -94,38 +74,17 @@ class FileBlobStore(BlobStore):
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
     ) -> BlobProperties:
-        segments = _segments(container, name)
         record = blob_records.checked(content_type, metadata)
-        if isinstance(content, bytes):
-            return await self._disk.run(self._files.write, segments, content, record, if_absent)
-        if if_absent:
-            await self._disk.run(self._files.refuse_if_there, segments)
-        draft = self._files.drafts.new()
-        try:
-            async for piece in _gathered(content):
-                await self._disk.run(draft.write, piece)
-            return await self._disk.run(self._files.publish, draft, segments, record, if_absent)
-        finally:
-            self._disk.later(draft.discard)
+        return await self.files.write(container, name, content, record, if_absent=if_absent)
 
     async def delete(self, container: str, name: str) -> None:
-        await self._disk.run(self._files.remove, _segments(container, name))
+        await self.files.delete(container, name)
 
-    async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:
-        blob_names.check_container(container)
-        pages = Steps(self._files.pages(container, prefix))
-        try:
-            while (page := await self._disk.run(pages.next)) is not None:
-                for blob in page:
-                    yield blob
-        finally:
-            self._disk.later(pages.close)
+    def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:
+        return self.files.list(container, prefix)
 
     async def stage_block(self, container: str, name: str, block_id: str, content: bytes) -> None:
-        _check(container, name)
-        if not content:
-            raise errors.Invalid("A block has at least one byte.", target="content")
-        await self._disk.run(self._files.blocks.stage, container, name, block_id, content)
+        await self.files.stage(container, name, block_id, content)
 
     async def commit_blocks(
         self,
@@ -137,34 +96,16 @@ class FileBlobStore(BlobStore):
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
     ) -> BlobProperties:
-        segments = _segments(container, name)
         record = blob_records.checked(content_type, metadata)
-        if len(block_ids) > _COMMITTED_BLOCKS:
-            raise errors.Invalid(
-                f"A blob has at most {_COMMITTED_BLOCKS} blocks, not {len(block_ids)}.",
-                code="BlockCountExceedsLimit",
-                target="blockIds",
-            )
-        lock = self._commits.setdefault((container, name), asyncio.Lock())
-        work = Steps(self._files.commit(segments, tuple(block_ids), record, if_absent))
-        try:
-            async with asyncio.timeout(_COMMIT_WAIT), lock:
-                (blob,) = await self._disk.through(work) or ()
-        except TimeoutError:
-            raise errors.Unavailable(
-                f"The blob {name!r} was not committed within {_COMMIT_WAIT:g} seconds."
-            ) from None
-        return blob
+        blocks = [NamedBlock(id) for id in block_ids]
+        return await self.files.commit(container, name, blocks, record, if_absent=if_absent)
 
     async def lend(self, container: str, name: str) -> str:
-        segments = _segments(container, name)
-        await self._disk.run(self._files.look, segments)
-        return self._files.tree.path(segments).as_uri()
+        await self.files.properties(container, name)
+        return self.files.path(container, name).as_uri()
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
-        _check(container, name)
-        place = await self._disk.run(self._files.blocks.place, container, name, block_id)
-        return place.as_uri()
+        return (await self.files.block_place(container, name, block_id)).as_uri()
 
     async def sign(
         self,
@@ -185,24 +126,7 @@ class FileBlobStore(BlobStore):
 
 
 def _check(container: str, name: str | None) -> None:
-    blob_names.check_container(container)
-    if name is not None:
-        blob_names.segments(name)
-
-
-def _segments(container: str, name: str) -> Sequence[str]:
-    return [blob_names.check_container(container), *blob_names.segments(name)]
-
-
-async def _gathered(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces that are worth a hop to a thread."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in content:
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _WRITTEN_AT_ONCE:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)
+    if name is None:
+        blob_names.check_container(container)
+    else:
+        segments_of(container, name)

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from infra.embedded import blob_door, issuer
+from infra.embedded import issuer
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
-from infra.embedded.blob_door import BlobDoor
+from infra.embedded.blob_rest.door import BlobDoor
+from infra.embedded.blob_rest.requests import PREFIX as BLOBS
 from infra.embedded.connection import Connection, remove_connection
 from infra.embedded.cron import CronError
 from infra.embedded.functions import AppError, HostedFunction, import_app, index
@@ -139,7 +140,7 @@ class Host:
         return HttpApp(
             [f for f in functions if f.trigger_type == "httpTrigger"],
             exact=exact,
-            prefixes=[(blob_door.PREFIX, BlobDoor(blobs, blobs.signed_urls))],
+            prefixes=[(BLOBS, BlobDoor(blobs.files, blobs.signed_urls))],
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )

@@ -79,14 +79,14 @@ class SignedUrls:
 
     def verify(
         self,
-        permission: Permission,
+        permission: Permission | None,
         container: str,
         name: str | None,
         query: Mapping[str, str],
     ) -> None:
-        """Return if `query` permits this; `name` is None for the container itself. Raises
-        Forbidden with the reason; only to a holder of a true signature is more said than
-        that it is not one."""
+        """Return if `query` permits this; `name` is None for the container itself, and
+        `permission` for what any true signature may do. Raises Forbidden with the reason;
+        only to a holder of a true signature is more said than that it is not one."""
         signed_name = None if query.get("sr") == "c" else name
         given = query.get("sig", "").encode("utf-8", "surrogatepass")
         wanted = self._signature(container, signed_name, query).encode()
@@ -97,7 +97,7 @@ class SignedUrls:
         expires = datetime.strptime(query["se"], _TIME).replace(tzinfo=UTC)
         if self._now() >= expires:
             raise errors.Forbidden(f"The URL expired at {query['se']}.", code="ExpiredSignature")
-        if permission.value not in query["sp"]:
+        if permission is not None and permission.value not in query["sp"]:
             raise errors.Forbidden(
                 f"The URL permits {query['sp']!r}; this needs {permission.value!r}.",
                 code="AuthorizationPermissionMismatch",

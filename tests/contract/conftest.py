@@ -3,7 +3,7 @@ only when one of its own tests asks, so that a missing service skips or fails no
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from domain.ports import BlobStore, ResourceStore, WorkQueue
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from tests import door_stage
+from tests.contract.door_blob_store import DoorBlobStore
 from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
 
@@ -48,9 +50,19 @@ def recipient(queue_family: str, request: pytest.FixtureRequest) -> Recipient:
     return consumer
 
 
+# Azure's client sends a long block list in one piece.
+LONG_BODIES = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+
+
+@pytest.fixture(params=["embedded", pytest.param("door", marks=LONG_BODIES)])
+def blob_family(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def blobs(family: str, request: pytest.FixtureRequest) -> BlobStore:
-    adapter: BlobStore = request.getfixturevalue(f"{family}_blobs")
+def blobs(blob_family: str, request: pytest.FixtureRequest) -> BlobStore:
+    adapter: BlobStore = request.getfixturevalue(f"{blob_family}_blobs")
     return adapter
 
 
@@ -97,3 +109,18 @@ async def embedded_blobs(tmp_path: Path) -> AsyncIterator[BlobStore]:
     blobs = FileBlobStore(tmp_path, base_url="https://127.0.0.1:7443", key=b"k" * 32)
     yield blobs
     await blobs.close()
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[door_stage.DoorServer]:
+    with door_stage.serving(tmp_path_factory.mktemp("tls")) as server:
+        yield server
+
+
+@pytest.fixture
+async def door_blobs(door: door_stage.DoorServer, tmp_path: Path) -> AsyncIterator[BlobStore]:
+    """Azure's client at the embedded store's signed URLs, over TLS."""
+    with door.opened(tmp_path) as store:
+        blobs = DoorBlobStore(store, door.ca)
+        yield blobs
+        await blobs.close()

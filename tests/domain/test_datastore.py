@@ -84,6 +84,11 @@ async def test_a_uri_that_points_elsewhere_is_refused(
     assert raised.value.target == "properties.x"
 
 
+async def test_the_inbox_can_be_meant(stage: AssetStage) -> None:
+    uri = "azureml://datastores/batchinbox/paths/digits/a.csv"
+    assert locate(uri, SCOPE, stage.blobs) == BlobFolder("batch-inbox", "digits/a.csv")
+
+
 async def test_a_blob_a_folder_and_nothing_are_told_apart(stage: AssetStage) -> None:
     await stage.upload("models/a/model.pkl")
     container = "workspaceblobstore"

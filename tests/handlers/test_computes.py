@@ -116,8 +116,23 @@ async def test_the_default_datastore_is_told_the_way_the_sdk_asks(
     assert one["properties"]["datastoreType"] == "AzureBlob"
     assert one["properties"]["isDefault"] is True
     assert one["properties"]["containerName"] == "workspaceblobstore"
-    assert (await client.get("datastores?isDefault=false")).json() == {"value": []}
     assert (await client.get("datastores/other")).status_code == 404
+
+
+async def test_the_inbox_is_a_datastore_of_its_own(
+    client: httpx.AsyncClient, stage: AssetStage
+) -> None:
+    inbox = (await client.get("datastores/BatchInbox")).json()
+    assert (inbox["name"], inbox["properties"]["isDefault"]) == ("batchinbox", False)
+    assert inbox["properties"]["containerName"] == "batch-inbox"
+    listed = (await client.get("datastores")).json()["value"]
+    assert [one["name"] for one in listed] == ["workspaceblobstore", "batchinbox"]
+    for asked in ("isDefault=false", "names=batchinbox&names=other"):
+        assert (await client.get(f"datastores?{asked}")).json() == {"value": [inbox]}
+    secrets = (await client.post("datastores/batchinbox/listSecrets")).json()
+    query = dict(httpx.QueryParams(secrets["sasToken"]))
+    for permission in Permission:
+        stage.blobs.signed_urls.verify(permission, "batch-inbox", "digits/1.csv", query)
 
 
 async def test_the_datastores_secret_opens_its_blobs(
@@ -142,7 +157,7 @@ async def test_a_datastore_of_ones_own_is_refused_with_the_reason(
         await client.delete("datastores/workspaceblobstore"),
     ):
         assert reply.status_code == 400
-        assert "built-in 'workspaceblobstore'" in reply.json()["error"]["message"]
+        assert "built-in 'workspaceblobstore' and 'batchinbox'" in reply.json()["error"]["message"]
 
 
 async def test_a_reader_may_not_list_secrets(

@@ -50,6 +50,29 @@ def test_names_come_in_code_point_order_and_once(
         assert [name for name, _ in listing.walk("box", some)] == wanted
 
 
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    names=st.sets(NAME, max_size=25).map(without_folders_among),
+    prefix=NAME | st.just(""),
+    since=NAME | NAME.map(lambda name: f"{name}/"),
+)
+def test_a_listing_can_begin_at_any_name(
+    names: set[str], prefix: str, since: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    listing = made(tmp_path_factory.mktemp("x"), names)
+    for start in {since, *names}:
+        for some in {"", prefix, prefix[:1]}:
+            wanted = sorted(name for name in names if name.startswith(some) and name >= start)
+            assert [name for name, _ in listing.walk("box", some, start)] == wanted
+            level = dict.fromkeys(
+                some + head + slash
+                for head, slash, _ in (name[len(some) :].partition("/") for name in wanted)
+            )
+            assert [name for name, _ in listing.level("box", some, start)] == list(level)
+
+
 def test_a_folder_that_does_not_fit_in_memory_is_merged_from_runs(tmp_path: Path) -> None:
     wanted = [f"{n:05}" + "é" * (n % 5) for n in range(2000)]
     listing = made(tmp_path, set(random.Random(5).sample(wanted, len(wanted))))

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from domain.ports import Permission
-from infra.embedded.blob_door import PREFIX, BlobDoor
+from infra.embedded.blob_rest.door import BlobDoor
+from infra.embedded.blob_rest.requests import PREFIX
 from infra.embedded.file_blob_store import FileBlobStore
 
 Served = Callable[..., Any]
@@ -32,7 +33,7 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FileBlobStore]:
 
 @pytest.fixture
 async def client(served: Served, blobs: FileBlobStore) -> AsyncIterator[httpx.AsyncClient]:
-    door = BlobDoor(blobs, blobs.signed_urls)
+    door = BlobDoor(blobs.files, blobs.signed_urls)
     async with served(prefixes=[(PREFIX, door)]) as asking:
         yield asking
 
@@ -145,19 +146,22 @@ async def test_signature_expiry_and_permission_are_checked(
 ) -> None:
     await client.put(await signed(blobs, "a"), content=b"1")
 
-    async def refused(method: str, url: str, code: str) -> None:
+    async def refused(method: str, url: str, code: str, reason: str) -> None:
         answer = await client.request(method, url)
         assert (answer.status_code, answer.headers["x-ms-error-code"]) == (403, code)
         assert f"<Code>{code}</Code>" in answer.text
+        assert reason in answer.text
 
-    await refused("GET", "/blobs/models/a", "InvalidSignature")
+    unknown, mismatch = "AuthenticationFailed", "AuthorizationPermissionMismatch"
+    await refused("GET", "/blobs/models/a", unknown, "does not fit")
     tampered = (await signed(blobs, "a", READ)).replace("sp=r", "sp=rw")
-    await refused("PUT", tampered, "InvalidSignature")
-    await refused("GET", (await signed(blobs, "b")).replace("/b?", "/a?"), "InvalidSignature")
-    await refused("PUT", await signed(blobs, "a", READ), "AuthorizationPermissionMismatch")
-    await refused("GET", await signed(blobs, "a", WRITE), "AuthorizationPermissionMismatch")
+    await refused("PUT", tampered, unknown, "does not fit")
+    elsewhere = (await signed(blobs, "b")).replace("/b?", "/a?")
+    await refused("GET", elsewhere, unknown, "does not fit")
+    await refused("PUT", await signed(blobs, "a", READ), mismatch, "needs 'w'")
+    await refused("GET", await signed(blobs, "a", WRITE), mismatch, "needs 'r'")
     past = await signed(blobs, "a", READ, timedelta(seconds=-5))
-    await refused("GET", past, "ExpiredSignature")
+    await refused("GET", past, unknown, "expired at")
 
 
 async def test_what_is_not_there_or_not_offered_is_said(
@@ -169,8 +173,9 @@ async def test_what_is_not_there_or_not_offered_is_said(
     assert (await client.post(url)).status_code == 405
     page = await client.put(url, content=b"1", headers={"x-ms-blob-type": "PageBlob"})
     assert page.status_code == 400
-    block = await client.put(f"{url}&comp=block&blockid=AA", content=b"1")
-    assert block.headers["x-ms-error-code"] == "UnsupportedQueryParameter"
+    for query in ("comp=tags", "snapshot=1", "comp=lease"):
+        answer = await client.put(f"{url}&{query}", content=b"1")
+        assert answer.headers["x-ms-error-code"] == "UnsupportedQueryParameter"
 
 
 async def test_a_write_can_ask_that_nothing_be_there(
