@@ -17,9 +17,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
-    """A running host with the environment `bare` (Python and nothing else)."""
-    with RunningHost(tmp_path_factory.mktemp("host") / "data") as host:
+def host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHost]:
+    """A running host with the environment `bare` (Python and nothing else), and the settings
+    that the module asks for with HOST_ENVIRONMENT."""
+    settings = getattr(request.module, "HOST_ENVIRONMENT", {})
+    with RunningHost(tmp_path_factory.mktemp("host") / "data", environment=settings) as host:
         serving.environment(host)
         yield host
         faults = host.faults()
