@@ -231,7 +231,7 @@ async def test_containers_are_apart(blobs: BlobStore) -> None:
         "trailing ",
         "-rf",
         "x" * 200 + "/" + "y" * 200,
-        "/".join("d" * 511 + "f"),
+        "/".join("d" * 253 + "f"),
     ],
 )
 async def test_a_legal_name_is_kept_as_it_is(blobs: BlobStore, name: str) -> None:
@@ -252,7 +252,11 @@ async def test_a_legal_name_is_kept_as_it_is(blobs: BlobStore, name: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/..", "./a", "x" * 1025],
+    [
+        *["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/..", "./a"],
+        "x" * 1025,
+        "/".join("d" * 255),
+    ],
 )
 async def test_a_name_that_is_none_is_refused_everywhere(blobs: BlobStore, name: str) -> None:
     with pytest.raises(errors.Invalid):
@@ -508,4 +512,4 @@ async def test_only_a_blob_that_is_there_is_lent(blobs: BlobStore) -> None:
     with pytest.raises(errors.BlobNotFound):
         await blobs.lend("system", "a")
     await blobs.write("system", "a", b"x")
-    assert (await blobs.lend("system", "a")).split(":")[0] in ("file", "https")
+    assert (await blobs.lend("system", "a")).startswith(("file:", "https:", "http://127.0.0.1:"))
