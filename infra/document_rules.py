@@ -15,7 +15,7 @@ MOST_WRITES = 100
 MOST_IN_PAGE = 1000
 MOST_BYTES_IN_PAGE = 16 * 1024 * 1024
 
-_ID = re.compile(r"[^/\\?#]{1,255}", re.DOTALL)
+_ID = re.compile(r"(?!\.{1,2}\Z)[^/\\?#]{1,255}", re.DOTALL)
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
@@ -82,7 +82,8 @@ def stale(partition: str, id: str) -> errors.StaleETag:
 def _encoded(write: Create | Replace) -> str:
     if not is_id(write.id):
         raise errors.Invalid(
-            "A document's id is 1 to 255 characters without / \\ ? #.", target=write.id
+            "A document's id is 1 to 255 characters without / \\ ? #, and no path's . or ..",
+            target=write.id,
         )
     if not isinstance(write.body.get("kind"), str):
         raise errors.Invalid("A document's body needs a string field 'kind'.", target=write.id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from aiohttp import ClientConnectorError
+from aiohttp import ClientConnectorCertificateError, ClientConnectorError
 from azure.core import exceptions as core
 from azure.cosmos import exceptions as cosmos
 from azure.servicebus import exceptions as bus
@@ -197,6 +197,8 @@ def meaning_of(error: Exception) -> Meaning:
         return _MISCONFIGURED
     if status == 403 and sub_status == _PARTITION_FULL:
         return _FULL
+    if isinstance(getattr(error, "inner_exception", None), ClientConnectorCertificateError):
+        return _MISCONFIGURED
     # An answer that could not be read is judged by that, not by the status it came with.
     if isinstance(status, int) and not isinstance(error, core.DecodeError):
         by_status = _BY_STATUS.get(status)
@@ -258,4 +260,6 @@ def _reason(error: Exception) -> str:
     if code or status:
         parts = [str(part) for part in (status, code) if part]
         return f"the service answered {' '.join(parts)}."
-    return f"{type(error).__name__}."
+    cause = getattr(error, "inner_exception", None)
+    name = type(error).__name__
+    return f"{name}." if cause is None else f"{name} ({type(cause).__name__})."

@@ -14,16 +14,13 @@ from azure.storage.blob import BlobBlock, ContentSettings
 
 from domain import errors
 from domain.ports import BlobProperties
-from infra.cloud.azure_errors import SDK_ERRORS
-from infra.cloud.blob_calls import TOKEN, BlobCalls, meaning
+from infra.cloud.blob_calls import TOKEN, BlobCalls
 from infra.embedded import blob_names
 from infra.embedded.blob_records import Record
 
 PIECE = 4 * 1024 * 1024
 MOST_BLOCKS = 50_000
 _GROWS_EVERY = 5_000
-_AT_ONCE = 1024 * 1024
-"""aiohttp warns of larger bodies that are bytes, and the SDK makes bytes of what it puts."""
 
 
 class BlobWriting:
@@ -52,7 +49,7 @@ class BlobWriting:
         if_absent: bool,
     ) -> BlobProperties:
         piece = await anext(pieces, b"")
-        if len(piece) <= _AT_ONCE:
+        if len(piece) < PIECE:
             return await self._put(container, name, piece, record, if_absent)
         if if_absent:
             await self._refuse_if_there(container, name)
@@ -149,26 +146,15 @@ class BlobWriting:
         if if_absent:
             options["metadata"][TOKEN] = token
             options["match_condition"] = MatchConditions.IfMissing
-        may_be_done = False
-
-        async def once() -> Mapping[str, Any]:
-            nonlocal may_be_done
-            try:
-                return await change(options)
-            except SDK_ERRORS as error:
-                if not meaning(error, "").unseen:
-                    may_be_done = may_be_done or meaning(error, "").passing
-                raise
-
         try:
-            return await self._calls.call_in_container(container, name, once)
+            return await self._calls.call_in_container(container, name, lambda: change(options))
         except (errors.BlobExists, errors.StaleETag) as refused:
             if not if_absent:
                 raise
-            if may_be_done:
-                found, made_by = await self._calls.look(container, name)
-                if made_by == token:
-                    return found
+            # Always looked at: aiohttp itself sends a PUT again when a kept connection breaks.
+            found, made_by = await self._calls.look(container, name)
+            if made_by == token:
+                return found
             raise _exists(container, name) from refused
 
     async def _refuse_if_there(self, container: str, name: str) -> None:

@@ -6,6 +6,7 @@ Reading by id is a point read; every write is one transactional batch of one par
 A write whose answer never came may have been applied. Its transaction's token in the items
 tells: when the repeated write meets a conflict with itself, it has succeeded."""
 
+import asyncio
 import contextlib
 import json
 import secrets
@@ -216,6 +217,10 @@ class _Transaction:
         except SDK_ERRORS as error:
             if not self.meaning(error).unseen:
                 self._may_be_applied = True
+            raise
+        except asyncio.CancelledError:
+            # By Patience's time limit for one try.
+            self._may_be_applied = True
             raise
         return [
             self._written(write, body, result.get("eTag"))

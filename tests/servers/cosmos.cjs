@@ -1,4 +1,5 @@
-// The npm Cosmos DB server on a free port of 127.0.0.1.
+// The npm Cosmos DB server on a free port of 127.0.0.1, with TLS if it is given a certificate and
+// its key: node cosmos.cjs FOLDER_OF_PACKAGES [CERTIFICATE KEY]
 //
 // Four things of the service are missing in it as it comes, and are added here:
 // - A transactional batch keeps nothing when one of its writes fails, and its partition is the
@@ -8,6 +9,7 @@
 // - A composite index serves the reverse order as well.
 "use strict";
 
+const { readFileSync } = require("fs");
 const { createRequire } = require("module");
 
 const load = createRequire(`${process.argv[2]}/`);
@@ -102,7 +104,11 @@ collections._set = function (data) {
   return kept;
 };
 
-const { createHttpServer } = load(server);
-const listener = createHttpServer({ keepAlive: true }).listen(0, "127.0.0.1", () => {
-  console.log(`Listening on http://127.0.0.1:${listener.address().port}`);
+const { createHttpServer, createHttpsServer } = load(server);
+const [cert, key] = process.argv.slice(3).map((file) => readFileSync(file));
+const listener = cert
+  ? createHttpsServer({ keepAlive: true, cert, key })
+  : createHttpServer({ keepAlive: true });
+listener.listen(0, "127.0.0.1", () => {
+  console.log(`Listening on ${cert ? "https" : "http"}://127.0.0.1:${listener.address().port}`);
 });

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,15 @@ COSMOS_KEY = base64.b64encode(b"the npm server checks no signature").decode()
 STORAGE_KEY = base64.b64encode(b"a key for tests on this machine").decode()
 STORAGE_ACCOUNTS = 600
 _TIME_LIMIT = 60.0
-_LISTENS = re.compile(r"http://127\.0\.0\.1:([1-9]\d*)")
+_LISTENS = re.compile(r"https?://127\.0\.0\.1:([1-9]\d*)")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files; the certificate is its own authority."""
+
+    certificate: Path
+    key: Path
 
 
 class NodeServer:
@@ -75,21 +84,25 @@ class NodeServer:
 
 
 class CosmosServer(NodeServer):
-    """In memory, over HTTP. Its account names itself as an https: endpoint, so clients must
-    not discover endpoints."""
+    """In memory. Over plain HTTP its account still names itself as an https: endpoint, so
+    clients must not discover endpoints."""
 
-    def __init__(self) -> None:
-        super().__init__([str(HERE / "cosmos.cjs"), str(installed())], {})
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+    def __init__(self, tls: Tls | None = None) -> None:
+        files = [] if tls is None else [str(tls.certificate), str(tls.key)]
+        super().__init__([str(HERE / "cosmos.cjs"), str(installed()), *files], {})
+        self.endpoint = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
 
 
 class BlobServer(NodeServer):
-    """Azurite's Blob service, in memory, with STORAGE_ACCOUNTS accounts: one for each test."""
+    """Azurite's Blob service, in memory, with STORAGE_ACCOUNTS accounts: one for each test.
+    With TLS it takes the tokens of identities as well, whoever signed them."""
 
-    def __init__(self) -> None:
-        script: Path = installed() / "azurite" / "dist" / "src" / "blob" / "main.js"
+    def __init__(self, tls: Tls | None = None) -> None:
+        script = installed() / "azurite" / "dist" / "src" / "blob" / "main.js"
         accounts = [f"account{n}:{STORAGE_KEY}" for n in range(STORAGE_ACCOUNTS)]
         flags = ["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent"]
+        if tls is not None:
+            flags += ["--oauth", "basic", "--cert", str(tls.certificate), "--key", str(tls.key)]
         super().__init__(
             [str(script), "--blobPort", "0", *flags],
             {"AZURITE_ACCOUNTS": ";".join(accounts)},
