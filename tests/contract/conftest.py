@@ -30,6 +30,8 @@ from tests.contract.subscription import (
 )
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
+_CLOUD_PAGE = 20
+
 CLOUD = pytest.param("cloud", marks=pytest.mark.cloud)
 # One line for a suite that is skipped, not one for each test: test_subscription.py has it.
 AZURE = [pytest.param("azure", marks=pytest.mark.cloud)] if is_any_account_named() else []
@@ -70,6 +72,13 @@ def recipient(queue_family: str, request: pytest.FixtureRequest) -> Recipient:
 def blobs(family: str, request: pytest.FixtureRequest) -> BlobStore:
     adapter: BlobStore = request.getfixturevalue(f"{family}_blobs")
     return adapter
+
+
+@pytest.fixture
+def many(family: str) -> int:
+    """How many blobs or blocks are many: more than one page of a listing has. (Node.js takes
+    some milliseconds for each.)"""
+    return 1100 if family == "embedded" else 10 * _CLOUD_PAGE + 1
 
 
 @pytest.fixture
@@ -132,7 +141,7 @@ async def cloud_store(cosmos_server: CosmosServer) -> AsyncIterator[ResourceStor
 
 @pytest.fixture
 async def cloud_blobs(blob_server: BlobServer) -> AsyncIterator[BlobStore]:
-    blobs = AzureBlobStore.from_connection_string(blob_server.new_account(), page_size=100)
+    blobs = AzureBlobStore.from_connection_string(blob_server.new_account(), page_size=_CLOUD_PAGE)
     yield blobs
     await blobs.close()
 
