@@ -57,4 +57,4 @@ chaos: $(STAMP) ## Kill the host at many seeded moments of a batch job (SEED=, R
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),100)
 
 clean: ## Remove the virtual environment, caches and .data
-	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

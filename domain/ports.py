@@ -77,8 +77,9 @@ class Page:
 class ResourceStore(Protocol):
     """JSON documents by partition and id, with optimistic concurrency.
 
-    An id is 1 to 255 characters without `/ \\ ? #`; a body has a string field `kind`.
-    A document is at most 1 MB of JSON.
+    An id is 1 to 255 characters without `/ \\ ? #`, and neither `.` nor `..`; a body has a
+    string field `kind`. A document is at most 1 MB of JSON, those of one transaction 2 MB
+    together. Whole numbers beyond 2**53 may lose digits.
     """
 
     @abstractmethod
@@ -163,8 +164,8 @@ class Permission(StrEnum):
 class BlobStore(Protocol):
     """Block blobs in containers. Containers come into being with their first write.
 
-    A blob name is 1 to 1,024 characters, `/` between segments; no segment is empty, `.`
-    or `..` (Invalid otherwise). Readers never see a blob half-written.
+    A blob name is 1 to 1,024 characters, `/` between its at most 254 segments; no segment
+    is empty, `.` or `..` (Invalid otherwise). Readers never see a blob half-written.
     """
 
     @abstractmethod

@@ -14,6 +14,7 @@ from domain import errors
 
 _CONTAINER = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _NAME_CHARACTERS = 1024
+_SEGMENTS = 254
 _SEGMENT_BYTES = 255
 _BLOCK_ID_BYTES = 64
 _BYTES = "surrogateescape"
@@ -44,7 +45,10 @@ def fault_of(name: str) -> str | None:
         return "it is empty"
     if len(name) > _NAME_CHARACTERS:
         return f"it is {len(name)} characters long, {_NAME_CHARACTERS} is the limit"
-    for segment in name.split("/"):
+    segments = name.split("/")
+    if len(segments) > _SEGMENTS:
+        return f"it has {len(segments)} segments, {_SEGMENTS} is the limit"
+    for segment in segments:
         fault = segment_fault(segment)
         if fault is not None:
             return fault

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from domain import errors
-from domain.ports import Create, Delete, Document, Json, Page, Replace, ResourceStore, Write
-from infra.embedded.continuations import Continuations
+from domain.ports import Delete, Document, Page, Replace, ResourceStore, Write
+from infra.continuations import Continuations
+from infra.document_rules import (
+    MOST_BYTES_IN_PAGE,
+    check_text,
+    check_where,
+    encoded_bodies,
+    exists,
+    not_found,
+    page_limit,
+    stale,
+)
 from infra.embedded.sqlite import Database
 
 _SCHEMA = """
@@ -32,16 +41,10 @@ CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 INSERT INTO secrets VALUES ('continuations', randomblob(32))
 """
 
-_DOCUMENT_BYTES = 1024 * 1024
-_PAGE_BYTES = 16 * 1024 * 1024
-_PAGE_SIZE = 1000
-_WRITES = 100
 _PURGED_AT_ONCE = 50
 
 _COLUMNS = "partition, id, body, etag, due_at"
 _ALIVE = "(expires_at IS NULL OR expires_at > :now)"
-_ID = re.compile(r"[^/\\?#]{1,255}", re.DOTALL)
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
 class SqliteResourceStore(ResourceStore):
@@ -59,7 +62,7 @@ class SqliteResourceStore(ResourceStore):
         await self._database.close()
 
     async def get(self, partition: str, id: str) -> Document:
-        _check_text(partition, id)
+        check_text(partition, id)
         now = self._now()
 
         def find(connection: sqlite3.Connection) -> Document | None:
@@ -72,16 +75,11 @@ class SqliteResourceStore(ResourceStore):
 
         found = await self._database.read(find)
         if found is None:
-            raise _not_found(partition, id)
+            raise not_found(partition, id)
         return found
 
     async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
-        _check_text(partition)
-        if not 1 <= len(writes) <= _WRITES:
-            raise errors.Invalid(f"A transaction takes 1 to {_WRITES} writes, not {len(writes)}.")
-        if len({write.id for write in writes}) != len(writes):
-            raise errors.Invalid("A transaction may name an id only once.")
-        bodies = [None if isinstance(write, Delete) else _encoded(write) for write in writes]
+        bodies = encoded_bodies(partition, writes)
         now = self._now()
 
         def apply(connection: sqlite3.Connection) -> list[Document | None]:
@@ -103,10 +101,8 @@ class SqliteResourceStore(ResourceStore):
         continuation: str | None = None,
         descending: bool = False,
     ) -> Page:
-        if page_size < 1:
-            raise errors.Invalid("A page holds at least one document.")
-        _check_text(kind, partition or "")
-        limit = min(page_size, _PAGE_SIZE)
+        limit = page_limit(page_size)
+        check_text(kind, partition or "")
         conditions, values = _conditions(where or {})
         continuations = await self._signer()
         asked = (kind, partition, sorted((where or {}).items()), descending)
@@ -133,7 +129,7 @@ class SqliteResourceStore(ResourceStore):
             size = 0
             for row in connection.execute(statement, values):
                 size += len(row[2])
-                if len(documents) == limit or (documents and size > _PAGE_BYTES):
+                if len(documents) == limit or (documents and size > MOST_BYTES_IN_PAGE):
                     return documents, True
                 documents.append(_document(row))
             return documents, False
@@ -208,9 +204,7 @@ def _apply(
             values,
         ).rowcount
         if not done:
-            raise errors.DocumentExists(
-                f"A document {write.id!r} exists in {partition!r} already.", target=write.id
-            )
+            raise exists(partition, write.id)
     return Document(partition, write.id, json.loads(body), etag, write.due_at)
 
 
@@ -230,10 +224,8 @@ def _missed(
         f"SELECT 1 FROM documents WHERE partition = :partition AND id = :id AND {_ALIVE}", values
     ).fetchone()
     if found is None:
-        return _not_found(partition, id)
-    return errors.StaleETag(
-        f"The document {id!r} in {partition!r} has changed since it was read.", target=id
-    )
+        return not_found(partition, id)
+    return stale(partition, id)
 
 
 def _purge(connection: sqlite3.Connection, now: float) -> None:
@@ -246,64 +238,20 @@ def _purge(connection: sqlite3.Connection, now: float) -> None:
 
 def _conditions(where: Mapping[str, str | int | bool]) -> tuple[list[str], dict[str, Any]]:
     """SQL for `where`. JSON keeps true, 1 and "1" apart, and so does this."""
+    check_where(where)
     conditions, values = [], {}
     for number, (field, wanted) in enumerate(where.items()):
-        if not _FIELD.fullmatch(field):
-            raise errors.Invalid(f"{field!r} is not the name of a field.", target=field)
         path = f"'$.{field}'"
         if isinstance(wanted, bool):
             conditions.append(f"json_type(body, {path}) = '{str(wanted).lower()}'")
             continue
-        if isinstance(wanted, str):
-            _check_text(wanted)
-            types = "'text'"
-        elif -(2**63) <= wanted < 2**63:
-            types = "'integer', 'real'"
-        else:
-            raise errors.Invalid(f"{wanted} does not fit in 64 bits.", target=field)
+        types = "'text'" if isinstance(wanted, str) else "'integer', 'real'"
         conditions.append(f"json_type(body, {path}) IN ({types})")
         conditions.append(f"json_extract(body, {path}) = :where_{number}")
         values[f"where_{number}"] = wanted
     return conditions, values
 
 
-def _encoded(write: Create | Replace) -> str:
-    if not _ID.fullmatch(write.id):
-        raise errors.Invalid(
-            "A document's id is 1 to 255 characters without / \\ ? #.", target=write.id
-        )
-    if not isinstance(write.body.get("kind"), str):
-        raise errors.Invalid("A document's body needs a string field 'kind'.", target=write.id)
-    body = _json(write.body, write.id)
-    _check_text(write.id, body)
-    size = len(body.encode())
-    if size > _DOCUMENT_BYTES:
-        raise errors.TooLarge(
-            f"The document {write.id!r} is {size} bytes of JSON; {_DOCUMENT_BYTES} is the limit.",
-            target=write.id,
-        )
-    return body
-
-
-def _json(body: Json, id: str) -> str:
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise errors.Invalid(f"The document {id!r} is not JSON: {error}.", target=id) from None
-
-
-def _check_text(*texts: str) -> None:
-    try:
-        for text in texts:
-            text.encode()
-    except UnicodeEncodeError:
-        raise errors.Invalid("Half of a surrogate pair is not text.") from None
-
-
 def _document(row: tuple[str, str, str, str, float | None]) -> Document:
     partition, id, body, etag, due_at = row
     return Document(partition, id, json.loads(body), etag, due_at)
-
-
-def _not_found(partition: str, id: str) -> errors.DocumentNotFound:
-    return errors.DocumentNotFound(f"There is no document {id!r} in {partition!r}.", target=id)

@@ -231,7 +231,7 @@ async def test_containers_are_apart(blobs: BlobStore) -> None:
         "trailing ",
         "-rf",
         "x" * 200 + "/" + "y" * 200,
-        "/".join("d" * 511 + "f"),
+        "/".join("d" * 253 + "f"),
     ],
 )
 async def test_a_legal_name_is_kept_as_it_is(blobs: BlobStore, name: str) -> None:
@@ -252,7 +252,11 @@ async def test_a_legal_name_is_kept_as_it_is(blobs: BlobStore, name: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/..", "./a", "x" * 1025],
+    [
+        *["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/..", "./a"],
+        "x" * 1025,
+        "/".join("d" * 255),
+    ],
 )
 async def test_a_name_that_is_none_is_refused_everywhere(blobs: BlobStore, name: str) -> None:
     with pytest.raises(errors.Invalid):
@@ -324,8 +328,8 @@ async def test_a_listing_shows_each_blobs_properties(blobs: BlobStore) -> None:
     assert [blob async for blob in blobs.list("system")] == written
 
 
-async def test_a_long_listing_is_complete(blobs: BlobStore) -> None:
-    wanted = [f"{n % 7}/{n:04}" for n in range(1100)]
+async def test_a_long_listing_is_complete(blobs: BlobStore, many: int) -> None:
+    wanted = [f"{n % 7}/{n:04}" for n in range(many)]
     await asyncio.gather(*[blobs.write("system", name, b"") for name in wanted])
     assert await names(blobs) == sorted(wanted)
 
@@ -461,8 +465,8 @@ async def test_of_racing_commits_if_absent_one_wins(blobs: BlobStore) -> None:
     assert await content(blobs, "a") == f"{won[0]}".encode()
 
 
-async def test_a_thousand_blocks_are_joined(blobs: BlobStore) -> None:
-    ids = [f"{n:05}" for n in range(1000)]
+async def test_many_blocks_are_joined(blobs: BlobStore, many: int) -> None:
+    ids = [f"{n:05}" for n in range(many)]
     await asyncio.gather(
         *[blobs.stage_block("system", "a", id, f"{id}\n".encode()) for id in reversed(ids)]
     )
@@ -508,4 +512,4 @@ async def test_only_a_blob_that_is_there_is_lent(blobs: BlobStore) -> None:
     with pytest.raises(errors.BlobNotFound):
         await blobs.lend("system", "a")
     await blobs.write("system", "a", b"x")
-    assert (await blobs.lend("system", "a")).split(":")[0] in ("file", "https")
+    assert (await blobs.lend("system", "a")).startswith(("file:", "https:", "http://127.0.0.1:"))

@@ -170,7 +170,7 @@ async def test_an_id_named_twice_in_a_transaction_is_refused(store: ResourceStor
         await store.transact("p", [Create("a", body()), Delete("a")])
 
 
-@pytest.mark.parametrize("id", ["", "x" * 256, "a/b", "a\\b", "a?b", "a#b"])
+@pytest.mark.parametrize("id", ["", "x" * 256, "a/b", "a\\b", "a?b", "a#b", ".", ".."])
 async def test_an_id_out_of_bounds_is_refused(store: ResourceStore, id: str) -> None:
     with pytest.raises(errors.Invalid):
         await created(store, id)
@@ -192,6 +192,12 @@ async def test_a_document_over_one_megabyte_is_refused(store: ResourceStore) -> 
     await created(store, "small", text="x" * 900_000)
     with pytest.raises(errors.TooLarge):
         await created(store, "large", text="x" * 1_100_000)
+
+
+async def test_a_transaction_over_two_megabytes_is_refused(store: ResourceStore) -> None:
+    with pytest.raises(errors.TooLarge):
+        await store.transact("p", [Create(f"{n}", body(text="x" * 700_000)) for n in range(3)])
+    await store.transact("p", [Create(f"{n}", body(text="x" * 600_000)) for n in range(3)])
 
 
 async def test_a_query_pages_in_order_of_partition_and_id(store: ResourceStore) -> None:

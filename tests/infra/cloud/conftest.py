@@ -4,13 +4,22 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from infra.cloud.service_bus import ServiceBus
+from tests.infra.cloud.storage_fixtures import blob_proxy, cosmos_proxy, open_blobs, open_store
 from tests.infra.embedded.conftest import until
 from tests.servers.service_bus.fixtures import broker, entity
 
 if TYPE_CHECKING:
     from tests.servers.service_bus.broker import Broker
 
-__all__ = ["broker", "entity", "until"]
+__all__ = [
+    "blob_proxy",
+    "broker",
+    "cosmos_proxy",
+    "entity",
+    "open_blobs",
+    "open_store",
+    "until",
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,0 +1,35 @@
+"""The servers that stand in for Azure on this machine: one of each for a test process,
+started when a test first asks."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from tests.servers.install import ServersMissing
+from tests.servers.processes import BlobServer, CosmosServer, NodeServer
+
+Server = TypeVar("Server", bound=NodeServer)
+
+
+@pytest.fixture(scope="session")
+def cosmos_server() -> Iterator[CosmosServer]:
+    yield from _running(CosmosServer)
+
+
+@pytest.fixture(scope="session")
+def blob_server() -> Iterator[BlobServer]:
+    yield from _running(BlobServer)
+
+
+def _running(start: Callable[[], Server]) -> Iterator[Server]:
+    try:
+        server = start()
+    except ServersMissing as missing:
+        # A suite that is silently left out proves nothing, so CI must not.
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with server:
+        yield server
