@@ -35,7 +35,7 @@ $(CLOUD_TESTS): $(STAMP) tests/servers/check_build.py
 	@touch $(CLOUD_TESTS)
 
 test: $(CLOUD_TESTS) ## Run every test
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/ruff format --check .
@@ -44,7 +44,7 @@ lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/lint-imports
 
 check: lint ## Lint, and the fast tests
-	@$(BIN)/python -m pytest -n auto -m 'not e2e'
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not e2e'
 
 requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from uv.lock
 	@$(BIN)/uv export --frozen --no-default-groups --no-hashes --no-header --no-annotate --quiet -o requirements.txt

@@ -1,6 +1,7 @@
 """The one place where adapters are chosen and activities are put together."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from domain import batch_job, blob_drop
 from domain.application import Application
@@ -33,6 +34,11 @@ from domain.sweeping import Sweeping
 from infra import telemetry
 from infra.settings import Settings
 
+_HOSTS: dict[str, Literal["embedded", "functions"]] = {
+    "embedded": "embedded",
+    "azure": "functions",
+}
+
 
 @dataclass(frozen=True)
 class Adapters:
@@ -49,9 +55,8 @@ class Adapters:
 
 
 def compose(settings: Settings) -> Application:
-    """The application on the adapters that `settings.platform` names. Opens nothing:
-    adapters open what they need at first use. Raises NotImplementedError for a platform
-    whose adapters are not there yet."""
+    """The application on the adapters that the settings name. Opens nothing: adapters open
+    what they need at first use."""
     adapters = _adapters(settings)
     if telemetry.start(settings):
         adapters = _traced(adapters)
@@ -59,25 +64,36 @@ def compose(settings: Settings) -> Application:
 
 
 def _adapters(settings: Settings) -> Adapters:
-    match settings.platform:
+    match settings.host or _HOSTS[settings.platform]:
         case "embedded":
             from infra.embedded.services import EmbeddedServices
 
             services = EmbeddedServices.open(settings)
+            stores = services.stores
             return Adapters(
-                store=services.store,
-                queue=services.queue,
-                blobs=services.blobs,
+                store=stores.store,
+                queue=stores.queue,
+                blobs=stores.blobs,
                 compute=services.compute,
                 scorer=services.scorer,
-                cipher=services.cipher,
+                cipher=stores.cipher,
                 clock=services.clock,
                 verifier=services.token_verifier,
             )
-        case "azure":
-            raise NotImplementedError(
-                "ML_ENDPOINTS_PLATFORM=azure: the adapters for Cosmos DB, Service Bus and Blob "
-                "Storage are not there yet; use embedded."
+        case "functions":
+            from infra.cloud.no_compute import NoCompute, NoScorer
+            from infra.cloud.services import CloudServices
+
+            cloud = CloudServices.open(settings)
+            return Adapters(
+                store=cloud.store,
+                queue=cloud.queue,
+                blobs=cloud.blobs,
+                compute=NoCompute(),
+                scorer=NoScorer(),
+                cipher=cloud.cipher,
+                clock=cloud.clock,
+                verifier=cloud.token_verifier,
             )
 
 

@@ -98,6 +98,9 @@ class Settings(BaseModel):
 
     platform: Literal["embedded", "azure"]
     """Which adapters are composed."""
+    host: Literal["embedded", "functions"] | None = None
+    """Who drives the functions: the embedded host, which runs models as local processes and
+    says so itself, or a Functions host. None means what the platform's name says."""
     data_dir: Path = Path(".data")
     """Embedded: the one folder that everything is kept under."""
     base_url: BaseAddress
@@ -205,8 +208,8 @@ def _missing_in_azure(given: Mapping[str, Any]) -> list[str]:
 
 
 def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What an embedded installation need not say; in Azure each of these is required."""
-    if given.get("platform") != "embedded":
+    """What need not be said to an embedded host; to a Functions host each is required."""
+    if given.get("platform") != "embedded" and given.get("host") != "embedded":
         return {}
     base_url = str(given.get("base_url", "https://127.0.0.1:7443")).rstrip("/")
     issuer = str(given.get("token_issuer", base_url))

@@ -169,6 +169,7 @@ def _environment(values: Mapping[str, str], folder: DataFolder, url: str) -> dic
         if not environment.get(name, "").strip():
             environment[name] = value
     environment[environment_name("data_dir")] = str(folder.root)
+    environment[environment_name("host")] = "embedded"
     return environment
 
 

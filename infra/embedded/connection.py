@@ -22,7 +22,7 @@ class Connection(Value):
     client_id: str
     client_secret: str
     workspace: str
-    inbox: Path
+    inbox: str
 
     def write(self, folder: DataFolder) -> None:
         """There at once and whole, for its owner only; there means that the host is ready."""

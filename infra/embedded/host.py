@@ -14,10 +14,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from infra.embedded import issuer
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
-from infra.embedded.blob_rest.door import BlobDoor
 from infra.embedded.blob_rest.requests import PREFIX as BLOBS
 from infra.embedded.connection import Connection, remove_connection
 from infra.embedded.cron import CronError
+from infra.embedded.data_folder import INBOX
 from infra.embedded.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host_json import HostJson
 from infra.embedded.http_app import Endpoint, HttpApp
@@ -129,7 +129,7 @@ class Host:
                 _log.error("something did not stop cleanly", exc_info=result)
 
     def _http_app(self, functions: Sequence[HostedFunction]) -> HttpApp:
-        tokens, blobs = self._services.issuer, self._services.blobs
+        tokens, door = self._services.issuer, self._services.stores.door()
         exact: dict[str, Endpoint] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -140,7 +140,7 @@ class Host:
         return HttpApp(
             [f for f in functions if f.trigger_type == "httpTrigger"],
             exact=exact,
-            prefixes=[(BLOBS, BlobDoor(blobs.files, blobs.signed_urls))],
+            prefixes=[(BLOBS, door)] if door else [],
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )
@@ -159,15 +159,15 @@ class Host:
         for function in functions:
             match function.trigger_type:
                 case "serviceBusTrigger":
-                    triggers.append(QueueListener(function, services.consumer, listening))
+                    triggers.append(QueueListener(function, services.stores.consumer, listening))
                 case "timerTrigger":
                     triggers.append(Timer(function, services.clock))
                 case "blobTrigger":
                     container, _ = path_pattern(str(function.trigger["path"]))
                     receipts = Receipts(services.receipts, function.name, container)
-                    source = services.arrivals_in(container)
+                    source = services.stores.arrivals_in(container)
                     triggers.append(
-                        BlobArrivals(function, source, services.blobs, receipts, arriving)
+                        BlobArrivals(function, source, services.stores.blobs, receipts, arriving)
                     )
         return triggers
 
@@ -193,7 +193,7 @@ class Host:
             client_id=client.client_id,
             client_secret=client.client_secret,
             workspace=self._services.settings.workspace_id,
-            inbox=self._services.folder.inbox,
+            inbox=self._services.stores.inbox(INBOX),
         )
 
     async def _healthz(self, request: Request) -> Response:

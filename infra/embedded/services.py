@@ -4,8 +4,6 @@ host, which drives the functions, and the app's composition, whose activities th
 import asyncio
 import contextlib
 import logging
-import os
-import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -13,20 +11,14 @@ from typing import ClassVar
 from uv import find_uv_bin
 
 from domain.errors import DomainError
+from infra.clock import SystemClock
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
-from infra.embedded.arrival_sources import ArrivalSource, FolderSource
-from infra.embedded.cipher import FernetCipher
 from infra.embedded.clients import ClientRegistry
-from infra.embedded.clock import SystemClock
 from infra.embedded.data_folder import DataFolder
-from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.issuer import KEYS_PATH, SigningKey, TokenIssuer
-from infra.embedded.private_files import read_or_make_private
 from infra.embedded.receipts import receipts_database
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
-from infra.embedded.sqlite_work_queue import SqliteWorkQueue
-from infra.queue_consumer import QueueConsumer
+from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 
@@ -36,8 +28,9 @@ _DAY = 86400.0
 
 
 class EmbeddedServices:
-    """One set of adapters on one data folder. Made by `open`, which touches no disk; each
-    adapter opens what it needs at its first use."""
+    """What one host has on one data folder: stores of either family, local compute, an
+    issuer of tokens. Made by `open`, which touches no disk; each adapter opens what it needs
+    at its first use."""
 
     _opened: ClassVar[dict[Path, "EmbeddedServices"]] = {}
 
@@ -45,19 +38,15 @@ class EmbeddedServices:
         self.settings = settings
         self.folder = folder
         self.clock = SystemClock()
-        self.store = SqliteResourceStore(folder.documents)
-        self.queue = SqliteWorkQueue(folder.queues, max_delivery_count=settings.queue_max_delivery)
-        self.consumer: QueueConsumer = self.queue
-        self.blobs = FileBlobStore(
-            folder.root,
-            base_url=settings.base_url,
-            key=lambda: read_or_make_private(
-                folder.secrets / "blob-urls.key", secrets.token_bytes(32)
-            ),
+        self.stores: Stores = (
+            CloudStores(settings, folder)
+            if settings.platform == "azure"
+            else LocalStores(settings, folder)
         )
-        self.compute = LocalCompute(folder.root, self.blobs, self._local_folder, uv=find_uv_bin())
+        self.compute = LocalCompute(
+            folder.root, self.stores.blobs, self.stores.local_folder, uv=find_uv_bin()
+        )
         self.scorer = LocalScorer(self.compute)
-        self.cipher = FernetCipher(folder.secrets / "cipher.key")
         self.receipts = receipts_database(folder.receipts)
         self.clients = ClientRegistry(folder.secrets)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
@@ -92,10 +81,7 @@ class EmbeddedServices:
         """For the host that has the folder to itself: what a killed one had in hand is
         there to be received again, and its leavings are swept, now and daily."""
         await asyncio.to_thread(self.folder.make)
-        await asyncio.to_thread(os.makedirs, self.folder.inbox, 0o700, exist_ok=True)
-        released = await self.queue.release_locks()
-        if released:
-            _log.info("%d messages that the last host had in hand come again", released)
+        await self.stores.start()
         await self.compute.start()
         self._sweeping = asyncio.create_task(self._sweep())
 
@@ -107,25 +93,14 @@ class EmbeddedServices:
                 await self._sweeping
         await self.scorer.close()
         await self.compute.close()
-        await self.queue.close()
-        await self.store.close()
         await self.receipts.close()
-        await self.blobs.close()
-        await self.cipher.close()
+        await self.stores.close()
         self._opened.pop(self.folder.root, None)
-
-    def arrivals_in(self, container: str) -> ArrivalSource:
-        """Where blobs that land in `container` are looked for."""
-        return FolderSource(self.folder.blobs / container)
-
-    def _local_folder(self, container: str, path: str) -> Path:
-        """Where a model's process finds a folder of the blob store."""
-        return self.folder.blobs / container / path
 
     async def _sweep(self) -> None:
         while True:
             try:
-                await self.blobs.sweep()
+                await self.stores.sweep()
             except DomainError as error:
                 _log.warning("the blob store was not swept: %s", error)
             await asyncio.sleep(_DAY)

@@ -15,7 +15,7 @@ import yaml
 from pycep import BicepParser
 
 from domain import messages
-from domain.job_outputs import INBOX
+from domain.datastore import INBOX
 from handlers.input_blobs import STORAGE
 from handlers.queue_messages import SERVICE_BUS
 from infra.settings import FOREIGN_NAMES, Settings, environment_name

@@ -33,21 +33,21 @@ RECEIVE = """
 from datetime import timedelta
 from infra.embedded.services import EmbeddedServices
 [services] = EmbeddedServices._opened.values()
-[message] = await services.queue.receive("provisioning", 10, timedelta(minutes=1))
+[message] = await services.stores.consumer.receive("provisioning", 10, timedelta(minutes=1))
 return {"body": message.body.decode(), "properties": dict(message.properties)}
 """
 
 DROP = """
 from infra.embedded.services import EmbeddedServices
 [services] = EmbeddedServices._opened.values()
-await services.blobs.write("batch-inbox", "digits/rows.csv", b"1,2")
+await services.stores.blobs.write("batch-inbox", "digits/rows.csv", b"1,2")
 """
 
 ARRIVED = """
 from domain import blob_drop
 from infra.embedded.services import EmbeddedServices
 [services] = EmbeddedServices._opened.values()
-found = await services.store.query(blob_drop.ARRIVAL_KIND)
+found = await services.stores.store.query(blob_drop.ARRIVAL_KIND)
 return [document.body for document in found.documents]
 """
 
@@ -69,7 +69,7 @@ from domain.online_scoring import OnlineScoring
 from domain.ports import ScoringResponse
 from handlers import scoring
 from handlers.http import Routes
-from infra.embedded.clock import SystemClock
+from infra.clock import SystemClock
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from tests.scoring_stage import Endpoints, ScriptedScorer, StaticCompute
 

@@ -5,7 +5,7 @@ import pytest
 
 from domain import errors
 from infra.embedded.cipher import FernetCipher
-from infra.embedded.clock import SystemClock
+from infra.clock import SystemClock
 
 
 def test_what_is_sealed_can_be_opened_by_the_same_key_alone(tmp_path: Path) -> None:

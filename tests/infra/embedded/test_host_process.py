@@ -57,7 +57,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 @app.route(route="send/{what}", methods=["POST"])
 async def send(req: Request) -> Response:
-    await services.queue.send("work", Message({"what": req.path_params["what"]}))
+    await services.stores.queue.send("work", Message({"what": req.path_params["what"]}))
     return JSONResponse({"operation": operation_id()}, 202)
 
 

@@ -9,7 +9,7 @@ import azure.functions as func
 import pytest
 
 from domain.ports import Clock
-from infra.embedded.clock import SystemClock
+from infra.clock import SystemClock
 from infra.embedded.cron import CronError
 from infra.embedded.functions import AppError, index
 from infra.embedded.timers import Timer

@@ -1,0 +1,91 @@
+"""Azure's services, one client of each for the process, as the settings name them."""
+
+import re
+from typing import Any, ClassVar
+
+from azure.identity.aio import DefaultAzureCredential
+
+from infra.clock import SystemClock
+from infra.cloud.azure_blob_store import AzureBlobStore
+from infra.cloud.cipher import SettingCipher
+from infra.cloud.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.service_bus import ServiceBus
+from infra.cloud.service_bus_consumer import ServiceBusConsumer
+from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
+from infra.settings import Settings
+from infra.token_verifier import JwtVerifier, PublishedKeys
+
+_LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")
+
+
+class CloudServices:
+    """Made by `open`, which reaches nothing; each client opens at its first use. A
+    connection string is used where the settings have one, else the machine's identity."""
+
+    _opened: ClassVar["CloudServices | None"] = None
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.cipher = SettingCipher(settings.cipher_key or "")
+        self.token_verifier = JwtVerifier(
+            settings.token_issuer,
+            settings.token_audience,
+            PublishedKeys(settings.token_jwks_url),
+        )
+        self._credential = DefaultAzureCredential(
+            managed_identity_client_id=settings.azure_client_id
+        )
+        self.store = self._store()
+        self._bus = self._service_bus()
+        self.queue = ServiceBusWorkQueue(self._bus)
+        self.consumer = ServiceBusConsumer(self._bus)
+        self.blobs = self._blobs()
+
+    @classmethod
+    def open(cls, settings: Settings) -> "CloudServices":
+        """The same services for everyone in this process until they are closed. Raises
+        ValueError if they are open under other settings."""
+        services = cls._opened
+        if services is None:
+            services = cls._opened = cls(settings)
+        elif services.settings != settings:
+            raise ValueError("Azure's services are open in this process under other settings")
+        return services
+
+    async def close(self) -> None:
+        """Every client, the connections they share last."""
+        await self.consumer.close()
+        await self.queue.close()
+        await self._bus.close()
+        await self.store.close()
+        await self.blobs.close()
+        await self._credential.close()
+        CloudServices._opened = None
+
+    def _store(self) -> CosmosResourceStore:
+        settings = self.settings
+        where = settings.cosmos_connection or settings.cosmos_endpoint or ""
+        is_emulator = _LOOPBACK.search(where) is not None
+        options: dict[str, Any] = {
+            "database": settings.cosmos_database,
+            "container": settings.cosmos_container,
+            # An emulator begins empty, and names itself by addresses nobody can reach.
+            "create": is_emulator,
+            "client_options": {"enable_endpoint_discovery": not is_emulator},
+        }
+        if settings.cosmos_connection:
+            return CosmosResourceStore.from_connection_string(settings.cosmos_connection, **options)
+        return CosmosResourceStore(settings.cosmos_endpoint or "", self._credential, **options)
+
+    def _service_bus(self) -> ServiceBus:
+        settings = self.settings
+        if settings.service_bus_connection:
+            return ServiceBus(connection_string=settings.service_bus_connection)
+        return ServiceBus(namespace=settings.service_bus_namespace, credential=self._credential)
+
+    def _blobs(self) -> AzureBlobStore:
+        settings = self.settings
+        if settings.blob_connection:
+            return AzureBlobStore.from_connection_string(settings.blob_connection)
+        return AzureBlobStore(settings.blob_service_url or "", self._credential)

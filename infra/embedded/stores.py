@@ -1,0 +1,140 @@
+"""Which stores, queues and blobs an embedded host runs on: its own, or Azure's (or servers that
+speak their protocols), with everything else as it is."""
+
+import logging
+import os
+import secrets
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from domain.ports import BlobStore, Cipher, ResourceStore, WorkQueue
+from infra.embedded.arrival_sources import ArrivalSource, FolderSource, ListedSource
+from infra.embedded.blob_rest.door import BlobDoor
+from infra.embedded.cipher import FernetCipher
+from infra.embedded.data_folder import DataFolder
+from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.private_files import read_or_make_private
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from infra.queue_consumer import QueueConsumer
+from infra.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Stores(ABC):
+    """One family of adapters that keep things."""
+
+    store: ResourceStore
+    queue: WorkQueue
+    consumer: QueueConsumer
+    blobs: BlobStore
+    cipher: Cipher
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Before the first use, by the one host of the data folder."""
+
+    @abstractmethod
+    async def sweep(self) -> None:
+        """Daily: remove what nobody will ask for again."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    def arrivals_in(self, container: str) -> ArrivalSource:
+        """Where blobs that land in `container` are looked for."""
+
+    @abstractmethod
+    def local_folder(self, container: str, path: str) -> Path:
+        """The folder on this machine that a model's process writes files of its own to."""
+
+    @abstractmethod
+    def door(self) -> BlobDoor | None:
+        """What answers at the blob store's signed URLs, if that is this host."""
+
+    @abstractmethod
+    def inbox(self, container: str) -> str:
+        """What connection.json says of the inbox: a folder, or a URL."""
+
+
+class LocalStores(Stores):
+    """SQLite and plain files in the data folder."""
+
+    def __init__(self, settings: Settings, folder: DataFolder) -> None:
+        self._folder = folder
+        self._documents = self.store = SqliteResourceStore(folder.documents)
+        queue = SqliteWorkQueue(folder.queues, max_delivery_count=settings.queue_max_delivery)
+        self._queue = self.queue = self.consumer = queue
+        self._files = self.blobs = FileBlobStore(
+            folder.root,
+            base_url=settings.base_url,
+            key=lambda: read_or_make_private(
+                folder.secrets / "blob-urls.key", secrets.token_bytes(32)
+            ),
+        )
+        self._fernet = self.cipher = FernetCipher(folder.secrets / "cipher.key")
+
+    async def start(self) -> None:
+        os.makedirs(self._folder.inbox, 0o700, exist_ok=True)
+        released = await self._queue.release_locks()
+        if released:
+            _log.info("%d messages that the last host had in hand come again", released)
+
+    async def sweep(self) -> None:
+        await self._files.sweep()
+
+    async def close(self) -> None:
+        await self._queue.close()
+        await self._documents.close()
+        await self._files.close()
+        await self._fernet.close()
+
+    def arrivals_in(self, container: str) -> ArrivalSource:
+        return FolderSource(self._folder.blobs / container)
+
+    def local_folder(self, container: str, path: str) -> Path:
+        return self._folder.blobs / container / path
+
+    def door(self) -> BlobDoor | None:
+        return BlobDoor(self._files.files, self._files.signed_urls)
+
+    def inbox(self, container: str) -> str:
+        return str(self._folder.blobs / container)
+
+
+class CloudStores(Stores):
+    """Cosmos DB, Service Bus and Blob, as the settings name them."""
+
+    def __init__(self, settings: Settings, folder: DataFolder) -> None:
+        from infra.cloud.services import CloudServices
+
+        self._folder = folder
+        self._services = services = CloudServices.open(settings)
+        self.store = services.store
+        self.queue = services.queue
+        self.consumer = services.consumer
+        self.blobs = services.blobs
+        self.cipher = services.cipher
+
+    async def start(self) -> None:
+        return
+
+    async def sweep(self) -> None:
+        return
+
+    async def close(self) -> None:
+        await self._services.close()
+
+    def arrivals_in(self, container: str) -> ArrivalSource:
+        return ListedSource(self.blobs, container)
+
+    def local_folder(self, container: str, path: str) -> Path:
+        return self._folder.compute / "outputs" / container / path
+
+    def door(self) -> BlobDoor | None:
+        return None
+
+    def inbox(self, container: str) -> str:
+        return self.blobs.url(container)
