@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo run test lint check format requirements chaos setup clean help
+.PHONY: demo demo-cloud run test lint check format requirements chaos setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml uv.lock
 
 demo: $(STAMP) ## Run the main job on real input: online and batch, end to end
 	@$(BIN)/python examples/demo.py
+
+demo-cloud: $(CLOUD_TESTS) ## The same on the cloud adapters, over servers on this machine
+	@$(BIN)/python -m tests.servers $(BIN)/python examples/demo.py
 
 run: $(STAMP) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/python -m infra.embedded --port 7443 --data-dir .data --welcome

@@ -46,6 +46,7 @@ class Workspace:
         self.http = httpx.Client(verify=self.tls, timeout=60)
         self._token = ""
         self._token_ends = 0.0
+        self._stores: dict[str, tuple[str, str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +136,33 @@ class Workspace:
                 raise CallFailed(answer)
         uri: str = started["blobUri"]
         return f"{uri}/{quote(source.name)}" if source.is_file() else uri
+
+    def put_blob(self, datastore: str, name: str, source: Path) -> None:
+        """Put a file into a datastore, by the URL that its secret makes."""
+        answer = self.http.put(
+            self._blob_url(datastore, name),
+            content=source.read_bytes(),
+            headers={"x-ms-blob-type": "BlockBlob"},
+        )
+        if answer.status_code >= 400:
+            raise CallFailed(answer)
+
+    def read_blob(self, datastore: str, name: str) -> str:
+        answer = self.http.get(self._blob_url(datastore, name))
+        if answer.status_code >= 400:
+            raise CallFailed(answer)
+        return answer.text
+
+    def _blob_url(self, datastore: str, name: str) -> str:
+        if datastore not in self._stores:
+            properties = self.get(f"datastores/{datastore}")["properties"]
+            secret = self.call("POST", f"datastores/{datastore}/listSecrets").json()["sasToken"]
+            address = f"{properties['protocol']}://{properties['endpoint']}"
+            if properties["protocol"] == "https" and "/" not in properties["endpoint"]:
+                address = f"https://{properties['accountName']}.blob.{properties['endpoint']}"
+            self._stores[datastore] = (f"{address}/{properties['containerName']}", secret)
+        address, secret = self._stores[datastore]
+        return f"{address}/{quote(name)}?{secret}"
 
 
 def _files(source: Path) -> Iterator[tuple[Path, str]]:

@@ -178,6 +178,9 @@ class AzureBlobStore(BlobStore):
         expires_in: timedelta,
     ) -> str:
         plain = self.url(container, name)
+        if Permission.WRITE in permissions:
+            # Whoever is given the URL may write, but not make the container.
+            await self._calls.ensure(container)
         query = await self._account.signature(container, name, permissions, expires_in)
         return f"{plain}?{query}"
 

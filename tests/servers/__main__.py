@@ -1,0 +1,53 @@
+"""`python -m tests.servers COMMAND ...`: run a command with Azurite, the npm Cosmos DB server
+and the Service Bus broker up on this machine, and with the settings that name them in its
+environment. The servers end with the command, and with this process, however that ends."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
+
+
+@contextmanager
+def cloud_settings() -> Iterator[dict[str, str]]:
+    """The servers, and what the app must be told to run on them."""
+    with CosmosServer() as cosmos, BlobServer() as blobs, _service_bus() as service_bus:
+        yield {
+            "ML_ENDPOINTS_PLATFORM": "azure",
+            "CosmosConnection": f"AccountEndpoint={cosmos.endpoint}/;AccountKey={COSMOS_KEY};",
+            "ServiceBusConnection": service_bus,
+            "BlobConnection": blobs.new_account(),
+            "ML_ENDPOINTS_CIPHER_KEY": "a key for servers on this machine alone",
+        }
+
+
+@contextmanager
+def _service_bus() -> Iterator[str]:
+    """The connection string of a broker in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.servers.service_bus"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as broker:
+        assert broker.stdin is not None
+        assert broker.stdout is not None
+        try:
+            yield broker.stdout.readline().strip()
+        finally:
+            broker.stdin.close()
+
+
+def main(command: Sequence[str]) -> int:
+    if not command:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    with cloud_settings() as settings:
+        return subprocess.call(command, env={**os.environ, **settings})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
