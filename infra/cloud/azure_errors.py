@@ -1,7 +1,8 @@
-"""What an SDK's exception means to the domain: one table, most specific first.
+"""What the exceptions of azure-cosmos and azure-storage-blob mean to the domain: one table,
+most specific first. (azure-servicebus speaks AMQP: service_bus_errors.)
 
 An answer of a service is judged by its own error code, then by its HTTP status, then by the
-class of the exception; what never became an answer, by its class. Every class that the SDKs
+class of the exception; what never became an answer, by its class. Every class that they
 define has a row of its own (tests/infra/cloud/test_azure_errors.py).
 
 Azure refusing *our* credential says nothing about the caller's, so it is Unavailable here,
@@ -17,7 +18,6 @@ from email.utils import parsedate_to_datetime
 from aiohttp import ClientConnectorCertificateError, ClientConnectorError
 from azure.core import exceptions as core
 from azure.cosmos import exceptions as cosmos
-from azure.servicebus import exceptions as bus
 
 from domain import errors
 
@@ -100,26 +100,6 @@ BY_CLASS: tuple[tuple[type[Exception], Meaning], ...] = (
     (cosmos.CosmosBatchOperationError, _BROKEN),
     (cosmos.CosmosClientTimeoutError, _PASSING),
     (cosmos.CosmosHttpResponseError, _BROKEN),
-    # azure.servicebus
-    (bus.ServiceBusConnectionError, _PASSING),
-    (bus.ServiceBusAuthenticationError, _REFUSED),
-    (bus.ServiceBusAuthorizationError, _REFUSED),
-    (bus.OperationTimeoutError, _PASSING),
-    (bus.MessageSizeExceededError, Meaning(errors.MessageTooLarge)),
-    (bus.MessageAlreadySettled, _TAKEN),
-    (bus.MessageLockLostError, _STALE),
-    (bus.SessionLockLostError, _STALE),
-    (bus.MessageNotFoundError, _MISSING),
-    (bus.MessagingEntityNotFoundError, _MISCONFIGURED),
-    (bus.MessagingEntityDisabledError, _MISCONFIGURED),
-    (bus.MessagingEntityAlreadyExistsError, _TAKEN),
-    (bus.ServiceBusQuotaExceededError, _FULL),
-    (bus.ServiceBusServerBusyError, _THROTTLED),
-    (bus.ServiceBusCommunicationError, _PASSING),
-    (bus.SessionCannotBeLockedError, _TAKEN),
-    (bus.AutoLockRenewFailed, _STALE),
-    (bus.AutoLockRenewTimeout, _STALE),
-    (bus.ServiceBusError, _PASSING),
     # azure.core
     (core.ResourceNotFoundError, _MISSING),
     (core.ResourceExistsError, _TAKEN),

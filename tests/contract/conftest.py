@@ -2,13 +2,12 @@
 only when one of its own tests asks, so that a missing service skips or fails nothing else.
 
     embedded    SQLite and files
-    cloud       Azure's SDKs, against the servers on this machine
-    azure       Azure's SDKs, against the accounts that the environment names (docs/testing.md)
+    cloud       Azure's SDKs, against servers on this machine, or against what the environment
+                has connection strings of (CONTRIBUTING.md)
 """
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +15,6 @@ from pathlib import Path
 import pytest
 
 from domain.ports import BlobStore, ResourceStore, WorkQueue
-from infra.cloud.azure_blob_store import AzureBlobStore
-from infra.cloud.cosmos_resource_store import CosmosResourceStore
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
@@ -25,27 +22,19 @@ from tests import door_stage
 from tests.contract.door_blob_store import DoorBlobStore
 from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
-from tests.contract.subscription import (
-    emptied_cosmos_container,
-    emptied_storage_account,
-    is_any_account_named,
-)
-from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
-
-_CLOUD_PAGE = 20
+from tests.contract.storage_fixtures import *  # noqa: F403 (the cloud family's stores)
+from tests.contract.storage_fixtures import CLOUD_PAGE
 
 CLOUD = pytest.param("cloud", marks=pytest.mark.cloud)
-# One line for a suite that is skipped, not one for each test: test_subscription.py has it.
-AZURE = [pytest.param("azure", marks=pytest.mark.cloud)] if is_any_account_named() else []
 
 
-@pytest.fixture(params=["embedded", CLOUD, *AZURE])
+@pytest.fixture(params=["embedded", CLOUD])
 def family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
-@pytest.fixture(params=["embedded", pytest.param("cloud", marks=pytest.mark.cloud)])
+@pytest.fixture(params=["embedded", CLOUD])
 def queue_family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -74,7 +63,7 @@ def recipient(queue_family: str, request: pytest.FixtureRequest) -> Recipient:
 LONG_BODIES = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
 
-@pytest.fixture(params=["embedded", pytest.param("door", marks=LONG_BODIES), CLOUD, *AZURE])
+@pytest.fixture(params=["embedded", pytest.param("door", marks=LONG_BODIES), CLOUD])
 def blob_family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -87,10 +76,10 @@ def blobs(blob_family: str, request: pytest.FixtureRequest) -> BlobStore:
 
 
 @pytest.fixture
-def many(family: str) -> int:
+def many(blob_family: str) -> int:
     """How many blobs or blocks are many: more than one page of a listing has. (Node.js takes
     some milliseconds for each.)"""
-    return 1100 if family == "embedded" else 10 * _CLOUD_PAGE + 1
+    return 1100 if blob_family == "embedded" else 10 * CLOUD_PAGE + 1
 
 
 @pytest.fixture
@@ -151,35 +140,3 @@ async def door_blobs(door: door_stage.DoorServer, tmp_path: Path) -> AsyncIterat
         blobs = DoorBlobStore(store, door.ca)
         yield blobs
         await blobs.close()
-
-
-@pytest.fixture
-async def cloud_store(cosmos_server: CosmosServer) -> AsyncIterator[ResourceStore]:
-    store = CosmosResourceStore(
-        cosmos_server.endpoint,
-        COSMOS_KEY,
-        container=secrets.token_hex(8),
-        create=True,
-        client_options={"enable_endpoint_discovery": False},
-    )
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def cloud_blobs(blob_server: BlobServer) -> AsyncIterator[BlobStore]:
-    blobs = AzureBlobStore.from_connection_string(blob_server.new_account(), page_size=_CLOUD_PAGE)
-    yield blobs
-    await blobs.close()
-
-
-@pytest.fixture
-async def azure_store() -> AsyncIterator[ResourceStore]:
-    async with emptied_cosmos_container() as store:
-        yield store
-
-
-@pytest.fixture
-async def azure_blobs() -> AsyncIterator[BlobStore]:
-    async with emptied_storage_account() as blobs:
-        yield blobs

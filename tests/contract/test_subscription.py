@@ -1,14 +1,15 @@
-"""Whether the suites ran over real accounts too."""
+"""Whether the suites ran over Microsoft's own services or emulators."""
 
 import os
 
 import pytest
 
-from tests.contract.subscription import COSMOS, STORAGE
+from tests.contract.service_bus_fixtures import CONNECTION_STRING as SERVICE_BUS
+from tests.contract.storage_fixtures import COSMOS, STORAGE
 
 
 @pytest.mark.cloud
-@pytest.mark.parametrize("variable", [COSMOS, STORAGE])
-def test_the_suites_run_over_an_account_that_the_environment_names(variable: str) -> None:
+@pytest.mark.parametrize("variable", [COSMOS, STORAGE, SERVICE_BUS])
+def test_the_suites_run_over_what_the_environment_names(variable: str) -> None:
     if not os.environ.get(variable):
-        pytest.skip(f"{variable} names no account: the suites ran over loopback servers only")
+        pytest.skip(f"{variable} is no connection string: the suites ran over loopback servers")

@@ -18,6 +18,7 @@ from domain import messages
 from domain.datastore import INBOX
 from handlers.input_blobs import STORAGE
 from handlers.queue_messages import SERVICE_BUS
+from infra.cloud.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY
 from infra.settings import FOREIGN_NAMES, Settings, environment_name
 
 ROOT = Path(__file__).parents[2]
@@ -247,14 +248,11 @@ def test_the_documents_container_is_what_the_store_expects() -> None:
     assert container["name"] == Settings.model_fields["cosmos_container"].default
     made = container["properties"]["resource"]
     assert made["id"] == container["name"]
-    assert made["partitionKey"]["paths"] == ["/pk"]
-    assert "defaultTtl: -1" in (BICEP / "modules" / "cosmos.bicep").read_text()
+    assert made["partitionKey"]["paths"] == [PARTITION_KEY]
+    assert f"defaultTtl: {DEFAULT_TTL}" in (BICEP / "modules" / "cosmos.bicep").read_text()
     policy = made["indexingPolicy"]
-    assert policy["includedPaths"] == [{"path": f"/{p}/?"} for p in ("kind", "place", "due_at")]
-    assert policy["excludedPaths"] == [{"path": "/*"}]
-    assert policy["compositeIndexes"] == [
-        [{"path": f"/{p}", "order": "ascending"} for p in ("kind", "place")]
-    ]
+    for key in ("includedPaths", "excludedPaths", "compositeIndexes"):
+        assert policy[key] == INDEXING_POLICY[key]
     [account] = resources("Microsoft.DocumentDB/databaseAccounts")
     assert account["properties"]["consistencyPolicy"]["defaultConsistencyLevel"] == "Strong"
 

@@ -1,6 +1,7 @@
 """Whether a missing server is a reason to skip a test, or to fail it."""
 
 import os
+from typing import NoReturn
 
 import pytest
 
@@ -12,7 +13,7 @@ def cloud_is_required() -> bool:
     return bool(os.environ.get(REQUIRE))
 
 
-def without(reason: str) -> None:
+def without(reason: str) -> NoReturn:
     """Skip the test, or fail it where the cloud suites are required."""
     if cloud_is_required():
         pytest.fail(f"{reason}, and {REQUIRE} is set")

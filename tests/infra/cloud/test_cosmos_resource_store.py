@@ -7,6 +7,7 @@ from domain import errors
 from domain.ports import Create, Delete, Replace
 from infra.cloud.cosmos_container import parse_connection_string
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.cosmos_transaction import document_etag, service_etag
 from tests.cloud_costs import CloudCosts
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.processes import CosmosServer
@@ -79,8 +80,19 @@ async def test_an_id_that_cannot_be_is_not_found(
         await store.get("p", "a/b")
 
 
+@pytest.mark.parametrize("etag", ['"0a00-1"', "0b2f-uuid", '""', "*", ""])
+def test_an_etag_of_the_service_comes_back_as_it_was(etag: str) -> None:
+    assert service_etag(document_etag(etag)) in (etag, f'"~{etag}"')
+    assert '"' not in document_etag(etag)
+
+
+@pytest.mark.parametrize("etag", ["", "*", "~", "~*", "~~"])
+def test_no_etag_is_ever_a_wildcard(etag: str) -> None:
+    assert service_etag(etag) not in ("", "*")
+
+
 @cloud
-@pytest.mark.parametrize("etag", ["", "*"])
+@pytest.mark.parametrize("etag", ["", "*", "~*"])
 async def test_an_etag_that_would_be_no_condition_is_one(
     cosmos_server: CosmosServer, open_store: OpenStore, etag: str
 ) -> None:
