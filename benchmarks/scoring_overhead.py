@@ -27,7 +27,7 @@ from domain.request_record import RequestRecord
 from domain.scoring_exchange import Call, RequestBody
 from handlers import scoring as handlers
 from handlers.http import Routes
-from infra.embedded.clock import SystemClock
+from infra.clock import SystemClock
 from infra.embedded.functions import index
 from infra.embedded.http_app import HttpApp
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
