@@ -24,9 +24,9 @@ from domain.ports import (
 )
 from handlers import scoring
 from handlers.http import Routes
+from infra.clock import SystemClock
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
-from infra.clock import SystemClock
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from tests.scoring_stage import PRIMARY, Endpoints

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from domain import errors
-from infra.embedded.cipher import FernetCipher
 from infra.clock import SystemClock
+from infra.embedded.cipher import FernetCipher
 
 
 def test_what_is_sealed_can_be_opened_by_the_same_key_alone(tmp_path: Path) -> None:
