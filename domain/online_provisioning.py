@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from domain import guarded_rollout
 from domain.asset_references import AssetReferences, revision_of
 from domain.asset_registration import AssetRegistration
+from domain.endpoint_tokens import TokenKeyRing
 from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
 from domain.names import WorkspaceScope
 from domain.online_deployment import (
@@ -37,12 +39,14 @@ from domain.ports import (
     Workload,
     WorkloadKind,
     WorkQueue,
+    Write,
 )
 from domain.provisioning import Provisioning
 from domain.provisioning_state import ProvisioningState
 from domain.resource import Accepted, Wanted, from_document
+from domain.rollout import RolloutState, plan_faults
 from domain.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
-from domain.traffic import traffic_faults
+from domain.traffic import Percentages, traffic_faults
 
 
 class OnlineProvisioning(
@@ -82,15 +86,17 @@ class OnlineProvisioning(
     # -- keys and logs ------------------------------------------------------------------
 
     async def keys(self, endpoint: str) -> Keys:
-        """Both keys, plain."""
+        """Both keys, plain. Raises Invalid in another auth mode."""
         stored = await self.endpoint(endpoint)
+        _refuse_unless_key(stored.resource, "listKeys")
         return stored.resource.sealed_keys.open(self._cipher)
 
     async def regenerate_key(
         self, endpoint: str, which: KeyType, value: str | None, caller: str
     ) -> Accepted[OnlineEndpoint]:
         """Replace one key by `value`, or by a random one. The old one is refused from now
-        on. Raises Conflict while an operation runs."""
+        on. In aml_token mode the signing key is replaced; the tokens it has signed live on.
+        Raises Conflict while an operation runs, Invalid in aad_token mode."""
         if value is not None and (fault := key_fault(value)):
             raise Invalid(fault, target="keyValue")
         return await self._steadily(lambda: self._regenerate_key(endpoint, which, value, caller))
@@ -103,8 +109,15 @@ class OnlineProvisioning(
             raise NotFound(f"{self._endpoint_noun(endpoint)} was not found.")
         old = from_document(OnlineEndpoint, document)
         now = self._clock.now()
+        replaced: dict[str, object] = {}
+        if old.token_keys is not None and value is None:
+            replaced["token_keys"] = old.token_keys.rotated(self._cipher, now)
+        else:
+            _refuse_unless_key(old, "regenerateKeys with a keyValue")
+            keys = old.sealed_keys.regenerated(which, self._cipher, value or new_key())
+            replaced["sealed_keys"] = keys
         new = old.moved(ProvisioningState.UPDATING).but(
-            sealed_keys=old.sealed_keys.regenerated(which, self._cipher, value or new_key()),
+            **replaced,
             generation=old.generation + 1,
             route_version=old.route_version + 1,
             modified_at=now,
@@ -140,10 +153,12 @@ class OnlineProvisioning(
             "kind": wanted.kind,
             "sku": wanted.sku,
             "properties": properties,
+            "token_keys": self._token_keys(asked.auth_mode, old, now),
             "modified_at": now,
             "modified_by": caller,
         }
         if old:
+            shared |= _with_traffic(properties, old, caller, now)
             return old.but(
                 **shared, generation=old.generation + 1, route_version=old.route_version + 1
             )
@@ -161,6 +176,21 @@ class OnlineProvisioning(
             **shared,
         )
 
+    def _token_keys(
+        self, mode: AuthMode, old: OnlineEndpoint | None, now: datetime
+    ) -> TokenKeyRing | None:
+        """Leaving the mode ends every token that was given."""
+        if mode is not AuthMode.AML_TOKEN:
+            return None
+        kept = old.token_keys if old else None
+        return kept or TokenKeyRing.generate(self._cipher, now)
+
+    def _with_endpoint(self, old: OnlineEndpoint | None, new: OnlineEndpoint) -> list[Write]:
+        before = old.rollout if old else None
+        if new.rollout is None or not new.rollout.running or new.rollout == before:
+            return []
+        return [guarded_rollout.alarm(new.name, new.rollout, self._clock.now())]
+
     def _endpoint_faults(
         self,
         wanted: Wanted[OnlineEndpointProperties],
@@ -172,22 +202,9 @@ class OnlineProvisioning(
             d.name for d in deployments if d.provisioning_state is not ProvisioningState.DELETING
         ]
         faults = traffic_faults(asked.traffic, asked.mirror_traffic, there)
-        if asked.auth_mode is not AuthMode.KEY:
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    f"authMode '{asked.auth_mode}' is not there yet; use Key.",
-                    "properties.authMode",
-                )
-            )
-        if any(asked.mirror_traffic.values()):
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    "Mirrored traffic is not there yet: no copy would be sent.",
-                    "properties.mirrorTraffic",
-                )
-            )
+        if asked.rollout is not None:
+            before = _before(asked, old) if old else asked.traffic
+            faults += plan_faults(asked.rollout, before, asked.mirror_traffic, there)
         if asked.public_network_access is PublicNetworkAccess.DISABLED:
             faults.append(
                 Detail(
@@ -205,14 +222,14 @@ class OnlineProvisioning(
                 )
             )
         if old is not None:
-            before = old.properties.properties
+            properties = old.properties.properties
             faults += [
                 Detail(
                     "BadArgument",
                     f"'{key}' may not be changed or removed; properties can only be added.",
                     f"properties.properties.{key}",
                 )
-                for key, value in before.items()
+                for key, value in properties.items()
                 if asked.properties.get(key) != value
             ]
             faults += _key_faults(asked.keys, old.sealed_keys)
@@ -317,6 +334,14 @@ class OnlineProvisioning(
                 code="DeploymentHoldsTraffic",
                 target="properties.traffic",
             )
+        rollout = endpoint.rollout
+        if rollout is not None and rollout.running and rollout.names(deployment.name):
+            raise Conflict(
+                f"Deployment '{deployment.name}' has a part in the running rollout of endpoint "
+                f"'{endpoint.name}'. End it first (PATCH rollout to null), then delete.",
+                code="DeploymentHoldsTraffic",
+                target="properties.rollout",
+            )
 
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return workload_key(endpoint, deployment)
@@ -349,6 +374,55 @@ class OnlineProvisioning(
             liveness=_probe(asked.liveness_probe),
             readiness=_probe(asked.readiness_probe),
         )
+
+
+def _refuse_unless_key(endpoint: OnlineEndpoint, action: str) -> None:
+    mode = endpoint.properties.auth_mode
+    if mode is not AuthMode.KEY:
+        raise Invalid(
+            f"{action} is for authMode Key; online endpoint '{endpoint.name}' has {mode}.",
+            target="properties.authMode",
+        )
+
+
+def _before(asked: OnlineEndpointProperties, old: OnlineEndpoint) -> Percentages:
+    """The traffic that a rollout goes back to: what is given beside it, and where that is
+    only what the running one has come to, what that one began from."""
+    running = old.rollout is not None and old.rollout.running
+    if running and old.rollout and _same(asked.traffic, old.properties.traffic):
+        return old.rollout.before
+    return asked.traffic
+
+
+def _with_traffic(
+    asked: OnlineEndpointProperties, old: OnlineEndpoint, caller: str, now: datetime
+) -> dict[str, object]:
+    """What becomes of traffic and rollout. A new plan begins; the one that runs goes on
+    while neither it nor the traffic is changed, and is over otherwise."""
+    rollout = old.rollout
+    running = rollout is not None and rollout.running
+    unmoved = _same(asked.traffic, old.properties.traffic)
+    if asked.rollout is not None and not (running and asked.rollout == old.properties.rollout):
+        rollout = guarded_rollout.begun(asked.rollout, _before(asked, old), caller, now)
+        new = guarded_rollout.with_rollout(old.but(properties=asked), rollout, now)
+        return {n: getattr(new, n) for n in ("properties", "rollout", "traffic_before")}
+    changes: dict[str, object] = {}
+    if not unmoved:
+        changes["traffic_before"] = old.properties.traffic
+    if rollout is not None and running and not (unmoved and asked.rollout is not None):
+        why = "took its steps away" if unmoved else "changed the traffic by hand"
+        told = f"{caller} {why} in step {rollout.step + 1}."
+        changes["rollout"] = rollout.over(RolloutState.ENDED, told, now)
+        changes["properties"] = asked.but(rollout=None)
+        changes["traffic_before"] = rollout.before
+    return changes
+
+
+def _same(one: Percentages, other: Percentages) -> bool:
+    def live(split: Percentages) -> dict[str, int]:
+        return {name.casefold(): percent for name, percent in split.items() if percent}
+
+    return live(one) == live(other)
 
 
 def _key_faults(asked: EndpointKeys | None, sealed: SealedKeys) -> list[Detail]:
