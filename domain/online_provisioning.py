@@ -44,9 +44,10 @@ from domain.ports import (
 from domain.provisioning import Provisioning
 from domain.provisioning_state import ProvisioningState
 from domain.resource import Accepted, Wanted, from_document
-from domain.rollout import RolloutState, plan_faults
+from domain.rollout import plan_faults
 from domain.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
-from domain.traffic import Percentages, traffic_faults
+from domain.traffic import traffic_faults
+from domain.traffic_changes import moved_traffic, went_before
 
 
 class OnlineProvisioning(
@@ -158,9 +159,10 @@ class OnlineProvisioning(
             "modified_by": caller,
         }
         if old:
-            shared |= _with_traffic(properties, old, caller, now)
             return old.but(
-                **shared, generation=old.generation + 1, route_version=old.route_version + 1
+                **{**shared, **moved_traffic(properties, old, caller, now)},
+                generation=old.generation + 1,
+                route_version=old.route_version + 1,
             )
         keys = asked.keys
         return OnlineEndpoint(
@@ -203,7 +205,7 @@ class OnlineProvisioning(
         ]
         faults = traffic_faults(asked.traffic, asked.mirror_traffic, there)
         if asked.rollout is not None:
-            before = _before(asked, old) if old else asked.traffic
+            before = went_before(asked, old) if old else asked.traffic
             faults += plan_faults(asked.rollout, before, asked.mirror_traffic, there)
         if asked.public_network_access is PublicNetworkAccess.DISABLED:
             faults.append(
@@ -383,46 +385,6 @@ def _refuse_unless_key(endpoint: OnlineEndpoint, action: str) -> None:
             f"{action} is for authMode Key; online endpoint '{endpoint.name}' has {mode}.",
             target="properties.authMode",
         )
-
-
-def _before(asked: OnlineEndpointProperties, old: OnlineEndpoint) -> Percentages:
-    """The traffic that a rollout goes back to: what is given beside it, and where that is
-    only what the running one has come to, what that one began from."""
-    running = old.rollout is not None and old.rollout.running
-    if running and old.rollout and _same(asked.traffic, old.properties.traffic):
-        return old.rollout.before
-    return asked.traffic
-
-
-def _with_traffic(
-    asked: OnlineEndpointProperties, old: OnlineEndpoint, caller: str, now: datetime
-) -> dict[str, object]:
-    """What becomes of traffic and rollout. A new plan begins; the one that runs goes on
-    while neither it nor the traffic is changed, and is over otherwise."""
-    rollout = old.rollout
-    running = rollout is not None and rollout.running
-    unmoved = _same(asked.traffic, old.properties.traffic)
-    if asked.rollout is not None and not (running and asked.rollout == old.properties.rollout):
-        rollout = guarded_rollout.begun(asked.rollout, _before(asked, old), caller, now)
-        new = guarded_rollout.with_rollout(old.but(properties=asked), rollout, now)
-        return {n: getattr(new, n) for n in ("properties", "rollout", "traffic_before")}
-    changes: dict[str, object] = {}
-    if not unmoved:
-        changes["traffic_before"] = old.properties.traffic
-    if rollout is not None and running and not (unmoved and asked.rollout is not None):
-        why = "took its steps away" if unmoved else "changed the traffic by hand"
-        told = f"{caller} {why} in step {rollout.step + 1}."
-        changes["rollout"] = rollout.over(RolloutState.ENDED, told, now)
-        changes["properties"] = asked.but(rollout=None)
-        changes["traffic_before"] = rollout.before
-    return changes
-
-
-def _same(one: Percentages, other: Percentages) -> bool:
-    def live(split: Percentages) -> dict[str, int]:
-        return {name.casefold(): percent for name, percent in split.items() if percent}
-
-    return live(one) == live(other)
 
 
 def _key_faults(asked: EndpointKeys | None, sealed: SealedKeys) -> list[Detail]:

@@ -28,7 +28,7 @@ from domain.ports import (
 )
 from domain.request_record import OnFinished
 from domain.rollout_tally import tallied
-from domain.scoring_access import ScoringAccess
+from domain.scoring_access import KeyAccess
 from domain.scoring_bodies import CountedBody, StreamedAnswer, close
 from domain.scoring_exchange import Answer, Call, CallerGone, CallerStalled, Exchange
 from domain.scoring_headers import (
@@ -52,15 +52,16 @@ _LOAD_BYTES = 4096
 
 class OnlineScoring:
     """Scores a request on the deployment that its endpoint's split, or its caller, names.
-    Without `mirroring` nothing is mirrored; without `sums` no rollout is counted."""
+    Without `access` only key mode opens; without `mirroring` nothing is mirrored; without
+    `sums` no rollout is counted."""
 
     def __init__(
         self,
         routes: RouteTable,
         compute: Compute,
         scorer: Scorer,
-        access: ScoringAccess,
         *,
+        access: KeyAccess | None = None,
         instances: InstanceChoice | None = None,
         mirroring: Mirroring | None = None,
         sums: StoredSums | None = None,
@@ -68,7 +69,7 @@ class OnlineScoring:
         on_finished: OnFinished | None = None,
     ) -> None:
         self._routes = routes
-        self._access = access
+        self._access = access or KeyAccess()
         self._instances = instances or InstanceChoice(compute)
         self._mirroring = mirroring
         self._sums = sums

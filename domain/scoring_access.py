@@ -35,8 +35,22 @@ class _Known:
     refused: str | None = None
 
 
-class ScoringAccess:
-    """Checks credentials of scoring requests. One event loop owns it."""
+class KeyAccess:
+    """In key mode either of the endpoint's two keys opens it; no other credential does, and
+    nothing opens an endpoint in another mode."""
+
+    async def check(self, route: Route, credential: bytes | None) -> None:
+        """Returns if `credential` opens the endpoint in its auth mode. Raises Refused: 401
+        for a credential that is none, 403 for a caller without the right. Raises Unavailable
+        while the issuer's keys cannot be had."""
+        mode = route.auth_mode
+        opened = credential is not None and matches(credential, route.key_digests)
+        if not opened or mode is not AuthMode.KEY:
+            raise scoring_refusals.not_authenticated(mode.value)
+
+
+class ScoringAccess(KeyAccess):
+    """Opens endpoints in every auth mode. One event loop owns it."""
 
     def __init__(
         self, cipher: Cipher, clock: Clock, verifier: TokenVerifier, *, remembered: int = REMEMBERED
@@ -49,16 +63,9 @@ class ScoringAccess:
         self._remembered = remembered
 
     async def check(self, route: Route, credential: bytes | None) -> None:
-        """Returns if `credential` opens the endpoint in its auth mode. Raises Refused: 401
-        for a credential that is none, 403 for a caller without the right. Raises Unavailable
-        while the issuer's keys cannot be had."""
         mode = route.auth_mode
-        if credential is None:
-            raise scoring_refusals.not_authenticated(mode.value)
-        if mode is AuthMode.KEY:
-            if not matches(credential, route.key_digests):
-                raise scoring_refusals.not_authenticated(mode.value)
-            return
+        if credential is None or mode is AuthMode.KEY:
+            return await super().check(route, credential)
         digest = hashlib.sha256(route.endpoint.encode() + b"\0" + credential).digest()
         known = self._known.get(digest)
         if known is not None and self._still(known, route):
