@@ -104,6 +104,13 @@ class StoredSums:
             return
         gathered.sent = None
 
+    async def close(self) -> None:
+        """Add what is left, and count no more on a timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self.flush()
+
     async def read(self, partition: str, id: str) -> Sums:
         """What all gateways have added for a subject; empty when nothing was."""
         try:
