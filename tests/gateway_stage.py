@@ -3,7 +3,7 @@ are: each with its own routes, counts and HTTP door; models are scripted."""
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -92,12 +92,9 @@ class Gateway:
     async def score(
         self, credential: str = PRIMARY, *, content: bytes = b"{}", **headers: str
     ) -> httpx.Response:
-        named = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
-        return await self.http.post(
-            "/endpoints/iris/score",
-            content=content,
-            headers={"Authorization": f"Bearer {credential}".encode("latin-1"), **named},
-        )
+        sent = [(b"authorization", f"Bearer {credential}".encode("latin-1"))]
+        sent += [(n.replace("_", "-").encode(), value.encode()) for n, value in headers.items()]
+        return await self.http.post("/endpoints/iris/score", content=content, headers=sent)
 
     async def store_counts(self) -> None:
         """What a few seconds bring about: copies have ended, counts are in the store."""
@@ -232,11 +229,11 @@ async def opened(
     clock: MovedClock | None = None,
     compute: ReadyCompute | None = None,
     hosts: int = 2,
-    **settings: str,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Gateways]:
     """Opened again on the same folder (with the clock and compute that went on), it is what
     a restart finds."""
-    named = {f"ML_ENDPOINTS_{name.upper()}": value for name, value in settings.items()}
+    named = {f"ML_ENDPOINTS_{name.upper()}": value for name, value in (settings or {}).items()}
     read = Settings.read(
         {
             "ML_ENDPOINTS_PLATFORM": "embedded",

@@ -91,8 +91,12 @@ async def test_signing_keys_rotate_and_live_tokens_go_on(gateways: Gateways) -> 
 
 
 async def test_an_old_signing_key_is_replaced_in_time_by_itself(tmp_path: Path) -> None:
-    settings = {"aml_token_key_rotation": "1000", "aml_token_lifetime": "600"}
-    async with opened(tmp_path, aml_token_refresh_after="300", **settings) as gateways:
+    settings = {
+        "aml_token_key_rotation": "1000",
+        "aml_token_lifetime": "600",
+        "aml_token_refresh_after": "300",
+    }
+    async with opened(tmp_path, settings=settings) as gateways:
         await put(gateways, "AMLToken")
         first = (await token(gateways))["accessToken"]
         gateways.clock.move(1001)
