@@ -43,10 +43,7 @@ class KeyAccess:
         """Returns if `credential` opens the endpoint in its auth mode. Raises Refused: 401
         for a credential that is none, 403 for a caller without the right. Raises Unavailable
         while the issuer's keys cannot be had."""
-        mode = route.auth_mode
-        opened = credential is not None and matches(credential, route.key_digests)
-        if not opened or mode is not AuthMode.KEY:
-            raise scoring_refusals.not_authenticated(mode.value)
+        _check_key(route, credential)
 
 
 class ScoringAccess(KeyAccess):
@@ -65,7 +62,8 @@ class ScoringAccess(KeyAccess):
     async def check(self, route: Route, credential: bytes | None) -> None:
         mode = route.auth_mode
         if credential is None or mode is AuthMode.KEY:
-            return await super().check(route, credential)
+            _check_key(route, credential)
+            return
         digest = hashlib.sha256(route.endpoint.encode() + b"\0" + credential).digest()
         known = self._known.get(digest)
         if known is not None and self._still(known, route):
@@ -128,6 +126,12 @@ class ScoringAccess(KeyAccess):
         self._known[digest] = known
         if len(self._known) > self._remembered:
             self._known.popitem(last=False)
+
+
+def _check_key(route: Route, credential: bytes | None) -> None:
+    opened = credential is not None and matches(credential, route.key_digests)
+    if not opened or route.auth_mode is not AuthMode.KEY:
+        raise scoring_refusals.not_authenticated(route.auth_mode.value)
 
 
 def _may_score(principal: Principal, endpoint: str) -> bool:

@@ -3,9 +3,9 @@ are: each with its own routes, counts and HTTP door; models are scripted."""
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from domain.application import Application
 from domain.errors import Unauthenticated
 from domain.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ports import Instance, Principal, TokenVerifier
-from handlers import blueprints
+from handlers import online_actions, online_endpoints, openapi, scoring
+from handlers.http import Routes
 from infra.composition import Adapters, _application
 from infra.embedded.cipher import FernetCipher
 from infra.embedded.file_blob_store import FileBlobStore
@@ -36,6 +37,19 @@ URL = "http://testserver"
 ISSUER, AUDIENCE = "https://issuer.example", "https://ml.azure.com"
 SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
 PRIMARY = "primary-key-of-this-test"
+
+
+class WallClock(MovedClock):
+    """For tests in which requests go on while things change: time passes by itself."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def unix(self) -> float:
+        return time.time()
+
+    def move(self, seconds: float) -> None:
+        pass
 
 
 class OwnerVerifier(TokenVerifier):
@@ -77,6 +91,15 @@ def _jwks() -> dict[str, Any]:
     return {"keys": [{**public, "kid": "k", "use": "sig", "alg": "ES256"}]}
 
 
+def _online(a: Application) -> Iterator[func.Blueprint]:
+    """What online endpoints need of the app."""
+    routes = Routes(a.verifier, a.scope, a.base_url)
+    yield online_endpoints.blueprint(routes, a.online)
+    yield online_actions.blueprint(routes, a.online, a.tokens, a.rollouts, a.shadow_reports)
+    yield scoring.blueprint(routes, a.scoring, a.cors_origins)
+    yield openapi.blueprint(routes)
+
+
 class Gateway:
     """One host."""
 
@@ -98,11 +121,11 @@ class Gateway:
 
     async def store_counts(self) -> None:
         """What a few seconds bring about: copies have ended, counts are in the store."""
-        scoring = self.application.scoring
-        assert scoring._mirroring is not None
-        assert scoring._sums is not None
-        await scoring._mirroring.idle()
-        await scoring._sums.flush()
+        path = self.application.scoring
+        assert path._mirroring is not None
+        assert path._sums is not None
+        await path._mirroring.idle()
+        await path._sums.flush()
 
 
 class Gateways:
@@ -141,7 +164,7 @@ class Gateways:
         """One more host, or one that was started anew."""
         application = _application(self.settings, self.adapters)
         app = func.FunctionApp()
-        for blueprint in blueprints(application):
+        for blueprint in _online(application):
             app.register_functions(blueprint)
         asgi: Any = HttpApp(index(app, {}), exact={})
         http = httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url=URL, timeout=10)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
-from tests.gateway_stage import Gateways, opened
+from tests.gateway_stage import Gateways, WallClock, opened
 from tests.scoring_stage import says
 
 CALLERS = 8
@@ -14,7 +14,7 @@ ROUNDS = 8
 
 
 async def test_traffic_moves_back_and_forth_and_no_request_fails(tmp_path: Path) -> None:
-    async with opened(tmp_path) as gateways:
+    async with opened(tmp_path, clock=WallClock()) as gateways:
         await gateways.iris("blue", "green")
         await gateways.patch(traffic={"blue": 100})
         await _shift_under_load(gateways)
