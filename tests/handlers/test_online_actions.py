@@ -13,7 +13,7 @@ from tests.gateway_stage import Gateways, opened
 
 class RoleVerifier(TokenVerifier):
     async def verify(self, token: str) -> Principal:
-        if token not in ROLES:
+        if token.partition("/")[0] not in ROLES:
             raise Unauthenticated("Not a token of this test's.")
         return Principal(token, frozenset({token}))
 
@@ -46,6 +46,25 @@ async def test_actions_follow_roles(
             able.add(role)
     assert able == allowed
     assert (await gateways.one.http.request(method, url)).status_code == 401
+
+
+async def test_a_role_for_one_endpoint_holds_there_alone(
+    gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(gateways.adapters.verifier), "verify", RoleVerifier.verify)
+    endpoints = f"{gateways.one.application.scope.id}/onlineEndpoints"
+
+    async def may(role: str, method: str, path: str) -> bool:
+        headers = {"Authorization": f"Bearer {role}"}
+        reply = await gateways.one.http.request(method, f"{endpoints}{path}", headers=headers)
+        return reply.status_code != 403
+
+    assert await may("scorer/onlineEndpoints/iris", "POST", "/iris/token")
+    assert await may("reader/onlineEndpoints/Iris", "GET", "/iris/deployments/blue")
+    assert not await may("scorer/onlineEndpoints/iris", "POST", "/tulips/token")
+    assert not await may("scorer/batchEndpoints/iris", "POST", "/iris/token")
+    assert not await may("reader/onlineEndpoints/iris", "GET", "")
+    assert not await may("owner/onlineEndpoints/iris/deployments/blue", "DELETE", "/iris")
 
 
 @pytest.mark.parametrize(
