@@ -1,12 +1,13 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.latency_histogram import band, quantile
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-5, 600), min_size=1, max_size=200), st.floats(0.01, 1))
 def test_a_quantile_is_off_by_less_than_a_tenth(seconds: list[float], share: float) -> None:
     bands = Counter(band(each) for each in seconds)
