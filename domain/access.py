@@ -1,9 +1,11 @@
 """Which role may do what: Azure's built-in roles over Azure ML's actions.
 
 Actions are relative to `Microsoft.MachineLearningServices/workspaces/`; `*` matches any
-run of characters, as in Azure role definitions.
+run of characters, as in Azure role definitions. A role may be given for a part of the
+workspace only: `scorer/onlineEndpoints/iris` is `scorer` at that path and below.
 """
 
+import re
 from fnmatch import fnmatchcase
 
 from domain.errors import Forbidden
@@ -13,18 +15,42 @@ ROLES: dict[str, tuple[str, ...]] = {
     "reader": ("read", "*/read"),
     "contributor": ("read", "*/read", "*/write", "*/delete", "*/action"),
     "owner": ("*",),
+    "scorer": ("onlineEndpoints/score/action", "onlineEndpoints/token/action"),
 }
 
+_SCOPE = re.compile(r"(/[A-Za-z0-9_.-]{1,128}){1,8}")
 
-def allows(principal: Principal, action: str) -> bool:
+
+def allows(principal: Principal, action: str, scope: str = "") -> bool:
+    """Whether a role lets the caller do `action` at `scope`, a path below the workspace."""
     return any(
-        fnmatchcase(action, pattern) for role in principal.roles for pattern in ROLES.get(role, ())
+        fnmatchcase(action, pattern)
+        for role in principal.roles
+        for pattern in ROLES.get(_role_at(role, scope), ())
     )
 
 
-def require(principal: Principal, action: str) -> None:
+def role_fault(role: str) -> str | None:
+    """Why `role` is none, or None."""
+    name, slash, at = role.partition("/")
+    if name not in ROLES:
+        return f"`{role}` is no role; there are {', '.join(ROLES)}"
+    if slash and not _SCOPE.fullmatch(slash + at):
+        return f"`{role}`: after the role comes a path such as onlineEndpoints/iris"
+    return None
+
+
+def _role_at(role: str, scope: str) -> str:
+    """The bare role that `role` is at `scope`; '' for none."""
+    name, slash, at = role.partition("/")
+    if slash and not f"{scope}/".casefold().startswith(f"{at}/".casefold()):
+        return ""
+    return name
+
+
+def require(principal: Principal, action: str, scope: str = "") -> None:
     """Raises Forbidden, saying which action and what would allow it."""
-    if allows(principal, action):
+    if allows(principal, action, scope):
         return
     able = ", ".join(role for role in ROLES if allows(Principal("", frozenset({role})), action))
     has = ", ".join(sorted(principal.roles)) or "none"

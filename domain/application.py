@@ -10,13 +10,16 @@ from domain.batch_supervision import BatchSupervision
 from domain.blob_dropping import BlobDropping
 from domain.compute_target import ComputeTargets
 from domain.datastore import Datastores
+from domain.guarded_rollout import GuardedRollout
 from domain.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
 from domain.online_provisioning import OnlineProvisioning
 from domain.online_scoring import OnlineScoring
 from domain.operation import Operations
 from domain.ports import TokenVerifier
+from domain.shadow_reporting import ShadowReporting
 from domain.sweeping import Sweeping
+from domain.token_issuing import TokenIssuing
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,11 @@ class Application:
     computes: ComputeTargets
     online: OnlineProvisioning
     batch: BatchProvisioning
+    tokens: TokenIssuing
+    rollouts: GuardedRollout
+    shadow_reports: ShadowReporting
     scoring: OnlineScoring
+    cors_origins: tuple[str, ...]
     invocation: BatchInvocation
     jobs: BatchJobs
     supervision: BatchSupervision

@@ -3,10 +3,13 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, field_validator
 
+from domain.endpoint_tokens import TokenKeyRing
 from domain.resource import StringMap, Text, TrackedResource
+from domain.rollout import Rollout, RolloutPlan
 from domain.scoring_keys import SealedKeys, key_fault
+from domain.traffic import Percentages
 from domain.values import Value
 
 KIND = "onlineEndpoint"
@@ -49,11 +52,9 @@ class EndpointKeys(Value):
     secondary_key: Annotated[str, AfterValidator(_usable)] | None = None
 
 
-Percentages = dict[Annotated[str, Field(max_length=64)], int]
-
-
 class OnlineEndpointProperties(Value):
-    """What its user wants of an endpoint."""
+    """What its user wants of an endpoint. `rollout` is not Azure ML's: while one runs,
+    `traffic` is its current step's."""
 
     auth_mode: AuthMode = AuthMode.KEY
     description: Text | None = None
@@ -61,6 +62,7 @@ class OnlineEndpointProperties(Value):
     public_network_access: PublicNetworkAccess = PublicNetworkAccess.ENABLED
     traffic: Percentages = {}
     mirror_traffic: Percentages = {}
+    rollout: RolloutPlan | None = None
     properties: StringMap = {}
     keys: EndpointKeys | None = None
 
@@ -72,10 +74,14 @@ class OnlineEndpointProperties(Value):
 
 class OnlineEndpoint(TrackedResource):
     """`route_version` rises whenever something a router must know has changed, here or in
-    a deployment."""
+    a deployment. `token_keys` are there in aml_token mode alone. `rollout` is the one under
+    way, or the last one; `traffic_before` what a rollback goes back to."""
 
     properties: OnlineEndpointProperties
     sealed_keys: SealedKeys
+    token_keys: TokenKeyRing | None = None
+    rollout: Rollout | None = None
+    traffic_before: Percentages = {}
     route_version: int = 1
 
     def traffic_of(self, deployment: str) -> int:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from domain import guarded_rollout
 from domain.asset_references import AssetReferences, revision_of
 from domain.asset_registration import AssetRegistration
+from domain.endpoint_tokens import TokenKeyRing
 from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
 from domain.names import WorkspaceScope
 from domain.online_deployment import (
@@ -37,12 +39,15 @@ from domain.ports import (
     Workload,
     WorkloadKind,
     WorkQueue,
+    Write,
 )
 from domain.provisioning import Provisioning
 from domain.provisioning_state import ProvisioningState
 from domain.resource import Accepted, Wanted, from_document
+from domain.rollout import plan_faults
 from domain.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.traffic import traffic_faults
+from domain.traffic_changes import moved_traffic, went_before
 
 
 class OnlineProvisioning(
@@ -82,15 +87,17 @@ class OnlineProvisioning(
     # -- keys and logs ------------------------------------------------------------------
 
     async def keys(self, endpoint: str) -> Keys:
-        """Both keys, plain."""
+        """Both keys, plain. Raises Invalid in another auth mode."""
         stored = await self.endpoint(endpoint)
+        _refuse_unless_key(stored.resource, "listKeys")
         return stored.resource.sealed_keys.open(self._cipher)
 
     async def regenerate_key(
         self, endpoint: str, which: KeyType, value: str | None, caller: str
     ) -> Accepted[OnlineEndpoint]:
         """Replace one key by `value`, or by a random one. The old one is refused from now
-        on. Raises Conflict while an operation runs."""
+        on. In aml_token mode the signing key is replaced; the tokens it has signed live on.
+        Raises Conflict while an operation runs, Invalid in aad_token mode."""
         if value is not None and (fault := key_fault(value)):
             raise Invalid(fault, target="keyValue")
         return await self._steadily(lambda: self._regenerate_key(endpoint, which, value, caller))
@@ -103,8 +110,15 @@ class OnlineProvisioning(
             raise NotFound(f"{self._endpoint_noun(endpoint)} was not found.")
         old = from_document(OnlineEndpoint, document)
         now = self._clock.now()
+        replaced: dict[str, object] = {}
+        if old.token_keys is not None and value is None:
+            replaced["token_keys"] = old.token_keys.rotated(self._cipher, now)
+        else:
+            _refuse_unless_key(old, "regenerateKeys with a keyValue")
+            keys = old.sealed_keys.regenerated(which, self._cipher, value or new_key())
+            replaced["sealed_keys"] = keys
         new = old.moved(ProvisioningState.UPDATING).but(
-            sealed_keys=old.sealed_keys.regenerated(which, self._cipher, value or new_key()),
+            **replaced,
             generation=old.generation + 1,
             route_version=old.route_version + 1,
             modified_at=now,
@@ -140,12 +154,15 @@ class OnlineProvisioning(
             "kind": wanted.kind,
             "sku": wanted.sku,
             "properties": properties,
+            "token_keys": self._token_keys(asked.auth_mode, old, now),
             "modified_at": now,
             "modified_by": caller,
         }
         if old:
             return old.but(
-                **shared, generation=old.generation + 1, route_version=old.route_version + 1
+                **{**shared, **moved_traffic(properties, old, caller, now)},
+                generation=old.generation + 1,
+                route_version=old.route_version + 1,
             )
         keys = asked.keys
         return OnlineEndpoint(
@@ -161,6 +178,21 @@ class OnlineProvisioning(
             **shared,
         )
 
+    def _token_keys(
+        self, mode: AuthMode, old: OnlineEndpoint | None, now: datetime
+    ) -> TokenKeyRing | None:
+        """Leaving the mode ends every token that was given."""
+        if mode is not AuthMode.AML_TOKEN:
+            return None
+        kept = old.token_keys if old else None
+        return kept or TokenKeyRing.generate(self._cipher, now)
+
+    def _with_endpoint(self, old: OnlineEndpoint | None, new: OnlineEndpoint) -> list[Write]:
+        before = old.rollout if old else None
+        if new.rollout is None or not new.rollout.running or new.rollout == before:
+            return []
+        return [guarded_rollout.alarm(new.name, new.rollout, self._clock.now())]
+
     def _endpoint_faults(
         self,
         wanted: Wanted[OnlineEndpointProperties],
@@ -172,22 +204,9 @@ class OnlineProvisioning(
             d.name for d in deployments if d.provisioning_state is not ProvisioningState.DELETING
         ]
         faults = traffic_faults(asked.traffic, asked.mirror_traffic, there)
-        if asked.auth_mode is not AuthMode.KEY:
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    f"authMode '{asked.auth_mode}' is not there yet; use Key.",
-                    "properties.authMode",
-                )
-            )
-        if any(asked.mirror_traffic.values()):
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    "Mirrored traffic is not there yet: no copy would be sent.",
-                    "properties.mirrorTraffic",
-                )
-            )
+        if asked.rollout is not None:
+            before = went_before(asked, old) if old else asked.traffic
+            faults += plan_faults(asked.rollout, before, asked.mirror_traffic, there)
         if asked.public_network_access is PublicNetworkAccess.DISABLED:
             faults.append(
                 Detail(
@@ -205,14 +224,14 @@ class OnlineProvisioning(
                 )
             )
         if old is not None:
-            before = old.properties.properties
+            properties = old.properties.properties
             faults += [
                 Detail(
                     "BadArgument",
                     f"'{key}' may not be changed or removed; properties can only be added.",
                     f"properties.properties.{key}",
                 )
-                for key, value in before.items()
+                for key, value in properties.items()
                 if asked.properties.get(key) != value
             ]
             faults += _key_faults(asked.keys, old.sealed_keys)
@@ -317,6 +336,14 @@ class OnlineProvisioning(
                 code="DeploymentHoldsTraffic",
                 target="properties.traffic",
             )
+        rollout = endpoint.rollout
+        if rollout is not None and rollout.running and rollout.names(deployment.name):
+            raise Conflict(
+                f"Deployment '{deployment.name}' has a part in the running rollout of endpoint "
+                f"'{endpoint.name}'. End it first (PATCH rollout to null), then delete.",
+                code="DeploymentHoldsTraffic",
+                target="properties.rollout",
+            )
 
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return workload_key(endpoint, deployment)
@@ -348,6 +375,15 @@ class OnlineProvisioning(
             request_timeout=limits.request_timeout,
             liveness=_probe(asked.liveness_probe),
             readiness=_probe(asked.readiness_probe),
+        )
+
+
+def _refuse_unless_key(endpoint: OnlineEndpoint, action: str) -> None:
+    mode = endpoint.properties.auth_mode
+    if mode is not AuthMode.KEY:
+        raise Invalid(
+            f"{action} is for authMode Key; online endpoint '{endpoint.name}' has {mode}.",
+            target="properties.authMode",
         )
 
 

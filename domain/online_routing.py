@@ -20,6 +20,7 @@ from domain.online_endpoint import AuthMode, OnlineEndpoint
 from domain.ports import Clock, Document, ResourceStore
 from domain.provisioning_state import ProvisioningState
 from domain.resource import from_document
+from domain.shadow_diff import running_revision
 from domain.traffic import TrafficSplit
 
 _log = logging.getLogger(__name__)
@@ -37,9 +38,18 @@ V = TypeVar("V")
 
 class DeploymentRoute:
     """What a request must know of a deployment. `request_timeout` is in seconds; `turn`
-    counts the choices made among its instances."""
+    counts the choices made among its instances; `revision` names what runs, and is another
+    when the deployment has been changed or made anew."""
 
-    __slots__ = ("max_concurrent", "name", "request_timeout", "state", "turn", "workload_key")
+    __slots__ = (
+        "max_concurrent",
+        "name",
+        "request_timeout",
+        "revision",
+        "state",
+        "turn",
+        "workload_key",
+    )
 
     def __init__(self, deployment: OnlineDeployment) -> None:
         settings = deployment.properties.request_settings
@@ -48,14 +58,29 @@ class DeploymentRoute:
         self.request_timeout = settings.request_timeout.total_seconds()
         self.max_concurrent = settings.max_concurrent_requests_per_instance
         self.state = deployment.provisioning_state
+        self.revision = running_revision(deployment)
         self.turn = 0
 
 
 class Route:
     """What a request must know of an endpoint. `deployments` and `traffic` are keyed by
-    case-folded name; `split` chooses among those keys."""
+    case-folded name; `split` chooses among those keys. `tally` is what requests to the
+    deployments in `tallied` are counted under: the running rollout's step."""
 
-    __slots__ = ("auth_mode", "deployments", "endpoint", "etag", "key_digests", "split", "traffic")
+    __slots__ = (
+        "_mirror",
+        "_mirror_split",
+        "auth_mode",
+        "deployments",
+        "endpoint",
+        "etag",
+        "key_digests",
+        "split",
+        "tallied",
+        "tally",
+        "token_keys",
+        "traffic",
+    )
 
     def __init__(
         self,
@@ -72,11 +97,25 @@ class Route:
             bytes.fromhex(keys.primary.digest),
             bytes.fromhex(keys.secondary.digest),
         )
+        self.token_keys = endpoint.token_keys
         self.deployments = deployments
         self.traffic = {name: endpoint.traffic_of(name) for name in deployments}
         # The turn goes on where it was, or each refresh would favour whoever comes first.
         kept = before is not None and before.traffic == self.traffic
         self.split: TrafficSplit = before.split if before and kept else TrafficSplit(self.traffic)
+        self._mirror: tuple[str, int] | None = next(
+            ((n, p) for n in deployments if (p := endpoint.mirror_traffic_of(n))), None
+        )
+        self._mirror_split: TrafficSplit | None = None
+        if before is not None and before._mirror == self._mirror:
+            self._mirror_split = before._mirror_split
+        elif self._mirror is not None:
+            name, percent = self._mirror
+            self._mirror_split = TrafficSplit({name: percent, "": 100 - percent})
+        rollout = endpoint.rollout
+        running = rollout if rollout is not None and rollout.running else None
+        self.tally = running.tally if running else ""
+        self.tallied = frozenset(n.casefold() for n in running.guarded) if running else frozenset()
 
     def deployment(self, name: str) -> DeploymentRoute | None:
         return self.deployments.get(name.casefold())
@@ -85,6 +124,13 @@ class Route:
         """The deployment whose turn it is by the traffic split; None if none has traffic."""
         name = self.split.choose()
         return self.deployments[name] if name is not None else None
+
+    def mirror(self) -> DeploymentRoute | None:
+        """Where a copy of the request at hand goes, if it is its turn to be mirrored."""
+        if self._mirror is None or self._mirror_split is None:
+            return None
+        name = self._mirror_split.choose()
+        return self.deployments[name] if name else None
 
     def busiest(self) -> DeploymentRoute | None:
         """The deployment with the most traffic, without taking anybody's turn."""

@@ -16,7 +16,7 @@ from typing import Any
 from domain import scoring_refusals as refusals
 from domain.errors import Unavailable
 from domain.instance_choice import InstanceChoice
-from domain.online_endpoint import AuthMode
+from domain.mirroring import Copy, Mirroring
 from domain.online_routing import DeploymentRoute, Route, RouteTable
 from domain.ports import (
     Compute,
@@ -27,17 +27,18 @@ from domain.ports import (
     ScoringResponse,
 )
 from domain.request_record import OnFinished
+from domain.rollout_tally import tallied
+from domain.scoring_access import KeyAccess
 from domain.scoring_bodies import CountedBody, StreamedAnswer, close
 from domain.scoring_exchange import Answer, Call, CallerGone, CallerStalled, Exchange
 from domain.scoring_headers import (
     MODEL_REASON,
     MODEL_STATUS,
-    RequestHeaders,
     forwarded_back,
     value_of,
 )
-from domain.scoring_keys import matches
 from domain.scoring_refusals import Refused
+from domain.stored_sums import StoredSums
 
 SCORE = "/score"
 SWAGGER = "/swagger.json"
@@ -50,7 +51,9 @@ _LOAD_BYTES = 4096
 
 
 class OnlineScoring:
-    """Scores a request on the deployment that its endpoint's split, or its caller, names."""
+    """Scores a request on the deployment that its endpoint's split, or its caller, names.
+    Without `access` only key mode opens; without `mirroring` nothing is mirrored; without
+    `sums` no rollout is counted."""
 
     def __init__(
         self,
@@ -58,11 +61,18 @@ class OnlineScoring:
         compute: Compute,
         scorer: Scorer,
         *,
+        access: KeyAccess | None = None,
+        instances: InstanceChoice | None = None,
+        mirroring: Mirroring | None = None,
+        sums: StoredSums | None = None,
         max_request_bytes: int = 100 * 2**20,
         on_finished: OnFinished | None = None,
     ) -> None:
         self._routes = routes
-        self._instances = InstanceChoice(compute)
+        self._access = access or KeyAccess()
+        self._instances = instances or InstanceChoice(compute)
+        self._mirroring = mirroring
+        self._sums = sums
         self._scorer = scorer
         self._max_request_bytes = max_request_bytes
         self._on_finished = on_finished
@@ -93,14 +103,22 @@ class OnlineScoring:
         route = await self._routes.find(call.endpoint)
         if route is None:
             raise refusals.no_such_endpoint(call.endpoint)
-        _authenticate(route, headers)
+        await self._access.check(route, headers.bearer)
         deployment = _choose(route, headers.deployment, call.path)
         exchange.deployment = deployment.name
-        body = await self._body(call, exchange)
+        copy: Copy | None = None
+        if call.path == SCORE and not headers.deployment:
+            if self._sums is not None and route.tally:
+                tallied(self._sums, route, deployment, exchange)
+            if self._mirroring is not None and call.method != "OPTIONS":
+                copy = self._mirroring.copy(route, deployment, exchange)
+        body = await self._body(call, exchange, copy)
         request = ScoringRequest(call.method, call.path, call.query, headers.forwarded, body)
+        if copy is not None:
+            copy.request = request
         response, instance = await self._ask(deployment, request, exchange)
         if 200 <= response.status < 300:
-            return self._answer(response.status, response, instance, exchange)
+            return self._answer(response.status, response, instance, exchange, copy)
         if response.status == 429:
             reason = value_of(response.headers, MODEL_REASON)
             if reason == refusals.TOO_MANY_PENDING:
@@ -112,18 +130,25 @@ class OnlineScoring:
         exchange.model_reason = refusals.MODEL_ERROR
         return self._answer(424, response, instance, exchange)
 
-    async def _body(self, call: Call, exchange: Exchange) -> bytes | CountedBody:
+    async def _body(self, call: Call, exchange: Exchange, copy: Copy | None) -> bytes | CountedBody:
         length = exchange.headers.length
         if length == 0:
+            if copy is not None:
+                copy.body = b""
             return b""
         if length is not None and length > self._max_request_bytes:
             raise refusals.body_too_large(self._max_request_bytes)
         if length is None or length > WHOLE_BODY:
-            body = CountedBody(call.body.pieces(), self._max_request_bytes)
+            pieces = call.body.pieces()
+            if copy is not None and self._mirroring is not None and not copy.too_large:
+                pieces = copy.body = self._mirroring.keep(pieces)
+            body = CountedBody(pieces, self._max_request_bytes)
             exchange.streamed_in = body
             return body
         whole = await call.body.whole()
         exchange.request_bytes = len(whole)
+        if copy is not None:
+            copy.body = whole
         return whole
 
     async def _ask(
@@ -160,7 +185,12 @@ class OnlineScoring:
         raise refusals.not_ready(deployment.name, deployment.state.value)
 
     def _answer(
-        self, status: int, response: ScoringResponse, instance: Instance, exchange: Exchange
+        self,
+        status: int,
+        response: ScoringResponse,
+        instance: Instance,
+        exchange: Exchange,
+        copy: Copy | None = None,
     ) -> Answer:
         headers = exchange.answer_headers(forwarded_back(response.headers))
         if status == 424:
@@ -170,10 +200,14 @@ class OnlineScoring:
         if isinstance(body, bytes):
             self._instances.leave(instance)
             exchange.response_bytes = len(body)
+            if copy is not None:
+                copy.answer = body
             exchange.finish(status)
             return Answer(status, headers, body)
 
         headed = perf_counter()
+        if copy is not None and self._mirroring is not None:
+            body = copy.answer = self._mirroring.keep(body)
 
         def ended(passed: int, gone: bool) -> None:
             self._instances.leave(instance)
@@ -211,17 +245,6 @@ class OnlineScoring:
             return body
         await close(body)
         return b""
-
-
-def _authenticate(route: Route, headers: RequestHeaders) -> None:
-    """In key mode either of the endpoint's two keys opens it; no other credential does."""
-    credential = headers.bearer
-    if (
-        credential is None
-        or route.auth_mode is not AuthMode.KEY
-        or not matches(credential, route.key_digests)
-    ):
-        raise refusals.not_authenticated(route.auth_mode.value)
 
 
 def _choose(route: Route, named: str, path: str) -> DeploymentRoute:

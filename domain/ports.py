@@ -518,10 +518,12 @@ class InstanceLost(Exception):
 
 @dataclass(frozen=True)
 class Principal:
-    """Who calls: the token's subject and its roles (`reader`, `contributor`, `owner`)."""
+    """Who calls: the token's subject and its roles (domain/access.py), until the token
+    expires (Unix seconds; None: not known, so that nothing may be remembered)."""
 
     id: str
     roles: frozenset[str]
+    expires_at: float | None = None
 
 
 class TokenVerifier(Protocol):

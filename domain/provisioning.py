@@ -80,6 +80,10 @@ class Provisioning(Reconciling[E, D], Generic[E, EP, D, DP]):
     ) -> list[Detail]:
         """Every fault of the wish."""
 
+    def _with_endpoint(self, old: E | None, new: E) -> list[Write]:
+        """What is written together with an endpoint that was put."""
+        return []
+
     @abstractmethod
     async def _new_deployment(
         self, endpoint: E, name: str, wanted: Wanted[DP], old: D | None, caller: str, now: datetime
@@ -119,7 +123,8 @@ class Provisioning(Reconciling[E, D], Generic[E, EP, D, DP]):
             old = old.moved(_S.UPDATING)
         new = self._new_endpoint(name, wanted, old, caller, now)
         kind = OperationKind.UPDATE if old else OperationKind.CREATE
-        return await self._save(new, document, self._started(kind, new, now))
+        operation = self._started(kind, new, now)
+        return await self._save(new, document, operation, self._with_endpoint(old, new))
 
     async def delete_endpoint(
         self, name: str, caller: str, conditions: Conditions

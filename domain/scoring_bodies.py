@@ -13,6 +13,38 @@ async def close(body: AsyncIterator[bytes]) -> None:
         await aclose()
 
 
+class KeptBody(AsyncIterator[bytes]):
+    """A body passed on unchanged, of which a copy is kept up to `limit` bytes. `whole` is
+    that copy, once the body has ended; None before, and for a body that was larger."""
+
+    __slots__ = ("_body", "_kept", "_limit", "too_large", "whole")
+
+    def __init__(self, body: AsyncIterator[bytes], limit: int) -> None:
+        self._body = body
+        self._limit = limit
+        self._kept = bytearray()
+        self.too_large = False
+        self.whole: bytes | None = None
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await anext(self._body)
+        except StopAsyncIteration:
+            if not self.too_large:
+                self.whole = bytes(self._kept)
+            raise
+        if not self.too_large:
+            if len(self._kept) + len(piece) > self._limit:
+                self.too_large = True
+                self._kept.clear()
+            else:
+                self._kept += piece
+        return piece
+
+    async def aclose(self) -> None:
+        await close(self._body)
+
+
 class CountedBody(AsyncIterator[bytes]):
     """A request's body on its way to the instance. Raises `body_too_large` at the piece
     that exceeds `limit`, before any of that piece is passed on; `failed` keeps whatever

@@ -1,6 +1,6 @@
 """One scoring request and what becomes of it: what comes in, what goes out, what is kept."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import Protocol
 
@@ -80,13 +80,15 @@ class Answer:
 
 
 class Exchange:
-    """One request under way: what its record will say."""
+    """One request under way: what its record will say. Whoever is in `ended` is told, once,
+    with the code; it must return at once and not raise."""
 
     __slots__ = (
         "_call",
         "_on_finished",
         "_started",
         "deployment",
+        "ended",
         "headers",
         "model_reason",
         "model_seconds",
@@ -104,6 +106,7 @@ class Exchange:
         self._started = perf_counter()
         self.headers = RequestHeaders(call.headers)
         self.deployment = ""
+        self.ended: list[Callable[[Exchange, int], None]] = []
         self.model_reason = ""
         self.model_seconds = 0.0
         self.model_status: int | None = None
@@ -112,6 +115,11 @@ class Exchange:
         self.response_bytes = 0
         self.response_seconds = 0.0
         self.streamed_in: CountedBody | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What the model took, as far as one was asked; else how long it is under way."""
+        return self.model_seconds or perf_counter() - self._started
 
     def answered(self, status: int, asked_at: float) -> None:
         """The head of the model's answer is there; its time counts from when the model had
@@ -150,6 +158,8 @@ class Exchange:
         return Answer(refusal.status, headers, b"", refusal)
 
     def finish(self, code: int) -> None:
+        for told in self.ended:
+            told(self, code)
         if self._on_finished is None:
             return
         call, headers = self._call, self.headers

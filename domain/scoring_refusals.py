@@ -1,11 +1,11 @@
 """Why a scoring request was not answered by a model, or not well, as its caller is told.
 
 `status` is the code that Azure ML documents for its scoring URI: 401, 404, 408, 424 and 429
-as on managed endpoints; 413 for a body over this installation's limit (Azure throttles
-instead); 502 for an instance that died with a request in hand (the code of Kubernetes
-endpoints; managed ones blur it into 500, which here would claim a fault of the gateway);
-503 while the gateway cannot tell where to route; 499, which nobody receives, marks a
-caller that went away.
+as on managed endpoints; 403 for a good token without the right to score; 413 for a body
+over this installation's limit (Azure throttles instead); 502 for an instance that died with
+a request in hand (the code of Kubernetes endpoints; managed ones blur it into 500, which
+here would claim a fault of the gateway); 503 while the gateway cannot tell where to route;
+499, which nobody receives, marks a caller that went away.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,33 @@ def not_authenticated(auth_mode: str) -> Refused:
         "AuthenticationFailed",
         "The credential is missing, malformed or not one of this endpoint's. Send "
         f"'Authorization: Bearer <credential>'; the endpoint's authMode is {auth_mode}"
-        + (" (listKeys shows its two keys)." if auth_mode == "Key" else "."),
+        + _WHERE.get(auth_mode, "."),
+    )
+
+
+_WHERE = {
+    "Key": " (listKeys shows its two keys).",
+    "AMLToken": " (POST onlineEndpoints/{name}/token gives a token).",
+    "AADToken": " (a token of the issuer's, for the scoring audience).",
+}
+
+
+def token_expired() -> Refused:
+    """Told only of a token whose signature was right."""
+    return Refused(
+        401,
+        "TokenExpired",
+        "The token has expired. Ask for a new one, best when refreshAfterTimeUtc has come.",
+    )
+
+
+def not_permitted(endpoint: str, caller: str) -> Refused:
+    """The credential is good, its holder's right is missing (Azure answers 401 to both)."""
+    return Refused(
+        403,
+        "AuthorizationFailed",
+        f"'{caller[:_SHOWN]}' may not do 'onlineEndpoints/score/action' on endpoint "
+        f"'{endpoint}'. Give it the role scorer, or scorer/onlineEndpoints/{endpoint}.",
     )
 
 

@@ -2,8 +2,14 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from domain.errors import Detail
+
+Percentages = dict[Annotated[str, Field(max_length=64)], int]
+"""Whole percentages by deployment."""
 
 
 def traffic_faults(

@@ -13,6 +13,7 @@ from handlers import (
     computes,
     datastores,
     input_blobs,
+    online_actions,
     online_endpoints,
     openapi,
     operations,
@@ -33,10 +34,11 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield datastores.blueprint(routes, a.datastores)
     yield computes.blueprint(routes, a.computes)
     yield online_endpoints.blueprint(routes, a.online)
+    yield online_actions.blueprint(routes, a.online, a.tokens, a.rollouts, a.shadow_reports)
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
-    yield scoring.blueprint(routes, a.scoring)
+    yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield queue_messages.blueprint(a.online, a.batch)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
     yield input_blobs.blueprint(a.dropping, by_event_grid=a.inbox_by_event_grid)

@@ -161,7 +161,7 @@ class Routes:
 
     async def _authorise(self, request: Request, action: str) -> Principal:
         caller = await self.authenticate(request)
-        access.require(caller, action)
+        access.require(caller, action, _scope(request, action))
         version = request.query_params.get("api-version")
         if version is not None and not _API_VERSION.fullmatch(version):
             raise Invalid(
@@ -235,6 +235,12 @@ def register(
     """The one place where an HTTP function meets the library."""
     trigger = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
     blueprint.function_name(name)(trigger(traced_request(route, handler)))
+
+
+def _scope(request: Request, action: str) -> str:
+    """The endpoint that `action` is about, as a path below the workspace; '' for none."""
+    endpoint = request.path_params.get("endpoint")
+    return f"{action.partition('/')[0]}/{endpoint}" if endpoint else ""
 
 
 def endpoint_of_host(request: Request) -> str:

@@ -11,13 +11,14 @@ from domain.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.online_provisioning import OnlineProvisioning
 from domain.ports import LogKind
 from domain.resource import Wanted
+from domain.rollout import Rollout
 from domain.scoring_keys import KeyType
 from domain.values import Value
 from handlers import wire
 from handlers.http import Routes, caller, json_response, render_resource
 from handlers.tracked_resources import PROGRESS, Collection, add
 
-READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error")
+READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error", "rolloutStatus")
 ITEM = "onlineEndpoints/{endpoint}"
 DEPLOYMENT_ITEM = f"{ITEM}/deployments/{{deployment}}"
 
@@ -139,8 +140,18 @@ def render_endpoint(
         "swaggerUri": routes.absolute(f"/endpoints/{endpoint.name}/swagger.json"),
         **progress(routes, endpoint),
     }
+    if endpoint.rollout is not None:
+        read_only["rolloutStatus"] = rollout_status(endpoint.rollout)
     arm_id = online.endpoint_arm_id(endpoint.name)
     return render_resource(endpoint, arm_id, "onlineEndpoints", read_only)
+
+
+def rollout_status(rollout: Rollout) -> dict[str, Any]:
+    """Where a rollout stands; steps count from 1."""
+    shown = wire.to_wire(rollout)
+    del shown["plan"]
+    steps = len(rollout.plan.steps)
+    return {**shown, "step": rollout.step + 1, "steps": steps, "traffic": rollout.traffic}
 
 
 def render_deployment(

@@ -6,7 +6,7 @@ Every refusal is JSON: `error` with `code`, `message` and, where there are any, 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
@@ -16,17 +16,23 @@ from domain.scoring_exchange import Answer, Call
 from domain.scoring_headers import Headers
 from domain.scoring_refusals import CALLER_GONE, Refused
 from handlers.caller import LOOK_AFTER, Caller, Receive
+from handlers.cors import Cors
 from handlers.http import Handler, Method, Routes, endpoint_of_host
 from handlers.tracing import traced_request
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
-_STATUSES = (200, 401, 404, 408, 413, 424, 429, 502, 503)
+_STATUSES = (200, 401, 403, 404, 408, 413, 424, 429, 502, 503)
 
 
-def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
-    """`endpoints/{endpoint}/...`, and the same under a Host of `{endpoint}.<domain>`."""
+def blueprint(
+    routes: Routes, scoring: OnlineScoring, cors_origins: Sequence[str] = ()
+) -> func.Blueprint:
+    """`endpoints/{endpoint}/...`, and the same under a Host of `{endpoint}.<domain>`; pages
+    of `cors_origins` may call them."""
     bp = func.Blueprint()
+    cors = Cors(cors_origins)
+    reading = ["GET", "OPTIONS"] if cors else ["GET"]
 
     def serve(name: str, route: str, methods: list[str], summary: str, handler: Handler) -> None:
         # Described by the method that Azure ML documents; the container knows others too.
@@ -36,16 +42,16 @@ def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
         bp.function_name(name)(trigger(traced_request(route, handler)))
 
     async def score(req: Request) -> Response:
-        return await _pass(scoring, req, req.path_params["endpoint"], SCORE)
+        return await _pass(scoring, cors, req, req.path_params["endpoint"], SCORE)
 
     async def score_by_host(req: Request) -> Response:
-        return await _pass(scoring, req, endpoint_of_host(req), SCORE)
+        return await _pass(scoring, cors, req, endpoint_of_host(req), SCORE)
 
     async def openapi(req: Request) -> Response:
-        return await _pass(scoring, req, req.path_params["endpoint"], SWAGGER)
+        return await _pass(scoring, cors, req, req.path_params["endpoint"], SWAGGER)
 
     async def openapi_by_host(req: Request) -> Response:
-        return await _pass(scoring, req, endpoint_of_host(req), SWAGGER)
+        return await _pass(scoring, cors, req, endpoint_of_host(req), SWAGGER)
 
     told = "Score on the deployment that the traffic, or azureml-model-deployment, names"
     serve("score_online_endpoint", "endpoints/{endpoint}/score", _SCORE_METHODS, told, score)
@@ -53,13 +59,25 @@ def blueprint(routes: Routes, scoring: OnlineScoring) -> func.Blueprint:
     serve("score_online_endpoint_by_host", "score", _SCORE_METHODS, told, score_by_host)
     told = "The OpenAPI document of the endpoint's model"
     route = "endpoints/{endpoint}/swagger.json"
-    serve("get_online_endpoint_openapi", route, ["GET"], told, openapi)
+    serve("get_online_endpoint_openapi", route, reading, told, openapi)
     told = "The OpenAPI document of the endpoint that the Host's first label names"
-    serve("get_online_endpoint_openapi_by_host", "swagger.json", ["GET"], told, openapi_by_host)
+    serve("get_online_endpoint_openapi_by_host", "swagger.json", reading, told, openapi_by_host)
     return bp
 
 
-async def _pass(scoring: OnlineScoring, request: Request, endpoint: str, path: str) -> Response:
+async def _pass(
+    scoring: OnlineScoring, cors: Cors, request: Request, endpoint: str, path: str
+) -> Response:
+    if not cors:
+        return await _scored(scoring, request, endpoint, path)
+    response = cors.preflight(request, _SCORE_METHODS if path == SCORE else ["GET"])
+    if response is None:
+        response = await _scored(scoring, request, endpoint, path)
+        cors.permit(request, response)
+    return response
+
+
+async def _scored(scoring: OnlineScoring, request: Request, endpoint: str, path: str) -> Response:
     scope = request.scope
     announces_body = False
     headers: Headers = []

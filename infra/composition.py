@@ -1,9 +1,10 @@
 """The one place where adapters are chosen and activities are put together."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal
 
-from domain import batch_job, blob_drop
+from domain import batch_job, blob_drop, guarded_rollout
 from domain.application import Application
 from domain.asset_registration import AssetRegistration
 from domain.asset_use import AssetUse
@@ -14,7 +15,12 @@ from domain.batch_supervision import BatchSupervision
 from domain.blob_dropping import BlobDropping, DropSettings
 from domain.compute_target import ComputeTargets
 from domain.datastore import Datastores
+from domain.endpoint_changes import EndpointChanges
+from domain.endpoint_tokens import TokenSettings
+from domain.guarded_rollout import GuardedRollout
+from domain.instance_choice import InstanceChoice
 from domain.mini_batch_scoring import MiniBatchScoring
+from domain.mirroring import Mirroring
 from domain.names import WorkspaceScope
 from domain.online_provisioning import OnlineProvisioning
 from domain.online_routing import RouteTable
@@ -30,7 +36,11 @@ from domain.ports import (
     TokenVerifier,
     WorkQueue,
 )
+from domain.scoring_access import ScoringAccess
+from domain.shadow_reporting import ShadowReporting
+from domain.stored_sums import StoredSums
 from domain.sweeping import Sweeping
+from domain.token_issuing import TokenIssuing
 from infra import telemetry
 from infra.settings import Settings
 
@@ -52,6 +62,8 @@ class Adapters:
     cipher: Cipher
     clock: Clock
     verifier: TokenVerifier
+    scoring_verifier: TokenVerifier
+    """For tokens of the scoring audience, as aad_token endpoints take them."""
 
 
 def compose(settings: Settings) -> Application:
@@ -79,6 +91,7 @@ def _adapters(settings: Settings) -> Adapters:
                 cipher=stores.cipher,
                 clock=services.clock,
                 verifier=services.token_verifier,
+                scoring_verifier=services.scoring_token_verifier,
             )
         case "functions":
             from infra.cloud.no_compute import NoCompute, NoScorer
@@ -94,6 +107,7 @@ def _adapters(settings: Settings) -> Adapters:
                 cipher=cloud.cipher,
                 clock=cloud.clock,
                 verifier=cloud.token_verifier,
+                scoring_verifier=cloud.scoring_token_verifier,
             )
 
 
@@ -115,6 +129,10 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     assets = AssetRegistration(a.store, a.blobs, a.compute, a.clock, scope, in_use=in_use)
     computes = ComputeTargets(a.store, a.compute, a.clock, scope, location, in_use=in_use)
     route_table = RouteTable(a.store, a.clock)
+    changes = EndpointChanges(a.store, route_table.invalidate)
+    sums = StoredSums(a.store, a.clock, period=settings.aggregate_period)
+    rollouts = GuardedRollout(a.store, a.clock, changes, sums)
+    instances = InstanceChoice(a.compute)
     online = OnlineProvisioning(
         a.store,
         a.queue,
@@ -156,6 +174,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         {
             batch_job.KIND: supervision.resume,
             blob_drop.KIND: dropping.resume,
+            guarded_rollout.KIND: rollouts.resume,
             online.endpoint_kind: online.resume,
             online.deployment_kind: online.resume,
             batch.endpoint_kind: batch.resume,
@@ -175,13 +194,38 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         computes=computes,
         online=online,
         batch=batch,
+        tokens=TokenIssuing(changes, a.cipher, a.clock, _token_settings(settings)),
+        rollouts=rollouts,
+        shadow_reports=ShadowReporting(a.store, changes),
         scoring=OnlineScoring(
-            route_table, a.compute, a.scorer, max_request_bytes=settings.max_request_bytes
+            route_table,
+            a.compute,
+            a.scorer,
+            access=ScoringAccess(a.cipher, a.clock, a.scoring_verifier),
+            instances=instances,
+            mirroring=Mirroring(
+                a.scorer,
+                instances,
+                sums,
+                max_in_flight=settings.mirror_max_in_flight,
+                max_bytes=settings.mirror_max_bytes,
+            ),
+            sums=sums,
+            max_request_bytes=settings.max_request_bytes,
         ),
+        cors_origins=settings.cors_origins,
         invocation=invocation,
         jobs=BatchJobs(a.store, a.queue, a.blobs, a.clock, scope),
         supervision=supervision,
         mini_batches=MiniBatchScoring(a.store, a.queue, a.blobs, a.scorer, a.clock),
         dropping=dropping,
         sweeping=sweeping,
+    )
+
+
+def _token_settings(settings: Settings) -> TokenSettings:
+    return TokenSettings(
+        lifetime=timedelta(seconds=settings.aml_token_lifetime),
+        refresh_after=timedelta(seconds=settings.aml_token_refresh_after),
+        key_rotation=timedelta(seconds=settings.aml_token_key_rotation),
     )

@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from infra.embedded.cron import Cron
@@ -81,6 +82,19 @@ def _schedule(value: str) -> str:
     return value
 
 
+def _origins(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        whole = parts.scheme and parts.netloc and not (parts.path or parts.query or parts.fragment)
+        if origin != "*" and not whole:
+            raise ValueError(f"`{origin}` is no origin; one is like https://app.example")
+    return origins
+
+
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 ByteCount = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]
@@ -116,6 +130,22 @@ class Settings(BaseModel):
     token_audience: Annotated[str, Field(min_length=1)]
     token_jwks_url: WebAddress
     """Where the issuer publishes its keys."""
+    scoring_audience: Annotated[str, Field(min_length=1)] = "https://ml.azure.com"
+    """The `aud` of the issuer's tokens that aad_token endpoints take."""
+    aml_token_lifetime: Annotated[int, Field(ge=60, le=86400)] = 3600
+    """How long a token of an aml_token endpoint is good."""
+    aml_token_refresh_after: Annotated[int, Field(ge=1)] = 1800
+    """When a client should ask for the next one."""
+    aml_token_key_rotation: Annotated[int, Field(ge=60)] = 30 * 86400
+    """How long a key signs an endpoint's tokens before the next one does."""
+    cors_origins: Origins = ()
+    """Origins, between commas, whose pages may call scoring URIs; `*` is every one."""
+    mirror_max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Copies of requests that a gateway has under way at once; more are lost, and counted."""
+    mirror_max_bytes: ByteCount = 2**20
+    """The largest body that is copied to a mirror, and answer that is compared."""
+    aggregate_period: Annotated[float, Field(gt=0, le=300)] = 5
+    """How often a gateway adds what it counted to the store."""
     drop_quiet_period: Seconds = 2
     """A drop folder is sealed once nothing has landed for this long."""
     drop_max_wait: Seconds = 3600
@@ -163,6 +193,14 @@ class Settings(BaseModel):
     """The share of new traces that is sent; a caller's own decision is kept."""
     telemetry_logs: bool = True
     """Whether logs are sent with the traces. The Functions host in Azure sends them itself."""
+
+    @model_validator(mode="after")
+    def _refresh_in_time(self) -> Self:
+        if self.aml_token_refresh_after >= self.aml_token_lifetime:
+            raise ValueError(
+                f"{PREFIX}AML_TOKEN_REFRESH_AFTER: must be less than {PREFIX}AML_TOKEN_LIFETIME"
+            )
+        return self
 
     @classmethod
     def read(cls, environment: Mapping[str, str], local_settings: Path | None = None) -> Self:
@@ -249,6 +287,8 @@ def _unknown(name: str, known: Mapping[str, str]) -> str:
 
 
 def _fault(error: Mapping[str, Any]) -> str:
+    if not error["loc"]:  # of several settings together; it names them itself
+        return str(error["msg"]).removeprefix("Value error, ")
     name = environment_name(str(error["loc"][0]))
     if error["type"] == "missing":
         return f"{name}: missing"

@@ -138,7 +138,8 @@ class JwtVerifier(TokenVerifier):
             raise Unauthenticated("The bearer token names no subject.")
         roles = claims.get("roles", [])
         names = roles if isinstance(roles, list) else []
-        return Principal(subject, frozenset(role for role in names if isinstance(role, str)))
+        own = frozenset(role for role in names if isinstance(role, str))
+        return Principal(subject, own, float(claims["exp"]))
 
 
 def _usable_keys(jwks: object) -> dict[str, jwt.PyJWK]:

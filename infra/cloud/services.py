@@ -28,11 +28,10 @@ class CloudServices:
         self.settings = settings
         self.clock = SystemClock()
         self.cipher = SettingCipher(settings.cipher_key or "")
-        self.token_verifier = JwtVerifier(
-            settings.token_issuer,
-            settings.token_audience,
-            PublishedKeys(settings.token_jwks_url),
-        )
+        keys = PublishedKeys(settings.token_jwks_url)
+        issuer = settings.token_issuer
+        self.token_verifier = JwtVerifier(issuer, settings.token_audience, keys)
+        self.scoring_token_verifier = JwtVerifier(issuer, settings.scoring_audience, keys)
         self._credential = DefaultAzureCredential(
             managed_identity_client_id=settings.azure_client_id
         )

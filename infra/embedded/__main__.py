@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from domain.access import ROLES
 from domain.errors import DomainError, StorageFull
-from infra.embedded.clients import ROLES, ClientRegistry
+from infra.embedded.clients import ClientRegistry
 from infra.embedded.connection import Connection, remove_connection, welcome
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
 from infra.embedded.functions import AppError
@@ -238,7 +239,8 @@ def _clients(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", parents=[common], help="make one; prints its secret, once")
     add.add_argument("name")
-    add.add_argument("--role", choices=ROLES, default="reader", help="default: %(default)s")
+    roles = f"{', '.join(ROLES)}; for a part, scorer/onlineEndpoints/iris (default: %(default)s)"
+    add.add_argument("--role", default="reader", help=roles)
     commands.add_parser("list", parents=[common], help="who there is")
     remove = commands.add_parser("remove", parents=[common], help="take one away")
     remove.add_argument("name")

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from domain.access import role_fault
 from domain.errors import Conflict, Invalid, NotFound
 from domain.values import Value
 from infra.embedded.private_files import write_private
-
-ROLES = ("reader", "contributor", "owner")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -65,8 +64,8 @@ class ClientRegistry:
         """Raises Conflict if the name is taken, Invalid for a bad name or role."""
         if not _NAME.fullmatch(name):
             raise Invalid(f"`{name}` is no client name: letters, digits, `.`, `_`, `-`; up to 64")
-        if role not in ROLES:
-            raise Invalid(f"`{role}` is no role; there are {', '.join(ROLES)}")
+        if fault := role_fault(role):
+            raise Invalid(fault)
         credentials = ClientCredentials(
             client_id=str(uuid.uuid4()), client_secret=secrets.token_urlsafe(32)
         )

@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
@@ -65,22 +65,31 @@ class SigningKey:
 
 
 class TokenIssuer:
-    """Issues one-hour bearer tokens to registered clients; `roles` says what each may do."""
+    """Issues one-hour bearer tokens to registered clients; `roles` says what each may do.
+    They are for `audience`, unless a client's `scope` is one of the other `audiences` and
+    `/.default`, as Entra ID has it."""
 
     def __init__(
-        self, issuer: str, audience: str, keys: SigningKey, clients: ClientRegistry
+        self,
+        issuer: str,
+        audience: str,
+        keys: SigningKey,
+        clients: ClientRegistry,
+        *,
+        audiences: Sequence[str] = (),
     ) -> None:
         self._issuer = issuer
         self._audience = audience
+        self._by_scope = {f"{other.rstrip('/')}/.default": other for other in audiences}
         self._keys = keys
         self._clients = clients
 
-    def issue(self, client: Client) -> str:
+    def issue(self, client: Client, scope: str = "") -> str:
         now = int(time.time())
         return self._keys.sign(
             {
                 "iss": self._issuer,
-                "aud": self._audience,
+                "aud": self._by_scope.get(scope.strip(), self._audience),
                 "sub": client.client_id,
                 "azp": client.client_id,
                 "name": client.name,
@@ -160,7 +169,7 @@ class TokenIssuer:
         client = await asyncio.to_thread(self._clients.authenticate, *credentials)
         if client is None:
             return _unknown_client(by_header)
-        token = await asyncio.to_thread(self.issue, client)
+        token = await asyncio.to_thread(self.issue, client, given.get("scope", ""))
         return JSONResponse(
             {
                 "token_type": "Bearer",

@@ -51,7 +51,11 @@ class EmbeddedServices:
         self.clients = ClientRegistry(folder.secrets)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
         self.issuer = TokenIssuer(
-            settings.token_issuer, settings.token_audience, self.signing_key, self.clients
+            settings.token_issuer,
+            settings.token_audience,
+            self.signing_key,
+            self.clients,
+            audiences=(settings.scoring_audience,),
         )
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -71,11 +75,19 @@ class EmbeddedServices:
     def token_verifier(self) -> JwtVerifier:
         """Trusts the settings' issuer: this host's own unless its keys are elsewhere."""
         settings = self.settings
+        return JwtVerifier(settings.token_issuer, settings.token_audience, self._issuers_keys)
+
+    @cached_property
+    def scoring_token_verifier(self) -> JwtVerifier:
+        """The same issuer's tokens for the scoring audience."""
+        settings = self.settings
+        return JwtVerifier(settings.token_issuer, settings.scoring_audience, self._issuers_keys)
+
+    @cached_property
+    def _issuers_keys(self) -> KeySource:
+        settings = self.settings
         own = settings.token_jwks_url == settings.base_url + KEYS_PATH
-        keys: KeySource = (
-            StaticKeys(self.signing_key.jwks) if own else PublishedKeys(settings.token_jwks_url)
-        )
-        return JwtVerifier(settings.token_issuer, settings.token_audience, keys)
+        return StaticKeys(self.signing_key.jwks) if own else PublishedKeys(settings.token_jwks_url)
 
     async def start(self) -> None:
         """For the host that has the folder to itself: what a killed one had in hand is

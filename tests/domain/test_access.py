@@ -1,6 +1,6 @@
 import pytest
 
-from domain.access import ROLES, allows, require
+from domain.access import ROLES, allows, require, role_fault
 from domain.errors import Forbidden
 from domain.ports import Principal
 
@@ -21,8 +21,36 @@ def principal(*roles: str) -> Principal:
 
 
 @pytest.mark.parametrize("action", READS)
-def test_every_role_may_read(action: str) -> None:
-    assert all(allows(principal(role), action) for role in ROLES)
+def test_every_role_but_a_scorer_s_may_read(action: str) -> None:
+    assert [role for role in ROLES if not allows(principal(role), action)] == ["scorer"]
+
+
+@pytest.mark.parametrize("role", ["scorer", "contributor", "owner"])
+def test_who_may_score_may_ask_for_a_token(role: str) -> None:
+    for action in ("onlineEndpoints/score/action", "onlineEndpoints/token/action"):
+        assert allows(principal(role), action)
+        assert not allows(principal("reader"), action)
+
+
+SCORE = "onlineEndpoints/score/action"
+
+
+def test_a_role_may_be_given_for_a_part_of_the_workspace() -> None:
+    iris = principal("scorer/onlineEndpoints/Iris")
+    assert allows(iris, SCORE, "onlineEndpoints/iris")
+    assert allows(iris, SCORE, "onlineEndpoints/iris/deployments/blue")
+    assert not allows(iris, SCORE, "onlineEndpoints/irises")
+    assert not allows(iris, SCORE, "onlineEndpoints")
+    assert not allows(iris, SCORE)
+    assert allows(principal("scorer"), SCORE, "onlineEndpoints/iris")
+
+
+@pytest.mark.parametrize(
+    "role", ["", "scorer/", "scorer//x", "scorer/a b", "admin/onlineEndpoints"]
+)
+def test_what_is_no_role_is_told_so(role: str) -> None:
+    assert role_fault(role)
+    assert role_fault("scorer/onlineEndpoints/iris") is None
 
 
 @pytest.mark.parametrize("action", WRITES)

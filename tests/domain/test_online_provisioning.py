@@ -98,8 +98,6 @@ async def test_every_fault_of_an_endpoint_is_told_at_once_with_its_target(
         "properties.traffic.red",
         "properties.traffic",
         "properties.mirrorTraffic.blue",
-        "properties.mirrorTraffic",
-        "properties.authMode",
         "properties.publicNetworkAccess",
         "properties.compute",
     }

@@ -165,6 +165,28 @@ def test_sizes_have_units(text: str, size: int) -> None:
     assert settings.compute_memory == size
 
 
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("*", ("*",)),
+        ("https://a.example/, http://b:81", ("https://a.example", "http://b:81")),
+        (" , ", ()),
+    ],
+)
+def test_origins_stand_between_commas(text: str, origins: tuple[str, ...]) -> None:
+    settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_CORS_ORIGINS": text})
+    assert settings.cors_origins == origins
+
+
+def test_what_is_no_origin_or_comes_too_late_is_refused() -> None:
+    (fault,) = faults({**EMBEDDED, "ML_ENDPOINTS_CORS_ORIGINS": "https://a.example/path"})
+    assert fault.startswith("ML_ENDPOINTS_CORS_ORIGINS: `https://a.example/path` is no origin")
+    (fault,) = faults({**EMBEDDED, "ML_ENDPOINTS_AML_TOKEN_LIFETIME": "600"})
+    assert fault == (
+        "ML_ENDPOINTS_AML_TOKEN_REFRESH_AFTER: must be less than ML_ENDPOINTS_AML_TOKEN_LIFETIME"
+    )
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings.read(EMBEDDED).workspace = "other"  # type: ignore[misc]

@@ -15,6 +15,7 @@ from infra.token_verifier import JwtVerifier, StaticKeys
 Served = Callable[..., Any]
 
 ISSUER, AUDIENCE = "https://127.0.0.1:7443", "api://ml-endpoints"
+SCORING = "https://ml.azure.com"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def key(tmp_path: Path) -> SigningKey:
 async def client(
     served: Served, registry: ClientRegistry, key: SigningKey
 ) -> AsyncIterator[httpx.AsyncClient]:
-    issuer = TokenIssuer(ISSUER, AUDIENCE, key, registry)
+    issuer = TokenIssuer(ISSUER, AUDIENCE, key, registry, audiences=(SCORING,))
     exact = {
         TOKEN_PATH: issuer.token,
         KEYS_PATH: issuer.keys,
@@ -60,6 +61,22 @@ async def test_a_clients_token_is_accepted_with_its_role(
     principal = await verifier.verify(body["access_token"])
     assert principal.id == made.client_id
     assert principal.roles == {"contributor"}
+
+
+async def test_the_scope_chooses_the_audience_as_entra_id_has_it(
+    client: httpx.AsyncClient, registry: ClientRegistry
+) -> None:
+    made = registry.add("calls", "scorer/onlineEndpoints/iris")
+    scope = f"{SCORING}/.default"
+    answer = await client.post(TOKEN_PATH, data=form(**made.to_document(), scope=scope))
+    token = answer.json()["access_token"]
+    published = (await client.get(KEYS_PATH)).json()
+    keys = StaticKeys(lambda: published)
+    principal = await JwtVerifier(ISSUER, SCORING, keys).verify(token)
+    assert principal.roles == {"scorer/onlineEndpoints/iris"}
+    assert principal.expires_at is not None
+    with pytest.raises(Unauthenticated):
+        await JwtVerifier(ISSUER, AUDIENCE, keys).verify(token)
 
 
 async def test_a_client_may_authenticate_by_header(
