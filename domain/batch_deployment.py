@@ -108,10 +108,12 @@ class BatchDeploymentProperties(Value):
 
 
 class BatchDeployment(TrackedResource):
-    """`endpoint` is the endpoint's name."""
+    """`endpoint` is the endpoint's name. `proven` are the properties that last succeeded: what
+    goes on running where an update has failed."""
 
     endpoint: str
     properties: BatchDeploymentProperties
+    proven: BatchDeploymentProperties | None = None
 
     @property
     def workload_key(self) -> str:

@@ -208,6 +208,13 @@ class BatchProvisioning(
                 target="properties.defaults.deploymentName",
             )
 
+    def _proven(self, deployment: BatchDeployment) -> BatchDeployment:
+        return deployment.but(proven=deployment.properties)
+
+    def _before_failure(self, deployment: BatchDeployment) -> BatchDeployment | None:
+        proven = deployment.proven
+        return deployment.but(properties=proven) if proven is not None else None
+
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return f"batch-deployment/{endpoint.casefold()}/{deployment.casefold()}"
 

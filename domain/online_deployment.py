@@ -87,10 +87,12 @@ DEFAULT_INSTANCE_TYPE = "Standard_F4s_v2"
 
 
 class OnlineDeployment(TrackedResource):
-    """`endpoint` is the endpoint's name."""
+    """`endpoint` is the endpoint's name. `proven` are the properties that last succeeded: what
+    goes on running where an update has failed."""
 
     endpoint: str
     properties: OnlineDeploymentProperties
+    proven: OnlineDeploymentProperties | None = None
 
     @property
     def instance_count(self) -> int:

@@ -345,6 +345,13 @@ class OnlineProvisioning(
                 target="properties.rollout",
             )
 
+    def _proven(self, deployment: OnlineDeployment) -> OnlineDeployment:
+        return deployment.but(proven=deployment.properties)
+
+    def _before_failure(self, deployment: OnlineDeployment) -> OnlineDeployment | None:
+        proven = deployment.proven
+        return deployment.but(properties=proven) if proven is not None else None
+
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return workload_key(endpoint, deployment)
 

@@ -90,6 +90,14 @@ class Reconciling(EndpointDocuments[E, D], ABC):
     def _touched(self, endpoint: E) -> E:
         """The endpoint after one of its deployments has changed."""
 
+    @abstractmethod
+    def _proven(self, deployment: D) -> D:
+        """The deployment with a note of what it runs now, which has succeeded."""
+
+    @abstractmethod
+    def _before_failure(self, deployment: D) -> D | None:
+        """The deployment as it last succeeded; None if it never has."""
+
     def _changed(self, endpoint: str) -> None:  # a kind may have nobody to tell
         """Called after anything of the endpoint was saved."""
 
@@ -162,6 +170,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         if state is _S.DELETING:
             return await self._remove_deployment(deployment, document)
         if state is _S.FAILED:
+            await self._keep_proven(deployment)
             await self._settle(document)
             return True
         observation = await self._look(deployment, step)
@@ -204,6 +213,15 @@ class Reconciling(EndpointDocuments[E, D], ABC):
                 return seen
         return await self._compute.ensure(workload)
 
+    async def _keep_proven(self, deployment: D) -> None:
+        """What served before an update failed goes on serving, after a restart too."""
+        before = self._before_failure(deployment)
+        if before is None:
+            return
+        key = self._workload_key(owner_of(deployment), deployment.name)
+        if await self._compute.observe(key) is None:
+            await self._look(before, 0)
+
     async def _remove_deployment(self, deployment: D, document: Document) -> bool:
         owner = owner_of(deployment)
         key = self._workload_key(owner, deployment.name)
@@ -242,6 +260,8 @@ class Reconciling(EndpointDocuments[E, D], ABC):
     ) -> None:
         """The operation is over: one transaction says so everywhere."""
         ended = resource.moved(state, error)
+        if isinstance(ended, self.deployment_type) and state is _S.SUCCEEDED:
+            ended = self._proven(ended)
         status = OperationStatus(state.value)
         writes: list[Write] = [replaced(document.body["kind"], ended, document)]
         writes += await self._ended_operation(resource, status, error)
@@ -249,7 +269,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
 
     async def _break(self, deployment: D, document: Document, error: ErrorRecord) -> None:
         """A deployment that had succeeded has died for good: its state says so."""
-        broken = deployment.but(provisioning_state=_S.FAILED, error=error)
+        broken = deployment.but(provisioning_state=_S.FAILED, error=error, proven=None)
         writes: list[Write] = [replaced(document.body["kind"], broken, document)]
         await self._end_with_owner(deployment, document, writes)
 
@@ -306,7 +326,9 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             page = await self._store.query(self.deployment_kind, continuation=continuation)
             for document in page.documents:
                 deployment = from_document(self.deployment_type, document)
-                if deployment.provisioning_state in _SETTLED and document.due_at is None:
+                state = deployment.provisioning_state
+                runs = state in _SETTLED or self._before_failure(deployment) is not None
+                if state.is_terminal and runs and document.due_at is None:
                     await self._watch(deployment)
             continuation = page.continuation
             if continuation is None:

@@ -594,6 +594,28 @@ async def test_a_restart_sets_going_what_ran_and_leaves_the_rest(tmp_path: Path)
         assert await again.turn() == 0, "what runs is left as it is"
 
 
+async def test_what_served_before_a_failed_update_serves_after_a_restart_too(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as stage:
+        await stage.iris("blue")
+        proven = stage.compute.running[KEY]
+        stage.compute.told[KEY] = WorkloadState.FAILED
+        wanted = online_deployment(environment_variables={"NEW": "yes"})
+        await stage.online.put_deployment("iris", "blue", wanted, CALLER, Conditions())
+        await stage.settle()
+        assert await stage.deployment_state() == "Failed"
+        assert stage.compute.running[KEY] != proven
+    async with opened(tmp_path, stage.clock) as again:
+        await again.online.restore()
+        await again.settle()
+        assert again.compute.running[KEY] == proven
+        assert await again.deployment_state() == "Failed", "the wish has failed all the same"
+        await again.online.restore()
+        await again.settle()
+        assert again.compute.ensured == [KEY], "what runs is left as it is"
+
+
 async def test_a_restart_goes_on_with_an_operation_on_one_chain(tmp_path: Path) -> None:
     async with opened(tmp_path) as stage:
         await stage.iris()
