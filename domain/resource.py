@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from domain.errors import NotFound, PreconditionFailed
 from domain.operation import ErrorRecord, Operation
@@ -12,14 +12,25 @@ from domain.ports import Document, Json
 from domain.provisioning_state import ProvisioningState
 from domain.values import Value
 
-Tags = dict[Annotated[str, Field(max_length=512)], Annotated[str, Field(max_length=256)]]
+
+def _as_text(value: object) -> object:
+    """ARM reads a number or a truth value as the text it is; the SDK sends such."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+_Spoken = BeforeValidator(_as_text)
+
+Tags = dict[Annotated[str, Field(max_length=512)], Annotated[str, _Spoken, Field(max_length=256)]]
 Text = Annotated[str, Field(max_length=4096)]
 StringMap = dict[
-    Annotated[str, Field(min_length=1, max_length=256)], Annotated[str, Field(max_length=32768)]
+    Annotated[str, Field(min_length=1, max_length=256)],
+    Annotated[str, _Spoken, Field(max_length=32768)],
 ]
 EnvironmentVariables = dict[
     Annotated[str, Field(pattern=r"^[^=\x00]{1,256}$")],
-    Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32768)],
+    Annotated[str, _Spoken, Field(pattern=r"^[^\x00]*$", max_length=32768)],
 ]
 """What a process can be given: a name has no `=`, and nothing holds a NUL."""
 

@@ -20,7 +20,7 @@ from handlers.http import (
     register,
     render_error,
 )
-from handlers.job_rendering import render_job, status_url
+from handlers.job_rendering import arm_spelling, render_job, status_url
 
 WRITE = "batchEndpoints/jobs/write"
 READ = "batchEndpoints/jobs/read"
@@ -120,7 +120,7 @@ async def _authorised(routes: Routes, request: Request, action: str) -> Principa
 
 def _control_plane(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
     def render(view: JobView) -> dict[str, Any]:
-        return render_job(routes, jobs.arm_id(view.job.name), view)
+        return render_job(routes, jobs.arm_id(view.job.name), view, arm_spelling)
 
     async def page(req: Request, endpoint: str | None) -> Response:
         asked = paging(req)

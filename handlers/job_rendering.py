@@ -1,9 +1,10 @@
 """A batch job as ARM shows it."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from domain.batch_job import BatchJob
+from domain.batch_job import BatchJob, InputKind
 from domain.batch_jobs import JobView
 from domain.batch_progress import Progress
 from domain.datastore import DEFAULT
@@ -12,9 +13,12 @@ from domain.names import PROVIDER
 from handlers import wire
 from handlers.http import Routes
 
+Spelling = Callable[[str], str]
 
-def render_job(routes: Routes, arm_id: str, view: JobView) -> dict[str, Any]:
-    """`jobType` is what Azure ML gives to the jobs of batch endpoints."""
+
+def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str) -> dict[str, Any]:
+    """`jobType` is what Azure ML gives to the jobs of batch endpoints. `spell` is how the
+    plane that is asked spells the types of inputs and outputs."""
     job = view.job
     status = status_url(routes, job)
     services = {
@@ -36,9 +40,9 @@ def render_job(routes: Routes, arm_id: str, view: JobView) -> dict[str, Any]:
             "services": services,
             "interactionEndpoints": services,
             "inputs": {
-                job.input.name: {"jobInputType": job.input.kind.value, "uri": job.input.uri}
+                job.input.name: {"jobInputType": spell(_input_type(job)), "uri": job.input.uri}
             },
-            "outputs": _outputs(job, view.progress),
+            "outputs": _outputs(job, view.progress, spell),
             "settings": _settings(job),
             "progress": _progress(view.progress),
             "error": wire.to_wire(job.error) if job.error else None,
@@ -60,21 +64,32 @@ def status_url(routes: Routes, job: BatchJob) -> str:
     return routes.absolute(f"/endpoints/{quote(job.endpoint)}/jobs/{quote(job.name)}")
 
 
-def _outputs(job: BatchJob, progress: Progress | None) -> dict[str, Any]:
+def _input_type(job: BatchJob) -> str:
+    """A drop's files are a folder's, for whoever reads the job."""
+    kind = job.input.kind
+    return InputKind.FOLDER.value if kind is InputKind.DROP else kind.value
+
+
+def arm_spelling(kind: str) -> str:
+    """`UriFolder`, as the data plane has it, in the control plane's words: `uri_folder`."""
+    return "uri_" + kind.removeprefix("Uri").lower()
+
+
+def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[str, Any]:
     """The paths stand from the start; what is at them is whole once the job is Completed."""
     folder = "UriFolder" if not job.writes_rows else "UriFile"
     path = job.output.folder if not job.writes_rows else job.output.path
     outputs: dict[str, Any] = {
         "score": {
-            "jobOutputType": folder,
+            "jobOutputType": spell(folder),
             "uri": _uri(path),
             "isComplete": job.status is JobStatus.COMPLETED,
         },
-        "logs": {"jobOutputType": "UriFolder", "uri": _uri(job.logs_folder)},
+        "logs": {"jobOutputType": spell("UriFolder"), "uri": _uri(job.logs_folder)},
     }
     if progress is not None and progress.tally.failed_files and job.status.is_terminal:
         outputs["failedFiles"] = {
-            "jobOutputType": "UriFile",
+            "jobOutputType": spell("UriFile"),
             "uri": _uri(job.output.failures_path),
         }
     return outputs

@@ -13,7 +13,7 @@ from domain.online_provisioning import OnlineProvisioning
 from domain.operation import Operation, OperationKind, Operations, OperationStatus
 from handlers import batch_endpoints, online_endpoints, wire
 from handlers.http import RETRY_AFTER, Routes, json_response, render_error
-from handlers.job_rendering import render_job
+from handlers.job_rendering import arm_spelling, render_job
 
 Show = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -98,7 +98,7 @@ def _shows(
         return shown
 
     async def show_job(name: str) -> dict[str, Any]:
-        return render_job(routes, jobs.arm_id(name), await jobs.get(name))
+        return render_job(routes, jobs.arm_id(name), await jobs.get(name), arm_spelling)
 
     return {
         ("jobs", 1): show_job,

@@ -1,8 +1,9 @@
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from domain.errors import NotFound, PreconditionFailed
 from domain.ports import Document
-from domain.resource import Conditions
+from domain.resource import Conditions, StringMap
 
 THERE = Document("p", "i", {"kind": "k"}, etag="abc")
 WHAT = "Endpoint 'iris'"
@@ -48,3 +49,11 @@ def test_a_condition_that_does_not_hold_stops_a_write(
 def test_an_update_of_nothing_is_not_found() -> None:
     with pytest.raises(NotFound, match=WHAT):
         Conditions(must_exist=True).check(None, WHAT)
+
+
+def test_numbers_and_truth_values_in_string_maps_are_read_as_text_as_arm_does() -> None:
+    adapter: TypeAdapter[dict[str, str]] = TypeAdapter(StringMap)
+    read = adapter.validate_python({"hash_version": 202208, "ratio": 0.5, "on": True, "s": "x"})
+    assert read == {"hash_version": "202208", "ratio": "0.5", "on": "true", "s": "x"}
+    with pytest.raises(ValidationError):
+        adapter.validate_python({"nested": {"a": 1}})

@@ -174,7 +174,7 @@ async def test_environments_have_no_uploads(client: httpx.AsyncClient) -> None:
         ("models", {"modelUrl": "x"}, "properties.modelUrl"),
         ("models", {"modelType": "joblib"}, "properties.modelType"),
         ("models", {"autoDeleteSetting": {"value": "1"}}, "properties.autoDeleteSetting"),
-        ("models", {"tags": {"a": 1}}, "properties.tags.a"),
+        ("models", {"tags": {"a": {}}}, "properties.tags.a"),
         ("models", {"modelUri": "https://example.com/m.pkl"}, "properties.modelUri"),
         ("data", {"dataType": "mltable"}, "properties.dataType"),
         ("data", {"referencedUris": ["x"]}, "properties.referencedUris"),

@@ -215,7 +215,7 @@ def test_every_fault_is_told_at_once_with_its_target() -> None:
         Deployment,
         {
             "loction": "x",
-            "tags": {"a": 1},
+            "tags": {"a": {}},
             "sku": {"capacity": 0, "nme": "x"},
             "properties": {
                 "codeConfiguration": {"codeId": 3},
