@@ -3,6 +3,7 @@ returned to a reply."""
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import json
 import sys
@@ -10,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from . import rawhttp, schema
 from .coroutines import finish, iterate
@@ -20,6 +21,11 @@ from .script import FUNCTION_NOT_FOUND, Script, ScriptFailed, data_parameters, u
 
 _ID_LIMIT = 100
 _OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
+NOT_FOUND = (
+    "The requested URL was not found on the server. If you entered the URL manually please "
+    "check your spelling and try again."
+)
+NOT_ALLOWED = "The method is not allowed for the requested URL."
 _GENERIC = "An unexpected error occurred in scoring script. Check the logs for more info."
 
 
@@ -43,7 +49,9 @@ class Scoring:
             raise ScriptFailed(
                 FUNCTION_NOT_FOUND, "run() cannot have both @rawhttp and @input_schema"
             )
-        self._raw = rawhttp.RawHttp() if raw else None
+        self._raw = raw
+        # A script that uses Flask finds `flask.request` bound, whatever its run() takes.
+        self._flask = rawhttp.RawHttp() if raw or "flask" in sys.modules else None
         self._by_schema = not raw and schema.is_decorated(script.run)
         self._name = data[0].name
         self._parameters = data
@@ -54,13 +62,14 @@ class Scoring:
         if refusal is not None:
             refuse(request, 431, refusal, ids)
             return
-        if request.method == "OPTIONS" and self._raw is None:
+        if request.method == "OPTIONS" and not self._raw:
             request.respond(200, f"{_OPTIONS}{ids}", b"")
             return
         try:
-            if self._raw is not None:
-                with self._raw.context(request) as raw:
-                    self._score(request, ids, {self._name: raw})
+            if self._flask is not None:
+                with self._flask.context(request) as raw:
+                    arguments = {self._name: raw} if self._raw else self._arguments(request)
+                    self._score(request, ids, arguments)
             else:
                 self._score(request, ids, self._arguments(request))
         except BadInput as error:
@@ -161,6 +170,15 @@ def refuse(request: Request, status: int, message: str, headers: str = "") -> No
     request.respond(status, f"{JSON}x-ms-run-function-failed: False\r\n{headers}", body)
 
 
+def refuse_method(request: Request) -> None:
+    """`/score` does not know this method."""
+    allow = "Allow: GET, POST, OPTIONS\r\n"
+    if request.method == "HEAD":
+        refuse(request, 405, "Method not allowed", f"{allow}{identify(request)[0]}")
+    else:
+        refuse(request, 405, NOT_ALLOWED, allow)
+
+
 def _failed(request: Request, ids: str, error: BaseException) -> None:
     request.failed = True
     sys.stderr.write(user_traceback(error))
@@ -181,8 +199,6 @@ def _pass_through(request: Request, headers: str, result: Any) -> None:
     lines = f"{response.headers}{headers}"
     if request.failed:
         lines += "x-ms-run-function-failed: True\r\n"
-    elif not response.says_failed:
-        lines += "x-ms-run-function-failed: False\r\n"
     if isinstance(response.body, bytes):
         request.respond(response.status, lines, response.body)
     else:
@@ -237,10 +253,20 @@ def _item_encoding(first: Any) -> tuple[str, Callable[[Any], bytes]]:
     return "application/x-ndjson", lambda item: json.dumps(item).encode() + b"\n"
 
 
+def _kept(error: UnicodeError) -> tuple[str, int]:
+    """What is not UTF-8 stays as it stood in the URL."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return quote(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("ml_endpoints.percent", _kept)
+
+
 def _query_values(query: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     counts: dict[str, int] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
+    for name, text in parse_qsl(query, keep_blank_values=True, errors="ml_endpoints.percent"):
         try:
             value = json.loads(text)
         except ValueError:
