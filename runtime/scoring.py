@@ -13,11 +13,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from . import rawhttp, schema
+from . import dialects, rawhttp, schema, typed
 from .coroutines import finish, iterate
 from .exchange import Request
 from .responses import JSON, UnsendableResult, from_response, is_response
-from .script import FUNCTION_NOT_FOUND, Script, ScriptFailed, data_parameters, user_traceback
+from .script import (
+    FUNCTION_NOT_FOUND,
+    INIT_FAILED,
+    Script,
+    ScriptFailed,
+    data_parameters,
+    user_traceback,
+)
+from .signature import BadSignature, Signature
+from .signature import of as signature_of
+
+SIGNATURE = "PAYLOAD_SIGNATURE"
+"""What a script names its model's signature by, to be asked in every dialect."""
 
 _ID_LIMIT = 100
 _OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
@@ -41,8 +53,11 @@ class BadInput(Exception):
 class Scoring:
     """Answers `/score` requests by calling the script. Safe in several threads at once."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, deployment: str = "") -> None:
         self._run = script.run
+        self._script = script
+        self._deployment = deployment
+        self.signature: Signature | None = None
         data, self._wants_headers = data_parameters(script.run)
         raw = rawhttp.requested()
         if raw and schema.is_decorated(script.run):
@@ -55,6 +70,33 @@ class Scoring:
         self._by_schema = not raw and schema.is_decorated(script.run)
         self._name = data[0].name
         self._parameters = data
+
+    def initialize(self) -> None:
+        """The script's `init()`; the signature that it names by then holds. Raises
+        ScriptFailed."""
+        self._script.init()
+        told = getattr(self._script.module, SIGNATURE, None)
+        if told is None:
+            return
+        try:
+            signature = signature_of(told)
+        except BadSignature as error:
+            raise ScriptFailed(INIT_FAILED, f"{SIGNATURE}: {error}") from None
+        lacking = typed.missing_library(signature)
+        if lacking:
+            raise ScriptFailed(
+                INIT_FAILED, f"{SIGNATURE} needs {lacking}, which the environment lacks"
+            )
+        if self._raw or self._by_schema:
+            raise ScriptFailed(
+                FUNCTION_NOT_FOUND, f"{SIGNATURE} goes with a plain run(), without a decorator"
+            )
+        names = [parameter.name for parameter in self._parameters]
+        if names[1:] not in ([], ["params"]):
+            raise ScriptFailed(
+                FUNCTION_NOT_FOUND, f"With {SIGNATURE}, run() takes the data and maybe `params`"
+            )
+        self.signature = signature
 
     def answer(self, request: Request) -> None:
         """Reply to `request`, marked `failed` when `run` did. Never raises."""
@@ -89,7 +131,7 @@ class Scoring:
         try:
             if is_response(result):
                 return _pass_through(request, f"{took}{ids}", result)
-            body = b"{}" if result is None else json.dumps(result).encode()
+            body = request.write(result)
         except UnsendableResult as error:
             return _unsendable(request, ids, str(error))
         except (TypeError, ValueError, RecursionError) as error:
@@ -101,6 +143,8 @@ class Scoring:
         request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
+        if self.signature is not None:
+            return self._by_dialect(request, self.signature)
         if request.method == "GET":
             values = _query_values(request.query)
             return self._pick(values) if self._by_schema else {self._name: json.dumps(values)}
@@ -110,6 +154,19 @@ class Scoring:
             return {self._name: str(request.body, "utf-8")}
         except UnicodeDecodeError as error:
             raise BadInput(400, f"Input cannot be decoded as UTF-8: {error}") from None
+
+    def _by_dialect(self, request: Request, signature: Signature) -> dict[str, Any]:
+        if request.method == "GET":
+            raise BadInput(405, "A model with a signature is asked by POST")
+        try:
+            question = dialects.read(request.body, signature, self._deployment)
+        except typed.BadValue as error:
+            raise BadInput(400, str(error)) from None
+        request.write = question.answer
+        arguments = {self._name: question.data}
+        if len(self._parameters) > 1:
+            arguments["params"] = question.params
+        return arguments
 
     def _pick(self, values: dict[str, Any]) -> dict[str, Any]:
         picked = {}

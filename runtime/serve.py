@@ -42,11 +42,12 @@ class InferenceServer:
 
     def prepare(self) -> None:
         script = load(self._arguments.app_root, self._arguments.script)
-        scoring = Scoring(script)
-        script.init()
+        deployment = self._arguments.deployment
+        scoring = Scoring(script, deployment)
+        scoring.initialize()
         self._scoring = scoring
         self._documents = Documents(
-            script.run, self._arguments.app_root, self._arguments.deployment
+            script.run, self._arguments.app_root, deployment, scoring.signature
         )
 
     def finish(self) -> None:
