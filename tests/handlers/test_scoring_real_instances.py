@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from infra.embedded.clock import SystemClock
 
 from domain.online_deployment import workload_key
 from domain.online_routing import RouteTable
