@@ -98,6 +98,14 @@ class OnlineScoring:
             exchange.finish(500)
             raise
 
+    async def sharing(self, endpoint: str) -> list[str]:
+        """The names of the deployments that have traffic, most first."""
+        route = await self._routes.find(endpoint)
+        if route is None:
+            return []
+        shares = sorted(((-s, name) for name, s in route.traffic.items() if s))
+        return [route.deployments[name].name for _, name in shares]
+
     async def _pass(self, call: Call, exchange: Exchange) -> Answer:
         headers = exchange.headers
         route = await self._routes.find(call.endpoint)

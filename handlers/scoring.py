@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
+from domain.endpoint_description import describe
 from domain.online_scoring import SCORE, SWAGGER, OnlineScoring
 from domain.scoring_exchange import Answer, Call
 from domain.scoring_headers import Headers
@@ -47,11 +48,15 @@ def blueprint(
     async def score_by_host(req: Request) -> Response:
         return await _pass(scoring, cors, req, endpoint_of_host(req), SCORE)
 
+    async def described(req: Request, endpoint: str) -> Response:
+        place = routes.absolute(f"/endpoints/{endpoint}")
+        return await _pass(scoring, cors, req, endpoint, SWAGGER, place)
+
     async def openapi(req: Request) -> Response:
-        return await _pass(scoring, cors, req, req.path_params["endpoint"], SWAGGER)
+        return await described(req, req.path_params["endpoint"])
 
     async def openapi_by_host(req: Request) -> Response:
-        return await _pass(scoring, cors, req, endpoint_of_host(req), SWAGGER)
+        return await described(req, endpoint_of_host(req))
 
     told = "Score on the deployment that the traffic, or azureml-model-deployment, names"
     serve("score_online_endpoint", "endpoints/{endpoint}/score", _SCORE_METHODS, told, score)
@@ -66,18 +71,25 @@ def blueprint(
 
 
 async def _pass(
-    scoring: OnlineScoring, cors: Cors, request: Request, endpoint: str, path: str
+    scoring: OnlineScoring,
+    cors: Cors,
+    request: Request,
+    endpoint: str,
+    path: str,
+    place: str = "",
 ) -> Response:
     if not cors:
-        return await _scored(scoring, request, endpoint, path)
+        return await _scored(scoring, request, endpoint, path, place)
     response = cors.preflight(request, _SCORE_METHODS if path == SCORE else ["GET"])
     if response is None:
-        response = await _scored(scoring, request, endpoint, path)
+        response = await _scored(scoring, request, endpoint, path, place)
         cors.permit(request, response)
     return response
 
 
-async def _scored(scoring: OnlineScoring, request: Request, endpoint: str, path: str) -> Response:
+async def _scored(
+    scoring: OnlineScoring, request: Request, endpoint: str, path: str, place: str
+) -> Response:
     scope = request.scope
     announces_body = False
     headers: Headers = []
@@ -90,8 +102,12 @@ async def _scored(scoring: OnlineScoring, request: Request, endpoint: str, path:
     caller = Caller(request.receive, announces_body=announces_body)
     query = scope["query_string"].decode("latin-1")
     answer: Answer | None = None
+    call = Call(endpoint, scope["method"], path, query, headers, caller)
     with caller:
-        answer = await scoring.score(Call(endpoint, scope["method"], path, query, headers, caller))
+        if path == SWAGGER:
+            answer = await describe(scoring, call, place)
+        else:
+            answer = await scoring.score(call)
     if answer is None:
         return Response(status_code=CALLER_GONE)
     return render(answer, caller)

@@ -36,6 +36,7 @@ from domain.ports import (
     TokenVerifier,
     WorkQueue,
 )
+from domain.request_record import OnFinished, RequestRecord
 from domain.scoring_access import ScoringAccess
 from domain.shadow_reporting import ShadowReporting
 from domain.stored_sums import StoredSums
@@ -64,6 +65,8 @@ class Adapters:
     verifier: TokenVerifier
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
+    on_finished: tuple[OnFinished, ...] = ()
+    """Who is told of each scoring request that has ended."""
 
 
 def compose(settings: Settings) -> Application:
@@ -92,6 +95,7 @@ def _adapters(settings: Settings) -> Adapters:
                 clock=services.clock,
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
+                on_finished=services.on_finished,
             )
         case "functions":
             from infra.cloud.no_compute import NoCompute, NoScorer
@@ -112,13 +116,26 @@ def _adapters(settings: Settings) -> Adapters:
 
 
 def _traced(adapters: Adapters) -> Adapters:
+    from infra.request_meters import RequestMeters
     from infra.traced import TracedScorer, TracedWorkQueue
 
     return replace(
         adapters,
         queue=TracedWorkQueue(adapters.queue),
         scorer=TracedScorer(adapters.scorer),
+        on_finished=(*adapters.on_finished, RequestMeters().record),
     )
+
+
+def _each(told: tuple[OnFinished, ...]) -> OnFinished | None:
+    if len(told) < 2:
+        return told[0] if told else None
+
+    def tell(record: RequestRecord) -> None:
+        for one in told:
+            one(record)
+
+    return tell
 
 
 def _application(settings: Settings, adapters: Adapters) -> Application:
@@ -212,6 +229,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
             ),
             sums=sums,
             max_request_bytes=settings.max_request_bytes,
+            on_finished=_each(a.on_finished),
         ),
         cors_origins=settings.cors_origins,
         invocation=invocation,

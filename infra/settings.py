@@ -158,6 +158,8 @@ class Settings(BaseModel):
     """Deliveries of a message before it is dead-lettered. In Azure this is a property of
     each Service Bus queue, so host.json cannot carry it; set both alike."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_traffic: bool = False
+    """Embedded: whether each scoring request is written to `logs/traffic.jsonl`."""
     compute_cpus: Annotated[float, Field(gt=0)] | None = None
     """Embedded: cores that all models together may ask for; none means the machine's."""
     compute_memory: ByteCount | None = None

@@ -1,4 +1,4 @@
-"""Where traces and logs go: Application Insights, an OpenTelemetry collector, or nowhere.
+"""Where traces, metrics and logs go: Application Insights, an OpenTelemetry collector, or nowhere.
 
 Nowhere costs nothing: no SDK is imported and no handler or adapter is wrapped. What is
 exported is batched on threads of the SDK's own, which drop what they cannot hold or deliver;
@@ -9,7 +9,7 @@ import logging
 import os
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.trace import ProxyTracerProvider
 
 from infra.settings import Settings
@@ -60,8 +60,22 @@ def _to_collector(settings: Settings, endpoint: str) -> None:
     exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=_EXPORT_TIMEOUT)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+    _metrics_to_collector(endpoint, resource)
     if settings.telemetry_logs:
         _logs_to_collector(endpoint, resource)
+
+
+def _metrics_to_collector(endpoint: str, resource: Any) -> None:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    from infra.request_meters import views
+
+    exporter = OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", timeout=_EXPORT_TIMEOUT)
+    # Azure Monitor's grain for endpoints is a minute.
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=60_000)
+    metrics.set_meter_provider(MeterProvider([reader], resource, views=views()))
 
 
 def _logs_to_collector(endpoint: str, resource: Any) -> None:
@@ -85,6 +99,7 @@ def _to_application_insights(settings: Settings, connection: str) -> None:
     from azure.monitor.opentelemetry import configure_azure_monitor
     from opentelemetry.sdk.trace import TracerProvider
 
+    from infra.request_meters import views
     from infra.telemetry_sdk import HostsTraceIds, Redacting
 
     configure_azure_monitor(
@@ -93,7 +108,7 @@ def _to_application_insights(settings: Settings, connection: str) -> None:
         sampling_ratio=settings.trace_sampling,
         resource=_resource(),
         disable_logging=not settings.telemetry_logs,
-        disable_metrics=True,
+        views=views(),
         enable_live_metrics=False,
         enable_performance_counters=False,
         disable_offline_storage=True,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .http1 import LAST_CHUNK, Head, chunk, reply, stream_head
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 STALL_LIMIT = 30.0
 """Seconds without progress after which a client is given up."""
+
+
+def as_json(result: Any) -> bytes:
+    """What `run` returned, unless its request wants it written otherwise."""
+    return b"{}" if result is None else json.dumps(result).encode()
 
 
 class Request:
@@ -33,6 +39,7 @@ class Request:
         "started",
         "target",
         "worker",
+        "write",
     )
 
     def __init__(self, head: Head, body: bytes, connection: Connection) -> None:
@@ -49,6 +56,7 @@ class Request:
         self.failed = False
         self.worker = 0
         self.release: Callable[[Request], None] | None = None
+        self.write: Callable[[Any], bytes] = as_json
 
     @property
     def path(self) -> str:

@@ -52,7 +52,6 @@ def environ(request: Request) -> dict[str, Any]:
         "SERVER_PORT": port or "80",
         "SERVER_PROTOCOL": "HTTP/1.1" if request.http11 else "HTTP/1.0",
         "REMOTE_ADDR": "",
-        "CONTENT_LENGTH": str(len(request.body)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(request.body),
@@ -62,6 +61,8 @@ def environ(request: Request) -> dict[str, Any]:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
+    if request.body or "content-length" in request.headers:
+        variables["CONTENT_LENGTH"] = str(len(request.body))
     for name, value in request.headers.items():
         if name == "content-type":
             variables["CONTENT_TYPE"] = value

@@ -11,7 +11,17 @@ from .exchange import Request
 
 JSON = "content-type: application/json\r\n"
 
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
+# What the server says itself: framing, and the ids of the request.
+_OWN = frozenset(
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "transfer-encoding",
+        "x-ms-request-id",
+        "x-request-id",
+    }
+)
 
 
 class UnsendableResult(Exception):
@@ -19,12 +29,11 @@ class UnsendableResult(Exception):
 
 
 class Response(NamedTuple):
-    """`headers` is ready text. `says_failed`: it has its own x-ms-run-function-failed."""
+    """`headers` is ready text."""
 
     status: int
     headers: str
     body: bytes | Iterator[bytes]
-    says_failed: bool
 
 
 def is_response(result: Any) -> bool:
@@ -36,18 +45,14 @@ def from_response(result: Any, request: Request) -> Response:
     status = result.status_code
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise UnsendableResult(f"run() returned a response whose status is {status!r}")
-    lines, says_failed = [], False
+    lines = []
     for name, value in result.headers.items():
         line = f"{name}: {value}"
         if "\r" in line or "\n" in line or not line.isprintable():
             raise UnsendableResult(f"run() returned a response with a bad header {name!r}")
         lower = name.lower()
-        if lower in _FRAMING:
+        if lower in _OWN or (lower == "x-ms-run-function-failed" and status >= 500):
             continue
-        if lower == "x-ms-run-function-failed":
-            if status >= 500:
-                continue
-            says_failed = True
         try:
             line.encode("latin-1")
         except UnicodeEncodeError:
@@ -55,7 +60,7 @@ def from_response(result: Any, request: Request) -> Response:
                 f"run() returned a response whose header {name!r} is not Latin-1"
             ) from None
         lines.append(f"{line}\r\n")
-    return Response(status, "".join(lines), _body(result), says_failed)
+    return Response(status, "".join(lines), _body(result))
 
 
 def _body(result: Any) -> bytes | Iterator[bytes]:

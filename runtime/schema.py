@@ -9,6 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from . import envelopes
+from .signature import Signature
+
 _ALIASES = {"2": "2", "2.0": "2", "3": "3", "3.0": "3", "3.1": "3.1"}
 _FILES = {
     "2": ("swagger.json", "swagger2.json"),
@@ -26,11 +29,17 @@ class NoDocument(Exception):
 class Documents:
     """The documents of one script, made once."""
 
-    def __init__(self, run: Callable[..., Any], app_root: str, title: str) -> None:
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        app_root: str,
+        title: str,
+        signature: Signature | None = None,
+    ) -> None:
         self._documents: dict[str, bytes] = {}
         for version in _FILES:
             try:
-                found = _user_file(app_root, version) or _generated(run, title, version)
+                found = _user_file(app_root, version) or _generated(run, title, version, signature)
                 if found is not None:
                     self._documents[version] = json.dumps(found).encode()
             except (TypeError, ValueError) as error:  # an example that JSON cannot hold
@@ -77,11 +86,15 @@ def _user_file(app_root: str, version: str) -> dict[str, Any] | None:
     return None
 
 
-def _generated(run: Callable[..., Any], title: str, version: str) -> dict[str, Any] | None:
+def _generated(
+    run: Callable[..., Any], title: str, version: str, signature: Signature | None
+) -> dict[str, Any] | None:
     module = _inference_schema()
     taken: Any = _ANYTHING
     given: Any = _ANYTHING
-    if module is not None:
+    if signature is not None:
+        taken, given = envelopes.schemas(signature, alternatives=version != "2")
+    elif module is not None:
         supported = set(module.get_supported_versions(run))
         if not any(alias in supported for alias, main in _ALIASES.items() if main == version):
             return None

@@ -3,6 +3,7 @@ returned to a reply."""
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import json
 import sys
@@ -10,16 +11,33 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
-from . import rawhttp, schema
+from . import dialects, rawhttp, schema, typed
 from .coroutines import finish, iterate
 from .exchange import Request
 from .responses import JSON, UnsendableResult, from_response, is_response
-from .script import FUNCTION_NOT_FOUND, Script, ScriptFailed, data_parameters, user_traceback
+from .script import (
+    FUNCTION_NOT_FOUND,
+    INIT_FAILED,
+    Script,
+    ScriptFailed,
+    data_parameters,
+    user_traceback,
+)
+from .signature import BadSignature, Signature
+from .signature import of as signature_of
+
+SIGNATURE = "PAYLOAD_SIGNATURE"
+"""What a script names its model's signature by, to be asked in every dialect."""
 
 _ID_LIMIT = 100
 _OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
+NOT_FOUND = (
+    "The requested URL was not found on the server. If you entered the URL manually please "
+    "check your spelling and try again."
+)
+NOT_ALLOWED = "The method is not allowed for the requested URL."
 _GENERIC = "An unexpected error occurred in scoring script. Check the logs for more info."
 
 
@@ -35,18 +53,50 @@ class BadInput(Exception):
 class Scoring:
     """Answers `/score` requests by calling the script. Safe in several threads at once."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, deployment: str = "") -> None:
         self._run = script.run
+        self._script = script
+        self._deployment = deployment
+        self.signature: Signature | None = None
         data, self._wants_headers = data_parameters(script.run)
         raw = rawhttp.requested()
         if raw and schema.is_decorated(script.run):
             raise ScriptFailed(
                 FUNCTION_NOT_FOUND, "run() cannot have both @rawhttp and @input_schema"
             )
-        self._raw = rawhttp.RawHttp() if raw else None
+        self._raw = raw
+        # A script that uses Flask finds `flask.request` bound, whatever its run() takes.
+        self._flask = rawhttp.RawHttp() if raw or "flask" in sys.modules else None
         self._by_schema = not raw and schema.is_decorated(script.run)
         self._name = data[0].name
         self._parameters = data
+
+    def initialize(self) -> None:
+        """The script's `init()`; the signature that it names by then holds. Raises
+        ScriptFailed."""
+        self._script.init()
+        told = getattr(self._script.module, SIGNATURE, None)
+        if told is None:
+            return
+        try:
+            signature = signature_of(told)
+        except BadSignature as error:
+            raise ScriptFailed(INIT_FAILED, f"{SIGNATURE}: {error}") from None
+        lacking = typed.missing_library(signature)
+        if lacking:
+            raise ScriptFailed(
+                INIT_FAILED, f"{SIGNATURE} needs {lacking}, which the environment lacks"
+            )
+        if self._raw or self._by_schema:
+            raise ScriptFailed(
+                FUNCTION_NOT_FOUND, f"{SIGNATURE} goes with a plain run(), without a decorator"
+            )
+        names = [parameter.name for parameter in self._parameters]
+        if names[1:] not in ([], ["params"]):
+            raise ScriptFailed(
+                FUNCTION_NOT_FOUND, f"With {SIGNATURE}, run() takes the data and maybe `params`"
+            )
+        self.signature = signature
 
     def answer(self, request: Request) -> None:
         """Reply to `request`, marked `failed` when `run` did. Never raises."""
@@ -54,13 +104,14 @@ class Scoring:
         if refusal is not None:
             refuse(request, 431, refusal, ids)
             return
-        if request.method == "OPTIONS" and self._raw is None:
+        if request.method == "OPTIONS" and not self._raw:
             request.respond(200, f"{_OPTIONS}{ids}", b"")
             return
         try:
-            if self._raw is not None:
-                with self._raw.context(request) as raw:
-                    self._score(request, ids, {self._name: raw})
+            if self._flask is not None:
+                with self._flask.context(request) as raw:
+                    arguments = {self._name: raw} if self._raw else self._arguments(request)
+                    self._score(request, ids, arguments)
             else:
                 self._score(request, ids, self._arguments(request))
         except BadInput as error:
@@ -80,7 +131,7 @@ class Scoring:
         try:
             if is_response(result):
                 return _pass_through(request, f"{took}{ids}", result)
-            body = b"{}" if result is None else json.dumps(result).encode()
+            body = request.write(result)
         except UnsendableResult as error:
             return _unsendable(request, ids, str(error))
         except (TypeError, ValueError, RecursionError) as error:
@@ -92,6 +143,8 @@ class Scoring:
         request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
+        if self.signature is not None:
+            return self._by_dialect(request, self.signature)
         if request.method == "GET":
             values = _query_values(request.query)
             return self._pick(values) if self._by_schema else {self._name: json.dumps(values)}
@@ -101,6 +154,19 @@ class Scoring:
             return {self._name: str(request.body, "utf-8")}
         except UnicodeDecodeError as error:
             raise BadInput(400, f"Input cannot be decoded as UTF-8: {error}") from None
+
+    def _by_dialect(self, request: Request, signature: Signature) -> dict[str, Any]:
+        if request.method == "GET":
+            raise BadInput(405, "A model with a signature is asked by POST")
+        try:
+            question = dialects.read(request.body, signature, self._deployment)
+        except typed.BadValue as error:
+            raise BadInput(400, str(error)) from None
+        request.write = question.answer
+        arguments = {self._name: question.data}
+        if len(self._parameters) > 1:
+            arguments["params"] = question.params
+        return arguments
 
     def _pick(self, values: dict[str, Any]) -> dict[str, Any]:
         picked = {}
@@ -161,6 +227,15 @@ def refuse(request: Request, status: int, message: str, headers: str = "") -> No
     request.respond(status, f"{JSON}x-ms-run-function-failed: False\r\n{headers}", body)
 
 
+def refuse_method(request: Request) -> None:
+    """`/score` does not know this method."""
+    allow = "Allow: GET, POST, OPTIONS\r\n"
+    if request.method == "HEAD":
+        refuse(request, 405, "Method not allowed", f"{allow}{identify(request)[0]}")
+    else:
+        refuse(request, 405, NOT_ALLOWED, allow)
+
+
 def _failed(request: Request, ids: str, error: BaseException) -> None:
     request.failed = True
     sys.stderr.write(user_traceback(error))
@@ -181,8 +256,6 @@ def _pass_through(request: Request, headers: str, result: Any) -> None:
     lines = f"{response.headers}{headers}"
     if request.failed:
         lines += "x-ms-run-function-failed: True\r\n"
-    elif not response.says_failed:
-        lines += "x-ms-run-function-failed: False\r\n"
     if isinstance(response.body, bytes):
         request.respond(response.status, lines, response.body)
     else:
@@ -237,10 +310,20 @@ def _item_encoding(first: Any) -> tuple[str, Callable[[Any], bytes]]:
     return "application/x-ndjson", lambda item: json.dumps(item).encode() + b"\n"
 
 
+def _kept(error: UnicodeError) -> tuple[str, int]:
+    """What is not UTF-8 stays as it stood in the URL."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return quote(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("ml_endpoints.percent", _kept)
+
+
 def _query_values(query: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     counts: dict[str, int] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
+    for name, text in parse_qsl(query, keep_blank_values=True, errors="ml_endpoints.percent"):
         try:
             value = json.loads(text)
         except ValueError:

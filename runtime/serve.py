@@ -12,7 +12,7 @@ from .exchange import Request
 from .pool import Pool
 from .responses import JSON
 from .schema import Documents, NoDocument
-from .scoring import Scoring, identify, refuse
+from .scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
 from .script import load
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
@@ -42,11 +42,12 @@ class InferenceServer:
 
     def prepare(self) -> None:
         script = load(self._arguments.app_root, self._arguments.script)
-        scoring = Scoring(script)
-        script.init()
+        deployment = self._arguments.deployment
+        scoring = Scoring(script, deployment)
+        scoring.initialize()
         self._scoring = scoring
         self._documents = Documents(
-            script.run, self._arguments.app_root, self._arguments.deployment
+            script.run, self._arguments.app_root, deployment, scoring.signature
         )
 
     def finish(self) -> None:
@@ -57,9 +58,9 @@ class InferenceServer:
         if path == "/score":
             self._score(request)
         elif path not in ("/", "/load", "/swagger.json"):
-            refuse(request, 404, f"There is nothing at {path}.")
-        elif request.method != "GET":
-            refuse(request, 405, "Method not allowed", "Allow: GET\r\n")
+            refuse(request, 404, NOT_FOUND)
+        elif request.method not in ("GET", "HEAD"):
+            refuse(request, 405, NOT_ALLOWED, "Allow: GET\r\n")
         elif path == "/":
             self._health(request)
         elif path == "/load":
@@ -73,7 +74,7 @@ class InferenceServer:
 
     def _score(self, request: Request) -> None:
         if request.method not in _SCORE_METHODS:
-            refuse(request, 405, "Method not allowed", "Allow: GET, POST, OPTIONS\r\n")
+            refuse_method(request)
         elif not self.ready:
             ids, _ = identify(request)
             headers = f"Retry-After: 1\r\nms-azureml-model-error-reason: model_not_ready\r\n{ids}"
@@ -109,11 +110,16 @@ class InferenceServer:
         if self._documents is None:
             refuse(request, 503, "The scoring script's init() has not finished yet.")
             return
-        version = parse_qs(request.query).get("version", ["2"])[0]
+        ids, refusal = identify(request)
+        version = parse_qs(request.query, keep_blank_values=True).get("version", ["2"])[0]
         try:
-            request.respond(200, JSON, self._documents.get(version))
+            if refusal is not None:
+                refuse(request, 431, refusal, ids)
+            else:
+                headers = f"{JSON}x-ms-run-function-failed: False\r\n{ids}"
+                request.respond(200, headers, self._documents.get(version))
         except NoDocument as error:
-            refuse(request, 404, str(error))
+            refuse(request, 404, str(error), ids)
 
     def _refuse_overload(self, request: Request) -> None:
         ids, _ = identify(request)
@@ -134,7 +140,7 @@ class InferenceServer:
     def _tell_overrun(self, request: Request) -> None:
         ids, _ = identify(request)
         limit = self._arguments.timeout_ms
-        body = {"message": f"Scoring timeout: run() did not finish within {limit} ms."}
+        body = {"message": f"Scoring timeout after {limit} ms"}
         headers = f"{JSON}x-ms-run-function-failed: True\r\n{ids}"
         request.respond(500, headers, json.dumps(body).encode())
 

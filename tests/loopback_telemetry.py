@@ -8,6 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -82,6 +85,8 @@ class Collector(_Server):
         super().__init__()
         self.spans: list[Span] = []
         self.logs: list[Log] = []
+        self.metrics: list[tuple[str, str, dict[str, Any]]] = []
+        """Meter, instrument and dimensions of every figure that came."""
 
     def take(self, path: str, body: bytes) -> bytes:
         if path == "/v1/traces":
@@ -99,6 +104,14 @@ class Collector(_Server):
                             _attributes(span.attributes),
                         )
                         for span in scope.spans
+                    )
+        if path == "/v1/metrics":
+            for measured in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                for meter in measured.scope_metrics:
+                    self.metrics.extend(
+                        (meter.scope.name, metric.name, _attributes(point.attributes))
+                        for metric in meter.metrics
+                        for point in (*metric.sum.data_points, *metric.histogram.data_points)
                     )
         if path == "/v1/logs":
             for resource in ExportLogsServiceRequest.FromString(body).resource_logs:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from infra.embedded import issuer
+from infra.embedded import issuer, metrics_door
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
 from infra.embedded.blob_rest.requests import PREFIX as BLOBS
 from infra.embedded.connection import Connection, remove_connection
@@ -22,6 +22,7 @@ from infra.embedded.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host_json import HostJson
 from infra.embedded.http_app import Endpoint, HttpApp
 from infra.embedded.http_server import HttpServer
+from infra.embedded.metrics_door import MetricsDoor
 from infra.embedded.queue_listener import Listening, QueueListener
 from infra.embedded.receipts import Receipts
 from infra.embedded.routes import RouteError
@@ -133,6 +134,9 @@ class Host:
         exact: dict[str, Endpoint] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
+            metrics_door.PATH: MetricsDoor(
+                self._services.request_metrics, self._services.token_verifier
+            ),
             issuer.TOKEN_PATH: tokens.token,
             issuer.KEYS_PATH: tokens.keys,
             issuer.DISCOVERY_PATH: tokens.discovery,

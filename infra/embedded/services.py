@@ -11,6 +11,7 @@ from typing import ClassVar
 from uv import find_uv_bin
 
 from domain.errors import DomainError
+from domain.request_record import OnFinished
 from infra.clock import SystemClock
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
@@ -19,6 +20,8 @@ from infra.embedded.data_folder import DataFolder
 from infra.embedded.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.receipts import receipts_database
 from infra.embedded.stores import CloudStores, LocalStores, Stores
+from infra.embedded.traffic_log import TrafficLog
+from infra.request_metrics import RequestMetrics
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 
@@ -47,6 +50,13 @@ class EmbeddedServices:
             folder.root, self.stores.blobs, self.stores.local_folder, uv=find_uv_bin()
         )
         self.scorer = LocalScorer(self.compute)
+        self.request_metrics = RequestMetrics()
+        self.traffic_log = TrafficLog(
+            folder.root / "logs",
+            settings.subscription_id,
+            settings.workspace,
+            settings.workspace_id,
+        )
         self.receipts = receipts_database(folder.receipts)
         self.clients = ClientRegistry(folder.secrets)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
@@ -70,6 +80,13 @@ class EmbeddedServices:
         elif services.settings != settings:
             raise ValueError(f"{root} is open in this process under other settings")
         return services
+
+    @property
+    def on_finished(self) -> tuple[OnFinished, ...]:
+        """Who is told of each scoring request that has ended."""
+        if self.settings.log_traffic:
+            return self.request_metrics.record, self.traffic_log.record
+        return (self.request_metrics.record,)
 
     @cached_property
     def token_verifier(self) -> JwtVerifier:
@@ -95,6 +112,8 @@ class EmbeddedServices:
         await asyncio.to_thread(self.folder.make)
         await self.stores.start()
         await self.compute.start()
+        if self.settings.log_traffic:
+            self.traffic_log.start()
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
@@ -104,6 +123,7 @@ class EmbeddedServices:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
         await self.scorer.close()
+        await asyncio.to_thread(self.traffic_log.close)
         await self.compute.close()
         await self.receipts.close()
         await self.stores.close()

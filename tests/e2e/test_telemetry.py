@@ -87,6 +87,12 @@ def test_one_trace_goes_from_the_invocation_through_the_queues_to_the_instance(
     [to_instance] = [span for span in spans.values() if span.kind == CLIENT]
     assert causes(to_instance, spans) == ["POST /score", "POST /endpoints/{endpoint}/score"]
 
+    namespace = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
+    names = {"endpoint": "echo", "deployment": "blue"}
+    assert (namespace, "RequestLatency", names) in collector.metrics
+    answered = {**names, "envoy_response_code": "200"}
+    assert (f"{namespace}/deployments", "RequestsPerMinute", answered) in collector.metrics
+
     # A caller that says so is not traced; a trace that begins here has the id that we told.
     assert not spans_of(collector, "1" * 32)
     assert {(s.kind, s.parent == "") for s in spans_of(collector, began).values()} == {

@@ -21,6 +21,16 @@ RUNTIME = Path(__file__).parents[2] / "runtime"
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """`start(script_text, "serve"|"work", *options, env={}, files={})`."""
+    yield from _starting(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """`start` for servers that all tests of a module ask."""
+    yield from _starting(tmp_path_factory.mktemp("shared"))
+
+
+def _starting(tmp_path: Path) -> Iterator[Start]:
     servers: list[Server] = []
     # tmp_path is too long for a socket: 108 bytes are all there is.
     short = tempfile.mkdtemp(prefix="rt", dir="/tmp")

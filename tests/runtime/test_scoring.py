@@ -185,8 +185,7 @@ def test_responses_of_the_scripts_own_pass_through(start: Start) -> None:
     server = start(ANSWERS).ready()
     reply = server.ask(body="Response(201, {'Content-Type': 'image/x', 'A': 'b'}, b'\\x00\\xff')")
     assert (reply.status, reply.body) == (201, b"\x00\xff")
-    assert (reply.headers["content-type"], reply.headers["a"]) == ("image/x", "b")
-    assert reply.headers["x-ms-run-function-failed"] == "False"
+    assert "x-ms-run-function-failed" not in reply.headers
     assert "x-ms-run-fn-exec-ms" in reply.headers
     reply = server.ask(body="Response(503, {'x-ms-run-function-failed': 'False'}, 'sorry')")
     assert (reply.status, reply.body) == (503, b"sorry")

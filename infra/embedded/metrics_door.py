@@ -1,0 +1,46 @@
+"""`GET /metrics`: the host's figures for Prometheus, for callers that may read endpoints.
+
+It takes a token as the control plane does, for it tells the names of all endpoints and how
+busy they are; Prometheus fetches one itself with its `oauth2` settings.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain import access
+from domain.errors import DomainError, Forbidden, Unauthenticated, Unavailable
+from domain.ports import TokenVerifier
+from infra.embedded.http_app import envelope
+from infra.request_metrics import CONTENT_TYPE, RequestMetrics
+
+PATH = "/metrics"
+ACTION = "onlineEndpoints/read"
+
+_STATUSES = ((Unauthenticated, 401), (Forbidden, 403), (Unavailable, 503))
+
+
+class MetricsDoor:
+    def __init__(self, metrics: RequestMetrics, verifier: TokenVerifier) -> None:
+        self._metrics = metrics
+        self._verifier = verifier
+
+    async def __call__(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            refusal = envelope(405, "MethodNotAllowed", f"{PATH} is read by GET.")
+            refusal.headers["allow"] = "GET, HEAD"
+            return refusal
+        try:
+            await self._admit(request)
+        except DomainError as error:
+            status = next((s for kind, s in _STATUSES if isinstance(error, kind)), 500)
+            refusal = envelope(status, error.code, error.message)
+            if status == 401:
+                refusal.headers["www-authenticate"] = "Bearer"
+            return refusal
+        return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+    async def _admit(self, request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.casefold() != "bearer" or not token:
+            raise Unauthenticated(f"{PATH} needs a token: send 'Authorization: Bearer <token>'.")
+        access.require(await self._verifier.verify(token.strip()), ACTION)

@@ -1,0 +1,41 @@
+"""What a host tells of the requests it scored: to Prometheus, and in the traffic log."""
+
+import json
+from pathlib import Path
+
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost
+
+
+def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RunningHost(data, environment={"ML_ENDPOINTS_LOG_TRAFFIC": "true"}) as host:
+        serving.environment(host)
+        serving.endpoint(host, "echo")
+        serving.deploy(host, "echo/blue", serving.codes(host, "echo", {"score.py": serving.ECHO}))
+        with serving.caller(host, "echo") as caller:
+            name = {"azureml-model-deployment": "blue", "x-ms-client-request-id": "mine"}
+            assert caller.post("", json={"a": 1}, headers=name).status_code == 200
+            wrong = {**name, "authorization": "Bearer wrong"}
+            assert caller.post("", json={"a": 1}, headers=wrong).status_code == 401
+        url = f"{host.url}/metrics"
+        assert host.workspace.http.get(url).status_code == 401
+        told = host.workspace.http.get(url, headers=host.bearer())
+        assert host.stop() == 0
+    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    requests = "online_endpoint_RequestsPerMinute_total"
+    blue = 'endpoint="echo",deployment="blue"'
+    lines = told.text.splitlines()
+    ok = 'statusCode="200",statusCodeClass="2xx",modelStatusCode="200"'
+    assert f"{requests}{{{blue},{ok}}} 1" in lines
+    denied = 'statusCode="401",statusCodeClass="4xx",modelStatusCode=""'
+    assert f'{requests}{{endpoint="echo",deployment="",{denied}}} 1' in lines
+    assert f"online_deployment_RequestLatency_milliseconds_count{{{blue}}} 1" in lines
+    lines = (data / "logs" / "traffic.jsonl").read_text().splitlines()
+    logged = [json.loads(line) for line in lines]
+    assert [line["ResponseCode"] for line in logged] == [200, 401]
+    first = logged[0]
+    assert (first["EndpointName"], first["DeploymentName"]) == ("echo", "blue")
+    assert (first["Method"], first["Path"]) == ("POST", "/score")
+    assert (first["XMSClientRequestId"], first["ModelStatusCode"]) == ("mine", 200)
+    assert "wrong" not in json.dumps(logged)

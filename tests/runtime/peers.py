@@ -1,0 +1,191 @@
+"""Microsoft's inference server and ours, each serving one script in one and the same virtual
+environment, and one client for both that leaves nothing out of what they say."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "azureml-inference-server-http==1.5.1",
+    "inference-schema[numpy-support,pandas-support]==1.8",
+    "setuptools<81",
+)
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. `raw` stands in for everything else, byte for byte."""
+
+    method: str = "POST"
+    target: str = "/score"
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes = b""
+
+    def wire(self) -> bytes:
+        if self.raw:
+            return self.raw
+        lines = {"Host": "localhost", "Connection": "close", **self.headers}
+        if self.body or self.method in ("POST", "PUT", "PATCH"):
+            lines["Content-Length"] = str(len(self.body))
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{self.method} {self.target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + self.body
+
+
+@dataclass(frozen=True)
+class Told:
+    """One reply: headers in lower case, in the order they came."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        values = [value for known, value in self.headers if known == name]
+        return " | ".join(values) if values else None
+
+
+@dataclass
+class Peer:
+    process: subprocess.Popen[bytes]
+    address: tuple[str, int] | str
+    log: Path
+
+    def ask(self, request: Ask) -> Told:
+        with self._connect() as connection:
+            connection.settimeout(PATIENCE)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(request.wire())
+            response = HTTPResponse(connection, method=request.method)
+            try:
+                response.begin()
+                headers = tuple((n.lower(), v) for n, v in response.getheaders())
+                return Told(response.status, headers, response.read())
+            finally:
+                response.close()
+
+    def ready(self) -> "Peer":
+        """Wait until it is healthy, or has ended."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                if self.ask(Ask("GET", "/")).status == 200:
+                    break
+            if time.monotonic() > deadline:
+                pytest.fail(f"never healthy: {self.log.read_text()[-4000:]}")
+            time.sleep(0.02)
+        return self
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self.address, tuple):
+            return socket.create_connection(self.address)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(self.address)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+def environment(cache: Path) -> Path:
+    """The Python of a virtual environment with PACKAGES, built once and kept under `cache`."""
+    key = hashlib.sha256(json.dumps([PACKAGES, platform.python_version()]).encode())
+    folder = cache / key.hexdigest()[:16]
+    python = folder / "bin" / "python"
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes share the folder
+        if not (folder / "complete").exists():
+            uv = Path(sys.executable).parent / "uv"
+            commands: list[list[str | Path]] = [
+                [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
+                [uv, "pip", "install", "--quiet", "--python", python, *PACKAGES],
+            ]
+            for command in commands:
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+            (folder / "complete").touch()
+    return python
+
+
+class Script(Protocol):
+    """What is to be served. `files` are put beside the script."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def files(self) -> Mapping[str, str]: ...
+    @property
+    def variables(self) -> Mapping[str, str]: ...
+    @property
+    def timeout_ms(self) -> int: ...
+
+
+@contextlib.contextmanager
+def serving(python: Path, folder: Path, script: Script) -> Iterator[tuple[Peer, Peer]]:
+    """(theirs, ours), both started on `script`, and healthy or ended."""
+    app = folder / "app"
+    app.mkdir()
+    (app / "score.py").write_text(textwrap.dedent(script.source))
+    for name, text in script.files.items():
+        (app / name).write_text(text)
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("AZUREML", "AML_", "PYTEST"))}
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    variables = base | {
+        "AML_APP_ROOT": str(app),
+        "AZUREML_MODEL_DIR": str(app),
+        "SCORING_TIMEOUT_MS": str(script.timeout_ms),
+        **script.variables,
+    }
+    theirs = [python.parent / "azmlinfsrv", "--entry_script", app / "score.py", "--port", port]
+    path = f"/tmp/mle-peer-{os.getpid()}-{port}"
+    ours = [python, "-I", ROOT / "runtime", "serve", "--socket", path, "--script", "score.py"]
+    ours += ["--app-root", app, "--deployment", "blue", "--timeout-ms", script.timeout_ms]
+    peers: list[Peer] = []
+    try:
+        peers.append(_start(theirs, variables, ("127.0.0.1", port), folder / "theirs.log"))
+        peers.append(_start(ours, variables, path, folder / "ours.log"))
+        yield peers[0].ready(), peers[1].ready()
+    finally:
+        for peer in peers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(peer.process.pid, signal.SIGKILL)
+            peer.process.wait(PATIENCE)
+            assert peer.process.stdin is not None
+            peer.process.stdin.close()
+        Path(path).unlink(missing_ok=True)
+
+
+def _start(
+    command: list[object], variables: Mapping[str, str], address: tuple[str, int] | str, log: Path
+) -> Peer:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            cwd=log.parent / "app",
+            env=dict(variables),
+            start_new_session=True,
+        )
+    return Peer(process, address, log)
