@@ -22,13 +22,15 @@ _COSMOS_PARTITION = "x-ms-documentdb-partitionkey"
 @dataclass(frozen=True)
 class Operation:
     """One request. `partition` is Cosmos DB's key; None there for a query that crosses
-    partitions. `sizes` are those of the documents written, or of the whole body, in bytes."""
+    partitions. `sizes` are those of the documents written, or of the whole body, in bytes;
+    `writes` what a batch does, as "Create"."""
 
     name: str
     status: int
     partition: str | None = None
     sizes: tuple[int, ...] = ()
     answered: int = 0
+    writes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -79,7 +81,7 @@ class CloudCosts:
             counted.operations.append(operation)
 
 
-Described = tuple[str, str | None, tuple[int, ...]]
+Described = tuple[str, str | None, tuple[int, ...], tuple[str, ...]]
 
 
 class _CountingTransport(AioHttpTransport):  # type: ignore[misc]
@@ -96,8 +98,8 @@ class _CountingTransport(AioHttpTransport):  # type: ignore[misc]
     async def send(self, request: HttpRequest, **config: Any) -> Any:
         response = await super().send(request, **config)
         answered = int(response.headers.get("Content-Length") or 0)
-        name, partition, sizes = self._describe(request)
-        self._costs.add(Operation(name, response.status_code, partition, sizes, answered))
+        name, partition, sizes, writes = self._describe(request)
+        self._costs.add(Operation(name, response.status_code, partition, sizes, answered, writes))
         return response
 
 
@@ -107,19 +109,18 @@ def _cosmos(request: HttpRequest) -> Described:
     keys = json.loads(headers.get(_COSMOS_PARTITION, "[]"))
     partition = keys[0] if keys and isinstance(keys[0], str) else None
     if headers.get("x-ms-cosmos-is-query-plan-request", "").lower() == "true":
-        return "cosmos query plan", partition, ()
+        return "cosmos query plan", partition, (), ()
     if "x-ms-cosmos-is-batch-request" in headers:
         content: Any = request.body
-        writes = [write.get("resourceBody") for write in json.loads(content)]
-        sizes = tuple(
-            len(json.dumps(w, ensure_ascii=False).encode()) for w in writes if w is not None
-        )
-        return "cosmos batch", partition, sizes
+        writes = json.loads(content)
+        bodies = [write["resourceBody"] for write in writes if "resourceBody" in write]
+        sizes = tuple(len(json.dumps(body, ensure_ascii=False).encode()) for body in bodies)
+        return "cosmos batch", partition, sizes, tuple(w["operationType"] for w in writes)
     if "docs" in path:
         if request.method == "GET":
-            return "cosmos read item", partition, ()
-        return "cosmos query", partition, ()
-    return f"cosmos {request.method} {path[-2] if len(path) > 1 else 'account'}", None, ()
+            return "cosmos read item", partition, (), ()
+        return "cosmos query", partition, (), ()
+    return f"cosmos {request.method} {path[-2] if len(path) > 1 else 'account'}", None, (), ()
 
 
 _BLOB_NAMES = {
@@ -140,4 +141,4 @@ def _blob(request: HttpRequest) -> Described:
     comp, restype = (query.get(key, [None])[0] for key in ("comp", "restype"))
     name = _BLOB_NAMES.get((request.method, comp, restype), f"{request.method} {comp} {restype}")
     length = int(request.headers.get("Content-Length") or 0)
-    return f"blob {name}", None, (length,) if length else ()
+    return f"blob {name}", None, (length,) if length else (), ()
