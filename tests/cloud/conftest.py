@@ -25,11 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def installation(cosmos_server: CosmosServer, blob_server: BlobServer) -> Iterator[dict[str, str]]:
     """What hosts must be told to share one set of stores, empty at first. A message that a
-    killed host had in hand comes again after 5 s, and what is left undone is looked for every
+    killed host had in hand comes again after 3 s, and what is left undone is looked for every
     second."""
     if importlib.util.find_spec("proton") is None:
         without("python-qpid-proton is not installed (`make test` installs it)")
-    with service_bus("--lock-duration", "5") as bus:
+    with service_bus("--lock-duration", "3") as bus:
         yield {
             **settings_of(cosmos_server, blob_server, bus),
             "ML_ENDPOINTS_COSMOS_DATABASE": f"installation-{next(_numbers)}",

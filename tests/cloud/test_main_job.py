@@ -25,8 +25,9 @@ def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
         assert "07.txt" in failed
 
         job = jobs.start(host, "squares", data)
-        until(lambda: jobs.scored(host, job) >= 5, what="a job that is under way")
+        scored = until(lambda: jobs.scored(host, job), what="a job under way")
         host.kill()
+        assert scored < jobs.FILES
         until(lambda: not host.processes(), what="workers die with their host")
         host.start()
         disturbed = jobs.completed(host, job)
