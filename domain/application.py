@@ -11,6 +11,7 @@ from domain.blob_dropping import BlobDropping
 from domain.compute_target import ComputeTargets
 from domain.datastore import Datastores
 from domain.guarded_rollout import GuardedRollout
+from domain.job_workers import JobWorkers
 from domain.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
 from domain.online_provisioning import OnlineProvisioning
@@ -24,7 +25,7 @@ from domain.token_issuing import TokenIssuing
 
 @dataclass(frozen=True)
 class Application:
-    """Built once by infra/composition.py; every trigger shares it. `sweep_schedule` is
+    """Built once by infra/composition.py; every trigger shares it. Schedules are
     NCRONTAB, six fields. `inbox_by_event_grid`: the Functions host is told of blobs in the
     inbox, and need not poll."""
 
@@ -33,6 +34,7 @@ class Application:
     base_url: str
     verifier: TokenVerifier
     sweep_schedule: str
+    restore_schedule: str
     inbox_by_event_grid: bool
     operations: Operations
     assets: AssetRegistration
@@ -49,5 +51,6 @@ class Application:
     jobs: BatchJobs
     supervision: BatchSupervision
     mini_batches: MiniBatchScoring
+    workers: JobWorkers
     dropping: BlobDropping
     sweeping: Sweeping

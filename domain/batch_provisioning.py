@@ -52,6 +52,8 @@ class BatchProvisioning(
     deployment_kind = DEPLOYMENT_KIND
     endpoint_type = BatchEndpoint
     deployment_type = BatchDeployment
+    workload_kind = WorkloadKind.BATCH
+    key_prefix = "batch-deployment/"
 
     def __init__(
         self,

@@ -28,10 +28,10 @@ from domain.job_finalizing import JobFinalizing
 from domain.job_operations import ended_cancellation
 from domain.job_status import JobStatus
 from domain.job_store import JobStore, StoredJob, StoredProgress
+from domain.job_workers import JobWorkers
 from domain.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.operation import ErrorRecord
 from domain.ports import (
-    BlobFolder,
     BlobStore,
     Clock,
     Compute,
@@ -40,14 +40,12 @@ from domain.ports import (
     Message,
     Observation,
     ResourceStore,
-    WorkloadKind,
     WorkloadState,
     WorkQueue,
     Write,
 )
 from domain.unit_recording import UnitRecording
 
-OUT_OF_QUOTA = "OutOfQuota"
 _RACES = 50
 _log = logging.getLogger("ml_endpoints.batch")
 _S = JobStatus
@@ -85,9 +83,8 @@ class BatchSupervision:
         self._store = store
         self._queue = queue
         self._blobs = blobs
-        self._compute = compute
         self._clock = clock
-        self._batch = batch
+        self._workers = JobWorkers(store, compute, batch)
         self._times = times or BatchTimes()
         self._jobs = JobStore(store)
         self._planning = planning or BatchPlanning(blobs)
@@ -216,18 +213,14 @@ class BatchSupervision:
 
     async def _start(self, job: BatchJob) -> Step:
         try:
-            # Asking again for what has failed would set it going anew.
-            observation = await self._compute.observe(job.workload_key)
-            observation = observation or await self._ensure(job)
+            observation = await self._workers.find(job)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:
             return self._failed_early(job, error)
+        if observation is None:
+            return Step(job, self._times.quota_pause)
         if observation.state is WorkloadState.FAILED:
-            if observation.code == OUT_OF_QUOTA and await self._is_shared(job):
-                # Other jobs will end; this one's turn comes.
-                await self._compute.remove(job.workload_key, grace=timedelta(0))
-                return Step(job, self._times.quota_pause)
             return self._finalize(job, Ending(error=_compute_error(observation)))
         if observation.state is not WorkloadState.READY and observation.ready == 0:
             return Step(job, self._times.compute_pause(job.tick))
@@ -241,28 +234,14 @@ class BatchSupervision:
             units=tuple(units),
         )
 
-    async def _is_shared(self, job: BatchJob) -> bool:
-        """Whether other jobs hold some of the compute now."""
-        keys = set(await self._compute.keys(WorkloadKind.BATCH)) - {job.workload_key}
-        return any(key.startswith(batch_job.workload_key("")) for key in keys)
-
-    async def _ensure(self, job: BatchJob) -> Observation:
-        workload = await self._batch.workload(
-            job.settings, key=job.workload_key, worker_processes=job.workers
-        )
-        output = BlobFolder(job.output.container, job.output.folder)
-        return await self._compute.ensure(replace(workload, output=output))
-
     async def _watch(self, job: BatchJob, unsent: bool) -> Step:
         stored = await self._progress(job)
         progress = stored.progress
         if progress.is_over:
             return self._finalize(job, ending_of(progress))
-        observation = await self._compute.observe(job.workload_key)
-        if observation is None:
-            # The compute has forgotten it: it was started anew.
-            await self._ensure(job)
-        elif observation.state is WorkloadState.FAILED:
+        # Asked for anew where nothing is known of them: after a restart, or on another host.
+        observation = await self._workers.find(job)
+        if observation is not None and observation.state is WorkloadState.FAILED:
             ended = Ending(error=_compute_error(observation))
             closed = stored.replaced(progress.close())
             return replace(self._finalize(job, ended), beside=(closed,))

@@ -7,7 +7,7 @@ recorded one, whoever finishes first is recorded, and only the claimer ever runs
 (a) claim      nobody has touched the unit yet
 (b) take over  the claimer's lease ran out, or its delivery came back: next attempt
 (c) park       the claimer gave up waiting, and sends itself again to go on with (d)
-(d) resume     the same attempt, by whom the parked unit was sent to
+(d) resume     the same attempt, on the host that runs it
 (e) lose       a worker timed out or died: one try of the mini-batch it was at; next attempt
 (f) record     final
 """
@@ -64,7 +64,8 @@ class UnitRecord(Value):
 
 class Unit(Value):
     """`lost_tries` counts, by mini-batch, the tries that a timeout or a death used up;
-    `given_up` are mini-batches that no attempt runs again."""
+    `given_up` are mini-batches that no attempt runs again; `holder` is the host on which the
+    attempt of a parked unit goes on."""
 
     ordinal: int
     lease_until: float
@@ -74,6 +75,7 @@ class Unit(Value):
     crashes: int = 0
     lost_tries: dict[int, int] = {}
     given_up: tuple[FailedMiniBatch, ...] = ()
+    holder: str | None = None
     record: UnitRecord | None = None
 
     def to_body(self) -> Json:
@@ -93,17 +95,19 @@ class Unit(Value):
         return f"{job}/{self.block_id}"
 
     def next_attempt(self, lease_until: float) -> Self:
-        return self.but(attempt=self.attempt + 1, waits=0, parked=False, lease_until=lease_until)
+        return self.but(
+            attempt=self.attempt + 1, waits=0, parked=False, holder=None, lease_until=lease_until
+        )
 
     def take_over(self, lease_until: float) -> Self:
         """Its claimer is gone. A crash of the host is no try of a mini-batch, but counted."""
         return self.next_attempt(lease_until).but(crashes=self.crashes + 1)
 
-    def park(self, lease_until: float) -> Self:
-        return self.but(parked=True, lease_until=lease_until)
+    def park(self, lease_until: float, holder: str | None = None) -> Self:
+        return self.but(parked=True, holder=holder, lease_until=lease_until)
 
     def resume(self, lease_until: float) -> Self:
-        return self.but(parked=False, waits=self.waits + 1, lease_until=lease_until)
+        return self.but(parked=False, holder=None, waits=self.waits + 1, lease_until=lease_until)
 
     def is_given_up(self, mini_batch: int) -> bool:
         return any(f.ordinal == mini_batch for f in self.given_up)

@@ -26,6 +26,7 @@ from domain.batch_unit import (
 from domain.errors import BlobNotFound, DocumentNotFound, StaleETag, Throttled, Unavailable
 from domain.job_status import JobStatus
 from domain.job_store import JobStore, StoredUnit
+from domain.job_workers import JobWorkers
 from domain.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.ports import (
     BlobStore,
@@ -37,7 +38,7 @@ from domain.ports import (
     UnitRequest,
     WorkQueue,
 )
-from domain.unit_claiming import UnitClaiming
+from domain.unit_claiming import HeldElsewhere, UnitClaiming
 from domain.unit_inputs import Files, UnitInputs
 from domain.unit_recording import UnitRecording
 
@@ -46,7 +47,8 @@ _log = logging.getLogger("ml_endpoints.batch")
 
 class MiniBatchScoring:
     """Scoring a unit twice, late, or by two hosts at once leaves one record and the rows
-    that it names."""
+    that it names. `holder` names the host across restarts: what `scorer` has under way is
+    gone on with there alone."""
 
     def __init__(
         self,
@@ -56,6 +58,8 @@ class MiniBatchScoring:
         scorer: Scorer,
         clock: Clock,
         *,
+        workers: JobWorkers,
+        holder: str = "",
         times: BatchTimes | None = None,
         max_crashes: int = 10,
     ) -> None:
@@ -65,7 +69,9 @@ class MiniBatchScoring:
         self._blobs = blobs
         self._scorer = scorer
         self._clock = clock
-        self._claiming = UnitClaiming(self._jobs, clock, self._times)
+        self._workers = workers
+        self._holder = holder
+        self._claiming = UnitClaiming(self._jobs, clock, self._times, holder)
         self._recording = UnitRecording(store, queue, clock, self._times)
         self._inputs = UnitInputs(blobs)
         self._max_crashes = max_crashes
@@ -76,7 +82,11 @@ class MiniBatchScoring:
         if found is None or found.job.status is not JobStatus.RUNNING or found.job.plan is None:
             return
         job, plan = found.job, found.job.plan
-        stored = await self._claiming.claim(message, redelivered=redelivered)
+        try:
+            stored = await self._claiming.claim(message, redelivered=redelivered)
+        except HeldElsewhere:
+            await self._send(message, self._times.wait_again)
+            return
         if stored is None:
             return
         if stored.unit.record is not None:
@@ -106,6 +116,8 @@ class MiniBatchScoring:
             await self._park(job, StoredUnit(unit, current.document), pause)
 
     async def _run(self, job: BatchJob, plan: Plan, stored: StoredUnit) -> None:
+        if not await self._workers.join(job):
+            return
         retries = job.settings.retry_settings
         deadline = time.monotonic() + self._times.wait_limit
         files = await self._inputs.files(job, plan, stored.unit.ordinal)
@@ -130,7 +142,7 @@ class MiniBatchScoring:
                 wait = max(0.0, deadline - time.monotonic())
                 outcome = await self._scorer.run_unit(job.workload_key, request, wait=wait)
             if outcome is None:
-                await self._park(job, stored, self._times.wait_again)
+                await self._park(job, stored, self._times.wait_again, self._holder)
                 return
             resumed = False
             if outcome.lost is not None:
@@ -197,14 +209,20 @@ class MiniBatchScoring:
             return None
         return await self._replaced(job, stored, unit)
 
-    async def _park(self, job: BatchJob, stored: StoredUnit, pause: float) -> None:
-        """Save how far it is, and come back after `pause` seconds."""
+    async def _park(
+        self, job: BatchJob, stored: StoredUnit, pause: float, holder: str | None = None
+    ) -> None:
+        """Save how far it is, and come back after `pause` seconds, to `holder` if the attempt
+        goes on there."""
         until = self._clock.now().timestamp() + pause + self._times.release_lease
-        parked = await self._replaced(job, stored, stored.unit.park(until))
+        parked = await self._replaced(job, stored, stored.unit.park(until, holder))
         if parked is None:
             return
         unit = parked.unit
         message = ScoreUnit(job=job.name, unit=unit.ordinal, attempt=unit.attempt, waits=unit.waits)
+        await self._send(message, pause)
+
+    async def _send(self, message: ScoreUnit, pause: float) -> None:
         delay = timedelta(seconds=pause)
         await self._queue.send(MINI_BATCHES_QUEUE, Message(message.to_document(), delay=delay))
 

@@ -63,6 +63,8 @@ class OnlineProvisioning(
     deployment_kind = DEPLOYMENT_KIND
     endpoint_type = OnlineEndpoint
     deployment_type = OnlineDeployment
+    workload_kind = WorkloadKind.ONLINE
+    key_prefix = "online/"
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ either ends the operation or sends itself a delayed message. What a crash leaves
 
 from abc import ABC, abstractmethod
 from datetime import timedelta
+from typing import ClassVar
 
 from domain import names
 from domain.endpoint_documents import (
@@ -38,6 +39,7 @@ from domain.ports import (
     Replace,
     ResourceStore,
     Workload,
+    WorkloadKind,
     WorkloadState,
     WorkQueue,
     Write,
@@ -61,7 +63,11 @@ def pause_before(step: int) -> timedelta:
 
 
 class Reconciling(EndpointDocuments[E, D], ABC):
-    """How a wish becomes true. Subclasses say what is to run."""
+    """How a wish becomes true. Subclasses say what is to run; the keys of their workloads
+    begin with `key_prefix`."""
+
+    workload_kind: ClassVar[WorkloadKind]
+    key_prefix: ClassVar[str]
 
     def __init__(
         self,
@@ -206,10 +212,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             )
         if step:
             seen = await self._compute.observe(workload.key)
-            if seen and (seen.revision, seen.wanted) == (
-                workload.revision,
-                workload.instance_count,
-            ):
+            if seen and _is_of(seen, workload):
                 return seen
         return await self._compute.ensure(workload)
 
@@ -318,26 +321,53 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         await self._send(taken, owner_of(taken))
 
     async def restore(self) -> None:
-        """Set every deployment going that should run and does not, as after a start, and
+        """Set every deployment going that should run and does not on this process's compute,
+        after a start or because another host made it; remove what no longer exists; and
         find those that have died for good. Where an operation or a lease runs, its own
         messages (or the sweep) do that."""
+        # Before the documents are read: what is made meanwhile is not taken for a leftover.
+        known = await self._compute.keys(self.workload_kind)
+        wanted: set[str] = set()
         continuation: str | None = None
         while True:
             page = await self._store.query(self.deployment_kind, continuation=continuation)
             for document in page.documents:
                 deployment = from_document(self.deployment_type, document)
-                state = deployment.provisioning_state
-                runs = state in _SETTLED or self._before_failure(deployment) is not None
-                if state.is_terminal and runs and document.due_at is None:
-                    await self._watch(deployment)
+                wanted.add(self._workload_key(owner_of(deployment), deployment.name))
+                if deployment.provisioning_state.is_terminal and document.due_at is None:
+                    await self._watch(deployment, document)
             continuation = page.continuation
             if continuation is None:
-                return
+                break
+        for key in known:
+            if key.startswith(self.key_prefix) and key not in wanted:
+                await self._compute.remove(key, grace=GRACE)
 
-    async def _watch(self, deployment: D) -> None:
+    async def _watch(self, deployment: D, document: Document) -> None:
+        settled = deployment.provisioning_state in _SETTLED
+        wish = deployment if settled else self._before_failure(deployment)
+        if wish is None:
+            return
         owner = owner_of(deployment)
         seen = await self._compute.observe(self._workload_key(owner, deployment.name))
-        if seen is None or seen.state is not WorkloadState.READY:
+        try:
+            workload = await self._workload(wish)
+        except (Throttled, Unavailable):
+            raise
+        except DomainError:
+            # What it points at is gone: it runs on where it runs, and else its message tells.
+            if seen is None and settled:
+                await self._send(deployment, owner, step=1)
+            return
+        if seen is None or (
+            not _is_of(seen, workload) and (settled or seen.state is WorkloadState.READY)
+        ):
+            # Here and now: another host might take a message, and have it running already.
+            latest = await self._get(document.partition, document.id)
+            if latest is None or latest.etag != document.etag:
+                return
+            seen = await self._compute.ensure(workload)
+        if settled and seen.state is not WorkloadState.READY:
             # Not a first look: what has failed is to be told of, not revived.
             await self._send(deployment, owner, step=1)
 
@@ -360,6 +390,10 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         except (StaleETag, DocumentNotFound):
             # Someone changed it meanwhile, and has left a lease of their own.
             return
+
+
+def _is_of(seen: Observation, workload: Workload) -> bool:
+    return (seen.revision, seen.wanted) == (workload.revision, workload.instance_count)
 
 
 def replaced(

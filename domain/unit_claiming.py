@@ -8,18 +8,23 @@ from domain.messages import ScoreUnit
 from domain.ports import Clock
 
 
+class HeldElsewhere(Exception):
+    """The unit's attempt goes on in another host, to which the message is to come."""
+
+
 class UnitClaiming:
     """An attempt is run by the delivery that claimed it and by nobody else, ever."""
 
-    def __init__(self, jobs: JobStore, clock: Clock, times: BatchTimes) -> None:
+    def __init__(self, jobs: JobStore, clock: Clock, times: BatchTimes, holder: str) -> None:
         self._jobs = jobs
         self._clock = clock
         self._times = times
+        self._holder = holder
 
     async def claim(self, message: ScoreUnit, *, redelivered: bool) -> StoredUnit | None:
         """The unit, if this delivery is to run it; one that has a record already, for a
         redelivered message (its first delivery may not have sent what follows); else None:
-        somebody is at it, or the message is stale."""
+        somebody is at it, or the message is stale. Raises HeldElsewhere."""
         if message.attempt is None and not redelivered:
             try:
                 fresh = Unit(ordinal=message.unit, lease_until=self.lease())
@@ -52,7 +57,11 @@ class UnitClaiming:
         if message.attempt != unit.attempt:
             return None
         if unit.parked and message.waits == unit.waits:
-            return unit.resume(self.lease())
+            if unit.holder in (None, self._holder):
+                return unit.resume(self.lease())
+            if not expired:
+                raise HeldElsewhere
+            return unit.take_over(self.lease())
         if redelivered and not unit.parked and message.waits == unit.waits - 1:
             # Its first delivery had resumed the attempt, and died.
             return unit.take_over(self.lease())

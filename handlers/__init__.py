@@ -42,5 +42,12 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield queue_messages.blueprint(a.online, a.batch)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
     yield input_blobs.blueprint(a.dropping, by_event_grid=a.inbox_by_event_grid)
-    yield timers.blueprint(a.sweeping, a.online, a.batch, a.sweep_schedule)
+    yield timers.blueprint(
+        a.sweeping,
+        a.online,
+        a.batch,
+        a.workers,
+        sweep_schedule=a.sweep_schedule,
+        restore_schedule=a.restore_schedule,
+    )
     yield openapi.blueprint(routes)

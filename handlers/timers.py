@@ -3,27 +3,35 @@
 import azure.functions as func
 
 from domain.batch_provisioning import BatchProvisioning
+from domain.job_workers import JobWorkers
 from domain.online_provisioning import OnlineProvisioning
 from domain.sweeping import Sweeping
 from handlers.tracing import traced_event
 
 
 def blueprint(
-    sweeping: Sweeping, online: OnlineProvisioning, batch: BatchProvisioning, schedule: str
+    sweeping: Sweeping,
+    online: OnlineProvisioning,
+    batch: BatchProvisioning,
+    workers: JobWorkers,
+    *,
+    sweep_schedule: str,
+    restore_schedule: str,
 ) -> func.Blueprint:
     bp = func.Blueprint()
 
     @bp.function_name("sweep")
-    @bp.timer_trigger(arg_name="timer", schedule=schedule, run_on_startup=True)
+    @bp.timer_trigger(arg_name="timer", schedule=sweep_schedule, run_on_startup=True)
     @traced_event
     async def sweep(timer: func.TimerRequest) -> None:
         await sweeping.sweep()
 
     @bp.function_name("restore_deployments")
-    @bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", run_on_startup=True)
+    @bp.timer_trigger(arg_name="timer", schedule=restore_schedule, run_on_startup=True)
     @traced_event
     async def restore_deployments(timer: func.TimerRequest) -> None:
         await online.restore()
         await batch.restore()
+        await workers.clear()
 
     return bp

@@ -1,5 +1,6 @@
 """The one place where adapters are chosen and activities are put together."""
 
+import platform
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
@@ -19,6 +20,7 @@ from domain.endpoint_changes import EndpointChanges
 from domain.endpoint_tokens import TokenSettings
 from domain.guarded_rollout import GuardedRollout
 from domain.instance_choice import InstanceChoice
+from domain.job_workers import JobWorkers
 from domain.mini_batch_scoring import MiniBatchScoring
 from domain.mirroring import Mirroring
 from domain.names import WorkspaceScope
@@ -176,6 +178,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     invocation = BatchInvocation(
         a.store, a.queue, a.blobs, a.clock, scope, assets=assets, batch=batch
     )
+    workers = JobWorkers(a.store, a.compute, batch)
     supervision = BatchSupervision(a.store, a.queue, a.blobs, a.compute, a.clock, batch=batch)
     dropping = BlobDropping(
         a.store,
@@ -204,6 +207,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         base_url=settings.base_url,
         verifier=a.verifier,
         sweep_schedule=settings.sweep_schedule,
+        restore_schedule=settings.restore_schedule,
         inbox_by_event_grid=settings.inbox_source == "event_grid",
         operations=Operations(a.store),
         assets=assets,
@@ -235,7 +239,16 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         invocation=invocation,
         jobs=BatchJobs(a.store, a.queue, a.blobs, a.clock, scope),
         supervision=supervision,
-        mini_batches=MiniBatchScoring(a.store, a.queue, a.blobs, a.scorer, a.clock),
+        mini_batches=MiniBatchScoring(
+            a.store,
+            a.queue,
+            a.blobs,
+            a.scorer,
+            a.clock,
+            workers=workers,
+            holder=f"{platform.node()}:{settings.data_dir.absolute()}",
+        ),
+        workers=workers,
         dropping=dropping,
         sweeping=sweeping,
     )

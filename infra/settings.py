@@ -152,6 +152,9 @@ class Settings(BaseModel):
     """A drop folder is sealed after this long even if files keep landing."""
     sweep_schedule: Annotated[str, AfterValidator(_schedule)] = "*/10 * * * * *"
     """How often unfinished work is looked for (NCRONTAB, six fields)."""
+    restore_schedule: Annotated[str, AfterValidator(_schedule)] = "30 * * * * *"
+    """How often a host brings its own compute up to what is deployed (NCRONTAB). Where
+    several hosts share the stores, what one of them made answers on the others after this."""
     max_request_bytes: ByteCount = 100 * 2**20
     """The largest scoring or control-plane body; uploads of blobs have no limit."""
     queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = 5

@@ -34,6 +34,7 @@ from domain.batch_times import BatchTimes
 from domain.blob_dropping import BlobDropping, DropSettings
 from domain.compute_target import ComputeTargets
 from domain.job_request import JobProperties, RequestedInput
+from domain.job_workers import JobWorkers
 from domain.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -396,7 +397,10 @@ class BatchStage:
             planning=BatchPlanning(blobs, most_units=self._most_units),
             times=self._times,
         )
-        self.scoring = MiniBatchScoring(store, queue, blobs, self.scorer, clock, times=self._times)
+        self.workers = JobWorkers(store, compute, self.batch)
+        self.scoring = MiniBatchScoring(
+            store, queue, blobs, self.scorer, clock, workers=self.workers, times=self._times
+        )
         self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)
         self.dropping = BlobDropping(
             store, queue, blobs, clock, invocation=self.invocation, settings=self._drops

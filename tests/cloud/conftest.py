@@ -1,0 +1,38 @@
+"""Servers that stand in for Azure, for one installation of the app on them."""
+
+import importlib.util
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.servers.__main__ import service_bus, settings_of
+from tests.servers.processes import BlobServer, CosmosServer
+from tests.servers.required import without
+
+_numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.cloud)
+
+
+@pytest.fixture(scope="module")
+def installation(cosmos_server: CosmosServer, blob_server: BlobServer) -> Iterator[dict[str, str]]:
+    """What hosts must be told to share one set of stores, empty at first. A message that a
+    killed host had in hand comes again after 3 s, and what is left undone is looked for every
+    second."""
+    if importlib.util.find_spec("proton") is None:
+        without("python-qpid-proton is not installed (`make test` installs it)")
+    with service_bus("--lock-duration", "3") as bus:
+        yield {
+            **settings_of(cosmos_server, blob_server, bus),
+            "ML_ENDPOINTS_COSMOS_DATABASE": f"installation-{next(_numbers)}",
+            "ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *",
+            "ML_ENDPOINTS_RESTORE_SCHEDULE": "* * * * * *",
+        }

@@ -1,0 +1,36 @@
+"""The main job on one host over the cloud adapters: deploy, score, and a batch job whose host
+is killed."""
+
+from pathlib import Path
+
+from tests.cloud import jobs
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost, until
+
+
+def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
+    installation: dict[str, str], tmp_path: Path
+) -> None:
+    with RunningHost(tmp_path / "data", "--http", "--port", "0", environment=installation) as host:
+        serving.environment(host)
+        jobs.online(host, "echo")
+        key = serving.key(host, "echo")
+        jobs.answers(host, "echo", key)
+
+        jobs.endpoint(host, "squares", jobs.SAYS_NOTHING_OF_ITS_HOST)
+        data = jobs.numbers(host)
+        undisturbed = jobs.completed(host, jobs.start(host, "squares", data))
+        rows, failed = jobs.results(host, undisturbed)
+        assert jobs.in_order(rows) == jobs.expected()
+        assert "07.txt" in failed
+
+        job = jobs.start(host, "squares", data)
+        scored = until(lambda: jobs.scored(host, job), what="a job under way")
+        host.kill()
+        assert scored < jobs.FILES
+        until(lambda: not host.processes(), what="workers die with their host")
+        host.start()
+        disturbed = jobs.completed(host, job)
+        assert jobs.results(host, disturbed) == (rows, failed)
+        assert disturbed["progress"] == undisturbed["progress"]
+        jobs.answers(host, "echo", key)

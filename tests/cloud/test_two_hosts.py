@@ -1,0 +1,108 @@
+"""Two hosts at once on one set of cloud stores, each with a compute of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.cloud import jobs
+from tests.e2e import scoring_files, serving
+from tests.e2e.running_host import RunningHost, until
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`one` issues the tokens that both take."""
+
+    one: RunningHost
+    other: RunningHost
+
+    @property
+    def both(self) -> tuple[RunningHost, RunningHost]:
+        return self.one, self.other
+
+    def share_tokens(self) -> None:
+        connection = self.one.workspace.connection
+        for name in ("token_url", "client_id", "client_secret"):
+            self.other.workspace.connection[name] = connection[name]
+
+
+@pytest.fixture(scope="module")
+def pair(installation: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("hosts")
+    arguments = ("--http", "--port", "0")
+    with RunningHost(folder / "one", *arguments, environment=installation) as one:
+        trusting = {**installation, "ML_ENDPOINTS_TOKEN_ISSUER": one.url}
+        with RunningHost(folder / "other", *arguments, environment=trusting) as other:
+            pair = Pair(one, other)
+            pair.share_tokens()
+            serving.environment(one)
+            yield pair
+            faults = [*one.faults(), *other.faults()]
+    assert not faults, f"the hosts logged errors: {faults}"
+
+
+def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pair: Pair) -> None:
+    one, other = pair.both
+    jobs.online(one, "both")
+    key = serving.key(other, "both")
+    for host in pair.both:
+        jobs.answers(host, "both", key)
+
+    one.workspace.mutate("POST", "onlineEndpoints/both/regenerateKeys", {"keyType": "Primary"})
+    until(
+        lambda: all(jobs.score(host, "both", key).status_code == 401 for host in pair.both),
+        within=2,
+        what="a revoked key is refused by both",
+    )
+    key = serving.key(other, "both")
+    for host in pair.both:
+        jobs.answers(host, "both", key)
+
+    other.workspace.mutate("DELETE", "onlineEndpoints/both")
+    until(
+        lambda: all(jobs.score(host, "both", key).status_code == 404 for host in pair.both),
+        within=2,
+        what="a deleted endpoint is gone from both",
+    )
+    until(
+        lambda: not one.processes("serve") and not other.processes("serve"),
+        what="no instance of a deleted deployment is left on either",
+    )
+
+
+def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(pair: Pair) -> None:
+    one, other = pair.both
+    jobs.endpoint(one, "squares", jobs.SAYS_WHERE_IT_RUNS)
+    data = jobs.numbers(one)
+    shown = jobs.completed(other, job := jobs.start(other, "squares", data))
+    rows, _ = jobs.results(other, shown)
+    assert jobs.in_order(rows) == jobs.expected()
+    where = {row["where"] for row in jobs.table(rows)}
+    for host in pair.both:
+        assert any(str(host.data_dir) in place for place in where), where
+        assert _told(scoring_files.job(host, job)) == _told(shown)
+    until(
+        lambda: not one.processes(" work ") and not other.processes(" work "),
+        what="no worker of an ended job is left on either",
+    )
+
+    job = jobs.start(one, "squares", data)
+    until(lambda: other.processes(" work "), what="a job that both are at")
+    scored = until(lambda: jobs.scored(one, job), what="a job under way")
+    other.kill()
+    assert scored < jobs.FILES
+    shown = jobs.completed(one, job)
+    rows, failed = jobs.results(one, shown)
+    assert jobs.in_order(rows) == jobs.expected()
+    assert "07.txt" in failed
+
+    other.start()
+    pair.share_tokens()
+    assert _told(scoring_files.job(other, job)) == _told(shown)
+
+
+def _told(job: dict[str, Any]) -> dict[str, Any]:
+    """What must not depend on who is asked: all but addresses, which are the host's own."""
+    return {k: v for k, v in job.items() if k not in ("interactionEndpoints", "services")}
