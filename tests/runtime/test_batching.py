@@ -30,6 +30,7 @@ BATCHED = """
         sizes.append(len(values))
         if values == ["hold"]:
             import os, time
+            open("begun", "w").close()
             while not os.path.exists("go"):
                 time.sleep(0.002)
         if "bad" in values:
@@ -45,7 +46,7 @@ def together(server: Server, *values: Any) -> list[Reply]:
     """The replies to requests that all wait while one before them runs."""
     with ThreadPoolExecutor(len(values) + 1) as threads:
         first = threads.submit(server.ask, body='"hold"')
-        until(lambda: server.load()["in_flight"] == 1, "the first one runs")
+        until((server.folder / "begun").exists, "the first one runs")
         replies = []
         for i, value in enumerate(values):
             replies.append(threads.submit(server.ask, body=json.dumps(value)))
@@ -105,7 +106,7 @@ def test_more_than_max_concurrent_are_refused_and_a_drain_answers_all(start: Sta
     server = batching(start).ready()
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(server.ask, body='"hold"')
-        until(lambda: server.load()["in_flight"] == 1, "the first one runs")
+        until((server.folder / "begun").exists, "the first one runs")
         rest = [threads.submit(server.ask, body=str(i)) for i in range(7)]
         until(lambda: server.load()["in_flight"] == 8, "all are there")
         assert server.ask(body="9").status == 429
