@@ -155,6 +155,31 @@ def not_ready(deployment: str, state: str) -> Refused:
     )
 
 
+def not_awake(deployment: str, seconds: float) -> Refused:
+    return Refused(
+        424,
+        "ModelNotReady",
+        f"Deployment '{deployment}' slept and was not awake after {seconds:g} s. Nothing was "
+        "run; try again. If it stays so, getLogs tells why.",
+        limit={"wake_wait_seconds": seconds},
+        load={"ready_instances": 0},
+        retry_after=1,
+        reason=MODEL_NOT_READY,
+    )
+
+
+def too_many_waiting(deployment: str, most: int) -> Refused:
+    return Refused(
+        429,
+        "TooManyPendingRequests",
+        f"Deployment '{deployment}' is waking up, and {most} requests wait for it already.",
+        limit={"waiting": most},
+        load={"ready_instances": 0},
+        retry_after=1,
+        reason=TOO_MANY_PENDING,
+    )
+
+
 def overloaded(
     deployment: str,
     *,

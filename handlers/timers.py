@@ -4,12 +4,20 @@ import azure.functions as func
 
 from domain.batch_provisioning import BatchProvisioning
 from domain.online_provisioning import OnlineProvisioning
+from domain.scaling import Scaling
 from domain.sweeping import Sweeping
 from handlers.tracing import traced_event
 
+EVERY_TICK = "* * * * * *"
+"""Of domain.scaling.TICK."""
+
 
 def blueprint(
-    sweeping: Sweeping, online: OnlineProvisioning, batch: BatchProvisioning, schedule: str
+    sweeping: Sweeping,
+    online: OnlineProvisioning,
+    batch: BatchProvisioning,
+    scaling: Scaling,
+    schedule: str,
 ) -> func.Blueprint:
     bp = func.Blueprint()
 
@@ -25,5 +33,11 @@ def blueprint(
     async def restore_deployments(timer: func.TimerRequest) -> None:
         await online.restore()
         await batch.restore()
+
+    @bp.function_name("scale_deployments")
+    @bp.timer_trigger(arg_name="timer", schedule=EVERY_TICK)
+    @traced_event
+    async def scale_deployments(timer: func.TimerRequest) -> None:
+        await scaling.tick()
 
     return bp

@@ -37,11 +37,13 @@ from domain.ports import (
     WorkQueue,
 )
 from domain.request_record import OnFinished, RequestRecord
+from domain.scaling import Scaling
 from domain.scoring_access import ScoringAccess
 from domain.shadow_reporting import ShadowReporting
 from domain.stored_sums import StoredSums
 from domain.sweeping import Sweeping
 from domain.token_issuing import TokenIssuing
+from domain.waking import Waking
 from infra import telemetry
 from infra.settings import Settings
 
@@ -230,6 +232,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
             sums=sums,
             max_request_bytes=settings.max_request_bytes,
             on_finished=_each(a.on_finished),
+            waking=Waking(a.compute, a.queue, limit=settings.wake_wait),
         ),
         cors_origins=settings.cors_origins,
         invocation=invocation,
@@ -237,6 +240,14 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         supervision=supervision,
         mini_batches=MiniBatchScoring(a.store, a.queue, a.blobs, a.scorer, a.clock),
         dropping=dropping,
+        scaling=Scaling(
+            a.store,
+            a.compute,
+            a.scorer,
+            a.clock,
+            online,
+            idle_time=timedelta(seconds=settings.scale_idle_time),
+        ),
         sweeping=sweeping,
     )
 

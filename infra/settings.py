@@ -152,6 +152,10 @@ class Settings(BaseModel):
     """A drop folder is sealed after this long even if files keep landing."""
     sweep_schedule: Annotated[str, AfterValidator(_schedule)] = "*/10 * * * * *"
     """How often unfinished work is looked for (NCRONTAB, six fields)."""
+    scale_idle_time: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 300
+    """A deployment with minInstances 0 sleeps once nobody has asked for it for this long."""
+    wake_wait: Annotated[float, Field(gt=0, le=230)] = 30
+    """How long a request waits for a deployment that sleeps."""
     max_request_bytes: ByteCount = 100 * 2**20
     """The largest scoring or control-plane body; uploads of blobs have no limit."""
     queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = 5
