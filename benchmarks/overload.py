@@ -49,15 +49,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--at-once", type=int, default=4)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        with RunningHost(Path(folder) / "data", "--port", "0", "--http") as host:
-            code = serving.codes(host, "waits", {"score.py": WAITS})
-            serving.environment(host)
-            serving.endpoint(host, "slow")
-            limits = {"maxConcurrentRequestsPerInstance": arguments.at_once}
-            serving.deploy(host, "slow/blue", code, requestSettings=limits)
-            serving.traffic(host, "slow", blue=100)
-            uvloop.run(measure(host, arguments.at_once, arguments.seconds))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunningHost(Path(folder) / "data", "--port", "0", "--http") as host,
+    ):
+        code = serving.codes(host, "waits", {"score.py": WAITS})
+        serving.environment(host)
+        serving.endpoint(host, "slow")
+        limits = {"maxConcurrentRequestsPerInstance": arguments.at_once}
+        serving.deploy(host, "slow/blue", code, requestSettings=limits)
+        serving.traffic(host, "slow", blue=100)
+        uvloop.run(measure(host, arguments.at_once, arguments.seconds))
 
 
 if __name__ == "__main__":
