@@ -39,6 +39,7 @@ from domain.scoring_headers import (
 )
 from domain.scoring_refusals import Refused
 from domain.stored_sums import StoredSums
+from domain.uploads import Uploads
 from domain.waking import Waking
 
 SCORE = "/score"
@@ -79,6 +80,7 @@ class OnlineScoring:
         self._max_request_bytes = max_request_bytes
         self._on_finished = on_finished
         self._waking = waking
+        self._uploads = Uploads(compute)
 
     async def score(self, call: Call) -> Answer:
         """Pass `call` to one instance and give its answer, or the reason why not; a request
@@ -167,6 +169,14 @@ class OnlineScoring:
     ) -> tuple[ScoringResponse, Instance]:
         """One instance's answer; it is counted as busy until `leave`. Where all sleep, one is
         waited for first."""
+        if exchange.streamed_in is not None:
+            with self._uploads.place(deployment):
+                return await self._ask_some(deployment, request, exchange)
+        return await self._ask_some(deployment, request, exchange)
+
+    async def _ask_some(
+        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
+    ) -> tuple[ScoringResponse, Instance]:
         sleeps = deployment.may_sleep and not self._instances.any(deployment)
         if sleeps and self._waking is not None:
             async with self._waking.turn(exchange.endpoint, deployment):

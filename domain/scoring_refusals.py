@@ -131,6 +131,27 @@ def body_stalled() -> Refused:
     )
 
 
+def body_too_slow(rate: int) -> Refused:
+    return Refused(
+        408,
+        "RequestBodyTimeout",
+        f"The request's body came more slowly than {rate} bytes a second. Send less at once.",
+        limit={"min_bytes_per_second": rate},
+    )
+
+
+def too_many_uploads(deployment: str, most: int) -> Refused:
+    return Refused(
+        429,
+        "TooManyPendingRequests",
+        f"{most} large bodies are on their way to deployment '{deployment}' already. Small "
+        "requests go on; send this one again after the time given.",
+        limit={"large_bodies": most},
+        retry_after=1,
+        reason=TOO_MANY_PENDING,
+    )
+
+
 def timed_out(deployment: str, seconds: float) -> Refused:
     limit = round(seconds * 1000)
     return Refused(

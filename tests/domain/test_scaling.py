@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Floor:
         return says(body=json.dumps(told).encode())
 
     async def put(
-        self, least: int = 1, most: int = 4, capacity: int | None = None, **more: object
+        self, least: int = 1, most: int = 4, capacity: int | None = None, **more: Any
     ) -> None:
         wanted = ScaleSettings(
             scale_type=ScaleType.TARGET_UTILIZATION, min_instances=least, max_instances=most

@@ -13,7 +13,7 @@ from domain.online_scoring import SCORE, OnlineScoring
 from domain.ports import Message, Workload, WorkloadState, WorkQueue
 from domain.scoring_exchange import Answer, Call, RequestBody
 from domain.waking import Waking
-from infra.embedded.clock import SystemClock
+from infra.clock import SystemClock
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House, until
 from tests.scoring_stage import PRIMARY, Endpoints
@@ -121,14 +121,14 @@ async def test_a_change_and_a_scaling_down_under_load_fail_no_request(
     new = replace(old, revision="2", environment_variables={"VERSION": "new"})
     await house.serve(old)
     codes: list[int] = []
-    versions: list[object] = []
+    versions: list[str] = []
     ended = False
 
     async def caller() -> None:
         while not ended:
             answer = await gateway.ask()
             codes.append(answer.status)
-            versions.append(said(answer).get("version"))
+            versions.append(str(said(answer).get("version")))
 
     callers = [asyncio.create_task(caller()) for _ in range(8)]
     await until(lambda: len(codes) > 50)
