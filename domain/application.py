@@ -18,6 +18,7 @@ from domain.online_provisioning import OnlineProvisioning
 from domain.online_scoring import OnlineScoring
 from domain.operation import Operations
 from domain.ports import TokenVerifier
+from domain.scaling import Scaling
 from domain.shadow_reporting import ShadowReporting
 from domain.sweeping import Sweeping
 from domain.token_issuing import TokenIssuing
@@ -53,4 +54,5 @@ class Application:
     mini_batches: MiniBatchScoring
     workers: JobWorkers
     dropping: BlobDropping
+    scaling: Scaling
     sweeping: Sweeping

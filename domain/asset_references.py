@@ -12,7 +12,13 @@ from domain.names import WorkspaceScope
 from domain.online_deployment import CodeConfiguration
 from domain.ports import BlobFolder, BlobStore, Compute
 
-_DESCRIPTIVE = ("description", "properties", "app_insights_enabled", "egress_public_network_access")
+_DESCRIPTIVE = (
+    "description",
+    "properties",
+    "app_insights_enabled",
+    "egress_public_network_access",
+    "scale_settings",
+)
 
 
 class AssetReferences:

@@ -12,6 +12,7 @@ PROVISIONING_QUEUE = "provisioning"
 BATCH_JOBS_QUEUE = "batch-jobs"
 MINI_BATCHES_QUEUE = "mini-batches"
 BLOB_DROPS_QUEUE = "blob-drops"
+SCALING_QUEUE = "scaling"
 
 
 class Reconcile(Value):
@@ -28,6 +29,13 @@ class Reconcile(Value):
     generation: int
     chain: int = 0
     step: int = 0
+
+
+class WakeDeployment(Value):
+    """Give an online deployment that sleeps an instance: requests wait for it."""
+
+    endpoint: str
+    deployment: str
 
 
 class AdvanceJob(Value):

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from domain.deployment_scale import DeploymentScale, ScaleBounds
 from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.values import Value
 
@@ -51,9 +52,34 @@ class ScaleType(StrEnum):
 
 
 class ScaleSettings(Value):
-    """`Default` keeps the instance count of `sku.capacity`."""
+    """`Default` keeps the instance count of `sku.capacity`; `TargetUtilization` finds it
+    between the bounds. Azure ML's fields and defaults; it has no `min_instances` of 0."""
 
     scale_type: ScaleType = ScaleType.DEFAULT
+    min_instances: Annotated[int, Field(ge=0, le=50)] = 1
+    max_instances: Annotated[int, Field(ge=1, le=50)] = 1
+    target_utilization_percentage: Annotated[int, Field(ge=1, le=100)] = 70
+    polling_interval: Annotated[timedelta, _seconds(1, 3600)] = timedelta(seconds=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_instances > self.max_instances:
+            raise ValueError("minInstances is more than maxInstances")
+        return self
+
+    def bounds(self, capacity: int) -> ScaleBounds | None:
+        """None where the count is fixed. A fixed count of 0 is one instance that sleeps."""
+        low, high = self.min_instances, self.max_instances
+        if self.scale_type is ScaleType.DEFAULT:
+            if capacity:
+                return None
+            low, high = 0, 1
+        return ScaleBounds(
+            min_instances=low,
+            max_instances=high,
+            target_utilization_percentage=self.target_utilization_percentage,
+            polling_interval=self.polling_interval,
+        )
 
 
 class EndpointComputeType(StrEnum):
@@ -82,25 +108,53 @@ class OnlineDeploymentProperties(Value):
     readiness_probe: ProbeSettings = ProbeSettings()
 
 
+WORKER_COUNT = "WORKER_COUNT"
+MAX_WORKERS = 64
+
 DEFAULT_INSTANCE_TYPE = "Standard_F4s_v2"
 """What ARM falls back to when a managed deployment names none."""
 
 
 class OnlineDeployment(TrackedResource):
     """`endpoint` is the endpoint's name. `proven` are the properties that last succeeded: what
-    goes on running where an update has failed."""
+    goes on running where an update has failed. `scale` is stored beside it, not in it, and
+    only there where a deployment is read to be shown."""
 
     endpoint: str
     properties: OnlineDeploymentProperties
     proven: OnlineDeploymentProperties | None = None
+    scale: Annotated[DeploymentScale | None, Field(exclude=True)] = None
 
     @property
     def instance_count(self) -> int:
-        return (self.sku.capacity if self.sku else None) or 1
+        """What `sku.capacity` asks for: the fixed count, or the first one where the
+        deployment is autoscaled."""
+        capacity = self.sku.capacity if self.sku else None
+        return 1 if capacity is None else capacity
+
+    @property
+    def bounds(self) -> ScaleBounds | None:
+        """None where the count is fixed."""
+        return self.properties.scale_settings.bounds(self.instance_count)
+
+    @property
+    def workers(self) -> int:
+        """Processes of one instance, by Azure ML's WORKER_COUNT: not more than requests."""
+        asked = self.properties.environment_variables.get(WORKER_COUNT, "").strip()
+        most = self.properties.request_settings.max_concurrent_requests_per_instance
+        return min(int(asked or 1), most)
 
     @property
     def workload_key(self) -> str:
         return workload_key(self.endpoint, self.name)
+
+
+def workers_fault(asked: str | None) -> str | None:
+    """Why WORKER_COUNT will not do, or None."""
+    text = (asked or "").strip() or "1"
+    if text.isdecimal() and 1 <= int(text[:9]) <= MAX_WORKERS:
+        return None
+    return f"The processes of one instance are 1 to {MAX_WORKERS}."
 
 
 def workload_key(endpoint: str, deployment: str) -> str:

@@ -6,16 +6,18 @@ from datetime import datetime
 from domain import guarded_rollout
 from domain.asset_references import AssetReferences, revision_of
 from domain.asset_registration import AssetRegistration
+from domain.deployment_scales import DeploymentScales
 from domain.endpoint_tokens import TokenKeyRing
 from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
 from domain.names import WorkspaceScope
 from domain.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
+    WORKER_COUNT,
     EndpointComputeType,
     OnlineDeployment,
     OnlineDeploymentProperties,
     ProbeSettings,
-    ScaleType,
+    workers_fault,
     workload_key,
 )
 from domain.online_deployment import KIND as DEPLOYMENT_KIND
@@ -34,6 +36,7 @@ from domain.ports import (
     Clock,
     Compute,
     LogKind,
+    Observation,
     Probe,
     ResourceStore,
     Workload,
@@ -43,7 +46,7 @@ from domain.ports import (
 )
 from domain.provisioning import Provisioning
 from domain.provisioning_state import ProvisioningState
-from domain.resource import Accepted, Wanted, from_document
+from domain.resource import Accepted, Stored, Wanted, from_document
 from domain.rollout import plan_faults
 from domain.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.traffic import traffic_faults
@@ -85,6 +88,7 @@ class OnlineProvisioning(
         self._blobs = blobs
         self._cipher = cipher
         self._tell = changed
+        self._scales = DeploymentScales(store)
 
     # -- keys and logs ------------------------------------------------------------------
 
@@ -133,6 +137,36 @@ class OnlineProvisioning(
         """The last `tail` lines of what the deployment's instances printed."""
         await self.deployment(endpoint, deployment)
         return await self._compute.logs(workload_key(endpoint, deployment), kind, tail=tail)
+
+    # -- scale --------------------------------------------------------------------------
+
+    async def deployment(self, endpoint: str, name: str) -> Stored[OnlineDeployment]:
+        """With its scale. Raises NotFound, for the endpoint first."""
+        found = await super().deployment(endpoint, name)
+        scale = await self._scales.of(found.resource)
+        return Stored(found.resource.but(scale=scale), found.etag)
+
+    async def deployments(
+        self, endpoint: str, top: int, continuation: str | None = None
+    ) -> tuple[list[Stored[OnlineDeployment]], str | None]:
+        """With their scale. Raises NotFound for an endpoint that is not there."""
+        found, following = await super().deployments(endpoint, top, continuation)
+        scales = [await self._scales.of(stored.resource) for stored in found]
+        pairs = zip(found, scales, strict=True)
+        return [Stored(s.resource.but(scale=scale), s.etag) for s, scale in pairs], following
+
+    async def bring_to_scale(self, endpoint: str, name: str) -> Observation | None:
+        """Have the compute work towards the count that is stored; None where the deployment
+        runs nothing (it has failed, or is on its way out)."""
+        document = await self._find(endpoint, name)
+        if document is None:
+            return None
+        deployment: OnlineDeployment | None = from_document(OnlineDeployment, document)
+        if deployment is not None and deployment.provisioning_state is ProvisioningState.FAILED:
+            deployment = self._before_failure(deployment)
+        if deployment is None or deployment.provisioning_state is ProvisioningState.DELETING:
+            return None
+        return await self._compute.ensure(await self._workload(deployment))
 
     # -- endpoints ----------------------------------------------------------------------
 
@@ -300,14 +334,9 @@ class OnlineProvisioning(
                     "properties.endpointComputeType",
                 )
             )
-        if asked.scale_settings.scale_type is not ScaleType.DEFAULT:
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    "Scaling by utilization is not there yet; use Default with sku.capacity.",
-                    "properties.scaleSettings.scaleType",
-                )
-            )
+        if fault := workers_fault(asked.environment_variables.get(WORKER_COUNT)):
+            at = f"properties.environmentVariables.{WORKER_COUNT}"
+            faults.append(Detail("BadArgument", fault, at))
         if asked.model_mount_path is not None:
             faults.append(
                 Detail(
@@ -325,7 +354,17 @@ class OnlineProvisioning(
         )
 
     def _is_only_scaled(self, old: OnlineDeployment, new: OnlineDeployment) -> bool:
-        return old.instance_count != new.instance_count and old.properties == new.properties
+        asked = new.properties.scale_settings
+        scaled = (old.instance_count, old.properties.scale_settings) != (new.instance_count, asked)
+        return scaled and old.properties.but(scale_settings=asked) == new.properties
+
+    async def _with_deployment(
+        self, old: OnlineDeployment | None, new: OnlineDeployment
+    ) -> list[Write]:
+        return await self._scales.changed(old, new, self._clock.now())
+
+    async def _removed_beside(self, endpoint: str, deployments: Sequence[str]) -> list[Write]:
+        return await self._scales.removed(endpoint, deployments)
 
     def _check_removable(self, endpoint: OnlineEndpoint, deployment: OnlineDeployment) -> None:
         live = endpoint.traffic_of(deployment.name)
@@ -376,10 +415,11 @@ class OnlineProvisioning(
             code=code.folder,
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
-            instance_count=deployment.instance_count,
+            instance_count=await self._scales.instances(deployment),
             cpu=cpu,
             memory=memory,
             max_concurrent_requests=limits.max_concurrent_requests_per_instance,
+            workers=deployment.workers,
             max_queue_wait=limits.max_queue_wait,
             request_timeout=limits.request_timeout,
             liveness=_probe(asked.liveness_probe),

@@ -38,16 +38,19 @@ V = TypeVar("V")
 
 class DeploymentRoute:
     """What a request must know of a deployment. `request_timeout` is in seconds; `turn`
-    counts the choices made among its instances; `revision` names what runs, and is another
-    when the deployment has been changed or made anew."""
+    counts the choices made among its instances, each of which is `workers` processes;
+    `revision` names what runs, and is another when the deployment has been changed or made
+    anew. One that `may_sleep` can be woken when it has no instance."""
 
     __slots__ = (
         "max_concurrent",
+        "may_sleep",
         "name",
         "request_timeout",
         "revision",
         "state",
         "turn",
+        "workers",
         "workload_key",
     )
 
@@ -60,6 +63,10 @@ class DeploymentRoute:
         self.state = deployment.provisioning_state
         self.revision = running_revision(deployment)
         self.turn = 0
+        self.workers = deployment.workers
+        bounds = deployment.bounds
+        failed = self.state is ProvisioningState.FAILED and deployment.proven is None
+        self.may_sleep = bounds is not None and bounds.may_sleep and not failed
 
 
 class Route:

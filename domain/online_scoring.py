@@ -39,6 +39,8 @@ from domain.scoring_headers import (
 )
 from domain.scoring_refusals import Refused
 from domain.stored_sums import StoredSums
+from domain.uploads import Uploads
+from domain.waking import Waking
 
 SCORE = "/score"
 SWAGGER = "/swagger.json"
@@ -67,6 +69,7 @@ class OnlineScoring:
         sums: StoredSums | None = None,
         max_request_bytes: int = 100 * 2**20,
         on_finished: OnFinished | None = None,
+        waking: Waking | None = None,
     ) -> None:
         self._routes = routes
         self._access = access or KeyAccess()
@@ -76,6 +79,8 @@ class OnlineScoring:
         self._scorer = scorer
         self._max_request_bytes = max_request_bytes
         self._on_finished = on_finished
+        self._waking = waking
+        self._uploads = Uploads(compute)
 
     async def score(self, call: Call) -> Answer:
         """Pass `call` to one instance and give its answer, or the reason why not; a request
@@ -162,8 +167,26 @@ class OnlineScoring:
     async def _ask(
         self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
     ) -> tuple[ScoringResponse, Instance]:
-        """One instance's answer; it is counted as busy until `leave`. A second instance is
-        tried only if the first has certainly seen nothing."""
+        """One instance's answer; it is counted as busy until `leave`. Where all sleep, one is
+        waited for first."""
+        if exchange.streamed_in is not None:
+            with self._uploads.place(deployment):
+                return await self._ask_some(deployment, request, exchange)
+        return await self._ask_some(deployment, request, exchange)
+
+    async def _ask_some(
+        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
+    ) -> tuple[ScoringResponse, Instance]:
+        sleeps = deployment.may_sleep and not self._instances.any(deployment)
+        if sleeps and self._waking is not None:
+            async with self._waking.turn(exchange.endpoint, deployment):
+                return await self._ask_awake(deployment, request, exchange)
+        return await self._ask_awake(deployment, request, exchange)
+
+    async def _ask_awake(
+        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
+    ) -> tuple[ScoringResponse, Instance]:
+        """A second instance is tried only if the first has certainly seen nothing."""
         started = perf_counter()
         instance: Instance | None = None
         for _ in range(2):
@@ -177,10 +200,15 @@ class OnlineScoring:
                 response = await self._scorer.score(instance, request, timeout=max(left, 0.001))
                 answered = True
                 exchange.answered(response.status, started)
+                self._instances.answered(
+                    deployment, instance, response.status, exchange.model_seconds
+                )
                 return response, instance
             except TimeoutError:
+                self._instances.failed(deployment, instance)
                 raise refusals.timed_out(deployment.name, deployment.request_timeout) from None
             except InstanceLost as lost:
+                self._instances.failed(deployment, instance)
                 streamed = exchange.streamed_in
                 if streamed is not None and streamed.failed is not None:
                     raise streamed.failed from None

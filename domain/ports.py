@@ -319,6 +319,9 @@ class Workload:
     cpu: float
     memory: int
     max_concurrent_requests: int = 1
+    workers: int = 1
+    """ONLINE: processes of one instance, at most `max_concurrent_requests`; its requests,
+    cores and memory are shared out among them. Each is an `Instance` to the gateway."""
     max_queue_wait: timedelta = timedelta(milliseconds=500)
     request_timeout: timedelta = timedelta(seconds=5)
     liveness: Probe = Probe()

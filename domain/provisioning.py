@@ -90,6 +90,10 @@ class Provisioning(Reconciling[E, D], Generic[E, EP, D, DP]):
     ) -> D:
         """The entity that `wanted` makes of `old`. Raises Invalid with every fault."""
 
+    async def _with_deployment(self, old: D | None, new: D) -> list[Write]:
+        """What is written together with a deployment that was put."""
+        return []
+
     @abstractmethod
     def _is_only_scaled(self, old: D, new: D) -> bool:
         """Whether nothing but the instance count differs."""
@@ -196,7 +200,8 @@ class Provisioning(Reconciling[E, D], Generic[E, EP, D, DP]):
             await self._check_quota(endpoint)
         kind = OperationKind.UPDATE if old else OperationKind.CREATE
         operation = self._started(kind, new, now)
-        return await self._save(new, document, operation, [self._touch(owner, parent)])
+        beside = [self._touch(owner, parent), *await self._with_deployment(old, new)]
+        return await self._save(new, document, operation, beside)
 
     async def _check_quota(self, endpoint: str) -> None:
         siblings, _ = await self.deployments(endpoint, 1000)

@@ -7,6 +7,7 @@ either ends the operation or sends itself a delayed message. What a crash leaves
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
@@ -103,6 +104,10 @@ class Reconciling(EndpointDocuments[E, D], ABC):
     @abstractmethod
     def _before_failure(self, deployment: D) -> D | None:
         """The deployment as it last succeeded; None if it never has."""
+
+    async def _removed_beside(self, endpoint: str, deployments: Sequence[str]) -> list[Write]:
+        """What goes together with deployments that are removed."""
+        return []
 
     def _changed(self, endpoint: str) -> None:  # a kind may have nobody to tell
         """Called after anything of the endpoint was saved."""
@@ -231,6 +236,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         if not await self._compute.remove(key, grace=GRACE):
             return False
         writes: list[Write] = [Delete(document.id, document.etag)]
+        writes += await self._removed_beside(owner, [deployment.name])
         writes += await self._ended_operation(deployment, OperationStatus.SUCCEEDED)
         await self._store.transact(document.partition, writes)
         self._changed(owner)
@@ -245,6 +251,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         if not gone:
             return False
         writes: list[Write] = [Delete(document.id, document.etag)]
+        writes += await self._removed_beside(endpoint.name, [s.resource.name for s in found])
         for stored in found:
             writes.append(Delete(deployment_id(stored.resource.name), stored.etag))
             if stored.resource.operation_id != endpoint.operation_id:  # its own removal

@@ -43,13 +43,13 @@ class Identity(Value):
 
 
 class Sku(Value):
-    """`capacity` is the deployment's instance count."""
+    """`capacity` is the deployment's instance count; 0 lets it sleep until it is asked."""
 
     name: str = "Default"
     tier: str | None = None
     size: str | None = None
     family: str | None = None
-    capacity: Annotated[int, Field(ge=1, le=50)] | None = None
+    capacity: Annotated[int, Field(ge=0, le=50)] | None = None
 
 
 class TrackedResource(Value):

@@ -5,6 +5,11 @@ from time import perf_counter
 
 from domain import scoring_refusals as refusals
 
+SLOW_START = 30.0
+"""Seconds that a body has before its speed counts."""
+SLOWEST = 16 * 1024
+"""Bytes a second, on average: who sends more slowly would hold a place for ever."""
+
 
 async def close(body: AsyncIterator[bytes]) -> None:
     """Give up the rest of a body; what carries it is freed."""
@@ -51,11 +56,12 @@ class CountedBody(AsyncIterator[bytes]):
     ended it early, for a scorer that reports it in words of its own. `ended_at` is when
     (by perf_counter) it had been taken whole."""
 
-    __slots__ = ("_limit", "_pieces", "begun", "ended_at", "failed", "passed")
+    __slots__ = ("_began", "_limit", "_pieces", "begun", "ended_at", "failed", "passed")
 
     def __init__(self, pieces: AsyncIterator[bytes], limit: int) -> None:
         self._pieces = pieces
         self._limit = limit
+        self._began = perf_counter()
         self.begun = False
         self.ended_at: float | None = None
         self.passed = 0
@@ -68,6 +74,8 @@ class CountedBody(AsyncIterator[bytes]):
             self.passed += len(piece)
             if self.passed > self._limit:
                 raise refusals.body_too_large(self._limit)
+            if self.passed < (perf_counter() - self._began - SLOW_START) * SLOWEST:
+                raise refusals.body_too_slow(SLOWEST)
         except StopAsyncIteration:
             self.ended_at = perf_counter()
             raise

@@ -117,6 +117,10 @@ class Exchange:
         self.streamed_in: CountedBody | None = None
 
     @property
+    def endpoint(self) -> str:
+        return self._call.endpoint
+
+    @property
     def seconds(self) -> float:
         """What the model took, as far as one was asked; else how long it is under way."""
         return self.model_seconds or perf_counter() - self._started

@@ -131,6 +131,27 @@ def body_stalled() -> Refused:
     )
 
 
+def body_too_slow(rate: int) -> Refused:
+    return Refused(
+        408,
+        "RequestBodyTimeout",
+        f"The request's body came more slowly than {rate} bytes a second. Send less at once.",
+        limit={"min_bytes_per_second": rate},
+    )
+
+
+def too_many_uploads(deployment: str, most: int) -> Refused:
+    return Refused(
+        429,
+        "TooManyPendingRequests",
+        f"{most} large bodies are on their way to deployment '{deployment}' already. Small "
+        "requests go on; send this one again after the time given.",
+        limit={"large_bodies": most},
+        retry_after=1,
+        reason=TOO_MANY_PENDING,
+    )
+
+
 def timed_out(deployment: str, seconds: float) -> Refused:
     limit = round(seconds * 1000)
     return Refused(
@@ -152,6 +173,31 @@ def not_ready(deployment: str, state: str) -> Refused:
         load={"ready_instances": 0},
         retry_after=1,
         reason=MODEL_NOT_READY,
+    )
+
+
+def not_awake(deployment: str, seconds: float) -> Refused:
+    return Refused(
+        424,
+        "ModelNotReady",
+        f"Deployment '{deployment}' slept and was not awake after {seconds:g} s. Nothing was "
+        "run; try again. If it stays so, getLogs tells why.",
+        limit={"wake_wait_seconds": seconds},
+        load={"ready_instances": 0},
+        retry_after=1,
+        reason=MODEL_NOT_READY,
+    )
+
+
+def too_many_waiting(deployment: str, most: int) -> Refused:
+    return Refused(
+        429,
+        "TooManyPendingRequests",
+        f"Deployment '{deployment}' is waking up, and {most} requests wait for it already.",
+        limit={"waiting": most},
+        load={"ready_instances": 0},
+        retry_after=1,
+        reason=TOO_MANY_PENDING,
     )
 
 

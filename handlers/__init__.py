@@ -39,7 +39,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
-    yield queue_messages.blueprint(a.online, a.batch)
+    yield queue_messages.blueprint(a.online, a.batch, a.scaling)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
     yield input_blobs.blueprint(a.dropping, by_event_grid=a.inbox_by_event_grid)
     yield timers.blueprint(
@@ -47,6 +47,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.online,
         a.batch,
         a.workers,
+        a.scaling,
         sweep_schedule=a.sweep_schedule,
         restore_schedule=a.restore_schedule,
     )

@@ -5,6 +5,7 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from domain.deployment_scale import DeploymentScale
 from domain.errors import Invalid
 from domain.online_deployment import OnlineDeployment, OnlineDeploymentProperties
 from domain.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
@@ -25,7 +26,7 @@ DEPLOYMENT_ITEM = f"{ITEM}/deployments/{{deployment}}"
 wire.register(OnlineEndpointProperties, read_only=READ_ONLY)
 wire.register(
     OnlineDeploymentProperties,
-    read_only=READ_ONLY,
+    read_only=(*READ_ONLY, "scaleStatus"),
     refused={
         "dataCollector": "Data collection is not there yet: nothing would be kept.",
         "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",
@@ -158,11 +159,18 @@ def render_deployment(
     routes: Routes, online: OnlineProvisioning, deployment: OnlineDeployment
 ) -> dict[str, Any]:
     arm_id = online.deployment_arm_id(deployment.endpoint, deployment.name)
-    body = render_resource(
-        deployment, arm_id, "onlineEndpoints/deployments", progress(routes, deployment)
-    )
+    read_only = progress(routes, deployment)
+    if deployment.scale is not None:
+        read_only["scaleStatus"] = scale_status(deployment.scale)
+    body = render_resource(deployment, arm_id, "onlineEndpoints/deployments", read_only)
     body["sku"] = {"name": "Default", **(body["sku"] or {}), "capacity": deployment.instance_count}
     return body
+
+
+def scale_status(scale: DeploymentScale) -> dict[str, Any]:
+    """How many instances are wanted now, and the last decision with its reason."""
+    last = scale.last_decision
+    return {"instances": scale.instances, "lastDecision": wire.to_wire(last) if last else None}
 
 
 def progress(routes: Routes, resource: Any) -> dict[str, Any]:

@@ -1,19 +1,22 @@
-"""Queue messages that bring endpoints and deployments closer to what is wanted."""
+"""Queue messages that bring endpoints and deployments closer to what is wanted, and awake."""
 
 import json
 
 import azure.functions as func
 
 from domain.batch_provisioning import BatchProvisioning
-from domain.messages import PROVISIONING_QUEUE, Reconcile
+from domain.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.online_provisioning import OnlineProvisioning
+from domain.scaling import Scaling
 from handlers.tracing import traced_message
 
 SERVICE_BUS = "ServiceBusConnection"
 """The setting that holds the connection."""
 
 
-def blueprint(online: OnlineProvisioning, batch: BatchProvisioning) -> func.Blueprint:
+def blueprint(
+    online: OnlineProvisioning, batch: BatchProvisioning, scaling: Scaling
+) -> func.Blueprint:
     bp = func.Blueprint()
     kinds: dict[str, OnlineProvisioning | BatchProvisioning] = {
         "onlineEndpoints": online,
@@ -28,5 +31,13 @@ def blueprint(online: OnlineProvisioning, batch: BatchProvisioning) -> func.Blue
     async def reconcile(message: func.ServiceBusMessage) -> None:
         asked = Reconcile.from_document(json.loads(message.get_body()))
         await kinds[asked.kind].reconcile(asked)
+
+    @bp.function_name("wake_deployment")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=SCALING_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(SCALING_QUEUE)
+    async def wake_deployment(message: func.ServiceBusMessage) -> None:
+        await scaling.wake(WakeDeployment.from_document(json.loads(message.get_body())))
 
     return bp

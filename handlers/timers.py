@@ -5,8 +5,12 @@ import azure.functions as func
 from domain.batch_provisioning import BatchProvisioning
 from domain.job_workers import JobWorkers
 from domain.online_provisioning import OnlineProvisioning
+from domain.scaling import Scaling
 from domain.sweeping import Sweeping
 from handlers.tracing import traced_event
+
+EVERY_TICK = "* * * * * *"
+"""Of domain.scaling.TICK."""
 
 
 def blueprint(
@@ -14,6 +18,7 @@ def blueprint(
     online: OnlineProvisioning,
     batch: BatchProvisioning,
     workers: JobWorkers,
+    scaling: Scaling,
     *,
     sweep_schedule: str,
     restore_schedule: str,
@@ -33,5 +38,11 @@ def blueprint(
         await online.restore()
         await batch.restore()
         await workers.clear()
+
+    @bp.function_name("scale_deployments")
+    @bp.timer_trigger(arg_name="timer", schedule=EVERY_TICK)
+    @traced_event
+    async def scale_deployments(timer: func.TimerRequest) -> None:
+        await scaling.tick()
 
     return bp

@@ -39,11 +39,13 @@ from domain.ports import (
     WorkQueue,
 )
 from domain.request_record import OnFinished, RequestRecord
+from domain.scaling import Scaling
 from domain.scoring_access import ScoringAccess
 from domain.shadow_reporting import ShadowReporting
 from domain.stored_sums import StoredSums
 from domain.sweeping import Sweeping
 from domain.token_issuing import TokenIssuing
+from domain.waking import Waking
 from infra import telemetry
 from infra.settings import Settings
 
@@ -234,6 +236,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
             sums=sums,
             max_request_bytes=settings.max_request_bytes,
             on_finished=_each(a.on_finished),
+            waking=Waking(a.compute, a.queue, limit=settings.wake_wait),
         ),
         cors_origins=settings.cors_origins,
         invocation=invocation,
@@ -250,6 +253,14 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         ),
         workers=workers,
         dropping=dropping,
+        scaling=Scaling(
+            a.store,
+            a.compute,
+            a.scorer,
+            a.clock,
+            online,
+            idle_time=timedelta(seconds=settings.scale_idle_time),
+        ),
         sweeping=sweeping,
     )
 

@@ -155,6 +155,10 @@ class Settings(BaseModel):
     restore_schedule: Annotated[str, AfterValidator(_schedule)] = "30 * * * * *"
     """How often a host brings its own compute up to what is deployed (NCRONTAB). Where
     several hosts share the stores, what one of them made answers on the others after this."""
+    scale_idle_time: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 300
+    """A deployment with minInstances 0 sleeps once nobody has asked for it for this long."""
+    wake_wait: Annotated[float, Field(gt=0, le=230)] = 30
+    """How long a request waits for a deployment that sleeps."""
     max_request_bytes: ByteCount = 100 * 2**20
     """The largest scoring or control-plane body; uploads of blobs have no limit."""
     queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = 5

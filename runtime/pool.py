@@ -8,6 +8,7 @@ finds a place free. A thread cannot be killed, so a run past its time limit is a
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -15,6 +16,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from .exchange import Request
+
+_MEMORY = 1.0
+"""Seconds after which a moment counts for a third of what it did in `average`."""
 
 
 class Pool:
@@ -50,6 +54,8 @@ class Pool:
         self.in_flight = 0
         self.served = 0
         self.failed = 0
+        self._average = 0.0
+        self._averaged_at = self._busy_until = time.perf_counter()
 
     @property
     def queued(self) -> int:
@@ -65,6 +71,32 @@ class Pool:
     def unanswered(self) -> int:
         """Requests that somebody still waits for."""
         return self.in_flight - self.overrun + self.queued
+
+    @property
+    def stuck(self) -> bool:
+        """Nothing can run any more: every worker is past its time limit."""
+        return self.overrun == self.max_concurrent
+
+    @property
+    def average(self) -> float:
+        """Requests running and waiting, as a mean over the last second or so."""
+        with self._lock:
+            self._count_until(time.perf_counter())
+            return self._average
+
+    @property
+    def idle(self) -> float:
+        """Seconds since there was a request."""
+        with self._lock:
+            there = self.in_flight or self._waiting
+            return 0.0 if there else time.perf_counter() - self._busy_until
+
+    def _count_until(self, now: float) -> None:
+        """With the lock held, before a request comes or goes."""
+        there = self.in_flight + len(self._waiting)
+        fading = math.exp((self._averaged_at - now) / _MEMORY)
+        self._average = there + (self._average - there) * fading
+        self._averaged_at = now
 
     def start(self, first: int) -> None:
         """Start the workers numbered from `first`; the caller runs those below it."""
@@ -82,8 +114,9 @@ class Pool:
 
     def offer(self, request: Request) -> bool:
         """Run it now or later; False when there is no room."""
-        request.entered = time.perf_counter()
+        now = request.entered = time.perf_counter()
         with self._lock:
+            self._count_until(now)
             if self.in_flight < self.max_concurrent:
                 self.in_flight += 1
                 start = True
@@ -102,6 +135,7 @@ class Pool:
     def drop(self, request: Request) -> None:
         """Its client is gone: if it still waits, it never runs."""
         with self._lock:
+            self._count_until(time.perf_counter())
             try:
                 self._waiting.remove(request)
             except ValueError:
@@ -123,6 +157,7 @@ class Pool:
         late: list[Request] = []
         soonest: float | None = None
         with self._lock:
+            self._count_until(now)
             if self._queue_wait is not None:
                 while self._waiting and self._waiting[0].entered + self._queue_wait <= now:
                     late.append(self._waiting.popleft())
@@ -165,6 +200,8 @@ class Pool:
     def _release(self, request: Request) -> None:
         """Count it, and give its place to the next."""
         with self._lock:
+            now = self._busy_until = time.perf_counter()
+            self._count_until(now)
             if request.failed:
                 self.failed += 1
             else:

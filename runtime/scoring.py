@@ -55,6 +55,7 @@ class Scoring:
 
     def __init__(self, script: Script, deployment: str = "") -> None:
         self._run = script.run
+        self._run_batch = script.run_batch
         self._script = script
         self._deployment = deployment
         self.signature: Signature | None = None
@@ -64,7 +65,7 @@ class Scoring:
             raise ScriptFailed(
                 FUNCTION_NOT_FOUND, "run() cannot have both @rawhttp and @input_schema"
             )
-        self._raw = raw
+        self.raw = raw
         # A script that uses Flask finds `flask.request` bound, whatever its run() takes.
         self._flask = rawhttp.RawHttp() if raw or "flask" in sys.modules else None
         self._by_schema = not raw and schema.is_decorated(script.run)
@@ -87,7 +88,7 @@ class Scoring:
             raise ScriptFailed(
                 INIT_FAILED, f"{SIGNATURE} needs {lacking}, which the environment lacks"
             )
-        if self._raw or self._by_schema:
+        if self.raw or self._by_schema:
             raise ScriptFailed(
                 FUNCTION_NOT_FOUND, f"{SIGNATURE} goes with a plain run(), without a decorator"
             )
@@ -100,22 +101,64 @@ class Scoring:
 
     def answer(self, request: Request) -> None:
         """Reply to `request`, marked `failed` when `run` did. Never raises."""
-        ids, refusal = identify(request)
-        if refusal is not None:
-            refuse(request, 431, refusal, ids)
-            return
-        if request.method == "OPTIONS" and not self._raw:
-            request.respond(200, f"{_OPTIONS}{ids}", b"")
+        ids = self._admitted(request)
+        if ids is None:
             return
         try:
             if self._flask is not None:
                 with self._flask.context(request) as raw:
-                    arguments = {self._name: raw} if self._raw else self._arguments(request)
+                    arguments = {self._name: raw} if self.raw else self._arguments(request)
                     self._score(request, ids, arguments)
             else:
                 self._score(request, ids, self._arguments(request))
         except BadInput as error:
             refuse(request, error.status, error.message, ids)
+
+    def answer_batch(self, requests: list[Request]) -> None:
+        """Reply to every request by one call of `run_batch`; if that raises, by one call of
+        `run` for each, so that a bad request fails alone. Never raises."""
+        called: list[tuple[Request, str, dict[str, Any]]] = []
+        for request in requests:
+            ids = self._admitted(request)
+            if ids is None:
+                continue
+            try:
+                called.append((request, ids, self._arguments(request)))
+            except BadInput as error:
+                refuse(request, error.status, error.message, ids)
+        if not called:
+            return
+        single = not self._by_schema and len(self._parameters) == 1
+        items = [a[self._name] if single else a for _, _, a in called]
+        started = time.perf_counter()
+        try:
+            results = list(finish(self._run_batch(items)))
+        except BaseException as error:  # a script may raise anything, `sys.exit()` included
+            sys.stderr.write(f"{user_traceback(error)}run_batch() failed; trying one by one\n")
+            for request, ids, arguments in called:
+                self._score(request, ids, arguments)
+            return
+        if len(results) != len(called):
+            told = f"run_batch() returned {len(results)} results for {len(called)} requests"
+            for request, ids, _ in called:
+                _unsendable(request, ids, told)
+            return
+        for (request, ids, _), result in zip(called, results):  # noqa: B905 - needs Python 3.10
+            if isinstance(result, BaseException):
+                _failed(request, ids, result)
+            else:
+                _reply(request, ids, result, started)
+
+    def _admitted(self, request: Request) -> str | None:
+        """The header lines that name the request in its reply; None if it has that already."""
+        ids, refusal = identify(request)
+        if refusal is not None:
+            refuse(request, 431, refusal, ids)
+            return None
+        if request.method == "OPTIONS" and not self.raw:
+            request.respond(200, f"{_OPTIONS}{ids}", b"")
+            return None
+        return ids
 
     def _score(self, request: Request, ids: str, arguments: dict[str, Any]) -> None:
         if self._wants_headers:
@@ -127,20 +170,7 @@ class Scoring:
                 return _stream(request, ids, result, started)
         except BaseException as error:  # a script may raise anything, `sys.exit()` included
             return _failed(request, ids, error)
-        took = f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
-        try:
-            if is_response(result):
-                return _pass_through(request, f"{took}{ids}", result)
-            body = request.write(result)
-        except UnsendableResult as error:
-            return _unsendable(request, ids, str(error))
-        except (TypeError, ValueError, RecursionError) as error:
-            return _unsendable(
-                request, ids, f"The value that run() returned cannot be written as JSON: {error}"
-            )
-        except BaseException as error:  # code of the script's: a response's iterator, a __str__
-            return _failed(request, ids, error)
-        request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
+        _reply(request, ids, result, started)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         if self.signature is not None:
@@ -220,6 +250,24 @@ def identify(request: Request) -> tuple[str, str | None]:
     if "traceid" in headers:
         lines += f"TraceId: {headers['traceid']}\r\n"
     return lines, None
+
+
+def _reply(request: Request, ids: str, result: Any, started: float) -> None:
+    """Send what `run`, or `run_batch` for this request, returned."""
+    took = f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
+    try:
+        if is_response(result):
+            return _pass_through(request, f"{took}{ids}", result)
+        body = request.write(result)
+    except UnsendableResult as error:
+        return _unsendable(request, ids, str(error))
+    except (TypeError, ValueError, RecursionError) as error:
+        return _unsendable(
+            request, ids, f"The value that run() returned cannot be written as JSON: {error}"
+        )
+    except BaseException as error:  # code of the script's: a response's iterator, a __str__
+        return _failed(request, ids, error)
+    request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
 
 
 def refuse(request: Request, status: int, message: str, headers: str = "") -> None:

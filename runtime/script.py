@@ -47,6 +47,9 @@ class Script:
     def __init__(self, module: ModuleType) -> None:
         self.module = module
         self.run: Callable[..., Any] = _function(module, "run")
+        batched = getattr(module, "run_batch", None)
+        self.batches = callable(batched)
+        self.run_batch: Callable[[list[Any]], Any] = batched or _run_none
         self._init: Callable[[], Any] = _function(module, "init")
         self._shutdown = getattr(module, "shutdown", None)
 
@@ -66,6 +69,10 @@ class Script:
             finish(self._shutdown())
         except BaseException as error:  # too late for it to matter to anybody but the log
             sys.stderr.write(f"{user_traceback(error)}shutdown() raised {describe(error)}\n")
+
+
+def _run_none(requests: list[Any]) -> Any:
+    raise NotImplementedError("the script does not define run_batch()")
 
 
 def load(app_root: str, script: str) -> Script:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from typing import Any
 from urllib.parse import parse_qs
 
-from . import process
+from . import batching, process
+from .batching import BatchingPool
 from .exchange import Request
 from .pool import Pool
 from .responses import JSON
 from .schema import Documents, NoDocument
 from .scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
-from .script import load
+from .script import FUNCTION_NOT_FOUND, INIT_FAILED, Script, ScriptFailed, load
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
 _SCORE_METHODS = ("POST", "GET", "OPTIONS")
@@ -29,21 +31,37 @@ class InferenceServer:
         self.draining = False
         self._scoring: Scoring | None = None
         self._documents: Documents | None = None
-        self.pool = Pool(
-            loop,
-            self._answer,
-            max_concurrent=arguments.max_concurrent,
-            max_queue=arguments.max_queue,
-            queue_wait=arguments.queue_wait_ms / 1000,
-            timeout=arguments.timeout_ms / 1000,
-            on_late=self._refuse_overload,
-            on_overrun=self._tell_overrun,
+        self._bad_limit = ""
+        try:
+            self._batches = batching.limits()
+        except batching.BadLimit as error:
+            self._batches, self._bad_limit = None, str(error)
+        self.pool = self._pool(loop)
+
+    def _pool(self, loop: asyncio.AbstractEventLoop) -> Pool:
+        arguments = self._arguments
+        settings: dict[str, Any] = {
+            "max_concurrent": arguments.max_concurrent,
+            "max_queue": arguments.max_queue,
+            "queue_wait": arguments.queue_wait_ms / 1000,
+            "timeout": arguments.timeout_ms / 1000,
+            "on_late": self._refuse_overload,
+            "on_overrun": self._tell_overrun,
+        }
+        if self._batches is None:
+            return Pool(loop, self._answer, **settings)
+        return BatchingPool(
+            loop, self._answer, run_batch=self._answer_batch, limits=self._batches, **settings
         )
 
     def prepare(self) -> None:
+        if self._bad_limit:
+            raise ScriptFailed(INIT_FAILED, self._bad_limit)
         script = load(self._arguments.app_root, self._arguments.script)
         deployment = self._arguments.deployment
         scoring = Scoring(script, deployment)
+        if self._batches is not None:
+            _check_batches(script, raw=scoring.raw)
         scoring.initialize()
         self._scoring = scoring
         self._documents = Documents(
@@ -72,6 +90,10 @@ class InferenceServer:
         if self._scoring is not None:
             self._scoring.answer(request)
 
+    def _answer_batch(self, requests: list[Request]) -> None:
+        if self._scoring is not None:
+            self._scoring.answer_batch(requests)
+
     def _score(self, request: Request) -> None:
         if request.method not in _SCORE_METHODS:
             refuse_method(request)
@@ -88,13 +110,13 @@ class InferenceServer:
             status, text = 503, b"Starting"
         elif self.draining:
             status, text = 503, b"Draining"
-        elif pool.overrun == pool.max_concurrent:
+        elif pool.stuck:
             status, text = 503, b"Stuck: every run() is past its time limit"
         else:
             status, text = 200, b"Healthy"
         request.respond(status, _TEXT, text)
 
-    def _load(self) -> dict[str, int]:
+    def _load(self) -> dict[str, float]:
         pool = self.pool
         return {
             "in_flight": pool.in_flight,
@@ -104,6 +126,8 @@ class InferenceServer:
             "served": pool.served,
             "failed": pool.failed,
             "overrun": pool.overrun,
+            "average": round(pool.average, 3),
+            "idle_seconds": round(pool.idle, 3),
         }
 
     def _document(self, request: Request) -> None:
@@ -134,6 +158,7 @@ class InferenceServer:
             f"{JSON}Retry-After: 1\r\n"
             f"ms-azureml-model-error-reason: too_many_pending_request\r\n{ids}"
         )
+        del load["average"], load["idle_seconds"]
         body = {"message": message, "max_queue_wait_ms": wait, **load}
         request.respond(429, headers, json.dumps(body).encode())
 
@@ -143,6 +168,16 @@ class InferenceServer:
         body = {"message": f"Scoring timeout after {limit} ms"}
         headers = f"{JSON}x-ms-run-function-failed: True\r\n{ids}"
         request.respond(500, headers, json.dumps(body).encode())
+
+
+def _check_batches(script: Script, *, raw: bool) -> None:
+    if raw:
+        told = "run() has @rawhttp, which knows one request at a time"
+    elif not script.batches:
+        told = "the script does not define run_batch()"
+    else:
+        return
+    raise ScriptFailed(FUNCTION_NOT_FOUND, f"{batching.MAX_BATCH} asks for batches, but {told}")
 
 
 def _positive(text: str) -> int:

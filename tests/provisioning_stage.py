@@ -17,7 +17,7 @@ from domain.batch_endpoint import BatchEndpointProperties
 from domain.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
 from domain.errors import Invalid
-from domain.messages import PROVISIONING_QUEUE, Reconcile
+from domain.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.names import WorkspaceScope
 from domain.online_deployment import OnlineDeploymentProperties
 from domain.online_endpoint import OnlineEndpointProperties
@@ -74,6 +74,7 @@ class ToldCompute(Compute):
         self.ensured: list[str] = []
         self.removed: list[str] = []
         self.refused: list[str] = []
+        self.up: dict[str, Sequence[Instance]] = {}
         self.while_ensuring: Callable[[], Any] | None = None
 
     async def refusals(
@@ -129,7 +130,7 @@ class ToldCompute(Compute):
         return f"{kind} of {key}, {tail}"
 
     def instances(self, key: str) -> Sequence[Instance]:
-        return ()
+        return self.up.get(key, ())
 
 
 @dataclass
@@ -180,6 +181,13 @@ class ProvisioningStage:
 
     async def status(self, operation: Operation) -> str:
         return (await self.operations.get(operation.id)).status.value
+
+    async def wakes(self) -> list[WakeDeployment]:
+        """Take every message off the scaling queue."""
+        taken = await self.queue.receive(SCALING_QUEUE, 500, timedelta(seconds=30))
+        for message in taken:
+            await self.queue.complete(message.lock_token)
+        return [WakeDeployment.from_document(json.loads(message.body)) for message in taken]
 
     # -- what stands on it --------------------------------------------------------------
 
@@ -237,7 +245,7 @@ def online_deployment(
     return Wanted[OnlineDeploymentProperties].model_validate(
         {
             "properties": OnlineDeploymentProperties.model_validate(asked),
-            "sku": {"capacity": capacity} if capacity else None,
+            "sku": None if capacity is None else {"capacity": capacity},
             "tags": dict(tags or {}),
         }
     )

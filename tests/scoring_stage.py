@@ -32,10 +32,11 @@ from domain.ports import (
     UnitRequest,
     Workload,
     WorkloadKind,
+    WorkloadState,
     Write,
 )
 from domain.provisioning_state import ProvisioningState
-from domain.resource import from_document, to_body
+from domain.resource import Sku, from_document, to_body
 from domain.scoring_keys import KeyType, SealedKeys
 
 PRIMARY = "primary-key-of-this-test"
@@ -149,6 +150,7 @@ class Endpoints:
         timeout: float = 5.0,
         max_concurrent: int = 1,
         state: ProvisioningState = ProvisioningState.SUCCEEDED,
+        may_sleep: bool = False,
     ) -> None:
         deployment = OnlineDeployment(
             name=name,
@@ -161,6 +163,7 @@ class Endpoints:
                 )
             ),
             provisioning_state=state,
+            sku=Sku(capacity=0 if may_sleep else 1),
             created_at=NOW,
             created_by="a test",
             modified_at=NOW,
@@ -254,6 +257,7 @@ class StaticCompute(Compute):
 
     def __init__(self) -> None:
         self.ready: dict[str, list[Instance]] = {}
+        self.failed: set[str] = set()
 
     def start(self, endpoint: str, deployment: str, count: int = 1) -> None:
         key = online_deployment.workload_key(endpoint, deployment)
@@ -274,7 +278,8 @@ class StaticCompute(Compute):
         raise NotImplementedError
 
     async def observe(self, key: str) -> Observation | None:
-        raise NotImplementedError
+        state = WorkloadState.FAILED if key in self.failed else WorkloadState.STARTING
+        return Observation("1", state, 0, 1, serving=False)
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         raise NotImplementedError

@@ -15,7 +15,7 @@ from infra.compute.assets import Assets
 from infra.compute.environments import Environments, key_of
 from infra.compute.failure import StartFailure
 from infra.compute.instance_log import InstanceLog
-from infra.compute.launch import Launch, LocalFolder, launch_of
+from infra.compute.launch import Launch, LocalFolder, launches_of
 from infra.compute.supervised_instance import (
     InstanceState,
     Lease,
@@ -52,7 +52,7 @@ class Fleet:
         self.assets_in_use: set[str] = set()
         self._workshop = workshop
         self._on_change = on_change
-        self._launch: Launch | None = None
+        self._launches: tuple[Launch, ...] | None = None
         self._failure: StartFailure | None = None
         self._bringing_up: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
@@ -80,7 +80,7 @@ class Fleet:
         """Try again whatever has failed."""
         if self.failure is None:
             return
-        if self._launch is None:
+        if self._launches is None:
             self.start()
         self._failure = None
         for instance in self.instances:
@@ -99,13 +99,18 @@ class Fleet:
         if count == self.workload.instance_count:
             return
         self.workload = dataclasses.replace(self.workload, instance_count=count)
-        if self._launch is None:
+        if self._launches is None:
             return
-        while len(self.instances) > count:
+        while len(self.instances) > self.processes:
             self._retire(self.instances.pop(), self.drain_grace)
-        for number in range(len(self.instances), count):
-            self._add_instance(number, self._launch)
+        for number in range(len(self.instances), self.processes):
+            self._add_instance(number, self._launches)
         self._on_change()
+
+    @property
+    def processes(self) -> int:
+        """How many are wanted: each instance has so many workers."""
+        return self.workload.instance_count * self.workload.workers
 
     def _retire(self, instance: SupervisedInstance, grace: float) -> None:
         task = asyncio.create_task(instance.stop(grace))
@@ -143,10 +148,10 @@ class Fleet:
     def state(self) -> WorkloadState:
         if self.failure is not None:
             return WorkloadState.FAILED
-        if self._launch is None:
+        if self._launches is None:
             return WorkloadState.BUILDING
         lost = sum(each.state is InstanceState.FAILED for each in self.instances)
-        if len(self.ready) + lost >= self.workload.instance_count:
+        if len(self.ready) + lost >= self.processes:
             return WorkloadState.READY
         return WorkloadState.STARTING
 
@@ -155,7 +160,7 @@ class Fleet:
         return Observation(
             revision=self.revision,
             state=self.state,
-            ready=len(self.ready),
+            ready=len(self.ready) // self.workload.workers,
             wanted=self.workload.instance_count,
             serving=serving,
             code=failure.code if failure else None,
@@ -188,8 +193,8 @@ class Fleet:
             if workload.model is not None:
                 model = await workshop.assets.ensure(workload.model)
                 self.assets_in_use.add(model.folder.name)
-            launch = await asyncio.to_thread(
-                launch_of,
+            launches = await asyncio.to_thread(
+                launches_of,
                 workload,
                 runtime=workshop.runtime,
                 virtual_environment=virtual_environment,
@@ -206,18 +211,20 @@ class Fleet:
             _log.exception("%s cannot be brought up", workload.key)
             self._failure = StartFailure("InternalServerError", f"Preparing it failed: {error!r}")
         else:
-            self._launch = launch
-            for number in range(self.workload.instance_count):
-                self._add_instance(number, launch)
+            self._launches = launches
+            for number in range(self.processes):
+                self._add_instance(number, launches)
         self._on_change()
 
-    def _add_instance(self, number: int, launch: Launch) -> None:
+    def _add_instance(self, number: int, launches: tuple[Launch, ...]) -> None:
+        instance_number, worker = divmod(number, len(launches))
+        place = f"{instance_number}.{worker}" if len(launches) > 1 else f"{number}"
         name = self.workload.key.rpartition("/")[2]
         tag = hashlib.sha256(self.revision.encode()).hexdigest()[:6]
         instance = SupervisedInstance(
-            f"{name}-{tag}-{number}",
-            launch,
-            InstanceLog(self.logs / f"{number}.log"),
+            f"{name}-{tag}-{place}",
+            launches[worker],
+            InstanceLog(self.logs / f"{place}.log"),
             self._workshop.around,
             self._on_change,
         )

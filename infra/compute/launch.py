@@ -30,7 +30,7 @@ class Launch:
     readiness: Probe
 
 
-def launch_of(
+def launches_of(
     workload: Workload,
     *,
     runtime: Path,
@@ -38,8 +38,9 @@ def launch_of(
     code: Asset,
     model: Asset | None,
     local_folder: LocalFolder,
-) -> Launch:
-    """Raises StartFailure if the scoring script is not among the code, or is outside of it."""
+) -> tuple[Launch, ...]:
+    """One for each worker of an instance. Raises StartFailure if the scoring script is
+    not among the code, or is outside of it."""
     root = code.root.resolve()
     script = (root / workload.scoring_script).resolve()
     if not script.is_relative_to(root):
@@ -61,22 +62,34 @@ def launch_of(
     command = [str(virtual_environment / "bin" / "python"), "-I", str(runtime)]
     command.append("serve" if workload.kind is WorkloadKind.ONLINE else "work")
     command += ["--script", relative, "--app-root", str(root)]
+    workers = workload.workers
+    cpu, memory = workload.cpu / workers, workload.memory // workers
     if workload.kind is WorkloadKind.ONLINE:
         queue_wait = workload.max_queue_wait.total_seconds()
         timeout = workload.request_timeout.total_seconds()
         command += ["--deployment", workload.key.rpartition("/")[2]]
-        command += ["--max-concurrent", str(workload.max_concurrent_requests)]
-        command += ["--max-queue", str(workload.max_concurrent_requests)]
         command += ["--queue-wait-ms", str(round(queue_wait * 1000))]
         command += ["--timeout-ms", str(round(timeout * 1000))]
-    return Launch(
-        command=tuple(command),
-        environment=process_environment.for_instance(
-            virtual_environment, workload.cpu, workload.environment_variables, ours
-        ),
-        folder=root,
-        cpu=workload.cpu,
-        memory=workload.memory,
-        liveness=workload.liveness,
-        readiness=workload.readiness,
+    return tuple(
+        Launch(
+            command=(*command, *_share(workload, worker)),
+            environment=process_environment.for_instance(
+                virtual_environment, cpu, workload.environment_variables, ours
+            ),
+            folder=root,
+            cpu=cpu,
+            memory=memory,
+            liveness=workload.liveness,
+            readiness=workload.readiness,
+        )
+        for worker in range(workers)
     )
+
+
+def _share(workload: Workload, worker: int) -> list[str]:
+    """What of the instance's requests one of its workers takes: the shares add up to it."""
+    if workload.kind is not WorkloadKind.ONLINE:
+        return []
+    share, over = divmod(workload.max_concurrent_requests, workload.workers)
+    most = str(share + (worker < over))
+    return ["--max-concurrent", most, "--max-queue", most]

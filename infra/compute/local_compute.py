@@ -260,7 +260,7 @@ class LocalCompute(Compute):
         return Fleet(workload, self._workshop, logs / revision, lambda: self._changed(workload.key))
 
     def _begin(self, fleet: Fleet) -> None:
-        over = self._over_quota(fleet, fleet.workload.instance_count)
+        over = self._over_quota(fleet, fleet.workload)
         if over is not None:
             fleet.refuse(over)
         else:
@@ -270,7 +270,7 @@ class LocalCompute(Compute):
         """The revision that is there already: its instance count, and another try if it has
         failed."""
         fleet = slot.newest
-        over = self._over_quota(fleet, workload.instance_count)
+        over = self._over_quota(fleet, workload)
         if over is not None:
             fleet.refuse(over)
         elif fleet is slot.next and fleet.state is WorkloadState.FAILED:
@@ -279,9 +279,10 @@ class LocalCompute(Compute):
             fleet.scale(workload.instance_count)
             fleet.revive()
 
-    def _over_quota(self, fleet: Fleet, wanted: int) -> StartFailure | None:
+    def _over_quota(self, fleet: Fleet, workload: Workload) -> StartFailure | None:
+        wanted = workload.instance_count * workload.workers
         others = sum(
-            each.workload.instance_count
+            each.processes
             for slot in self._slots.values()
             for each in slot.fleets
             if each is not fleet and each.failure is None

@@ -6,7 +6,7 @@ import pytest
 
 from domain import assets
 from domain.errors import Conflict, Invalid
-from domain.online_deployment import ScaleSettings, ScaleType
+from domain.online_deployment import ScaleType
 from domain.online_endpoint import OnlineEndpointProperties
 from domain.ports import LogKind, WorkloadKind
 from domain.provisioning_state import TransitionRefused
@@ -278,7 +278,7 @@ async def test_every_fault_of_a_deployment_is_told_at_once_with_its_target(
         code_configuration={"code_id": "azureml:c:9", "scoring_script": "score.py"},
         environment_id="azureml:none:1",
         endpoint_compute_type="Kubernetes",
-        scale_settings=ScaleSettings(scale_type=ScaleType.TARGET_UTILIZATION),
+        environment_variables={"WORKER_COUNT": "many"},
         model_mount_path="/var/model",
     )
     assert set(found) == {
@@ -287,7 +287,7 @@ async def test_every_fault_of_a_deployment_is_told_at_once_with_its_target(
         "properties.codeConfiguration.codeId",
         "properties.environmentId",
         "properties.endpointComputeType",
-        "properties.scaleSettings.scaleType",
+        "properties.environmentVariables.WORKER_COUNT",
         "properties.modelMountPath",
     }
 

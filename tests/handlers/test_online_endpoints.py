@@ -109,6 +109,32 @@ async def test_a_deployment_s_answer_has_what_the_sdk_reads(plane: ControlPlane)
     assert properties["properties"]["AzureAsyncOperationUri"]
 
 
+async def test_an_autoscaled_deployment_tells_its_count_and_can_be_put_back(
+    plane: ControlPlane,
+) -> None:
+    client = await with_blue(plane)
+    scale = {"scaleType": "targetutilization", "minInstances": 2, "maxInstances": 3}
+    wrong = await client.patch(BLUE, {"properties": {"scaleSettings": scale}})
+    assert wrong.status_code == 400
+    scale["scaleType"] = "TargetUtilization"
+    await client.finish(await client.patch(BLUE, {"properties": {"scaleSettings": scale}}))
+    body = (await client.get(BLUE)).json()
+    assert body["properties"]["scaleStatus"] == {"instances": 2, "lastDecision": None}
+    assert body["properties"]["scaleSettings"] == {
+        **scale,
+        "targetUtilizationPercentage": 70,
+        "pollingInterval": "PT1S",
+    }
+    assert "scale" not in body
+    reply = await client.put(BLUE, body)
+    assert (await client.finish(reply)).json()["properties"]["scaleStatus"]["instances"] == 2
+    listed = (await client.get(f"{IRIS}/deployments")).json()["value"]
+    assert listed[0]["properties"]["scaleStatus"]["instances"] == 2
+    backwards = {"scaleSettings": {"minInstances": 4}}
+    refused = await client.patch(BLUE, {"properties": backwards})
+    assert "minInstances is more than maxInstances" in refused.text
+
+
 @pytest.mark.parametrize("path", [IRIS, BLUE])
 async def test_what_was_read_can_be_put_back_again_and_again(
     plane: ControlPlane, path: str

@@ -216,7 +216,7 @@ def test_every_fault_is_told_at_once_with_its_target() -> None:
         {
             "loction": "x",
             "tags": {"a": {}},
-            "sku": {"capacity": 0, "nme": "x"},
+            "sku": {"capacity": -1, "nme": "x"},
             "properties": {
                 "codeConfiguration": {"codeId": 3},
                 "requestSettings": {"requestTimeout": "five seconds", "maxConcurent": 1},

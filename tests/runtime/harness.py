@@ -155,8 +155,11 @@ class Server:
     def health(self) -> str:
         return self.ask("GET", "/").body.decode()
 
-    def load(self) -> dict[str, int]:
+    def load(self) -> dict[str, float]:
         return dict(self.ask("GET", "/load").json)
+
+    def has_in_flight(self, count: int) -> bool:
+        return self.load()["in_flight"] == count
 
     def ready(self) -> Self:
         until(lambda: self.health() == "Healthy", "init is done")

@@ -12,6 +12,7 @@ var queues = [
   'batch-jobs'
   'mini-batches'
   'blob-drops'
+  'scaling'
 ]
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {

@@ -36,10 +36,13 @@ async def serve(options: argparse.Namespace) -> None:
     await broker.stop()
 
 
+QUEUES = "provisioning,batch-jobs,mini-batches,blob-drops,scaling"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.servers.service_bus")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--queues", default="provisioning,batch-jobs,mini-batches,blob-drops")
+    parser.add_argument("--queues", default=QUEUES)
     parser.add_argument("--lock-duration", type=float, default=30.0, help="seconds")
     parser.add_argument("--max-delivery-count", type=int, default=5)
     asyncio.run(serve(parser.parse_args()))

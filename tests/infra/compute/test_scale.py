@@ -1,0 +1,143 @@
+"""Workers, sleep and waking, and changes under load, on real processes behind a gateway."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from domain.online_routing import RouteTable
+from domain.online_scoring import SCORE, OnlineScoring
+from domain.ports import Message, Workload, WorkloadState, WorkQueue
+from domain.scoring_exchange import Answer, Call, RequestBody
+from domain.waking import Waking
+from infra.clock import SystemClock
+from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.infra.compute.conftest import House, until
+from tests.scoring_stage import PRIMARY, Endpoints
+
+KEY = "online/iris/blue"
+SCRIPT = """
+import os, time
+def init(): pass
+def run(data):
+    time.sleep(0.002)
+    return {"version": os.environ.get("VERSION"), "pid": os.getpid()}
+"""
+
+
+class Body(RequestBody):
+    async def whole(self) -> bytes:
+        return b"1"
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield b"1"
+
+
+class WakingQueue(WorkQueue):
+    """Does at once what the message's function would."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.workload: Workload | None = None
+        self.sent = 0
+
+    async def send(self, queue: str, *messages: Message) -> None:
+        self.sent += len(messages)
+        assert self.workload is not None
+        await self.house.compute.ensure(replace(self.workload, instance_count=1))
+
+
+class Gateway:
+    def __init__(self, house: House, store: SqliteResourceStore) -> None:
+        self.endpoints = Endpoints(store)
+        self.queue = WakingQueue(house)
+        self.scoring = OnlineScoring(
+            RouteTable(store, SystemClock()),
+            house.compute,
+            house.scorer,
+            waking=Waking(house.compute, self.queue),
+        )
+
+    async def ask(self) -> Answer:
+        headers = [("authorization", f"Bearer {PRIMARY}"), ("content-length", "1")]
+        return await self.scoring.score(Call("iris", "POST", SCORE, "", headers, Body()))
+
+
+@pytest.fixture
+async def gateway(house: House, tmp_path: Path) -> AsyncIterator[Gateway]:
+    store = SqliteResourceStore(tmp_path / "documents.db")
+    gateway = Gateway(house, store)
+    await gateway.endpoints.put("iris", {"blue": 100})
+    yield gateway
+    await store.close()
+
+
+def said(answer: Answer) -> dict[str, object]:
+    assert isinstance(answer.body, bytes)
+    found: dict[str, object] = json.loads(answer.body)
+    return found
+
+
+async def test_workers_are_processes_that_share_an_instance_s_requests(house: House) -> None:
+    workload = replace(await house.workload(SCRIPT, instances=2), workers=3)
+    ready = await house.serve(workload)
+    assert (ready.ready, ready.wanted) == (2, 2)
+    instances = house.compute.instances(KEY)
+    assert sorted(i.id.rpartition("-")[2] for i in instances) == [
+        f"{instance}.{worker}" for instance in range(2) for worker in range(3)
+    ]
+    shares = []
+    for instance in instances:
+        answer = await house.compute.http.request(instance.address, "GET", "/load", timeout=5)
+        assert isinstance(answer.body, bytes)
+        shares.append(json.loads(answer.body)["max_concurrent"])
+    assert sorted(shares) == [1, 1, 1, 1, 2, 2]
+    await house.compute.ensure(replace(workload, instance_count=1))
+    assert len(house.compute.instances(KEY)) == 3
+
+
+async def test_one_that_sleeps_wakes_for_a_crowd_without_a_failed_request(
+    house: House, gateway: Gateway
+) -> None:
+    await gateway.endpoints.put_deployment("iris", "blue", may_sleep=True, max_concurrent=4)
+    gateway.queue.workload = workload = await house.workload(SCRIPT)
+    await house.serve(workload)
+    await house.compute.ensure(replace(workload, instance_count=0))
+    seen = await house.observe(KEY)
+    assert (seen.state, seen.ready, seen.serving) == (WorkloadState.READY, 0, False)
+    answers = await asyncio.gather(*(gateway.ask() for _ in range(40)))
+    assert [answer.status for answer in answers] == [200] * 40
+    assert gateway.queue.sent == 1
+
+
+async def test_a_change_and_a_scaling_down_under_load_fail_no_request(
+    house: House, gateway: Gateway
+) -> None:
+    await gateway.endpoints.put_deployment("iris", "blue", max_concurrent=4)
+    old = await house.workload(SCRIPT, instances=2, variables={"VERSION": "old"})
+    new = replace(old, revision="2", environment_variables={"VERSION": "new"})
+    await house.serve(old)
+    codes: list[int] = []
+    versions: list[str] = []
+    ended = False
+
+    async def caller() -> None:
+        while not ended:
+            answer = await gateway.ask()
+            codes.append(answer.status)
+            versions.append(str(said(answer).get("version")))
+
+    callers = [asyncio.create_task(caller()) for _ in range(8)]
+    await until(lambda: len(codes) > 50)
+    await house.compute.ensure(new)
+    await until(lambda: versions[-50:] == ["new"] * 50)
+    await house.compute.ensure(replace(new, instance_count=1))
+    done = len(codes)
+    await until(lambda: len(codes) > done + 100)
+    ended = True
+    await asyncio.gather(*callers)
+    assert set(codes) == {200}
+    assert versions == sorted(versions, reverse=True) or "old" not in versions[-100:]
