@@ -10,10 +10,11 @@ from urllib.parse import parse_qs
 from . import process
 from .exchange import Request
 from .pool import Pool
+from .pyfunc import MlflowModel
 from .responses import JSON
 from .schema import Documents, NoDocument
 from .scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
-from .script import load
+from .script import Script, load
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
 _SCORE_METHODS = ("POST", "GET", "OPTIONS")
@@ -41,7 +42,7 @@ class InferenceServer:
         )
 
     def prepare(self) -> None:
-        script = load(self._arguments.app_root, self._arguments.script)
+        script = self._script()
         deployment = self._arguments.deployment
         scoring = Scoring(script, deployment)
         scoring.initialize()
@@ -49,6 +50,12 @@ class InferenceServer:
         self._documents = Documents(
             script.run, self._arguments.app_root, deployment, scoring.signature
         )
+
+    def _script(self) -> Script:
+        root = self._arguments.app_root
+        if self._arguments.mlflow:
+            return Script(MlflowModel(root))
+        return load(root, self._arguments.script)
 
     def finish(self) -> None:
         """Nothing: online scripts have no `shutdown`."""
@@ -155,7 +162,11 @@ def _positive(text: str) -> int:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="runtime serve")
     parser.add_argument("--socket", required=True)
-    parser.add_argument("--script", required=True)
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--script", help="relative to the app root")
+    served.add_argument(
+        "--mlflow", action="store_true", help="the app root is an MLflow model, without a script"
+    )
     parser.add_argument("--app-root", required=True)
     parser.add_argument("--deployment", required=True)
     parser.add_argument("--max-concurrent", type=_positive, default=1)

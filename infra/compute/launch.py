@@ -41,17 +41,12 @@ def launch_of(
 ) -> Launch:
     """Raises StartFailure if the scoring script is not among the code, or is outside of it."""
     root = code.root.resolve()
-    script = (root / workload.scoring_script).resolve()
-    if not script.is_relative_to(root):
-        raise StartFailure(
-            "BadArgument", f"scoring_script {workload.scoring_script!r} leaves the code's folder."
-        )
-    if not script.is_file():
-        raise StartFailure(
-            "BadArgument", f"scoring_script {workload.scoring_script!r} is not among the code."
-        )
-    relative = script.relative_to(root).as_posix()
-    ours = {"AML_APP_ROOT": str(root), "AZUREML_ENTRY_SCRIPT": relative}
+    ours = {"AML_APP_ROOT": str(root)}
+    served = ["--mlflow"]
+    if workload.scoring_script is not None:
+        relative = _within(root, workload.scoring_script)
+        ours["AZUREML_ENTRY_SCRIPT"] = relative
+        served = ["--script", relative]
     if model is not None:
         ours["AZUREML_MODEL_DIR"] = str(model.folder)
     if workload.output is not None:
@@ -60,7 +55,7 @@ def launch_of(
         ours["AZUREML_BI_OUTPUT_PATH"] = str(output)
     command = [str(virtual_environment / "bin" / "python"), "-I", str(runtime)]
     command.append("serve" if workload.kind is WorkloadKind.ONLINE else "work")
-    command += ["--script", relative, "--app-root", str(root)]
+    command += [*served, "--app-root", str(root)]
     if workload.kind is WorkloadKind.ONLINE:
         queue_wait = workload.max_queue_wait.total_seconds()
         timeout = workload.request_timeout.total_seconds()
@@ -80,3 +75,17 @@ def launch_of(
         liveness=workload.liveness,
         readiness=workload.readiness,
     )
+
+
+def _within(root: Path, scoring_script: str) -> str:
+    """The script's path relative to the code. Raises StartFailure."""
+    script = (root / scoring_script).resolve()
+    if not script.is_relative_to(root):
+        raise StartFailure(
+            "BadArgument", f"scoring_script {scoring_script!r} leaves the code's folder."
+        )
+    if not script.is_file():
+        raise StartFailure(
+            "BadArgument", f"scoring_script {scoring_script!r} is not among the code."
+        )
+    return script.relative_to(root).as_posix()

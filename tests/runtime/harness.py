@@ -159,7 +159,10 @@ class Server:
         return dict(self.ask("GET", "/load").json)
 
     def ready(self) -> Self:
-        until(lambda: self.health() == "Healthy", "init is done")
+        return self.ready_within(PATIENCE)
+
+    def ready_within(self, seconds: float) -> Self:
+        until(lambda: self.health() == "Healthy", "init is done", seconds)
         return self
 
     def terminate(self) -> None:
