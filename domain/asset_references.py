@@ -8,9 +8,10 @@ from typing import Any
 from domain.asset_registration import AssetRegistration
 from domain.assets import ModelType
 from domain.errors import BlobNotFound, Detail, DomainError, Invalid
+from domain.mlflow_models import MlflowModels
 from domain.names import WorkspaceScope
 from domain.online_deployment import CodeConfiguration
-from domain.ports import BlobFolder, BlobStore, Compute
+from domain.ports import BlobFolder, BlobStore, Compute, EnvironmentSpec
 
 _DESCRIPTIVE = (
     "description",
@@ -31,10 +32,14 @@ class AssetReferences:
         self._scope = scope
         self._blobs = blobs
         self._compute = compute
+        self._mlflow: BlobFolder | None = None
         self.faults: list[Detail] = []
 
-    async def model(self, reference: str | None, target: str) -> str | None:
-        """The ARM id of the model version meant; a deployment may do without a model."""
+    async def model(
+        self, reference: str | None, target: str, *, may_serve_itself: bool = False
+    ) -> str | None:
+        """The ARM id of the model version meant; a deployment may do without a model. One
+        of MLflow's that `may_serve_itself` needs no code or environment beside it."""
         if not reference:
             return None
         try:
@@ -50,17 +55,25 @@ class AssetReferences:
                     target,
                 )
             )
+        if may_serve_itself and found.properties.model_type is ModelType.MLFLOW:
+            self._mlflow = found.folder
         return self._scope.path("models", found.name, "versions", found.version)
 
     async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:
         """The configuration with its code resolved, its scoring script known to be there."""
         at = "properties.codeConfiguration"
+        if configuration is None and self._mlflow is not None:
+            try:
+                await MlflowModels(self._blobs).check(self._mlflow)
+            except Invalid as error:
+                self._faults(error, at)
+            return None
         if configuration is None:
             self.faults.append(
                 Detail(
                     "BadArgument",
                     "A scoring script is needed: give codeConfiguration with codeId and "
-                    "scoringScript. (Deploying an MLflow model without code is not there yet.)",
+                    "scoringScript. Only an online deployment of an mlflow_model needs none.",
                     at,
                 )
             )
@@ -99,6 +112,15 @@ class AssetReferences:
         """The ARM id of the environment version meant, which the compute can provide on
         instances of `instance_type`, which is asked for at `size_at`."""
         at = "properties.environmentId"
+        if not reference and self._mlflow is not None:
+            try:
+                spec = await MlflowModels(self._blobs).environment(self._mlflow)
+            except Invalid as error:
+                self._faults(error, at)
+                self._check_size(instance_type, size_at)
+                return None
+            await self._check_provided(spec, instance_type, at, size_at)
+            return None
         if not reference:
             self.faults.append(
                 Detail("BadArgument", "environmentId names the environment to run in.", at)
@@ -112,16 +134,25 @@ class AssetReferences:
             self._fault(error, at)
             self._check_size(instance_type, size_at)
             return None
+        await self._check_provided(spec, instance_type, at, size_at)
+        return self._scope.path("environments", found.name, "versions", found.version)
+
+    async def _check_provided(
+        self, spec: EnvironmentSpec, instance_type: str | None, at: str, size_at: str
+    ) -> None:
         for reason in await self._compute.refusals(spec, instance_type):
             target = size_at if "nstance type" in reason else at
             self.faults.append(Detail("BadArgument", reason, target))
-        return self._scope.path("environments", found.name, "versions", found.version)
 
     def _check_size(self, instance_type: str | None, target: str) -> None:
         try:
             self._compute.size(instance_type)
         except Invalid as error:
             self._fault(error, target)
+
+    def _faults(self, error: Invalid, target: str) -> None:
+        told = error.details or [Detail(error.code, error.message)]
+        self.faults += [Detail(each.code, each.message, target) for each in told]
 
     def _fault(self, error: DomainError, target: str) -> None:
         self.faults.append(Detail(error.code, error.message, target))

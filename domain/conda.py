@@ -51,7 +51,7 @@ def read(conda: str) -> tuple[EnvironmentSpec | None, list[Detail]]:
     """Like `parse`, but with the faults returned; the spec is None if there is any."""
     reading = _Reading()
     try:
-        reading.document(_load(conda))
+        reading.document(load_yaml(conda, "conda file"))
     except Invalid as error:
         reading.faults.append(error.message)
     if reading.faults:
@@ -72,26 +72,26 @@ def text_of(conda: Any) -> Any:
         raise ValueError("the conda file nests too deeply") from None
 
 
-def _load(conda: str) -> Any:
-    """The YAML as plain data. Its events are walked first: no alias can multiply what is
-    built, and nothing deep or long is built at all."""
-    if len(conda.encode(errors="surrogatepass")) > MAX_BYTES:
-        raise Invalid(f"A conda file is at most {MAX_BYTES} bytes.")
+def load_yaml(text: str, what: str) -> Any:
+    """The YAML of a `what` as plain data. Its events are walked first: no alias can multiply
+    what is built, and nothing deep or long is built at all. Raises Invalid."""
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise Invalid(f"A {what} is at most {MAX_BYTES} bytes.")
     try:
         depth = 0
-        for count, event in enumerate(yaml.parse(conda, Loader=_LOADER)):
+        for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise Invalid("A conda file may not have YAML anchors or aliases.")
+                raise Invalid(f"A {what} may not have YAML anchors or aliases.")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_DEPTH or count > _MAX_NODES:
                 raise Invalid(
-                    f"A conda file has at most {_MAX_NODES} entries, nested {_MAX_DEPTH} deep."
+                    f"A {what} has at most {_MAX_NODES} entries, nested {_MAX_DEPTH} deep."
                 )
-        return yaml.load(conda, Loader=_LOADER)  # a safe one, by either name
+        return yaml.load(text, Loader=_LOADER)  # a safe one, by either name
     except (yaml.YAMLError, ValueError) as error:
         told = " ".join(str(error).split())[:300]
-        raise Invalid(f"The conda file is not valid YAML: {told}.") from None
+        raise Invalid(f"The {what} is not valid YAML: {told}.") from None
 
 
 @dataclass

@@ -9,6 +9,7 @@ from domain.asset_registration import AssetRegistration
 from domain.deployment_scales import DeploymentScales
 from domain.endpoint_tokens import TokenKeyRing
 from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
+from domain.mlflow_models import MlflowModels
 from domain.names import WorkspaceScope
 from domain.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
@@ -35,6 +36,7 @@ from domain.ports import (
     Cipher,
     Clock,
     Compute,
+    EnvironmentSpec,
     LogKind,
     Observation,
     Probe,
@@ -318,7 +320,7 @@ class OnlineProvisioning(
         that a restart runs what was asked for. Raises Invalid with every fault."""
         asked = wanted.properties
         references = AssetReferences(self._assets, self._blobs, self._compute, self._scope)
-        model = await references.model(asked.model, "properties.model")
+        model = await references.model(asked.model, "properties.model", may_serve_itself=True)
         code = await references.code(asked.code_configuration)
         instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
         environment = await references.environment(
@@ -399,21 +401,27 @@ class OnlineProvisioning(
     async def _workload(self, deployment: OnlineDeployment) -> Workload:
         asked = deployment.properties
         configuration = asked.code_configuration
-        if configuration is None or configuration.code_id is None or asked.environment_id is None:
-            raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
-        code = await self._assets.code(configuration.code_id)
-        environment = await self._assets.environment(asked.environment_id)
         model = await self._assets.model(asked.model) if asked.model else None
+        code = model.folder if model else None
+        if configuration is not None and configuration.code_id is not None:
+            code = (await self._assets.code(configuration.code_id)).folder
+        environment: EnvironmentSpec | None = None
+        if asked.environment_id is not None:
+            environment = (await self._assets.environment(asked.environment_id)).spec
+        elif model is not None:
+            environment = await MlflowModels(self._blobs).environment(model.folder)
+        if code is None or environment is None:
+            raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
         cpu, memory = self._compute.size(asked.instance_type)
         limits = asked.request_settings
         return Workload(
             key=deployment.workload_key,
             kind=WorkloadKind.ONLINE,
             revision=revision_of(asked.to_document()),
-            environment=environment.spec,
+            environment=environment,
             model=model.folder if model else None,
-            code=code.folder,
-            scoring_script=configuration.scoring_script,
+            code=code,
+            scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,
             instance_count=await self._scales.instances(deployment),
             cpu=cpu,

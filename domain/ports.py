@@ -313,7 +313,8 @@ class Workload:
     environment: EnvironmentSpec
     model: BlobFolder | None
     code: BlobFolder
-    scoring_script: str
+    scoring_script: str | None
+    """None: `code` is an MLflow model, which is served without a script."""
     environment_variables: Mapping[str, str]
     instance_count: int
     cpu: float

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import typed
-from .signature import TENSOR, Signature
+from .signature import Signature
 from .typed import BadValue
 
 _MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -291,25 +291,3 @@ def _guessed(values: list[Any]) -> str:
     if present and all(isinstance(value, (int, float)) for value in present):
         return "FP64"
     return "BYTES"
-
-
-def metadata(signature: Signature, model: str) -> dict[str, Any]:
-    """What `GET /v2/models/{model}` tells."""
-
-    def told(fields: Any, prefix: str) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": field.name or f"{prefix}-{number}",
-                "datatype": _TO_V2.get(field.dtype or field.type, "BYTES"),
-                "shape": list(field.shape) if field.type == TENSOR else [-1],
-            }
-            for number, field in enumerate(fields, 1)
-        ]
-
-    return {
-        "name": model,
-        "versions": [],
-        "platform": "",
-        "inputs": told(signature.inputs, "input"),
-        "outputs": told(signature.outputs, "output"),
-    }

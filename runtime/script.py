@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from .coroutines import finish
@@ -44,7 +44,7 @@ class ScriptFailed(Exception):
 class Script:
     """An imported entry script whose functions exist."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: Any) -> None:
         self.module = module
         self.run: Callable[..., Any] = _function(module, "run")
         batched = getattr(module, "run_batch", None)
@@ -103,10 +103,10 @@ def load(app_root: str, script: str) -> Script:
     return Script(module)
 
 
-def _function(module: ModuleType, name: str) -> Callable[..., Any]:
+def _function(module: Any, name: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
-        where = os.path.basename(module.__file__ or _MODULE)
+        where = os.path.basename(getattr(module, "__file__", None) or _MODULE)
         raise ScriptFailed(FUNCTION_NOT_FOUND, f"{where} does not define {name}()")
     return function  # type: ignore[no-any-return]
 

@@ -12,6 +12,7 @@ from . import batching, process
 from .batching import BatchingPool
 from .exchange import Request
 from .pool import Pool
+from .pyfunc import MlflowModel
 from .responses import JSON
 from .schema import Documents, NoDocument
 from .scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
@@ -57,7 +58,7 @@ class InferenceServer:
     def prepare(self) -> None:
         if self._bad_limit:
             raise ScriptFailed(INIT_FAILED, self._bad_limit)
-        script = load(self._arguments.app_root, self._arguments.script)
+        script = self._script()
         deployment = self._arguments.deployment
         scoring = Scoring(script, deployment)
         if self._batches is not None:
@@ -67,6 +68,12 @@ class InferenceServer:
         self._documents = Documents(
             script.run, self._arguments.app_root, deployment, scoring.signature
         )
+
+    def _script(self) -> Script:
+        root = self._arguments.app_root
+        if self._arguments.mlflow:
+            return Script(MlflowModel(root))
+        return load(root, self._arguments.script)
 
     def finish(self) -> None:
         """Nothing: online scripts have no `shutdown`."""
@@ -190,7 +197,11 @@ def _positive(text: str) -> int:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="runtime serve")
     parser.add_argument("--socket", required=True)
-    parser.add_argument("--script", required=True)
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--script", help="relative to the app root")
+    served.add_argument(
+        "--mlflow", action="store_true", help="the app root is an MLflow model, without a script"
+    )
     parser.add_argument("--app-root", required=True)
     parser.add_argument("--deployment", required=True)
     parser.add_argument("--max-concurrent", type=_positive, default=1)

@@ -61,6 +61,8 @@ def of(value: Any) -> Signature:
     """From what a script names: the dictionary that stands in an MLmodel file, an object
     with such a `to_dict()`, or the path of an MLmodel file or its folder, relative to
     AZUREML_MODEL_DIR. Raises BadSignature."""
+    if isinstance(value, Signature):
+        return value
     if isinstance(value, str):
         return of_model(os.path.join(os.environ.get("AZUREML_MODEL_DIR", ""), value))
     if hasattr(value, "to_dict"):
@@ -99,7 +101,7 @@ def read_mlmodel(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             found = yaml.safe_load(file)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise BadSignature(f"{path} cannot be read: {error}") from None
     if not isinstance(found, dict):
         raise BadSignature(f"{path} is not an MLmodel file")

@@ -42,17 +42,12 @@ def launches_of(
     """One for each worker of an instance. Raises StartFailure if the scoring script is
     not among the code, or is outside of it."""
     root = code.root.resolve()
-    script = (root / workload.scoring_script).resolve()
-    if not script.is_relative_to(root):
-        raise StartFailure(
-            "BadArgument", f"scoring_script {workload.scoring_script!r} leaves the code's folder."
-        )
-    if not script.is_file():
-        raise StartFailure(
-            "BadArgument", f"scoring_script {workload.scoring_script!r} is not among the code."
-        )
-    relative = script.relative_to(root).as_posix()
-    ours = {"AML_APP_ROOT": str(root), "AZUREML_ENTRY_SCRIPT": relative}
+    ours = {"AML_APP_ROOT": str(root)}
+    served = ["--mlflow"]
+    if workload.scoring_script is not None:
+        relative = _within(root, workload.scoring_script)
+        ours["AZUREML_ENTRY_SCRIPT"] = relative
+        served = ["--script", relative]
     if model is not None:
         ours["AZUREML_MODEL_DIR"] = str(model.folder)
     if workload.output is not None:
@@ -61,7 +56,7 @@ def launches_of(
         ours["AZUREML_BI_OUTPUT_PATH"] = str(output)
     command = [str(virtual_environment / "bin" / "python"), "-I", str(runtime)]
     command.append("serve" if workload.kind is WorkloadKind.ONLINE else "work")
-    command += ["--script", relative, "--app-root", str(root)]
+    command += [*served, "--app-root", str(root)]
     workers = workload.workers
     cpu, memory = workload.cpu / workers, workload.memory // workers
     if workload.kind is WorkloadKind.ONLINE:
@@ -93,3 +88,17 @@ def _share(workload: Workload, worker: int) -> list[str]:
     share, over = divmod(workload.max_concurrent_requests, workload.workers)
     most = str(share + (worker < over))
     return ["--max-concurrent", most, "--max-queue", most]
+
+
+def _within(root: Path, scoring_script: str) -> str:
+    """The script's path relative to the code. Raises StartFailure."""
+    script = (root / scoring_script).resolve()
+    if not script.is_relative_to(root):
+        raise StartFailure(
+            "BadArgument", f"scoring_script {scoring_script!r} leaves the code's folder."
+        )
+    if not script.is_file():
+        raise StartFailure(
+            "BadArgument", f"scoring_script {scoring_script!r} is not among the code."
+        )
+    return script.relative_to(root).as_posix()

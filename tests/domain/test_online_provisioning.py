@@ -8,7 +8,7 @@ from domain import assets
 from domain.errors import Conflict, Invalid
 from domain.online_deployment import ScaleType
 from domain.online_endpoint import OnlineEndpointProperties
-from domain.ports import LogKind, WorkloadKind
+from domain.ports import EnvironmentSpec, LogKind, WorkloadKind
 from domain.provisioning_state import TransitionRefused
 from domain.scoring_keys import KeyType
 from tests.provisioning_stage import (
@@ -318,6 +318,67 @@ async def test_a_deployment_needs_a_scoring_script_that_is_in_its_code(
     found = await refused_deployment(stage, code_configuration=code)
     assert list(found) == [target]
     assert because in found[target]
+
+
+MLMODEL = """
+flavors: {python_function: {loader_module: mlflow.sklearn, env: {conda: conda.yaml}}}
+signature: {inputs: '[{"type": "double", "name": "a"}]', outputs: null, params: null}
+"""
+
+
+async def _register_mlflow(stage: ProvisioningStage, mlmodel: str, conda: str) -> None:
+    for name, text in {"MLmodel": mlmodel, "conda.yaml": conda}.items():
+        await stage.blobs.write("workspaceblobstore", f"mlflow/{name}", text.encode())
+    uri = "azureml://datastores/workspaceblobstore/paths/mlflow"
+    asked = assets.ModelVersionProperties(model_uri=uri, model_type=assets.ModelType.MLFLOW)
+    await stage.registration.put_version(assets.MODELS, "own", "1", asked, CALLER, ANY)
+
+
+ALONE: dict[str, Any] = {
+    "model": "azureml:own:1",
+    "code_configuration": None,
+    "environment_id": None,
+}
+
+
+async def test_an_mlflow_model_needs_neither_code_nor_environment(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris()
+    await _register_mlflow(stage, MLMODEL, "dependencies: [python=3.11, {pip: [mlflow-skinny]}]")
+    await stage.put_deployment(**ALONE)
+    await stage.settle()
+    workload = stage.compute.running[KEY]
+    assert workload.scoring_script is None
+    assert workload.code == workload.model
+    assert workload.code.path == "mlflow"
+    assert workload.environment == EnvironmentSpec("3.11", ("mlflow-skinny",))
+    stored = await stage.online.deployment("iris", "blue")
+    assert stored.resource.properties.environment_id is None
+    # Either of the two may still be given.
+    await stage.put_deployment(**{**ALONE, "environment_id": "azureml:e:1"})
+    await stage.settle()
+    assert stage.compute.running[KEY].environment.requirements == ("joblib",)
+    assert stage.compute.running[KEY].scoring_script is None
+
+
+async def test_an_mlflow_model_that_cannot_be_built_is_refused_with_every_reason(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris()
+    conda = "dependencies: [python=3.11, r-base, {pip: [mlflow, 'git+https://a.b/c']}]"
+    await _register_mlflow(stage, MLMODEL.partition("signature")[0], conda)
+    with pytest.raises(Invalid) as caught:
+        await stage.put_deployment(**ALONE)
+    told = [(detail.target, detail.message) for detail in caught.value.details]
+    assert [target for target, _ in told] == [
+        "properties.codeConfiguration",
+        "properties.environmentId",
+        "properties.environmentId",
+    ]
+    assert "no signature" in told[0][1]
+    assert "'r-base' has no known counterpart" in told[1][1]
+    assert "version control is not fetched from" in told[2][1]
 
 
 async def test_what_the_compute_cannot_run_is_refused_before_it_tries(

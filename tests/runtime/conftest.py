@@ -42,6 +42,8 @@ def _starting(tmp_path: Path) -> Iterator[Start]:
         env: dict[str, str] | None = None,
         files: dict[str, str] | None = None,
         stdout: int | None = None,
+        python: Path | None = None,
+        app_root: Path | None = None,
     ) -> Server:
         number = len(servers)
         folder = tmp_path / f"app{number}"
@@ -52,8 +54,10 @@ def _starting(tmp_path: Path) -> Iterator[Start]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(textwrap.dedent(text))
         path = f"{short}/{number}"
-        arguments = [sys.executable, "-I", str(RUNTIME), command, "--socket", path]
-        arguments += ["--script", "score.py", "--app-root", str(folder)]
+        arguments = [str(python or sys.executable), "-I", str(RUNTIME), command, "--socket", path]
+        if "--mlflow" not in options:
+            arguments += ["--script", "score.py"]
+        arguments += ["--app-root", str(app_root or folder)]
         if command == "serve":
             arguments += ["--deployment", "blue"]
         log_path = tmp_path / f"log{number}"

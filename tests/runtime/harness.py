@@ -162,7 +162,10 @@ class Server:
         return self.load()["in_flight"] == count
 
     def ready(self) -> Self:
-        until(lambda: self.health() == "Healthy", "init is done")
+        return self.ready_within(PATIENCE)
+
+    def ready_within(self, seconds: float) -> Self:
+        until(lambda: self.health() == "Healthy", "init is done", seconds)
         return self
 
     def terminate(self) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
@@ -106,9 +106,9 @@ class Peer:
         return connection
 
 
-def environment(cache: Path) -> Path:
-    """The Python of a virtual environment with PACKAGES, built once and kept under `cache`."""
-    key = hashlib.sha256(json.dumps([PACKAGES, platform.python_version()]).encode())
+def environment(cache: Path, packages: Sequence[str] = PACKAGES) -> Path:
+    """The Python of a virtual environment with `packages`, built once and kept under `cache`."""
+    key = hashlib.sha256(json.dumps([packages, platform.python_version()]).encode())
     folder = cache / key.hexdigest()[:16]
     python = folder / "bin" / "python"
     with (cache / "lock").open("w") as lock:
@@ -117,7 +117,7 @@ def environment(cache: Path) -> Path:
             uv = Path(sys.executable).parent / "uv"
             commands: list[list[str | Path]] = [
                 [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-                [uv, "pip", "install", "--quiet", "--python", python, *PACKAGES],
+                [uv, "pip", "install", "--quiet", "--python", python, *packages],
             ]
             for command in commands:
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
