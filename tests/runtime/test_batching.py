@@ -140,3 +140,31 @@ def test_the_load_tells_an_average_and_how_long_nobody_came(start: Start) -> Non
     assert 0 < load["average"] < 3
     until(lambda: server.load()["idle_seconds"] > 0.01, "it is idle")
     until(lambda: server.load()["average"] < load["average"], "the average fades")
+
+
+def test_a_model_with_a_signature_gets_its_typed_data_and_answers_in_each_one_s_dialect(
+    start: Start,
+) -> None:
+    script = """
+        PAYLOAD_SIGNATURE = {
+            "inputs": [{"name": "a", "type": "double"}, {"name": "b", "type": "long"}],
+            "params": [{"name": "scale", "type": "double", "default": 1.0, "shape": None}],
+        }
+
+        def init():
+            pass
+
+        def run(table, params):
+            raise AssertionError("alone")
+
+        def run_batch(requests):
+            return [r["table"].sum(axis=1).to_numpy() * r["params"]["scale"] for r in requests]
+    """
+    server = batching(start, script=script).ready()
+    split = {"columns": ["a", "b"], "data": [[0.5, 1], [1.5, 2]]}
+    assert server.ask(body=json.dumps({"dataframe_split": split})).json == {
+        "predictions": [1.5, 3.5]
+    }
+    scaled = {"dataframe_split": split, "params": {"scale": 2.0}}
+    assert server.ask(body=json.dumps(scaled)).json == {"predictions": [3.0, 7.0]}
+    assert server.ask(body=json.dumps({"dataframe_split": {}})).status == 400
