@@ -101,6 +101,8 @@ def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(pair: Pair) ->
     other.start()
     pair.share_tokens()
     assert _told(scoring_files.job(other, job)) == _told(shown)
+    shown = jobs.completed(one, jobs.start(other, "squares", data))
+    assert jobs.in_order(jobs.results(other, shown)[0]) == jobs.expected()
 
 
 def _told(job: dict[str, Any]) -> dict[str, Any]:
