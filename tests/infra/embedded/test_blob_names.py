@@ -16,10 +16,10 @@ def test_a_name_is_refused_or_stays_below_its_folder(name: str) -> None:
         segments = blob_names.segments(name)
     except errors.Invalid:
         return
-    path = Path("/root/box").joinpath(*segments)
+    path = Path("/a/box").joinpath(*segments)
     assert path.parts[:3] == ("/", "root", "box")
     assert ".." not in path.parts
-    assert path.relative_to("/root/box").as_posix() == name
+    assert path.relative_to("/a/box").as_posix() == name
     assert not set(name) & {"\0", "\n", "\x7f", "\x85", "\ud800"}
     path.as_posix().encode()
 
