@@ -17,7 +17,7 @@ def test_a_name_is_refused_or_stays_below_its_folder(name: str) -> None:
     except errors.Invalid:
         return
     path = Path("/a/box").joinpath(*segments)
-    assert path.parts[:3] == ("/", "root", "box")
+    assert path.parts[:3] == ("/", "a", "box")
     assert ".." not in path.parts
     assert path.relative_to("/a/box").as_posix() == name
     assert not set(name) & {"\0", "\n", "\x7f", "\x85", "\ud800"}
