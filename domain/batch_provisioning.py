@@ -81,15 +81,7 @@ class BatchProvisioning(
         caller: str,
         now: datetime,
     ) -> BatchEndpoint:
-        shared = {
-            "tags": wanted.tags,
-            "identity": wanted.identity,
-            "kind": wanted.kind,
-            "sku": wanted.sku,
-            "properties": wanted.properties,
-            "modified_at": now,
-            "modified_by": caller,
-        }
+        shared = wanted.taken(wanted.properties, caller, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)
         return BatchEndpoint(
@@ -144,15 +136,7 @@ class BatchProvisioning(
         now: datetime,
     ) -> BatchDeployment:
         properties = await self._checked(wanted.properties)
-        shared = {
-            "tags": wanted.tags,
-            "identity": wanted.identity,
-            "kind": wanted.kind,
-            "sku": wanted.sku,
-            "properties": properties,
-            "modified_at": now,
-            "modified_by": caller,
-        }
+        shared = wanted.taken(properties, caller, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)
         return BatchDeployment(

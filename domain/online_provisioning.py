@@ -187,14 +187,8 @@ class OnlineProvisioning(
             keys=None,
         )
         shared = {
-            "tags": wanted.tags,
-            "identity": wanted.identity,
-            "kind": wanted.kind,
-            "sku": wanted.sku,
-            "properties": properties,
+            **wanted.taken(properties, caller, now),
             "token_keys": self._token_keys(asked.auth_mode, old, now),
-            "modified_at": now,
-            "modified_by": caller,
         }
         if old:
             return old.but(
@@ -293,15 +287,7 @@ class OnlineProvisioning(
         now: datetime,
     ) -> OnlineDeployment:
         properties = await self._checked(wanted)
-        shared = {
-            "tags": wanted.tags,
-            "identity": wanted.identity,
-            "kind": wanted.kind,
-            "sku": wanted.sku,
-            "properties": properties,
-            "modified_at": now,
-            "modified_by": caller,
-        }
+        shared = wanted.taken(properties, caller, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)
         return OnlineDeployment(

@@ -105,6 +105,19 @@ class Wanted(Value, Generic[Properties]):
     sku: Sku | None = None
     properties: Properties
 
+    def taken(self, properties: Properties, caller: str, now: datetime) -> dict[str, object]:
+        """The fields of a resource that a taken wish decides, created or updated alike.
+        `properties` are the wish's as they are kept."""
+        return {
+            "tags": self.tags,
+            "identity": self.identity,
+            "kind": self.kind,
+            "sku": self.sku,
+            "properties": properties,
+            "modified_at": now,
+            "modified_by": caller,
+        }
+
 
 @dataclass(frozen=True)
 class Conditions:

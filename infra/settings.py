@@ -167,10 +167,6 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_traffic: bool = False
     """Embedded: whether each scoring request is written to `logs/traffic.jsonl`."""
-    compute_cpus: Annotated[float, Field(gt=0)] | None = None
-    """Embedded: cores that all models together may ask for; none means the machine's."""
-    compute_memory: ByteCount | None = None
-    """Embedded: memory that all models together may ask for; none means the machine's."""
     inbox_source: Literal["event_grid", "polling"] = "event_grid"
     """Azure: how the Functions host hears of blobs in the inbox. Flex Consumption knows
     Event Grid only; a storage without Event Grid (Azurite) needs polling."""

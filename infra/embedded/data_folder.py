@@ -32,10 +32,6 @@ class DataFolder:
         return self.root / "blobs"
 
     @property
-    def blob_state(self) -> Path:
-        return self.root / "blob-state"
-
-    @property
     def receipts(self) -> Path:
         return self.root / "blob-state" / "receipts.db"
 

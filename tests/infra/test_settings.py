@@ -161,8 +161,8 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path: Path, content: str) -
     ("text", "size"), [("512", 512), ("2Ki", 2048), ("100Mi", 104857600), ("4GiB", 2**32)]
 )
 def test_sizes_have_units(text: str, size: int) -> None:
-    settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_COMPUTE_MEMORY": text})
-    assert settings.compute_memory == size
+    settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_MAX_REQUEST_BYTES": text})
+    assert settings.max_request_bytes == size
 
 
 @pytest.mark.parametrize(
