@@ -20,11 +20,11 @@ import uvloop
 from azurefunctions.extensions.http.fastapi import Request
 
 from domain.names import WorkspaceScope
-from domain.online_routing import RouteTable
-from domain.online_scoring import SCORE, OnlineScoring
 from domain.ports import Instance, Principal, ScoringRequest, ScoringResponse, TokenVerifier
-from domain.request_record import RequestRecord
-from domain.scoring_exchange import Call, RequestBody
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.request_record import RequestRecord
+from domain.scoring.scoring_exchange import Call, RequestBody
 from handlers import scoring as handlers
 from handlers.http import Routes
 from infra.clock import SystemClock

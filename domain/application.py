@@ -2,26 +2,26 @@
 
 from dataclasses import dataclass
 
-from domain.asset_registration import AssetRegistration
-from domain.batch_invocation import BatchInvocation
-from domain.batch_jobs import BatchJobs
-from domain.batch_provisioning import BatchProvisioning
-from domain.batch_supervision import BatchSupervision
-from domain.blob_dropping import BlobDropping
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.datastore import Datastores
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
-from domain.datastore import Datastores
-from domain.guarded_rollout import GuardedRollout
-from domain.job_workers import JobWorkers
-from domain.mini_batch_scoring import MiniBatchScoring
+from domain.drops.blob_dropping import BlobDropping
+from domain.jobs.batch_invocation import BatchInvocation
+from domain.jobs.batch_jobs import BatchJobs
+from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.job_workers import JobWorkers
+from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
-from domain.online_provisioning import OnlineProvisioning
-from domain.online_scoring import OnlineScoring
-from domain.operation import Operations
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.token_issuing import TokenIssuing
 from domain.ports import TokenVerifier
-from domain.scaling import Scaling
-from domain.shadow_reporting import ShadowReporting
+from domain.provisioning.operation import Operations
+from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.shadow_reporting import ShadowReporting
+from domain.scaling.scaling import Scaling
+from domain.scoring.online_scoring import OnlineScoring
 from domain.sweeping import Sweeping
-from domain.token_issuing import TokenIssuing
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from domain.asset_use import InUse, check_unused
+from domain.assets.asset_use import InUse, check_unused
 from domain.errors import (
     Conflict,
     Detail,
@@ -23,7 +23,7 @@ from domain.errors import (
 )
 from domain.names import WorkspaceScope, asset_name_fault
 from domain.ports import Clock, Compute, Create, Delete, Document, Replace, ResourceStore
-from domain.provisioning_state import ProvisioningState
+from domain.provisioning.provisioning_state import ProvisioningState
 from domain.resource import Conditions, Stored, Text, TrackedResource, Wanted, to_body
 from domain.resource import from_document as stored_resource
 from domain.values import Value

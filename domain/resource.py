@@ -7,9 +7,9 @@ from typing import Annotated, Generic, Self, TypeVar
 from pydantic import BeforeValidator, Field
 
 from domain.errors import NotFound, PreconditionFailed
-from domain.operation import ErrorRecord, Operation
 from domain.ports import Document, Json
-from domain.provisioning_state import ProvisioningState
+from domain.provisioning.operation import ErrorRecord, Operation
+from domain.provisioning.provisioning_state import ProvisioningState
 from domain.values import Value
 
 

@@ -2,7 +2,7 @@
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from domain.asset_listing import Listing, ListView, OrderKey
+from domain.assets.asset_listing import Listing, ListView, OrderKey
 from domain.errors import Invalid, Unsupported
 from handlers.http import paging
 

@@ -5,8 +5,8 @@ from typing import Any, Generic, TypeVar
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.asset_registration import AssetRegistration, PendingUpload
-from domain.assets import (
+from domain.assets.asset_registration import AssetRegistration, PendingUpload
+from domain.assets.assets import (
     KINDS,
     AssetContainer,
     AssetKind,
@@ -20,7 +20,7 @@ from domain.assets import (
     ModelVersionProperties,
     Saved,
 )
-from domain.datastore import storage_account_id
+from domain.assets.datastore import storage_account_id
 from domain.errors import Invalid
 from domain.names import PROVIDER
 from domain.resource import Conditions

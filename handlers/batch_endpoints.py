@@ -4,9 +4,9 @@ from typing import Any
 
 import azure.functions as func
 
-from domain.batch_deployment import BatchDeployment, BatchDeploymentProperties
-from domain.batch_endpoint import BatchEndpoint, BatchEndpointProperties
-from domain.batch_provisioning import BatchProvisioning
+from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
+from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.resource import Wanted
 from handlers import wire
 from handlers.http import Routes, render_resource

@@ -6,10 +6,10 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain import access
-from domain.batch_invocation import BatchInvocation
-from domain.batch_jobs import BatchJobs, JobView
 from domain.errors import DomainError, Invalid
-from domain.job_request import JobProperties, JobRequest, RequestedCompute, RequestedDataset
+from domain.jobs.batch_invocation import BatchInvocation
+from domain.jobs.batch_jobs import BatchJobs, JobView
+from domain.jobs.job_request import JobProperties, JobRequest, RequestedCompute, RequestedDataset
 from domain.ports import Principal
 from handlers import wire
 from handlers.http import (

@@ -4,8 +4,9 @@ import json
 
 import azure.functions as func
 
-from domain.batch_supervision import BatchSupervision
-from domain.blob_dropping import BlobDropping
+from domain.drops.blob_dropping import BlobDropping
+from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -14,7 +15,6 @@ from domain.messages import (
     CheckDrop,
     ScoreUnit,
 )
-from domain.mini_batch_scoring import MiniBatchScoring
 from handlers.queue_messages import SERVICE_BUS
 from handlers.tracing import traced_message
 

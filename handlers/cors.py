@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.scoring_headers import (
+from domain.scoring.scoring_headers import (
     CLIENT_REQUEST_ID,
     DEPLOYMENT,
     LEGACY_REQUEST_ID,

@@ -30,8 +30,8 @@ from domain.errors import (
     Unsupported,
 )
 from domain.names import PROVIDER, WorkspaceScope
-from domain.operation import Operation
 from domain.ports import Principal, TokenVerifier
+from domain.provisioning.operation import Operation
 from domain.resource import Conditions, TrackedResource
 from domain.values import Value
 from handlers import wire

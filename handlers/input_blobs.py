@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from domain.blob_dropping import BlobDropping
-from domain.datastore import INBOX
+from domain.assets.datastore import INBOX
+from domain.drops.blob_dropping import BlobDropping
 from handlers.tracing import traced_event
 
 STORAGE = "BlobConnection"

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from domain.batch_job import BatchJob, InputKind
-from domain.batch_jobs import JobView
-from domain.batch_progress import Progress
-from domain.datastore import DEFAULT
-from domain.job_status import JobStatus
+from domain.assets.datastore import DEFAULT
+from domain.jobs.batch_job import BatchJob, InputKind
+from domain.jobs.batch_jobs import JobView
+from domain.jobs.batch_progress import Progress
+from domain.jobs.job_status import JobStatus
 from domain.names import PROVIDER
 from handlers import wire
 from handlers.http import Routes

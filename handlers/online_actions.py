@@ -4,10 +4,10 @@ traffic before, reports on mirrored traffic. The last two are not Azure ML's."""
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.guarded_rollout import GuardedRollout
-from domain.online_provisioning import OnlineProvisioning
-from domain.shadow_reporting import ShadowReporting
-from domain.token_issuing import TokenIssuing
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.token_issuing import TokenIssuing
+from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.shadow_reporting import ShadowReporting
 from handlers import wire
 from handlers.http import Routes, caller, json_response
 from handlers.online_endpoints import ITEM, render_endpoint

@@ -5,15 +5,15 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.deployment_scale import DeploymentScale
 from domain.errors import Invalid
-from domain.online_deployment import OnlineDeployment, OnlineDeploymentProperties
-from domain.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
-from domain.online_provisioning import OnlineProvisioning
+from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
+from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.scoring_keys import KeyType
 from domain.ports import LogKind
 from domain.resource import Wanted
-from domain.rollout import Rollout
-from domain.scoring_keys import KeyType
+from domain.rollout.rollout import Rollout
+from domain.scaling.deployment_scale import DeploymentScale
 from domain.values import Value
 from handlers import wire
 from handlers.http import Routes, caller, json_response, render_resource

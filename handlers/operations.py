@@ -6,11 +6,11 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.batch_jobs import BatchJobs
-from domain.batch_provisioning import BatchProvisioning
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.errors import Conflict, NotFound
-from domain.online_provisioning import OnlineProvisioning
-from domain.operation import Operation, OperationKind, Operations, OperationStatus
+from domain.jobs.batch_jobs import BatchJobs
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.provisioning.operation import Operation, OperationKind, Operations, OperationStatus
 from handlers import batch_endpoints, online_endpoints, wire
 from handlers.http import RETRY_AFTER, Routes, json_response, render_error
 from handlers.job_rendering import arm_spelling, render_job

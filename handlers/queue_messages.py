@@ -4,10 +4,10 @@ import json
 
 import azure.functions as func
 
-from domain.batch_provisioning import BatchProvisioning
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
-from domain.online_provisioning import OnlineProvisioning
-from domain.scaling import Scaling
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.scaling.scaling import Scaling
 from handlers.tracing import traced_message
 
 SERVICE_BUS = "ServiceBusConnection"

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
-from domain.endpoint_description import describe
-from domain.online_scoring import SCORE, SWAGGER, OnlineScoring
-from domain.scoring_exchange import Answer, Call
-from domain.scoring_headers import Headers
-from domain.scoring_refusals import CALLER_GONE, Refused
+from domain.online.endpoint_description import describe
+from domain.scoring.online_scoring import SCORE, SWAGGER, OnlineScoring
+from domain.scoring.scoring_exchange import Answer, Call
+from domain.scoring.scoring_headers import Headers
+from domain.scoring.scoring_refusals import CALLER_GONE, Refused
 from handlers.caller import LOOK_AFTER, Caller, Receive
 from handlers.cors import Cors
 from handlers.http import Handler, Method, Routes, endpoint_of_host

@@ -2,15 +2,15 @@
 
 import azure.functions as func
 
-from domain.batch_provisioning import BatchProvisioning
-from domain.job_workers import JobWorkers
-from domain.online_provisioning import OnlineProvisioning
-from domain.scaling import Scaling
+from domain.batch.batch_provisioning import BatchProvisioning
+from domain.jobs.job_workers import JobWorkers
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.scaling.scaling import Scaling
 from domain.sweeping import Sweeping
 from handlers.tracing import traced_event
 
 EVERY_TICK = "* * * * * *"
-"""Of domain.scaling.TICK."""
+"""Of domain.scaling.scaling.TICK."""
 
 
 def blueprint(

@@ -5,29 +5,25 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from domain import batch_job, blob_drop, guarded_rollout
 from domain.application import Application
-from domain.asset_registration import AssetRegistration
-from domain.asset_use import AssetUse
-from domain.batch_invocation import BatchInvocation
-from domain.batch_jobs import BatchJobs
-from domain.batch_provisioning import BatchProvisioning
-from domain.batch_supervision import BatchSupervision
-from domain.blob_dropping import BlobDropping, DropSettings
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.asset_use import AssetUse
+from domain.assets.datastore import Datastores
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
-from domain.datastore import Datastores
-from domain.endpoint_changes import EndpointChanges
-from domain.endpoint_tokens import TokenSettings
-from domain.guarded_rollout import GuardedRollout
-from domain.instance_choice import InstanceChoice
-from domain.job_workers import JobWorkers
-from domain.mini_batch_scoring import MiniBatchScoring
-from domain.mirroring import Mirroring
+from domain.drops import blob_drop
+from domain.drops.blob_dropping import BlobDropping, DropSettings
+from domain.jobs import batch_job
+from domain.jobs.batch_invocation import BatchInvocation
+from domain.jobs.batch_jobs import BatchJobs
+from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.job_workers import JobWorkers
+from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
-from domain.online_provisioning import OnlineProvisioning
-from domain.online_routing import RouteTable
-from domain.online_scoring import OnlineScoring
-from domain.operation import Operations
+from domain.online.endpoint_changes import EndpointChanges
+from domain.online.endpoint_tokens import TokenSettings
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.token_issuing import TokenIssuing
 from domain.ports import (
     BlobStore,
     Cipher,
@@ -38,14 +34,20 @@ from domain.ports import (
     TokenVerifier,
     WorkQueue,
 )
-from domain.request_record import OnFinished, RequestRecord
-from domain.scaling import Scaling
-from domain.scoring_access import ScoringAccess
-from domain.shadow_reporting import ShadowReporting
-from domain.stored_sums import StoredSums
+from domain.provisioning.operation import Operations
+from domain.rollout import guarded_rollout
+from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.shadow_reporting import ShadowReporting
+from domain.rollout.stored_sums import StoredSums
+from domain.scaling.scaling import Scaling
+from domain.scaling.waking import Waking
+from domain.scoring.instance_choice import InstanceChoice
+from domain.scoring.mirroring import Mirroring
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.request_record import OnFinished, RequestRecord
+from domain.scoring.scoring_access import ScoringAccess
 from domain.sweeping import Sweeping
-from domain.token_issuing import TokenIssuing
-from domain.waking import Waking
 from infra import telemetry
 from infra.settings import Settings
 

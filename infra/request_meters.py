@@ -6,7 +6,7 @@ from typing import Any
 
 from opentelemetry import metrics
 
-from domain.request_record import RequestRecord
+from domain.scoring.request_record import RequestRecord
 from infra.request_metrics import BUCKETS, endpoint_of
 
 NAMES = ("RequestsPerMinute", "RequestLatency", "NetworkBytes")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from domain.asset_registration import AssetRegistration
-from domain.asset_use import AssetUse
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.asset_use import AssetUse
+from domain.assets.datastore import Datastores
 from domain.compute_target import ComputeTargets
-from domain.datastore import Datastores
 from domain.names import WorkspaceScope
 from domain.ports import Clock
 from infra.compute.local_compute import LocalCompute

@@ -20,21 +20,28 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from domain import batch_job, blob_drop
-from domain.asset_registration import AssetRegistration
-from domain.assets import CODES, ENVIRONMENTS, CodeVersionProperties, EnvironmentVersionProperties
-from domain.batch_deployment import BatchDeploymentProperties
-from domain.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
-from domain.batch_invocation import BatchInvocation
-from domain.batch_jobs import BatchJobs, JobView
-from domain.batch_planning import BatchPlanning
-from domain.batch_provisioning import BatchProvisioning
-from domain.batch_supervision import BatchSupervision
-from domain.batch_times import BatchTimes
-from domain.blob_dropping import BlobDropping, DropSettings
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.assets import (
+    CODES,
+    ENVIRONMENTS,
+    CodeVersionProperties,
+    EnvironmentVersionProperties,
+)
+from domain.batch.batch_deployment import BatchDeploymentProperties
+from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
-from domain.job_request import JobProperties, RequestedInput
-from domain.job_workers import JobWorkers
+from domain.drops import blob_drop
+from domain.drops.blob_dropping import BlobDropping, DropSettings
+from domain.jobs import batch_job
+from domain.jobs.batch_invocation import BatchInvocation
+from domain.jobs.batch_jobs import BatchJobs, JobView
+from domain.jobs.batch_planning import BatchPlanning
+from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.batch_times import BatchTimes
+from domain.jobs.job_request import JobProperties, RequestedInput
+from domain.jobs.job_workers import JobWorkers
+from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -45,9 +52,8 @@ from domain.messages import (
     Reconcile,
     ScoreUnit,
 )
-from domain.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
-from domain.online_deployment import CodeConfiguration
+from domain.online.online_deployment import CodeConfiguration
 from domain.ports import (
     Clock,
     Compute,

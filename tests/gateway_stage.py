@@ -14,8 +14,8 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from domain import assets
 from domain.application import Application
+from domain.assets import assets
 from domain.errors import Unauthenticated
 from domain.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ports import Instance, Principal, TokenVerifier

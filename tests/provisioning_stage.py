@@ -9,20 +9,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from domain import assets
-from domain.asset_registration import AssetRegistration
-from domain.asset_use import AssetUse
-from domain.batch_deployment import BatchDeploymentProperties
-from domain.batch_endpoint import BatchEndpointProperties
-from domain.batch_provisioning import BatchProvisioning
+from domain.assets import assets
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.asset_use import AssetUse
+from domain.batch.batch_deployment import BatchDeploymentProperties
+from domain.batch.batch_endpoint import BatchEndpointProperties
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
 from domain.errors import Invalid
 from domain.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.names import WorkspaceScope
-from domain.online_deployment import OnlineDeploymentProperties
-from domain.online_endpoint import OnlineEndpointProperties
-from domain.online_provisioning import OnlineProvisioning
-from domain.operation import Operation, Operations
+from domain.online.online_deployment import OnlineDeploymentProperties
+from domain.online.online_endpoint import OnlineEndpointProperties
+from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import (
     Clock,
     Compute,
@@ -34,6 +33,7 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
+from domain.provisioning.operation import Operation, Operations
 from domain.resource import Conditions, Wanted
 from domain.sweeping import Sweeping
 from infra.embedded.cipher import FernetCipher

@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import online_deployment, online_endpoint
 from domain.errors import DocumentNotFound, Unavailable
-from domain.online_deployment import OnlineDeployment, OnlineDeploymentProperties, RequestSettings
-from domain.online_endpoint import AuthMode, OnlineEndpoint, OnlineEndpointProperties
+from domain.online import online_deployment, online_endpoint
+from domain.online.online_deployment import (
+    OnlineDeployment,
+    OnlineDeploymentProperties,
+    RequestSettings,
+)
+from domain.online.online_endpoint import AuthMode, OnlineEndpoint, OnlineEndpointProperties
+from domain.online.scoring_keys import KeyType, SealedKeys
 from domain.ports import (
     Cipher,
     Clock,
@@ -35,9 +40,8 @@ from domain.ports import (
     WorkloadState,
     Write,
 )
-from domain.provisioning_state import ProvisioningState
+from domain.provisioning.provisioning_state import ProvisioningState
 from domain.resource import Sku, from_document, to_body
-from domain.scoring_keys import KeyType, SealedKeys
 
 PRIMARY = "primary-key-of-this-test"
 SECONDARY = "secondary-key-of-this-test"

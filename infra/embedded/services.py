@@ -11,7 +11,7 @@ from typing import ClassVar
 from uv import find_uv_bin
 
 from domain.errors import DomainError
-from domain.request_record import OnFinished
+from domain.scoring.request_record import OnFinished
 from infra.clock import SystemClock
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer

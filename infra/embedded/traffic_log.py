@@ -11,7 +11,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from domain.request_record import RequestRecord
+from domain.scoring.request_record import RequestRecord
 
 FILE = "traffic.jsonl"
 

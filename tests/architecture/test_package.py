@@ -51,7 +51,7 @@ def ignored(path: str) -> bool:
         "function_app.py",
         "host.json",
         "requirements.txt",
-        "domain/ports.py",
+        "domain/ports/__init__.py",
         "handlers/http.py",
         "infra/composition.py",
         "infra/embedded/sqlite.py",

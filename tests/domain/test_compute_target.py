@@ -10,7 +10,7 @@ from domain.compute_target import (
     ScaleSettings,
 )
 from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
-from domain.online_deployment import KIND as ONLINE_DEPLOYMENT
+from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from domain.ports import Create
 from domain.resource import Conditions, Wanted
 from tests.asset_stage import SCOPE, AssetStage, opened

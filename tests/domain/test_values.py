@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.online_deployment import OnlineDeploymentProperties, RequestSettings
+from domain.online.online_deployment import OnlineDeploymentProperties, RequestSettings
 from domain.resource import EnvironmentVariables
 from domain.values import Value
 

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from domain.access import ROLES
-from domain.batch_jobs import BatchJobs
 from domain.errors import Unauthenticated
+from domain.jobs.batch_jobs import BatchJobs
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
 from handlers import batch_endpoints, online_endpoints, openapi, operations, workspaces

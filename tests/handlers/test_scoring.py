@@ -12,10 +12,10 @@ import azure.functions as func
 import httpx
 import pytest
 
-from domain.online_routing import RouteTable
-from domain.online_scoring import OnlineScoring
 from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
-from domain.request_record import RequestRecord
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.request_record import RequestRecord
 from handlers import caller, scoring
 from handlers.http import Routes
 from infra.embedded.functions import index

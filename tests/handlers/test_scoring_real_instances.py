@@ -11,9 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.online_deployment import workload_key
-from domain.online_routing import RouteTable
-from domain.online_scoring import OnlineScoring
+from domain.online.online_deployment import workload_key
 from domain.ports import (
     BlobFolder,
     EnvironmentSpec,
@@ -22,6 +20,8 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import OnlineScoring
 from handlers import scoring
 from handlers.http import Routes
 from infra.clock import SystemClock

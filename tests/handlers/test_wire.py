@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from domain.batch_deployment import BatchDeploymentProperties
+from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.errors import MAX_FAULTS, Invalid, TooLarge
-from domain.online_deployment import OnlineDeploymentProperties
-from domain.online_endpoint import OnlineEndpointProperties
+from domain.online.online_deployment import OnlineDeploymentProperties
+from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.resource import Wanted
 from handlers import batch_endpoints, online_endpoints, wire
 

@@ -15,7 +15,7 @@ import yaml
 from pycep import BicepParser
 
 from domain import messages
-from domain.datastore import INBOX
+from domain.assets.datastore import INBOX
 from handlers.input_blobs import STORAGE
 from handlers.queue_messages import SERVICE_BUS
 from infra.cloud.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from domain.request_record import RequestRecord
+from domain.scoring.request_record import RequestRecord
 from infra.request_meters import NAMESPACE, RequestMeters, views
 from infra.request_metrics import MAX_STATUSES, RequestMetrics
 

@@ -44,7 +44,7 @@ await services.stores.blobs.write("batch-inbox", "digits/rows.csv", b"1,2")
 """
 
 ARRIVED = """
-from domain import blob_drop
+from domain.drops import blob_drop
 from infra.embedded.services import EmbeddedServices
 [services] = EmbeddedServices._opened.values()
 found = await services.stores.store.query(blob_drop.ARRIVAL_KIND)
@@ -64,8 +64,8 @@ from pathlib import Path
 import azure.functions as func
 
 from domain.names import WorkspaceScope
-from domain.online_routing import RouteTable
-from domain.online_scoring import OnlineScoring
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import OnlineScoring
 from domain.ports import ScoringResponse
 from handlers import scoring
 from handlers.http import Routes

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.batch_planning import BatchPlanning
+from domain.jobs.batch_planning import BatchPlanning
 from domain.messages import MINI_BATCHES_QUEUE
 from tests.gateway_stage import PRIMARY
 from tests.infra.cloud.cost_figures import Figures

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 import httpx
 
-from domain import assets
 from domain.application import Application
-from domain.datastore import INBOX
-from domain.job_request import JobProperties, RequestedInput
+from domain.assets import assets
+from domain.assets.datastore import INBOX
+from domain.jobs.job_request import JobProperties, RequestedInput
 from domain.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from domain.asset_registration import AssetRegistration
-from domain.asset_use import AssetUse
-from domain.batch_provisioning import BatchProvisioning
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.asset_use import AssetUse
+from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
 from domain.errors import Invalid
-from domain.online_provisioning import OnlineProvisioning
+from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import (
     Instance,
     InstanceLost,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from domain.online_routing import RouteTable
-from domain.online_scoring import SCORE, OnlineScoring
 from domain.ports import Message, Workload, WorkloadState, WorkQueue
-from domain.scoring_exchange import Answer, Call, RequestBody
-from domain.waking import Waking
+from domain.scaling.waking import Waking
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.clock import SystemClock
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House, until

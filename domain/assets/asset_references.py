@@ -1,0 +1,164 @@
+"""What a deployment points at: resolved to the versions it means, every fault gathered."""
+
+import hashlib
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.assets import ModelType
+from domain.assets.mlflow_models import MlflowModels
+from domain.errors import BlobNotFound, Detail, DomainError, Invalid
+from domain.names import WorkspaceScope
+from domain.online.online_deployment import CodeConfiguration
+from domain.ports import BlobFolder, BlobStore, Compute, EnvironmentSpec
+
+_DESCRIPTIVE = (
+    "description",
+    "properties",
+    "app_insights_enabled",
+    "egress_public_network_access",
+    "scale_settings",
+)
+
+
+class AssetReferences:
+    """Resolves the references of one deployment body; `faults` collects what is wrong."""
+
+    def __init__(
+        self, assets: AssetRegistration, blobs: BlobStore, compute: Compute, scope: WorkspaceScope
+    ) -> None:
+        self._assets = assets
+        self._scope = scope
+        self._blobs = blobs
+        self._compute = compute
+        self._mlflow: BlobFolder | None = None
+        self.faults: list[Detail] = []
+
+    async def model(
+        self, reference: str | None, target: str, *, may_serve_itself: bool = False
+    ) -> str | None:
+        """The ARM id of the model version meant; a deployment may do without a model. One
+        of MLflow's that `may_serve_itself` needs no code or environment beside it."""
+        if not reference:
+            return None
+        try:
+            found = await self._assets.model(reference)
+        except DomainError as error:
+            self._fault(error, target)
+            return None
+        if found.properties.model_type is ModelType.TRITON:
+            self.faults.append(
+                Detail(
+                    "NotSupported",
+                    "A triton_model needs the Triton server, which is not run here.",
+                    target,
+                )
+            )
+        if may_serve_itself and found.properties.model_type is ModelType.MLFLOW:
+            self._mlflow = found.folder
+        return self._scope.path("models", found.name, "versions", found.version)
+
+    async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:
+        """The configuration with its code resolved, its scoring script known to be there."""
+        at = "properties.codeConfiguration"
+        if configuration is None and self._mlflow is not None:
+            try:
+                await MlflowModels(self._blobs).check(self._mlflow)
+            except Invalid as error:
+                self._faults(error, at)
+            return None
+        if configuration is None:
+            self.faults.append(
+                Detail(
+                    "BadArgument",
+                    "A scoring script is needed: give codeConfiguration with codeId and "
+                    "scoringScript. Only an online deployment of an mlflow_model needs none.",
+                    at,
+                )
+            )
+            return None
+        if not configuration.code_id:
+            self.faults.append(
+                Detail("BadArgument", "codeId names the code version to run.", f"{at}.codeId")
+            )
+            return None
+        try:
+            found = await self._assets.code(configuration.code_id)
+        except DomainError as error:
+            self._fault(error, f"{at}.codeId")
+            return None
+        try:
+            await self._check_script(found.folder, configuration.scoring_script)
+        except DomainError as error:
+            self._fault(error, f"{at}.scoringScript")
+        return configuration.but(
+            code_id=self._scope.path("codes", found.name, "versions", found.version)
+        )
+
+    async def _check_script(self, code: BlobFolder, script: str) -> None:
+        path = PurePosixPath(script)
+        if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
+            raise Invalid(f"'{script}' is not a path of a .py file inside the code.")
+        name = "/".join(part for part in (code.path, str(path)) if part)
+        try:
+            await self._blobs.properties(code.container, name)
+        except BlobNotFound:
+            raise Invalid(f"The code has no file '{script}'.") from None
+
+    async def environment(
+        self, reference: str | None, instance_type: str | None, size_at: str
+    ) -> str | None:
+        """The ARM id of the environment version meant, which the compute can provide on
+        instances of `instance_type`, which is asked for at `size_at`."""
+        at = "properties.environmentId"
+        if not reference and self._mlflow is not None:
+            try:
+                spec = await MlflowModels(self._blobs).environment(self._mlflow)
+            except Invalid as error:
+                self._faults(error, at)
+                self._check_size(instance_type, size_at)
+                return None
+            await self._check_provided(spec, instance_type, at, size_at)
+            return None
+        if not reference:
+            self.faults.append(
+                Detail("BadArgument", "environmentId names the environment to run in.", at)
+            )
+            self._check_size(instance_type, size_at)
+            return None
+        try:
+            found = await self._assets.environment(reference)
+            spec = found.spec
+        except DomainError as error:
+            self._fault(error, at)
+            self._check_size(instance_type, size_at)
+            return None
+        await self._check_provided(spec, instance_type, at, size_at)
+        return self._scope.path("environments", found.name, "versions", found.version)
+
+    async def _check_provided(
+        self, spec: EnvironmentSpec, instance_type: str | None, at: str, size_at: str
+    ) -> None:
+        for reason in await self._compute.refusals(spec, instance_type):
+            target = size_at if "nstance type" in reason else at
+            self.faults.append(Detail("BadArgument", reason, target))
+
+    def _check_size(self, instance_type: str | None, target: str) -> None:
+        try:
+            self._compute.size(instance_type)
+        except Invalid as error:
+            self._fault(error, target)
+
+    def _faults(self, error: Invalid, target: str) -> None:
+        told = error.details or [Detail(error.code, error.message)]
+        self.faults += [Detail(each.code, each.message, target) for each in told]
+
+    def _fault(self, error: DomainError, target: str) -> None:
+        self.faults.append(Detail(error.code, error.message, target))
+
+
+def revision_of(properties: dict[str, Any]) -> str:
+    """Names what runs: it changes with everything that a running instance would notice."""
+    running = {key: value for key, value in properties.items() if key not in _DESCRIPTIVE}
+    return hashlib.sha256(json.dumps(running, sort_keys=True).encode()).hexdigest()[:16]

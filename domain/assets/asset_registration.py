@@ -1,0 +1,313 @@
+"""Registering, reading and deleting versions of assets: one way for models, codes,
+environments and data."""
+
+from datetime import timedelta
+from typing import cast
+from uuid import uuid4
+
+from domain.assets.asset_admission import AssetAdmission, change_faults
+from domain.assets.asset_containers import AssetContainers
+from domain.assets.asset_documents import (
+    TRIES,
+    AssetDocuments,
+    check_names,
+    container_write,
+    entity,
+    noun,
+    raced,
+    saved,
+    there,
+    version_write,
+)
+from domain.assets.asset_listing import Listing, page_of
+from domain.assets.asset_use import InUse, check_unused
+from domain.assets.assets import (
+    CODES,
+    DATA,
+    ENVIRONMENTS,
+    MODELS,
+    AssetContainer,
+    AssetKind,
+    AssetVersion,
+    CodeVersion,
+    DataVersion,
+    DataVersionProperties,
+    EnvironmentVersion,
+    ModelVersion,
+    Saved,
+    VersionProperties,
+)
+from domain.errors import (
+    Conflict,
+    Detail,
+    DocumentExists,
+    DocumentNotFound,
+    NotFound,
+    StaleETag,
+    refuse,
+)
+from domain.names import WorkspaceScope, parse_asset_reference
+from domain.ports import (
+    BlobStore,
+    Clock,
+    Compute,
+    Delete,
+    Document,
+    Json,
+    Permission,
+    ResourceStore,
+)
+from domain.resource import Conditions
+from domain.values import Value
+
+_TOO_HIGH = 10**9
+"""Versions such as a date with a time are names, and nothing is counted on from them."""
+_UPLOAD = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
+
+
+class PendingUpload(Value):
+    """Where the files of a version to come are put: `sas_uri` for every blob of the
+    container, by putting `/{name}` before its query."""
+
+    id: str
+    blob_uri: str
+    sas_uri: str
+
+
+class AssetRegistration:
+    """Versions; their containers are at `containers`. `in_use` names the deployments that a
+    deletion would break."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        blobs: BlobStore,
+        compute: Compute,
+        clock: Clock,
+        scope: WorkspaceScope,
+        *,
+        in_use: InUse,
+        upload_validity: timedelta = timedelta(hours=24),
+    ) -> None:
+        self.containers = AssetContainers(store, clock, in_use)
+        self._documents = AssetDocuments(store)
+        self._blobs = blobs
+        self._clock = clock
+        self._scope = scope
+        self._admission = AssetAdmission(blobs, compute, scope)
+        self._in_use = in_use
+        self._upload_validity = upload_validity
+
+    # -- what a reference means ---------------------------------------------------------
+
+    async def model(self, reference: str) -> ModelVersion:
+        """The version that an ARM id, `azureml:name:version` or `azureml:name@latest`
+        means. Raises Invalid or NotFound. So do the next three."""
+        return cast(ModelVersion, await self._resolve(MODELS, reference))
+
+    async def code(self, reference: str) -> CodeVersion:
+        return cast(CodeVersion, await self._resolve(CODES, reference))
+
+    async def environment(self, reference: str) -> EnvironmentVersion:
+        return cast(EnvironmentVersion, await self._resolve(ENVIRONMENTS, reference))
+
+    async def data(self, reference: str) -> DataVersion:
+        return cast(DataVersion, await self._resolve(DATA, reference))
+
+    async def _resolve(self, kind: AssetKind, reference: str) -> AssetVersion:
+        meant = parse_asset_reference(reference, kind.plural, self._scope)
+        version = meant.version
+        if version is None:
+            container = (await self.containers.get(kind, meant.name)).asset
+            if container.latest is None:
+                raise NotFound(f"{noun(kind, meant.name)} has no version that is not archived.")
+            version = container.latest
+        return (await self.version(kind, meant.name, version)).asset
+
+    # -- versions -----------------------------------------------------------------------
+
+    async def version(self, kind: AssetKind, name: str, version: str) -> Saved[AssetVersion]:
+        """Raises NotFound."""
+        document = await self._documents.version(kind, name, version)
+        if document is None:
+            raise NotFound(f"{noun(kind, name, version)} was not found.")
+        return saved(kind.version, document)
+
+    async def versions(
+        self, kind: AssetKind, name: str, listing: Listing
+    ) -> tuple[list[Saved[AssetVersion]], str | None]:
+        """A page of a container's versions; empty for a container that is not there, as
+        clients ask before they create."""
+        return await page_of(self._documents.versions(kind, name), listing)
+
+    async def put_version(
+        self,
+        kind: AssetKind,
+        name: str,
+        version: str,
+        wanted: VersionProperties,
+        caller: str,
+        conditions: Conditions,
+    ) -> Saved[AssetVersion]:
+        """Register a version, and its container with it, or change what may change of one.
+        Raises Conflict, naming each fixed field that differs, and Invalid for what may not
+        be registered."""
+        check_names(name, version)
+        what = noun(kind, name, version)
+        admitted: Json | None = None
+        for _ in range(TRIES):
+            container = await self._documents.container(kind, name)
+            document = await self._documents.version(kind, name, version)
+            conditions.check(document, what)
+            if document is None:
+                if admitted is None:
+                    admitted = await self._admission.admit(kind, wanted)
+                parent = self._parent(kind, name, wanted, caller, container)
+                new = self._new_version(kind, version, parent, wanted, caller, admitted)
+                parent = _with(parent, new)
+            else:
+                old = entity(kind.version, document)
+                self._check_change(kind, old, wanted)
+                new = self._changed(kind, old, wanted, caller)
+                if new == old:
+                    return Saved(old, document.etag)
+                parent = entity(kind.container, there(container))
+                parent = await self._after_change(kind, parent, old, new)
+            # The container is written each time, so that of two writers one sees the other.
+            writes = (version_write(kind, new, document), container_write(kind, parent, container))
+            try:
+                written = await self._documents.write(kind, name, *writes)
+            except (StaleETag, DocumentExists, DocumentNotFound):
+                continue
+            return saved(kind.version, there(written[0]), new=document is None)
+        raise raced(what)
+
+    def _parent(
+        self,
+        kind: AssetKind,
+        name: str,
+        wanted: VersionProperties,
+        caller: str,
+        document: Document | None,
+    ) -> AssetContainer:
+        """The container of a new version, made with it where there is none."""
+        if document is not None:
+            found = entity(kind.container, document)
+            _check_data_type(found, wanted)
+            return found
+        said: Json = {}
+        if isinstance(wanted, DataVersionProperties):
+            said = {"data_type": wanted.data_type}
+        return self.containers.new(kind, name, kind.container_properties(**said), caller)
+
+    def _new_version(
+        self,
+        kind: AssetKind,
+        version: str,
+        parent: AssetContainer,
+        wanted: VersionProperties,
+        caller: str,
+        admitted: Json,
+    ) -> AssetVersion:
+        now = self._clock.now()
+        return kind.version(
+            name=parent.name,
+            version=version,
+            ordinal=parent.next_ordinal,
+            properties=wanted,
+            created_at=now,
+            created_by=caller,
+            modified_at=now,
+            modified_by=caller,
+            **admitted,
+        )
+
+    def _check_change(self, kind: AssetKind, old: AssetVersion, wanted: VersionProperties) -> None:
+        place = getattr(old, "folder", None)
+        same_place = place == self._admission.locate(kind, wanted)
+        faults = change_faults(kind, old, wanted, same_place)
+        if faults:
+            raise Conflict(
+                f"{noun(kind, old.name, old.version)} exists and cannot be changed: "
+                f"{' '.join(fault.message for fault in faults[:3])} Register a new version.",
+                code="VersionIsImmutable",
+                target=faults[0].target,
+                details=faults,
+            )
+
+    def _changed(
+        self, kind: AssetKind, old: AssetVersion, wanted: VersionProperties, caller: str
+    ) -> AssetVersion:
+        """`old` with what may change of it; the URI stays as it was first written."""
+        if kind.uri is not None:
+            wanted = wanted.but(**{kind.uri: getattr(old.properties, kind.uri)})
+        if wanted == old.properties:
+            return old
+        return old.but(properties=wanted, modified_at=self._clock.now(), modified_by=caller)
+
+    async def _after_change(
+        self, kind: AssetKind, parent: AssetContainer, old: AssetVersion, new: AssetVersion
+    ) -> AssetContainer:
+        """The container once `old` has become `new`: archival may move `latest`."""
+        if old.properties.is_archived == new.properties.is_archived:
+            return parent
+        latest = await self._documents.latest(kind, parent.name, without=old.version, beside=new)
+        return parent.but(latest=latest)
+
+    async def delete_version(
+        self, kind: AssetKind, name: str, version: str, conditions: Conditions
+    ) -> bool:
+        """False if it is not there. Raises Conflict, naming them, while deployments use
+        it. Its blobs stay where they are."""
+        what = noun(kind, name, version)
+        for _ in range(TRIES):
+            container = await self._documents.container(kind, name)
+            document = await self._documents.version(kind, name, version)
+            if document is None or container is None:
+                return False
+            conditions.check(document, what)
+            await check_unused(self._in_use, kind.plural, name, version)
+            latest = await self._documents.latest(kind, name, without=version)
+            parent = entity(kind.container, container).but(latest=latest)
+            delete = Delete(document.id, document.etag)
+            try:
+                await self._documents.write(
+                    kind, name, delete, container_write(kind, parent, container)
+                )
+            except (StaleETag, DocumentNotFound):
+                continue
+            return True
+        raise raced(what)
+
+    async def start_upload(self, kind: AssetKind, name: str, version: str) -> PendingUpload:
+        """A container of its own for the files of a version to come. Raises Conflict if
+        the version is there already, as ARM does."""
+        check_names(name, version)
+        if await self._documents.version(kind, name, version) is not None:
+            raise Conflict(
+                f"{noun(kind, name, version)} exists already, and a version keeps its files. "
+                "Upload for a new version.",
+                code="AssetAlreadyExists",
+            )
+        id = str(uuid4())
+        container = f"azureml-{id}"
+        sas_uri = await self._blobs.sign(container, None, _UPLOAD, self._upload_validity)
+        return PendingUpload(id=id, blob_uri=self._blobs.url(container), sas_uri=sas_uri)
+
+
+def _with(parent: AssetContainer, new: AssetVersion) -> AssetContainer:
+    """The container once it has the new version `new`."""
+    number = int(new.version) if new.version.isascii() and new.version.isdigit() else 0
+    return parent.but(
+        latest=parent.latest if new.properties.is_archived else new.version,
+        highest=max(parent.highest, number if number < _TOO_HIGH else 0),
+        next_ordinal=parent.next_ordinal + 1,
+    )
+
+
+def _check_data_type(container: AssetContainer, wanted: VersionProperties) -> None:
+    expected = getattr(container.properties, "data_type", None)
+    given = getattr(wanted, "data_type", None)
+    if expected != given:
+        fault = f"'{container.name}' holds {expected}; its versions cannot be {given}."
+        refuse([Detail("BadArgument", fault, "properties.dataType")])

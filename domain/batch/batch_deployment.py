@@ -1,0 +1,121 @@
+"""A deployment of a batch endpoint: how a job over files is cut, run and joined."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from domain.online.online_deployment import CodeConfiguration
+from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
+from domain.values import Value
+
+KIND = "batchDeployment"
+INT_MAX = 2**31 - 1
+
+
+def document_id(deployment: str) -> str:
+    return f"deployment:{deployment.casefold()}"
+
+
+class ReferenceType(StrEnum):
+    ID = "Id"
+    DATA_PATH = "DataPath"
+    OUTPUT_PATH = "OutputPath"
+
+
+class ModelReference(Value):
+    """ARM's AssetReferenceBase. A bare string is read as the id it is."""
+
+    reference_type: ReferenceType = ReferenceType.ID
+    asset_id: str | None = None
+    path: str | None = None
+    datastore_id: str | None = None
+    job_id: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_string(cls, value: Any) -> Any:
+        return {"asset_id": value} if isinstance(value, str) else value
+
+
+class OutputAction(StrEnum):
+    APPEND_ROW = "AppendRow"
+    SUMMARY_ONLY = "SummaryOnly"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OutputAction | None":
+        text = str(value).casefold().replace("_", "")
+        return next((a for a in cls if a.value.casefold() == text), None)
+
+
+class OutputFormat(StrEnum):
+    """How AppendRow writes rows: real CSV with header, input file and row (ours), or the
+    text Azure ML writes (DataFrame rows space-separated, no header, else str() a line)."""
+
+    CSV = "Csv"
+    TEXT = "Text"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OutputFormat | None":
+        return next((f for f in cls if f.value.casefold() == str(value).casefold()), None)
+
+
+class RetrySettings(Value):
+    """`max_retries` come after the first try; `timeout` is for one mini-batch."""
+
+    max_retries: Annotated[int, Field(ge=0, le=1000)] = 3
+    timeout: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(days=21))] = (
+        timedelta(seconds=30)
+    )
+
+
+class Resources(Value):
+    instance_count: Annotated[int, Field(ge=1, le=50)] = 1
+    instance_type: str | None = None
+    properties: dict[str, Any] | None = None
+
+
+class LoggingLevel(StrEnum):
+    INFO = "Info"
+    WARNING = "Warning"
+    DEBUG = "Debug"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "LoggingLevel | None":
+        return next((x for x in cls if x.value.casefold() == str(value).casefold()), None)
+
+
+class BatchDeploymentProperties(Value):
+    """What its user wants, with Azure ML's defaults. `mini_batch_size` counts files."""
+
+    model: ModelReference | None = None
+    code_configuration: CodeConfiguration | None = None
+    environment_id: str | None = None
+    environment_variables: EnvironmentVariables = {}
+    compute: str | None = None
+    resources: Resources = Resources()
+    mini_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    error_threshold: Annotated[int, Field(ge=-1, le=INT_MAX)] = -1
+    retry_settings: RetrySettings = RetrySettings()
+    max_concurrency_per_instance: Annotated[int, Field(ge=1, le=64)] = 1
+    output_action: OutputAction = OutputAction.APPEND_ROW
+    output_file_name: Annotated[str, Field(min_length=1, max_length=255)] = "predictions.csv"
+    output_format: OutputFormat = OutputFormat.CSV
+    logging_level: LoggingLevel = LoggingLevel.INFO
+    description: Text | None = None
+    properties: StringMap = {}
+
+
+class BatchDeployment(TrackedResource):
+    """`endpoint` is the endpoint's name. `proven` are the properties that last succeeded: what
+    goes on running where an update has failed."""
+
+    endpoint: str
+    properties: BatchDeploymentProperties
+    proven: BatchDeploymentProperties | None = None
+
+    @property
+    def workload_key(self) -> str:
+        """Names the deployment's own environment and files; jobs have workloads of their own."""
+        return f"batch-deployment/{self.endpoint.casefold()}/{self.name.casefold()}"

@@ -1,0 +1,121 @@
+"""What a drop captures: the arrivals no drop has taken yet, as a manifest."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+from domain.assets.datastore import INBOX, SYSTEM_CONTAINER
+from domain.drops import blob_drop
+from domain.drops.blob_drop import Arrival, BlobDrop, arrival_of
+from domain.errors import BlobNotFound
+from domain.jobs.batch_plan import lines_of
+from domain.ports import BlobStore, Replace, ResourceStore
+
+_PAGE = 100
+"""Documents in one transaction, too."""
+_PIECE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Captured:
+    """`files` of the manifest are to be scored; `folder` is theirs, below the inbox."""
+
+    manifest: str
+    files: int
+    folder: str
+
+
+class DropCapture:
+    def __init__(self, store: ResourceStore, blobs: BlobStore, most_files: int) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._most_files = most_files
+
+    async def capture(self, drop: BlobDrop) -> Captured:
+        """Write a manifest of what is there now, in order of name. It counts once the drop
+        is sealed with it: each attempt writes one of its own. Of several arrivals of one
+        name the one that is still there is to be scored; the others cannot be read any
+        more."""
+        latest: dict[str, Arrival] = {}
+        older: list[Arrival] = []
+        async for arrival in self._untaken(drop.endpoint):
+            if len(latest) + len(older) >= self._most_files:
+                break
+            known = latest.get(arrival.name)
+            if known is None:
+                latest[arrival.name] = arrival
+                continue
+            last = await self._last(known, arrival)
+            latest[arrival.name] = last
+            older.append(known if last is arrival else arrival)
+        inputs = [a for name, a in sorted(latest.items()) if not blob_drop.is_marker(name)]
+        others = [a for a in latest.values() if blob_drop.is_marker(a.name)] + older
+        name = f"drops/{drop.endpoint.casefold()}/{drop.id}-{uuid4().hex[:8]}"
+        content = _lines(inputs)
+        await self._blobs.write(SYSTEM_CONTAINER, f"{name}.jsonl", content)
+        await self._blobs.write(SYSTEM_CONTAINER, f"{name}.others.jsonl", _lines(others))
+        folder = inputs[0].name.partition("/")[0] if inputs else drop.endpoint
+        if any(a.name.partition("/")[0] != folder for a in inputs):
+            folder = ""  # The endpoint's name was written in several ways.
+        return Captured(f"{name}.jsonl", len(inputs), folder)
+
+    async def _last(self, one: Arrival, other: Arrival) -> Arrival:
+        # Not by their times: arrivals can be told of in any order, and at one moment.
+        try:
+            there = (await self._blobs.properties(INBOX, one.name)).etag
+        except BlobNotFound:
+            there = ""
+        if there in (one.etag, other.etag):
+            return one if there == one.etag else other
+        return max(one, other, key=lambda a: (a.at, a.etag))
+
+    async def mark(self, drop: BlobDrop, manifest: str) -> None:
+        """Every captured arrival is the drop's. Doing it again changes nothing."""
+        others = manifest.removesuffix(".jsonl") + ".others.jsonl"
+        for name in (manifest, others):
+            page: list[Arrival] = []
+            async for line in lines_of(self._blobs, SYSTEM_CONTAINER, name):
+                blob, etag, size, at = json.loads(line)
+                page.append(Arrival(name=blob, etag=etag, size=size, at=at, drop=drop.id))
+                if len(page) == _PAGE:
+                    await self._write(drop, page)
+                    page = []
+            if page:
+                await self._write(drop, page)
+
+    async def is_left(self, endpoint: str) -> bool:
+        """Whether something has come that no drop has taken."""
+        async for _ in self._untaken(endpoint):
+            return True
+        return False
+
+    async def _write(self, drop: BlobDrop, arrivals: list[Arrival]) -> None:
+        writes = [Replace(a.id, a.to_body(), None) for a in arrivals]
+        await self._store.transact(blob_drop.partition(drop.endpoint), writes)
+
+    async def _untaken(self, endpoint: str) -> AsyncIterator[Arrival]:
+        continuation: str | None = None
+        while True:
+            page = await self._store.query(
+                blob_drop.ARRIVAL_KIND,
+                partition=blob_drop.partition(endpoint),
+                where={"taken": False},
+                page_size=1000,
+                continuation=continuation,
+            )
+            for document in page.documents:
+                yield arrival_of(document)
+            continuation = page.continuation
+            if continuation is None:
+                return
+
+
+async def _lines(arrivals: list[Arrival]) -> AsyncIterator[bytes]:
+    piece = bytearray()
+    for a in arrivals:
+        piece += json.dumps([a.name, a.etag, a.size, a.at], separators=(",", ":")).encode() + b"\n"
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)

@@ -1,0 +1,126 @@
+"""Looking at batch jobs, canceling and deleting them."""
+
+from dataclasses import dataclass, replace
+
+from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
+from domain.jobs import batch_job, job_deletion
+from domain.jobs.batch_job import BatchJob
+from domain.jobs.batch_progress import Progress
+from domain.jobs.job_operations import started_cancellation
+from domain.jobs.job_status import JobStatus
+from domain.jobs.job_store import JobStore, StoredJob
+from domain.messages import BATCH_JOBS_QUEUE, AdvanceJob
+from domain.names import WorkspaceScope
+from domain.ports import BlobStore, Clock, Message, ResourceStore, WorkQueue, Write
+from domain.provisioning.operation import Operation, Operations
+
+_TRIES = 50
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job and how far it is; no progress before it is planned."""
+
+    job: BatchJob
+    progress: Progress | None
+    etag: str
+
+
+class BatchJobs:
+    def __init__(
+        self,
+        store: ResourceStore,
+        queue: WorkQueue,
+        blobs: BlobStore,
+        clock: Clock,
+        scope: WorkspaceScope,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._blobs = blobs
+        self._clock = clock
+        self._scope = scope
+        self._jobs = JobStore(store)
+
+    def arm_id(self, name: str) -> str:
+        return self._scope.path("jobs", name)
+
+    async def get(self, name: str, *, endpoint: str | None = None) -> JobView:
+        """Raises NotFound, also for a job of another endpoint than asked for."""
+        stored = await self._stored(name)
+        if endpoint is not None and stored.job.endpoint.casefold() != endpoint.casefold():
+            raise _not_found(name)
+        return await self._view(stored)
+
+    async def list(
+        self, top: int, continuation: str | None, *, endpoint: str | None = None
+    ) -> tuple[list[JobView], str | None]:
+        where = {"endpoint": endpoint.casefold()} if endpoint else None
+        page = await self._store.query(
+            batch_job.KIND, where=where, page_size=top, continuation=continuation
+        )
+        stored = [StoredJob(batch_job.from_document(d), d) for d in page.documents]
+        return [await self._view(s) for s in stored], page.continuation
+
+    async def cancel(self, name: str) -> Operation:
+        """No further mini-batch is started, those that run are given up. The operation ends
+        when the job is Canceled. Raises Conflict for a job that cannot be canceled any more."""
+        for _ in range(_TRIES):
+            stored = await self._stored(name)
+            job = stored.job
+            if job.status is JobStatus.CANCEL_REQUESTED and job.cancel_operation_id:
+                return await Operations(self._store).get(job.cancel_operation_id)
+            if not job.status.can_be_canceled:
+                raise Conflict(
+                    f"Job '{job.name}' is {job.status.value}; it cannot be canceled any more.",
+                    code="JobNotCancelable",
+                )
+            operation, create = started_cancellation(job, self.arm_id(name), self._clock.now())
+            moved = job.moved(JobStatus.CANCEL_REQUESTED, self._clock.now()).but(
+                chain=job.chain + 1, tick=0, cancel_operation_id=operation.id
+            )
+            due_at = self._clock.now().timestamp() + 15
+            writes: list[Write] = [stored.replaced(moved, due_at), create]
+            progress = await self._jobs.progress(name)
+            if progress is not None:
+                writes.append(progress.replaced(progress.progress.close()))
+            try:
+                await self._store.transact(stored.document.partition, writes)
+            except (StaleETag, DocumentNotFound):
+                continue
+            message = AdvanceJob(job=moved.name, chain=moved.chain, tick=moved.tick)
+            await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document()))
+            return operation
+        raise Conflict(f"Job '{name}' changes too fast to be canceled. Try again.")
+
+    async def delete(self, name: str) -> bool:
+        """Remove an ended job's documents and plan; what it wrote stays. False if there is
+        no such job. Raises Conflict while it runs."""
+        stored = await self._jobs.job(name)
+        if stored is None:
+            return False
+        job = stored.job
+        if not (job.status.is_terminal and job.released):
+            raise Conflict(
+                f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
+                code="JobNotEnded",
+            )
+        marked = job.but(deleting=True, chain=job.chain + 1, tick=0)
+        due_at = self._clock.now().timestamp() + 15
+        await self._store.transact(stored.document.partition, [stored.replaced(marked, due_at)])
+        await job_deletion.purge(self._store, self._blobs, replace(stored, job=marked))
+        return True
+
+    async def _stored(self, name: str) -> StoredJob:
+        stored = await self._jobs.job(name) if len(name) <= 255 else None
+        if stored is None or stored.job.deleting:
+            raise _not_found(name)
+        return stored
+
+    async def _view(self, stored: StoredJob) -> JobView:
+        progress = await self._jobs.progress(stored.job.name)
+        return JobView(stored.job, progress.progress if progress else None, stored.document.etag)
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"Job '{name[:100]}' was not found.")

@@ -1,0 +1,185 @@
+"""A job's plan: which files stand in which mini-batch, written once as manifest blobs.
+
+A segment holds up to 1,000 mini-batches: `jobs/{job}/plan/{plan}/{segment:05d}.jsonl` has a
+line for each file and `….index` the byte offset where each mini-batch begins, so that a unit
+reads its own lines only. A planner writes under an id of its own and the job's document then
+names the one plan that counts: planners that were interrupted, or doubled, leave no trace in it.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from domain.assets.datastore import SYSTEM_CONTAINER
+from domain.ports import BlobStore
+from domain.values import Value
+
+MINI_BATCHES_PER_SEGMENT = 1000
+MOST_UNITS = 40_000
+"""A blob has at most 50,000 blocks; some are left for headers and rewritten rows."""
+
+_PIECE = 256 * 1024
+_INDEXES_KEPT = 256
+
+
+def plan_folder(job: str) -> str:
+    return f"jobs/{job}/plan"
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """`name` is relative to the plan's root, and what outputs show."""
+
+    name: str
+    etag: str
+    size: int
+
+    def line(self) -> bytes:
+        return json.dumps([self.name, self.etag, self.size], separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes | str) -> "PlannedFile":
+        name, etag, size = json.loads(line)
+        return cls(name, etag, size)
+
+
+class Plan(Value):
+    """What a job's manifests amount to. A file's blob is `{root}{name}` in `container`."""
+
+    id: str
+    container: str
+    root: str
+    files: int
+    bytes: int
+    mini_batch_size: int
+    mini_batches: int
+    unit_size: int
+    """Mini-batches in a unit, the last one's apart."""
+
+    @property
+    def units(self) -> int:
+        return -(-self.mini_batches // self.unit_size)
+
+    def mini_batches_of(self, unit: int) -> range:
+        start = unit * self.unit_size
+        return range(start, min(start + self.unit_size, self.mini_batches))
+
+    def files_in(self, mini_batch: int) -> int:
+        if mini_batch < self.mini_batches - 1:
+            return self.mini_batch_size
+        return self.files - self.mini_batch_size * (self.mini_batches - 1)
+
+    def files_in_unit(self, unit: int) -> int:
+        return sum(self.files_in(m) for m in self.mini_batches_of(unit))
+
+
+def unit_size(mini_batches: int, most_units: int = MOST_UNITS) -> int:
+    """1 until a job has more than `most_units` mini-batches."""
+    return max(1, -(-mini_batches // most_units))
+
+
+class PlanWriter:
+    """Writes segments as files come; holds a piece of one at a time."""
+
+    def __init__(self, blobs: BlobStore, job: str, plan: str, mini_batch_size: int) -> None:
+        self._blobs = blobs
+        self._folder = f"{plan_folder(job)}/{plan}"
+        self._size = mini_batch_size
+        self._offsets: list[int] = []
+        self._ahead: PlannedFile | None = None
+        self.files = 0
+        self.bytes = 0
+        self.mini_batches = 0
+
+    async def write(self, files: AsyncIterator[PlannedFile]) -> None:
+        self._ahead = await anext(files, None)
+        segment = 0
+        while self._ahead is not None:
+            name = f"{self._folder}/{segment:05d}"
+            await self._blobs.write(SYSTEM_CONTAINER, f"{name}.jsonl", self._segment(files))
+            index = json.dumps(self._offsets).encode()
+            await self._blobs.write(SYSTEM_CONTAINER, f"{name}.index", index)
+            segment += 1
+
+    async def _segment(self, files: AsyncIterator[PlannedFile]) -> AsyncIterator[bytes]:
+        self._offsets = [0]
+        piece = bytearray()
+        written = held = 0
+        while self._ahead is not None and len(self._offsets) <= MINI_BATCHES_PER_SEGMENT:
+            piece += self._ahead.line()
+            self.files += 1
+            self.bytes += self._ahead.size
+            held += 1
+            self._ahead = await anext(files, None)
+            if held == self._size or self._ahead is None:
+                self._offsets.append(written + len(piece))
+                self.mini_batches += 1
+                held = 0
+            if len(piece) >= _PIECE:
+                written += len(piece)
+                yield bytes(piece)
+                piece.clear()
+        if piece:
+            yield bytes(piece)
+
+
+class PlanReader:
+    """Reads the files of single mini-batches; remembers where they begin in some segments."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._indexes: OrderedDict[str, Sequence[int]] = OrderedDict()
+
+    async def files(self, job: str, plan: Plan, mini_batches: range) -> list[list[PlannedFile]]:
+        """The files of each of `mini_batches`, which are consecutive."""
+        found: list[list[PlannedFile]] = []
+        first = mini_batches.start
+        while first < mini_batches.stop:
+            segment, start = divmod(first, MINI_BATCHES_PER_SEGMENT)
+            stop = min(mini_batches.stop - first + start, MINI_BATCHES_PER_SEGMENT)
+            found += await self._within(f"{plan_folder(job)}/{plan.id}/{segment:05d}", start, stop)
+            first += stop - start
+        return found
+
+    async def _within(self, segment: str, start: int, stop: int) -> list[list[PlannedFile]]:
+        index = await self._index(segment)
+        begin, end = index[start], index[stop]
+        text = await read_whole(
+            self._blobs, SYSTEM_CONTAINER, f"{segment}.jsonl", offset=begin, length=end - begin
+        )
+        return [
+            [
+                PlannedFile.from_line(line)
+                for line in text[index[m] - begin : index[m + 1] - begin].splitlines()
+            ]
+            for m in range(start, stop)
+        ]
+
+    async def _index(self, segment: str) -> Sequence[int]:
+        known = self._indexes.get(segment)
+        if known is None:
+            text = await read_whole(self._blobs, SYSTEM_CONTAINER, f"{segment}.index")
+            known = self._indexes[segment] = json.loads(text)
+            if len(self._indexes) > _INDEXES_KEPT:
+                self._indexes.popitem(last=False)
+        return known
+
+
+async def read_whole(
+    blobs: BlobStore, container: str, name: str, *, offset: int = 0, length: int | None = None
+) -> bytes:
+    """A blob, or a range of it, known to be small."""
+    pieces = [p async for p in blobs.read(container, name, offset=offset, length=length)]
+    return b"".join(pieces)
+
+
+async def lines_of(blobs: BlobStore, container: str, name: str) -> AsyncIterator[bytes]:
+    """A blob's lines as a stream, each without its newline."""
+    rest = b""
+    async for piece in blobs.read(container, name):
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line
+    if rest:
+        yield rest

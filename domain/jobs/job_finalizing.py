@@ -1,0 +1,78 @@
+"""The end of a job: results joined, reports written, compute given back."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.errors import DomainError, Invalid
+from domain.jobs.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
+from domain.jobs.batch_progress import Progress
+from domain.jobs.job_outputs import OutputReservations
+from domain.jobs.job_reports import JobReports
+from domain.jobs.job_status import JobStatus
+from domain.jobs.result_aggregation import OutputDisturbed, ResultAggregation
+from domain.ports import BlobStore, Clock, Compute, ResourceStore
+from domain.provisioning.operation import ErrorRecord
+
+_GRACE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ends, and its final progress."""
+
+    status: JobStatus
+    progress: Progress
+    error: ErrorRecord | None = None
+
+
+class JobFinalizing:
+    """Everything here may be done again after a crash, with the same result."""
+
+    def __init__(
+        self, store: ResourceStore, blobs: BlobStore, compute: Compute, clock: Clock
+    ) -> None:
+        self._blobs = blobs
+        self._compute = compute
+        self._clock = clock
+        self._aggregation = ResultAggregation(store, blobs)
+        self._reports = JobReports(store, blobs, compute)
+        self._reservations = OutputReservations(store, blobs, clock)
+
+    async def finish(self, job: BatchJob, progress: Progress, error: ErrorRecord | None) -> Ended:
+        """Join what is recorded, and say how the job ends: as `error` has it, or as the
+        records do once units that cannot be joined have failed."""
+        joinable = await self._aggregation.read(job, progress)
+        final = joinable.progress
+        if job.status is JobStatus.CANCEL_REQUESTED:
+            status = JobStatus.CANCELED
+        else:
+            error = error or ending_of(final).error
+            status = JobStatus.FAILED if error else JobStatus.COMPLETED
+            if error and error.code in TOLD_BY_RECORDS:
+                why = await self._reports.first_failure(job, joinable.rows)
+                error = error.but(message=f"{error.message} {why}") if why else error
+        if job.writes_rows and (joinable.rows.parts or status is JobStatus.COMPLETED):
+            partial = status is not JobStatus.COMPLETED
+            try:
+                await self._aggregation.commit(job, joinable.rows, partial=partial)
+            except (OutputDisturbed, Invalid) as fault:
+                if status is not JobStatus.CANCELED:
+                    status, error = JobStatus.FAILED, error or _record(fault)
+        await self._reports.write(job, final, joinable.rows, status, error, self._clock.now())
+        return Ended(status, final, error)
+
+    async def release(self, job: BatchJob) -> bool:
+        """Give the compute and the output's reservation back. True once nothing is left; to
+        be called again until then."""
+        await self._reports.write_worker_log(job)
+        grace = _GRACE if job.ending is None or job.ending.error is None else timedelta(0)
+        if job.status is JobStatus.CANCEL_REQUESTED:
+            grace = timedelta(0)
+        gone = await self._compute.remove(job.workload_key, grace=grace)
+        if gone:
+            await self._reservations.free(job.name, job.output, whole_folder=not job.writes_rows)
+        return gone
+
+
+def _record(error: DomainError) -> ErrorRecord:
+    return ErrorRecord(code=error.code, message=error.message, target=error.target)

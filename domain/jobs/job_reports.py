@@ -1,0 +1,167 @@
+"""What a job leaves beside its rows: the manifest of failed files, a marker on partial output,
+and its logs in the folders Azure ML uses.
+
+All are written whole, from the records, so that writing them again changes nothing.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from domain.jobs.batch_job import BatchJob
+from domain.jobs.batch_plan import Plan, PlanReader
+from domain.jobs.batch_progress import Progress
+from domain.jobs.job_status import JobStatus
+from domain.jobs.job_store import unit_of
+from domain.jobs.result_aggregation import records
+from domain.jobs.result_rows import ResultRows, failures
+from domain.ports import BlobStore, Compute, LogKind, ResourceStore
+from domain.provisioning.operation import ErrorRecord
+
+_PIECE = 256 * 1024
+_LOG_LINES = 5000
+_LOG_BYTES = 4 * 1024 * 1024
+_ERRORS_SHOWN = 200
+_SHOWN = 500
+_JSON_LINES = "application/x-ndjson"
+_TEXT = "text/plain; charset=utf-8"
+
+
+class JobReports:
+    def __init__(self, store: ResourceStore, blobs: BlobStore, compute: Compute) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._compute = compute
+        self._plans = PlanReader(blobs)
+
+    async def write(
+        self,
+        job: BatchJob,
+        progress: Progress,
+        rows: ResultRows,
+        status: JobStatus,
+        error: ErrorRecord | None,
+        now: datetime,
+    ) -> None:
+        """Write what belongs to a job that ends as `status`."""
+        if job.plan is not None and progress.tally.failed_files:
+            lines = self._manifest(job, job.plan, rows)
+            await self._write(job, job.output.failures_path, _joined(lines), _JSON_LINES)
+            shown = self._errors(job, job.plan, rows)
+            await self._write(job, f"{job.logs_folder}/user/error.txt", _joined(shown), _TEXT)
+        if status is not JobStatus.COMPLETED:
+            marker = _partial(job, progress, status, error)
+            await self._write(job, job.output.partial_marker_path, marker, "application/json")
+        overview = _overview(job, progress, status, error, now).encode()
+        await self._write(job, f"{job.logs_folder}/job_progress_overview.txt", overview, _TEXT)
+
+    async def first_failure(self, job: BatchJob, rows: ResultRows) -> str | None:
+        """The first failed mini-batch in input order, in one sentence; None if none failed."""
+        if job.plan is None:
+            return None
+        async for document in records(self._store, job.name):
+            unit = unit_of(document).unit
+            for failed in failures(job.plan, unit, rows.unjoinable.get(unit.ordinal)):
+                numbers = range(failed.ordinal, failed.ordinal + 1)
+                [files] = await self._plans.files(job.name, job.plan, numbers)
+                others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+                return f"First to fail: {files[0].name[:200]}{others}: {failed.error[:_SHOWN]}"
+        return None
+
+    async def write_worker_log(self, job: BatchJob) -> None:
+        """What the workers printed, kept once they are gone."""
+        text = await self._compute.logs(job.workload_key, LogKind.INFERENCE_SERVER, tail=_LOG_LINES)
+        if text:
+            name = f"{job.logs_folder}/user/stdout/workers.txt"
+            await self._write(job, name, text.encode()[-_LOG_BYTES:], _TEXT)
+
+    async def _write(
+        self, job: BatchJob, name: str, content: AsyncIterator[bytes] | bytes, content_type: str
+    ) -> None:
+        await self._blobs.write(job.output.container, name, content, content_type=content_type)
+
+    async def _manifest(self, job: BatchJob, plan: Plan, rows: ResultRows) -> AsyncIterator[str]:
+        async for document in records(self._store, job.name):
+            unit = unit_of(document).unit
+            for failed in failures(plan, unit, rows.unjoinable.get(unit.ordinal)):
+                numbers = range(failed.ordinal, failed.ordinal + 1)
+                [files] = await self._plans.files(job.name, plan, numbers)
+                for file in files:
+                    yield json.dumps(
+                        {
+                            "file": file.name,
+                            "mini_batch": failed.ordinal,
+                            "attempts": failed.tries,
+                            "error": failed.error,
+                            "log_excerpt": failed.log_excerpt,
+                        },
+                        ensure_ascii=False,
+                    )
+
+    async def _errors(self, job: BatchJob, plan: Plan, rows: ResultRows) -> AsyncIterator[str]:
+        shown = 0
+        async for document in records(self._store, job.name):
+            unit = unit_of(document).unit
+            for failed in failures(plan, unit, rows.unjoinable.get(unit.ordinal)):
+                shown += 1
+                if shown > _ERRORS_SHOWN:
+                    yield f"The first {_ERRORS_SHOWN} failed mini-batches are shown."
+                    return
+                yield f"mini-batch {failed.ordinal}, tried {failed.tries} times: {failed.error}"
+                if failed.log_excerpt:
+                    yield failed.log_excerpt.rstrip("\n") + "\n"
+
+
+async def _joined(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    """Lines as pieces worth writing."""
+    piece = bytearray()
+    async for line in lines:
+        piece += line.encode("utf-8", "replace") + b"\n"
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
+
+
+def _partial(
+    job: BatchJob, progress: Progress, status: JobStatus, error: ErrorRecord | None
+) -> bytes:
+    body = {
+        "job": job.name,
+        "status": status.value,
+        "error": error.message if error else None,
+        "mini_batches": progress.mini_batches,
+        "succeeded_mini_batches": progress.tally.succeeded_mini_batches,
+        "failed_mini_batches": progress.tally.failed_mini_batches,
+        "rows": progress.tally.rows,
+    }
+    return json.dumps(body, indent=2).encode() + b"\n"
+
+
+def _overview(
+    job: BatchJob,
+    progress: Progress,
+    status: JobStatus,
+    error: ErrorRecord | None,
+    now: datetime,
+) -> str:
+    tally = progress.tally
+    untouched = progress.mini_batches - tally.succeeded_mini_batches - tally.failed_mini_batches
+    lines = [
+        f"job                {job.name}",
+        f"endpoint           {job.endpoint}, deployment {job.deployment}",
+        f"status             {status.value}",
+        f"error              {error.message if error else '-'}",
+        f"created            {job.created_at.isoformat()}",
+        f"started            {job.started_at.isoformat() if job.started_at else '-'}",
+        f"ended              {now.isoformat()}",
+        f"input              {job.input.uri}",
+        f"files              {progress.files}: {tally.succeeded_files} succeeded, "
+        f"{tally.failed_files} failed",
+        f"mini-batches       {progress.mini_batches}: {tally.succeeded_mini_batches} succeeded, "
+        f"{tally.failed_mini_batches} failed, {untouched} not run",
+        f"rows               {tally.rows}",
+        f"output             {job.output.container}/{job.output.path}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,92 @@
+"""What a caller of a batch endpoint sends: Azure ML's body, today's form and that of 2021."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from domain.batch.batch_deployment import INT_MAX, LoggingLevel, OutputFormat
+from domain.resource import StringMap, Tags, Text
+from domain.values import Value
+
+
+class RequestedInput(Value):
+    """`uri` for UriFile and UriFolder; `value` for Literal, which only pipelines take."""
+
+    job_input_type: str
+    uri: str | None = None
+    value: Any = None
+    description: Text | None = None
+    mode: str | None = None
+
+
+class RequestedOutput(Value):
+    """`uri` is a file for UriFile (the default), a folder for UriFolder."""
+
+    job_output_type: str = "UriFile"
+    uri: str | None = None
+    description: Text | None = None
+    mode: str | None = None
+
+
+class RequestedDataset(Value):
+    """The input as the 2021 body had it."""
+
+    data_input_type: str
+    path: str | None = None
+    dataset_name: str | None = None
+    dataset_version: str | None = None
+    dataset_id: str | None = None
+
+
+class RequestedOutputFolder(Value):
+    """`path` below the datastore `datastore_id`, which may be left out."""
+
+    datastore_id: str | None = None
+    path: str | None = None
+
+
+class RequestedCompute(Value):
+    instance_count: Annotated[int, Field(ge=1, le=50)] | None = None
+
+
+class RequestedRetries(Value):
+    max_retries: Annotated[int, Field(ge=0, le=1000)] | None = None
+    timeout: (
+        Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(days=21))] | None
+    ) = None
+
+
+class JobProperties(Value):
+    """What is left out is as the deployment has it."""
+
+    input_data: dict[str, RequestedInput] = {}
+    dataset: RequestedDataset | None = None
+    output_data: dict[str, RequestedOutput] = {}
+    output_dataset: RequestedOutputFolder | None = None
+    output_file_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    output_format: OutputFormat | None = None
+    compute: RequestedCompute | None = None
+    mini_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_concurrency_per_instance: Annotated[int, Field(ge=1, le=64)] | None = None
+    error_threshold: Annotated[int, Field(ge=-1, le=INT_MAX)] | None = None
+    retry_settings: RequestedRetries | None = None
+    logging_level: LoggingLevel | None = None
+    environment_variables: StringMap = {}
+    name: str | None = None
+    display_name: Text | None = None
+    experiment_name: Text | None = None
+    description: Text | None = None
+    tags: Tags = {}
+    properties: StringMap = {}
+
+    @field_validator("environment_variables", "tags", "properties", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+
+class JobRequest(Value):
+    """The whole body of an invocation."""
+
+    properties: JobProperties

@@ -1,0 +1,86 @@
+"""Reading and writing the documents of jobs."""
+
+from dataclasses import dataclass
+
+from domain.errors import DocumentNotFound
+from domain.jobs import batch_job, batch_unit
+from domain.jobs.batch_job import BatchJob
+from domain.jobs.batch_progress import Progress
+from domain.jobs.batch_unit import Unit
+from domain.ports import Create, Document, Replace, ResourceStore
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A job as it stands. `document` carries the ETag."""
+
+    job: BatchJob
+    document: Document
+
+    def replaced(self, job: BatchJob, due_at: float | None) -> Replace:
+        return Replace(self.document.id, job.to_body(), self.document.etag, due_at=due_at)
+
+
+@dataclass(frozen=True)
+class StoredProgress:
+    progress: Progress
+    document: Document
+
+    def replaced(self, progress: Progress) -> Replace:
+        body = batch_job.progress_body(progress)
+        return Replace(self.document.id, body, self.document.etag)
+
+
+@dataclass(frozen=True)
+class StoredUnit:
+    unit: Unit
+    document: Document
+
+    def replaced(self, unit: Unit) -> Replace:
+        return Replace(self.document.id, unit.to_body(), self.document.etag)
+
+
+class JobStore:
+    """A job, its progress and its units share a partition."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self.store = store
+
+    async def job(self, name: str) -> StoredJob | None:
+        document = await self._get(name, batch_job.DOCUMENT_ID)
+        return StoredJob(batch_job.from_document(document), document) if document else None
+
+    async def progress(self, name: str) -> StoredProgress | None:
+        document = await self._get(name, batch_job.PROGRESS_ID)
+        return StoredProgress(batch_job.progress_of(document), document) if document else None
+
+    async def unit(self, name: str, ordinal: int) -> StoredUnit | None:
+        document = await self._get(name, batch_unit.document_id(ordinal))
+        return unit_of(document) if document else None
+
+    async def create_unit(self, name: str, unit: Unit) -> StoredUnit:
+        """Raises DocumentExists."""
+        create = Create(batch_unit.document_id(unit.ordinal), unit.to_body())
+        [document] = await self.store.transact(batch_job.partition(name), [create])
+        return StoredUnit(unit, _there(document))
+
+    async def replace_unit(self, name: str, stored: StoredUnit, unit: Unit) -> StoredUnit:
+        """Raises StaleETag, or DocumentNotFound."""
+        [document] = await self.store.transact(batch_job.partition(name), [stored.replaced(unit)])
+        return StoredUnit(unit, _there(document))
+
+    async def _get(self, name: str, id: str) -> Document | None:
+        try:
+            return await self.store.get(batch_job.partition(name), id)
+        except DocumentNotFound:
+            return None
+
+
+def unit_of(document: Document) -> StoredUnit:
+    return StoredUnit(Unit.from_document(document.body["unit"]), document)
+
+
+def _there(document: Document | None) -> Document:
+    if document is None:
+        raise AssertionError("a create or replace returns its document")
+    return document

@@ -1,0 +1,87 @@
+"""Recording what became of a unit: once, together with the job's progress."""
+
+import asyncio
+import weakref
+
+from domain.errors import DocumentNotFound, StaleETag
+from domain.jobs import batch_job
+from domain.jobs.batch_job import BatchJob
+from domain.jobs.batch_progress import Progress
+from domain.jobs.batch_times import BatchTimes
+from domain.jobs.batch_unit import UnitRecord
+from domain.jobs.job_store import JobStore, StoredUnit
+from domain.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, AdvanceJob, ScoreUnit
+from domain.ports import Clock, Message, ResourceStore, WorkQueue
+
+_TRIES = 50
+_TURN = 60.0
+
+
+class RecordingContended(StaleETag):
+    code = "RecordingContended"
+
+
+class UnitRecording:
+    """A unit's record and the progress it brings stand in one transaction, which also takes
+    the next units into the window. Their messages are sent after it; what a crash leaves
+    unsent is found by its lease."""
+
+    def __init__(
+        self, store: ResourceStore, queue: WorkQueue, clock: Clock, times: BatchTimes
+    ) -> None:
+        self._jobs = JobStore(store)
+        self._queue = queue
+        self._clock = clock
+        self._times = times
+        # Of this process only: it spares conflicts, and nothing rests on it.
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def record(self, job: BatchJob, stored: StoredUnit, record: UnitRecord) -> None:
+        """Whoever records first wins; a job that is closed takes no more records."""
+        turn = self._turns.setdefault(job.name, asyncio.Lock())
+        async with asyncio.timeout(_TURN), turn:
+            done = await self._recorded(job, stored, record)
+        if done is None:
+            return
+        progress, released = done
+        if released:
+            await self.send(job.name, released)
+        if progress.is_over:
+            await self.nudge(job.name)
+
+    async def send(self, job: str, units: list[int]) -> None:
+        messages = [Message(ScoreUnit(job=job, unit=unit).to_document()) for unit in units]
+        await self._queue.send(MINI_BATCHES_QUEUE, *messages)
+
+    async def nudge(self, job: str, *, unsent: bool = False) -> None:
+        """Have the job looked at now. `unsent`: units may have been released and not sent."""
+        message = AdvanceJob(job=job, unsent=unsent)
+        await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document()))
+
+    async def _recorded(
+        self, job: BatchJob, stored: StoredUnit, record: UnitRecord
+    ) -> tuple[Progress, list[int]] | None:
+        found: StoredUnit | None = stored
+        for _ in range(_TRIES):
+            progress = await self._jobs.progress(job.name)
+            if progress is None or progress.progress.closed:
+                return None
+            if found is None or found.unit.record is not None:
+                return None
+            unit = found.unit.but(
+                record=record, parked=False, given_up=(), attempt=stored.unit.attempt
+            )
+            now = self._clock.now().timestamp()
+            after, released = progress.progress.record(unit.ordinal, record.tally, now, self._times)
+            try:
+                await self._jobs.store.transact(
+                    batch_job.partition(job.name),
+                    [progress.replaced(after), found.replaced(unit)],
+                )
+            except (StaleETag, DocumentNotFound):
+                # Another record, a cancellation, or somebody who took the unit over: look
+                # again. An attempt that was taken over is as good as its successor's.
+                found = await self._jobs.unit(job.name, unit.ordinal)
+                continue
+            return after, released
+        raise RecordingContended(f"Unit {stored.unit.ordinal} of job '{job.name}' found no turn.")

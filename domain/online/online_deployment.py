@@ -1,0 +1,161 @@
+"""A deployment of an online endpoint: model, code, environment, instances, limits."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
+from domain.scaling.deployment_scale import DeploymentScale, ScaleBounds
+from domain.values import Value
+
+KIND = "onlineDeployment"
+
+
+def document_id(deployment: str) -> str:
+    return f"deployment:{deployment.casefold()}"
+
+
+class CodeConfiguration(Value):
+    """`code_id` names a code version; `scoring_script` is a path inside it."""
+
+    code_id: str | None = None
+    scoring_script: Annotated[str, Field(min_length=1, max_length=512)]
+
+
+def _seconds(low: float, high: float) -> object:
+    return Field(ge=timedelta(seconds=low), le=timedelta(seconds=high))
+
+
+class ProbeSettings(Value):
+    """Azure ML's defaults. Durations are ISO 8601 on the wire."""
+
+    initial_delay: Annotated[timedelta, _seconds(0, 3600)] = timedelta(seconds=10)
+    period: Annotated[timedelta, _seconds(0.1, 3600)] = timedelta(seconds=10)
+    timeout: Annotated[timedelta, _seconds(0.1, 3600)] = timedelta(seconds=2)
+    success_threshold: Annotated[int, Field(ge=1, le=100)] = 1
+    failure_threshold: Annotated[int, Field(ge=1, le=1000)] = 30
+
+
+class RequestSettings(Value):
+    """Azure ML's limits and defaults."""
+
+    request_timeout: Annotated[timedelta, _seconds(0.001, 300)] = timedelta(seconds=5)
+    max_concurrent_requests_per_instance: Annotated[int, Field(ge=1, le=10_000)] = 1
+    max_queue_wait: Annotated[timedelta, _seconds(0, 300)] = timedelta(milliseconds=500)
+
+
+class ScaleType(StrEnum):
+    DEFAULT = "Default"
+    TARGET_UTILIZATION = "TargetUtilization"
+
+
+class ScaleSettings(Value):
+    """`Default` keeps the instance count of `sku.capacity`; `TargetUtilization` finds it
+    between the bounds. Azure ML's fields and defaults; it has no `min_instances` of 0."""
+
+    scale_type: ScaleType = ScaleType.DEFAULT
+    min_instances: Annotated[int, Field(ge=0, le=50)] = 1
+    max_instances: Annotated[int, Field(ge=1, le=50)] = 1
+    target_utilization_percentage: Annotated[int, Field(ge=1, le=100)] = 70
+    polling_interval: Annotated[timedelta, _seconds(1, 3600)] = timedelta(seconds=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_instances > self.max_instances:
+            raise ValueError("minInstances is more than maxInstances")
+        return self
+
+    def bounds(self, capacity: int) -> ScaleBounds | None:
+        """None where the count is fixed. A fixed count of 0 is one instance that sleeps."""
+        low, high = self.min_instances, self.max_instances
+        if self.scale_type is ScaleType.DEFAULT:
+            if capacity:
+                return None
+            low, high = 0, 1
+        return ScaleBounds(
+            min_instances=low,
+            max_instances=high,
+            target_utilization_percentage=self.target_utilization_percentage,
+            polling_interval=self.polling_interval,
+        )
+
+
+class EndpointComputeType(StrEnum):
+    MANAGED = "Managed"
+    KUBERNETES = "Kubernetes"
+    AZUREML_COMPUTE = "AzureMLCompute"
+
+
+class OnlineDeploymentProperties(Value):
+    """What its user wants of a deployment."""
+
+    model: str | None = None
+    model_mount_path: str | None = None
+    code_configuration: CodeConfiguration | None = None
+    environment_id: str | None = None
+    environment_variables: EnvironmentVariables = {}
+    instance_type: str | None = None
+    endpoint_compute_type: EndpointComputeType = EndpointComputeType.MANAGED
+    app_insights_enabled: bool = False
+    egress_public_network_access: str = "Enabled"
+    description: Text | None = None
+    properties: StringMap = {}
+    scale_settings: ScaleSettings = ScaleSettings()
+    request_settings: RequestSettings = RequestSettings()
+    liveness_probe: ProbeSettings = ProbeSettings()
+    readiness_probe: ProbeSettings = ProbeSettings()
+
+
+WORKER_COUNT = "WORKER_COUNT"
+MAX_WORKERS = 64
+
+DEFAULT_INSTANCE_TYPE = "Standard_F4s_v2"
+"""What ARM falls back to when a managed deployment names none."""
+
+
+class OnlineDeployment(TrackedResource):
+    """`endpoint` is the endpoint's name. `proven` are the properties that last succeeded: what
+    goes on running where an update has failed. `scale` is stored beside it, not in it, and
+    only there where a deployment is read to be shown."""
+
+    endpoint: str
+    properties: OnlineDeploymentProperties
+    proven: OnlineDeploymentProperties | None = None
+    scale: Annotated[DeploymentScale | None, Field(exclude=True)] = None
+
+    @property
+    def instance_count(self) -> int:
+        """What `sku.capacity` asks for: the fixed count, or the first one where the
+        deployment is autoscaled."""
+        capacity = self.sku.capacity if self.sku else None
+        return 1 if capacity is None else capacity
+
+    @property
+    def bounds(self) -> ScaleBounds | None:
+        """None where the count is fixed."""
+        return self.properties.scale_settings.bounds(self.instance_count)
+
+    @property
+    def workers(self) -> int:
+        """Processes of one instance, by Azure ML's WORKER_COUNT: not more than requests."""
+        asked = self.properties.environment_variables.get(WORKER_COUNT, "").strip()
+        most = self.properties.request_settings.max_concurrent_requests_per_instance
+        return min(int(asked or 1), most)
+
+    @property
+    def workload_key(self) -> str:
+        return workload_key(self.endpoint, self.name)
+
+
+def workers_fault(asked: str | None) -> str | None:
+    """Why WORKER_COUNT will not do, or None."""
+    text = (asked or "").strip() or "1"
+    if text.isdecimal() and 1 <= int(text[:9]) <= MAX_WORKERS:
+        return None
+    return f"The processes of one instance are 1 to {MAX_WORKERS}."
+
+
+def workload_key(endpoint: str, deployment: str) -> str:
+    return f"online/{endpoint.casefold()}/{deployment.casefold()}"

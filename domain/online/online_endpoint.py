@@ -1,0 +1,97 @@
+"""An online endpoint: a stable scoring URI over several deployments of a model."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, field_validator
+
+from domain.online.endpoint_tokens import TokenKeyRing
+from domain.online.scoring_keys import SealedKeys, key_fault
+from domain.online.traffic import Percentages
+from domain.resource import StringMap, Text, TrackedResource
+from domain.rollout.rollout import Rollout, RolloutPlan
+from domain.values import Value
+
+KIND = "onlineEndpoint"
+DOCUMENT_ID = "endpoint"
+
+
+def partition(endpoint: str) -> str:
+    """Holds the endpoint, its deployments and their operations, so that one transaction
+    can speak of all of them."""
+    return f"onlineEndpoints/{endpoint.casefold()}"
+
+
+class AuthMode(StrEnum):
+    KEY = "Key"
+    AML_TOKEN = "AMLToken"
+    AAD_TOKEN = "AADToken"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "AuthMode | None":
+        """The YAML spellings (`key`, `aml_token`) and any case."""
+        text = str(value).casefold().replace("_", "")
+        return next((mode for mode in cls if mode.value.casefold() == text), None)
+
+
+class PublicNetworkAccess(StrEnum):
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+
+
+def _usable(key: str) -> str:
+    if fault := key_fault(key):
+        raise ValueError(fault)
+    return key
+
+
+class EndpointKeys(Value):
+    """Keys a caller may bring when it creates an endpoint; never returned here."""
+
+    primary_key: Annotated[str, AfterValidator(_usable)] | None = None
+    secondary_key: Annotated[str, AfterValidator(_usable)] | None = None
+
+
+class OnlineEndpointProperties(Value):
+    """What its user wants of an endpoint. `rollout` is not Azure ML's: while one runs,
+    `traffic` is its current step's."""
+
+    auth_mode: AuthMode = AuthMode.KEY
+    description: Text | None = None
+    compute: str | None = None
+    public_network_access: PublicNetworkAccess = PublicNetworkAccess.ENABLED
+    traffic: Percentages = {}
+    mirror_traffic: Percentages = {}
+    rollout: RolloutPlan | None = None
+    properties: StringMap = {}
+    keys: EndpointKeys | None = None
+
+    @field_validator("traffic", "mirror_traffic", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+
+class OnlineEndpoint(TrackedResource):
+    """`route_version` rises whenever something a router must know has changed, here or in
+    a deployment. `token_keys` are there in aml_token mode alone. `rollout` is the one under
+    way, or the last one; `traffic_before` what a rollback goes back to."""
+
+    properties: OnlineEndpointProperties
+    sealed_keys: SealedKeys
+    token_keys: TokenKeyRing | None = None
+    rollout: Rollout | None = None
+    traffic_before: Percentages = {}
+    route_version: int = 1
+
+    def traffic_of(self, deployment: str) -> int:
+        """Live percentage; a deployment that is not named has 0."""
+        return _of(self.properties.traffic, deployment)
+
+    def mirror_traffic_of(self, deployment: str) -> int:
+        return _of(self.properties.mirror_traffic, deployment)
+
+
+def _of(split: Percentages, deployment: str) -> int:
+    name = deployment.casefold()
+    return next((percent for key, percent in split.items() if key.casefold() == name), 0)

@@ -1,0 +1,114 @@
+"""Talking to what runs."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from domain.ports.compute import Instance
+
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """A caller's request for one instance: `headers` lower-case, without hop-by-hop ones."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    body: AsyncIterator[bytes] | bytes
+
+
+@dataclass(frozen=True)
+class ScoringResponse:
+    """The instance's answer. A small, whole body is bytes; else it streams and must be
+    iterated or closed."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: AsyncIterator[bytes] | bytes
+
+
+@dataclass(frozen=True)
+class UnitInput:
+    """One input file: its name as outputs show it, and where a worker reads it."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class UnitMiniBatch:
+    ordinal: int
+    inputs: tuple[UnitInput, ...]
+    tries: int
+    """Tries left for an exception or short return; a timeout or crash ends the unit."""
+
+
+@dataclass(frozen=True)
+class UnitRequest:
+    """k consecutive mini-batches for one worker. `block_url` takes their rows joined in
+    order (None for summary_only). `attempt_id` is unique to this attempt of this unit."""
+
+    attempt_id: str
+    mini_batches: tuple[UnitMiniBatch, ...]
+    timeout: timedelta
+    output_format: str
+    block_url: str | None
+
+
+@dataclass(frozen=True)
+class MiniBatchResult:
+    """What became of one mini-batch. `returned` counts the elements or rows `run` gave."""
+
+    ordinal: int
+    succeeded: bool
+    returned: int
+    tries: int
+    seconds: float
+    error: str | None = None
+    log_excerpt: str | None = None
+
+
+@dataclass(frozen=True)
+class UnitOutcome:
+    """`results` has an entry for each mini-batch that ended. `lost` explains a worker that
+    timed out or died (the block is then not written) on mini-batch `lost_ordinal`; None
+    there blames no mini-batch (the worker was never ready, or was taken away).
+    `length` in bytes and `digest` (SHA-256, hex) describe the block; 0 rows write none."""
+
+    results: tuple[MiniBatchResult, ...]
+    rows: int = 0
+    length: int = 0
+    digest: str = ""
+    columns: tuple[str, ...] = ()
+    lost: str | None = None
+    lost_ordinal: int | None = None
+
+
+class Scorer(Protocol):
+    """Talks to what Compute runs."""
+
+    @abstractmethod
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        """One request to one instance, body and answer untouched. `timeout` (seconds)
+        bounds the wait for the answer's head. Raises TimeoutError; InstanceLost, which
+        says whether any of the request was sent."""
+
+    @abstractmethod
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        """Run a unit on an idle worker of the BATCH workload `key`. None when it has not
+        ended within `wait` seconds: call again with the same request to go on waiting. An
+        attempt already running, or ended and not yet collected, is joined, not repeated."""
+
+
+class InstanceLost(Exception):
+    """The instance did not answer. `sent` is False when it is sure that the instance saw
+    none of the request, so that another may be tried."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent

@@ -1,0 +1,26 @@
+"""Named queues, at least once."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from domain.ports.resource_store import Json
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: a small JSON body that names work, never carries it."""
+
+    body: Json
+    delay: timedelta = timedelta(0)
+
+
+class WorkQueue(Protocol):
+    """Named queues, delivered at least once by the host to queue-triggered functions, in no
+    promised order. The sender's trace context travels with the message."""
+
+    @abstractmethod
+    async def send(self, queue: str, *messages: Message) -> None:
+        """Durably enqueue every message before returning; on an error some may be
+        enqueued. Raises MessageTooLarge over 256 KB of encoded body."""

@@ -1,0 +1,43 @@
+"""The reports on an endpoint's mirrored traffic."""
+
+from domain.online import online_deployment
+from domain.online.endpoint_changes import EndpointChanges
+from domain.online.online_deployment import OnlineDeployment
+from domain.ports import Document, ResourceStore
+from domain.resource import from_document
+from domain.rollout import shadow_diff
+from domain.rollout.shadow_diff import ShadowReport, running_revision
+
+
+class ShadowReporting:
+    def __init__(self, store: ResourceStore, changes: EndpointChanges) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def reports(self, endpoint: str) -> list[ShadowReport]:
+        """One for each pair of deployments as they run now, of everything that the gateways
+        have stored, a few seconds old. Raises NotFound."""
+        _, document = await self._changes.read(endpoint)
+        partition = document.partition
+        revisions: dict[str, str] = {}
+        for found in await self._all(online_deployment.KIND, partition):
+            deployment = from_document(OnlineDeployment, found)
+            revisions[deployment.name.casefold()] = running_revision(deployment)
+        return [
+            shadow_diff.report(found.body)
+            for found in await self._all(shadow_diff.KIND, partition)
+            if all(
+                revisions.get(found.body[side].casefold()) == found.body[f"{side}_revision"]
+                for side in ("live", "mirror")
+            )
+        ]
+
+    async def _all(self, kind: str, partition: str) -> list[Document]:
+        documents: list[Document] = []
+        continuation: str | None = None
+        while True:
+            page = await self._store.query(kind, partition=partition, continuation=continuation)
+            documents += page.documents
+            continuation = page.continuation
+            if continuation is None:
+                return documents

@@ -1,0 +1,169 @@
+"""Keeps the autoscaled deployments at the size that their load asks for.
+
+A timer's `tick` asks the instances themselves (several gateways may run, and none sees the
+whole load), decides, stores the decision, and has the compute follow it. Whatever a crash
+leaves between the last two, the next tick sees and does.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from domain.errors import DocumentNotFound, DomainError, StaleETag
+from domain.messages import WakeDeployment
+from domain.online.online_deployment import workload_key
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.ports import (
+    Clock,
+    Compute,
+    Document,
+    Instance,
+    InstanceLost,
+    ResourceStore,
+    Scorer,
+    ScoringRequest,
+    WorkloadState,
+)
+from domain.scaling.deployment_scale import DeploymentScale, from_document
+from domain.scaling.deployment_scales import DeploymentScales
+from domain.scaling.scale_decision import Load, decide
+
+TICK = timedelta(seconds=1)
+"""How often the timer calls."""
+
+_log = logging.getLogger("ml_endpoints.scaling")
+
+_LOOK_LIMIT = 1.0
+_AT_ONCE = 64
+_LOOKS = 5
+_LOAD = ScoringRequest("GET", "/load", "", (), b"")
+
+
+class Scaling:
+    """`idle_time` is how long nobody may have asked for a deployment before it sleeps."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        compute: Compute,
+        scorer: Scorer,
+        clock: Clock,
+        online: OnlineProvisioning,
+        *,
+        idle_time: timedelta,
+    ) -> None:
+        self._scales = DeploymentScales(store)
+        self._compute = compute
+        self._scorer = scorer
+        self._clock = clock
+        self._online = online
+        self._idle_time = idle_time
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def tick(self) -> None:
+        """Look at every deployment that is awake and whose polling interval has begun. One
+        that cannot be looked at does not hold up the others."""
+        now = self._clock.now()
+        continuation: str | None = None
+        while True:
+            found, continuation = await self._scales.page(continuation)
+            due = [document for document in found if from_document(document).is_due(now, TICK)]
+            await asyncio.gather(*(self._look_safely(document) for document in due))
+            if continuation is None:
+                return
+
+    async def wake(self, message: WakeDeployment) -> None:
+        """Give a deployment that sleeps its first instance; waking twice is waking once."""
+        for _ in range(_LOOKS):
+            document = await self._scales.document(message.endpoint, message.deployment)
+            if document is None:
+                return
+            scale = from_document(document)
+            try:
+                if scale.instances == 0:
+                    await self._decide(document, scale, 1, "a request came while it slept")
+                await self._online.bring_to_scale(scale.endpoint, scale.deployment)
+                return
+            except StaleETag:
+                continue
+
+    async def _look_safely(self, document: Document) -> None:
+        async with self._places:
+            try:
+                await self._look(document)
+            except (StaleETag, DocumentNotFound):
+                return  # somebody else has decided, or it is gone
+            except DomainError as error:
+                _log.warning("The scale of %s was not looked at: %s", document.partition, error)
+            except Exception:  # one bad deployment must not stop the scaling of the rest
+                _log.exception("The scale of %s cannot be looked at", document.partition)
+
+    async def _look(self, document: Document) -> None:
+        scale = from_document(document)
+        key = workload_key(scale.endpoint, scale.deployment)
+        loads = await self._loads(self._compute.instances(key))
+        then = decide(scale, loads, self._clock.now(), self._idle_time)
+        if then != scale:
+            document = await self._scales.replace(document, then)
+            if then.instances != scale.instances:
+                _tell(then)
+        seen = await self._compute.observe(key)
+        # Beside one that serves, a failed update keeps its own count, and its logs.
+        behind = seen is None or (
+            seen.wanted != then.instances and seen.state is not WorkloadState.FAILED
+        )
+        if behind or then.instances != scale.instances:
+            await self._follow(document, scale, then)
+
+    async def _follow(
+        self, document: Document, before: DeploymentScale, then: DeploymentScale
+    ) -> None:
+        seen = await self._online.bring_to_scale(then.endpoint, then.deployment)
+        if seen is None or seen.state is not WorkloadState.FAILED or seen.code != "OutOfQuota":
+            return
+        fewer = max(before.instances if before.instances < then.instances else seen.ready, 1)
+        if fewer < then.instances:
+            await self._decide(document, then, fewer, f"there is no room for more: {seen.reason}")
+            await self._online.bring_to_scale(then.endpoint, then.deployment)
+
+    async def _decide(
+        self, document: Document, scale: DeploymentScale, instances: int, reason: str
+    ) -> None:
+        then = scale.decided(self._clock.now(), instances, reason)
+        await self._scales.replace(document, then)
+        _tell(then)
+
+    async def _loads(self, instances: Sequence[Instance]) -> list[Load]:
+        """What those that answer say; who does not answer says nothing of the load."""
+        asked = await asyncio.gather(*(self._load(instance) for instance in instances))
+        return [load for load in asked if load is not None]
+
+    async def _load(self, instance: Instance) -> Load | None:
+        try:
+            response = await self._scorer.score(instance, _LOAD, timeout=_LOOK_LIMIT)
+            if response.status != 200 or not isinstance(response.body, bytes):
+                return None
+            told = json.loads(response.body)
+            return Load(
+                requests=float(told["average"]),
+                capacity=int(told["max_concurrent"]),
+                idle=timedelta(seconds=float(told["idle_seconds"])),
+            )
+        except (TimeoutError, InstanceLost, ValueError, KeyError, TypeError):
+            return None
+
+
+def _tell(scale: DeploymentScale) -> None:
+    decision = scale.last_decision
+    if decision is not None:
+        _log.info(
+            "Deployment %s of %s goes from %d to %d instances: %s",
+            scale.deployment,
+            scale.endpoint,
+            decision.before,
+            decision.after,
+            decision.reason,
+            extra={"action": "deployment_scaled"},
+        )

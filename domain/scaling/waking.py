@@ -1,0 +1,99 @@
+"""A gateway's part in waking a deployment that sleeps.
+
+The first request that finds no instance sends one message; it and whoever comes meanwhile
+wait, each within the one time limit, and then go on no more at a time than the instances
+take, so that those that waited are not refused for having waited.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from domain.messages import SCALING_QUEUE, WakeDeployment
+from domain.ports import Compute, Message, WorkloadState, WorkQueue
+from domain.scoring import scoring_refusals as refusals
+from domain.scoring.online_routing import DeploymentRoute
+
+_LOOK = 0.01
+_ASK_AGAIN = 1.0
+"""Seconds between looks at what the compute says of the deployment: it may have failed."""
+
+
+class _Wake:
+    """`turns` is there once an instance is."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.turns: asyncio.Semaphore | None = None
+        self.task: asyncio.Task[None] | None = None
+
+
+class Waking:
+    """`limit` in seconds bounds one request's wait, `max_waiting` the requests that wait for
+    one deployment. One event loop owns it."""
+
+    def __init__(
+        self, compute: Compute, queue: WorkQueue, *, limit: float = 30.0, max_waiting: int = 1000
+    ) -> None:
+        self._compute = compute
+        self._queue = queue
+        self._limit = limit
+        self._max_waiting = max_waiting
+        self._wakes: dict[str, _Wake] = {}
+
+    @asynccontextmanager
+    async def turn(self, endpoint: str, deployment: DeploymentRoute) -> AsyncIterator[None]:
+        """Entered once the deployment is awake and it is this request's turn. Raises Refused
+        when that takes longer than the limit, or too many wait already."""
+        key = deployment.workload_key
+        wake = self._wakes.get(key)
+        if wake is None or (wake.turns is not None and not self._compute.instances(key)):
+            wake = self._wakes[key] = _Wake()
+            wake.task = asyncio.create_task(self._wake(endpoint, deployment, wake))
+        if wake.waiting >= self._max_waiting:
+            raise refusals.too_many_waiting(deployment.name, self._max_waiting)
+        wake.waiting += 1
+        try:
+            turns = await self._awaited(deployment, wake)
+            try:
+                yield
+            finally:
+                turns.release()
+        finally:
+            wake.waiting -= 1
+            if not wake.waiting:
+                self._end(key, wake)
+
+    async def _awaited(self, deployment: DeploymentRoute, wake: _Wake) -> asyncio.Semaphore:
+        assert wake.task is not None
+        try:
+            async with asyncio.timeout(self._limit):
+                await asyncio.shield(wake.task)
+                if wake.turns is None:
+                    raise refusals.not_ready(deployment.name, "Failed")
+                await wake.turns.acquire()
+                return wake.turns
+        except TimeoutError:
+            raise refusals.not_awake(deployment.name, self._limit) from None
+
+    async def _wake(self, endpoint: str, deployment: DeploymentRoute, wake: _Wake) -> None:
+        key = deployment.workload_key
+        asked = WakeDeployment(endpoint=endpoint, deployment=deployment.name)
+        await self._queue.send(SCALING_QUEUE, Message(asked.to_document()))
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + _ASK_AGAIN
+        while not (there := len(self._compute.instances(key))):
+            await asyncio.sleep(_LOOK)
+            if loop.time() >= look_at:
+                look_at = loop.time() + _ASK_AGAIN
+                seen = await self._compute.observe(key)
+                if seen is not None and seen.state is WorkloadState.FAILED:
+                    return
+        workers = deployment.workers
+        wake.turns = asyncio.Semaphore(max(1, deployment.max_concurrent * there // workers))
+
+    def _end(self, key: str, wake: _Wake) -> None:
+        if self._wakes.get(key) is wake:
+            del self._wakes[key]
+        if wake.task is not None:
+            wake.task.cancel()

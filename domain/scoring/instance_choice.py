@@ -1,0 +1,79 @@
+"""Which instance of a deployment takes the next request."""
+
+from collections.abc import Sequence
+
+from domain.ports import Compute, Instance
+from domain.scoring.online_routing import DeploymentRoute
+from domain.scoring.outliers import Outliers
+
+
+class InstanceChoice:
+    """Chooses the instance with the fewest requests under way as this gateway sees it; of
+    equals, each in turn; outliers only where there is no other. How many an instance takes
+    is its own to say."""
+
+    def __init__(self, compute: Compute, outliers: Outliers | None = None) -> None:
+        self._compute = compute
+        self._outliers = outliers or Outliers()
+        self._under_way: dict[str, int] = {}
+
+    def choose(
+        self, deployment: DeploymentRoute, besides: Instance | None = None
+    ) -> Instance | None:
+        """None when no instance (but `besides`) takes requests."""
+        instances = self._compute.instances(deployment.workload_key)
+        if besides is not None:
+            instances = [i for i in instances if i.address != besides.address]
+        if self._outliers.any:
+            instances = self._outliers.without(instances)
+        count = len(instances)
+        if count < 2:
+            return instances[0] if count else None
+        first = deployment.turn = (deployment.turn + 1) % count
+        under_way = self._under_way
+        best = instances[first]
+        fewest = under_way.get(best.address, 0)
+        for offset in range(1, count):
+            if not fewest:
+                break
+            other = instances[(first + offset) % count]
+            load = under_way.get(other.address, 0)
+            if load < fewest:
+                best, fewest = other, load
+        return best
+
+    def any(self, deployment: DeploymentRoute) -> bool:
+        return bool(self._compute.instances(deployment.workload_key))
+
+    def enter(self, instance: Instance) -> None:
+        address = instance.address
+        self._under_way[address] = self._under_way.get(address, 0) + 1
+
+    def leave(self, instance: Instance) -> None:
+        """Entries go with the last request, so what is kept is bounded by what runs."""
+        left = self._under_way[instance.address] - 1
+        if left:
+            self._under_way[instance.address] = left
+        else:
+            del self._under_way[instance.address]
+
+    def answered(
+        self, deployment: DeploymentRoute, instance: Instance, status: int, seconds: float
+    ) -> None:
+        """How an instance did, for the next choices. A refusal for overload is no failure."""
+        if status != 429:
+            self._outliers.note(instance, self._peers(deployment), seconds, failed=status >= 500)
+
+    def failed(self, deployment: DeploymentRoute, instance: Instance) -> None:
+        """It gave no answer."""
+        self._outliers.note(instance, self._peers(deployment), None, failed=True)
+
+    def _peers(self, deployment: DeploymentRoute) -> Sequence[Instance]:
+        return self._compute.instances(deployment.workload_key)
+
+    def in_flight(self, deployment: DeploymentRoute) -> tuple[int, int]:
+        """Requests under way to a deployment's instances from this gateway, and how many
+        instances those are."""
+        instances = self._compute.instances(deployment.workload_key)
+        under_way = sum(self._under_way.get(i.address, 0) for i in instances)
+        return under_way, -(-len(instances) // deployment.workers)

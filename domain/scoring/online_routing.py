@@ -1,0 +1,297 @@
+"""Where a scoring request may go: each endpoint's route, held in memory.
+
+A route is used as it is for 1 s after it was read; for 1 more second it is used while it is
+read anew behind the request; after that a request waits for the reading. So whatever
+changes (a key is revoked, traffic moves) holds in every gateway within 2 s.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
+
+from domain.errors import DocumentNotFound, Throttled, Unavailable
+from domain.names import endpoint_name_fault
+from domain.online import online_deployment, online_endpoint
+from domain.online.online_deployment import OnlineDeployment
+from domain.online.online_endpoint import AuthMode, OnlineEndpoint
+from domain.online.traffic import TrafficSplit
+from domain.ports import Clock, Document, ResourceStore
+from domain.provisioning.provisioning_state import ProvisioningState
+from domain.resource import from_document
+from domain.rollout.shadow_diff import running_revision
+
+_log = logging.getLogger(__name__)
+
+FRESH = timedelta(seconds=1)
+USABLE = timedelta(seconds=2)
+READ_LIMIT = 2.0
+"""Seconds that one reading of a route may take."""
+ABSENT_CAPACITY = 10_000
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+V = TypeVar("V")
+
+
+class DeploymentRoute:
+    """What a request must know of a deployment. `request_timeout` is in seconds; `turn`
+    counts the choices made among its instances, each of which is `workers` processes;
+    `revision` names what runs, and is another when the deployment has been changed or made
+    anew. One that `may_sleep` can be woken when it has no instance."""
+
+    __slots__ = (
+        "max_concurrent",
+        "may_sleep",
+        "name",
+        "request_timeout",
+        "revision",
+        "state",
+        "turn",
+        "workers",
+        "workload_key",
+    )
+
+    def __init__(self, deployment: OnlineDeployment) -> None:
+        settings = deployment.properties.request_settings
+        self.name = deployment.name
+        self.workload_key = deployment.workload_key
+        self.request_timeout = settings.request_timeout.total_seconds()
+        self.max_concurrent = settings.max_concurrent_requests_per_instance
+        self.state = deployment.provisioning_state
+        self.revision = running_revision(deployment)
+        self.turn = 0
+        self.workers = deployment.workers
+        bounds = deployment.bounds
+        failed = self.state is ProvisioningState.FAILED and deployment.proven is None
+        self.may_sleep = bounds is not None and bounds.may_sleep and not failed
+
+
+class Route:
+    """What a request must know of an endpoint. `deployments` and `traffic` are keyed by
+    case-folded name; `split` chooses among those keys. `tally` is what requests to the
+    deployments in `tallied` are counted under: the running rollout's step."""
+
+    __slots__ = (
+        "_mirror",
+        "_mirror_split",
+        "auth_mode",
+        "deployments",
+        "endpoint",
+        "etag",
+        "key_digests",
+        "split",
+        "tallied",
+        "tally",
+        "token_keys",
+        "traffic",
+    )
+
+    def __init__(
+        self,
+        endpoint: OnlineEndpoint,
+        etag: str,
+        deployments: dict[str, DeploymentRoute],
+        before: "Route | None" = None,
+    ) -> None:
+        keys = endpoint.sealed_keys
+        self.endpoint = endpoint.name
+        self.etag = etag
+        self.auth_mode: AuthMode = endpoint.properties.auth_mode
+        self.key_digests = (
+            bytes.fromhex(keys.primary.digest),
+            bytes.fromhex(keys.secondary.digest),
+        )
+        self.token_keys = endpoint.token_keys
+        self.deployments = deployments
+        self.traffic = {name: endpoint.traffic_of(name) for name in deployments}
+        # The turn goes on where it was, or each refresh would favour whoever comes first.
+        kept = before is not None and before.traffic == self.traffic
+        self.split: TrafficSplit = before.split if before and kept else TrafficSplit(self.traffic)
+        self._mirror: tuple[str, int] | None = next(
+            ((n, p) for n in deployments if (p := endpoint.mirror_traffic_of(n))), None
+        )
+        self._mirror_split: TrafficSplit | None = None
+        if before is not None and before._mirror == self._mirror:
+            self._mirror_split = before._mirror_split
+        elif self._mirror is not None:
+            name, percent = self._mirror
+            self._mirror_split = TrafficSplit({name: percent, "": 100 - percent})
+        rollout = endpoint.rollout
+        running = rollout if rollout is not None and rollout.running else None
+        self.tally = running.tally if running else ""
+        self.tallied = frozenset(n.casefold() for n in running.guarded) if running else frozenset()
+
+    def deployment(self, name: str) -> DeploymentRoute | None:
+        return self.deployments.get(name.casefold())
+
+    def next(self) -> DeploymentRoute | None:
+        """The deployment whose turn it is by the traffic split; None if none has traffic."""
+        name = self.split.choose()
+        return self.deployments[name] if name is not None else None
+
+    def mirror(self) -> DeploymentRoute | None:
+        """Where a copy of the request at hand goes, if it is its turn to be mirrored."""
+        if self._mirror is None or self._mirror_split is None:
+            return None
+        name = self._mirror_split.choose()
+        return self.deployments[name] if name else None
+
+    def busiest(self) -> DeploymentRoute | None:
+        """The deployment with the most traffic, without taking anybody's turn."""
+        name = max(self.traffic, key=self.traffic.__getitem__, default=None)
+        return self.deployments[name] if name is not None and self.traffic[name] else None
+
+
+class _Reading:
+    """What one look at the store showed; `route` None: there is no such endpoint."""
+
+    __slots__ = ("begun", "fresh_until", "route", "usable_until")
+
+    def __init__(self, route: Route | None, begun: datetime) -> None:
+        self.route = route
+        self.begun = begun
+        self.fresh_until = begun + FRESH
+        self.usable_until = begun + USABLE
+
+    def usable(self, now: datetime) -> bool:
+        # A clock set back must not make a route last longer.
+        return self.begun <= now < self.usable_until
+
+
+class _Recent(Generic[V]):
+    """At most `capacity` entries; the least recently used goes first."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[str, V] = OrderedDict()
+
+    def get(self, key: str) -> V | None:
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: str, value: V) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)
+
+    def drop(self, key: str) -> None:
+        self._entries.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class RouteTable:
+    """Routes by endpoint name, in any case. One event loop owns it.
+
+    At most `capacity` routes are kept, and apart from them the names lately asked for that
+    no endpoint has, so that probing neither reads the store again nor pushes a route out.
+    """
+
+    def __init__(self, store: ResourceStore, clock: Clock, *, capacity: int = 20_000) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: _Recent[_Reading] = _Recent(capacity)
+        self._absent: _Recent[_Reading] = _Recent(ABSENT_CAPACITY)
+        self._readings: dict[str, asyncio.Task[_Reading]] = {}
+
+    async def find(self, endpoint: str) -> Route | None:
+        """The endpoint's route as it was at most 2 s ago; None if there is no such endpoint
+        or it is being deleted. Raises Unavailable when the store cannot tell."""
+        key = endpoint.casefold()
+        last = self._known.get(key) or self._absent.get(key)
+        if last is not None:
+            now = self._clock.now()
+            if last.usable(now):
+                if now >= last.fresh_until:
+                    self._read_behind(key)
+                return last.route
+        elif endpoint_name_fault(endpoint):
+            return None
+        return await self._wait(key)
+
+    def invalidate(self, endpoint: str) -> None:
+        """Forget the endpoint: this process has just changed it, or one of its deployments."""
+        key = endpoint.casefold()
+        before = self._known.get(key)
+        if before is not None:
+            # Kept for its turn in the split, but never to be used unread.
+            self._known.put(key, _Reading(before.route, _LONG_AGO))
+        self._absent.drop(key)
+        # A reading under way may have seen what was there before.
+        self._readings.pop(key, None)
+
+    async def _wait(self, key: str) -> Route | None:
+        for _ in range(2):
+            try:
+                reading = await asyncio.shield(self._read_behind(key))
+            except (TimeoutError, Throttled, Unavailable) as error:
+                raise Unavailable("The endpoint's route cannot be read now; try again.") from error
+            # Joining a slow reading may give something too old already.
+            if reading.usable(self._clock.now()):
+                return reading.route
+        raise Unavailable("Reading the endpoint's route takes too long now; try again.")
+
+    def _read_behind(self, key: str) -> asyncio.Task[_Reading]:
+        task = self._readings.get(key)
+        if task is None:
+            task = self._readings[key] = asyncio.create_task(self._read(key))
+            task.add_done_callback(partial(self._ended, key))
+        return task
+
+    def _ended(self, key: str, task: asyncio.Task[_Reading]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            if self._readings.get(key) is task:
+                del self._readings[key]
+            if not task.cancelled():
+                _log.warning("The route of %s could not be read: %r", key, task.exception())
+            return
+        if self._readings.get(key) is not task:
+            return
+        del self._readings[key]
+        reading = task.result()
+        here, there = self._known, self._absent
+        if reading.route is None:
+            here, there = there, here
+        here.put(key, reading)
+        there.drop(key)
+
+    async def _read(self, key: str) -> _Reading:
+        begun = self._clock.now()
+        last = self._known.get(key)
+        before = last.route if last else None
+        async with asyncio.timeout(READ_LIMIT):
+            try:
+                document = await self._store.get(
+                    online_endpoint.partition(key), online_endpoint.DOCUMENT_ID
+                )
+            except DocumentNotFound:
+                return _Reading(None, begun)
+            # Deployments change only together with their endpoint's document.
+            if before is not None and before.etag == document.etag:
+                return _Reading(before, begun)
+            return _Reading(await self._build(document, before), begun)
+
+    async def _build(self, document: Document, before: Route | None) -> Route | None:
+        endpoint = from_document(OnlineEndpoint, document)
+        if endpoint.provisioning_state is ProvisioningState.DELETING:
+            return None
+        deployments: dict[str, DeploymentRoute] = {}
+        continuation: str | None = None
+        while True:
+            page = await self._store.query(
+                online_deployment.KIND, partition=document.partition, continuation=continuation
+            )
+            for found in page.documents:
+                deployment = from_document(OnlineDeployment, found)
+                if deployment.provisioning_state is not ProvisioningState.DELETING:
+                    deployments[deployment.name.casefold()] = DeploymentRoute(deployment)
+            continuation = page.continuation
+            if continuation is None:
+                return Route(endpoint, document.etag, deployments, before)

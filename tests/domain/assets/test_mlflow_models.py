@@ -1,0 +1,125 @@
+"""MLflow models that are served without a script: what their own files say of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.assets.mlflow_models import MlflowModels
+from domain.errors import Invalid
+from domain.ports import BlobFolder, EnvironmentSpec
+from infra.embedded.file_blob_store import FileBlobStore
+
+SIGNATURE = {"inputs": '[{"type": "double", "name": "a"}]', "outputs": None}
+CONDA = """
+channels: [conda-forge]
+dependencies:
+- python=3.11.7
+- pip<=23
+- pip:
+  - mlflow-skinny==3.1
+  - pandas
+"""
+
+
+def _mlmodel(**more: Any) -> str:
+    flavor = {"loader_module": "mlflow.sklearn", "python_version": "3.11.4", **more}
+    return json.dumps({"flavors": {"python_function": flavor}, "signature": SIGNATURE})
+
+
+class Stage:
+    def __init__(self, blobs: FileBlobStore) -> None:
+        self.blobs = blobs
+        self.models = MlflowModels(blobs)
+        self.folder = BlobFolder("models", "iris/1")
+
+    async def put(self, **files: str) -> None:
+        for name, text in files.items():
+            path = f"iris/1/{name.replace('__', '.')}"
+            await self.blobs.write("models", path, text.encode())
+
+    async def environment(self) -> EnvironmentSpec:
+        return await self.models.environment(self.folder)
+
+    async def refused(self) -> str:
+        with pytest.raises(Invalid) as caught:
+            await self.environment()
+        assert caught.value.details
+        return str(caught.value.details[0].message)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(FileBlobStore(tmp_path, base_url="https://example.test", key=lambda: b"k" * 32))
+
+
+async def test_the_conda_file_that_the_model_names_is_its_environment(stage: Stage) -> None:
+    env = {"conda": "my.yaml", "virtualenv": "python_env.yaml"}
+    await stage.put(MLmodel=_mlmodel(env=env), my__yaml=CONDA, conda__yaml="nonsense")
+    spec = await stage.environment()
+    assert spec == EnvironmentSpec("3.11.7", ("mlflow-skinny==3.1", "pandas"))
+    await stage.put(MLmodel=_mlmodel(env="my.yaml"))
+    assert await stage.environment() == spec
+
+
+async def test_without_one_python_env_and_its_requirements_are(stage: Stage) -> None:
+    python_env = "python: 3.11.2\nbuild_dependencies: [pip]\ndependencies: [-r requirements.txt]\n"
+    requirements = "# made by mlflow\nmlflow==3.1\n\npandas>=2  # tables\n"
+    await stage.put(MLmodel=_mlmodel(), python_env__yaml=python_env, requirements__txt=requirements)
+    assert await stage.environment() == EnvironmentSpec("3.11.2", ("mlflow==3.1", "pandas>=2"))
+
+
+async def test_requirements_alone_are_built_for_the_python_of_the_flavor(stage: Stage) -> None:
+    await stage.put(MLmodel=_mlmodel(), requirements__txt="mlflow==3.1\nnumpy\n")
+    assert await stage.environment() == EnvironmentSpec("3.11.4", ("mlflow==3.1", "numpy"))
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "no python_function flavor"),
+        ({"MLmodel": "flavors: {sklearn: {}}"}, "no python_function flavor"),
+        ({"MLmodel": "flavors: ["}, "MLmodel is not valid YAML"),
+        ({"MLmodel": "[" * 100_000}, "nested 16 deep"),
+        ({"MLmodel": "- 1"}, "MLmodel is not a mapping"),
+        ({"MLmodel": " " * (1 << 19)}, "A model's MLmodel is at most"),
+        ({"MLmodel": " " * (1 << 21)}, "larger than"),
+        ({"MLmodel": _mlmodel()}, "says nothing of its environment"),
+        (
+            {"MLmodel": _mlmodel(), "conda__yaml": "dependencies: [r-base, {pip: [mlflow]}]"},
+            "The model's conda.yaml: The conda package 'r-base' has no known counterpart",
+        ),
+        (
+            {"MLmodel": _mlmodel(), "conda__yaml": "dependencies: [{pip: [mlflow-export]}]"},
+            "lists neither mlflow nor mlflow-skinny",
+        ),
+        (
+            {"MLmodel": _mlmodel(), "requirements__txt": "--index-url https://a.b\nmlflow\n"},
+            "The model's requirements.txt: '--index-url https://a.b' under pip is refused",
+        ),
+        (
+            {"MLmodel": _mlmodel(), "python_env__yaml": "dependencies: [-r there.txt]"},
+            "has no file 'there.txt'",
+        ),
+        (
+            {"MLmodel": _mlmodel(), "python_env__yaml": "dependencies: [-r ../../x]"},
+            "is not a path of the model's own",
+        ),
+    ],
+)
+async def test_what_cannot_be_built_is_refused_with_the_reason(
+    stage: Stage, files: dict[str, str], told: str
+) -> None:
+    await stage.put(**files)
+    assert told in await stage.refused()
+
+
+async def test_a_model_without_a_signature_is_not_served_without_a_script(stage: Stage) -> None:
+    await stage.put(MLmodel=_mlmodel())
+    await stage.models.check(stage.folder)
+    flavors = json.loads(_mlmodel())["flavors"]
+    for signature in (None, {}, {"inputs": None}):
+        await stage.put(MLmodel=json.dumps({"flavors": flavors, "signature": signature}))
+        with pytest.raises(Invalid, match="no signature"):
+            await stage.models.check(stage.folder)

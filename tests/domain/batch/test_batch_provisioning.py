@@ -1,0 +1,183 @@
+"""What a batch endpoint and its deployments may be."""
+
+from typing import Any
+
+import pytest
+
+from domain.errors import Conflict, Invalid
+from domain.ports import WorkloadKind, WorkloadState
+from domain.provisioning.operation import Operation
+from tests.provisioning_stage import (
+    ANY,
+    CALLER,
+    SCOPE,
+    ProvisioningStage,
+    batch_deployment,
+    batch_endpoint,
+    faults,
+    opened,
+)
+
+KEY = "batch-deployment/scan/one"
+
+
+async def put_endpoint(stage: ProvisioningStage, **properties: Any) -> Operation:
+    wanted = batch_endpoint(**properties)
+    return (await stage.batch.put_endpoint("scan", wanted, CALLER, ANY)).operation
+
+
+async def put_deployment(stage: ProvisioningStage, name: str = "one", **changes: Any) -> Operation:
+    wanted = batch_deployment(**changes)
+    return (await stage.batch.put_deployment("scan", name, wanted, CALLER, ANY)).operation
+
+
+async def scan(stage: ProvisioningStage, *deployments: str) -> None:
+    await stage.register_assets()
+    await put_endpoint(stage)
+    for name in deployments:
+        await put_deployment(stage, name)
+    await stage.settle()
+
+
+async def test_a_deployment_is_ready_when_its_environment_and_files_are(
+    stage: ProvisioningStage,
+) -> None:
+    await scan(stage)
+    stage.compute.state = WorkloadState.BUILDING
+    operation = await put_deployment(stage)
+    await stage.turn()
+    assert await stage.status(operation) == "InProgress"
+    stage.compute.state = WorkloadState.READY
+    await stage.settle()
+    assert await stage.status(operation) == "Succeeded"
+    workload = stage.compute.running[KEY]
+    assert (workload.kind, workload.instance_count) == (WorkloadKind.BATCH, 0)
+
+
+async def test_a_job_s_workload_has_the_deployment_s_files_and_its_own_processes(
+    stage: ProvisioningStage,
+) -> None:
+    await scan(stage, "one")
+    properties = (await stage.batch.deployment("scan", "one")).resource.properties
+    workload = await stage.batch.workload(properties, key="batch/j", worker_processes=3)
+    assert (workload.key, workload.instance_count) == ("batch/j", 3)
+    assert workload.revision == stage.compute.running[KEY].revision
+
+
+async def test_a_change_that_processes_would_not_see_leaves_the_revision(
+    stage: ProvisioningStage,
+) -> None:
+    await scan(stage, "one")
+    before = stage.compute.running[KEY].revision
+    await put_deployment(stage, mini_batch_size=3, error_threshold=5, description="x")
+    await stage.settle()
+    assert stage.compute.running[KEY].revision == before
+    await put_deployment(stage, environment_variables={"A": "1"})
+    await stage.settle()
+    assert stage.compute.running[KEY].revision != before
+
+
+async def test_references_are_resolved_when_they_are_put(stage: ProvisioningStage) -> None:
+    await scan(stage)
+    await put_deployment(stage, model={"assetId": "azureml:m@latest"})
+    model = (await stage.batch.deployment("scan", "one")).resource.properties.model
+    assert model is not None
+    assert model.asset_id == SCOPE.path("models", "m", "versions", "1")
+
+
+async def test_azure_ml_s_defaults_hold(stage: ProvisioningStage) -> None:
+    await scan(stage, "one")
+    properties = (await stage.batch.deployment("scan", "one")).resource.properties
+    assert properties.mini_batch_size == 10
+    assert properties.error_threshold == -1
+    assert properties.retry_settings.max_retries == 3
+    assert properties.retry_settings.timeout.total_seconds() == 30
+    assert properties.output_file_name == "predictions.csv"
+    assert properties.resources.instance_count == 1
+
+
+async def test_a_batch_endpoint_takes_tokens_only_and_a_default_that_is_there(
+    stage: ProvisioningStage,
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await put_endpoint(stage, auth_mode="Key", defaults={"deployment_name": "one"})
+    assert set(faults(refused.value)) == {
+        "properties.authMode",
+        "properties.defaults.deploymentName",
+    }
+
+
+async def test_the_default_deployment_is_not_deleted(stage: ProvisioningStage) -> None:
+    await scan(stage, "one", "two")
+    await put_endpoint(stage, defaults={"deployment_name": "ONE"})
+    await stage.settle()
+    with pytest.raises(Conflict, match="is the default") as refused:
+        await stage.batch.delete_deployment("scan", "one", CALLER, ANY)
+    assert refused.value.code == "DeploymentIsDefault"
+    assert await stage.batch.delete_deployment("scan", "two", CALLER, ANY)
+    await put_endpoint(stage)
+    await stage.settle()
+    assert await stage.batch.delete_deployment("scan", "one", CALLER, ANY)
+
+
+async def test_deleting_the_endpoint_takes_even_the_default(stage: ProvisioningStage) -> None:
+    await scan(stage, "one")
+    await put_endpoint(stage, defaults={"deployment_name": "one"})
+    await stage.settle()
+    accepted = await stage.batch.delete_endpoint("scan", CALLER, ANY)
+    assert accepted is not None
+    await stage.settle()
+    assert await stage.status(accepted.operation) == "Succeeded"
+    assert stage.compute.running == {}
+
+
+async def test_every_fault_of_a_deployment_is_told_at_once_with_its_target(
+    stage: ProvisioningStage,
+) -> None:
+    await scan(stage)
+    with pytest.raises(Invalid) as refused:
+        await put_deployment(
+            stage,
+            model={"reference_type": "DataPath", "path": "x"},
+            code_configuration=None,
+            environment_id=None,
+            output_file_name="a/b.csv",
+            compute="azureml:nowhere",
+        )
+    assert set(faults(refused.value)) == {
+        "properties.model.referenceType",
+        "properties.codeConfiguration",
+        "properties.environmentId",
+        "properties.outputFileName",
+        "properties.compute",
+    }
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".", "a\\b", "a\x00b"])
+async def test_an_output_file_is_named_without_tricks(stage: ProvisioningStage, name: str) -> None:
+    await scan(stage)
+    with pytest.raises(Invalid, match="is not a file name") as refused:
+        await put_deployment(stage, output_file_name=name)
+    assert refused.value.target == "properties.outputFileName"
+
+
+async def test_a_restart_finds_batch_deployments_ready(stage: ProvisioningStage) -> None:
+    await scan(stage, "one")
+    async with opened(stage.folder, stage.clock) as again:
+        await again.batch.restore()
+        await again.settle()
+        assert list(again.compute.running) == [KEY]
+
+
+async def test_online_and_batch_endpoints_of_one_name_stay_apart(stage: ProvisioningStage) -> None:
+    await stage.register_assets()
+    await stage.put_endpoint("scan")
+    await put_endpoint(stage)
+    await stage.settle()
+    await stage.put_deployment("one", "scan")
+    await put_deployment(stage, "one")
+    await stage.settle()
+    assert set(stage.compute.running) == {KEY, "online/scan/one"}
+    await stage.online.delete_endpoint("scan", CALLER, ANY)
+    await stage.settle()
+    assert set(stage.compute.running) == {KEY}

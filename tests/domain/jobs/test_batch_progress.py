@@ -1,0 +1,101 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.jobs.batch_progress import Progress, Tally
+from domain.jobs.batch_times import BatchTimes
+
+TIMES = BatchTimes(release_lease=30)
+GOOD = Tally(succeeded_mini_batches=1, succeeded_files=2, rows=5)
+BAD = Tally(failed_mini_batches=1, failed_files=2)
+
+
+def progress(units: int = 5, window: int = 2, error_threshold: int = -1) -> Progress:
+    return Progress(
+        units=units,
+        mini_batches=units,
+        files=2 * units,
+        window=window,
+        error_threshold=error_threshold,
+    )
+
+
+def test_opening_fills_the_window() -> None:
+    opened, units = progress().open(100, TIMES)
+    assert units == [0, 1]
+    assert opened.released == 2
+    assert {u: f.lease_until for u, f in opened.in_flight.items()} == {0: 130, 1: 130}
+
+
+def test_each_record_lets_the_next_unit_into_the_window() -> None:
+    opened, _ = progress().open(100, TIMES)
+    after, units = opened.record(1, GOOD, 101, TIMES)
+    assert units == [2]
+    assert set(after.in_flight) == {0, 2}
+    assert after.tally == GOOD
+    assert not after.is_over
+
+
+def test_the_last_record_completes_the_job() -> None:
+    current, _ = progress(units=2).open(0, TIMES)
+    current, units = current.record(0, GOOD, 0, TIMES)
+    assert units == []
+    assert not current.is_over
+    current, _ = current.record(1, GOOD, 0, TIMES)
+    assert current.is_complete
+    assert current.tally.rows == 10
+
+
+def test_minus_one_ignores_failures() -> None:
+    current, _ = progress().open(0, TIMES)
+    current, units = current.record(0, BAD, 0, TIMES)
+    assert units == [2]
+    assert not current.closed
+
+
+def test_a_threshold_of_zero_is_crossed_by_the_first_failed_file() -> None:
+    current, _ = progress(error_threshold=0).open(0, TIMES)
+    current, units = current.record(0, BAD, 0, TIMES)
+    assert current.is_over_threshold
+    assert current.closed
+    assert units == []
+
+
+def test_as_many_failed_files_as_the_threshold_do_not_cross_it() -> None:
+    current, _ = progress(error_threshold=2).open(0, TIMES)
+    current, _ = current.record(0, BAD, 0, TIMES)
+    assert not current.is_over
+    current, _ = current.record(1, BAD, 0, TIMES)
+    assert current.is_over_threshold
+
+
+def test_a_unit_that_nobody_claimed_is_overdue_and_waits_longer_each_time() -> None:
+    current, _ = progress().open(0, TIMES)
+    assert current.overdue(29) == []
+    assert current.overdue(30) == [0, 1]
+    current = current.resend([0], 30, TIMES)
+    assert current.in_flight[0].lease_until == 30 + 60
+    current = current.resend([0], 90, TIMES)
+    assert current.in_flight[0].lease_until == 90 + 120
+    assert current.overdue(95) == [1]
+
+
+def test_what_somebody_is_at_is_not_overdue() -> None:
+    current, _ = progress().open(0, TIMES)
+    assert current.prolong({1: 500}).overdue(40) == [0]
+
+
+@given(units=st.integers(1, 40), window=st.integers(1, 9), order=st.randoms(use_true_random=False))
+def test_every_unit_is_sent_once_and_the_window_never_overflows(
+    units: int, window: int, order: object
+) -> None:
+    current, out = progress(units, window).open(0, TIMES)
+    sent = list(out)
+    while out:
+        assert len(current.in_flight) == len(out) <= window
+        done = out.pop(order.randrange(len(out)))  # type: ignore[attr-defined]
+        current, more = current.record(done, GOOD, 0, TIMES)
+        sent += more
+        out += more
+    assert sorted(sent) == list(range(units))
+    assert current.is_complete
+    assert current.in_flight == {}

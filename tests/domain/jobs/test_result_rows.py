@@ -1,0 +1,86 @@
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.jobs.batch_progress import Tally
+from domain.jobs.batch_unit import Block, Unit, UnitRecord, block_id
+from domain.jobs.column_alignment import aligned, split_rows
+from domain.jobs.result_rows import ResultRows, row
+
+
+def unit(ordinal: int, *columns: str, rows: int = 1) -> Unit:
+    block = Block(id=block_id(ordinal, 0), length=rows, digest="") if rows else None
+    record = UnitRecord(block=block, columns=columns, tally=Tally(rows=rows))
+    return Unit(ordinal=ordinal, lease_until=0, record=record)
+
+
+def joined(*units: Unit, with_columns: bool = True) -> ResultRows:
+    rows = ResultRows(with_columns=with_columns)
+    for one in units:
+        rows.add(one)
+    return rows
+
+
+def test_the_header_is_that_of_the_first_unit_with_rows() -> None:
+    rows = joined(unit(0, "x", rows=0), unit(1, "a", "b"), unit(2, "a", "b"))
+    assert rows.header == b"a,b\n"
+    assert [part.unit for part in rows.parts] == [1, 2]
+    assert not rows.needs_aligning
+
+
+def test_without_any_row_the_first_known_columns_are_the_header() -> None:
+    assert joined(unit(0, rows=0), unit(1, "a", rows=0), unit(2, "b", rows=0)).header == b"a\n"
+    assert joined(unit(0, rows=0)).header == b""
+
+
+def test_the_same_columns_in_another_order_are_aligned() -> None:
+    rows = joined(unit(0, "a", "b", "c"), unit(1, "c", "a", "b"))
+    assert rows.parts[1].order == (1, 2, 0)
+    assert rows.needs_aligning
+
+
+def test_other_columns_cannot_be_joined_and_say_what_differs() -> None:
+    rows = joined(unit(0, "a", "b"), unit(1, "a", "c"))
+    assert [part.unit for part in rows.parts] == [0]
+    assert "it lacks b and it has c besides" in rows.unjoinable[1]
+
+
+def test_text_has_no_header_and_any_columns() -> None:
+    rows = joined(unit(0, "a"), unit(1, "b"), with_columns=False)
+    assert rows.header == b""
+    assert [part.unit for part in rows.parts] == [0, 1]
+
+
+async def _pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+def test_a_newline_inside_quotes_ends_no_row() -> None:
+    assert split_rows('a,"b\nc') == ("", 'a,"b\nc')
+    assert split_rows('1\na,"b\nc') == ("1\n", 'a,"b\nc')
+    assert split_rows('a,"b""\nc"\nd') == ('a,"b""\nc"\n', "d")
+
+
+@given(
+    table=st.lists(
+        st.tuples(*[st.text(st.sampled_from('aé,"\n\r€ '), max_size=6) for _ in range(3)]),
+        max_size=8,
+    ),
+    size=st.integers(1, 9),
+)
+async def test_aligned_rows_are_the_same_values_in_another_order(
+    table: list[tuple[str, ...]], size: int
+) -> None:
+    content = "".join(row(values) for values in table).encode()
+    pieces = [p async for p in aligned(_pieces(content, size), (2, 0, 1), piece=20)]
+    found = _read(b"".join(pieces).decode())
+    assert found == [[c, a, b] for a, b, c in table]
+
+
+def _read(text: str) -> list[list[str]]:
+    lines: Iterable[str] = io.StringIO(text, newline="")
+    return list(csv.reader(lines))

@@ -1,0 +1,422 @@
+"""What an online endpoint and its deployments may be."""
+
+from typing import Any
+
+import pytest
+
+from domain.assets import assets
+from domain.errors import Conflict, Invalid
+from domain.online.online_deployment import ScaleType
+from domain.online.online_endpoint import OnlineEndpointProperties
+from domain.online.scoring_keys import KeyType
+from domain.ports import EnvironmentSpec, LogKind, WorkloadKind
+from domain.provisioning.provisioning_state import TransitionRefused
+from tests.provisioning_stage import (
+    ANY,
+    CALLER,
+    SCOPE,
+    ProvisioningStage,
+    faults,
+    online_deployment,
+    online_endpoint,
+)
+
+KEY = "online/iris/blue"
+MINE = "a-key-that-the-caller-brought"
+
+
+async def refused_endpoint(stage: ProvisioningStage, **properties: Any) -> dict[str | None, str]:
+    with pytest.raises(Invalid) as refused:
+        await stage.put_endpoint(**properties)
+    return faults(refused.value)
+
+
+async def refused_deployment(stage: ProvisioningStage, **changes: Any) -> dict[str | None, str]:
+    with pytest.raises(Invalid) as refused:
+        await stage.put_deployment(**changes)
+    return faults(refused.value)
+
+
+# -- endpoints --------------------------------------------------------------------------------
+
+
+async def test_traffic_needs_deployments_that_are_there(stage: ProvisioningStage) -> None:
+    found = await refused_endpoint(stage, traffic={"blue": 100})
+    assert "(there: none)" in found["properties.traffic.blue"]
+    await stage.iris("blue", "green")
+    await stage.put_endpoint(traffic={"blue": 90, "green": 10})
+    await stage.settle()
+    endpoint = (await stage.online.endpoint("iris")).resource
+    assert (endpoint.traffic_of("BLUE"), endpoint.traffic_of("red")) == (90, 0)
+
+
+async def test_zero_percent_is_not_kept(stage: ProvisioningStage) -> None:
+    await stage.iris("blue", "green")
+    await stage.put_endpoint(traffic={"blue": 100, "green": 0}, mirror_traffic={"green": 0})
+    properties = (await stage.online.endpoint("iris")).resource.properties
+    assert (properties.traffic, properties.mirror_traffic) == ({"blue": 100}, {})
+
+
+async def test_a_deployment_that_is_being_deleted_gets_no_traffic(stage: ProvisioningStage) -> None:
+    await stage.iris("blue")
+    await stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+    found = await refused_endpoint(stage, traffic={"blue": 100})
+    assert "does not exist" in found["properties.traffic.blue"]
+
+
+async def test_deleting_a_deployment_that_holds_traffic_is_refused(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris("blue", "green")
+    await stage.put_endpoint(traffic={"Blue": 100})
+    await stage.settle()
+    with pytest.raises(Conflict, match="holds 100 % of the traffic") as refused:
+        await stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+    assert refused.value.code == "DeploymentHoldsTraffic"
+    assert refused.value.target == "properties.traffic"
+    assert await stage.deployment_state("blue") == "Succeeded"
+    assert await stage.online.delete_deployment("iris", "green", CALLER, ANY)
+    await stage.put_endpoint(traffic={})
+    await stage.settle()
+    assert await stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+
+
+async def test_every_fault_of_an_endpoint_is_told_at_once_with_its_target(
+    stage: ProvisioningStage,
+) -> None:
+    found = await refused_endpoint(
+        stage,
+        name="-",
+        auth_mode="aad_token",
+        traffic={"red": 50},
+        mirror_traffic={"blue": 10},
+        public_network_access="Disabled",
+        compute="azureml:a-cluster",
+    )
+    assert set(found) == {
+        "name",
+        "properties.traffic.red",
+        "properties.traffic",
+        "properties.mirrorTraffic.blue",
+        "properties.publicNetworkAccess",
+        "properties.compute",
+    }
+    assert all(message.endswith(".") for message in found.values())
+
+
+async def test_properties_can_only_be_added(stage: ProvisioningStage) -> None:
+    await stage.put_endpoint(properties={"a": "1"})
+    await stage.settle()
+    await stage.put_endpoint(properties={"a": "1", "b": "2"})
+    await stage.settle()
+    found = await refused_endpoint(stage, properties={"a": "changed"})
+    assert set(found) == {"properties.properties.a", "properties.properties.b"}
+
+
+async def test_a_router_is_told_of_every_change_and_sees_a_higher_version(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.register_assets()
+    versions: list[int] = []
+
+    async def look() -> None:
+        versions.append((await stage.online.endpoint("iris")).resource.route_version)
+        assert stage.changed
+        assert set(stage.changed) == {"iris"}
+        stage.changed.clear()
+
+    await stage.put_endpoint()
+    await look()
+    await stage.settle()
+    stage.changed.clear()
+    await stage.put_deployment()
+    await look()
+    await stage.settle()
+    await look()
+    await stage.put_endpoint(traffic={"blue": 100})
+    await look()
+    await stage.settle()
+    await stage.online.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
+    await look()
+    assert versions == sorted(set(versions))
+
+
+# -- keys -------------------------------------------------------------------------------------
+
+
+async def test_keys_are_generated_and_never_shown_by_the_endpoint(stage: ProvisioningStage) -> None:
+    await stage.put_endpoint()
+    keys = await stage.online.keys("iris")
+    assert len({keys.primary_key, keys.secondary_key}) == 2
+    endpoint = (await stage.online.endpoint("iris")).resource
+    assert endpoint.properties.keys is None
+    assert keys.primary_key not in str(endpoint.to_document())
+
+
+async def test_a_caller_may_bring_keys_when_it_creates_an_endpoint(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.put_endpoint(keys={"primary_key": MINE})
+    keys = await stage.online.keys("iris")
+    assert keys.primary_key == MINE
+    assert keys.secondary_key != MINE
+
+
+async def test_keys_brought_again_change_nothing_and_others_are_refused(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.put_endpoint(keys={"primary_key": MINE})
+    await stage.settle()
+    await stage.put_endpoint(keys={"primary_key": MINE})
+    await stage.settle()
+    found = await refused_endpoint(stage, keys={"primary_key": MINE + "2"})
+    assert "regenerateKeys" in found["properties.keys.primaryKey"]
+
+
+@pytest.mark.parametrize("which", list(KeyType))
+async def test_a_regenerated_key_replaces_the_old_one_at_once(
+    stage: ProvisioningStage, which: KeyType
+) -> None:
+    await stage.put_endpoint()
+    await stage.settle()
+    before = await stage.online.keys("iris")
+    accepted = await stage.online.regenerate_key("iris", which, None, CALLER)
+    after = await stage.online.keys("iris")
+    changed = (after.primary_key != before.primary_key, after.secondary_key != before.secondary_key)
+    assert changed == (which is KeyType.PRIMARY, which is KeyType.SECONDARY)
+    assert accepted.operation.kind == "RegenerateKeys"
+    await stage.settle()
+    assert await stage.status(accepted.operation) == "Succeeded"
+
+
+async def test_a_caller_may_bring_the_new_key(stage: ProvisioningStage) -> None:
+    await stage.put_endpoint()
+    await stage.settle()
+    await stage.online.regenerate_key("iris", KeyType.SECONDARY, MINE, CALLER)
+    assert (await stage.online.keys("iris")).secondary_key == MINE
+
+
+@pytest.mark.parametrize(
+    "value", ["", "short", "x" * 257, "sixteen or more, with spaces", "я" * 20]
+)
+async def test_a_key_that_no_header_can_carry_is_refused(
+    stage: ProvisioningStage, value: str
+) -> None:
+    await stage.put_endpoint()
+    await stage.settle()
+    with pytest.raises(Invalid) as refused:
+        await stage.online.regenerate_key("iris", KeyType.PRIMARY, value, CALLER)
+    assert refused.value.target == "keyValue"
+
+
+async def test_a_key_is_not_regenerated_while_an_operation_runs(stage: ProvisioningStage) -> None:
+    await stage.put_endpoint()
+    with pytest.raises(TransitionRefused):
+        await stage.online.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
+
+
+# -- deployments ------------------------------------------------------------------------------
+
+
+async def test_a_deployment_becomes_the_workload_it_asks_for(stage: ProvisioningStage) -> None:
+    await stage.iris()
+    await stage.put_deployment(
+        capacity=2,
+        environment_variables={"A": "1"},
+        request_settings={"requestTimeout": "PT0.5S", "maxConcurrentRequestsPerInstance": 7},
+        liveness_probe={"initialDelay": "PT1S", "failureThreshold": 4},
+    )
+    await stage.settle()
+    workload = stage.compute.running[KEY]
+    assert workload.kind is WorkloadKind.ONLINE
+    assert (workload.instance_count, workload.scoring_script) == (2, "score.py")
+    assert workload.model is not None
+    assert (workload.model.container, workload.model.path) == ("workspaceblobstore", "model.bin")
+    assert workload.code.path == "src"
+    assert workload.request_timeout.total_seconds() == 0.5
+    assert workload.max_concurrent_requests == 7
+    assert (workload.liveness.initial_delay, workload.liveness.failure_threshold) == (1.0, 4)
+    assert (workload.readiness.initial_delay, workload.readiness.failure_threshold) == (10.0, 30)
+
+
+async def test_azure_ml_s_defaults_hold(stage: ProvisioningStage) -> None:
+    await stage.iris("blue")
+    properties = (await stage.online.deployment("iris", "blue")).resource.properties
+    assert properties.instance_type == "Standard_F4s_v2"
+    assert properties.scale_settings.scale_type is ScaleType.DEFAULT
+    assert properties.request_settings.request_timeout.total_seconds() == 5
+    assert properties.request_settings.max_queue_wait.total_seconds() == 0.5
+    assert stage.compute.running[KEY].instance_count == 1
+
+
+async def test_references_are_resolved_when_they_are_put(stage: ProvisioningStage) -> None:
+    await stage.iris()
+    await stage.put_deployment(model="azureml:m@latest")
+    await stage.settle()
+    model = (await stage.online.deployment("iris", "blue")).resource.properties.model
+    assert model == SCOPE.path("models", "m", "versions", "1")
+    uri = "azureml://datastores/workspaceblobstore/paths/src/score.py"
+    await stage.registration.put_version(
+        assets.MODELS, "m", "2", assets.ModelVersionProperties(model_uri=uri), CALLER, ANY
+    )
+    await stage.put_deployment(model="azureml:m@latest", description="again")
+    properties = (await stage.online.deployment("iris", "blue")).resource.properties
+    assert properties.model == SCOPE.path("models", "m", "versions", "2")
+    assert properties.code_configuration is not None
+    assert properties.code_configuration.code_id == SCOPE.path("codes", "c", "versions", "1")
+    assert properties.environment_id == SCOPE.path("environments", "e", "versions", "1")
+
+
+async def test_every_fault_of_a_deployment_is_told_at_once_with_its_target(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris()
+    found = await refused_deployment(
+        stage,
+        name="1",
+        model="azureml:none:1",
+        code_configuration={"code_id": "azureml:c:9", "scoring_script": "score.py"},
+        environment_id="azureml:none:1",
+        endpoint_compute_type="Kubernetes",
+        environment_variables={"WORKER_COUNT": "many"},
+        model_mount_path="/var/model",
+    )
+    assert set(found) == {
+        "name",
+        "properties.model",
+        "properties.codeConfiguration.codeId",
+        "properties.environmentId",
+        "properties.endpointComputeType",
+        "properties.environmentVariables.WORKER_COUNT",
+        "properties.modelMountPath",
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "because"),
+    [
+        (None, "properties.codeConfiguration", "A scoring script is needed"),
+        ({"scoring_script": "score.py"}, "properties.codeConfiguration.codeId", "codeId names"),
+        *[
+            ({"code_id": "azureml:c:1", "scoring_script": script}, target, because)
+            for script, target, because in [
+                ("other.py", "properties.codeConfiguration.scoringScript", "no file 'other.py'"),
+                ("../score.py", "properties.codeConfiguration.scoringScript", "not a path"),
+                ("/etc/score.py", "properties.codeConfiguration.scoringScript", "not a path"),
+                ("score.sh", "properties.codeConfiguration.scoringScript", "not a path"),
+                ("a\x00.py", "properties.codeConfiguration.scoringScript", "control character"),
+                ("a//b.py", "properties.codeConfiguration.scoringScript", "no file"),
+                ("x" * 500 + ".py", "properties.codeConfiguration.scoringScript", "x"),
+            ]
+        ],
+    ],
+)
+async def test_a_deployment_needs_a_scoring_script_that_is_in_its_code(
+    stage: ProvisioningStage, code: Any, target: str, because: str
+) -> None:
+    await stage.iris()
+    found = await refused_deployment(stage, code_configuration=code)
+    assert list(found) == [target]
+    assert because in found[target]
+
+
+MLMODEL = """
+flavors: {python_function: {loader_module: mlflow.sklearn, env: {conda: conda.yaml}}}
+signature: {inputs: '[{"type": "double", "name": "a"}]', outputs: null, params: null}
+"""
+
+
+async def _register_mlflow(stage: ProvisioningStage, mlmodel: str, conda: str) -> None:
+    for name, text in {"MLmodel": mlmodel, "conda.yaml": conda}.items():
+        await stage.blobs.write("workspaceblobstore", f"mlflow/{name}", text.encode())
+    uri = "azureml://datastores/workspaceblobstore/paths/mlflow"
+    asked = assets.ModelVersionProperties(model_uri=uri, model_type=assets.ModelType.MLFLOW)
+    await stage.registration.put_version(assets.MODELS, "own", "1", asked, CALLER, ANY)
+
+
+ALONE: dict[str, Any] = {
+    "model": "azureml:own:1",
+    "code_configuration": None,
+    "environment_id": None,
+}
+
+
+async def test_an_mlflow_model_needs_neither_code_nor_environment(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris()
+    await _register_mlflow(stage, MLMODEL, "dependencies: [python=3.11, {pip: [mlflow-skinny]}]")
+    await stage.put_deployment(**ALONE)
+    await stage.settle()
+    workload = stage.compute.running[KEY]
+    assert workload.scoring_script is None
+    assert workload.code == workload.model
+    assert workload.code.path == "mlflow"
+    assert workload.environment == EnvironmentSpec("3.11", ("mlflow-skinny",))
+    stored = await stage.online.deployment("iris", "blue")
+    assert stored.resource.properties.environment_id is None
+    # Either of the two may still be given.
+    await stage.put_deployment(**{**ALONE, "environment_id": "azureml:e:1"})
+    await stage.settle()
+    assert stage.compute.running[KEY].environment.requirements == ("joblib",)
+    assert stage.compute.running[KEY].scoring_script is None
+
+
+async def test_an_mlflow_model_that_cannot_be_built_is_refused_with_every_reason(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris()
+    conda = "dependencies: [python=3.11, r-base, {pip: [mlflow, 'git+https://a.b/c']}]"
+    await _register_mlflow(stage, MLMODEL.partition("signature")[0], conda)
+    with pytest.raises(Invalid) as caught:
+        await stage.put_deployment(**ALONE)
+    told = [(detail.target, detail.message) for detail in caught.value.details]
+    assert [target for target, _ in told] == [
+        "properties.codeConfiguration",
+        "properties.environmentId",
+        "properties.environmentId",
+    ]
+    assert "no signature" in told[0][1]
+    assert "'r-base' has no known counterpart" in told[1][1]
+    assert "version control is not fetched from" in told[2][1]
+
+
+async def test_what_the_compute_cannot_run_is_refused_before_it_tries(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris()
+    stage.compute.refused = ["There is no Python 2.7 here."]
+    found = await refused_deployment(stage, instance_type="Standard_Unheard_Of")
+    assert found == {
+        "properties.environmentId": "There is no Python 2.7 here.",
+        "properties.instanceType": "There is no such instance type.",
+    }
+
+
+async def test_a_deployment_may_do_without_a_model(stage: ProvisioningStage) -> None:
+    await stage.iris()
+    await stage.put_deployment(model=None)
+    await stage.settle()
+    assert stage.compute.running[KEY].model is None
+
+
+async def test_logs_are_those_of_the_deployment(stage: ProvisioningStage) -> None:
+    await stage.iris("blue")
+    logs = await stage.online.logs("Iris", "Blue", LogKind.INFERENCE_SERVER, 7)
+    assert logs == f"InferenceServer of {KEY}, 7"
+
+
+def test_the_wire_s_null_traffic_is_none() -> None:
+    asked = {"traffic": None, "mirrorTraffic": None}
+    assert OnlineEndpointProperties.from_document(asked).traffic == {}
+
+
+async def test_an_endpoint_s_location_is_the_installation_s_unless_told(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.put_endpoint()
+    assert (await stage.online.endpoint("iris")).resource.location == "here"
+    wanted = online_endpoint().but(location="elsewhere")
+    await stage.online.put_endpoint("other", wanted, CALLER, ANY)
+    assert (await stage.online.endpoint("other")).resource.location == "elsewhere"
+    assert online_deployment().location is None

@@ -1,0 +1,214 @@
+"""Several hosts on one set of stores, each with a compute of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.jobs.job_status import JobStatus
+from domain.jobs.job_workers import OUT_OF_QUOTA, JobWorkers
+from domain.jobs.mini_batch_scoring import MiniBatchScoring
+from domain.messages import MINI_BATCHES_QUEUE, ScoreUnit
+from domain.ports import Observation, Scorer, UnitOutcome, UnitRequest, WorkloadKind, WorkloadState
+from tests.batch_stage import LOCK, BatchStage, FunctionCompute
+from tests.provisioning_stage import ANY, CALLER, ProvisioningStage, online_deployment, opened
+
+KEY = "online/iris/blue"
+
+
+@dataclass
+class Two:
+    one: ProvisioningStage
+    other: ProvisioningStage
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Two]:
+    async with opened(tmp_path) as one, opened(tmp_path, one.clock) as other:
+        yield Two(one, other)
+
+
+async def change(stage: ProvisioningStage, **properties: Any) -> None:
+    await stage.online.put_deployment("iris", "blue", online_deployment(**properties), CALLER, ANY)
+    await stage.settle()
+
+
+async def test_what_another_host_made_is_set_going_here_without_a_message(two: Two) -> None:
+    await two.one.iris("blue")
+    await two.other.online.restore()
+    assert two.other.compute.running == two.one.compute.running
+    assert await two.one.turn() == 0
+    await two.other.online.restore()
+    assert two.other.compute.ensured == [KEY], "what runs is left as it is"
+
+
+async def test_what_another_host_changed_is_changed_here(two: Two) -> None:
+    await two.one.iris("blue")
+    await two.other.online.restore()
+    await change(two.one, environment_variables={"NEW": "yes"}, capacity=2)
+    await two.other.online.restore()
+    assert two.other.compute.running == two.one.compute.running
+    assert two.other.compute.running[KEY].instance_count == 2
+
+
+async def test_what_another_host_removed_is_removed_here_and_nothing_else(two: Two) -> None:
+    await two.one.iris("blue", "green")
+    await two.other.online.restore()
+    running = two.other.compute.running
+    job = replace(running[KEY], key="batch/a-job", kind=WorkloadKind.BATCH)
+    await two.other.compute.ensure(job)
+    await two.one.online.delete_deployment("iris", "blue", CALLER, ANY)
+    await two.one.settle()
+    await two.other.online.restore()
+    await two.other.batch.restore()
+    assert set(running) == {"online/iris/green", "batch/a-job"}
+
+
+async def test_a_change_that_failed_on_another_host_does_not_stay_here(two: Two) -> None:
+    await two.one.iris("blue")
+    await two.other.online.restore()
+    proven = two.other.compute.running[KEY]
+    two.one.compute.told[KEY] = WorkloadState.FAILED
+    await change(two.one, environment_variables={"NEW": "yes"})
+    assert await two.one.deployment_state() == "Failed"
+    failed = two.one.compute.running[KEY]
+    await two.other.compute.ensure(failed)
+    for stage in (two.one, two.other):
+        await stage.online.restore()
+    assert two.other.compute.running[KEY] == proven
+    assert two.one.compute.running[KEY] == failed, "kept for its logs; what served serves on"
+
+
+async def test_what_changes_while_it_is_looked_at_is_left_for_the_next_time(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two.one.iris("blue")
+    observe = two.other.compute.observe
+
+    async def slow(key: str) -> Observation | None:
+        monkeypatch.undo()
+        await change(two.one, environment_variables={"NEW": "yes"})
+        return await observe(key)
+
+    monkeypatch.setattr(two.other.compute, "observe", slow)
+    await two.other.online.restore()
+    assert not two.other.compute.running
+    await two.other.online.restore()
+    assert two.other.compute.running == two.one.compute.running
+
+
+# -- batch jobs -------------------------------------------------------------------------------
+
+
+class EndlessScorer(Scorer):
+    """Runs every unit for ever."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def score(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        self.asked.append(request.attempt_id)
+        await asyncio.sleep(0)
+        return None
+
+
+async def running(stage: BatchStage) -> str:
+    """A job with one unit, whose message waits to be taken."""
+    await stage.deploy(mini_batch_size=1)
+    await stage.upload({"0.txt": "0\n"})
+    name = await stage.invoke()
+    for _ in range(100):
+        for message in await stage.queue.receive("batch-jobs", 1, LOCK):
+            await stage._handle(message)
+            await stage.queue.complete(message.lock_token)
+        stage.clock.time += 0.1
+        if (await stage.view(name)).job.status is JobStatus.RUNNING:
+            return name
+    raise AssertionError("the job does not run")
+
+
+def host(stage: BatchStage, holder: str, scorer: Scorer, compute: FunctionCompute) -> Any:
+    """Another host's scoring of units."""
+    return MiniBatchScoring(
+        stage.store,
+        stage.queue,
+        stage.blobs,
+        scorer,
+        stage.clock,
+        workers=JobWorkers(stage.store, compute, stage.batch),
+        holder=holder,
+    )
+
+
+async def sent(stage: BatchStage) -> ScoreUnit:
+    """The one unit's message, taken off the queue."""
+    stage.clock.time += 2
+    [message] = await stage.queue.receive(MINI_BATCHES_QUEUE, 10, LOCK)
+    await stage.queue.complete(message.lock_token)
+    return ScoreUnit.model_validate_json(message.body)
+
+
+async def test_a_unit_brings_its_jobs_workers_to_the_host_that_takes_it(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        name = await running(stage)
+        compute = FunctionCompute()
+        await host(stage, "other", stage.scorer, compute).score(await sent(stage))
+        assert list(compute.looks) == [f"batch/{name}"]
+        await stage.pump()
+        assert (await stage.view(name)).job.status is JobStatus.COMPLETED
+
+
+async def test_a_unit_that_finds_a_full_host_is_there_for_others(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        name = await running(stage)
+        compute = FunctionCompute()
+        compute.looks["batch/another-job"] = 2
+        compute.fails = Observation(
+            "1", WorkloadState.FAILED, 0, 1, serving=False, code=OUT_OF_QUOTA, reason="full"
+        )
+        await host(stage, "other", stage.scorer, compute).score(await sent(stage))
+        assert list(compute.looks) == ["batch/another-job"]
+        await stage.pump()
+        assert (await stage.view(name)).job.status is JobStatus.COMPLETED
+
+
+async def test_an_attempt_that_goes_on_in_one_host_is_not_begun_in_another(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        name = await running(stage)
+        scorers = EndlessScorer(), EndlessScorer()
+        one, other = (
+            host(stage, holder, scorer, stage.compute)
+            for holder, scorer in zip(("one", "other"), scorers, strict=True)
+        )
+        await one.score(await sent(stage))
+        for _ in range(3):
+            await other.score(await sent(stage))
+        assert scorers[1].asked == []
+        await one.score(await sent(stage))
+        assert scorers[0].asked == [f"{name}/00000000-000000"] * 2
+        stage.clock.time += 60
+        await other.score(await sent(stage))
+        assert scorers[1].asked == [f"{name}/00000000-000001"], "its host is gone: anew"
+
+
+async def test_workers_of_a_job_that_is_over_are_taken_away_here_too(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        name = await running(stage)
+        compute = FunctionCompute()
+        workers = JobWorkers(stage.store, compute, stage.batch)
+        message = await sent(stage)
+        await host(stage, "other", stage.scorer, compute).score(message)
+        compute.looks |= {"batch/unheard-of": 2, "batch-deployment/irises/blue": 2}
+        await workers.clear()
+        assert set(compute.looks) == {f"batch/{name}", "batch-deployment/irises/blue"}
+        job = (await stage.view(name)).job
+        await stage.pump()
+        await workers.clear()
+        assert not await workers.join(job), "none are started for it any more"
+        assert set(compute.looks) == {"batch-deployment/irises/blue"}
