@@ -56,3 +56,7 @@ class Application:
     dropping: BlobDropping
     scaling: Scaling
     sweeping: Sweeping
+
+    async def close(self) -> None:
+        """For a host that stops, once nothing is triggered any more."""
+        await self.scoring.close()

@@ -3,7 +3,7 @@
 import platform
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from domain.application import Application
 from domain.assets.asset_registration import AssetRegistration
@@ -51,6 +51,9 @@ from domain.sweeping import Sweeping
 from infra import telemetry
 from infra.settings import Settings
 
+if TYPE_CHECKING:
+    from infra.compute.instance_figures import Running
+
 _HOSTS: dict[str, Literal["embedded", "functions"]] = {
     "embedded": "embedded",
     "azure": "functions",
@@ -73,6 +76,8 @@ class Adapters:
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     on_finished: tuple[OnFinished, ...] = ()
     """Who is told of each scoring request that has ended."""
+    running: "Running | None" = None
+    """What can be measured of instances, where this process runs them."""
 
 
 def compose(settings: Settings) -> Application:
@@ -102,6 +107,7 @@ def _adapters(settings: Settings) -> Adapters:
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
                 on_finished=services.on_finished,
+                running=services.compute,
             )
         case "functions":
             from infra.cloud.no_compute import NoCompute, NoScorer
@@ -122,9 +128,12 @@ def _adapters(settings: Settings) -> Adapters:
 
 
 def _traced(adapters: Adapters) -> Adapters:
+    from infra.compute.instance_figures import InstanceMeters
     from infra.request_meters import RequestMeters
     from infra.traced import TracedScorer, TracedWorkQueue
 
+    if adapters.running is not None:
+        InstanceMeters(adapters.running)
     return replace(
         adapters,
         queue=TracedWorkQueue(adapters.queue),

@@ -2,27 +2,23 @@
 dimensions: the meters are named by Azure's metric namespaces, one for endpoints and one for
 deployments. Without an SDK nothing is measured."""
 
-from typing import Any
-
 from opentelemetry import metrics
 
 from domain.scoring.request_record import RequestRecord
+from infra.metric_names import BYTES, DEPLOYMENTS, ENDPOINTS, LATENCY, REQUESTS
 from infra.request_metrics import BUCKETS, endpoint_of
-
-NAMES = ("RequestsPerMinute", "RequestLatency", "NetworkBytes")
-NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 
 
 class RequestMeters:
     """`record` is an `OnFinished`."""
 
     def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
-        endpoints = metrics.get_meter(NAMESPACE, meter_provider=provider)
-        deployments = metrics.get_meter(f"{NAMESPACE}/deployments", meter_provider=provider)
-        self._requests = endpoints.create_counter("RequestsPerMinute", unit="Count")
+        endpoints = metrics.get_meter(ENDPOINTS, meter_provider=provider)
+        deployments = metrics.get_meter(DEPLOYMENTS, meter_provider=provider)
+        self._requests = endpoints.create_counter(REQUESTS, unit="Count")
         self._latency = _latency(endpoints)
-        self._bytes = endpoints.create_counter("NetworkBytes", unit="Bytes")
-        self._answers = deployments.create_counter("RequestsPerMinute", unit="Count")
+        self._bytes = endpoints.create_counter(BYTES, unit="Bytes")
+        self._answers = deployments.create_counter(REQUESTS, unit="Count")
         self._model_latency = _latency(deployments)
 
     def record(self, record: RequestRecord) -> None:
@@ -44,16 +40,9 @@ class RequestMeters:
             self._model_latency.record(record.model_seconds * 1000, deployment)
 
 
-def views() -> list[Any]:
-    """For an SDK's MeterProvider, which else makes small letters of an instrument's name."""
-    from opentelemetry.sdk.metrics.view import View
-
-    return [View(instrument_name=name.lower(), name=name) for name in NAMES]
-
-
 def _latency(meter: metrics.Meter) -> metrics.Histogram:
     return meter.create_histogram(
-        "RequestLatency",
+        LATENCY,
         unit="Milliseconds",
         explicit_bucket_boundaries_advisory=[float(bound) for bound in BUCKETS],
     )

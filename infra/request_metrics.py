@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from domain.scoring.request_record import RequestRecord
+from infra.prometheus_text import head, line
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000)
 """Upper bounds of latencies, in milliseconds."""
 
@@ -83,16 +83,16 @@ class RequestMetrics:
             counted.model_latency.add(record.model_seconds)
         counted.bytes += record.request_bytes + record.response_bytes
 
-    def text(self) -> bytes:
+    def text(self) -> str:
         """Everything counted, in Prometheus' text format."""
-        return "".join(f"{line}\n" for line in self._lines()).encode()
+        return "".join(f"{each}\n" for each in self._lines())
 
     def _lines(self) -> Iterator[str]:
         name = f"{_ENDPOINT}_RequestsPerMinute_total"
-        yield from _head(name, "counter", "Requests answered, by status; Count per minute.")
+        yield from head(name, "counter", "Requests answered, by status; Count per minute.")
         for (endpoint, deployment), counted in self._counted.items():
             for (code, model), number in counted.statuses.items():
-                yield _line(
+                yield line(
                     name,
                     {
                         "endpoint": endpoint,
@@ -104,21 +104,21 @@ class RequestMetrics:
                     number,
                 )
         name = f"{_ENDPOINT}_RequestLatency_milliseconds"
-        yield from _head(name, "histogram", "From a request's arrival to its answer's end.")
+        yield from head(name, "histogram", "From a request's arrival to its answer's end.")
         for key, counted in self._counted.items():
             yield from _histogram(name, _names(key), counted.latency)
         name = f"{_ENDPOINT}_NetworkBytes_total"
-        yield from _head(name, "counter", "Bytes of requests' and answers' bodies.")
+        yield from head(name, "counter", "Bytes of requests' and answers' bodies.")
         for key, counted in self._counted.items():
-            yield _line(name, _names(key), counted.bytes)
+            yield line(name, _names(key), counted.bytes)
         name = f"{_DEPLOYMENT}_RequestsPerMinute_total"
-        yield from _head(name, "counter", "Answers of instances, by status; Count per minute.")
+        yield from head(name, "counter", "Answers of instances, by status; Count per minute.")
         for key, counted in self._counted.items():
             for model, number in _by_model(counted).items():
                 labels = {**_names(key), "envoy_response_code": _status(model)}
-                yield _line(name, labels, number)
+                yield line(name, labels, number)
         name = f"{_DEPLOYMENT}_RequestLatency_milliseconds"
-        yield from _head(name, "histogram", "The wait for the head of an instance's answer.")
+        yield from head(name, "histogram", "The wait for the head of an instance's answer.")
         for key, counted in self._counted.items():
             if key[1]:
                 yield from _histogram(name, _names(key), counted.model_latency)
@@ -142,27 +142,11 @@ def _status(status: int | None) -> str:
     return "other" if status == _OTHER else str(status)
 
 
-def _head(name: str, kind: str, told: str) -> Iterator[str]:
-    yield f"# HELP {name} {told}"
-    yield f"# TYPE {name} {kind}"
-
-
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return (
-        f"{name}{{{told}}} {value:g}" if isinstance(value, float) else f"{name}{{{told}}} {value}"
-    )
-
-
 def _histogram(name: str, labels: Mapping[str, str], latency: Latency) -> Iterator[str]:
     total = 0
     for bound, number in zip((*BUCKETS, None), latency.counts, strict=True):
         total += number
         le = "+Inf" if bound is None else f"{bound:g}"
-        yield _line(f"{name}_bucket", {**labels, "le": le}, total)
-    yield _line(f"{name}_sum", labels, round(latency.sum, 3))
-    yield _line(f"{name}_count", labels, total)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        yield line(f"{name}_bucket", {**labels, "le": le}, total)
+    yield line(f"{name}_sum", labels, round(latency.sum, 3))
+    yield line(f"{name}_count", labels, total)

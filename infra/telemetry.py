@@ -70,7 +70,7 @@ def _metrics_to_collector(endpoint: str, resource: Any) -> None:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    from infra.request_meters import views
+    from infra.metric_names import views
 
     exporter = OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", timeout=_EXPORT_TIMEOUT)
     # Azure Monitor's grain for endpoints is a minute.
@@ -99,7 +99,7 @@ def _to_application_insights(settings: Settings, connection: str) -> None:
     from azure.monitor.opentelemetry import configure_azure_monitor
     from opentelemetry.sdk.trace import TracerProvider
 
-    from infra.request_meters import views
+    from infra.metric_names import views
     from infra.telemetry_sdk import HostsTraceIds, Redacting
 
     configure_azure_monitor(

@@ -103,6 +103,13 @@ class OnlineScoring:
             exchange.finish(500)
             raise
 
+    async def close(self) -> None:
+        """Let mirrored copies end, and store what was counted. No request is scored after."""
+        if self._mirroring is not None:
+            await self._mirroring.idle()
+        if self._sums is not None:
+            await self._sums.close()
+
     async def sharing(self, endpoint: str) -> list[str]:
         """The names of the deployments that have traffic, most first."""
         route = await self._routes.find(endpoint)

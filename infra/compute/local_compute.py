@@ -38,7 +38,7 @@ from infra.compute.fleet import Fleet, Workshop
 from infra.compute.launch import LocalFolder
 from infra.compute.process_groups import ProcessGroups
 from infra.compute.sockets import Sockets
-from infra.compute.supervised_instance import Lease, Surroundings
+from infra.compute.supervised_instance import Lease, SupervisedInstance, Surroundings
 from infra.compute.unix_http import UnixHttp
 
 RUNTIME: Final = Path(__file__).resolve().parents[2] / "runtime"
@@ -216,6 +216,18 @@ class LocalCompute(Compute):
     def instances(self, key: str) -> Sequence[Instance]:
         slot = self._slots.get(key)
         return slot.instances if slot else ()
+
+    # -- what the figures need
+
+    def running(self, kind: WorkloadKind) -> list[tuple[str, SupervisedInstance]]:
+        """Every instance of a kind, with its workload's key. Any thread may ask."""
+        return [
+            (key, instance)
+            for key, slot in list(self._slots.items())
+            if slot.kind is kind
+            for fleet in slot.fleets
+            for instance in list(fleet.instances)
+        ]
 
     # -- what the scorer needs
 

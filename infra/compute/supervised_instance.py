@@ -93,6 +93,17 @@ class SupervisedInstance:
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def process(self) -> int | None:
+        """The id of its process, while it has one."""
+        group = self._group
+        return None if group is None else group.id
+
+    @property
+    def share(self) -> tuple[float, int]:
+        """The cores, and the bytes of memory, that are its own."""
+        return self._launch.cpu, self._launch.memory
+
     def start(self) -> None:
         """(Again, after a failure.)"""
         self.failure = None

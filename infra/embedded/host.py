@@ -77,6 +77,7 @@ class Host:
         self._log_requests = log_requests
         self._grace = grace
         self._ready = False
+        self._figures = [services.request_metrics.text, services.instance_figures.text]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Connection], None]) -> None:
         """Serve until `stop`; `ready` is called once everything answers. Then accept
@@ -92,6 +93,7 @@ class Host:
             except (RouteError, CronError) as error:
                 raise AppError(f"a function cannot be hosted: {error}") from error
             server = HttpServer(http_app, self._address.bound, tls, grace=self._grace)
+            self._figures.append(server.text)
             connection = await self._connection(tls)
             await server.start()
             closing.push_async_callback(self._stop, server, triggers)
@@ -134,9 +136,7 @@ class Host:
         exact: dict[str, Endpoint] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
-            metrics_door.PATH: MetricsDoor(
-                self._services.request_metrics, self._services.token_verifier
-            ),
+            metrics_door.PATH: MetricsDoor(self._figures, self._services.token_verifier),
             issuer.TOKEN_PATH: tokens.token,
             issuer.KEYS_PATH: tokens.keys,
             issuer.DISCOVERY_PATH: tokens.discovery,

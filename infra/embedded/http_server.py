@@ -12,8 +12,10 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from infra.embedded.tls import TlsFiles
+from infra.prometheus_text import head, line
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +31,14 @@ class _HeadTooLarge(Exception):
     pass
 
 
+class _State(ServerState):
+    """Counts the connections that were ever made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
+
 class _Protocol(HttpToolsProtocol):
     """Answers 431 to a head over the limit, and knows since when it has been waiting for one."""
 
@@ -42,6 +52,8 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if isinstance(self.server_state, _State):
+            self.server_state.made += 1
         self.head_since = self.loop.time()
 
     def on_message_begin(self) -> None:
@@ -90,6 +102,7 @@ class _Uvicorn(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = _State()
         self.up = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -147,6 +160,18 @@ class HttpServer:
         """Show new connections a new certificate."""
         if isinstance(self._config.ssl, ssl.SSLContext):
             self._config.ssl.load_cert_chain(tls.certificate, tls.key)
+
+    def text(self) -> str:
+        """Its connections, in Prometheus' text format."""
+        state = self._server.server_state
+        active, made = "online_endpoint_ConnectionsActive", "online_endpoint_NewConnections_total"
+        lines = (
+            *head(active, "gauge", "Connections to this host, whichever endpoint they ask."),
+            line(active, {}, len(state.connections)),
+            *head(made, "counter", "Connections ever made to this host."),
+            line(made, {}, getattr(state, "made", 0)),
+        )
+        return "".join(f"{each}\n" for each in lines)
 
     async def stop(self) -> None:
         """Stop accepting, let what is in flight end within the grace, then cut it off."""

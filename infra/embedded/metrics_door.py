@@ -4,6 +4,8 @@ It takes a token as the control plane does, for it tells the names of all endpoi
 busy they are; Prometheus fetches one itself with its `oauth2` settings.
 """
 
+from collections.abc import Callable, Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +13,7 @@ from domain import access
 from domain.errors import DomainError, Forbidden, Unauthenticated, Unavailable
 from domain.ports import TokenVerifier
 from infra.embedded.http_app import envelope
-from infra.request_metrics import CONTENT_TYPE, RequestMetrics
+from infra.prometheus_text import CONTENT_TYPE
 
 PATH = "/metrics"
 ACTION = "onlineEndpoints/read"
@@ -20,8 +22,10 @@ _STATUSES = ((Unauthenticated, 401), (Forbidden, 403), (Unavailable, 503))
 
 
 class MetricsDoor:
-    def __init__(self, metrics: RequestMetrics, verifier: TokenVerifier) -> None:
-        self._metrics = metrics
+    """`figures` give texts in Prometheus' format, which are shown one after the other."""
+
+    def __init__(self, figures: Sequence[Callable[[], str]], verifier: TokenVerifier) -> None:
+        self._figures = figures
         self._verifier = verifier
 
     async def __call__(self, request: Request) -> Response:
@@ -37,7 +41,8 @@ class MetricsDoor:
             if status == 401:
                 refusal.headers["www-authenticate"] = "Bearer"
             return refusal
-        return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
+        text = "".join(told() for told in self._figures)
+        return Response(text, headers={"content-type": CONTENT_TYPE})
 
     async def _admit(self, request: Request) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -13,6 +13,7 @@ from uv import find_uv_bin
 from domain.errors import DomainError
 from domain.scoring.request_record import OnFinished
 from infra.clock import SystemClock
+from infra.compute.instance_figures import InstanceFigures
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
 from infra.embedded.clients import ClientRegistry
@@ -51,6 +52,7 @@ class EmbeddedServices:
         )
         self.scorer = LocalScorer(self.compute)
         self.request_metrics = RequestMetrics()
+        self.instance_figures = InstanceFigures(self.compute)
         self.traffic_log = TrafficLog(
             folder.root / "logs",
             settings.subscription_id,

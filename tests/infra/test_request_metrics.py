@@ -9,7 +9,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from domain.scoring.request_record import RequestRecord
-from infra.request_meters import NAMESPACE, RequestMeters, views
+from infra.metric_names import DEPLOYMENTS, ENDPOINTS, views
+from infra.request_meters import RequestMeters
 from infra.request_metrics import MAX_STATUSES, RequestMetrics
 
 RECORD = RequestRecord(
@@ -36,7 +37,7 @@ UNKNOWN = replace(DENIED, code=404, reason="EndpointNotFound", endpoint="made-up
 
 
 def _lines(metrics: RequestMetrics) -> list[str]:
-    return metrics.text().decode().splitlines()
+    return metrics.text().splitlines()
 
 
 def test_requests_are_counted_by_status_class_and_the_models_own_status() -> None:
@@ -90,7 +91,7 @@ def test_names_that_callers_make_up_share_one_series() -> None:
     for number in range(100):
         metrics.record(replace(UNKNOWN, endpoint=f"made-up-{number}"))
     metrics.record(replace(UNKNOWN, code=499, reason=""))
-    text = metrics.text().decode()
+    text = metrics.text()
     assert "made-up" not in text
     assert 'endpoint="",deployment="",statusCode="404"' in text
 
@@ -100,7 +101,7 @@ def test_the_number_of_series_is_bounded_and_the_busy_ones_stay() -> None:
     for number in range(50):
         metrics.record(RECORD)
         metrics.record(replace(RECORD, endpoint=f"e{number}"))
-    text = metrics.text().decode()
+    text = metrics.text()
     assert text.count("_NetworkBytes_total{") == 10
     assert 'endpoint="iris",deployment="blue",statusCode="200",statusCodeClass="2xx"' in text
     assert 'endpoint="e49"' in text
@@ -128,7 +129,7 @@ def test_opentelemetry_gets_azure_monitors_names_units_and_dimensions() -> None:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    unit, points = told[NAMESPACE, "RequestsPerMinute"]
+    unit, points = told[ENDPOINTS, "RequestsPerMinute"]
     assert unit == "Count"
     assert {tuple(point.attributes.values()): point.value for point in points} == {
         ("iris", "blue", "200", "2xx", "200"): 1,
@@ -142,14 +143,14 @@ def test_opentelemetry_gets_azure_monitors_names_units_and_dimensions() -> None:
         "statusCodeClass",
         "modelStatusCode",
     ]
-    unit, points = told[NAMESPACE, "RequestLatency"]
+    unit, points = told[ENDPOINTS, "RequestLatency"]
     assert (unit, points[0].count) == ("Milliseconds", 2)
     assert points[0].sum == pytest.approx(15.0)
-    unit, points = told[NAMESPACE, "NetworkBytes"]
+    unit, points = told[ENDPOINTS, "NetworkBytes"]
     assert (unit, points[0].value) == ("Bytes", 84)
-    unit, points = told[f"{NAMESPACE}/deployments", "RequestsPerMinute"]
+    unit, points = told[DEPLOYMENTS, "RequestsPerMinute"]
     assert {point.attributes["envoy_response_code"] for point in points} == {"200", "500"}
-    assert told[f"{NAMESPACE}/deployments", "RequestLatency"][0] == "Milliseconds"
+    assert told[DEPLOYMENTS, "RequestLatency"][0] == "Milliseconds"
 
 
 def test_without_an_sdk_nothing_is_kept() -> None:

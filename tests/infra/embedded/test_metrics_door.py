@@ -27,7 +27,7 @@ def _request(method: str, authorization: str | None) -> Request:
 async def _ask(method: str = "GET", authorization: str | None = None) -> Any:
     metrics = RequestMetrics()
     metrics.record(RECORD)
-    return await MetricsDoor(metrics, Known())(_request(method, authorization))
+    return await MetricsDoor([metrics.text], Known())(_request(method, authorization))
 
 
 async def test_a_reader_gets_the_text() -> None:

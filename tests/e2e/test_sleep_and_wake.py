@@ -1,0 +1,73 @@
+"""A deployment that sleeps when nobody asks and wakes for who comes, and what a host that stops
+has counted, on a running host with its own timers."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import serving
+from tests.e2e.running_host import RunningHost, until
+
+CAPACITY = 'online_deployment_DeploymentCapacity{endpoint="echo",deployment="blue"'
+
+
+@pytest.fixture(scope="module")
+def drowsy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    """`echo/blue` sleeps after a second; figures are stored every five minutes."""
+    settings = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "1", "ML_ENDPOINTS_AGGREGATE_PERIOD": "300"}
+    folder: Path = tmp_path_factory.mktemp("host") / "data"
+    with RunningHost(folder, environment=settings) as host:
+        serving.environment(host)
+        serving.endpoint(host, "echo")
+        code = serving.codes(host, "echo", {"score.py": serving.ECHO})
+        scale = {"scaleType": "TargetUtilization", "minInstances": 0, "maxInstances": 1}
+        serving.deploy(host, "echo/green", code)
+        serving.deploy(
+            host,
+            "echo/blue",
+            code,
+            scaleSettings={**scale, "pollingInterval": "PT1S"},
+            requestSettings={"maxConcurrentRequestsPerInstance": 8},
+        )
+        serving.traffic(host, "echo", blue=100)
+        yield host
+
+
+def running(host: RunningHost) -> list[str]:
+    text = host.workspace.http.get(f"{host.url}/metrics", headers=host.bearer()).text
+    return [line for line in text.splitlines() if line.startswith(CAPACITY)]
+
+
+def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
+    drowsy: RunningHost,
+) -> None:
+    until(lambda: not running(drowsy), what="blue asleep")
+    shown = drowsy.workspace.get("onlineEndpoints/echo/deployments/blue")["properties"]
+    assert shown["provisioningState"] == "Succeeded"
+    with serving.caller(drowsy, "echo") as caller, ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda number: caller.post("", json=[number]), range(24)))
+    assert [(r.status_code, r.json()) for r in replies] == [(200, [n]) for n in range(24)]
+    assert len(running(drowsy)) == 1
+    until(lambda: not running(drowsy), what="blue asleep again")
+
+
+def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) -> None:
+    mirror = {"properties": {"mirrorTraffic": {"green": 50}}}
+    drowsy.workspace.mutate("PATCH", "onlineEndpoints/echo", mirror)
+    with serving.caller(drowsy, "echo") as caller:
+        assert {caller.post("", json=[1]).status_code for _ in range(10)} == {200}
+
+    def report() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = drowsy.workspace.get("onlineEndpoints/echo/shadowReports")[
+            "value"
+        ]
+        return found
+
+    assert report() == []
+    assert drowsy.stop() == 0
+    drowsy.start()
+    [found] = report()
+    assert found["mirrored"] + sum(found["lost"].values()) == 5
