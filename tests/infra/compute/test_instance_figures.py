@@ -1,5 +1,7 @@
 """How busy real processes are, as two readers see it."""
 
+from typing import Any
+
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -49,8 +51,8 @@ async def test_the_same_is_told_to_opentelemetry_under_azures_names(house: House
     InstanceMeters(house.compute, provider)
     await house.serve(await house.workload(BUSY))
 
-    def told() -> dict[str, tuple[str, float]] | None:
-        data = reader.get_metrics_data()
+    def told() -> dict[str, tuple[str | None, Any]] | None:
+        data: Any = reader.get_metrics_data()
         found = {
             metric.name: (metric.unit, point.value)
             for resource in (data.resource_metrics if data else ())
