@@ -1,38 +1,42 @@
-"""What the exceptions of azure-cosmos and azure-storage-blob mean to the domain: one table,
-most specific first. (azure-servicebus speaks AMQP: service_bus_errors.)
+"""What the exceptions of Azure's SDKs mean to the domain: one table for azure-core,
+azure-cosmos, azure-storage-blob, azure-identity and azure-servicebus.
 
 An answer of a service is judged by its own error code, then by its HTTP status, then by the
-class of the exception; what never became an answer, by its class. Every class that they
-define has a row of its own (tests/infra/cloud/test_azure_errors.py).
+class of the exception; what never became an answer, and all that AMQP brings, by its class.
+Every class that the SDKs export has a row of its own (tests/infra/cloud/test_azure_errors.py);
+another takes that of its nearest ancestor.
 
 Azure refusing *our* credential says nothing about the caller's, so it is Unavailable here,
 never Unauthenticated or Forbidden.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
 
-from aiohttp import ClientConnectorCertificateError, ClientConnectorError
+import azure.identity as identity
+import azure.storage.blob as blob
+from aiohttp import ClientConnectorCertificateError
 from azure.core import exceptions as core
 from azure.cosmos import exceptions as cosmos
+from azure.servicebus import exceptions as bus
 
 from domain import errors
-
-_LONGEST_WAIT = 3600.0
+from infra.queue_consumer import LockLost
 
 
 @dataclass(frozen=True)
 class Meaning:
     """`passing`: the same call may succeed if it is made again. `unseen`: the service is
-    sure not to have done what was asked; otherwise a failed call may have taken effect."""
+    sure not to have done what was asked; otherwise a failed call may have taken effect.
+    `link_holds`: the AMQP link that it came by is still good. `wait`: the seconds to come
+    back after, where the service names none."""
 
-    error: type[errors.DomainError]
+    error: type[errors.DomainError] | type[LockLost]
     passing: bool = False
     unseen: bool = False
+    link_holds: bool = False
     code: str | None = None
+    wait: float = 1.0
 
 
 _MISSING = Meaning(errors.NotFound)
@@ -44,9 +48,10 @@ _THROTTLED = Meaning(errors.Throttled, passing=True, unseen=True)
 _RETRY_WITH = Meaning(errors.Unavailable, passing=True, unseen=True)
 _PASSING = Meaning(errors.Unavailable, passing=True)
 _BROKEN = Meaning(errors.Unavailable)
-_REFUSED = Meaning(errors.Unavailable, code="DependencyRefusedUs")
+_REFUSED = Meaning(errors.Unavailable, code="DependencyRefusedUs", wait=30.0)
 _MISCONFIGURED = Meaning(errors.Unavailable, code="DependencyNotSetUp")
 _FULL = Meaning(errors.StorageFull)
+_LOST = Meaning(LockLost, link_holds=True)
 
 _BY_SERVICE_CODE: Mapping[str, Meaning] = {
     "AccountIsDisabled": _MISCONFIGURED,
@@ -92,78 +97,79 @@ _PARTITION_FULL = 1014
 """Sub-statuses of Cosmos DB: 404 because the container is not there; 403 because a logical
 partition has reached 20 GB."""
 
-BY_CLASS: tuple[tuple[type[Exception], Meaning], ...] = (
-    # azure.cosmos
-    (cosmos.CosmosResourceNotFoundError, _MISSING),
-    (cosmos.CosmosResourceExistsError, _TAKEN),
-    (cosmos.CosmosAccessConditionFailedError, _STALE),
-    (cosmos.CosmosBatchOperationError, _BROKEN),
-    (cosmos.CosmosClientTimeoutError, _PASSING),
-    (cosmos.CosmosHttpResponseError, _BROKEN),
+BY_CLASS: Mapping[type[Exception], Meaning] = {
     # azure.core
-    (core.ResourceNotFoundError, _MISSING),
-    (core.ResourceExistsError, _TAKEN),
-    (core.ResourceModifiedError, _STALE),
-    (core.ResourceNotModifiedError, _STALE),
-    (core.ClientAuthenticationError, _REFUSED),
-    (core.TooManyRedirectsError, _BROKEN),
-    (core.ODataV4Error, _BROKEN),
-    (core.IncompleteReadError, _PASSING),
-    (core.DecodeError, _PASSING),
-    (core.HttpResponseError, _BROKEN),
-    (core.ServiceRequestTimeoutError, _PASSING),
-    (core.ServiceResponseTimeoutError, _PASSING),
-    (core.ServiceRequestError, _PASSING),
-    (core.ServiceResponseError, _PASSING),
-    (core.StreamConsumedError, _BROKEN),
-    (core.StreamClosedError, _BROKEN),
-    (core.ResponseNotReadError, _BROKEN),
-    (core.AzureError, _BROKEN),
-    (core.SerializationError, _WRONG),
-    (core.DeserializationError, _BROKEN),
+    core.AzureError: _BROKEN,
+    core.ClientAuthenticationError: _REFUSED,
+    core.DecodeError: _PASSING,
+    core.DeserializationError: _BROKEN,
+    core.HttpResponseError: _BROKEN,
+    core.IncompleteReadError: _PASSING,
+    core.ODataV4Error: _BROKEN,
+    core.ResourceExistsError: _TAKEN,
+    core.ResourceModifiedError: _STALE,
+    core.ResourceNotFoundError: _MISSING,
+    core.ResourceNotModifiedError: _STALE,
+    core.ResponseNotReadError: _BROKEN,
+    core.SerializationError: _WRONG,
+    core.ServiceRequestError: _PASSING,
+    core.ServiceRequestTimeoutError: _PASSING,
+    core.ServiceResponseError: _PASSING,
+    core.ServiceResponseTimeoutError: _PASSING,
+    core.StreamClosedError: _BROKEN,
+    core.StreamConsumedError: _BROKEN,
+    core.TooManyRedirectsError: _BROKEN,
+    # azure.identity
+    identity.AuthenticationRequiredError: _REFUSED,
+    identity.CredentialUnavailableError: _REFUSED,
+    # azure.cosmos
+    cosmos.CosmosAccessConditionFailedError: _STALE,
+    cosmos.CosmosBatchOperationError: _BROKEN,
+    cosmos.CosmosClientTimeoutError: _PASSING,
+    cosmos.CosmosHttpResponseError: _BROKEN,
+    cosmos.CosmosResourceExistsError: _TAKEN,
+    cosmos.CosmosResourceNotFoundError: _MISSING,
+    # azure.storage.blob
+    blob.PartialBatchErrorException: _BROKEN,
+    # azure.servicebus
+    bus.AutoLockRenewFailed: _PASSING,
+    bus.AutoLockRenewTimeout: _PASSING,
+    bus.MessageAlreadySettled: _LOST,
+    bus.MessageLockLostError: _LOST,
+    bus.MessageNotFoundError: _LOST,
+    bus.MessageSizeExceededError: Meaning(errors.MessageTooLarge, link_holds=True),
+    bus.MessagingEntityAlreadyExistsError: _BROKEN,
+    bus.MessagingEntityDisabledError: _MISCONFIGURED,
+    bus.MessagingEntityNotFoundError: _MISCONFIGURED,
+    bus.OperationTimeoutError: _PASSING,
+    # A token that has just expired, or a role that has just been given.
+    bus.ServiceBusAuthenticationError: replace(_REFUSED, passing=True),
+    bus.ServiceBusAuthorizationError: _REFUSED,
+    bus.ServiceBusCommunicationError: _PASSING,
+    bus.ServiceBusConnectionError: _PASSING,
+    bus.ServiceBusError: _PASSING,
+    bus.ServiceBusQuotaExceededError: replace(_FULL, link_holds=True, wait=30.0),
+    # What Service Bus asks of clients that it throttles.
+    bus.ServiceBusServerBusyError: replace(_THROTTLED, link_holds=True, wait=10.0),
+    bus.SessionCannotBeLockedError: _PASSING,
+    bus.SessionLockLostError: _LOST,
     # Around the SDKs: our own time limits, and what a transport lets through.
-    (TimeoutError, _PASSING),
-    (ConnectionError, _PASSING),
+    TimeoutError: _PASSING,
+    ConnectionError: _PASSING,
+    # azure-servicebus lets private errors of its AMQP library through, when a connection
+    # breaks while it is opened or closed.
+    Exception: _PASSING,
+}
+
+HTTP_ERRORS = (
+    core.AzureError,
+    core.SerializationError,
+    core.DeserializationError,
+    TimeoutError,
+    ConnectionError,
 )
-
-SDK_ERRORS = tuple(row for row, _ in BY_CLASS)
-"""What to catch around an SDK's call."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """An SDK's exception as the domain's, and what `Patience` needs to know of it."""
-
-    error: errors.DomainError
-    passing: bool
-    unseen: bool
-    retry_after: float | None
-
-
-def fault(
-    error: Exception,
-    subject: str,
-    leaves: Mapping[type[errors.DomainError], type[errors.DomainError]] | None = None,
-) -> Fault:
-    """`error`, which is one of SDK_ERRORS, in the domain's words: `subject` names what was
-    asked for, `leaves` gives a port's own class for a category."""
-    meaning = meaning_of(error)
-    retry_after = _retry_after(error)
-    # A meaning with a code of its own is no condition of a port.
-    category = (leaves or {}).get(meaning.error) if meaning.code is None else None
-    category = category or meaning.error
-    message = f"{subject}: {_reason(error)}"
-    translated: errors.DomainError
-    if issubclass(category, errors.Throttled | errors.Unavailable):
-        translated = category(message, retry_after=retry_after or 1.0, code=meaning.code)
-    else:
-        translated = category(message, code=meaning.code)
-    return Fault(
-        translated,
-        passing=meaning.passing,
-        unseen=meaning.unseen or _never_connected(error),
-        retry_after=retry_after,
-    )
+"""What to catch around a call of an SDK that speaks HTTP. (Around azure-servicebus, anything:
+see the table's last row.)"""
 
 
 def meaning_of(error: Exception) -> Meaning:
@@ -186,60 +192,4 @@ def meaning_of(error: Exception) -> Meaning:
             return by_status
         if status >= 500:
             return _PASSING
-    for row, meaning in BY_CLASS:
-        if isinstance(error, row):
-            return meaning
-    raise TypeError(f"{type(error).__name__} is no error of an SDK.") from error
-
-
-def _never_connected(error: Exception) -> bool:
-    """azure-core calls a connection that broke after the request was sent a
-    ServiceRequestError too; only one that was never made is sure to have done nothing."""
-    return isinstance(error, core.ServiceRequestError) and isinstance(
-        getattr(error, "inner_exception", None), ClientConnectorError
-    )
-
-
-def _retry_after(error: Exception) -> float | None:
-    """Seconds, as the service asked for them in its answer."""
-    headers = getattr(error, "headers", None)
-    if not headers:
-        headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    lower = {str(name).lower(): str(value) for name, value in dict(headers).items()}
-    for name, unit in (
-        ("x-ms-retry-after-ms", 0.001),
-        ("retry-after-ms", 0.001),
-        ("retry-after", 1.0),
-    ):
-        try:
-            seconds = float(lower[name]) * unit
-        except KeyError:
-            continue
-        except ValueError:
-            seconds = _seconds_until(lower[name])
-        if math.isfinite(seconds):
-            return min(max(seconds, 0.0), _LONGEST_WAIT)
-    return None
-
-
-def _seconds_until(date: str) -> float:
-    try:
-        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
-        return math.nan
-
-
-def _reason(error: Exception) -> str:
-    """One line that says what the service said, without the headers and bodies that some
-    SDKs put into their messages."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time."
-    code = getattr(error, "error_code", None)
-    code = getattr(code, "value", code)
-    status = getattr(error, "status_code", None)
-    if code or status:
-        parts = [str(part) for part in (status, code) if part]
-        return f"the service answered {' '.join(parts)}."
-    cause = getattr(error, "inner_exception", None)
-    name = type(error).__name__
-    return f"{name}." if cause is None else f"{name} ({type(cause).__name__})."
+    return next(BY_CLASS[kind] for kind in type(error).__mro__ if kind in BY_CLASS)

@@ -20,7 +20,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from domain import errors
 from domain.ports import Permission
-from infra.cloud.azure_errors import fault
+from infra.cloud.faults import fault
 from infra.cloud.patience import Patience
 from infra.embedded import blob_names
 

@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from domain import errors
 from domain.ports import BlobProperties
-from infra.cloud.azure_errors import Fault, fault
+from infra.cloud.faults import Fault, fault
 from infra.cloud.blob_account import BlobAccount
 from infra.cloud.patience import Patience
 from infra.embedded import blob_names

@@ -15,7 +15,8 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNot
 from domain import errors
 from domain.ports import Create, Delete, Document, Json, Replace, Write
 from infra import document_rules
-from infra.cloud.azure_errors import SDK_ERRORS, Fault, fault
+from infra.cloud.azure_errors import HTTP_ERRORS
+from infra.cloud.faults import Fault, fault
 
 _NO_ETAG = "none"
 """Nobody's."""
@@ -60,7 +61,7 @@ class CosmosTransaction:
                 if applied is not None:
                     return applied
             raise
-        except SDK_ERRORS as error:
+        except HTTP_ERRORS as error:
             if not self.fault_of(error).unseen:
                 self._may_be_applied = True
             raise

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from infra.cloud.azure_errors import SDK_ERRORS, Fault
+from infra.cloud.azure_errors import HTTP_ERRORS
+from infra.cloud.faults import Fault
 
 Answer = TypeVar("Answer")
 
@@ -37,7 +38,7 @@ class Patience:
             try:
                 async with asyncio.timeout(min(self.attempt, left)):
                     return await call()
-            except SDK_ERRORS as error:
+            except HTTP_ERRORS as error:
                 fault = meaning(error)
                 if not fault.passing:
                     raise fault.error from error

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
 from domain.errors import DomainError, Unavailable
-from infra.cloud.service_bus_errors import row, translated
+from infra.cloud.faults import fault
 from infra.queue_consumer import LockLost
 
 _log = logging.getLogger(__name__)
@@ -20,6 +20,10 @@ _log = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _CLOSE = 5.0
+_LETTING_GO = 2.0
+
+SUBJECT = "Service Bus"
+"""Whose faults they are, in what is said of them."""
 
 T = TypeVar("T")
 H = TypeVar("H", ServiceBusSender, ServiceBusReceiver)
@@ -124,13 +128,34 @@ class Link(Generic[H]):
 async def _closed(handler: ServiceBusSender | ServiceBusReceiver) -> None:
     try:
         async with asyncio.timeout(_CLOSE):
-            await handler.close()
+            await apart(handler.close())
     except Exception as error:  # It may be broken in any way; it is given up all the same.
         _log.debug("a Service Bus link did not close cleanly: %r", error)
 
 
+async def apart(call: Coroutine[Any, Any, T]) -> T:
+    """What a call of the SDK returns, made in a task of its own. The SDK loses a cancellation
+    that comes in the same moment as a frame (asyncio.wait_for does, before Python 3.12), and
+    goes on; who waits here is cancelled all the same, once the call has ended or has had two
+    seconds to. Its link is of no use then."""
+    task = asyncio.create_task(call)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_LETTING_GO)
+        task.add_done_callback(_forget)
+        raise
+    return task.result()
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.debug("a call to Service Bus that was given up failed: %r", task.exception())
+
+
 async def persist(
-    call: Callable[[], Awaitable[T]], patience: Patience, discard: Callable[[], None]
+    call: Callable[[], Coroutine[Any, Any, T]], patience: Patience, discard: Callable[[], None]
 ) -> T:
     """The call's result, after as many tries as the budget allows; each fault that breaks
     its link has it discarded. Raises what the faults' table says."""
@@ -142,23 +167,23 @@ async def persist(
         left = deadline - loop.time()
         try:
             async with asyncio.timeout(min(patience.attempt, left)):
-                return await call()
+                return await apart(call())
         except (DomainError, LockLost):
             raise
         except asyncio.CancelledError:
             discard()
             raise
-        except Exception as error:  # The SDK's private errors come out of it too: see `row`.
-            met = row(error)
-            if met.broken:
+        except Exception as error:  # The SDK's private errors come out of it too.
+            met = fault(error, SUBJECT)
+            if not met.link_holds:
                 discard()
             if last is not None and left < patience.attempt and isinstance(error, TimeoutError):
                 # The last try was cut short by the budget; the one before says more.
-                raise translated(last) from last
+                raise fault(last, SUBJECT).error from last
             last = error
             wait = pause * random.uniform(0.5, 1.0)
             if not met.passing or loop.time() + wait >= deadline:
-                raise translated(error) from error
+                raise met.error from error
             _log.info("Service Bus is tried again in %.1f s: %r", wait, error)
         await asyncio.sleep(wait)
         pause = min(pause * 2, _LONGEST_PAUSE)

@@ -1,7 +1,6 @@
 """One queue's receiver, shared between who waits for messages and who settles them."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -11,8 +10,8 @@ from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusReceiver
 from azure.servicebus.amqp import AmqpMessageBodyType
 
-from infra.cloud.service_bus import Link, Patience, persist
-from infra.cloud.service_bus_errors import row, translated
+from infra.cloud.faults import fault
+from infra.cloud.service_bus import SUBJECT, Link, Patience, apart, persist
 from infra.queue_consumer import Received
 
 _OPENING = 10.0
@@ -36,13 +35,12 @@ class Inbound:
             if self._settling:
                 return
             try:
-                async with asyncio.timeout(_OPENING):
-                    receiver = await self._link.opened()
-                await self._receive(receiver, seconds)
-            except Exception as error:  # See `service_bus_errors.row`.
-                if row(error).broken:
+                await self._receive(await self._opened(), seconds)
+            except Exception as error:  # The SDK's private errors come out of it too.
+                met = fault(error, SUBJECT)
+                if not met.link_holds:
                     self._link.discard()
-                raise translated(error) from error
+                raise met.error from error
 
     async def settle(
         self, settling: Callable[[ServiceBusReceiver], Awaitable[T]], patience: Patience
@@ -67,6 +65,14 @@ class Inbound:
             self._polling.cancel()
         await self._link.close()
 
+    async def _opened(self) -> ServiceBusReceiver:
+        try:
+            async with asyncio.timeout(_OPENING):
+                return await apart(self._link.opened())
+        except asyncio.CancelledError:
+            self._link.discard()
+            raise
+
     async def _receive(self, receiver: ServiceBusReceiver, seconds: float) -> None:
         # One message: asked for more, the SDK waits a while for them when it has the first.
         # What comes in the moment of a cancellation, the SDK keeps for the next call; what
@@ -76,13 +82,17 @@ class Inbound:
         )
         try:
             await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_OPENING)
+            # Nor may a fault that came meanwhile stand in for the cancellation.
+            if task.done() and not task.cancelled() and task.exception() is None:
+                self.arrived.extend(task.result())
+            raise
         finally:
             self._polling = None
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-            with contextlib.suppress(asyncio.CancelledError):
-                self.arrived.extend(task.result())
+        if not task.cancelled():
+            self.arrived.extend(task.result())
 
 
 def locked_until(message: ServiceBusReceivedMessage) -> datetime:

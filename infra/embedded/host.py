@@ -127,9 +127,14 @@ class Host:
     async def _stop(self, server: HttpServer, triggers: Sequence[_Trigger]) -> None:
         self._ready = False
         stopping = [server.stop(), *(trigger.stop(self._grace) for trigger in triggers)]
-        for result in await asyncio.gather(*stopping, return_exceptions=True):
-            if isinstance(result, Exception):
-                _log.error("something did not stop cleanly", exc_info=result)
+        tasks = [asyncio.ensure_future(stop) for stop in stopping]
+        stopped, still = await asyncio.wait(tasks, timeout=self._grace + _CLOSE)
+        for task in stopped:
+            if not task.cancelled() and task.exception() is not None:
+                _log.error("something did not stop cleanly", exc_info=task.exception())
+        for task in still:
+            _log.error("something did not stop within %d seconds", self._grace + _CLOSE)
+            task.cancel()
 
     def _http_app(self, functions: Sequence[HostedFunction]) -> HttpApp:
         tokens, door = self._services.issuer, self._services.stores.door()

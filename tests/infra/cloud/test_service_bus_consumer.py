@@ -76,6 +76,24 @@ async def test_waiting_ends_when_something_comes_or_with_its_time(
     await consumer.complete(received.lock_token)
 
 
+async def test_a_wait_that_is_cancelled_while_its_link_opens_ends_at_once(
+    entity: Queue, bus: ServiceBus, broker: Broker
+) -> None:
+    """At whatever step of opening: the SDK loses a cancellation that meets a frame."""
+    loop = asyncio.get_running_loop()
+    for turns in range(0, 120, 3):
+        consumer = ServiceBusConsumer(bus, patience=_PATIENCE)
+        waiting = asyncio.create_task(consumer.wait(entity.name, 30))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        began = loop.time()
+        waiting.cancel()
+        await asyncio.wait({waiting}, timeout=5)
+        assert waiting.cancelled(), f"{turns} turns after it began"
+        assert loop.time() - began < 4
+        await consumer.close()
+
+
 async def test_an_abandoned_message_comes_again_counted(
     entity: Queue, consumer: ServiceBusConsumer
 ) -> None:
