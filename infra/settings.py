@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from infra.embedded.cron import Cron
+from infra.cron import Cron
 
 PREFIX = "ML_ENDPOINTS_"
 

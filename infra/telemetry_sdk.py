@@ -4,7 +4,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import get_current_span
 
-from infra.embedded.logs import redact
+from infra.redaction import redact
 
 
 class HostsTraceIds(RandomIdGenerator):

@@ -15,12 +15,13 @@ from azure.storage.blob.aio import BlobClient
 
 from domain import errors
 from domain.ports import BlobProperties, BlobStore, Permission
+from infra import blob_names
+from infra.blob_record import checked
 from infra.cloud.blob_account import BlobAccount, Credential, parse_connection_string
 from infra.cloud.blob_calls import BlobCalls, matching, properties
 from infra.cloud.blob_writing import PIECE, BlobWriting
 from infra.cloud.code_point_order import in_code_point_order
 from infra.cloud.patience import Patience
-from infra.embedded import blob_names, blob_records
 
 _LOAN = timedelta(days=1)
 _PATIENCE = Patience(budget=120.0, attempt=60.0)
@@ -98,7 +99,7 @@ class AzureBlobStore(BlobStore):
         metadata: Mapping[str, str] | None = None,
     ) -> BlobProperties:
         _check(container, name)
-        record = blob_records.checked(content_type, metadata)
+        record = checked(content_type, metadata)
         return await self._writing.write(container, name, content, record, if_absent)
 
     async def delete(self, container: str, name: str) -> None:
@@ -155,7 +156,7 @@ class AzureBlobStore(BlobStore):
         metadata: Mapping[str, str] | None = None,
     ) -> BlobProperties:
         _check(container, name)
-        record = blob_records.checked(content_type, metadata)
+        record = checked(content_type, metadata)
         return await self._writing.commit(container, name, block_ids, record, if_absent)
 
     async def lend(self, container: str, name: str) -> str:
@@ -164,7 +165,7 @@ class AzureBlobStore(BlobStore):
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         _check(container, name)
-        blob_names.block_file(block_id)
+        blob_names.check_block_id(block_id)
         await self._calls.ensure(container)
         url = await self.sign(container, name, frozenset({Permission.WRITE}), _LOAN)
         id = base64.b64encode(block_id.encode()).decode("ascii")

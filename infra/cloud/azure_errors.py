@@ -13,12 +13,12 @@ never Unauthenticated or Forbidden.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import azure.identity as identity
-import azure.storage.blob as blob
 from aiohttp import ClientConnectorCertificateError
+from azure import identity
 from azure.core import exceptions as core
 from azure.cosmos import exceptions as cosmos
 from azure.servicebus import exceptions as bus
+from azure.storage import blob
 
 from domain import errors
 from infra.queue_consumer import LockLost

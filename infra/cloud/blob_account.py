@@ -20,9 +20,9 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from domain import errors
 from domain.ports import Permission
+from infra import blob_names
 from infra.cloud.faults import fault
 from infra.cloud.patience import Patience
-from infra.embedded import blob_names
 
 Credential = AzureNamedKeyCredential | AsyncTokenCredential
 

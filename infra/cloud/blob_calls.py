@@ -11,10 +11,10 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from domain import errors
 from domain.ports import BlobProperties
-from infra.cloud.faults import Fault, fault
+from infra import blob_names
 from infra.cloud.blob_account import BlobAccount
+from infra.cloud.faults import Fault, fault
 from infra.cloud.patience import Patience
-from infra.embedded import blob_names
 
 Answer = TypeVar("Answer")
 

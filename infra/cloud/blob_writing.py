@@ -14,9 +14,9 @@ from azure.storage.blob import BlobBlock, ContentSettings
 
 from domain import errors
 from domain.ports import BlobProperties
+from infra import blob_names
+from infra.blob_record import Record
 from infra.cloud.blob_calls import TOKEN, BlobCalls
-from infra.embedded import blob_names
-from infra.embedded.blob_records import Record
 
 PIECE = 4 * 1024 * 1024
 MOST_BLOCKS = 50_000
@@ -73,7 +73,7 @@ class BlobWriting:
 
     async def stage(self, container: str, name: str, id: str, content: bytes) -> None:
         blob = self._calls.blob(container, name)
-        blob_names.block_file(id)
+        blob_names.check_block_id(id)
         if not content:
             raise errors.Invalid("A block has at least one byte.", target="content")
         await self._calls.call_in_container(

@@ -17,8 +17,8 @@ from azure.functions.meta import Datum
 
 from domain.errors import BlobNotFound, DomainError
 from domain.ports import BlobProperties, BlobStore
+from infra.blob_names import fault_of
 from infra.embedded.arrival_sources import ArrivalSource
-from infra.embedded.blob_names import fault_of
 from infra.embedded.folder_watch import Arrival, Signature
 from infra.embedded.functions import HostedFunction, converted
 from infra.embedded.invocation import begin

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from domain import errors
+from infra.blob_names import block_id_size
 from infra.embedded.blob_drafts import Draft, Drafts
-from infra.embedded.blob_names import block_file, block_id, block_id_size
+from infra.embedded.block_files import block_file, block_id
 from infra.embedded.disk import write_all
 
 _STEP_BYTES = 64 * 1024 * 1024

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from domain import errors
+from infra.blob_record import Record
 from infra.embedded import stored_blob
 from infra.embedded.blob_blocks import Range, UncommittedBlocks, join, unknown
 from infra.embedded.blob_drafts import Draft, Drafts, etag_of, next_stamp
 from infra.embedded.blob_listing import BlobListing
 from infra.embedded.blob_pages import BlobPages, Page
-from infra.embedded.blob_records import BlobRecords, Record
+from infra.embedded.blob_records import BlobRecords
 from infra.embedded.blob_sweep import sweep
 from infra.embedded.blob_tree import BlobTree
 from infra.embedded.opened_blob import OpenedBlob

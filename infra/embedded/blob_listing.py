@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from infra.embedded.blob_names import fault_of, segment_fault
+from infra.blob_names import fault_of, segment_fault
 from infra.embedded.blob_tree import BlobTree
 
 _RUN = 50_000

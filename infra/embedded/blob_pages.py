@@ -4,9 +4,10 @@ import itertools
 import os
 from collections.abc import Generator, Sequence
 
+from infra.blob_record import Record
 from infra.embedded.blob_drafts import etag_of
 from infra.embedded.blob_listing import BlobListing
-from infra.embedded.blob_records import BlobRecords, Record
+from infra.embedded.blob_records import BlobRecords
 from infra.embedded.stored_blob import StoredBlob, stored
 
 _PAGE = 500

@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from domain.ports import BlobProperties, BlobStore, Permission
-from infra.embedded import blob_names, blob_records
+from infra import blob_names
+from infra.blob_record import checked
 from infra.embedded.file_blobs import FileBlobs, segments_of
 from infra.embedded.signed_urls import SignedUrls
 from infra.embedded.stored_blob import NamedBlock
@@ -74,7 +75,7 @@ class FileBlobStore(BlobStore):
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
     ) -> BlobProperties:
-        record = blob_records.checked(content_type, metadata)
+        record = checked(content_type, metadata)
         return await self.files.write(container, name, content, record, if_absent=if_absent)
 
     async def delete(self, container: str, name: str) -> None:
@@ -96,7 +97,7 @@ class FileBlobStore(BlobStore):
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
     ) -> BlobProperties:
-        record = blob_records.checked(content_type, metadata)
+        record = checked(content_type, metadata)
         blocks = [NamedBlock(id) for id in block_ids]
         return await self.files.commit(container, name, blocks, record, if_absent=if_absent)
 

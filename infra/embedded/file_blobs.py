@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from domain import errors
-from infra.embedded import blob_names
+from infra import blob_names
+from infra.blob_record import Record
 from infra.embedded.blob_files import BlobFiles
 from infra.embedded.blob_pages import Entry
-from infra.embedded.blob_records import Record
 from infra.embedded.disk import Disk, Steps
 from infra.embedded.opened_blob import OpenedBlob
 from infra.embedded.stored_blob import (

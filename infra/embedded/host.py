@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from infra.cron import CronError
 from infra.embedded import issuer, metrics_door
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
 from infra.embedded.blob_rest.requests import PREFIX as BLOBS
 from infra.embedded.connection import Connection, remove_connection
-from infra.embedded.cron import CronError
 from infra.embedded.data_folder import INBOX
 from infra.embedded.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host_json import HostJson

@@ -6,7 +6,6 @@ thread of its own behind a bounded queue, so a slow disk or terminal never stall
 import json
 import logging
 import queue
-import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infra.embedded.invocation import current_invocation, operation_id
+from infra.redaction import redact
 
 _FILE_BYTES = 10 * 2**20
 _FILES = 5
@@ -23,27 +23,6 @@ _QUEUED = 10_000
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _STAMPS = ("operation_id", "function", "invocation_id")
-
-# Nothing should log a secret; this keeps what slips through from being one.
-_SECRETS = (
-    (re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{12,}"), r"\1\2***"),
-    (re.compile(r"(?i)([?&](?:sig|code|key)=)[^&\s\"']+"), r"\1***"),
-    (
-        re.compile(
-            r"(?i)\b(client_secret|clientsecret|access_token|accesstoken|password|primary_?key"
-            r"|secondary_?key|account_?key|signature)([\"']?\s*[:=]\s*[\"']?)[^\"'&\s,}]+"
-        ),
-        r"\1\2***",
-    ),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), "***"),
-)
-
-
-def redact(text: str) -> str:
-    """`text` without anything that looks like a credential."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 class _Stamping(QueueHandler):

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from domain import errors
 from domain.ports import Permission
-from infra.embedded import blob_names
+from infra import blob_names
 
 _VERSION = "1"
 _ORDER = (Permission.READ, Permission.WRITE, Permission.DELETE, Permission.LIST)

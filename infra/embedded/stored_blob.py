@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from domain.ports import BlobProperties
+from infra.blob_record import Record
 from infra.embedded.blob_drafts import etag_of
-from infra.embedded.blob_records import Record
 
 
 @dataclass(frozen=True)

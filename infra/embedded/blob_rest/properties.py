@@ -7,8 +7,7 @@ from email.utils import format_datetime
 from starlette.datastructures import Headers
 
 from domain.ports import BlobProperties
-from infra.embedded import blob_records
-from infra.embedded.blob_records import Record
+from infra.blob_record import Record, checked
 from infra.embedded.blob_rest.refusals import bad_header
 from infra.embedded.stored_blob import StoredBlob
 
@@ -62,7 +61,7 @@ def record(headers: Headers, *, plain: bool = False) -> Record:
     content_type = headers.get("x-ms-blob-content-type") or (
         headers.get("content-type") if plain else None
     )
-    return blob_records.checked(content_type or DEFAULT_CONTENT_TYPE, metadata(headers), kept)
+    return checked(content_type or DEFAULT_CONTENT_TYPE, metadata(headers), kept)
 
 
 def check_md5(value: str) -> None:

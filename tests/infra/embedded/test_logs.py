@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from infra.embedded.invocation import begin, operation_id
-from infra.embedded.logs import redact, start_logging
+from infra.embedded.logs import start_logging
+from infra.redaction import redact
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -10,7 +10,7 @@ import pytest
 
 from domain.ports import Clock
 from infra.clock import SystemClock
-from infra.embedded.cron import CronError
+from infra.cron import CronError
 from infra.embedded.functions import AppError, index
 from infra.embedded.timers import Timer
 

@@ -2,13 +2,12 @@
 
 A blob's name is its path below its container's folder, unchanged: spaces, `%`, `#`, any
 script. Nothing is escaped, so nothing can be ambiguous; a name that is no path is refused.
-A block's id is hidden from users and percent-encoded on disk. Ids may be any bytes: those
-that are no UTF-8 are surrogates in it, as Python has file names.
+A block's id may be any bytes: those that are no UTF-8 are surrogates in it, as Python has
+file names.
 """
 
 import re
 import unicodedata
-import urllib.parse
 
 from domain import errors
 
@@ -17,7 +16,7 @@ _NAME_CHARACTERS = 1024
 _SEGMENTS = 254
 _SEGMENT_BYTES = 255
 _BLOCK_ID_BYTES = 64
-_BYTES = "surrogateescape"
+ANY_BYTES = "surrogateescape"
 
 
 def check_container(container: str) -> str:
@@ -67,33 +66,23 @@ def segment_fault(segment: str) -> str | None:
     return None
 
 
-def block_file(block_id: str) -> str:
-    """The name of a block's file. Raises Invalid."""
+def check_block_id(block_id: str) -> str:
+    """The block's id. Raises Invalid."""
     size = block_id_size(block_id)
     if not 1 <= size <= _BLOCK_ID_BYTES:
         raise errors.Invalid(
             f"{_shown(block_id)} cannot be a block's id: 1 to {_BLOCK_ID_BYTES} characters.",
             target="blockId",
         )
-    return f"{urllib.parse.quote(block_id, safe='', errors=_BYTES)}{BLOCK_SUFFIX}"
+    return block_id
 
 
 def block_id_size(block_id: str) -> int:
     """The id's bytes; 0 for what stands for no bytes."""
     try:
-        return len(block_id.encode(errors=_BYTES))
+        return len(block_id.encode(errors=ANY_BYTES))
     except UnicodeEncodeError:
         return 0
-
-
-def block_id(file: str) -> str | None:
-    """Inverse of `block_file`; None for a file that is no block (one being written)."""
-    if not file.endswith(BLOCK_SUFFIX):
-        return None
-    return urllib.parse.unquote(file.removesuffix(BLOCK_SUFFIX), errors=_BYTES)
-
-
-BLOCK_SUFFIX = ".block"
 
 
 def _shown(name: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import errors
-from infra.embedded import blob_names
+from infra import blob_names
 
 HOSTILE = st.text(alphabet="./\\ab\0\n\x7f\x85\ud800é%", max_size=12) | st.text(max_size=30)
 
@@ -24,17 +24,6 @@ def test_a_name_is_refused_or_stays_below_its_folder(name: str) -> None:
     path.as_posix().encode()
 
 
-@given(st.text(max_size=70))
-def test_a_block_id_is_refused_or_becomes_one_file_and_back(block_id: str) -> None:
-    try:
-        file = blob_names.block_file(block_id)
-    except errors.Invalid:
-        return
-    assert "/" not in file
-    assert len(file.encode()) <= 255
-    assert blob_names.block_id(file) == block_id
-
-
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m", "a\x7f", "a/\x85", "\ud800"])
 def test_control_characters_are_refused(name: str) -> None:
     with pytest.raises(errors.Invalid, match="control"):
@@ -45,7 +34,3 @@ def test_a_segment_that_no_file_system_takes_is_refused() -> None:
     blob_names.segments("é" * 127)
     with pytest.raises(errors.Invalid, match="255 bytes"):
         blob_names.segments("a/" + "é" * 128)
-
-
-def test_a_block_that_is_being_written_is_none() -> None:
-    assert blob_names.block_id(blob_names.block_file("0001") + ".partial") is None
