@@ -204,6 +204,9 @@ class BatchProvisioning(
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return f"batch-deployment/{endpoint.casefold()}/{deployment.casefold()}"
 
+    async def _runs(self, deployment: BatchDeployment) -> tuple[str, int]:
+        return _revision(deployment.properties), 0
+
     async def _workload(self, deployment: BatchDeployment) -> Workload:
         return await self.workload(
             deployment.properties, key=deployment.workload_key, worker_processes=0
@@ -221,11 +224,10 @@ class BatchProvisioning(
         reference = asked.model.asset_id if asked.model else None
         model = await self._assets.model(reference) if reference else None
         cpu, memory = self._compute.size(asked.resources.instance_type)
-        document = asked.to_document()
         return Workload(
             key=key,
             kind=WorkloadKind.BATCH,
-            revision=revision_of({name: document[name] for name in _RUNS}),
+            revision=_revision(asked),
             environment=environment.spec,
             model=model.folder if model else None,
             code=code.folder,
@@ -235,3 +237,8 @@ class BatchProvisioning(
             cpu=cpu,
             memory=memory,
         )
+
+
+def _revision(asked: BatchDeploymentProperties) -> str:
+    document = asked.to_document()
+    return revision_of({name: document[name] for name in _RUNS})

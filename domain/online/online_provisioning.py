@@ -384,6 +384,10 @@ class OnlineProvisioning(
     def _workload_key(self, endpoint: str, deployment: str) -> str:
         return workload_key(endpoint, deployment)
 
+    async def _runs(self, deployment: OnlineDeployment) -> tuple[str, int]:
+        revision = revision_of(deployment.properties.to_document())
+        return revision, await self._scales.instances(deployment)
+
     async def _workload(self, deployment: OnlineDeployment) -> Workload:
         asked = deployment.properties
         configuration = asked.code_configuration
@@ -399,17 +403,18 @@ class OnlineProvisioning(
         if code is None or environment is None:
             raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
         cpu, memory = self._compute.size(asked.instance_type)
+        revision, instance_count = await self._runs(deployment)
         limits = asked.request_settings
         return Workload(
             key=deployment.workload_key,
             kind=WorkloadKind.ONLINE,
-            revision=revision_of(asked.to_document()),
+            revision=revision,
             environment=environment,
             model=model.folder if model else None,
             code=code,
             scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,
-            instance_count=await self._scales.instances(deployment),
+            instance_count=instance_count,
             cpu=cpu,
             memory=memory,
             max_concurrent_requests=limits.max_concurrent_requests_per_instance,

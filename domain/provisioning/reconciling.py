@@ -91,6 +91,11 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         is gone."""
 
     @abstractmethod
+    async def _runs(self, deployment: D) -> tuple[str, int]:
+        """Revision and number of instances of what `_workload` gives, without a look at what
+        the deployment points at: versions never change."""
+
+    @abstractmethod
     def _workload_key(self, endpoint: str, deployment: str) -> str: ...
 
     @abstractmethod
@@ -207,6 +212,11 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         """How far the deployment is. The first look of a chain sets the compute to work;
         later ones only when it has forgotten (a restart), for asking again revives what has
         failed."""
+        if step:
+            key = self._workload_key(owner_of(deployment), deployment.name)
+            seen = await self._compute.observe(key)
+            if seen and (seen.revision, seen.wanted) == await self._runs(deployment):
+                return seen
         try:
             workload = await self._workload(deployment)
         except (Throttled, Unavailable):
@@ -215,10 +225,6 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             return Observation(
                 "", WorkloadState.FAILED, 0, 0, False, code=error.code, reason=error.message
             )
-        if step:
-            seen = await self._compute.observe(workload.key)
-            if seen and _is_of(seen, workload):
-                return seen
         return await self._compute.ensure(workload)
 
     async def _keep_proven(self, deployment: D) -> None:
@@ -357,18 +363,18 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             return
         owner = owner_of(deployment)
         seen = await self._compute.observe(self._workload_key(owner, deployment.name))
-        try:
-            workload = await self._workload(wish)
-        except (Throttled, Unavailable):
-            raise
-        except DomainError:
-            # What it points at is gone: it runs on where it runs, and else its message tells.
-            if seen is None and settled:
-                await self._send(deployment, owner, step=1)
-            return
-        if seen is None or (
-            not _is_of(seen, workload) and (settled or seen.state is WorkloadState.READY)
-        ):
+        differs = seen is None or (seen.revision, seen.wanted) != await self._runs(wish)
+        if seen is None or (differs and (settled or seen.state is WorkloadState.READY)):
+            try:
+                workload = await self._workload(wish)
+            except (Throttled, Unavailable):
+                raise
+            except DomainError:
+                # What it points at is gone: it runs on where it runs, and else its message
+                # tells.
+                if seen is None and settled:
+                    await self._send(deployment, owner, step=1)
+                return
             # Here and now: another host might take a message, and have it running already.
             latest = await self._get(document.partition, document.id)
             if latest is None or latest.etag != document.etag:
@@ -397,10 +403,6 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         except (StaleETag, DocumentNotFound):
             # Someone changed it meanwhile, and has left a lease of their own.
             return
-
-
-def _is_of(seen: Observation, workload: Workload) -> bool:
-    return (seen.revision, seen.wanted) == (workload.revision, workload.instance_count)
 
 
 def replaced(
