@@ -11,8 +11,9 @@ from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
-from domain.drops import blob_drop
+from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping, DropSettings
+from domain.drops.taken_drops import TakenDrops
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
@@ -207,6 +208,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         {
             batch_job.KIND: supervision.resume,
             blob_drop.KIND: dropping.resume,
+            taken_drops.KIND: TakenDrops(a.store, a.blobs, a.clock).resume,
             guarded_rollout.KIND: rollouts.resume,
             online.endpoint_kind: online.resume,
             online.deployment_kind: online.resume,

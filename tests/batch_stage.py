@@ -31,8 +31,9 @@ from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
-from domain.drops import blob_drop
+from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping, DropSettings
+from domain.drops.taken_drops import TakenDrops
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs, JobView
@@ -86,6 +87,9 @@ ENDPOINT = "irises"
 STORE = "workspaceblobstore"
 QUEUES = (PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, BLOB_DROPS_QUEUE)
 LOCK = timedelta(minutes=5)
+
+
+_SOON = 86400.0
 
 
 class Crash(Exception):
@@ -417,6 +421,7 @@ class BatchStage:
             {
                 batch_job.KIND: self.supervision.resume,
                 blob_drop.KIND: self.dropping.resume,
+                taken_drops.KIND: TakenDrops(store, blobs, clock).resume,
                 self.batch.endpoint_kind: self.batch.resume,
                 self.batch.deployment_kind: self.batch.resume,
             },
@@ -494,7 +499,7 @@ class BatchStage:
     # -- running ------------------------------------------------------------------------
 
     async def pump(self, until: Callable[[], bool] = lambda: False, rounds: int = 20_000) -> None:
-        """Deliver messages and sweep until nothing is left to do, time moved as needed."""
+        """Deliver messages and sweep until nothing is left to do soon, time moved as needed."""
         idle_since = None
         for _ in range(rounds):
             if until():
@@ -510,7 +515,8 @@ class BatchStage:
                 continue
             if idle_since is None:
                 idle_since = self.clock.time
-            if not await self._is_waiting() and not await self.store.due(1e12, limit=1):
+            due = await self.store.due(self.clock.time + _SOON, limit=1)
+            if not due and not await self._is_waiting():
                 return
             self.clock.time += 0.5 if self.clock.time - idle_since < 5 else 5.0
             if self.clock.time % 10 < 0.5 or self.clock.time - idle_since > 5:

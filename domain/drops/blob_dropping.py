@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.assets.datastore import INBOX
-from domain.drops import blob_drop
+from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_drop import Arrival, BlobDrop, DropState, arrival_of, drop_of
-from domain.drops.drop_capture import DropCapture
+from domain.drops.drop_capture import DropCapture, manifests
 from domain.errors import (
     BlobNotFound,
     DocumentExists,
@@ -231,7 +231,8 @@ class BlobDropping:
         more = await self._capture.is_left(drop.endpoint)
         closed = drop.closed(self._now(), more=more).but(tick=drop.tick + 1)
         due_in = None if closed.state is DropState.IDLE else self._due_in(closed)
-        await self._save(document, closed, due_in)
+        taken = taken_drops.begun(drop, manifests(drop.manifest), self._now())
+        await self._save(document, closed, due_in, taken)
         if closed.state is DropState.GATHERING:
             await self._send(closed, self._pause(closed))
         return True
@@ -284,12 +285,14 @@ class BlobDropping:
         delay = timedelta(seconds=pause)
         await self._queue.send(BLOB_DROPS_QUEUE, Message(message.to_document(), delay=delay))
 
-    async def _save(self, document: Document | None, drop: BlobDrop, due_in: float | None) -> None:
+    async def _save(
+        self, document: Document | None, drop: BlobDrop, due_in: float | None, *beside: Write
+    ) -> None:
         due_at = None if due_in is None else self._now() + due_in
         write: Write = Create(blob_drop.DOCUMENT_ID, drop.to_body(), due_at=due_at)
         if document is not None:
             write = Replace(document.id, drop.to_body(), document.etag, due_at=due_at)
-        await self._store.transact(blob_drop.partition(drop.endpoint), [write])
+        await self._store.transact(blob_drop.partition(drop.endpoint), [write, *beside])
 
     async def _document(self, endpoint: str) -> Document | None:
         try:

@@ -72,8 +72,7 @@ class DropCapture:
 
     async def mark(self, drop: BlobDrop, manifest: str) -> None:
         """Every captured arrival is the drop's. Doing it again changes nothing."""
-        others = manifest.removesuffix(".jsonl") + ".others.jsonl"
-        for name in (manifest, others):
+        for name in manifests(manifest):
             page: list[Arrival] = []
             async for line in lines_of(self._blobs, SYSTEM_CONTAINER, name):
                 blob, etag, size, at = json.loads(line)
@@ -109,6 +108,11 @@ class DropCapture:
             continuation = page.continuation
             if continuation is None:
                 return
+
+
+def manifests(manifest: str) -> tuple[str, str]:
+    """What a drop has captured, as blobs: what is to be scored, and what is not."""
+    return manifest, manifest.removesuffix(".jsonl") + ".others.jsonl"
 
 
 async def _lines(arrivals: list[Arrival]) -> AsyncIterator[bytes]:
