@@ -104,7 +104,7 @@ def _span(
     ) as span:
         try:
             yield span
-        except Exception as error:
+        except Exception as error:  # noted, and raised on unchanged
             span.set_attribute("error.type", type(error).__qualname__)
             span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
             raise

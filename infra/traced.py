@@ -91,7 +91,7 @@ def _span(name: str, kind: SpanKind, attributes: dict[str, Any]) -> Iterator[Spa
     ) as span:
         try:
             yield span
-        except Exception as error:
+        except Exception as error:  # noted, and raised on unchanged
             span.set_attribute("error.type", type(error).__qualname__)
             span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
             raise

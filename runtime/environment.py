@@ -143,7 +143,7 @@ class _Build:
                 own = str(self._target / "bin" / "python")
                 self._tool(["pip", "install", "--python", own, "--", *requirements], workplace)
             self._mark_complete()
-        except BaseException:
+        except BaseException:  # interrupted too: half an environment must not be taken for one
             shutil.rmtree(self._target, ignore_errors=True)
             raise
         finally:

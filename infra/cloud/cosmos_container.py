@@ -107,7 +107,7 @@ class CosmosContainer:
                     indexing_policy=INDEXING_POLICY,
                     default_ttl=DEFAULT_TTL,
                 )
-        except BaseException:
+        except BaseException:  # cancelled too: nobody has it who could close it
             await client.close()
             raise
         self._client = client

@@ -185,7 +185,7 @@ class Environments:
         try:
             async with asyncio.timeout(_FIND_TIMEOUT):
                 output, _ = await process.communicate()
-        except BaseException:
+        except BaseException:  # cancelled, or out of time: it must not go on
             process.kill()
             await process.wait()
             raise

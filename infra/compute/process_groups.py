@@ -96,7 +96,7 @@ class ProcessGroups:
                 env=dict(environment),
                 start_new_session=True,
             )
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else will close it
             os.close(lifeline)
             raise
         finally:
@@ -133,7 +133,7 @@ class ProcessGroups:
                 env={},
                 start_new_session=True,
             )
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else will close it
             os.close(line)
             raise
         finally:

@@ -131,8 +131,7 @@ class UnixHttp:
                     await connection.drain()
             timer = asyncio.get_running_loop().call_later(timeout, connection.time_out)
             return await answer
-        except BaseException:
-            # Half a request is on the wire: the connection can carry nothing else.
+        except BaseException:  # half a request is on the wire: it can carry nothing else
             connection.abort()
             if not answer.cancel() and not answer.cancelled():
                 answer.exception()
@@ -163,12 +162,11 @@ class UnixHttp:
                 _, connection = await loop.create_unix_connection(
                     lambda: Connection(loop, on_idle, on_lost), address
                 )
-        except BaseException as error:
+        except OSError as error:
             self._leave(address, pool)
-            if isinstance(error, OSError):
-                raise InstanceLost(
-                    f"The instance takes no connection: {error}.", sent=False
-                ) from error
+            raise InstanceLost(f"The instance takes no connection: {error}.", sent=False) from error
+        except BaseException:  # cancelled: the place is free again
+            self._leave(address, pool)
             raise
         return connection
 

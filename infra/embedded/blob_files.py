@@ -55,7 +55,7 @@ class BlobFiles:
         blob = OpenedBlob(*opened)
         try:
             return blob, self._described(segments, opened[1])
-        except BaseException:
+        except BaseException:  # nobody has it who could close it
             blob.close()
             raise
 
@@ -71,7 +71,7 @@ class BlobFiles:
                 )
             blob.select(offset, length)
             return blob, blob.read()
-        except BaseException:
+        except BaseException:  # nobody has it who could close it
             blob.close()
             raise
 
@@ -126,7 +126,7 @@ class BlobFiles:
                 if blocks:
                     self._records.keep_blocks(container, name, etag, blocks)
                 self.tree.place(draft.path, segments, if_absent=if_absent)
-            except BaseException:
+            except BaseException:  # no record without its blob, whatever came between
                 self._records.forget(container, name, etag)
                 raise
             if replaced is not None:

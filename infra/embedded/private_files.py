@@ -15,7 +15,7 @@ def write_private(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # a secret's draft must not lie about
         Path(temporary).unlink(missing_ok=True)
         raise
 

@@ -154,7 +154,7 @@ class Database:
             )
             try:
                 self._prepare(connection)
-            except BaseException:
+            except BaseException:  # nobody has it who could close it
                 connection.close()
                 raise
             return connection

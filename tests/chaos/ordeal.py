@@ -88,7 +88,7 @@ class Arena:
         self._host.start()
         try:
             self._prepare()
-        except BaseException:
+        except BaseException:  # interrupted too: `__exit__` will not come
             self._host.close()
             raise
         return self

@@ -44,7 +44,7 @@ class NodeServer:
         )
         try:
             self.port = self._await_port()
-        except BaseException:
+        except BaseException:  # interrupted too: `__exit__` will not come
             self.stop()
             raise
 

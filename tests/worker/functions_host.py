@@ -112,7 +112,7 @@ class FunctionsHost:
                 method, self._url + path, headers=headers, **more
             ) as response:
                 yield response
-        except BaseException:
+        except BaseException:  # a failed test too: nobody will wait for it
             running.cancel()
             raise
         await running

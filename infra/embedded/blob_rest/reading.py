@@ -21,7 +21,7 @@ async def get_blob(files: FileBlobs, request: BlobRequest) -> Response:
     reading = await files.open(request.container, request.blob)
     try:
         return await _answer(reading, request)
-    except BaseException:
+    except BaseException:  # cancelled too: no answer has it that would close it
         reading.close()
         raise
 

