@@ -15,6 +15,7 @@ from domain.compute_target import ComputeTargets
 from domain.names import WorkspaceScope
 from domain.ports import Clock
 from infra.compute.local_compute import LocalCompute
+from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 
@@ -54,7 +55,7 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     store = SqliteResourceStore(folder / "documents.db")
     blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
-    compute = LocalCompute(folder, blobs, lambda container, path: folder / container / path, uv=uv)
+    compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv)
     clock, in_use = MovedClock(), AssetUse(store, SCOPE).of
     yield AssetStage(
         store,

@@ -15,7 +15,8 @@ from infra.compute.assets import Assets
 from infra.compute.environments import Environments, key_of
 from infra.compute.failure import StartFailure
 from infra.compute.instance_log import InstanceLog
-from infra.compute.launch import Launch, LocalFolder, launches_of
+from infra.compute.launch import Launch, launches_of
+from infra.compute.outputs import Outputs
 from infra.compute.supervised_instance import (
     InstanceState,
     Lease,
@@ -36,7 +37,7 @@ class Workshop:
     assets: Assets
     around: Surroundings
     runtime: Path
-    local_folder: LocalFolder
+    outputs: Outputs
 
 
 class Fleet:
@@ -200,7 +201,7 @@ class Fleet:
                 virtual_environment=virtual_environment,
                 code=code,
                 model=model,
-                local_folder=workshop.local_folder,
+                outputs=workshop.outputs,
             )
         except StartFailure as failure:
             self._failure = failure

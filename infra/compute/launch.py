@@ -3,18 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from domain.ports import Probe, Workload, WorkloadKind
 from infra.compute import process_environment
 from infra.compute.assets import Asset
 from infra.compute.failure import StartFailure
-
-
-class LocalFolder(Protocol):
-    """Where a folder of the blob store lies on this machine's disk."""
-
-    def __call__(self, container: str, path: str) -> Path: ...
+from infra.compute.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ def launches_of(
     virtual_environment: Path,
     code: Asset,
     model: Asset | None,
-    local_folder: LocalFolder,
+    outputs: Outputs,
 ) -> tuple[Launch, ...]:
     """One for each worker of an instance. Raises StartFailure if the scoring script is
     not among the code, or is outside of it."""
@@ -51,7 +45,7 @@ def launches_of(
     if model is not None:
         ours["AZUREML_MODEL_DIR"] = str(model.folder)
     if workload.output is not None:
-        output = local_folder(workload.output.container, workload.output.path)
+        output = outputs.folder(workload.key, workload.output)
         output.mkdir(parents=True, exist_ok=True)
         ours["AZUREML_BI_OUTPUT_PATH"] = str(output)
     command = [str(virtual_environment / "bin" / "python"), "-I", str(runtime)]

@@ -35,7 +35,7 @@ from infra.compute.cores import Cores
 from infra.compute.environments import Environments
 from infra.compute.failure import StartFailure
 from infra.compute.fleet import Fleet, Workshop
-from infra.compute.launch import LocalFolder
+from infra.compute.outputs import Outputs
 from infra.compute.process_groups import ProcessGroups
 from infra.compute.sockets import Sockets
 from infra.compute.supervised_instance import Lease, SupervisedInstance, Surroundings
@@ -85,7 +85,7 @@ class LocalCompute(Compute):
         self,
         data_dir: Path,
         blobs: BlobStore,
-        local_folder: LocalFolder,
+        outputs: Outputs,
         *,
         uv: str,
         python: str = sys.executable,
@@ -111,7 +111,8 @@ class LocalCompute(Compute):
         )
         self._assets = Assets(folder / "assets", blobs)
         around = Surroundings(self._processes, self._sockets, self.http, Cores())
-        self._workshop = Workshop(self._environments, self._assets, around, runtime, local_folder)
+        self._workshop = Workshop(self._environments, self._assets, around, runtime, outputs)
+        self._outputs = outputs
         self._slots: dict[str, _Slot] = {}
         self._endings: dict[str, _Ending] = {}
         self._changes = Changes()
@@ -254,6 +255,13 @@ class LocalCompute(Compute):
                 raise StartFailure("ResourceNotFound", f"No workers were started for {key}.")
             await self._changes.wait(1.0)
 
+    async def publish(self, key: str) -> None:
+        """What the workers of `key` have written to their output folder is in the blob store,
+        under its own path. Raises DomainError."""
+        slot = self._slots.get(key)
+        if slot is not None and (output := slot.newest.workload.output) is not None:
+            await self._outputs.publish(key, output)
+
     # -- inside
 
     def _sweep(self) -> None:
@@ -352,6 +360,8 @@ class LocalCompute(Compute):
             await asyncio.gather(*(fleet.stop(grace) for fleet in slot.fleets))
             if key not in self._slots and not self._closed:
                 await asyncio.to_thread(shutil.rmtree, slot.logs, ignore_errors=True)
+                if (output := slot.newest.workload.output) is not None:
+                    await self._outputs.release(key, output)
                 await self._prune()
 
         self._ending_task(key, slot.kind, end())

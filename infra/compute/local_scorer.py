@@ -86,6 +86,10 @@ class LocalScorer(Scorer):
         except StartFailure as failure:
             return UnitOutcome((), lost=f"{failure.code}: {failure.reason}")
         try:
-            return await UnitRun(self._http, lease, request).outcome()
+            outcome = await UnitRun(self._http, lease, request).outcome()
         finally:
             lease.release()
+        if outcome.lost is None:
+            # Before anybody records the unit: this machine may be gone then.
+            await self._compute.publish(key)
+        return outcome

@@ -48,7 +48,7 @@ class EmbeddedServices:
             else LocalStores(settings, folder)
         )
         self.compute = LocalCompute(
-            folder.root, self.stores.blobs, self.stores.local_folder, uv=find_uv_bin()
+            folder.root, self.stores.blobs, self.stores.outputs, uv=find_uv_bin()
         )
         self.scorer = LocalScorer(self.compute)
         self.request_metrics = RequestMetrics()

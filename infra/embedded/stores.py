@@ -1,13 +1,15 @@
 """Which stores, queues and blobs an embedded host runs on: its own, or Azure's (or servers that
 speak their protocols), with everything else as it is."""
 
+import asyncio
 import logging
 import os
 import secrets
 from abc import ABC, abstractmethod
-from pathlib import Path
 
 from domain.ports import BlobStore, Cipher, ResourceStore, WorkQueue
+from infra.compute.outputs import Outputs, OutputsInPlace
+from infra.compute.uploaded_outputs import UploadedOutputs
 from infra.embedded.arrival_sources import ArrivalSource, FolderSource, ListedSource
 from infra.embedded.blob_rest.door import BlobDoor
 from infra.embedded.cipher import FernetCipher
@@ -46,9 +48,10 @@ class Stores(ABC):
     def arrivals_in(self, container: str) -> ArrivalSource:
         """Where blobs that land in `container` are looked for."""
 
+    @property
     @abstractmethod
-    def local_folder(self, container: str, path: str) -> Path:
-        """The folder on this machine that a model's process writes files of its own to."""
+    def outputs(self) -> Outputs:
+        """What a model's process writes files of its own to."""
 
     @abstractmethod
     def door(self) -> BlobDoor | None:
@@ -94,8 +97,9 @@ class LocalStores(Stores):
     def arrivals_in(self, container: str) -> ArrivalSource:
         return FolderSource(self._folder.blobs / container)
 
-    def local_folder(self, container: str, path: str) -> Path:
-        return self._folder.blobs / container / path
+    @property
+    def outputs(self) -> Outputs:
+        return OutputsInPlace(self._folder.blobs)
 
     def door(self) -> BlobDoor | None:
         return BlobDoor(self._files.files, self._files.signed_urls)
@@ -117,9 +121,10 @@ class CloudStores(Stores):
         self.consumer = services.consumer
         self.blobs = services.blobs
         self.cipher = services.cipher
+        self._outputs = UploadedOutputs(folder.compute / "outputs", services.blobs)
 
     async def start(self) -> None:
-        return
+        await asyncio.to_thread(self._outputs.sweep)
 
     async def sweep(self) -> None:
         return
@@ -130,8 +135,9 @@ class CloudStores(Stores):
     def arrivals_in(self, container: str) -> ArrivalSource:
         return ListedSource(self.blobs, container)
 
-    def local_folder(self, container: str, path: str) -> Path:
-        return self._folder.compute / "outputs" / container / path
+    @property
+    def outputs(self) -> Outputs:
+        return self._outputs
 
     def door(self) -> BlobDoor | None:
         return None

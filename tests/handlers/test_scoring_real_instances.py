@@ -27,6 +27,7 @@ from handlers.http import Routes
 from infra.clock import SystemClock
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
+from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from tests.scoring_stage import PRIMARY, Endpoints
@@ -62,9 +63,7 @@ async def client(
     """`iris` with `blue` and `green`, half of the traffic each, running for real."""
     store = SqliteResourceStore(tmp_path / "documents.db")
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
-    compute = LocalCompute(
-        tmp_path, blobs, lambda container, path: tmp_path / "blobs" / container / path, uv=UV
-    )
+    compute = LocalCompute(tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV)
     scorer = LocalScorer(compute)
     await compute.start()
     endpoints = Endpoints(store)

@@ -28,6 +28,7 @@ from domain.ports import (
 )
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
+from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
 
 UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None else "uv"
@@ -171,10 +172,7 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
 
-    def local_folder(container: str, path: str) -> Path:
-        return tmp_path / "blobs" / container / path
-
-    compute = LocalCompute(tmp_path, blobs, local_folder, uv=UV)
+    compute = LocalCompute(tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV)
     scorer = LocalScorer(compute)
     await compute.start()
     try:

@@ -8,13 +8,14 @@ from pathlib import Path
 from domain.ports import LogKind, Workload, WorkloadKind
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
+from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import BARE, QUICK, UV, House, until
 
 
 async def main(data: Path, script: str) -> None:
     blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
-    compute = LocalCompute(data, blobs, lambda container, path: data / container / path, uv=UV)
+    compute = LocalCompute(data, blobs, OutputsInPlace(data), uv=UV)
     await compute.start()
     house = House(data, blobs, compute, LocalScorer(compute))
     workload = Workload(
