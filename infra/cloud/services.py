@@ -1,5 +1,6 @@
 """Azure's services, one client of each for the process, as the settings name them."""
 
+import contextlib
 import re
 from typing import Any, ClassVar
 
@@ -54,13 +55,15 @@ class CloudServices:
 
     async def close(self) -> None:
         """Every client, the connections they share last."""
-        await self.consumer.close()
-        await self.queue.close()
-        await self._bus.close()
-        await self.store.close()
-        await self.blobs.close()
-        await self._credential.close()
-        CloudServices._opened = None
+        # The last one first; one that cannot be closed does not keep the others open.
+        async with contextlib.AsyncExitStack() as closing:
+            closing.callback(setattr, CloudServices, "_opened", None)
+            closing.push_async_callback(self._credential.close)
+            closing.push_async_callback(self.blobs.close)
+            closing.push_async_callback(self.store.close)
+            closing.push_async_callback(self._bus.close)
+            closing.push_async_callback(self.queue.close)
+            closing.push_async_callback(self.consumer.close)
 
     def _store(self) -> CosmosResourceStore:
         settings = self.settings

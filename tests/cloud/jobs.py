@@ -77,12 +77,18 @@ def completed(host: RunningHost, job: str) -> dict[str, Any]:
 
 def results(host: RunningHost, shown: dict[str, Any]) -> tuple[str, str]:
     """The rows and the manifest of failed files, as they were written."""
-    path = shown["outputs"]["score"]["uri"].partition("/paths/")[2]
-    folder = path.rpartition("/")[0]
-    read = host.workspace.read_blob
-    return read("workspaceblobstore", path), read(
-        "workspaceblobstore", f"{folder}/failed_files.jsonl"
-    )
+    folder = _output(shown).rpartition("/")[0]
+    manifest = host.workspace.read_blob("workspaceblobstore", f"{folder}/failed_files.jsonl")
+    return rows(host, shown), manifest
+
+
+def rows(host: RunningHost, shown: dict[str, Any]) -> str:
+    return host.workspace.read_blob("workspaceblobstore", _output(shown))
+
+
+def _output(shown: dict[str, Any]) -> str:
+    uri: str = shown["outputs"]["score"]["uri"]
+    return uri.partition("/paths/")[2]
 
 
 def table(rows: str) -> list[dict[str, str]]:
