@@ -32,7 +32,8 @@ from domain.provisioning.operation import (
     operation_document_id,
 )
 from domain.provisioning.provisioning_state import ProvisioningState
-from domain.provisioning.reconciling import LEASE, Reconciling, replaced
+from domain.provisioning.reconciling import LEASE, replaced
+from domain.provisioning.restoring import Restoring
 from domain.resource import Accepted, Conditions, TrackedResource, Wanted, from_document, to_body
 from domain.values import Value
 
@@ -50,7 +51,7 @@ _LOOKS = 20
 _S = ProvisioningState
 
 
-class Provisioning(Reconciling[E, D], Generic[E, EP, D, DP]):
+class Provisioning(Restoring[E, D], Generic[E, EP, D, DP]):
     """The control plane of one kind of endpoint. Subclasses say what is valid and what is
     to run; this class takes wishes."""
 

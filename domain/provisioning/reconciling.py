@@ -24,7 +24,6 @@ from domain.ports import (
     Replace,
     ResourceStore,
     Workload,
-    WorkloadKind,
     WorkloadState,
     WorkQueue,
     Write,
@@ -55,7 +54,6 @@ GRACE = timedelta(seconds=10)
 """What requests in flight are given when a deployment is removed."""
 
 _S = ProvisioningState
-_SETTLED = (_S.SUCCEEDED, _S.CANCELED)
 
 
 def pause_before(step: int) -> timedelta:
@@ -67,7 +65,6 @@ class Reconciling(EndpointDocuments[E, D], ABC):
     """How a wish becomes true. Subclasses say what is to run; the keys of their workloads
     begin with `key_prefix`."""
 
-    workload_kind: ClassVar[WorkloadKind]
     key_prefix: ClassVar[str]
 
     def __init__(
@@ -332,57 +329,6 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             document.partition, [replaced(document.body["kind"], taken, document, due_at)]
         )
         await self._send(taken, owner_of(taken))
-
-    async def restore(self) -> None:
-        """Set every deployment going that should run and does not on this process's compute,
-        after a start or because another host made it; remove what no longer exists; and
-        find those that have died for good. Where an operation or a lease runs, its own
-        messages (or the sweep) do that."""
-        # Before the documents are read: what is made meanwhile is not taken for a leftover.
-        known = await self._compute.keys(self.workload_kind)
-        wanted: set[str] = set()
-        continuation: str | None = None
-        while True:
-            page = await self._store.query(self.deployment_kind, continuation=continuation)
-            for document in page.documents:
-                deployment = from_document(self.deployment_type, document)
-                wanted.add(self._workload_key(owner_of(deployment), deployment.name))
-                if deployment.provisioning_state.is_terminal and document.due_at is None:
-                    await self._watch(deployment, document)
-            continuation = page.continuation
-            if continuation is None:
-                break
-        for key in known:
-            if key.startswith(self.key_prefix) and key not in wanted:
-                await self._compute.remove(key, grace=GRACE)
-
-    async def _watch(self, deployment: D, document: Document) -> None:
-        settled = deployment.provisioning_state in _SETTLED
-        wish = deployment if settled else self._before_failure(deployment)
-        if wish is None:
-            return
-        owner = owner_of(deployment)
-        seen = await self._compute.observe(self._workload_key(owner, deployment.name))
-        differs = seen is None or (seen.revision, seen.wanted) != await self._runs(wish)
-        if seen is None or (differs and (settled or seen.state is WorkloadState.READY)):
-            try:
-                workload = await self._workload(wish)
-            except (Throttled, Unavailable):
-                raise
-            except DomainError:
-                # What it points at is gone: it runs on where it runs, and else its message
-                # tells.
-                if seen is None and settled:
-                    await self._send(deployment, owner, step=1)
-                return
-            # Here and now: another host might take a message, and have it running already.
-            latest = await self._get(document.partition, document.id)
-            if latest is None or latest.etag != document.etag:
-                return
-            seen = await self._compute.ensure(workload)
-        if settled and seen.state is not WorkloadState.READY:
-            # Not a first look: what has failed is to be told of, not revived.
-            await self._send(deployment, owner, step=1)
 
     async def _beat(self, document: Document) -> None:
         """A sign of life, not more often than the lease needs."""

@@ -12,7 +12,15 @@ from domain.jobs.job_status import JobStatus
 from domain.jobs.job_workers import OUT_OF_QUOTA, JobWorkers
 from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.messages import MINI_BATCHES_QUEUE, ScoreUnit
-from domain.ports import Observation, Scorer, UnitOutcome, UnitRequest, WorkloadKind, WorkloadState
+from domain.ports import (
+    Observation,
+    Page,
+    Scorer,
+    UnitOutcome,
+    UnitRequest,
+    WorkloadKind,
+    WorkloadState,
+)
 from tests.batch_stage import LOCK, BatchStage, FunctionCompute
 from tests.provisioning_stage import ANY, CALLER, ProvisioningStage, online_deployment, opened
 
@@ -65,6 +73,53 @@ async def test_what_another_host_removed_is_removed_here_and_nothing_else(two: T
     await two.other.online.restore()
     await two.other.batch.restore()
     assert set(running) == {"online/iris/green", "batch/a-job"}
+
+
+async def test_many_deployments_are_looked_at_in_turns_after_the_first_time(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.provisioning.restoring._PAGES", 1)
+    query = two.other.store.query
+
+    async def small_pages(kind: str, **asked: Any) -> Page:
+        return await query(kind, **{**asked, "page_size": 1})
+
+    monkeypatch.setattr(two.other.store, "query", small_pages)
+    await two.one.iris("blue", "green", "red")
+    await two.other.online.restore()
+    running = two.other.compute.running
+    assert running == two.one.compute.running, "all of them, at first"
+    await two.one.online.delete_deployment("iris", "blue", CALLER, ANY)
+    await two.one.online.delete_deployment("iris", "green", CALLER, ANY)
+    await two.one.settle()
+    del running["online/iris/red"]
+    await two.one.put_deployment("white")
+    await two.one.settle()
+    for _ in range(2):
+        assert running != two.one.compute.running
+        await two.other.online.restore()
+    await two.other.online.restore()
+    assert running == two.one.compute.running
+
+
+async def test_what_is_made_again_while_others_are_looked_at_is_no_leftover(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two.one.iris("blue")
+    await two.other.online.restore()
+    query = two.other.store.query
+
+    async def while_it_is_gone(kind: str, **asked: Any) -> Page:
+        await two.one.online.delete_deployment("iris", "blue", CALLER, ANY)
+        await two.one.settle()
+        page = await query(kind, **asked)
+        await two.one.put_deployment("blue")
+        await two.one.settle()
+        return page
+
+    monkeypatch.setattr(two.other.store, "query", while_it_is_gone)
+    await two.other.online.restore()
+    assert KEY in two.other.compute.running
 
 
 async def test_a_change_that_failed_on_another_host_does_not_stay_here(two: Two) -> None:
