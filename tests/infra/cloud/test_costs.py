@@ -89,7 +89,7 @@ async def test_counts_of_mirrored_requests_cost_the_same_however_many_they_are(
 async def test_an_idle_app_writes_and_sends_nothing(stage: CostStage) -> None:
     costs = await scenarios.idle(stage)
     found = {name for figures in costs.values() for name in counts(figures)}
-    assert found == {"queries", "reads"}
+    assert found == {"queries"}
     assert_stated(costs)
 
 
