@@ -390,6 +390,12 @@ def main() -> int:
         return 130
     finally:
         host.stop()
+    blobs = DATA / "blobs"
+    # Over the cloud adapters they were on servers that end with the demo.
+    files = (
+        f"Predictions         {shown(blobs / 'workspaceblobstore' / 'azureml')}\n"
+        f"Inbox               {shown(blobs / 'batch-inbox')}\n"
+    )
     console.print()
     console.print(
         Panel.fit(
@@ -397,8 +403,7 @@ def main() -> int:
             "Two models behind one URL with a 90/10 split and a rotated key; one folder\n"
             f"of {FILES} files scored by one job, each row once; one job with its own settings.\n\n"
             f"Everything it made  {shown(DATA)}\n"
-            f"Predictions         {shown(DATA / 'blobs' / 'workspaceblobstore' / 'azureml')}\n"
-            f"Inbox               {shown(DATA / 'blobs' / 'batch-inbox')}\n"
+            f"{files if blobs.exists() else ''}"
             f"Logs                {shown(DATA / 'logs')}\n\n"
             "Next: [bold]make run[/] keeps a host up; README.md shows each call.",
             title="ml-endpoints",
