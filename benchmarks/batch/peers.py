@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,30 +18,28 @@ WAYS = ROOT / "benchmarks/batch/ways"
 _LIMIT = 600.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _JAVA = 17
+UNUSUAL = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""Variables of whoever runs this that would slow a start."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """`script` is in `ways`; `environment` in `benchmarks/peers`, or None for our own, which
-    has the same model packages."""
+    """`script` is in `ways`, its `environment` in `benchmarks/peers`."""
 
     name: str
     script: str
-    environment: str | None = None
+    environment: str
     needs_java: bool = False
 
     def prepare(self) -> None:
         """Build what it runs in. Raises Unavailable."""
         if self.needs_java:
             _check_java()
-        if self.environment is not None:
-            installed(self.environment)
+        installed(self.environment)
 
     def measure(self, model: Path, files: Path, reader: str) -> Measured:
         """One round, from the start of its process. Raises Void."""
-        python = sys.executable
-        if self.environment is not None:
-            python = str(installed(self.environment) / "bin/python")
+        python = str(installed(self.environment) / "bin/python")
         peak = Peak()
         with tempfile.TemporaryDirectory() as cwd, tempfile.TemporaryFile() as errors:
             called = time.monotonic()
@@ -74,8 +71,9 @@ class Peer:
 
 def _environment(python: str, reader: str) -> dict[str, str]:
     """One thread for a worker's numerics, as ours have; nobody told of what is measured."""
+    usual = {n: v for n, v in os.environ.items() if n not in UNUSUAL}
     return {
-        **os.environ,
+        **usual,
         **dict.fromkeys(_THREADS, "1"),
         "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(WAYS),
@@ -103,8 +101,8 @@ def _check_java() -> None:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("loop", "one_process.py"),
-        Peer("pool", "process_pool.py"),
+        Peer("loop", "one_process.py", "pool"),
+        Peer("pool", "process_pool.py", "pool"),
         Peer("ray", "ray_data.py", "ray_data"),
         Peer("dask", "dask_futures.py", "dask"),
         Peer("spark", "spark_paths.py", "spark", needs_java=True),
