@@ -1,7 +1,6 @@
 """Ray Data: a dataset of calls mapped by two tasks at a time, results to the driver. Steady: from
 the dataset made to the last result taken, with Ray up and its worker processes warm by an
-earlier dataset. Tasks, for they keep warm processes from one dataset to the next, and measured
-faster here than actors, which every dataset starts anew."""
+earlier dataset. Tasks, not actors: their processes stay from one dataset to the next."""
 
 from collections.abc import Sequence
 from typing import Any
