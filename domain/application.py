@@ -20,6 +20,8 @@ from domain.provisioning.operation import Operations
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scaling.scaling import Scaling
+from domain.schedules.schedules import Schedules
+from domain.schedules.scheduling import Scheduling
 from domain.scoring.online_scoring import OnlineScoring
 from domain.sweeping import Sweeping
 
@@ -54,6 +56,8 @@ class Application:
     mini_batches: MiniBatchScoring
     workers: JobWorkers
     dropping: BlobDropping
+    schedules: Schedules
+    scheduling: Scheduling
     scaling: Scaling
     sweeping: Sweeping
 

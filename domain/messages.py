@@ -13,6 +13,7 @@ BATCH_JOBS_QUEUE = "batch-jobs"
 MINI_BATCHES_QUEUE = "mini-batches"
 BLOB_DROPS_QUEUE = "blob-drops"
 SCALING_QUEUE = "scaling"
+SCHEDULES_QUEUE = "schedules"
 
 
 class Reconcile(Value):
@@ -69,5 +70,13 @@ class CheckDrop(Value):
     `tick` as in AdvanceJob."""
 
     endpoint: str
+    chain: int
+    tick: int
+
+
+class CheckSchedule(Value):
+    """See whether a schedule is due. `chain` and `tick` as in AdvanceJob."""
+
+    schedule: str
     chain: int
     tick: int

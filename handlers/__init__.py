@@ -18,6 +18,7 @@ from handlers import (
     openapi,
     operations,
     queue_messages,
+    schedules,
     scoring,
     timers,
     workspaces,
@@ -37,6 +38,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield online_actions.blueprint(routes, a.online, a.tokens, a.rollouts, a.shadow_reports)
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
+    yield schedules.blueprint(routes, a.schedules, a.scheduling)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield queue_messages.blueprint(a.online, a.batch, a.scaling)

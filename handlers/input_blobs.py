@@ -1,5 +1,7 @@
 """Blobs that land in the inbox."""
 
+from datetime import UTC, datetime
+
 import azure.functions as func
 
 from domain.assets.datastore import INBOX
@@ -22,6 +24,18 @@ def blueprint(dropping: BlobDropping, *, by_event_grid: bool) -> func.Blueprint:
     @bp.blob_trigger(arg_name="blob", path=f"{INBOX}/{{name}}", connection=STORAGE, source=source)
     @traced_event
     async def gather_input_blob(blob: func.InputStream) -> None:
-        await dropping.arrive((blob.name or "").removeprefix(f"{INBOX}/"))
+        name = (blob.name or "").removeprefix(f"{INBOX}/")
+        await dropping.arrive(name, landed_at=_landed_at(blob))
 
     return bp
+
+
+def _landed_at(blob: func.InputStream) -> datetime | None:
+    """When the trigger says that the blob landed; None where it does not say."""
+    # Not among what the library's base class declares, though its InputStream has it.
+    told = getattr(blob, "blob_properties", None)
+    try:
+        found = datetime.fromisoformat(str(told["LastModified"]) if told else "")
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

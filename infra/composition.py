@@ -12,7 +12,8 @@ from domain.assets.datastore import Datastores
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
 from domain.drops import blob_drop, taken_drops
-from domain.drops.blob_dropping import BlobDropping, DropSettings
+from domain.drops.blob_dropping import BlobDropping
+from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
@@ -42,6 +43,9 @@ from domain.rollout.shadow_reporting import ShadowReporting
 from domain.rollout.stored_sums import StoredSums
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
+from domain.schedules import schedule
+from domain.schedules.schedules import Schedules
+from domain.schedules.scheduling import Scheduling
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.mirroring import Mirroring
 from domain.scoring.online_routing import RouteTable
@@ -200,7 +204,19 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         a.blobs,
         a.clock,
         invocation=invocation,
-        settings=DropSettings(settings.drop_quiet_period, settings.drop_max_wait),
+        limits=DropLimits(
+            settings.drop_quiet_period,
+            settings.drop_max_wait,
+            settings.drop_max_files,
+            settings.drop_max_bytes,
+        ),
+    )
+    scheduling = Scheduling(
+        a.store,
+        a.queue,
+        a.clock,
+        invocation=invocation,
+        misfire_window=timedelta(seconds=settings.schedule_misfire_window),
     )
     sweeping = Sweeping(
         a.store,
@@ -210,6 +226,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
             blob_drop.KIND: dropping.resume,
             taken_drops.KIND: TakenDrops(a.store, a.blobs, a.clock).resume,
             guarded_rollout.KIND: rollouts.resume,
+            schedule.STATE_KIND: scheduling.resume,
             online.endpoint_kind: online.resume,
             online.deployment_kind: online.resume,
             batch.endpoint_kind: batch.resume,
@@ -266,6 +283,8 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         ),
         workers=workers,
         dropping=dropping,
+        schedules=Schedules(a.store, a.queue, a.clock, location),
+        scheduling=scheduling,
         scaling=Scaling(
             a.store,
             a.compute,

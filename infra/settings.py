@@ -26,7 +26,8 @@ from pydantic import (
     model_validator,
 )
 
-from infra.cron import Cron
+from domain.drops.drop_limits import MOST_FILES
+from domain.schedules.cron import Cron
 
 PREFIX = "ML_ENDPOINTS_"
 
@@ -150,6 +151,12 @@ class Settings(BaseModel):
     """A drop folder is sealed once nothing has landed for this long."""
     drop_max_wait: Seconds = 3600
     """A drop folder is sealed after this long even if files keep landing."""
+    drop_max_files: Annotated[int, Field(ge=1, le=MOST_FILES)] = MOST_FILES
+    """A drop folder is sealed once as many files have landed; more go into the next drop."""
+    drop_max_bytes: ByteCount | None = None
+    """A drop folder is sealed once as much has landed; none means no limit."""
+    schedule_misfire_window: Seconds = 3600
+    """How late a schedule's due time may still be met, when nobody was up at it."""
     sweep_schedule: Annotated[str, AfterValidator(_schedule)] = "*/10 * * * * *"
     """How often unfinished work is looked for (NCRONTAB, six fields)."""
     restore_schedule: Annotated[str, AfterValidator(_schedule)] = "30 * * * * *"

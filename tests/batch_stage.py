@@ -32,7 +32,8 @@ from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProp
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
 from domain.drops import blob_drop, taken_drops
-from domain.drops.blob_dropping import BlobDropping, DropSettings
+from domain.drops.blob_dropping import BlobDropping
+from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
@@ -48,8 +49,10 @@ from domain.messages import (
     BLOB_DROPS_QUEUE,
     MINI_BATCHES_QUEUE,
     PROVISIONING_QUEUE,
+    SCHEDULES_QUEUE,
     AdvanceJob,
     CheckDrop,
+    CheckSchedule,
     Reconcile,
     ScoreUnit,
 )
@@ -75,6 +78,9 @@ from domain.ports import (
     WorkloadState,
 )
 from domain.resource import Conditions, Wanted
+from domain.schedules import schedule
+from domain.schedules.schedules import Schedules
+from domain.schedules.scheduling import Scheduling
 from domain.sweeping import Sweeping
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
@@ -85,7 +91,13 @@ SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspa
 BASE_URL = "https://example.test:7443"
 ENDPOINT = "irises"
 STORE = "workspaceblobstore"
-QUEUES = (PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, BLOB_DROPS_QUEUE)
+QUEUES = (
+    PROVISIONING_QUEUE,
+    BATCH_JOBS_QUEUE,
+    MINI_BATCHES_QUEUE,
+    BLOB_DROPS_QUEUE,
+    SCHEDULES_QUEUE,
+)
 LOCK = timedelta(minutes=5)
 
 
@@ -325,7 +337,7 @@ class BatchStage:
         script: Script = line_counts,
         mischief: Mischief | None = None,
         times: BatchTimes | None = None,
-        drops: DropSettings | None = None,
+        drops: DropLimits | None = None,
         most_units: int = 40_000,
         at_once: int = 4,
     ) -> None:
@@ -336,7 +348,7 @@ class BatchStage:
         self.started: list[str] = []
         self.crashes = 0
         self._times = times or BatchTimes()
-        self._drops = drops or DropSettings()
+        self._drops = drops or DropLimits()
         self._most_units = most_units
         self._at_once = at_once
 
@@ -416,8 +428,10 @@ class BatchStage:
         )
         self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)
         self.dropping = BlobDropping(
-            store, queue, blobs, clock, invocation=self.invocation, settings=self._drops
+            store, queue, blobs, clock, invocation=self.invocation, limits=self._drops
         )
+        self.schedules = Schedules(store, queue, clock, "here")
+        self.scheduling = Scheduling(store, queue, clock, invocation=self.invocation)
         self.sweeping = Sweeping(
             store,
             clock,
@@ -425,6 +439,7 @@ class BatchStage:
                 batch_job.KIND: self.supervision.resume,
                 blob_drop.KIND: self.dropping.resume,
                 taken_drops.KIND: TakenDrops(store, blobs, clock).resume,
+                schedule.STATE_KIND: self.scheduling.resume,
                 self.batch.endpoint_kind: self.batch.resume,
                 self.batch.deployment_kind: self.batch.resume,
             },
@@ -572,6 +587,8 @@ class BatchStage:
                 await self.scoring.score(ScoreUnit.from_document(body), redelivered=again)
             case "blob-drops":
                 await self.dropping.check(CheckDrop.from_document(body), redelivered=again)
+            case "schedules":
+                await self.scheduling.check(CheckSchedule.from_document(body), redelivered=again)
 
     # -- looking ------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import uuid4
 
+from domain.drops.drop_limits import DropLimits
+from domain.drops.drop_options import DropOptions
 from domain.ports import Document, Json
 from domain.values import Value
 
@@ -19,6 +21,10 @@ KIND = "blobDrop"
 DOCUMENT_ID = "drop"
 ARRIVAL_KIND = "blobArrival"
 MARKER = "_SUCCESS"
+OPTION_FILES = ("_endpoint.json", "_endpoint.yaml", "_endpoint.yml")
+"""Directly in an endpoint's folder: how its drops are gathered and scored."""
+ERROR_FILE = "_endpoint.error.txt"
+"""Beside them: why they are not."""
 
 _TEMPORARY = (".tmp", ".part", "~")
 
@@ -30,12 +36,13 @@ def partition(endpoint: str) -> str:
 
 def is_input(name: str) -> bool:
     """Whether a blob of this name is meant to be scored: neither hidden, nor temporary, nor
-    a marker, nor in a hidden folder."""
+    a marker, nor in a hidden folder, nor one that speaks of drops."""
     segments = name.split("/")
     return not (
         any(segment.startswith(".") for segment in segments)
         or segments[-1].casefold().endswith(_TEMPORARY)
         or is_marker(name)
+        or segments[-1] in (*OPTION_FILES, ERROR_FILE)
     )
 
 
@@ -80,10 +87,12 @@ class DropState(StrEnum):
 
 
 class BlobDrop(Value):
-    """What gathers for one endpoint now. Times are Unix seconds. `pending`: something has
+    """What gathers for one endpoint now. Times are Unix seconds: the last file
+    landed at `last_at`, and news of one came last at `told_at`. `pending`: something has
     come since it was sealed (and `marker` then is the next drop's). `manifest` is the blob,
     in the system container, that says what a sealed drop has captured. `waits` counts looks
-    that found the endpoint not ready."""
+    that found the endpoint not ready. `options` are those that were there when it began, or
+    the first that came after; `files` and `bytes` are at least what it has gathered."""
 
     endpoint: str
     state: DropState = DropState.IDLE
@@ -91,12 +100,16 @@ class BlobDrop(Value):
     folder: str = ""
     first_at: float = 0.0
     last_at: float = 0.0
+    told_at: float = 0.0
     marker: str | None = None
     pending: bool = False
     manifest: str | None = None
     captured: int = 0
     waits: int = 0
     waiting_for: str | None = None
+    options: DropOptions | None = None
+    files: int = 0
+    bytes: int = 0
     chain: int = 0
     tick: int = 0
 
@@ -110,26 +123,61 @@ class BlobDrop(Value):
             id=uuid4().hex,
             first_at=now,
             last_at=now,
+            told_at=now,
             marker=None,
             pending=False,
             manifest=None,
             captured=0,
             waits=0,
             waiting_for=None,
+            options=None,
+            files=0,
+            bytes=0,
         )
 
-    def touched(self, now: float, marker: str | None) -> Self:
-        """Something has come."""
+    def touched(
+        self,
+        now: float,
+        marker: str | None,
+        files: int = 0,
+        bytes: int = 0,
+        landed: float | None = None,
+    ) -> Self:
+        """Something has come, which has landed now or then."""
         if self.state is DropState.SEALED:
             return self.but(pending=True, marker=marker or self.marker)
-        after = self if self.state is DropState.GATHERING else self.opened(now)
-        return after.but(last_at=max(now, after.last_at), marker=marker or after.marker)
+        if self.state is DropState.GATHERING:
+            after = self
+        else:
+            after = self.opened(now).but(last_at=now if landed is None else landed)
+        return after.but(
+            last_at=max(now if landed is None else landed, after.last_at),
+            told_at=max(now, after.told_at),
+            marker=marker or after.marker,
+            files=after.files + files,
+            bytes=after.bytes + bytes,
+        )
 
-    def seal_at(self, quiet_period: float, max_wait: float) -> float:
+    def limits(self, settings: DropLimits) -> DropLimits:
+        """`settings`, with the options over them."""
+        if self.options is None:
+            return settings
+        quiet, wait = self.options.quiet_period, self.options.max_wait
+        return DropLimits(
+            settings.quiet_period if quiet is None else quiet.total_seconds(),
+            settings.max_wait if wait is None else wait.total_seconds(),
+            self.options.max_files or settings.max_files,
+            self.options.max_bytes or settings.max_bytes,
+        )
+
+    def seal_at(self, limits: DropLimits) -> float:
         """When it is complete, if nothing else comes."""
-        if self.marker is not None:
+        if self.marker is not None or limits.are_reached(self.files, self.bytes):
             return self.last_at
-        return min(self.last_at + quiet_period, self.first_at + max_wait)
+        # News of many files may take a while: as long as it keeps coming, more may have landed.
+        told = self.told_at + limits.quiet_period / 2
+        quiet = max(self.last_at + limits.quiet_period, told)
+        return min(quiet, self.first_at + limits.max_wait)
 
     def sealed(self, manifest: str, captured: int) -> Self:
         return self.but(
@@ -140,11 +188,19 @@ class BlobDrop(Value):
             pending=False,
         )
 
-    def closed(self, now: float, *, more: bool) -> Self:
-        """Its job is under way; `more` has come that no drop has taken."""
-        if self.pending or more:
-            return self.opened(now).but(marker=self.marker)
-        return self.but(state=DropState.IDLE, marker=None, manifest=None, captured=0)
+    def closed(self, now: float, *, files: int = 0, bytes: int = 0) -> Self:
+        """Its job is under way; so much has come that no drop has taken."""
+        if self.pending or files:
+            return self.opened(now).but(marker=self.marker, files=files, bytes=bytes)
+        return self.but(
+            state=DropState.IDLE,
+            marker=None,
+            manifest=None,
+            captured=0,
+            waits=0,
+            waiting_for=None,
+            options=None,
+        )
 
 
 def drop_of(document: Document) -> BlobDrop:

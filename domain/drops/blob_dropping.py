@@ -2,59 +2,41 @@
 
 Every arrival is a document of its own, so that many can come at once; the drop's document is
 touched only now and then. A blob (name and ETag) is taken by one drop, and a drop starts one
-job: the drop's id is the job's idempotency key. Nothing is lost when the endpoint cannot take
-jobs yet: the files stay, and the drop waits.
+job: the drop's id is the job's name. Nothing is lost when the endpoint cannot take jobs yet, or
+a file in its folder says what cannot be done: the files stay, and the drop waits.
 """
 
+import contextlib
+import hashlib
+import json
 import logging
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from domain.assets.datastore import INBOX
-from domain.drops import blob_drop, taken_drops
-from domain.drops.blob_drop import Arrival, BlobDrop, DropState, arrival_of, drop_of
+from domain.drops import taken_drops
+from domain.drops.blob_drop import BlobDrop, DropState, drop_of
+from domain.drops.drop_arrivals import DropArrivals
 from domain.drops.drop_capture import DropCapture, manifests
+from domain.drops.drop_limits import DropLimits
+from domain.drops.drop_options import DropOptions
+from domain.drops.drop_store import GRACE, TRIES, DropStore, no_turn
+from domain.drops.option_files import OptionFiles
 from domain.errors import (
-    BlobNotFound,
-    DocumentExists,
     DocumentNotFound,
     DomainError,
     StaleETag,
     Throttled,
     Unavailable,
 )
-from domain.jobs.batch_invocation import BatchInvocation
+from domain.jobs.batch_invocation import BatchInvocation, JobExists
+from domain.jobs.job_expressions import filled
 from domain.jobs.job_inputs import drop_input
 from domain.jobs.job_request import JobProperties
-from domain.messages import BLOB_DROPS_QUEUE, CheckDrop
-from domain.names import endpoint_name_fault
-from domain.ports import (
-    BlobFolder,
-    BlobProperties,
-    BlobStore,
-    Clock,
-    Create,
-    Document,
-    Message,
-    Replace,
-    ResourceStore,
-    WorkQueue,
-    Write,
-)
+from domain.messages import CheckDrop
+from domain.ports import BlobFolder, BlobStore, Clock, Document, ResourceStore, WorkQueue
 
-_TRIES = 50
-_GRACE = 15.0
 _LONGEST_WAIT = 60.0
 _log = logging.getLogger("ml_endpoints.drop")
-
-
-@dataclass(frozen=True)
-class DropSettings:
-    """In seconds; `most_files` go into one drop, the others into the next."""
-
-    quiet_period: float = 2.0
-    max_wait: float = 3600.0
-    most_files: int = 200_000
 
 
 class BlobDropping:
@@ -66,95 +48,24 @@ class BlobDropping:
         clock: Clock,
         *,
         invocation: BatchInvocation,
-        settings: DropSettings | None = None,
+        limits: DropLimits | None = None,
     ) -> None:
-        self._store = store
-        self._queue = queue
         self._blobs = blobs
-        self._clock = clock
         self._invocation = invocation
-        self._settings = settings or DropSettings()
-        self._capture = DropCapture(store, blobs, self._settings.most_files)
+        self._drops = DropStore(store, queue, clock, limits or DropLimits())
+        self._options = OptionFiles(blobs)
+        self._arrivals = DropArrivals(store, blobs, self._drops, self._options)
+        self._capture = DropCapture(store, blobs)
 
-    # -- arrivals -----------------------------------------------------------------------
-
-    async def arrive(self, name: str) -> None:
-        """A blob has landed in the inbox under `name`, `{endpoint}/…`. The same blob may
-        be told of any number of times."""
-        endpoint, slash, rest = name.partition("/")
-        if not slash or endpoint_name_fault(endpoint):
-            _log.warning(
-                "'%s' was dropped outside any endpoint's folder; put it into %s/<endpoint>/",
-                name[:200],
-                INBOX,
-                extra={"action": "drop_ignored"},
-            )
-            return
-        is_marker = blob_drop.is_marker(rest)
-        if not is_marker and not blob_drop.is_input(rest):
-            return
-        try:
-            blob = await self._blobs.properties(INBOX, name)
-        except BlobNotFound:
-            return
-        if is_marker:
-            await self._claim_folder(endpoint, name.rpartition("/")[0])
-        if await self._keep(endpoint, blob):
-            await self._touch(endpoint, marker=name if is_marker else None)
-
-    async def _claim_folder(self, endpoint: str, folder: str) -> None:
-        """A marker says that its folder is complete: what lies there belongs to its drop,
-        whether or not news of it has come yet."""
-        async for blob in self._blobs.list(INBOX, f"{folder}/"):
-            if blob_drop.is_input(blob.name.partition("/")[2]):
-                await self._keep(endpoint, blob)
-
-    async def _keep(self, endpoint: str, blob: BlobProperties) -> bool:
-        """Whether the blob, as it is now, is yet to be taken by a drop."""
-        where = blob_drop.partition(endpoint)
-        arrival = Arrival(name=blob.name, etag=blob.etag, size=blob.size, at=self._now())
-        try:
-            await self._store.transact(where, [Create(arrival.id, arrival.to_body())])
-        except DocumentExists:
-            document = await self._store.get(where, arrival.id)
-            return arrival_of(document).drop is None
-        return True
-
-    async def _touch(self, endpoint: str, marker: str | None) -> None:
-        """Let the drop know that something came. It need not know each time."""
-        for _ in range(_TRIES):
-            document = await self._document(endpoint)
-            drop = drop_of(document) if document else BlobDrop(endpoint=endpoint)
-            now = self._now()
-            if marker is None and self._knows(drop, now):
-                return
-            touched = drop.touched(now, marker)
-            # A drop that is sealed has a chain at work, which goes on with the next one.
-            hurries = marker is not None and drop.state is DropState.GATHERING
-            starts = hurries or drop.state is DropState.IDLE
-            if starts:
-                touched = touched.but(chain=drop.chain + 1, tick=0)
-            try:
-                await self._save(document, touched, self._due_in(touched))
-            except (StaleETag, DocumentExists, DocumentNotFound):
-                continue
-            if starts:
-                await self._send(touched, self._pause(touched))
-            return
-        raise Unavailable(f"The drop of endpoint '{endpoint}' found no turn.")
-
-    def _knows(self, drop: BlobDrop, now: float) -> bool:
-        if drop.state is DropState.SEALED:
-            return drop.pending
-        fresh = now - drop.last_at < self._settings.quiet_period / 4
-        return drop.state is DropState.GATHERING and fresh
-
-    # -- the drop -----------------------------------------------------------------------
+    async def arrive(self, name: str, landed_at: datetime | None = None) -> None:
+        """A blob has landed in the inbox under `name`, `{endpoint}/…`, at `landed_at` or just
+        now. The same blob may be told of any number of times."""
+        await self._arrivals.arrive(name, landed_at)
 
     async def check(self, message: CheckDrop, *, redelivered: bool = False) -> None:
         """Seal the drop if it is complete and start its job; else look again later."""
-        for _ in range(_TRIES):
-            document = await self._document(message.endpoint)
+        for _ in range(TRIES):
+            document = await self._drops.document(message.endpoint)
             if document is None:
                 return
             drop = drop_of(document)
@@ -162,7 +73,7 @@ class BlobDropping:
                 return
             if message.tick != drop.tick:
                 if redelivered and message.tick < drop.tick and drop.state is not DropState.IDLE:
-                    await self._send(drop, 0.0)
+                    await self._drops.send(drop, 0.0)
                 return
             try:
                 if await self._advance(drop, document):
@@ -170,15 +81,15 @@ class BlobDropping:
             except (StaleETag, DocumentNotFound):
                 continue
             message = message.but(tick=message.tick + 1)
-        raise Unavailable(f"The drop of endpoint '{message.endpoint}' found no turn.")
+        raise no_turn(message.endpoint)
 
     async def resume(self, document: Document) -> None:
         """Take over a drop of which nobody has given a sign of life. Raises StaleETag."""
         drop = drop_of(document)
         taken = drop.but(chain=drop.chain + 1, tick=0)
-        await self._save(document, taken, None if drop.state is DropState.IDLE else _GRACE)
+        await self._drops.save(document, taken, None if drop.state is DropState.IDLE else GRACE)
         if drop.state is not DropState.IDLE:
-            await self._send(taken, 0.0)
+            await self._drops.send(taken, 0.0)
 
     async def _advance(self, drop: BlobDrop, document: Document) -> bool:
         """Take a step; True when this message's work is done."""
@@ -186,7 +97,7 @@ class BlobDropping:
             case DropState.IDLE:
                 return True
             case DropState.GATHERING:
-                pause = self._pause(drop)
+                pause = self._drops.pause(drop)
                 if pause > 0:
                     await self._look_again(drop, document, pause)
                     return True
@@ -196,18 +107,31 @@ class BlobDropping:
 
     async def _seal(self, drop: BlobDrop, document: Document) -> bool:
         try:
+            drop = await self._with_options(drop)
+            if self._drops.pause(drop) > 0:
+                # Options that have come with the files ask for more patience.
+                await self._look_again(drop, document, self._drops.pause(drop))
+                return True
             # Sealing waits for an endpoint that can take the job, and gathers meanwhile.
-            await self._invocation.deployment(drop.endpoint, None)
+            named = drop.options.deployment if drop.options else None
+            await self._invocation.deployment(drop.endpoint, named)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:
             await self._wait(drop, document, error)
             return True
-        captured = await self._capture.capture(drop)
+        captured = await self._capture.capture(drop, self._drops.limits(drop))
         sealed = drop.sealed(captured.manifest, captured.files).but(tick=drop.tick + 1)
-        sealed = sealed.but(folder=captured.folder, waits=0, waiting_for=None)
-        await self._save(document, sealed, _GRACE)
+        sealed = sealed.but(folder=captured.folder)
+        await self._drops.save(document, sealed, GRACE)
         return False
+
+    async def _with_options(self, drop: BlobDrop) -> BlobDrop:
+        """A drop keeps the options that it began with, or the first that came after; one that
+        waits goes by what has been mended. Raises Invalid for what cannot be read."""
+        if drop.options is not None and drop.waiting_for is None:
+            return drop
+        return drop.but(options=(await self._options.read(drop.endpoint)).options)
 
     async def _start(self, drop: BlobDrop, document: Document) -> bool:
         """The job, and then the arrivals; either may have been done before."""
@@ -215,8 +139,14 @@ class BlobDropping:
             raise AssertionError("a sealed drop has a manifest")
         if drop.captured:
             try:
+                if drop.waiting_for is not None:
+                    found = await self._with_options(drop)
+                    if found.options != drop.options:
+                        # Saved first: a job is only ever asked for as the document has it.
+                        await self._drops.save(document, found.but(tick=drop.tick + 1), GRACE)
+                        return False
                 await self._invoke(drop, drop.manifest)
-            except (Unavailable, Throttled):
+            except (Unavailable, Throttled, StaleETag, DocumentNotFound):
                 raise
             except DomainError as error:
                 await self._wait(drop, document, error)
@@ -227,32 +157,40 @@ class BlobDropping:
                 drop.endpoint,
                 extra={"action": "drop_empty", "endpoint": drop.endpoint},
             )
+        if drop.waiting_for is not None:
+            await self._options.clear(drop.endpoint)
         await self._capture.mark(drop, drop.manifest)
-        more = await self._capture.is_left(drop.endpoint)
-        closed = drop.closed(self._now(), more=more).but(tick=drop.tick + 1)
-        due_in = None if closed.state is DropState.IDLE else self._due_in(closed)
-        taken = taken_drops.begun(drop, manifests(drop.manifest), self._now())
-        await self._save(document, closed, due_in, taken)
+        files, size = await self._capture.left(drop.endpoint, self._drops.limits(drop))
+        closed = drop.closed(self._drops.now(), files=files, bytes=size).but(tick=drop.tick + 1)
         if closed.state is DropState.GATHERING:
-            await self._send(closed, self._pause(closed))
+            closed = await self._options.given(closed)
+        due_in = None if closed.state is DropState.IDLE else self._drops.due_in(closed)
+        taken = taken_drops.begun(drop, manifests(drop.manifest), self._drops.now())
+        await self._drops.save(document, closed, due_in, taken)
+        if closed.state is DropState.GATHERING:
+            await self._drops.send(closed, self._drops.pause(closed))
         return True
 
     async def _invoke(self, drop: BlobDrop, manifest: str) -> None:
         folder = BlobFolder(INBOX, drop.folder)
         uri = self._blobs.url(INBOX, drop.folder)
-        invoked = await self._invocation.invoke(
-            drop.endpoint,
-            JobProperties(properties={"ml_endpoints.drop": drop.id}),
-            caller="blob-drop",
-            key=f"drop/{drop.id}",
-            drop=drop_input(drop.endpoint, folder, manifest, uri),
-        )
+        options = drop.options or DropOptions()
+        # A job of this name is the drop's, made by options that were mended since.
+        with contextlib.suppress(JobExists):
+            await self._invocation.invoke(
+                drop.endpoint,
+                _job_of(drop, options.job),
+                caller="blob-drop",
+                deployment=options.deployment,
+                key=f"drop/{drop.id}/{_digest(options)}",
+                drop=drop_input(drop.endpoint, folder, manifest, uri),
+            )
         _log.info(
             "%d dropped files for endpoint '%s' go into job %s",
             drop.captured,
             drop.endpoint,
-            invoked.job.name,
-            extra={"action": "drop_started", "endpoint": drop.endpoint, "job": invoked.job.name},
+            drop.id,
+            extra={"action": "drop_started", "endpoint": drop.endpoint, "job": drop.id},
         )
 
     async def _wait(self, drop: BlobDrop, document: Document, error: DomainError) -> None:
@@ -265,40 +203,24 @@ class BlobDropping:
             error.message,
             extra={"action": "drop_waits", "endpoint": drop.endpoint},
         )
+        if error.message != drop.waiting_for:
+            await self._options.tell(drop.endpoint, error.message)
         waiting = drop.but(waits=drop.waits + 1, waiting_for=error.message)
         await self._look_again(waiting, document, pause)
 
     async def _look_again(self, drop: BlobDrop, document: Document, pause: float) -> None:
         after = drop.but(tick=drop.tick + 1)
-        await self._save(document, after, pause + _GRACE)
-        await self._send(after, pause)
+        await self._drops.save(document, after, pause + GRACE)
+        await self._drops.send(after, pause)
 
-    def _pause(self, drop: BlobDrop) -> float:
-        at = drop.seal_at(self._settings.quiet_period, self._settings.max_wait)
-        return max(0.0, at - self._now())
 
-    def _due_in(self, drop: BlobDrop) -> float:
-        return self._pause(drop) + _GRACE
+def _job_of(drop: BlobDrop, asked: JobProperties) -> JobProperties:
+    """What the options ask of the job, which has the drop's name. Raises Invalid."""
+    named = filled(asked, {"name": drop.id})
+    properties = {**named.properties, "ml_endpoints.drop": drop.id}
+    return named.but(name=drop.id, properties=properties)
 
-    async def _send(self, drop: BlobDrop, pause: float) -> None:
-        message = CheckDrop(endpoint=drop.endpoint, chain=drop.chain, tick=drop.tick)
-        delay = timedelta(seconds=pause)
-        await self._queue.send(BLOB_DROPS_QUEUE, Message(message.to_document(), delay=delay))
 
-    async def _save(
-        self, document: Document | None, drop: BlobDrop, due_in: float | None, *beside: Write
-    ) -> None:
-        due_at = None if due_in is None else self._now() + due_in
-        write: Write = Create(blob_drop.DOCUMENT_ID, drop.to_body(), due_at=due_at)
-        if document is not None:
-            write = Replace(document.id, drop.to_body(), document.etag, due_at=due_at)
-        await self._store.transact(blob_drop.partition(drop.endpoint), [write, *beside])
-
-    async def _document(self, endpoint: str) -> Document | None:
-        try:
-            return await self._store.get(blob_drop.partition(endpoint), blob_drop.DOCUMENT_ID)
-        except DocumentNotFound:
-            return None
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
+def _digest(options: DropOptions) -> str:
+    text = json.dumps(options.to_document(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,15 +1,18 @@
 """What a drop captures: the arrivals no drop has taken yet, as a manifest."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
 from domain.assets.datastore import INBOX, SYSTEM_CONTAINER
 from domain.drops import blob_drop
 from domain.drops.blob_drop import Arrival, BlobDrop, arrival_of
+from domain.drops.drop_limits import DropLimits
+from domain.drops.drop_options import DropOptions
 from domain.errors import BlobNotFound
 from domain.jobs.batch_plan import lines_of
+from domain.jobs.globs import NameFilter
 from domain.ports import BlobStore, Replace, ResourceStore
 
 _PAGE = 100
@@ -27,20 +30,22 @@ class Captured:
 
 
 class DropCapture:
-    def __init__(self, store: ResourceStore, blobs: BlobStore, most_files: int) -> None:
+    def __init__(self, store: ResourceStore, blobs: BlobStore) -> None:
         self._store = store
         self._blobs = blobs
-        self._most_files = most_files
 
-    async def capture(self, drop: BlobDrop) -> Captured:
-        """Write a manifest of what is there now, in order of name. It counts once the drop
-        is sealed with it: each attempt writes one of its own. Of several arrivals of one
-        name the one that is still there is to be scored; the others cannot be read any
-        more."""
+    async def capture(self, drop: BlobDrop, limits: DropLimits) -> Captured:
+        """Write a manifest of what is there now, in order of name and as much as `limits`
+        allow. It counts once the drop is sealed with it: each attempt writes one of its own.
+        Of several arrivals of one name the one that is still there is to be scored; the others
+        cannot be read any more."""
         latest: dict[str, Arrival] = {}
         older: list[Arrival] = []
+        size = 0
         async for arrival in self._untaken(drop.endpoint):
-            if len(latest) + len(older) >= self._most_files:
+            size += arrival.size
+            too_large = limits.max_bytes is not None and size > limits.max_bytes
+            if len(latest) + len(older) >= limits.max_files or (latest and too_large):
                 break
             known = latest.get(arrival.name)
             if known is None:
@@ -49,8 +54,9 @@ class DropCapture:
             last = await self._last(known, arrival)
             latest[arrival.name] = last
             older.append(known if last is arrival else arrival)
-        inputs = [a for name, a in sorted(latest.items()) if not blob_drop.is_marker(name)]
-        others = [a for a in latest.values() if blob_drop.is_marker(a.name)] + older
+        wanted = _filter(drop.options)
+        inputs = [a for name, a in sorted(latest.items()) if wanted(name)]
+        others = [a for a in latest.values() if not wanted(a.name)] + older
         name = f"drops/{drop.endpoint.casefold()}/{drop.id}-{uuid4().hex[:8]}"
         content = _lines(inputs)
         await self._blobs.write(SYSTEM_CONTAINER, f"{name}.jsonl", content)
@@ -83,11 +89,15 @@ class DropCapture:
             if page:
                 await self._write(drop, page)
 
-    async def is_left(self, endpoint: str) -> bool:
-        """Whether something has come that no drop has taken."""
-        async for _ in self._untaken(endpoint):
-            return True
-        return False
+    async def left(self, endpoint: str, limits: DropLimits) -> tuple[int, int]:
+        """How many arrivals, and bytes, no drop has taken; counted no further than `limits`."""
+        files = size = 0
+        async for arrival in self._untaken(endpoint):
+            files += 1
+            size += arrival.size
+            if limits.are_reached(files, size):
+                break
+        return files, size
 
     async def _write(self, drop: BlobDrop, arrivals: list[Arrival]) -> None:
         writes = [Replace(a.id, a.to_body(), None) for a in arrivals]
@@ -113,6 +123,18 @@ class DropCapture:
 def manifests(manifest: str) -> tuple[str, str]:
     """What a drop has captured, as blobs: what is to be scored, and what is not."""
     return manifest, manifest.removesuffix(".jsonl") + ".others.jsonl"
+
+
+def _filter(options: DropOptions | None) -> Callable[[str], bool]:
+    """Whether a blob of this name is an input of the drop's job."""
+    names = NameFilter(options.include, options.exclude) if options else NameFilter((), ())
+    if names.is_all:
+        return lambda name: not blob_drop.is_marker(name)
+
+    def wanted(name: str) -> bool:
+        return not blob_drop.is_marker(name) and names.takes(name.partition("/")[2])
+
+    return wanted
 
 
 async def _lines(arrivals: list[Arrival]) -> AsyncIterator[bytes]:

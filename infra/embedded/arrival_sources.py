@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from domain.ports import BlobStore
+from domain.errors import DomainError
+from domain.ports import BlobProperties, BlobStore
+from infra.embedded.file_blobs import FileBlobs
 from infra.embedded.folder_watch import Arrival, FolderWatch, Signature
 
 
@@ -28,6 +30,9 @@ class ArrivalSource(Protocol):
     def forget(self, name: str) -> None:
         """Have the blob reported again, if it is there."""
 
+    async def describe(self, names: Sequence[str]) -> Sequence[BlobProperties | DomainError]:
+        """Each blob as it is now, or what looking at it raises (BlobNotFound, ...)."""
+
     def body(self, name: str) -> io.RawIOBase:
         """Its content, opened at the first read."""
 
@@ -39,8 +44,9 @@ class FolderSource(ArrivalSource):
 
     interval = 0.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: FileBlobs) -> None:
         self._folder = folder
+        self._files = files
         self._watch = FolderWatch(folder, {})
 
     async def start(self, settled: Mapping[str, Signature]) -> None:
@@ -52,6 +58,9 @@ class FolderSource(ArrivalSource):
 
     def forget(self, name: str) -> None:
         self._watch.forget(name)
+
+    async def describe(self, names: Sequence[str]) -> Sequence[BlobProperties | DomainError]:
+        return await self._files.looks([(self._folder.name, name) for name in names])
 
     def body(self, name: str) -> io.RawIOBase:
         return LazyFile(self._folder / name)
@@ -83,12 +92,21 @@ class ListedSource(ArrivalSource):
             signature = Signature(blob.size, modified, _number(blob.etag))
             there[blob.name] = signature
             if self._known.get(blob.name) != signature:
-                arrivals.append(Arrival(blob.name, signature))
+                arrivals.append(Arrival(blob.name, signature, modified))
         self._known = there
         return arrivals
 
     def forget(self, name: str) -> None:
         self._known.pop(name, None)
+
+    async def describe(self, names: Sequence[str]) -> Sequence[BlobProperties | DomainError]:
+        return await asyncio.gather(*(self._properties(name) for name in names))
+
+    async def _properties(self, name: str) -> BlobProperties | DomainError:
+        try:
+            return await self._blobs.properties(self._container, name)
+        except DomainError as error:
+            return error
 
     def body(self, name: str) -> io.RawIOBase:
         return _Elsewhere(f"{self._container}/{name}")

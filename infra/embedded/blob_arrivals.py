@@ -11,11 +11,13 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.functions.meta import Datum
 
 from domain.errors import BlobNotFound, DomainError
+from domain.grouping import Grouped
 from domain.ports import BlobProperties, BlobStore
 from infra.blob_names import fault_of
 from infra.embedded.arrival_sources import ArrivalSource
@@ -30,6 +32,10 @@ _LOOK = 0.2
 _FULL_LOOK = 1.0
 _SHARE = 20
 """Looking may take a twentieth of a core at most: a slow look makes the next one later."""
+_BUSY_SHARE = 4
+"""While files keep landing: what is seen late is handled late."""
+_TOGETHER = 100
+"""Blobs looked at in one go."""
 _PRUNE = 3600.0
 _FIRST_DELAY = 0.5
 _PLACEHOLDER = re.compile(r"\{[^{}]+\}")
@@ -68,6 +74,7 @@ class BlobArrivals:
         self._arrived: asyncio.Queue[tuple[Arrival, Receipt | None]] = asyncio.Queue(1000)
         self._again: list[tuple[float, str, Arrival]] = []
         self._forgotten: set[str] = set()
+        self._describe = Grouped(source.describe, _TOGETHER)
         self._looking: asyncio.Task[None] | None = None
         self._workers: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None]] = set()
@@ -104,6 +111,7 @@ class BlobArrivals:
         while True:
             began = time.monotonic()
             full = began >= full_at
+            arrivals: Sequence[Arrival] = ()
             for name in self._forgotten:
                 source.forget(name)
             self._forgotten.clear()
@@ -119,7 +127,8 @@ class BlobArrivals:
                 took = 1.0
             if full:
                 full_at = began + max(_FULL_LOOK, took * _SHARE)
-            pause = max(self._arriving.look, source.interval, 0 if full else took * _SHARE)
+            share = _BUSY_SHARE if arrivals else _SHARE
+            pause = max(self._arriving.look, source.interval, 0 if full else took * share)
             await asyncio.sleep(pause)
 
     async def _settled(self) -> dict[str, Signature]:
@@ -164,7 +173,9 @@ class BlobArrivals:
         name, signature = arrival.name, arrival.signature
         tries = 0
         try:
-            blob = await self._blobs.properties(self._container, name)
+            blob = await self._describe(name)
+            if isinstance(blob, DomainError):
+                raise blob
             same = receipt is not None and receipt.etag == blob.etag
             tries = receipt.tries if receipt is not None and same else 0
             if blob.size != signature.size:
@@ -173,7 +184,7 @@ class BlobArrivals:
                 await self._receipts.write(name, Receipt(blob.etag, signature, tries, True))
             else:
                 tries += 1
-                settled = await self._invoke(blob, tries)
+                settled = await self._invoke(blob, arrival.landed, tries)
                 await self._receipts.write(name, Receipt(blob.etag, signature, tries, settled))
                 if not settled:
                     self._retry(arrival, tries)
@@ -183,13 +194,13 @@ class BlobArrivals:
             _log.warning("%s/%s is tried again: %s", self._container, name, error)
             self._retry(arrival, max(1, tries))
 
-    async def _invoke(self, blob: BlobProperties, tries: int) -> bool:
+    async def _invoke(self, blob: BlobProperties, landed: int, tries: int) -> bool:
         """True when there is nothing more to do about it."""
         begin(self._function.name)
         place = f"{self._container}/{blob.name}"
         try:
             with contextlib.closing(self._source.body(blob.name)) as body:
-                await self._function.call(self._argument(blob, body))
+                await self._function.call(self._argument(blob, landed, body))
         except Exception:  # A failed delivery is tried again, whatever it raised.
             if tries >= self._arriving.tries:
                 _log.exception("%s gave up on %s: poison", self._function.name, place)
@@ -202,18 +213,20 @@ class BlobArrivals:
         due = time.monotonic() + self._arriving.first_delay * 2 ** min(tries - 1, 8)
         heapq.heappush(self._again, (due, arrival.name, arrival))
 
-    def _argument(self, blob: BlobProperties, body: io.RawIOBase) -> Any:
+    def _argument(self, blob: BlobProperties, landed: int, body: io.RawIOBase) -> Any:
+        # In the cloud a blob is last modified when it lands; a file may be renamed in later.
+        modified = max(blob.last_modified, datetime.fromtimestamp(landed / 1e9, UTC))
         properties = {
             "ContentLength": blob.size,
             "ContentType": blob.content_type,
             "ETag": blob.etag,
-            "LastModified": blob.last_modified.isoformat(),
+            "LastModified": modified.isoformat(),
         }
         metadata = {
             "BlobTrigger": Datum(f"{self._container}/{blob.name}", "string"),
             "Uri": Datum(self._blobs.url(self._container, blob.name), "string"),
             "Properties": Datum(json.dumps(properties), "json"),
-            "Metadata": Datum(json.dumps(dict(blob.metadata)), "json"),
+            "Metadata": Datum(json.dumps(dict(blob.metadata)) if blob.metadata else "{}", "json"),
         }
         stream = converted("blobTrigger", Datum(b"", "bytes"), metadata)
         # The converter takes a body of bytes only, and a file of any size must not be read

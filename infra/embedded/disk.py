@@ -30,7 +30,7 @@ class Disk:
         if self._closed:
             raise errors.Unavailable("The blob store is closed.")
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, lambda: _in_domain_words(work, *args, **kwargs))
+        future = loop.run_in_executor(self._pool, lambda: in_domain_words(work, *args, **kwargs))
         try:
             async with asyncio.timeout(self._wait):
                 return await future
@@ -106,7 +106,8 @@ class Steps(Generic[T]):
             self._work.close()
 
 
-def _in_domain_words(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def in_domain_words(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` gives. Raises StorageFull and Unavailable for what a disk may do."""
     try:
         return work(*args, **kwargs)
     except OSError as error:

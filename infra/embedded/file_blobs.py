@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from domain import errors
+from domain.grouping import Grouped
 from infra import blob_names
 from infra.blob_record import Record
 from infra.embedded.blob_files import BlobFiles
 from infra.embedded.blob_pages import Entry
-from infra.embedded.disk import Disk, Steps
+from infra.embedded.disk import Disk, Steps, in_domain_words
 from infra.embedded.opened_blob import OpenedBlob
 from infra.embedded.stored_blob import (
     BlockLists,
@@ -23,6 +24,8 @@ from infra.embedded.stored_blob import (
 _WRITTEN_AT_ONCE = 1024 * 1024
 _COMMITTED_BLOCKS = 50_000
 _COMMIT_WAIT = 15 * 60.0
+
+_LOOKS = 100
 
 
 class Reading:
@@ -50,6 +53,8 @@ class FileBlobs:
     def __init__(self, data_dir: Path) -> None:
         self._disk = Disk()
         self._files = BlobFiles(data_dir.absolute())
+        # A look costs less than the way to a thread and back: those that come together share it.
+        self._look = Grouped(self.looks, _LOOKS)
         self._commits: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
@@ -63,7 +68,26 @@ class FileBlobs:
 
     async def properties(self, container: str, name: str) -> StoredBlob:
         """Raises BlobNotFound, as does what follows."""
-        return await self._disk.run(self._files.look, segments_of(container, name))
+        found = await self._look((container, name))
+        if isinstance(found, errors.DomainError):
+            raise found
+        return found
+
+    async def looks(
+        self, blobs: Sequence[tuple[str, str]]
+    ) -> Sequence[StoredBlob | errors.DomainError]:
+        """What `properties` gives, or raises, for each container and name: all in one
+        thread's turn."""
+        return await self._disk.run(self._looks, blobs)
+
+    def _looks(self, blobs: Sequence[tuple[str, str]]) -> Sequence[StoredBlob | errors.DomainError]:
+        found: list[StoredBlob | errors.DomainError] = []
+        for blob in blobs:
+            try:
+                found.append(in_domain_words(self._files.look, segments_of(*blob)))
+            except errors.DomainError as error:
+                found.append(error)
+        return found
 
     async def open(self, container: str, name: str) -> Reading:
         opened, blob = await self._disk.run(self._files.open, segments_of(container, name))

@@ -22,10 +22,12 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file at rest: its path below the folder, with `/`."""
+    """A file at rest: its path below the folder, with `/`. It was written or renamed there at
+    `landed` (ns)."""
 
     name: str
     signature: Signature
+    landed: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -130,7 +132,8 @@ class FolderWatch:
             elif self._at_rest(folder, base, signature, found.st_ctime_ns):
                 folder.unsettled.pop(base, None)
                 folder.known[base] = signature
-                arrivals.append(Arrival(prefix + base, signature))
+                landed = max(found.st_mtime_ns, found.st_ctime_ns)
+                arrivals.append(Arrival(prefix + base, signature, landed))
             else:
                 folder.unsettled[base] = signature
         for names in (folder.known, folder.unsettled):

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -45,6 +46,10 @@ class HostedFunction:
     def trigger_type(self) -> str:
         return str(self.trigger["type"])
 
+    @cached_property
+    def _is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.handler)
+
     def arguments(self, argument: object) -> dict[str, object]:
         """What the worker would call the handler with."""
         arguments = {self.binding: argument}
@@ -55,7 +60,7 @@ class HostedFunction:
     async def call(self, argument: object) -> Any:
         """Run the handler with the trigger's argument: an async one here, another in a
         thread, with this task's context either way."""
-        if inspect.iscoroutinefunction(self.handler):
+        if self._is_async:
             return await self.handler(**self.arguments(argument))
         context = contextvars.copy_context()
         return await asyncio.to_thread(context.run, self._call_plain, argument)
@@ -66,7 +71,7 @@ class HostedFunction:
     def async_handler(self) -> Callable[..., Awaitable[Any]] | None:
         """The handler itself when it can be awaited with nothing but its argument, for the
         path where a call layer counts."""
-        if self.takes_context or not inspect.iscoroutinefunction(self.handler):
+        if self.takes_context or not self._is_async:
             return None
         return self.handler
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from infra.cron import CronError
+from domain.schedules.cron import CronError
 from infra.embedded import issuer, metrics_door
 from infra.embedded.blob_arrivals import Arriving, BlobArrivals, path_pattern
 from infra.embedded.blob_rest.requests import PREFIX as BLOBS

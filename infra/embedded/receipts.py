@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.grouping import Grouped
 from infra.embedded.folder_watch import Signature
 from infra.embedded.sqlite import Database
 
@@ -25,6 +26,8 @@ CREATE TABLE receipts (
 ) WITHOUT ROWID
 """
 _ASKED_AT_ONCE = 500
+
+_Row = tuple[str, str, str, str, int, int, int, int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Receipts:
         self._key = (function, container)
         self._keep = keep
         self._now = now
+        self._write = Grouped(self._write_together, _ASKED_AT_ONCE)
 
     async def settled(self) -> dict[str, Signature]:
         """Every settled name and what it looked like."""
@@ -106,13 +110,17 @@ class Receipts:
             int(receipt.settled),
             self._now(),
         )
+        await self._write(row)
+
+    async def _write_together(self, rows: Sequence[_Row]) -> Sequence[None]:
         await self._database.write(
             lambda connection: (
-                connection.execute(
-                    "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+                connection.executemany(
+                    "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
                 ).rowcount
             )
         )
+        return [None] * len(rows)
 
     async def prune(self, is_there: Callable[[str], Awaitable[bool]]) -> None:
         """Drop old receipts of blobs that are not there any more."""

@@ -95,7 +95,7 @@ class LocalStores(Stores):
         await self._fernet.close()
 
     def arrivals_in(self, container: str) -> ArrivalSource:
-        return FolderSource(self._folder.blobs / container)
+        return FolderSource(self._folder.blobs / container, self._files.files)
 
     @property
     def outputs(self) -> Outputs:

@@ -10,7 +10,7 @@ import azure.functions as func
 from azure.functions.meta import Datum
 
 from domain.ports import Clock
-from infra.cron import Cron
+from domain.schedules.cron import Cron
 from infra.embedded.functions import HostedFunction, converted
 from infra.embedded.invocation import begin
 

@@ -18,7 +18,9 @@ def host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
     arguments = ("--port", "0", *(["--http"] if request.param == "plain HTTP" else []))
-    with RunningHost(tmp_path_factory.mktemp("host") / "data", *arguments) as host:
+    patient = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
+    data = tmp_path_factory.mktemp("host") / "data"
+    with RunningHost(data, *arguments, environment=patient) as host:
         yield host
         faults = host.faults()
     assert not faults, f"the host logged errors: {faults}"

@@ -1,12 +1,15 @@
 """Files dropped into the inbox folder."""
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
@@ -17,7 +20,7 @@ HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "1"}
 
 @pytest.fixture(scope="module", autouse=True)
 def endpoint(host: RunningHost) -> None:
-    for name in ("quiet", "again", "deep", "late"):
+    for name in ("quiet", "again", "deep", "late", "opted", "signed"):
         batch.batch(host, name)
 
 
@@ -92,6 +95,82 @@ def test_nested_folders_odd_names_and_what_is_no_input(host: RunningHost) -> Non
         "2024/02/a.csv",
         "with space, comma & é.csv",
     ]
+
+
+def test_options_lie_in_the_folder_and_broken_ones_are_told_beside_them(
+    host: RunningHost,
+) -> None:
+    error = host.inbox / "opted" / "_endpoint.error.txt"
+    drop(host, "opted/_endpoint.json", '{"maxFiles": "many"}')
+    until(error.exists, what="an error file")
+    assert "maxFiles: " in error.read_text()
+    drop(host, "opted/a.csv", "kept")
+    drop(host, "opted/b.txt", "left out")
+    until(lambda: "Files dropped for endpoint 'opted' wait" in host.log())
+    assert jobs(host, "opted") == []
+    drop(
+        host,
+        "opted/_endpoint.json",
+        '{"include": ["**/*.csv"], "job": {"miniBatchSize": 7, "outputFileName": "mine.csv"}}',
+    )
+    assert scored(host, "opted", 1) == ["a.csv"]
+    [job] = jobs(host, "opted")
+    assert job["properties"]["outputs"]["score"]["uri"].endswith("/mine.csv")
+    assert not error.exists()
+
+
+def test_files_and_options_put_by_azure_s_client_are_a_drop_like_any_other(
+    host: RunningHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", host.connection["ca_file"])
+    told = host.workspace.get("datastores/batchinbox")["properties"]
+    token = host.workspace.call("POST", "datastores/batchinbox/listSecrets").json()["sasToken"]
+    address = f"{told['protocol']}://{told['endpoint']}/{told['containerName']}?{token}"
+    with ContainerClient.from_container_url(address, retry_total=0) as inbox:
+        inbox.upload_blob("signed/_endpoint.yaml", b"quiet_period: 3600\nmax_files: 3\n")
+        inbox.upload_blob("signed/a.csv", b"a")
+        inbox.upload_blob("signed/deep/b.csv", b"b")
+        inbox.upload_blob("signed/c.csv", b"c")
+        assert scored(host, "signed", 1) == ["a.csv", "c.csv", "deep/b.csv"]
+        inbox.upload_blob("signed/a.csv", b"changed", overwrite=True)
+        inbox.upload_blob("signed/_SUCCESS", b"")
+        assert scored(host, "signed", 2) == ["a.csv"]
+
+
+def test_drops_go_on_where_a_killed_host_left_them(tmp_path: Path) -> None:
+    patient = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "2"}
+    with RunningHost(tmp_path / "data", environment=patient) as host:
+        serving.environment(host)
+        batch.batch(host, "killed")
+        drop(host, "killed/before.csv", "1")
+        until(lambda: _gathers(host, "killed"), what="an arrival")
+        host.kill()
+        drop(host, "killed/while-down.csv", "2")
+        host.start()
+        drop(host, "killed/after.csv", "3")
+        assert until(lambda: _all_scored(host, "killed", 3), within=40) == [
+            "after.csv",
+            "before.csv",
+            "while-down.csv",
+        ]
+
+
+def _gathers(host: RunningHost, endpoint: str) -> bool:
+    database = sqlite3.connect(f"file:{host.data_dir / 'documents.db'}?mode=ro", uri=True)
+    with contextlib.closing(database):
+        query = "SELECT 1 FROM documents WHERE kind = 'blobArrival' AND partition = ?"
+        return database.execute(query, (f"drops/{endpoint}",)).fetchone() is not None
+
+
+def _all_scored(host: RunningHost, endpoint: str, count: int) -> list[str] | None:
+    """The files of every job there is, once there are so many and all jobs have ended."""
+    found: list[str] = []
+    for job in jobs(host, endpoint):
+        shown = batch.job(host, job["name"])
+        if shown["status"] != "Completed":
+            return None
+        found += [name for name, _, _ in batch.rows(host, shown)]
+    return sorted(found) if len(found) >= count else None
 
 
 def test_files_for_an_endpoint_that_comes_later_are_kept_for_it(host: RunningHost) -> None:

@@ -13,6 +13,7 @@ var queues = [
   'mini-batches'
   'blob-drops'
   'scaling'
+  'schedules'
 ]
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {

@@ -9,41 +9,12 @@ import pytest
 
 from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
-from domain.drops.blob_dropping import DropSettings
-from domain.jobs.batch_jobs import JobView
+from domain.drops.drop_limits import DropLimits
 from domain.jobs.job_status import JobStatus
-from tests.batch_stage import ENDPOINT, BatchStage, Crash, Mischief
+from tests.batch_stage import ENDPOINT, BatchStage, Mischief
+from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
 
-INBOX = "batch-inbox"
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
-
-
-async def drop(stage: BatchStage, *names: str, content: str = "x\n") -> None:
-    for name in names:
-        await stage.blobs.write(INBOX, f"{ENDPOINT}/{name}", content.encode())
-        await tell(stage, name)
-
-
-async def tell(stage: BatchStage, name: str) -> None:
-    """As the host does: again and again until it went well."""
-    while True:
-        try:
-            await stage.dropping.arrive(f"{ENDPOINT}/{name}")
-            return
-        except Crash:
-            await stage.crash()
-
-
-async def jobs(stage: BatchStage) -> list[JobView]:
-    return (await stage.jobs.list(100, None))[0]
-
-
-def scored(stage: BatchStage, views: list[JobView]) -> list[str]:
-    return sorted(
-        line.split(",")[0]
-        for view in views
-        for line in stage.output(view).decode().splitlines()[1:]
-    )
 
 
 async def test_files_dropped_together_become_one_job(tmp_path: Path) -> None:
@@ -62,7 +33,7 @@ async def test_files_dropped_together_become_one_job(tmp_path: Path) -> None:
 
 
 async def test_a_drop_waits_until_it_is_quiet_but_not_forever(tmp_path: Path) -> None:
-    settings = DropSettings(quiet_period=4, max_wait=20)
+    settings = DropLimits(quiet_period=4, max_wait=20)
     async with BatchStage(tmp_path, drops=settings) as stage:
         await stage.deploy()
         begun = stage.clock.time
@@ -89,7 +60,7 @@ class Once:
 
 
 async def test_a_marker_seals_at_once_and_is_no_input(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path, drops=DropSettings(quiet_period=1000)) as stage:
+    async with BatchStage(tmp_path, drops=DropLimits(quiet_period=1000)) as stage:
         await stage.deploy()
         begun = stage.clock.time
         await drop(stage, "a.txt")
@@ -180,7 +151,7 @@ async def test_files_for_an_endpoint_that_is_not_there_wait_for_it(
 
 
 async def test_a_drop_larger_than_allowed_goes_on_in_the_next(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path, drops=DropSettings(most_files=3)) as stage:
+    async with BatchStage(tmp_path, drops=DropLimits(max_files=3)) as stage:
         await stage.deploy()
         await drop(stage, *(f"{i}.txt" for i in range(7)))
         await stage.pump()
@@ -206,7 +177,7 @@ async def test_every_dropped_file_is_scored_once_whatever_happens(
 ) -> None:
     rng = random.Random(seed)
     mischief = Mischief(rng, crash=0.02, double=0.3, delay=0.2, lose=0.1 * (seed % 2))
-    settings = DropSettings(quiet_period=2, max_wait=30, most_files=(200, 5)[seed % 2])
+    settings = DropLimits(quiet_period=2, max_wait=30, max_files=(200, 5)[seed % 2])
     async with BatchStage(tmp_path, mischief=mischief, drops=settings) as stage:
         await stage.deploy(mini_batch_size=3, max_concurrency_per_instance=2)
         mischief.crashes_left = 6
@@ -266,17 +237,20 @@ def test_a_drop_gathers_is_sealed_and_the_next_one_begins() -> None:
     idle = BlobDrop(endpoint="e")
     gathering = idle.touched(10, None)
     assert gathering.state is DropState.GATHERING
-    assert gathering.seal_at(2, 100) == 12
-    assert gathering.touched(11.5, None).seal_at(2, 100) == 13.5
-    assert gathering.touched(500, None).seal_at(2, 100) == 110
-    assert gathering.touched(11, "e/_SUCCESS").seal_at(2, 100) == 11
+    assert gathering.seal_at(DropLimits(2, 100)) == 12
+    assert gathering.touched(11.5, None).seal_at(DropLimits(2, 100)) == 13.5
+    assert gathering.touched(500, None).seal_at(DropLimits(2, 100)) == 110
+    assert gathering.touched(11, "e/_SUCCESS").seal_at(DropLimits(2, 100)) == 11
+    slow = idle.touched(10, None, landed=7)
+    assert slow.seal_at(DropLimits(2, 100)) == 11
+    assert slow.touched(12, None, landed=8).seal_at(DropLimits(2, 100)) == 13
     sealed = gathering.sealed("m", 3)
     assert sealed.touched(20, None).pending
-    assert sealed.closed(30, more=False).state is DropState.IDLE
-    after = sealed.touched(20, "e/_SUCCESS").closed(30, more=False)
+    assert sealed.closed(30).state is DropState.IDLE
+    after = sealed.touched(20, "e/_SUCCESS").closed(30)
     assert (after.state, after.marker) == (DropState.GATHERING, "e/_SUCCESS")
     assert after.id != sealed.id
-    assert sealed.closed(30, more=True).state is DropState.GATHERING
+    assert sealed.closed(30, files=1).state is DropState.GATHERING
 
 
 def test_an_arrival_is_known_by_name_and_etag() -> None:

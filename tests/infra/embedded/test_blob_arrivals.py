@@ -46,7 +46,7 @@ def watching(tmp_path: Path, inbox: Path) -> Watching:
         database = receipts_database(tmp_path / "blob-state" / "receipts.db")
         receipts = Receipts(database, function.name, "batch-inbox")
         options = Arriving(**{"look": 0.02, "first_delay": 0.02, **arriving})
-        source = FolderSource(inbox)
+        source = FolderSource(inbox, blobs.files)
         arrivals = BlobArrivals(function, source, blobs, receipts, options)
         arrivals.start()
         try:

@@ -9,8 +9,8 @@ import azure.functions as func
 import pytest
 
 from domain.ports import Clock
+from domain.schedules.cron import CronError
 from infra.clock import SystemClock
-from infra.cron import CronError
 from infra.embedded.functions import AppError, index
 from infra.embedded.timers import Timer
 

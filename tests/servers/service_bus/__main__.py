@@ -36,7 +36,7 @@ async def serve(options: argparse.Namespace) -> None:
     await broker.stop()
 
 
-QUEUES = "provisioning,batch-jobs,mini-batches,blob-drops,scaling"
+QUEUES = "provisioning,batch-jobs,mini-batches,blob-drops,scaling,schedules"
 
 
 def main() -> None:

@@ -55,6 +55,10 @@ class Cron:
         if not any(min(self._days) <= _LONGEST_MONTH[month - 1] for month in self._months):
             raise CronError(f"`{expression}` never comes due: no such day in those months")
 
+    @property
+    def is_every_hour(self) -> bool:
+        return len(self._hours) == 24
+
     def next_after(self, moment: datetime) -> datetime:
         """The first occurrence strictly after `moment` (aware), in UTC, on a whole second."""
         start = moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)

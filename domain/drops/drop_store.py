@@ -1,0 +1,76 @@
+"""The document of an endpoint's drop, and the messages that have it looked at."""
+
+from datetime import timedelta
+
+from domain.drops import blob_drop
+from domain.drops.blob_drop import BlobDrop
+from domain.drops.drop_limits import DropLimits
+from domain.errors import DocumentNotFound, Unavailable
+from domain.messages import BLOB_DROPS_QUEUE, CheckDrop
+from domain.ports import (
+    Clock,
+    Create,
+    Document,
+    Message,
+    Replace,
+    ResourceStore,
+    WorkQueue,
+    Write,
+)
+
+TRIES = 50
+"""At a write that others may do at the same moment."""
+GRACE = 15.0
+"""Seconds after which a drop that gave no sign of life is taken over."""
+
+
+class DropStore:
+    """`limits` are the installation's; a drop's options go over them."""
+
+    def __init__(
+        self, store: ResourceStore, queue: WorkQueue, clock: Clock, limits: DropLimits
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+        self._limits = limits
+
+    def now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def limits(self, drop: BlobDrop) -> DropLimits:
+        return drop.limits(self._limits)
+
+    def pause(self, drop: BlobDrop) -> float:
+        """Seconds until it is complete, if nothing else comes."""
+        return max(0.0, drop.seal_at(self.limits(drop)) - self.now())
+
+    def due_in(self, drop: BlobDrop) -> float:
+        return self.pause(drop) + GRACE
+
+    async def document(self, endpoint: str) -> Document | None:
+        try:
+            return await self._store.get(blob_drop.partition(endpoint), blob_drop.DOCUMENT_ID)
+        except DocumentNotFound:
+            return None
+
+    async def save(
+        self, document: Document | None, drop: BlobDrop, due_in: float | None, *beside: Write
+    ) -> None:
+        """With what is written `beside` it. Raises StaleETag, DocumentExists or
+        DocumentNotFound when somebody was faster."""
+        due_at = None if due_in is None else self.now() + due_in
+        write: Write = Create(blob_drop.DOCUMENT_ID, drop.to_body(), due_at=due_at)
+        if document is not None:
+            write = Replace(document.id, drop.to_body(), document.etag, due_at=due_at)
+        await self._store.transact(blob_drop.partition(drop.endpoint), [write, *beside])
+
+    async def send(self, drop: BlobDrop, pause: float) -> None:
+        """Have it looked at after `pause` seconds."""
+        message = CheckDrop(endpoint=drop.endpoint, chain=drop.chain, tick=drop.tick)
+        delay = timedelta(seconds=pause)
+        await self._queue.send(BLOB_DROPS_QUEUE, Message(message.to_document(), delay=delay))
+
+
+def no_turn(endpoint: str) -> Unavailable:
+    return Unavailable(f"The drop of endpoint '{endpoint}' found no turn.")

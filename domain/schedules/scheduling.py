@@ -1,0 +1,213 @@
+"""Firing schedules: one job for each due time, whatever crashes, doubles or comes late.
+
+A due time is first written down with what is to be invoked (one host's write wins), then its
+job is made under a key of the schedule and the time, then the run is noted. Times that passed
+while nobody was up are met once, by the newest of them, if that is not too long ago.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from domain.errors import (
+    Conflict,
+    DocumentNotFound,
+    DomainError,
+    StaleETag,
+    Throttled,
+    Unavailable,
+)
+from domain.jobs.batch_invocation import BatchInvocation
+from domain.jobs.job_expressions import filled
+from domain.jobs.job_request import JobProperties
+from domain.messages import CheckSchedule
+from domain.ports import Clock, Document, Replace, ResourceStore, WorkQueue
+from domain.resource import from_document as stored_resource
+from domain.schedules.schedule import (
+    PARTITION,
+    TRIGGER_TIME,
+    Firing,
+    RunStatus,
+    Schedule,
+    ScheduleRun,
+    ScheduleState,
+    document_id,
+    state_id,
+    state_of,
+)
+from domain.schedules.schedule_state import ScheduleMessages
+
+MISFIRE_WINDOW = timedelta(hours=1)
+
+_TRIES = 20
+_LONGEST_WAIT = 60.0
+_MOST_ERROR = 1000
+_log = logging.getLogger("ml_endpoints.schedule")
+
+
+class Scheduling:
+    """`misfire_window`: how late a due time may be met at all."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        queue: WorkQueue,
+        clock: Clock,
+        *,
+        invocation: BatchInvocation,
+        misfire_window: timedelta = MISFIRE_WINDOW,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._invocation = invocation
+        self._window = misfire_window
+        self._messages = ScheduleMessages(queue, clock)
+
+    async def check(self, message: CheckSchedule, *, redelivered: bool = False) -> None:
+        """Take the schedule's next step, if it is due."""
+        for _ in range(_TRIES):
+            document = await self._document(message.schedule)
+            if document is None:
+                return
+            state = state_of(document)
+            if message.chain != state.chain:
+                return
+            if message.tick != state.tick:
+                if redelivered and message.tick < state.tick:
+                    await self._messages.arrange(state)
+                return
+            try:
+                after = await self._step(state, document)
+            except (StaleETag, DocumentNotFound):
+                continue
+            if after.firing is None or after.firing.waits:
+                await self._messages.arrange(after, _pause(after))
+                return
+            message = message.but(tick=after.tick)
+        raise Unavailable(f"Schedule '{message.schedule}' found no turn.")
+
+    async def resume(self, document: Document) -> None:
+        """Take over a schedule that comes due soon, or that nobody has moved. Raises
+        StaleETag."""
+        state = state_of(document)
+        taken = state.but(chain=state.chain + 1, tick=0)
+        await self._write(document, taken, self._messages.due_at(taken))
+        await self._messages.arrange(taken)
+
+    async def _step(self, state: ScheduleState, document: Document) -> ScheduleState:
+        """Where it stands after the next step, saved."""
+        if state.firing is not None:
+            return await self._fire(state, state.firing, document)
+        now = self._now()
+        if state.next_at is None or now < state.next_at:
+            return await self._save(state, document)
+        found = await self._store.get(PARTITION, document_id(state.schedule))
+        properties = stored_resource(Schedule, found).properties
+        due = properties.trigger.newest(state.next_at, now)
+        after = state.but(next_at=properties.next_after(max(due, now)))
+        if now - due > self._window:
+            error = f"It came due while nobody was up, more than {self._window} ago."
+            return await self._end(after, document, due, RunStatus.MISSED, error=error)
+        definition = properties.action.endpoint_invocation_definition
+        return await self._save(
+            after.but(firing=Firing(trigger_time=due, definition=definition)), document
+        )
+
+    async def _fire(
+        self, state: ScheduleState, firing: Firing, document: Document
+    ) -> ScheduleState:
+        due, definition = firing.trigger_time, firing.definition
+        name = f"{state.schedule}-{_stamp(due)}"
+        try:
+            invoked = await self._invocation.invoke(
+                definition.endpoint_name,
+                _job(state.schedule, name, firing),
+                caller=f"schedule/{state.schedule}",
+                deployment=definition.deployment_name,
+                key=f"schedule/{state.schedule.casefold()}/{_stamp(due)}",
+            )
+        except (Unavailable, Throttled):
+            raise
+        except DomainError as error:
+            if self._may_pass(error, state, firing):
+                waiting = state.but(firing=firing.but(waits=firing.waits + 1))
+                return await self._save(waiting, document)
+            _log.warning(
+                "Schedule '%s' started no job for %s: %s",
+                state.schedule,
+                _stamp(due),
+                error.message,
+                extra={"action": "schedule_failed", "schedule": state.schedule},
+            )
+            told = error.message[:_MOST_ERROR]
+            return await self._end(state, document, due, RunStatus.FAILED, error=told)
+        job = invoked.job.name
+        _log.info(
+            "Schedule '%s' started job %s",
+            state.schedule,
+            job,
+            extra={"action": "schedule_fired", "schedule": state.schedule, "job": job},
+        )
+        return await self._end(state, document, due, RunStatus.STARTED, job=job)
+
+    def _may_pass(self, error: DomainError, state: ScheduleState, firing: Firing) -> bool:
+        """Whether to try again: the deployment is being changed, and the next due time and the
+        end of the misfire window are still ahead."""
+        late = self._now() - firing.trigger_time > self._window
+        next_is_due = state.next_at is not None and state.next_at <= self._now()
+        is_busy = isinstance(error, Conflict) and error.code == "DeploymentNotReady"
+        return is_busy and not late and not next_is_due
+
+    async def _end(
+        self,
+        state: ScheduleState,
+        document: Document,
+        due: datetime,
+        status: RunStatus,
+        *,
+        job: str | None = None,
+        error: str | None = None,
+    ) -> ScheduleState:
+        run = ScheduleRun(
+            trigger_time=due, status=status, at=self._now(), job_name=job, error=error
+        )
+        return await self._save(state.ended(run), document)
+
+    async def _save(self, state: ScheduleState, document: Document) -> ScheduleState:
+        after = state.but(tick=state.tick + 1)
+        due_at = self._messages.due_at(after)
+        await self._write(document, after, due_at and due_at + _pause(after))
+        return after
+
+    async def _write(self, document: Document, state: ScheduleState, due_at: float | None) -> None:
+        write = Replace(document.id, state.to_body(), document.etag, due_at=due_at)
+        await self._store.transact(PARTITION, [write])
+
+    async def _document(self, name: str) -> Document | None:
+        try:
+            return await self._store.get(PARTITION, state_id(name))
+        except DocumentNotFound:
+            return None
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+
+def _pause(state: ScheduleState) -> float:
+    """Seconds before a firing that has to wait is tried again."""
+    waits = state.firing.waits if state.firing else 0
+    return min(_LONGEST_WAIT, 2.0 ** min(waits, 10)) if waits else 0.0
+
+
+def _stamp(due: datetime) -> str:
+    return due.strftime("%Y%m%dT%H%M%SZ")
+
+
+def _job(schedule: str, name: str, firing: Firing) -> JobProperties:
+    due = firing.trigger_time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    asked = filled(firing.definition.properties, {"name": name, TRIGGER_TIME: due})
+    properties = {
+        **asked.properties,
+        "ml_endpoints.schedule": schedule,
+        "ml_endpoints.trigger_time": due,
+    }
+    return asked.but(name=name, properties=properties)

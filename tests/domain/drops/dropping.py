@@ -1,0 +1,34 @@
+"""Dropping files on a stage, and what their jobs scored."""
+
+from domain.jobs.batch_jobs import JobView
+from tests.batch_stage import ENDPOINT, BatchStage, Crash
+
+INBOX = "batch-inbox"
+
+
+async def drop(stage: BatchStage, *names: str, content: str = "x\n") -> None:
+    for name in names:
+        await stage.blobs.write(INBOX, f"{ENDPOINT}/{name}", content.encode())
+        await tell(stage, name)
+
+
+async def tell(stage: BatchStage, name: str) -> None:
+    """As the host does: again and again until it went well."""
+    while True:
+        try:
+            await stage.dropping.arrive(f"{ENDPOINT}/{name}")
+            return
+        except Crash:
+            await stage.crash()
+
+
+async def jobs(stage: BatchStage) -> list[JobView]:
+    return (await stage.jobs.list(100, None))[0]
+
+
+def scored(stage: BatchStage, views: list[JobView]) -> list[str]:
+    return sorted(
+        line.split(",")[0]
+        for view in views
+        for line in stage.output(view).decode().splitlines()[1:]
+    )
