@@ -18,6 +18,9 @@ from domain.ports import BlobStore, InputPiece
 _QUICK = 64 * 1024
 """Bytes that are looked through without leaving the loop."""
 
+_MOST_PIECES = 10_000_000
+"""Of a file that tells of its rows without holding a byte for each."""
+
 
 class InputChanged(RowsUnreadable):
     code = "InputChanged"
@@ -72,6 +75,11 @@ class RowPieces:
 
     async def _table(self, file: PlannedFile) -> AsyncIterator[InputPiece]:
         rows = await self._rows_of_table(file)
+        if rows > self._size * _MOST_PIECES:
+            raise RowsUnreadable(
+                f"'{file.name}' says that it has {rows} rows, which makes more than {_MOST_PIECES} "
+                f"mini-batches of {self._size}."
+            )
         yield InputPiece(0, min(rows, self._size))
         for first in range(self._size, rows, self._size):
             yield InputPiece(first, min(self._size, rows - first))

@@ -10,7 +10,7 @@ import re
 from domain.jobs.row_formats import RowFormat, RowsUnreadable
 from domain.ports import InputPiece
 
-_LONGEST = 64 * 2**20
+_LONGEST = 16 * 2**20
 """Bytes of a record: more is a quote that was never closed."""
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -54,9 +54,7 @@ class TextRecords:
                 self._rest = content
                 return []
             content = self._begin(content)
-        done = self._records(content)
-        self._base += done
-        self._rest = content[done:]
+        self._take(content)
         if len(self._rest) > _LONGEST:
             raise self._unreadable(
                 f"the record that begins at byte {self._base} is longer than "
@@ -66,7 +64,9 @@ class TextRecords:
 
     def end(self) -> list[InputPiece]:
         """The pieces that are left, once everything was fed."""
-        rest = self._rest if self._is_begun else self._begin(self._rest)
+        if not self._is_begun:
+            self._take(self._begin(self._rest))
+        rest = self._rest
         if rest.strip(b"\r\n"):
             self._one(0, len(rest))
         end = self._base + len(rest)
@@ -83,6 +83,11 @@ class TextRecords:
             self._base = len(_BOM)
             return content[len(_BOM) :]
         return content
+
+    def _take(self, content: bytes) -> None:
+        done = self._records(content)
+        self._base += done
+        self._rest = content[done:]
 
     def _records(self, content: bytes) -> int:
         """Take the whole records at the beginning; how many bytes they are."""
