@@ -11,15 +11,34 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class WebServer:
-    """`answers` by path; `asked` are the requests' paths as they came."""
+    """`answers` by path; `asked` are the requests' paths as they came, `parts` the offset and
+    length of those for a part of a file."""
 
     url: str = ""
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    parts: list[tuple[int, int]] = field(default_factory=list)
 
     def file(self, path: str, content: bytes) -> str:
         """Serve `content` there; its URL."""
         self.answers[path] = lambda request: reply(request, 200, content)
+        return self.url + path
+
+    def ranges(self, path: str, content: bytes) -> str:
+        """As `file`, and parts of it for those who ask so, as blob stores serve them."""
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            asked = request.headers.get("Range")
+            if asked is None:
+                reply(request, 200, content)
+                return
+            first, last = map(int, asked.removeprefix("bytes=").split("-"))
+            part = content[first : last + 1]
+            told = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
+            self.parts.append((first, len(part)))
+            reply(request, 206, part, content_range=told)
+
+        self.answers[path] = answer
         return self.url + path
 
     def redirect(self, path: str, target: str) -> str:
