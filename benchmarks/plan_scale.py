@@ -94,23 +94,25 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 def main(sizes: Sequence[int], within: str | None) -> None:
     found = []
-    print("     files   seconds   files/s   CPU s   RSS MiB   loop late ms")
+    sys.stdout.write("     files   seconds   files/s   CPU s   RSS MiB   loop late ms\n")
     for files in sizes:
         with tempfile.TemporaryDirectory(dir=within) as name:
             make(Path(name), files)
             one = measured(Path(name))
         found.append(one)
-        print(
+        sys.stdout.write(
             f"{files:10,d} {one['seconds']:9.3f} {files / one['seconds']:9,.0f} "
-            f"{one['busy']:7.2f} {one['rss']:9.1f} {one['late'] * 1000:14.1f}",
-            flush=True,
+            f"{one['busy']:7.2f} {one['rss']:9.1f} {one['late'] * 1000:14.1f}\n"
         )
+        sys.stdout.flush()
     if len(found) > 1:
         line = slope([(each["files"], each["seconds"]) for each in found])
         power = slope([(math.log(each["files"]), math.log(each["seconds"])) for each in found])
         grown = found[-1]["rss"] / found[0]["rss"]
-        print(f"{line * 1e6:.1f} microseconds a file; time grows with files to the {power:.2f};")
-        print(f"memory of the largest: {grown:.2f} x that of the smallest")
+        sys.stdout.write(
+            f"{line * 1e6:.1f} microseconds a file; time grows with files to the {power:.2f}; "
+            f"memory of the largest: {grown:.2f} x that of the smallest\n"
+        )
 
 
 if __name__ == "__main__":
@@ -120,6 +122,6 @@ if __name__ == "__main__":
     parser.add_argument("--plan", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.plan:
-        print(json.dumps(asyncio.run(plan(asked.plan))))
+        sys.stdout.write(json.dumps(asyncio.run(plan(asked.plan))))
     else:
         main(asked.files, asked.folder)
