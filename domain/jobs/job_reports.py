@@ -65,7 +65,8 @@ class JobReports:
                 numbers = range(failed.ordinal, failed.ordinal + 1)
                 [files] = await self._plans.files(job.name, job.plan, numbers)
                 others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-                return f"First to fail: {files[0].name[:200]}{others}: {failed.error[:_SHOWN]}"
+                first = f"{files[0].name[:200]}{_row_range(files[0])}"
+                return f"First to fail: {first}{others}: {failed.error[:_SHOWN]}"
         return None
 
     async def write_worker_log(self, job: BatchJob) -> None:
@@ -117,6 +118,11 @@ def _rows_of(file: PlannedFile) -> dict[str, int]:
     """Which rows of the file a failed piece of it holds; nothing for a whole file."""
     piece = file.piece
     return {} if piece is None else {"first_row": piece.first_row, "rows": piece.rows}
+
+
+def _row_range(file: PlannedFile) -> str:
+    piece = file.piece
+    return f", rows {piece.first_row} to {piece.first_row + piece.rows - 1}" if piece else ""
 
 
 async def _joined(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@ planned, into the job's own folder (docs/adr/0012). Workers read the copy like a
 
 import asyncio
 import posixpath
+import re
 from urllib.parse import unquote, urlsplit
 
 from domain.assets.datastore import SYSTEM_CONTAINER
@@ -11,6 +12,9 @@ from domain.jobs.batch_job import InputKind, JobInput
 from domain.names import file_name_fault
 from domain.ports import BlobStore, WebFileRefused, WebFiles, WebFileUnavailable
 
+_LONGEST_NAME = 200
+"""In bytes: file systems take 255."""
+_EXTENSION = re.compile(r"(\.[A-Za-z0-9]{1,10})?\Z")
 _TRIES = 3
 _PAUSE = 1.0
 
@@ -22,7 +26,11 @@ def copies_folder(job: str) -> str:
 def file_name_of(url: str) -> str:
     """What the file at `url` is called: the last segment of the path, where it is a name."""
     name = unquote(posixpath.basename(urlsplit(url).path))
-    return "file" if file_name_fault(name) else name
+    is_name = file_name_fault(name) is None and len(name.encode()) <= _LONGEST_NAME
+    if is_name:
+        return name
+    extension = _EXTENSION.search(name)
+    return f"file{extension[0] if extension else ''}"
 
 
 class WebCopies:

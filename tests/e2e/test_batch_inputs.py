@@ -149,7 +149,7 @@ def test_a_job_may_say_by_what_its_mini_batches_are_measured(
             asked(a={"jobInputType": "UriFolder", "uri": "x", "include": "a"}),
             {},
             "a.include",
-            "tuple",
+            "are a list",
         ),
         (asked(a=("UriFolder", "x")), {"miniBatchBy": "Pages"}, "miniBatchBy", "'Rows'"),
         (

@@ -20,6 +20,7 @@ from domain.jobs.batch_plan import PlannedFile, PlanReader
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_request import JobProperties, RequestedInput
 from domain.jobs.job_status import JobStatus
+from domain.jobs.web_copies import file_name_of
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.outbound import OutboundAddresses
 from infra.public_web_files import PublicWebFiles
@@ -196,6 +197,33 @@ async def test_a_failed_piece_stands_in_the_manifest_and_the_others_in_the_outpu
         assert view.progress is not None
         tally = view.progress.tally
         assert (tally.failed_files, tally.succeeded_files, view.progress.files) == (1, 3, 4)
+
+
+async def test_a_job_that_fails_by_a_piece_names_its_rows(tmp_path: Path) -> None:
+    def script(request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]) -> Rows:
+        raise ValueError("bad")
+
+    async with BatchStage(tmp_path, script=script) as stage:
+        await stage.deploy(mini_batch_by=MiniBatchBy.ROWS, mini_batch_size=2)
+        await stage.upload({"a.csv": "h\n0\n1\n2\n"})
+        view = await ended(stage, input_data=inputs(data="data"))
+        assert view.job.error is not None
+        assert "First to fail: a.csv, rows 0 to 1:" in view.job.error.message
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://h.test/a/b%20c.csv?x=/y.txt", "b c.csv"),
+        ("https://h.test/", "file"),
+        ("https://h.test/..%2Fa.csv", "file.csv"),
+        ("https://h.test/%00.parquet", "file.parquet"),
+        (f"https://h.test/{'é' * 150}.csv", "file.csv"),
+        ("https://h.test/..", "file"),
+    ],
+)
+def test_a_web_file_is_called_what_its_address_says(url: str, name: str) -> None:
+    assert file_name_of(url) == name
 
 
 async def test_rows_of_parquet_and_lines_are_counted_without_reading_them_by_a_library(
