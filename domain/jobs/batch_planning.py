@@ -6,7 +6,8 @@ point and done again, and a listing that changes after that changes nothing.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from uuid import uuid4
 
 from domain.batch.mini_batch_cut import MiniBatchBy, MiniBatchCut
@@ -56,7 +57,8 @@ class BatchPlanning:
         sources = sources_of(inputs)
         by, size = job.settings.mini_batch_by, job.settings.mini_batch_size
         writer = PlanWriter(self._blobs, job.name, id, MiniBatchCut(by, size))
-        await writer.write(self._weighed(inputs, sources, by, size))
+        async with aclosing(self._weighed(inputs, sources, by, size)) as weighed:
+            await writer.write(weighed)
         if not writer.files:
             raise NoInput(job.inputs)
         plan = Plan(
@@ -78,18 +80,19 @@ class BatchPlanning:
 
     async def _weighed(
         self, inputs: Sequence[JobInput], sources: Sequence[PlanSource], by: MiniBatchBy, size: int
-    ) -> AsyncIterator[Weighed]:
-        files = files_of(inputs, sources, self._blobs)
-        match by:
-            case MiniBatchBy.FILES:
-                async for file in files:
-                    yield file, 1
-            case MiniBatchBy.BYTES:
-                async for file in files:
-                    yield file, file.size
-            case MiniBatchBy.ROWS:
-                async for weighed in RowPieces(self._blobs, sources, size).of(files):
-                    yield weighed
+    ) -> AsyncGenerator[Weighed, None]:
+        async with aclosing(files_of(inputs, sources, self._blobs)) as files:
+            match by:
+                case MiniBatchBy.FILES:
+                    async for file in files:
+                        yield file, 1
+                case MiniBatchBy.BYTES:
+                    async for file in files:
+                        yield file, file.size
+                case MiniBatchBy.ROWS:
+                    async with aclosing(RowPieces(self._blobs, sources, size).of(files)) as cut:
+                        async for weighed in cut:
+                            yield weighed
 
 
 def progress_of(job: BatchJob, plan: Plan) -> Progress:

@@ -1,7 +1,7 @@
 """The files of a job's inputs, as they are there when the job is planned."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.errors import BlobNotFound, Invalid, NotFound
@@ -35,7 +35,7 @@ def sources_of(inputs: Sequence[JobInput]) -> tuple[PlanSource, ...]:
 
 async def files_of(
     inputs: Sequence[JobInput], sources: Sequence[PlanSource], blobs: BlobStore
-) -> AsyncIterator[PlannedFile]:
+) -> AsyncGenerator[PlannedFile, None]:
     """Input by input in the order given, nested folders walked; within one in order of name.
     Raises NotFound for a file that is not there."""
     for number, (input, source) in enumerate(zip(inputs, sources, strict=True)):

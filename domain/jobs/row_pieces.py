@@ -5,7 +5,8 @@ a larger one becomes pieces, each of which weighs a whole mini-batch.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from domain.errors import BlobNotFound, StaleETag
@@ -39,29 +40,31 @@ class RowPieces:
         self._sources = sources
         self._size = size
 
-    async def of(self, files: AsyncIterator[PlannedFile]) -> AsyncIterator[Weighed]:
+    async def of(self, files: AsyncIterator[PlannedFile]) -> AsyncGenerator[Weighed, None]:
         """The files, or pieces of them, in order. Raises RowsUnreadable."""
         async for file in files:
             try:
-                async for weighed in self._cut(file):
-                    yield weighed
+                async with aclosing(self._cut(file)) as pieces:
+                    async for weighed in pieces:
+                        yield weighed
             except (StaleETag, BlobNotFound):
                 raise InputChanged(file.name) from None
 
-    async def _cut(self, file: PlannedFile) -> AsyncIterator[Weighed]:
+    async def _cut(self, file: PlannedFile) -> AsyncGenerator[Weighed, None]:
         format = format_of(file.name)
-        pieces = self._table(file) if format is RowFormat.PARQUET else self._text(file, format)
-        first = await anext(pieces)
-        second = await anext(pieces, None)
-        if second is None:
-            yield file, first.rows
-            return
-        yield replace(file, piece=first), self._size
-        yield replace(file, piece=second), self._size
-        async for piece in pieces:
-            yield replace(file, piece=piece), self._size
+        found = self._table(file) if format is RowFormat.PARQUET else self._text(file, format)
+        async with aclosing(found) as pieces:
+            first = await anext(pieces)
+            second = await anext(pieces, None)
+            if second is None:
+                yield file, first.rows
+                return
+            yield replace(file, piece=first), self._size
+            yield replace(file, piece=second), self._size
+            async for piece in pieces:
+                yield replace(file, piece=piece), self._size
 
-    async def _text(self, file: PlannedFile, format: RowFormat) -> AsyncIterator[InputPiece]:
+    async def _text(self, file: PlannedFile, format: RowFormat) -> AsyncGenerator[InputPiece, None]:
         records = TextRecords(format, self._size, file.name)
         async for content in self._read(file, 0, file.size):
             if len(content) <= _QUICK:
@@ -73,7 +76,7 @@ class RowPieces:
         for piece in records.end():
             yield piece
 
-    async def _table(self, file: PlannedFile) -> AsyncIterator[InputPiece]:
+    async def _table(self, file: PlannedFile) -> AsyncGenerator[InputPiece, None]:
         rows = await self._rows_of_table(file)
         if rows > self._size * _MOST_PIECES:
             raise RowsUnreadable(
