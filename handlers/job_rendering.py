@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from domain.assets.datastore import DEFAULT
-from domain.jobs.batch_job import BatchJob, InputKind
+from domain.jobs.batch_job import BatchJob, InputKind, JobInput
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.batch_progress import Progress
 from domain.jobs.job_status import JobStatus
@@ -39,9 +39,7 @@ def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str
             "properties": job.properties,
             "services": services,
             "interactionEndpoints": services,
-            "inputs": {
-                job.input.name: {"jobInputType": spell(_input_type(job)), "uri": job.input.uri}
-            },
+            "inputs": {each.name: _input(each, spell) for each in job.inputs},
             "outputs": _outputs(job, view.progress, spell),
             "settings": _settings(job),
             "progress": _progress(view.progress),
@@ -64,10 +62,17 @@ def status_url(routes: Routes, job: BatchJob) -> str:
     return routes.absolute(f"/endpoints/{quote(job.endpoint)}/jobs/{quote(job.name)}")
 
 
-def _input_type(job: BatchJob) -> str:
+_SHOWN_AS = {InputKind.DROP: InputKind.FOLDER, InputKind.WEB_FILE: InputKind.FILE}
+
+
+def _input(input: JobInput, spell: Spelling) -> dict[str, Any]:
     """A drop's files are a folder's, for whoever reads the job."""
-    kind = job.input.kind
-    return InputKind.FOLDER.value if kind is InputKind.DROP else kind.value
+    kind = _SHOWN_AS.get(input.kind, input.kind)
+    shown: dict[str, Any] = {"jobInputType": spell(kind.value), "uri": input.shown_uri}
+    for name, globs in (("include", input.include), ("exclude", input.exclude)):
+        if globs:
+            shown[name] = list(globs)
+    return shown
 
 
 def arm_spelling(kind: str) -> str:
@@ -103,6 +108,7 @@ def _settings(job: BatchJob) -> dict[str, Any]:
     """What the job runs with, its overrides included."""
     settings = wire.to_wire(job.settings)
     shown = (
+        "miniBatchBy",
         "miniBatchSize",
         "errorThreshold",
         "retrySettings",

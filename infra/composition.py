@@ -18,6 +18,7 @@ from domain.drops.taken_drops import TakenDrops
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
+from domain.jobs.batch_planning import BatchPlanning
 from domain.jobs.batch_supervision import BatchSupervision
 from domain.jobs.job_workers import JobWorkers
 from domain.jobs.mini_batch_scoring import MiniBatchScoring
@@ -54,6 +55,8 @@ from domain.scoring.request_record import OnFinished, RequestRecord
 from domain.scoring.scoring_access import ScoringAccess
 from domain.sweeping import Sweeping
 from infra import telemetry
+from infra.outbound import OutboundAddresses
+from infra.public_web_files import PublicWebFiles
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -193,11 +196,24 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         blobs=a.blobs,
         computes=computes,
     )
+    web = PublicWebFiles(
+        OutboundAddresses(settings.private_networks),
+        max_bytes=settings.web_file_max_bytes,
+        max_time=settings.web_file_max_time,
+    )
     invocation = BatchInvocation(
-        a.store, a.queue, a.blobs, a.clock, scope, assets=assets, batch=batch
+        a.store, a.queue, a.blobs, a.clock, scope, assets=assets, batch=batch, web=web
     )
     workers = JobWorkers(a.store, a.compute, batch)
-    supervision = BatchSupervision(a.store, a.queue, a.blobs, a.compute, a.clock, batch=batch)
+    supervision = BatchSupervision(
+        a.store,
+        a.queue,
+        a.blobs,
+        a.compute,
+        a.clock,
+        batch=batch,
+        planning=BatchPlanning(a.blobs, web),
+    )
     dropping = BlobDropping(
         a.store,
         a.queue,

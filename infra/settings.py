@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -95,6 +96,14 @@ def _origins(value: Any) -> Any:
     return origins
 
 
+def _networks(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(network.strip()) for network in value.split(",") if network.strip())
+
+
+Network = IPv4Network | IPv6Network
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 ByteCount = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
@@ -147,6 +156,13 @@ class Settings(BaseModel):
     """The largest body that is copied to a mirror, and answer that is compared."""
     aggregate_period: Annotated[float, Field(gt=0, le=300)] = 5
     """How often a gateway adds what it counted to the store."""
+    private_networks: Networks = ()
+    """Networks (`10.1.0.0/16`), between commas, that URLs in requests may lead to although
+    they are not public; to them, and to nowhere else, plain HTTP is spoken too."""
+    web_file_max_bytes: ByteCount = 4 * 2**30
+    """The largest file that a job takes from a web address."""
+    web_file_max_time: Annotated[float, Field(gt=0, le=840)] = 600
+    """How long one such file may take to come."""
     drop_quiet_period: Seconds = 2
     """A drop folder is sealed once nothing has landed for this long."""
     drop_max_wait: Seconds = 3600

@@ -5,59 +5,97 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Any, NamedTuple
 
-_SOCKET_TIMEOUT = 60.0
-_WEB = ("https", "http")
+from .lent_files import LentFile, NotLent
+from .row_slices import copy_rows
+
+
+class Piece(NamedTuple):
+    """`rows` rows of a file from `first_row` on: `length` bytes from `offset`, with the
+    file's first `header` bytes before them. No length: rows of a Parquet file."""
+
+    first_row: int
+    rows: int
+    offset: int
+    length: int
+    header: int
 
 
 class Input(NamedTuple):
-    """`name` is how outputs show it."""
+    """`name` is how outputs show it. `piece`: of the file, no more than that."""
 
     name: str
     url: str
+    piece: Piece | None = None
+
+    @property
+    def first_row(self) -> int:
+        """The number of the first row in it, of those in the whole file."""
+        return self.piece.first_row if self.piece else 0
 
 
 class InputUnreadable(Exception):
     """An input cannot be had; the message names it and says why."""
 
 
+def parse(value: dict[str, Any]) -> Input:
+    """Raises KeyError, TypeError or ValueError for what describes no input."""
+    piece = value.get("piece")
+    if piece is not None:
+        piece = Piece(*(int(piece[field]) for field in Piece._fields))
+    return Input(str(value["name"]), str(value["url"]), piece)
+
+
 @contextmanager
 def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
-    """A readable path for each input, in order. What had to be downloaded is deleted
-    afterwards. Raises InputUnreadable."""
+    """A readable path for each input, in order, with the base name that the input has. What
+    had to be copied is deleted afterwards. Raises InputUnreadable."""
     folder: str | None = None
     try:
         paths = []
         for index, each in enumerate(inputs):
-            parts = urlsplit(each.url)
-            if parts.scheme == "file":
-                paths.append(unquote(parts.path))
-                continue
-            if parts.scheme not in _WEB:
-                raise InputUnreadable(f"{each.name}: a {parts.scheme!r} URL cannot be read")
-            folder = folder or tempfile.mkdtemp(prefix="mini-batch-")
-            # Two inputs may share a base name: each has a folder of its own.
-            place = os.path.join(folder, str(index))
-            os.mkdir(place)
-            base = os.path.basename(each.name.replace("\\", "/")) or "input"
-            paths.append(_download(each, os.path.join(place, base)))
+            file = _lent(each)
+            path = file.path
+            if path is None or each.piece is not None:
+                folder = folder or tempfile.mkdtemp(prefix="mini-batch-")
+                # Two inputs may share a base name: each has a folder of its own.
+                place = os.path.join(folder, str(index))
+                os.mkdir(place)
+                base = os.path.basename(each.name.replace("\\", "/")) or "input"
+                path = os.path.join(place, base)
+                _copy(each, file, path)
+            paths.append(path)
         yield paths
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _download(source: Input, path: str) -> str:
+def _lent(source: Input) -> LentFile:
     try:
-        reply = urllib.request.urlopen(source.url, timeout=_SOCKET_TIMEOUT)
-        with reply, open(path, "wb") as file:
-            shutil.copyfileobj(reply, file, 1 << 20)
-    except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
-        # Never the URL: its query is a signature.
-        raise InputUnreadable(f"{source.name} could not be downloaded: {error}") from None
-    return path
+        return LentFile(source.url)
+    except NotLent as error:
+        raise InputUnreadable(f"{source.name} {error}") from None
+
+
+def _copy(source: Input, file: LentFile, path: str) -> None:
+    """Write what is meant of the file to `path`."""
+    piece = source.piece
+    try:
+        if piece is not None and not piece.length:
+            copy_rows(file, piece.first_row, piece.rows, path)
+            return
+        with open(path, "wb") as copy:
+            if piece is None:
+                file.copy(copy)
+                return
+            if piece.header:
+                file.copy(copy, 0, piece.header)
+            file.copy(copy, piece.offset, piece.length)
+    except NotLent as error:
+        raise InputUnreadable(f"{source.name} {error}") from None
+    except OSError as error:
+        raise InputUnreadable(f"{source.name} could not be copied: {error.strerror}") from None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from .inputs import Input
@@ -64,7 +65,7 @@ def render(
     if output_format == "text":
         lines = list(_text(result))
         return Lines(returned, len(lines), columns, _joined(lines))
-    table = _aligned(_attributed(result, inputs, paths), columns)
+    table = _aligned(_continued(_attributed(result, inputs, paths), inputs), columns)
     if not table.rows:
         return Lines(returned, 0, columns, b"")
     lines = [_line(row, ",", _CSV_SPECIAL) for row in table.rows]
@@ -117,6 +118,19 @@ def _attributed(result: Any, inputs: Sequence[Input], paths: Sequence[str]) -> T
         return _attributed_tables(result, names, paths)
     table = from_elements(result)
     return _with_origins(table, _origins(len(table.rows), names))
+
+
+def _continued(table: Table, inputs: Sequence[Input]) -> Table:
+    """With the rows of pieces numbered as those of their files, also where the script has
+    numbered them: it saw the piece alone."""
+    firsts = {each.name: each.first_row for each in inputs if each.first_row}
+    if not firsts:
+        return table
+    rows = [
+        (name, number + firsts.get(name, 0) if isinstance(number, Integral) else number, *rest)
+        for name, number, *rest in table.rows
+    ]
+    return Table(table.columns, rows)
 
 
 def _attributed_tables(result: list[Any], names: list[str], paths: Sequence[str]) -> Table:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from . import blocks
+from . import blocks, inputs
 from .coroutines import finish
 from .inputs import Input, InputUnreadable, local_paths
 from .rows import Lines, count, render
@@ -56,7 +56,7 @@ def parse(body: bytes) -> Unit:
                 MiniBatch(
                     int(each["ordinal"]),
                     max(1, int(each["tries"])),
-                    [Input(str(i["name"]), str(i["url"])) for i in each["inputs"]],
+                    [inputs.parse(i) for i in each["inputs"]],
                 )
                 for each in value["mini_batches"]
             ],

@@ -13,7 +13,7 @@ import io
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ from domain.ports import (
     UnitMiniBatch,
     UnitOutcome,
     UnitRequest,
+    WebFiles,
     Workload,
     WorkloadKind,
     WorkloadState,
@@ -85,7 +86,10 @@ from domain.sweeping import Sweeping
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from infra.outbound import OutboundAddresses
+from infra.public_web_files import PublicWebFiles
 from infra.queue_consumer import Received
+from runtime import inputs as worker_inputs
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 BASE_URL = "https://example.test:7443"
@@ -238,7 +242,7 @@ class FunctionScorer(Scorer):
             while tries < mini_batch.tries and gave is None:
                 tries += 1
                 try:
-                    files = {i.name: _local(i.url).read_bytes() for i in mini_batch.inputs}
+                    files = _read(mini_batch)
                     gave = self.script(request, mini_batch, files)
                 except Lost as lost:
                     at = mini_batch.ordinal if lost.blame else None
@@ -273,6 +277,14 @@ class FunctionScorer(Scorer):
         draft.rename(place)
         digest = hashlib.sha256(content).hexdigest()
         return UnitOutcome(tuple(results), count, len(content), digest, columns)
+
+
+def _read(mini_batch: UnitMiniBatch) -> dict[str, bytes]:
+    """The inputs' content by name, read as a worker reads it."""
+    asked = [worker_inputs.parse(asdict(each)) for each in mini_batch.inputs]
+    with worker_inputs.local_paths(asked) as paths:
+        contents = [Path(path).read_bytes() for path in paths]
+    return {each.name: content for each, content in zip(asked, contents, strict=True)}
 
 
 def _local(url: str) -> Path:
@@ -340,6 +352,7 @@ class BatchStage:
         drops: DropLimits | None = None,
         most_units: int = 40_000,
         at_once: int = 4,
+        web: WebFiles | None = None,
     ) -> None:
         self.folder = folder
         self.clock = HeldClock()
@@ -351,6 +364,7 @@ class BatchStage:
         self._drops = drops or DropLimits()
         self._most_units = most_units
         self._at_once = at_once
+        self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=10)
 
     async def __aenter__(self) -> "BatchStage":
         await self.live()
@@ -410,7 +424,15 @@ class BatchStage:
             computes=computes,
         )
         self.invocation = BatchInvocation(
-            store, queue, blobs, clock, SCOPE, assets=assets, batch=self.batch, times=self._times
+            store,
+            queue,
+            blobs,
+            clock,
+            SCOPE,
+            assets=assets,
+            batch=self.batch,
+            web=self.web,
+            times=self._times,
         )
         self.supervision = BatchSupervision(
             store,
@@ -419,7 +441,7 @@ class BatchStage:
             compute,
             clock,
             batch=self.batch,
-            planning=BatchPlanning(blobs, most_units=self._most_units),
+            planning=BatchPlanning(blobs, self.web, most_units=self._most_units),
             times=self._times,
         )
         self.workers = JobWorkers(store, compute, self.batch)

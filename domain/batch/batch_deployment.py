@@ -4,8 +4,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy, default_size, size_fault
 from domain.online.online_deployment import CodeConfiguration
 from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.values import Value
@@ -87,7 +88,8 @@ class LoggingLevel(StrEnum):
 
 
 class BatchDeploymentProperties(Value):
-    """What its user wants, with Azure ML's defaults. `mini_batch_size` counts files."""
+    """What its user wants, with Azure ML's defaults. `mini_batch_size` counts what
+    `mini_batch_by` says: files, where it is left out."""
 
     model: ModelReference | None = None
     code_configuration: CodeConfiguration | None = None
@@ -95,7 +97,8 @@ class BatchDeploymentProperties(Value):
     environment_variables: EnvironmentVariables = {}
     compute: str | None = None
     resources: Resources = Resources()
-    mini_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    mini_batch_by: MiniBatchBy = MiniBatchBy.FILES
+    mini_batch_size: Annotated[int, Field(ge=1, le=MOST_SIZE)] = default_size(MiniBatchBy.FILES)
     error_threshold: Annotated[int, Field(ge=-1, le=INT_MAX)] = -1
     retry_settings: RetrySettings = RetrySettings()
     max_concurrency_per_instance: Annotated[int, Field(ge=1, le=64)] = 1
@@ -105,6 +108,26 @@ class BatchDeploymentProperties(Value):
     logging_level: LoggingLevel = LoggingLevel.INFO
     description: Text | None = None
     properties: StringMap = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_of_the_unit(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or {"mini_batch_size", "miniBatchSize"} & value.keys():
+            return value
+        by = value.get("mini_batch_by", value.get("miniBatchBy"))
+        try:
+            return {**value, "mini_batch_size": default_size(MiniBatchBy(str(by)))}
+        except ValueError:  # not given, or refused by the field itself
+            return value
+
+    @field_validator("mini_batch_size")
+    @classmethod
+    def _fits_the_unit(cls, size: int, others: ValidationInfo) -> int:
+        by = others.data.get("mini_batch_by")
+        fault = size_fault(by, size) if by is not None else None
+        if fault:
+            raise ValueError(fault)
+        return size
 
 
 class BatchDeployment(TrackedResource):

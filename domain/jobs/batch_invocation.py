@@ -9,6 +9,7 @@ from uuid import uuid4
 from domain.assets.asset_registration import AssetRegistration
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.mini_batch_cut import default_size, size_fault
 from domain.errors import (
     Conflict,
     Detail,
@@ -26,7 +27,7 @@ from domain.jobs.job_outputs import OutputReservations, output_of
 from domain.jobs.job_request import JobProperties
 from domain.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.names import WorkspaceScope, asset_name_fault
-from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WorkQueue
+from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WebFiles, WorkQueue
 from domain.provisioning.provisioning_state import ProvisioningState
 
 _KEY_KIND = "invocationKey"
@@ -58,6 +59,7 @@ class BatchInvocation:
         *,
         assets: AssetRegistration,
         batch: BatchProvisioning,
+        web: WebFiles,
         times: BatchTimes | None = None,
     ) -> None:
         self._store = store
@@ -67,6 +69,7 @@ class BatchInvocation:
         self._scope = scope
         self._assets = assets
         self._batch = batch
+        self._web = web
         self._times = times or BatchTimes()
         self._reservations = OutputReservations(store, blobs, clock)
 
@@ -133,21 +136,23 @@ class BatchInvocation:
         fault = asset_name_fault(name) or _length_fault(name)
         if fault:
             faults.append(Detail("BadArgument", fault, "properties.name"))
+        fault = mini_batch_size_fault(chosen.properties, asked)
+        if fault:
+            faults.append(Detail("BadArgument", fault, "properties.miniBatchSize"))
+            asked = asked.but(mini_batch_size=None)
         settings = overridden(chosen.properties, asked)
-        inputs = JobInputs(self._assets, self._blobs, self._scope)
-        input = drop or await inputs.resolve(asked)
+        inputs = JobInputs(self._assets, self._blobs, self._web, self._scope)
+        found = (drop,) if drop else await inputs.resolve(asked, settings.mini_batch_by)
         faults += inputs.faults
         output = output_of(name, asked, settings, self._scope, self._blobs, faults)
         refuse(faults)
-        if input is None:
-            raise AssertionError("an input without faults is there")
         experiment = asked.experiment_name or asked.properties.get("experimentName")
         return BatchJob(
             name=name,
             endpoint=chosen.endpoint,
             deployment=chosen.name,
             settings=settings,
-            input=input,
+            inputs=found,
             output=output,
             display_name=asked.display_name or name,
             experiment_name=experiment or chosen.endpoint,
@@ -230,6 +235,15 @@ class JobExists(Conflict):
         )
 
 
+def mini_batch_size_fault(
+    deployment: BatchDeploymentProperties, asked: JobProperties
+) -> str | None:
+    """Why the job's size does not go with what it counts, or None."""
+    if asked.mini_batch_size is None:
+        return None
+    return size_fault(asked.mini_batch_by or deployment.mini_batch_by, asked.mini_batch_size)
+
+
 def overridden(
     deployment: BatchDeploymentProperties, asked: JobProperties
 ) -> BatchDeploymentProperties:
@@ -237,6 +251,7 @@ def overridden(
     changes: dict[str, Any] = {
         name: value
         for name in (
+            "mini_batch_by",
             "mini_batch_size",
             "max_concurrency_per_instance",
             "error_threshold",
@@ -246,6 +261,10 @@ def overridden(
         )
         if (value := getattr(asked, name)) is not None
     }
+    by = asked.mini_batch_by
+    if by is not None and by is not deployment.mini_batch_by and asked.mini_batch_size is None:
+        # The deployment's size counts something else.
+        changes["mini_batch_size"] = default_size(by)
     if asked.compute and asked.compute.instance_count is not None:
         changes["resources"] = deployment.resources.but(instance_count=asked.compute.instance_count)
     if asked.retry_settings:

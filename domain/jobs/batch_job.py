@@ -2,11 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction, OutputFormat
 from domain.jobs.batch_plan import Plan
 from domain.jobs.batch_progress import Progress
+from domain.jobs.globs import Globs
 from domain.jobs.job_status import JobStatus
 from domain.ports import Document, Json
 from domain.provisioning.operation import ErrorRecord
@@ -35,11 +38,14 @@ class InputKind(StrEnum):
     FILE = "UriFile"
     FOLDER = "UriFolder"
     DROP = "Drop"
+    WEB_FILE = "WebFile"
 
 
 class JobInput(Value):
-    """Where a job's files are. FILE: the blob `path`. FOLDER: all below `path`. DROP: those
-    that the manifest blob `manifest` of the system container names, below `path`."""
+    """Where a job's files are. FILE: the blob `path`. FOLDER: those below `path` that
+    `include` and `exclude` leave. DROP: those that the manifest blob `manifest` of the system
+    container names, below `path`. WEB_FILE: what the address `uri` gave when the job was
+    planned, copied to the blob `path` below the job's own folder of the system container."""
 
     name: str = "input"
     kind: InputKind
@@ -47,6 +53,15 @@ class JobInput(Value):
     container: str
     path: str
     manifest: str | None = None
+    include: Globs = ()
+    exclude: Globs = ()
+
+    @property
+    def shown_uri(self) -> str:
+        """Without the query of a web address, which may hold a secret."""
+        if self.kind is not InputKind.WEB_FILE:
+            return self.uri
+        return self.uri.partition("#")[0].partition("?")[0]
 
 
 class JobOutput(Value):
@@ -92,7 +107,7 @@ class BatchJob(Value):
     """Digest of the request that made it."""
     status: JobStatus = JobStatus.NOT_STARTED
     settings: BatchDeploymentProperties
-    input: JobInput
+    inputs: Annotated[tuple[JobInput, ...], Field(min_length=1)]
     output: JobOutput
     display_name: str | None = None
     experiment_name: str | None = None

@@ -1,18 +1,20 @@
 """A job's plan: which files stand in which mini-batch, written once as manifest blobs.
 
 A segment holds up to 1,000 mini-batches: `jobs/{job}/plan/{plan}/{segment:05d}.jsonl` has a
-line for each file and `….index` the byte offset where each mini-batch begins, so that a unit
-reads its own lines only. A planner writes under an id of its own and the job's document then
-names the one plan that counts: planners that were interrupted, or doubled, leave no trace in it.
+line for each file, or piece of one, and `….index` the byte offset where each mini-batch begins, so
+that a unit reads its own lines only. A planner writes under an id of its own and the job's
+document then names the one plan that counts: planners that were interrupted, or doubled, leave no
+trace in it.
 """
 
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.ports import BlobStore
+from domain.batch.mini_batch_cut import MiniBatchCut
+from domain.ports import BlobStore, InputPiece
 from domain.values import Value
 
 MINI_BATCHES_PER_SEGMENT = 1000
@@ -27,32 +29,65 @@ def plan_folder(job: str) -> str:
     return f"jobs/{job}/plan"
 
 
-@dataclass(frozen=True)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """`name` is relative to the plan's root, and what outputs show."""
+    """A file, or a piece of one. `name` is what outputs show: below its source, after the
+    source's prefix. `size` is the whole file's, in bytes."""
 
     name: str
     etag: str
     size: int
+    source: int = 0
+    piece: InputPiece | None = None
 
     def line(self) -> bytes:
-        return json.dumps([self.name, self.etag, self.size], separators=(",", ":")).encode() + b"\n"
+        line: list[object] = [self.name, self.etag, self.size]
+        if self.source or self.piece:
+            line.append(self.source)
+        if self.piece:
+            line.append(astuple(self.piece))
+        return _encode(line).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes | str) -> "PlannedFile":
-        name, etag, size = json.loads(line)
-        return cls(name, etag, size)
+        name, etag, size, *more = json.loads(line)
+        piece = InputPiece(*more[1]) if len(more) > 1 else None
+        return cls(name, etag, size, more[0] if more else 0, piece)
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is a file's first piece, or the whole of it."""
+        return self.piece is None or self.piece.first_row == 0
+
+
+Weighed = tuple[PlannedFile, int]
+"""A file and what it weighs in the unit that mini-batches are measured in."""
+
+
+class PlanSource(Value):
+    """Where files of a plan are: the blob of `{prefix}{path}` is `{root}{path}` in
+    `container`. The prefix tells the files of several inputs apart."""
+
+    container: str
+    root: str
+    prefix: str = ""
+
+    def place(self, file: PlannedFile) -> tuple[str, str]:
+        """The container and name of the file's blob."""
+        return self.container, self.root + file.name.removeprefix(self.prefix)
 
 
 class Plan(Value):
-    """What a job's manifests amount to. A file's blob is `{root}{name}` in `container`."""
+    """What a job's manifests amount to. `files` counts a piece of a file as a file; `bytes`
+    counts each file once."""
 
     id: str
-    container: str
-    root: str
+    sources: tuple[PlanSource, ...]
     files: int
     bytes: int
-    mini_batch_size: int
     mini_batches: int
     unit_size: int
     """Mini-batches in a unit, the last one's apart."""
@@ -65,13 +100,9 @@ class Plan(Value):
         start = unit * self.unit_size
         return range(start, min(start + self.unit_size, self.mini_batches))
 
-    def files_in(self, mini_batch: int) -> int:
-        if mini_batch < self.mini_batches - 1:
-            return self.mini_batch_size
-        return self.files - self.mini_batch_size * (self.mini_batches - 1)
-
-    def files_in_unit(self, unit: int) -> int:
-        return sum(self.files_in(m) for m in self.mini_batches_of(unit))
+    def place(self, file: PlannedFile) -> tuple[str, str]:
+        """The container and name of the file's blob."""
+        return self.sources[file.source].place(file)
 
 
 def unit_size(mini_batches: int, most_units: int = MOST_UNITS) -> int:
@@ -82,18 +113,18 @@ def unit_size(mini_batches: int, most_units: int = MOST_UNITS) -> int:
 class PlanWriter:
     """Writes segments as files come; holds a piece of one at a time."""
 
-    def __init__(self, blobs: BlobStore, job: str, plan: str, mini_batch_size: int) -> None:
+    def __init__(self, blobs: BlobStore, job: str, plan: str, cut: MiniBatchCut) -> None:
         self._blobs = blobs
         self._folder = f"{plan_folder(job)}/{plan}"
-        self._size = mini_batch_size
+        self._cut = cut
         self._offsets: list[int] = []
         self._ahead: PlannedFile | None = None
         self.files = 0
         self.bytes = 0
         self.mini_batches = 0
 
-    async def write(self, files: AsyncIterator[PlannedFile]) -> None:
-        self._ahead = await anext(files, None)
+    async def write(self, files: AsyncIterator[Weighed]) -> None:
+        await self._next(files)
         segment = 0
         while self._ahead is not None:
             name = f"{self._folder}/{segment:05d}"
@@ -102,26 +133,33 @@ class PlanWriter:
             await self._blobs.write(SYSTEM_CONTAINER, f"{name}.index", index)
             segment += 1
 
-    async def _segment(self, files: AsyncIterator[PlannedFile]) -> AsyncIterator[bytes]:
+    async def _segment(self, files: AsyncIterator[Weighed]) -> AsyncIterator[bytes]:
         self._offsets = [0]
         piece = bytearray()
-        written = held = 0
+        written = 0
         while self._ahead is not None and len(self._offsets) <= MINI_BATCHES_PER_SEGMENT:
-            piece += self._ahead.line()
+            file = self._ahead
+            piece += file.line()
             self.files += 1
-            self.bytes += self._ahead.size
-            held += 1
-            self._ahead = await anext(files, None)
-            if held == self._size or self._ahead is None:
+            self.bytes += file.size if file.begins else 0
+            if await self._next(files):
                 self._offsets.append(written + len(piece))
                 self.mini_batches += 1
-                held = 0
             if len(piece) >= _PIECE:
                 written += len(piece)
                 yield bytes(piece)
                 piece.clear()
         if piece:
             yield bytes(piece)
+
+    async def _next(self, files: AsyncIterator[Weighed]) -> bool:
+        """Look at the next file; whether the mini-batch before it is complete."""
+        ahead = await anext(files, None)
+        if ahead is None:
+            self._ahead = None
+            return True
+        self._ahead, weight = ahead
+        return self._cut.begins(weight)
 
 
 class PlanReader:

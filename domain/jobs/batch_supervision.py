@@ -77,7 +77,7 @@ class BatchSupervision:
         clock: Clock,
         *,
         batch: BatchProvisioning,
-        planning: BatchPlanning | None = None,
+        planning: BatchPlanning,
         times: BatchTimes | None = None,
     ) -> None:
         self._store = store
@@ -87,7 +87,7 @@ class BatchSupervision:
         self._workers = JobWorkers(store, compute, batch)
         self._times = times or BatchTimes()
         self._jobs = JobStore(store)
-        self._planning = planning or BatchPlanning(blobs)
+        self._planning = planning
         self._recording = UnitRecording(store, queue, clock, self._times)
         self._finalizing = JobFinalizing(store, blobs, compute, clock)
         # Of this process only: it spares double work, and nothing rests on it.
@@ -197,7 +197,7 @@ class BatchSupervision:
 
     async def _plan(self, job: BatchJob) -> Step:
         try:
-            plan = await self._planning.plan(job)
+            plan = await self._planning.plan(job, limit=self._times.plan_limit)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:

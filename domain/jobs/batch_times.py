@@ -25,6 +25,8 @@ class BatchTimes:
     """Before a job that found the compute full of other jobs asks again."""
     grace: float = 15.0
     """A job whose next look is overdue by this much is taken over by the sweep."""
+    plan_limit: float = 840.0
+    """A job whose planning takes longer fails. Shorter than `plan_lease`."""
     plan_lease: float = 900.0
     """The longest that planning, or joining results, goes on before the sweep takes over."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _MOST = 32
 _LONGEST = 500
@@ -26,8 +26,14 @@ def _checked(glob: str) -> str:
     return glob
 
 
+def _is_list(globs: object) -> object:
+    if not isinstance(globs, list | tuple):
+        raise ValueError('Globs are a list, like ["**/*.csv"]')
+    return globs
+
+
 Glob = Annotated[str, AfterValidator(_checked)]
-Globs = Annotated[tuple[Glob, ...], Field(max_length=_MOST)]
+Globs = Annotated[tuple[Glob, ...], Field(max_length=_MOST), BeforeValidator(_is_list)]
 
 
 def glob_fault(glob: str) -> str | None:

@@ -1,10 +1,12 @@
-"""Removing an ended job: its documents and its plan. What it wrote stays."""
+"""Removing an ended job: its documents, its plan and its copies of web files. What it wrote
+stays."""
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.errors import DocumentNotFound
 from domain.jobs import batch_job, batch_unit
 from domain.jobs.batch_plan import plan_folder
 from domain.jobs.job_store import StoredJob
+from domain.jobs.web_copies import copies_folder
 from domain.ports import BlobStore, Delete, ResourceStore
 
 _AT_ONCE = 100
@@ -15,8 +17,9 @@ async def purge(store: ResourceStore, blobs: BlobStore, stored: StoredJob) -> No
     """The job's own document goes last, so that a purge that was cut off is found again."""
     name = stored.job.name
     where = batch_job.partition(name)
-    async for blob in blobs.list(SYSTEM_CONTAINER, f"{plan_folder(name)}/"):
-        await blobs.delete(SYSTEM_CONTAINER, blob.name)
+    for folder in (plan_folder(name), copies_folder(name)):
+        async for blob in blobs.list(SYSTEM_CONTAINER, f"{folder}/"):
+            await blobs.delete(SYSTEM_CONTAINER, blob.name)
     while True:
         page = await store.query(batch_unit.KIND, partition=where, page_size=_AT_ONCE)
         if not page.documents:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from domain.jobs.batch_job import BatchJob
-from domain.jobs.batch_plan import Plan, PlanReader
+from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.batch_progress import Progress
 from domain.jobs.job_status import JobStatus
 from domain.jobs.job_store import unit_of
@@ -65,7 +65,8 @@ class JobReports:
                 numbers = range(failed.ordinal, failed.ordinal + 1)
                 [files] = await self._plans.files(job.name, job.plan, numbers)
                 others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-                return f"First to fail: {files[0].name[:200]}{others}: {failed.error[:_SHOWN]}"
+                first = f"{files[0].name[:200]}{_row_range(files[0])}"
+                return f"First to fail: {first}{others}: {failed.error[:_SHOWN]}"
         return None
 
     async def write_worker_log(self, job: BatchJob) -> None:
@@ -90,6 +91,7 @@ class JobReports:
                     yield json.dumps(
                         {
                             "file": file.name,
+                            **_rows_of(file),
                             "mini_batch": failed.ordinal,
                             "attempts": failed.tries,
                             "error": failed.error,
@@ -110,6 +112,17 @@ class JobReports:
                 yield f"mini-batch {failed.ordinal}, tried {failed.tries} times: {failed.error}"
                 if failed.log_excerpt:
                     yield failed.log_excerpt.rstrip("\n") + "\n"
+
+
+def _rows_of(file: PlannedFile) -> dict[str, int]:
+    """Which rows of the file a failed piece of it holds; nothing for a whole file."""
+    piece = file.piece
+    return {} if piece is None else {"first_row": piece.first_row, "rows": piece.rows}
+
+
+def _row_range(file: PlannedFile) -> str:
+    piece = file.piece
+    return f", rows {piece.first_row} to {piece.first_row + piece.rows - 1}" if piece else ""
 
 
 async def _joined(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
@@ -156,7 +169,7 @@ def _overview(
         f"created            {job.created_at.isoformat()}",
         f"started            {job.started_at.isoformat() if job.started_at else '-'}",
         f"ended              {now.isoformat()}",
-        f"input              {job.input.uri}",
+        *(f"input              {each.shown_uri}" for each in job.inputs),
         f"files              {progress.files}: {tally.succeeded_files} succeeded, "
         f"{tally.failed_files} failed",
         f"mini-batches       {progress.mini_batches}: {tally.succeeded_mini_batches} succeeded, "

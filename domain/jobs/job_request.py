@@ -6,15 +6,21 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from domain.batch.batch_deployment import INT_MAX, LoggingLevel, OutputFormat
+from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy
+from domain.jobs.globs import Globs
 from domain.resource import StringMap, Tags, Text
 from domain.values import Value
 
 
 class RequestedInput(Value):
-    """`uri` for UriFile and UriFolder; `value` for Literal, which only pipelines take."""
+    """`uri` for UriFile and UriFolder; `value` for Literal, which only pipelines take. Of a
+    folder the files that match a glob of `include` (all, where it has none) and none of
+    `exclude`."""
 
     job_input_type: str
     uri: str | None = None
+    include: Globs = ()
+    exclude: Globs = ()
     value: Any = None
     description: Text | None = None
     mode: str | None = None
@@ -67,7 +73,8 @@ class JobProperties(Value):
     output_file_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     output_format: OutputFormat | None = None
     compute: RequestedCompute | None = None
-    mini_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    mini_batch_by: MiniBatchBy | None = None
+    mini_batch_size: Annotated[int, Field(ge=1, le=MOST_SIZE)] | None = None
     max_concurrency_per_instance: Annotated[int, Field(ge=1, le=64)] | None = None
     error_threshold: Annotated[int, Field(ge=-1, le=INT_MAX)] | None = None
     retry_settings: RequestedRetries | None = None

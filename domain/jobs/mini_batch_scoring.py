@@ -161,7 +161,7 @@ class MiniBatchScoring:
                     return
                 stored = again
                 continue
-            await self._record(job, plan, stored, request, outcome)
+            await self._record(job, files, stored, request, outcome)
             return
 
     async def _request(
@@ -236,7 +236,7 @@ class MiniBatchScoring:
     async def _record(
         self,
         job: BatchJob,
-        plan: Plan,
+        files: Files,
         stored: StoredUnit,
         request: UnitRequest,
         outcome: UnitOutcome,
@@ -259,7 +259,7 @@ class MiniBatchScoring:
         record = UnitRecord(
             block=block,
             columns=() if fault else outcome.columns,
-            tally=_tally(plan, unit.ordinal, failed.keys(), rows),
+            tally=_tally(files, failed.keys(), rows),
             failed=tuple(bounded(failed[o], len(failed)) for o in sorted(failed)),
             seconds=sum(r.seconds for r in outcome.results),
         )
@@ -268,6 +268,7 @@ class MiniBatchScoring:
     async def _give_up(self, job: BatchJob, plan: Plan, stored: StoredUnit) -> None:
         """A unit that ends its host again and again must not hold up the job."""
         unit = stored.unit
+        files = await self._inputs.files(job, plan, unit.ordinal)
         failed = unit.give_up(
             *(
                 FailedMiniBatch(
@@ -275,23 +276,22 @@ class MiniBatchScoring:
                     tries=unit.crashes,
                     error=f"Given up: {unit.crashes} times the host ended while it ran this.",
                 )
-                for ordinal in plan.mini_batches_of(unit.ordinal)
+                for ordinal in files
             )
         ).given_up
         record = UnitRecord(
-            tally=_tally(plan, unit.ordinal, [f.ordinal for f in failed], 0),
+            tally=_tally(files, [f.ordinal for f in failed], 0),
             failed=tuple(bounded(f, len(failed)) for f in failed),
         )
         await self._recording.record(job, stored, record)
 
 
-def _tally(plan: Plan, unit: int, failed: Collection[int], rows: int) -> Tally:
-    mini_batches = plan.mini_batches_of(unit)
-    failed_files = sum(plan.files_in(m) for m in failed)
+def _tally(files: Files, failed: Collection[int], rows: int) -> Tally:
+    failed_files = sum(len(files[m]) for m in failed)
     return Tally(
-        succeeded_mini_batches=len(mini_batches) - len(failed),
+        succeeded_mini_batches=len(files) - len(failed),
         failed_mini_batches=len(failed),
-        succeeded_files=plan.files_in_unit(unit) - failed_files,
+        succeeded_files=sum(map(len, files.values())) - failed_files,
         failed_files=failed_files,
         rows=rows,
     )

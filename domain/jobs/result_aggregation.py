@@ -59,13 +59,12 @@ class ResultAggregation:
         """Look through the records. The same records give the same answer."""
         rows = ResultRows(with_columns=job.output_format == "csv")
         tally = progress.tally
-        plan = job.plan
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
             before = len(rows.unjoinable)
             rows.add(unit)
-            if len(rows.unjoinable) > before and plan is not None and unit.record is not None:
-                tally = unjoined(tally, plan, unit, unit.record.tally.rows)
+            if len(rows.unjoinable) > before and unit.record is not None:
+                tally = unjoined(tally, unit, unit.record.tally.rows)
         return Joinable(rows, progress.but(tally=tally))
 
     async def commit(self, job: BatchJob, rows: ResultRows, *, partial: bool) -> BlobProperties:

@@ -84,10 +84,10 @@ def _quoted(value: str) -> str:
     return value
 
 
-def unjoined(tally: Tally, plan: Plan, unit: Unit, rows: int) -> Tally:
+def unjoined(tally: Tally, unit: Unit, rows: int) -> Tally:
     """The job's tally once a unit's rows are left out: what had succeeded has failed."""
     before = unit.record.tally if unit.record else Tally()
-    files = plan.files_in_unit(unit.ordinal) - before.failed_files
+    files = before.succeeded_files
     return tally.but(
         succeeded_mini_batches=tally.succeeded_mini_batches - before.succeeded_mini_batches,
         failed_mini_batches=tally.failed_mini_batches + before.succeeded_mini_batches,

@@ -47,7 +47,7 @@ class UnitInputs:
 
     async def _fault(self, plan: Plan, file: PlannedFile) -> str | None:
         try:
-            blob = await self._blobs.properties(plan.container, plan.root + file.name)
+            blob = await self._blobs.properties(*plan.place(file))
         except BlobNotFound:
             return f"The input '{file.name}' was removed after the job was planned."
         if blob.etag != file.etag:
@@ -63,11 +63,10 @@ class UnitInputs:
         for mini_batch, planned in files.items():
             if unit.is_given_up(mini_batch):
                 continue
-            urls = await _few_at_once(
-                lambda file: self._blobs.lend(plan.container, plan.root + file.name), planned
-            )
+            urls = await _few_at_once(lambda file: self._blobs.lend(*plan.place(file)), planned)
             inputs = tuple(
-                UnitInput(file.name, url) for file, url in zip(planned, urls, strict=True)
+                UnitInput(file.name, url, file.piece)
+                for file, url in zip(planned, urls, strict=True)
             )
             tries = unit.tries_left(mini_batch, max_retries)
             lent.append(UnitMiniBatch(mini_batch, inputs, tries))

@@ -31,6 +31,7 @@ from domain.ports.resource_store import (
     Write,
 )
 from domain.ports.scorer import (
+    InputPiece,
     InstanceLost,
     MiniBatchResult,
     Scorer,
@@ -41,6 +42,7 @@ from domain.ports.scorer import (
     UnitOutcome,
     UnitRequest,
 )
+from domain.ports.web_files import WebFileRefused, WebFiles, WebFileUnavailable
 from domain.ports.work_queue import Message, WorkQueue
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Delete",
     "Document",
     "EnvironmentSpec",
+    "InputPiece",
     "Instance",
     "InstanceLost",
     "Json",
@@ -75,6 +78,9 @@ __all__ = [
     "UnitMiniBatch",
     "UnitOutcome",
     "UnitRequest",
+    "WebFileRefused",
+    "WebFileUnavailable",
+    "WebFiles",
     "WorkQueue",
     "Workload",
     "WorkloadKind",

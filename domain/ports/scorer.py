@@ -31,11 +31,26 @@ class ScoringResponse:
 
 
 @dataclass(frozen=True)
+class InputPiece:
+    """`rows` rows of a file, from its row `first_row` (0 is the first) on. They are the
+    `length` bytes from `offset`, and the file's first `header` bytes belong before them. A
+    `length` of 0: a Parquet file, whose rows are taken by their number."""
+
+    first_row: int
+    rows: int
+    offset: int = 0
+    length: int = 0
+    header: int = 0
+
+
+@dataclass(frozen=True)
 class UnitInput:
-    """One input file: its name as outputs show it, and where a worker reads it."""
+    """One input file, or a piece of it: the file's name as outputs show it, and where a
+    worker reads it."""
 
     name: str
     url: str
+    piece: InputPiece | None = None
 
 
 @dataclass(frozen=True)

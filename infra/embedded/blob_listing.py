@@ -19,8 +19,8 @@ from pathlib import Path
 from infra.blob_names import fault_of, segment_fault
 from infra.embedded.blob_tree import BlobTree
 
-_RUN = 50_000
-_RUN_READ = 64 * 1024
+_RUN = 20_000
+_RUN_READ = 4 * 1024
 _WARNED = 1000
 
 _log = logging.getLogger(__name__)

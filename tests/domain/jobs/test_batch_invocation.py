@@ -57,7 +57,7 @@ async def test_a_folder_is_found_by_every_form_of_its_uri(tmp_path: Path, root: 
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
         job = (await invoke(stage, reading(f"{root}/data/"))).job
-        assert (job.input.kind, job.input.container, job.input.path) == (
+        assert (job.inputs[0].kind, job.inputs[0].container, job.inputs[0].path) == (
             InputKind.FOLDER,
             STORE,
             "data",
@@ -106,7 +106,7 @@ async def test_the_body_of_2021_is_understood(tmp_path: Path) -> None:
         await stage.deploy()
         dataset = RequestedDataset(data_input_type="DataUrl", path=f"{SHORT}/data")
         job = (await invoke(stage, JobProperties(dataset=dataset))).job
-        assert (job.input.kind, job.input.path) == (InputKind.FOLDER, "data")
+        assert (job.inputs[0].kind, job.inputs[0].path) == (InputKind.FOLDER, "data")
 
 
 async def test_every_fault_is_told_at_once_with_its_place(tmp_path: Path) -> None:
@@ -134,13 +134,14 @@ async def test_every_fault_is_told_at_once_with_its_place(tmp_path: Path) -> Non
     ("asked", "why"),
     [
         (reading("1", "Literal"), "literal inputs are for pipelines"),
-        (reading("https://elsewhere.test/data"), "not in this installation's blob store"),
+        (reading("https://elsewhere.test/data"), "HTTP, which has no listing"),
+        (reading("ftp://elsewhere.test/data"), "not in this installation's blob store"),
         (reading("azureml://datastores/other/paths/x"), "no datastore 'other'"),
         (reading(f"{SHORT}/../x"), "'..'"),
         (reading(f"{SHORT.replace(STORE, 'system')}/x"), "no datastore 'system'"),
         (reading("azureml:nothing:1"), "was not found"),
         (reading(None), "needs a uri"),
-        (JobProperties(), "exactly one input; 0 were given"),
+        (JobProperties(), "1 to 100 inputs; 0 were given"),
         (writing("azureml://datastores/other/paths/x"), "no datastore 'other'"),
         (writing(f"{SHORT}/"), "a path below the datastore"),
         (writing(f"{SHORT}/x", "Table"), "not an output type"),

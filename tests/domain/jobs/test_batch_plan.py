@@ -4,24 +4,31 @@ from pathlib import Path
 
 import pytest
 
-from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader, PlanWriter, unit_size
+from domain.batch.mini_batch_cut import MiniBatchBy, MiniBatchCut
+from domain.jobs.batch_plan import (
+    Plan,
+    PlannedFile,
+    PlanReader,
+    PlanSource,
+    PlanWriter,
+    Weighed,
+    unit_size,
+)
 from infra.embedded.file_blob_store import FileBlobStore
 
 
 async def planned(blobs: FileBlobStore, count: int, size: int, unit: int = 1) -> Plan:
-    async def files() -> AsyncIterator[PlannedFile]:
+    async def files() -> AsyncIterator[Weighed]:
         for i in range(count):
-            yield PlannedFile(f"{i:07d}.csv", f'"{i}"', i)
+            yield PlannedFile(f"{i:07d}.csv", f'"{i}"', i), 1
 
-    writer = PlanWriter(blobs, "job", "plan", size)
+    writer = PlanWriter(blobs, "job", "plan", MiniBatchCut(MiniBatchBy.FILES, size))
     await writer.write(files())
     return Plan(
         id="plan",
-        container="c",
-        root="",
+        sources=(PlanSource(container="c", root=""),),
         files=writer.files,
         bytes=writer.bytes,
-        mini_batch_size=size,
         mini_batches=writer.mini_batches,
         unit_size=unit,
     )
@@ -44,8 +51,8 @@ async def test_every_file_is_in_one_mini_batch_in_order(
     for number in range(plan.units):
         mini_batches = plan.mini_batches_of(number)
         files = await reader.files("job", plan, mini_batches)
-        assert [len(f) for f in files] == [plan.files_in(m) for m in mini_batches]
-        assert plan.files_in_unit(number) == sum(len(f) for f in files)
+        assert len(files) == len(mini_batches)
+        assert all(len(some) == size for some in files[:-1])
         found += [file.name for some in files for file in some]
     assert found == [f"{i:07d}.csv" for i in range(count)]
     assert plan.bytes == sum(range(count))

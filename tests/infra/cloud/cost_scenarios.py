@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from domain.jobs.batch_planning import BatchPlanning
 from domain.messages import MINI_BATCHES_QUEUE
 from tests.gateway_stage import PRIMARY
 from tests.infra.cloud.cost_figures import Figures
@@ -112,7 +111,7 @@ async def large_units(stage: CostStage) -> Costs:
     await stage.job(1)
     bills = []
     for units in (2, 6):
-        stage.application.supervision._planning = BatchPlanning(stage.blobs, most_units=units)
+        stage.application.supervision._planning._most_units = units
         bills.append(await stage.job(4 * units))
     few, many = map(Figures.of, bills)
     part = bills[1].only(MINI_BATCHES_QUEUE)

@@ -1,0 +1,186 @@
+"""Web files by HTTP, as a careful client of hostile addresses."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from domain.ports import WebFileRefused, WebFiles, WebFileUnavailable
+from infra.outbound import AddressRefused, OutboundAddresses
+
+if TYPE_CHECKING:
+    import aiohttp
+    import yarl
+
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS: Final = 5
+_CONNECT_WAIT: Final = 15.0
+_READ_WAIT: Final = 60.0
+_PIECE: Final = 2**20
+_LONGEST: Final = 4096
+_PASSING: Final = (408, 425, 429)
+# A file is taken as it is: what was compressed for the way could be of any size.
+_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "ml-endpoints"}
+
+
+class PublicWebFiles(WebFiles):
+    """`max_bytes` bound a file, `max_time` (seconds) one read of it, redirects included."""
+
+    def __init__(self, addresses: OutboundAddresses, *, max_bytes: int, max_time: float) -> None:
+        self._addresses = addresses
+        self._max_bytes = max_bytes
+        self._max_time = max_time
+
+    def fault(self, url: str) -> str | None:
+        try:
+            self._parsed(url)
+        except WebFileRefused as refused:
+            return refused.message
+        return None
+
+    async def read(self, url: str) -> AsyncIterator[bytes]:
+        ends = asyncio.get_running_loop().time() + self._max_time
+        pieces = self._pieces(url)
+        try:
+            while True:
+                # Around each step alone: the consumer's own time is not ours to limit.
+                async with asyncio.timeout_at(ends):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+        except TimeoutError:
+            raise WebFileRefused(
+                f"'{_shown(url)}' did not come whole within {self._max_time:g} seconds."
+            ) from None
+        finally:
+            await pieces.aclose()
+
+    async def _pieces(self, url: str) -> AsyncGenerator[bytes, None]:
+        import aiohttp  # not with the module: it takes long, and few jobs read the web
+
+        sockets = _CheckedSockets(self._addresses)
+        connector = aiohttp.TCPConnector(socket_factory=sockets.make, force_close=True)
+        try:
+            async with aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_WAIT, sock_read=_READ_WAIT),
+                auto_decompress=False,
+                headers=_HEADERS,
+            ) as session:
+                target = self._parsed(url)
+                for _ in range(_MOST_REDIRECTS + 1):
+                    sockets.expect(target)
+                    async with session.get(target, allow_redirects=False) as answer:
+                        if answer.status not in _REDIRECTS:
+                            async for piece in self._content(answer, _shown(url)):
+                                yield piece
+                            return
+                        location = answer.headers.get("Location", "")
+                    target = self._redirected(target, location)
+        except (aiohttp.ClientError, OSError) as error:
+            if sockets.refused is not None:
+                raise WebFileRefused(sockets.refused.message) from None
+            why = type(error).__name__
+            raise WebFileUnavailable(f"'{_shown(url)}' could not be read ({why}).") from error
+        raise WebFileRefused(f"'{_shown(url)}' redirects more than {_MOST_REDIRECTS} times.")
+
+    async def _content(self, answer: "aiohttp.ClientResponse", shown: str) -> AsyncIterator[bytes]:
+        if answer.status >= 500 or answer.status in _PASSING:
+            raise WebFileUnavailable(f"'{shown}' answered {answer.status}.")
+        if answer.status != 200:
+            raise WebFileRefused(f"'{shown}' cannot be read: it answered {answer.status}.")
+        if answer.headers.get("Content-Encoding", "identity").casefold() != "identity":
+            raise WebFileRefused(f"'{shown}' cannot be read: it comes only compressed.")
+        size = answer.content_length or 0
+        async for piece in answer.content.iter_chunked(_PIECE):
+            size = max(size, answer.content.total_bytes)
+            if size > self._max_bytes:
+                raise WebFileRefused(
+                    f"'{shown}' is larger than the {self._max_bytes} bytes that a job takes from "
+                    "a web address. Upload it to a datastore instead."
+                )
+            yield piece
+
+    def _redirected(self, source: "yarl.URL", location: str) -> "yarl.URL":
+        import yarl
+
+        try:
+            target = source.join(yarl.URL(location))
+        except ValueError:
+            raise WebFileRefused(f"'{_shown(str(source))}' redirects to no address.") from None
+        if source.scheme == "https" and target.scheme == "http":
+            raise WebFileRefused(f"'{_shown(str(source))}' redirects from https to plain http.")
+        return self._parsed(str(target))
+
+    def _parsed(self, url: str) -> "yarl.URL":
+        """As the client reads it: two readings of one URL would leave a gap. Raises
+        WebFileRefused for what its text alone forbids."""
+        import yarl
+
+        try:
+            found = yarl.URL(url)
+            host, port = found.host or "", found.port
+        except ValueError:
+            raise WebFileRefused("The URL cannot be read.") from None
+        plain = found.scheme == "http"
+        if len(url) > _LONGEST or not url.isprintable():
+            fault = f"A URL has at most {_LONGEST} characters, all printable"
+        elif found.scheme not in ("http", "https") or not host or not port:
+            fault = "A web address begins with https:// and names a host"
+        elif found.user is not None or found.password is not None:
+            fault = "A URL cannot carry a user or password"
+        elif plain and not self._addresses.allows_plain_http:
+            fault = "Web files are read by https only"
+        else:
+            self._check_figures(host, plain)
+            return found
+        raise WebFileRefused(f"{fault}; given: '{_shown(url)}'.")
+
+    def _check_figures(self, host: str, plain: bool) -> None:
+        """What need not be looked up can be refused at once."""
+        name = host.rstrip(".").casefold()
+        figures = "127.0.0.1" if name == "localhost" or name.endswith(".localhost") else name
+        if ":" in figures or figures.replace(".", "").isdigit():
+            try:
+                self._addresses.check(host, figures, plain=plain)
+            except AddressRefused as refused:
+                raise WebFileRefused(refused.message) from None
+
+
+class _CheckedSockets:
+    """Makes the sockets of one client: to allowed addresses only. This is where every address
+    passes, however it was come by."""
+
+    def __init__(self, addresses: OutboundAddresses) -> None:
+        self._addresses = addresses
+        self._host = ""
+        self._plain = False
+        self.refused: AddressRefused | None = None
+
+    def expect(self, target: "yarl.URL") -> None:
+        """What the next sockets are for."""
+        self._host, self._plain = target.host or "", target.scheme == "http"
+        self.refused = None
+
+    def make(self, address: tuple[Any, ...]) -> socket.socket:
+        """Raises ConnectionRefusedError, as the network would, and remembers why."""
+        family, kind, protocol, _, place = address
+        try:
+            self._addresses.check(self._host, str(place[0]), plain=self._plain)
+        except AddressRefused as refused:
+            self.refused = refused
+            raise ConnectionRefusedError(refused.message) from None
+        return socket.socket(family, kind, protocol)
+
+
+def _shown(url: str) -> str:
+    """Without what may be secret."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "(a URL that cannot be read)"
+    return f"{parts.scheme}://{host}{parts.path}"[:200]
