@@ -10,6 +10,7 @@ from domain.drops.blob_dropping import BlobDropping
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_workers import JobWorkers
 from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
@@ -54,6 +55,7 @@ class Application:
     mini_batches: MiniBatchScoring
     workers: JobWorkers
     dropping: BlobDropping
+    retention: JobRetention
     scaling: Scaling
     sweeping: Sweeping
 

@@ -166,6 +166,9 @@ class Settings(BaseModel):
     """A drop folder is sealed once nothing has landed for this long."""
     drop_max_wait: Seconds = 3600
     """A drop folder is sealed after this long even if files keep landing."""
+    job_retention_days: Annotated[float, Field(ge=0, le=36500)] = 0
+    """Batch jobs that ended longer ago are removed, with their plans and logs but not their
+    results; 0 keeps them."""
     sweep_schedule: Annotated[str, AfterValidator(_schedule)] = "*/10 * * * * *"
     """How often unfinished work is looked for (NCRONTAB, six fields)."""
     restore_schedule: Annotated[str, AfterValidator(_schedule)] = "30 * * * * *"
