@@ -40,11 +40,22 @@ class ParquetFolder:
         """Make the folder what the records amount to. Asked again it recognises its own
         work. Raises OutputDisturbed."""
         output = job.output
+        if await self.is_whole(job, output, partial=partial):
+            return
         for start in range(0, len(rows.parts), _AT_ONCE):
             some = rows.parts[start : start + _AT_ONCE]
             await asyncio.gather(*(self._commit(job, part) for part in some))
         parts = (folder_part(output, part) for part in rows.parts)
         await self.write_manifest(job, output, rows.columns, rows.types, parts, partial=partial)
+
+    async def is_whole(self, job: BatchJob, output: JobOutput, *, partial: bool) -> bool:
+        """Whether the job's manifest stands in the folder `output`, which it ends."""
+        try:
+            there = await self._blobs.properties(output.container, f"{output.path}/{MANIFEST}")
+        except BlobNotFound:
+            return False
+        own = {JOB: job.name, STATE: state_of(partial=partial)}
+        return own.items() <= there.metadata.items()
 
     async def write_manifest(
         self,

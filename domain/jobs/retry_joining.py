@@ -144,6 +144,8 @@ class RetryJoining:
         self, job: BatchJob, plan: Plan, base: Base, rows: ResultRows, *, partial: bool
     ) -> int | None:
         results = job.results
+        if await self._folder.is_whole(job, results, partial=partial):
+            return None
         until = time.monotonic() + self._slice
         parts = [part async for part in self._sources(job, plan, base, rows)]
         for start in range(job.joined, len(parts), _PARTS_AT_ONCE):

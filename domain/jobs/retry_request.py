@@ -37,7 +37,7 @@ class RetriedJobs:
                 target="properties.retryOf",
             )
         job = found.job
-        if not (job.status.is_terminal and job.released):
+        if not job.status.is_terminal:
             raise Conflict(
                 f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
                 code="JobNotEnded",
