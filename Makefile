@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format requirements chaos setup clean help
+.PHONY: demo demo-cloud run test lint check format requirements chaos bench-batch setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,13 @@ format: $(STAMP) ## Format and fix what can be fixed
 
 chaos: $(STAMP) ## Kill the host at many seeded moments of a batch job (SEED=, RUNS=)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),100)
+
+# Its own figures first, then those of each further bench of the batch path that is there.
+BATCH_BENCHES := $(basename $(notdir $(wildcard $(addprefix benchmarks/,batch_overhead.py plan_scale.py blob_drop.py fair_jobs.py))))
+
+bench-batch: $(STAMP) ## Batch beside its peers, then its other benches (BENCH="--ways pool,ours" for some)
+	@$(BIN)/python -m benchmarks.batch $(BENCH)
+	@$(if $(BENCH),,$(foreach each,$(BATCH_BENCHES),echo; echo "## $(each)"; $(BIN)/python -m benchmarks.$(each) &&) true)
 
 clean: ## Remove the virtual environment, caches and .data
 	rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

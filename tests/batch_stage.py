@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -302,6 +302,7 @@ class FunctionCompute(Compute):
         self.looks: dict[str, int] = {}
         self.fails: Observation | None = None
         self.ever: set[str] = set()
+        self.before_remove: Callable[[], Awaitable[None]] | None = None
 
     def _see(self, key: str) -> Observation:
         self.looks[key] += 1
@@ -328,6 +329,8 @@ class FunctionCompute(Compute):
         return self._see(key) if key in self.looks else None
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
+        if self.before_remove is not None:
+            await self.before_remove()
         return self.looks.pop(key, None) is None
 
     async def keys(self, kind: WorkloadKind) -> Sequence[str]:

@@ -316,10 +316,11 @@ class BatchSupervision:
             beside = (stored.replaced(ended.progress.close()),)
         if canceled:
             beside += await ended_cancellation(self._store, job, self._clock.now())
-        if not gone:
+        if not gone and not job.writes_rows:
+            # What its workers write on their way out belongs to the output.
             gone = await self._finalizing.release(job)
         moved = job.moved(status, self._clock.now(), error).but(released=gone)
-        return Step(moved, None if gone else 0.05, beside=beside)
+        return Step(moved, None if gone else 0.0, beside=beside)
 
     async def _release(self, job: BatchJob) -> Step:
         """What is left to do for a job that has ended."""

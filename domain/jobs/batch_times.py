@@ -42,4 +42,4 @@ class BatchTimes:
 
     def compute_pause(self, looks: int) -> float:
         """Between two looks at compute that is not ready: 50 ms at first, 1 s at most."""
-        return min(1.0, 0.05 * 1.3 ** min(looks, 20))
+        return min(1.0, 0.05 * 1.15 ** min(looks, 30))

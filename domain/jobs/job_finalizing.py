@@ -60,8 +60,8 @@ class JobFinalizing:
     async def finish(
         self, job: BatchJob, progress: Progress, error: ErrorRecord | None
     ) -> Ended | Unfinished:
-        """Join what is recorded, and say how the job ends: as `error` has it, or as the
-        records do once units that cannot be joined have failed."""
+        """Join what is recorded, write the reports, and say how the job ends: as `error` has
+        it, or as the records do once units that cannot be joined have failed."""
         joinable = await self._aggregation.read(job, progress)
         final = joinable.progress
         if job.status is JobStatus.CANCEL_REQUESTED:
@@ -81,6 +81,8 @@ class JobFinalizing:
                 if status is not JobStatus.CANCELED:
                     status, error = JobStatus.FAILED, error or _record(fault)
         await self._reports.write(job, final, joinable.rows, status, error, self._clock.now())
+        if job.status is not JobStatus.CANCEL_REQUESTED:
+            await self._reports.write_worker_log(job)
         return Ended(status, final, error)
 
     async def _commit(self, job: BatchJob, rows: ResultRows, status: JobStatus) -> int | None:
@@ -98,7 +100,9 @@ class JobFinalizing:
     async def release(self, job: BatchJob) -> bool:
         """Give the compute and the output's reservation back. True once nothing is left; to
         be called again until then."""
-        await self._reports.write_worker_log(job)
+        if job.ending is None or job.status is JobStatus.CANCEL_REQUESTED:
+            # Nothing has been finished yet, so nobody has kept what the workers printed.
+            await self._reports.write_worker_log(job)
         grace = _GRACE if job.ending is None or job.ending.error is None else timedelta(0)
         if job.status is JobStatus.CANCEL_REQUESTED:
             grace = timedelta(0)

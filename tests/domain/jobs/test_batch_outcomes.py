@@ -196,6 +196,26 @@ async def test_a_file_that_changes_or_goes_after_planning_fails_and_says_so(
         assert "'2.txt' was changed after the job was planned" in errors["2.txt"]
 
 
+async def test_a_job_is_completed_before_its_workers_are_sent_away(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        name = await stage.invoke()
+        seen: list[tuple[JobStatus, bytes, bool]] = []
+
+        async def look() -> None:
+            view = await stage.view(name)
+            log = f"{view.job.logs_folder}/user/stdout/workers.txt"
+            seen.append((view.job.status, stage.output(view), stage.has(view, log)))
+
+        stage.compute.before_remove = look
+        await stage.pump()
+        assert seen
+        view = await stage.view(name)
+        assert set(seen) == {(JobStatus.COMPLETED, stage.output(view), True)}
+        assert view.job.released
+
+
 async def test_nothing_to_score_fails_the_job_and_says_where(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()

@@ -1,0 +1,78 @@
+"""The figures as Markdown, and what was to be reached."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.batch.rounds import Figures
+
+POOL, OURS = "pool", "ours"
+_MOST_OVER_POOL = 1.25
+TITLES = {
+    "loop": "one process, a plain loop",
+    POOL: "multiprocessing pool",
+    "ray": "Ray Data",
+    "dask": "Dask",
+    "spark": "PySpark mapInPandas",
+    "mlflow": "mlflow udf on PySpark",
+    OURS: "ours",
+}
+_BEATEN = ("ray", "dask", "spark", "mlflow")
+
+
+def table(found: Sequence[Figures]) -> str:
+    by_name = {each.name: each for each in found if each.rounds}
+    pool = by_name.get(POOL)
+    titles = ["way", "steady s", "x pool", "whole s", "x pool", "MB"]
+    lines = [_row(titles), _row(["---"] * len(titles))]
+    for each in found:
+        title = TITLES[each.name]
+        if not each.rounds:
+            lines.append(_row([title, f"not measured: {' '.join(each.missing.split())[:200]}"]))
+            continue
+        lines.append(_times(title, each.steady, each.whole, pool, f"{each.megabytes:,.0f}"))
+    if OURS in by_name:
+        ours = by_name[OURS]
+        more = ours.more()
+        steady, whole = more["next job, steady"], more["next job, whole"]
+        lines.append(_times("ours, the next job at once", steady, whole, pool))
+        cold = ours.whole + more["host ready"]
+        lines.append(_times("ours, host started for it", ours.steady, cold, pool))
+    return "\n".join(lines) + "\n"
+
+
+def _times(title: str, steady: float, whole: float, pool: Figures | None, memory: str = "") -> str:
+    over = ["", ""]
+    if pool is not None:
+        over = [f"{steady / pool.steady:.2f}", f"{whole / pool.whole:.2f}"]
+    return _row([title, f"{steady:.2f}", over[0], f"{whole:.2f}", over[1], memory])
+
+
+def steps(ours: Figures) -> str:
+    """Where the wall time of our first job goes; medians, which need not add up."""
+    told = [f"{name} {seconds:.2f}" for name, seconds in ours.more().items()]
+    return "ours: " + ", ".join(told) + "\n"
+
+
+def targets(found: Sequence[Figures]) -> Iterator[str]:
+    by_name = {each.name: each for each in found if each.rounds}
+    ours, pool = by_name.get(OURS), by_name.get(POOL)
+    if ours is None:
+        return
+    if pool is not None:
+        ratio = ours.steady / pool.steady
+        yield _said(f"steady is {ratio:.2f} x the pool's", ratio <= _MOST_OVER_POOL, "1.25 x")
+    for name in _BEATEN:
+        if (peer := by_name.get(name)) is not None:
+            for kind, own, theirs in (
+                ("without start-up", ours.steady, peer.steady),
+                ("with start-up", ours.whole, peer.whole),
+            ):
+                told = f"{kind} {own:.2f} s, {TITLES[name]} {theirs:.2f} s"
+                yield _said(told, own < theirs, "faster")
+
+
+def _said(what: str, met: bool, target: str) -> str:
+    return f"{'met    ' if met else 'NOT MET'}  {what} (target: {target})\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
