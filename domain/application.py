@@ -10,6 +10,7 @@ from domain.drops.blob_dropping import BlobDropping
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_workers import JobWorkers
 from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
@@ -58,6 +59,7 @@ class Application:
     dropping: BlobDropping
     schedules: Schedules
     scheduling: Scheduling
+    retention: JobRetention
     scaling: Scaling
     sweeping: Sweeping
 

@@ -50,6 +50,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.batch,
         a.workers,
         a.scaling,
+        a.retention,
         sweep_schedule=a.sweep_schedule,
         restore_schedule=a.restore_schedule,
     )

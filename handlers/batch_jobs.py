@@ -9,11 +9,18 @@ from domain import access
 from domain.errors import DomainError, Invalid
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs, JobView
-from domain.jobs.job_request import JobProperties, JobRequest, RequestedCompute, RequestedDataset
+from domain.jobs.job_request import (
+    JobProperties,
+    JobRequest,
+    RequestedCompute,
+    RequestedDataset,
+    RetryRequest,
+)
 from domain.ports import Principal
 from handlers import wire
 from handlers.http import (
     Routes,
+    caller,
     endpoint_of_host,
     json_response,
     paging,
@@ -40,13 +47,14 @@ wire.register(
 )
 wire.register(RequestedCompute, read_only=("location", "properties", "isLocal", "target"))
 wire.register(RequestedDataset, read_only=("datasetProperties",))
+wire.register(RetryRequest, read_only=("id", "name", "type", "systemData"))
 wire.register(JobRequest, read_only=("id", "name", "type", "systemData"))
 
 
 def blueprint(routes: Routes, invocation: BatchInvocation, jobs: BatchJobs) -> func.Blueprint:
     bp = func.Blueprint()
     _data_plane(routes, bp, invocation, jobs)
-    _control_plane(routes, bp, jobs)
+    _control_plane(routes, bp, invocation, jobs)
     return bp
 
 
@@ -113,12 +121,14 @@ def _data_plane(
 
 
 async def _authorised(routes: Routes, request: Request, action: str) -> Principal:
-    caller = await routes.authenticate(request)
-    access.require(caller, action)
-    return caller
+    principal = await routes.authenticate(request)
+    access.require(principal, action)
+    return principal
 
 
-def _control_plane(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
+def _control_plane(
+    routes: Routes, bp: func.Blueprint, invocation: BatchInvocation, jobs: BatchJobs
+) -> None:
     def render(view: JobView) -> dict[str, Any]:
         return render_job(routes, jobs.arm_id(view.job.name), view, arm_spelling)
 
@@ -169,6 +179,30 @@ def _control_plane(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
     )
     async def cancel_job(req: Request) -> Response:
         return routes.accepted(await jobs.cancel(req.path_params["job"]))
+
+    @routes.arm(
+        bp,
+        "POST",
+        "jobs/{job}/retryFailed",
+        action="jobs/retryFailed/action",
+        summary="Start a job over the files of an ended job that have no rows",
+        body=RetryRequest,
+        may_lack_body=True,
+        statuses=(200, 201),
+    )
+    async def retry_failed_files(req: Request) -> Response:
+        asked = await wire.read(req, RetryRequest, may_lack=True)
+        first = await jobs.get(req.path_params["job"])
+        invoked = await invocation.invoke(
+            first.job.endpoint,
+            asked.properties.but(retry_of=first.job.name),
+            caller=caller(req).id,
+            deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
+            key=idempotency_key(req),
+        )
+        view = await jobs.get(invoked.job.name)
+        headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
+        return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
 
     @routes.arm(
         bp,

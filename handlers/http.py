@@ -76,6 +76,7 @@ class Described:
     statuses: tuple[int, ...]
     lists: bool
     secured: bool
+    may_lack_body: bool = False
 
 
 class Routes:
@@ -98,6 +99,7 @@ class Routes:
         body: type[Value] | None = None,
         statuses: tuple[int, ...] = (200,),
         lists: bool = False,
+        may_lack_body: bool = False,
         name: str | None = None,
         prefix: str = "",
     ) -> Callable[[Handler], Handler]:
@@ -126,6 +128,7 @@ class Routes:
                 body=body,
                 statuses=statuses,
                 lists=lists,
+                may_lack_body=may_lack_body,
             )
             register(blueprint, function_name, method, route, guarded)
             return guarded
@@ -144,10 +147,22 @@ class Routes:
         statuses: tuple[int, ...] = (200,),
         lists: bool = False,
         secured: bool = True,
+        may_lack_body: bool = False,
     ) -> None:
         """Tell OpenAPI of a function; `arm` does so itself."""
         self.described.append(
-            Described(function, method, route, summary, action, body, statuses, lists, secured)
+            Described(
+                function,
+                method,
+                route,
+                summary,
+                action,
+                body,
+                statuses,
+                lists,
+                secured,
+                may_lack_body,
+            )
         )
 
     async def authenticate(self, request: Request) -> Principal:

@@ -1,6 +1,7 @@
 """A batch job as ARM shows it."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ from domain.assets.datastore import DEFAULT
 from domain.jobs.batch_job import BatchJob, InputKind, JobInput
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.batch_progress import Progress
+from domain.jobs.job_pace import Pace
 from domain.jobs.job_status import JobStatus
 from domain.names import PROVIDER
 from handlers import wire
@@ -42,8 +44,9 @@ def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str
             "inputs": {each.name: _input(each, spell) for each in job.inputs},
             "outputs": _outputs(job, view.progress, spell),
             "settings": _settings(job),
-            "progress": _progress(view.progress),
+            "progress": _progress(view),
             "error": wire.to_wire(job.error) if job.error else None,
+            "retryOf": job.retry.job if job.retry else None,
             "endpointName": job.endpoint,
             "deploymentName": job.deployment,
             "startTime": job.started_at.isoformat() if job.started_at else None,
@@ -82,8 +85,8 @@ def arm_spelling(kind: str) -> str:
 
 def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[str, Any]:
     """The paths stand from the start; what is at them is whole once the job is Completed."""
-    folder = "UriFolder" if not job.writes_rows else "UriFile"
-    path = job.output.folder if not job.writes_rows else job.output.path
+    folder = "UriFolder" if not job.writes_rows or job.writes_parts else "UriFile"
+    path = job.results.path if job.writes_rows else job.results.folder
     outputs: dict[str, Any] = {
         "score": {
             "jobOutputType": spell(folder),
@@ -95,8 +98,10 @@ def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[
     if progress is not None and progress.tally.failed_files and job.status.is_terminal:
         outputs["failedFiles"] = {
             "jobOutputType": spell("UriFile"),
-            "uri": _uri(job.output.failures_path),
+            "uri": _uri(job.results.failures_path),
         }
+    if job.output != job.results:
+        outputs["retried"] = {"jobOutputType": spell(folder), "uri": _uri(job.output.path)}
     return outputs
 
 
@@ -116,13 +121,16 @@ def _settings(job: BatchJob) -> dict[str, Any]:
         "outputAction",
         "outputFileName",
         "outputFormat",
+        "provenanceColumns",
         "loggingLevel",
         "resources",
     )
     return {name: settings[name] for name in shown}
 
 
-def _progress(progress: Progress | None) -> dict[str, Any] | None:
+def _progress(view: JobView) -> dict[str, Any] | None:
+    """Rates are those of the last stretch, null while they are not known."""
+    progress, pace = view.progress, view.pace
     if progress is None:
         return None
     tally = progress.tally
@@ -137,4 +145,15 @@ def _progress(progress: Progress | None) -> dict[str, Any] | None:
         "remainingMiniBatches": progress.mini_batches - done,
         "inFlight": len(progress.in_flight),
         "rows": tally.rows,
+        "miniBatchesPerSecond": round(pace.mini_batches_per_second, 3) if pace else None,
+        "filesPerSecond": round(pace.files_per_second, 3) if pace else None,
+        "estimatedEndTime": _estimated_end(view.at, pace) if pace else None,
     }
+
+
+def _estimated_end(at: datetime, pace: Pace) -> str | None:
+    """None where it is beyond all calendars."""
+    try:
+        return (at + timedelta(seconds=round(pace.seconds_left))).isoformat()
+    except OverflowError:
+        return None

@@ -85,6 +85,7 @@ def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
         action="onlineEndpoints/deployments/getLogs/action",
         summary="What a deployment's instances printed",
         body=GetLogs,
+        may_lack_body=True,
     )
     async def get_online_deployment_logs(req: Request) -> Response:
         asked = await wire.read(req, GetLogs, may_lack=True)

@@ -103,7 +103,7 @@ def _operation(item: Described, body: Any) -> dict[str, Any]:
         operation["description"] = f"Needs the action `workspaces/{item.action}`."
     if body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": not item.may_lack_body,
             "content": {"application/json": {"schema": PATCH if item.method == "PATCH" else body}},
         }
     return operation

@@ -3,12 +3,14 @@
 import azure.functions as func
 
 from domain.batch.batch_provisioning import BatchProvisioning
+from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_workers import JobWorkers
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.scaling.scaling import Scaling
 from domain.sweeping import Sweeping
 from handlers.tracing import traced_event
 
+EVERY_HOUR = "0 41 * * * *"
 EVERY_TICK = "* * * * * *"
 """Of domain.scaling.scaling.TICK."""
 
@@ -19,6 +21,7 @@ def blueprint(
     batch: BatchProvisioning,
     workers: JobWorkers,
     scaling: Scaling,
+    retention: JobRetention,
     *,
     sweep_schedule: str,
     restore_schedule: str,
@@ -38,6 +41,12 @@ def blueprint(
         await online.restore()
         await batch.restore()
         await workers.clear()
+
+    @bp.function_name("expire_jobs")
+    @bp.timer_trigger(arg_name="timer", schedule=EVERY_HOUR, run_on_startup=True)
+    @traced_event
+    async def expire_jobs(timer: func.TimerRequest) -> None:
+        await retention.expire()
 
     @bp.function_name("scale_deployments")
     @bp.timer_trigger(arg_name="timer", schedule=EVERY_TICK)

@@ -20,6 +20,7 @@ from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.batch_planning import BatchPlanning
 from domain.jobs.batch_supervision import BatchSupervision
+from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_workers import JobWorkers
 from domain.jobs.mini_batch_scoring import MiniBatchScoring
 from domain.names import WorkspaceScope
@@ -234,6 +235,8 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         invocation=invocation,
         misfire_window=timedelta(seconds=settings.schedule_misfire_window),
     )
+    jobs = BatchJobs(a.store, a.queue, a.blobs, a.clock, scope)
+    keep = timedelta(days=settings.job_retention_days) or None
     sweeping = Sweeping(
         a.store,
         a.clock,
@@ -286,7 +289,8 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         ),
         cors_origins=settings.cors_origins,
         invocation=invocation,
-        jobs=BatchJobs(a.store, a.queue, a.blobs, a.clock, scope),
+        jobs=jobs,
+        retention=JobRetention(a.store, a.blobs, a.clock, jobs, keep=keep),
         supervision=supervision,
         mini_batches=MiniBatchScoring(
             a.store,

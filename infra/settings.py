@@ -173,6 +173,9 @@ class Settings(BaseModel):
     """A drop folder is sealed once as much has landed; none means no limit."""
     schedule_misfire_window: Seconds = 3600
     """How late a schedule's due time may still be met, when nobody was up at it."""
+    job_retention_days: Annotated[float, Field(ge=0, le=36500)] = 0
+    """Batch jobs that ended longer ago are removed, with their plans and logs but not their
+    results; 0 keeps them."""
     sweep_schedule: Annotated[str, AfterValidator(_schedule)] = "*/10 * * * * *"
     """How often unfinished work is looked for (NCRONTAB, six fields)."""
     restore_schedule: Annotated[str, AfterValidator(_schedule)] = "30 * * * * *"

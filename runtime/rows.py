@@ -13,6 +13,7 @@ from .inputs import Input
 from .tables import (
     BadReturn,
     Table,
+    as_json,
     cell,
     elements,
     from_dataframe,
@@ -20,6 +21,7 @@ from .tables import (
     is_dataframe,
     is_empty,
     is_rows,
+    plain,
 )
 
 FILE = "input_file"
@@ -31,12 +33,22 @@ _SPACED_SPECIAL = re.compile(r'[ "\r\n]')
 
 class Lines(NamedTuple):
     """`returned` counts what `run` gave, `rows` the output's rows. `columns` is empty where
-    the format has none."""
+    the format has none. `content` are the rows as they stand in the output, but for a format
+    that is written in one go: for that, `table` holds them."""
 
     returned: int
     rows: int
     columns: tuple[str, ...]
     content: bytes
+    table: Table | None = None
+
+
+class Form(NamedTuple):
+    """How rows are written: csv, jsonl, parquet or text, or not at all (summary_only).
+    `provenance`: whether the columns FILE and ROW stand before the script's own."""
+
+    name: str
+    provenance: bool = True
 
 
 def count(result: Any) -> int:
@@ -50,26 +62,44 @@ def render(
     result: Any,
     inputs: Sequence[Input],
     paths: Sequence[str],
-    output_format: str,
+    form: Form,
     columns: tuple[str, ...] = (),
 ) -> Lines:
     """`result` in the output's format. `columns` are those of the unit's earlier rows, which
-    these must fit. Raises BadReturn."""
+    these must fit where the format has columns. Raises BadReturn."""
     if result is None:
         return Lines(0, 0, columns, b"")
     if not is_dataframe(result):
         result = elements(result)
     returned = len(result)
-    if output_format == "summary_only":
+    if form.name == "summary_only":
         return Lines(returned, returned, columns, b"")
-    if output_format == "text":
+    if form.name == "text":
         lines = list(_text(result))
         return Lines(returned, len(lines), columns, _joined(lines))
-    table = _aligned(_continued(_attributed(result, inputs, paths), inputs), columns)
+    if form.provenance:
+        table = _continued(_attributed(result, inputs, paths), inputs)
+    else:
+        table = _bare(result)
+    if form.name == "jsonl":
+        return Lines(returned, len(table.rows), (), _joined(list(_objects(table))))
+    table = _aligned(table, columns)
     if not table.rows:
         return Lines(returned, 0, columns, b"")
+    named = tuple(table.columns)
+    if form.name == "parquet":
+        return Lines(returned, len(table.rows), named, b"", table)
     lines = [_line(row, ",", _CSV_SPECIAL) for row in table.rows]
-    return Lines(returned, len(lines), tuple(table.columns), _joined(lines))
+    return Lines(returned, len(lines), named, _joined(lines))
+
+
+def _objects(table: Table) -> Iterator[str]:
+    """A JSON object for each row. Two columns of one name have no place in it."""
+    if len(set(table.columns)) < len(table.columns):
+        raise BadReturn(f"run() returned two columns of one name: {', '.join(table.columns)}")
+    for row in table.rows:
+        named = zip(table.columns, row)  # noqa: B905 - `strict` needs Python 3.10
+        yield as_json({name: plain(value) for name, value in named})
 
 
 def _text(result: Any) -> Iterator[str]:
@@ -109,13 +139,22 @@ def _aligned(table: Table, columns: tuple[str, ...]) -> Table:
     return Table(list(columns), [tuple(row[i] for i in order) for row in table.rows])
 
 
+def _bare(result: Any) -> Table:
+    """The rows of `result` as they are."""
+    if is_dataframe(result):
+        return from_dataframe(result)
+    if _is_tables(result):
+        return _whole(_tables(result))
+    return from_elements(result)
+
+
 def _attributed(result: Any, inputs: Sequence[Input], paths: Sequence[str]) -> Table:
     """The rows of `result` with two columns before them, FILE and ROW."""
     names = [each.name for each in inputs]
     if is_dataframe(result):
         return _attributed_frame(from_dataframe(result), names, paths)
-    if any(map(is_rows, result)) and all(is_rows(each) or is_empty(each) for each in result):
-        return _attributed_tables(result, names, paths)
+    if _is_tables(result):
+        return _attributed_tables(_tables(result), names, paths)
     table = from_elements(result)
     return _with_origins(table, _origins(len(table.rows), names))
 
@@ -133,16 +172,28 @@ def _continued(table: Table, inputs: Sequence[Input]) -> Table:
     return Table(table.columns, rows)
 
 
-def _attributed_tables(result: list[Any], names: list[str], paths: Sequence[str]) -> Table:
-    """A list of tables: one for each file, if their numbers agree."""
+def _is_tables(result: Sequence[Any]) -> bool:
+    return any(map(is_rows, result)) and all(is_rows(each) or is_empty(each) for each in result)
+
+
+def _tables(result: Sequence[Any]) -> list[Table]:
+    """A list of tables, all with the columns of the first that has rows."""
     tables = [
         from_dataframe(each) if is_dataframe(each) else from_elements(list(each)) for each in result
     ]
     columns = next((tuple(table.columns) for table in tables if table.rows), ())
-    tables = [_aligned(table, columns) for table in tables]
-    rows = [row for table in tables for row in table.rows]
-    whole = Table(list(columns), rows)
-    if FILE in columns:
+    return [_aligned(table, columns) for table in tables]
+
+
+def _whole(tables: Sequence[Table]) -> Table:
+    columns = next((table.columns for table in tables if table.rows), [])
+    return Table(columns, [row for table in tables for row in table.rows])
+
+
+def _attributed_tables(tables: list[Table], names: list[str], paths: Sequence[str]) -> Table:
+    """One table for each file, if their numbers agree."""
+    whole = _whole(tables)
+    if FILE in whole.columns:
         return _attributed_frame(whole, names, paths)
     if len(tables) == len(names):
         origins: list[tuple[Any, Any]] = [
@@ -151,9 +202,9 @@ def _attributed_tables(result: list[Any], names: list[str], paths: Sequence[str]
             for row in range(len(table.rows))
         ]
     elif len(names) == 1:
-        origins = [(names[0], row) for row in range(len(rows))]
+        origins = [(names[0], row) for row in range(len(whole.rows))]
     else:
-        origins = [("", "")] * len(rows)
+        origins = [(None, None)] * len(whole.rows)
     return _with_origins(whole, origins)
 
 
@@ -195,7 +246,7 @@ def _origins(rows: int, names: list[str]) -> list[tuple[Any, Any]]:
         return [(names[0], row) for row in range(rows)]
     if rows == len(names):
         return [(name, 0) for name in names]
-    return [("", "")] * rows
+    return [(None, None)] * rows
 
 
 def _with_origins(table: Table, origins: list[tuple[Any, Any]]) -> Table:

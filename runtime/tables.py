@@ -57,8 +57,7 @@ def from_dataframe(frame: Any) -> Table:
 def _column(series: Any) -> list[Any]:
     kind = getattr(series.dtype, "kind", "O")
     if kind == "f" and series.dtype.itemsize < 8:
-        # As Python floats, 0.1 in 32 bits would become 0.10000000149011612.
-        return [None if math.isnan(value) else str(value) for value in series.to_numpy()]
+        return [plain(value) for value in series.to_numpy()]
     return list(series.tolist())
 
 
@@ -138,6 +137,50 @@ def _from_cells(values: Sequence[Any]) -> Table:
     empty = (None,) * width
     names = [f"{PREDICTION}_{number}" for number in range(width)]
     return Table(names, [empty if row is None else row for row in rows])
+
+
+def plain(value: Any) -> Any:
+    """A value without numpy or pandas in it: None for NaN and other blanks, numbers of 32 bits
+    as they are written, arrays as lists."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind.__name__ in ("NAType", "NaTType"):
+        return None
+    if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "ndim", 1):
+        # As Python floats, 0.1 in 32 bits would become 0.10000000149011612.
+        narrow = value.dtype.kind == "f" and value.dtype.itemsize < 8
+        value = float(str(value)) if narrow else value.item()
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {str(name): plain(each) for name, each in value.items()}
+    if is_array(value) or isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(each) for each in value]
+    return value
+
+
+def as_json(value: Any) -> str:
+    """A plain value as JSON on one line. What JSON has no word for is told in text: infinity
+    as a string, times in ISO 8601."""
+    try:
+        return json.dumps(value, default=_told, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # an infinity in it
+        return json.dumps(_finite(value), default=_told, ensure_ascii=False)
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return str(value, "utf-8", "backslashreplace")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def cell(value: Any) -> str:

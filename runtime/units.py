@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, Protocol
 from . import blocks, inputs
 from .coroutines import finish
 from .inputs import Input, InputUnreadable, local_paths
-from .rows import Lines, count, render
+from .rows import Form, count, render
 from .script import describe, user_traceback
+from .sinks import Sink, Unwritable, sink_of
 from .tables import BadReturn
 
 _STRICT = "ML_ENDPOINTS_STRICT_RETURN"
 _EXCERPT = 4000
-_FORMATS = ("csv", "text", "summary_only")
+_FORMATS = ("csv", "jsonl", "parquet", "text", "summary_only")
 
 
 class BadUnit(Exception):
@@ -43,7 +44,7 @@ class MiniBatch(NamedTuple):
 
 class Unit(NamedTuple):
     mini_batches: list[MiniBatch]
-    output_format: str
+    form: Form
     block_url: str | None
 
 
@@ -60,14 +61,14 @@ def parse(body: bytes) -> Unit:
                 )
                 for each in value["mini_batches"]
             ],
-            value["output_format"],
+            Form(value["output_format"], value.get("provenance", True) is True),
             value.get("block_url"),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadUnit(f"The body is not a unit: {describe(error)}") from None
-    if unit.output_format not in _FORMATS:
+    if unit.form.name not in _FORMATS:
         raise BadUnit(f"output_format is one of {', '.join(_FORMATS)}")
-    if unit.output_format != "summary_only" and not unit.block_url:
+    if unit.form.name != "summary_only" and not unit.block_url:
         raise BadUnit("block_url is missing")
     return unit
 
@@ -75,21 +76,19 @@ def parse(body: bytes) -> Unit:
 def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
     """Run every mini-batch, stage the block, then report it: the last line always speaks of a
     block that is already there. Stops before the next mini-batch when nobody listens any more."""
-    content = bytearray()
-    columns: tuple[str, ...] = ()
-    rows = 0
+    try:
+        sink = sink_of(unit.form)
+    except Unwritable as error:
+        _refuse(unit, str(error), reports)
+        return
     held = b""  # an end is sent together with the next start: one write, not two
     for mini_batch in unit.mini_batches:
         if not reports.write(held + _line({"event": "started", "ordinal": mini_batch.ordinal})):
             return
         retrying = _line({"event": "retrying", "ordinal": mini_batch.ordinal})
         again = functools.partial(reports.write, retrying)
-        lines, ended = _score(mini_batch, run, unit.output_format, columns, again)
-        if lines is not None:
-            content += lines.content
-            columns = lines.columns
-            rows += lines.rows
-        held = _line(ended)
+        held = _line(_score(mini_batch, run, unit.form, sink, again))
+    content = sink.content()
     digest = ""
     if content and unit.block_url is not None:
         try:
@@ -99,29 +98,45 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
             reports.end(held + _line({"event": "failed", "error": str(error)}))
             return
         digest = hashlib.sha256(content).hexdigest()
-    block = {
+    reports.end(held + _line(_block(sink, len(content), digest)))
+
+
+def _refuse(unit: Unit, why: str, reports: Reports) -> None:
+    """Nothing is run: no row of this unit could be written."""
+    sys.stderr.write(f"{why}\n")
+    held = b""
+    for mini_batch in unit.mini_batches:
+        started = _line({"event": "started", "ordinal": mini_batch.ordinal})
+        if not reports.write(held + started):
+            return
+        held = _line(_ended(mini_batch, 1, 0.0, why))
+    reports.end(held + _line(_block(Sink(), 0, "")))
+
+
+def _block(sink: Sink, length: int, digest: str) -> dict[str, Any]:
+    return {
         "event": "block",
-        "rows": rows,
-        "length": len(content),
+        "rows": sink.rows,
+        "length": length,
         "digest": digest,
-        "columns": list(columns),
+        "columns": list(sink.columns),
+        "types": list(sink.types),
     }
-    reports.end(held + _line(block))
 
 
 def _score(
     mini_batch: MiniBatch,
     run: Callable[..., Any],
-    output_format: str,
-    columns: tuple[str, ...],
+    form: Form,
+    sink: Sink,
     retrying: Callable[[], bool],
-) -> tuple[Lines | None, dict[str, Any]]:
-    """`retrying` is told before each further try: the time limit is for one try."""
+) -> dict[str, Any]:
+    """How the mini-batch ended. `retrying` is told before each further try: the time limit is
+    for one try."""
     started = time.perf_counter()
-    lines: Lines | None = None
     error: str | None = None
     excerpt: str | None = None
-    tries = returned = 0
+    tries = returned = length = 0
     while tries < mini_batch.tries:
         if tries and not retrying():
             break
@@ -132,7 +147,8 @@ def _score(
                 result = finish(run(list(paths)))
                 returned = count(result)
                 _check_length(returned, result, len(paths))
-                lines = render(result, mini_batch.inputs, paths, output_format, columns)
+                lines = render(result, mini_batch.inputs, paths, form, sink.columns)
+                length = sink.take(lines)
             error = excerpt = None
             break
         except (InputUnreadable, BadReturn) as fault:
@@ -141,13 +157,28 @@ def _score(
             error = describe(fault)
             excerpt = user_traceback(fault)[-_EXCERPT:]
         sys.stderr.write(f"mini-batch {mini_batch.ordinal}, try {tries}: {excerpt}\n")
-    return lines, {
+    seconds = time.perf_counter() - started
+    return _ended(mini_batch, tries, seconds, error, excerpt, returned=returned, length=length)
+
+
+def _ended(
+    mini_batch: MiniBatch,
+    tries: int,
+    seconds: float,
+    error: str | None,
+    excerpt: str | None = None,
+    *,
+    returned: int = 0,
+    length: int = 0,
+) -> dict[str, Any]:
+    return {
         "event": "ended",
         "ordinal": mini_batch.ordinal,
         "succeeded": error is None,
         "returned": returned,
         "tries": tries,
-        "seconds": round(time.perf_counter() - started, 6),
+        "seconds": round(seconds, 6),
+        "length": length,
         "error": error,
         "log_excerpt": excerpt,
     }

@@ -44,6 +44,7 @@ from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_request import JobProperties, RequestedInput
 from domain.jobs.job_workers import JobWorkers
 from domain.jobs.mini_batch_scoring import MiniBatchScoring
+from domain.jobs.retry_planning import RetryPlanning
 from domain.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -90,6 +91,9 @@ from infra.outbound import OutboundAddresses
 from infra.public_web_files import PublicWebFiles
 from infra.queue_consumer import Received
 from runtime import inputs as worker_inputs
+from runtime.rows import Form, Lines
+from runtime.sinks import sink_of
+from runtime.tables import Table
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 BASE_URL = "https://example.test:7443"
@@ -179,7 +183,7 @@ class Rows:
     """What a script's run() gave for one mini-batch."""
 
     columns: tuple[str, ...]
-    rows: list[list[str]]
+    rows: list[list[Any]]
 
 
 Script = Callable[[UnitRequest, UnitMiniBatch, Mapping[str, bytes]], Rows]
@@ -233,10 +237,7 @@ class FunctionScorer(Scorer):
 
     def _run(self, request: UnitRequest) -> UnitOutcome:
         results: list[MiniBatchResult] = []
-        columns: tuple[str, ...] = ()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        count = 0
+        sink = sink_of(Form(request.output_format))
         for mini_batch in request.mini_batches:
             gave, error, tries = None, None, 0
             while tries < mini_batch.tries and gave is None:
@@ -249,34 +250,49 @@ class FunctionScorer(Scorer):
                     return UnitOutcome(tuple(results), lost="the worker died", lost_ordinal=at)
                 except (ValueError, OSError) as fault:
                     error = f"{type(fault).__name__}: {fault}"
-            returned = len(gave.rows) if gave else 0
+            length = sink.take(_lines(gave, request.output_format)) if gave else 0
             results.append(
                 MiniBatchResult(
                     mini_batch.ordinal,
                     gave is not None,
-                    returned,
+                    len(gave.rows) if gave else 0,
                     tries,
                     0.1,
                     None if gave else error,
                     None if gave else "as printed",
+                    length,
                 )
             )
-            if gave:
-                columns = gave.columns
-                count += returned
-                if request.output_format == "csv":
-                    writer.writerows(gave.rows)
-                else:
-                    text.write("".join(" ".join(row) + "\n" for row in gave.rows))
-        content = text.getvalue().encode()
+        content = sink.content()
         if not content or request.block_url is None:
-            return UnitOutcome(tuple(results), rows=count, columns=columns)
+            return UnitOutcome(tuple(results), rows=sink.rows, columns=sink.columns)
         place = _local(request.block_url)
         draft = place.with_name(f".{place.name}.draft")
+        place.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)
         draft.rename(place)
         digest = hashlib.sha256(content).hexdigest()
-        return UnitOutcome(tuple(results), count, len(content), digest, columns)
+        return UnitOutcome(
+            tuple(results), sink.rows, len(content), digest, sink.columns, types=sink.types
+        )
+
+
+def _lines(gave: Rows, form: str) -> Lines:
+    """As the runtime renders a result."""
+    count = len(gave.rows)
+    columns = gave.columns if form in ("csv", "parquet") else ()
+    if form == "parquet":
+        table = Table(list(gave.columns), [tuple(row) for row in gave.rows])
+        return Lines(count, count, columns, b"", table if count else None)
+    text = io.StringIO()
+    if form == "csv":
+        csv.writer(text, lineterminator="\n").writerows(gave.rows)
+    elif form == "jsonl":
+        for row in gave.rows:
+            text.write(json.dumps(dict(zip(gave.columns, row, strict=True))) + "\n")
+    elif form == "text":
+        text.write("".join(" ".join(row) + "\n" for row in gave.rows))
+    return Lines(count, count, columns, text.getvalue().encode())
 
 
 def _read(mini_batch: UnitMiniBatch) -> dict[str, bytes]:
@@ -442,6 +458,7 @@ class BatchStage:
             clock,
             batch=self.batch,
             planning=BatchPlanning(blobs, self.web, most_units=self._most_units),
+            retry_planning=RetryPlanning(store, blobs, most_units=self._most_units),
             times=self._times,
         )
         self.workers = JobWorkers(store, compute, self.batch)

@@ -13,6 +13,8 @@ from domain.values import Value
 
 KIND = "batchDeployment"
 INT_MAX = 2**31 - 1
+DEFAULT_FILE_NAME = "predictions.csv"
+"""Azure ML's, whatever the format; what was not chosen gets the format's own suffix."""
 
 
 def document_id(deployment: str) -> str:
@@ -51,10 +53,13 @@ class OutputAction(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """How AppendRow writes rows: real CSV with header, input file and row (ours), or the
-    text Azure ML writes (DataFrame rows space-separated, no header, else str() a line)."""
+    """How AppendRow writes rows: real CSV with a header, JSON Lines, a folder of Parquet parts
+    (all ours, with input file and row by choice), or the text Azure ML writes (DataFrame rows
+    space-separated, no header, else str() a line)."""
 
     CSV = "Csv"
+    JSONL = "Jsonl"
+    PARQUET = "Parquet"
     TEXT = "Text"
 
     @classmethod
@@ -103,8 +108,10 @@ class BatchDeploymentProperties(Value):
     retry_settings: RetrySettings = RetrySettings()
     max_concurrency_per_instance: Annotated[int, Field(ge=1, le=64)] = 1
     output_action: OutputAction = OutputAction.APPEND_ROW
-    output_file_name: Annotated[str, Field(min_length=1, max_length=255)] = "predictions.csv"
+    output_file_name: Annotated[str, Field(min_length=1, max_length=255)] = DEFAULT_FILE_NAME
     output_format: OutputFormat = OutputFormat.CSV
+    provenance_columns: bool = True
+    """Whether rows of Csv, Jsonl and Parquet say which input file and row they come from."""
     logging_level: LoggingLevel = LoggingLevel.INFO
     description: Text | None = None
     properties: StringMap = {}
@@ -128,6 +135,15 @@ class BatchDeploymentProperties(Value):
         if fault:
             raise ValueError(fault)
         return size
+
+    @property
+    def results_name(self) -> str:
+        """The name of the file, for Parquet of the folder, that a job's rows are joined in."""
+        own = {OutputFormat.JSONL: ".jsonl", OutputFormat.PARQUET: ".parquet"}
+        suffix = own.get(self.output_format)
+        if suffix is None or self.output_file_name != DEFAULT_FILE_NAME:
+            return self.output_file_name
+        return DEFAULT_FILE_NAME.removesuffix(".csv") + suffix
 
 
 class BatchDeployment(TrackedResource):

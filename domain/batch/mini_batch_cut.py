@@ -1,6 +1,8 @@
 """What a mini-batch is measured in, and where the next one begins."""
 
+from abc import abstractmethod
 from enum import StrEnum
+from typing import Protocol
 
 
 class MiniBatchBy(StrEnum):
@@ -44,7 +46,13 @@ def size_fault(by: MiniBatchBy, size: int) -> str | None:
     return f"With miniBatchBy {by.value}, miniBatchSize is {sizes.start} to {sizes.stop - 1}"
 
 
-class MiniBatchCut:
+class Cut(Protocol):
+    @abstractmethod
+    def begins(self, weight: int) -> bool:
+        """Whether the next file begins a mini-batch; to be asked once for each."""
+
+
+class MiniBatchCut(Cut):
     """Tells where mini-batches begin, of files that come in order with what each weighs in
     the unit of `by`. One of the full size or more stands alone."""
 
@@ -54,7 +62,6 @@ class MiniBatchCut:
         self._files = self._held = 0
 
     def begins(self, weight: int) -> bool:
-        """Whether the next file begins a mini-batch; to be asked once for each."""
         weight = max(1, weight)
         self._files += 1
         self._held += weight

@@ -3,13 +3,11 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 from domain.assets.asset_registration import AssetRegistration
-from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
+from domain.batch.batch_deployment import BatchDeployment
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.batch.mini_batch_cut import default_size, size_fault
 from domain.errors import (
     Conflict,
     Detail,
@@ -20,11 +18,13 @@ from domain.errors import (
     refuse,
 )
 from domain.jobs import batch_job
-from domain.jobs.batch_job import BatchJob, JobInput
+from domain.jobs.batch_job import BatchJob, JobInput, Retry
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_inputs import JobInputs
 from domain.jobs.job_outputs import OutputReservations, output_of
+from domain.jobs.job_overrides import mini_batch_size_fault, over, overridden, said
 from domain.jobs.job_request import JobProperties
+from domain.jobs.retry_request import RetriedJobs, own_output, retry_faults, written_as
 from domain.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.names import WorkspaceScope, asset_name_fault
 from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WebFiles, WorkQueue
@@ -71,6 +71,7 @@ class BatchInvocation:
         self._batch = batch
         self._web = web
         self._times = times or BatchTimes()
+        self._retried = RetriedJobs(store)
         self._reservations = OutputReservations(store, blobs, clock)
 
     async def invoke(
@@ -105,7 +106,7 @@ class BatchInvocation:
         return await self._save(job)
 
     async def _save(self, job: BatchJob) -> Invoked:
-        await self._reservations.reserve(job.name, job.output, whole_folder=not job.writes_rows)
+        await self._reservations.reserve(job)
         due_at = self._clock.now().timestamp() + self._times.grace
         try:
             await self._store.transact(
@@ -131,20 +132,29 @@ class BatchInvocation:
         drop: JobInput | None,
     ) -> BatchJob:
         """The job that the request makes. Raises Invalid with every fault of the request."""
-        chosen = await self.deployment(endpoint, deployment)
         faults: list[Detail] = []
+        overrides, first = asked.overrides, None
+        if asked.retry_of is not None:
+            first = await self._retried.find(endpoint, asked.retry_of)
+            overrides = over(first.overrides, overrides)
+            deployment = deployment or first.deployment
+        chosen = await self.deployment(endpoint, deployment)
         fault = asset_name_fault(name) or _length_fault(name)
         if fault:
             faults.append(Detail("BadArgument", fault, "properties.name"))
-        fault = mini_batch_size_fault(chosen.properties, asked)
+        fault = mini_batch_size_fault(chosen.properties, overrides)
         if fault:
             faults.append(Detail("BadArgument", fault, "properties.miniBatchSize"))
-            asked = asked.but(mini_batch_size=None)
-        settings = overridden(chosen.properties, asked)
-        inputs = JobInputs(self._assets, self._blobs, self._web, self._scope)
-        found = (drop,) if drop else await inputs.resolve(asked, settings.mini_batch_by)
-        faults += inputs.faults
-        output = output_of(name, asked, settings, self._scope, self._blobs, faults)
+            overrides = overrides.but(mini_batch_size=None)
+        settings = overridden(chosen.properties, overrides)
+        if first is not None:
+            faults += retry_faults(asked, first)
+            found, settings = first.inputs, written_as(first, settings)
+        else:
+            inputs = JobInputs(self._assets, self._blobs, self._web, self._scope)
+            found = (drop,) if drop else await inputs.resolve(asked, settings.mini_batch_by)
+            faults += inputs.faults
+        results = output_of(name, asked, settings, self._scope, self._blobs, faults)
         refuse(faults)
         experiment = asked.experiment_name or asked.properties.get("experimentName")
         return BatchJob(
@@ -153,7 +163,9 @@ class BatchInvocation:
             deployment=chosen.name,
             settings=settings,
             inputs=found,
-            output=output,
+            output=results if first is None else own_output(name, first, results),
+            overrides=said(overrides),
+            retry=Retry(job=first.name, results=results) if first is not None else None,
             display_name=asked.display_name or name,
             experiment_name=experiment or chosen.endpoint,
             description=asked.description,
@@ -233,49 +245,6 @@ class JobExists(Conflict):
             f"There is a job '{name}' already. Choose another name, or leave it out.",
             target="properties.name",
         )
-
-
-def mini_batch_size_fault(
-    deployment: BatchDeploymentProperties, asked: JobProperties
-) -> str | None:
-    """Why the job's size does not go with what it counts, or None."""
-    if asked.mini_batch_size is None:
-        return None
-    return size_fault(asked.mini_batch_by or deployment.mini_batch_by, asked.mini_batch_size)
-
-
-def overridden(
-    deployment: BatchDeploymentProperties, asked: JobProperties
-) -> BatchDeploymentProperties:
-    """The deployment's settings with the job's over them."""
-    changes: dict[str, Any] = {
-        name: value
-        for name in (
-            "mini_batch_by",
-            "mini_batch_size",
-            "max_concurrency_per_instance",
-            "error_threshold",
-            "output_file_name",
-            "output_format",
-            "logging_level",
-        )
-        if (value := getattr(asked, name)) is not None
-    }
-    by = asked.mini_batch_by
-    if by is not None and by is not deployment.mini_batch_by and asked.mini_batch_size is None:
-        # The deployment's size counts something else.
-        changes["mini_batch_size"] = default_size(by)
-    if asked.compute and asked.compute.instance_count is not None:
-        changes["resources"] = deployment.resources.but(instance_count=asked.compute.instance_count)
-    if asked.retry_settings:
-        given = {k: v for k, v in dict(asked.retry_settings).items() if v is not None}
-        changes["retry_settings"] = deployment.retry_settings.but(**given)
-    if asked.environment_variables:
-        changes["environment_variables"] = {
-            **deployment.environment_variables,
-            **asked.environment_variables,
-        }
-    return deployment.but(**changes)
 
 
 def _length_fault(name: str) -> str | None:

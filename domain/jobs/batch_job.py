@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction, OutputFormat
+from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.jobs.batch_plan import Plan
 from domain.jobs.batch_progress import Progress
 from domain.jobs.globs import Globs
@@ -65,8 +65,8 @@ class JobInput(Value):
 
 
 class JobOutput(Value):
-    """Where a job's results go: `file_name` in `folder` of `container`. `is_own_folder`:
-    nothing but this job writes to the folder."""
+    """Where a job's results go: the file, or the folder of parts, `file_name` in `folder` of
+    `container`. `is_own_folder`: nothing but this job writes to `folder`."""
 
     container: str
     folder: str
@@ -76,6 +76,14 @@ class JobOutput(Value):
     @property
     def path(self) -> str:
         return f"{self.folder}/{self.file_name}" if self.folder else self.file_name
+
+    @staticmethod
+    def part_name(number: int) -> str:
+        """In input order, where the results are a folder of parts."""
+        return f"part-{number:08d}.parquet"
+
+    def part_path(self, number: int) -> str:
+        return f"{self.path}/{self.part_name(number)}"
 
     @property
     def failures_path(self) -> str:
@@ -90,6 +98,14 @@ class JobOutput(Value):
         return f"{self.path}.partial"
 
 
+class Retry(Value):
+    """The ended job `job` whose files without rows this one scores. `results`: where the rows
+    of both stand together, in the order of the first job's inputs."""
+
+    job: str
+    results: JobOutput
+
+
 class Ending(Value):
     """How a job that is being finalized, or canceled, will end; no error: completed."""
 
@@ -98,7 +114,8 @@ class Ending(Value):
 
 class BatchJob(Value):
     """`settings` are the deployment's with the job's overrides. `chain` and `tick` fence the
-    messages that drive the job: of several that name one tick, one goes on."""
+    messages that drive the job: of several that name one tick, one goes on. `output` takes the
+    rows of its own units; `joined` counts what a retry has joined of its results so far."""
 
     name: str
     endpoint: str
@@ -109,6 +126,10 @@ class BatchJob(Value):
     settings: BatchDeploymentProperties
     inputs: Annotated[tuple[JobInput, ...], Field(min_length=1)]
     output: JobOutput
+    overrides: Json = {}
+    """What its request says over the deployment's settings."""
+    retry: Retry | None = None
+    joined: int = 0
     display_name: str | None = None
     experiment_name: str | None = None
     description: Text | None = None
@@ -145,9 +166,21 @@ class BatchJob(Value):
     @property
     def output_format(self) -> str:
         """As the port's UnitRequest has it."""
-        if not self.writes_rows:
-            return "summary_only"
-        return "csv" if self.settings.output_format is OutputFormat.CSV else "text"
+        return self.settings.output_format.value.casefold() if self.writes_rows else "summary_only"
+
+    @property
+    def writes_parts(self) -> bool:
+        """Whether its rows become a folder of parts, and not one file."""
+        return self.output_format == "parquet"
+
+    def rows_path(self, unit: int) -> str:
+        """The blob that a unit's rows are staged for."""
+        return self.output.part_path(unit) if self.writes_parts else self.output.path
+
+    @property
+    def results(self) -> JobOutput:
+        """Where whoever invoked the job looks for its rows."""
+        return self.retry.results if self.retry else self.output
 
     @property
     def logs_folder(self) -> str:

@@ -1,12 +1,14 @@
 """Looking at batch jobs, canceling and deleting them."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
 from domain.jobs import batch_job, job_deletion
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_progress import Progress
 from domain.jobs.job_operations import started_cancellation
+from domain.jobs.job_pace import Pace
 from domain.jobs.job_status import JobStatus
 from domain.jobs.job_store import JobStore, StoredJob
 from domain.messages import BATCH_JOBS_QUEUE, AdvanceJob
@@ -19,11 +21,14 @@ _TRIES = 50
 
 @dataclass(frozen=True)
 class JobView:
-    """A job and how far it is; no progress before it is planned."""
+    """A job and how far it is; no progress before it is planned. `pace` is known of a job
+    that runs; `at` is when it was looked at."""
 
     job: BatchJob
     progress: Progress | None
     etag: str
+    at: datetime
+    pace: Pace | None = None
 
 
 class BatchJobs:
@@ -118,8 +123,11 @@ class BatchJobs:
         return stored
 
     async def _view(self, stored: StoredJob) -> JobView:
-        progress = await self._jobs.progress(stored.job.name)
-        return JobView(stored.job, progress.progress if progress else None, stored.document.etag)
+        found = await self._jobs.progress(stored.job.name)
+        progress, now = found.progress if found else None, self._clock.now()
+        running = progress is not None and stored.job.status is JobStatus.RUNNING
+        pace = progress.pace(now.timestamp()) if progress and running else None
+        return JobView(stored.job, progress, stored.document.etag, now, pace)
 
 
 def _not_found(name: str) -> NotFound:

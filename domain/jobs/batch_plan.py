@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import astuple, dataclass
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.batch.mini_batch_cut import MiniBatchCut
+from domain.batch.mini_batch_cut import Cut
 from domain.ports import BlobStore, InputPiece
 from domain.values import Value
 
@@ -113,7 +113,7 @@ def unit_size(mini_batches: int, most_units: int = MOST_UNITS) -> int:
 class PlanWriter:
     """Writes segments as files come; holds a piece of one at a time."""
 
-    def __init__(self, blobs: BlobStore, job: str, plan: str, cut: MiniBatchCut) -> None:
+    def __init__(self, blobs: BlobStore, job: str, plan: str, cut: Cut) -> None:
         self._blobs = blobs
         self._folder = f"{plan_folder(job)}/{plan}"
         self._cut = cut

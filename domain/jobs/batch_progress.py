@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from domain.jobs.batch_times import BatchTimes
+from domain.jobs.job_pace import Mark, Marks, Pace, marked, pace
 from domain.values import Value
 
 
@@ -42,6 +43,7 @@ class Progress(Value):
     in_flight: dict[int, InFlight] = {}
     tally: Tally = Tally()
     closed: bool = False
+    marks: Marks = ()
 
     @property
     def is_complete(self) -> bool:
@@ -58,7 +60,23 @@ class Progress(Value):
 
     def open(self, now: float, times: BatchTimes) -> tuple[Self, list[int]]:
         """Fill the window; which units are to be sent."""
-        return self._release(dict(self.in_flight), now, times)
+        opened = self.but(marks=marked(self.marks, self._mark(now)))
+        return opened._release(dict(self.in_flight), now, times)
+
+    def pace(self, now: float) -> Pace | None:
+        """How fast it goes; None while that is not known, and once it is over."""
+        if self.closed or self.is_over:
+            return None
+        mark = self._mark(now)
+        return pace(self.marks, mark, self.mini_batches - mark.mini_batches)
+
+    def _mark(self, now: float) -> Mark:
+        tally = self.tally
+        return Mark(
+            at=now,
+            mini_batches=tally.succeeded_mini_batches + tally.failed_mini_batches,
+            files=tally.succeeded_files + tally.failed_files,
+        )
 
     def record(
         self, unit: int, tally: Tally, now: float, times: BatchTimes
@@ -67,6 +85,7 @@ class Progress(Value):
         becomes it by this, releases none."""
         left = {ordinal: f for ordinal, f in self.in_flight.items() if ordinal != unit}
         after = self.but(recorded=self.recorded + 1, in_flight=left, tally=added(self.tally, tally))
+        after = after.but(marks=marked(self.marks, after._mark(now)))
         if after.is_over:
             return after.but(closed=after.is_over_threshold), []
         return after._release(left, now, times)

@@ -23,12 +23,16 @@ from domain.errors import (
 from domain.jobs import batch_job, job_deletion
 from domain.jobs.batch_job import BatchJob, Ending, ending_of
 from domain.jobs.batch_planning import BatchPlanning, progress_of
+from domain.jobs.batch_progress import Progress
 from domain.jobs.batch_times import BatchTimes
-from domain.jobs.job_finalizing import JobFinalizing
+from domain.jobs.job_finalizing import JobFinalizing, Unfinished
 from domain.jobs.job_operations import ended_cancellation
+from domain.jobs.job_overview import told
+from domain.jobs.job_reports import JobReports
 from domain.jobs.job_status import JobStatus
 from domain.jobs.job_store import JobStore, StoredJob, StoredProgress
 from domain.jobs.job_workers import JobWorkers
+from domain.jobs.retry_planning import RetryPlanning
 from domain.jobs.unit_recording import UnitRecording
 from domain.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ports import (
@@ -78,6 +82,7 @@ class BatchSupervision:
         *,
         batch: BatchProvisioning,
         planning: BatchPlanning,
+        retry_planning: RetryPlanning | None = None,
         times: BatchTimes | None = None,
     ) -> None:
         self._store = store
@@ -88,8 +93,10 @@ class BatchSupervision:
         self._times = times or BatchTimes()
         self._jobs = JobStore(store)
         self._planning = planning
+        self._retry_planning = retry_planning or RetryPlanning(store, blobs)
         self._recording = UnitRecording(store, queue, clock, self._times)
-        self._finalizing = JobFinalizing(store, blobs, compute, clock)
+        self._reports = JobReports(store, blobs, compute)
+        self._finalizing = JobFinalizing(store, blobs, compute, clock, self._times)
         # Of this process only: it spares double work, and nothing rests on it.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -197,7 +204,8 @@ class BatchSupervision:
 
     async def _plan(self, job: BatchJob) -> Step:
         try:
-            plan = await self._planning.plan(job, limit=self._times.plan_limit)
+            planning = self._planning if job.retry is None else self._retry_planning
+            plan = await planning.plan(job, limit=self._times.plan_limit)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:
@@ -245,9 +253,21 @@ class BatchSupervision:
             ended = Ending(error=_compute_error(observation))
             closed = stored.replaced(progress.close())
             return replace(self._finalize(job, ended), beside=(closed,))
+        if job.tick % self._times.report_looks == 0:
+            await self._report(job, progress)
         after, units = await self._overdue(job, stored, unsent)
         beside = () if after is None else (after,)
         return Step(job, self._times.supervise_every, beside=beside, units=units)
+
+    async def _report(self, job: BatchJob, progress: Progress) -> None:
+        now = self._clock.now()
+        await self._reports.write_overview(job, progress, job.status, now)
+        _log.info(
+            "Job %s: %s",
+            job.name,
+            told(progress, now),
+            extra={"action": "job_progress", "job": job.name},
+        )
 
     async def _overdue(
         self, job: BatchJob, stored: StoredProgress, unsent: bool
@@ -289,6 +309,9 @@ class BatchSupervision:
         status = _S.CANCELED
         if stored is not None:
             ended = await self._finalizing.finish(job, stored.progress, error)
+            if isinstance(ended, Unfinished):
+                more = job.but(joined=ended.joined)
+                return Step(more, self._times.between_slices, lease=self._times.plan_lease)
             status, error = ended.status, ended.error
             beside = (stored.replaced(ended.progress.close()),)
         if canceled:

@@ -21,6 +21,8 @@ class BatchTimes:
     """Pause before a unit that found no worker tries again."""
     supervise_every: float = 3.0
     """Between two looks at a running job."""
+    report_looks: int = 10
+    """Looks at a running job from one report of its progress in the logs to the next."""
     quota_pause: float = 2.0
     """Before a job that found the compute full of other jobs asks again."""
     grace: float = 15.0
@@ -29,6 +31,11 @@ class BatchTimes:
     """A job whose planning takes longer fails. Shorter than `plan_lease`."""
     plan_lease: float = 900.0
     """The longest that planning, or joining results, goes on before the sweep takes over."""
+
+    join_slice: float = 60.0
+    """The longest that one step joins the results of a retry, about."""
+    between_slices: float = 0.05
+    """Between two such steps."""
 
     def release_lease_after(self, resends: int) -> float:
         return min(600.0, self.release_lease * 2.0 ** min(resends, 10))

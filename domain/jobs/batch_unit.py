@@ -53,10 +53,14 @@ class Block(Value):
 
 
 class UnitRecord(Value):
-    """What became of a unit, for good. No rows: no block."""
+    """What became of a unit, for good. No rows: no block. `lengths`: the bytes in the block
+    of each of its mini-batches that has rows, where there are several and they can be told
+    apart. `types` are those of `columns`, where the format has types."""
 
     block: Block | None = None
     columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    lengths: dict[int, int] = {}
     tally: Tally
     failed: tuple[FailedMiniBatch, ...] = ()
     seconds: float = 0.0
@@ -162,11 +166,14 @@ def bounded(failed: FailedMiniBatch, share: int = 1) -> FailedMiniBatch:
     )
 
 
-def columns_fault(columns: tuple[str, ...]) -> str | None:
+def columns_fault(columns: tuple[str, ...], types: tuple[str, ...] = ()) -> str | None:
     """Why rows of these columns cannot be joined, or None."""
-    size = sum(len(c.encode()) for c in columns)
+    size = sum(len(c.encode()) for c in (*columns, *types))
     if size > _MOST_COLUMNS:
-        return f"The rows' {len(columns)} column names have {size} bytes; {_MOST_COLUMNS} at most."
+        return (
+            f"The names and types of the rows' {len(columns)} columns have {size} bytes; "
+            f"{_MOST_COLUMNS} at most."
+        )
     twice = {c for c in columns if columns.count(c) > 1} if len(set(columns)) < len(columns) else {}
     if twice:
         return f"The rows have several columns of one name: {', '.join(sorted(twice))[:200]}."

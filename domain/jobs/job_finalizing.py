@@ -6,10 +6,15 @@ from datetime import timedelta
 from domain.errors import DomainError, Invalid
 from domain.jobs.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
 from domain.jobs.batch_progress import Progress
+from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_outputs import OutputReservations
 from domain.jobs.job_reports import JobReports
 from domain.jobs.job_status import JobStatus
-from domain.jobs.result_aggregation import OutputDisturbed, ResultAggregation
+from domain.jobs.output_ownership import OutputDisturbed
+from domain.jobs.parquet_folder import ParquetFolder
+from domain.jobs.result_aggregation import ResultAggregation
+from domain.jobs.result_rows import ResultRows
+from domain.jobs.retry_joining import RetryJoining
 from domain.ports import BlobStore, Clock, Compute, ResourceStore
 from domain.provisioning.operation import ErrorRecord
 
@@ -25,20 +30,36 @@ class Ended:
     error: ErrorRecord | None = None
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """There is more to join for a retry than one step may take: `joined` is done by now."""
+
+    joined: int
+
+
 class JobFinalizing:
     """Everything here may be done again after a crash, with the same result."""
 
     def __init__(
-        self, store: ResourceStore, blobs: BlobStore, compute: Compute, clock: Clock
+        self,
+        store: ResourceStore,
+        blobs: BlobStore,
+        compute: Compute,
+        clock: Clock,
+        times: BatchTimes,
     ) -> None:
         self._blobs = blobs
         self._compute = compute
         self._clock = clock
         self._aggregation = ResultAggregation(store, blobs)
+        self._folder = ParquetFolder(blobs)
+        self._joining = RetryJoining(store, blobs, slice=times.join_slice)
         self._reports = JobReports(store, blobs, compute)
         self._reservations = OutputReservations(store, blobs, clock)
 
-    async def finish(self, job: BatchJob, progress: Progress, error: ErrorRecord | None) -> Ended:
+    async def finish(
+        self, job: BatchJob, progress: Progress, error: ErrorRecord | None
+    ) -> Ended | Unfinished:
         """Join what is recorded, write the reports, and say how the job ends: as `error` has
         it, or as the records do once units that cannot be joined have failed."""
         joinable = await self._aggregation.read(job, progress)
@@ -51,10 +72,11 @@ class JobFinalizing:
             if error and error.code in TOLD_BY_RECORDS:
                 why = await self._reports.first_failure(job, joinable.rows)
                 error = error.but(message=f"{error.message} {why}") if why else error
-        if job.writes_rows and (joinable.rows.parts or status is JobStatus.COMPLETED):
-            partial = status is not JobStatus.COMPLETED
+        if job.writes_rows:
             try:
-                await self._aggregation.commit(job, joinable.rows, partial=partial)
+                joined = await self._commit(job, joinable.rows, status)
+                if joined is not None:
+                    return Unfinished(joined)
             except (OutputDisturbed, Invalid) as fault:
                 if status is not JobStatus.CANCELED:
                     status, error = JobStatus.FAILED, error or _record(fault)
@@ -62,6 +84,18 @@ class JobFinalizing:
         if job.status is not JobStatus.CANCEL_REQUESTED:
             await self._reports.write_worker_log(job)
         return Ended(status, final, error)
+
+    async def _commit(self, job: BatchJob, rows: ResultRows, status: JobStatus) -> int | None:
+        """None once all is there, else what a retry has joined by now."""
+        partial = status is not JobStatus.COMPLETED
+        if rows.parts or not partial:
+            if job.writes_parts:
+                await self._folder.commit(job, rows, partial=partial)
+            else:
+                await self._aggregation.commit(job, rows, partial=partial)
+        if job.retry is None:
+            return None
+        return await self._joining.join(job, rows, partial=partial)
 
     async def release(self, job: BatchJob) -> bool:
         """Give the compute and the output's reservation back. True once nothing is left; to
@@ -74,7 +108,7 @@ class JobFinalizing:
             grace = timedelta(0)
         gone = await self._compute.remove(job.workload_key, grace=grace)
         if gone:
-            await self._reservations.free(job.name, job.output, whole_folder=not job.writes_rows)
+            await self._reservations.free(job)
         return gone
 
 

@@ -5,7 +5,7 @@ import hashlib
 from domain.assets.datastore import DEFAULT, INBOX, kind_of, locate
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.errors import Conflict, Detail, DocumentExists, DocumentNotFound, DomainError, StaleETag
-from domain.jobs.batch_job import DOCUMENT_ID, JobOutput, from_document, partition
+from domain.jobs.batch_job import DOCUMENT_ID, BatchJob, JobOutput, from_document, partition
 from domain.jobs.job_request import JobProperties, RequestedOutput
 from domain.names import WorkspaceScope, file_name_fault
 from domain.ports import BlobFolder, BlobStore, Clock, Create, Delete, Replace, ResourceStore
@@ -31,7 +31,7 @@ def output_of(
     faults: list[Detail],
 ) -> JobOutput:
     """Where the request wants the results; what is wrong with that joins `faults`."""
-    name = settings.output_file_name
+    name = settings.results_name
     if fault := file_name_fault(name):
         faults.append(Detail("BadArgument", fault, "properties.outputFileName"))
     default = default_output(job, name)
@@ -109,9 +109,12 @@ class OutputReservations:
         self._blobs = blobs
         self._clock = clock
 
-    async def reserve(self, job: str, output: JobOutput, *, whole_folder: bool) -> None:
+    async def reserve(self, job: BatchJob) -> None:
         """Raises OutputInUse when something is there or another job is to write there."""
-        place = BlobFolder(output.container, output.folder if whole_folder else output.path)
+        for place in _places(job):
+            await self._reserve(job.name, place)
+
+    async def _reserve(self, job: str, place: BlobFolder) -> None:
         if await kind_of(place, self._blobs) is not None:
             raise OutputInUse(f"Something is at '{place.container}/{place.path}' already.")
         where, body = _partition(place), self._body(job)
@@ -145,9 +148,12 @@ class OutputReservations:
             return unborn
         return not found.status.is_terminal
 
-    async def free(self, job: str, output: JobOutput, *, whole_folder: bool) -> None:
-        """Give the place back; what the job has written guards itself by being there."""
-        place = BlobFolder(output.container, output.folder if whole_folder else output.path)
+    async def free(self, job: BatchJob) -> None:
+        """Give its places back; what the job has written guards itself by being there."""
+        for place in _places(job):
+            await self._free(job.name, place)
+
+    async def _free(self, job: str, place: BlobFolder) -> None:
         where = _partition(place)
         try:
             found = await self._store.get(where, _RESERVATION_ID)
@@ -158,6 +164,15 @@ class OutputReservations:
 
     def _body(self, job: str) -> dict[str, object]:
         return {"kind": _RESERVATION_KIND, "job": job, "at": self._clock.now().timestamp()}
+
+
+def _places(job: BatchJob) -> list[BlobFolder]:
+    """What nobody else may write to: files, or whole folders where scripts write their own."""
+    outputs = dict.fromkeys((job.results, job.output))
+    return [
+        BlobFolder(each.container, each.path if job.writes_rows else each.folder)
+        for each in outputs
+    ]
 
 
 class OutputInUse(Conflict):

@@ -11,6 +11,7 @@ from datetime import datetime
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.batch_progress import Progress
+from domain.jobs.job_overview import overview
 from domain.jobs.job_status import JobStatus
 from domain.jobs.job_store import unit_of
 from domain.jobs.result_aggregation import records
@@ -46,14 +47,25 @@ class JobReports:
         """Write what belongs to a job that ends as `status`."""
         if job.plan is not None and progress.tally.failed_files:
             lines = self._manifest(job, job.plan, rows)
-            await self._write(job, job.output.failures_path, _joined(lines), _JSON_LINES)
+            await self._write(job, job.results.failures_path, _joined(lines), _JSON_LINES)
             shown = self._errors(job, job.plan, rows)
             await self._write(job, f"{job.logs_folder}/user/error.txt", _joined(shown), _TEXT)
         if status is not JobStatus.COMPLETED:
             marker = _partial(job, progress, status, error)
-            await self._write(job, job.output.partial_marker_path, marker, "application/json")
-        overview = _overview(job, progress, status, error, now).encode()
-        await self._write(job, f"{job.logs_folder}/job_progress_overview.txt", overview, _TEXT)
+            await self._write(job, job.results.partial_marker_path, marker, "application/json")
+        await self.write_overview(job, progress, status, now, error)
+
+    async def write_overview(
+        self,
+        job: BatchJob,
+        progress: Progress,
+        status: JobStatus,
+        now: datetime,
+        error: ErrorRecord | None = None,
+    ) -> None:
+        """How far the job is, for whoever reads its logs."""
+        text = overview(job, progress, status, error, now).encode()
+        await self._write(job, f"{job.logs_folder}/job_progress_overview.txt", text, _TEXT)
 
     async def first_failure(self, job: BatchJob, rows: ResultRows) -> str | None:
         """The first failed mini-batch in input order, in one sentence; None if none failed."""
@@ -150,31 +162,3 @@ def _partial(
         "rows": progress.tally.rows,
     }
     return json.dumps(body, indent=2).encode() + b"\n"
-
-
-def _overview(
-    job: BatchJob,
-    progress: Progress,
-    status: JobStatus,
-    error: ErrorRecord | None,
-    now: datetime,
-) -> str:
-    tally = progress.tally
-    untouched = progress.mini_batches - tally.succeeded_mini_batches - tally.failed_mini_batches
-    lines = [
-        f"job                {job.name}",
-        f"endpoint           {job.endpoint}, deployment {job.deployment}",
-        f"status             {status.value}",
-        f"error              {error.message if error else '-'}",
-        f"created            {job.created_at.isoformat()}",
-        f"started            {job.started_at.isoformat() if job.started_at else '-'}",
-        f"ended              {now.isoformat()}",
-        *(f"input              {each.shown_uri}" for each in job.inputs),
-        f"files              {progress.files}: {tally.succeeded_files} succeeded, "
-        f"{tally.failed_files} failed",
-        f"mini-batches       {progress.mini_batches}: {tally.succeeded_mini_batches} succeeded, "
-        f"{tally.failed_mini_batches} failed, {untouched} not run",
-        f"rows               {tally.rows}",
-        f"output             {job.output.container}/{job.output.path}",
-    ]
-    return "\n".join(lines) + "\n"

@@ -63,15 +63,12 @@ class RequestedRetries(Value):
     ) = None
 
 
-class JobProperties(Value):
+class JobOverrides(Value):
     """What is left out is as the deployment has it."""
 
-    input_data: dict[str, RequestedInput] = {}
-    dataset: RequestedDataset | None = None
-    output_data: dict[str, RequestedOutput] = {}
-    output_dataset: RequestedOutputFolder | None = None
     output_file_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     output_format: OutputFormat | None = None
+    provenance_columns: bool | None = None
     compute: RequestedCompute | None = None
     mini_batch_by: MiniBatchBy | None = None
     mini_batch_size: Annotated[int, Field(ge=1, le=MOST_SIZE)] | None = None
@@ -80,6 +77,22 @@ class JobProperties(Value):
     retry_settings: RequestedRetries | None = None
     logging_level: LoggingLevel | None = None
     environment_variables: StringMap = {}
+
+    @field_validator("environment_variables", mode="before")
+    @classmethod
+    def _null_is_no_variable(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+
+class JobProperties(JobOverrides):
+    """`retry_of` names an ended job whose files without rows are scored: it takes the place of
+    an input."""
+
+    input_data: dict[str, RequestedInput] = {}
+    dataset: RequestedDataset | None = None
+    retry_of: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    output_data: dict[str, RequestedOutput] = {}
+    output_dataset: RequestedOutputFolder | None = None
     name: str | None = None
     display_name: Text | None = None
     experiment_name: Text | None = None
@@ -87,13 +100,23 @@ class JobProperties(Value):
     tags: Tags = {}
     properties: StringMap = {}
 
-    @field_validator("environment_variables", "tags", "properties", mode="before")
+    @field_validator("tags", "properties", mode="before")
     @classmethod
     def _null_is_none(cls, value: Any) -> Any:
         return {} if value is None else value
+
+    @property
+    def overrides(self) -> JobOverrides:
+        return JobOverrides(**{name: getattr(self, name) for name in JobOverrides.model_fields})
 
 
 class JobRequest(Value):
     """The whole body of an invocation."""
 
     properties: JobProperties
+
+
+class RetryRequest(Value):
+    """The body of a request for a retry, which need not have one."""
+
+    properties: JobProperties = JobProperties()

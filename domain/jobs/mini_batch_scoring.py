@@ -176,14 +176,15 @@ class MiniBatchScoring:
             return None
         block_url = None
         if job.writes_rows and mini_batches:
-            output = job.output
-            block_url = await self._blobs.lend_block(output.container, output.path, unit.block_id)
+            path = job.rows_path(unit.ordinal)
+            block_url = await self._blobs.lend_block(job.output.container, path, unit.block_id)
         return UnitRequest(
             attempt_id=unit.attempt_id(job.name),
             mini_batches=mini_batches,
             timeout=retries.timeout,
             output_format=job.output_format,
             block_url=block_url,
+            provenance=job.settings.provenance_columns,
         )
 
     async def _lose(
@@ -248,7 +249,7 @@ class MiniBatchScoring:
             failed[silent] = FailedMiniBatch(
                 ordinal=silent, tries=1, error="The worker gave no result for it."
             )
-        fault = columns_fault(outcome.columns)
+        fault = columns_fault(outcome.columns, outcome.types)
         if fault:
             for ordinal in ran - set(failed):
                 failed[ordinal] = FailedMiniBatch(ordinal=ordinal, tries=1, error=fault)
@@ -259,6 +260,8 @@ class MiniBatchScoring:
         record = UnitRecord(
             block=block,
             columns=() if fault else outcome.columns,
+            types=() if fault else outcome.types,
+            lengths=_lengths(outcome) if block else {},
             tally=_tally(files, failed.keys(), rows),
             failed=tuple(bounded(failed[o], len(failed)) for o in sorted(failed)),
             seconds=sum(r.seconds for r in outcome.results),
@@ -284,6 +287,13 @@ class MiniBatchScoring:
             failed=tuple(bounded(f, len(failed)) for f in failed),
         )
         await self._recording.record(job, stored, record)
+
+
+def _lengths(outcome: UnitOutcome) -> dict[int, int]:
+    """Of the mini-batches of a unit of several: how much of the block is each one's."""
+    if len(outcome.results) < 2:
+        return {}
+    return {r.ordinal: r.length for r in outcome.results if r.succeeded and r.length}
 
 
 def _tally(files: Files, failed: Collection[int], rows: int) -> Tally:

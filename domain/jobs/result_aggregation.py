@@ -8,12 +8,20 @@ any point is made good by doing it again.
 import logging
 from dataclasses import dataclass
 
-from domain.errors import BlobExists, BlobNotFound, Conflict
+from domain.errors import BlobExists, BlobNotFound
 from domain.jobs import batch_job, batch_unit
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_progress import Progress
 from domain.jobs.column_alignment import aligned
 from domain.jobs.job_store import unit_of
+from domain.jobs.output_ownership import (
+    ALIGNING,
+    JOB,
+    STATE,
+    OutputDisturbed,
+    disturbed,
+    state_of,
+)
 from domain.jobs.result_rows import (
     HEADER_BLOCK,
     Part,
@@ -21,24 +29,17 @@ from domain.jobs.result_rows import (
     aligned_block_id,
     unjoined,
 )
+from domain.jobs.retry_layout import LayoutReader
 from domain.ports import BlobProperties, BlobStore, Document, ResourceStore
 
-JOB = "ml_job"
-STATE = "ml_state"
-COMPLETE = "complete"
-PARTIAL = "partial"
-ALIGNING = "aligning"
-CSV_TYPE = "text/csv; charset=utf-8"
-TEXT_TYPE = "text/plain; charset=utf-8"
+CONTENT_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "text": "text/plain; charset=utf-8",
+}
 
 _PAGE = 500
 _log = logging.getLogger("ml_endpoints.batch")
-
-
-class OutputDisturbed(Conflict):
-    """Something else was written to the output's path, or a recorded block is gone."""
-
-    code = "OutputDisturbed"
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,28 @@ class ResultAggregation:
 
     async def read(self, job: BatchJob, progress: Progress) -> Joinable:
         """Look through the records. The same records give the same answer."""
-        rows = ResultRows(with_columns=job.output_format == "csv")
+        rows = await self._rows(job)
         tally = progress.tally
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
             before = len(rows.unjoinable)
             rows.add(unit)
-            if len(rows.unjoinable) > before and unit.record is not None:
-                tally = unjoined(tally, unit, unit.record.tally.rows)
+            if len(rows.unjoinable) > before:
+                tally = unjoined(tally, unit)
         return Joinable(rows, progress.but(tally=tally))
+
+    async def _rows(self, job: BatchJob) -> ResultRows:
+        """No rows yet; those of a retry have the columns of the rows they are joined to."""
+        with_columns = job.output_format in ("csv", "parquet")
+        if job.retry is None or job.plan is None:
+            return ResultRows(with_columns)
+        base = await LayoutReader(self._blobs).base(job.name, job.plan)
+        return ResultRows(with_columns, base.columns, base.types, base.settled)
 
     async def commit(self, job: BatchJob, rows: ResultRows, *, partial: bool) -> BlobProperties:
         """Write the output. Raises OutputDisturbed."""
         there = await self._there(job)
-        state = PARTIAL if partial else COMPLETE
+        state = state_of(partial=partial)
         if there is not None and there.metadata.get(STATE) == state:
             return there
         ids: list[str] = []
@@ -117,7 +126,7 @@ class ResultAggregation:
                 output.path,
                 ids,
                 if_absent=if_absent,
-                content_type=CSV_TYPE if job.output_format == "csv" else TEXT_TYPE,
+                content_type=CONTENT_TYPES[job.output_format],
                 metadata={JOB: job.name, STATE: state},
             )
         except BlobExists:
@@ -140,10 +149,7 @@ class ResultAggregation:
         except BlobNotFound:
             return None
         if blob.metadata.get(JOB) != job.name:
-            raise OutputDisturbed(
-                f"Something else was written to '{output.container}/{output.path}' while the "
-                "job ran; it was left as it is, and the job's own rows were not committed."
-            )
+            raise disturbed(output.container, output.path)
         return blob
 
 

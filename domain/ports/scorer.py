@@ -64,18 +64,22 @@ class UnitMiniBatch:
 @dataclass(frozen=True)
 class UnitRequest:
     """k consecutive mini-batches for one worker. `block_url` takes their rows joined in
-    order (None for summary_only). `attempt_id` is unique to this attempt of this unit."""
+    order (None for summary_only). `attempt_id` is unique to this attempt of this unit.
+    `output_format` is csv, jsonl, parquet, text or summary_only; `provenance`: whether rows
+    say which file they come from, where the format has names for that."""
 
     attempt_id: str
     mini_batches: tuple[UnitMiniBatch, ...]
     timeout: timedelta
     output_format: str
     block_url: str | None
+    provenance: bool = True
 
 
 @dataclass(frozen=True)
 class MiniBatchResult:
-    """What became of one mini-batch. `returned` counts the elements or rows `run` gave."""
+    """What became of one mini-batch. `returned` counts the elements or rows `run` gave;
+    `length` the bytes of its rows in the block, where they can be told apart."""
 
     ordinal: int
     succeeded: bool
@@ -84,6 +88,7 @@ class MiniBatchResult:
     seconds: float
     error: str | None = None
     log_excerpt: str | None = None
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class UnitOutcome:
     """`results` has an entry for each mini-batch that ended. `lost` explains a worker that
     timed out or died (the block is then not written) on mini-batch `lost_ordinal`; None
     there blames no mini-batch (the worker was never ready, or was taken away).
-    `length` in bytes and `digest` (SHA-256, hex) describe the block; 0 rows write none."""
+    `length` in bytes and `digest` (SHA-256, hex) describe the block; 0 rows write none.
+    `types` are those of `columns`, where the format has types."""
 
     results: tuple[MiniBatchResult, ...]
     rows: int = 0
@@ -100,6 +106,7 @@ class UnitOutcome:
     columns: tuple[str, ...] = ()
     lost: str | None = None
     lost_ordinal: int | None = None
+    types: tuple[str, ...] = ()
 
 
 class Scorer(Protocol):

@@ -114,6 +114,7 @@ class UnitRun:
                         length=int(event["length"]),
                         digest=str(event["digest"] or ""),
                         columns=tuple(event["columns"] or ()),
+                        types=tuple(event.get("types") or ()),
                     )
                 case "retrying":
                     self._started(int(event["ordinal"]))
@@ -141,6 +142,7 @@ class UnitRun:
                 seconds=float(event["seconds"]),
                 error=event.get("error"),
                 log_excerpt=event.get("log_excerpt"),
+                length=int(event.get("length") or 0),
             )
         )
         self._between()
@@ -156,6 +158,7 @@ def _wire(request: UnitRequest) -> dict[str, Any]:
         "attempt_id": request.attempt_id,
         "mini_batches": [dataclasses.asdict(each) for each in request.mini_batches],
         "output_format": request.output_format,
+        "provenance": request.provenance,
         "block_url": request.block_url,
         "timeout": request.timeout.total_seconds(),
     }

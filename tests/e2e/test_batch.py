@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 
 from examples.client import CallFailed
@@ -169,6 +171,60 @@ def test_text_output_is_azures(host: RunningHost) -> None:
         "[{'prediction': 'B1'}]",
         "[{'prediction': 'C1'}, {'prediction': 'C2'}, {'prediction': 'C3'}]",
     ]
+
+
+def test_json_lines_can_do_without_provenance(host: RunningHost) -> None:
+    asked = {"outputFormat": "Jsonl", "provenanceColumns": False}
+    name = batch.started(host, "files", batch.data(host, GOOD), **asked)
+    shown = batch.ended(host, name)
+    assert shown["outputs"]["score"]["uri"].endswith("/score/predictions.jsonl")
+    lines = batch.output(host, shown).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"prediction": row[2]} for row in WANTED]
+
+
+def test_parquet_is_a_folder_of_parts_that_a_manifest_names(host: RunningHost) -> None:
+    name = batch.started(
+        host,
+        "files",
+        batch.data(host, GOOD),
+        outputFormat="Parquet",
+        # Of this Python, as the environment is; a model brings its own.
+        environmentVariables={"PYTHONPATH": str(Path(pyarrow.__file__).parents[1])},
+    )
+    shown = batch.ended(host, name)
+    assert shown["status"] == "Completed", shown["error"]
+    folder = batch.output(host, shown)
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    assert (manifest["state"], manifest["rows"], len(manifest["parts"])) == ("complete", 6, 3)
+    parts = [pq.read_table(folder / part["name"]) for part in manifest["parts"]]
+    rows = pyarrow.concat_tables(parts, promote_options="permissive").to_pylist()
+    assert [(r["input_file"], str(r["input_row"]), r["prediction"]) for r in rows] == WANTED
+
+
+def test_parquet_without_pyarrow_fails_and_says_what_to_do(host: RunningHost) -> None:
+    name = batch.started(host, "files", batch.data(host, GOOD), outputFormat="Parquet")
+    shown = batch.ended(host, name)
+    assert shown["status"] == "Failed"
+    assert "needs pyarrow in the deployment's environment" in shown["error"]["message"]
+
+
+def test_failed_files_are_retried_with_a_mended_script_and_joined(host: RunningHost) -> None:
+    files = {**GOOD, "bad.csv": "raise", "worse.csv": "raise"}
+    batch.batch(host, "mended")
+    first = batch.started(host, "mended", batch.data(host, files))
+    assert batch.ended(host, first)["progress"]["failedFiles"] == 2
+    mended = batch.SCRIPT.replace("raise ValueError", "text = text.upper(); print")
+    code = serving.codes(host, "mended-code-2", {"score.py": mended})
+    body = {"location": "local", "properties": batch.deployment(host, code)}
+    host.workspace.mutate("PUT", "batchEndpoints/mended/deployments/main", body)
+    answer = host.workspace.call("POST", f"jobs/{first}/retryFailed", {})
+    assert answer.status_code == 201
+    shown = batch.ended(host, answer.json()["name"])
+    assert (shown["status"], shown["progress"]["totalFiles"]) == ("Completed", 2)
+    wanted = [*WANTED, ("bad.csv", "0", "RAISE"), ("worse.csv", "0", "RAISE")]
+    assert batch.rows(host, shown) == sorted(wanted)
+    with pytest.raises(CallFailed, match="409"):
+        host.workspace.call("POST", f"jobs/{answer.json()['name']}/retryFailed", {})
 
 
 def test_summary_only_leaves_the_scripts_own_files(host: RunningHost) -> None:

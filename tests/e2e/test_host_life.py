@@ -85,6 +85,21 @@ def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path, gate
     assert not host.faults()
 
 
+def test_jobs_that_ended_long_ago_go_and_their_results_stay(tmp_path: Path) -> None:
+    with RunningHost(tmp_path / "data") as host:
+        serving.environment(host)
+        batch.batch(host, "files")
+        job = batch.started(host, "files", batch.data(host, {"a.csv": "a"}))
+        shown = batch.ended(host, job)
+        assert host.stop() == 0
+        host.environment["ML_ENDPOINTS_JOB_RETENTION_DAYS"] = "0.000001"
+        host.start()
+        until(lambda: job not in [each["name"] for each in host.workspace.get("jobs")["value"]])
+        assert batch.rows(host, shown) == [("a.csv", "0", "A")]
+        logs = batch.output(host, shown, "logs")
+        until(lambda: not list(logs.rglob("*.txt")))
+
+
 def _state(host: RunningHost, path: str) -> str:
     state: str = host.workspace.get(path)["properties"]["provisioningState"]
     return state

@@ -1,6 +1,6 @@
 """Invoking a batch endpoint and following its job, over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from domain.names import WorkspaceScope
+from domain.ports import UnitMiniBatch, UnitRequest
 from handlers import batch_jobs
 from handlers.http import Routes
-from tests.batch_stage import ENDPOINT, STORE, BatchStage
+from tests.batch_stage import ENDPOINT, STORE, BatchStage, Rows, line_counts
 
 FILES = {f"{i}.txt": f"{i}\n" for i in range(4)}
 URI = f"azureml://datastores/{STORE}/paths/data"
@@ -62,6 +63,9 @@ async def test_a_job_is_invoked_followed_and_listed(
             "remainingMiniBatches": 0,
             "inFlight": 0,
             "rows": 4,
+            "miniBatchesPerSecond": None,
+            "filesPerSecond": None,
+            "estimatedEndTime": None,
         }
         score = properties["outputs"]["score"]
         assert score["uri"].endswith(f"/paths/azureml/{job['name']}/score/predictions.csv")
@@ -176,3 +180,147 @@ async def test_who_may_invoke(
     blueprint = batch_jobs.blueprint(routes, stage.invocation, stage.jobs)
     client: httpx.AsyncClient = open_client(blueprint, role=role)
     assert (await client.post(JOBS, json=BODY)).status_code == status
+
+
+async def test_every_override_reaches_the_job(stage: BatchStage, client: httpx.AsyncClient) -> None:
+    asked = {
+        "compute": {"instanceCount": 3},
+        "maxConcurrencyPerInstance": 2,
+        "miniBatchSize": 7,
+        "retrySettings": {"maxRetries": 1, "timeout": "PT0.5S"},
+        "errorThreshold": 4,
+        "outputFileName": "p.jsonl",
+        "outputFormat": "jsonl",
+        "provenanceColumns": False,
+        "outputData": {
+            "score": {
+                "jobOutputType": "UriFolder",
+                "uri": f"azureml://datastores/{STORE}/paths/mine",
+            }
+        },
+        "environmentVariables": {"A": "1"},
+        "loggingLevel": "debug",
+    }
+    made = await client.post(JOBS, json={"properties": {**BODY["properties"], **asked}})
+    assert made.status_code == 201, made.text
+    shown = made.json()["properties"]
+    assert shown["outputs"]["score"]["uri"].endswith("/paths/mine/p.jsonl")
+    assert shown["settings"]["outputFormat"] == "Jsonl"
+    assert shown["settings"]["provenanceColumns"] is False
+    job = (await stage.view(made.json()["name"])).job
+    settings = job.settings
+    assert (job.workers, settings.mini_batch_size, settings.error_threshold) == (6, 7, 4)
+    assert (settings.retry_settings.max_retries, settings.logging_level) == (1, "Debug")
+    assert settings.retry_settings.timeout.total_seconds() == 0.5
+    assert settings.environment_variables == {"A": "1"}
+
+
+async def test_an_output_in_the_inbox_or_in_use_is_refused(client: httpx.AsyncClient) -> None:
+    def writing(uri: str) -> dict[str, Any]:
+        return {"properties": {**BODY["properties"], "outputData": {"score": {"uri": uri}}}}
+
+    inbox = await client.post(JOBS, json=writing("azureml://datastores/batchinbox/paths/x.csv"))
+    assert inbox.status_code == 400
+    assert "taken for new input" in inbox.text
+    mine = writing(f"azureml://datastores/{STORE}/paths/mine/x.csv")
+    assert (await client.post(JOBS, json=mine)).status_code == 201
+    taken = await client.post(JOBS, json=mine)
+    assert (taken.status_code, taken.json()["error"]["code"]) == (409, "OutputInUse")
+    there = writing(f"azureml://datastores/{STORE}/paths/data/0.txt")
+    assert (await client.post(JOBS, json=there)).status_code == 409
+
+
+@pytest.fixture
+async def half_failed(stage: BatchStage) -> str:
+    """A job of which one mini-batch of two failed."""
+
+    def fails_on_zero(
+        request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]
+    ) -> Rows:
+        if "0.txt" in files:
+            raise ValueError("no")
+        return line_counts(request, mini_batch, files)
+
+    stage.scorer.script = fails_on_zero
+    job = await stage.invoke()
+    await stage.pump()
+    stage.scorer.script = line_counts
+    return job
+
+
+async def test_failed_files_are_retried_over_http(
+    stage: BatchStage, client: httpx.AsyncClient, scope: WorkspaceScope, half_failed: str
+) -> None:
+    url, key = f"{scope.id}/jobs/{half_failed}/retryFailed", {"Idempotency-Key": "k"}
+    made = await client.post(url, headers=key)
+    assert made.status_code == 201, made.text
+    again = await client.post(url, headers=key)
+    assert (again.status_code, again.json()["name"]) == (200, made.json()["name"])
+    name = made.json()["name"]
+    await stage.pump()
+    shown = (await client.get(made.headers["location"])).json()["properties"]
+    assert shown["status"] == "Completed"
+    assert shown["retryOf"] == half_failed
+    assert shown["progress"]["totalFiles"] == 2
+    assert shown["outputs"]["score"]["uri"].endswith(f"/azureml/{name}/score/predictions.csv")
+    assert shown["outputs"]["retried"]["uri"].endswith(f"/azureml/{name}/retried/predictions.csv")
+    rows = stage.output(await stage.view(name), f"azureml/{name}/score/predictions.csv")
+    assert [line.split(",")[0] for line in rows.decode().splitlines()[1:]] == list(FILES)
+    over = await client.post(f"{scope.id}/jobs/{name}/retryFailed")
+    assert (over.status_code, over.json()["error"]["code"]) == (409, "NothingToRetry")
+    missing = await client.post(f"{scope.id}/jobs/none/retryFailed")
+    assert missing.status_code == 404
+
+
+async def test_a_retry_is_invoked_on_the_data_plane_with_settings_of_its_own(
+    stage: BatchStage, client: httpx.AsyncClient, half_failed: str
+) -> None:
+    asked = {"retryOf": half_failed, "miniBatchSize": 1, "name": "again"}
+    made = await client.post(JOBS, json={"properties": asked})
+    assert made.status_code == 201, made.text
+    assert made.json()["name"] == "again"
+    await stage.pump()
+    shown = (await client.get(f"{JOBS}/again")).json()["properties"]
+    assert (shown["status"], shown["progress"]["totalMiniBatches"]) == ("Completed", 2)
+    other = await client.post("endpoints/other/jobs", json={"properties": asked})
+    assert other.status_code == 404
+    both = {**asked, **BODY["properties"], "name": "third"}
+    refused = await client.post(JOBS, json={"properties": both})
+    assert refused.status_code == 400
+    assert "properties.inputData" in refused.text
+
+
+@pytest.mark.parametrize(("role", "status"), [(None, 401), ("reader", 403), ("contributor", 201)])
+async def test_who_may_retry(
+    stage: BatchStage,
+    routes: Routes,
+    open_client: Any,
+    scope: WorkspaceScope,
+    half_failed: str,
+    role: str | None,
+    status: int,
+) -> None:
+    blueprint = batch_jobs.blueprint(routes, stage.invocation, stage.jobs)
+    client: httpx.AsyncClient = open_client(blueprint, role=role)
+    answer = await client.post(f"{scope.id}/jobs/{half_failed}/retryFailed")
+    assert answer.status_code == status
+
+
+async def test_a_running_job_tells_its_pace(stage: BatchStage, client: httpx.AsyncClient) -> None:
+    one = {**BODY["properties"], "miniBatchSize": 1}
+    name = (await client.post(JOBS, json={"properties": one})).json()["name"]
+    held: list[str] = []
+
+    def slow(request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]) -> Rows:
+        stage.clock.time += 10
+        held.extend(files)
+        return line_counts(request, mini_batch, files)
+
+    stage.scorer.script = slow
+    await stage.pump(lambda: len(held) == 2)
+    progress = (await client.get(f"{JOBS}/{name}")).json()["properties"]["progress"]
+    assert 0 < progress["miniBatchesPerSecond"] == progress["filesPerSecond"] <= 0.1
+    assert progress["estimatedEndTime"] > stage.clock.now().isoformat()
+    await stage.pump()
+    overview = stage.folder / "blobs" / STORE / f"azureml/{name}/logs/job_progress_overview.txt"
+    assert "mini-batches       4: 4 succeeded" in overview.read_text()

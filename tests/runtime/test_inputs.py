@@ -13,7 +13,7 @@ from pyarrow import parquet
 from runtime import row_slices
 from runtime.inputs import Input, InputUnreadable, Piece, local_paths, parse
 from runtime.lent_files import LentFile, NotLent
-from runtime.rows import render
+from runtime.rows import Form, render
 from tests.web_server import WebServer, web_server
 
 CSV = b"\xef\xbb\xbfh,i\n" + b"".join(b"%d,x\n" % n for n in range(1000))
@@ -146,7 +146,7 @@ def test_an_input_is_read_from_its_request() -> None:
 )
 def test_rows_of_a_piece_are_numbered_as_those_of_the_file(result: list[object]) -> None:
     source = Input("d/a.csv", "file:///t/a.csv", Piece(500, 2, 9, 9, 9))
-    lines = render(result, [source], ["/t/a.csv"], "csv").content.decode().splitlines()
+    lines = render(result, [source], ["/t/a.csv"], Form("csv")).content.decode().splitlines()
     assert [line.split(",")[:2] for line in lines] == [["d/a.csv", "500"], ["d/a.csv", "501"]]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from runtime.inputs import Input
-from runtime.rows import Lines, count, render
+from runtime.rows import Form, Lines, count, render
 from runtime.tables import BadReturn
 
 
@@ -17,7 +18,7 @@ def rendered(
     result: Any, files: int = 2, form: str = "csv", columns: tuple[str, ...] = ()
 ) -> Lines:
     inputs = [Input(f"in/{number}.csv", f"file:///data/{number}.csv") for number in range(files)]
-    return render(result, inputs, [f"/data/{n}.csv" for n in range(files)], form, columns)
+    return render(result, inputs, [f"/data/{n}.csv" for n in range(files)], Form(form), columns)
 
 
 def text(result: Any, files: int = 2, form: str = "csv") -> list[str]:
@@ -118,7 +119,7 @@ def test_rows_name_the_file_they_came_from_where_it_can_be_known(
 def test_base_names_that_two_files_share_say_nothing() -> None:
     inputs = [Input("a/x.csv", "file:///1/x.csv"), Input("b/x.csv", "file:///2/x.csv")]
     frame = pd.DataFrame({"input_file": ["x.csv", "/2/x.csv"], "p": [1, 2]})
-    found = render(frame, inputs, ["/1/x.csv", "/2/x.csv"], "csv")
+    found = render(frame, inputs, ["/1/x.csv", "/2/x.csv"], Form("csv"))
     assert found.content == b"x.csv,0,1\nb/x.csv,0,2\n"
 
 
@@ -214,3 +215,42 @@ def test_a_summary_only_counts() -> None:
     assert count([FRAME]) == 1
     assert count(None) == 0
     assert count(x for x in "ab") == 2
+
+
+def test_json_lines_are_plain_json() -> None:
+    frame = pd.DataFrame(
+        {
+            "n": np.array([0.1, np.nan], dtype="float32"),
+            "t": pd.to_datetime(["2026-01-02", None]),
+            "v": [np.array([1.5, np.inf]), {"k": np.int64(3)}],
+        }
+    )
+    found = [json.loads(line) for line in text(frame, 1, "jsonl")]
+    assert found == [
+        {"input_file": "in/0.csv", "input_row": 0, "n": 0.1, "t": "2026-01-02T00:00:00"}
+        | {"v": [1.5, "inf"]},
+        {"input_file": "in/0.csv", "input_row": 1, "n": None, "t": None, "v": {"k": 3}},
+    ]
+
+
+def test_json_lines_may_have_other_columns_than_earlier_ones() -> None:
+    found = rendered([{"k": 1}], 1, "jsonl", ())
+    assert found.columns == ()
+    assert json.loads(found.content) == {"input_file": "in/0.csv", "input_row": 0, "k": 1}
+
+
+@pytest.mark.parametrize(
+    ("result", "columns", "lines"),
+    [
+        ([1, 2], ("prediction",), ["1", "2"]),
+        (FRAME, ("a", "b"), ["1,x", "2,y", "3,"]),
+        ([FRAME[:1], FRAME[1:]], ("a", "b"), ["1,x", "2,y", "3,"]),
+        (pd.DataFrame({"input_file": ["mine"], "a": [1]}), ("input_file", "a"), ["mine,1"]),
+    ],
+)
+def test_rows_can_do_without_their_origin(
+    result: Any, columns: tuple[str, ...], lines: list[str]
+) -> None:
+    found = render(result, [Input("a", "file:///a")], ["/a"], Form("csv", provenance=False))
+    assert found.columns == columns
+    assert found.content.decode().splitlines() == lines

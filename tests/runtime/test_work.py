@@ -76,6 +76,7 @@ def test_a_unit_reports_each_mini_batch_and_then_its_block(start: Start, tmp_pat
         "returned": 2,
         "tries": 1,
         "seconds": 0,
+        "length": 42,
         "error": None,
         "log_excerpt": None,
     }
@@ -85,6 +86,7 @@ def test_a_unit_reports_each_mini_batch_and_then_its_block(start: Start, tmp_pat
         "length": len(content),
         "digest": hashlib.sha256(content).hexdigest(),
         "columns": ["input_file", "input_row", "prediction"],
+        "types": [],
     }
     assert [path.name for path in block.parent.iterdir()] == ["block 1"]
     assert events(server, unit(inputs[:1], block=block.as_uri()))[-1]["rows"] == 1
@@ -95,7 +97,14 @@ def test_a_unit_without_rows_writes_no_block(start: Start, tmp_path: Path) -> No
     block = tmp_path / "block"
     found = events(server, unit(files(tmp_path, "a"), block=block.as_uri()))
     assert found[1]["succeeded"]
-    assert found[-1] == {"event": "block", "rows": 0, "length": 0, "digest": "", "columns": []}
+    assert found[-1] == {
+        "event": "block",
+        "rows": 0,
+        "length": 0,
+        "digest": "",
+        "columns": [],
+        "types": [],
+    }
     assert not block.exists()
     found = events(server, unit(files(tmp_path, "a"), block=None, form="summary_only"))
     assert found[-1]["length"] == 0

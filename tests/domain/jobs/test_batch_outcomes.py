@@ -405,3 +405,28 @@ async def test_settings_of_the_job_reach_the_worker(tmp_path: Path) -> None:
         assert [len(r.mini_batches[0].inputs) for r in seen] == [4, 2]
         assert {r.timeout for r in seen} == {timedelta(seconds=7)}
         assert {r.mini_batches[0].tries for r in seen} == {6}
+
+
+async def test_a_running_job_tells_in_its_log_how_far_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="ml_endpoints.batch")
+    times = BatchTimes(report_looks=1)
+    async with BatchStage(tmp_path, times=times) as stage:
+        await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=2)
+        await stage.upload(FILES)
+        name = await stage.invoke()
+        await stage.pump(until=lambda: len(stage.started) == 2)
+        stage.mischief.slow = 1.0
+        stage.clock.time += 10
+
+        def told() -> list[str]:
+            return [r.getMessage() for r in caplog.records if "a second" in r.getMessage()]
+
+        await stage.pump(until=lambda: bool(told()))
+        assert f"Job {name}: " in told()[0]
+        assert "done by about 2026-" in told()[0]
+        view = await stage.view(name)
+        overview = stage.output(view, f"{view.job.logs_folder}/job_progress_overview.txt").decode()
+        assert "status             Running" in overview
+        assert "pace" in overview

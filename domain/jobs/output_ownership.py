@@ -1,0 +1,26 @@
+"""How a job marks what it writes, to know its own work again and to leave others' alone."""
+
+from domain.errors import Conflict
+
+JOB = "ml_job"
+STATE = "ml_state"
+COMPLETE = "complete"
+PARTIAL = "partial"
+ALIGNING = "aligning"
+
+
+class OutputDisturbed(Conflict):
+    """Something else was written to the output's path, or a recorded block is gone."""
+
+    code = "OutputDisturbed"
+
+
+def state_of(*, partial: bool) -> str:
+    return PARTIAL if partial else COMPLETE
+
+
+def disturbed(container: str, path: str) -> OutputDisturbed:
+    return OutputDisturbed(
+        f"Something else was written to '{container}/{path}' while the job ran; it was left as "
+        "it is, and the job's own rows were not committed."
+    )
