@@ -13,6 +13,7 @@ from tests.e2e.running_host import RunningHost
 
 APPS = Path(__file__).parents[1] / "peers"
 ENDPOINT = "bench"
+DEPLOYMENTS = ("blue", "green")
 CONDA = """name: bench
 dependencies:
   - python=3.11
@@ -35,7 +36,7 @@ def question(host: RunningHost, endpoint: str = ENDPOINT, **headers: str) -> Que
     return Question(url, headers={"Authorization": f"Bearer {key}", **headers})
 
 
-def deployed(host: RunningHost, names: tuple[str, ...] = ("blue",), **more: Any) -> None:
+def deployed(host: RunningHost, names: tuple[str, ...] = DEPLOYMENTS[:1], **more: Any) -> None:
     """The endpoint with these deployments, one model process each and an equal share."""
     script = code(host)
     serving.environment(host, conda=CONDA)
@@ -61,10 +62,10 @@ class Ours:
         data = self._folder / f"of-{processes}"
         if processes not in self._made:
             with RunningHost(data, "--port", "0", "--http") as host:
-                deployed(host, ("blue", "green")[:processes])
+                deployed(host, DEPLOYMENTS[:processes])
             self._made.add(processes)
         started = time.perf_counter()
         with RunningHost(data, "--port", "0", "--http") as host:
-            asked = question(host)
-            first_answer(asked)
-            yield Running(asked, host.pid, time.perf_counter() - started)
+            for name in DEPLOYMENTS[:processes]:
+                first_answer(question(host, **{"azureml-model-deployment": name}))
+            yield Running(question(host), host.pid, time.perf_counter() - started)
