@@ -13,6 +13,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
 
 from .exchange import Request
@@ -33,8 +34,11 @@ _MAX_RETRY = 60.0
 class Turns:
     """A queue of requests, from any thread to the workers."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._loop = loop
+        self._now = now
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[Request | None]] = []
         self._behind: deque[Request] = deque()
@@ -58,7 +62,7 @@ class Turns:
 
     def put(self, request: Request) -> None:
         with self._lock:
-            now = time.perf_counter()
+            now = self._now()
             if self._idle and not self._leave_behind(now):
                 self._wake(request, now)
                 return
@@ -75,15 +79,13 @@ class Turns:
             while self._idle:
                 self._idle.pop().put(None)
 
-    def take(
-        self, after: Request | None, bell: SimpleQueue[Request | None]
-    ) -> Request | None:
+    def take(self, after: Request | None, bell: SimpleQueue[Request | None]) -> Request | None:
         """In a worker that has ended `after` and is woken by `bell`, its own: wait for the
         next request; None when there will be no more."""
         with self._lock:
             if self._behind:
                 request = self._behind.popleft()
-                self._latest, self._given_at = request, time.perf_counter()
+                self._latest, self._given_at = request, self._now()
                 self._taken += 1
                 return request
             if self._latest is after:
@@ -114,7 +116,7 @@ class Turns:
             return
         self._sureness -= 2
         if self._sureness <= 0:
-            self._retry_at = time.perf_counter() + self._retry_after
+            self._retry_at = self._now() + self._retry_after
             self._retry_after = min(self._retry_after * 2, _MAX_RETRY)
 
     def _leave_behind(self, now: float) -> bool:
@@ -135,7 +137,7 @@ class Turns:
         """Wake more workers, ever more, while none takes what was left behind."""
         with self._lock:
             if self._taken == self._seen:
-                now = time.perf_counter()
+                now = self._now()
                 for _ in range(min(1 << self._stalls, len(self._behind), len(self._idle))):
                     self._wake(self._behind.popleft(), now)
                 self._stalls = min(self._stalls + 1, 16)

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.online import process_tree
-from benchmarks.online.servers import Question, Running, Unavailable, first_answer
+from benchmarks.online.servers import BODY, EXPECTED, Question, Running, Unavailable, first_answer
 from benchmarks.peers.model import CLASS, ROW
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,8 @@ class Peer:
     folder: str
     command: Callable[[Place], list[str | Path]]
     path: str
-    asked: dict[str, str] = field(default_factory=dict)
+    body: str = BODY
+    expected: str = EXPECTED
 
     @contextlib.contextmanager
     def running(self, processes: int) -> Iterator[Running]:
@@ -50,7 +51,7 @@ class Peer:
         app = APPS / self.folder
         place = Place(venv / "bin", self._saved(venv), app, _free_port(), processes)
         log = CACHE / f"{self.folder}.log"
-        question = Question(f"http://127.0.0.1:{place.port}{self.path}", **self.asked)
+        question = Question(f"http://127.0.0.1:{place.port}{self.path}", self.body, self.expected)
         started = time.perf_counter()
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -88,7 +89,15 @@ def _azureml(place: Place) -> list[str | Path]:
 
 
 def _mlflow(place: Place) -> list[str | Path]:
-    serve = [place.bin / "mlflow", "models", "serve", "--env-manager", "local", "-m", place.model]
+    serve: list[str | Path] = [
+        place.bin / "mlflow",
+        "models",
+        "serve",
+        "--env-manager",
+        "local",
+        "-m",
+        place.model,
+    ]
     return [*serve, "--port", str(place.port), "--workers", str(place.processes)]
 
 
@@ -111,19 +120,15 @@ PEERS = (
         "mlflow",
         _mlflow,
         "/invocations",
-        {"body": json.dumps({"inputs": [ROW]})},
+        json.dumps({"inputs": [ROW]}),
     ),
     Peer(
         "MLServer",
         "mlserver",
         _mlserver,
         "/v2/models/bench/infer",
-        {
-            "body": json.dumps(
-                {"inputs": [{"name": "x", "shape": [1, 10], "datatype": "FP64", "data": ROW}]}
-            ),
-            "expected": f'"data":[{CLASS}]',
-        },
+        json.dumps({"inputs": [{"name": "x", "shape": [1, 10], "datatype": "FP64", "data": ROW}]}),
+        f'"data":[{CLASS}]',
     ),
     Peer("BentoML", "bentoml", _bentoml, "/score"),
     Peer("LitServe", "litserve", _script, "/predict"),

@@ -24,6 +24,10 @@ class Figures:
     cold_starts: list[float] = field(default_factory=list)
     memories: list[int] = field(default_factory=list)
 
+    @property
+    def measured(self) -> bool:
+        return bool(self.memories) and not self.missing
+
     def rate(self, connections: int) -> float:
         return median(load.rate for load in self.loads[connections])
 
