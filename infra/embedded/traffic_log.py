@@ -104,7 +104,7 @@ class TrafficLog:
                 self._closing.wait(_BREATH)
 
     def _put(self, file: "_File") -> None:
-        lines = []
+        lines: list[str] = []
         while self._waiting and len(lines) < _AT_ONCE:
             at, record = self._waiting.popleft()
             lines.append(json.dumps(self._line(at, record)))
