@@ -8,9 +8,7 @@ UV_VERSION := 0.13.9
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format requirements chaos bench-batch setup clean help
-=======
-.PHONY: demo demo-cloud run test lint check format requirements chaos bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format requirements chaos bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'

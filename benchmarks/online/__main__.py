@@ -12,14 +12,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.online import process_tree, report
+from benchmarks import process_tree
+from benchmarks.online import report
 from benchmarks.online.lines import endpoints, gateway, loads, memory, starts
 from benchmarks.online.lines.line import Line
 from benchmarks.online.ours import Ours
 from benchmarks.online.peers import PEERS, Peer
 from benchmarks.online.rounds import measure
-from benchmarks.online.servers import Server, Unavailable, Wrong
+from benchmarks.online.servers import Server, Wrong
 from benchmarks.online.wrk import Wrk
+from benchmarks.peer_environments import Unavailable
 
 _REQUESTS = 1_000_000
 _ENDPOINTS = 1_000

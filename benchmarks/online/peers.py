@@ -2,25 +2,22 @@
 `.cache/peers`, started as its documentation says for the fastest of its ways."""
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.online import process_tree
-from benchmarks.online.servers import BODY, EXPECTED, Question, Running, Unavailable, first_answer
+from benchmarks import process_tree
+from benchmarks.online.servers import BODY, EXPECTED, Question, Running, first_answer
+from benchmarks.peer_environments import CACHE, REQUIREMENTS, Unavailable, installed
 from benchmarks.peers.model import CLASS, ROW
 
-ROOT = Path(__file__).parents[2]
-APPS = ROOT / "benchmarks" / "peers"
-CACHE = ROOT / ".cache" / "peers"
+APPS = REQUIREMENTS
+_SAVING = 300.0
 
 
 @dataclass(frozen=True)
@@ -136,24 +133,6 @@ PEERS = (
 )
 
 
-def installed(folder: str) -> Path:
-    """The virtual environment with what `requirements.txt` pins, built once for each text of
-    it. Raises Unavailable with what uv says."""
-    requirements = APPS / folder / "requirements.txt"
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    venv, mark = CACHE / folder, CACHE / folder / "installed"
-    if mark.exists() and mark.read_text() == digest:
-        return venv
-    sys.stderr.write(f"installing {folder} under {venv.relative_to(ROOT)}\n")
-    shutil.rmtree(venv, ignore_errors=True)
-    uv = Path(sys.executable).parent / "uv"
-    _run([uv, "venv", "--quiet", "--python", sys.executable, venv])
-    python = venv / "bin" / "python"
-    _run([uv, "pip", "install", "--quiet", "--python", python, "-r", requirements])
-    mark.write_text(digest)
-    return venv
-
-
 def _run(command: list[str | Path], **environment: str) -> None:
     done = subprocess.run(
         command,
@@ -161,11 +140,11 @@ def _run(command: list[str | Path], **environment: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=1800,
+        timeout=_SAVING,
         check=False,
     )
     if done.returncode:
-        raise Unavailable(f"{Path(command[0]).name} failed: {done.stdout.strip()[-1500:]}")
+        raise Unavailable(f"the model is not saved: {done.stdout.strip()[-1500:]}")
 
 
 def _environment(place: Place) -> dict[str, str]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.online.servers import Running, Server, Unavailable, Wrong
+from benchmarks.online.servers import Running, Server, Wrong
 from benchmarks.online.wrk import Load, Wrk
+from benchmarks.peer_environments import Unavailable
 
 CONNECTIONS = (1, 8, 32)
 _WARM = 2.0

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from benchmarks.online import process_tree
+from benchmarks import process_tree
+from benchmarks.peer_environments import Unavailable
 from benchmarks.peers.model import CLASS, ROW
 
 PATIENCE = 120.0
@@ -17,10 +18,6 @@ CONCURRENT = 64
 
 BODY = f'{{"data": [{ROW}]}}'
 EXPECTED = f"[{CLASS}]"
-
-
-class Unavailable(Exception):
-    """It cannot be measured here; the message says why."""
 
 
 class Wrong(Exception):
