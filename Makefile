@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format requirements chaos bench-batch setup clean help
+.PHONY: demo demo-cloud run test lint check format requirements chaos bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ BATCH_BENCHES := $(basename $(notdir $(wildcard $(addprefix benchmarks/,batch_ov
 bench-batch: $(STAMP) ## Batch beside its peers, then its other benches (BENCH="--ways pool,ours" for some)
 	@$(BIN)/python -m benchmarks.batch $(BENCH)
 	@$(if $(BENCH),,$(foreach each,$(BATCH_BENCHES),echo; echo "## $(each)"; $(BIN)/python -m benchmarks.$(each) &&) true)
+
+bench-online: $(STAMP) ## Measure online scoring beside its peers (BENCH="--peers mlserver"); 40 minutes
+	@$(BIN)/python -m benchmarks.online $(BENCH)
 
 clean: ## Remove the virtual environment, caches and .data
 	rm -rf $(VENV) .data .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

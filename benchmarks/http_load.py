@@ -30,11 +30,12 @@ class Outcome:
 
 
 class Target:
-    """One URL, asked with one body."""
+    """One URL, asked with one body; at a Unix `socket`, where one is given."""
 
-    def __init__(self, url: str, key: str, body: bytes) -> None:
+    def __init__(self, url: str, key: str, body: bytes, socket: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
+        self._socket = socket
         self._request = (
             f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\n"
             f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
@@ -47,7 +48,7 @@ class Target:
         if self._idle:
             reader, writer = self._idle.pop()
         else:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+            reader, writer = await self._connect()
         writer.write(self._request)
         head = await reader.readuntil(b"\r\n\r\n")
         fields = head.lower()
@@ -55,6 +56,11 @@ class Target:
         await reader.readexactly(int(fields[at : fields.index(b"\r", at)]))
         outcome.note(int(head[9:12]), time.perf_counter() - started)
         self._idle.append((reader, writer))
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._socket:
+            return await asyncio.open_unix_connection(self._socket)
+        return await asyncio.open_connection(self._host, self._port)
 
     def close(self) -> None:
         for _, writer in self._idle:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvloop
@@ -51,7 +52,8 @@ BATCHES = {"ML_ENDPOINTS_MAX_BATCH": "64", "ML_ENDPOINTS_MAX_BATCH_DELAY_MS": "5
 ROW = json.dumps({"data": [[float(i % 17) for i in range(64)]]}).encode()
 
 
-def batches(host: RunningHost, callers: int, seconds: float) -> None:
+def batches(host: RunningHost, callers: int, seconds: float) -> float:
+    """How many times the requests/s of none micro-batching gives."""
     rates = {}
     for name in ("alone", "batched"):
         for count in (1, callers):
@@ -63,10 +65,11 @@ def batches(host: RunningHost, callers: int, seconds: float) -> None:
                 f"p50 {found.quantile(0.5) * 1000:6.1f} ms  "
                 f"p99 {found.quantile(0.99) * 1000:6.1f} ms\n"
             )
+    times = rates["batched", callers] / rates["alone", callers]
     sys.stdout.write(
-        f"micro-batching: {rates['batched', callers] / rates['alone', callers]:.1f} x the "
-        f"requests/s of none, at {callers} callers\n"
+        f"micro-batching: {times:.1f} x the requests/s of none, at {callers} callers\n"
     )
+    return times
 
 
 async def _load(host: RunningHost, name: str, callers: int, seconds: float) -> Outcome:
@@ -103,6 +106,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--callers", type=int, default=32)
     arguments = parser.parse_args()
+    run(arguments.callers, arguments.seconds, with_wakes=True)
+
+
+def run(callers: int, seconds: float, *, with_wakes: bool = False) -> float:
+    """On a host of its own; the same as `batches`."""
     conda = (ROOT / "examples/digits/environment/conda.yaml").read_text()
     idle = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "2"}
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +118,7 @@ def main() -> None:
         with RunningHost(data, "--port", "0", "--http", environment=idle) as host:
             code = serving.codes(host, "forest", {"score.py": FOREST})
             serving.environment(host, conda=conda)
-            settings = {
+            settings: dict[str, dict[str, Any]] = {
                 "alone": {},
                 "batched": {"environmentVariables": BATCHES},
                 "sleeper": SLEEPS,
@@ -122,13 +130,16 @@ def main() -> None:
                 script = bare if name == "bare" else code
                 serving.deploy(host, f"{name}/blue", script, requestSettings=LIMITS, **more)
                 serving.traffic(host, name, blue=100)
-            batches(host, arguments.callers, arguments.seconds)
+            times = batches(host, callers, seconds)
+            if not with_wakes:
+                return times
             for name in ("alone", "batched"):
                 path = f"onlineEndpoints/{name}"
                 host.workspace.mutate("PATCH", path, {"properties": {"traffic": {}}})
                 host.workspace.mutate("DELETE", path)
             for name in ("sleeper", "bare"):
                 wakes(host, name, 5)
+            return times
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from domain.scoring.online_scoring import SCORE, OnlineScoring
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_exchange import Call, RequestBody
 from handlers import scoring as handlers
+from handlers.cors import Cors
 from handlers.http import Routes
 from infra.clock import SystemClock
 from infra.embedded.functions import index
@@ -106,7 +107,9 @@ async def main(requests: int, profile: bool) -> None:
             }
 
         async def handler() -> None:
-            response = await handlers._pass(activity, Request(scope(), receive), "iris", SCORE)
+            response = await handlers._pass(
+                activity, Cors(()), Request(scope(), receive), "iris", SCORE
+            )
             assert response.status_code == 200
 
         routes = Routes(_Nobody(), WorkspaceScope("", "", ""), "")

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from .exchange import Request
@@ -65,6 +65,7 @@ class BatchingPool(Pool):
         self._run_batch = run_batch
         self._limits = limits
         self._expected = 1.0
+        self._ready: SimpleQueue[Request | None] = SimpleQueue()
 
     @property
     def stuck(self) -> bool:
@@ -75,6 +76,9 @@ class BatchingPool(Pool):
 
     def stop(self) -> None:
         self._ready.put(None)
+
+    def _give(self, request: Request) -> None:
+        self._ready.put(request)
 
     def work(self, number: int) -> None:
         worker = threading.get_ident()

@@ -1,7 +1,7 @@
 """Who runs when: at most `max_concurrent` requests in worker threads, `max_queue` waiting.
 
-A worker that finishes hands on the next waiting request itself; the I/O loop only starts what
-finds a place free. A thread cannot be killed, so a run past its time limit is answered, counted as
+A request that ends hands its place to the next that waits; which worker takes it is said in
+`turns`. A thread cannot be killed, so a run past its time limit is answered, counted as
 `overrun` and goes on holding its worker.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from .exchange import Request
+from .turns import Turns
 
 _MEMORY = 1.0
 """Seconds after which a moment counts for a third of what it did in `average`."""
@@ -46,7 +47,7 @@ class Pool:
         self._on_late = on_late
         self._on_overrun = on_overrun
         self._lock = threading.Lock()
-        self._ready: SimpleQueue[Request | None] = SimpleQueue()
+        self._turns = Turns(loop)
         self._waiting: deque[Request] = deque()
         self._active: list[Request | None] = [None] * max_concurrent
         self._overrun: list[Request | None] = [None] * max_concurrent
@@ -107,8 +108,7 @@ class Pool:
 
     def stop(self) -> None:
         """Workers end when they have nothing left to do."""
-        for _ in range(self.max_concurrent):
-            self._ready.put(None)
+        self._turns.close()
 
     # -- on the loop ----------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class Pool:
             else:
                 return False
         if start:
-            self._ready.put(request)
+            self._give(request)
             self._wake_by(self._timeout)
         else:
             self._wake_by(self._queue_wait)
@@ -139,7 +139,9 @@ class Pool:
             try:
                 self._waiting.remove(request)
             except ValueError:
-                return  # it is running, or done
+                if not self._turns.remove(request):
+                    return  # it is running, or done
+                self._free_place()
 
     def _wake_by(self, delay: float | None) -> None:
         if delay is None:
@@ -185,17 +187,21 @@ class Pool:
     def work(self, number: int) -> None:
         """Run requests until `stop`."""
         worker = threading.get_ident()
+        bell: SimpleQueue[Request | None] = SimpleQueue()
+        request = None
         while True:
-            request = self._ready.get()
+            request = self._turns.take(request, bell)
             if request is None:
                 return
-            request.started = time.perf_counter()
+            started = request.started = time.perf_counter()
+            used = time.thread_time()
             request.worker = worker
             request.release = self._release
             self._active[number] = request
             self._run(request)
             self._active[number] = self._overrun[number] = None
             request.leave()
+            self._turns.ended(time.perf_counter() - started, time.thread_time() - used)
 
     def _release(self, request: Request) -> None:
         """Count it, and give its place to the next."""
@@ -206,7 +212,15 @@ class Pool:
                 self.failed += 1
             else:
                 self.served += 1
-            if self._waiting:
-                self._ready.put(self._waiting.popleft())
-            else:
-                self.in_flight -= 1
+            self._free_place()
+
+    def _free_place(self) -> None:
+        """With the lock held."""
+        if self._waiting:
+            self._give(self._waiting.popleft())
+        else:
+            self.in_flight -= 1
+
+    def _give(self, request: Request) -> None:
+        """To whichever worker takes it."""
+        self._turns.put(request)

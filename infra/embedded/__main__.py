@@ -24,6 +24,8 @@ from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings, SettingsError, environment_name, read_values
 
 _REFUSED = 2
+_SWITCH = 0.001
+"""Seconds."""
 
 _EPILOG = """\
 settings:
@@ -142,6 +144,8 @@ def _run(
         )
         await host.run(_stop_on_signals(), announce)
 
+    # What another thread computes (a log line, a document) may hold no request up for longer.
+    sys.setswitchinterval(_SWITCH)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
     return 0

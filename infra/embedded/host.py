@@ -3,6 +3,7 @@ event loop, over the embedded services."""
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -104,6 +105,9 @@ class Host:
                 closing.callback(renewing.cancel)
             await asyncio.to_thread(connection.write, self._services.folder)
             closing.callback(remove_connection, self._services.folder)
+            # What has been loaded stays; a collector that walks it holds every request up.
+            gc.collect()
+            gc.freeze()
             self._ready = True
             _log.info("ready at %s with %d functions", connection.url, len(functions))
             ready(connection)

@@ -20,6 +20,10 @@ _FILES = 5
 _WAITING = 20_000
 _GATHER = 0.2
 """Seconds between a line's request and its writing, so that many share one write."""
+_AT_ONCE = 20
+_BREATH = 0.001
+"""Seconds without a line after so many at once: whoever makes lines has the interpreter, and
+the requests wait meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,8 +98,14 @@ class TrafficLog:
             file.close()
 
     def _flush(self, file: "_File") -> None:
-        lines = []
-        while self._waiting:
+        while self._waiting or self.dropped:
+            self._put(file)
+            if self._waiting:
+                self._closing.wait(_BREATH)
+
+    def _put(self, file: "_File") -> None:
+        lines: list[str] = []
+        while self._waiting and len(lines) < _AT_ONCE:
             at, record = self._waiting.popleft()
             lines.append(json.dumps(self._line(at, record)))
         dropped, self.dropped = self.dropped, 0

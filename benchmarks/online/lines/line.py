@@ -1,0 +1,21 @@
+"""One thing to be reached, and whether it was."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Line:
+    """`met` is None where it could not be measured; `told` then says why."""
+
+    what: str
+    reach: str
+    told: str
+    met: bool | None
+
+
+def at_most(what: str, told: str, value: float, limit: float, unit: str) -> Line:
+    return Line(what, f"≤ {limit:g} {unit}", told, value <= limit)
+
+
+def at_least(what: str, told: str, value: float, limit: float, unit: str) -> Line:
+    return Line(what, f"≥ {limit:g} {unit}", told, value >= limit)
