@@ -86,8 +86,14 @@ async def plan(folder: Path, by: MiniBatchBy) -> dict[str, float]:
     watching.cancel()
     await blobs.close()
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    rss = after.ru_maxrss / 1024
+    rss = most_memory()
     return {"files": planned.files, "seconds": took, "busy": busy, "rss": rss, "late": late}
+
+
+def most_memory() -> float:
+    """The most that was resident, in MiB; ru_maxrss would count the parent's before exec."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def measured(folder: Path, by: MiniBatchBy) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How many rows a Parquet file has, from its footer alone (docs/adr/0013).
+"""How many rows a Parquet file has, from its footer alone (docs/adr/0014).
 
 The footer is one struct in Thrift's compact protocol; of it the total and the row groups' numbers
 of rows are read, and everything else is skipped. The bytes are a user's: whatever they say,

@@ -1,5 +1,5 @@
 """Copies of web files: what a job reads at users' web addresses is fetched once, when the job is
-planned, into the job's own folder (docs/adr/0012). Workers read the copy like any blob."""
+planned, into the job's own folder (docs/adr/0013). Workers read the copy like any blob."""
 
 import asyncio
 import posixpath
