@@ -6,7 +6,8 @@ from typing import Any
 from domain.errors import Detail, Invalid
 from domain.events.inbound_event import InboundEvent
 
-_PLACE = re.compile(r"\{\{([^{}]*)\}\}")
+_PLACE = re.compile(r"\$?\{\{\s*([^{}]*?)\s*\}\}")
+"""With Azure ML's `$` before it, or without, as Event Grid's users know it."""
 _PATH = re.compile(r"(id|source|type|subject|time)|data(\.[A-Za-z0-9_-]{1,64}){1,8}")
 _MOST = 2048
 

@@ -226,6 +226,7 @@ def test_fields_are_filled_in_wherever_a_text_has_a_place() -> None:
         "{{id}}": "true1.5",
     }
     assert template_faults(told, "job") == []
+    assert filled("a/${{ data.n }}", event(n=1)) == "a/1"
 
 
 @pytest.mark.parametrize(
