@@ -166,7 +166,7 @@ async def test_it_is_not_waited_for_longer_than_a_day(stage: EventStage) -> None
 async def test_an_event_that_makes_no_job_is_refused_and_told(stage: EventStage) -> None:
     await stage.batch_endpoint()
     await mapped(stage)
-    elsewhere = grid_event("1", data={"url": "https://evil.example/a.csv"})
+    elsewhere = grid_event("1", data={"url": "ftp://evil.example/a.csv"})
     system = grid_event("2", data={"url": f"{URL}/blobs/system/x"})
     climbing = grid_event("3", data={"url": f"{URL}/blobs/workspaceblobstore/%2e%2e/system/x"})
     nothing = grid_event("4", data={})
