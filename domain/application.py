@@ -7,6 +7,7 @@ from domain.assets.datastore import Datastores
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.compute_target import ComputeTargets
 from domain.drops.blob_dropping import BlobDropping
+from domain.events.activities import EventActivities
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.batch_supervision import BatchSupervision
@@ -60,6 +61,7 @@ class Application:
     schedules: Schedules
     scheduling: Scheduling
     retention: JobRetention
+    events: EventActivities
     scaling: Scaling
     sweeping: Sweeping
 

@@ -14,6 +14,7 @@ MINI_BATCHES_QUEUE = "mini-batches"
 BLOB_DROPS_QUEUE = "blob-drops"
 SCALING_QUEUE = "scaling"
 SCHEDULES_QUEUE = "schedules"
+EVENTS_QUEUE = "events"
 
 
 class Reconcile(Value):
@@ -80,3 +81,41 @@ class CheckSchedule(Value):
     schedule: str
     chain: int
     tick: int
+
+
+class DispatchEvent(Value):
+    """Give the event of an outbox document to every subscription that asks for it."""
+
+    work: Literal["DispatchEvent"] = "DispatchEvent"
+    partition: str
+    id: str
+
+
+class DeliverEvents(Value):
+    """Deliver what waits for one subscription. `chain` and `tick` as in AdvanceJob."""
+
+    work: Literal["DeliverEvents"] = "DeliverEvents"
+    subscription: str
+    uid: str
+    chain: int
+    tick: int
+
+
+class ValidateSubscription(Value):
+    """Ask a subscription's destination whether it agrees. `attempt` discards doubled ones."""
+
+    work: Literal["ValidateSubscription"] = "ValidateSubscription"
+    subscription: str
+    uid: str
+    generation: int
+    attempt: int
+
+
+class InvokeByEvent(Value):
+    """Start the job that an event of another system asks for. `uid` is its mapping's; `attempt`
+    discards doubled ones."""
+
+    work: Literal["InvokeByEvent"] = "InvokeByEvent"
+    uid: str
+    id: str
+    attempt: int = 0

@@ -12,6 +12,10 @@ from handlers import (
     batch_messages,
     computes,
     datastores,
+    event_mappings,
+    event_messages,
+    event_subscriptions,
+    events_door,
     input_blobs,
     online_actions,
     online_endpoints,
@@ -39,10 +43,16 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
     yield schedules.blueprint(routes, a.schedules, a.scheduling)
+    yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
+    yield event_mappings.blueprint(routes, a.events.mappings, a.events.receiving)
+    yield events_door.blueprint(routes, a.events.receiving, a.events.validating)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield queue_messages.blueprint(a.online, a.batch, a.scaling)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
+    yield event_messages.blueprint(
+        a.events.dispatching, a.events.delivering, a.events.validating, a.events.invoking
+    )
     yield input_blobs.blueprint(a.dropping, by_event_grid=a.inbox_by_event_grid)
     yield timers.blueprint(
         a.sweeping,

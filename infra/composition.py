@@ -15,6 +15,7 @@ from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
 from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
+from domain.events.outbox import Outbox
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
 from domain.jobs.batch_jobs import BatchJobs
@@ -33,9 +34,11 @@ from domain.ports import (
     Cipher,
     Clock,
     Compute,
+    EventTopics,
     ResourceStore,
     Scorer,
     TokenVerifier,
+    Webhooks,
     WorkQueue,
 )
 from domain.provisioning.operation import Operations
@@ -56,6 +59,7 @@ from domain.scoring.request_record import OnFinished, RequestRecord
 from domain.scoring.scoring_access import ScoringAccess
 from domain.sweeping import Sweeping
 from infra import telemetry
+from infra.event_composition import compose_events
 from infra.outbound import OutboundAddresses
 from infra.public_web_files import PublicWebFiles
 from infra.settings import Settings
@@ -83,6 +87,8 @@ class Adapters:
     verifier: TokenVerifier
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
+    webhooks: Webhooks
+    topics: EventTopics
     on_finished: tuple[OnFinished, ...] = ()
     """Who is told of each scoring request that has ended."""
     running: "Running | None" = None
@@ -115,6 +121,8 @@ def _adapters(settings: Settings) -> Adapters:
                 clock=services.clock,
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
+                webhooks=services.webhooks,
+                topics=stores.topics,
                 on_finished=services.on_finished,
                 running=services.compute,
             )
@@ -133,6 +141,8 @@ def _adapters(settings: Settings) -> Adapters:
                 clock=cloud.clock,
                 verifier=cloud.token_verifier,
                 scoring_verifier=cloud.scoring_token_verifier,
+                webhooks=cloud.webhooks,
+                topics=cloud.topics,
             )
 
 
@@ -170,7 +180,8 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     assets = AssetRegistration(a.store, a.blobs, a.compute, a.clock, scope, in_use=in_use)
     computes = ComputeTargets(a.store, a.compute, a.clock, scope, location, in_use=in_use)
     route_table = RouteTable(a.store, a.clock)
-    changes = EndpointChanges(a.store, route_table.invalidate)
+    outbox = Outbox(a.store, a.queue, a.clock)
+    changes = EndpointChanges(a.store, route_table.invalidate, outbox)
     sums = StoredSums(a.store, a.clock, period=settings.aggregate_period)
     rollouts = GuardedRollout(a.store, a.clock, changes, sums)
     instances = InstanceChoice(a.compute)
@@ -185,6 +196,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         blobs=a.blobs,
         cipher=a.cipher,
         changed=route_table.invalidate,
+        outbox=outbox,
     )
     batch = BatchProvisioning(
         a.store,
@@ -196,6 +208,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         assets=assets,
         blobs=a.blobs,
         computes=computes,
+        outbox=outbox,
     )
     web = PublicWebFiles(
         OutboundAddresses(settings.private_networks),
@@ -203,7 +216,15 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         max_time=settings.web_file_max_time,
     )
     invocation = BatchInvocation(
-        a.store, a.queue, a.blobs, a.clock, scope, assets=assets, batch=batch, web=web
+        a.store,
+        a.queue,
+        a.blobs,
+        a.clock,
+        scope,
+        assets=assets,
+        batch=batch,
+        web=web,
+        outbox=outbox,
     )
     workers = JobWorkers(a.store, a.compute, batch)
     supervision = BatchSupervision(
@@ -214,6 +235,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         a.clock,
         batch=batch,
         planning=BatchPlanning(a.blobs, web),
+        outbox=outbox,
     )
     dropping = BlobDropping(
         a.store,
@@ -227,6 +249,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
             settings.drop_max_files,
             settings.drop_max_bytes,
         ),
+        outbox=outbox,
     )
     scheduling = Scheduling(
         a.store,
@@ -237,10 +260,25 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     )
     jobs = BatchJobs(a.store, a.queue, a.blobs, a.clock, scope)
     keep = timedelta(days=settings.job_retention_days) or None
+    events = compose_events(
+        a.store,
+        a.queue,
+        a.clock,
+        a.cipher,
+        a.webhooks,
+        a.topics,
+        outbox=outbox,
+        sums=sums,
+        invocation=invocation,
+        source=scope.id,
+        location=location,
+        base_url=settings.base_url,
+    )
     sweeping = Sweeping(
         a.store,
         a.clock,
         {
+            **events.owners,
             batch_job.KIND: supervision.resume,
             blob_drop.KIND: dropping.resume,
             taken_drops.KIND: TakenDrops(a.store, a.blobs, a.clock).resume,
@@ -305,6 +343,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         dropping=dropping,
         schedules=Schedules(a.store, a.queue, a.clock, location),
         scheduling=scheduling,
+        events=events,
         scaling=Scaling(
             a.store,
             a.compute,

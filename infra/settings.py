@@ -193,6 +193,9 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_traffic: bool = False
     """Embedded: whether each scoring request is written to `logs/traffic.jsonl`."""
+    outbound_private_addresses: bool = False
+    """Whether addresses that users name (webhooks) may lie in private networks and on this
+    machine, and be plain HTTP. On a machine that others use, leave it off."""
     inbox_source: Literal["event_grid", "polling"] = "event_grid"
     """Azure: how the Functions host hears of blobs in the inbox. Flex Consumption knows
     Event Grid only; a storage without Event Grid (Azurite) needs polling."""

@@ -26,10 +26,12 @@ from infra.embedded.cipher import FernetCipher
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.functions import index
 from infra.embedded.http_app import HttpApp
+from infra.embedded.no_topics import NoTopics
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, StaticKeys
+from infra.webhooks import HttpWebhooks
 from tests.provisioning_stage import ANY, CALLER, MovedClock, ToldCompute
 from tests.scoring_stage import ScriptedScorer
 
@@ -149,6 +151,8 @@ class Gateways:
             clock=clock,
             verifier=OwnerVerifier(),
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
+            webhooks=HttpWebhooks(allow_private=False),
+            topics=NoTopics(),
         )
         self.all: list[Gateway] = []
 

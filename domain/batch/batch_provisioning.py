@@ -16,6 +16,7 @@ from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.compute_target import ComputeTargets
 from domain.errors import Conflict, Detail, DomainError, Unsupported, refuse
+from domain.events.outbox import Outbox
 from domain.names import WorkspaceScope, file_name_fault
 from domain.online.online_endpoint import AuthMode
 from domain.ports import (
@@ -67,8 +68,9 @@ class BatchProvisioning(
         assets: AssetRegistration,
         blobs: BlobStore,
         computes: ComputeTargets,
+        outbox: Outbox | None = None,
     ) -> None:
-        super().__init__(store, queue, compute, clock, scope, location)
+        super().__init__(store, queue, compute, clock, scope, location, outbox)
         self._assets = assets
         self._blobs = blobs
         self._computes = computes

@@ -28,6 +28,8 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
+from domain.events.facts import drop_sealed
+from domain.events.outbox import Outbox
 from domain.jobs.batch_invocation import BatchInvocation, JobExists
 from domain.jobs.job_expressions import filled
 from domain.jobs.job_inputs import drop_input
@@ -49,10 +51,12 @@ class BlobDropping:
         *,
         invocation: BatchInvocation,
         limits: DropLimits | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
+        outbox = outbox or Outbox(store, queue, clock)
         self._blobs = blobs
         self._invocation = invocation
-        self._drops = DropStore(store, queue, clock, limits or DropLimits())
+        self._drops = DropStore(store, queue, clock, limits or DropLimits(), outbox)
         self._options = OptionFiles(blobs)
         self._arrivals = DropArrivals(store, blobs, self._drops, self._options)
         self._capture = DropCapture(store, blobs)
@@ -123,7 +127,8 @@ class BlobDropping:
         captured = await self._capture.capture(drop, self._drops.limits(drop))
         sealed = drop.sealed(captured.manifest, captured.files).but(tick=drop.tick + 1)
         sealed = sealed.but(folder=captured.folder)
-        await self._drops.save(document, sealed, GRACE)
+        told = drop_sealed(drop.endpoint, drop.id, captured.files)
+        await self._drops.save(document, sealed, GRACE, told=told)
         return False
 
     async def _with_options(self, drop: BlobDrop) -> BlobDrop:

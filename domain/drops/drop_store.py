@@ -1,11 +1,14 @@
 """The document of an endpoint's drop, and the messages that have it looked at."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop
 from domain.drops.drop_limits import DropLimits
 from domain.errors import DocumentNotFound, Unavailable
+from domain.events.facts import Fact
+from domain.events.outbox import Outbox
 from domain.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.ports import (
     Clock,
@@ -28,8 +31,14 @@ class DropStore:
     """`limits` are the installation's; a drop's options go over them."""
 
     def __init__(
-        self, store: ResourceStore, queue: WorkQueue, clock: Clock, limits: DropLimits
+        self,
+        store: ResourceStore,
+        queue: WorkQueue,
+        clock: Clock,
+        limits: DropLimits,
+        outbox: Outbox,
     ) -> None:
+        self._outbox = outbox
         self._store = store
         self._queue = queue
         self._clock = clock
@@ -55,15 +64,21 @@ class DropStore:
             return None
 
     async def save(
-        self, document: Document | None, drop: BlobDrop, due_in: float | None, *beside: Write
+        self,
+        document: Document | None,
+        drop: BlobDrop,
+        due_in: float | None,
+        *beside: Write,
+        told: Sequence[Fact] = (),
     ) -> None:
-        """With what is written `beside` it. Raises StaleETag, DocumentExists or
-        DocumentNotFound when somebody was faster."""
+        """With what is written `beside` it, and the facts `told` by it. Raises StaleETag,
+        DocumentExists or DocumentNotFound when somebody was faster."""
         due_at = None if due_in is None else self.now() + due_in
         write: Write = Create(blob_drop.DOCUMENT_ID, drop.to_body(), due_at=due_at)
         if document is not None:
             write = Replace(document.id, drop.to_body(), document.etag, due_at=due_at)
-        await self._store.transact(blob_drop.partition(drop.endpoint), [write, *beside])
+        where = blob_drop.partition(drop.endpoint)
+        await self._outbox.transact(where, [write, *beside], told)
 
     async def send(self, drop: BlobDrop, pause: float) -> None:
         """Have it looked at after `pause` seconds."""

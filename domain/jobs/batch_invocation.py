@@ -17,6 +17,8 @@ from domain.errors import (
     NotFound,
     refuse,
 )
+from domain.events.facts import job_moved
+from domain.events.outbox import Outbox
 from domain.jobs import batch_job
 from domain.jobs.batch_job import BatchJob, JobInput, Retry
 from domain.jobs.batch_times import BatchTimes
@@ -61,8 +63,10 @@ class BatchInvocation:
         batch: BatchProvisioning,
         web: WebFiles,
         times: BatchTimes | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._store = store
+        self._outbox = outbox or Outbox(store, queue, clock)
         self._queue = queue
         self._blobs = blobs
         self._clock = clock
@@ -109,9 +113,10 @@ class BatchInvocation:
         await self._reservations.reserve(job)
         due_at = self._clock.now().timestamp() + self._times.grace
         try:
-            await self._store.transact(
+            await self._outbox.transact(
                 batch_job.partition(job.name),
                 [Create(batch_job.DOCUMENT_ID, job.to_body(), due_at=due_at)],
+                job_moved(None, job),
             )
         except DocumentExists:
             found = await self._job(job.name)

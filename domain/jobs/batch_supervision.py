@@ -20,6 +20,8 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
+from domain.events.facts import job_moved
+from domain.events.outbox import Outbox
 from domain.jobs import batch_job, job_deletion
 from domain.jobs.batch_job import BatchJob, Ending, ending_of
 from domain.jobs.batch_planning import BatchPlanning, progress_of
@@ -84,8 +86,10 @@ class BatchSupervision:
         planning: BatchPlanning,
         retry_planning: RetryPlanning | None = None,
         times: BatchTimes | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._store = store
+        self._outbox = outbox or Outbox(store, queue, clock)
         self._queue = queue
         self._blobs = blobs
         self._clock = clock
@@ -159,7 +163,8 @@ class BatchSupervision:
         if step.pause is not None:
             due_at = self._due(step.pause + (step.lease or self._times.grace))
         writes: list[Write] = [stored.replaced(job, due_at), *step.beside]
-        await self._store.transact(stored.document.partition, writes)
+        told = job_moved(stored.job, job)
+        await self._outbox.transact(stored.document.partition, writes, told)
         if step.units:
             await self._recording.send(job.name, list(step.units))
         if job.status is not stored.job.status:

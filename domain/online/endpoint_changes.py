@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 from domain import names
 from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
+from domain.events.facts import traffic_moved
+from domain.events.outbox import Outbox
 from domain.online import online_endpoint
 from domain.online.online_endpoint import OnlineEndpoint
 from domain.ports import Document, Replace, ResourceStore, Write
@@ -16,9 +18,12 @@ _LOOKS = 20
 class EndpointChanges:
     """`changed` is told the endpoint's name after each change."""
 
-    def __init__(self, store: ResourceStore, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: ResourceStore, changed: Callable[[str], None], outbox: Outbox
+    ) -> None:
         self._store = store
         self._tell = changed
+        self._outbox = outbox
 
     async def read(self, endpoint: str) -> tuple[OnlineEndpoint, Document]:
         """Raises NotFound."""
@@ -38,10 +43,13 @@ class EndpointChanges:
     ) -> Stored[OnlineEndpoint]:
         """Save `new` in the place of `document`, with `beside` in the same transaction; an
         operation's lease stays. Raises StaleETag, and what `beside` may raise."""
+        old = from_document(OnlineEndpoint, document)
         new = new.but(route_version=new.route_version + 1)
         body = to_body(online_endpoint.KIND, new)
         write = Replace(document.id, body, document.etag, due_at=document.due_at)
-        written = await self._store.transact(document.partition, [write, *beside])
+        written = await self._outbox.transact(
+            document.partition, [write, *beside], traffic_moved(old, new)
+        )
         self._tell(new.name)
         if written[0] is None:
             raise AssertionError("a replace returns its document")

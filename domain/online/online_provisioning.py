@@ -7,6 +7,7 @@ from domain.assets.asset_references import AssetReferences, revision_of
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
+from domain.events.outbox import Outbox
 from domain.names import WorkspaceScope
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.online.online_deployment import (
@@ -84,8 +85,9 @@ class OnlineProvisioning(
         blobs: BlobStore,
         cipher: Cipher,
         changed: Callable[[str], None],
+        outbox: Outbox | None = None,
     ) -> None:
-        super().__init__(store, queue, compute, clock, scope, location)
+        super().__init__(store, queue, compute, clock, scope, location, outbox)
         self._assets = assets
         self._blobs = blobs
         self._cipher = cipher

@@ -19,6 +19,14 @@ from domain.ports.compute import (
     WorkloadKind,
     WorkloadState,
 )
+from domain.ports.event_outlets import (
+    EntityKind,
+    EventMessage,
+    EventTopics,
+    WebhookAnswer,
+    Webhooks,
+    WebhookUnreachable,
+)
 from domain.ports.identity import Cipher, Principal, TokenVerifier
 from domain.ports.resource_store import (
     Create,
@@ -55,7 +63,10 @@ __all__ = [
     "Create",
     "Delete",
     "Document",
+    "EntityKind",
     "EnvironmentSpec",
+    "EventMessage",
+    "EventTopics",
     "InputPiece",
     "Instance",
     "InstanceLost",
@@ -81,6 +92,9 @@ __all__ = [
     "WebFileRefused",
     "WebFileUnavailable",
     "WebFiles",
+    "WebhookAnswer",
+    "WebhookUnreachable",
+    "Webhooks",
     "WorkQueue",
     "Workload",
     "WorkloadKind",

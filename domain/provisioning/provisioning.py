@@ -21,6 +21,8 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
+from domain.events.facts import traffic_moved
+from domain.events.outbox import Outbox
 from domain.ports import Clock, Compute, Create, Document, Replace, ResourceStore, WorkQueue, Write
 from domain.provisioning.endpoint_documents import ENDPOINT_ID, D, E, deployment_id, owner_of
 from domain.provisioning.operation import (
@@ -63,8 +65,9 @@ class Provisioning(Restoring[E, D], Generic[E, EP, D, DP]):
         clock: Clock,
         scope: names.WorkspaceScope,
         location: str,
+        outbox: Outbox | None = None,
     ) -> None:
-        super().__init__(store, queue, compute, clock, scope)
+        super().__init__(store, queue, compute, clock, scope, outbox)
         self._location = location
 
     # -- what a kind decides ------------------------------------------------------------
@@ -293,13 +296,17 @@ class Provisioning(Restoring[E, D], Generic[E, EP, D, DP]):
         store_kind = self.deployment_kind if is_deployment else self.endpoint_kind
         due_at = operation.started_at.timestamp() + LEASE / 6
         write: Write
+        old = None
         if document is None:
             id = deployment_id(new.name) if is_deployment else ENDPOINT_ID
             write = Create(id, to_body(store_kind, new), due_at=due_at)
         else:
+            old = from_document(type(new), document)
             write = replaced(store_kind, new, document, due_at=due_at)
-        written = await self._store.transact(
-            operation.partition, [write, _create_operation(operation), *beside]
+        written = await self._outbox.transact(
+            operation.partition,
+            [write, _create_operation(operation), *beside],
+            traffic_moved(old, new),
         )
         owner = owner_of(new)
         self._changed(owner)

@@ -13,6 +13,8 @@ from typing import ClassVar
 
 from domain import names
 from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
+from domain.events import facts
+from domain.events.outbox import Outbox
 from domain.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ports import (
     Clock,
@@ -74,11 +76,13 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         compute: Compute,
         clock: Clock,
         scope: names.WorkspaceScope,
+        outbox: Outbox | None = None,
     ) -> None:
         super().__init__(store, scope)
         self._queue = queue
         self._compute = compute
         self._clock = clock
+        self._outbox = outbox or Outbox(store, queue, clock)
 
     # -- what a kind decides ------------------------------------------------------------
 
@@ -241,7 +245,8 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         writes: list[Write] = [Delete(document.id, document.etag)]
         writes += await self._removed_beside(owner, [deployment.name])
         writes += await self._ended_operation(deployment, OperationStatus.SUCCEEDED)
-        await self._store.transact(document.partition, writes)
+        told = facts.deleted(self.kind, deployment)
+        await self._outbox.transact(document.partition, writes, told)
         self._changed(owner)
         return True
 
@@ -260,7 +265,8 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             if stored.resource.operation_id != endpoint.operation_id:  # its own removal
                 writes += await self._ended_operation(stored.resource, OperationStatus.SUCCEEDED)
         writes += await self._ended_operation(endpoint, OperationStatus.SUCCEEDED)
-        await self._store.transact(document.partition, writes)
+        told = facts.deleted(self.kind, *(stored.resource for stored in found), endpoint)
+        await self._outbox.transact(document.partition, writes, told)
         self._changed(endpoint.name)
         return True
 
@@ -278,22 +284,28 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         status = OperationStatus(state.value)
         writes: list[Write] = [replaced(document.body["kind"], ended, document)]
         writes += await self._ended_operation(resource, status, error)
-        await self._end_with_owner(resource, document, writes)
+        told = facts.ended(self.kind, resource, state, error)
+        await self._end_with_owner(resource, document, writes, told)
 
     async def _break(self, deployment: D, document: Document, error: ErrorRecord) -> None:
         """A deployment that had succeeded has died for good: its state says so."""
         broken = deployment.but(provisioning_state=_S.FAILED, error=error, proven=None)
         writes: list[Write] = [replaced(document.body["kind"], broken, document)]
-        await self._end_with_owner(deployment, document, writes)
+        told = facts.ended(self.kind, deployment, _S.FAILED, error)
+        await self._end_with_owner(deployment, document, writes, told)
 
     async def _end_with_owner(
-        self, resource: TrackedResource, document: Document, writes: list[Write]
+        self,
+        resource: TrackedResource,
+        document: Document,
+        writes: list[Write],
+        told: Sequence[facts.Fact],
     ) -> None:
         if isinstance(resource, self.deployment_type):
             parent = await self._store.get(document.partition, ENDPOINT_ID)
             endpoint = from_document(self.endpoint_type, parent)
             writes = [*writes, self._touch(endpoint, parent)]
-        await self._store.transact(document.partition, writes)
+        await self._outbox.transact(document.partition, writes, told)
         self._changed(owner_of(resource))
 
     def _touch(self, owner: E, parent: Document) -> Write:

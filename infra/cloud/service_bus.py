@@ -58,6 +58,9 @@ class ServiceBus:
     def sender(self, queue: str) -> ServiceBusSender:
         return self._opened().get_queue_sender(queue)
 
+    def topic_sender(self, topic: str) -> ServiceBusSender:
+        return self._opened().get_topic_sender(topic)
+
     def receiver(self, queue: str) -> ServiceBusReceiver:
         return self._opened().get_queue_receiver(queue)
 

@@ -12,9 +12,11 @@ from infra.cloud.cipher import SettingCipher
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.service_bus import ServiceBus
 from infra.cloud.service_bus_consumer import ServiceBusConsumer
+from infra.cloud.service_bus_topics import ServiceBusTopics
 from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, PublishedKeys
+from infra.webhooks import HttpWebhooks
 
 _LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
@@ -33,12 +35,14 @@ class CloudServices:
         issuer = settings.token_issuer
         self.token_verifier = JwtVerifier(issuer, settings.token_audience, keys)
         self.scoring_token_verifier = JwtVerifier(issuer, settings.scoring_audience, keys)
+        self.webhooks = HttpWebhooks(allow_private=settings.outbound_private_addresses)
         self._credential = DefaultAzureCredential(
             managed_identity_client_id=settings.azure_client_id
         )
         self.store = self._store()
         self._bus = self._service_bus()
         self.queue = ServiceBusWorkQueue(self._bus)
+        self.topics = ServiceBusTopics(self._bus)
         self.consumer = ServiceBusConsumer(self._bus)
         self.blobs = self._blobs()
 
@@ -63,6 +67,8 @@ class CloudServices:
             closing.push_async_callback(self.store.close)
             closing.push_async_callback(self._bus.close)
             closing.push_async_callback(self.queue.close)
+            closing.push_async_callback(self.topics.close)
+            closing.push_async_callback(self.webhooks.close)
             closing.push_async_callback(self.consumer.close)
 
     def _store(self) -> CosmosResourceStore:

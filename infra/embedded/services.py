@@ -25,6 +25,7 @@ from infra.embedded.traffic_log import TrafficLog
 from infra.request_metrics import RequestMetrics
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
+from infra.webhooks import HttpWebhooks
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class EmbeddedServices:
             folder.root, self.stores.blobs, self.stores.outputs, uv=find_uv_bin()
         )
         self.scorer = LocalScorer(self.compute)
+        self.webhooks = HttpWebhooks(allow_private=settings.outbound_private_addresses)
         self.request_metrics = RequestMetrics()
         self.instance_figures = InstanceFigures(self.compute)
         self.traffic_log = TrafficLog(
@@ -125,6 +127,7 @@ class EmbeddedServices:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
         await self.scorer.close()
+        await self.webhooks.close()
         await asyncio.to_thread(self.traffic_log.close)
         await self.compute.close()
         await self.receipts.close()

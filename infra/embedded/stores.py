@@ -7,7 +7,7 @@ import os
 import secrets
 from abc import ABC, abstractmethod
 
-from domain.ports import BlobStore, Cipher, ResourceStore, WorkQueue
+from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, WorkQueue
 from infra.compute.outputs import Outputs, OutputsInPlace
 from infra.compute.uploaded_outputs import UploadedOutputs
 from infra.embedded.arrival_sources import ArrivalSource, FolderSource, ListedSource
@@ -15,6 +15,7 @@ from infra.embedded.blob_rest.door import BlobDoor
 from infra.embedded.cipher import FernetCipher
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.no_topics import NoTopics
 from infra.embedded.private_files import read_or_make_private
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
@@ -32,6 +33,7 @@ class Stores(ABC):
     consumer: QueueConsumer
     blobs: BlobStore
     cipher: Cipher
+    topics: EventTopics
 
     @abstractmethod
     async def start(self) -> None:
@@ -77,6 +79,7 @@ class LocalStores(Stores):
                 folder.secrets / "blob-urls.key", secrets.token_bytes(32)
             ),
         )
+        self.topics = NoTopics()
         self._fernet = self.cipher = FernetCipher(folder.secrets / "cipher.key")
 
     async def start(self) -> None:
@@ -122,6 +125,7 @@ class CloudStores(Stores):
         self.blobs = services.blobs
         self.cipher = services.cipher
         self._outputs = UploadedOutputs(folder.compute / "outputs", services.blobs)
+        self.topics = services.topics
 
     async def start(self) -> None:
         await asyncio.to_thread(self._outputs.sweep)

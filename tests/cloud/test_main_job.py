@@ -1,9 +1,9 @@
 """The main job on one host over the cloud adapters: deploy, score, and a batch job whose host
-is killed."""
+is killed. A topic is told of it all."""
 
 from pathlib import Path
 
-from tests.cloud import jobs
+from tests.cloud import events, jobs
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost, until
 
@@ -12,6 +12,7 @@ def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
     installation: dict[str, str], tmp_path: Path
 ) -> None:
     with RunningHost(tmp_path / "data", "--http", "--port", "0", environment=installation) as host:
+        events.subscribe(host, "facts")
         serving.environment(host)
         jobs.online(host, "echo")
         key = serving.key(host, "echo")
@@ -34,3 +35,18 @@ def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
         assert jobs.results(host, disturbed) == (rows, failed)
         assert disturbed["progress"] == undisturbed["progress"]
         jobs.answers(host, "echo", key)
+
+        told = events.come(
+            installation["ServiceBusConnection"],
+            "facts",
+            lambda come: sum(e["type"] == "MlEndpoints.Job.Completed" for e in come) == 2,
+        )
+        subjects = {e["subject"] for e in told if e["type"].endswith(".Job.Completed")}
+        assert f"batchEndpoints/squares/jobs/{job}" in subjects
+        assert {e["type"] for e in told} >= {
+            "MlEndpoints.OnlineEndpoint.Created",
+            "MlEndpoints.OnlineEndpoint.TrafficChanged",
+            "MlEndpoints.OnlineDeployment.Ready",
+            "MlEndpoints.Job.Created",
+            "MlEndpoints.Job.Running",
+        }

@@ -22,7 +22,15 @@ from tests.servers.required import without
 __all__ = ["cloud_bus", "cloud_queue", "cloud_recipient", "cloud_sides"]
 
 CONNECTION_STRING = "CLOUD_TESTS_SERVICE_BUS"
-QUEUES = ("provisioning", "batch-jobs", "mini-batches", "blob-drops", "scaling", "schedules")
+QUEUES = (
+    "provisioning",
+    "batch-jobs",
+    "mini-batches",
+    "blob-drops",
+    "scaling",
+    "schedules",
+    "events",
+)
 
 
 class CloudRecipient:

@@ -14,6 +14,7 @@ var queues = [
   'blob-drops'
   'scaling'
   'schedules'
+  'events'
 ]
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.messages import MINI_BATCHES_QUEUE
+from domain.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
 from tests.gateway_stage import PRIMARY
 from tests.infra.cloud.cost_figures import Figures
 from tests.infra.cloud.cost_stage import ARRIVAL, Bill, CostStage
@@ -137,4 +137,16 @@ async def drops(stage: CostStage) -> Costs:
     }
 
 
-SCENARIOS = (online, mirroring, idle, batch, large_units, drops)
+async def events(stage: CostStage) -> Costs:
+    """An endpoint is made: told to nobody, then to one, whose courier is there already."""
+    await stage.register_assets()
+    bills = [await stage.arm("PUT", "onlineEndpoints/iris-0", {})]
+    await stage.subscribe()
+    for number in (1, 2):
+        stage.clock.move(3)
+        bills.append(await stage.arm("PUT", f"onlineEndpoints/iris-{number}", {}))
+    none, _, one = map(Figures.of, bills)
+    return {"event for one subscription": none.each(one, 1, bills[2].only(EVENTS_QUEUE))}
+
+
+SCENARIOS = (online, mirroring, idle, batch, large_units, drops, events)

@@ -18,10 +18,12 @@ import httpx
 from domain.application import Application
 from domain.assets import assets
 from domain.assets.datastore import INBOX
+from domain.events.event_subscription import EventSubscriptionProperties
 from domain.jobs.job_request import JobProperties, RequestedInput
 from domain.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
+    EVENTS_QUEUE,
     MINI_BATCHES_QUEUE,
     PROVISIONING_QUEUE,
     AdvanceJob,
@@ -30,6 +32,7 @@ from domain.messages import (
     ScoreUnit,
 )
 from domain.ports import MiniBatchResult, UnitOutcome, UnitRequest
+from domain.resource import Wanted
 from infra.cloud.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
@@ -39,10 +42,12 @@ from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition import Adapters, _application
 from infra.embedded.functions import index
 from infra.embedded.http_app import HttpApp
+from infra.embedded.no_topics import NoTopics
 from infra.queue_consumer import Received
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, StaticKeys
 from tests.cloud_costs import CloudCosts, Counted, Operation
+from tests.event_stage import HOOK, Receiver, handle_event
 from tests.gateway_stage import (
     AUDIENCE,
     ISSUER,
@@ -68,7 +73,13 @@ if TYPE_CHECKING:
 
 STORE = "workspaceblobstore"
 ARRIVAL = "arrival"
-QUEUES = (PROVISIONING_QUEUE, MINI_BATCHES_QUEUE, BATCH_JOBS_QUEUE, BLOB_DROPS_QUEUE)
+QUEUES = (
+    PROVISIONING_QUEUE,
+    MINI_BATCHES_QUEUE,
+    BATCH_JOBS_QUEUE,
+    BLOB_DROPS_QUEUE,
+    EVENTS_QUEUE,
+)
 """In the order in which they are emptied: a job is looked at when no unit is left."""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _LOCK = timedelta(seconds=30)
@@ -188,6 +199,7 @@ class CostStage:
             PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
             BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
             MINI_BATCHES_QUEUE: lambda: app.mini_batches.score(ScoreUnit.from_document(body)),
+            EVENTS_QUEUE: lambda: handle_event(app.events, body),
             BLOB_DROPS_QUEUE: lambda: app.dropping.check(CheckDrop.from_document(body)),
         }
         await handled[message.queue]()
@@ -227,6 +239,17 @@ class CostStage:
             "environmentId": "azureml:e:1",
         }
         return await self.arm("PUT", f"onlineEndpoints/iris/deployments/{name}", properties)
+
+    async def subscribe(self) -> None:
+        """One webhook that is told of everything, Active."""
+        asked = EventSubscriptionProperties.model_validate(
+            {"destination": {"endpoint_type": "WebHook", "properties": {"endpoint_url": HOOK}}}
+        )
+        wanted = Wanted[EventSubscriptionProperties](properties=asked)
+        await self.application.events.subscriptions.put("sub", wanted, CALLER, ANY)
+        await self.pump(Bill())
+        found = await self.application.events.subscriptions.resources.get("sub")
+        assert found.resource.state.value == "Active", found.resource.reason
 
     async def batch_endpoint(self, **settings: Any) -> None:
         """The endpoint `irises` with a default deployment."""
@@ -346,6 +369,8 @@ async def _application_on(
             clock=clock,
             verifier=OwnerVerifier(),
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
+            webhooks=Receiver(clock),
+            topics=NoTopics(),
         )
         application = _application(read, adapters)
         app = func.FunctionApp()

@@ -36,7 +36,8 @@ async def serve(options: argparse.Namespace) -> None:
     await broker.stop()
 
 
-QUEUES = "provisioning,batch-jobs,mini-batches,blob-drops,scaling,schedules"
+QUEUES = "provisioning,batch-jobs,mini-batches,blob-drops,scaling,schedules,events,facts"
+"""The app's, and one that subscribers may have events sent to."""
 
 
 def main() -> None:

@@ -1,0 +1,122 @@
+"""From the outbox to every subscription that asks: an event becomes one delivery for each.
+
+Each has a courier, which is woken when something waits for it, so that a subscription that is
+slow or dead keeps up nobody else.
+"""
+
+import logging
+from datetime import timedelta
+
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
+from domain.events import delivery
+from domain.events.delivery import Courier, Delivery, Phase, courier_of
+from domain.events.event_subscription import EventSubscription
+from domain.events.outbox import Subscribers, event_of
+from domain.messages import EVENTS_QUEUE, DeliverEvents, DispatchEvent
+from domain.ports import (
+    Clock,
+    Create,
+    Delete,
+    Document,
+    Message,
+    Replace,
+    ResourceStore,
+    WorkQueue,
+    Write,
+)
+
+LEASE = 60.0
+"""Seconds without a sign of life after which the sweep takes a courier over."""
+
+_RACES = 20
+_log = logging.getLogger("ml_endpoints.events")
+
+
+class Couriers:
+    """Reading and waking couriers."""
+
+    def __init__(self, store: ResourceStore, queue: WorkQueue, clock: Clock) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+
+    async def find(self, uid: str) -> Document | None:
+        try:
+            return await self._store.get(delivery.partition(uid), delivery.COURIER_ID)
+        except DocumentNotFound:
+            return None
+
+    async def wake(self, name: str, uid: str, *, at_once: bool = False) -> None:
+        """Something is due for the subscription. One that is at work, or has to hold back,
+        finds it by itself; `at_once` ends the holding back."""
+        for _ in range(_RACES):
+            document = await self.find(uid)
+            courier = courier_of(document) if document else Courier(subscription=name, uid=uid)
+            if courier.phase is Phase.BUSY or (courier.phase is Phase.HELD and not at_once):
+                return
+            busy = courier.but(phase=Phase.BUSY, chain=courier.chain + 1, tick=0, failures=0)
+            due_at = self._clock.now().timestamp() + LEASE
+            write: Write = Create(delivery.COURIER_ID, busy.to_body(), due_at=due_at)
+            if document is not None:
+                write = Replace(document.id, busy.to_body(), document.etag, due_at=due_at)
+            try:
+                await self._store.transact(delivery.partition(uid), [write])
+            except (StaleETag, DocumentExists, DocumentNotFound):
+                continue
+            await self.send(busy)
+            return
+
+    async def send(self, courier: Courier) -> None:
+        """The message that has the courier go on, when its time has come."""
+        message = DeliverEvents(
+            subscription=courier.subscription,
+            uid=courier.uid,
+            chain=courier.chain,
+            tick=courier.tick,
+        )
+        waits = 0.0 if courier.phase is Phase.BUSY else courier.until
+        await self._queue.send(EVENTS_QUEUE, later(message, waits, self._clock))
+
+
+class EventDispatching:
+    def __init__(
+        self, store: ResourceStore, clock: Clock, subscribers: Subscribers, couriers: Couriers
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._subscribers = subscribers
+        self._couriers = couriers
+
+    async def dispatch(self, message: DispatchEvent) -> None:
+        """Give the event to whom it is for. Doing so twice gives it once, unless it was
+        delivered in between."""
+        try:
+            document = await self._store.get(message.partition, message.id)
+        except DocumentNotFound:
+            return
+        await self.resume(document)
+
+    async def resume(self, document: Document) -> None:
+        """The sweep's way in: the message was lost."""
+        event = event_of(document)
+        for subscription in await self._subscribers.read():
+            filter = subscription.properties.filter
+            if subscription.takes_events and filter.lets_through(event.type, event.subject):
+                await self._give(subscription, Delivery.first(event))
+        try:
+            await self._store.transact(document.partition, [Delete(document.id, document.etag)])
+        except (DocumentNotFound, StaleETag):
+            return
+
+    async def _give(self, to: EventSubscription, waiting: Delivery) -> None:
+        try:
+            await self._store.transact(delivery.partition(to.uid), [waiting.creation()])
+        except DocumentExists:
+            _log.debug("Event %s waits for '%s' already", waiting.event.id, to.name)
+        await self._couriers.wake(to.name, to.uid)
+
+
+def later(message: DeliverEvents, at: float, clock: Clock) -> Message:
+    """The message, to come at `at` (Unix seconds), or now."""
+    seconds = max(0.0, at - clock.now().timestamp())
+    return Message(message.to_document(), delay=timedelta(seconds=seconds))

@@ -1,0 +1,70 @@
+"""Putting together what is done with events."""
+
+from urllib.parse import urlsplit
+
+from domain.events.activities import EventActivities
+from domain.events.dead_letters import DeadLetters
+from domain.events.event_delivering import EventDelivering
+from domain.events.event_dispatching import Couriers, EventDispatching
+from domain.events.event_invoking import EventInvoking
+from domain.events.event_mappings import EventMappings
+from domain.events.event_receiving import EventReceiving
+from domain.events.event_sending import EventSending
+from domain.events.event_subscriptions import EventSubscriptions
+from domain.events.outbox import Outbox
+from domain.events.subscription_validating import SubscriptionValidating
+from domain.jobs.batch_invocation import BatchInvocation
+from domain.ports import Cipher, Clock, EventTopics, ResourceStore, Webhooks, WorkQueue
+from domain.rollout.stored_sums import StoredSums
+
+
+def compose_events(
+    store: ResourceStore,
+    queue: WorkQueue,
+    clock: Clock,
+    cipher: Cipher,
+    webhooks: Webhooks,
+    topics: EventTopics,
+    *,
+    outbox: Outbox,
+    sums: StoredSums,
+    invocation: BatchInvocation,
+    source: str,
+    location: str,
+    base_url: str,
+) -> EventActivities:
+    """`source` is the workspace's ARM id, that every event carries."""
+    # What webhooks know this installation by: a name that stays, not a machine's.
+    origin = urlsplit(base_url).hostname or "ml-endpoints"
+    couriers = Couriers(store, queue, clock)
+    subscriptions = EventSubscriptions(
+        store,
+        queue,
+        clock,
+        cipher,
+        webhooks,
+        topics,
+        outbox.subscribers,
+        couriers,
+        location,
+    )
+    mappings = EventMappings(store, clock, cipher, location)
+    sending = EventSending(webhooks, topics, cipher, clock, source=source, origin=origin)
+    return EventActivities(
+        subscriptions=subscriptions,
+        dead_letters=DeadLetters(store, clock, couriers, subscriptions),
+        validating=SubscriptionValidating(
+            store,
+            clock,
+            cipher,
+            webhooks,
+            subscriptions,
+            origin=origin,
+            callback=f"{base_url.rstrip('/')}/eventSubscriptions",
+        ),
+        dispatching=EventDispatching(store, clock, outbox.subscribers, couriers),
+        delivering=EventDelivering(store, clock, couriers, subscriptions, sending),
+        mappings=mappings,
+        receiving=EventReceiving(store, queue, clock, mappings, sums),
+        invoking=EventInvoking(store, queue, clock, invocation),
+    )

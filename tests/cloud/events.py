@@ -1,0 +1,47 @@
+"""Events that a host sends to a topic of its Service Bus, as who receives them sees them."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from azure.servicebus import ServiceBusClient
+
+from tests.e2e.running_host import RunningHost, until
+
+Event = dict[str, Any]
+
+
+def subscribe(host: RunningHost, topic: str) -> None:
+    """Everything is told to `topic`; Active when this returns."""
+    destination = {"endpointType": "ServiceBusTopic", "properties": {"entityName": topic}}
+    path = "eventSubscriptions/everything"
+    host.workspace.call("PUT", path, {"properties": {"destination": destination}})
+    until(
+        lambda: host.workspace.get(path)["properties"]["state"] == "Active",
+        what="an active subscription",
+    )
+
+
+def come(
+    connection_string: str,
+    entity: str,
+    enough: Callable[[list[Event]], bool],
+    *,
+    within: float = 40,
+) -> list[Event]:
+    """The events that have come, each once, when they are `enough`."""
+    ends = time.monotonic() + within
+    found: dict[str, Event] = {}
+    with (
+        ServiceBusClient.from_connection_string(connection_string) as client,
+        client.get_queue_receiver(entity) as receiver,
+    ):
+        while not enough(list(found.values())):
+            assert time.monotonic() < ends, f"not enough within {within} s: {found}"
+            for message in receiver.receive_messages(max_message_count=50, max_wait_time=1):
+                event = json.loads(b"".join(message.body))
+                assert event["id"] == message.message_id
+                found[event["id"]] = event
+                receiver.complete_message(message)
+    return list(found.values())
