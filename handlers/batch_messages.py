@@ -40,7 +40,7 @@ def blueprint(
     @traced_message(MINI_BATCHES_QUEUE)
     async def score_unit(message: func.ServiceBusMessage) -> None:
         asked = ScoreUnit.from_document(json.loads(message.get_body()))
-        await scoring.score(asked, redelivered=is_redelivered(message))
+        await scoring.score(asked, message.message_id or "", redelivered=is_redelivered(message))
 
     @bp.function_name("check_drop")
     @bp.service_bus_queue_trigger(

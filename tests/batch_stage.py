@@ -623,7 +623,8 @@ class BatchStage:
             case "batch-jobs":
                 await self.supervision.advance(AdvanceJob.from_document(body), redelivered=again)
             case "mini-batches":
-                await self.scoring.score(ScoreUnit.from_document(body), redelivered=again)
+                asked = ScoreUnit.from_document(body)
+                await self.scoring.score(asked, message.id, redelivered=again)
             case "blob-drops":
                 await self.dropping.check(CheckDrop.from_document(body), redelivered=again)
             case "schedules":

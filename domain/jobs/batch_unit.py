@@ -69,7 +69,7 @@ class UnitRecord(Value):
 class Unit(Value):
     """`lost_tries` counts, by mini-batch, the tries that a timeout or a death used up;
     `given_up` are mini-batches that no attempt runs again; `holder` is the host on which the
-    attempt of a parked unit goes on."""
+    attempt of a parked unit goes on; `claimed_by` the id of the message whose delivery has it."""
 
     ordinal: int
     lease_until: float
@@ -79,6 +79,7 @@ class Unit(Value):
     crashes: int = 0
     lost_tries: dict[int, int] = {}
     given_up: tuple[FailedMiniBatch, ...] = ()
+    claimed_by: str = ""
     holder: str | None = None
     record: UnitRecord | None = None
 
@@ -103,15 +104,21 @@ class Unit(Value):
             attempt=self.attempt + 1, waits=0, parked=False, holder=None, lease_until=lease_until
         )
 
-    def take_over(self, lease_until: float) -> Self:
+    def take_over(self, lease_until: float, by: str) -> Self:
         """Its claimer is gone. A crash of the host is no try of a mini-batch, but counted."""
-        return self.next_attempt(lease_until).but(crashes=self.crashes + 1)
+        return self.next_attempt(lease_until).but(crashes=self.crashes + 1, claimed_by=by)
 
     def park(self, lease_until: float, holder: str | None = None) -> Self:
         return self.but(parked=True, holder=holder, lease_until=lease_until)
 
-    def resume(self, lease_until: float) -> Self:
-        return self.but(parked=False, holder=None, waits=self.waits + 1, lease_until=lease_until)
+    def resume(self, lease_until: float, by: str) -> Self:
+        return self.but(
+            parked=False,
+            holder=None,
+            waits=self.waits + 1,
+            lease_until=lease_until,
+            claimed_by=by,
+        )
 
     def is_given_up(self, mini_batch: int) -> bool:
         return any(f.ordinal == mini_batch for f in self.given_up)

@@ -76,14 +76,15 @@ class MiniBatchScoring:
         self._inputs = UnitInputs(blobs)
         self._max_crashes = max_crashes
 
-    async def score(self, message: ScoreUnit, *, redelivered: bool = False) -> None:
-        """`redelivered`: an earlier delivery of this very message did not end well."""
+    async def score(self, message: ScoreUnit, id: str, *, redelivered: bool = False) -> None:
+        """`id` is the message's own, the same in each of its deliveries; `redelivered`: an
+        earlier one did not end well."""
         found = await self._jobs.job(message.job)
         if found is None or found.job.status is not JobStatus.RUNNING or found.job.plan is None:
             return
         job, plan = found.job, found.job.plan
         try:
-            stored = await self._claiming.claim(message, redelivered=redelivered)
+            stored = await self._claiming.claim(message, id, redelivered=redelivered)
         except HeldElsewhere:
             await self._send(message, self._times.wait_again)
             return

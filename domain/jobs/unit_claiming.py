@@ -21,24 +21,24 @@ class UnitClaiming:
         self._times = times
         self._holder = holder
 
-    async def claim(self, message: ScoreUnit, *, redelivered: bool) -> StoredUnit | None:
-        """The unit, if this delivery is to run it; one that has a record already, for a
-        redelivered message (its first delivery may not have sent what follows); else None:
-        somebody is at it, or the message is stale. Raises HeldElsewhere."""
+    async def claim(self, message: ScoreUnit, id: str, *, redelivered: bool) -> StoredUnit | None:
+        """The unit, if this delivery of the message `id` is to run it; one that has a record
+        already, for a redelivered message (its first delivery may not have sent what
+        follows); else None: somebody is at it, or the message is stale. Raises
+        HeldElsewhere."""
+        fresh = Unit(ordinal=message.unit, lease_until=self.lease(), claimed_by=id)
         if message.attempt is None and not redelivered:
             try:
-                fresh = Unit(ordinal=message.unit, lease_until=self.lease())
                 return await self._jobs.create_unit(message.job, fresh)
             except DocumentExists:
                 pass
         found = await self._jobs.unit(message.job, message.unit)
         try:
             if found is None:
-                fresh = Unit(ordinal=message.unit, lease_until=self.lease())
                 return await self._jobs.create_unit(message.job, fresh)
             if found.unit.record is not None:
                 return found if redelivered else None
-            claimed = self._claimed(found.unit, message, redelivered)
+            claimed = self._claimed(found.unit, message, id, redelivered)
             if claimed is None:
                 return None
             return await self._jobs.replace_unit(message.job, found, claimed)
@@ -48,21 +48,17 @@ class UnitClaiming:
     def lease(self) -> float:
         return self._clock.now().timestamp() + self._times.claim_lease
 
-    def _claimed(self, unit: Unit, message: ScoreUnit, redelivered: bool) -> Unit | None:
+    def _claimed(self, unit: Unit, message: ScoreUnit, id: str, redelivered: bool) -> Unit | None:
         expired = unit.lease_until <= self._clock.now().timestamp()
+        if redelivered and unit.claimed_by == id and not unit.parked:
+            # Its own earlier delivery was at it, and died; whatever attempt it had come to.
+            return unit.take_over(self.lease(), id)
         if message.attempt is None:
-            if expired or (redelivered and not unit.parked):
-                return unit.take_over(self.lease())
+            return unit.take_over(self.lease(), id) if expired else None
+        if message.attempt != unit.attempt or message.waits != unit.waits or not unit.parked:
             return None
-        if message.attempt != unit.attempt:
-            return None
-        if unit.parked and message.waits == unit.waits:
-            if unit.holder in (None, self._holder):
-                return unit.resume(self.lease())
-            if not expired:
-                raise HeldElsewhere
-            return unit.take_over(self.lease())
-        if redelivered and not unit.parked and message.waits == unit.waits - 1:
-            # Its first delivery had resumed the attempt, and died.
-            return unit.take_over(self.lease())
-        return None
+        if unit.holder in (None, self._holder):
+            return unit.resume(self.lease(), id)
+        if not expired:
+            raise HeldElsewhere
+        return unit.take_over(self.lease(), id)

@@ -34,7 +34,7 @@ def main() -> int:
                     failed.append(seed)
                     _say(f"seed {seed}: FAILED: {error}")
                 else:
-                    _say(f"seed {seed}: {run.kind}, {run.kills} kills, {run.seconds:.1f} s: same")
+                    _say(f"seed {seed}: {run.kind}, {run.kills}, {run.seconds:.1f} s: same")
     minutes = (time.monotonic() - begun) / 60
     _say(f"{asked.runs} runs in {minutes:.1f} minutes, {len(failed)} failed {failed or ''}")
     return 1 if failed else 0

@@ -1,16 +1,18 @@
-"""A batch job whose host is killed at seeded moments, against the same job left in peace.
+"""A batch job whose host and workers are killed at seeded moments, over stores that fail and a
+queue that doubles and delays, against the same job left in peace.
 
-One host, on one data folder, is killed (SIGKILL) and started again for run after run. A run
-invokes an endpoint over HTTP or drops files into the inbox; its seed decides which, and when the
-kills come. At the end its output and its manifest of failed files must be those of the
-undisturbed job, byte for byte, its counts exact, and no worker may have outlived its host.
+One host, on one data folder, serves run after run. A run invokes an endpoint over HTTP or drops
+files into the inbox; its seed decides which, what is killed (SIGKILL) and when, which mini-batches
+hang past their time limit, and which faults come (see mischief.py). At the end its output and
+its manifest of failed files must be those of the undisturbed job, byte for byte, its counts
+exact, and no worker may have outlived its host.
 """
 
 import contextlib
 import os
 import random
+import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import httpx
 
 from examples.client import CallFailed
+from tests.chaos import mischief
 from tests.e2e.running_host import RunningHost, until
 
 ENDPOINT = "ordeal"
@@ -25,8 +28,11 @@ STORE = "workspaceblobstore"
 FILES = 40
 BAD = (7, 23)
 CODE = """
+import os
 import time
 from pathlib import Path
+
+STALLS = Path(os.environ["STALLS"])
 
 
 def init():
@@ -35,6 +41,12 @@ def init():
 
 def run(mini_batch):
     time.sleep(0.03)
+    try:
+        (STALLS / Path(mini_batch[0]).name).unlink()
+    except FileNotFoundError:
+        pass
+    else:
+        time.sleep(60)
     rows = []
     for path in mini_batch:
         text = Path(path).read_text()
@@ -43,6 +55,9 @@ def run(mini_batch):
         rows.append([[int(number), int(number) ** 2] for number in text.split()])
     return rows
 """
+RETRIES = 8
+"""Enough for every time that a worker is killed, or hangs, on one mini-batch."""
+TIME_LIMIT = 2.0
 LONGEST = 90.0
 """Seconds after which a run is stuck."""
 
@@ -64,7 +79,7 @@ class Expected:
 class Run:
     seed: int
     kind: str
-    kills: int
+    kills: str
     seconds: float
 
 
@@ -81,7 +96,10 @@ class Arena:
                 "ML_ENDPOINTS_SWEEP_SCHEDULE": "*/2 * * * * *",
                 "ML_ENDPOINTS_DROP_QUIET_PERIOD": "0.5",
             },
+            module="tests.chaos.mischief",
         )
+        self._stalls = folder / "stalls"
+        self._mischief = self._data / mischief.FILE
         self._runs = 0
 
     def __enter__(self) -> "Arena":
@@ -98,6 +116,7 @@ class Arena:
 
     def _prepare(self) -> None:
         blobs = self._data / "blobs" / STORE
+        self._stalls.mkdir()
         (blobs / "code").mkdir(parents=True)
         (blobs / "code" / "score.py").write_text(CODE)
         self._write_inputs(blobs / "numbers")
@@ -118,7 +137,8 @@ class Arena:
                 "environmentId": "azureml:ordeal:1",
                 "maxConcurrencyPerInstance": 2,
                 "miniBatchSize": 2,
-                "retrySettings": {"maxRetries": 1, "timeout": "PT30S"},
+                "retrySettings": {"maxRetries": RETRIES, "timeout": f"PT{TIME_LIMIT:g}S"},
+                "environmentVariables": {"STALLS": str(self._stalls)},
             }
         }
         workspace.mutate("PUT", f"batchEndpoints/{ENDPOINT}/deployments/blue", deployment)
@@ -131,9 +151,9 @@ class Arena:
         for i in range(FILES):
             text = "bad" if i in BAD else " ".join(str(i * 10 + k) for k in range(1 + i % 4))
             # A rename, as a writer does who wants its files taken whole.
-            draft = folder / f".{i:02d}.txt"
+            draft = folder / f".{_name(i)}"
             draft.write_text(text + "\n")
-            draft.rename(folder / f"{i:02d}.txt")
+            draft.rename(folder / _name(i))
 
     # -- one run ------------------------------------------------------------------------
 
@@ -151,48 +171,59 @@ class Arena:
         """Raises Ordeal when the guarantee does not hold."""
         rng = random.Random(seed)
         kind = rng.choice(("invoke", "invoke", "drop"))
-        kills = [rng.uniform(0, expected.duration) for _ in range(rng.randint(1, 3))]
+        ends = [rng.choice((self._kill_host, self._kill_worker)) for _ in range(rng.randint(1, 4))]
+        delays = [rng.uniform(0, expected.duration) for _ in ends]
+        for file in rng.sample(range(0, FILES, 2), rng.choice((0, 0, 1))):
+            (self._stalls / _name(file)).touch()
         self._runs += 1
         begun = time.monotonic()
         before = {job["name"] for job in self._jobs()}
+        self._mischief.write_text(str(seed))
         name = self._invoke(f"{seed}-{self._runs}") if kind == "invoke" else None
         if name is None:
             self._write_inputs(self._host.inbox / ENDPOINT)
-        for delay in kills:
+        for delay, end in zip(delays, ends, strict=True):
             time.sleep(delay)
-            self._kill()
-        if name is not None:
-            [job] = self._ended([name])
-            self._check_counts(job)
-            output, manifest = self._results(name)
-            _compare("output", output, expected.output)
-            _compare("manifest", manifest, expected.manifest)
-        else:
-            self._check_drop(before, expected)
-        return Run(seed, kind, len(kills), time.monotonic() - begun)
+            end(rng)
+        jobs = self._ended([name]) if name else self._dropped(before)
+        self._mischief.unlink()
+        self._check(jobs, expected)
+        hosts = ends.count(self._kill_host)
+        kills = f"{hosts} hosts and {len(ends) - hosts} workers killed"
+        return Run(seed, kind, kills, time.monotonic() - begun)
 
-    def _kill(self) -> None:
+    def _kill_host(self, _: random.Random) -> None:
         """The host, and nothing else; then the host again."""
         self._host.kill()
-        until(lambda: not list(self._workers()), within=5, what="workers die with their host")
+        until(lambda: not self._host.processes(), within=5, what="workers die with their host")
+        seed = self._mischief.read_text()
+        self._mischief.unlink()
         self._host.start()
+        self._mischief.write_text(seed)
 
-    def _workers(self) -> Iterator[str]:
-        """Processes that run out of the data folder (where /proc tells)."""
-        mark = str(self._data).encode()
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                command = entry.read_bytes()
-                if mark in command and int(entry.parent.name) != os.getpid():
-                    yield command.replace(b"\0", b" ").decode(errors="replace")
+    def _kill_worker(self, rng: random.Random) -> None:
+        """One of those that score now, if any do."""
+        workers = sorted(self._host.processes(" work "))
+        if workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rng.choice(workers), signal.SIGKILL)
 
     def _invoke(self, key: str) -> str:
         uri = f"azureml://datastores/{STORE}/paths/numbers"
         body = {"properties": {"inputData": {"data": {"jobInputType": "UriFolder", "uri": uri}}}}
         url = f"{self._host.url}/endpoints/{ENDPOINT}/jobs"
-        answer = self._host.workspace.call("POST", url, body, **{"Idempotency-Key": key})
-        name: str = answer.json()["name"]
-        return name
+
+        def accepted() -> str | None:
+            # A caller that gets no good answer asks again, with the same key.
+            try:
+                answer = self._host.workspace.call("POST", url, body, **{"Idempotency-Key": key})
+            except CallFailed as error:
+                if error.status not in (429, 503):
+                    raise
+                return None
+            return str(answer.json()["name"])
+
+        return until(accepted, within=LONGEST, what="a job")
 
     def _jobs(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -245,8 +276,8 @@ class Arena:
         if not wanted.items() <= progress.items():
             raise Ordeal(f"counts are {progress}, not {wanted}")
 
-    def _check_drop(self, before: set[str], expected: Expected) -> None:
-        """The drop may have been sealed in several parts: together they hold each file once."""
+    def _dropped(self, before: set[str]) -> list[dict[str, Any]]:
+        """The jobs of a drop, which may have been sealed in several parts."""
 
         def total() -> list[str] | None:
             try:
@@ -256,19 +287,26 @@ class Arena:
             files = sum((j["properties"]["progress"] or {}).get("totalFiles", 0) for j in new)
             return [j["name"] for j in new] if files >= FILES else None
 
-        names = until(total, within=LONGEST, what="all dropped files in jobs")
-        jobs = self._ended(names)
-        if len(jobs) == 1:
-            output, manifest = self._results(jobs[0]["name"])
-            _compare("output", output, expected.output)
-            _compare("manifest", manifest, expected.manifest)
-            return
+        return self._ended(until(total, within=LONGEST, what="all dropped files in jobs"))
+
+    def _check(self, jobs: list[dict[str, Any]], expected: Expected) -> None:
+        """Together they hold each file once; one that has them all is like the calm one."""
         found = sum(j["properties"]["progress"]["totalFiles"] for j in jobs)
         if found != FILES:
-            raise Ordeal(f"{FILES} dropped files were taken as {found} by {names}")
+            raise Ordeal(f"{FILES} files were taken as {found} by {[j['name'] for j in jobs]}")
+        if len(jobs) > 1:
+            return
+        self._check_counts(jobs[0])
+        output, manifest = self._results(jobs[0]["name"])
+        _compare("output", output, expected.output)
+        _compare("manifest", manifest, expected.manifest)
 
 
 _TERMINAL = ("Completed", "Failed", "Canceled")
+
+
+def _name(file: int) -> str:
+    return f"{file:02d}.txt"
 
 
 def _failed() -> set[int]:

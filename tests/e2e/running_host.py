@@ -45,9 +45,11 @@ class RunningHost:
         *arguments: str,
         environment: dict[str, str] | None = None,
         output: Path | None = None,
+        module: str = "infra.embedded",
     ) -> None:
         self.data_dir = data_dir
         self._arguments = arguments
+        self._module = module
         self.environment = environment or {}
         self.output = output or data_dir.with_name(data_dir.name + ".out")
         self.process: subprocess.Popen[bytes] | None = None
@@ -95,7 +97,7 @@ class RunningHost:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "infra.embedded", *arguments),
+                    *(sys.executable, "-m", self._module, *arguments),
                     *("--data-dir", str(self.data_dir)),
                 ],
                 cwd=ROOT,

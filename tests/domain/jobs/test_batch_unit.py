@@ -13,12 +13,16 @@ def test_block_ids_have_one_length_and_name_unit_and_attempt() -> None:
 
 def test_each_attempt_has_a_block_of_its_own() -> None:
     unit = Unit(ordinal=3, lease_until=0)
-    ids = {unit.block_id, unit.take_over(1).block_id, unit.next_attempt(1).next_attempt(1).block_id}
+    ids = {
+        unit.block_id,
+        unit.take_over(1, "m").block_id,
+        unit.next_attempt(1).next_attempt(1).block_id,
+    }
     assert len(ids) == 3
 
 
 def test_a_takeover_counts_a_crash_and_no_try() -> None:
-    unit = Unit(ordinal=3, lease_until=0).take_over(9)
+    unit = Unit(ordinal=3, lease_until=0).take_over(9, "m")
     assert unit.crashes == 1
     assert unit.tries_left(30, 3) == 4
 
@@ -58,7 +62,7 @@ def test_what_failed_before_the_loss_stays_failed_and_what_succeeded_runs_again(
 
 def test_a_parked_unit_is_resumed_as_the_same_attempt() -> None:
     unit = Unit(ordinal=0, lease_until=0).park(5)
-    resumed = unit.resume(9)
+    resumed = unit.resume(9, "m")
     assert (resumed.attempt, resumed.waits, resumed.parked) == (0, 1, False)
 
 

@@ -198,8 +198,10 @@ class CostStage:
         handled: dict[str, Callable[[], Any]] = {
             PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
             BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
-            MINI_BATCHES_QUEUE: lambda: app.mini_batches.score(ScoreUnit.from_document(body)),
             EVENTS_QUEUE: lambda: handle_event(app.events, body),
+            MINI_BATCHES_QUEUE: lambda: app.mini_batches.score(
+                ScoreUnit.from_document(body), message.id
+            ),
             BLOB_DROPS_QUEUE: lambda: app.dropping.check(CheckDrop.from_document(body)),
         }
         await handled[message.queue]()
