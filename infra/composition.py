@@ -168,7 +168,15 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     location = settings.location
     in_use = AssetUse(a.store, scope).of
     assets = AssetRegistration(a.store, a.blobs, a.compute, a.clock, scope, in_use=in_use)
-    computes = ComputeTargets(a.store, a.compute, a.clock, scope, location, in_use=in_use)
+    computes = ComputeTargets(
+        a.store,
+        a.compute,
+        a.clock,
+        scope,
+        location,
+        in_use=in_use,
+        idle_time=timedelta(seconds=settings.worker_idle_time),
+    )
     route_table = RouteTable(a.store, a.clock)
     changes = EndpointChanges(a.store, route_table.invalidate)
     sums = StoredSums(a.store, a.clock, period=settings.aggregate_period)

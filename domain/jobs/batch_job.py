@@ -155,9 +155,14 @@ class BatchJob(Value):
 
     @property
     def workers(self) -> int:
-        """Worker processes, and units in flight at most."""
+        """Worker processes at most: so many of its units run at once."""
         settings = self.settings
         return settings.resources.instance_count * settings.max_concurrency_per_instance
+
+    @property
+    def window(self) -> int:
+        """Units in flight at most: while one runs, the next is on its way to its worker."""
+        return 2 * self.workers
 
     @property
     def writes_rows(self) -> bool:

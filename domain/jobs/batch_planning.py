@@ -101,6 +101,6 @@ def progress_of(job: BatchJob, plan: Plan) -> Progress:
         units=plan.units,
         mini_batches=plan.mini_batches,
         files=plan.files,
-        window=job.workers,
+        window=job.window,
         error_threshold=job.settings.error_threshold,
     )
