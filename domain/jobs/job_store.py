@@ -10,6 +10,9 @@ from domain.jobs.batch_unit import Unit
 from domain.ports import Create, Document, Replace, ResourceStore
 
 
+_REMEMBERED = 256
+
+
 @dataclass(frozen=True)
 class StoredJob:
     """A job as it stands. `document` carries the ETag."""
@@ -45,10 +48,20 @@ class JobStore:
 
     def __init__(self, store: ResourceStore) -> None:
         self.store = store
+        self._read: dict[str, StoredJob] = {}
 
     async def job(self, name: str) -> StoredJob | None:
         document = await self._get(name, batch_job.DOCUMENT_ID)
-        return StoredJob(batch_job.from_document(document), document) if document else None
+        if document is None:
+            return None
+        # It is read for every unit and seldom changes: understood once for each ETag.
+        known = self._read.pop(name, None)
+        if known is None or known.document.etag != document.etag:
+            known = StoredJob(batch_job.from_document(document), document)
+        self._read[name] = known
+        if len(self._read) > _REMEMBERED:
+            self._read.pop(next(iter(self._read)))
+        return known
 
     async def progress(self, name: str) -> StoredProgress | None:
         document = await self._get(name, batch_job.PROGRESS_ID)
