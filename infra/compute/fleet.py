@@ -161,7 +161,11 @@ class Fleet:
 
         task = asyncio.create_task(retire())
         self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        task.add_done_callback(self._retired)
+
+    def _retired(self, task: asyncio.Task[None]) -> None:
+        self._retiring.discard(task)
+        self._on_change()
 
     @property
     def drain_grace(self) -> float:

@@ -38,7 +38,7 @@ from infra.compute.outputs import Outputs
 from infra.compute.process_groups import ProcessGroups
 from infra.compute.sockets import Sockets
 from infra.compute.supervised_instance import SupervisedInstance, Surroundings
-from infra.compute.worker_pools import WorkerPools
+from infra.compute.worker_pools import SLICE, WorkerPools
 from infra.compute.unix_http import UnixHttp
 
 RUNTIME: Final = Path(__file__).resolve().parents[2] / "runtime"
@@ -79,7 +79,8 @@ class _Ending:
 
 class LocalCompute(Compute):
     """Keeps everything under `<data_dir>/compute`, which is its own. `start` before use, `close`
-    at the end: then no process of it is left. `max_instances` is this machine's quota."""
+    at the end: then no process of it is left. `max_instances` is this machine's quota;
+    batch jobs of different kinds that compete for it take turns of `slice_seconds`."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class LocalCompute(Compute):
         runtime: Path = RUNTIME,
         max_builds: int = 1,
         max_instances: int = 64,
+        slice_seconds: float = SLICE,
         build_deadline: timedelta = timedelta(minutes=30),
     ) -> None:
         folder = data_dir / "compute"
@@ -120,6 +122,7 @@ class LocalCompute(Compute):
             folder / "logs",
             room=self._batch_room,
             retire=self._retire_pool,
+            slice_seconds=slice_seconds,
         )
         self._pools_ending: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()

@@ -21,8 +21,6 @@ from infra.compute.local_compute import LocalCompute
 from infra.compute.unit_run import UnitRun, wire
 from infra.compute.worker_pool import Waiter
 
-_LEASE_WAIT: Final = 5.0
-"""Seconds after which a unit that found no worker is left waiting by its caller."""
 _PREPARE_TIMEOUT: Final = 5.0
 
 
@@ -33,9 +31,13 @@ class _Attempt:
 
 
 class LocalScorer(Scorer):
-    """`max_attempts` bounds the units under way or ended and not collected."""
+    """`max_attempts` bounds the units under way or ended and not collected. One that has found
+    no worker in `lease_wait` seconds is left waiting by its caller."""
 
-    def __init__(self, compute: LocalCompute, *, max_attempts: int = 1000) -> None:
+    def __init__(
+        self, compute: LocalCompute, *, max_attempts: int = 1000, lease_wait: float = 5.0
+    ) -> None:
+        self._lease_wait = lease_wait
         self._compute = compute
         self._http = compute.http
         self._max_attempts = max_attempts
@@ -73,7 +75,7 @@ class LocalScorer(Scorer):
         deadline = asyncio.get_running_loop().time() + wait
         if not lease.done():
             either: set[asyncio.Future[Any]] = {task, lease}
-            wait = min(wait, _LEASE_WAIT)
+            wait = min(wait, self._lease_wait)
             await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             if not (task.done() or lease.done()):
                 return None

@@ -92,6 +92,11 @@ class WorkerPool:
     def largest_ask(self) -> int:
         return max((member.asked for member in self._members.values()), default=0)
 
+    @property
+    def idle_time(self) -> float:
+        """Seconds that an idle worker is kept; one that only one job can use is not."""
+        return 0.0 if self.fleet.workload.output else self.cluster.idle_time.total_seconds()
+
     def observation(self, key: str) -> Observation:
         workload = self._members[key].workload
         ready = len(self.fleet.ready)

@@ -163,7 +163,7 @@ class WorkerPools:
             pool.share = given.get(name, 0)
         self._make_room(room, limits)
         for pool in sorted(self._pools.values(), key=lambda p: p.processes):
-            free = min(room - self._processes(), self._free_in(pool.cluster.name, limits))
+            free = min(room - self._present(), self._free_in(pool.cluster.name, limits))
             wanted = min(pool.share, pool.processes + max(0, free))
             if wanted > pool.processes:
                 pool.grow(wanted)
@@ -173,7 +173,7 @@ class WorkerPools:
         return Claim(
             key=name,
             cluster=pool.cluster.name,
-            asked=pool.asked,
+            asked=_worth_having(pool),
             jobs=len(pool.jobs),
             held=pool.processes,
             since=pool.since,
@@ -184,9 +184,8 @@ class WorkerPools:
         limits: dict[str, int] = {}
         for pool in self._pools.values():
             most = pool.cluster.most_processes
-            if most is None:
-                most = max(available_cores(), pool.largest_ask)
-            limits[pool.cluster.name] = max(most, limits.get(pool.cluster.name, 0))
+            limit = self._room() if most is None else most
+            limits[pool.cluster.name] = max(limit, limits.get(pool.cluster.name, 0))
         return limits
 
     def _processes(self, cluster: str | None = None) -> int:
@@ -195,6 +194,10 @@ class WorkerPools:
             for pool in self._pools.values()
             if cluster is None or pool.cluster.name == cluster
         )
+
+    def _present(self) -> int:
+        """With those that are just ending."""
+        return sum(pool.processes + len(pool.fleet.retiring) for pool in self._pools.values())
 
     def _free_in(self, cluster: str, limits: dict[str, int]) -> int:
         return limits[cluster] - self._processes(cluster)
@@ -239,8 +242,7 @@ class WorkerPools:
 
     def _retire_idle(self) -> None:
         for name, pool in list(self._pools.items()):
-            idle_time = pool.cluster.idle_time.total_seconds()
-            for instance in pool.idle_surplus(idle_time):
+            for instance in pool.idle_surplus(pool.idle_time):
                 pool.retire(instance)
             if not pool.jobs and not pool.processes:
                 self._end(name)
@@ -273,6 +275,14 @@ def pool_name(workload: Workload) -> str:
     )
     variables = sorted(workload.environment_variables.items())
     return "pool-" + hashlib.sha256(f"{same!r} {variables!r}".encode()).hexdigest()[:16]
+
+
+def _worth_having(pool: WorkerPool) -> int:
+    """What its jobs ask together; where no limit was set, not more than keep the machine's
+    cores busy, unless one of them alone asks for more."""
+    if pool.cluster.most_processes is not None:
+        return pool.asked
+    return min(pool.asked, max(available_cores(), pool.largest_ask))
 
 
 def _begins(key: str) -> str:
