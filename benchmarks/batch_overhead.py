@@ -12,7 +12,10 @@ warm    the second job of a deployment: from its invocation to its end
 """
 
 import argparse
+import contextlib
 import csv
+import json
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -74,8 +77,15 @@ def noop(host: RunningHost, count: int) -> None:
     until(lambda: batch.job(host, name)["progress"], within=60, every=0.01)
     began = time.perf_counter()
     early = done(host, name)
-    shown = until(lambda: (p := batch.job(host, name)) and (
-        p["progress"]["succeededMiniBatches"] >= count * 0.95) and p, within=600, every=0.02)
+    shown = until(
+        lambda: (
+            (p := batch.job(host, name))
+            and (p["progress"]["succeededMiniBatches"] >= count * 0.95)
+            and p
+        ),
+        within=600,
+        every=0.02,
+    )
     wall = time.perf_counter() - began
     recorded = shown["progress"]["succeededMiniBatches"] - early
     after = cpu_seconds(host)
@@ -111,23 +121,44 @@ def jobs(host: RunningHost, count: int, size: int) -> None:
     names = [batch.started(host, "many", uri) for _ in range(count)]
     say(f"{count} jobs of {size} mini-batches, invoked in {time.perf_counter() - began:.1f} s")
     worst: tuple[float, list[int]] = (0.0, [])
-    looks = 0
-    while True:
-        shown = [batch.job(host, name) for name in names]
-        counts = [(each["progress"] or {}).get("succeededMiniBatches", 0) for each in shown]
-        if all(each["status"] in batch.ENDED for each in shown):
-            break
-        if min(counts) > 0 and max(counts) < size:
+    looks, at_first = 0, None
+    while not all(each["status"] in batch.ENDED for each in listed(host, names)):
+        for _ in range(20):
+            counts = recorded(host)
+            if len(counts) < count or min(counts) == 0 or max(counts) == size:
+                time.sleep(0.1)
+                continue
+            at_first = at_first or counts
+            # Those that were invoked first have had a start; from here on all run.
+            gained = [now - then for now, then in zip(counts, at_first, strict=True)]
             looks += 1
-            apart = spread(counts)
-            if apart > worst[0]:
-                worst = (apart, sorted(counts))
-        time.sleep(0.2)
+            worst = max(worst, (spread(gained), sorted(gained)))
+            time.sleep(0.1)
     wall = time.perf_counter() - began
-    statuses = {each["status"] for each in shown}
+    statuses = {each["status"] for each in listed(host, names)}
     say(f"all ended {statuses} after {wall:.1f} s, {wall / count / size * 1e3:.2f} ms a mini-batch")
-    say(f"{looks} looks while all ran; furthest from the mean: {worst[0]:.2f} mini-batches "
-        f"beyond 10 % of it; then: {worst[1][:3]} ... {worst[1][-3:]}")
+    say(
+        f"{looks} looks while all ran; furthest from the mean: {worst[0]:.2f} mini-batches "
+        f"beyond 10 % of it; then: {worst[1][:3]} ... {worst[1][-3:]}"
+    )
+
+
+def listed(host: RunningHost, names: list[str]) -> list[dict[str, Any]]:
+    return [batch.job(host, name) for name in names]
+
+
+def recorded(host: RunningHost) -> list[int]:
+    """Mini-batches done of each job of the endpoint `many`, all at one moment: as the store
+    has them, for a hundred requests would see a hundred moments."""
+    documents = f"file:{host.data_dir / 'documents.db'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(documents, uri=True)) as connection:
+        rows = connection.execute(
+            "SELECT progress.body FROM documents AS progress JOIN documents AS job"
+            " ON job.partition = progress.partition AND job.id = 'job'"
+            " WHERE progress.kind = 'batchProgress'"
+            " AND json_extract(job.body, '$.endpoint') = 'many' ORDER BY progress.partition"
+        ).fetchall()
+    return [json.loads(body)["progress"]["recorded"] for (body,) in rows]
 
 
 def spread(counts: list[int]) -> float:

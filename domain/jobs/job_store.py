@@ -9,7 +9,6 @@ from domain.jobs.batch_progress import Progress
 from domain.jobs.batch_unit import Unit
 from domain.ports import Create, Document, Replace, ResourceStore
 
-
 _REMEMBERED = 256
 
 

@@ -38,8 +38,8 @@ from infra.compute.outputs import Outputs
 from infra.compute.process_groups import ProcessGroups
 from infra.compute.sockets import Sockets
 from infra.compute.supervised_instance import SupervisedInstance, Surroundings
-from infra.compute.worker_pools import SLICE, WorkerPools
 from infra.compute.unix_http import UnixHttp
+from infra.compute.worker_pools import SLICE, WorkerPools
 
 RUNTIME: Final = Path(__file__).resolve().parents[2] / "runtime"
 _KEPT_ENVIRONMENTS: Final = 8

@@ -164,7 +164,9 @@ class WorkerPool:
             if waiter in member.waiting:
                 member.waiting.remove(waiter)
 
-    def busy_without(self, key: str, prepared: set[SupervisedInstance]) -> SupervisedInstance | None:
+    def busy_without(
+        self, key: str, prepared: set[SupervisedInstance]
+    ) -> SupervisedInstance | None:
         """A worker at a unit of `key` that is not in `prepared`."""
         leases = self._members[key].leases.values() if key in self._members else ()
         return next((each for each in leases if each not in prepared), None)

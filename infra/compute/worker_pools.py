@@ -57,11 +57,13 @@ class WorkerPools:
         self._pressed = False
 
     async def close(self) -> None:
-        """End what is left; `retire` is told of every fleet."""
+        """Whoever waits is told; `retire` is given every fleet."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
+        for key in list(self._jobs):
+            self._take_away(key)
         for name in list(self._pools):
             self._end(name)
 
@@ -71,7 +73,7 @@ class WorkerPools:
         """Let a job have workers; again: change how many it asks for, and try anew what has
         failed."""
         if self._room() <= 0:
-            self.leave(workload.key)
+            self._take_away(workload.key)
             return _refused(workload)
         if self._watch is None:
             self._watch = asyncio.create_task(self._look_after(), name="worker pools")
@@ -85,8 +87,7 @@ class WorkerPools:
                 pool = self._pools[name] = self._new_pool(name, workload)
         known = self._jobs.get(workload.key)
         if known is not pool:
-            if known is not None:
-                known.leave(workload.key)
+            self._take_away(workload.key)
             pool.fleet.mark(_begins(workload.key))
         pool.join(workload)
         self._jobs[workload.key] = pool
@@ -105,6 +106,11 @@ class WorkerPools:
             del self._pools[pool.fleet.workload.key]
         self.balance()
         return pool.fleet
+
+    def _take_away(self, key: str) -> None:
+        fleet = self.leave(key)
+        if fleet is not None and fleet.workload.output is not None:
+            self._retire(fleet.workload.key, fleet)
 
     def observe(self, key: str) -> Observation | None:
         pool = self._jobs.get(key)

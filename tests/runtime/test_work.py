@@ -397,7 +397,7 @@ def test_what_comes_next_is_fetched_while_the_script_runs(
     second = unit(one("c"), block=f"{url}/second")
     with server.connect() as wire:
         wire.ask("POST", "/units", first)
-        until(lambda: (tmp_path / "a.begun").exists(), "a run of the script")
+        until((tmp_path / "a.begun").exists, "a run of the script")
         until(lambda: handler.asked == ["/a", "/b"], "the unit's next mini-batch")
         assert server.ask("POST", "/prepare", second).status == 202
         assert server.ask("POST", "/prepare", second).status == 202

@@ -1,3 +1,5 @@
+import itertools
+
 from infra.compute.shares import Claim, shares
 
 SLICE = 10.0
@@ -64,7 +66,7 @@ def test_turns_go_round() -> None:
                 since[key], held[key] = float(now), given[key]
         turns.append(next(key for key in "abc" if given[key]))
     assert sorted(turns) == sorted("aabbcc")
-    assert all(one != other for one, other in zip(turns, turns[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(turns))
 
 
 def test_a_cluster_has_a_limit_of_its_own() -> None:
