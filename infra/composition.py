@@ -214,6 +214,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         a.store, a.queue, a.blobs, a.clock, scope, assets=assets, batch=batch, web=web
     )
     workers = JobWorkers(a.store, a.compute, batch)
+    alone = settings.platform == "embedded"
     supervision = BatchSupervision(
         a.store,
         a.queue,
@@ -222,6 +223,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         a.clock,
         batch=batch,
         planning=BatchPlanning(a.blobs, web),
+        units_ahead=alone if settings.units_ahead is None else settings.units_ahead,
     )
     dropping = BlobDropping(
         a.store,

@@ -160,11 +160,6 @@ class BatchJob(Value):
         return settings.resources.instance_count * settings.max_concurrency_per_instance
 
     @property
-    def window(self) -> int:
-        """Units in flight at most: while one runs, the next is on its way to its worker."""
-        return 2 * self.workers
-
-    @property
     def writes_rows(self) -> bool:
         return self.settings.output_action is OutputAction.APPEND_ROW
 
