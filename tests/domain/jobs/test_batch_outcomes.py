@@ -470,7 +470,7 @@ async def test_a_running_job_tells_in_its_log_how_far_it_is(
 ) -> None:
     caplog.set_level("INFO", logger="ml_endpoints.batch")
     times = BatchTimes(report_looks=1)
-    async with BatchStage(tmp_path, times=times) as stage:
+    async with BatchStage(tmp_path, times=times, at_once=2) as stage:
         await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=2)
         await stage.upload(FILES)
         name = await stage.invoke()
