@@ -1,7 +1,7 @@
 """Computes: clusters that batch jobs name, and what they may ask of them.
 
-On one machine a cluster is a name with a size and a limit: its nodes are processes that a
-job starts and ends. `local` is always there.
+On one machine a cluster is a name with a size, a limit and an idle time: its nodes are
+processes that come with jobs and are kept for that time after them. `local` is always there.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from domain.errors import (
     refuse,
 )
 from domain.names import WorkspaceScope, asset_name_fault
-from domain.ports import Clock, Compute, Create, Delete, Document, Replace, ResourceStore
+from domain.ports import Clock, Cluster, Compute, Create, Delete, Document, Replace, ResourceStore
 from domain.provisioning.provisioning_state import ProvisioningState
 from domain.resource import Conditions, Stored, Text, TrackedResource, Wanted, to_body
 from domain.resource import from_document as stored_resource
@@ -44,7 +44,8 @@ class VmPriority(StrEnum):
 
 
 class ScaleSettings(Value):
-    """`min_node_count` and the idle time are kept and returned: nothing idles here."""
+    """A worker that no job needs is kept for the idle time. `min_node_count` is kept and
+    returned: nothing starts before a job."""
 
     min_node_count: Annotated[int, Field(ge=0, le=MAX_NODES)] = 0
     max_node_count: Annotated[int, Field(ge=1, le=MAX_NODES)]
@@ -103,9 +104,15 @@ class ComputeTarget(TrackedResource):
     def max_node_count(self) -> int:
         return self.properties.properties.scale_settings.max_node_count
 
+    def cluster(self, processes_per_node: int) -> Cluster:
+        """What jobs share that run here."""
+        settings = self.properties.properties.scale_settings
+        most = None if self.name == LOCAL else settings.max_node_count * processes_per_node
+        return Cluster(self.name.casefold(), most, settings.node_idle_time_before_scale_down)
+
 
 class ComputeTargets:
-    """`in_use` names the deployments that a deletion would break."""
+    """`in_use` names the deployments that a deletion would break; `idle_time` is `local`'s."""
 
     def __init__(
         self,
@@ -116,7 +123,9 @@ class ComputeTargets:
         location: str,
         *,
         in_use: InUse,
+        idle_time: timedelta = timedelta(minutes=2),
     ) -> None:
+        self._idle_time = idle_time
         self._store = store
         self._compute = compute
         self._clock = clock
@@ -257,9 +266,10 @@ class ComputeTargets:
             refuse([Detail(error.code, error.message, at)])
 
     def _local(self) -> ComputeTarget:
-        cluster = ClusterProperties(
-            vm_size=LOCAL, scale_settings=ScaleSettings(max_node_count=MAX_NODES)
+        scale = ScaleSettings(
+            max_node_count=MAX_NODES, node_idle_time_before_scale_down=self._idle_time
         )
+        cluster = ClusterProperties(vm_size=LOCAL, scale_settings=scale)
         return ComputeTarget(
             name=LOCAL,
             location=self._location,

@@ -178,7 +178,15 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     location = settings.location
     in_use = AssetUse(a.store, scope).of
     assets = AssetRegistration(a.store, a.blobs, a.compute, a.clock, scope, in_use=in_use)
-    computes = ComputeTargets(a.store, a.compute, a.clock, scope, location, in_use=in_use)
+    computes = ComputeTargets(
+        a.store,
+        a.compute,
+        a.clock,
+        scope,
+        location,
+        in_use=in_use,
+        idle_time=timedelta(seconds=settings.worker_idle_time),
+    )
     route_table = RouteTable(a.store, a.clock)
     outbox = Outbox(a.store, a.queue, a.clock)
     changes = EndpointChanges(a.store, route_table.invalidate, outbox)
@@ -227,6 +235,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         outbox=outbox,
     )
     workers = JobWorkers(a.store, a.compute, batch)
+    alone = settings.platform == "embedded"
     supervision = BatchSupervision(
         a.store,
         a.queue,
@@ -236,6 +245,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         batch=batch,
         planning=BatchPlanning(a.blobs, web),
         outbox=outbox,
+        units_ahead=alone if settings.units_ahead is None else settings.units_ahead,
     )
     dropping = BlobDropping(
         a.store,

@@ -185,6 +185,13 @@ class Settings(BaseModel):
     """A deployment with minInstances 0 sleeps once nobody has asked for it for this long."""
     wake_wait: Annotated[float, Field(gt=0, le=230)] = 30
     """How long a request waits for a deployment that sleeps."""
+    worker_idle_time: Annotated[float, Field(ge=0, le=7 * 86400)] = 120
+    """How long the compute `local` keeps a worker of batch jobs that none of them needs, for
+    the next job that runs the same. A named compute has its own idle time."""
+    units_ahead: bool | None = None
+    """Whether the next unit of each worker is claimed, and its inputs fetched, while one runs.
+    Where several hosts share the stores, a job may then run on up to twice as many workers as
+    it asked for. None: yes on the embedded platform, where there is one host, else no."""
     max_request_bytes: ByteCount = 100 * 2**20
     """The largest scoring or control-plane body; uploads of blobs have no limit."""
     queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = 5

@@ -9,11 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from . import blocks, inputs
 from .coroutines import finish
-from .inputs import Input, InputUnreadable, local_paths
+from .inputs import Input, InputUnreadable
+from .prefetch import Prefetch
 from .rows import Form, count, render
 from .script import describe, user_traceback
 from .sinks import Sink, Unwritable, sink_of
@@ -73,7 +75,7 @@ def parse(body: bytes) -> Unit:
     return unit
 
 
-def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
+def execute(unit: Unit, run: Callable[..., Any], reports: Reports, ahead: Prefetch) -> None:
     """Run every mini-batch, stage the block, then report it: the last line always speaks of a
     block that is already there. Stops before the next mini-batch when nobody listens any more."""
     try:
@@ -82,12 +84,14 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports) -> None:
         _refuse(unit, str(error), reports)
         return
     held = b""  # an end is sent together with the next start: one write, not two
-    for mini_batch in unit.mini_batches:
+    for number, mini_batch in enumerate(unit.mini_batches, 1):
         if not reports.write(held + _line({"event": "started", "ordinal": mini_batch.ordinal})):
             return
         retrying = _line({"event": "retrying", "ordinal": mini_batch.ordinal})
         again = functools.partial(reports.write, retrying)
-        held = _line(_score(mini_batch, run, unit.form, sink, again))
+        following = unit.mini_batches[number].inputs if number < len(unit.mini_batches) else []
+        files = functools.partial(ahead.paths, mini_batch.inputs, following)
+        held = _line(_score(mini_batch, files, run, unit.form, sink, again))
     content = sink.content()
     digest = ""
     if content and unit.block_url is not None:
@@ -126,6 +130,7 @@ def _block(sink: Sink, length: int, digest: str) -> dict[str, Any]:
 
 def _score(
     mini_batch: MiniBatch,
+    files: Callable[[], AbstractContextManager[list[str]]],
     run: Callable[..., Any],
     form: Form,
     sink: Sink,
@@ -143,7 +148,7 @@ def _score(
         tries += 1
         returned = 0
         try:
-            with local_paths(mini_batch.inputs) as paths:
+            with files() as paths:
                 result = finish(run(list(paths)))
                 returned = count(result)
                 _check_length(returned, result, len(paths))

@@ -12,6 +12,7 @@ from typing import Any
 from . import process, units
 from .exchange import Request
 from .pool import Pool
+from .prefetch import Prefetch
 from .responses import JSON
 from .script import Script, data_parameters, load, user_traceback
 
@@ -29,6 +30,7 @@ class MiniBatchWorker:
         self.draining = False
         self._script: Script | None = None
         self._run: Callable[..., Any] | None = None
+        self._ahead = Prefetch()
         self.pool = Pool(
             loop,
             self._execute,
@@ -53,6 +55,8 @@ class MiniBatchWorker:
         path = request.path
         if path == "/units":
             self._take(request)
+        elif path == "/prepare":
+            self._prepare(request)
         elif path != "/":
             _refuse(request, 404, f"There is nothing at {path}.")
         elif request.method != "GET":
@@ -72,6 +76,17 @@ class MiniBatchWorker:
         elif not self.pool.offer(request):
             _refuse(request, 409, "This worker is running a unit.")
 
+    def _prepare(self, request: Request) -> None:
+        """Begin to fetch what a unit that may come next will read first."""
+        try:
+            unit = units.parse(request.body)
+        except units.BadUnit as error:
+            _refuse(request, 400, str(error))
+            return
+        for mini_batch in unit.mini_batches[:1]:
+            self._ahead.begin(mini_batch.inputs)
+        request.respond(202, _TEXT, b"Fetching")
+
     def _execute(self, request: Request) -> None:
         """Never raises."""
         try:
@@ -83,7 +98,7 @@ class MiniBatchWorker:
         stream = request.stream(200, _NDJSON)
         try:
             assert self._run is not None
-            units.execute(unit, self._run, stream)
+            units.execute(unit, self._run, stream, self._ahead)
         except BaseException as error:  # ours to the core: the host must see a cut stream
             request.failed = True
             sys.stderr.write(user_traceback(error))

@@ -267,6 +267,7 @@ class FunctionScorer(Scorer):
         if not content or request.block_url is None:
             return UnitOutcome(tuple(results), rows=sink.rows, columns=sink.columns)
         place = _local(request.block_url)
+        place.parent.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.name}.draft")
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)

@@ -226,6 +226,7 @@ class BatchProvisioning(
         reference = asked.model.asset_id if asked.model else None
         model = await self._assets.model(reference) if reference else None
         cpu, memory = self._compute.size(asked.resources.instance_type)
+        compute = await self._computes.named(asked.compute)
         return Workload(
             key=key,
             kind=WorkloadKind.BATCH,
@@ -238,6 +239,7 @@ class BatchProvisioning(
             instance_count=worker_processes,
             cpu=cpu,
             memory=memory,
+            cluster=compute.cluster(asked.max_concurrency_per_instance),
         )
 
 

@@ -155,7 +155,7 @@ class BatchJob(Value):
 
     @property
     def workers(self) -> int:
-        """Worker processes, and units in flight at most."""
+        """Worker processes at most: so many of its units run at once."""
         settings = self.settings
         return settings.resources.instance_count * settings.max_concurrency_per_instance
 

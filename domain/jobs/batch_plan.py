@@ -23,6 +23,10 @@ MOST_UNITS = 40_000
 
 _PIECE = 256 * 1024
 _INDEXES_KEPT = 256
+_READ_AHEAD = 32
+"""Mini-batches whose lines are read together, if they are no more than 64 KiB."""
+_TOGETHER = 64 * 1024
+_TEXTS_KEPT = 128
 
 
 def plan_folder(job: str) -> str:
@@ -168,6 +172,7 @@ class PlanReader:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
         self._indexes: OrderedDict[str, Sequence[int]] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
     async def files(self, job: str, plan: Plan, mini_batches: range) -> list[list[PlannedFile]]:
         """The files of each of `mini_batches`, which are consecutive."""
@@ -182,10 +187,7 @@ class PlanReader:
 
     async def _within(self, segment: str, start: int, stop: int) -> list[list[PlannedFile]]:
         index = await self._index(segment)
-        begin, end = index[start], index[stop]
-        text = await read_whole(
-            self._blobs, SYSTEM_CONTAINER, f"{segment}.jsonl", offset=begin, length=end - begin
-        )
+        begin, text = await self._text(segment, index, start, stop)
         return [
             [
                 PlannedFile.from_line(line)
@@ -193,6 +195,28 @@ class PlanReader:
             ]
             for m in range(start, stop)
         ]
+
+    async def _text(
+        self, segment: str, index: Sequence[int], start: int, stop: int
+    ) -> tuple[int, bytes]:
+        """Lines from the offset that is told on, with those of the mini-batches to come: they
+        are asked for next, one by one."""
+        first = start - start % _READ_AHEAD
+        last = min(first + _READ_AHEAD, len(index) - 1)
+        if stop > last or index[last] - index[first] > _TOGETHER:
+            begin, length = index[start], index[stop] - index[start]
+            return begin, await self._lines(segment, begin, length)
+        known = self._texts.pop((segment, first), None)
+        if known is None:
+            known = await self._lines(segment, index[first], index[last] - index[first])
+        self._texts[segment, first] = known
+        if len(self._texts) > _TEXTS_KEPT:
+            self._texts.popitem(last=False)
+        return index[first], known
+
+    async def _lines(self, segment: str, begin: int, length: int) -> bytes:
+        name = f"{segment}.jsonl"
+        return await read_whole(self._blobs, SYSTEM_CONTAINER, name, offset=begin, length=length)
 
     async def _index(self, segment: str) -> Sequence[int]:
         known = self._indexes.get(segment)

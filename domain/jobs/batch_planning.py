@@ -95,12 +95,13 @@ class BatchPlanning:
                             yield weighed
 
 
-def progress_of(job: BatchJob, plan: Plan) -> Progress:
-    """How far a job is that has just been planned."""
+def progress_of(job: BatchJob, plan: Plan, *, ahead: bool) -> Progress:
+    """How far a job is that has just been planned. `ahead`: while a worker has one unit, the
+    next is on its way to it."""
     return Progress(
         units=plan.units,
         mini_batches=plan.mini_batches,
         files=plan.files,
-        window=job.workers,
+        window=job.workers * (2 if ahead else 1),
         error_threshold=job.settings.error_threshold,
     )

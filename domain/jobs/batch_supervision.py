@@ -72,7 +72,9 @@ class Step:
 
 class BatchSupervision:
     """`advance` may be called with any message at any time: it does what the stored state
-    leaves to be done."""
+    leaves to be done. `units_ahead`: jobs have twice as many units in flight as workers; each
+    compute lets no more run than they have workers, but two computes know nothing of each
+    other."""
 
     def __init__(
         self,
@@ -87,7 +89,9 @@ class BatchSupervision:
         retry_planning: RetryPlanning | None = None,
         times: BatchTimes | None = None,
         outbox: Outbox | None = None,
+        units_ahead: bool = True,
     ) -> None:
+        self._units_ahead = units_ahead
         self._store = store
         self._outbox = outbox or Outbox(store, queue, clock)
         self._queue = queue
@@ -215,7 +219,7 @@ class BatchSupervision:
             raise
         except DomainError as error:
             return self._failed_early(job, error)
-        progress = batch_job.progress_body(progress_of(job, plan))
+        progress = batch_job.progress_body(progress_of(job, plan, ahead=self._units_ahead))
         create = Create(batch_job.PROGRESS_ID, progress)
         planned = job.moved(_S.QUEUED, self._clock.now()).but(plan=plan)
         return Step(planned, 0.0, beside=(create,))

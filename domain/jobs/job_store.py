@@ -9,6 +9,8 @@ from domain.jobs.batch_progress import Progress
 from domain.jobs.batch_unit import Unit
 from domain.ports import Create, Document, Replace, ResourceStore
 
+_REMEMBERED = 256
+
 
 @dataclass(frozen=True)
 class StoredJob:
@@ -45,10 +47,20 @@ class JobStore:
 
     def __init__(self, store: ResourceStore) -> None:
         self.store = store
+        self._read: dict[str, StoredJob] = {}
 
     async def job(self, name: str) -> StoredJob | None:
         document = await self._get(name, batch_job.DOCUMENT_ID)
-        return StoredJob(batch_job.from_document(document), document) if document else None
+        if document is None:
+            return None
+        # It is read for every unit and seldom changes: understood once for each ETag.
+        known = self._read.pop(name, None)
+        if known is None or known.document.etag != document.etag:
+            known = StoredJob(batch_job.from_document(document), document)
+        self._read[name] = known
+        if len(self._read) > _REMEMBERED:
+            self._read.pop(next(iter(self._read)))
+        return known
 
     async def progress(self, name: str) -> StoredProgress | None:
         document = await self._get(name, batch_job.PROGRESS_ID)

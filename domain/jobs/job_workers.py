@@ -77,5 +77,6 @@ class JobWorkers:
         workload = await self._batch.workload(
             job.settings, key=job.workload_key, worker_processes=job.workers
         )
-        output = BlobFolder(job.output.container, job.output.folder)
+        # Whoever names a folder for its scripts' own files shares its workers with nobody.
+        output = None if job.writes_rows else BlobFolder(job.output.container, job.output.folder)
         return await self._compute.ensure(replace(workload, output=output))

@@ -8,6 +8,7 @@ that the queue delivers again and the next delivery takes the unit over.
 
 import logging
 import time
+import zlib
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -41,6 +42,9 @@ from domain.ports import (
     UnitRequest,
     WorkQueue,
 )
+
+_SUSPECT = 3
+"""Crashes after which a unit is run apart from those that ran beside it."""
 
 _log = logging.getLogger("ml_endpoints.batch")
 
@@ -94,6 +98,8 @@ class MiniBatchScoring:
             await self._recording.nudge(job.name, unsent=True)
         elif stored.unit.crashes > self._max_crashes:
             await self._give_up(job, plan, stored)
+        elif stored.unit.crashes >= _SUSPECT and not stored.unit.waits:
+            await self._park(job, stored, _apart(job, stored.unit))
         else:
             await self._run_or_park(job, plan, stored)
 
@@ -124,11 +130,10 @@ class MiniBatchScoring:
         files = await self._inputs.files(job, plan, stored.unit.ordinal)
         resumed = stored.unit.waits > 0
         while True:
-            if not resumed:
-                gone = await self._inputs.changed(plan, stored.unit, files, files)
-                stored = StoredUnit(stored.unit.give_up(*gone), stored.document)
             request = await self._request(job, plan, stored, files)
             if request is None:
+                gone = await self._inputs.changed(plan, stored.unit, files, files)
+                stored = StoredUnit(stored.unit.give_up(*gone), stored.document)
                 if resumed:
                     # What runs under this attempt was given that file.
                     resumed = False
@@ -143,7 +148,8 @@ class MiniBatchScoring:
                 wait = max(0.0, deadline - time.monotonic())
                 outcome = await self._scorer.run_unit(job.workload_key, request, wait=wait)
             if outcome is None:
-                await self._park(job, stored, self._times.wait_again, self._holder)
+                pause = self._times.wait_again * 1.3 ** min(stored.unit.waits, 6)
+                await self._park(job, stored, pause, self._holder)
                 return
             resumed = False
             if outcome.lost is not None:
@@ -288,6 +294,13 @@ class MiniBatchScoring:
             failed=tuple(bounded(f, len(failed)) for f in failed),
         )
         await self._recording.record(job, stored, record)
+
+
+def _apart(job: BatchJob, unit: Unit) -> float:
+    """Seconds until a unit runs that the host has ended beside: another time for each, so that
+    the one that ends it is found, and the others get through."""
+    chance = zlib.crc32(f"{job.name}/{unit.ordinal}/{unit.crashes}".encode()) / 2**32
+    return chance * 2.0 * unit.crashes
 
 
 def _lengths(outcome: UnitOutcome) -> dict[int, int]:

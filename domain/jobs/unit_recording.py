@@ -9,12 +9,13 @@ from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_progress import Progress
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.batch_unit import UnitRecord
-from domain.jobs.job_store import JobStore, StoredUnit
+from domain.jobs.job_store import JobStore, StoredProgress, StoredUnit
 from domain.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, AdvanceJob, ScoreUnit
 from domain.ports import Clock, Message, ResourceStore, WorkQueue
 
 _TRIES = 50
 _TURN = 60.0
+_REMEMBERED = 256
 
 
 class RecordingContended(StaleETag):
@@ -35,6 +36,7 @@ class UnitRecording:
         self._times = times
         # Of this process only: it spares conflicts, and nothing rests on it.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._last: dict[str, StoredProgress] = {}
 
     async def record(self, job: BatchJob, stored: StoredUnit, record: UnitRecord) -> None:
         """Whoever records first wins; a job that is closed takes no more records."""
@@ -58,12 +60,20 @@ class UnitRecording:
         message = AdvanceJob(job=job, unsent=unsent)
         await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document()))
 
+    def _remember(self, job: str, progress: StoredProgress) -> None:
+        self._last[job] = progress
+        if len(self._last) > _REMEMBERED:
+            self._last.pop(next(iter(self._last)))
+
     async def _recorded(
         self, job: BatchJob, stored: StoredUnit, record: UnitRecord
     ) -> tuple[Progress, list[int]] | None:
         found: StoredUnit | None = stored
+        # As this process left it last; where others have moved it on, the ETag tells.
+        known = self._last.pop(job.name, None)
         for _ in range(_TRIES):
-            progress = await self._jobs.progress(job.name)
+            progress = known or await self._jobs.progress(job.name)
+            known = None
             if progress is None or progress.progress.closed:
                 return None
             if found is None or found.unit.record is not None:
@@ -74,7 +84,7 @@ class UnitRecording:
             now = self._clock.now().timestamp()
             after, released = progress.progress.record(unit.ordinal, record.tally, now, self._times)
             try:
-                await self._jobs.store.transact(
+                document, _ = await self._jobs.store.transact(
                     batch_job.partition(job.name),
                     [progress.replaced(after), found.replaced(unit)],
                 )
@@ -83,5 +93,7 @@ class UnitRecording:
                 # again. An attempt that was taken over is as good as its successor's.
                 found = await self._jobs.unit(job.name, unit.ordinal)
                 continue
+            if document is not None and not after.is_over:
+                self._remember(job.name, StoredProgress(after, document))
             return after, released
         raise RecordingContended(f"Unit {stored.unit.ordinal} of job '{job.name}' found no turn.")

@@ -9,6 +9,7 @@ from domain.ports.blob_store import BlobProperties, BlobStore, Permission
 from domain.ports.clock import Clock
 from domain.ports.compute import (
     BlobFolder,
+    Cluster,
     Compute,
     EnvironmentSpec,
     Instance,
@@ -59,6 +60,7 @@ __all__ = [
     "BlobStore",
     "Cipher",
     "Clock",
+    "Cluster",
     "Compute",
     "Create",
     "Delete",

@@ -43,13 +43,26 @@ class WorkloadKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """BATCH: the compute whose workers jobs share. `most_processes` bounds what all of them
+    have at once (None: as many as one job asks for, or as suit the machine, whichever is
+    more). An idle worker is kept for `idle_time`, for the next job that runs the same."""
+
+    name: str = "local"
+    most_processes: int | None = None
+    idle_time: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
 class Workload:
     """What one online deployment, or one batch job, wants running.
 
     `key` names it (`online/{endpoint}/{deployment}`, `batch/{job}`); no instances at all
     still builds the environment and fetches the files. A different `revision`
     under the same key is rolled out beside the old one, which serves until the new one is
-    ready. For BATCH an instance is a worker process. `cpu` is in cores, `memory` in bytes.
+    ready. For BATCH an instance is a worker process; jobs that run the same (all but key,
+    revision and count agree) share workers, and each gets at most `instance_count` at once.
+    `cpu` is in cores, `memory` in bytes.
     """
 
     key: str
@@ -73,7 +86,8 @@ class Workload:
     liveness: Probe = Probe()
     readiness: Probe = Probe()
     output: BlobFolder | None = None
-    """BATCH: where AZUREML_BI_OUTPUT_PATH points."""
+    """BATCH: where AZUREML_BI_OUTPUT_PATH points; such workers are this job's alone."""
+    cluster: Cluster = Cluster()
 
 
 class WorkloadState(StrEnum):
@@ -140,7 +154,8 @@ class Compute(Protocol):
     @abstractmethod
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         """Stop the workload: no new requests, those in flight have `grace`, then end. True
-        once nothing of it is left; call again until then."""
+        once nothing of it is left; call again until then. Workers of a BATCH job that it
+        shared, or that another may use, go on without it."""
 
     @abstractmethod
     async def keys(self, kind: WorkloadKind) -> Sequence[str]:

@@ -122,9 +122,11 @@ class Scorer(Protocol):
 
     @abstractmethod
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
-        """Run a unit on an idle worker of the BATCH workload `key`. None when it has not
-        ended within `wait` seconds: call again with the same request to go on waiting. An
-        attempt already running, or ended and not yet collected, is joined, not repeated."""
+        """Run a unit on an idle worker of the BATCH workload `key`, at most as many at once as
+        the workload has instances. None when it has not ended within `wait` seconds, or has
+        found no worker for some: call again with the same request to go on waiting, it keeps
+        its place. An attempt waiting, running, or ended and not yet collected is joined, not
+        repeated."""
 
 
 class InstanceLost(Exception):

@@ -76,6 +76,10 @@ class Assets:
             "ResourceNotReady", f"{source.container}/{source.path} changes while it is being read."
         )
 
+    async def name_of(self, source: BlobFolder) -> str:
+        """The name that the folder of the asset has, as it is in the store now."""
+        return _key_of(source, await self._list(source))
+
     def prune(self, in_use: set[str], keep: int) -> None:
         """Delete assets that nothing uses, but for the `keep` used last and those used
         in the last minutes, which someone may be about to run from."""

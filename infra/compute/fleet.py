@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Fleet:
         self._bringing_up: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._given_up = False
+        self._numbers = itertools.count()
 
     @property
     def revision(self) -> str:
@@ -109,14 +111,61 @@ class Fleet:
         self._on_change()
 
     @property
+    def is_prepared(self) -> bool:
+        """Whether its environment is built and its files are here: instances can start."""
+        return self._launches is not None
+
+    def grow(self, count: int) -> None:
+        """BATCH: start instances until there are `count`."""
+        if self._launches is None or count <= len(self.instances):
+            return
+        self.workload = dataclasses.replace(self.workload, instance_count=count)
+        while len(self.instances) < count:
+            # Never a number twice: each has a log of its own, which goes when it does.
+            self._add_instance(next(self._numbers), self._launches)
+
+    def drop(self, instance: SupervisedInstance, grace: float) -> None:
+        """BATCH: one instance less, and not another in its place."""
+        self.instances.remove(instance)
+        self.workload = dataclasses.replace(self.workload, instance_count=len(self.instances))
+        self._retire(instance, grace, with_log=True)
+
+    @property
+    def retiring(self) -> set[asyncio.Task[None]]:
+        """Instances that are being ended."""
+        return set(self._retiring)
+
+    def mark(self, line: str) -> None:
+        """Note `line` in every instance's log."""
+        for instance in self.instances:
+            instance.log.note(line)
+
+    async def is_stale(self) -> bool:
+        """Whether the store has other files by now than it runs from."""
+        sources = (self.workload.code, self.workload.model)
+        now = {await self._workshop.assets.name_of(each) for each in sources if each is not None}
+        return now != self.assets_in_use
+
+    @property
     def processes(self) -> int:
         """How many are wanted: each instance has so many workers."""
         return self.workload.instance_count * self.workload.workers
 
-    def _retire(self, instance: SupervisedInstance, grace: float) -> None:
-        task = asyncio.create_task(instance.stop(grace))
+    def _retire(
+        self, instance: SupervisedInstance, grace: float, *, with_log: bool = False
+    ) -> None:
+        async def retire() -> None:
+            await instance.stop(grace)
+            if with_log:
+                await asyncio.to_thread(instance.log.remove)
+
+        task = asyncio.create_task(retire())
         self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        task.add_done_callback(self._retired)
+
+    def _retired(self, task: asyncio.Task[None]) -> None:
+        self._retiring.discard(task)
+        self._on_change()
 
     @property
     def drain_grace(self) -> float:
@@ -176,13 +225,13 @@ class Fleet:
                 return lease
         return None
 
-    def log_tail(self, lines: int) -> str:
-        """The last lines of every instance, under its name if there are several."""
-        names = {each.id: each.log for each in self.instances}
-        if len(names) == 1:
-            return next(iter(names.values())).tail(lines)
-        parts = [f"==> {name} <==\n{log.tail(lines)}" for name, log in names.items()]
-        return "\n".join(parts)
+    def log_tail(self, lines: int, since: str | None = None) -> str:
+        """The last lines of every instance, under its name if there are several; no earlier
+        ones than the mark `since`, where there is such a mark."""
+        tails = {each.id: _after(each.log.tail(lines), since) for each in self.instances}
+        if len(tails) == 1:
+            return next(iter(tails.values()))
+        return "\n".join(f"==> {name} <==\n{tail}" for name, tail in tails.items() if tail)
 
     async def _bring_up(self) -> None:
         workload, workshop = self.workload, self._workshop
@@ -231,3 +280,10 @@ class Fleet:
         )
         self.instances.append(instance)
         instance.start()
+
+
+def _after(text: str, mark: str | None) -> str:
+    if mark is None:
+        return text
+    _, found, rest = text.rpartition(f"{mark}\n")
+    return rest if found else "" if text.endswith(mark) else text

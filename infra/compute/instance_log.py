@@ -63,6 +63,10 @@ class InstanceLog:
                 before.write(piece)
                 left -= len(piece)
 
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._before.unlink(missing_ok=True)
+
     def tail(self, lines: int) -> str:
         """The last lines, at most 1 MiB of them."""
         kept: deque[str] = deque(maxlen=max(lines, 0))

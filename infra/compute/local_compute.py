@@ -30,7 +30,6 @@ from domain.ports import (
 )
 from infra.compute import instance_types
 from infra.compute.assets import Assets
-from infra.compute.changes import Changes
 from infra.compute.cores import Cores
 from infra.compute.environments import Environments
 from infra.compute.failure import StartFailure
@@ -38,8 +37,9 @@ from infra.compute.fleet import Fleet, Workshop
 from infra.compute.outputs import Outputs
 from infra.compute.process_groups import ProcessGroups
 from infra.compute.sockets import Sockets
-from infra.compute.supervised_instance import Lease, SupervisedInstance, Surroundings
+from infra.compute.supervised_instance import SupervisedInstance, Surroundings
 from infra.compute.unix_http import UnixHttp
+from infra.compute.worker_pools import SLICE, WorkerPools
 
 RUNTIME: Final = Path(__file__).resolve().parents[2] / "runtime"
 _KEPT_ENVIRONMENTS: Final = 8
@@ -79,7 +79,8 @@ class _Ending:
 
 class LocalCompute(Compute):
     """Keeps everything under `<data_dir>/compute`, which is its own. `start` before use, `close`
-    at the end: then no process of it is left. `max_instances` is this machine's quota."""
+    at the end: then no process of it is left. `max_instances` is this machine's quota;
+    batch jobs of different kinds that compete for it take turns of `slice_seconds`."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class LocalCompute(Compute):
         runtime: Path = RUNTIME,
         max_builds: int = 1,
         max_instances: int = 64,
+        slice_seconds: float = SLICE,
         build_deadline: timedelta = timedelta(minutes=30),
     ) -> None:
         folder = data_dir / "compute"
@@ -115,7 +117,14 @@ class LocalCompute(Compute):
         self._outputs = outputs
         self._slots: dict[str, _Slot] = {}
         self._endings: dict[str, _Ending] = {}
-        self._changes = Changes()
+        self.pools = WorkerPools(
+            lambda workload, logs, changed: Fleet(workload, self._workshop, logs, changed),
+            folder / "logs",
+            room=self._batch_room,
+            retire=self._retire_pool,
+            slice_seconds=slice_seconds,
+        )
+        self._pools_ending: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()
         self._started = False
         self._closed = False
@@ -134,9 +143,11 @@ class LocalCompute(Compute):
         if not self._started or self._closed:
             return
         self._closed = True
+        await self.pools.close()
         for key in list(self._slots):
             self._end_slot(key, _CLOSE_GRACE)
         tasks = {task for ending in self._endings.values() for task in ending.tasks}
+        tasks |= self._pools_ending
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT)
             for task in late:
@@ -169,6 +180,8 @@ class LocalCompute(Compute):
         if self._closed:
             raise Unavailable("This host is stopping.")
         await self.start()
+        if workload.kind is WorkloadKind.BATCH and workload.instance_count:
+            return await self.pools.join(workload)
         slot = self._slots.get(workload.key)
         if slot is None:
             logs = self._folder / "logs" / _folder_name(workload.key)
@@ -189,9 +202,14 @@ class LocalCompute(Compute):
 
     async def observe(self, key: str) -> Observation | None:
         slot = self._slots.get(key)
-        return self._observation(slot) if slot else None
+        return self._observation(slot) if slot else self.pools.observe(key)
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
+        pool = self.pools.leave(key)
+        if pool is not None and pool.workload.output is not None:
+            self._ending_task(key, WorkloadKind.BATCH, self._end_pool(pool))
+        elif pool is not None and (retiring := pool.retiring):
+            await asyncio.wait(retiring, timeout=_QUICK)
         if key in self._slots:
             self._end_slot(key, grace.total_seconds())
         ending = self._endings.get(key)
@@ -202,21 +220,28 @@ class LocalCompute(Compute):
 
     async def keys(self, kind: WorkloadKind) -> Sequence[str]:
         ending = {key for key, each in self._endings.items() if each.kind is kind}
-        return sorted(ending | {key for key, slot in self._slots.items() if slot.kind is kind})
+        jobs = self.pools.jobs if kind is WorkloadKind.BATCH else ()
+        here = {key for key, slot in self._slots.items() if slot.kind is kind}
+        return sorted({*ending, *here, *jobs})
 
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
         slot = self._slots.get(key)
-        if slot is None:
+        fleet = slot.newest if slot else self.pools.fleet(key)
+        if fleet is None:
             return ""
-        fleet = slot.newest
         if kind is LogKind.STORAGE_INITIALIZER:
             log = self._environments.log(fleet.workload.environment)
             return await asyncio.to_thread(log.tail, tail)
+        if slot is None:
+            return await asyncio.to_thread(self.pools.log_tail, key, tail)
         return await asyncio.to_thread(fleet.log_tail, tail)
 
     def instances(self, key: str) -> Sequence[Instance]:
         slot = self._slots.get(key)
-        return slot.instances if slot else ()
+        if slot is not None:
+            return slot.instances
+        pool = self.pools.fleet(key)
+        return tuple(each.instance for each in pool.ready) if pool else ()
 
     # -- what the figures need
 
@@ -230,37 +255,12 @@ class LocalCompute(Compute):
             for instance in list(fleet.instances)
         ]
 
-    # -- what the scorer needs
-
-    async def lease_worker(self, key: str, *, patience: float) -> Lease:
-        """Wait for an idle worker of `key`. Raises StartFailure when there will be none: it
-        has failed or was removed, or nothing came up under the key in `patience` seconds."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
-        known = False
-        while True:
-            slot = self._slots.get(key)
-            if slot is not None:
-                known = True
-                for fleet in slot.fleets:
-                    lease = fleet.lease()
-                    if lease is not None:
-                        return lease
-                failure = slot.newest.failure
-                if failure is not None:
-                    raise failure
-            elif known or self._closed:
-                raise StartFailure("OperationCanceled", f"The workers of {key} were taken away.")
-            elif loop.time() >= deadline:
-                raise StartFailure("ResourceNotFound", f"No workers were started for {key}.")
-            await self._changes.wait(1.0)
-
     async def publish(self, key: str) -> None:
         """What the workers of `key` have written to their output folder is in the blob store,
         under its own path. Raises DomainError."""
-        slot = self._slots.get(key)
-        if slot is not None and (output := slot.newest.workload.output) is not None:
-            await self._outputs.publish(key, output)
+        fleet = self.pools.fleet(key)
+        if fleet is not None and (output := fleet.workload.output) is not None:
+            await self._outputs.publish(fleet.workload.key, output)
 
     # -- inside
 
@@ -299,14 +299,22 @@ class LocalCompute(Compute):
             fleet.scale(workload.instance_count)
             fleet.revive()
 
-    def _over_quota(self, fleet: Fleet, workload: Workload) -> StartFailure | None:
-        wanted = workload.instance_count * workload.workers
-        others = sum(
+    def _held(self, but_for: Fleet | None = None) -> int:
+        """Processes that deployments hold."""
+        return sum(
             each.processes
             for slot in self._slots.values()
             for each in slot.fleets
-            if each is not fleet and each.failure is None
+            if each is not but_for and each.failure is None
         )
+
+    def _batch_room(self) -> int:
+        """What deployments leave to batch jobs."""
+        return self._max_instances - self._held()
+
+    def _over_quota(self, fleet: Fleet, workload: Workload) -> StartFailure | None:
+        wanted = workload.instance_count * workload.workers
+        others = self._held(but_for=fleet) + self.pools.busy
         if others + wanted <= self._max_instances:
             return None
         reason = (
@@ -338,7 +346,6 @@ class LocalCompute(Compute):
             elif slot.next is not None and slot.next.state is WorkloadState.FAILED:
                 slot.next.give_up()
             slot.instances = tuple(each.instance for each in slot.current.ready)
-        self._changes.announce()
 
     def _observation(self, slot: _Slot) -> Observation:
         return slot.newest.observation(serving=bool(slot.current.ready))
@@ -360,12 +367,22 @@ class LocalCompute(Compute):
             await asyncio.gather(*(fleet.stop(grace) for fleet in slot.fleets))
             if key not in self._slots and not self._closed:
                 await asyncio.to_thread(shutil.rmtree, slot.logs, ignore_errors=True)
-                if (output := slot.newest.workload.output) is not None:
-                    await self._outputs.release(key, output)
                 await self._prune()
 
         self._ending_task(key, slot.kind, end())
-        self._changes.announce()
+
+    async def _end_pool(self, fleet: Fleet) -> None:
+        await fleet.stop(_CLOSE_GRACE)
+        if not self._closed:
+            await asyncio.to_thread(shutil.rmtree, fleet.logs, ignore_errors=True)
+            if (output := fleet.workload.output) is not None:
+                await self._outputs.release(fleet.workload.key, output)
+            await self._prune()
+
+    def _retire_pool(self, name: str, fleet: Fleet) -> None:
+        task = asyncio.create_task(self._end_pool(fleet), name=f"end {name}")
+        self._pools_ending.add(task)
+        task.add_done_callback(self._pools_ending.discard)
 
     def _ending_task(self, key: str, kind: WorkloadKind, work: Coroutine[Any, Any, None]) -> None:
         ending = self._endings.setdefault(key, _Ending(kind))
@@ -381,6 +398,7 @@ class LocalCompute(Compute):
 
     async def _prune(self) -> None:
         fleets = [fleet for slot in self._slots.values() for fleet in slot.fleets]
+        fleets += self.pools.fleets
         environments = {fleet.environment_key for fleet in fleets}
         assets = {name for fleet in fleets for name in fleet.assets_in_use}
         await asyncio.to_thread(self._environments.prune, environments, _KEPT_ENVIRONMENTS)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -57,14 +58,19 @@ class Lease:
     def __init__(self, instance: "SupervisedInstance", address: str) -> None:
         self.address = address
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._instance = instance
+        self.instance = instance
+        self.on_release: Callable[[], object] = _nothing
 
     def kill(self, reason: str) -> None:
         """End the worker's whole process group; another process takes its place."""
-        self._instance.kill(self, reason)
+        self.instance.kill(self, reason)
 
     def release(self) -> None:
-        self._instance.release(self)
+        self.on_release()
+        self.instance.release(self)
+
+
+def _nothing() -> None: ...
 
 
 class SupervisedInstance:
@@ -89,6 +95,7 @@ class SupervisedInstance:
         self._on_change = on_change
         self._group: Group | None = None
         self._lease: Lease | None = None
+        self._free_since = asyncio.get_running_loop().time()
         self._killed: str | None = None
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -118,10 +125,16 @@ class SupervisedInstance:
         self._lease = Lease(self, self.instance.address)
         return self._lease
 
+    @property
+    def idle_since(self) -> float:
+        """When no unit had it any more, in the loop's time; infinity while one has."""
+        return math.inf if self._lease is not None else self._free_since
+
     def release(self, lease: Lease) -> None:
         if self._lease is lease:
             self._lease = None
-            self._on_change()
+            self._free_since = asyncio.get_running_loop().time()
+        self._on_change()
 
     def kill(self, lease: Lease, reason: str) -> None:
         if self._lease is lease and self._group is not None:
@@ -280,6 +293,7 @@ class SupervisedInstance:
 
     def _end_lease(self, reason: str) -> None:
         lease, self._lease = self._lease, None
+        self._free_since = asyncio.get_running_loop().time()
         if lease is not None and not lease.died.done():
             lease.died.set_result(reason)
 

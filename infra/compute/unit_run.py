@@ -63,13 +63,12 @@ class UnitRun:
         return otherwise
 
     async def _run(self) -> UnitOutcome:
-        unit = json.dumps(_wire(self._request)).encode()
         response = await self._http.request(
             self._lease.address,
             "POST",
             "/units",
             [("content-type", "application/json")],
-            unit,
+            wire(self._request),
             timeout=_HEAD_TIMEOUT,
         )
         body = response.body
@@ -153,8 +152,9 @@ class UnitRun:
         self._overdue = f"The worker stood still between mini-batches for {_BETWEEN:g} s."
 
 
-def _wire(request: UnitRequest) -> dict[str, Any]:
-    return {
+def wire(request: UnitRequest) -> bytes:
+    """A unit as a worker is told of it."""
+    unit = {
         "attempt_id": request.attempt_id,
         "mini_batches": [dataclasses.asdict(each) for each in request.mini_batches],
         "output_format": request.output_format,
@@ -162,6 +162,7 @@ def _wire(request: UnitRequest) -> dict[str, Any]:
         "block_url": request.block_url,
         "timeout": request.timeout.total_seconds(),
     }
+    return json.dumps(unit).encode()
 
 
 async def _text(body: AsyncIterator[bytes] | bytes) -> str:

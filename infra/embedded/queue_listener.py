@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -80,17 +81,19 @@ class QueueListener:
                 continue
             try:
                 messages = await self._queue.receive(self._queue_name, free, self._listening.lock)
-                if not messages:
+                self._take(messages)
+                if len(messages) < free:
                     await self._queue.wait(self._queue_name, _IDLE)
             except Exception as error:  # Whatever goes wrong once must not end the listening.
                 _log.warning("queue %s cannot be read: %s", self._queue_name, error)
                 await asyncio.sleep(_FAULT_PAUSE)
-                continue
-            now = asyncio.get_running_loop().time()
-            for message in messages:
-                task = asyncio.create_task(self._handle(message))
-                self._in_hand[task] = (message, now)
-                task.add_done_callback(self._done)
+
+    def _take(self, messages: Sequence[Received]) -> None:
+        now = asyncio.get_running_loop().time()
+        for message in messages:
+            task = asyncio.create_task(self._handle(message))
+            self._in_hand[task] = (message, now)
+            task.add_done_callback(self._done)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._in_hand.pop(task, None)
@@ -156,7 +159,7 @@ def _argument(message: Received) -> func.ServiceBusMessage:
         "SequenceNumber": Datum(message.sequence_number, "int"),
         "EnqueuedTimeUtc": Datum(message.enqueued_at.isoformat(), "string"),
         "LockToken": Datum(message.lock_token, "string"),
-        "LockedUntil": Datum(message.locked_until.isoformat(), "string"),
+        "LockedUntil": Datum(message.locked_until.isoformat(timespec="seconds"), "string"),
         "ContentType": Datum("application/json", "string"),
         "CorrelationId": Datum(message.properties.get("traceparent", ""), "string"),
         "ApplicationProperties": Datum(properties, "json"),

@@ -49,6 +49,9 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         self._dead_letters = dead_letters
         self._now = now
         self._wakeups = Wakeups()
+        self._next: dict[str, float | None] = {}
+        """By queue, when its first message may be received, as the last `receive` saw it and
+        this process has changed it since: whoever waits need not ask the disk."""
 
     async def close(self) -> None:
         """Those who wait are told that nothing came."""
@@ -73,7 +76,7 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         for start in range(0, len(rows), _SENT_AT_ONCE):
             some = rows[start : start + _SENT_AT_ONCE]
             await self._database.write(partial(tables.insert, rows=some))
-            self._wakeups.wake(queue, min(row[1] for row in some))
+            self._tell(queue, min(row[1] for row in some))
 
     async def receive(
         self, queue: str, max_count: int, lock_duration: timedelta
@@ -88,14 +91,17 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         if seconds <= 0:
             raise errors.Invalid("A lock must last some time.")
 
-        def take(connection: sqlite3.Connection) -> list[Received]:
+        def take(connection: sqlite3.Connection) -> tuple[list[Received], float | None]:
             now = self._now()
             most, keep = self._max_delivery_count, self._dead_letters
             while tables.bury_spent(connection, queue, limit, now, most, keep):
                 pass
-            return tables.take(connection, queue, limit, now, seconds)
+            taken = tables.take(connection, queue, limit, now, seconds)
+            return taken, tables.next_at(connection, queue)
 
-        return await self._database.write(take)
+        # What is sent after this transaction is told after its answer has come: in order.
+        taken, self._next[queue] = await self._database.write(take)
+        return taken
 
     async def complete(self, lock: str) -> None:
         """The message is done and gone. Raises LockLost."""
@@ -113,7 +119,7 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
             return queue, visible_at
 
         queue, visible_at = await self._database.write(give_back)
-        self._wakeups.wake(queue, visible_at)
+        self._tell(queue, visible_at)
 
     async def renew(self, lock: str) -> datetime:
         """Start the lock's duration anew and return its end. Raises LockLost."""
@@ -144,7 +150,7 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         with self._wakeups.waiter(queue) as waiter:
-            at = await self._next_at(queue)
+            at = self._next[queue] if queue in self._next else await self._next_at(queue)
             while True:
                 now = self._now()
                 if at is not None and at <= now:
@@ -164,6 +170,7 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         no other uses these queues: what a killed one held need not wait for its locks."""
         now = self._now()
         released = await self._database.write(partial(tables.release_all, now=now))
+        self._next.clear()
         self._wakeups.wake_all(now)
         return released
 
@@ -175,6 +182,12 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
     async def counts(self, queue: str) -> QueueCounts:
         now = self._now()
         return await self._database.read(partial(tables.count, queue=queue, now=now))
+
+    def _tell(self, queue: str, at: float) -> None:
+        if queue in self._next:
+            known = self._next[queue]
+            self._next[queue] = at if known is None else min(at, known)
+        self._wakeups.wake(queue, at)
 
     async def _next_at(self, queue: str) -> float | None:
         return await self._database.read(partial(tables.next_at, queue=queue))

@@ -244,11 +244,24 @@ def test_summary_only_leaves_the_scripts_own_files(host: RunningHost) -> None:
     assert {p.name: p.read_text() for p in folder.iterdir()} == {"a.csv": "A", "b.csv": "B"}
 
 
+def test_the_next_job_of_a_deployment_finds_warm_workers(host: RunningHost) -> None:
+    script = "import os\ndef init(): pass\ndef run(files): return [os.getpid()] * len(files)\n"
+    batch.batch(host, "warm", script)
+    uri = batch.data(host, {"a.csv": "a"})
+    shown = [
+        batch.ended(host, batch.started(host, "warm", uri, environmentVariables=variables))
+        for variables in ({}, {}, {"MODE": "other"})
+    ]
+    ran = [batch.output(host, j).read_text().rpartition(",")[2] for j in shown]
+    assert ran[0] == ran[1] != ran[2]
+
+
 def test_a_job_is_cancelled_and_its_workers_end(host: RunningHost, gate: Path) -> None:
-    name = batch.started(
-        host, "files", batch.data(host, GOOD), environmentVariables={"GATE": str(gate)}
-    )
-    until(lambda: batch.job(host, name)["progress"] and host.processes("work"))
+    before = set(host.processes(" work "))
+    variables = {"GATE": str(gate), "WORKERS": "of its own"}
+    name = batch.started(host, "files", batch.data(host, GOOD), environmentVariables=variables)
+    until(lambda: (p := batch.job(host, name)["progress"]) and p["inFlight"])
+    own = until(lambda: set(host.processes(" work ")) - before)
     with pytest.raises(CallFailed, match="409"):
         host.workspace.call("DELETE", f"jobs/{name}")
     answer = host.workspace.call("POST", f"jobs/{name}/cancel")
@@ -256,7 +269,7 @@ def test_a_job_is_cancelled_and_its_workers_end(host: RunningHost, gate: Path) -
     shown = batch.ended(host, name)
     assert shown["status"] == "Canceled"
     assert not batch.output(host, shown).exists()
-    until(lambda: not host.processes(" work "))
+    until(lambda: not own & set(host.processes(" work ")))
     assert host.workspace.call("DELETE", f"jobs/{name}").status_code == 200
     with pytest.raises(CallFailed, match="404"):
         host.workspace.get(f"jobs/{name}")

@@ -299,8 +299,10 @@ class Store(http.server.BaseHTTPRequestHandler):
 
     blocks: dict[str, bytes]
     failures: list[int]
+    asked: list[str]
 
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         if "absent" in self.path:
             self.send_error(404)
             return
@@ -324,7 +326,7 @@ class Store(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def store() -> Iterator[tuple[str, type[Store]]]:
-    handler = type("OneStore", (Store,), {"blocks": {}, "failures": [503]})
+    handler = type("OneStore", (Store,), {"blocks": {}, "failures": [503], "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -366,3 +368,43 @@ def test_inputs_and_blocks_of_a_remote_store(start: Start, store: tuple[str, typ
     assert server.exit_code() == 0
     assert "left behind: []" in server.log
     assert "s3cret" not in server.log
+
+
+def test_what_comes_next_is_fetched_while_the_script_runs(
+    start: Start, store: tuple[str, type[Store]], tmp_path: Path
+) -> None:
+    url, handler = store
+    handler.failures.clear()
+    script = f"""
+        import os, time
+
+        def init():
+            pass
+
+        def run(mini_batch):
+            gate = {str(tmp_path)!r} + "/" + os.path.basename(mini_batch[0])
+            open(gate + ".begun", "w").close()
+            while not os.path.exists(gate):
+                time.sleep(0.01)
+            return [open(path).read() for path in mini_batch]
+    """
+    server = start(script, "work").ready()
+
+    def one(name: str) -> list[dict[str, str]]:
+        return [{"name": name, "url": f"{url}/{name}"}]
+
+    first = unit(one("a"), one("b"), block=f"{url}/first")
+    second = unit(one("c"), block=f"{url}/second")
+    with server.connect() as wire:
+        wire.ask("POST", "/units", first)
+        until((tmp_path / "a.begun").exists, "a run of the script")
+        until(lambda: handler.asked == ["/a", "/b"], "the unit's next mini-batch")
+        assert server.ask("POST", "/prepare", second).status == 202
+        assert server.ask("POST", "/prepare", second).status == 202
+        until(lambda: handler.asked == ["/a", "/b", "/c"], "the next unit's first mini-batch")
+        for name in "abc":
+            (tmp_path / name).touch()
+        assert wire.reply().status == 200
+    assert events(server, second)[1]["succeeded"]
+    assert handler.asked == ["/a", "/b", "/c"], "each was fetched once"
+    assert server.ask("POST", "/prepare", b"{}").status == 400

@@ -15,7 +15,15 @@ from domain.jobs.batch_jobs import JobView
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_request import RequestedRetries
 from domain.jobs.job_status import JobStatus
-from domain.ports import Observation, UnitMiniBatch, UnitRequest, WorkloadState
+from domain.jobs.mini_batch_scoring import MiniBatchScoring
+from domain.ports import (
+    Observation,
+    Scorer,
+    UnitMiniBatch,
+    UnitOutcome,
+    UnitRequest,
+    WorkloadState,
+)
 from domain.provisioning.operation import OperationStatus
 from tests.batch_stage import STORE, BatchStage, Lost, Rows, Script, line_counts
 
@@ -166,6 +174,56 @@ async def test_a_mini_batch_longer_than_an_invocation_may_wait_goes_on(tmp_path:
         view = await run(stage)
         assert view.job.status is JobStatus.COMPLETED
         assert len(stage.started) == len(set(stage.started)) == 2
+
+
+class Lengthy(Scorer):
+    """Of `inner`, but every unit takes ten minutes of the stage's clock."""
+
+    def __init__(self, stage: BatchStage) -> None:
+        self._inner = stage.scorer
+        self._clock = stage.clock
+        self._begun: dict[str, float] = {}
+        self.waits: list[float] = []
+
+    async def score(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        self.waits.append(wait)
+        begun = self._begun.setdefault(request.attempt_id, self._clock.time)
+        left = begun + 600 - self._clock.time
+        if left > 0:
+            self._clock.time += min(wait, left)
+        if left > wait:
+            return None
+        return await self._inner.run_unit(key, request, wait=wait)
+
+
+async def test_a_mini_batch_of_ten_minutes_is_waited_for_in_several_invocations(
+    tmp_path: Path,
+) -> None:
+    async with BatchStage(tmp_path, at_once=1) as stage:
+        await stage.deploy(mini_batch_size=3)
+        lengthy = Lengthy(stage)
+        stage.scoring = MiniBatchScoring(
+            stage.store,
+            stage.queue,
+            stage.blobs,
+            lengthy,
+            stage.clock,
+            workers=stage.workers,
+            holder="here",
+        )
+        begun = stage.clock.time
+        view = await run(stage)
+        assert view.job.status is JobStatus.COMPLETED
+        assert stage.clock.time - begun > 600
+        assert max(lengthy.waits) <= 240, "no invocation waits for longer than four minutes"
+        assert len(lengthy.waits) >= 4
+        assert len(stage.started) == len(set(stage.started)) == 2, "nothing was run twice"
+        units = [document.body["unit"] for document in await stage.units(view.job.name)]
+        assert [unit["attempt"] for unit in units] == [0, 0]
+        assert [unit["crashes"] for unit in units] == [0, 0]
 
 
 async def test_a_file_that_changes_or_goes_after_planning_fails_and_says_so(
@@ -402,7 +460,7 @@ async def test_settings_of_the_job_reach_the_worker(tmp_path: Path) -> None:
             mini_batch_size=4,
             retry_settings=RequestedRetries(max_retries=5, timeout=timedelta(seconds=7)),
         )
-        assert [len(r.mini_batches[0].inputs) for r in seen] == [4, 2]
+        assert sorted(len(r.mini_batches[0].inputs) for r in seen) == [2, 4]
         assert {r.timeout for r in seen} == {timedelta(seconds=7)}
         assert {r.mini_batches[0].tries for r in seen} == {6}
 
@@ -412,7 +470,7 @@ async def test_a_running_job_tells_in_its_log_how_far_it_is(
 ) -> None:
     caplog.set_level("INFO", logger="ml_endpoints.batch")
     times = BatchTimes(report_looks=1)
-    async with BatchStage(tmp_path, times=times) as stage:
+    async with BatchStage(tmp_path, times=times, at_once=2) as stage:
         await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=2)
         await stage.upload(FILES)
         name = await stage.invoke()

@@ -1,6 +1,7 @@
 """A compute with its scorer and blob store on a temporary folder, and models for it."""
 
 import asyncio
+import contextlib
 import shutil
 import sys
 import textwrap
@@ -170,13 +171,21 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
+    async with opened(tmp_path) as house:
+        yield house
 
-    compute = LocalCompute(tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV)
-    scorer = LocalScorer(compute)
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, *, lease_wait: float = 5.0, **limits: Any) -> AsyncIterator[House]:
+    """A house in `folder` with a compute of these limits."""
+    blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
+
+    outputs = OutputsInPlace(folder / "blobs")
+    compute = LocalCompute(folder, blobs, outputs, uv=UV, **limits)
+    scorer = LocalScorer(compute, lease_wait=lease_wait)
     await compute.start()
     try:
-        yield House(tmp_path, blobs, compute, scorer)
+        yield House(folder, blobs, compute, scorer)
     finally:
         await scorer.close()
         await compute.close()

@@ -1,0 +1,57 @@
+"""How many worker processes each of several claims gets of what there is.
+
+Every claim gets one before any gets a second, and then each as many as the jobs behind it
+weigh. Where there are more claims than processes, they take turns: whoever has had its slice
+gives way to whoever has waited longest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`asked` processes of `cluster` for `jobs` jobs; it has `held` now. `since`: when it got
+    its first process, or began to wait for one. Times in seconds of one clock."""
+
+    key: str
+    cluster: str
+    asked: int
+    jobs: int
+    held: int
+    since: float
+
+
+def shares(
+    claims: Sequence[Claim],
+    limit: int,
+    cluster_limits: Mapping[str, int],
+    *,
+    now: float,
+    slice_seconds: float,
+) -> dict[str, int]:
+    """How many processes each claim should have: never more than it asked for, all together at
+    most `limit`, those of a cluster at most its limit."""
+    left = dict(cluster_limits)
+    given = {claim.key: 0 for claim in claims}
+
+    def give(claim: Claim) -> bool:
+        nonlocal limit
+        if limit <= 0 or left[claim.cluster] <= 0 or given[claim.key] >= claim.asked:
+            return False
+        limit -= 1
+        left[claim.cluster] -= 1
+        given[claim.key] += 1
+        return True
+
+    def turn(claim: Claim) -> tuple[int, float]:
+        in_slice = claim.held > 0 and now - claim.since < slice_seconds
+        return (0 if in_slice else 1 if not claim.held else 2, claim.since)
+
+    growing = [claim for claim in sorted(claims, key=turn) if give(claim)]
+    while growing:
+        # Of equals, who holds more already: nobody is started in vain.
+        claim = min(growing, key=lambda c: (given[c.key] / c.jobs, given[c.key] - c.held))
+        if not give(claim):
+            growing.remove(claim)
+    return given
