@@ -1,7 +1,7 @@
-"""Which addresses a URL from a user may lead to.
+"""Where a URL from a user may lead: to public addresses, and to networks that a setting names.
 
-To be asked for the very address that is about to be connected to: a name that was looked up before,
-and answers otherwise the next time, gains nothing.
+Checked where a socket is made, for the very address that it connects to: a name that was looked
+up before, and answers otherwise the next time, gains nothing.
 """
 
 import socket
@@ -14,8 +14,10 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import TYPE_CHECKING, Any
 
-from domain.errors import Invalid
+if TYPE_CHECKING:
+    import yarl
 
 Address = IPv4Address | IPv6Address
 
@@ -33,10 +35,9 @@ _NEVER = tuple(
 )
 
 
-class AddressRefused(Invalid):
-    """Nothing is fetched from there."""
-
-    code = "AddressRefused"
+class AddressRefused(ConnectionRefusedError):
+    """No request goes there. Its text is for whoever wrote the URL: it tells why, and neither
+    what a name led to nor anything secret."""
 
 
 class OutboundAddresses:
@@ -46,22 +47,42 @@ class OutboundAddresses:
     def __init__(self, private_networks: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self._private = tuple(private_networks)
 
-    @property
-    def allows_plain_http(self) -> bool:
-        """Whether there is any address that it is allowed to."""
-        return bool(self._private)
+    def parsed(self, url: str, *, longest: int) -> "yarl.URL":
+        """As the client reads it: two readings of one URL would leave a gap. Raises
+        AddressRefused for what its text alone forbids."""
+        import yarl  # not with the module: it takes long, and few hosts follow users' URLs
 
-    def check(self, host: str, address: str, *, plain: bool) -> None:
-        """`host` is what the user wrote, `address` what it has led to, in figures. Raises
-        AddressRefused, also for what is no address."""
+        if not 1 <= len(url) <= longest or not url.isprintable():
+            raise AddressRefused(f"A URL has 1 to {longest} characters, all printable.")
+        try:
+            found = yarl.URL(url)
+            host, port = found.host or "", found.port
+        except ValueError:
+            raise AddressRefused("The URL cannot be read.") from None
+        if found.scheme not in ("http", "https") or not host or not port:
+            raise AddressRefused("A web address begins with https:// and names a host.")
+        if found.user is not None or found.password is not None:
+            raise AddressRefused("A URL cannot carry a user or password.")
+        self._check_host(host, plain=found.scheme == "http")
+        return found
+
+    def socket(self, info: tuple[Any, ...], *, plain: bool) -> socket.socket:
+        """A socket for one answer of getaddrinfo: every address passes here, however it was
+        come by. Raises AddressRefused."""
+        family, kind, protocol, _, place = info
+        self.check(str(place[0]), plain=plain)
+        return socket.socket(family, kind, protocol)
+
+    def check(self, address: str, *, plain: bool) -> None:
+        """`address` is in figures. Raises AddressRefused, also for what is no address."""
         try:
             found = _unmapped(address)
         except ValueError:
-            raise AddressRefused(f"'{host}' is no address.") from None
+            raise AddressRefused("The URL's host is no address.") from None
         if any(found in network for network in self._private):
             return
         if plain:
-            raise AddressRefused(f"'{host}' is reached by https only.")
+            raise AddressRefused("Web addresses are reached by https only.")
         if (
             not found.is_global
             or found.is_multicast
@@ -69,10 +90,38 @@ class OutboundAddresses:
             or _is_own(found)
         ):
             raise AddressRefused(
-                f"'{host}' is not a public address, and nothing is fetched from this machine's "
-                "own networks. Whoever runs this installation may allow one with "
+                "The URL leads to what is not a public address, and nothing is asked of an "
+                "installation's own networks. Whoever runs it may allow one with "
                 "ML_ENDPOINTS_PRIVATE_NETWORKS."
             )
+
+    def _check_host(self, host: str, *, plain: bool) -> None:
+        """What need not be looked up can be refused at once; `127.1`, `0x7f000001` and
+        `2130706433` are spellings of an address, too."""
+        name = host.rstrip(".").casefold()
+        if name == "localhost" or name.endswith(".localhost"):
+            self.check("127.0.0.1", plain=plain)
+        elif ":" in name:
+            self.check(name, plain=plain)
+        elif (figures := _in_figures(name)) is not None:
+            self.check(figures, plain=plain)
+        elif plain and not self._private:
+            raise AddressRefused("Web addresses are reached by https only.")
+
+
+def refusal(error: BaseException) -> AddressRefused | None:
+    """The one that a client's error came of, if it came of one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, AddressRefused):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _in_figures(name: str) -> str | None:
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))
+    except OSError:
+        return None
 
 
 def _unmapped(address: str) -> Address:

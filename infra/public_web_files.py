@@ -1,13 +1,13 @@
 """Web files by HTTP, as a careful client of hostile addresses."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from domain.ports import WebFileRefused, WebFiles, WebFileUnavailable
-from infra.outbound import AddressRefused, OutboundAddresses
+from infra.outbound import AddressRefused, OutboundAddresses, refusal
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,32 +60,37 @@ class PublicWebFiles(WebFiles):
     async def _pieces(self, url: str) -> AsyncGenerator[bytes, None]:
         import aiohttp  # not with the module: it takes long, and few jobs read the web
 
-        sockets = _CheckedSockets(self._addresses)
-        connector = aiohttp.TCPConnector(socket_factory=sockets.make, force_close=True)
+        target = self._parsed(url)
         try:
-            async with aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_WAIT, sock_read=_READ_WAIT),
-                auto_decompress=False,
-                headers=_HEADERS,
-            ) as session:
-                target = self._parsed(url)
-                for _ in range(_MOST_REDIRECTS + 1):
-                    sockets.expect(target)
-                    async with session.get(target, allow_redirects=False) as answer:
-                        if answer.status not in _REDIRECTS:
-                            async for piece in self._content(answer, _shown(url)):
-                                yield piece
-                            return
-                        location = answer.headers.get("Location", "")
-                    target = self._redirected(target, location)
+            for _ in range(_MOST_REDIRECTS + 1):
+                async with (
+                    self._session(target) as session,
+                    session.get(target, allow_redirects=False) as answer,
+                ):
+                    if answer.status not in _REDIRECTS:
+                        async for piece in self._content(answer, _shown(url)):
+                            yield piece
+                        return
+                    location = answer.headers.get("Location", "")
+                target = self._redirected(target, location)
         except (aiohttp.ClientError, OSError) as error:
-            if sockets.refused is not None:
-                raise WebFileRefused(sockets.refused.message) from None
+            if refused := refusal(error):
+                raise WebFileRefused(_refused(url, refused)) from None
             why = type(error).__name__
             raise WebFileUnavailable(f"'{_shown(url)}' could not be read ({why}).") from error
         raise WebFileRefused(f"'{_shown(url)}' redirects more than {_MOST_REDIRECTS} times.")
+
+    def _session(self, target: "yarl.URL") -> "aiohttp.ClientSession":
+        import aiohttp
+
+        socket = partial(self._addresses.socket, plain=target.scheme == "http")
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=socket, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_WAIT, sock_read=_READ_WAIT),
+            auto_decompress=False,
+            headers=_HEADERS,
+        )
 
     async def _content(self, answer: "aiohttp.ClientResponse", shown: str) -> AsyncIterator[bytes]:
         if answer.status >= 500 or answer.status in _PASSING:
@@ -116,64 +121,15 @@ class PublicWebFiles(WebFiles):
         return self._parsed(str(target))
 
     def _parsed(self, url: str) -> "yarl.URL":
-        """As the client reads it: two readings of one URL would leave a gap. Raises
-        WebFileRefused for what its text alone forbids."""
-        import yarl
-
+        """Raises WebFileRefused for what its text alone forbids."""
         try:
-            found = yarl.URL(url)
-            host, port = found.host or "", found.port
-        except ValueError:
-            raise WebFileRefused("The URL cannot be read.") from None
-        plain = found.scheme == "http"
-        if len(url) > _LONGEST or not url.isprintable():
-            fault = f"A URL has at most {_LONGEST} characters, all printable"
-        elif found.scheme not in ("http", "https") or not host or not port:
-            fault = "A web address begins with https:// and names a host"
-        elif found.user is not None or found.password is not None:
-            fault = "A URL cannot carry a user or password"
-        elif plain and not self._addresses.allows_plain_http:
-            fault = "Web files are read by https only"
-        else:
-            self._check_figures(host, plain)
-            return found
-        raise WebFileRefused(f"{fault}; given: '{_shown(url)}'.")
-
-    def _check_figures(self, host: str, plain: bool) -> None:
-        """What need not be looked up can be refused at once."""
-        name = host.rstrip(".").casefold()
-        figures = "127.0.0.1" if name == "localhost" or name.endswith(".localhost") else name
-        if ":" in figures or figures.replace(".", "").isdigit():
-            try:
-                self._addresses.check(host, figures, plain=plain)
-            except AddressRefused as refused:
-                raise WebFileRefused(refused.message) from None
-
-
-class _CheckedSockets:
-    """Makes the sockets of one client: to allowed addresses only. This is where every address
-    passes, however it was come by."""
-
-    def __init__(self, addresses: OutboundAddresses) -> None:
-        self._addresses = addresses
-        self._host = ""
-        self._plain = False
-        self.refused: AddressRefused | None = None
-
-    def expect(self, target: "yarl.URL") -> None:
-        """What the next sockets are for."""
-        self._host, self._plain = target.host or "", target.scheme == "http"
-        self.refused = None
-
-    def make(self, address: tuple[Any, ...]) -> socket.socket:
-        """Raises ConnectionRefusedError, as the network would, and remembers why."""
-        family, kind, protocol, _, place = address
-        try:
-            self._addresses.check(self._host, str(place[0]), plain=self._plain)
+            return self._addresses.parsed(url, longest=_LONGEST)
         except AddressRefused as refused:
-            self.refused = refused
-            raise ConnectionRefusedError(refused.message) from None
-        return socket.socket(family, kind, protocol)
+            raise WebFileRefused(_refused(url, refused)) from None
+
+
+def _refused(url: str, why: AddressRefused) -> str:
+    return f"'{_shown(url)}' is not read: {why}"
 
 
 def _shown(url: str) -> str:

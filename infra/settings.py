@@ -157,8 +157,9 @@ class Settings(BaseModel):
     aggregate_period: Annotated[float, Field(gt=0, le=300)] = 5
     """How often a gateway adds what it counted to the store."""
     private_networks: Networks = ()
-    """Networks (`10.1.0.0/16`), between commas, that URLs in requests may lead to although
-    they are not public; to them, and to nowhere else, plain HTTP is spoken too."""
+    """Networks (`10.1.0.0/16`), between commas, that URLs in requests (inputs of jobs,
+    webhooks) may lead to although they are not public; to them, and to nowhere else, plain
+    HTTP is spoken too."""
     web_file_max_bytes: ByteCount = 4 * 2**30
     """The largest file that a job takes from a web address."""
     web_file_max_time: Annotated[float, Field(gt=0, le=840)] = 600
@@ -200,9 +201,6 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_traffic: bool = False
     """Embedded: whether each scoring request is written to `logs/traffic.jsonl`."""
-    outbound_private_addresses: bool = False
-    """Whether addresses that users name (webhooks) may lie in private networks and on this
-    machine, and be plain HTTP. On a machine that others use, leave it off."""
     inbox_source: Literal["event_grid", "polling"] = "event_grid"
     """Azure: how the Functions host hears of blobs in the inbox. Flex Consumption knows
     Event Grid only; a storage without Event Grid (Azurite) needs polling."""

@@ -29,6 +29,7 @@ from infra.embedded.http_app import HttpApp
 from infra.embedded.no_topics import NoTopics
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from infra.outbound import OutboundAddresses
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, StaticKeys
 from infra.webhooks import HttpWebhooks
@@ -151,7 +152,7 @@ class Gateways:
             clock=clock,
             verifier=OwnerVerifier(),
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
-            webhooks=HttpWebhooks(allow_private=False),
+            webhooks=HttpWebhooks(OutboundAddresses()),
             topics=NoTopics(),
         )
         self.all: list[Gateway] = []

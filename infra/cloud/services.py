@@ -14,6 +14,7 @@ from infra.cloud.service_bus import ServiceBus
 from infra.cloud.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.service_bus_topics import ServiceBusTopics
 from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
+from infra.outbound import OutboundAddresses
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, PublishedKeys
 from infra.webhooks import HttpWebhooks
@@ -35,7 +36,7 @@ class CloudServices:
         issuer = settings.token_issuer
         self.token_verifier = JwtVerifier(issuer, settings.token_audience, keys)
         self.scoring_token_verifier = JwtVerifier(issuer, settings.scoring_audience, keys)
-        self.webhooks = HttpWebhooks(allow_private=settings.outbound_private_addresses)
+        self.webhooks = HttpWebhooks(OutboundAddresses(settings.private_networks))
         self._credential = DefaultAzureCredential(
             managed_identity_client_id=settings.azure_client_id
         )

@@ -22,6 +22,7 @@ from infra.embedded.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.receipts import receipts_database
 from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.embedded.traffic_log import TrafficLog
+from infra.outbound import OutboundAddresses
 from infra.request_metrics import RequestMetrics
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
@@ -52,7 +53,7 @@ class EmbeddedServices:
             folder.root, self.stores.blobs, self.stores.outputs, uv=find_uv_bin()
         )
         self.scorer = LocalScorer(self.compute)
-        self.webhooks = HttpWebhooks(allow_private=settings.outbound_private_addresses)
+        self.webhooks = HttpWebhooks(OutboundAddresses(settings.private_networks))
         self.request_metrics = RequestMetrics()
         self.instance_figures = InstanceFigures(self.compute)
         self.traffic_log = TrafficLog(

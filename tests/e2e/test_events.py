@@ -13,7 +13,7 @@ from tests.e2e import scoring_files as batch
 from tests.e2e.running_host import RunningHost, until
 from tests.e2e.webhook_receiver import Post, WebhookReceiver
 
-HOST_ENVIRONMENT = {"ML_ENDPOINTS_OUTBOUND_PRIVATE_ADDRESSES": "true"}
+HOST_ENVIRONMENT = {"ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32"}
 
 
 @pytest.fixture(scope="module")
