@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
@@ -20,7 +20,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from domain import errors
 from domain.ports import Permission
-from infra import blob_names
+from infra import blob_urls
 from infra.cloud.faults import fault
 from infra.cloud.patience import Patience
 
@@ -95,23 +95,10 @@ class BlobAccount:
             await client.close()
 
     def plain_url(self, container: str, name: str | None) -> str:
-        path = f"{self._url}/{container}"
-        return path if name is None else f"{path}/{quote(name, safe='/')}"
+        return blob_urls.plain(self._url, container, name)
 
     def locate(self, url: str) -> tuple[str, str] | None:
-        try:
-            here, there = urlsplit(f"{self._url}/"), urlsplit(url)
-            if _origin(here) != _origin(there) or not there.path.startswith(here.path):
-                return None
-            container, _, name = there.path.removeprefix(here.path).partition("/")
-            name = unquote(name, errors="strict")
-            blob_names.check_container(container)
-        except (ValueError, errors.Invalid):
-            return None
-        if name and blob_names.fault_of(name) is not None:
-            return None
-        # An empty last segment is no name, and `container/` is no container's URL.
-        return None if not name and there.path.endswith("/") else (container, name)
+        return blob_urls.located(self._url, url)
 
     async def signature(
         self,
@@ -183,7 +170,3 @@ def _is_loopback(host: str | None) -> bool:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
-    return url.scheme, url.username, url.hostname, url.port or _PORTS.get(url.scheme)

@@ -12,11 +12,11 @@ import hmac
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from domain import errors
 from domain.ports import Permission
-from infra import blob_names
+from infra import blob_urls
 
 _VERSION = "1"
 _ORDER = (Permission.READ, Permission.WRITE, Permission.DELETE, Permission.LIST)
@@ -35,30 +35,18 @@ class SignedUrls:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._blobs_url = f"{base_url.rstrip('/')}/blobs"
         self._key: Callable[[], bytes] = functools.cache(
             lambda: key if isinstance(key, bytes) else key()
         )
         self._now = now
 
     def url(self, container: str, name: str | None = None) -> str:
-        path = f"{self._base_url}/blobs/{container}"
-        return path if name is None else f"{path}/{quote(name, safe='/')}"
+        return blob_urls.plain(self._blobs_url, container, name)
 
     def locate(self, url: str) -> tuple[str, str] | None:
         """Container and name of a URL that `url` made; None for any other."""
-        try:
-            here, there = urlsplit(f"{self._base_url}/blobs/"), urlsplit(url)
-            if _origin(here) != _origin(there) or not there.path.startswith(here.path):
-                return None
-            container, _, name = there.path.removeprefix(here.path).partition("/")
-            name = unquote(name, errors="strict")
-            blob_names.check_container(container)
-        except (ValueError, errors.Invalid):
-            return None
-        if name and blob_names.fault_of(name) is not None:
-            return None
-        return container, name
+        return blob_urls.located(self._blobs_url, url)
 
     def sign(
         self,
@@ -111,7 +99,3 @@ class SignedUrls:
             self._key(), message.encode("utf-8", "surrogatepass"), hashlib.sha256
         ).digest()
         return base64.b64encode(digest).decode("ascii")
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:
-    return url.scheme, url.username, url.hostname, url.port or _PORTS.get(url.scheme)
