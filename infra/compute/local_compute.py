@@ -10,11 +10,10 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from domain.errors import Invalid, Unavailable
 from domain.ports import (
@@ -31,11 +30,13 @@ from domain.ports import (
 from infra.compute import instance_types
 from infra.compute.assets import Assets
 from infra.compute.cores import Cores
+from infra.compute.endings import Endings
 from infra.compute.environments import Environments
 from infra.compute.failure import StartFailure
 from infra.compute.fleet import Fleet, Workshop
 from infra.compute.outputs import Outputs
 from infra.compute.process_groups import ProcessGroups
+from infra.compute.slot import Slot
 from infra.compute.sockets import Sockets
 from infra.compute.supervised_instance import SupervisedInstance, Surroundings
 from infra.compute.unix_http import UnixHttp
@@ -48,33 +49,6 @@ _KEPT_LOGS: Final = 7 * 86400.0
 _CLOSE_GRACE: Final = 3.0
 _CLOSE_LIMIT: Final = 15.0
 _QUICK: Final = 0.5
-
-
-@dataclass
-class _Slot:
-    """What runs under one key. `next` is rolled out beside `current`."""
-
-    kind: WorkloadKind
-    logs: Path
-    current: Fleet
-    next: Fleet | None = None
-    instances: tuple[Instance, ...] = ()
-
-    @property
-    def newest(self) -> Fleet:
-        return self.next or self.current
-
-    @property
-    def fleets(self) -> list[Fleet]:
-        return [self.current] if self.next is None else [self.current, self.next]
-
-
-@dataclass
-class _Ending:
-    """What is still ending under a key."""
-
-    kind: WorkloadKind
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class LocalCompute(Compute):
@@ -115,8 +89,8 @@ class LocalCompute(Compute):
         around = Surroundings(self._processes, self._sockets, self.http, Cores())
         self._workshop = Workshop(self._environments, self._assets, around, runtime, outputs)
         self._outputs = outputs
-        self._slots: dict[str, _Slot] = {}
-        self._endings: dict[str, _Ending] = {}
+        self._slots: dict[str, Slot] = {}
+        self._endings = Endings()
         self.pools = WorkerPools(
             lambda workload, logs, changed: Fleet(workload, self._workshop, logs, changed),
             folder / "logs",
@@ -146,8 +120,7 @@ class LocalCompute(Compute):
         await self.pools.close()
         for key in list(self._slots):
             self._end_slot(key, _CLOSE_GRACE)
-        tasks = {task for ending in self._endings.values() for task in ending.tasks}
-        tasks |= self._pools_ending
+        tasks = self._endings.tasks | self._pools_ending
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT)
             for task in late:
@@ -185,7 +158,7 @@ class LocalCompute(Compute):
         slot = self._slots.get(workload.key)
         if slot is None:
             logs = self._folder / "logs" / _folder_name(workload.key)
-            slot = _Slot(workload.kind, logs, self._new_fleet(workload, logs))
+            slot = Slot(workload.kind, logs, self._new_fleet(workload, logs))
             self._slots[workload.key] = slot
             self._begin(slot.current)
         elif slot.newest.revision == workload.revision:
@@ -207,22 +180,17 @@ class LocalCompute(Compute):
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         pool = self.pools.leave(key)
         if pool is not None and pool.workload.output is not None:
-            self._ending_task(key, WorkloadKind.BATCH, self._end_pool(pool))
+            self._endings.begin(key, WorkloadKind.BATCH, self._end_pool(pool))
         elif pool is not None and (retiring := pool.retiring):
             await asyncio.wait(retiring, timeout=_QUICK)
         if key in self._slots:
             self._end_slot(key, grace.total_seconds())
-        ending = self._endings.get(key)
-        if ending is None:
-            return True
-        await asyncio.wait(set(ending.tasks), timeout=_QUICK)
-        return key not in self._endings and key not in self._slots
+        return await self._endings.over(key, within=_QUICK) and key not in self._slots
 
     async def keys(self, kind: WorkloadKind) -> Sequence[str]:
-        ending = {key for key, each in self._endings.items() if each.kind is kind}
         jobs = self.pools.jobs if kind is WorkloadKind.BATCH else ()
         here = {key for key, slot in self._slots.items() if slot.kind is kind}
-        return sorted({*ending, *here, *jobs})
+        return sorted({*self._endings.keys(kind), *here, *jobs})
 
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
         slot = self._slots.get(key)
@@ -286,7 +254,7 @@ class LocalCompute(Compute):
         else:
             fleet.start()
 
-    def _adjust(self, slot: _Slot, workload: Workload) -> None:
+    def _adjust(self, slot: Slot, workload: Workload) -> None:
         """The revision that is there already: its instance count, and another try if it has
         failed."""
         fleet = slot.newest
@@ -323,7 +291,7 @@ class LocalCompute(Compute):
         )
         return StartFailure("OutOfQuota", reason)
 
-    def _roll_out(self, slot: _Slot, workload: Workload) -> None:
+    def _roll_out(self, slot: Slot, workload: Workload) -> None:
         key = workload.key
         if slot.next is not None:
             self._retire(key, slot.next)
@@ -347,7 +315,7 @@ class LocalCompute(Compute):
                 slot.next.give_up()
             slot.instances = tuple(each.instance for each in slot.current.ready)
 
-    def _observation(self, slot: _Slot) -> Observation:
+    def _observation(self, slot: Slot) -> Observation:
         return slot.newest.observation(serving=bool(slot.current.ready))
 
     def _retire(self, key: str, fleet: Fleet) -> None:
@@ -358,7 +326,7 @@ class LocalCompute(Compute):
                 await asyncio.to_thread(shutil.rmtree, fleet.logs, ignore_errors=True)
             await self._prune()
 
-        self._ending_task(key, fleet.workload.kind, retire())
+        self._endings.begin(key, fleet.workload.kind, retire())
 
     def _end_slot(self, key: str, grace: float) -> None:
         slot = self._slots.pop(key)
@@ -369,7 +337,7 @@ class LocalCompute(Compute):
                 await asyncio.to_thread(shutil.rmtree, slot.logs, ignore_errors=True)
                 await self._prune()
 
-        self._ending_task(key, slot.kind, end())
+        self._endings.begin(key, slot.kind, end())
 
     async def _end_pool(self, fleet: Fleet) -> None:
         await fleet.stop(_CLOSE_GRACE)
@@ -383,18 +351,6 @@ class LocalCompute(Compute):
         task = asyncio.create_task(self._end_pool(fleet), name=f"end {name}")
         self._pools_ending.add(task)
         task.add_done_callback(self._pools_ending.discard)
-
-    def _ending_task(self, key: str, kind: WorkloadKind, work: Coroutine[Any, Any, None]) -> None:
-        ending = self._endings.setdefault(key, _Ending(kind))
-        task = asyncio.create_task(work, name=f"end {key}")
-        ending.tasks.add(task)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            ending.tasks.discard(task)
-            if not ending.tasks and self._endings.get(key) is ending:
-                del self._endings[key]
-
-        task.add_done_callback(ended)
 
     async def _prune(self) -> None:
         fleets = [fleet for slot in self._slots.values() for fleet in slot.fleets]
