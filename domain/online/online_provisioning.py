@@ -5,22 +5,17 @@ from datetime import datetime
 
 from domain.assets.asset_references import AssetReferences, revision_of
 from domain.assets.asset_registration import AssetRegistration
-from domain.assets.mlflow_models import MlflowModels
-from domain.errors import Conflict, Detail, Invalid, NotFound, Unsupported, refuse
+from domain.errors import Conflict, Detail, Invalid, NotFound
 from domain.events.outbox import Outbox
 from domain.names import WorkspaceScope
+from domain.online.deployment_checks import checked
 from domain.online.endpoint_tokens import TokenKeyRing
+from domain.online.online_deployment import KIND as DEPLOYMENT_KIND
 from domain.online.online_deployment import (
-    DEFAULT_INSTANCE_TYPE,
-    WORKER_COUNT,
-    EndpointComputeType,
     OnlineDeployment,
     OnlineDeploymentProperties,
-    ProbeSettings,
-    workers_fault,
     workload_key,
 )
-from domain.online.online_deployment import KIND as DEPLOYMENT_KIND
 from domain.online.online_endpoint import KIND as ENDPOINT_KIND
 from domain.online.online_endpoint import (
     AuthMode,
@@ -29,6 +24,7 @@ from domain.online.online_endpoint import (
     OnlineEndpointProperties,
     PublicNetworkAccess,
 )
+from domain.online.online_workloads import OnlineWorkloads
 from domain.online.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.online.traffic import traffic_faults
 from domain.online.traffic_changes import moved_traffic, went_before
@@ -37,10 +33,8 @@ from domain.ports import (
     Cipher,
     Clock,
     Compute,
-    EnvironmentSpec,
     LogKind,
     Observation,
-    Probe,
     ResourceStore,
     Workload,
     WorkloadKind,
@@ -93,6 +87,7 @@ class OnlineProvisioning(
         self._cipher = cipher
         self._tell = changed
         self._scales = DeploymentScales(store)
+        self._workloads = OnlineWorkloads(assets, blobs, compute)
 
     # -- keys and logs ------------------------------------------------------------------
 
@@ -288,7 +283,8 @@ class OnlineProvisioning(
         caller: str,
         now: datetime,
     ) -> OnlineDeployment:
-        properties = await self._checked(wanted)
+        references = AssetReferences(self._assets, self._blobs, self._compute, self._scope)
+        properties = await checked(wanted.properties, references)
         shared = wanted.taken(properties, caller, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)
@@ -299,48 +295,6 @@ class OnlineProvisioning(
             created_at=now,
             created_by=caller,
             **shared,
-        )
-
-    async def _checked(
-        self, wanted: Wanted[OnlineDeploymentProperties]
-    ) -> OnlineDeploymentProperties:
-        """The properties with every reference resolved to the version it means now, so
-        that a restart runs what was asked for. Raises Invalid with every fault."""
-        asked = wanted.properties
-        references = AssetReferences(self._assets, self._blobs, self._compute, self._scope)
-        model = await references.model(asked.model, "properties.model", may_serve_itself=True)
-        code = await references.code(asked.code_configuration)
-        instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
-        environment = await references.environment(
-            asked.environment_id, instance_type, "properties.instanceType"
-        )
-        faults = references.faults
-        if asked.endpoint_compute_type is not EndpointComputeType.MANAGED:
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    f"endpointComputeType '{asked.endpoint_compute_type}' is not there yet; "
-                    "use Managed.",
-                    "properties.endpointComputeType",
-                )
-            )
-        if fault := workers_fault(asked.environment_variables.get(WORKER_COUNT)):
-            at = f"properties.environmentVariables.{WORKER_COUNT}"
-            faults.append(Detail("BadArgument", fault, at))
-        if asked.model_mount_path is not None:
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    "modelMountPath is for containers; models are found under AZUREML_MODEL_DIR.",
-                    "properties.modelMountPath",
-                )
-            )
-        refuse(faults)
-        return asked.but(
-            model=model,
-            code_configuration=code,
-            environment_id=environment,
-            instance_type=instance_type,
         )
 
     def _is_only_scaled(self, old: OnlineDeployment, new: OnlineDeployment) -> bool:
@@ -391,41 +345,8 @@ class OnlineProvisioning(
         return revision, await self._scales.instances(deployment)
 
     async def _workload(self, deployment: OnlineDeployment) -> Workload:
-        asked = deployment.properties
-        configuration = asked.code_configuration
-        model = await self._assets.model(asked.model) if asked.model else None
-        code = model.folder if model else None
-        if configuration is not None and configuration.code_id is not None:
-            code = (await self._assets.code(configuration.code_id)).folder
-        environment: EnvironmentSpec | None = None
-        if asked.environment_id is not None:
-            environment = (await self._assets.environment(asked.environment_id)).spec
-        elif model is not None:
-            environment = await MlflowModels(self._blobs).environment(model.folder)
-        if code is None or environment is None:
-            raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
-        cpu, memory = self._compute.size(asked.instance_type)
         revision, instance_count = await self._runs(deployment)
-        limits = asked.request_settings
-        return Workload(
-            key=deployment.workload_key,
-            kind=WorkloadKind.ONLINE,
-            revision=revision,
-            environment=environment,
-            model=model.folder if model else None,
-            code=code,
-            scoring_script=configuration.scoring_script if configuration else None,
-            environment_variables=asked.environment_variables,
-            instance_count=instance_count,
-            cpu=cpu,
-            memory=memory,
-            max_concurrent_requests=limits.max_concurrent_requests_per_instance,
-            workers=deployment.workers,
-            max_queue_wait=limits.max_queue_wait,
-            request_timeout=limits.request_timeout,
-            liveness=_probe(asked.liveness_probe),
-            readiness=_probe(asked.readiness_probe),
-        )
+        return await self._workloads.of(deployment, revision, instance_count)
 
 
 def _refuse_unless_key(endpoint: OnlineEndpoint, action: str) -> None:
@@ -452,13 +373,3 @@ def _key_faults(asked: EndpointKeys | None, sealed: SealedKeys) -> list[Detail]:
         for field, key, now in pairs
         if key is not None and not matches(key.encode(), (bytes.fromhex(now.digest),))
     ]
-
-
-def _probe(settings: ProbeSettings) -> Probe:
-    return Probe(
-        initial_delay=settings.initial_delay.total_seconds(),
-        period=settings.period.total_seconds(),
-        timeout=settings.timeout.total_seconds(),
-        success_threshold=settings.success_threshold,
-        failure_threshold=settings.failure_threshold,
-    )
