@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from domain.assets import assets
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
 from domain.compute_target import ComputeTargets
 from domain.names import WorkspaceScope
-from domain.ports import Clock
+from domain.ports import BlobStore, Clock
+from domain.resource import Conditions
 from infra.compute.local_compute import LocalCompute
 from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
@@ -68,3 +70,17 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     await compute.close()
     await blobs.close()
     await store.close()
+
+
+async def register_assets(registration: AssetRegistration, blobs: BlobStore) -> None:
+    """Model m:1, code c:1 with score.py, environment e:1."""
+    for name in ("model.bin", "src/score.py"):
+        await blobs.write("workspaceblobstore", name, b"x")
+    at = "azureml://datastores/workspaceblobstore/paths"
+    wanted: list[tuple[assets.AssetKind, str, assets.VersionProperties]] = [
+        (assets.MODELS, "m", assets.ModelVersionProperties(model_uri=f"{at}/model.bin")),
+        (assets.CODES, "c", assets.CodeVersionProperties(code_uri=f"{at}/src")),
+        (assets.ENVIRONMENTS, "e", assets.EnvironmentVersionProperties(conda_file=CONDA)),
+    ]
+    for kind, name, properties in wanted:
+        await registration.put_version(kind, name, "1", properties, "a test", Conditions())

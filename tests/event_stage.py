@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from domain.application import Application
-from domain.assets import assets
 from domain.events.activities import EventActivities
 from domain.events.event_subscription import EventSubscription, EventSubscriptionProperties
 from domain.messages import (
@@ -41,6 +40,7 @@ from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
 from infra.settings import Settings
+from tests.asset_stage import register_assets
 from tests.gateway_stage import OwnerVerifier
 from tests.provisioning_stage import (
     ANY,
@@ -266,17 +266,8 @@ class EventStage:
             await self.put_endpoint(f"endpoint-{number}")
 
     async def register_assets(self) -> None:
-        for name in ("model.bin", "src/score.py", "data/a.csv"):
-            await self.blobs.write("workspaceblobstore", name, b"x")
-        at = "azureml://datastores/workspaceblobstore/paths"
-        conda = "dependencies: [python, {pip: [joblib]}]"
-        wanted: list[tuple[assets.AssetKind, str, assets.VersionProperties]] = [
-            (assets.MODELS, "m", assets.ModelVersionProperties(model_uri=f"{at}/model.bin")),
-            (assets.CODES, "c", assets.CodeVersionProperties(code_uri=f"{at}/src")),
-            (assets.ENVIRONMENTS, "e", assets.EnvironmentVersionProperties(conda_file=conda)),
-        ]
-        for kind, name, properties in wanted:
-            await self.app.assets.put_version(kind, name, "1", properties, CALLER, ANY)
+        await register_assets(self.app.assets, self.blobs)
+        await self.blobs.write("workspaceblobstore", "data/a.csv", b"x")
 
     async def batch_endpoint(self, name: str = "irises") -> None:
         """With the default deployment `blue`, ready for jobs."""

@@ -15,7 +15,6 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.application import Application
-from domain.assets import assets
 from domain.errors import Unauthenticated
 from domain.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ports import Instance, Principal, TokenVerifier
@@ -33,7 +32,8 @@ from infra.outbound import OutboundAddresses
 from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, StaticKeys
 from infra.webhooks import HttpWebhooks
-from tests.provisioning_stage import ANY, CALLER, MovedClock, ToldCompute
+from tests.asset_stage import register_assets
+from tests.provisioning_stage import MovedClock, ToldCompute
 from tests.scoring_stage import ScriptedScorer
 
 URL = "http://testserver"
@@ -193,18 +193,7 @@ class Gateways:
 
     async def iris(self, *deployments: str, **properties: Any) -> None:
         """The endpoint `iris` with `deployments`, all ready."""
-        registration = self.one.application.assets
-        for name in ("model.bin", "src/score.py"):
-            await self.blobs.write("workspaceblobstore", name, b"x")
-        at = "azureml://datastores/workspaceblobstore/paths"
-        conda = "dependencies: [python, {pip: [joblib]}]"
-        wanted: list[tuple[assets.AssetKind, str, assets.VersionProperties]] = [
-            (assets.MODELS, "m", assets.ModelVersionProperties(model_uri=f"{at}/model.bin")),
-            (assets.CODES, "c", assets.CodeVersionProperties(code_uri=f"{at}/src")),
-            (assets.ENVIRONMENTS, "e", assets.EnvironmentVersionProperties(conda_file=conda)),
-        ]
-        for kind, name, asked in wanted:
-            await registration.put_version(kind, name, "1", asked, CALLER, ANY)
+        await register_assets(self.one.application.assets, self.blobs)
         keys = {"primaryKey": PRIMARY}
         body = {"properties": {"keys": keys, **properties}}
         reply = await self.one.arm("PUT", "onlineEndpoints/iris", body)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from domain.assets import assets
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.batch.batch_deployment import BatchDeploymentProperties
@@ -40,6 +39,7 @@ from infra.embedded.cipher import FernetCipher
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from tests.asset_stage import register_assets
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 ANY = Conditions()
@@ -192,18 +192,7 @@ class ProvisioningStage:
     # -- what stands on it --------------------------------------------------------------
 
     async def register_assets(self) -> None:
-        """Model m:1, code c:1 with score.py, environment e:1."""
-        for name in ("model.bin", "src/score.py"):
-            await self.blobs.write("workspaceblobstore", name, b"x")
-        at = "azureml://datastores/workspaceblobstore/paths"
-        conda = "dependencies: [python, {pip: [joblib]}]"
-        wanted: list[tuple[assets.AssetKind, str, assets.VersionProperties]] = [
-            (assets.MODELS, "m", assets.ModelVersionProperties(model_uri=f"{at}/model.bin")),
-            (assets.CODES, "c", assets.CodeVersionProperties(code_uri=f"{at}/src")),
-            (assets.ENVIRONMENTS, "e", assets.EnvironmentVersionProperties(conda_file=conda)),
-        ]
-        for kind, name, properties in wanted:
-            await self.registration.put_version(kind, name, "1", properties, CALLER, ANY)
+        await register_assets(self.registration, self.blobs)
 
     async def put_endpoint(self, name: str = "iris", **properties: Any) -> Operation:
         wanted = online_endpoint(**properties)
