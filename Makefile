@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CLOUD_TESTS := $(VENV)/.cloud-tests
 UV_VERSION := 0.13.9
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
@@ -38,7 +39,7 @@ $(CLOUD_TESTS): $(STAMP) tests/servers/check_build.py
 	@touch $(CLOUD_TESTS)
 
 test: $(CLOUD_TESTS) ## Run every test
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/ruff format --check .
@@ -47,7 +48,7 @@ lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/lint-imports
 
 check: lint ## Lint, and the fast tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not e2e'
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not e2e'
 
 requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from uv.lock
 	@$(BIN)/uv export --frozen --no-default-groups --no-hashes --no-header --no-annotate --quiet -o requirements.txt

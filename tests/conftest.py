@@ -1,7 +1,9 @@
 """What every test shares: how properties are tried, and the servers that stand in for Azure on
 this machine, one of each for a test process, started when a test first asks."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -16,6 +18,28 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 Server = TypeVar("Server", bound=NodeServer)
+
+ROOT = Path(__file__).parent
+# A file stays with one process: those that take longest begin first, so that none is left
+# alone with one at the end.
+_LONGEST_FIRST = ("e2e/test_batch_chaos.py", "cloud/", "e2e/test_host_life.py", "e2e/", "worker/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    path = item.path.relative_to(ROOT).as_posix()
+    turns = (n for n, start in enumerate(_LONGEST_FIRST) if path.startswith(start))
+    return next(turns, len(_LONGEST_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for processes that they started."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
