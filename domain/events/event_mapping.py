@@ -9,9 +9,7 @@ from domain.events.event_filter import SubjectFilter, fits
 from domain.events.inbound_event import InboundEvent
 from domain.jobs.job_request import JobProperties
 from domain.online.scoring_keys import SealedKeys
-from domain.ports import Document
 from domain.resource import Text, TrackedResource
-from domain.resource import from_document as stored_resource
 from domain.values import Value
 
 KIND = "eventMapping"
@@ -93,7 +91,3 @@ class EventMapping(TrackedResource):
     properties: EventMappingProperties
     uid: str
     sealed_keys: SealedKeys
-
-
-def mapping_of(document: Document) -> EventMapping:
-    return stored_resource(EventMapping, document)
