@@ -1,7 +1,6 @@
 """What every test shares: how properties are tried, and the servers that stand in for Azure on
 this machine, one of each for a test process, started when a test first asks."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -34,12 +33,6 @@ def _turn(item: pytest.Item) -> int:
     path = item.path.relative_to(ROOT).as_posix()
     turns = (n for n, start in enumerate(_LONGEST_FIRST) if path.startswith(start))
     return next(turns, len(_LONGEST_FIRST))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for processes that they started."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
