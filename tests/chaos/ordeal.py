@@ -246,8 +246,9 @@ class Arena:
         try:
             jobs = until(look, within=LONGEST, what=f"the end of {names}")
         except AssertionError as error:
-            shown = [self._host.workspace.get(f"jobs/{name}")["properties"] for name in names]
-            raise Ordeal(f"stuck: {shown}") from error
+            stuck = [self._host.workspace.get(f"jobs/{name}")["properties"] for name in names]
+            shown = [(job["status"], job["progress"]) for job in stuck]
+            raise Ordeal(f"stuck: {names} {shown}") from error
         for job in jobs:
             if job["properties"]["status"] != "Completed":
                 raise Ordeal(f"{job['name']} is {job['properties']}")
