@@ -184,6 +184,11 @@ class Datastores:
         return urlsplit(signed).query
 
 
+def uri_of(datastore: str, path: str) -> str:
+    """The short form, which says nothing of where the host is reached."""
+    return f"azureml://datastores/{datastore}/paths/{path}"
+
+
 def storage_account_id(scope: WorkspaceScope, container_url: str) -> str:
     """The ARM id that clients expect of the account behind the blob store. Nothing answers
     at it: an embedded blob store is no resource of its own."""

@@ -12,7 +12,7 @@ import json
 import logging
 from datetime import datetime
 
-from domain.assets.datastore import INBOX
+from domain.assets.datastore import INBOX, INBOX_DATASTORE, uri_of
 from domain.drops import taken_drops
 from domain.drops.blob_drop import BlobDrop, DropState, drop_of
 from domain.drops.drop_arrivals import DropArrivals
@@ -54,7 +54,6 @@ class BlobDropping:
         outbox: Outbox | None = None,
     ) -> None:
         outbox = outbox or Outbox(store, queue, clock)
-        self._blobs = blobs
         self._invocation = invocation
         self._drops = DropStore(store, queue, clock, limits or DropLimits(), outbox)
         self._options = OptionFiles(blobs)
@@ -178,7 +177,8 @@ class BlobDropping:
 
     async def _invoke(self, drop: BlobDrop, manifest: str) -> None:
         folder = BlobFolder(INBOX, drop.folder)
-        uri = self._blobs.url(INBOX, drop.folder)
+        # The same from every host, wherever it is reached: it is part of what the key is for.
+        uri = uri_of(INBOX_DATASTORE, drop.folder)
         options = drop.options or DropOptions()
         # A job of this name is the drop's, made by options that were mended since.
         with contextlib.suppress(JobExists):

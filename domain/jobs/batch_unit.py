@@ -69,7 +69,7 @@ class UnitRecord(Value):
 class Unit(Value):
     """`lost_tries` counts, by mini-batch, the tries that a timeout or a death used up;
     `given_up` are mini-batches that no attempt runs again; `holder` is the host on which the
-    attempt of a parked unit goes on; `claimed_by` the id of the message whose delivery has it."""
+    attempt of a parked unit goes on; `claimed_by` names the delivery that has it."""
 
     ordinal: int
     lease_until: float

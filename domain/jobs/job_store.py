@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.errors import DocumentNotFound
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.jobs import batch_job, batch_unit
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_progress import Progress
@@ -10,6 +10,7 @@ from domain.jobs.batch_unit import Unit
 from domain.ports import Create, Document, Replace, ResourceStore
 
 _REMEMBERED = 256
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,35 @@ class JobStore:
         return unit_of(document) if document else None
 
     async def create_unit(self, name: str, unit: Unit) -> StoredUnit:
-        """Raises DocumentExists."""
+        """Raises DocumentExists: somebody else has made it."""
         create = Create(batch_unit.document_id(unit.ordinal), unit.to_body())
-        [document] = await self.store.transact(batch_job.partition(name), [create])
+        try:
+            [document] = await self.store.transact(batch_job.partition(name), [create])
+        except DocumentExists:
+            # A create whose answer got lost on the way was tried again, and met itself.
+            found = await self.unit(name, unit.ordinal)
+            if found is None or found.unit != unit:
+                raise
+            return found
         return StoredUnit(unit, _there(document))
 
     async def replace_unit(self, name: str, stored: StoredUnit, unit: Unit) -> StoredUnit:
-        """Raises StaleETag, or DocumentNotFound."""
-        [document] = await self.store.transact(batch_job.partition(name), [stored.replaced(unit)])
-        return StoredUnit(unit, _there(document))
+        """Raises StaleETag (somebody else has changed it), or DocumentNotFound."""
+        for _ in range(_TRIES):
+            write = stored.replaced(unit)
+            try:
+                [document] = await self.store.transact(batch_job.partition(name), [write])
+            except StaleETag:
+                # As above; and an ETag may move while what it stands for does not.
+                found = await self.unit(name, unit.ordinal)
+                if found is not None and found.unit == unit:
+                    return found
+                if found is None or found.unit != stored.unit:
+                    raise
+                stored = found
+            else:
+                return StoredUnit(unit, _there(document))
+        raise StaleETag(f"Unit {unit.ordinal} of job '{name}' found no turn.")
 
     async def _get(self, name: str, id: str) -> Document | None:
         try:

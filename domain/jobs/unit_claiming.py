@@ -1,5 +1,7 @@
 """Who may run a unit: one delivery at a time, by a claim in the unit's document."""
 
+from uuid import uuid4
+
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.batch_unit import Unit
@@ -26,7 +28,7 @@ class UnitClaiming:
         already, for a redelivered message (its first delivery may not have sent what
         follows); else None: somebody is at it, or the message is stale. Raises
         HeldElsewhere."""
-        fresh = Unit(ordinal=message.unit, lease_until=self.lease(), claimed_by=id)
+        fresh = Unit(ordinal=message.unit, lease_until=self.lease(), claimed_by=_claim(id))
         if message.attempt is None and not redelivered:
             try:
                 return await self._jobs.create_unit(message.job, fresh)
@@ -50,15 +52,24 @@ class UnitClaiming:
 
     def _claimed(self, unit: Unit, message: ScoreUnit, id: str, redelivered: bool) -> Unit | None:
         expired = unit.lease_until <= self._clock.now().timestamp()
-        if redelivered and unit.claimed_by == id and not unit.parked:
+        if redelivered and _message_of(unit.claimed_by) == id and not unit.parked:
             # Its own earlier delivery was at it, and died; whatever attempt it had come to.
-            return unit.take_over(self.lease(), id)
+            return unit.take_over(self.lease(), _claim(id))
         if message.attempt is None:
-            return unit.take_over(self.lease(), id) if expired else None
+            return unit.take_over(self.lease(), _claim(id)) if expired else None
         if message.attempt != unit.attempt or message.waits != unit.waits or not unit.parked:
             return None
         if unit.holder in (None, self._holder):
-            return unit.resume(self.lease(), id)
+            return unit.resume(self.lease(), _claim(id))
         if not expired:
             raise HeldElsewhere
-        return unit.take_over(self.lease(), id)
+        return unit.take_over(self.lease(), _claim(id))
+
+
+def _claim(id: str) -> str:
+    """A claim by one delivery of the message `id`: no two are alike."""
+    return f"{id}/{uuid4().hex[:12]}"
+
+
+def _message_of(claim: str) -> str:
+    return claim.rpartition("/")[0]

@@ -77,6 +77,9 @@ class UnitRecording:
             if progress is None or progress.progress.closed:
                 return None
             if found is None or found.unit.record is not None:
+                if found is not None and found.unit.record == record:
+                    # Maybe by this very call, whose answer got lost: what it released is unsent.
+                    await self.nudge(job.name, unsent=True)
                 return None
             unit = found.unit.but(
                 record=record, parked=False, given_up=(), attempt=stored.unit.attempt

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from domain.errors import DomainError
+from domain.errors import DomainError, StorageFull, Throttled, Unavailable
 from domain.ports import Observation, Workload, WorkloadKind, WorkloadState
 from infra.compute.assets import Assets
 from infra.compute.environments import Environments, key_of
@@ -28,6 +28,8 @@ from infra.compute.supervised_instance import (
 _log = logging.getLogger(__name__)
 
 _DRAIN_MARGIN: Final = 2.0
+_PAUSES: Final = (0.5, 2.0, 5.0)
+"""Seconds before what a store would not give is asked for again."""
 
 
 @dataclass(frozen=True)
@@ -234,37 +236,52 @@ class Fleet:
         return "\n".join(f"==> {name} <==\n{tail}" for name, tail in tails.items() if tail)
 
     async def _bring_up(self) -> None:
-        workload, workshop = self.workload, self._workshop
         try:
-            virtual_environment = await workshop.environments.ensure(workload.environment)
-            code = await workshop.assets.ensure(workload.code)
-            self.assets_in_use.add(code.folder.name)
-            model = None
-            if workload.model is not None:
-                model = await workshop.assets.ensure(workload.model)
-                self.assets_in_use.add(model.folder.name)
-            launches = await asyncio.to_thread(
-                launches_of,
-                workload,
-                runtime=workshop.runtime,
-                virtual_environment=virtual_environment,
-                code=code,
-                model=model,
-                outputs=workshop.outputs,
-            )
+            launches = await self._prepared()
         except StartFailure as failure:
             self._failure = failure
         except (OSError, DomainError) as error:
             # A full disk or a store that is away: said, and tried again by the next ensure.
             self._failure = StartFailure("ResourceNotReady", f"It cannot be prepared: {error}.")
         except Exception as error:  # a fault of ours must show, not look like a slow build
-            _log.exception("%s cannot be brought up", workload.key)
+            _log.exception("%s cannot be brought up", self.workload.key)
             self._failure = StartFailure("InternalServerError", f"Preparing it failed: {error!r}")
         else:
             self._launches = launches
             for number in range(self.processes):
                 self._add_instance(number, launches)
         self._on_change()
+
+    async def _prepared(self) -> tuple[Launch, ...]:
+        """Waits out faults of a store that pass within seconds."""
+        for pause in _PAUSES:
+            try:
+                return await self._prepare()
+            except StorageFull:
+                raise
+            except (Unavailable, Throttled) as error:
+                _log.warning("%s is prepared again soon: %s", self.workload.key, error)
+                await asyncio.sleep(max(pause, min(error.retry_after, _PAUSES[-1])))
+        return await self._prepare()
+
+    async def _prepare(self) -> tuple[Launch, ...]:
+        workload, workshop = self.workload, self._workshop
+        virtual_environment = await workshop.environments.ensure(workload.environment)
+        code = await workshop.assets.ensure(workload.code)
+        self.assets_in_use.add(code.folder.name)
+        model = None
+        if workload.model is not None:
+            model = await workshop.assets.ensure(workload.model)
+            self.assets_in_use.add(model.folder.name)
+        return await asyncio.to_thread(
+            launches_of,
+            workload,
+            runtime=workshop.runtime,
+            virtual_environment=virtual_environment,
+            code=code,
+            model=model,
+            outputs=workshop.outputs,
+        )
 
     def _add_instance(self, number: int, launches: tuple[Launch, ...]) -> None:
         instance_number, worker = divmod(number, len(launches))

@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,14 +180,16 @@ class Arena:
         begun = time.monotonic()
         before = {job["name"] for job in self._jobs()}
         self._mischief.write_text(str(seed))
-        name = self._invoke(f"{seed}-{self._runs}") if kind == "invoke" else None
-        if name is None:
-            self._write_inputs(self._host.inbox / ENDPOINT)
-        for delay, end in zip(delays, ends, strict=True):
-            time.sleep(delay)
-            end(rng)
-        jobs = self._ended([name]) if name else self._dropped(before)
-        self._mischief.unlink()
+        try:
+            name = self._invoke(f"{seed}-{self._runs}") if kind == "invoke" else None
+            if name is None:
+                self._write_inputs(self._host.inbox / ENDPOINT)
+            for delay, end in zip(delays, ends, strict=True):
+                time.sleep(delay)
+                end(rng)
+            jobs = self._ended([name]) if name else self._dropped(before)
+        finally:
+            self._mischief.unlink(missing_ok=True)
         self._check(jobs, expected)
         hosts = ends.count(self._kill_host)
         kills = f"{hosts} hosts and {len(ends) - hosts} workers killed"
@@ -246,12 +249,22 @@ class Arena:
         try:
             jobs = until(look, within=LONGEST, what=f"the end of {names}")
         except AssertionError as error:
-            shown = [self._host.workspace.get(f"jobs/{name}")["properties"] for name in names]
-            raise Ordeal(f"stuck: {shown}") from error
+            stuck = [self._host.workspace.get(f"jobs/{name}")["properties"] for name in names]
+            shown = [(job["status"], job["progress"]) for job in stuck]
+            raise Ordeal(f"stuck: {names} {shown} {self._waiting(names)}") from error
         for job in jobs:
             if job["properties"]["status"] != "Completed":
                 raise Ordeal(f"{job['name']} is {job['properties']}")
         return jobs
+
+    def _waiting(self, names: list[str]) -> list[str]:
+        """The units that nobody has recorded, as the store has them."""
+        with contextlib.closing(sqlite3.connect(self._data / "documents.db")) as documents:
+            rows = documents.execute(
+                "SELECT partition, body FROM documents WHERE kind = 'batchUnit'"
+                " AND json_extract(body, '$.recorded') = 0"
+            ).fetchall()
+        return [body for partition, body in rows if partition.partition("/")[2] in names]
 
     def _results(self, name: str) -> tuple[bytes, bytes]:
         folder = self._data / "blobs" / STORE / "azureml" / name / "score"

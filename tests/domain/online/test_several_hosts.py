@@ -201,19 +201,19 @@ def host(stage: BatchStage, holder: str, scorer: Scorer, compute: FunctionComput
     )
 
 
-async def sent(stage: BatchStage) -> ScoreUnit:
-    """The one unit's message, taken off the queue."""
+async def sent(stage: BatchStage) -> tuple[ScoreUnit, str]:
+    """The one unit's message and its id, taken off the queue."""
     stage.clock.time += 2
     [message] = await stage.queue.receive(MINI_BATCHES_QUEUE, 10, LOCK)
     await stage.queue.complete(message.lock_token)
-    return ScoreUnit.model_validate_json(message.body)
+    return ScoreUnit.model_validate_json(message.body), message.id
 
 
 async def test_a_unit_brings_its_jobs_workers_to_the_host_that_takes_it(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
         compute = FunctionCompute()
-        await host(stage, "other", stage.scorer, compute).score(await sent(stage))
+        await host(stage, "other", stage.scorer, compute).score(*await sent(stage))
         assert list(compute.looks) == [f"batch/{name}"]
         await stage.pump()
         assert (await stage.view(name)).job.status is JobStatus.COMPLETED
@@ -227,7 +227,7 @@ async def test_a_unit_that_finds_a_full_host_is_there_for_others(tmp_path: Path)
         compute.fails = Observation(
             "1", WorkloadState.FAILED, 0, 1, serving=False, code=OUT_OF_QUOTA, reason="full"
         )
-        await host(stage, "other", stage.scorer, compute).score(await sent(stage))
+        await host(stage, "other", stage.scorer, compute).score(*await sent(stage))
         assert list(compute.looks) == ["batch/another-job"]
         await stage.pump()
         assert (await stage.view(name)).job.status is JobStatus.COMPLETED
@@ -241,14 +241,14 @@ async def test_an_attempt_that_goes_on_in_one_host_is_not_begun_in_another(tmp_p
             host(stage, holder, scorer, stage.compute)
             for holder, scorer in zip(("one", "other"), scorers, strict=True)
         )
-        await one.score(await sent(stage))
+        await one.score(*await sent(stage))
         for _ in range(3):
-            await other.score(await sent(stage))
+            await other.score(*await sent(stage))
         assert scorers[1].asked == []
-        await one.score(await sent(stage))
+        await one.score(*await sent(stage))
         assert scorers[0].asked == [f"{name}/00000000-000000"] * 2
         stage.clock.time += 60
-        await other.score(await sent(stage))
+        await other.score(*await sent(stage))
         assert scorers[1].asked == [f"{name}/00000000-000001"], "its host is gone: anew"
 
 
@@ -258,7 +258,7 @@ async def test_workers_of_a_job_that_is_over_are_taken_away_here_too(tmp_path: P
         compute = FunctionCompute()
         workers = JobWorkers(stage.store, compute, stage.batch)
         message = await sent(stage)
-        await host(stage, "other", stage.scorer, compute).score(message)
+        await host(stage, "other", stage.scorer, compute).score(*message)
         compute.looks |= {"batch/unheard-of": 2, "batch-deployment/irises/blue": 2}
         await workers.clear()
         assert set(compute.looks) == {f"batch/{name}", "batch-deployment/irises/blue"}
