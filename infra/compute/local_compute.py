@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,7 @@ class _Slot:
     current: Fleet
     next: Fleet | None = None
     instances: tuple[Instance, ...] = ()
+    served: bool = False
 
     @property
     def newest(self) -> Fleet:
@@ -346,9 +347,11 @@ class LocalCompute(Compute):
             elif slot.next is not None and slot.next.state is WorkloadState.FAILED:
                 slot.next.give_up()
             slot.instances = tuple(each.instance for each in slot.current.ready)
+            slot.served = slot.served or bool(slot.instances)
 
     def _observation(self, slot: _Slot) -> Observation:
-        return slot.newest.observation(serving=bool(slot.current.ready))
+        seen = slot.newest.observation(serving=bool(slot.current.ready))
+        return replace(seen, served=slot.served)
 
     def _retire(self, key: str, fleet: Fleet) -> None:
         async def retire() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import Message, Workload, WorkloadState, WorkQueue
+from domain.ports import Message, Observation, Workload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import SCORE, OnlineScoring
@@ -58,8 +58,12 @@ class Gateway:
             RouteTable(store, SystemClock()),
             house.compute,
             house.scorer,
-            waking=Waking(house.compute, self.queue),
+            waking=Waking(house.compute, self.queue, self.bring_up),
         )
+
+    async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
+        assert self.queue.workload is not None
+        return await self.queue.house.compute.ensure(self.queue.workload)
 
     async def ask(self) -> Answer:
         headers = [("authorization", f"Bearer {PRIMARY}"), ("content-length", "1")]
