@@ -333,7 +333,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
             sums=sums,
             max_request_bytes=settings.max_request_bytes,
             on_finished=_each(a.on_finished),
-            waking=Waking(a.compute, a.queue, limit=settings.wake_wait),
+            waking=Waking(a.compute, a.queue, online.bring_to_scale, limit=settings.wake_wait),
         ),
         cors_origins=settings.cors_origins,
         invocation=invocation,

@@ -181,7 +181,8 @@ class Settings(BaseModel):
     """How often unfinished work is looked for (NCRONTAB, six fields)."""
     restore_schedule: Annotated[str, AfterValidator(_schedule)] = "30 * * * * *"
     """How often a host brings its own compute up to what is deployed (NCRONTAB). Where
-    several hosts share the stores, what one of them made answers on the others after this."""
+    several hosts share the stores, what one of them changed runs on the others after this, and
+    what it made answers there after this or with the first request for it."""
     scale_idle_time: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 300
     """A deployment with minInstances 0 sleeps once nobody has asked for it for this long."""
     wake_wait: Annotated[float, Field(gt=0, le=230)] = 30

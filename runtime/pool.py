@@ -100,7 +100,9 @@ class Pool:
         self._averaged_at = now
 
     def start(self, first: int) -> None:
-        """Start the workers numbered from `first`; the caller runs those below it."""
+        """Start the workers numbered from `first`; the caller runs those below it. Only from
+        now on can it be idle: a long `init` is none of it."""
+        self._busy_until = time.perf_counter()
         for number in range(first, self.max_concurrent):
             threading.Thread(
                 target=self.work, args=(number,), name=f"run-{number}", daemon=True

@@ -257,11 +257,14 @@ class ScriptedScorer(Scorer):
 
 
 class StaticCompute(Compute):
-    """`ready` holds the instances of each workload key."""
+    """`ready` holds the instances of each workload key; those in `unknown` were never asked
+    for, those in `served` have had an instance."""
 
     def __init__(self) -> None:
         self.ready: dict[str, list[Instance]] = {}
         self.failed: set[str] = set()
+        self.unknown: set[str] = set()
+        self.served: set[str] = set()
 
     def start(self, endpoint: str, deployment: str, count: int = 1) -> None:
         key = online_deployment.workload_key(endpoint, deployment)
@@ -282,8 +285,10 @@ class StaticCompute(Compute):
         raise NotImplementedError
 
     async def observe(self, key: str) -> Observation | None:
+        if key in self.unknown:
+            return None
         state = WorkloadState.FAILED if key in self.failed else WorkloadState.STARTING
-        return Observation("1", state, 0, 1, serving=False)
+        return Observation("1", state, 0, 1, serving=False, served=key in self.served)
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         raise NotImplementedError

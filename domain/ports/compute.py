@@ -100,8 +100,9 @@ class WorkloadState(StrEnum):
 @dataclass(frozen=True)
 class Observation:
     """What the compute shows for a key. `revision` is the one `state` speaks of: the newest
-    asked for. `serving` says whether any instance (of any revision) takes requests. On
-    FAILED, `code` is Azure ML's (ImageBuildFailure, ResourceNotReady, UserScriptImportError,
+    asked for. `serving` says whether any instance (of any revision) takes requests, `served`
+    whether one ever has since this process was first asked for the key. On FAILED, `code` is
+    Azure ML's (ImageBuildFailure, ResourceNotReady, UserScriptImportError,
     UserScriptInitFailed, OutOfQuota, ...) and `reason` explains, log tail included."""
 
     revision: str
@@ -111,6 +112,7 @@ class Observation:
     serving: bool
     code: str | None = None
     reason: str | None = None
+    served: bool = False
 
 
 @dataclass(frozen=True)

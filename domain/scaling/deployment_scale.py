@@ -11,6 +11,9 @@ from domain.ports import Document, Json
 from domain.values import Value
 
 KIND = "deploymentScale"
+ASLEEP_KIND = "sleepingDeploymentScale"
+"""Of one that has no instance and is to have none: apart, so that who asks for the others does
+not walk past those that sleep."""
 _PREFIX = "scale:"
 
 
@@ -82,8 +85,9 @@ class DeploymentScale(Value):
 
 
 def to_body(scale: DeploymentScale) -> Json:
-    """`awake` is what the autoscaler asks the store for: who sleeps costs it nothing."""
-    return {"kind": KIND, "awake": scale.instances > 0, "scale": scale.to_document()}
+    """The autoscaler asks the store for one kind: who sleeps costs it nothing."""
+    kind = KIND if scale.instances else ASLEEP_KIND
+    return {"kind": kind, "scale": scale.to_document()}
 
 
 def from_document(document: Document) -> DeploymentScale:

@@ -73,9 +73,7 @@ class DeploymentScales:
 
     async def page(self, continuation: str | None) -> tuple[Sequence[Document], str | None]:
         """Those that have instances, or should have."""
-        page = await self._store.query(
-            deployment_scale.KIND, where={"awake": True}, continuation=continuation
-        )
+        page = await self._store.query(deployment_scale.KIND, continuation=continuation)
         return page.documents, page.continuation
 
     async def replace(self, document: Document, scale: DeploymentScale) -> Document:

@@ -1,18 +1,29 @@
-"""A gateway's part in waking a deployment that sleeps.
+"""A gateway's part in having a deployment up that sleeps, or that is being restored.
 
-The first request that finds no instance sends one message; it and whoever comes meanwhile
-wait, each within the one time limit, and then go on no more at a time than the instances
-take, so that those that waited are not refused for having waited.
+The first request that finds no instance sets things going: for one that may sleep it sends a
+message (the stored count changes); one that is up elsewhere, or was before this host started, it
+brings up here and now. It and whoever comes meanwhile wait, each within the one time limit,
+and then go on no more at a time than the instances take, so that those that waited are not
+refused for having waited. Where instances have served here and are gone (they died), nobody
+waits: they may die again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from domain.errors import DomainError
 from domain.messages import SCALING_QUEUE, WakeDeployment
-from domain.ports import Compute, Message, WorkloadState, WorkQueue
+from domain.ports import Compute, Message, Observation, WorkloadState, WorkQueue
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.online_routing import DeploymentRoute
+
+_log = logging.getLogger("ml_endpoints.scaling")
+
+BringUp = Callable[[str, str], Awaitable[Observation | None]]
+"""Has this process's compute work towards what is stored of a deployment, by its endpoint's
+and its own name; None where it runs nothing. Raises DomainError."""
 
 _LOOK = 0.01
 _ASK_AGAIN = 1.0
@@ -33,18 +44,25 @@ class Waking:
     one deployment. One event loop owns it."""
 
     def __init__(
-        self, compute: Compute, queue: WorkQueue, *, limit: float = 30.0, max_waiting: int = 1000
+        self,
+        compute: Compute,
+        queue: WorkQueue,
+        bring_up: BringUp,
+        *,
+        limit: float = 30.0,
+        max_waiting: int = 1000,
     ) -> None:
         self._compute = compute
         self._queue = queue
+        self._bring_up = bring_up
         self._limit = limit
         self._max_waiting = max_waiting
         self._wakes: dict[str, _Wake] = {}
 
     @asynccontextmanager
     async def turn(self, endpoint: str, deployment: DeploymentRoute) -> AsyncIterator[None]:
-        """Entered once the deployment is awake and it is this request's turn. Raises Refused
-        when that takes longer than the limit, or too many wait already."""
+        """Entered once the deployment is up and it is this request's turn. Raises Refused when
+        that takes longer than the limit, too many wait already, or it will not come."""
         key = deployment.workload_key
         wake = self._wakes.get(key)
         if wake is None or (wake.turns is not None and not self._compute.instances(key)):
@@ -70,7 +88,7 @@ class Waking:
             async with asyncio.timeout(self._limit):
                 await asyncio.shield(wake.task)
                 if wake.turns is None:
-                    raise refusals.not_ready(deployment.name, "Failed")
+                    raise refusals.not_ready(deployment.name, deployment.state.value)
                 await wake.turns.acquire()
                 return wake.turns
         except TimeoutError:
@@ -78,8 +96,11 @@ class Waking:
 
     async def _wake(self, endpoint: str, deployment: DeploymentRoute, wake: _Wake) -> None:
         key = deployment.workload_key
-        asked = WakeDeployment(endpoint=endpoint, deployment=deployment.name)
-        await self._queue.send(SCALING_QUEUE, Message(asked.to_document()))
+        if deployment.may_sleep:
+            asked = WakeDeployment(endpoint=endpoint, deployment=deployment.name)
+            await self._queue.send(SCALING_QUEUE, Message(asked.to_document()))
+        elif not await self._restored(endpoint, deployment):
+            return
         loop = asyncio.get_running_loop()
         look_at = loop.time() + _ASK_AGAIN
         while not (there := len(self._compute.instances(key))):
@@ -91,6 +112,20 @@ class Waking:
                     return
         workers = deployment.workers
         wake.turns = asyncio.Semaphore(max(1, deployment.max_concurrent * there // workers))
+
+    async def _restored(self, endpoint: str, deployment: DeploymentRoute) -> bool:
+        """Whether it is on its way here. One that the compute does not know yet is brought up;
+        while it is being changed, its own messages do that."""
+        seen = await self._compute.observe(deployment.workload_key)
+        if seen is None and deployment.state.is_terminal:
+            try:
+                seen = await self._bring_up(endpoint, deployment.name)
+            except DomainError as error:
+                _log.warning("%s of %s is not brought up: %s", deployment.name, endpoint, error)
+                return False
+            if seen is None:
+                return False
+        return seen is None or not (seen.served or seen.state is WorkloadState.FAILED)
 
     def _end(self, key: str, wake: _Wake) -> None:
         if self._wakes.get(key) is wake:

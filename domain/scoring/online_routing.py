@@ -40,12 +40,14 @@ class DeploymentRoute:
     """What a request must know of a deployment. `request_timeout` is in seconds; `turn`
     counts the choices made among its instances, each of which is `workers` processes;
     `revision` names what runs, and is another when the deployment has been changed or made
-    anew. One that `may_sleep` can be woken when it has no instance."""
+    anew. One that `may_sleep` can be woken when it has no instance; one that is `proven` has
+    succeeded before, so that it should have one everywhere."""
 
     __slots__ = (
         "max_concurrent",
         "may_sleep",
         "name",
+        "proven",
         "request_timeout",
         "revision",
         "state",
@@ -65,7 +67,9 @@ class DeploymentRoute:
         self.turn = 0
         self.workers = deployment.workers
         bounds = deployment.bounds
-        failed = self.state is ProvisioningState.FAILED and deployment.proven is None
+        proven = deployment.proven is not None
+        self.proven = proven or self.state is ProvisioningState.SUCCEEDED
+        failed = self.state is ProvisioningState.FAILED and not proven
         self.may_sleep = bounds is not None and bounds.may_sleep and not failed
 
 

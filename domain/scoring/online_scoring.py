@@ -174,8 +174,8 @@ class OnlineScoring:
     async def _ask(
         self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
     ) -> tuple[ScoringResponse, Instance]:
-        """One instance's answer; it is counted as busy until `leave`. Where all sleep, one is
-        waited for first."""
+        """One instance's answer; it is counted as busy until `leave`. Where all sleep, or none
+        is up yet after a start of this host, one is waited for first."""
         if exchange.streamed_in is not None:
             with self._uploads.place(deployment):
                 return await self._ask_some(deployment, request, exchange)
@@ -184,8 +184,8 @@ class OnlineScoring:
     async def _ask_some(
         self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
     ) -> tuple[ScoringResponse, Instance]:
-        sleeps = deployment.may_sleep and not self._instances.any(deployment)
-        if sleeps and self._waking is not None:
+        comes = deployment.may_sleep or deployment.proven
+        if comes and self._waking is not None and not self._instances.any(deployment):
             async with self._waking.turn(exchange.endpoint, deployment):
                 return await self._ask_awake(deployment, request, exchange)
         return await self._ask_awake(deployment, request, exchange)

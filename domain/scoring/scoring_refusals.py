@@ -180,8 +180,8 @@ def not_awake(deployment: str, seconds: float) -> Refused:
     return Refused(
         424,
         "ModelNotReady",
-        f"Deployment '{deployment}' slept and was not awake after {seconds:g} s. Nothing was "
-        "run; try again. If it stays so, getLogs tells why.",
+        f"Deployment '{deployment}' slept or was being restored, and no instance took requests "
+        f"after {seconds:g} s. Nothing was run; try again. If it stays so, getLogs tells why.",
         limit={"wake_wait_seconds": seconds},
         load={"ready_instances": 0},
         retry_after=1,
@@ -193,7 +193,7 @@ def too_many_waiting(deployment: str, most: int) -> Refused:
     return Refused(
         429,
         "TooManyPendingRequests",
-        f"Deployment '{deployment}' is waking up, and {most} requests wait for it already.",
+        f"Deployment '{deployment}' is coming up, and {most} requests wait for it already.",
         limit={"waiting": most},
         load={"ready_instances": 0},
         retry_after=1,

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -314,9 +315,11 @@ class LocalCompute(Compute):
             elif slot.next is not None and slot.next.state is WorkloadState.FAILED:
                 slot.next.give_up()
             slot.instances = tuple(each.instance for each in slot.current.ready)
+            slot.served = slot.served or bool(slot.instances)
 
     def _observation(self, slot: Slot) -> Observation:
-        return slot.newest.observation(serving=bool(slot.current.ready))
+        seen = slot.newest.observation(serving=bool(slot.current.ready))
+        return replace(seen, served=slot.served)
 
     def _retire(self, key: str, fleet: Fleet) -> None:
         async def retire() -> None:

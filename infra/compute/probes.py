@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from domain.ports import Probe
 
 _FIRST_PAUSE = 0.02
-_LONGEST_PAUSE = 0.1
+_LONGEST_PAUSE = 0.05
 
 
 class NeverReadyError(Exception):

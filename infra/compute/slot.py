@@ -9,13 +9,15 @@ from infra.compute.fleet import Fleet
 
 @dataclass
 class Slot:
-    """What runs under one key. `next` is rolled out beside `current`."""
+    """What runs under one key. `next` is rolled out beside `current`; `served` says whether any
+    instance has ever taken requests."""
 
     kind: WorkloadKind
     logs: Path
     current: Fleet
     next: Fleet | None = None
     instances: tuple[Instance, ...] = ()
+    served: bool = False
 
     @property
     def newest(self) -> Fleet:

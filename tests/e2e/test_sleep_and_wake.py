@@ -1,6 +1,7 @@
-"""A deployment that sleeps when nobody asks and wakes for who comes, and what a host that stops
-has counted, on a running host with its own timers."""
+"""A deployment that sleeps when nobody asks and wakes for who comes, what a host that stops
+has counted, and a host that was killed and serves again, with a host's own timers."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,17 @@ import pytest
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost, until
 
+SLOW = """
+import time
+
+
+def init():
+    time.sleep(1)
+
+
+def run(data):
+    return "slow"
+"""
 CAPACITY = 'online_deployment_DeploymentCapacity{endpoint="echo",deployment="blue"'
 
 
@@ -71,3 +83,19 @@ def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) ->
     drowsy.start()
     [found] = report()
     assert found["mirrored"] + sum(found["lost"].values()) == 5
+
+
+def test_a_split_loses_no_request_and_no_share_when_a_killed_host_has_started_again(
+    drowsy: RunningHost,
+) -> None:
+    slow = serving.codes(drowsy, "slow", {"score.py": SLOW})
+    at_once = {"maxConcurrentRequestsPerInstance": 16}
+    serving.deploy(drowsy, "echo/red", slow, requestSettings=at_once)
+    serving.traffic(drowsy, "echo", blue=20, red=80)
+    drowsy.kill()
+    drowsy.start()
+    with serving.caller(drowsy, "echo") as caller, ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda number: caller.post("", json=[number]), range(20)))
+    assert {reply.status_code for reply in replies} == {200}, [r.text for r in replies]
+    shares = Counter(reply.headers["azureml-model-deployment"] for reply in replies)
+    assert shares == {"blue": 4, "red": 16}

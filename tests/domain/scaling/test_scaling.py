@@ -13,6 +13,8 @@ from domain.errors import Invalid
 from domain.messages import WakeDeployment
 from domain.online.online_deployment import OnlineDeployment, ScaleSettings, ScaleType, workload_key
 from domain.ports import Instance, ScoringRequest, ScoringResponse, WorkloadState
+from domain.scaling.deployment_scale import from_document
+from domain.scaling.deployment_scales import DeploymentScales
 from domain.scaling.scaling import Scaling
 from tests.provisioning_stage import ANY, CALLER, ProvisioningStage, opened
 from tests.scoring_stage import ScriptedScorer, says
@@ -169,6 +171,18 @@ async def test_sleep_and_wake(floor: Floor) -> None:
     assert shown is not None
     assert shown.last_decision is not None
     assert shown.last_decision.reason == "a request came while it slept"
+
+
+async def test_the_timer_reads_nothing_of_what_sleeps(floor: Floor) -> None:
+    await floor.put(least=0)
+    scales = DeploymentScales(floor.stage.store)
+    [awake], _ = await scales.page(None)
+    assert from_document(awake).deployment == "blue"
+    assert await floor.tick(0, idle=300) == 0
+    assert await scales.page(None) == ([], None)
+    await floor.scaling.wake(WAKE)
+    [woken], _ = await scales.page(None)
+    assert from_document(woken).instances == 1
 
 
 async def test_a_change_of_what_sleeps_is_tried_on_one_instance(floor: Floor) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from domain.messages import SCALING_QUEUE
 from domain.online.online_deployment import workload_key
-from domain.ports import Instance, Message, ScoringRequest, ScoringResponse, WorkQueue
+from domain.ports import Instance, Message, Observation, ScoringRequest, ScoringResponse, WorkQueue
 from domain.provisioning.provisioning_state import ProvisioningState
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
@@ -51,9 +51,18 @@ class Gateway:
     def __init__(self, store: SqliteResourceStore, limit: float, most: int) -> None:
         self.compute, self.queue, self.scorer = StaticCompute(), KeptQueue(), ScriptedScorer()
         self.endpoints = Endpoints(store)
-        waking = Waking(self.compute, self.queue, limit=limit, max_waiting=most)
+        self.brought_up: list[tuple[str, str]] = []
+        self.runs = True
+        waking = Waking(self.compute, self.queue, self.bring_up, limit=limit, max_waiting=most)
         routes = RouteTable(store, MovedClock())
         self.scoring = OnlineScoring(routes, self.compute, self.scorer, waking=waking)
+
+    async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
+        self.brought_up.append((endpoint, deployment))
+        if not self.runs:
+            return None
+        self.compute.unknown.clear()
+        return await self.compute.observe(KEY)
 
     async def ask(self) -> Answer:
         headers = [("authorization", f"Bearer {PRIMARY}")]
@@ -146,14 +155,66 @@ async def test_one_that_fails_to_wake_is_not_waited_for(open_gateway: Open) -> N
 
 
 @pytest.mark.parametrize(
-    "deployment", [{"may_sleep": False}, {"state": ProvisioningState.FAILED}], ids=str
+    "deployment",
+    [
+        {"may_sleep": False, "state": ProvisioningState.CREATING},
+        {"may_sleep": False, "state": ProvisioningState.FAILED},
+        {"state": ProvisioningState.FAILED},
+    ],
+    ids=str,
 )
-async def test_what_does_not_sleep_is_not_woken(
+async def test_what_has_never_succeeded_is_not_waited_for(
     open_gateway: Open, deployment: dict[str, Any]
 ) -> None:
     gateway: Gateway = await open_gateway(**deployment)
+    gateway.compute.unknown.add(KEY)
     assert (await gateway.ask()).status == 424
     assert not gateway.queue.sent
+    assert not gateway.brought_up
+
+
+async def test_one_that_this_host_does_not_run_yet_is_brought_up_once_and_waited_for(
+    open_gateway: Open,
+) -> None:
+    gateway: Gateway = await open_gateway(may_sleep=False)
+    gateway.scorer.script = names_itself
+    gateway.compute.unknown.add(KEY)
+    tasks = gateway.asking(20)
+    await until(lambda: gateway.brought_up)
+    assert not gateway.scorer.asked
+    gateway.compute.start("iris", "blue")
+    assert {(await task).status for task in tasks} == {200}
+    assert gateway.brought_up == [("iris", "blue")]
+    assert not gateway.queue.sent
+
+
+async def test_one_that_is_coming_up_here_is_waited_for_as_long_as_a_wake(
+    open_gateway: Open,
+) -> None:
+    gateway: Gateway = await open_gateway(limit=0.05, may_sleep=False)
+    answer = await gateway.ask()
+    assert answer.status == 424
+    assert answer.refusal is not None
+    assert answer.refusal.limit == {"wake_wait_seconds": 0.05}
+    assert not gateway.brought_up
+
+
+async def test_one_that_the_store_says_runs_nothing_is_not_waited_for(open_gateway: Open) -> None:
+    gateway: Gateway = await open_gateway(may_sleep=False)
+    gateway.compute.unknown.add(KEY)
+    gateway.runs = False
+    assert (await gateway.ask()).status == 424
+    assert gateway.brought_up
+
+
+async def test_one_whose_instances_have_died_here_is_not_waited_for(open_gateway: Open) -> None:
+    gateway: Gateway = await open_gateway(may_sleep=False)
+    gateway.compute.served.add(KEY)
+    answer = await gateway.ask()
+    assert answer.status == 424
+    assert answer.refusal is not None
+    assert answer.refusal.limit is None
+    assert not gateway.brought_up
 
 
 async def test_a_caller_who_leaves_while_it_wakes_leaves_nothing_behind(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import Message, Workload, WorkloadState, WorkQueue
+from domain.ports import Message, Observation, Workload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import SCORE, OnlineScoring
@@ -58,8 +58,12 @@ class Gateway:
             RouteTable(store, SystemClock()),
             house.compute,
             house.scorer,
-            waking=Waking(house.compute, self.queue),
+            waking=Waking(house.compute, self.queue, self.bring_up),
         )
+
+    async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
+        assert self.queue.workload is not None
+        return await self.queue.house.compute.ensure(self.queue.workload)
 
     async def ask(self) -> Answer:
         headers = [("authorization", f"Bearer {PRIMARY}"), ("content-length", "1")]
@@ -104,10 +108,12 @@ async def test_one_that_sleeps_wakes_for_a_crowd_without_a_failed_request(
 ) -> None:
     await gateway.endpoints.put_deployment("iris", "blue", may_sleep=True, max_concurrent=4)
     gateway.queue.workload = workload = await house.workload(SCRIPT)
+    assert not (await house.compute.ensure(workload)).served
     await house.serve(workload)
     await house.compute.ensure(replace(workload, instance_count=0))
     seen = await house.observe(KEY)
     assert (seen.state, seen.ready, seen.serving) == (WorkloadState.READY, 0, False)
+    assert seen.served
     answers = await asyncio.gather(*(gateway.ask() for _ in range(40)))
     assert [answer.status for answer in answers] == [200] * 40
     assert gateway.queue.sent == 1
