@@ -35,4 +35,5 @@ def installation(cosmos_server: CosmosServer, blob_server: BlobServer) -> Iterat
             "ML_ENDPOINTS_COSMOS_DATABASE": f"installation-{next(_numbers)}",
             "ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *",
             "ML_ENDPOINTS_RESTORE_SCHEDULE": "* * * * * *",
+            "ML_ENDPOINTS_WORKER_IDLE_TIME": "1",
         }
