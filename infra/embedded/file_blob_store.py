@@ -15,12 +15,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from domain import errors
 from domain.ports import BlobProperties, BlobStore, Permission
 from infra import blob_names
 from infra.blob_record import checked
 from infra.embedded.file_blobs import FileBlobs, segments_of
 from infra.embedded.signed_urls import SignedUrls
 from infra.embedded.stored_blob import NamedBlock
+
+_LOOKS = 1000
+"""Files looked at in one thread's turn."""
 
 
 class FileBlobStore(BlobStore):
@@ -53,6 +57,20 @@ class FileBlobStore(BlobStore):
 
     async def properties(self, container: str, name: str) -> BlobProperties:
         return await self.files.properties(container, name)
+
+    async def properties_of(
+        self, blobs: Sequence[tuple[str, str]]
+    ) -> Sequence[BlobProperties | None]:
+        found: list[BlobProperties | None] = []
+        for start in range(0, len(blobs), _LOOKS):
+            for one in await self.files.looks(blobs[start : start + _LOOKS]):
+                if isinstance(one, errors.BlobNotFound):
+                    found.append(None)
+                elif isinstance(one, errors.DomainError):
+                    raise one
+                else:
+                    found.append(one)
+        return found
 
     def read(
         self,
@@ -101,9 +119,12 @@ class FileBlobStore(BlobStore):
         blocks = [NamedBlock(id) for id in block_ids]
         return await self.files.commit(container, name, blocks, record, if_absent=if_absent)
 
-    async def lend(self, container: str, name: str) -> str:
-        await self.files.properties(container, name)
-        return self.files.path(container, name).as_uri()
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
+        found = await self.properties_of(blobs)
+        return [
+            None if one is None else self.files.uri(*blob)
+            for blob, one in zip(blobs, found, strict=True)
+        ]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         return (await self.files.block_place(container, name, block_id)).as_uri()
