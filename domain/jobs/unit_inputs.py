@@ -10,6 +10,9 @@ from domain.ports import BlobProperties, BlobStore, UnitInput, UnitMiniBatch
 
 Files = dict[int, list[PlannedFile]]
 
+_TOGETHER = 1000
+"""Files looked at in one call: what is known of them all is in memory for so long."""
+
 
 class UnitInputs:
     """A file that has changed or gone since the job was planned fails its mini-batch."""
@@ -28,14 +31,18 @@ class UnitInputs:
     ) -> list[FailedMiniBatch]:
         """Of `mini_batches`, those with a file that is not the planned one any more."""
         wanted = [(m, f) for m in mini_batches if not unit.is_given_up(m) for f in files[m]]
-        found = await self._blobs.properties_of([plan.place(file) for _, file in wanted])
-        faults: dict[int, FailedMiniBatch] = {}
-        for (mini_batch, file), blob in zip(wanted, found, strict=True):
-            fault = _fault(file, blob)
-            if fault and mini_batch not in faults:
-                tries = unit.lost_tries.get(mini_batch, 0)
-                faults[mini_batch] = FailedMiniBatch(ordinal=mini_batch, tries=tries, error=fault)
-        return list(faults.values())
+        faults: dict[int, str] = {}
+        for start in range(0, len(wanted), _TOGETHER):
+            some = wanted[start : start + _TOGETHER]
+            found = await self._blobs.properties_of([plan.place(file) for _, file in some])
+            for (mini_batch, file), blob in zip(some, found, strict=True):
+                fault = _fault(file, blob)
+                if fault:
+                    faults.setdefault(mini_batch, fault)
+        return [
+            FailedMiniBatch(ordinal=m, tries=unit.lost_tries.get(m, 0), error=fault)
+            for m, fault in faults.items()
+        ]
 
     async def lent(
         self, plan: Plan, unit: Unit, files: Files, max_retries: int
@@ -43,9 +50,11 @@ class UnitInputs:
         """The mini-batches still to run, as a worker is given them. Raises BlobNotFound
         when a file goes at this very moment."""
         wanted = {m: planned for m, planned in files.items() if not unit.is_given_up(m)}
-        urls = iter(
-            await self._blobs.lend([plan.place(f) for planned in wanted.values() for f in planned])
-        )
+        places = [plan.place(file) for planned in wanted.values() for file in planned]
+        found: list[str | None] = []
+        for start in range(0, len(places), _TOGETHER):
+            found += await self._blobs.lend(places[start : start + _TOGETHER])
+        urls = iter(found)
         return tuple(
             UnitMiniBatch(
                 mini_batch,

@@ -43,8 +43,8 @@ class BlobStore(Protocol):
     async def properties_of(
         self, blobs: Sequence[tuple[str, str]]
     ) -> Sequence[BlobProperties | None]:
-        """Of each container and name, in order; None where there is no blob. Any other fault
-        of one is the call's."""
+        """Of each container and name (a thousand at most, or so), in order; None where there is
+        no blob. Any other fault of one is the call's."""
 
     @abstractmethod
     def read(
@@ -104,9 +104,10 @@ class BlobStore(Protocol):
 
     @abstractmethod
     async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
-        """For each container and name, in order, a URL from which a worker beside a model can
-        read the blob for a day: `file:` on this machine, else a signed `https:` one. None
-        where there is no blob. Any other fault of one is the call's."""
+        """For each container and name (a thousand at most, or so), in order, a URL from which a
+        worker beside a model can read the blob for a day: `file:` on this machine, else a
+        signed `https:` one. None where there is no blob. Any other fault of one is the
+        call's."""
 
     @abstractmethod
     async def lend_block(self, container: str, name: str, block_id: str) -> str:

@@ -21,10 +21,7 @@ from infra import blob_names
 from infra.blob_record import checked
 from infra.embedded.file_blobs import FileBlobs, segments_of
 from infra.embedded.signed_urls import SignedUrls
-from infra.embedded.stored_blob import NamedBlock
-
-_LOOKS = 1000
-"""Files looked at in one thread's turn."""
+from infra.embedded.stored_blob import NamedBlock, StoredBlob
 
 
 class FileBlobStore(BlobStore):
@@ -61,16 +58,7 @@ class FileBlobStore(BlobStore):
     async def properties_of(
         self, blobs: Sequence[tuple[str, str]]
     ) -> Sequence[BlobProperties | None]:
-        found: list[BlobProperties | None] = []
-        for start in range(0, len(blobs), _LOOKS):
-            for one in await self.files.looks(blobs[start : start + _LOOKS]):
-                if isinstance(one, errors.BlobNotFound):
-                    found.append(None)
-                elif isinstance(one, errors.DomainError):
-                    raise one
-                else:
-                    found.append(one)
-        return found
+        return [_there(one) for one in await self.files.looks(blobs)]
 
     def read(
         self,
@@ -145,6 +133,14 @@ class FileBlobStore(BlobStore):
 
     def locate(self, url: str) -> tuple[str, str] | None:
         return self.signed_urls.locate(url)
+
+
+def _there(found: StoredBlob | errors.DomainError) -> StoredBlob | None:
+    if isinstance(found, errors.BlobNotFound):
+        return None
+    if isinstance(found, errors.DomainError):
+        raise found
+    return found
 
 
 def _check(container: str, name: str | None) -> None:
