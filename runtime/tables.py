@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 PREDICTION = "prediction"
 
+_SCALARS = frozenset((int, float, str, bool, type(None)))
+
 
 class BadReturn(Exception):
     """What `run` returned is not rows; the message says what is."""
@@ -39,11 +41,18 @@ def elements(result: Any) -> list[Any]:
     if is_array(result):
         if result.ndim == 0:
             raise BadReturn("run() must return a list, an array or a DataFrame, not one number")
-        return list(result)
+        # Where Python's own value is the same to the bit, in every format: it costs less.
+        return result.tolist() if _is_plain(result) else list(result)
     if isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
         kind = type(result).__name__
         raise BadReturn(f"run() must return a list, an array or a DataFrame, not {kind}")
     return list(result)
+
+
+def _is_plain(array: Any) -> bool:
+    kind = getattr(array.dtype, "kind", "O")
+    whole = kind in "if" and array.dtype.itemsize == 8
+    return array.ndim == 1 and (whole or kind == "b")
 
 
 def from_dataframe(frame: Any) -> Table:
@@ -63,6 +72,8 @@ def _column(series: Any) -> list[Any]:
 
 def from_elements(values: Sequence[Any]) -> Table:
     """One row for each value: a scalar, a dict, or a list, tuple or array of cells."""
+    if are_scalars(values):
+        return Table([PREDICTION], [(value,) for value in values])
     first = next((value for value in values if value is not None), None)
     if _is_mapping(first):
         return _from_dicts(values)
@@ -71,6 +82,12 @@ def from_elements(values: Sequence[Any]) -> Table:
     if any(_is_mapping(value) or is_cells(value) for value in values):
         raise BadReturn("run() returned rows of different kinds in one list")
     return Table([PREDICTION], [(value,) for value in values])
+
+
+def are_scalars(values: Sequence[Any]) -> bool:
+    """Whether all are Python's own scalars: told from the types alone, far quicker than by
+    asking each value what it is. False means nothing."""
+    return _SCALARS.issuperset(map(type, values))
 
 
 def is_cells(value: Any) -> bool:

@@ -1,20 +1,17 @@
 """The input files of a unit, read as they were planned or not at all."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable
 
 from domain.errors import BlobNotFound
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.batch_unit import FailedMiniBatch, Unit
-from domain.ports import BlobStore, UnitInput, UnitMiniBatch
+from domain.ports import BlobProperties, BlobStore, UnitInput, UnitMiniBatch
 
-_AT_ONCE = 16
-
-T = TypeVar("T")
-R = TypeVar("R")
 Files = dict[int, list[PlannedFile]]
+
+_TOGETHER = 1000
+"""Files looked at in one call: what is known of them all is in memory for so long."""
 
 
 class UnitInputs:
@@ -33,49 +30,50 @@ class UnitInputs:
         self, plan: Plan, unit: Unit, files: Files, mini_batches: Iterable[int]
     ) -> list[FailedMiniBatch]:
         """Of `mini_batches`, those with a file that is not the planned one any more."""
-        wanted = [m for m in mini_batches if not unit.is_given_up(m)]
-
-        async def look(mini_batch: int) -> FailedMiniBatch | None:
-            for file in files[mini_batch]:
-                fault = await self._fault(plan, file)
+        wanted = [(m, f) for m in mini_batches if not unit.is_given_up(m) for f in files[m]]
+        faults: dict[int, str] = {}
+        for start in range(0, len(wanted), _TOGETHER):
+            some = wanted[start : start + _TOGETHER]
+            found = await self._blobs.properties_of([plan.place(file) for _, file in some])
+            for (mini_batch, file), blob in zip(some, found, strict=True):
+                fault = _fault(file, blob)
                 if fault:
-                    tries = unit.lost_tries.get(mini_batch, 0)
-                    return FailedMiniBatch(ordinal=mini_batch, tries=tries, error=fault)
-            return None
-
-        return [found for found in await _few_at_once(look, wanted) if found is not None]
-
-    async def _fault(self, plan: Plan, file: PlannedFile) -> str | None:
-        try:
-            blob = await self._blobs.properties(*plan.place(file))
-        except BlobNotFound:
-            return f"The input '{file.name}' was removed after the job was planned."
-        if blob.etag != file.etag:
-            return f"The input '{file.name}' was changed after the job was planned."
-        return None
+                    faults.setdefault(mini_batch, fault)
+        return [
+            FailedMiniBatch(ordinal=m, tries=unit.lost_tries.get(m, 0), error=fault)
+            for m, fault in faults.items()
+        ]
 
     async def lent(
         self, plan: Plan, unit: Unit, files: Files, max_retries: int
     ) -> tuple[UnitMiniBatch, ...]:
         """The mini-batches still to run, as a worker is given them. Raises BlobNotFound
         when a file goes at this very moment."""
-        lent: list[UnitMiniBatch] = []
-        for mini_batch, planned in files.items():
-            if unit.is_given_up(mini_batch):
-                continue
-            urls = await _few_at_once(lambda file: self._blobs.lend(*plan.place(file)), planned)
-            inputs = tuple(
-                UnitInput(file.name, url, file.piece)
-                for file, url in zip(planned, urls, strict=True)
+        wanted = {m: planned for m, planned in files.items() if not unit.is_given_up(m)}
+        places = [plan.place(file) for planned in wanted.values() for file in planned]
+        found: list[str | None] = []
+        for start in range(0, len(places), _TOGETHER):
+            found += await self._blobs.lend(places[start : start + _TOGETHER])
+        urls = iter(found)
+        return tuple(
+            UnitMiniBatch(
+                mini_batch,
+                tuple(_input(file, next(urls)) for file in planned),
+                unit.tries_left(mini_batch, max_retries),
             )
-            tries = unit.tries_left(mini_batch, max_retries)
-            lent.append(UnitMiniBatch(mini_batch, inputs, tries))
-        return tuple(lent)
+            for mini_batch, planned in wanted.items()
+        )
 
 
-async def _few_at_once(call: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
-    """`call` over `items`, in order of `items`, a bounded number at a time."""
-    found: list[R] = []
-    for start in range(0, len(items), _AT_ONCE):
-        found += await asyncio.gather(*(call(item) for item in items[start : start + _AT_ONCE]))
-    return found
+def _fault(file: PlannedFile, blob: BlobProperties | None) -> str | None:
+    if blob is None:
+        return f"The input '{file.name}' was removed after the job was planned."
+    if blob.etag != file.etag:
+        return f"The input '{file.name}' was changed after the job was planned."
+    return None
+
+
+def _input(file: PlannedFile, url: str | None) -> UnitInput:
+    if url is None:
+        raise BlobNotFound(f"There is no input '{file.name}' any more.")
+    return UnitInput(file.name, url, file.piece)

@@ -40,6 +40,13 @@ class BlobStore(Protocol):
         """Raises BlobNotFound."""
 
     @abstractmethod
+    async def properties_of(
+        self, blobs: Sequence[tuple[str, str]]
+    ) -> Sequence[BlobProperties | None]:
+        """Of each container and name (a thousand at most, or so), in order; None where there is
+        no blob. Any other fault of one is the call's."""
+
+    @abstractmethod
     def read(
         self,
         container: str,
@@ -96,9 +103,11 @@ class BlobStore(Protocol):
         `if_absent`, raises BlobExists when a blob is there. No ids: an empty blob."""
 
     @abstractmethod
-    async def lend(self, container: str, name: str) -> str:
-        """A URL from which a worker beside a model can read the blob for a day: `file:` on
-        this machine, else a signed `https:` one."""
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
+        """For each container and name (a thousand at most, or so), in order, a URL from which a
+        worker beside a model can read the blob for a day: `file:` on this machine, else a
+        signed `https:` one. None where there is no blob. Any other fault of one is the
+        call's."""
 
     @abstractmethod
     async def lend_block(self, container: str, name: str, block_id: str) -> str:

@@ -3,6 +3,7 @@
 A read is a series of ranges, each with If-Match, so that it never mixes two contents.
 `blob_writing` writes, `blob_account` signs."""
 
+import asyncio
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -24,6 +25,7 @@ from infra.cloud.code_point_order import in_code_point_order
 from infra.cloud.patience import Patience
 
 _LOAN = timedelta(days=1)
+_AT_ONCE = 16
 _PATIENCE = Patience(budget=120.0, attempt=60.0)
 
 
@@ -60,6 +62,21 @@ class AzureBlobStore(BlobStore):
 
     async def properties(self, container: str, name: str) -> BlobProperties:
         found, _ = await self._calls.look(container, name)
+        return found
+
+    async def properties_of(
+        self, blobs: Sequence[tuple[str, str]]
+    ) -> Sequence[BlobProperties | None]:
+        async def look(blob: tuple[str, str]) -> BlobProperties | None:
+            try:
+                return await self.properties(*blob)
+            except errors.BlobNotFound:
+                return None
+
+        found: list[BlobProperties | None] = []
+        for start in range(0, len(blobs), _AT_ONCE):
+            some = blobs[start : start + _AT_ONCE]
+            found += await asyncio.gather(*(look(blob) for blob in some))
         return found
 
     async def read(
@@ -159,9 +176,12 @@ class AzureBlobStore(BlobStore):
         record = checked(content_type, metadata)
         return await self._writing.commit(container, name, block_ids, record, if_absent)
 
-    async def lend(self, container: str, name: str) -> str:
-        await self._calls.look(container, name)
-        return await self.sign(container, name, frozenset({Permission.READ}), _LOAN)
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
+        found = await self.properties_of(blobs)
+        return [
+            None if one is None else await self.sign(*blob, frozenset({Permission.READ}), _LOAN)
+            for blob, one in zip(blobs, found, strict=True)
+        ]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         _check(container, name)

@@ -45,13 +45,22 @@ class BlobFiles:
     def look(self, segments: Sequence[str]) -> StoredBlob:
         blob = self._there(segments)
         if blob is None:
-            raise _not_found(segments)
+            raise not_found(segments)
         return blob
+
+    def looks(self, blobs: Sequence[Sequence[str]]) -> list[StoredBlob | None]:
+        found = self.tree.looks(blobs)
+        # Not before: a record is there before its blob has the name.
+        recorded = {c for c in {blob[0] for blob in blobs} if self._records.any_in(c)}
+        return [
+            None if one is None else self._described(blob, one, recorded=blob[0] in recorded)
+            for blob, one in zip(blobs, found, strict=True)
+        ]
 
     def open(self, segments: Sequence[str]) -> tuple[OpenedBlob, StoredBlob]:
         opened = self.tree.open(segments)
         if opened is None:
-            raise _not_found(segments)
+            raise not_found(segments)
         blob = OpenedBlob(*opened)
         try:
             return blob, self._described(segments, opened[1])
@@ -143,7 +152,7 @@ class BlobFiles:
         with self._turn(segments):
             found = self.tree.look(segments)
             if found is None:
-                raise _not_found(segments)
+                raise not_found(segments)
             old = self._records.read(container, name, etag_of(found))
             if condition is not None:
                 condition(stored(name, found, old))
@@ -206,7 +215,7 @@ class BlobFiles:
         found = self.tree.look(segments)
         if found is None:
             if not uncommitted:
-                raise _not_found(segments)
+                raise not_found(segments)
             return BlockLists(None, (), uncommitted)
         committed = self._records.blocks(container, name, etag_of(found))
         return BlockLists(self._described(segments, found), committed, uncommitted)
@@ -246,8 +255,12 @@ class BlobFiles:
         found = self.tree.look(segments)
         return None if found is None else self._described(segments, found)
 
-    def _described(self, segments: Sequence[str], found: os.stat_result) -> StoredBlob:
+    def _described(
+        self, segments: Sequence[str], found: os.stat_result, *, recorded: bool = True
+    ) -> StoredBlob:
         name = "/".join(segments[1:])
+        if not recorded:
+            return stored(name, found, Record())
         return stored(name, found, self._records.read(segments[0], name, etag_of(found)))
 
     def _turn(self, segments: Sequence[str]) -> threading.Lock:
@@ -288,7 +301,7 @@ def _places(
     return places
 
 
-def _not_found(segments: Sequence[str]) -> errors.BlobNotFound:
+def not_found(segments: Sequence[str]) -> errors.BlobNotFound:
     name = "/".join(segments[1:])
     return errors.BlobNotFound(
         f"There is no blob {name!r} in the container {segments[0]!r}.", target=name

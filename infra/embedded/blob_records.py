@@ -22,6 +22,7 @@ class BlobRecords:
 
     def __init__(self, root: Path, drafts: Drafts) -> None:
         self.root = root
+        self._root = str(root)
         self._drafts = drafts
 
     def any_in(self, container: str) -> bool:
@@ -29,7 +30,9 @@ class BlobRecords:
 
     def read(self, container: str, name: str, etag: str) -> Record:
         try:
-            record = json.loads(self._path(container, name, etag, "json").read_bytes())
+            # Asked for each blob that is looked at, and seldom there: no Path is made for it.
+            with open(f"{self._root}/{container}/{_key(name, etag)}.json", "rb") as file:
+                record = json.loads(file.read())
         except FileNotFoundError:
             return Record()
         return Record(

@@ -7,10 +7,12 @@ one made at the wrong moment. A link is no blob and no folder.
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 from domain import errors
 
@@ -26,9 +28,14 @@ class BlobTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._uri = root.as_uri()
 
     def path(self, segments: Sequence[str]) -> Path:
         return self.root.joinpath(*segments)
+
+    def uri(self, segments: Sequence[str]) -> str:
+        """`path` as a file: URI."""
+        return f"{self._uri}/{quote_from_bytes(os.fsencode('/'.join(segments)))}"
 
     @contextlib.contextmanager
     def folder(self, segments: Sequence[str], *, make: bool = False) -> Iterator[int]:
@@ -73,14 +80,22 @@ class BlobTree:
 
     def look(self, segments: Sequence[str]) -> os.stat_result | None:
         """What the blob's file shows; None if there is none."""
-        try:
-            with self.folder(segments[:-1]) as parent:
-                found = os.stat(segments[-1], dir_fd=parent, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in _NOT_THERE:
-                return None
-            raise
-        return found if stat.S_ISREG(found.st_mode) else None
+        return self.looks([segments])[0]
+
+    def looks(self, blobs: Sequence[Sequence[str]]) -> list[os.stat_result | None]:
+        """`look` at each. The way to a folder is gone once for all that follow each other in it,
+        and costs more than a look at one of them."""
+        found: list[os.stat_result | None] = []
+        for way, some in itertools.groupby(blobs, lambda segments: segments[:-1]):
+            names = [segments[-1] for segments in some]
+            try:
+                with self.folder(way) as parent:
+                    found += [_regular(parent, name) for name in names]
+            except OSError as error:
+                if error.errno not in _NOT_THERE:
+                    raise
+                found += [None] * len(names)
+        return found
 
     def place(self, draft: Path, segments: Sequence[str], *, if_absent: bool) -> None:
         """Give the finished file `draft` its place in one step; with `if_absent` the draft
@@ -154,6 +169,16 @@ def _enter(parent: int, segment: str, *, make: bool) -> int:
         with contextlib.suppress(FileExistsError):
             os.mkdir(segment, 0o700, dir_fd=parent)
     return os.open(segment, _FOLDER, dir_fd=parent)
+
+
+def _regular(parent: int, name: str) -> os.stat_result | None:
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def _in_the_way(segments: Sequence[str], what: str) -> errors.Conflict:

@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from domain import errors
 from domain.ports import BlobProperties, BlobStore, Permission
 from infra import blob_names
 from infra.blob_record import checked
 from infra.embedded.file_blobs import FileBlobs, segments_of
 from infra.embedded.signed_urls import SignedUrls
-from infra.embedded.stored_blob import NamedBlock
+from infra.embedded.stored_blob import NamedBlock, StoredBlob
 
 
 class FileBlobStore(BlobStore):
@@ -53,6 +54,11 @@ class FileBlobStore(BlobStore):
 
     async def properties(self, container: str, name: str) -> BlobProperties:
         return await self.files.properties(container, name)
+
+    async def properties_of(
+        self, blobs: Sequence[tuple[str, str]]
+    ) -> Sequence[BlobProperties | None]:
+        return [_there(one) for one in await self.files.looks(blobs)]
 
     def read(
         self,
@@ -101,9 +107,12 @@ class FileBlobStore(BlobStore):
         blocks = [NamedBlock(id) for id in block_ids]
         return await self.files.commit(container, name, blocks, record, if_absent=if_absent)
 
-    async def lend(self, container: str, name: str) -> str:
-        await self.files.properties(container, name)
-        return self.files.path(container, name).as_uri()
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
+        found = await self.properties_of(blobs)
+        return [
+            None if one is None else self.files.uri(*blob)
+            for blob, one in zip(blobs, found, strict=True)
+        ]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         return (await self.files.block_place(container, name, block_id)).as_uri()
@@ -124,6 +133,14 @@ class FileBlobStore(BlobStore):
 
     def locate(self, url: str) -> tuple[str, str] | None:
         return self.signed_urls.locate(url)
+
+
+def _there(found: StoredBlob | errors.DomainError) -> StoredBlob | None:
+    if isinstance(found, errors.BlobNotFound):
+        return None
+    if isinstance(found, errors.DomainError):
+        raise found
+    return found
 
 
 def _check(container: str, name: str | None) -> None:

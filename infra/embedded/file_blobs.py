@@ -9,7 +9,7 @@ from domain import errors
 from domain.grouping import Grouped
 from infra import blob_names
 from infra.blob_record import Record
-from infra.embedded.blob_files import BlobFiles
+from infra.embedded.blob_files import BlobFiles, not_found
 from infra.embedded.blob_pages import Entry
 from infra.embedded.disk import Disk, Steps, in_domain_words
 from infra.embedded.opened_blob import OpenedBlob
@@ -83,13 +83,22 @@ class FileBlobs:
         return await self._disk.run(self._looks, blobs)
 
     def _looks(self, blobs: Sequence[tuple[str, str]]) -> Sequence[StoredBlob | errors.DomainError]:
-        found: list[StoredBlob | errors.DomainError] = []
-        for blob in blobs:
-            try:
-                found.append(in_domain_words(self._files.look, segments_of(*blob)))
-            except errors.DomainError as error:
-                found.append(error)
-        return found
+        try:
+            named = [segments_of(*blob) for blob in blobs]
+            together = in_domain_words(self._files.looks, named)
+        except errors.DomainError:
+            # The fault of one must not be everybody's.
+            return [self._look_alone(blob) for blob in blobs]
+        return [
+            not_found(segments) if one is None else one
+            for segments, one in zip(named, together, strict=True)
+        ]
+
+    def _look_alone(self, blob: tuple[str, str]) -> StoredBlob | errors.DomainError:
+        try:
+            return in_domain_words(self._files.look, segments_of(*blob))
+        except errors.DomainError as error:
+            return error
 
     async def open(self, container: str, name: str) -> Reading:
         opened, blob = await self._disk.run(self._files.open, segments_of(container, name))
@@ -252,8 +261,9 @@ class FileBlobs:
         self._lent.add(lent)
         return place
 
-    def path(self, container: str, name: str) -> Path:
-        return self._files.tree.path(segments_of(container, name))
+    def uri(self, container: str, name: str) -> str:
+        """Of the blob's file."""
+        return self._files.tree.uri(segments_of(container, name))
 
     async def container(self, container: str) -> Container:
         blob_names.check_container(container)

@@ -43,6 +43,17 @@ class DoorBlobStore(BlobStore):
             client = await self._blob(container, name)
             return _properties(await client.get_blob_properties())
 
+    async def properties_of(
+        self, blobs: Sequence[tuple[str, str]]
+    ) -> Sequence[BlobProperties | None]:
+        async def look(blob: tuple[str, str]) -> BlobProperties | None:
+            try:
+                return await self.properties(*blob)
+            except errors.BlobNotFound:
+                return None
+
+        return [await look(blob) for blob in blobs]
+
     async def read(
         self,
         container: str,
@@ -142,9 +153,12 @@ class DoorBlobStore(BlobStore):
             )
             return _properties(await client.get_blob_properties())
 
-    async def lend(self, container: str, name: str) -> str:
-        await self.properties(container, name)
-        return await self.sign(container, name, frozenset({Permission.READ}), _DAY)
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
+        found = await self.properties_of(blobs)
+        return [
+            None if one is None else await self.sign(*blob, frozenset({Permission.READ}), _DAY)
+            for blob, one in zip(blobs, found, strict=True)
+        ]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         return await self.sign(container, name, frozenset({Permission.WRITE}), _DAY)

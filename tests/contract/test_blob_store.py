@@ -272,7 +272,9 @@ async def test_a_name_that_is_none_is_refused_everywhere(blobs: BlobStore, name:
     with pytest.raises(errors.Invalid):
         await blobs.commit_blocks("system", name, [])
     with pytest.raises(errors.Invalid):
-        await blobs.lend("system", name)
+        await blobs.lend([("system", name)])
+    with pytest.raises(errors.Invalid):
+        await blobs.properties_of([("system", "a"), ("system", name)])
     with pytest.raises(errors.Invalid):
         await blobs.lend_block("system", name, "0")
     with pytest.raises(errors.Invalid):
@@ -509,7 +511,20 @@ async def test_a_url_with_a_hostile_name_is_not_located(blobs: BlobStore) -> Non
 
 
 async def test_only_a_blob_that_is_there_is_lent(blobs: BlobStore) -> None:
-    with pytest.raises(errors.BlobNotFound):
-        await blobs.lend("system", "a")
+    assert await blobs.lend([("system", "a")]) == [None]
     await blobs.write("system", "a", b"x")
-    assert (await blobs.lend("system", "a")).startswith(("file:", "https:", "http://127.0.0.1:"))
+    lent, missing = await blobs.lend([("system", "a"), ("system", "a/b")])
+    assert missing is None
+    assert lent is not None
+    assert lent.startswith(("file:", "https:", "http://127.0.0.1:"))
+
+
+async def test_many_blobs_are_looked_at_together(blobs: BlobStore) -> None:
+    places = [("system", f"{n % 3}/{n}") for n in range(0, 40, 2)] + [("inbox", "a b/ü")]
+    for place in places:
+        await blobs.write(*place, b"x", content_type="text/plain", metadata={"who": place[1][:1]})
+    asked = [("system", f"{n % 3}/{n}") for n in range(40)] + [("inbox", "a b/ü"), ("none", "a")]
+    found = await blobs.properties_of(asked)
+    there = [await blobs.properties(*place) if place in places else None for place in asked]
+    assert list(found) == there
+    assert await blobs.properties_of([]) == []

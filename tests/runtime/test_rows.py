@@ -254,3 +254,22 @@ def test_rows_can_do_without_their_origin(
     found = render(result, [Input("a", "file:///a")], ["/a"], Form("csv", provenance=False))
     assert found.columns == columns
     assert found.content.decode().splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        ([1, -2], ["1", "-2"]),
+        ([True, False], ["True", "False"]),
+        ([0.1, float("nan"), 1e16], ["0.1", "", "1e+16"]),
+        (["a", 'b"', "c,d", ""], ["a", '"b"""', '"c,d"', ""]),
+        ([1, True, None, 0.5, "x,y"], ["1", "True", "", "0.5", '"x,y"']),
+        (np.array([1, 2]), ["1", "2"]),
+        (np.array([0.1, np.nan]), ["0.1", ""]),
+        (np.array([0.1, 2], dtype=np.float32), ["0.1", "2.0"]),
+        (np.array([True, False]), ["True", "False"]),
+    ],
+)
+def test_a_column_is_written_as_each_of_its_cells_would_be(values: Any, cells: list[str]) -> None:
+    lines = rendered(values, files=1).content.decode().splitlines()
+    assert lines == [f"in/0.csv,{number},{cell}" for number, cell in enumerate(cells)]

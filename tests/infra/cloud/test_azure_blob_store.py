@@ -84,7 +84,8 @@ async def test_a_worker_reads_a_lent_blob_and_stages_a_lent_block(open_blobs: Op
     await ask(block, b"rows\n", Content_Type="application/octet-stream")
     await ask(block, b"rows again\n", Content_Type="application/octet-stream")
     await blobs.commit_blocks("system", "out/a b.csv", ["0001-ü+/"])
-    lent = await blobs.lend("system", "out/a b.csv")
+    [lent] = await blobs.lend([("system", "out/a b.csv")])
+    assert lent is not None
     assert await ask(lent) == b"rows again\n"
     assert await refused(block.split("&comp=")[0]) == 403  # to write is not to read
 

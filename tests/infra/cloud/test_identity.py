@@ -144,9 +144,11 @@ async def test_urls_are_signed_with_one_user_delegation_key(
     with costs.counting() as counted:
         await blobs.write("system", "a b", b"content")
         first = await blobs.sign("system", "a b", READ, timedelta(hours=1))
-        again = await asyncio.gather(*[blobs.lend("system", "a b") for _ in range(5)])
+        again = await asyncio.gather(*[blobs.lend([("system", "a b")]) for _ in range(5)])
     assert await fetched(first, tls) == b"content"
-    assert await fetched(again[0], tls) == b"content"
+    [lent] = again[0]
+    assert lent is not None
+    assert await fetched(lent, tls) == b"content"
     assert counted.by_name["blob get user delegation key"] == 1
     assert "&spr=https&" in first
 

@@ -160,7 +160,9 @@ class House:
             for number, content in enumerate(contents):
                 name = f"in/{attempt}-{ordinal}-{number}.txt"
                 await self.blobs.write("inbox", name, content.encode())
-                files.append(UnitInput(name, await self.blobs.lend("inbox", name)))
+                [url] = await self.blobs.lend([("inbox", name)])
+                assert url is not None
+                files.append(UnitInput(name, url))
             batches.append(UnitMiniBatch(ordinal, tuple(files), tries))
         block = await self.blobs.lend_block("out", "predictions.csv", attempt.zfill(32))
         return UnitRequest(attempt, tuple(batches), timedelta(seconds=timeout), "csv", block)
