@@ -86,6 +86,8 @@ class JobStore:
 
     async def replace_unit(self, name: str, stored: StoredUnit, unit: Unit) -> StoredUnit:
         """Raises StaleETag (somebody else has changed it), or DocumentNotFound."""
+        # `stored.unit` may have been taken further than its document.
+        before = unit_of(stored.document).unit
         for _ in range(_TRIES):
             write = stored.replaced(unit)
             try:
@@ -95,7 +97,7 @@ class JobStore:
                 found = await self.unit(name, unit.ordinal)
                 if found is not None and found.unit == unit:
                     return found
-                if found is None or found.unit != stored.unit:
+                if found is None or found.unit != before:
                     raise
                 stored = found
             else:

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import DocumentExists, StaleETag
 from domain.jobs import batch_job
 from domain.jobs.batch_unit import Unit
-from domain.jobs.job_store import JobStore
+from domain.jobs.job_store import JobStore, StoredUnit
 from domain.ports import Document, Write
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 
@@ -64,6 +64,14 @@ async def test_a_unit_whose_etag_alone_has_moved_is_replaced(store: Forgetful) -
     made = await jobs.create_unit(JOB, UNIT)
     await store.transact(batch_job.partition(JOB), [made.replaced(UNIT)])
     assert (await jobs.replace_unit(JOB, made, UNIT.park(20))).unit.parked
+
+
+async def test_what_is_compared_is_what_was_stored(store: Forgetful) -> None:
+    jobs = JobStore(store)
+    made = await jobs.create_unit(JOB, UNIT)
+    await store.transact(batch_job.partition(JOB), [made.replaced(UNIT)])
+    further = StoredUnit(UNIT.next_attempt(20), made.document)
+    assert (await jobs.replace_unit(JOB, further, further.unit.park(30))).unit.attempt == 1
 
 
 async def test_what_somebody_else_has_changed_is_not_replaced(store: Forgetful) -> None:
