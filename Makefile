@@ -57,8 +57,8 @@ format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: $(STAMP) ## Kill the host at many seeded moments of a batch job (SEED=, RUNS=)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),100)
+chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED=, RUNS=)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),200)
 
 # Its own figures first, then those of each further bench of the batch path that is there.
 BATCH_BENCHES := $(basename $(notdir $(wildcard $(addprefix benchmarks/,batch_overhead.py plan_scale.py blob_drop.py fair_jobs.py))))

@@ -16,8 +16,8 @@ def plain(base: str, container: str, name: str | None = None) -> str:
 
 
 def located(base: str, url: str) -> tuple[str, str] | None:
-    """Container and name (empty: the container itself) of a URL as `plain` makes them, whatever
-    its query; None for any other."""
+    """Container and name (empty: the container itself, with a slash at the end or none) of a URL
+    as `plain` makes them, whatever its query; None for any other."""
     try:
         here, there = urlsplit(f"{base}/"), urlsplit(url)
         if _origin(here) != _origin(there) or not there.path.startswith(here.path):
@@ -29,8 +29,7 @@ def located(base: str, url: str) -> tuple[str, str] | None:
         return None
     if name and blob_names.fault_of(name) is not None:
         return None
-    # An empty last segment is no name, and `container/` is no container's URL.
-    return None if not name and there.path.endswith("/") else (container, name)
+    return container, name
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, str | None, int | None]:

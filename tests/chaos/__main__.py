@@ -1,4 +1,5 @@
-"""`python -m tests.chaos --seed N --runs N`: kill the host of a batch job, again and again.
+"""`python -m tests.chaos --seed N --runs N`: batch jobs whose host and workers are killed, over
+stores that fail and a queue that doubles and delays.
 
 Prints each run's seed; a failed run is replayed with `--seed N --runs 1`.
 """
@@ -16,7 +17,7 @@ from tests.chaos.ordeal import Arena
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="of the first run; the next has one more")
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--data-dir", type=Path, help="keep the data here, to look at it")
     asked = parser.parse_args()
     first = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
