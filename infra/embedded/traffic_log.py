@@ -1,7 +1,6 @@
 """The log of scoring requests: a JSON line for each in `<data-dir>/logs/traffic.jsonl`, with
 the columns of Azure Monitor's table AmlOnlineEndpointTrafficLog."""
 
-import json
 import logging
 import threading
 import time
@@ -10,6 +9,8 @@ from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import to_json
 
 from domain.scoring.request_record import RequestRecord
 
@@ -107,7 +108,7 @@ class TrafficLog:
         lines: list[str] = []
         while self._waiting and len(lines) < _AT_ONCE:
             at, record = self._waiting.popleft()
-            lines.append(json.dumps(self._line(at, record)))
+            lines.append(to_json(self._line(at, record)).decode())
         dropped, self.dropped = self.dropped, 0
         if dropped:
             _log.warning("%d lines of the traffic log were dropped", dropped)
