@@ -6,6 +6,7 @@ A block's id may be any bytes: those that are no UTF-8 are surrogates in it, as 
 file names.
 """
 
+import functools
 import re
 import unicodedata
 
@@ -16,9 +17,11 @@ _NAME_CHARACTERS = 1024
 _SEGMENTS = 254
 _SEGMENT_BYTES = 255
 _BLOCK_ID_BYTES = 64
+_DOTTED = frozenset(("", ".", ".."))
 ANY_BYTES = "surrogateescape"
 
 
+@functools.lru_cache
 def check_container(container: str) -> str:
     """The container's name. Raises Invalid for one that Azure would not take either."""
     if not _CONTAINER.fullmatch(container):
@@ -47,6 +50,8 @@ def fault_of(name: str) -> str | None:
     segments = name.split("/")
     if len(segments) > _SEGMENTS:
         return f"it has {len(segments)} segments, {_SEGMENTS} is the limit"
+    if _DOTTED.isdisjoint(segments) and len(name) <= _SEGMENT_BYTES and _is_plain(name):
+        return None
     for segment in segments:
         fault = segment_fault(segment)
         if fault is not None:
@@ -54,8 +59,12 @@ def fault_of(name: str) -> str | None:
     return None
 
 
+def _is_plain(name: str) -> bool:
+    return name.isascii() and name.isprintable()
+
+
 def segment_fault(segment: str) -> str | None:
-    if segment in ("", ".", ".."):
+    if segment in _DOTTED:
         return f"it has a segment {segment!r}"
     if not segment.isprintable() and any(
         unicodedata.category(character) in ("Cc", "Cs") for character in segment

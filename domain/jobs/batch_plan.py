@@ -10,7 +10,8 @@ trace in it.
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
+from typing import NamedTuple
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.batch.mini_batch_cut import Cut
@@ -36,8 +37,7 @@ def plan_folder(job: str) -> str:
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
+class PlannedFile(NamedTuple):
     """A file, or a piece of one. `name` is what outputs show: below its source, after the
     source's prefix. `size` is the whole file's, in bytes."""
 
@@ -56,10 +56,12 @@ class PlannedFile:
         return _encode(line).encode() + b"\n"
 
     @classmethod
-    def from_line(cls, line: bytes | str) -> "PlannedFile":
-        name, etag, size, *more = json.loads(line)
-        piece = InputPiece(*more[1]) if len(more) > 1 else None
-        return cls(name, etag, size, more[0] if more else 0, piece)
+    def from_lines(cls, lines: bytes) -> "list[PlannedFile]":
+        found = json.loads(b"[%b]" % b",".join(lines.splitlines()))
+        return [
+            cls(*values) if len(values) < 5 else cls(*values[:4], InputPiece(*values[4]))
+            for values in found
+        ]
 
     @property
     def begins(self) -> bool:
@@ -189,10 +191,7 @@ class PlanReader:
         index = await self._index(segment)
         begin, text = await self._text(segment, index, start, stop)
         return [
-            [
-                PlannedFile.from_line(line)
-                for line in text[index[m] - begin : index[m + 1] - begin].splitlines()
-            ]
+            PlannedFile.from_lines(text[index[m] - begin : index[m + 1] - begin])
             for m in range(start, stop)
         ]
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Collection
 from datetime import timedelta
 
-from domain.errors import BlobNotFound, DocumentNotFound, StaleETag, Throttled, Unavailable
+from domain.errors import DocumentNotFound, StaleETag, Throttled, Unavailable
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan
 from domain.jobs.batch_progress import Tally
@@ -128,21 +128,8 @@ class MiniBatchScoring:
         retries = job.settings.retry_settings
         deadline = time.monotonic() + self._times.wait_limit
         files = await self._inputs.files(job, plan, stored.unit.ordinal)
-        resumed = stored.unit.waits > 0
         while True:
             request = await self._request(job, plan, stored, files)
-            if request is None:
-                gone = await self._inputs.changed(plan, stored.unit, files, files)
-                stored = StoredUnit(stored.unit.give_up(*gone), stored.document)
-                if resumed:
-                    # What runs under this attempt was given that file.
-                    resumed = False
-                    unit = stored.unit.next_attempt(self._claiming.lease())
-                    again = await self._replaced(job, stored, unit)
-                    if again is None:
-                        return
-                    stored = again
-                continue
             outcome: UnitOutcome | None = UnitOutcome(results=())
             if request.mini_batches:
                 wait = max(0.0, deadline - time.monotonic())
@@ -151,7 +138,6 @@ class MiniBatchScoring:
                 pause = self._times.wait_again * 1.3 ** min(stored.unit.waits, 6)
                 await self._park(job, stored, pause, self._holder)
                 return
-            resumed = False
             if outcome.lost is not None:
                 lost = await self._lose(job, stored, outcome, retries.max_retries)
                 if lost is None:
@@ -173,14 +159,10 @@ class MiniBatchScoring:
 
     async def _request(
         self, job: BatchJob, plan: Plan, stored: StoredUnit, files: Files
-    ) -> UnitRequest | None:
-        """None when a file went while it was being lent: look again."""
+    ) -> UnitRequest:
         unit = stored.unit
         retries = job.settings.retry_settings
-        try:
-            mini_batches = await self._inputs.lent(plan, unit, files, retries.max_retries)
-        except BlobNotFound:
-            return None
+        mini_batches = await self._inputs.lent(plan, unit, files, retries.max_retries)
         block_url = None
         if job.writes_rows and mini_batches:
             path = job.rows_path(unit.ordinal)

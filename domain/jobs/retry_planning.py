@@ -255,7 +255,7 @@ class _Missing:
             blob = await self._blobs.properties(*source.place(file))
         except BlobNotFound:
             return file
-        return replace(file, etag=blob.etag, size=blob.size)
+        return file._replace(etag=blob.etag, size=blob.size)
 
     async def _end_run(self, layout: LayoutWriter) -> None:
         if self._run:

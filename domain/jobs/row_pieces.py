@@ -7,7 +7,6 @@ a larger one becomes pieces, each of which weighs a whole mini-batch.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 
 from domain.errors import BlobNotFound, StaleETag
 from domain.jobs import parquet_footer
@@ -59,10 +58,10 @@ class RowPieces:
             if second is None:
                 yield file, first.rows
                 return
-            yield replace(file, piece=first), self._size
-            yield replace(file, piece=second), self._size
+            yield file._replace(piece=first), self._size
+            yield file._replace(piece=second), self._size
             async for piece in pieces:
-                yield replace(file, piece=piece), self._size
+                yield file._replace(piece=piece), self._size
 
     async def _text(self, file: PlannedFile, format: RowFormat) -> AsyncGenerator[InputPiece, None]:
         records = TextRecords(format, self._size, file.name)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from domain.errors import BlobNotFound
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.batch_unit import FailedMiniBatch, Unit
@@ -47,18 +46,14 @@ class UnitInputs:
     async def lent(
         self, plan: Plan, unit: Unit, files: Files, max_retries: int
     ) -> tuple[UnitMiniBatch, ...]:
-        """The mini-batches still to run, as a worker is given them. Raises BlobNotFound
-        when a file goes at this very moment."""
+        """The mini-batches still to run, as a worker is given them."""
         wanted = {m: planned for m, planned in files.items() if not unit.is_given_up(m)}
         places = [plan.place(file) for planned in wanted.values() for file in planned]
-        found: list[str | None] = []
-        for start in range(0, len(places), _TOGETHER):
-            found += await self._blobs.lend(places[start : start + _TOGETHER])
-        urls = iter(found)
+        urls = iter(await self._blobs.lend(places))
         return tuple(
             UnitMiniBatch(
                 mini_batch,
-                tuple(_input(file, next(urls)) for file in planned),
+                tuple(UnitInput(file.name, next(urls), file.piece) for file in planned),
                 unit.tries_left(mini_batch, max_retries),
             )
             for mini_batch, planned in wanted.items()
@@ -71,9 +66,3 @@ def _fault(file: PlannedFile, blob: BlobProperties | None) -> str | None:
     if blob.etag != file.etag:
         return f"The input '{file.name}' was changed after the job was planned."
     return None
-
-
-def _input(file: PlannedFile, url: str | None) -> UnitInput:
-    if url is None:
-        raise BlobNotFound(f"There is no input '{file.name}' any more.")
-    return UnitInput(file.name, url, file.piece)

@@ -103,11 +103,10 @@ class BlobStore(Protocol):
         `if_absent`, raises BlobExists when a blob is there. No ids: an empty blob."""
 
     @abstractmethod
-    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
-        """For each container and name (a thousand at most, or so), in order, a URL from which a
-        worker beside a model can read the blob for a day: `file:` on this machine, else a
-        signed `https:` one. None where there is no blob. Any other fault of one is the
-        call's."""
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str]:
+        """For each container and name, in order, a URL from which a worker beside a model can
+        read the blob for a day: `file:` on this machine, else a signed `https:` one. Nothing
+        is looked at: that there is no blob, or another by then, shows when it is read."""
 
     @abstractmethod
     async def lend_block(self, container: str, name: str, block_id: str) -> str:

@@ -176,12 +176,8 @@ class AzureBlobStore(BlobStore):
         record = checked(content_type, metadata)
         return await self._writing.commit(container, name, block_ids, record, if_absent)
 
-    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
-        found = await self.properties_of(blobs)
-        return [
-            None if one is None else await self.sign(*blob, frozenset({Permission.READ}), _LOAN)
-            for blob, one in zip(blobs, found, strict=True)
-        ]
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str]:
+        return [await self.sign(*blob, frozenset({Permission.READ}), _LOAN) for blob in blobs]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         _check(container, name)

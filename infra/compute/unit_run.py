@@ -1,10 +1,11 @@
 """One unit on one worker: sends it, reads its events, keeps its time limits."""
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from domain.ports import InstanceLost, MiniBatchResult, UnitOutcome, UnitRequest
 from infra.compute.supervised_instance import Lease
@@ -153,16 +154,8 @@ class UnitRun:
 
 
 def wire(request: UnitRequest) -> bytes:
-    """A unit as a worker is told of it."""
-    unit = {
-        "attempt_id": request.attempt_id,
-        "mini_batches": [dataclasses.asdict(each) for each in request.mini_batches],
-        "output_format": request.output_format,
-        "provenance": request.provenance,
-        "block_url": request.block_url,
-        "timeout": request.timeout.total_seconds(),
-    }
-    return json.dumps(unit).encode()
+    """A unit as a worker is told of it: the request's own fields, times in seconds."""
+    return to_json(request, timedelta_mode="float")
 
 
 async def _text(body: AsyncIterator[bytes] | bytes) -> str:

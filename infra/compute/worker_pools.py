@@ -231,7 +231,8 @@ class WorkerPools:
         pool = self._pools.get(name)
         if pool is None:
             return
-        if self._pressed or pool.processes != pool.share:
+        if self._pressed or pool.processes != pool.share or not pool.processes:
+            # (One without any may have been prepared just now, and have no share yet.)
             self.balance()
         else:
             pool.grant()

@@ -107,12 +107,8 @@ class FileBlobStore(BlobStore):
         blocks = [NamedBlock(id) for id in block_ids]
         return await self.files.commit(container, name, blocks, record, if_absent=if_absent)
 
-    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
-        found = await self.properties_of(blobs)
-        return [
-            None if one is None else self.files.uri(*blob)
-            for blob, one in zip(blobs, found, strict=True)
-        ]
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str]:
+        return [self.files.uri(*blob) for blob in blobs]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         return (await self.files.block_place(container, name, block_id)).as_uri()

@@ -153,12 +153,8 @@ class DoorBlobStore(BlobStore):
             )
             return _properties(await client.get_blob_properties())
 
-    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str | None]:
-        found = await self.properties_of(blobs)
-        return [
-            None if one is None else await self.sign(*blob, frozenset({Permission.READ}), _DAY)
-            for blob, one in zip(blobs, found, strict=True)
-        ]
+    async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str]:
+        return [await self.sign(*blob, frozenset({Permission.READ}), _DAY) for blob in blobs]
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         return await self.sign(container, name, frozenset({Permission.WRITE}), _DAY)

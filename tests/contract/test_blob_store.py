@@ -510,13 +510,14 @@ async def test_a_url_with_a_hostile_name_is_not_located(blobs: BlobStore) -> Non
         assert blobs.locate(f"{base}/{name}") is None, name
 
 
-async def test_only_a_blob_that_is_there_is_lent(blobs: BlobStore) -> None:
-    assert await blobs.lend([("system", "a")]) == [None]
+async def test_blobs_are_lent_in_the_order_asked_for_and_nothing_is_looked_at(
+    blobs: BlobStore,
+) -> None:
     await blobs.write("system", "a", b"x")
-    lent, missing = await blobs.lend([("system", "a"), ("system", "a/b")])
-    assert missing is None
-    assert lent is not None
-    assert lent.startswith(("file:", "https:", "http://127.0.0.1:"))
+    lent = await blobs.lend([("system", "a"), ("system", "missing/b")])
+    assert all(url.startswith(("file:", "https:", "http://127.0.0.1:")) for url in lent)
+    assert ["a" if "missing" not in url else "b" for url in lent] == ["a", "b"]
+    assert await blobs.lend([]) == []
 
 
 async def test_many_blobs_are_looked_at_together(blobs: BlobStore) -> None:
