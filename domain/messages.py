@@ -4,7 +4,7 @@ Every message may come twice, late or never; its handler looks at the stored sta
 does what is still to be done.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 from domain.values import Value
 
@@ -57,13 +57,23 @@ class AdvanceJob(Value):
 
 
 class ScoreUnit(Value):
-    """Score one unit of a batch job. With `attempt` it goes on with an attempt that an
-    earlier invocation left waiting for the time being (`waits` discards doubled ones)."""
+    """Score one unit of a batch job, or the bundle of `count` units from it on. With `attempt`
+    it goes on with an attempt that an earlier invocation left waiting for the time being
+    (`waits` discards doubled ones)."""
 
     job: str
     unit: int
+    count: int = 1
     attempt: int | None = None
     waits: int = 0
+
+    @property
+    def units(self) -> range:
+        return range(self.unit, self.unit + self.count)
+
+    def each(self) -> list[Self]:
+        """A message for each unit of the bundle."""
+        return [type(self)(job=self.job, unit=unit) for unit in self.units]
 
 
 class CheckDrop(Value):

@@ -58,10 +58,13 @@ class PlannedFile(NamedTuple):
     @classmethod
     def from_lines(cls, lines: bytes) -> "list[PlannedFile]":
         found = json.loads(b"[%b]" % b",".join(lines.splitlines()))
-        return [
-            cls(*values) if len(values) < 5 else cls(*values[:4], InputPiece(*values[4]))
-            for values in found
-        ]
+        return [cls._planned(*values) for values in found]
+
+    @classmethod
+    def _planned(
+        cls, name: str, etag: str, size: int, source: int = 0, piece: Sequence[int] = ()
+    ) -> "PlannedFile":
+        return cls(name, etag, size, source, InputPiece(*piece) if piece else None)
 
     @property
     def begins(self) -> bool:

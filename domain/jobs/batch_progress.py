@@ -4,12 +4,16 @@ Rules only; recording runs them inside one transaction of the job's partition, s
 loses no place in the window and nothing is counted twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_pace import Mark, Marks, Pace, marked, pace
 from domain.values import Value
+
+_LARGEST_BUNDLE = 16
+_MOST_IN_FLIGHT = 256
+"""Units, where they are bundled: each stands in the document that every record replaces."""
 
 
 class Tally(Value):
@@ -30,13 +34,14 @@ class InFlight(Value):
 
 
 class Progress(Value):
-    """`in_flight` never holds more than `window` units. `closed` ends it: nothing is
-    recorded or released any more."""
+    """`in_flight` never holds more than `window` bundles, of `bundle` units each. `closed`
+    ends it: nothing is recorded or released any more."""
 
     units: int
     mini_batches: int
     files: int
     window: int
+    bundle: int = 1
     error_threshold: int
     released: int = 0
     recorded: int = 0
@@ -58,8 +63,8 @@ class Progress(Value):
     def is_over(self) -> bool:
         return self.is_complete or self.is_over_threshold
 
-    def open(self, now: float, times: BatchTimes) -> tuple[Self, list[int]]:
-        """Fill the window; which units are to be sent."""
+    def open(self, now: float, times: BatchTimes) -> tuple[Self, list[range]]:
+        """Fill the window; which bundles of units are to be sent."""
         opened = self.but(marks=marked(self.marks, self._mark(now)))
         return opened._release(dict(self.in_flight), now, times)
 
@@ -79,16 +84,31 @@ class Progress(Value):
         )
 
     def record(
-        self, unit: int, tally: Tally, now: float, times: BatchTimes
-    ) -> tuple[Self, list[int]]:
-        """One unit came back; which units are to be sent next. A progress that is over, or
-        becomes it by this, releases none."""
-        left = {ordinal: f for ordinal, f in self.in_flight.items() if ordinal != unit}
-        after = self.but(recorded=self.recorded + 1, in_flight=left, tally=added(self.tally, tally))
+        self, units: Mapping[int, Tally], seconds: float, now: float, times: BatchTimes
+    ) -> tuple[Self, list[range]]:
+        """`units` came back, whose scripts took `seconds` together; which bundles are to be sent
+        next. A progress that is over, or becomes it by this, releases none."""
+        left = {ordinal: f for ordinal, f in self.in_flight.items() if ordinal not in units}
+        tally = self.tally
+        for each in units.values():
+            tally = added(tally, each)
+        after = self.but(
+            recorded=self.recorded + len(units),
+            in_flight=left,
+            tally=tally,
+            bundle=self._next_bundle(len(units), seconds, times.bundle_seconds),
+        )
         after = after.but(marks=marked(self.marks, after._mark(now)))
         if after.is_over:
             return after.but(closed=after.is_over_threshold), []
         return after._release(left, now, times)
+
+    def _next_bundle(self, units: int, seconds: float, wanted: float) -> int:
+        """Twice as many units where that many would still be quick, half where these were not."""
+        of_bundle = seconds / units * self.bundle
+        if of_bundle * 2 <= wanted:
+            return min(self.bundle * 2, _LARGEST_BUNDLE, max(1, _MOST_IN_FLIGHT // self.window))
+        return max(1, self.bundle // 2) if of_bundle > wanted * 2 else self.bundle
 
     def close(self) -> Self:
         return self.but(closed=True, in_flight={})
@@ -116,12 +136,15 @@ class Progress(Value):
 
     def _release(
         self, in_flight: dict[int, InFlight], now: float, times: BatchTimes
-    ) -> tuple[Self, list[int]]:
-        count = min(self.window - len(in_flight), self.units - self.released)
-        fresh = list(range(self.released, self.released + max(0, count)))
+    ) -> tuple[Self, list[range]]:
+        # Towards the end smaller ones, so that nobody is left with a whole bundle to do.
+        size = max(1, min(self.bundle, (self.units - self.released) // (2 * self.window)))
+        count = min(self.window * self.bundle - len(in_flight), self.units - self.released)
+        end = self.released + max(0, count)
+        fresh = [range(first, min(first + size, end)) for first in range(self.released, end, size)]
         lease = InFlight(lease_until=now + times.release_lease)
-        in_flight = {**in_flight, **dict.fromkeys(fresh, lease)}
-        return self.but(released=self.released + len(fresh), in_flight=in_flight), fresh
+        in_flight = {**in_flight, **dict.fromkeys(range(self.released, end), lease)}
+        return self.but(released=end, in_flight=in_flight), fresh
 
 
 def added(one: Tally, other: Tally) -> Tally:

@@ -66,7 +66,7 @@ class Step:
     job: BatchJob
     pause: float | None
     beside: tuple[Write, ...] = ()
-    units: tuple[int, ...] = ()
+    units: tuple[range, ...] = ()
     lease: float | None = None
 
 
@@ -170,7 +170,7 @@ class BatchSupervision:
         told = job_moved(stored.job, job)
         await self._outbox.transact(stored.document.partition, writes, told)
         if step.units:
-            await self._recording.send(job.name, list(step.units))
+            await self._recording.send(job.name, step.units)
         if job.status is not stored.job.status:
             _log.info(
                 "Job %s is %s%s",
@@ -280,7 +280,7 @@ class BatchSupervision:
 
     async def _overdue(
         self, job: BatchJob, stored: StoredProgress, unsent: bool
-    ) -> tuple[Write | None, tuple[int, ...]]:
+    ) -> tuple[Write | None, tuple[range, ...]]:
         """Which units are to be sent again: those whose lease is over and which nobody is
         at, and with `unsent` all that nobody has claimed. The others get the lease of whoever
         is at them."""
@@ -299,7 +299,7 @@ class BatchSupervision:
         if not leases and not lost:
             return None, ()
         after = stored.progress.prolong(leases).resend(lost, now, self._times)
-        return stored.replaced(after), tuple(lost)
+        return stored.replaced(after), tuple(range(unit, unit + 1) for unit in lost)
 
     def _finalize(self, job: BatchJob, ending: Ending) -> Step:
         moved = job.moved(_S.FINALIZING, self._clock.now()).but(ending=ending)

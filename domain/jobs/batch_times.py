@@ -17,6 +17,11 @@ class BatchTimes:
     wait doubles, to ten minutes."""
     wait_again: float = 1.0
     """Pause before an invocation that gave up waiting looks again."""
+    bundle_seconds: float = 0.02
+    """What the scripts of a bundle of units are to take together, about: units that take
+    longer are not bundled."""
+    bundle_limit: float = 0.5
+    """A bundle that has not ended by then is taken apart: what is left of it goes by itself."""
     worker_pause: float = 0.25
     """Pause before a unit that found no worker tries again."""
     supervise_every: float = 3.0

@@ -24,6 +24,8 @@ _MOST_ERROR = 2_000
 _MOST_LOG = 4_000
 _MOST_TEXT_IN_UNIT = 256_000
 _MOST_COLUMNS = 200_000
+_FEW = 200
+_SHORT = 10_000
 
 
 def document_id(unit: int) -> str:
@@ -64,6 +66,12 @@ class UnitRecord(Value):
     tally: Tally
     failed: tuple[FailedMiniBatch, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a transaction holds a bundle of such records: few kilobytes."""
+        names = sum(map(len, (*self.columns, *self.types)))
+        return not self.failed and len(self.lengths) <= _FEW and names <= _SHORT
 
 
 class Unit(Value):

@@ -1,5 +1,6 @@
 """Reading and writing the documents of jobs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
@@ -73,16 +74,25 @@ class JobStore:
 
     async def create_unit(self, name: str, unit: Unit) -> StoredUnit:
         """Raises DocumentExists: somebody else has made it."""
-        create = Create(batch_unit.document_id(unit.ordinal), unit.to_body())
+        [created] = await self.create_units(name, [unit])
+        return created
+
+    async def create_units(self, name: str, units: Sequence[Unit]) -> list[StoredUnit]:
+        """All or none of them. Raises DocumentExists."""
+        creates = [Create(batch_unit.document_id(each.ordinal), each.to_body()) for each in units]
         try:
-            [document] = await self.store.transact(batch_job.partition(name), [create])
+            documents = await self.store.transact(batch_job.partition(name), creates)
         except DocumentExists:
             # A create whose answer got lost on the way was tried again, and met itself.
-            found = await self.unit(name, unit.ordinal)
-            if found is None or found.unit != unit:
+            found = [await self.unit(name, each.ordinal) for each in units]
+            ours = [f for f, each in zip(found, units, strict=True) if f and f.unit == each]
+            if len(ours) < len(units):
                 raise
-            return found
-        return StoredUnit(unit, _there(document))
+            return ours
+        return [
+            StoredUnit(unit, _there(document))
+            for unit, document in zip(units, documents, strict=True)
+        ]
 
     async def replace_unit(self, name: str, stored: StoredUnit, unit: Unit) -> StoredUnit:
         """Raises StaleETag (somebody else has changed it), or DocumentNotFound."""

@@ -47,6 +47,17 @@ class UnitClaiming:
         except (DocumentExists, StaleETag, DocumentNotFound):
             return None  # Another delivery was faster.
 
+    async def claim_all(self, message: ScoreUnit, id: str) -> list[StoredUnit] | None:
+        """The units of a bundle that nobody has touched yet; None if somebody has."""
+        units = [
+            Unit(ordinal=unit, lease_until=self.lease(), claimed_by=_claim(id))
+            for unit in message.units
+        ]
+        try:
+            return await self._jobs.create_units(message.job, units)
+        except DocumentExists:
+            return None
+
     def lease(self) -> float:
         return self._clock.now().timestamp() + self._times.claim_lease
 

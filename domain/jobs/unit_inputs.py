@@ -1,6 +1,7 @@
 """The input files of a unit, read as they were planned or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Protocol
 
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader
@@ -11,6 +12,19 @@ Files = dict[int, list[PlannedFile]]
 
 _TOGETHER = 1000
 """Files looked at in one call: what is known of them all is in memory for so long."""
+
+
+class HasRun(Protocol):
+    """A unit that has run `mini_batches` of its own."""
+
+    @property
+    def unit(self) -> Unit: ...
+
+    @property
+    def files(self) -> Files: ...
+
+    @property
+    def mini_batches(self) -> Sequence[int]: ...
 
 
 class UnitInputs:
@@ -25,22 +39,29 @@ class UnitInputs:
         found = await self._plans.files(job.name, plan, mini_batches)
         return dict(zip(mini_batches, found, strict=True))
 
-    async def changed(
-        self, plan: Plan, unit: Unit, files: Files, mini_batches: Iterable[int]
-    ) -> list[FailedMiniBatch]:
-        """Of `mini_batches`, those with a file that is not the planned one any more."""
-        wanted = [(m, f) for m in mini_batches if not unit.is_given_up(m) for f in files[m]]
-        faults: dict[int, str] = {}
+    async def changed(self, plan: Plan, units: Sequence[HasRun]) -> list[list[FailedMiniBatch]]:
+        """Of the mini-batches that each of `units` has run, those with a file that is not the
+        planned one any more."""
+        wanted = [
+            (number, mini_batch, file)
+            for number, each in enumerate(units)
+            for mini_batch in each.mini_batches
+            for file in each.files[mini_batch]
+        ]
+        faults: list[dict[int, str]] = [{} for _ in units]
         for start in range(0, len(wanted), _TOGETHER):
             some = wanted[start : start + _TOGETHER]
-            found = await self._blobs.properties_of([plan.place(file) for _, file in some])
-            for (mini_batch, file), blob in zip(some, found, strict=True):
+            found = await self._blobs.properties_of([plan.place(file) for *_, file in some])
+            for (number, mini_batch, file), blob in zip(some, found, strict=True):
                 fault = _fault(file, blob)
                 if fault:
-                    faults.setdefault(mini_batch, fault)
+                    faults[number].setdefault(mini_batch, fault)
         return [
-            FailedMiniBatch(ordinal=m, tries=unit.lost_tries.get(m, 0), error=fault)
-            for m, fault in faults.items()
+            [
+                FailedMiniBatch(ordinal=m, tries=each.unit.lost_tries.get(m, 0), error=fault)
+                for m, fault in of_unit.items()
+            ]
+            for each, of_unit in zip(units, faults, strict=True)
         ]
 
     async def lent(

@@ -2,16 +2,19 @@
 
 import asyncio
 import weakref
+from collections.abc import Iterable, Sequence
 
 from domain.errors import DocumentNotFound, StaleETag
 from domain.jobs import batch_job
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_progress import Progress
 from domain.jobs.batch_times import BatchTimes
-from domain.jobs.batch_unit import UnitRecord
+from domain.jobs.batch_unit import Unit, UnitRecord
 from domain.jobs.job_store import JobStore, StoredProgress, StoredUnit
 from domain.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, AdvanceJob, ScoreUnit
 from domain.ports import Clock, Message, ResourceStore, WorkQueue
+
+Recorded = tuple[StoredUnit, UnitRecord]
 
 _TRIES = 50
 _TURN = 60.0
@@ -38,21 +41,35 @@ class UnitRecording:
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._last: dict[str, StoredProgress] = {}
 
-    async def record(self, job: BatchJob, stored: StoredUnit, record: UnitRecord) -> None:
-        """Whoever records first wins; a job that is closed takes no more records."""
-        turn = self._turns.setdefault(job.name, asyncio.Lock())
-        async with asyncio.timeout(_TURN), turn:
-            done = await self._recorded(job, stored, record)
-        if done is None:
-            return
-        progress, released = done
+    async def record(self, job: BatchJob, *units: Recorded) -> None:
+        """Whoever records a unit first wins; a job that is closed takes no more records.
+        Several, whose records are small, are recorded together, or else one by one."""
+        if len(units) > 1:
+            async with asyncio.timeout(_TURN), self._turn(job):
+                done = await self._recorded_together(job, units)
+            if done is not None:
+                await self._go_on(job, *done)
+                return
+        for each in units:
+            async with asyncio.timeout(_TURN), self._turn(job):
+                done = await self._recorded(job, *each)
+            if done is not None:
+                await self._go_on(job, *done)
+
+    def _turn(self, job: BatchJob) -> asyncio.Lock:
+        return self._turns.setdefault(job.name, asyncio.Lock())
+
+    async def _go_on(self, job: BatchJob, progress: Progress, released: list[range]) -> None:
         if released:
             await self.send(job.name, released)
         if progress.is_over:
             await self.nudge(job.name)
 
-    async def send(self, job: str, units: list[int]) -> None:
-        messages = [Message(ScoreUnit(job=job, unit=unit).to_document()) for unit in units]
+    async def send(self, job: str, bundles: Iterable[range]) -> None:
+        messages = [
+            Message(ScoreUnit(job=job, unit=each.start, count=len(each)).to_document())
+            for each in bundles
+        ]
         await self._queue.send(MINI_BATCHES_QUEUE, *messages)
 
     async def nudge(self, job: str, *, unsent: bool = False) -> None:
@@ -65,9 +82,33 @@ class UnitRecording:
         if len(self._last) > _REMEMBERED:
             self._last.pop(next(iter(self._last)))
 
+    async def _recorded_together(
+        self, job: BatchJob, units: Sequence[Recorded]
+    ) -> tuple[Progress, list[range]] | None:
+        """None: not all of them can be recorded at once, and none is."""
+        progress = self._last.pop(job.name, None) or await self._jobs.progress(job.name)
+        if progress is None or progress.progress.closed:
+            return None
+        after, released = progress.progress.record(
+            {stored.unit.ordinal: record.tally for stored, record in units},
+            sum(record.seconds for _, record in units),
+            self._clock.now().timestamp(),
+            self._times,
+        )
+        writes = [stored.replaced(_as_recorded(stored.unit, record)) for stored, record in units]
+        try:
+            document, *_ = await self._jobs.store.transact(
+                batch_job.partition(job.name), [progress.replaced(after), *writes]
+            )
+        except (StaleETag, DocumentNotFound):
+            return None
+        if document is not None and not after.is_over:
+            self._remember(job.name, StoredProgress(after, document))
+        return after, released
+
     async def _recorded(
         self, job: BatchJob, stored: StoredUnit, record: UnitRecord
-    ) -> tuple[Progress, list[int]] | None:
+    ) -> tuple[Progress, list[range]] | None:
         found: StoredUnit | None = stored
         # As this process left it last; where others have moved it on, the ETag tells.
         known = self._last.pop(job.name, None)
@@ -81,11 +122,11 @@ class UnitRecording:
                     # Maybe by this very call, whose answer got lost: what it released is unsent.
                     await self.nudge(job.name, unsent=True)
                 return None
-            unit = found.unit.but(
-                record=record, parked=False, given_up=(), attempt=stored.unit.attempt
-            )
+            unit = _as_recorded(found.unit, record, stored.unit.attempt)
             now = self._clock.now().timestamp()
-            after, released = progress.progress.record(unit.ordinal, record.tally, now, self._times)
+            after, released = progress.progress.record(
+                {unit.ordinal: record.tally}, record.seconds, now, self._times
+            )
             try:
                 document, _ = await self._jobs.store.transact(
                     batch_job.partition(job.name),
@@ -100,3 +141,9 @@ class UnitRecording:
                 self._remember(job.name, StoredProgress(after, document))
             return after, released
         raise RecordingContended(f"Unit {stored.unit.ordinal} of job '{job.name}' found no turn.")
+
+
+def _as_recorded(unit: Unit, record: UnitRecord, attempt: int | None = None) -> Unit:
+    """`attempt`: the one that is recorded, if it is not the unit's newest."""
+    number = unit.attempt if attempt is None else attempt
+    return unit.but(record=record, parked=False, given_up=(), attempt=number)

@@ -6,6 +6,7 @@ from domain.jobs.batch_progress import Progress, Tally
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_pace import Mark, marked, pace
 
+SLOW = 1.0
 TIMES = BatchTimes()
 ONE = Tally(succeeded_mini_batches=1, succeeded_files=3, rows=9)
 
@@ -24,10 +25,10 @@ def test_the_pace_is_that_of_the_last_minute_of_a_fast_job() -> None:
     now, (running, _) = 0.0, progress().open(0.0, TIMES)
     for unit in range(100):
         now += 10.0
-        running, _ = running.record(unit, ONE, now, TIMES)
+        running, _ = running.record({unit: ONE}, SLOW, now, TIMES)
     for unit in range(100, 500):
         now += 0.5
-        running, _ = running.record(unit, ONE, now, TIMES)
+        running, _ = running.record({unit: ONE}, SLOW, now, TIMES)
     found = running.pace(now)
     assert found is not None
     assert abs(found.mini_batches_per_second - 2.0) < 0.1
@@ -39,7 +40,7 @@ def test_the_pace_is_that_of_the_last_minute_of_a_fast_job() -> None:
 def test_a_slow_job_has_a_pace_too_and_one_that_stalls_slows_down() -> None:
     running, _ = progress().open(0.0, TIMES)
     for unit in range(3):
-        running, _ = running.record(unit, ONE, 600.0 * (unit + 1), TIMES)
+        running, _ = running.record({unit: ONE}, SLOW, 600.0 * (unit + 1), TIMES)
     soon, late = running.pace(1800.0), running.pace(3600.0)
     assert soon is not None
     assert late is not None
@@ -49,7 +50,7 @@ def test_a_slow_job_has_a_pace_too_and_one_that_stalls_slows_down() -> None:
 
 def test_a_job_that_is_over_has_none() -> None:
     running, _ = progress(1).open(0.0, TIMES)
-    ended, _ = running.record(0, ONE, 5.0, TIMES)
+    ended, _ = running.record({0: ONE}, SLOW, 5.0, TIMES)
     assert ended.pace(6.0) is None
     assert running.close().pace(6.0) is None
 
