@@ -139,8 +139,9 @@ class Progress(Value):
     ) -> tuple[Self, list[range]]:
         # Towards the end smaller ones, so that nobody is left with a whole bundle to do.
         size = max(1, min(self.bundle, (self.units - self.released) // (2 * self.window)))
-        count = min(self.window * self.bundle - len(in_flight), self.units - self.released)
-        end = self.released + max(0, count)
+        # Whole ones only: what comes back in crumbs would go out in crumbs for ever.
+        room = max(0, self.window * self.bundle - len(in_flight)) // size * size
+        end = min(self.released + room, self.units)
         fresh = [range(first, min(first + size, end)) for first in range(self.released, end, size)]
         lease = InFlight(lease_until=now + times.release_lease)
         in_flight = {**in_flight, **dict.fromkeys(range(self.released, end), lease)}

@@ -121,6 +121,19 @@ def test_units_are_bundled_while_their_scripts_take_next_to_no_time() -> None:
     assert sizes == [2, 4, 8, 8, 8, 4, 2, 1, 1]
 
 
+def test_units_that_came_back_one_by_one_go_out_in_whole_bundles_again() -> None:
+    current, out = progress(5000, window=4).open(0, TIMES)
+    while current.bundle < 16:
+        current, more = current.record(dict.fromkeys(out.pop(0), GOOD), 0.0, 0, TIMES)
+        out += more
+    alone = [unit for bundle in out for unit in bundle]
+    again = []
+    for unit in alone:
+        current, more = current.record({unit: GOOD}, 0.002, 0, TIMES)
+        again += more
+    assert {len(bundle) for bundle in again} == {16}
+
+
 def test_a_bundle_never_holds_so_many_that_the_others_have_none() -> None:
     current, out = progress(64, window=4).open(0, TIMES)
     while out:
