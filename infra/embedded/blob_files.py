@@ -13,7 +13,7 @@ from infra.embedded.blob_blocks import Range, UncommittedBlocks, join, unknown
 from infra.embedded.blob_drafts import Draft, Drafts, etag_of, next_stamp
 from infra.embedded.blob_listing import BlobListing
 from infra.embedded.blob_pages import BlobPages, Page
-from infra.embedded.blob_records import BlobRecords
+from infra.embedded.blob_records import BlobRecords, Present
 from infra.embedded.blob_sweep import sweep
 from infra.embedded.blob_tree import BlobTree
 from infra.embedded.opened_blob import OpenedBlob
@@ -51,9 +51,9 @@ class BlobFiles:
     def looks(self, blobs: Sequence[Sequence[str]]) -> list[StoredBlob | None]:
         found = self.tree.looks(blobs)
         # Not before: a record is there before its blob has the name.
-        recorded = {c for c in {blob[0] for blob in blobs} if self._records.any_in(c)}
+        present = {c: self._records.present(c, len(blobs)) for c in {blob[0] for blob in blobs}}
         return [
-            None if one is None else self._described(blob, one, recorded=blob[0] in recorded)
+            None if one is None else self._described(blob, one, present[blob[0]])
             for blob, one in zip(blobs, found, strict=True)
         ]
 
@@ -256,12 +256,10 @@ class BlobFiles:
         return None if found is None else self._described(segments, found)
 
     def _described(
-        self, segments: Sequence[str], found: os.stat_result, *, recorded: bool = True
+        self, segments: Sequence[str], found: os.stat_result, present: Present = None
     ) -> StoredBlob:
         name = "/".join(segments[1:])
-        if not recorded:
-            return stored(name, found, Record())
-        return stored(name, found, self._records.read(segments[0], name, etag_of(found)))
+        return stored(name, found, self._records.read(segments[0], name, etag_of(found), present))
 
     def _turn(self, segments: Sequence[str]) -> threading.Lock:
         return self._turns[hash(tuple(segments)) % _TURNS]

@@ -4,7 +4,6 @@ import itertools
 import os
 from collections.abc import Generator, Sequence
 
-from infra.blob_record import Record
 from infra.embedded.blob_drafts import etag_of
 from infra.embedded.blob_listing import BlobListing
 from infra.embedded.blob_records import BlobRecords
@@ -43,7 +42,6 @@ class BlobPages:
         self, container: str, prefix: str, since: str, delimiter: str, most: int
     ) -> Generator[Page, None, None]:
         """Yields empty pages while it works, then the page and where the next one begins."""
-        described = self._describing(container)
         walk: _Walk
         if delimiter == "/":
             walk = self._listing.level(container, prefix, since)
@@ -51,35 +49,38 @@ class BlobPages:
             walk = _grouped(self._listing.walk(container, prefix, since), prefix, delimiter)
         else:
             walk = self._listing.walk(container, prefix, since)
-        entries: list[Entry] = []
+        seen: list[tuple[str, os.stat_result | None]] = []
+        following = None
         try:
             for looked, (name, found) in enumerate(walk, 1):
-                if len(entries) == most:
-                    yield entries, name
-                    return
-                entries.append(name if found is None else described.blob(name, found))
+                if len(seen) == most:
+                    following = name
+                    break
+                seen.append((name, found))
                 if looked % _PAGE == 0:
                     yield (), None
         finally:
             walk.close()
-        yield entries, None
+        # Not before: a record is there before its blob has the name.
+        described = self._describing(container)
+        entries = [name if found is None else described.blob(name, found) for name, found in seen]
+        yield entries, following
 
     def _describing(self, container: str) -> "_Describing":
         return _Describing(self._records, container)
 
 
 class _Describing:
-    """Reads no records where there are none."""
+    """The records of a page's blobs."""
 
     def __init__(self, records: BlobRecords, container: str) -> None:
         self._records = records
         self._container = container
-        self._any = records.any_in(container)
+        self._present = records.present(container, _PAGE)
 
     def blob(self, name: str, found: os.stat_result) -> StoredBlob:
-        if not self._any:
-            return stored(name, found, Record())
-        return stored(name, found, self._records.read(self._container, name, etag_of(found)))
+        record = self._records.read(self._container, name, etag_of(found), self._present)
+        return stored(name, found, record)
 
 
 def _grouped(

@@ -9,12 +9,20 @@ record that is changed later counts its revisions by time.
 """
 
 import hashlib
+import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from infra.blob_record import Record
 from infra.embedded.blob_drafts import Drafts
+
+Present = frozenset[str] | None
+"""The names of a container's records; None: there are too many to be known."""
+
+_WORTH_A_LOOK = 8
+_NONE = Record()
 
 
 class BlobRecords:
@@ -25,16 +33,28 @@ class BlobRecords:
         self._root = str(root)
         self._drafts = drafts
 
-    def any_in(self, container: str) -> bool:
-        return (self.root / container).exists()
-
-    def read(self, container: str, name: str, etag: str) -> Record:
+    def present(self, container: str, blobs: int) -> Present:
+        """What to `read` with when `blobs` of a container are looked at: few have a record, and
+        to go through a short folder once costs less than to ask for each. A record that is
+        there when this is called, and stays, is in it."""
+        most = blobs * _WORTH_A_LOOK
         try:
-            # Asked for each blob that is looked at, and seldom there: no Path is made for it.
-            with open(f"{self._root}/{container}/{_key(name, etag)}.json", "rb") as file:
+            with os.scandir(f"{self._root}/{container}") as entries:
+                found = frozenset(e.name for e in itertools.islice(entries, most + 1))
+        except FileNotFoundError:
+            return frozenset()
+        return found if len(found) <= most else None
+
+    def read(self, container: str, name: str, etag: str, present: Present = None) -> Record:
+        file_name = f"{_key(name, etag)}.json"
+        if present is not None and file_name not in present:
+            return _NONE
+        try:
+            # No Path is made for it: it is asked for each blob that is looked at.
+            with open(f"{self._root}/{container}/{file_name}", "rb") as file:
                 record = json.loads(file.read())
         except FileNotFoundError:
-            return Record()
+            return _NONE
         return Record(
             record["content_type"],
             record["metadata"],
