@@ -77,7 +77,8 @@ def parse(body: bytes) -> Unit:
 
 def execute(unit: Unit, run: Callable[..., Any], reports: Reports, ahead: Prefetch) -> None:
     """Run every mini-batch, stage the block, then report it: the last line always speaks of a
-    block that is already there. Stops before the next mini-batch when nobody listens any more."""
+    block that is already there. The first mini-batch begins with the unit, the start of each
+    other is told. Stops before the next one when nobody listens any more."""
     try:
         sink = sink_of(unit.form)
     except Unwritable as error:
@@ -85,7 +86,7 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports, ahead: Prefet
         return
     held = b""  # an end is sent together with the next start: one write, not two
     for number, mini_batch in enumerate(unit.mini_batches, 1):
-        if not reports.write(held + _line({"event": "started", "ordinal": mini_batch.ordinal})):
+        if not reports.write(held + _start(number, mini_batch)):
             return
         retrying = _line({"event": "retrying", "ordinal": mini_batch.ordinal})
         again = functools.partial(reports.write, retrying)
@@ -109,12 +110,17 @@ def _refuse(unit: Unit, why: str, reports: Reports) -> None:
     """Nothing is run: no row of this unit could be written."""
     sys.stderr.write(f"{why}\n")
     held = b""
-    for mini_batch in unit.mini_batches:
-        started = _line({"event": "started", "ordinal": mini_batch.ordinal})
-        if not reports.write(held + started):
+    for number, mini_batch in enumerate(unit.mini_batches, 1):
+        if not reports.write(held + _start(number, mini_batch)):
             return
         held = _line(_ended(mini_batch, 1, 0.0, why))
     reports.end(held + _line(_block(Sink(), 0, "")))
+
+
+def _start(number: int, mini_batch: MiniBatch) -> bytes:
+    if number == 1:
+        return b""
+    return _line({"event": "started", "ordinal": mini_batch.ordinal})
 
 
 def _block(sink: Sink, length: int, digest: str) -> dict[str, Any]:

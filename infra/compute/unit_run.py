@@ -11,7 +11,6 @@ from domain.ports import InstanceLost, MiniBatchResult, UnitOutcome, UnitRequest
 from infra.compute.supervised_instance import Lease
 from infra.compute.unix_http import UnixHttp
 
-_HEAD_TIMEOUT: Final = 30.0
 _BETWEEN: Final = 180.0
 """Seconds for what the worker does outside of mini-batches: fetch inputs, write the block."""
 _LAST_WORDS: Final = 10.0
@@ -31,10 +30,12 @@ class UnitRun:
         self._lease = lease
         self._request = request
         self._clock = asyncio.get_running_loop().time
-        self._deadline = self._clock() + _HEAD_TIMEOUT
-        self._overdue = "The worker did not begin the unit in time."
-        self._current: int | None = None
         self._results: list[MiniBatchResult] = []
+        self._current: int | None
+        self._deadline: float
+        self._overdue: str
+        # A worker begins at once: it is idle, and says no word before something has ended.
+        self._started(request.mini_batches[0].ordinal)
 
     async def outcome(self) -> UnitOutcome:
         try:
@@ -46,6 +47,8 @@ class UnitRun:
             self._lease.kill(self._overdue)
             return self._lost(self._overdue)
         except InstanceLost as lost:
+            if not lost.sent:
+                self._current = None
             return self._lost(await self._why_it_died(str(lost)))
         except asyncio.CancelledError:
             self._lease.kill("The unit was given up.")
@@ -70,13 +73,13 @@ class UnitRun:
             "/units",
             [("content-type", "application/json")],
             wire(self._request),
-            timeout=_HEAD_TIMEOUT,
+            timeout=self._deadline - self._clock(),
         )
         body = response.body
         if response.status != 200:
+            self._current = None
             text = await _text(body)
             raise _Lost(f"The worker refused the unit ({response.status}): {text}")
-        self._between()
         return await self._read(_once(body) if isinstance(body, bytes) else body)
 
     async def _read(self, pieces: AsyncIterator[bytes]) -> UnitOutcome:
