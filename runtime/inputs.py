@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .lent_files import LentFile, NotLent
+from .lent_files import LentAnother, LentFile, NotLent, local_path
 from .row_slices import copy_rows
 
 
@@ -25,11 +25,13 @@ class Piece(NamedTuple):
 
 
 class Input(NamedTuple):
-    """`name` is how outputs show it. `piece`: of the file, no more than that."""
+    """`name` is how outputs show it. `piece`: of the file, no more than that. `etag`: of the
+    content that is meant; empty for whatever is there."""
 
     name: str
     url: str
     piece: Piece | None = None
+    etag: str = ""
 
     @property
     def first_row(self) -> int:
@@ -41,18 +43,42 @@ class InputUnreadable(Exception):
     """An input cannot be had; the message names it and says why."""
 
 
+class InputChanged(Exception):
+    """An input is not the one that was planned any more; the message says so of it."""
+
+    def __init__(self, name: str, how: str) -> None:
+        super().__init__(f"The input {name!r} was {how} after the job was planned.")
+
+
 def parse(value: dict[str, Any]) -> Input:
     """Raises KeyError, TypeError or ValueError for what describes no input."""
     piece = value.get("piece")
     if piece is not None:
         piece = Piece(*(int(piece[field]) for field in Piece._fields))
-    return Input(str(value["name"]), str(value["url"]), piece)
+    return Input(str(value["name"]), str(value["url"]), piece, str(value.get("etag") or ""))
+
+
+def check(inputs: list[Input]) -> None:
+    """Raise InputChanged if a file that is read where it is has changed, or gone. (Others are
+    asked for by their ETag.)"""
+    for each in inputs:
+        path = local_path(each.url) if each.etag else None
+        if path is None:
+            continue
+        try:
+            found = os.stat(path, follow_symlinks=False)
+        except OSError:
+            raise InputChanged(each.name, "removed") from None
+        # As the store on this machine makes it; what may follow counts changes of metadata.
+        content = f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}'
+        if not each.etag.startswith((content + '"', content + "-")):
+            raise InputChanged(each.name, "changed")
 
 
 @contextmanager
 def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
     """A readable path for each input, in order, with the base name that the input has. What
-    had to be copied is deleted afterwards. Raises InputUnreadable."""
+    had to be copied is deleted afterwards. Raises InputUnreadable and InputChanged."""
     folder: str | None = None
     try:
         paths = []
@@ -76,7 +102,7 @@ def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
 
 def _lent(source: Input) -> LentFile:
     try:
-        return LentFile(source.url)
+        return LentFile(source.url, source.etag)
     except NotLent as error:
         raise InputUnreadable(f"{source.name} {error}") from None
 
@@ -95,6 +121,8 @@ def _copy(source: Input, file: LentFile, path: str) -> None:
             if piece.header:
                 file.copy(copy, 0, piece.header)
             file.copy(copy, piece.offset, piece.length)
+    except LentAnother as another:
+        raise InputChanged(source.name, another.how) from None
     except NotLent as error:
         raise InputUnreadable(f"{source.name} {error}") from None
     except OSError as error:

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import urllib.request
+from collections.abc import Callable
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
@@ -20,15 +21,34 @@ class NotLent(Exception):
     the URL, whose query is a signature."""
 
 
-class LentFile:
-    """`path` is where it is on this machine; None for one that is not here."""
+class LentAnother(NotLent):
+    """What is there does not have the ETag that was asked for. `how`: was it changed, or
+    removed; a store need not tell."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "file" and parts.scheme not in _WEB:
-            raise NotLent(f"cannot be read from a {parts.scheme!r} URL")
+    def __init__(self, how: str) -> None:
+        super().__init__(f"was {how}")
+        self.how = how
+
+
+def local_path(url: str) -> str | None:
+    """Where the file of a `file:` URL is; None for any other URL."""
+    if not url.startswith("file:///"):
+        return None
+    path = url[len("file://") :]
+    # Its special characters are quoted, so that nothing but a path can follow.
+    return unquote(path) if "%" in path else path
+
+
+class LentFile:
+    """`path` is where it is on this machine; None for one that is not here. One from the web is
+    read only while it has the ETag `etag`, if there is one."""
+
+    def __init__(self, url: str, etag: str = "") -> None:
+        self.path = local_path(url)
+        if self.path is None and (scheme := urlsplit(url).scheme) not in _WEB:
+            raise NotLent(f"cannot be read from a {scheme!r} URL")
         self._url = url
-        self.path = unquote(parts.path) if parts.scheme == "file" else None
+        self._etag = etag
 
     def copy(self, target: BinaryIO, offset: int = 0, length: int | None = None) -> None:
         """Append the file, or that many bytes of it, to `target`. Raises NotLent, also for
@@ -38,6 +58,7 @@ class LentFile:
             if copied is None:
                 copied, length = self._download(target, offset, length)
         except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
+            self._tell_another(error)
             raise NotLent(f"could not be {self._had}: {error}") from None
         if length is not None and copied != length:
             raise NotLent(f"could not be {self._had}: it ended after {copied} of {length} bytes")
@@ -47,9 +68,21 @@ class LentFile:
         try:
             if self.path:
                 return open(self.path, "rb")
-            return cast(BinaryIO, io.BufferedReader(_WebFile(self._url), _PIECE))
+            return cast(BinaryIO, io.BufferedReader(_WebFile(self._asked), _PIECE))
         except (OSError, ValueError) as error:
+            self._tell_another(error)
             raise NotLent(f"could not be {self._had}: {error}") from None
+
+    def _tell_another(self, error: Exception) -> None:
+        how = {404: "removed", 412: "changed or removed"}.get(getattr(error, "code", 0))
+        if self._etag and how:
+            raise LentAnother(how) from None
+
+    def _asked(self) -> urllib.request.Request:
+        request = urllib.request.Request(self._url)
+        if self._etag:
+            request.add_header("If-Match", self._etag)
+        return request
 
     @property
     def _had(self) -> str:
@@ -73,7 +106,7 @@ class LentFile:
     ) -> tuple[int, int | None]:
         """How many bytes came, and how many should have."""
         before = target.tell()
-        request = urllib.request.Request(self._url)
+        request = self._asked()
         if length is not None:
             request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
         with urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT) as reply:
@@ -89,14 +122,14 @@ class LentFile:
 class _WebFile(io.RawIOBase):
     """A file at a URL, each read a request for that range."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, asked: Callable[[], urllib.request.Request]) -> None:
+        self._asked = asked
         self._at = 0
         with self._range(0, 1) as reply:
             self._size = int(reply.headers["Content-Range"].rpartition("/")[2])
 
     def _range(self, offset: int, length: int) -> http.client.HTTPResponse:
-        request = urllib.request.Request(self._url)
+        request = self._asked()
         request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
         reply = urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT)
         if reply.status != 206:

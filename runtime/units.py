@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from . import blocks, inputs
 from .coroutines import finish
-from .inputs import Input, InputUnreadable
+from .inputs import Input, InputChanged, InputUnreadable
 from .prefetch import Prefetch
 from .rows import Form, count, render
 from .script import describe, user_traceback
@@ -159,17 +159,34 @@ def _score(
                 returned = count(result)
                 _check_length(returned, result, len(paths))
                 lines = render(result, mini_batch.inputs, paths, form, sink.columns)
+                inputs.check(mini_batch.inputs)
                 length = sink.take(lines)
             error = excerpt = None
+            break
+        except InputChanged as fault:
+            error, excerpt = str(fault), None
             break
         except (InputUnreadable, BadReturn) as fault:
             error = excerpt = str(fault)
         except BaseException as fault:  # a script may raise anything, `sys.exit()` included
             error = describe(fault)
             excerpt = user_traceback(fault)[-_EXCERPT:]
-        sys.stderr.write(f"mini-batch {mini_batch.ordinal}, try {tries}: {excerpt}\n")
+        sys.stderr.write(f"mini-batch {mini_batch.ordinal}, try {tries}: {excerpt or error}\n")
+        other = _change(mini_batch.inputs)
+        if other is not None:
+            # Whatever it was, that is why, and another try would change nothing.
+            error, excerpt = other, None
+            break
     seconds = time.perf_counter() - started
     return _ended(mini_batch, tries, seconds, error, excerpt, returned=returned, length=length)
+
+
+def _change(given: list[Input]) -> str | None:
+    try:
+        inputs.check(given)
+    except InputChanged as fault:
+        return str(fault)
+    return None
 
 
 def _ended(

@@ -248,8 +248,13 @@ class FunctionScorer(Scorer):
                 except Lost as lost:
                     at = mini_batch.ordinal if lost.blame else None
                     return UnitOutcome(tuple(results), lost="the worker died", lost_ordinal=at)
-                except (ValueError, OSError) as fault:
+                except (ValueError, OSError, worker_inputs.InputUnreadable) as fault:
                     error = f"{type(fault).__name__}: {fault}"
+                try:
+                    worker_inputs.check(_asked(mini_batch))
+                except worker_inputs.InputChanged as changed:
+                    gave, error = None, str(changed)
+                    break
             length = sink.take(_lines(gave, request.output_format)) if gave else 0
             results.append(
                 MiniBatchResult(
@@ -298,10 +303,14 @@ def _lines(gave: Rows, form: str) -> Lines:
 
 def _read(mini_batch: UnitMiniBatch) -> dict[str, bytes]:
     """The inputs' content by name, read as a worker reads it."""
-    asked = [worker_inputs.parse(asdict(each)) for each in mini_batch.inputs]
+    asked = _asked(mini_batch)
     with worker_inputs.local_paths(asked) as paths:
         contents = [Path(path).read_bytes() for path in paths]
     return {each.name: content for each, content in zip(asked, contents, strict=True)}
+
+
+def _asked(mini_batch: UnitMiniBatch) -> list[worker_inputs.Input]:
+    return [worker_inputs.parse(asdict(each)) for each in mini_batch.inputs]
 
 
 def _local(url: str) -> Path:

@@ -21,7 +21,7 @@ from domain.jobs.unit_outcomes import Ran, record_of
 from domain.jobs.unit_recording import UnitRecording
 from domain.jobs.unit_scoring import UnitScoring
 from domain.messages import ScoreUnit
-from domain.ports import BlobStore, Clock, ResourceStore, Scorer, WorkQueue
+from domain.ports import BlobStore, Clock, ResourceStore, Scorer, UnitOutcome, WorkQueue
 
 _SUSPECT = 3
 """Crashes after which a unit is run apart from those that ran beside it."""
@@ -126,7 +126,7 @@ class MiniBatchScoring:
         began = time.monotonic()
         deadline = began + self._times.wait_limit
         rest = list(bundle)
-        well: list[Ran] = []
+        well: list[tuple[Ran, UnitOutcome]] = []
         other: Ran | None = None
         while rest and other is None and time.monotonic() - began < self._times.bundle_limit:
             stored = rest.pop(0)
@@ -135,22 +135,22 @@ class MiniBatchScoring:
             if ran.outcome is None or ran.outcome.lost is not None:
                 other = ran
             else:
-                well.append(ran)
+                well.append((ran, ran.outcome))
         # Before anything else, for others may be free to run them.
         for each in rest:
             await self._units.park(job, each, 0.0)
         alone = [] if other is None else [other]
         together = []
-        for ran, gone in zip(well, await self._units.inputs.changed(plan, well), strict=True):
-            record = record_of(ran, ran.outcome) if ran.outcome is not None else None
-            if gone or record is None or not record.is_small:
-                alone.append(ran)
-            else:
+        for ran, outcome in well:
+            record = record_of(ran, outcome)
+            if record.is_small:
                 together.append((ran.stored, record))
+            else:
+                alone.append(ran)
         if together:
             await self._recording.record(job, *together)
         for ran in alone:
-            after = await self._units.conclude(job, plan, ran)
+            after = await self._units.conclude(job, ran)
             if after is not None:
                 await self._units.park(job, after, 0.0)
 

@@ -75,7 +75,7 @@ class UnitScoring:
         after: StoredUnit | None = stored
         while after is not None:
             ran = await self.attempt(job, plan, after, files, deadline)
-            after = await self.conclude(job, plan, ran)
+            after = await self.conclude(job, ran)
 
     async def attempt(
         self, job: BatchJob, plan: Plan, stored: StoredUnit, files: Files, deadline: float
@@ -88,7 +88,7 @@ class UnitScoring:
             outcome = await self._scorer.run_unit(job.workload_key, request, wait=wait)
         return Ran(stored, files, request, outcome)
 
-    async def conclude(self, job: BatchJob, plan: Plan, ran: Ran) -> StoredUnit | None:
+    async def conclude(self, job: BatchJob, ran: Ran) -> StoredUnit | None:
         """Record what became of the attempt, or leave it waiting. The unit for its next
         attempt, if there is to be one at once."""
         stored, outcome = ran.stored, ran.outcome
@@ -98,11 +98,6 @@ class UnitScoring:
             return None
         if outcome.lost is not None:
             return await self._lose(job, stored, outcome)
-        [gone] = await self.inputs.changed(plan, [ran])
-        if gone:
-            # Rows of a file that is not the planned one any more are in the block.
-            unit = stored.unit.give_up(*gone).next_attempt(self._claiming.lease())
-            return await self._replaced(job, stored, unit)
         await self._recording.record(job, (stored, record_of(ran, outcome)))
         return None
 

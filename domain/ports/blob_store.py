@@ -40,13 +40,6 @@ class BlobStore(Protocol):
         """Raises BlobNotFound."""
 
     @abstractmethod
-    async def properties_of(
-        self, blobs: Sequence[tuple[str, str]]
-    ) -> Sequence[BlobProperties | None]:
-        """Of each container and name (a thousand at most, or so), in order; None where there is
-        no blob. Any other fault of one is the call's."""
-
-    @abstractmethod
     def read(
         self,
         container: str,
@@ -106,7 +99,9 @@ class BlobStore(Protocol):
     async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str]:
         """For each container and name, in order, a URL from which a worker beside a model can
         read the blob for a day: `file:` on this machine, else a signed `https:` one. Nothing
-        is looked at: that there is no blob, or another by then, shows when it is read."""
+        is looked at: that there is no blob, or another by then, shows when it is read, by
+        `If-Match`, or by what stat tells of the file: the ETag of a blob that is lent as one
+        begins with its inode, time of change in ns, and size, as `"0x{:X}-{:X}-{:X}`."""
 
     @abstractmethod
     async def lend_block(self, container: str, name: str, block_id: str) -> str:

@@ -45,12 +45,14 @@ class InputPiece:
 
 @dataclass(frozen=True)
 class UnitInput:
-    """One input file, or a piece of it: the file's name as outputs show it, and where a
-    worker reads it."""
+    """One input file, or a piece of it: the file's name as outputs show it, where a worker
+    reads it, and its ETag. A mini-batch fails that was given a file with another one, or none
+    any more; an empty ETag stands for any."""
 
     name: str
     url: str
     piece: InputPiece | None = None
+    etag: str = ""
 
 
 @dataclass(frozen=True)

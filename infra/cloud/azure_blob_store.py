@@ -3,7 +3,6 @@
 A read is a series of ranges, each with If-Match, so that it never mixes two contents.
 `blob_writing` writes, `blob_account` signs."""
 
-import asyncio
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -25,7 +24,6 @@ from infra.cloud.code_point_order import in_code_point_order
 from infra.cloud.patience import Patience
 
 _LOAN = timedelta(days=1)
-_AT_ONCE = 16
 _PATIENCE = Patience(budget=120.0, attempt=60.0)
 
 
@@ -62,21 +60,6 @@ class AzureBlobStore(BlobStore):
 
     async def properties(self, container: str, name: str) -> BlobProperties:
         found, _ = await self._calls.look(container, name)
-        return found
-
-    async def properties_of(
-        self, blobs: Sequence[tuple[str, str]]
-    ) -> Sequence[BlobProperties | None]:
-        async def look(blob: tuple[str, str]) -> BlobProperties | None:
-            try:
-                return await self.properties(*blob)
-            except errors.BlobNotFound:
-                return None
-
-        found: list[BlobProperties | None] = []
-        for start in range(0, len(blobs), _AT_ONCE):
-            some = blobs[start : start + _AT_ONCE]
-            found += await asyncio.gather(*(look(blob) for blob in some))
         return found
 
     async def read(

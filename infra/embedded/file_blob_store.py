@@ -15,13 +15,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from domain import errors
 from domain.ports import BlobProperties, BlobStore, Permission
 from infra import blob_names
 from infra.blob_record import checked
 from infra.embedded.file_blobs import FileBlobs, segments_of
 from infra.embedded.signed_urls import SignedUrls
-from infra.embedded.stored_blob import NamedBlock, StoredBlob
+from infra.embedded.stored_blob import NamedBlock
 
 
 class FileBlobStore(BlobStore):
@@ -54,11 +53,6 @@ class FileBlobStore(BlobStore):
 
     async def properties(self, container: str, name: str) -> BlobProperties:
         return await self.files.properties(container, name)
-
-    async def properties_of(
-        self, blobs: Sequence[tuple[str, str]]
-    ) -> Sequence[BlobProperties | None]:
-        return [_there(one) for one in await self.files.looks(blobs)]
 
     def read(
         self,
@@ -129,14 +123,6 @@ class FileBlobStore(BlobStore):
 
     def locate(self, url: str) -> tuple[str, str] | None:
         return self.signed_urls.locate(url)
-
-
-def _there(found: StoredBlob | errors.DomainError) -> StoredBlob | None:
-    if isinstance(found, errors.BlobNotFound):
-        return None
-    if isinstance(found, errors.DomainError):
-        raise found
-    return found
 
 
 def _check(container: str, name: str | None) -> None:

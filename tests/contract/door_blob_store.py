@@ -28,7 +28,7 @@ class DoorBlobStore(BlobStore):
 
     def __init__(self, signer: BlobStore, ca: str) -> None:
         self._signer = signer
-        self._ca = ca
+        self.ca = ca
         self._clients: dict[str, ContainerClient] = {}
         self._making = asyncio.Lock()
         # Each connection costs a handshake.
@@ -42,17 +42,6 @@ class DoorBlobStore(BlobStore):
         with _translated():
             client = await self._blob(container, name)
             return _properties(await client.get_blob_properties())
-
-    async def properties_of(
-        self, blobs: Sequence[tuple[str, str]]
-    ) -> Sequence[BlobProperties | None]:
-        async def look(blob: tuple[str, str]) -> BlobProperties | None:
-            try:
-                return await self.properties(*blob)
-            except errors.BlobNotFound:
-                return None
-
-        return [await look(blob) for blob in blobs]
 
     async def read(
         self,
@@ -181,7 +170,7 @@ class DoorBlobStore(BlobStore):
                 url = await self._signer.sign(container, None, frozenset(Permission), _DAY)
                 client = ContainerClient.from_container_url(
                     url,
-                    connection_verify=self._ca,
+                    connection_verify=self.ca,
                     retry_total=0,
                     max_single_put_size=_AT_ONCE,
                     max_block_size=_AT_ONCE,

@@ -2,14 +2,18 @@
 
 import asyncio
 import hashlib
+import os
 import random
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from domain import errors
 from domain.ports import BlobStore, Permission
+from runtime import inputs as worker_inputs
 
 MIB = 1024 * 1024
 
@@ -274,8 +278,6 @@ async def test_a_name_that_is_none_is_refused_everywhere(blobs: BlobStore, name:
     with pytest.raises(errors.Invalid):
         await blobs.lend([("system", name)])
     with pytest.raises(errors.Invalid):
-        await blobs.properties_of([("system", "a"), ("system", name)])
-    with pytest.raises(errors.Invalid):
         await blobs.lend_block("system", name, "0")
     with pytest.raises(errors.Invalid):
         await blobs.sign("system", name, frozenset({Permission.READ}), timedelta(1))
@@ -520,12 +522,31 @@ async def test_blobs_are_lent_in_the_order_asked_for_and_nothing_is_looked_at(
     assert await blobs.lend([]) == []
 
 
-async def test_many_blobs_are_looked_at_together(blobs: BlobStore) -> None:
-    places = [("system", f"{n % 3}/{n}") for n in range(0, 40, 2)] + [("inbox", "a b/ü")]
-    for place in places:
-        await blobs.write(*place, b"x", content_type="text/plain", metadata={"who": place[1][:1]})
-    asked = [("system", f"{n % 3}/{n}") for n in range(40)] + [("inbox", "a b/ü"), ("none", "a")]
-    found = await blobs.properties_of(asked)
-    there = [await blobs.properties(*place) if place in places else None for place in asked]
-    assert list(found) == there
-    assert await blobs.properties_of([]) == []
+async def test_what_is_lent_is_what_has_the_etag_or_nothing(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker finds out: a file beside it after it was read, any other when it is asked for."""
+    names = ["a b/same", "a b/other", "a b/gone"]
+    for name in names:
+        await blobs.write("system", name, b"x")
+    etags = [(await blobs.properties("system", name)).etag for name in names]
+    urls = await blobs.lend([("system", name) for name in names])
+    await blobs.write("system", "a b/other", b"y")
+    await blobs.delete("system", "a b/gone")
+
+    def told(name: str, url: str, etag: str) -> str:
+        given = [worker_inputs.Input(name, url, None, etag)]
+        try:
+            with worker_inputs.local_paths(given) as [path]:
+                text = Path(path).read_text() if Path(path).exists() else ""
+                worker_inputs.check(given)
+                return text
+        except worker_inputs.InputChanged as fault:
+            return str(fault)
+
+    monkeypatch.setenv("SSL_CERT_FILE", getattr(blobs, "ca", "") or os.devnull)
+    found = [await asyncio.to_thread(told, *each) for each in zip(names, urls, etags, strict=True)]
+    assert found[0] == "x"
+    # A store need not tell which of the two it was.
+    assert re.fullmatch("The input 'a b/other' was changed.* after the job was planned.", found[1])
+    assert re.fullmatch("The input 'a b/gone' was .*removed after the job was planned.", found[2])
