@@ -44,15 +44,17 @@ def read(host: RunningHost, name: str) -> dict[str, Any]:
 
 def test_a_schedule_starts_one_job_for_each_second_of_its_time(host: RunningHost) -> None:
     uri = batch.data(host, {"a.csv": "x"})
-    asked = body(uri, startTime=clock(1), endTime=clock(2))
+    asked = body(uri, startTime=clock(1.2), endTime=clock(2.2))
     answer = host.workspace.call("PUT", "schedules/brief", asked)
     assert answer.status_code == 201
     shown = answer.json()
     assert shown["type"] == "Microsoft.MachineLearningServices/workspaces/schedules"
     assert shown["properties"]["provisioningState"] == "Succeeded"
     assert shown["properties"]["nextTriggerTime"]
-    until(lambda: read(host, "brief")["nextTriggerTime"] is None, what="the end of its time")
-    runs = read(host, "brief")["lastRuns"]
+    until(lambda: len(read(host, "brief")["lastRuns"]) == 2, what="the end of its time")
+    shown = read(host, "brief")
+    assert shown["nextTriggerTime"] is None
+    runs = shown["lastRuns"]
     assert [run["status"] for run in runs] == ["Started"] * 2
     for run in runs:
         job = batch.ended(host, run["jobName"])
