@@ -31,12 +31,10 @@ _TRIES = 5
 
 
 @dataclass(frozen=True)
-class ScheduleView:
+class ScheduleView(Stored[Schedule]):
     """A schedule and where it stands; lists leave `state` out."""
 
-    stored: Stored[Schedule]
-    state: ScheduleState | None
-    new: bool = False
+    state: ScheduleState | None = None
 
 
 class Schedules:
@@ -51,8 +49,7 @@ class Schedules:
         document, state = await self._find(name)
         if document is None:
             raise NotFound(f"Schedule '{name[:80]}' was not found.")
-        found = Stored(stored_resource(Schedule, document), document.etag)
-        return ScheduleView(found, state_of(state) if state else None)
+        return _view(document, state)
 
     async def list(
         self, top: int, continuation: str | None, *, enabled: bool | None = None
@@ -65,8 +62,7 @@ class Schedules:
             page_size=top,
             continuation=continuation,
         )
-        found = [Stored(stored_resource(Schedule, d), d.etag) for d in page.documents]
-        return [ScheduleView(each, None) for each in found], page.continuation
+        return [_view(document, None) for document in page.documents], page.continuation
 
     async def put(
         self,
@@ -74,9 +70,10 @@ class Schedules:
         wanted: Wanted[ScheduleProperties],
         caller: str,
         conditions: Conditions,
-    ) -> ScheduleView:
-        """Create or change. A due time that passed and has not been met stays due, unless the
-        trigger is another now. Raises Invalid, Conflict, PreconditionFailed."""
+    ) -> tuple[ScheduleView, bool]:
+        """Create or change; True says created. A due time that passed and has not been met
+        stays due, unless the trigger is another now. Raises Invalid, Conflict,
+        PreconditionFailed."""
         if fault := stored.name_fault(name):
             refuse([Detail("InvalidName", fault, "name")])
         for _ in range(_TRIES):
@@ -90,7 +87,7 @@ class Schedules:
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue  # Changed by somebody else, or come due: the conditions say which.
             await self._messages.arrange(state)
-            return ScheduleView(Stored(new, etag), state, document is None)
+            return ScheduleView(new, etag, state), document is None
         raise Conflict(f"Schedule '{name}' is being changed by other requests. Try again.")
 
     async def _save(
@@ -166,3 +163,8 @@ class Schedules:
             return found, await self._store.get(PARTITION, stored.state_id(name))
         except DocumentNotFound:
             return found, None
+
+
+def _view(document: Document, state: Document | None) -> ScheduleView:
+    found = stored_resource(Schedule, document)
+    return ScheduleView(found, document.etag, state_of(state) if state else None)
