@@ -63,8 +63,17 @@ def test_a_schedule_starts_one_job_for_each_second_of_its_time(host: RunningHost
 
 
 def test_a_schedule_is_changed_by_its_etag_and_deleted(host: RunningHost) -> None:
+    http, bearer = host.workspace.http, host.bearer()
+    where = f"{host.url}{host.workspace.connection['workspace']}/schedules"
+
+    def listed(view: str) -> dict[str, Any]:
+        answer = http.get(where, params={"listViewType": view}, headers=bearer)
+        return {each["name"]: each["properties"] for each in answer.json()["value"]}
+
     uri = batch.data(host, {"a.csv": "x"})
     made = host.workspace.call("PUT", "schedules/yearly", body(uri, "0 0 1 1 *"))
+    assert listed("EnabledOnly")["yearly"] == read(host, "yearly")
+    assert listed("All")["yearly"]["nextTriggerTime"]
     etag = made.headers["etag"]
     patched = host.workspace.call(
         "PATCH", "schedules/yearly", {"properties": {"isEnabled": False}}, **{"If-Match": etag}
@@ -72,16 +81,9 @@ def test_a_schedule_is_changed_by_its_etag_and_deleted(host: RunningHost) -> Non
     assert patched.json()["properties"]["nextTriggerTime"] is None
     with pytest.raises(CallFailed, match="412"):
         host.workspace.call("PUT", "schedules/yearly", body(uri), **{"If-Match": etag})
-    http, bearer = host.workspace.http, host.bearer()
-    where = f"{host.url}{host.workspace.connection['workspace']}/schedules"
-
-    def names(view: str) -> list[str]:
-        answer = http.get(where, params={"listViewType": view}, headers=bearer)
-        return [str(each["name"]) for each in answer.json()["value"]]
-
-    assert "yearly" in names("DisabledOnly")
-    assert "yearly" in names("All")
-    assert "yearly" not in names("EnabledOnly")
+    assert listed("DisabledOnly")["yearly"] == read(host, "yearly")
+    assert "yearly" in listed("All")
+    assert "yearly" not in listed("EnabledOnly")
     assert host.workspace.call("DELETE", "schedules/yearly").status_code == 200
     assert host.workspace.call("DELETE", "schedules/yearly").status_code == 204
     with pytest.raises(CallFailed, match="404"):
