@@ -125,3 +125,19 @@ async def test_a_recorded_unit_is_given_to_a_redelivered_message_alone(stage: St
     found = await stage.there.claim(SENT, "m1", redelivered=True)
     assert found is not None
     assert found.unit.record is not None
+
+
+async def test_a_bundle_is_claimed_whole_or_not_at_all(stage: Stage) -> None:
+    await stage.first()
+    bundle = ScoreUnit(job=JOB, unit=2, count=3)
+    assert await stage.there.claim_all(bundle, "m2") is None
+    assert await stage.jobs.unit(JOB, 2) is None
+    rest = ScoreUnit(job=JOB, unit=4, count=3)
+    claimed = await stage.there.claim_all(rest, "m3")
+    assert claimed is not None
+    assert [each.unit.ordinal for each in claimed] == [4, 5, 6]
+    for one in rest.each():
+        assert await stage.here.claim(one, "m4", redelivered=True) is None
+        again = await stage.here.claim(one, "m3", redelivered=True)
+        assert again is not None
+        assert again.unit.attempt == 1
