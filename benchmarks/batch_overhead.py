@@ -23,8 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
-
+from infra.compute import process_groups
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost, until
@@ -59,13 +58,12 @@ def inputs(host: RunningHost, count: int) -> str:
 
 
 def cpu_seconds(host: RunningHost) -> tuple[float, float]:
-    """Of the host's process, and of the workers."""
-    times = psutil.Process(host.pid).cpu_times()
-    workers = 0.0
-    for pid in host.processes(" work "):
-        used = psutil.Process(pid).cpu_times()
-        workers += used.user + used.system
-    return times.user + times.system, workers
+    """Of the host, and of the workers that it has now."""
+    workers = sum(process_groups.cpu_seconds(pid) or 0.0 for pid in host.processes(" work "))
+    everything = process_groups.cpu_seconds(host.pid)
+    if everything is None:
+        raise SystemExit("the system does not tell what processor time a process has used")
+    return everything - workers, workers
 
 
 def noop(host: RunningHost, count: int) -> None:

@@ -17,7 +17,7 @@ from domain.jobs.job_request import (
     RetryRequest,
 )
 from domain.ports import Principal
-from handlers import wire
+from handlers import job_queries, wire
 from handlers.http import (
     Routes,
     caller,
@@ -134,7 +134,9 @@ def _control_plane(
 
     async def page(req: Request, endpoint: str | None) -> Response:
         asked = paging(req)
-        found, continuation = await jobs.list(asked.top, asked.continuation, endpoint=endpoint)
+        found, continuation = await jobs.list(
+            asked.top, asked.continuation, endpoint=endpoint, status=job_queries.status(req)
+        )
         return routes.page(req, [render(view) for view in found], continuation)
 
     @routes.arm(bp, "GET", "jobs/{job}", action="jobs/read", summary="Read a job")
@@ -142,7 +144,15 @@ def _control_plane(
         view = await jobs.get(req.path_params["job"])
         return json_response(render(view), headers={"ETag": view.etag})
 
-    @routes.arm(bp, "GET", "jobs", action="jobs/read", summary="List jobs", lists=True)
+    @routes.arm(
+        bp,
+        "GET",
+        "jobs",
+        action="jobs/read",
+        summary="List jobs",
+        lists=True,
+        query=job_queries.QUERY,
+    )
     async def list_jobs(req: Request) -> Response:
         return await page(req, None)
 
@@ -153,6 +163,7 @@ def _control_plane(
         action="batchEndpoints/jobs/read",
         summary="List the jobs of a batch endpoint",
         lists=True,
+        query=job_queries.QUERY,
     )
     async def list_batch_endpoint_jobs(req: Request) -> Response:
         return await page(req, req.path_params["endpoint"])
@@ -165,6 +176,7 @@ def _control_plane(
         action="batchEndpoints/jobs/read",
         summary="List the jobs of a batch endpoint, where the SDK asks for them",
         lists=True,
+        query=job_queries.QUERY,
     )
     async def list_batch_endpoint_jobs_for_sdk(req: Request) -> Response:
         return await page(req, req.path_params["endpoint"])

@@ -10,7 +10,7 @@ from domain.events.event_mappings import EventMappings
 from domain.events.event_receiving import EventReceiving
 from domain.events.received_event import ReceivedEvent
 from domain.online.scoring_keys import KeyType
-from domain.resource import Wanted
+from domain.resource import Stored, Wanted
 from domain.values import Value
 from handlers import named_resources, wire
 from handlers.http import Routes, caller, json_response, paging, render_resource
@@ -33,7 +33,8 @@ class RegenerateMappingKey(Value):
 def blueprint(routes: Routes, mappings: EventMappings, receiving: EventReceiving) -> func.Blueprint:
     bp = func.Blueprint()
 
-    async def rendered(mapping: EventMapping) -> dict[str, Any]:
+    async def rendered(stored: Stored[EventMapping]) -> dict[str, Any]:
+        mapping = stored.resource
         read_only = {
             "eventsUri": routes.absolute(f"/events/{mapping.name}"),
             "received": await receiving.counts(mapping),
@@ -48,7 +49,8 @@ def blueprint(routes: Routes, mappings: EventMappings, receiving: EventReceiving
             title="an event mapping",
             path=PATH,
             body=Wanted[EventMappingProperties],
-            resources=mappings.resources,
+            get=mappings.resources.get,
+            list=mappings.resources.list,
             put=mappings.put,
             delete=mappings.delete,
             render=rendered,

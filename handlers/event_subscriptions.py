@@ -9,7 +9,7 @@ from domain.events.dead_letters import DeadLetters
 from domain.events.delivery import DeadLetter
 from domain.events.event_subscription import EventSubscription, EventSubscriptionProperties
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.resource import Wanted
+from domain.resource import Stored, Wanted
 from domain.values import Value
 from handlers import named_resources, wire
 from handlers.http import Routes, caller, json_response, paging, render_resource
@@ -41,7 +41,8 @@ def blueprint(
 ) -> func.Blueprint:
     bp = func.Blueprint()
 
-    async def rendered(subscription: EventSubscription) -> dict[str, Any]:
+    async def rendered(stored: Stored[EventSubscription]) -> dict[str, Any]:
+        subscription = stored.resource
         courier = await subscriptions.courier(subscription)
         read_only = {
             "state": subscription.state.value,
@@ -66,7 +67,8 @@ def blueprint(
             title="an event subscription",
             path=PATH,
             body=Wanted[EventSubscriptionProperties],
-            resources=subscriptions.resources,
+            get=subscriptions.resources.get,
+            list=subscriptions.resources.list,
             put=subscriptions.put,
             delete=subscriptions.delete,
             render=rendered,
@@ -82,7 +84,7 @@ def blueprint(
     )
     async def validate_event_subscription(req: Request) -> Response:
         stored = await subscriptions.validate(req.path_params["name"], caller(req).id)
-        return json_response(await rendered(stored.resource), headers={"ETag": stored.etag})
+        return json_response(await rendered(stored), headers={"ETag": stored.etag})
 
     @routes.arm(
         bp,

@@ -8,7 +8,7 @@ error envelope.
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -77,6 +77,8 @@ class Described:
     lists: bool
     secured: bool
     may_lack_body: bool = False
+    query: Mapping[str, Any] = field(default_factory=dict)
+    """JSON schemas of parameters, but for those of every function or list."""
 
 
 class Routes:
@@ -102,6 +104,7 @@ class Routes:
         may_lack_body: bool = False,
         name: str | None = None,
         prefix: str = "",
+        query: Mapping[str, Any] | None = None,
     ) -> Callable[[Handler], Handler]:
         """A function at `path` below the workspace, for callers that may do `action`.
         `prefix` comes before the workspace's own path."""
@@ -129,6 +132,7 @@ class Routes:
                 statuses=statuses,
                 lists=lists,
                 may_lack_body=may_lack_body,
+                query=query,
             )
             register(blueprint, function_name, method, route, guarded)
             return guarded
@@ -148,6 +152,7 @@ class Routes:
         lists: bool = False,
         secured: bool = True,
         may_lack_body: bool = False,
+        query: Mapping[str, Any] | None = None,
     ) -> None:
         """Tell OpenAPI of a function; `arm` does so itself."""
         self.described.append(
@@ -162,6 +167,7 @@ class Routes:
                 lists,
                 secured,
                 may_lack_body,
+                query or {},
             )
         )
 

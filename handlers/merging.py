@@ -1,12 +1,12 @@
 """PATCH of what is done at once: merge into what is there, and put the whole."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from azurefunctions.extensions.http.fastapi import Request
 
 from domain.errors import Conflict, PreconditionFailed
-from domain.resource import Conditions
+from domain.resource import Conditions, TrackedResource, Wanted
 from domain.values import Value
 from handlers import wire
 from handlers.http import conditions
@@ -15,6 +15,18 @@ B = TypeVar("B", bound=Value)
 S = TypeVar("S")
 
 _LOOKS = 3
+
+
+def wanted_of(body: type[Wanted[Any]], resource: TrackedResource) -> Wanted[Any]:
+    """The body that asks for `resource` as it stands, which changes are merged into."""
+    return body(
+        location=resource.location,
+        tags=resource.tags,
+        identity=resource.identity,
+        kind=resource.kind,
+        sku=resource.sku,
+        properties=resource.properties,  # type: ignore[attr-defined]  # every subclass has them
+    )
 
 
 async def merged(

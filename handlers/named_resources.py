@@ -8,36 +8,53 @@ from typing import Any, Generic, TypeVar
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.events.named_resources import NamedResources
-from domain.resource import Conditions, Stored, TrackedResource, Wanted
+from domain.ports import Principal
+from domain.resource import Conditions, Stored, Wanted
 from handlers import wire
 from handlers.http import Routes, caller, conditions, json_response, paging
-from handlers.merging import merged
+from handlers.merging import merged, wanted_of
 
-R = TypeVar("R", bound=TrackedResource)
+S = TypeVar("S", bound=Stored[Any])
+
+
+def _allowed(principal: Principal, wanted: Wanted[Any]) -> None:
+    pass
+
+
+def _whole(request: Request) -> dict[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
-class NamedCollection(Generic[R]):
-    """One kind, at `path/{name}`. `render` may ask for more than the resource."""
+class NamedCollection(Generic[S]):
+    """One kind, at `path/{name}`. `render` may ask for more than the resource; `check` raises
+    Forbidden for what its caller may not ask for; `narrowing` gives what a request's query
+    says to `list`."""
 
     noun: str
     title: str
     path: str
     body: type[Wanted[Any]]
-    resources: NamedResources[R]
-    put: Callable[..., Awaitable[tuple[Stored[R], bool]]]
+    get: Callable[[str], Awaitable[S]]
+    list: Callable[..., Awaitable[tuple[list[S], str | None]]]
+    put: Callable[..., Awaitable[tuple[S, bool]]]
     delete: Callable[[str, Conditions], Awaitable[bool]]
-    render: Callable[[R], Awaitable[dict[str, Any]]]
+    render: Callable[[S], Awaitable[dict[str, Any]]]
+    check: Callable[[Principal, Wanted[Any]], None] = _allowed
+    narrowing: Callable[[Request], dict[str, Any]] = _whole
 
 
-def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[R]) -> None:
+def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S]) -> None:
     """Register the five functions of `collection`."""
     c, item = collection, f"{collection.path}/{{name}}"
 
-    async def answer(stored: Stored[R], *, new: bool = False) -> Response:
-        body = await c.render(stored.resource)
+    async def answer(stored: S, *, new: bool = False) -> Response:
+        body = await c.render(stored)
         return json_response(body, status=201 if new else 200, headers={"ETag": stored.etag})
+
+    async def write(req: Request, wanted: Wanted[Any], when: Conditions) -> tuple[S, bool]:
+        c.check(caller(req), wanted)
+        return await c.put(req.path_params["name"], wanted, caller(req).id, when)
 
     @routes.arm(
         blueprint,
@@ -50,9 +67,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[R
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        wanted = await wire.read(req, c.body)
-        name = req.path_params["name"]
-        stored, new = await c.put(name, wanted, caller(req).id, conditions(req))
+        stored, new = await write(req, await wire.read(req, c.body), conditions(req))
         return await answer(stored, new=new)
 
     @routes.arm(
@@ -65,17 +80,12 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[R
         body=c.body,
     )
     async def patch(req: Request) -> Response:
-        name = req.path_params["name"]
-
         async def read() -> tuple[Wanted[Any], str]:
-            found = await c.resources.get(name)
-            return _wanted_of(c.body, found.resource), found.etag
+            found = await c.get(req.path_params["name"])
+            return wanted_of(c.body, found.resource), found.etag
 
-        async def replace(wanted: Wanted[Any], when: Conditions) -> Stored[R]:
-            stored, _ = await c.put(name, wanted, caller(req).id, when)
-            return stored
-
-        return await answer(await merged(req, c.body, read, replace))
+        stored, _ = await merged(req, c.body, read, lambda wanted, when: write(req, wanted, when))
+        return await answer(stored)
 
     @routes.arm(
         blueprint,
@@ -86,7 +96,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[R
         summary=f"Read {c.title}",
     )
     async def get(req: Request) -> Response:
-        return await answer(await c.resources.get(req.path_params["name"]))
+        return await answer(await c.get(req.path_params["name"]))
 
     @routes.arm(
         blueprint,
@@ -99,8 +109,8 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[R
     )
     async def list_all(req: Request) -> Response:
         asked = paging(req)
-        found, more = await c.resources.list(asked.top, asked.continuation)
-        return routes.page(req, [await c.render(each.resource) for each in found], more)
+        found, more = await c.list(asked.top, asked.continuation, **c.narrowing(req))
+        return routes.page(req, [await c.render(each) for each in found], more)
 
     @routes.arm(
         blueprint,
@@ -114,14 +124,3 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[R
     async def delete(req: Request) -> Response:
         gone = await c.delete(req.path_params["name"], conditions(req))
         return Response(status_code=200 if gone else 204)
-
-
-def _wanted_of(body: type[Wanted[Any]], resource: TrackedResource) -> Wanted[Any]:
-    return body(
-        location=resource.location,
-        tags=resource.tags,
-        identity=resource.identity,
-        kind=resource.kind,
-        sku=resource.sku,
-        properties=resource.properties,  # type: ignore[attr-defined]  # every subclass has them
-    )

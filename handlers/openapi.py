@@ -121,4 +121,5 @@ def _parameters(item: Described) -> list[dict[str, Any]]:
         top = {"type": "integer", "minimum": 1, "maximum": 1000}
         found.append({"name": "$top", "in": "query", "schema": top})
         found.append({"name": "$skip", "in": "query", "schema": text})
+    found += [{"name": n, "in": "query", "schema": schema} for n, schema in item.query.items()]
     return found

@@ -12,6 +12,7 @@ from domain.errors import Invalid, PreconditionFailed
 from domain.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
 from handlers import wire
 from handlers.http import Routes, caller, conditions, json_response, paging
+from handlers.merging import wanted_of
 
 PROGRESS = "AzureAsyncOperationUri"
 """Among the properties that SDKs show: where the running operation can be asked about."""
@@ -137,7 +138,7 @@ async def _patched(collection: Collection[R], request: Request, changes: Any) ->
     names = collection.names(request)
     for last in (False, False, True):
         stored = await collection.get(*names)
-        current = wire.to_wire(_wanted_of(collection.body, stored.resource))
+        current = wire.to_wire(wanted_of(collection.body, stored.resource))
         merged = wire.merge_patch(current, changes, collection.body)
         wanted = _without_progress(wire.parse(collection.body, merged))
         etag = asked.if_match or stored.etag
@@ -159,17 +160,6 @@ def _without_progress(wanted: Wanted[Any]) -> Wanted[Any]:
         return wanted
     own = {key: value for key, value in properties.properties.items() if key != PROGRESS}
     return wanted.but(properties=properties.but(properties=own))
-
-
-def _wanted_of(body: type[Wanted[Any]], resource: TrackedResource) -> Wanted[Any]:
-    return body(
-        location=resource.location,
-        tags=resource.tags,
-        identity=resource.identity,
-        kind=resource.kind,
-        sku=resource.sku,
-        properties=resource.properties,  # type: ignore[attr-defined]  # every subclass has them
-    )
 
 
 def _created(routes: Routes, collection: Collection[R], accepted: Accepted[R]) -> Response:

@@ -1,9 +1,10 @@
 """The one place where adapters are chosen and activities are put together."""
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from domain.application import Application
 from domain.assets.asset_registration import AssetRegistration
@@ -15,6 +16,7 @@ from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
 from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
+from domain.events.delivery_record import OnSettled
 from domain.events.outbox import Outbox
 from domain.jobs import batch_job
 from domain.jobs.batch_invocation import BatchInvocation
@@ -55,7 +57,7 @@ from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.mirroring import Mirroring
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
-from domain.scoring.request_record import OnFinished, RequestRecord
+from domain.scoring.request_record import OnFinished
 from domain.scoring.scoring_access import ScoringAccess
 from domain.sweeping import Sweeping
 from infra import telemetry
@@ -66,6 +68,8 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from infra.compute.instance_figures import Running
+
+Told = TypeVar("Told")
 
 _HOSTS: dict[str, Literal["embedded", "functions"]] = {
     "embedded": "embedded",
@@ -91,6 +95,8 @@ class Adapters:
     topics: EventTopics
     on_finished: tuple[OnFinished, ...] = ()
     """Who is told of each scoring request that has ended."""
+    on_settled: tuple[OnSettled, ...] = ()
+    """Who is told of each round of deliveries of events that has ended."""
     running: "Running | None" = None
     """What can be measured of instances, where this process runs them."""
 
@@ -124,6 +130,7 @@ def _adapters(settings: Settings) -> Adapters:
                 webhooks=services.webhooks,
                 topics=stores.topics,
                 on_finished=services.on_finished,
+                on_settled=(services.delivery_metrics.record,),
                 running=services.compute,
             )
         case "functions":
@@ -148,6 +155,7 @@ def _adapters(settings: Settings) -> Adapters:
 
 def _traced(adapters: Adapters) -> Adapters:
     from infra.compute.instance_figures import InstanceMeters
+    from infra.delivery_metrics import DeliveryMeters
     from infra.request_meters import RequestMeters
     from infra.traced import TracedScorer, TracedWorkQueue
 
@@ -158,16 +166,17 @@ def _traced(adapters: Adapters) -> Adapters:
         queue=TracedWorkQueue(adapters.queue),
         scorer=TracedScorer(adapters.scorer),
         on_finished=(*adapters.on_finished, RequestMeters().record),
+        on_settled=(*adapters.on_settled, DeliveryMeters().record),
     )
 
 
-def _each(told: tuple[OnFinished, ...]) -> OnFinished | None:
-    if len(told) < 2:
-        return told[0] if told else None
+def _each(listeners: tuple[Callable[[Told], None], ...]) -> Callable[[Told], None] | None:
+    if len(listeners) < 2:
+        return listeners[0] if listeners else None
 
-    def tell(record: RequestRecord) -> None:
-        for one in told:
-            one(record)
+    def tell(told: Told) -> None:
+        for listener in listeners:
+            listener(told)
 
     return tell
 
@@ -283,6 +292,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         source=scope.id,
         location=location,
         base_url=settings.base_url,
+        on_settled=_each(a.on_settled),
     )
     sweeping = Sweeping(
         a.store,

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from domain.events.activities import EventActivities
 from domain.events.dead_letters import DeadLetters
+from domain.events.delivery_record import OnSettled
 from domain.events.event_delivering import EventDelivering
 from domain.events.event_dispatching import Couriers, EventDispatching
 from domain.events.event_invoking import EventInvoking
@@ -32,6 +33,7 @@ def compose_events(
     source: str,
     location: str,
     base_url: str,
+    on_settled: OnSettled | None = None,
 ) -> EventActivities:
     """`source` is the workspace's ARM id, that every event carries."""
     # What webhooks know this installation by: a name that stays, not a machine's.
@@ -63,7 +65,9 @@ def compose_events(
             callback=f"{base_url.rstrip('/')}/eventSubscriptions",
         ),
         dispatching=EventDispatching(store, clock, outbox.subscribers, couriers),
-        delivering=EventDelivering(store, clock, couriers, subscriptions, sending),
+        delivering=EventDelivering(
+            store, clock, couriers, subscriptions, sending, on_settled=on_settled
+        ),
         mappings=mappings,
         receiving=EventReceiving(store, queue, clock, mappings, sums),
         invoking=EventInvoking(store, queue, clock, invocation),

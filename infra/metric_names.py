@@ -1,9 +1,11 @@
-"""Azure Monitor's names for what is measured of online endpoints and their deployments."""
+"""Azure Monitor's names for what is measured of online endpoints, their deployments, and
+event subscriptions (which are Event Grid's there)."""
 
 from typing import Any
 
 ENDPOINTS = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 DEPLOYMENTS = f"{ENDPOINTS}/deployments"
+SUBSCRIPTIONS = "Microsoft.EventGrid/eventSubscriptions"
 
 REQUESTS = "RequestsPerMinute"
 LATENCY = "RequestLatency"
@@ -11,11 +13,17 @@ BYTES = "NetworkBytes"
 CAPACITY = "DeploymentCapacity"
 CPU = "CpuUtilizationPercentage"
 MEMORY = "CpuMemoryUtilizationPercentage"
+DELIVERED = "DeliverySuccessCount"
+FAILED = "DeliveryAttemptFailCount"
+DEAD_LETTERED = "DeadLetteredCount"
 
 
 def views() -> list[Any]:
     """For an SDK's MeterProvider, which else makes small letters of an instrument's name."""
     from opentelemetry.sdk.metrics.view import View
 
-    names = (REQUESTS, LATENCY, BYTES, CAPACITY, CPU, MEMORY)
+    names = (
+        *(REQUESTS, LATENCY, BYTES, CAPACITY, CPU, MEMORY),
+        *(DELIVERED, FAILED, DEAD_LETTERED),
+    )
     return [View(instrument_name=name.lower(), name=name) for name in names]

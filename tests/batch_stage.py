@@ -366,7 +366,7 @@ class FunctionCompute(Compute):
 
 
 class BatchStage:
-    """A host of the batch path. `live` again after a crash."""
+    """A host of the batch path. `live` again after a crash, at `base_url`."""
 
     def __init__(
         self,
@@ -381,6 +381,7 @@ class BatchStage:
         web: WebFiles | None = None,
     ) -> None:
         self.folder = folder
+        self.base_url = BASE_URL
         self.clock = HeldClock()
         self.mischief = mischief or Mischief()
         self.script = script
@@ -407,7 +408,7 @@ class BatchStage:
             self.folder / "queues.db", max_delivery_count=5, now=lambda: self.clock.time
         )
         self.blobs = FileBlobStore(
-            self.folder, base_url=BASE_URL, key=lambda: b"k" * 32, now=self.clock.now
+            self.folder, base_url=self.base_url, key=lambda: b"k" * 32, now=self.clock.now
         )
         self.compute = FunctionCompute()
         self.scorer = FunctionScorer(self.script, mischief, self.started)

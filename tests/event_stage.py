@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from domain.application import Application
 from domain.events.activities import EventActivities
+from domain.events.delivery_record import DeliveryRecord
 from domain.events.event_subscription import EventSubscription, EventSubscriptionProperties
 from domain.messages import (
     BATCH_JOBS_QUEUE,
@@ -152,6 +153,7 @@ class EventStage:
         self.clock = clock
         self.receiver = Receiver(clock)
         self.topics = TopicList()
+        self.records: list[DeliveryRecord] = []
         self.compute = ToldCompute()
         self.live()
 
@@ -176,6 +178,7 @@ class EventStage:
                 scoring_verifier=verifier,
                 webhooks=self.receiver,
                 topics=self.topics,
+                on_settled=(self.records.append,),
             ),
         )
         self.events = self.app.events

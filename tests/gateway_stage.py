@@ -127,7 +127,7 @@ class Gateway:
         path = self.application.scoring
         assert path._mirroring is not None
         assert path._sums is not None
-        await path._mirroring.idle()
+        await path._mirroring.idle(within=10)
         await path._sums.flush()
 
 

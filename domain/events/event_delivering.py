@@ -23,6 +23,7 @@ from domain.events.delivery import (
     delivery_of,
     pause_after,
 )
+from domain.events.delivery_record import DeliveryRecord, OnSettled
 from domain.events.event_dispatching import LEASE, Couriers
 from domain.events.event_sending import Attempt, EventSending
 from domain.events.event_subscription import EventSubscription, SubscriptionState
@@ -48,6 +49,7 @@ class EventDelivering:
         subscriptions: EventSubscriptions,
         sending: EventSending,
         *,
+        on_settled: OnSettled | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._store = store
@@ -55,6 +57,7 @@ class EventDelivering:
         self._couriers = couriers
         self._subscriptions = subscriptions
         self._sending = sending
+        self._on_settled = on_settled
         self._rng = rng or random.Random()
 
     async def deliver(self, message: DeliverEvents, *, redelivered: bool = False) -> None:
@@ -125,29 +128,49 @@ class EventDelivering:
         attempts = await asyncio.gather(
             *(self._sending.send(subscription, d.event) for d in living)
         )
-        writes: list[Write] = []
         outcomes = list(zip(living, attempts, strict=True))
-        for each, attempt in outcomes:
-            writes += self._settled(subscription, each, attempt)
-        for each in due:
-            if each not in living:
-                writes += self._given_up(subscription, each, "TimeToLiveExceeded")
+        left = [self._settled(subscription, each, attempt) for each, attempt in outcomes]
+        left += [
+            self._given_up(subscription, each, "TimeToLiveExceeded")
+            for each in due
+            if each not in living
+        ]
         after = self._after(subscription, courier, outcomes)
-        dead = sum(w.id.startswith("dead:") for w in writes)
-        after = after.but(dead_lettered=after.dead_lettered + dead)
-        write = Replace(document.id, after.to_body(), document.etag, due_at=self._now() + LEASE)
-        await self._store.transact(document.partition, [write, *writes])
+        await self._save(subscription, courier, after, document, due, left)
         if any(a.verdict is Verdict.GONE for a in attempts):
             told = "The webhook answered 410: it is gone. Validate the subscription to go on."
             await self._subscriptions.disable(subscription.name, subscription.uid, told)
         return None
 
-    def _settled(self, to: EventSubscription, waiting: Delivery, attempt: Attempt) -> list[Write]:
-        """What becomes of a delivery by an attempt."""
+    async def _save(
+        self,
+        to: EventSubscription,
+        courier: Courier,
+        after: Courier,
+        document: Document,
+        done: Sequence[Delivery],
+        left: Sequence[Delivery | DeadLetter | None],
+    ) -> None:
+        """`left` takes the place of `done`, and `after` of `courier`, with the dead counted."""
+        dead = tuple(each.reason for each in left if isinstance(each, DeadLetter))
+        after = after.but(dead_lettered=courier.dead_lettered + len(dead))
+        writes: list[Write] = [
+            Replace(document.id, after.to_body(), document.etag, due_at=self._now() + LEASE)
+        ]
+        writes += [Delete(each.id) for each in done]
+        writes += [each.creation() for each in left if each is not None]
+        await self._store.transact(document.partition, writes)
+        if self._on_settled is not None:
+            self._on_settled(DeliveryRecord.of(to, courier, after, dead))
+
+    def _settled(
+        self, to: EventSubscription, waiting: Delivery, attempt: Attempt
+    ) -> Delivery | DeadLetter | None:
+        """What is left of a delivery after an attempt."""
         told = {"action": f"event_{attempt.verdict.name.lower()}", "subscription": to.name}
         if attempt.verdict is Verdict.DELIVERED:
             _log.info("Event %s was delivered to '%s'", waiting.event.id, to.name, extra=told)
-            return [Delete(waiting.id)]
+            return None
         fault = attempt.fault or ""
         failed = waiting.failed(fault, waiting.due)
         if attempt.verdict is not Verdict.RETRY:
@@ -165,9 +188,9 @@ class EventDelivering:
             fault,
             extra=told,
         )
-        return [Delete(waiting.id), again.creation()]
+        return again
 
-    def _given_up(self, to: EventSubscription, waiting: Delivery, reason: str) -> list[Write]:
+    def _given_up(self, to: EventSubscription, waiting: Delivery, reason: str) -> DeadLetter:
         letter = DeadLetter(
             event=waiting.event,
             reason=reason,
@@ -184,8 +207,7 @@ class EventDelivering:
             waiting.last_fault or "",
             extra={"action": "event_dead_lettered", "subscription": to.name},
         )
-        # The id of the delivery as it stands in the store: `failed` keeps what is due.
-        return [Delete(waiting.id), letter.creation()]
+        return letter
 
     def _after(
         self,
@@ -255,14 +277,9 @@ class EventDelivering:
         waiting = await self._waiting(courier.uid, _PAGE)
         if not waiting:
             return courier.but(phase=Phase.IDLE, failures=0)
-        writes: list[Write] = []
-        for each in waiting:
-            writes += self._given_up(to, each, f"Subscription{to.state.value}")
-        after = courier.but(
-            phase=Phase.BUSY, dead_lettered=courier.dead_lettered + len(waiting), failures=0
-        )
-        write = Replace(document.id, after.to_body(), document.etag, due_at=self._now() + LEASE)
-        await self._store.transact(document.partition, [write, *writes])
+        left = [self._given_up(to, each, f"Subscription{to.state.value}") for each in waiting]
+        after = courier.but(phase=Phase.BUSY, failures=0)
+        await self._save(to, courier, after, document, waiting, left)
         return None
 
     async def _clear(self, courier: Courier, document: Document) -> Courier | None:

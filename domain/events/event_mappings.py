@@ -11,7 +11,7 @@ from domain.events.event_mapping import (
     EventMappingProperties,
 )
 from domain.events.event_template import template_faults
-from domain.events.named_resources import NamedResources
+from domain.named_resources import NamedResources
 from domain.names import endpoint_name_fault
 from domain.online.scoring_keys import Keys, KeyType, SealedKeys, key_fault
 from domain.ports import Cipher, Clock, ResourceStore

@@ -17,10 +17,10 @@ from domain.events.event_subscription import (
     EventSubscriptionProperties,
     SubscriptionState,
 )
-from domain.events.named_resources import NamedResources
 from domain.events.outbox import FRESH, Subscribers
 from domain.events.webhook_signature import new_key
 from domain.messages import EVENTS_QUEUE, ValidateSubscription
+from domain.named_resources import NamedResources
 from domain.ports import (
     Cipher,
     Clock,

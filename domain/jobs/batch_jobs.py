@@ -58,9 +58,20 @@ class BatchJobs:
         return await self._view(stored)
 
     async def list(
-        self, top: int, continuation: str | None, *, endpoint: str | None = None
+        self,
+        top: int,
+        continuation: str | None,
+        *,
+        endpoint: str | None = None,
+        status: JobStatus | None = None,
     ) -> tuple[list[JobView], str | None]:
-        where = {"endpoint": endpoint.casefold()} if endpoint else None
+        """By name; of one endpoint and in one status, where told. A job whose status changes
+        while pages are read may be missed."""
+        where: dict[str, str | int | bool] = {}
+        if endpoint is not None:
+            where["endpoint"] = endpoint.casefold()
+        if status is not None:
+            where["status"] = status.value
         page = await self._store.query(
             batch_job.KIND, where=where, page_size=top, continuation=continuation
         )

@@ -209,9 +209,11 @@ class Firing(Value):
 
 
 class ScheduleState(Value):
-    """Where a schedule stands. `runs` are the last ones, the newest first."""
+    """Where a schedule stands. `runs` are the last ones, the newest first; `enabled` is the
+    schedule's own."""
 
     schedule: str
+    enabled: bool = True
     next_at: datetime | None = None
     firing: Firing | None = None
     runs: tuple[ScheduleRun, ...] = ()
@@ -219,7 +221,7 @@ class ScheduleState(Value):
     tick: int = 0
 
     def to_body(self) -> Json:
-        return {"kind": STATE_KIND, "state": self.to_document()}
+        return {"kind": STATE_KIND, "enabled": self.enabled, "state": self.to_document()}
 
     def ended(self, run: ScheduleRun) -> "ScheduleState":
         return self.but(firing=None, runs=(run, *self.runs)[:MOST_RUNS])

@@ -1,6 +1,7 @@
 """Schedules as resources: made, changed, read and deleted at once."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.errors import (
@@ -12,7 +13,17 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
-from domain.ports import Clock, Create, Delete, Document, Replace, ResourceStore, WorkQueue, Write
+from domain.ports import (
+    Clock,
+    Create,
+    Delete,
+    Document,
+    Page,
+    Replace,
+    ResourceStore,
+    WorkQueue,
+    Write,
+)
 from domain.provisioning.provisioning_state import ProvisioningState
 from domain.resource import Conditions, Stored, Wanted, to_body
 from domain.resource import from_document as stored_resource
@@ -20,6 +31,7 @@ from domain.schedules import schedule as stored
 from domain.schedules.schedule import (
     KIND,
     PARTITION,
+    STATE_KIND,
     Schedule,
     ScheduleProperties,
     ScheduleState,
@@ -28,15 +40,16 @@ from domain.schedules.schedule import (
 from domain.schedules.schedule_state import ScheduleMessages
 
 _TRIES = 5
+_AND = "|"
+"""Between the two places of a list's continuation; no store's own has it."""
+_NO_MORE = ""
 
 
 @dataclass(frozen=True)
-class ScheduleView:
-    """A schedule and where it stands; lists leave `state` out."""
+class ScheduleView(Stored[Schedule]):
+    """A schedule and where it stands."""
 
-    stored: Stored[Schedule]
-    state: ScheduleState | None
-    new: bool = False
+    state: ScheduleState | None = None
 
 
 class Schedules:
@@ -51,22 +64,39 @@ class Schedules:
         document, state = await self._find(name)
         if document is None:
             raise NotFound(f"Schedule '{name[:80]}' was not found.")
-        found = Stored(stored_resource(Schedule, document), document.etag)
-        return ScheduleView(found, state_of(state) if state else None)
+        return _view(stored_resource(Schedule, document), document.etag, state)
 
     async def list(
         self, top: int, continuation: str | None, *, enabled: bool | None = None
     ) -> tuple[list[ScheduleView], str | None]:
-        """By name; all of them unless `enabled` says which."""
+        """By name, each with where it stands; all of them unless `enabled` says which. A page
+        takes two queries."""
+        where = None if enabled is None else {"enabled": enabled}
+        at, states_at = _places(continuation)
         page = await self._store.query(
-            KIND,
-            partition=PARTITION,
-            where=None if enabled is None else {"enabled": enabled},
-            page_size=top,
-            continuation=continuation,
+            KIND, partition=PARTITION, where=where, page_size=top, continuation=at
         )
-        found = [Stored(stored_resource(Schedule, d), d.etag) for d in page.documents]
-        return [ScheduleView(each, None) for each in found], page.continuation
+        states = Page(())
+        if page.documents and states_at != _NO_MORE:
+            states = await self._store.query(
+                STATE_KIND,
+                partition=PARTITION,
+                where=where,
+                page_size=len(page.documents),
+                continuation=states_at,
+            )
+        found = {state.id: state for state in states.documents}
+        views = [await self._listed(document, found) for document in page.documents]
+        if page.continuation is None:
+            return views, None
+        return views, f"{page.continuation}{_AND}{states.continuation or _NO_MORE}"
+
+    async def _listed(self, document: Document, states: Mapping[str, Document]) -> ScheduleView:
+        """Schedules and their states are made and deleted together and named alike, so as many
+        of the one are those of the other, but for what is written between two queries."""
+        found = stored_resource(Schedule, document)
+        id = stored.state_id(found.name)
+        return _view(found, document.etag, states.get(id) or await self._get(id))
 
     async def put(
         self,
@@ -74,9 +104,10 @@ class Schedules:
         wanted: Wanted[ScheduleProperties],
         caller: str,
         conditions: Conditions,
-    ) -> ScheduleView:
-        """Create or change. A due time that passed and has not been met stays due, unless the
-        trigger is another now. Raises Invalid, Conflict, PreconditionFailed."""
+    ) -> tuple[ScheduleView, bool]:
+        """Create or change; True says created. A due time that passed and has not been met
+        stays due, unless the trigger is another now. Raises Invalid, Conflict,
+        PreconditionFailed."""
         if fault := stored.name_fault(name):
             refuse([Detail("InvalidName", fault, "name")])
         for _ in range(_TRIES):
@@ -90,7 +121,7 @@ class Schedules:
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue  # Changed by somebody else, or come due: the conditions say which.
             await self._messages.arrange(state)
-            return ScheduleView(Stored(new, etag), state, document is None)
+            return ScheduleView(new, etag, state), document is None
         raise Conflict(f"Schedule '{name}' is being changed by other requests. Try again.")
 
     async def _save(
@@ -153,16 +184,28 @@ class Schedules:
         )
         if before is None or not as_before:
             state = state.but(next_at=new.properties.next_after(self._clock.now()))
-        return state.but(chain=state.chain + 1, tick=0)
+        return state.but(enabled=new.properties.is_enabled, chain=state.chain + 1, tick=0)
 
     async def _find(self, name: str) -> tuple[Document | None, Document | None]:
         if stored.name_fault(name):
             return None, None
+        found = await self._get(stored.document_id(name))
+        return found, await self._get(stored.state_id(name)) if found else None
+
+    async def _get(self, id: str) -> Document | None:
         try:
-            found = await self._store.get(PARTITION, stored.document_id(name))
+            return await self._store.get(PARTITION, id)
         except DocumentNotFound:
-            return None, None
-        try:
-            return found, await self._store.get(PARTITION, stored.state_id(name))
-        except DocumentNotFound:
-            return found, None
+            return None
+
+
+def _places(continuation: str | None) -> tuple[str | None, str | None]:
+    """Where to go on among the schedules, and among their states."""
+    if continuation is None:
+        return None, None
+    at, _, states_at = continuation.partition(_AND)
+    return at, states_at
+
+
+def _view(found: Schedule, etag: str, state: Document | None) -> ScheduleView:
+    return ScheduleView(found, etag, state_of(state) if state else None)

@@ -23,6 +23,8 @@ from domain.scoring.scoring_refusals import CALLER_GONE, TOO_MANY_PENDING
 
 _log = logging.getLogger("ml_endpoints.mirroring")
 
+_GIVING_UP = 1.0
+"""Seconds for which a copy that is given up may go on with its own ending."""
 _COMPARED_AT_ONCE = 16 * 1024
 """Bytes of an answer up to which comparing it costs the event loop nothing to speak of."""
 
@@ -78,10 +80,16 @@ class Mirroring:
     def keep(self, body: AsyncIterator[bytes]) -> KeptBody:
         return KeptBody(body, self._max_bytes)
 
-    async def idle(self) -> None:
-        """Wait until no copy is under way."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+    async def idle(self, *, within: float) -> None:
+        """Wait until no copy is under way. Those that take longer than `within` seconds are
+        given up, and counted as lost."""
+        if not self._under_way:
+            return
+        _, still = await asyncio.wait(self._under_way, timeout=within)
+        for copy in still:
+            copy.cancel()
+        if still:
+            await asyncio.wait(still, timeout=_GIVING_UP)
 
     def _ended(self, copy: Copy, exchange: Exchange, code: int) -> None:
         body = _whole(copy.body)
@@ -116,6 +124,9 @@ class Mirroring:
             else:
                 amounts = shadow_diff.compared(live, met)
             self._sums.add(copy.subject, amounts)
+        except asyncio.CancelledError:
+            self._lose(copy, Lost.INCOMPLETE)
+            raise
         except Exception:  # nobody waits for a copy: whatever it meets must end here
             _log.exception("A mirrored request failed inside")
 

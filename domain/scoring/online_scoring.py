@@ -103,10 +103,11 @@ class OnlineScoring:
             exchange.finish(500)
             raise
 
-    async def close(self) -> None:
-        """Let mirrored copies end, and store what was counted. No request is scored after."""
+    async def close(self, *, grace: float = 2.0) -> None:
+        """Let mirrored copies end within `grace` seconds, and store what was counted. No
+        request is scored after."""
         if self._mirroring is not None:
-            await self._mirroring.idle()
+            await self._mirroring.idle(within=grace)
         if self._sums is not None:
             await self._sums.close()
 

@@ -78,7 +78,11 @@ class Host:
         self._log_requests = log_requests
         self._grace = grace
         self._ready = False
-        self._figures = [services.request_metrics.text, services.instance_figures.text]
+        self._figures = [
+            services.request_metrics.text,
+            services.instance_figures.text,
+            services.delivery_metrics.text,
+        ]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Connection], None]) -> None:
         """Serve until `stop`; `ready` is called once everything answers. Then accept

@@ -16,6 +16,7 @@ from infra.clock import SystemClock
 from infra.compute.instance_figures import InstanceFigures
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
+from infra.delivery_metrics import DeliveryMetrics
 from infra.embedded.clients import ClientRegistry
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.issuer import KEYS_PATH, SigningKey, TokenIssuer
@@ -55,6 +56,7 @@ class EmbeddedServices:
         self.scorer = LocalScorer(self.compute)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.private_networks))
         self.request_metrics = RequestMetrics()
+        self.delivery_metrics = DeliveryMetrics()
         self.instance_figures = InstanceFigures(self.compute)
         self.traffic_log = TrafficLog(
             folder.root / "logs",

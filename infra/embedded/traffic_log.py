@@ -1,6 +1,7 @@
 """The log of scoring requests: a JSON line for each in `<data-dir>/logs/traffic.jsonl`, with
 the columns of Azure Monitor's table AmlOnlineEndpointTrafficLog."""
 
+import json
 import logging
 import threading
 import time
@@ -10,7 +11,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from domain.scoring.request_record import RequestRecord
 
@@ -108,7 +109,7 @@ class TrafficLog:
         lines: list[str] = []
         while self._waiting and len(lines) < _AT_ONCE:
             at, record = self._waiting.popleft()
-            lines.append(to_json(self._line(at, record)).decode())
+            lines.append(_json(self._line(at, record)))
         dropped, self.dropped = self.dropped, 0
         if dropped:
             _log.warning("%d lines of the traffic log were dropped", dropped)
@@ -161,6 +162,15 @@ class _File(RotatingFileHandler):
             self.stream = self._open()
         self.stream.write(text + "\n")
         self.stream.flush()
+
+
+def _json(line: dict[str, Any]) -> str:
+    try:
+        return to_json(line).decode()
+    except PydanticSerializationError:
+        # A caller's text may hold half a surrogate pair, which UTF-8 has no bytes for; here it
+        # is escaped.
+        return json.dumps(line, separators=(",", ":"))
 
 
 def _milliseconds(seconds: float) -> float:

@@ -34,6 +34,11 @@ def endpoint(host: RunningHost, gate: Path) -> None:
     batch.batch(host, "files")
 
 
+def listed(host: RunningHost, status: str) -> list[str]:
+    found = host.workspace.get(f"batchEndpoints/files/jobs?status={status}")["value"]
+    return [each["name"] for each in found]
+
+
 def test_a_job_goes_through_its_states_and_its_rows_are_in_order(
     host: RunningHost, gate: Path
 ) -> None:
@@ -43,6 +48,8 @@ def test_a_job_goes_through_its_states_and_its_rows_are_in_order(
     running = until(lambda: (j := batch.job(host, name))["status"] == "Running" and j)
     assert not running["outputs"]["score"]["isComplete"]
     until(lambda: batch.job(host, name)["progress"]["inFlight"])
+    assert name in listed(host, "Running")
+    assert name not in listed(host, "Completed")
     gate.touch()
     shown = batch.ended(host, name)
     gate.unlink()
@@ -51,8 +58,8 @@ def test_a_job_goes_through_its_states_and_its_rows_are_in_order(
     assert f"azureml/{name}/score/predictions.csv" in shown["outputs"]["score"]["uri"]
     assert shown["progress"]["rows"] == 6
     assert shown["startTime"] < shown["endTime"]
-    listed = host.workspace.get("batchEndpoints/files/jobs")["value"]
-    assert name in [each["name"] for each in listed]
+    assert name not in listed(host, "Running")
+    assert name in listed(host, "Completed")
     polled = host.workspace.call("GET", f"{host.url}/endpoints/files/jobs/{name}").json()
     assert polled["properties"]["status"] == "Completed"
 

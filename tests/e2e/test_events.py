@@ -44,6 +44,13 @@ def shown(host: RunningHost, name: str = "mine") -> dict[str, Any]:
     return found
 
 
+def delivered(host: RunningHost) -> int:
+    """What the host tells Prometheus of deliveries to webhooks."""
+    text = host.workspace.http.get(f"{host.url}/metrics", headers=host.bearer()).text
+    series = 'event_subscription_DeliverySuccessCount_total{endpointType="WebHook"} '
+    return sum(int(line.removeprefix(series)) for line in text.splitlines() if series in line)
+
+
 def test_an_event_that_comes_in_starts_a_job_and_its_end_is_told(
     host: RunningHost, receiver: WebhookReceiver
 ) -> None:
@@ -97,6 +104,7 @@ def test_an_event_that_comes_in_starts_a_job_and_its_end_is_told(
     assert completed["data"]["output"]["path"] == f"azureml/{name}/score/predictions.csv"
     assert [e["data"]["job"] for e in receiver.told("Job.Created")] == [name], "one job"
     assert len(receiver.told("Job.Running")) == 1
+    until(lambda: delivered(host) == shown(host)["deliveries"]["delivered"] > 0)
 
 
 def test_what_comes_is_signed_with_the_key_that_an_action_tells(

@@ -44,15 +44,17 @@ def read(host: RunningHost, name: str) -> dict[str, Any]:
 
 def test_a_schedule_starts_one_job_for_each_second_of_its_time(host: RunningHost) -> None:
     uri = batch.data(host, {"a.csv": "x"})
-    asked = body(uri, startTime=clock(1), endTime=clock(2))
+    asked = body(uri, startTime=clock(1.2), endTime=clock(2.2))
     answer = host.workspace.call("PUT", "schedules/brief", asked)
     assert answer.status_code == 201
     shown = answer.json()
     assert shown["type"] == "Microsoft.MachineLearningServices/workspaces/schedules"
     assert shown["properties"]["provisioningState"] == "Succeeded"
     assert shown["properties"]["nextTriggerTime"]
-    until(lambda: read(host, "brief")["nextTriggerTime"] is None, what="the end of its time")
-    runs = read(host, "brief")["lastRuns"]
+    until(lambda: len(read(host, "brief")["lastRuns"]) == 2, what="the end of its time")
+    shown = read(host, "brief")
+    assert shown["nextTriggerTime"] is None
+    runs = shown["lastRuns"]
     assert [run["status"] for run in runs] == ["Started"] * 2
     for run in runs:
         job = batch.ended(host, run["jobName"])
@@ -61,8 +63,17 @@ def test_a_schedule_starts_one_job_for_each_second_of_its_time(host: RunningHost
 
 
 def test_a_schedule_is_changed_by_its_etag_and_deleted(host: RunningHost) -> None:
+    http, bearer = host.workspace.http, host.bearer()
+    where = f"{host.url}{host.workspace.connection['workspace']}/schedules"
+
+    def listed(view: str) -> dict[str, Any]:
+        answer = http.get(where, params={"listViewType": view}, headers=bearer)
+        return {each["name"]: each["properties"] for each in answer.json()["value"]}
+
     uri = batch.data(host, {"a.csv": "x"})
     made = host.workspace.call("PUT", "schedules/yearly", body(uri, "0 0 1 1 *"))
+    assert listed("EnabledOnly")["yearly"] == read(host, "yearly")
+    assert listed("All")["yearly"]["nextTriggerTime"]
     etag = made.headers["etag"]
     patched = host.workspace.call(
         "PATCH", "schedules/yearly", {"properties": {"isEnabled": False}}, **{"If-Match": etag}
@@ -70,16 +81,9 @@ def test_a_schedule_is_changed_by_its_etag_and_deleted(host: RunningHost) -> Non
     assert patched.json()["properties"]["nextTriggerTime"] is None
     with pytest.raises(CallFailed, match="412"):
         host.workspace.call("PUT", "schedules/yearly", body(uri), **{"If-Match": etag})
-    http, bearer = host.workspace.http, host.bearer()
-    where = f"{host.url}{host.workspace.connection['workspace']}/schedules"
-
-    def names(view: str) -> list[str]:
-        answer = http.get(where, params={"listViewType": view}, headers=bearer)
-        return [str(each["name"]) for each in answer.json()["value"]]
-
-    assert "yearly" in names("DisabledOnly")
-    assert "yearly" in names("All")
-    assert "yearly" not in names("EnabledOnly")
+    assert listed("DisabledOnly")["yearly"] == read(host, "yearly")
+    assert "yearly" in listed("All")
+    assert "yearly" not in listed("EnabledOnly")
     assert host.workspace.call("DELETE", "schedules/yearly").status_code == 200
     assert host.workspace.call("DELETE", "schedules/yearly").status_code == 204
     with pytest.raises(CallFailed, match="404"):

@@ -83,6 +83,68 @@ async def test_pages_are_linked(client: httpx.AsyncClient, scope: WorkspaceScope
     assert len((await client.get(page["nextLink"])).json()["value"]) == 1
 
 
+async def _named(client: httpx.AsyncClient, url: str) -> list[list[str]]:
+    """The names on each page of a list."""
+    pages: list[list[str]] = []
+    while url:
+        reply = await client.get(url)
+        assert reply.status_code == 200, reply.text
+        pages.append([job["name"] for job in reply.json()["value"]])
+        url = reply.json().get("nextLink", "")
+    return pages
+
+
+async def test_jobs_are_listed_by_their_status_in_pages(
+    stage: BatchStage, client: httpx.AsyncClient, scope: WorkspaceScope
+) -> None:
+    def named(name: str) -> dict[str, Any]:
+        return {"properties": {**BODY["properties"], "name": name}}
+
+    for name in ("a", "c", "e", "g"):
+        await client.post(JOBS, json=named(name))
+    await client.post(f"{scope.id}/jobs/c/cancel")
+    await stage.pump()
+    for name in ("b", "d", "f"):
+        await client.post(JOBS, json=named(name))
+    for path in ("jobs", f"batchEndpoints/{ENDPOINT}/jobs"):
+        listed = f"{scope.id}/{path}"
+        assert await _named(client, f"{listed}?status=Completed&$top=2") == [["a", "e"], ["g"]]
+        assert await _named(client, f"{listed}?status=notstarted&$top=3") == [["b", "d", "f"]]
+        assert await _named(client, f"{listed}?status=Canceled") == [["c"]]
+        assert await _named(client, f"{listed}?status=Failed") == [[]]
+        assert await _named(client, f"{listed}?$top=4") == [list("abcd"), list("efg")]
+    assert await _named(client, f"{scope.id}/batchEndpoints/other/jobs?status=Completed") == [[]]
+    page = (await client.get(f"{scope.id}/jobs?status=Completed&$top=2")).json()
+    mixed = await client.get(page["nextLink"].replace("Completed", "Canceled"))
+    assert mixed.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "target", "told"),
+    [
+        ("status=Succeeded", "BadArgument", "status", "'Succeeded' cannot be asked for; status is"),
+        ("status=", "BadArgument", "status", "status is one of NotStarted, Preparing, Queued, "),
+        ("status=Failed&status=Canceled", "BadArgument", "status", "Several statuses cannot"),
+        ("tag=a", "NotSupported", "tag", "cannot be narrowed by tag; they can by status"),
+        ("scheduleId=nightly", "NotSupported", "scheduleId", "narrowed by scheduleId"),
+    ],
+)
+async def test_a_list_of_jobs_says_what_it_may_be_narrowed_by(
+    client: httpx.AsyncClient,
+    scope: WorkspaceScope,
+    query: str,
+    code: str,
+    target: str,
+    told: str,
+) -> None:
+    for path in ("jobs", f"batchEndpoints/{ENDPOINT}/jobs"):
+        reply = await client.get(f"{scope.id}/{path}?{query}")
+        assert reply.status_code == 400
+        error = reply.json()["error"]
+        assert (error["code"], error["target"]) == (code, target)
+        assert told in error["message"]
+
+
 async def test_overrides_are_read_in_any_case(client: httpx.AsyncClient) -> None:
     body = {
         "properties": {

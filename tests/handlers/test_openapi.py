@@ -4,6 +4,7 @@ from typing import Any
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from domain.jobs.job_status import JobStatus
 from tests.handlers.conftest import ControlPlane
 from tests.real_app import indexed
 
@@ -37,6 +38,13 @@ def test_each_is_described_at_its_route_by_a_method_it_answers() -> None:
         assert path == "/" + function["route"].replace("{*", "{")
         assert method in function["methods"]
         assert operation["summary"]
+
+
+def test_what_lists_of_jobs_are_narrowed_by_is_told() -> None:
+    for name in ("list_jobs", "list_batch_endpoint_jobs", "list_batch_endpoint_jobs_for_sdk"):
+        parameters = operations()[name][2]["parameters"]
+        [status] = [each for each in parameters if each["name"] == "status"]
+        assert status["schema"]["enum"] == list(JobStatus)
 
 
 def test_functions_that_take_a_body_say_which() -> None:

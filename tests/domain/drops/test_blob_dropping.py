@@ -11,7 +11,7 @@ from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
 from domain.drops.drop_limits import DropLimits
 from domain.jobs.job_status import JobStatus
-from tests.batch_stage import ENDPOINT, BatchStage, Mischief
+from tests.batch_stage import ENDPOINT, BatchStage, Crash, Mischief
 from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
@@ -148,6 +148,30 @@ async def test_files_for_an_endpoint_that_is_not_there_wait_for_it(
         await stage.pump()
         [view] = await jobs(stage)
         assert scored(stage, [view]) == ["a.txt", "b.txt"]
+
+
+async def test_a_drops_job_is_the_same_for_a_host_that_came_up_on_another_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await drop(stage, "a.txt", "b.txt")
+
+        async def die(*_: object) -> None:
+            # The job has been asked for, and the drop does not say so yet.
+            stage.base_url = "https://example.test:50123"
+            stage.mischief.dead = True
+            raise Crash
+
+        monkeypatch.setattr(stage.dropping._capture, "mark", die)
+        await stage.pump()
+        assert stage.crashes == 1
+        [view] = await jobs(stage)
+        assert [each.uri for each in view.job.inputs] == [
+            f"azureml://datastores/batchinbox/paths/{ENDPOINT}"
+        ]
+        assert scored(stage, [view]) == ["a.txt", "b.txt"]
+        assert "wait" not in caplog.text
 
 
 async def test_a_drop_larger_than_allowed_goes_on_in_the_next(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ import hashlib
 import hmac
 import json
 import random
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from domain.errors import Conflict, NotFound
 from domain.events.delivery import pause_after
+from domain.events.delivery_record import DeliveryRecord
+from domain.events.event_subscription import EndpointType
 from domain.messages import EVENTS_QUEUE, DeliverEvents
 from domain.ports import WebhookAnswer
 from tests.event_stage import HOOK, Crash, EventStage, Request
@@ -187,6 +190,26 @@ async def test_a_webhook_that_is_gone_is_sent_nothing_more(stage: EventStage) ->
     assert len(stage.receiver.posts) == sent + 20
 
 
+async def test_what_became_of_deliveries_is_told_to_whoever_counts(stage: EventStage) -> None:
+    await stage.subscribe()
+    answers: list[int | None] = [503, None, 200, 400]
+    stage.receiver.answers = lambda _: answers.pop(0) if answers else 410
+    for name in ("late", "refused"):
+        await stage.put_endpoint(name)
+        await stage.settle(10)
+    await stage.many_facts(20)
+    await stage.settle()
+    told = stage.records
+    assert {record.endpoint_type for record in told} == {EndpointType.WEB_HOOK}
+    dead = Counter(reason for record in told for reason in record.dead)
+    sent = len(stage.receiver.posts) - 4
+    assert dead == {"RefusedByReceiver": 1 + sent, "SubscriptionDisabled": 20 - sent}
+    courier = await stage.events.subscriptions.courier(await stage.found())
+    assert sum(record.delivered for record in told) == courier.delivered == 1
+    assert sum(record.failed for record in told) == courier.failed_attempts == 3 + sent
+    assert dead.total() == courier.dead_lettered == 21
+
+
 async def test_while_a_receiver_is_down_one_event_tries_and_all_come_once_it_is_back(
     stage: EventStage,
 ) -> None:
@@ -331,6 +354,7 @@ async def test_a_topic_of_the_installations_own_is_sent_to(stage: EventStage) ->
     assert (kind, entity) == ("topic", "facts")
     assert json.loads(message.body)["id"] == message.id
     assert message.properties["cloudEvents:type"] == message.subject
+    assert stage.records == [DeliveryRecord(EndpointType.SERVICE_BUS_TOPIC, delivered=1)]
 
 
 async def test_a_courier_whose_next_message_was_not_sent_sends_it_when_it_is_redelivered(

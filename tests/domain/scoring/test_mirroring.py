@@ -92,6 +92,28 @@ async def test_a_mirror_that_hangs_or_breaks_never_slows_or_fails_a_caller(
     assert found["mirror"]["errors"] == 1
 
 
+async def test_a_copy_that_hangs_does_not_keep_a_closing_gateway_from_storing_its_counts(
+    gateways: Gateways,
+) -> None:
+    await mirrored(gateways)
+    copies = 0
+
+    async def answer(instance: Instance, request: ScoringRequest) -> ScoringResponse:
+        nonlocal copies
+        if instance.id == "green":
+            copies += 1
+            if copies > 1:
+                await asyncio.Event().wait()
+        return says(200, b"1")
+
+    gateways.scorer.script = answer
+    for _ in range(4):
+        await gateways.one.score()
+    await asyncio.wait_for(gateways.one.application.scoring.close(grace=0.05), 5)
+    (found,) = await reports(gateways)
+    assert (found["mirrored"], found["lost"]) == (1, {"incomplete": 1})
+
+
 async def test_requests_that_name_a_deployment_are_not_mirrored(gateways: Gateways) -> None:
     await mirrored(gateways)
     for _ in range(10):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.embedded.traffic_log import FILE, TrafficLog
+from tests.infra.embedded.conftest import Until
 from tests.infra.test_request_metrics import FAILED, RECORD
 
 COLUMNS = """
@@ -32,6 +33,11 @@ def _log(folder: Path, logs: list[TrafficLog], **limits: int) -> TrafficLog:
     return log
 
 
+def _lines(folder: Path) -> list[str]:
+    file = folder / "logs" / FILE
+    return file.read_text().splitlines() if file.exists() else []
+
+
 def test_a_line_has_the_columns_of_the_traffic_log_table(
     tmp_path: Path, logs: list[TrafficLog]
 ) -> None:
@@ -40,7 +46,7 @@ def test_a_line_has_the_columns_of_the_traffic_log_table(
     log.record(RECORD)
     log.record(replace(FAILED, user_agent='a"b\n{"Method": "GET"}'))
     log.close()
-    lines = (tmp_path / "logs" / FILE).read_text().splitlines()
+    lines = _lines(tmp_path)
     first, second = map(json.loads, lines)
     assert list(first) == COLUMNS.split()
     assert (first["EndpointName"], first["DeploymentName"]) == ("iris", "blue")
@@ -50,6 +56,22 @@ def test_a_line_has_the_columns_of_the_traffic_log_table(
     assert (second["ResponseCode"], second["ModelStatusCode"]) == (424, 500)
     assert second["ModelStatusReason"] == "model_error"
     assert second["UserAgent"] == 'a"b\n{"Method": "GET"}'
+
+
+async def test_text_that_utf_8_cannot_hold_is_logged_escaped_and_so_are_the_lines_after_it(
+    tmp_path: Path, logs: list[TrafficLog], until: Until
+) -> None:
+    log = _log(tmp_path, logs)
+    log.start()
+    log.record(replace(RECORD, user_agent="half \ud800 pair"))
+    log.record(RECORD)
+    await until(lambda: len(_lines(tmp_path)) == 2)
+    log.record(FAILED)
+    log.close()
+    torn, *whole = map(json.loads, _lines(tmp_path))
+    assert torn["UserAgent"] == "half \ud800 pair"
+    assert list(torn) == COLUMNS.split()
+    assert [line["ResponseCode"] for line in whole] == [RECORD.code, FAILED.code]
 
 
 def test_the_files_stay_bounded(tmp_path: Path, logs: list[TrafficLog]) -> None:
