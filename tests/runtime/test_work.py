@@ -185,6 +185,55 @@ def test_what_cannot_be_rows_fails_its_mini_batch(start: Start, tmp_path: Path) 
     assert "not str" in ended["error"]
 
 
+def as_planned(each: dict[str, str], revision: str = "") -> dict[str, str]:
+    """With the ETag that the store on this machine gives the file."""
+    found = Path(each["url"].removeprefix("file://").replace("%20", " ")).stat()
+    numbers = (found.st_ino, found.st_mtime_ns, found.st_size)
+    etag = "-".join(f"{number:X}" for number in numbers)
+    return each | {"etag": f'"0x{etag}{revision}"'}
+
+
+def test_a_file_that_changes_or_goes_while_the_script_runs_fails_its_mini_batch(
+    start: Start, tmp_path: Path
+) -> None:
+    script = """
+    import os
+
+    def init():
+        pass
+
+    def run(mini_batch):
+        print("called with", mini_batch[0])
+        with open(mini_batch[0]) as file:
+            word = file.read()
+        if word == "changes":
+            with open(mini_batch[0], "a") as file:
+                file.write("!")
+        if word in ("goes", "fails"):
+            os.unlink(mini_batch[0])
+        if word == "fails":
+            raise OSError("where is it?")
+        return [word]
+    """
+    server = start(script, "work").ready()
+    given = [as_planned(each) for each in files(tmp_path, "changes", "goes", "fails", "stays")]
+    # The store counts changes of metadata behind what the file shows.
+    given[3] = as_planned(given[3], "-1A")
+    block = tmp_path / "block"
+    found = events(server, unit(*([each] for each in given), block=block.as_uri(), tries=3))
+    ended = [event for event in found if event["event"] == "ended"]
+    assert [(event["succeeded"], event["tries"]) for event in ended] == [
+        *[(False, 1)] * 3,
+        (True, 1),
+    ]
+    assert [event["error"] for event in ended[:3]] == [
+        "The input 'inbox/in 0.txt' was changed after the job was planned.",
+        "The input 'inbox/in 1.txt' was removed after the job was planned.",
+        "The input 'inbox/in 2.txt' was removed after the job was planned.",
+    ]
+    assert block.read_bytes() == b"inbox/in 3.txt,0,stays\n"
+
+
 def test_a_block_that_cannot_be_written_ends_the_stream_with_the_reason(
     start: Start, tmp_path: Path
 ) -> None:
