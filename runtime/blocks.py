@@ -25,7 +25,7 @@ def write(url: str, content: bytes | bytearray) -> None:
     if parts.scheme == "file":
         _write_file(unquote(parts.path), content)
     elif parts.scheme in _WEB:
-        _put(url, bytes(content))
+        _put(url, content)
     else:
         raise BlockNotWritten(f"a block cannot be written to a {parts.scheme!r} URL")
 
@@ -52,7 +52,7 @@ def _write_whole(path: str, content: bytes | bytearray) -> None:
             view = view[file.write(view) :]
 
 
-def _put(url: str, content: bytes) -> None:
+def _put(url: str, content: bytes | bytearray) -> None:
     for attempt in range(1, _TRIES + 1):
         request = urllib.request.Request(url, data=content, method="PUT")
         request.add_header("Content-Type", "application/octet-stream")

@@ -6,8 +6,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from .cells import plains
 from .rows import Form, Lines
-from .tables import BadReturn, Table, plain
+from .tables import BadReturn, Table
 
 _NULL = "null"
 _INTEGER = "int64"
@@ -81,11 +82,10 @@ class ParquetSink(Sink):
         return file.getvalue()
 
     def _arrays(self, table: Table) -> list[Any]:
-        columns = zip(*table.rows)  # noqa: B905 - `strict` needs Python 3.10
         arrays = []
-        for name, values in zip(table.columns, columns):  # noqa: B905
+        for name, values in zip(table.names, table.columns):  # noqa: B905 - Python 3.9
             try:
-                arrays.append(self._arrow.array([plain(v) for v in values], from_pandas=True))
+                arrays.append(self._arrow.array(plains(values), from_pandas=True))
             except (self._arrow.ArrowException, OverflowError, TypeError) as error:
                 raise BadReturn(
                     f"the column {name} cannot be written as Parquet: {error}"

@@ -3,145 +3,156 @@ shape: neither pandas nor numpy is imported."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
+
+from .cells import is_array, is_narrow, listed, native, plains
 
 PREDICTION = "prediction"
 
+# What Python's own are is told from their types alone, far quicker than by asking each value.
 _SCALARS = frozenset((int, float, str, bool, type(None)))
+_ROWS = frozenset((dict, list, tuple))
 
 
 class BadReturn(Exception):
-    """What `run` returned is not rows; the message says what is."""
+    """What `run` returned is not rows; the message says why."""
 
 
 class Table(NamedTuple):
-    """Rows of equal width under `columns`."""
+    """Columns of `rows` values each, under `names`."""
 
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
+    names: list[str]
+    columns: list[Sequence[Any]]
+    rows: int
 
-
-def is_dataframe(value: Any) -> bool:
-    return hasattr(value, "columns") and (hasattr(value, "iloc") or hasattr(value, "iter_rows"))
-
-
-def is_array(value: Any) -> bool:
-    return hasattr(value, "ndim") and hasattr(value, "tolist") and not hasattr(value, "columns")
+    def without(self, at: int) -> Table:
+        """Less the column there."""
+        names = self.names[:at] + self.names[at + 1 :]
+        return Table(names, self.columns[:at] + self.columns[at + 1 :], self.rows)
 
 
-def elements(result: Any) -> list[Any]:
-    """The elements of a list, tuple, array or series. Raises BadReturn for anything else."""
-    if isinstance(result, list):
+def given(result: Any) -> Any:
+    """What `run` gave as what can be gone through more than once: the list of its elements,
+    a DataFrame, or None. Raises BadReturn for anything else."""
+    if result is None or isinstance(result, list) or is_dataframe(result):
         return result
-    if isinstance(result, (tuple, set, frozenset)):
-        return list(result)
     if is_array(result):
         if result.ndim == 0:
             raise BadReturn("run() must return a list, an array or a DataFrame, not one number")
-        # Where Python's own value is the same to the bit, in every format: it costs less.
-        return result.tolist() if _is_plain(result) else list(result)
+        return listed(result)
     if isinstance(result, (str, bytes, dict)) or not hasattr(result, "__iter__"):
         kind = type(result).__name__
         raise BadReturn(f"run() must return a list, an array or a DataFrame, not {kind}")
     return list(result)
 
 
-def _is_plain(array: Any) -> bool:
-    kind = getattr(array.dtype, "kind", "O")
-    whole = kind in "if" and array.dtype.itemsize == 8
-    return array.ndim == 1 and (whole or kind == "b")
+def read(result: Any) -> tuple[Table, list[int] | None]:
+    """What was `given` as one table, and how many rows each table in it has, if it is a list
+    of tables. Raises BadReturn."""
+    if is_dataframe(result):
+        return from_dataframe(result), None
+    values, kinds = native(result)
+    if kinds <= _SCALARS:
+        return Table([PREDICTION], [values], len(values)), None
+    if dict in kinds or not _are_tables(values):
+        return _from_elements(values), None
+    tables = [
+        from_dataframe(each) if is_dataframe(each) else _from_elements(given(each))
+        for each in values
+    ]
+    filled = [table for table in tables if table.rows]
+    if not filled:
+        return Table([], [], 0), [0] * len(tables)
+    names = filled[0].names
+    parts = zip(*(aligned(table, names).columns for table in filled))  # noqa: B905
+    sizes = [table.rows for table in tables]
+    return Table(names, [list(chain.from_iterable(part)) for part in parts], sum(sizes)), sizes
+
+
+def aligned(table: Table, names: Sequence[str]) -> Table:
+    """The table with its columns in the order of `names`. Raises BadReturn for others."""
+    if table.names == list(names):
+        return table
+    if sorted(table.names) != sorted(names) or len(set(names)) < len(names):
+        raise BadReturn(
+            f"run() returned the columns {', '.join(table.names)}, where earlier rows of this "
+            f"output have {', '.join(names)}"
+        )
+    columns = [table.columns[table.names.index(name)] for name in names]
+    return Table(list(names), columns, table.rows)
+
+
+def is_dataframe(value: Any) -> bool:
+    return hasattr(value, "columns") and (hasattr(value, "iloc") or hasattr(value, "iter_rows"))
+
+
+def has_dataframes(values: Sequence[Any]) -> bool:
+    kinds = set(map(type, values))
+    return not kinds <= _SCALARS | _ROWS and any(map(is_dataframe, values))
 
 
 def from_dataframe(frame: Any) -> Table:
     names = [str(name) for name in frame.columns]
     if hasattr(frame, "iter_rows"):  # polars
-        return Table(names, [tuple(row) for row in frame.iter_rows()])
+        return _from_rows(names, list(frame.iter_rows()))
     columns = [_column(frame.iloc[:, number]) for number in range(len(names))]
-    return Table(names, list(zip(*columns)))  # noqa: B905 - `strict` needs Python 3.10
+    return Table(names, columns, len(columns[0]) if columns else 0)
 
 
-def _column(series: Any) -> list[Any]:
-    kind = getattr(series.dtype, "kind", "O")
-    if kind == "f" and series.dtype.itemsize < 8:
-        return [plain(value) for value in series.to_numpy()]
-    return list(series.tolist())
+def _column(series: Any) -> Sequence[Any]:
+    if is_narrow(series.dtype):
+        return plains(list(series.to_numpy()))
+    values: Sequence[Any] = series.tolist()
+    return values
 
 
-def from_elements(values: Sequence[Any]) -> Table:
+def _from_rows(names: list[str], rows: Sequence[Sequence[Any]]) -> Table:
+    columns: list[Sequence[Any]] = list(zip(*rows))  # noqa: B905 - `strict` needs Python 3.10
+    return Table(names, columns or [()] * len(names), len(rows))
+
+
+def _from_elements(values: Sequence[Any]) -> Table:
     """One row for each value: a scalar, a dict, or a list, tuple or array of cells."""
-    if are_scalars(values):
-        return Table([PREDICTION], [(value,) for value in values])
     first = next((value for value in values if value is not None), None)
     if _is_mapping(first):
         return _from_dicts(values)
-    if is_cells(first):
+    if _is_cells(first):
         return _from_cells(values)
-    if any(_is_mapping(value) or is_cells(value) for value in values):
+    if any(_is_mapping(value) or _is_cells(value) for value in values):
         raise BadReturn("run() returned rows of different kinds in one list")
-    return Table([PREDICTION], [(value,) for value in values])
-
-
-def are_scalars(values: Sequence[Any]) -> bool:
-    """Whether all are Python's own scalars: told from the types alone, far quicker than by
-    asking each value what it is. False means nothing."""
-    return _SCALARS.issuperset(map(type, values))
-
-
-def is_cells(value: Any) -> bool:
-    """Whether it is one row's cells (or, as an element of a list of rows, a list of those)."""
-    return isinstance(value, (list, tuple)) or (is_array(value) and value.ndim > 0)
-
-
-def is_rows(value: Any) -> bool:
-    """Whether it is a table of its own: a DataFrame, or a list of rows."""
-    if is_dataframe(value):
-        return True
-    if is_array(value):
-        return bool(value.ndim > 1)
-    if not isinstance(value, (list, tuple)) or not value:
-        return False
-    return all(_is_mapping(row) or is_cells(row) for row in value)
-
-
-def is_empty(value: Any) -> bool:
-    """Whether it is a table without rows, where tables are expected."""
-    return isinstance(value, (list, tuple)) and not value
-
-
-def _is_mapping(value: Any) -> bool:
-    # A pandas Series is one row by name, as in `[frame.iloc[0] for ...]`.
-    return isinstance(value, dict) or (hasattr(value, "to_dict") and hasattr(value, "index"))
+    return Table([PREDICTION], [values], len(values))
 
 
 def _from_dicts(values: Sequence[Any]) -> Table:
-    columns: dict[Any, None] = {}
+    names: dict[Any, Any] = {}
     rows: list[dict[Any, Any]] = []
     for value in values:
-        if value is None:
-            row: dict[Any, Any] = {}
+        if isinstance(value, dict):
+            row = value
+        elif value is None:
+            row = {}
         elif _is_mapping(value):
-            row = value if isinstance(value, dict) else value.to_dict()
+            row = value.to_dict()
         else:
             raise BadReturn("run() returned rows of different kinds in one list")
-        columns.update(dict.fromkeys(row))
+        names.update(row)
         rows.append(row)
-    names = list(columns)
-    return Table([str(name) for name in names], [tuple(map(row.get, names)) for row in rows])
+    columns: list[Sequence[Any]] = [[row.get(name) for row in rows] for name in names]
+    return Table(list(map(str, names)), columns, len(rows))
 
 
 def _from_cells(values: Sequence[Any]) -> Table:
-    rows: list[tuple[Any, ...] | None] = []
+    rows: list[Sequence[Any] | None] = []
     width: int | None = None
     for value in values:
         if value is None:
             rows.append(None)
             continue
-        if not is_cells(value):
+        if not _is_cells(value):
             raise BadReturn("run() returned rows of different kinds in one list")
-        row = tuple(value)
+        row = value if isinstance(value, (list, tuple)) else listed(value)
         if width is None:
             width = len(row)
         elif len(row) != width:
@@ -153,66 +164,33 @@ def _from_cells(values: Sequence[Any]) -> Table:
     width = width or 0
     empty = (None,) * width
     names = [f"{PREDICTION}_{number}" for number in range(width)]
-    return Table(names, [empty if row is None else row for row in rows])
+    return _from_rows(names, [empty if row is None else row for row in rows])
 
 
-def plain(value: Any) -> Any:
-    """A value without numpy or pandas in it: None for NaN and other blanks, numbers of 32 bits
-    as they are written, arrays as lists."""
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return value
-    if kind.__name__ in ("NAType", "NaTType"):
-        return None
-    if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "ndim", 1):
-        # As Python floats, 0.1 in 32 bits would become 0.10000000149011612.
-        narrow = value.dtype.kind == "f" and value.dtype.itemsize < 8
-        value = float(str(value)) if narrow else value.item()
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if isinstance(value, dict):
-        return {str(name): plain(each) for name, each in value.items()}
-    if is_array(value) or isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(each) for each in value]
-    return value
+def _are_tables(values: Sequence[Any]) -> bool:
+    """Whether each is a table of its own: a DataFrame, or a list of rows, of which some may
+    have none."""
+    return any(map(_is_table, values)) and all(
+        _is_table(value) or (isinstance(value, (list, tuple)) and not value) for value in values
+    )
 
 
-def as_json(value: Any) -> str:
-    """A plain value as JSON on one line. What JSON has no word for is told in text: infinity
-    as a string, times in ISO 8601."""
-    try:
-        return json.dumps(value, default=_told, ensure_ascii=False, allow_nan=False)
-    except ValueError:  # an infinity in it
-        return json.dumps(_finite(value), default=_told, ensure_ascii=False)
+def _is_table(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        kinds = set(map(type, value))
+        if kinds <= _ROWS:
+            return bool(value)
+        return kinds.isdisjoint(_SCALARS) and all(_is_mapping(v) or _is_cells(v) for v in value)
+    if is_array(value):
+        return bool(value.ndim > 1)
+    return is_dataframe(value)
 
 
-def _told(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return str(value, "utf-8", "backslashreplace")
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _is_mapping(value: Any) -> bool:
+    # A pandas Series is one row by name, as in `[frame.iloc[0] for ...]`.
+    return isinstance(value, dict) or (hasattr(value, "to_dict") and hasattr(value, "index"))
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return str(value) if isinstance(value, float) and math.isinf(value) else value
-
-
-def cell(value: Any) -> str:
-    """One cell as text: nothing for None and NaN, JSON for what has parts."""
-    kind = type(value)
-    if kind is str:
-        return str(value)
-    if value is None or kind.__name__ in ("NAType", "NaTType"):
-        return ""
-    if kind is float or isinstance(value, float) or hasattr(value, "is_integer"):
-        return "" if math.isnan(value) else str(value)
-    if kind is bytes:
-        return str(value, "utf-8", "backslashreplace")
-    if is_array(value) and value.ndim > 0:
-        value = value.tolist()
-    if isinstance(value, (list, tuple, dict)):
-        return json.dumps(value, default=str)
-    return str(value)
+def _is_cells(value: Any) -> bool:
+    """Whether it is one row's cells (or, as an element of a list of rows, a list of those)."""
+    return isinstance(value, (list, tuple)) or (is_array(value) and value.ndim > 0)

@@ -16,10 +16,10 @@ from . import blocks, inputs
 from .coroutines import finish
 from .inputs import Input, InputChanged, InputUnreadable
 from .prefetch import Prefetch
-from .rows import Form, count, render
+from .rows import Form, render
 from .script import describe, user_traceback
 from .sinks import Sink, Unwritable, sink_of
-from .tables import BadReturn
+from .tables import BadReturn, given
 
 _STRICT = "ML_ENDPOINTS_STRICT_RETURN"
 _EXCERPT = 4000
@@ -155,9 +155,10 @@ def _score(
         returned = 0
         try:
             with files() as paths:
-                result = finish(run(list(paths)))
-                returned = count(result)
-                _check_length(returned, result, len(paths))
+                result = given(finish(run(list(paths))))
+                if result is not None:
+                    returned = len(result)
+                    _check_length(returned, len(paths))
                 lines = render(result, mini_batch.inputs, paths, form, sink.columns)
                 inputs.check(mini_batch.inputs)
                 length = sink.take(lines)
@@ -212,10 +213,8 @@ def _ended(
     }
 
 
-def _check_length(returned: int, result: Any, wanted: int) -> None:
-    if result is None or returned >= wanted:
-        return
-    if os.environ.get(_STRICT, "").lower() == "true":
+def _check_length(returned: int, wanted: int) -> None:
+    if returned < wanted and os.environ.get(_STRICT, "").lower() == "true":
         raise BadReturn(f"run() returned {returned} results for {wanted} files")
 
 

@@ -288,7 +288,7 @@ def _lines(gave: Rows, form: str) -> Lines:
     count = len(gave.rows)
     columns = gave.columns if form in ("csv", "parquet") else ()
     if form == "parquet":
-        table = Table(list(gave.columns), [tuple(row) for row in gave.rows])
+        table = Table(list(gave.columns), list(zip(*gave.rows, strict=True)), count)
         return Lines(count, count, columns, b"", table if count else None)
     text = io.StringIO()
     if form == "csv":

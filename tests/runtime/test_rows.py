@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 
 from runtime.inputs import Input
-from runtime.rows import Form, Lines, count, render
-from runtime.tables import BadReturn
+from runtime.rows import Form, Lines, render
+from runtime.tables import BadReturn, given
 
 
 def rendered(
     result: Any, files: int = 2, form: str = "csv", columns: tuple[str, ...] = ()
 ) -> Lines:
     inputs = [Input(f"in/{number}.csv", f"file:///data/{number}.csv") for number in range(files)]
-    return render(result, inputs, [f"/data/{n}.csv" for n in range(files)], Form(form), columns)
+    paths = [f"/data/{n}.csv" for n in range(files)]
+    return render(given(result), inputs, paths, Form(form), columns)
 
 
 def text(result: Any, files: int = 2, form: str = "csv") -> list[str]:
@@ -100,6 +101,12 @@ FRAME = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None]})
             2,
             "p",
             ["in/0.csv,41,1"],
+        ),
+        (
+            [{"input_file": "1.csv", "p": 1}, {"input_file": "1.csv", "p": 2}],
+            2,
+            "p",
+            ["in/1.csv,0,1", "in/1.csv,1,2"],
         ),
         # Nobody can know.
         ([1, 2, 3], 2, "prediction", [",,1", ",,2", ",,3"]),
@@ -211,10 +218,12 @@ def test_text_is_azures_append_row() -> None:
 def test_a_summary_only_counts() -> None:
     found = rendered([1, 2, 3], form="summary_only")
     assert (found.returned, found.rows, found.content) == (3, 3, b"")
-    assert count(FRAME) == 3
-    assert count([FRAME]) == 1
-    assert count(None) == 0
-    assert count(x for x in "ab") == 2
+
+
+def test_what_was_given_can_be_gone_through_twice() -> None:
+    assert given(FRAME) is FRAME
+    assert given(None) is None
+    assert given(x for x in "ab") == given(("a", "b")) == given(np.array(["a", "b"])) == ["a", "b"]
 
 
 def test_json_lines_are_plain_json() -> None:
@@ -251,7 +260,7 @@ def test_json_lines_may_have_other_columns_than_earlier_ones() -> None:
 def test_rows_can_do_without_their_origin(
     result: Any, columns: tuple[str, ...], lines: list[str]
 ) -> None:
-    found = render(result, [Input("a", "file:///a")], ["/a"], Form("csv", provenance=False))
+    found = render(given(result), [Input("a", "file:///a")], ["/a"], Form("csv", provenance=False))
     assert found.columns == columns
     assert found.content.decode().splitlines() == lines
 
@@ -268,8 +277,45 @@ def test_rows_can_do_without_their_origin(
         (np.array([0.1, np.nan]), ["0.1", ""]),
         (np.array([0.1, 2], dtype=np.float32), ["0.1", "2.0"]),
         (np.array([True, False]), ["True", "False"]),
+        (np.array([1, 2], dtype=np.uint8), ["1", "2"]),
+        (np.array(["a", "b,"]), ["a", '"b,"']),
+        ([np.int64(1), np.int64(2)], ["1", "2"]),
+        ([np.float64("nan"), np.float64(0.5)], ["", "0.5"]),
+        ([float("inf"), float("-inf"), float("nan")], ["inf", "-inf", ""]),
+        (pd.Series([1, 0], dtype="Sparse[int]"), ["1", "0"]),
+        (["x,%s", "x,%s"], ['"x,%s"', '"x,%s"']),
+        ([[1], [2]], ["1", "2"]),
+        ([["%"], ["%d"]], ["%", "%d"]),
     ],
 )
 def test_a_column_is_written_as_each_of_its_cells_would_be(values: Any, cells: list[str]) -> None:
     lines = rendered(values, files=1).content.decode().splitlines()
     assert lines == [f"in/0.csv,{number},{cell}" for number, cell in enumerate(cells)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2],
+        [True, False],
+        [0.1, 1e16],
+        [0.1, float("nan"), None],
+        ["a", 'b"\n', "%s", "], ["],
+        [None, None],
+        [1, "x", None, 0.5],
+        [[1, 2], {"k": "\n"}, []],
+        [[{"": 1}, {"": 2}], [3]],
+        np.array([1, 2], dtype=np.int32),
+        [np.float64(0.5), np.float64("nan")],
+    ],
+)
+def test_a_column_of_json_is_written_as_each_of_its_values_would_be(values: Any) -> None:
+    told = json.dumps(list(values), default=lambda value: value.item())
+    wanted = json.loads(told, parse_constant=lambda _: None)
+    lines = text([{"100%": value} for value in values], 1, "jsonl")
+    assert [json.loads(line)["100%"] for line in lines] == wanted
+
+
+def test_a_table_without_cells_beside_one_with_some_is_refused() -> None:
+    with pytest.raises(BadReturn, match="where earlier rows"):
+        rendered([[[]], [[1]]])

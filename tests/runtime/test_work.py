@@ -110,6 +110,15 @@ def test_a_unit_without_rows_writes_no_block(start: Start, tmp_path: Path) -> No
     assert found[-1]["length"] == 0
 
 
+def test_a_run_that_yields_its_rows_has_them_written(start: Start, tmp_path: Path) -> None:
+    script = "def init(): pass\ndef run(mini_batch): yield from map(bool, mini_batch)\n"
+    server = start(script, "work").ready()
+    block = tmp_path / "block"
+    found = events(server, unit(files(tmp_path, "a", "b"), block=block.as_uri()))
+    assert (found[1]["returned"], found[-1]["rows"]) == (2, 2)
+    assert block.read_text() == "inbox/in 0.txt,0,True\ninbox/in 1.txt,0,True\n"
+
+
 def test_a_mini_batch_that_raises_is_tried_again_and_then_explained(
     start: Start, tmp_path: Path
 ) -> None:
