@@ -115,7 +115,7 @@ def test_a_run_that_yields_its_rows_has_them_written(start: Start, tmp_path: Pat
     server = start(script, "work").ready()
     block = tmp_path / "block"
     found = events(server, unit(files(tmp_path, "a", "b"), block=block.as_uri()))
-    assert (found[1]["returned"], found[-1]["rows"]) == (2, 2)
+    assert (found[0]["returned"], found[-1]["rows"]) == (2, 2)
     assert block.read_text() == "inbox/in 0.txt,0,True\ninbox/in 1.txt,0,True\n"
 
 
