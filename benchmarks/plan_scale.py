@@ -11,7 +11,6 @@ pieces of 10,000 rows.
 import argparse
 import asyncio
 import json
-import math
 import resource
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.growth import power, slope
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.jobs.batch_job import BatchJob, InputKind, JobInput
@@ -103,14 +103,6 @@ def measured(folder: Path, by: MiniBatchBy) -> dict[str, float]:
     return found
 
 
-def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Of the least-squares line."""
-    mean_x = sum(x for x, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    across = sum((x - mean_x) * (y - mean_y) for x, y in points)
-    return across / sum((x - mean_x) ** 2 for x, _ in points)
-
-
 def main(sizes: Sequence[int], megabytes: int, within: str | None) -> None:
     found = []
     sys.stdout.write("     files   seconds   files/s   CPU s   RSS MiB   loop late ms\n")
@@ -125,11 +117,11 @@ def main(sizes: Sequence[int], megabytes: int, within: str | None) -> None:
         )
         sys.stdout.flush()
     if len(found) > 1:
-        line = slope([(each["files"], each["seconds"]) for each in found])
-        power = slope([(math.log(each["files"]), math.log(each["seconds"])) for each in found])
+        times = [(each["files"], each["seconds"]) for each in found]
         grown = found[-1]["rss"] / found[0]["rss"]
         sys.stdout.write(
-            f"{line * 1e6:.1f} microseconds a file; time grows with files to the {power:.2f}; "
+            f"{slope(times) * 1e6:.1f} microseconds a file; time grows with files to the "
+            f"{power(times):.2f}; "
             f"memory of the largest: {grown:.2f} x that of the smallest\n"
         )
     if megabytes:

@@ -6,20 +6,17 @@ when a round begins, as the peers' files and environments are. Each round starts
 """
 
 import csv
-import json
-import os
 import platform
 import time
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.batch.measured import Measured, Void
 from benchmarks.batch.peers import UNUSUAL, WAYS
 from benchmarks.batch.ways import score_files
+from benchmarks.job_log import JobLog
 from benchmarks.process_tree import Peak
 from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost, until
@@ -116,10 +113,9 @@ class Ours:
         """Seconds from Running, and from the call, to the output read; the predictions in the
         output's order; and how long each step took.
 
-        The end is told by the host's log and then asked for: a client that asks twenty times
-        a second would take a tenth of a core from what is measured."""
+        The end is told by the host's log and then asked for."""
         host.workspace.token()
-        log = _Log(host.data_dir / "logs" / "host.jsonl")
+        log = JobLog(host.data_dir)
         called = time.time()
         name = scoring_files.started(host, _ENDPOINT, self._uri)
         times = until(lambda: log.ended(name), within=_LIMIT, every=0.005, what="the job's end")
@@ -133,28 +129,6 @@ class Ours:
         found = [row[at] for row in rows]
         steps = _steps({**times, "output read": read}, called)
         return read - times["Running"], read - called, found, steps
-
-
-class _Log:
-    """What the host's log says from now on of a job's statuses."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file.open()
-        self._file.seek(0, os.SEEK_END)
-        self._times: dict[str, float] = {}
-        self._rest = ""
-
-    def ended(self, job: str) -> dict[str, float] | None:
-        """When it came to each status, once it has ended."""
-        *lines, self._rest = (self._rest + self._file.read()).split("\n")
-        for line in lines:
-            told: dict[str, Any] = json.loads(line)
-            if told.get("action") == "job_status" and told.get("job") == job:
-                self._times[told["status"]] = datetime.fromisoformat(told["time"]).timestamp()
-        if not self._times.keys() & set(scoring_files.ENDED):
-            return None
-        self._file.close()
-        return self._times
 
 
 def _steps(times: dict[str, float], called: float) -> dict[str, float]:

@@ -73,7 +73,7 @@ class JobReports:
             return None
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
-            for failed in failures(job.plan, unit, rows.unjoinable.get(unit.ordinal)):
+            for failed in failures(job.plan, unit, rows.fault(unit)):
                 numbers = range(failed.ordinal, failed.ordinal + 1)
                 [files] = await self._plans.files(job.name, job.plan, numbers)
                 others = f" and {len(files) - 1} more" if len(files) > 1 else ""
@@ -96,7 +96,7 @@ class JobReports:
     async def _manifest(self, job: BatchJob, plan: Plan, rows: ResultRows) -> AsyncIterator[str]:
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
-            for failed in failures(plan, unit, rows.unjoinable.get(unit.ordinal)):
+            for failed in failures(plan, unit, rows.fault(unit)):
                 numbers = range(failed.ordinal, failed.ordinal + 1)
                 [files] = await self._plans.files(job.name, plan, numbers)
                 for file in files:
@@ -116,7 +116,7 @@ class JobReports:
         shown = 0
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
-            for failed in failures(plan, unit, rows.unjoinable.get(unit.ordinal)):
+            for failed in failures(plan, unit, rows.fault(unit)):
                 shown += 1
                 if shown > _ERRORS_SHOWN:
                     yield f"The first {_ERRORS_SHOWN} failed mini-batches are shown."

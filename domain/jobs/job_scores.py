@@ -8,7 +8,8 @@ from domain.jobs.batch_plan import Plan
 from domain.jobs.batch_unit import Unit
 from domain.jobs.job_store import unit_of
 from domain.jobs.result_aggregation import records
-from domain.jobs.result_rows import Part, ResultRows, failures
+from domain.jobs.result_parts import Part
+from domain.jobs.result_rows import ResultRows, failures
 from domain.ports import ResourceStore
 
 
@@ -29,7 +30,8 @@ async def scores(
     store: ResourceStore, job: BatchJob, plan: Plan, rows: ResultRows
 ) -> AsyncIterator[MiniBatchScore]:
     """Of every mini-batch. `rows` is what the job's records amount to."""
-    parts = {part.unit: part for part in rows.parts}
+    parts = iter(rows.parts)
+    ahead = next(parts, None)
     following = 0
     async for document in records(store, job.name):
         unit = unit_of(document).unit
@@ -37,9 +39,10 @@ async def scores(
             for score in _untried(plan, skipped):
                 yield score
         following = unit.ordinal + 1
-        part = parts.get(unit.ordinal)
-        why = rows.unjoinable.get(unit.ordinal)
-        failed = {each.ordinal for each in failures(plan, unit, why)}
+        part = None
+        if ahead is not None and ahead.unit == unit.ordinal:
+            part, ahead = ahead, next(parts, None)
+        failed = {each.ordinal for each in failures(plan, unit, rows.fault(unit))}
         for ordinal in plan.mini_batches_of(unit.ordinal):
             if ordinal in failed:
                 yield MiniBatchScore(ordinal, succeeded=False)

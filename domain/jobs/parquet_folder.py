@@ -8,13 +8,14 @@ recorded parts alone, and each of them whole.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from domain.errors import BlobExists, BlobNotFound, Invalid
 from domain.jobs.batch_job import BatchJob, JobOutput
 from domain.jobs.output_ownership import JOB, STATE, OutputDisturbed, disturbed, state_of
-from domain.jobs.result_rows import Part, ResultRows
+from domain.jobs.result_parts import Part, Parts
+from domain.jobs.result_rows import ResultRows
 from domain.ports import BlobStore
 
 MANIFEST = "_manifest.json"
@@ -43,9 +44,9 @@ class ParquetFolder:
         if await self.is_whole(job, output, partial=partial):
             return
         for start in range(0, len(rows.parts), _AT_ONCE):
-            some = rows.parts[start : start + _AT_ONCE]
-            await asyncio.gather(*(self._commit(job, part) for part in some))
-        parts = (folder_part(output, part) for part in rows.parts)
+            some = range(start, min(start + _AT_ONCE, len(rows.parts)))
+            await asyncio.gather(*(self._commit(job, rows.parts[number]) for number in some))
+        parts = _folder_parts(output, rows.parts)
         await self.write_manifest(job, output, rows.columns, rows.types, parts, partial=partial)
 
     async def is_whole(self, job: BatchJob, output: JobOutput, *, partial: bool) -> bool:
@@ -63,7 +64,7 @@ class ParquetFolder:
         output: JobOutput,
         columns: Sequence[str],
         types: Sequence[str],
-        parts: Iterable[FolderPart],
+        parts: AsyncIterator[FolderPart],
         *,
         partial: bool,
     ) -> None:
@@ -124,12 +125,19 @@ def folder_part(output: JobOutput, part: Part) -> FolderPart:
     return FolderPart(output.part_name(part.unit), part.rows, block.length, block.digest)
 
 
-async def _pieces(head: dict[str, object], parts: Iterable[FolderPart]) -> AsyncIterator[bytes]:
+async def _folder_parts(output: JobOutput, parts: Parts) -> AsyncIterator[FolderPart]:
+    for part in parts:
+        yield folder_part(output, part)
+
+
+async def _pieces(
+    head: dict[str, object], parts: AsyncIterator[FolderPart]
+) -> AsyncIterator[bytes]:
     """One JSON object, a line for each part; the sum of the rows comes last."""
     yield json.dumps(head, ensure_ascii=False).removesuffix("}").encode() + b', "parts": ['
     rows = 0
     separator = b"\n"
-    for part in parts:
+    async for part in parts:
         rows += part.rows
         line = {"name": part.name, "rows": part.rows, "length": part.length, "digest": part.digest}
         yield separator + json.dumps(line).encode()

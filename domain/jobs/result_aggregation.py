@@ -22,9 +22,9 @@ from domain.jobs.output_ownership import (
     disturbed,
     state_of,
 )
+from domain.jobs.result_parts import Part
 from domain.jobs.result_rows import (
     HEADER_BLOCK,
-    Part,
     ResultRows,
     aligned_block_id,
     unjoined,
@@ -62,9 +62,7 @@ class ResultAggregation:
         tally = progress.tally
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
-            before = len(rows.unjoinable)
-            rows.add(unit)
-            if len(rows.unjoinable) > before:
+            if not rows.add(unit):
                 tally = unjoined(tally, unit)
         return Joinable(rows, progress.but(tally=tally))
 
@@ -86,8 +84,8 @@ class ResultAggregation:
         if rows.header:
             await self._stage(job, HEADER_BLOCK, rows.header)
             ids.append(HEADER_BLOCK)
-        ids += [part.block.id for part in rows.parts]
-        length = len(rows.header) + sum(part.block.length for part in rows.parts)
+        ids += rows.parts.block_ids
+        length = len(rows.header) + rows.parts.length
         if not rows.needs_aligning:
             return await self._commit(job, ids, state, length=length, if_absent=True)
         if there is None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from domain.jobs.batch_plan import Plan
 from domain.jobs.batch_progress import Tally
-from domain.jobs.batch_unit import Block, FailedMiniBatch, Unit, UnitRecord
+from domain.jobs.batch_unit import FailedMiniBatch, Unit, UnitRecord
+from domain.jobs.result_parts import Part, Parts
 
 HEADER_BLOCK = "header-00000000"
 """As long as every other block id of the output."""
@@ -19,16 +20,6 @@ HEADER_BLOCK = "header-00000000"
 
 def aligned_block_id(unit: int, piece: int) -> str:
     return f"a{unit:07d}-{piece:06d}"
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rows of one unit. `order` maps the output's columns to the block's; None: as is."""
-
-    unit: int
-    block: Block
-    rows: int
-    order: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -40,42 +31,55 @@ class ResultRows:
     columns: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     settled: bool = False
-    parts: list[Part] = field(default_factory=list)
-    unjoinable: dict[int, str] = field(default_factory=dict)
+    parts: Parts = field(default_factory=Parts)
 
-    def add(self, unit: Unit) -> None:
+    def add(self, unit: Unit) -> bool:
+        """False: it has rows, and they cannot be joined."""
         record = unit.record
         if record is None:
-            return
-        if not self.with_columns:
-            if record.block is not None:
-                self.parts.append(Part(unit.ordinal, record.block, record.tally.rows))
-            return
+            return True
         if record.block is None:
-            if record.columns and not self.columns:
+            if self.with_columns and record.columns and not self.columns:
                 self.columns = record.columns
-            return
-        if not self.settled:
-            self.columns, self.types, self.settled = record.columns, record.types, True
-        self._join(unit.ordinal, record, record.block)
+            return True
+        order = None
+        if self.with_columns:
+            if not self.settled:
+                self.columns, self.types, self.settled = record.columns, record.types, True
+            if self._fault(record) is not None:
+                return False
+            order = self._taken(record)
+        self.parts.append(Part(unit.ordinal, record.block, record.tally.rows, order))
+        return True
 
-    def _join(self, unit: int, record: UnitRecord, block: Block) -> None:
+    def fault(self, unit: Unit) -> str | None:
+        """Why the rows of a unit cannot be joined; None where they are, or it has none. To be
+        asked when every unit has been added: types only ever widen, so what did not fit then
+        does not fit now."""
+        record = unit.record
+        if record is None or record.block is None or not self.with_columns:
+            return None
+        return self._fault(record)
+
+    def _fault(self, record: UnitRecord) -> str | None:
         if set(record.columns) != set(self.columns):
-            self.unjoinable[unit] = _other_columns(record.columns, self.columns)
-            return
-        at = {name: index for index, name in enumerate(record.columns)}
-        order = tuple(at[name] for name in self.columns)
-        in_order = record.columns == self.columns
+            return _other_columns(record.columns, self.columns)
+        given = _types_of(record, self.columns)
+        if None in map(joined_type, self.types, given):
+            return _other_types(self.columns, self.types, given)
+        return None
+
+    def _taken(self, record: UnitRecord) -> tuple[int, ...] | None:
+        """How the output's columns are found in the record's block; its types are made room
+        for."""
         if record.types:
             # A file with types names its columns itself: they may stand in any order.
-            given = tuple(record.types[i] for i in order)
-            joined = tuple(map(joined_type, self.types, given))
-            if None in joined:
-                self.unjoinable[unit] = _other_types(self.columns, self.types, given)
-                return
+            joined = map(joined_type, self.types, _types_of(record, self.columns))
             self.types = tuple(t for t in joined if t is not None)
-            in_order = True
-        self.parts.append(Part(unit, block, record.tally.rows, None if in_order else order))
+            return None
+        if record.columns == self.columns:
+            return None
+        return _order_of(record, self.columns)
 
     @property
     def header(self) -> bytes:
@@ -83,7 +87,20 @@ class ResultRows:
 
     @property
     def needs_aligning(self) -> bool:
-        return any(part.order is not None for part in self.parts)
+        return not self.parts.are_in_order
+
+
+def _order_of(record: UnitRecord, columns: Sequence[str]) -> tuple[int, ...]:
+    """Where each of `columns` stands in the record's."""
+    at = {name: index for index, name in enumerate(record.columns)}
+    return tuple(at[name] for name in columns)
+
+
+def _types_of(record: UnitRecord, columns: Sequence[str]) -> tuple[str, ...]:
+    """The record's, in the order of `columns`; empty where the format has no types."""
+    if not record.types:
+        return ()
+    return tuple(record.types[index] for index in _order_of(record, columns))
 
 
 def row(values: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.errors import BlobExists, BlobNotFound, StaleETag
 from domain.jobs.batch_job import BatchJob, JobOutput
@@ -72,8 +72,7 @@ class RetryJoining:
         there = await self._there(job, results.path)
         if there is not None and there.metadata.get(STATE) == state:
             return None
-        own = sum(part.block.length for part in rows.parts)
-        piece = max(_PIECE, -(-(base.length + own) // _MOST_PIECES))
+        piece = max(_PIECE, -(-(base.length + rows.parts.length) // _MOST_PIECES))
         until = time.monotonic() + self._slice
         done = job.joined
         async with aclosing(self._pieces(job, plan, base, rows, piece, done)) as pieces:
@@ -134,7 +133,7 @@ class RetryJoining:
                 yield _Range(base.container, base.path, base.etag, entry.offset, entry.length)
             elif isinstance(entry, OwnRows):
                 length = 0
-                for score in await _next(own, entry.count):
+                async for score in _first(own, entry.count):
                     length += score.length
                 if length:
                     yield _Range(output.container, output.path, None, offset, length)
@@ -147,26 +146,38 @@ class RetryJoining:
         if await self._folder.is_whole(job, results, partial=partial):
             return None
         until = time.monotonic() + self._slice
-        parts = [part async for part in self._sources(job, plan, base, rows)]
-        for start in range(job.joined, len(parts), _PARTS_AT_ONCE):
-            stop = min(start + _PARTS_AT_ONCE, len(parts))
-            await asyncio.gather(
-                *(self._copy(job, *parts[n], results.part_path(n)) for n in range(start, stop))
-            )
-            if stop < len(parts) and time.monotonic() >= until:
-                return stop
-        named = (
-            FolderPart(results.part_name(n), part.rows, part.length, part.digest)
-            for n, (_, part) in enumerate(parts)
-        )
+        done = 0
+        async with aclosing(self._sources(job, plan, base, rows)) as sources:
+            async for some in _together(sources, _PARTS_AT_ONCE):
+                if done >= job.joined:
+                    if done > job.joined and time.monotonic() >= until:
+                        return done
+                    await asyncio.gather(
+                        *(
+                            self._copy(job, source, part, results.part_path(number))
+                            for number, (source, part) in enumerate(some, done)
+                        )
+                    )
+                done += len(some)
+        # Walked through once more: a list of the parts would grow with the job.
+        named = self._named(job, plan, base, rows)
         await self._folder.write_manifest(
             job, results, rows.columns, rows.types, named, partial=partial
         )
         return None
 
+    async def _named(
+        self, job: BatchJob, plan: Plan, base: Base, rows: ResultRows
+    ) -> AsyncIterator[FolderPart]:
+        """The parts of the results, in order, by the names that they have there."""
+        number = 0
+        async for _, part in self._sources(job, plan, base, rows):
+            yield replace(part, name=job.results.part_name(number))
+            number += 1
+
     async def _sources(
         self, job: BatchJob, plan: Plan, base: Base, rows: ResultRows
-    ) -> AsyncIterator[tuple[_Range, FolderPart]]:
+    ) -> AsyncGenerator[tuple[_Range, FolderPart]]:
         """The parts of the results, in order, and where each comes from."""
         output = job.output
         own = scores(self._store, job, plan, rows)
@@ -175,7 +186,7 @@ class RetryJoining:
                 path = f"{base.path}/{entry.name}"
                 yield _Range(base.container, path, None, 0, entry.length), entry
             elif isinstance(entry, OwnRows):
-                for score in await _next(own, entry.count):
+                async for score in _first(own, entry.count):
                     if score.part is not None:
                         part = folder_part(output, score.part)
                         path = f"{output.path}/{part.name}"
@@ -218,5 +229,20 @@ def _id(number: int) -> str:
     return f"joined-{number:08d}"
 
 
-async def _next(own: AsyncIterator[MiniBatchScore], count: int) -> list[MiniBatchScore]:
-    return [await anext(own) for _ in range(count)]
+async def _together(
+    sources: AsyncIterator[tuple[_Range, FolderPart]], most: int
+) -> AsyncIterator[list[tuple[_Range, FolderPart]]]:
+    some: list[tuple[_Range, FolderPart]] = []
+    async for source in sources:
+        some.append(source)
+        if len(some) == most:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+async def _first(own: AsyncIterator[MiniBatchScore], count: int) -> AsyncIterator[MiniBatchScore]:
+    """The next `count` of them."""
+    for _ in range(count):
+        yield await anext(own)

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -68,8 +67,8 @@ class UncommittedBlocks:
     def path(self, container: str, name: str, id: str) -> Path:
         return self._folder(container, name) / block_file(id)
 
-    def ids(self, container: str, name: str) -> set[str]:
-        return set(self._ids(self._folder(container, name)))
+    def of(self, container: str, name: str) -> "StagedBlocks":
+        return StagedBlocks(self._folder(container, name))
 
     def sizes(self, container: str, name: str) -> list[tuple[str, int]]:
         """Ids and lengths of the uncommitted blocks, in order of id."""
@@ -81,8 +80,14 @@ class UncommittedBlocks:
         return found
 
     def drop(self, container: str, name: str) -> None:
-        # What a late writer adds meanwhile is left to the sweep.
-        shutil.rmtree(self._folder(container, name), ignore_errors=True)
+        folder = self._folder(container, name)
+        # What cannot be removed, and what a late writer adds meanwhile, is left to the sweep.
+        # One by one: rmtree would hold tens of thousands of entries at once.
+        with contextlib.suppress(OSError):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    os.unlink(entry.path)
+            folder.rmdir()
 
     def _ids(self, folder: Path) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
@@ -95,16 +100,33 @@ class UncommittedBlocks:
         return self.root / container / hashlib.sha256(name.encode()).hexdigest()
 
 
+class StagedBlocks:
+    """One blob's. Asked one at a time, for there may be tens of thousands."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    def file(self, id: str) -> str:
+        """Where the block is, if it is staged."""
+        return f"{self._folder}/{block_file(id)}"
+
+    def __contains__(self, id: str) -> bool:
+        try:
+            return os.path.lexists(self.file(id))
+        except errors.Invalid:
+            return False  # Nothing is staged under such an id.
+
+
 def join(
-    draft: Draft, blocks: Iterable[tuple[str, Path | Range]], blob: int | None
-) -> Generator[Sequence[tuple[str, int]], None, None]:
+    draft: Draft, blocks: Iterable[tuple[str, str | Range]], blob: int | None
+) -> Generator[Sequence[int], None, None]:
     """Append the blocks to `draft`: those with a path from their files, the others from
-    their ranges of the descriptor `blob`. Yields the ids and lengths that a step has added.
+    their ranges of the descriptor `blob`. Yields the lengths of those that a step has added.
     Raises Invalid for a block without content, or one that has gone."""
-    added: list[tuple[str, int]] = []
+    added: list[int] = []
     size = 0
     for id, place in blocks:
-        if isinstance(place, Path):
+        if isinstance(place, str):
             try:
                 source = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -128,7 +150,7 @@ def join(
                     added, size = [], 0
         if length == 0:
             raise errors.Invalid(f"The block {id!r} is empty.", target="blockId")
-        added.append((id, length))
+        added.append(length)
         if len(added) >= _STEP_BLOCKS:
             yield added
             added, size = [], 0

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from array import array
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class BlobFiles:
         record: Record,
         if_absent: bool,
         condition: Condition | None = None,
-        blocks: Sequence[tuple[str, int]] = (),
+        blocks: Iterable[tuple[str, int]] | None = None,
     ) -> StoredBlob:
         """Give the draft its name, its records first."""
         container, name = segments[0], "/".join(segments[1:])
@@ -132,7 +133,7 @@ class BlobFiles:
                 condition(None if replaced is None else self._described(segments, replaced))
             try:
                 self._records.keep(container, name, etag, record)
-                if blocks:
+                if blocks is not None:
                     self._records.keep_blocks(container, name, etag, blocks)
                 self.tree.place(draft.path, segments, if_absent=if_absent)
             except BaseException:  # no record without its blob, whatever came between
@@ -186,20 +187,21 @@ class BlobFiles:
         if if_absent or condition is not None:
             self.check(segments, if_absent, condition)
         container, name = segments[0], "/".join(segments[1:])
-        staged = {
-            id: self.blocks.path(container, name, id)
-            for id in self.blocks.ids(container, name) & {block.id for block in named}
-        }
+        staged = self.blocks.of(container, name)
+        elsewhere = {b for b in named if b.place == "committed" or b.id not in staged}
         blob: int | None = None
         ranges: dict[str, Range] = {}
-        if any(block.place == "committed" or block.id not in staged for block in named):
+        if elsewhere:
             blob, ranges = self._committed(segments)
         draft = self.drafts.new()
         try:
-            blocks: list[tuple[str, int]] = []
-            for added in join(draft, _places(named, staged, ranges), blob):
-                blocks += added
+            _refuse_missing(elsewhere, named, ranges)
+            places = ((b.id, ranges[b.id] if b in elsewhere else staged.file(b.id)) for b in named)
+            lengths = array("Q")
+            for added in join(draft, places, blob):
+                lengths.extend(added)
                 yield ()
+            blocks = zip((b.id for b in named), lengths, strict=True) if named else None
             published = self.publish(draft, segments, record, if_absent, condition, blocks)
         finally:
             draft.discard()
@@ -278,25 +280,14 @@ class BlobFiles:
         return blob, ranges
 
 
-def _places(
-    named: Sequence[NamedBlock], staged: dict[str, Path], ranges: dict[str, Range]
-) -> list[tuple[str, Path | Range]]:
-    """Where each block is. Raises Invalid for those that are nowhere."""
-    places: list[tuple[str, Path | Range]] = []
-    missing: dict[str, None] = {}
-    for block in named:
-        place: Path | Range | None = None
-        if block.place != "committed":
-            place = staged.get(block.id)
-        if place is None and block.place != "uncommitted":
-            place = ranges.get(block.id)
-        if place is None:
-            missing[block.id] = None
-        else:
-            places.append((block.id, place))
-    if missing:
-        raise unknown(list(missing))
-    return places
+def _refuse_missing(
+    elsewhere: Set[NamedBlock], named: Sequence[NamedBlock], ranges: Mapping[str, Range]
+) -> None:
+    """Raise Invalid for those of `named` that are `elsewhere` than among the staged blocks, and
+    nowhere in the blob."""
+    gone = {b for b in elsewhere if b.place == "uncommitted" or b.id not in ranges}
+    if gone:
+        raise unknown(list(dict.fromkeys(b.id for b in named if b in gone)))
 
 
 def not_found(segments: Sequence[str]) -> errors.BlobNotFound:

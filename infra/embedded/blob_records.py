@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from infra.blob_record import Record
@@ -23,6 +23,7 @@ Present = frozenset[str] | None
 
 _WORTH_A_LOOK = 8
 _NONE = Record()
+_ENCODED_AT_ONCE = 2000
 
 
 class BlobRecords:
@@ -64,16 +65,14 @@ class BlobRecords:
 
     def keep(self, container: str, name: str, etag: str, record: Record) -> None:
         if record != Record():
-            self._put(
-                self._path(container, name, etag, "json"),
-                {
-                    "name": name,
-                    "content_type": record.content_type,
-                    "metadata": dict(record.metadata),
-                    "headers": dict(record.headers),
-                    "revision": record.revision,
-                },
-            )
+            content = {
+                "name": name,
+                "content_type": record.content_type,
+                "metadata": dict(record.metadata),
+                "headers": dict(record.headers),
+                "revision": record.revision,
+            }
+            self._put(self._path(container, name, etag, "json"), [json.dumps(content).encode()])
 
     def blocks(self, container: str, name: str, etag: str) -> Sequence[tuple[str, int]]:
         """Ids and lengths of the blocks that this content consists of."""
@@ -84,10 +83,10 @@ class BlobRecords:
         return [(block_id, length) for block_id, length in record["blocks"]]
 
     def keep_blocks(
-        self, container: str, name: str, etag: str, blocks: Sequence[tuple[str, int]]
+        self, container: str, name: str, etag: str, blocks: Iterable[tuple[str, int]]
     ) -> None:
         path = self._path(container, name, etag, "blocks")
-        self._put(path, {"name": name, "blocks": list(blocks)})
+        self._put(path, _encoded(name, blocks))
 
     def forget(self, container: str, name: str, etag: str) -> None:
         for kind in ("json", "blocks"):
@@ -107,14 +106,25 @@ class BlobRecords:
     def _path(self, container: str, name: str, etag: str, kind: str) -> Path:
         return self.root / container / f"{_key(name, etag)}.{kind}"
 
-    def _put(self, path: Path, content: object) -> None:
+    def _put(self, path: Path, pieces: Iterable[bytes]) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._drafts.new()
         try:
-            draft.write(json.dumps(content).encode())
+            for piece in pieces:
+                draft.write(piece)
             draft.path.rename(path)
         finally:
             draft.discard()
+
+
+def _encoded(name: str, blocks: Iterable[tuple[str, int]]) -> Iterator[bytes]:
+    """The record of a blob's blocks, some thousands of them at a time."""
+    yield f'{{"name": {json.dumps(name)}, "blocks": ['.encode()
+    rest, separator = iter(blocks), ""
+    while some := list(itertools.islice(rest, _ENCODED_AT_ONCE)):
+        yield f"{separator}{json.dumps(some)[1:-1]}".encode()
+        separator = ", "
+    yield b"]}"
 
 
 def _key(name: str, etag: str) -> str:

@@ -143,6 +143,8 @@ class Database:
                 _settle([_Outcome(job, error=self._translated(error)) for job in batch])
                 continue
             _settle(run(connection, batch))
+            # An answer may be a large page: none is kept until somebody asks again.
+            batch.clear()
         if connection is not None:
             connection.close()
 

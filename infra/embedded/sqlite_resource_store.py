@@ -107,21 +107,14 @@ class SqliteResourceStore(ResourceStore):
         continuations = await self._signer()
         asked = (kind, partition, sorted((where or {}).items()), descending)
         after = continuations.read(continuation, asked) if continuation is not None else None
-        conditions += ["kind = :kind", _ALIVE]
-        values |= {"kind": kind, "now": self._now(), "limit": limit + 1}
-        if partition is not None:
-            conditions.append("partition = :partition")
-            values["partition"] = partition
+        values |= {"kind": kind, "now": self._now(), "limit": limit + 1, "partition": partition}
         if after is not None:
-            comparison = "<" if descending else ">"
-            conditions.append(f"(partition, id) {comparison} (:after_partition, :after_id)")
             values |= {"after_partition": after[0], "after_id": after[1]}
-        order = "DESC" if descending else "ASC"
-        # This index alone has the answer's order, so a page is a walk, never a sort.
-        statement = (
-            f"SELECT {_COLUMNS} FROM documents INDEXED BY documents_by_kind"
-            f" WHERE {' AND '.join(conditions)}"
-            f" ORDER BY partition {order}, id {order} LIMIT :limit"
+        statement = page_statement(
+            conditions,
+            in_partition=partition is not None,
+            follows=after is not None,
+            descending=descending,
         )
 
         def page(connection: sqlite3.Connection) -> tuple[list[Document], bool]:
@@ -164,6 +157,29 @@ class SqliteResourceStore(ResourceStore):
             )
             self._continuations = Continuations(key)
         return self._continuations
+
+
+def page_statement(
+    conditions: Sequence[str], *, in_partition: bool, follows: bool, descending: bool
+) -> str:
+    """A page of one kind's documents, in order; `follows`: those after `after_partition` and
+    `after_id`. A walk along one index from where the page begins, and never a sort."""
+    comparison = "<" if descending else ">"
+    where = [*conditions, "kind = :kind", _ALIVE]
+    if in_partition:
+        where.append("partition = :partition")
+    if follows and in_partition:
+        # With the partition in the comparison as well, SQLite would walk through all pages
+        # before this one, and sort.
+        where.append(f"id {comparison} :after_id")
+    elif follows:
+        where.append(f"(partition, id) {comparison} (:after_partition, :after_id)")
+    order = "DESC" if descending else "ASC"
+    return (
+        f"SELECT {_COLUMNS} FROM documents INDEXED BY documents_by_kind"
+        f" WHERE {' AND '.join(where)}"
+        f" ORDER BY partition {order}, id {order} LIMIT :limit"
+    )
 
 
 def _apply(

@@ -22,7 +22,7 @@ Condition = Callable[[StoredBlob | None], None]
 """Raises what it has against the blob that is there, if any is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NamedBlock:
     """A block in a list to commit, and where it is looked for: `latest` is among the
     uncommitted ones first, then in the blob."""

@@ -2,9 +2,9 @@
 what comes after the first fifth of them."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.growth import slope
 from benchmarks.online import ours
 from benchmarks.online.lines.line import Line, at_most
 from benchmarks.online.wrk import Wrk
@@ -33,12 +33,3 @@ def measure(folder: Path, wrk: Wrk, requests: int) -> list[Line]:
     what = f"memory of the host over {seen[-1][0]:,} requests, slope for a million"
     told = f"{grown:+.2f} MB (from {first:.1f} to {last:.1f})"
     return [at_most(what, told, grown, _REACH, "MB")]
-
-
-def slope(seen: Sequence[tuple[int, int]]) -> float:
-    """Bytes for each request, by least squares."""
-    count = len(seen)
-    mean_x = sum(x for x, _ in seen) / count
-    mean_y = sum(y for _, y in seen) / count
-    spread = sum((x - mean_x) ** 2 for x, _ in seen)
-    return sum((x - mean_x) * (y - mean_y) for x, y in seen) / spread if spread else 0.0

@@ -1,5 +1,6 @@
 import csv
 import io
+import tracemalloc
 from collections.abc import AsyncIterator, Iterable
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from domain.jobs.batch_progress import Tally
 from domain.jobs.batch_unit import Block, Unit, UnitRecord, block_id
 from domain.jobs.column_alignment import aligned, split_rows
+from domain.jobs.result_parts import Part, Parts
 from domain.jobs.result_rows import ResultRows, row
 
 
@@ -43,9 +45,68 @@ def test_the_same_columns_in_another_order_are_aligned() -> None:
 
 
 def test_other_columns_cannot_be_joined_and_say_what_differs() -> None:
-    rows = joined(unit(0, "a", "b"), unit(1, "a", "c"))
+    good, other = unit(0, "a", "b"), unit(1, "a", "c")
+    rows = joined(good, other)
     assert [part.unit for part in rows.parts] == [0]
-    assert "it lacks b and it has c besides" in rows.unjoinable[1]
+    assert rows.fault(good) is None
+    assert "it lacks b and it has c besides" in str(rows.fault(other))
+    assert not ResultRows(True, ("a", "b"), settled=True).add(other)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Part,
+            st.integers(0, 2**40),
+            st.builds(Block, id=st.text(), length=st.integers(0, 2**40), digest=st.text()),
+            st.integers(0, 2**40),
+            st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),
+        )
+    )
+)
+def test_parts_are_packed_and_come_out_as_they_went_in(some: list[Part]) -> None:
+    parts = Parts()
+    for part in some:
+        parts.append(part)
+    assert list(parts) == some
+    assert list(parts.block_ids) == [part.block.id for part in some]
+    assert parts.length == sum(part.block.length for part in some)
+    assert parts.are_in_order == all(part.order is None for part in some)
+
+
+_types = st.tuples(*[st.sampled_from(["null", "int64", "double", "string"])] * 2)
+
+
+@given(st.lists(st.tuples(st.permutations(["a", "b"]), _types)))
+def test_what_did_not_fit_when_it_came_is_told_of_in_the_end_and_nothing_else(
+    given_types: list[tuple[list[str], tuple[str, str]]],
+) -> None:
+    rows = ResultRows(with_columns=True)
+    taken = []
+    for number, (columns, types) in enumerate(given_types):
+        block = Block(id=block_id(number, 0), length=1, digest="")
+        record = UnitRecord(block=block, columns=tuple(columns), types=types, tally=Tally(rows=1))
+        one = Unit(ordinal=number, lease_until=0, record=record)
+        taken.append((one, rows.add(one)))
+    assert all((rows.fault(one) is None) == fitted for one, fitted in taken)
+    assert [part.unit for part in rows.parts] == [one.ordinal for one, fitted in taken if fitted]
+
+
+def test_what_is_held_of_a_units_rows_is_small() -> None:
+    def one(number: int) -> Unit:
+        block = Block(id=block_id(number, 0), length=9_000, digest=f"{number:064x}")
+        record = UnitRecord(block=block, columns=("a", "b"), tally=Tally(rows=2))
+        return Unit(ordinal=number, lease_until=0, record=record)
+
+    rows, count = joined(one(0)), 2_000
+    tracemalloc.start()
+    try:
+        for number in range(1, count + 1):
+            rows.add(one(number))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 250 * count
 
 
 def test_text_has_no_header_and_any_columns() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -314,6 +315,27 @@ async def test_blocks_are_joined_without_the_kernels_copy(
     await blobs.commit_blocks("box", "a", ["2", "0", "1", "0"])
     wanted = blocks[2] + blocks[0] + blocks[1] + blocks[0]
     assert await content(blobs, "a") == wanted
+
+
+async def test_many_blocks_are_committed_in_little_memory(blobs: FileBlobStore) -> None:
+    count = 4_000
+    ids = [f"{n:06}" for n in range(count)]
+    for id in ids:
+        url = await blobs.lend_block("box", "a", id)
+        Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path)).write_text(id)
+    tracemalloc.start()
+    try:
+        await blobs.commit_blocks("box", "a", ids)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert await content(blobs, "a") == "".join(ids).encode()
+    assert peak < 300 * count
+    again = ["000001", "000001", "missing", "000000", "absent", "absent"]
+    with pytest.raises(errors.Invalid, match="'missing', 'absent'"):
+        await blobs.commit_blocks("box", "a", again)
+    await blobs.commit_blocks("box", "a", ["000003", "000001"])
+    assert await content(blobs, "a") == b"000003000001"
 
 
 # Faults

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import math
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from domain import errors
 from domain.ports import Create, Delete, Replace
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.sqlite_resource_store import SqliteResourceStore, page_statement
 from tests.infra.embedded.killed import killed_when_it_says
 
 BODY = {"kind": "Thing"}
@@ -25,7 +26,7 @@ async def test_what_was_acknowledged_survives_the_process(tmp_path: Path) -> Non
         killed_when_it_says,
         """
         from domain.ports import Create
-        from infra.embedded.sqlite_resource_store import SqliteResourceStore
+        from infra.embedded.sqlite_resource_store import SqliteResourceStore, page_statement
 
         async def main(folder):
             store = SqliteResourceStore(folder / "documents.db")
@@ -133,19 +134,25 @@ async def test_a_body_that_is_not_json_is_refused(tmp_path: Path, bad: object) -
 async def test_every_query_walks_an_index(tmp_path: Path) -> None:
     store = SqliteResourceStore(tmp_path / "documents.db")
     await store.transact("p", [Create("a", BODY)])
+    pages = [
+        page_statement([], in_partition=partition, follows=follows, descending=descending)
+        for partition, follows, descending in itertools.product([False, True], repeat=3)
+    ]
+    values = dict.fromkeys(
+        ("kind", "partition", "after_partition", "after_id", "now", "limit"), "1"
+    )
     plans = await store._database.read(
         lambda connection: [
-            [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
             for statement in (
-                "SELECT * FROM documents INDEXED BY documents_by_kind WHERE kind = 'k'"
-                " AND (expires_at IS NULL OR expires_at > 1) AND (partition, id) > ('p', 'a')"
-                " ORDER BY partition ASC, id ASC LIMIT 3",
+                *pages,
                 "SELECT * FROM documents WHERE due_at <= 1"
                 " AND (expires_at IS NULL OR expires_at > 1) ORDER BY due_at LIMIT 3",
                 "SELECT rowid FROM documents WHERE expires_at <= 1 LIMIT 3",
             )
         ]
     )
+    assert sum("partition=? AND id" in plan for [plan] in plans[: len(pages)]) == 2
     for plan in plans:
         assert len(plan) == 1, plan
         assert plan[0].startswith("SEARCH documents USING"), plan
