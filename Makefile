@@ -61,7 +61,7 @@ chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),200)
 
 # Its own figures first, then those of each further bench of the batch path that is there.
-BATCH_BENCHES := $(basename $(notdir $(wildcard $(addprefix benchmarks/,batch_overhead.py plan_scale.py blob_drop.py fair_jobs.py))))
+BATCH_BENCHES := $(basename $(notdir $(wildcard $(addprefix benchmarks/,batch_overhead.py plan_scale.py job_scale.py blob_drop.py fair_jobs.py))))
 
 bench-batch: $(STAMP) ## Batch beside its peers, then its other benches (BENCH="--ways pool,ours" for some)
 	@$(BIN)/python -m benchmarks.batch $(BENCH)

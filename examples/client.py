@@ -148,10 +148,13 @@ class Workspace:
             raise CallFailed(answer)
 
     def read_blob(self, datastore: str, name: str) -> str:
+        return self.read_bytes(datastore, name).decode()
+
+    def read_bytes(self, datastore: str, name: str) -> bytes:
         answer = self.http.get(self._blob_url(datastore, name))
         if answer.status_code >= 400:
             raise CallFailed(answer)
-        return answer.text
+        return answer.content
 
     def _blob_url(self, datastore: str, name: str) -> str:
         if datastore not in self._stores:

@@ -1,9 +1,15 @@
 """A host over the cloud adapters: files into the inbox and out of scripts, and its end."""
 
+import hashlib
+import io
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cloud import jobs
@@ -69,6 +75,65 @@ def test_a_scripts_own_files_are_in_the_jobs_output_folder_when_it_is_over(
     left = host.data_dir / "compute" / "outputs"
     until(lambda: not any(p.is_dir() for p in left.iterdir()), what="nothing stays here")
     assert read("last words.txt") == "bye"
+
+
+def test_failed_files_are_mended_scored_again_and_their_rows_stand_among_the_others(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    def put(number: int, text: str) -> None:
+        (tmp_path / "file").write_text(text)
+        host.workspace.put_blob("workspaceblobstore", f"mended/{number}.txt", tmp_path / "file")
+
+    jobs.endpoint(host, "squares", jobs.SAYS_NOTHING_OF_ITS_HOST)
+    bad = {"1.txt", "4.txt"}
+    for number in range(6):
+        put(number, "bad" if f"{number}.txt" in bad else f"{number} 1{number}")
+    first = [
+        scoring_files.started(
+            host,
+            "squares",
+            "azureml://datastores/workspaceblobstore/paths/mended",
+            outputFormat=output_format,
+            # Of this Python, as the environment is; a model brings its own.
+            environmentVariables={"PYTHONPATH": str(Path(pyarrow.__file__).parents[1])},
+        )
+        for output_format in ("Csv", "Parquet")
+    ]
+    rows = [(f"{n}.txt", f"{k}", f"{(10 * k + n) ** 2}") for n in range(6) for k in range(2)]
+    for job in first:
+        shown = jobs.completed(host, job)
+        assert shown["progress"]["failedFiles"] == 2
+        assert predictions(host, shown) == [row for row in rows if row[0] not in bad]
+
+    put(1, "1 11")
+    put(4, "4 14")
+    again = [host.workspace.call("POST", f"jobs/{job}/retryFailed").json()["name"] for job in first]
+    for job in again:
+        shown = jobs.completed(host, job)
+        assert (shown["progress"]["totalFiles"], shown["progress"]["failedFiles"]) == (2, 0)
+        assert predictions(host, shown) == rows
+
+
+def predictions(host: RunningHost, shown: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Input file, row and prediction of every row of a job's results, in order."""
+    if shown["settings"]["outputFormat"] == "Csv":
+        return jobs.in_order(jobs.rows(host, shown))
+    folder = shown["outputs"]["score"]["uri"].partition("/paths/")[2]
+    manifest = json.loads(
+        host.workspace.read_blob("workspaceblobstore", f"{folder}/_manifest.json")
+    )
+    assert manifest["state"] == "complete"
+    parts = []
+    for part in manifest["parts"]:
+        content = host.workspace.read_bytes("workspaceblobstore", f"{folder}/{part['name']}")
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (
+            part["length"],
+            part["digest"],
+        )
+        parts.append(pq.read_table(io.BytesIO(content)))
+    rows = pyarrow.concat_tables(parts, promote_options="permissive").to_pylist()
+    assert len(rows) == manifest["rows"]
+    return [(r["input_file"], str(r["input_row"]), str(r["prediction"])) for r in rows]
 
 
 def drops(host: RunningHost) -> list[str]:
