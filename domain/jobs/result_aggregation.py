@@ -38,7 +38,7 @@ CONTENT_TYPES = {
     "text": "text/plain; charset=utf-8",
 }
 
-_PAGE = 500
+_PAGE = 200
 _log = logging.getLogger("ml_endpoints.batch")
 
 

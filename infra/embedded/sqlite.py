@@ -169,6 +169,9 @@ class Database:
             )
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA journal_size_limit={64 * 1024 * 1024}")
+        # KiB for each connection: as much again costs no less processor time, as the system caches
+        # the file too, and a large database fills it.
+        connection.execute("PRAGMA cache_size=-1000")
         connection.execute("PRAGMA temp_store=MEMORY")
         (found,) = connection.execute("PRAGMA user_version").fetchone()
         if found > self._version:
