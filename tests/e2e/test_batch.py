@@ -129,7 +129,10 @@ def test_the_error_threshold_is_read_as_azure_reads_it(
     assert shown["status"] == status
     if status == "Failed":
         assert "threshold" in shown["error"]["message"]
-        assert "bad.csv: ValueError: cannot score bad.csv" in shown["error"]["message"]
+        # Two workers are at them: either may be the one failure that is one too many.
+        named = ("bad", "worse") if threshold == 0 else ("bad",)
+        said = [f"{name}.csv: ValueError: cannot score {name}.csv" for name in named]
+        assert any(each in shown["error"]["message"] for each in said)
 
 
 def test_a_job_of_which_every_mini_batch_fails_fails_whatever_the_threshold(
