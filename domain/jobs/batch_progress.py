@@ -11,7 +11,9 @@ from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_pace import Mark, Marks, Pace, marked, pace
 from domain.values import Value
 
-_LARGEST_BUNDLE = 16
+_LARGEST = 16
+_NOTICED = 20
+"""A bundle has at most this part of the units that its job has had recorded."""
 _MOST_IN_FLIGHT = 256
 """Units, where they are bundled: each stands in the document that every record replaces."""
 
@@ -104,10 +106,12 @@ class Progress(Value):
         return after._release(left, now, times)
 
     def _next_bundle(self, units: int, seconds: float, wanted: float) -> int:
-        """Twice as many units where that many would still be quick, half where these were not."""
+        """Twice as many units where that many would still be quick, half where these were not;
+        of jobs that go on side by side, none is a bundle ahead that others would notice."""
         of_bundle = seconds / units * self.bundle
         if of_bundle * 2 <= wanted:
-            return min(self.bundle * 2, _LARGEST_BUNDLE, max(1, _MOST_IN_FLIGHT // self.window))
+            done = (self.recorded + units) // _NOTICED
+            return max(1, min(self.bundle * 2, _LARGEST, done, _MOST_IN_FLIGHT // self.window))
         return max(1, self.bundle // 2) if of_bundle > wanted * 2 else self.bundle
 
     def close(self) -> Self:

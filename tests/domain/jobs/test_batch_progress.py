@@ -110,7 +110,7 @@ def test_every_unit_is_sent_once_and_the_window_never_overflows(
 
 
 def test_units_are_bundled_while_their_scripts_take_next_to_no_time() -> None:
-    current, _ = progress(1000).open(0, TIMES)
+    current, _ = progress(2000).but(recorded=1000).open(0, TIMES)
     sizes = []
     for seconds in (0.0001, 0.0002, 0.008, 0.016, 0.03, 0.2, 3.0, 3.0, 3.0):
         first = min(current.in_flight)
@@ -119,6 +119,18 @@ def test_units_are_bundled_while_their_scripts_take_next_to_no_time() -> None:
         sizes.append(current.bundle)
     # Doubled while twice as many would still take no more than 20 ms, halved at over 40.
     assert sizes == [2, 4, 8, 8, 8, 4, 2, 1, 1]
+
+
+def test_a_bundle_puts_no_job_noticeably_ahead_of_those_beside_it() -> None:
+    current, out = progress(1000, window=4).open(0, TIMES)
+    largest = 0
+    while out:
+        done = out.pop(0)
+        assert len(done) <= max(1, current.recorded / 20)
+        current, more = current.record(dict.fromkeys(done, GOOD), 0.0, 0, TIMES)
+        out += more
+        largest = max(largest, len(done))
+    assert largest == 16
 
 
 def test_units_that_came_back_one_by_one_go_out_in_whole_bundles_again() -> None:
