@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import time
-import urllib.error
-import urllib.request
 from urllib.parse import unquote, urlsplit
 
 _SOCKET_TIMEOUT = 60.0
@@ -53,6 +50,11 @@ def _write_whole(path: str, content: bytes | bytearray) -> None:
 
 
 def _put(url: str, content: bytes | bytearray) -> None:
+    # Not at the start: a worker whose files are on this machine is ready a tenth sooner.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     for attempt in range(1, _TRIES + 1):
         request = urllib.request.Request(url, data=content, method="PUT")
         request.add_header("Content-Type", "application/octet-stream")

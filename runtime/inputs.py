@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -86,7 +84,7 @@ def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
             file = _lent(each)
             path = file.path
             if path is None or each.piece is not None:
-                folder = folder or tempfile.mkdtemp(prefix="mini-batch-")
+                folder = folder or _temporary_folder()
                 # Two inputs may share a base name: each has a folder of its own.
                 place = os.path.join(folder, str(index))
                 os.mkdir(place)
@@ -97,7 +95,15 @@ def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
         yield paths
     finally:
         if folder is not None:
+            import shutil
+
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder() -> str:
+    import tempfile
+
+    return tempfile.mkdtemp(prefix="mini-batch-")
 
 
 def _lent(source: Input) -> LentFile:

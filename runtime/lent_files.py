@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import os
-import shutil
-import urllib.request
 from collections.abc import Callable
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 _SOCKET_TIMEOUT = 60.0
 _WEB = ("https", "http")
@@ -68,7 +68,7 @@ class LentFile:
         try:
             if self.path:
                 return open(self.path, "rb")
-            return cast(BinaryIO, io.BufferedReader(_WebFile(self._asked), _PIECE))
+            return cast(BinaryIO, io.BufferedReader(_WebFile(self._ask), _PIECE))
         except (OSError, ValueError) as error:
             self._tell_another(error)
             raise NotLent(f"could not be {self._had}: {error}") from None
@@ -78,11 +78,18 @@ class LentFile:
         if self._etag and how:
             raise LentAnother(how) from None
 
-    def _asked(self) -> urllib.request.Request:
+    def _ask(self, offset: int, length: int | None) -> HTTPResponse:
+        """The store's answer to a request for that part of the file; without a length, for all
+        of it. Raises OSError."""
+        # Not at the start: see `blocks`.
+        import urllib.request
+
         request = urllib.request.Request(self._url)
         if self._etag:
             request.add_header("If-Match", self._etag)
-        return request
+        if length is not None:
+            request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
+        return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT))
 
     @property
     def _had(self) -> str:
@@ -92,24 +99,20 @@ class LentFile:
         assert self.path is not None
         with open(self.path, "rb") as file:
             file.seek(offset)
-            if length is None:
-                shutil.copyfileobj(file, target, _PIECE)
-                return file.tell() - offset
-            left = length
-            while left and (piece := file.read(min(left, _PIECE))):
+            copied = 0
+            while piece := file.read(_PIECE if length is None else min(length - copied, _PIECE)):
                 target.write(piece)
-                left -= len(piece)
-            return length - left
+                copied += len(piece)
+            return copied
 
     def _download(
         self, target: BinaryIO, offset: int, length: int | None
     ) -> tuple[int, int | None]:
         """How many bytes came, and how many should have."""
+        import shutil
+
         before = target.tell()
-        request = self._asked()
-        if length is not None:
-            request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
-        with urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT) as reply:
+        with self._ask(offset, length) as reply:
             if length is None:
                 told = reply.headers.get("Content-Length", "")
                 length = int(told) if told.isdigit() else None
@@ -122,20 +125,18 @@ class LentFile:
 class _WebFile(io.RawIOBase):
     """A file at a URL, each read a request for that range."""
 
-    def __init__(self, asked: Callable[[], urllib.request.Request]) -> None:
-        self._asked = asked
+    def __init__(self, ask: Callable[[int, int], HTTPResponse]) -> None:
+        self._ask = ask
         self._at = 0
         with self._range(0, 1) as reply:
             self._size = int(reply.headers["Content-Range"].rpartition("/")[2])
 
-    def _range(self, offset: int, length: int) -> http.client.HTTPResponse:
-        request = self._asked()
-        request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
-        reply = urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT)
+    def _range(self, offset: int, length: int) -> HTTPResponse:
+        reply = self._ask(offset, length)
         if reply.status != 206:
             reply.close()
             raise OSError(f"the store answered {reply.status} to a request for a part")
-        return cast("http.client.HTTPResponse", reply)
+        return reply
 
     def readable(self) -> bool:
         return True
