@@ -1,5 +1,6 @@
 """What a script finds of its process."""
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ SEEN = """
     import gc, json, sys
 
     loaded = []
+    at_import = gc.get_threshold()
 
     def init():
         loaded.extend([number] for number in range(1000))
@@ -22,6 +24,8 @@ SEEN = """
             "frozen": gc.get_freeze_count(),
             "gone_through": sum(id(each) in went_through for each in loaded),
             "switch_interval": sys.getswitchinterval(),
+            "loading": at_import,
+            "running": gc.get_threshold(),
         }
         return [json.dumps(seen)]
 """
@@ -70,3 +74,16 @@ def test_a_script_that_computes_lets_others_have_their_turn_within_half_a_millis
 def test_a_scripts_own_shorter_turn_is_kept(start: Start) -> None:
     own = SEEN.replace("loaded.extend", "sys.setswitchinterval(1e-4); loaded.extend")
     assert serving(start, own)["switch_interval"] == pytest.approx(0.0001, abs=2e-6)
+
+
+@pytest.mark.parametrize("seen_in", [serving, working])
+def test_collections_are_rare_while_the_script_is_loaded_and_usual_while_it_runs(
+    start: Start, seen_in: Any
+) -> None:
+    seen = seen_in(start, SEEN)
+    assert seen["loading"][0] > seen["running"][0]
+    assert seen["running"] == list(gc.get_threshold())
+    own = seen_in(
+        start, SEEN.replace("def init():\n", "def init():\n        gc.set_threshold(7)\n")
+    )
+    assert own["running"][0] == 7
