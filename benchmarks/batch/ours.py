@@ -57,8 +57,9 @@ class Ours:
                 workers = set(host.processes(" work "))
                 second = self._job(host)
             kept = len(workers & set(host.processes(" work "))) / max(1, len(workers))
-        steady, whole, found, steps = first
-        steady_next, whole_next, found_next, _ = second
+        steady_first, whole, found, steps = first
+        # As the peers' is: with workers that have imported, loaded and predicted before.
+        steady, whole_next, found_next, _ = second
         if found_next != found:
             raise Void("the second job's output is not the first one's")
         predictions = [int(each) for each in found]
@@ -73,8 +74,8 @@ class Ours:
             memory=peak.bytes,
             more={
                 "host ready": ready,
-                "next job, steady": steady_next,
-                "next job, whole": whole_next,
+                "first job from Running": steady_first,
+                "next job from its call": whole_next,
                 "workers kept": kept,
                 **steps,
             },

@@ -32,10 +32,12 @@ def table(found: Sequence[Figures]) -> str:
     if OURS in by_name:
         ours = by_name[OURS]
         more = ours.more()
-        steady, whole = more["next job, steady"], more["next job, whole"]
-        lines.append(_times("ours, the next job at once", steady, whole, pool))
+        for name in ("first job from Running", "next job from its call"):
+            over = f"{more[name] / pool.steady:.2f}" if pool else ""
+            lines.append(_row([f"ours, {name}", f"{more[name]:.2f}", over, "", "", ""]))
         cold = ours.whole + more["host ready"]
-        lines.append(_times("ours, host started for it", ours.steady, cold, pool))
+        over = f"{cold / pool.whole:.2f}" if pool else ""
+        lines.append(_row(["ours, host started for it", "", "", f"{cold:.2f}", over, ""]))
     return "\n".join(lines) + "\n"
 
 
@@ -47,7 +49,7 @@ def _times(title: str, steady: float, whole: float, pool: Figures | None, memory
 
 
 def steps(ours: Figures) -> str:
-    """Where the wall time of our first job goes; medians, which need not add up."""
+    """Where the wall time of our jobs goes; medians, which need not add up."""
     told = [f"{name} {seconds:.2f}" for name, seconds in ours.more().items()]
     return "ours: " + ", ".join(told) + "\n"
 
