@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -110,6 +110,8 @@ LOCK = timedelta(minutes=5)
 
 
 _SOON = 86400.0
+SLOW, QUICK = 0.1, 0.0
+"""What a script takes that is never bundled, and one that is as soon as there are enough units."""
 
 
 class Crash(Exception):
@@ -211,10 +213,13 @@ def line_counts(
 
 class FunctionScorer(Scorer):
     """Runs `script` on the files behind the inputs' URLs, as a worker would, and writes the
-    block. Remembers attempts as the port has it."""
+    block. Remembers attempts as the port has it. `seconds` are what it says of each run."""
 
-    def __init__(self, script: Script, mischief: Mischief, started: list[str]) -> None:
+    def __init__(
+        self, script: Script, mischief: Mischief, started: list[str], seconds: float = SLOW
+    ) -> None:
         self.script = script
+        self._seconds = seconds
         self._mischief = mischief
         self._ended: dict[str, UnitOutcome] = {}
         self.started = started
@@ -262,7 +267,7 @@ class FunctionScorer(Scorer):
                     gave is not None,
                     len(gave.rows) if gave else 0,
                     tries,
-                    0.1,
+                    self._seconds,
                     None if gave else error,
                     None if gave else "as printed",
                     length,
@@ -366,7 +371,8 @@ class FunctionCompute(Compute):
 
 
 class BatchStage:
-    """A host of the batch path. `live` again after a crash, at `base_url`."""
+    """A host of the batch path. `live` again after a crash, at `base_url`. `seconds`: what its
+    scripts say that they take."""
 
     def __init__(
         self,
@@ -379,6 +385,7 @@ class BatchStage:
         most_units: int = 40_000,
         at_once: int = 4,
         web: WebFiles | None = None,
+        seconds: float = SLOW,
     ) -> None:
         self.folder = folder
         self.base_url = BASE_URL
@@ -387,13 +394,14 @@ class BatchStage:
         self.script = script
         self.started: list[str] = []
         self.crashes = 0
+        self._seconds = seconds
         self._times = times or BatchTimes()
         self._drops = drops or DropLimits()
         self._most_units = most_units
         self._at_once = at_once
         self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=10)
 
-    async def __aenter__(self) -> "BatchStage":
+    async def __aenter__(self) -> Self:
         await self.live()
         return self
 
@@ -411,7 +419,7 @@ class BatchStage:
             self.folder, base_url=self.base_url, key=lambda: b"k" * 32, now=self.clock.now
         )
         self.compute = FunctionCompute()
-        self.scorer = FunctionScorer(self.script, mischief, self.started)
+        self.scorer = FunctionScorer(self.script, mischief, self.started, self._seconds)
         await self.queue.release_locks()
         store: Any = Mortal(self.store, mischief)
         queue: Any = Mortal(self.queue, mischief)

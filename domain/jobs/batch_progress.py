@@ -86,10 +86,17 @@ class Progress(Value):
         )
 
     def record(
-        self, units: Mapping[int, Tally], seconds: float, now: float, times: BatchTimes
+        self,
+        units: Mapping[int, Tally],
+        seconds: float,
+        now: float,
+        times: BatchTimes,
+        *,
+        took: float = 0.0,
     ) -> tuple[Self, list[range]]:
-        """`units` came back, whose scripts took `seconds` together; which bundles are to be sent
-        next. A progress that is over, or becomes it by this, releases none."""
+        """`units` came back, which `took` so many seconds together, their scripts `seconds` of
+        them; which bundles are to be sent next. A progress that is over, or becomes it by this,
+        releases none."""
         left = {ordinal: f for ordinal, f in self.in_flight.items() if ordinal not in units}
         tally = self.tally
         for each in units.values():
@@ -98,21 +105,24 @@ class Progress(Value):
             recorded=self.recorded + len(units),
             in_flight=left,
             tally=tally,
-            bundle=self._next_bundle(len(units), seconds, times.bundle_seconds),
+            bundle=self._next_bundle(len(units), seconds, took, times),
         )
         after = after.but(marks=marked(self.marks, after._mark(now)))
         if after.is_over:
             return after.but(closed=after.is_over_threshold), []
         return after._release(left, now, times)
 
-    def _next_bundle(self, units: int, seconds: float, wanted: float) -> int:
-        """Twice as many units where that many would still be quick, half where these were not;
-        of jobs that go on side by side, none is a bundle ahead that others would notice."""
-        of_bundle = seconds / units * self.bundle
-        if of_bundle * 2 <= wanted:
+    def _next_bundle(self, units: int, seconds: float, took: float, times: BatchTimes) -> int:
+        """Twice as many units where that many would still be quick, half where so many as now
+        are not, if all are as these, which `took` so long, their scripts `seconds` of it. Of
+        jobs that go on side by side, none is a bundle ahead that others would notice."""
+        scripts, whole = (each / units * self.bundle for each in (seconds, took))
+        longest = times.bundle_limit / 2
+        if scripts * 2 <= times.bundle_seconds and whole * 2 <= longest:
             done = (self.recorded + units) // _NOTICED
             return max(1, min(self.bundle * 2, _LARGEST, done, _MOST_IN_FLIGHT // self.window))
-        return max(1, self.bundle // 2) if of_bundle > wanted * 2 else self.bundle
+        slow = scripts > times.bundle_seconds * 2 or whole > longest
+        return max(1, self.bundle // 2) if slow else self.bundle
 
     def close(self) -> Self:
         return self.but(closed=True, in_flight={})

@@ -21,7 +21,8 @@ class BatchTimes:
     """What the scripts of a bundle of units are to take together, about: units that take
     longer are not bundled."""
     bundle_limit: float = 0.5
-    """A bundle that has not ended by then is taken apart: what is left of it goes by itself."""
+    """A bundle that has not ended by then is taken apart: what is left of it goes by itself.
+    Bundles are to take no more than half as long, whatever it is that takes their time."""
     worker_pause: float = 0.25
     """Pause before a unit that found no worker tries again."""
     supervise_every: float = 3.0

@@ -1,27 +1,22 @@
-"""What a delivery of `mini-batches` has done: one unit scored, or a bundle of them.
+"""What a delivery of `mini-batches` has done: one unit scored, or a bundle of them."""
 
-Units are bundled where their scripts take next to no time, so that what a delivery, a claim and
-a record cost is shared. Each unit of a bundle has its own attempts, block and record all the
-same, and whatever does not go as it should goes on by a message of its own.
-"""
-
-import time
-import zlib
+import hashlib
+from collections.abc import Sequence
 
 from domain.errors import Throttled, Unavailable
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.batch_unit import Unit
+from domain.jobs.bundle_scoring import BundleScoring
 from domain.jobs.job_status import JobStatus
 from domain.jobs.job_store import JobStore, StoredUnit
 from domain.jobs.job_workers import JobWorkers
 from domain.jobs.unit_claiming import HeldElsewhere, UnitClaiming
-from domain.jobs.unit_outcomes import Ran, record_of
 from domain.jobs.unit_recording import UnitRecording
 from domain.jobs.unit_scoring import UnitScoring
 from domain.messages import ScoreUnit
-from domain.ports import BlobStore, Clock, ResourceStore, Scorer, UnitOutcome, WorkQueue
+from domain.ports import BlobStore, Clock, ResourceStore, Scorer, WorkQueue
 
 _SUSPECT = 3
 """Crashes after which a unit is run apart from those that ran beside it."""
@@ -47,7 +42,6 @@ class MiniBatchScoring:
     ) -> None:
         self._times = times or BatchTimes()
         self._jobs = JobStore(store)
-        self._workers = workers
         self._claiming = UnitClaiming(self._jobs, clock, self._times, holder)
         self._recording = UnitRecording(store, queue, clock, self._times)
         self._units = UnitScoring(
@@ -62,6 +56,7 @@ class MiniBatchScoring:
             recording=self._recording,
             holder=holder,
         )
+        self._bundles = BundleScoring(self._units, self._recording, workers, self._times)
         self._max_crashes = max_crashes
 
     async def score(self, message: ScoreUnit, id: str, *, redelivered: bool = False) -> None:
@@ -76,14 +71,12 @@ class MiniBatchScoring:
             return
         bundle = None if redelivered else await self._claiming.claim_all(message, id)
         if bundle is None:
-            for alone in message.each():
-                await self._apart(job, alone, id, redelivered)
+            await self._apart(job, message, id, redelivered)
             return
         try:
-            await self._bundle(job, plan, bundle)
+            await self._bundles.run(job, plan, bundle)
         except (Unavailable, Throttled) as error:
-            for each in bundle:
-                await self._units.postpone(job, each, error)
+            await self._postpone(job, bundle, error)
 
     async def _one(
         self, job: BatchJob, plan: Plan, message: ScoreUnit, id: str, redelivered: bool
@@ -105,58 +98,34 @@ class MiniBatchScoring:
             try:
                 await self._units.run(job, plan, stored)
             except (Unavailable, Throttled) as error:
-                await self._units.postpone(job, stored, error)
+                await self._postpone(job, [stored], error)
+
+    async def _postpone(
+        self, job: BatchJob, units: Sequence[StoredUnit], error: Unavailable | Throttled
+    ) -> None:
+        unrecorded = [await self._units.postpone(job, each, error) for each in units]
+        if not all(unrecorded):
+            await self._recording.nudge(job.name, unsent=True)
 
     async def _apart(self, job: BatchJob, message: ScoreUnit, id: str, redelivered: bool) -> None:
-        """One unit of a bundle that has met something: from here on it goes by itself."""
-        stored = await self._claiming.claim(message, id, redelivered=redelivered)
-        if stored is None:
-            return
-        if stored.unit.record is not None:
+        """A bundle that has met something: each of its units goes by itself from here on."""
+        recorded = False
+        for alone in message.each():
+            stored = await self._claiming.claim(alone, id, redelivered=redelivered)
+            if stored is None:
+                continue
+            if stored.unit.record is not None:
+                recorded = True
+                continue
+            suspect = stored.unit.crashes >= _SUSPECT
+            await self._units.park(job, stored, _pause_apart(job, stored.unit) if suspect else 0.0)
+        if recorded:
             await self._recording.nudge(job.name, unsent=True)
-            return
-        suspect = stored.unit.crashes >= _SUSPECT
-        await self._units.park(job, stored, _pause_apart(job, stored.unit) if suspect else 0.0)
-
-    async def _bundle(self, job: BatchJob, plan: Plan, bundle: list[StoredUnit]) -> None:
-        """One after the other, for as long as all goes well and quickly; those that it went
-        well for are recorded together."""
-        if not await self._workers.join(job):
-            return
-        began = time.monotonic()
-        deadline = began + self._times.wait_limit
-        rest = list(bundle)
-        well: list[tuple[Ran, UnitOutcome]] = []
-        other: Ran | None = None
-        while rest and other is None and time.monotonic() - began < self._times.bundle_limit:
-            stored = rest.pop(0)
-            files = await self._units.inputs.files(job, plan, stored.unit.ordinal)
-            ran = await self._units.attempt(job, plan, stored, files, deadline)
-            if ran.outcome is None or ran.outcome.lost is not None:
-                other = ran
-            else:
-                well.append((ran, ran.outcome))
-        # Before anything else, for others may be free to run them.
-        for each in rest:
-            await self._units.park(job, each, 0.0)
-        alone = [] if other is None else [other]
-        together = []
-        for ran, outcome in well:
-            record = record_of(ran, outcome)
-            if record.is_small:
-                together.append((ran.stored, record))
-            else:
-                alone.append(ran)
-        if together:
-            await self._recording.record(job, *together)
-        for ran in alone:
-            after = await self._units.conclude(job, ran)
-            if after is not None:
-                await self._units.park(job, after, 0.0)
 
 
 def _pause_apart(job: BatchJob, unit: Unit) -> float:
     """Seconds until a unit runs that the host has ended beside: another time for each, so that
     the one that ends it is found, and the others get through."""
-    chance = zlib.crc32(f"{job.name}/{unit.ordinal}/{unit.crashes}".encode()) / 2**32
-    return chance * 2.0 * unit.crashes
+    # (By a checksum, two units would be as close each time as they are once.)
+    digest = hashlib.sha256(f"{job.name}/{unit.ordinal}/{unit.crashes}".encode()).digest()
+    return int.from_bytes(digest[:4]) / 2**32 * 2.0 * unit.crashes

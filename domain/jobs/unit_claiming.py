@@ -67,13 +67,20 @@ class UnitClaiming:
             # Its own earlier delivery was at it, and died; whatever attempt it had come to.
             return unit.take_over(self.lease(), _claim(id))
         if message.attempt is None:
-            return unit.take_over(self.lease(), _claim(id)) if expired else None
+            return self._left(unit, id) if expired else None
         if message.attempt != unit.attempt or message.waits != unit.waits or not unit.parked:
             return None
         if unit.holder in (None, self._holder):
             return unit.resume(self.lease(), _claim(id))
         if not expired:
             raise HeldElsewhere
+        return unit.take_over(self.lease(), _claim(id))
+
+    def _left(self, unit: Unit, id: str) -> Unit:
+        """A unit of which nothing was heard for the whole of its lease."""
+        if unit.parked and unit.holder in (None, self._holder):
+            # No host ended at it: the message that was to go on with it got lost.
+            return unit.resume(self.lease(), _claim(id))
         return unit.take_over(self.lease(), _claim(id))
 
 

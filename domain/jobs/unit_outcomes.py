@@ -19,12 +19,14 @@ from domain.ports import UnitOutcome, UnitRequest
 
 @dataclass(frozen=True)
 class Ran:
-    """A unit's attempt as far as it has come. No outcome: it has not ended yet."""
+    """A unit's attempt as far as it has come. No outcome: it has not ended yet. This delivery
+    has waited for it for `took` seconds."""
 
     stored: StoredUnit
     files: Files
     request: UnitRequest
     outcome: UnitOutcome | None
+    took: float
 
     @property
     def unit(self) -> Unit:

@@ -2,7 +2,7 @@
 
 import asyncio
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from domain.errors import DocumentNotFound, StaleETag
 from domain.jobs import batch_job
@@ -41,20 +41,14 @@ class UnitRecording:
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._last: dict[str, StoredProgress] = {}
 
-    async def record(self, job: BatchJob, *units: Recorded) -> None:
+    async def record(self, job: BatchJob, *units: Recorded, took: float = 0.0) -> None:
         """Whoever records a unit first wins; a job that is closed takes no more records.
-        Several, whose records are small, are recorded together, or else one by one."""
-        if len(units) > 1:
-            async with asyncio.timeout(_TURN), self._turn(job):
-                done = await self._recorded_together(job, units)
-            if done is not None:
-                await self._go_on(job, *done)
-                return
-        for each in units:
-            async with asyncio.timeout(_TURN), self._turn(job):
-                done = await self._recorded(job, *each)
-            if done is not None:
-                await self._go_on(job, *done)
+        Several, whose records are small, are recorded together. They `took` so many seconds,
+        with all that is not their scripts."""
+        async with asyncio.timeout(_TURN), self._turn(job):
+            done = await self._recorded(job, units, took)
+        if done is not None:
+            await self._go_on(job, *done)
 
     def _turn(self, job: BatchJob) -> asyncio.Lock:
         return self._turns.setdefault(job.name, asyncio.Lock())
@@ -82,68 +76,63 @@ class UnitRecording:
         if len(self._last) > _REMEMBERED:
             self._last.pop(next(iter(self._last)))
 
-    async def _recorded_together(
-        self, job: BatchJob, units: Sequence[Recorded]
-    ) -> tuple[Progress, list[range]] | None:
-        """None: not all of them can be recorded at once, and none is."""
-        progress = self._last.pop(job.name, None) or await self._jobs.progress(job.name)
-        if progress is None or progress.progress.closed:
-            return None
-        after, released = progress.progress.record(
-            {stored.unit.ordinal: record.tally for stored, record in units},
-            sum(record.seconds for _, record in units),
-            self._clock.now().timestamp(),
-            self._times,
-        )
-        writes = [stored.replaced(_as_recorded(stored.unit, record)) for stored, record in units]
-        try:
-            document, *_ = await self._jobs.store.transact(
-                batch_job.partition(job.name), [progress.replaced(after), *writes]
-            )
-        except (StaleETag, DocumentNotFound):
-            return None
-        if document is not None and not after.is_over:
-            self._remember(job.name, StoredProgress(after, document))
-        return after, released
-
     async def _recorded(
-        self, job: BatchJob, stored: StoredUnit, record: UnitRecord
+        self, job: BatchJob, units: Sequence[Recorded], took: float
     ) -> tuple[Progress, list[range]] | None:
-        found: StoredUnit | None = stored
+        records = {stored.unit.ordinal: record for stored, record in units}
+        attempts = {stored.unit.ordinal: stored.unit.attempt for stored, _ in units}
+        found = [stored for stored, _ in units]
         # As this process left it last; where others have moved it on, the ETag tells.
         known = self._last.pop(job.name, None)
         for _ in range(_TRIES):
+            guessed = known is not None
             progress = known or await self._jobs.progress(job.name)
             known = None
             if progress is None or progress.progress.closed:
                 return None
-            if found is None or found.unit.record is not None:
-                if found is not None and found.unit.record == record:
-                    # Maybe by this very call, whose answer got lost: what it released is unsent.
-                    await self.nudge(job.name, unsent=True)
-                return None
-            unit = _as_recorded(found.unit, record, stored.unit.attempt)
-            now = self._clock.now().timestamp()
             after, released = progress.progress.record(
-                {unit.ordinal: record.tally}, record.seconds, now, self._times
+                {ordinal: record.tally for ordinal, record in records.items()},
+                sum(record.seconds for record in records.values()),
+                self._clock.now().timestamp(),
+                self._times,
+                took=took,
             )
+            writes = [progress.replaced(after)]
+            for each in found:
+                ordinal = each.unit.ordinal
+                recorded = _as_recorded(each.unit, records[ordinal], attempts[ordinal])
+                writes.append(each.replaced(recorded))
             try:
-                document, _ = await self._jobs.store.transact(
-                    batch_job.partition(job.name),
-                    [progress.replaced(after), found.replaced(unit)],
+                document, *_ = await self._jobs.store.transact(
+                    batch_job.partition(job.name), writes
                 )
             except (StaleETag, DocumentNotFound):
-                # Another record, a cancellation, or somebody who took the unit over: look
+                if guessed:
+                    continue
+                # Another record, a cancellation, or somebody who took a unit over: look
                 # again. An attempt that was taken over is as good as its successor's.
-                found = await self._jobs.unit(job.name, unit.ordinal)
+                found = await self._unrecorded(job, records)
+                records = {each.unit.ordinal: records[each.unit.ordinal] for each in found}
+                if not found:
+                    return None
                 continue
             if document is not None and not after.is_over:
                 self._remember(job.name, StoredProgress(after, document))
             return after, released
-        raise RecordingContended(f"Unit {stored.unit.ordinal} of job '{job.name}' found no turn.")
+        raise RecordingContended(f"Units {sorted(records)} of job '{job.name}' found no turn.")
+
+    async def _unrecorded(
+        self, job: BatchJob, records: Mapping[int, UnitRecord]
+    ) -> list[StoredUnit]:
+        """Of the units of `records`, those that have no record, as they stand."""
+        found = [await self._jobs.unit(job.name, ordinal) for ordinal in records]
+        there = [each for each in found if each is not None]
+        if any(each.unit.record == records[each.unit.ordinal] for each in there):
+            # Maybe by this very call, whose answer got lost: what it released is unsent.
+            await self.nudge(job.name, unsent=True)
+        return [each for each in there if each.unit.record is None]
 
 
-def _as_recorded(unit: Unit, record: UnitRecord, attempt: int | None = None) -> Unit:
-    """`attempt`: the one that is recorded, if it is not the unit's newest."""
-    number = unit.attempt if attempt is None else attempt
-    return unit.but(record=record, parked=False, given_up=(), attempt=number)
+def _as_recorded(unit: Unit, record: UnitRecord, attempt: int) -> Unit:
+    """`attempt` is the one that is recorded, which may not be the unit's newest."""
+    return unit.but(record=record, parked=False, given_up=(), attempt=attempt)

@@ -83,10 +83,11 @@ class UnitScoring:
         """Run the unit's attempt, or go on with it, until `deadline` of the monotonic clock."""
         request = await self._request(job, plan, stored, files)
         outcome: UnitOutcome | None = UnitOutcome(results=())
+        began = time.monotonic()
         if request.mini_batches:
-            wait = max(0.0, deadline - time.monotonic())
+            wait = max(0.0, deadline - began)
             outcome = await self._scorer.run_unit(job.workload_key, request, wait=wait)
-        return Ran(stored, files, request, outcome)
+        return Ran(stored, files, request, outcome, time.monotonic() - began)
 
     async def conclude(self, job: BatchJob, ran: Ran) -> StoredUnit | None:
         """Record what became of the attempt, or leave it waiting. The unit for its next
@@ -98,7 +99,7 @@ class UnitScoring:
             return None
         if outcome.lost is not None:
             return await self._lose(job, stored, outcome)
-        await self._recording.record(job, (stored, record_of(ran, outcome)))
+        await self._recording.record(job, (stored, record_of(ran, outcome)), took=ran.took)
         return None
 
     async def give_up(self, job: BatchJob, plan: Plan, stored: StoredUnit) -> None:
@@ -108,8 +109,10 @@ class UnitScoring:
 
     async def postpone(
         self, job: BatchJob, stored: StoredUnit, error: Unavailable | Throttled
-    ) -> None:
-        """After a fault that may pass, which is neither a try nor a crash."""
+    ) -> bool:
+        """After a fault that may pass, which is neither a try nor a crash; unless another
+        delivery has it by now. False: it has a record already, and what that released may be
+        unsent."""
         ordinal = stored.unit.ordinal
         _log.warning(
             "Job %s, unit %d waits: %s",
@@ -120,10 +123,12 @@ class UnitScoring:
         )
         current = await self._jobs.unit(job.name, ordinal)
         if current is None or current.unit.record is not None:
-            return
-        unit = current.unit.next_attempt(self._claiming.lease())
-        pause = min(30.0, max(error.retry_after, self._times.wait_again))
-        await self.park(job, StoredUnit(unit, current.document), pause)
+            return current is None
+        if current.unit.claimed_by == stored.unit.claimed_by:
+            unit = current.unit.next_attempt(self._claiming.lease())
+            pause = min(30.0, max(error.retry_after, self._times.wait_again))
+            await self.park(job, StoredUnit(unit, current.document), pause)
+        return True
 
     async def park(
         self, job: BatchJob, stored: StoredUnit, pause: float, holder: str | None = None

@@ -27,7 +27,11 @@ def main() -> int:
         folder = asked.data_dir or Path(temporary)
         with Arena(folder) as arena:
             expected = arena.undisturbed()
-            _say(f"undisturbed: {expected.duration:.1f} s, {len(expected.output)} bytes")
+            for trial, calm in expected.items():
+                _say(
+                    f"{trial.endpoint}, undisturbed: {calm.duration:.1f} s, "
+                    f"{len(calm.output)} bytes, {calm.bundled} units in bundles"
+                )
             for seed in range(first, first + asked.runs):
                 try:
                     run = arena.run(seed, expected)
@@ -35,7 +39,10 @@ def main() -> int:
                     failed.append(seed)
                     _say(f"seed {seed}: FAILED: {error}")
                 else:
-                    _say(f"seed {seed}: {run.kind}, {run.kills}, {run.seconds:.1f} s: same")
+                    _say(
+                        f"seed {seed}: {run.kind}, {run.kills}, {run.bundled} units in bundles, "
+                        f"{run.seconds:.1f} s: same"
+                    )
     minutes = (time.monotonic() - begun) / 60
     _say(f"{asked.runs} runs in {minutes:.1f} minutes, {len(failed)} failed {failed or ''}")
     return 1 if failed else 0

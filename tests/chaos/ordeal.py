@@ -2,18 +2,21 @@
 queue that doubles and delays, against the same job left in peace.
 
 One host, on one data folder, serves run after run. A run invokes an endpoint over HTTP or drops
-files into the inbox; its seed decides which, what is killed (SIGKILL) and when, which mini-batches
-hang past their time limit, and which faults come (see mischief.py). At the end its output and
-its manifest of failed files must be those of the undisturbed job, byte for byte, its counts
-exact, and no worker may have outlived its host.
+files into the inbox; its seed decides which, whether the script takes 30 ms a mini-batch or so
+little that units come in bundles, what is killed (SIGKILL) and when, which mini-batches hang past
+their time limit, and which faults come (see mischief.py). At the end its output and its manifest
+of failed files must be those of the undisturbed job, byte for byte, its counts exact, and no
+worker may have outlived its host.
 """
 
 import contextlib
+import json
 import os
 import random
 import signal
 import sqlite3
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,40 +25,10 @@ import httpx
 
 from examples.client import CallFailed
 from tests.chaos import mischief
+from tests.chaos.trials import CODE, QUICK, SLOW, Trial, file_name
 from tests.e2e.running_host import RunningHost, until
 
-ENDPOINT = "ordeal"
 STORE = "workspaceblobstore"
-FILES = 40
-BAD = (7, 23)
-CODE = """
-import os
-import time
-from pathlib import Path
-
-STALLS = Path(os.environ["STALLS"])
-
-
-def init():
-    print("ready to score")
-
-
-def run(mini_batch):
-    time.sleep(0.03)
-    try:
-        (STALLS / Path(mini_batch[0]).name).unlink()
-    except FileNotFoundError:
-        pass
-    else:
-        time.sleep(60)
-    rows = []
-    for path in mini_batch:
-        text = Path(path).read_text()
-        if text.startswith("bad"):
-            raise ValueError("this file is bad")
-        rows.append([[int(number), int(number) ** 2] for number in text.split()])
-    return rows
-"""
 RETRIES = 8
 """Enough for every time that a worker is killed, or hangs, on one mini-batch."""
 TIME_LIMIT = 2.0
@@ -74,6 +47,8 @@ class Expected:
     output: bytes
     manifest: bytes
     duration: float
+    bundled: int
+    """Units that were in bundles."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +56,12 @@ class Run:
     seed: int
     kind: str
     kills: str
+    bundled: int
     seconds: float
 
 
 class Arena:
-    """A host with an endpoint, to be killed. Use as a context manager."""
+    """A host with an endpoint for each trial, to be killed. Use as a context manager."""
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
@@ -120,7 +96,6 @@ class Arena:
         self._stalls.mkdir()
         (blobs / "code").mkdir(parents=True)
         (blobs / "code" / "score.py").write_text(CODE)
-        self._write_inputs(blobs / "numbers")
         workspace = self._host.workspace
         paths = f"azureml://datastores/{STORE}/paths"
         workspace.call(
@@ -130,8 +105,14 @@ class Arena:
         workspace.call(
             "PUT", "environments/ordeal/versions/1", {"properties": {"condaFile": conda}}
         )
+        for trial in (SLOW, QUICK):
+            trial.write_inputs(blobs / trial.endpoint)
+            self._deploy(trial)
+
+    def _deploy(self, trial: Trial) -> None:
+        workspace, path = self._host.workspace, f"batchEndpoints/{trial.endpoint}"
         endpoint: dict[str, Any] = {"properties": {"authMode": "AADToken"}}
-        workspace.mutate("PUT", f"batchEndpoints/{ENDPOINT}", endpoint)
+        workspace.mutate("PUT", path, endpoint)
         deployment = {
             "properties": {
                 "codeConfiguration": {"codeId": "azureml:ordeal:1", "scoringScript": "score.py"},
@@ -139,61 +120,63 @@ class Arena:
                 "maxConcurrencyPerInstance": 2,
                 "miniBatchSize": 2,
                 "retrySettings": {"maxRetries": RETRIES, "timeout": f"PT{TIME_LIMIT:g}S"},
-                "environmentVariables": {"STALLS": str(self._stalls)},
+                "environmentVariables": {
+                    "STALLS": str(self._stalls),
+                    "PAUSE": str(trial.pause),
+                },
             }
         }
-        workspace.mutate("PUT", f"batchEndpoints/{ENDPOINT}/deployments/blue", deployment)
+        workspace.mutate("PUT", f"{path}/deployments/blue", deployment)
         endpoint["properties"]["defaults"] = {"deploymentName": "blue"}
-        workspace.mutate("PUT", f"batchEndpoints/{ENDPOINT}", endpoint)
-
-    @staticmethod
-    def _write_inputs(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for i in range(FILES):
-            text = "bad" if i in BAD else " ".join(str(i * 10 + k) for k in range(1 + i % 4))
-            # A rename, as a writer does who wants its files taken whole.
-            draft = folder / f".{_name(i)}"
-            draft.write_text(text + "\n")
-            draft.rename(folder / _name(i))
+        workspace.mutate("PUT", path, endpoint)
 
     # -- one run ------------------------------------------------------------------------
 
-    def undisturbed(self) -> Expected:
-        begun = time.monotonic()
-        name = self._invoke("calm")
-        job = self._ended([name])[0]
-        self._check_counts(job)
-        output, manifest = self._results(name)
-        if output.count(b"\n") != 1 + sum(1 + i % 4 for i in range(FILES) if i not in _failed()):
-            raise Ordeal(f"the undisturbed job itself is wrong:\n{output.decode()}")
-        return Expected(output, manifest, time.monotonic() - begun)
+    def undisturbed(self) -> dict[Trial, Expected]:
+        return {trial: self._undisturbed(trial) for trial in (SLOW, QUICK)}
 
-    def run(self, seed: int, expected: Expected) -> Run:
+    def _undisturbed(self, trial: Trial) -> Expected:
+        begun = time.monotonic()
+        name = self._invoke(trial, f"calm-{trial.endpoint}")
+        job = self._ended([name])[0]
+        self._check_counts(trial, job)
+        output, manifest = self._results(name)
+        if output.count(b"\n") != 1 + trial.rows:
+            raise Ordeal(f"the undisturbed job itself is wrong:\n{output.decode()}")
+        bundled = self._bundled([name])
+        if (bundled > 0) != (trial is QUICK):
+            raise Ordeal(f"{bundled} units of the undisturbed {trial.endpoint} job were in bundles")
+        return Expected(output, manifest, time.monotonic() - begun, bundled)
+
+    def run(self, seed: int, undisturbed: dict[Trial, Expected]) -> Run:
         """Raises Ordeal when the guarantee does not hold."""
         rng = random.Random(seed)
+        trial = rng.choice((SLOW, QUICK))
+        expected = undisturbed[trial]
         kind = rng.choice(("invoke", "invoke", "drop"))
         ends = [rng.choice((self._kill_host, self._kill_worker)) for _ in range(rng.randint(1, 4))]
         delays = [rng.uniform(0, expected.duration) for _ in ends]
-        for file in rng.sample(range(0, FILES, 2), rng.choice((0, 0, 1))):
-            (self._stalls / _name(file)).touch()
+        for file in rng.sample(range(0, trial.files, 2), rng.choice((0, 0, 1))):
+            (self._stalls / file_name(file)).touch()
         self._runs += 1
         begun = time.monotonic()
-        before = {job["name"] for job in self._jobs()}
+        before = {job["name"] for job in self._jobs(trial)}
         self._mischief.write_text(str(seed))
         try:
-            name = self._invoke(f"{seed}-{self._runs}") if kind == "invoke" else None
+            name = self._invoke(trial, f"{seed}-{self._runs}") if kind == "invoke" else None
             if name is None:
-                self._write_inputs(self._host.inbox / ENDPOINT)
+                trial.write_inputs(self._host.inbox / trial.endpoint)
             for delay, end in zip(delays, ends, strict=True):
                 time.sleep(delay)
                 end(rng)
-            jobs = self._ended([name]) if name else self._dropped(before)
+            jobs = self._ended([name]) if name else self._dropped(trial, before)
         finally:
             self._mischief.unlink(missing_ok=True)
-        self._check(jobs, expected)
+        self._check(trial, jobs, expected)
         hosts = ends.count(self._kill_host)
         kills = f"{hosts} hosts and {len(ends) - hosts} workers killed"
-        return Run(seed, kind, kills, time.monotonic() - begun)
+        bundled = self._bundled([job["name"] for job in jobs])
+        return Run(seed, f"{trial.endpoint} {kind}", kills, bundled, time.monotonic() - begun)
 
     def _kill_host(self, _: random.Random) -> None:
         """The host, and nothing else; then the host again."""
@@ -211,10 +194,10 @@ class Arena:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(rng.choice(workers), signal.SIGKILL)
 
-    def _invoke(self, key: str) -> str:
-        uri = f"azureml://datastores/{STORE}/paths/numbers"
+    def _invoke(self, trial: Trial, key: str) -> str:
+        uri = f"azureml://datastores/{STORE}/paths/{trial.endpoint}"
         body = {"properties": {"inputData": {"data": {"jobInputType": "UriFolder", "uri": uri}}}}
-        url = f"{self._host.url}/endpoints/{ENDPOINT}/jobs"
+        url = f"{self._host.url}/endpoints/{trial.endpoint}/jobs"
 
         def accepted() -> str | None:
             # A caller that gets no good answer asks again, with the same key.
@@ -228,9 +211,9 @@ class Arena:
 
         return until(accepted, within=LONGEST, what="a job")
 
-    def _jobs(self) -> list[dict[str, Any]]:
+    def _jobs(self, trial: Trial) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        path: str | None = f"batchEndpoints/{ENDPOINT}/jobs?$top=1000"
+        path: str | None = f"batchEndpoints/{trial.endpoint}/jobs?$top=1000"
         while path:
             page = self._host.workspace.get(path)
             found += page["value"]
@@ -257,14 +240,25 @@ class Arena:
                 raise Ordeal(f"{job['name']} is {job['properties']}")
         return jobs
 
-    def _waiting(self, names: list[str]) -> list[str]:
+    def _waiting(self, names: list[str]) -> list[dict[str, Any]]:
         """The units that nobody has recorded, as the store has them."""
+        return [unit for unit in self._units(names) if unit.get("record") is None]
+
+    def _bundled(self, names: list[str]) -> int:
+        """How many units were recorded by a delivery that had claimed others, too."""
+        messages = Counter(unit["claimed_by"].partition("/")[0] for unit in self._units(names))
+        return sum(units for units in messages.values() if units > 1)
+
+    def _units(self, names: list[str]) -> list[dict[str, Any]]:
         with contextlib.closing(sqlite3.connect(self._data / "documents.db")) as documents:
             rows = documents.execute(
                 "SELECT partition, body FROM documents WHERE kind = 'batchUnit'"
-                " AND json_extract(body, '$.recorded') = 0"
             ).fetchall()
-        return [body for partition, body in rows if partition.partition("/")[2] in names]
+        return [
+            json.loads(body)["unit"]
+            for partition, body in rows
+            if partition.partition("/")[2] in names
+        ]
 
     def _results(self, name: str) -> tuple[bytes, bytes]:
         folder = self._data / "blobs" / STORE / "azureml" / name / "score"
@@ -272,59 +266,52 @@ class Arena:
             folder / "failed_files.jsonl"
         ).read_bytes()
 
-    def _check_counts(self, job: dict[str, Any]) -> None:
+    def _check_counts(self, trial: Trial, job: dict[str, Any]) -> None:
         progress = job["properties"]["progress"]
-        failed = len(_failed())
+        failed = len(trial.failed)
         wanted = {
-            "totalFiles": FILES,
-            "succeededFiles": FILES - failed,
+            "totalFiles": trial.files,
+            "succeededFiles": trial.files - failed,
             "failedFiles": failed,
-            "totalMiniBatches": FILES // 2,
-            "succeededMiniBatches": FILES // 2 - len(BAD),
-            "failedMiniBatches": len(BAD),
+            "totalMiniBatches": trial.files // 2,
+            "succeededMiniBatches": trial.files // 2 - len(trial.bad),
+            "failedMiniBatches": len(trial.bad),
             "remainingMiniBatches": 0,
             "inFlight": 0,
-            "rows": sum(1 + i % 4 for i in range(FILES) if i not in _failed()),
+            "rows": trial.rows,
         }
         if not wanted.items() <= progress.items():
             raise Ordeal(f"counts are {progress}, not {wanted}")
 
-    def _dropped(self, before: set[str]) -> list[dict[str, Any]]:
+    def _dropped(self, trial: Trial, before: set[str]) -> list[dict[str, Any]]:
         """The jobs of a drop, which may have been sealed in several parts."""
 
         def total() -> list[str] | None:
             try:
-                new = [j for j in self._jobs() if j["name"] not in before]
+                new = [j for j in self._jobs(trial) if j["name"] not in before]
             except (httpx.TransportError, CallFailed):
                 return None
             files = sum((j["properties"]["progress"] or {}).get("totalFiles", 0) for j in new)
-            return [j["name"] for j in new] if files >= FILES else None
+            return [j["name"] for j in new] if files >= trial.files else None
 
         return self._ended(until(total, within=LONGEST, what="all dropped files in jobs"))
 
-    def _check(self, jobs: list[dict[str, Any]], expected: Expected) -> None:
+    def _check(self, trial: Trial, jobs: list[dict[str, Any]], expected: Expected) -> None:
         """Together they hold each file once; one that has them all is like the calm one."""
         found = sum(j["properties"]["progress"]["totalFiles"] for j in jobs)
-        if found != FILES:
-            raise Ordeal(f"{FILES} files were taken as {found} by {[j['name'] for j in jobs]}")
+        if found != trial.files:
+            raise Ordeal(
+                f"{trial.files} files were taken as {found} by {[j['name'] for j in jobs]}"
+            )
         if len(jobs) > 1:
             return
-        self._check_counts(jobs[0])
+        self._check_counts(trial, jobs[0])
         output, manifest = self._results(jobs[0]["name"])
         _compare("output", output, expected.output)
         _compare("manifest", manifest, expected.manifest)
 
 
 _TERMINAL = ("Completed", "Failed", "Canceled")
-
-
-def _name(file: int) -> str:
-    return f"{file:02d}.txt"
-
-
-def _failed() -> set[int]:
-    """Files of mini-batches (of two) with a bad one."""
-    return {i for bad in BAD for i in (bad - bad % 2, bad - bad % 2 + 1)}
 
 
 def _compare(what: str, found: bytes, wanted: bytes) -> None:

@@ -11,7 +11,7 @@ from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
 from domain.drops.drop_limits import DropLimits
 from domain.jobs.job_status import JobStatus
-from tests.batch_stage import ENDPOINT, BatchStage, Crash, Mischief
+from tests.batch_stage import ENDPOINT, QUICK, SLOW, BatchStage, Crash, Mischief
 from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
@@ -195,15 +195,19 @@ async def test_what_lies_outside_any_endpoints_folder_is_left_alone(
         assert not await stage.store.due(1e12)
 
 
+@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_every_dropped_file_is_scored_once_whatever_happens(
     tmp_path: Path, seed: int
 ) -> None:
+    """In every other run units are quick, and come in bundles if a job has enough of them."""
     rng = random.Random(seed)
-    mischief = Mischief(rng, crash=0.02, double=0.3, delay=0.2, lose=0.1 * (seed % 2))
-    settings = DropLimits(quiet_period=2, max_wait=30, max_files=(200, 5)[seed % 2])
-    async with BatchStage(tmp_path, mischief=mischief, drops=settings) as stage:
-        await stage.deploy(mini_batch_size=3, max_concurrency_per_instance=2)
+    mischief = Mischief(rng, crash=0.02, double=0.3, delay=0.2, lose=0.1 * (seed % 3 == 0))
+    settings = DropLimits(quiet_period=2, max_wait=30, max_files=(200, 5)[seed // 2 % 2])
+    seconds, size, workers = ((SLOW, 3, 2), (QUICK, 1, 1))[seed % 2]
+    stage = BatchStage(tmp_path, mischief=mischief, drops=settings, seconds=seconds)
+    async with stage:
+        await stage.deploy(mini_batch_size=size, max_concurrency_per_instance=workers)
         mischief.crashes_left = 6
         names = [f"{i % 4}/{i:02d}.txt" for i in range(16)]
         while names:

@@ -13,10 +13,9 @@ from domain.jobs import batch_job
 from domain.jobs.job_status import JobStatus
 from domain.ports import Create, Delete, Document
 from domain.resource import to_body
-from tests.batch_stage import BatchStage, Mischief, line_counts
+from tests.batch_stage import QUICK, SLOW, BatchStage, Mischief, line_counts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FILES = {f"part-{i}.txt": f"{i}\n" for i in range(6)}
 
 
 class ToldStage(BatchStage):
@@ -54,16 +53,19 @@ class ToldStage(BatchStage):
         await self.store.transact(PARTITION, [Create("jobs", to_body(KIND, asking))])
 
 
+@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", range(8))
 async def test_each_turn_of_a_job_is_told_once_whatever_crashes(seed: int, tmp_path: Path) -> None:
+    """In every other run units are quick, and come in bundles."""
     rng = random.Random(seed)
     mischief = Mischief(rng=rng, crash=0.02, double=0.2, delay=0.1, lose=0.1)
-    stage = ToldStage(tmp_path, script=line_counts, mischief=mischief)
+    seconds, count, workers = ((SLOW, 6, 2), (QUICK, 20, 1))[seed % 2]
+    stage = ToldStage(tmp_path, script=line_counts, mischief=mischief, seconds=seconds)
     stage.told = {}
     async with stage:
         await stage.subscribe()
-        await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=2)
-        await stage.upload(FILES)
+        await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=workers)
+        await stage.upload({f"part-{i:02}.txt": f"{i}\n" for i in range(count)})
         name = await stage.invoke(name="job")
         mischief.crashes_left = 5
         await stage.pump()

@@ -24,7 +24,7 @@ from domain.jobs.web_copies import file_name_of
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.outbound import OutboundAddresses
 from infra.public_web_files import PublicWebFiles
-from tests.batch_stage import ENDPOINT, STORE, BatchStage, Mischief, Rows, over
+from tests.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Mischief, Rows, over
 from tests.web_server import WebServer, reply, web_server
 
 ROOT = f"azureml://datastores/{STORE}/paths"
@@ -386,6 +386,7 @@ async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebSer
         assert line.split(",")[2] in ("first", "second")
 
 
+@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", range(6))
 async def test_pieces_survive_crashes_and_disorder_byte_for_byte(tmp_path: Path, seed: int) -> None:
     files = {
@@ -400,9 +401,14 @@ async def test_pieces_survive_crashes_and_disorder_byte_for_byte(tmp_path: Path,
         ) -> Rows:
             return Rows(("file", "text"), [[n, c.decode()] for n, c in found.items()])
 
-        async with BatchStage(folder, script=script, mischief=mischief) as stage:
+        # In every other run units are quick, and come in bundles.
+        seconds, workers = ((SLOW, 3), (QUICK, 1))[seed % 2]
+        stage = BatchStage(folder, script=script, mischief=mischief, seconds=seconds)
+        async with stage:
             await stage.deploy(
-                mini_batch_by=MiniBatchBy.ROWS, mini_batch_size=7, max_concurrency_per_instance=3
+                mini_batch_by=MiniBatchBy.ROWS,
+                mini_batch_size=7,
+                max_concurrency_per_instance=workers,
             )
             await stage.upload(files)
             name = await stage.invoke("data")

@@ -16,7 +16,7 @@ from domain.jobs.job_outputs import OutputInUse
 from domain.jobs.job_request import RequestedOutput
 from domain.jobs.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.batch_stage import STORE, BatchStage, Mischief, Rows
+from tests.batch_stage import QUICK, SLOW, STORE, BatchStage, Mischief, Rows
 
 FILES = {f"f{i}.txt": f"{i}\n" * (i % 3) for i in range(7)}
 PATH = "predictions.parquet"
@@ -102,8 +102,12 @@ async def test_what_a_late_attempt_stages_is_in_no_part(tmp_path: Path) -> None:
         assert whole(stage, view) == before
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.usefixtures("early_bundles")
+@pytest.mark.parametrize("seed", range(4))
 async def test_a_disturbed_run_leaves_the_same_parts(tmp_path: Path, seed: int) -> None:
+    """In every other run units are quick, and come in bundles."""
+    seconds, count = ((SLOW, 7), (QUICK, 30))[seed % 2]
+    files = {f"f{i:02}.txt": f"{i}\n" * (i % 3) for i in range(count)}
     found = []
     for name, mischief in (
         ("calm", Mischief()),
@@ -121,9 +125,9 @@ async def test_a_disturbed_run_leaves_the_same_parts(tmp_path: Path, seed: int) 
         ),
     ):
         (tmp_path / name).mkdir()
-        async with BatchStage(tmp_path / name) as stage:
+        async with BatchStage(tmp_path / name, seconds=seconds) as stage:
             await stage.deploy(mini_batch_size=1, output_format="Parquet")
-            await stage.upload(FILES)
+            await stage.upload(files)
             job = await stage.invoke(name="one")
             stage.mischief.__dict__.update(mischief.__dict__)
             await stage.pump()

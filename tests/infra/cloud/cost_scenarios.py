@@ -1,7 +1,10 @@
 """The things that docs/costs.md has figures of, each scenario on a fresh stage."""
 
 from collections.abc import Mapping
+from unittest import mock
 
+from domain.jobs import batch_progress
+from domain.jobs.batch_times import BatchTimes
 from domain.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
 from tests.gateway_stage import PRIMARY
 from tests.infra.cloud.cost_figures import Figures
@@ -118,6 +121,23 @@ async def large_units(stage: CostStage) -> Costs:
     return {"unit of four mini-batches": few.each(many, 4, part)}
 
 
+async def quick_units(stage: CostStage) -> Costs:
+    """Of a script that takes no time, in full bundles: both jobs begin and end with smaller ones
+    alike, and sooner than is usual."""
+    await stage.register_assets()
+    await stage.batch_endpoint(mini_batch_size=1)
+    stage.worker.seconds = 0.0
+    scoring = stage.application.mini_batches
+    # However slow the loopback servers are, no bundle is made smaller for it.
+    scoring._bundles._times = scoring._recording._times = BatchTimes(bundle_limit=600)
+    await stage.job(1)
+    with mock.patch.object(batch_progress, "_NOTICED", 1):
+        few, many = [await stage.job(files) for files in (96, 160)]
+    part = many.only(MINI_BATCHES_QUEUE)
+    each = Figures.of(few).each(Figures.of(many), 4, part)
+    return {"bundle of sixteen quick mini-batches": each}
+
+
 async def drops(stage: CostStage) -> Costs:
     """The first drop makes a container, and is no measure."""
     await stage.register_assets()
@@ -149,4 +169,4 @@ async def events(stage: CostStage) -> Costs:
     return {"event for one subscription": none.each(one, 1, bills[2].only(EVENTS_QUEUE))}
 
 
-SCENARIOS = (online, mirroring, idle, batch, large_units, drops, events)
+SCENARIOS = (online, mirroring, idle, batch, large_units, quick_units, drops, events)

@@ -117,7 +117,10 @@ class Bill:
 
 class CloudWorker(ScriptedScorer):
     """Scores a unit as runtime/ does over the network: each input is downloaded from its
-    signed URL and the rows, one a file, are put as one block. That is counted too."""
+    signed URL and the rows, one a file, are put as one block. That is counted too. `seconds` are
+    what it says of each mini-batch."""
+
+    seconds = 0.1
 
     def __init__(self, http: httpx.AsyncClient, costs: CloudCosts) -> None:
         super().__init__()
@@ -134,7 +137,7 @@ class CloudWorker(ScriptedScorer):
                 self._costs.add(Operation("blob get blob (worker)", reply.status_code))
                 rows.append(f"{given.name},0,{len(reply.content)}\n")
             returned = len(mini_batch.inputs)
-            results.append(MiniBatchResult(mini_batch.ordinal, True, returned, 1, 0.1, None, None))
+            results.append(MiniBatchResult(mini_batch.ordinal, True, returned, 1, self.seconds))
         content = "".join(rows).encode()
         assert request.block_url is not None
         reply = await self._http.put(request.block_url, content=content)
@@ -156,9 +159,11 @@ class CostStage:
         consumer: ServiceBusConsumer,
         blobs: AzureBlobStore,
         clock: MovedClock,
+        worker: CloudWorker,
     ) -> None:
         self.application = application
         self.gateway = gateway
+        self.worker = worker
         self.blobs = blobs
         self.clock = clock
         self._costs = costs
@@ -361,12 +366,13 @@ async def _application_on(
                 "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
             }
         )
+        worker = CloudWorker(outside, costs)
         adapters = Adapters(
             store=store,
             queue=queue,
             blobs=blobs,
             compute=ReadyCompute(),
-            scorer=CloudWorker(outside, costs),
+            scorer=worker,
             cipher=SettingCipher("a key for tests alone"),
             clock=clock,
             verifier=OwnerVerifier(),
@@ -385,4 +391,4 @@ async def _application_on(
         assert sums is not None
         stack.push_async_callback(sums.close)
         gateway = Gateway(application, door)
-        yield CostStage(application, gateway, costs, broker, consumer, blobs, clock)
+        yield CostStage(application, gateway, costs, broker, consumer, blobs, clock, worker)

@@ -118,6 +118,20 @@ async def test_documents_and_messages_are_those_of_units_not_of_mini_batches(
     assert_stated(costs)
 
 
+async def test_quick_mini_batches_share_messages_and_transactions_but_not_their_blobs(
+    stage: CostStage,
+) -> None:
+    costs = await scenarios.quick_units(stage)
+    bundle = counts(costs["bundle of sixteen quick mini-batches"])
+    assert bundle == {
+        **{"reads": 1, "batches": 2, "creates": 16, "replaces": 17},
+        **{"sends": 1, "deliveries": 1, "settlements": 1},
+        # The plan is read 32 mini-batches at a time.
+        **{"gets": 16.5, "puts": 16},
+    }
+    assert_stated(costs)
+
+
 async def test_a_dropped_file_costs_the_same_whatever_the_drops_size(stage: CostStage) -> None:
     costs = await scenarios.drops(stage)
     each = costs["file dropped among others"]
