@@ -106,6 +106,32 @@ async def test_a_lease_that_ran_out_is_anybodys(stage: Stage, redelivered: bool)
     assert taken.unit.attempt == 1
 
 
+@pytest.mark.parametrize("holder", [None, "here"])
+async def test_a_parked_attempt_whose_message_got_lost_goes_on_and_is_no_crash(
+    stage: Stage, holder: str | None
+) -> None:
+    first = await stage.first()
+    await stage.save(first, first.unit.park(first.unit.lease_until, holder))
+    assert await stage.here.claim(SENT, "m2", redelivered=False) is None
+    stage.clock.move(LEASE + 1)
+    taken = await stage.here.claim(SENT, "m2", redelivered=False)
+    assert taken is not None
+    assert (taken.unit.attempt, taken.unit.waits, taken.unit.crashes) == (0, 1, 0)
+    late = ScoreUnit(job=JOB, unit=3, attempt=0, waits=0)
+    assert await stage.here.claim(late, "m3", redelivered=False) is None
+
+
+async def test_an_attempt_that_goes_on_in_a_host_of_which_nothing_is_heard_is_taken_over(
+    stage: Stage,
+) -> None:
+    first = await stage.first()
+    await stage.save(first, first.unit.park(first.unit.lease_until, "there"))
+    stage.clock.move(LEASE + 1)
+    taken = await stage.here.claim(SENT, "m2", redelivered=False)
+    assert taken is not None
+    assert (taken.unit.attempt, taken.unit.crashes) == (1, 1)
+
+
 async def test_a_parked_attempt_is_not_its_first_messages_any_more(stage: Stage) -> None:
     first = await stage.first()
     await stage.save(first, first.unit.park(first.unit.lease_until, "here"))
