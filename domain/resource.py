@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from domain.errors import NotFound, PreconditionFailed
 from domain.ports import Document, Json
@@ -20,6 +20,18 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _variable_name(name: str) -> str:
+    if not 1 <= len(name) <= 256 or set(name) & {"=", "\0"}:
+        raise ValueError("an environment variable's name has 1 to 256 characters, no '=', no NUL")
+    return name
+
+
+def _variable_value(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("an environment variable's value has no NUL in it")
+    return value
+
+
 _Spoken = BeforeValidator(_as_text)
 
 Tags = dict[Annotated[str, Field(max_length=512)], Annotated[str, _Spoken, Field(max_length=256)]]
@@ -29,8 +41,8 @@ StringMap = dict[
     Annotated[str, _Spoken, Field(max_length=32768)],
 ]
 EnvironmentVariables = dict[
-    Annotated[str, Field(pattern=r"^[^=\x00]{1,256}$")],
-    Annotated[str, _Spoken, Field(pattern=r"^[^\x00]*$", max_length=32768)],
+    Annotated[str, AfterValidator(_variable_name)],
+    Annotated[str, _Spoken, AfterValidator(_variable_value), Field(max_length=32768)],
 ]
 """What a process can be given: a name has no `=`, and nothing holds a NUL."""
 

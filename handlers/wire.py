@@ -146,6 +146,8 @@ def _sentence(error: Any) -> str:
         return "This field is required."
     if error["type"] == "model_type":
         return "This must be a JSON object." if error["loc"] else "The body must be a JSON object."
+    if error["type"] == "time_delta_parsing":
+        text = "A duration is ISO 8601, such as PT30S, or a number of seconds"
     if isinstance(given, str | int | float | bool):
         return f"{text}; given: {str(given)[:80]!r}."
     return f"{text}."

@@ -137,6 +137,7 @@ def _shown(url: str) -> str:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port is not None else ""
     except ValueError:
         return "(a URL that cannot be read)"
-    return f"{parts.scheme}://{host}{parts.path}"[:200]
+    return f"{parts.scheme}://{host}{port}{parts.path}"[:200]

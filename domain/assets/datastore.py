@@ -66,8 +66,8 @@ def locate(
         return _folder(*found, uri, target)
     if "://" in uri:
         _refuse(
-            f"'{uri[:200]}' is not in this installation's blob store, and nothing is fetched "
-            f"from elsewhere: upload it first. Use {_FORMS}.",
+            f"'{uri[:200]}' is not in this installation's blob store: upload it first. "
+            f"Use {_FORMS}.",
             target,
         )
     _refuse(f"'{uri[:200]}' is not a URI; use {_FORMS}.", target)
@@ -111,7 +111,8 @@ def _of_datastore(segments: list[str], uri: str, target: str | None) -> BlobFold
     lower = [segment.casefold() for segment in segments]
     named = len(segments) >= 2 and lower[0] == "datastores"
     if not named or (len(segments) > 2 and lower[2] != "paths"):
-        _refuse(f"'{uri[:200]}' does not name a path of a datastore; use {_FORMS}.", target)
+        asset = " A data asset is named azureml:<name>:<version>." if "data" in lower else ""
+        _refuse(f"'{uri[:200]}' does not name a path of a datastore; use {_FORMS}.{asset}", target)
     container = _CONTAINERS.get(lower[1])
     if container is None:
         _refuse(f"There is no datastore '{segments[1][:80]}'; {_ONLY}.", target)

@@ -168,6 +168,8 @@ class BlobDropping:
         closed = drop.closed(self._drops.now(), files=files, bytes=size).but(tick=drop.tick + 1)
         if closed.state is DropState.GATHERING:
             closed = await self._options.given(closed)
+        else:
+            await self._options.review(drop.endpoint)
         due_in = None if closed.state is DropState.IDLE else self._drops.due_in(closed)
         taken = taken_drops.begun(drop, manifests(drop.manifest), self._drops.now())
         await self._drops.save(document, closed, due_in, taken)

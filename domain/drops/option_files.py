@@ -1,6 +1,7 @@
 """The file that says how an endpoint's drops are gathered and scored, and the one beside it
 that says why they are not. Both lie in the endpoint's folder of the inbox."""
 
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -60,6 +61,13 @@ class OptionFiles:
         if found.told:
             await self.clear(drop.endpoint)
         return drop.but(options=found.options)
+
+    async def review(self, folder: str) -> None:
+        """Clear what is told of options that can be read now: nobody hears of it when a file is
+        taken away."""
+        with contextlib.suppress(Invalid):
+            if (await self.read(folder)).told:
+                await self.clear(folder)
 
     async def tell(self, folder: str, why: str) -> None:
         """Put the reason beside the options. That it cannot be put there holds nothing up."""

@@ -99,7 +99,10 @@ class BatchInvocation:
         name = known or asked.name or str(uuid4())
         job = await self._checked(name, endpoint, deployment, asked, caller, drop)
         job = job.but(request=digest)
-        if await self._job(name) is not None:
+        if (found := await self._job(name)) is not None:
+            # The same request may have come twice at a time, and the other been faster.
+            if found.request == digest and await self._known(endpoint, key, digest) == name:
+                return Invoked(found, new=False)
             raise JobExists(name)
         if known is None and key is not None:
             settled = await self._remember(endpoint, key, digest, name)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.errors import BlobNotFound, Invalid, NotFound
@@ -17,7 +18,9 @@ class NoInput(NotFound):
     def __init__(self, inputs: Sequence[JobInput]) -> None:
         uris = ", ".join(f"'{each.shown_uri}'" for each in inputs)
         matching = " that its globs take" if any(i.include or i.exclude for i in inputs) else ""
-        super().__init__(f"There are no files{matching} under {uris}, so nothing to score.")
+        globs = any(set(each.path) & set("*?") for each in inputs)
+        advice = " A uri has no globs: name the folder, and choose by include." if globs else ""
+        super().__init__(f"There are no files{matching} under {uris}, so nothing to score.{advice}")
 
 
 def sources_of(inputs: Sequence[JobInput]) -> tuple[PlanSource, ...]:
@@ -54,8 +57,12 @@ async def _blobs_of(
     """Name, ETag and size of each."""
     match input.kind:
         case InputKind.FOLDER:
+            empty = True
             async for blob in blobs.list(input.container, root):
+                empty = False
                 yield blob.name, blob.etag, blob.size
+            if empty:
+                await _refuse_file(input, blobs)
         case InputKind.DROP:
             if input.manifest is None:
                 raise Invalid("A drop has a manifest.")
@@ -79,6 +86,17 @@ async def _refuse_folder(input: JobInput, blobs: BlobStore) -> None:
             f"'{input.shown_uri}' is a folder; say so with jobInputType UriFolder.",
             code="InputNotFound",
         ) from None
+
+
+async def _refuse_file(input: JobInput, blobs: BlobStore) -> None:
+    if not input.path:
+        return
+    with suppress(BlobNotFound):
+        await blobs.properties(input.container, input.path)
+        raise Invalid(
+            f"'{input.shown_uri}' is a file; say so with jobInputType UriFile.",
+            code="InputNotFound",
+        )
 
 
 def _root_of(input: JobInput) -> str:

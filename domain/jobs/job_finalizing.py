@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import DomainError, Invalid
+from domain.errors import Conflict, DomainError, Invalid
 from domain.jobs.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
 from domain.jobs.batch_progress import Progress
 from domain.jobs.batch_times import BatchTimes
 from domain.jobs.job_outputs import OutputReservations
 from domain.jobs.job_reports import JobReports
 from domain.jobs.job_status import JobStatus
-from domain.jobs.output_ownership import OutputDisturbed
+from domain.jobs.output_ownership import OutputDisturbed, obstructed
 from domain.jobs.parquet_folder import ParquetFolder
 from domain.jobs.result_aggregation import ResultAggregation
 from domain.jobs.result_rows import ResultRows
@@ -80,7 +80,12 @@ class JobFinalizing:
             except (OutputDisturbed, Invalid) as fault:
                 if status is not JobStatus.CANCELED:
                     status, error = JobStatus.FAILED, error or _record(fault)
-        await self._reports.write(job, final, joinable.rows, status, error, self._clock.now())
+        try:
+            await self._reports.write(job, final, joinable.rows, status, error, self._clock.now())
+        except Conflict as refusal:
+            if status is not JobStatus.CANCELED:
+                status, error = JobStatus.FAILED, error or _record(obstructed(refusal))
+            await self._reports.write_overview(job, final, status, self._clock.now(), error)
         if job.status is not JobStatus.CANCEL_REQUESTED:
             await self._reports.write_worker_log(job)
         return Ended(status, final, error)
@@ -103,6 +108,7 @@ class JobFinalizing:
         if job.ending is None or job.status is JobStatus.CANCEL_REQUESTED:
             # Nothing has been finished yet, so nobody has kept what the workers printed.
             await self._reports.write_worker_log(job)
+            await self._reports.write_error(job)
         grace = _GRACE if job.ending is None or job.ending.error is None else timedelta(0)
         if job.status is JobStatus.CANCEL_REQUESTED:
             grace = timedelta(0)

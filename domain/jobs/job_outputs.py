@@ -1,10 +1,19 @@
 """Where a job's results go, and that no two jobs write to one place."""
 
 import hashlib
+from contextlib import suppress
 
 from domain.assets.datastore import DEFAULT, INBOX, kind_of, locate
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
-from domain.errors import Conflict, Detail, DocumentExists, DocumentNotFound, DomainError, StaleETag
+from domain.errors import (
+    BlobNotFound,
+    Conflict,
+    Detail,
+    DocumentExists,
+    DocumentNotFound,
+    DomainError,
+    StaleETag,
+)
 from domain.jobs.batch_job import DOCUMENT_ID, BatchJob, JobOutput, from_document, partition
 from domain.jobs.job_request import JobProperties, RequestedOutput
 from domain.names import WorkspaceScope, file_name_fault
@@ -117,6 +126,10 @@ class OutputReservations:
     async def _reserve(self, job: str, place: BlobFolder) -> None:
         if await kind_of(place, self._blobs) is not None:
             raise OutputInUse(f"Something is at '{place.container}/{place.path}' already.")
+        if (file := await _file_above(place, self._blobs)) is not None:
+            raise OutputInUse(
+                f"'{place.container}/{file}' is a file, so nothing can be written below it."
+            )
         where, body = _partition(place), self._body(job)
         try:
             await self._store.transact(where, [Create(_RESERVATION_ID, body)])
@@ -173,6 +186,16 @@ def _places(job: BatchJob) -> list[BlobFolder]:
         BlobFolder(each.container, each.path if job.writes_rows else each.folder)
         for each in outputs
     ]
+
+
+async def _file_above(place: BlobFolder, blobs: BlobStore) -> str | None:
+    """The blob, if there is one, whose name one of the place's folders would need."""
+    segments = place.path.split("/")
+    for depth in range(1, len(segments)):
+        name = "/".join(segments[:depth])
+        with suppress(BlobNotFound):
+            return (await blobs.properties(place.container, name)).name
+    return None
 
 
 class OutputInUse(Conflict):

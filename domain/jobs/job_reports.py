@@ -5,9 +5,11 @@ All are written whole, from the records, so that writing them again changes noth
 """
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from domain.errors import Conflict
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.batch_progress import Progress
@@ -18,6 +20,8 @@ from domain.jobs.result_aggregation import records
 from domain.jobs.result_rows import ResultRows, failures
 from domain.ports import BlobStore, Compute, LogKind, ResourceStore
 from domain.provisioning.operation import ErrorRecord
+
+_logger = logging.getLogger("ml_endpoints.batch")
 
 _PIECE = 256 * 1024
 _LOG_LINES = 5000
@@ -44,16 +48,23 @@ class JobReports:
         error: ErrorRecord | None,
         now: datetime,
     ) -> None:
-        """Write what belongs to a job that ends as `status`."""
-        if job.plan is not None and progress.tally.failed_files:
+        """Write what belongs to a job that ends as `status`. Raises Conflict when something is
+        in the way of what stands beside its output."""
+        failed = job.plan is not None and progress.tally.failed_files
+        if failed or error is not None:
+            await self._log(job, "user/error.txt", _joined(self._errors(job, rows, error)))
+        if job.plan is not None and failed:
             lines = self._manifest(job, job.plan, rows)
             await self._write(job, job.results.failures_path, _joined(lines), _JSON_LINES)
-            shown = self._errors(job, job.plan, rows)
-            await self._write(job, f"{job.logs_folder}/user/error.txt", _joined(shown), _TEXT)
         if status is not JobStatus.COMPLETED:
             marker = _partial(job, progress, status, error)
             await self._write(job, job.results.partial_marker_path, marker, "application/json")
         await self.write_overview(job, progress, status, now, error)
+
+    async def write_error(self, job: BatchJob) -> None:
+        """Why a job has failed of which there are no records to report."""
+        if job.error is not None:
+            await self._log(job, "user/error.txt", _told(job.error).encode())
 
     async def write_overview(
         self,
@@ -65,7 +76,7 @@ class JobReports:
     ) -> None:
         """How far the job is, for whoever reads its logs."""
         text = overview(job, progress, status, error, now).encode()
-        await self._write(job, f"{job.logs_folder}/job_progress_overview.txt", text, _TEXT)
+        await self._log(job, "job_progress_overview.txt", text)
 
     async def first_failure(self, job: BatchJob, rows: ResultRows) -> str | None:
         """The first failed mini-batch in input order, in one sentence; None if none failed."""
@@ -85,8 +96,16 @@ class JobReports:
         """What the workers printed, kept once they are gone."""
         text = await self._compute.logs(job.workload_key, LogKind.INFERENCE_SERVER, tail=_LOG_LINES)
         if text:
-            name = f"{job.logs_folder}/user/stdout/workers.txt"
-            await self._write(job, name, text.encode()[-_LOG_BYTES:], _TEXT)
+            await self._log(job, "user/stdout/workers.txt", text.encode()[-_LOG_BYTES:])
+
+    async def _log(self, job: BatchJob, name: str, content: AsyncIterator[bytes] | bytes) -> None:
+        """Write one of the job's logs. What a user put in its way is no reason for a job not to
+        go on, or not to end."""
+        try:
+            await self._write(job, f"{job.logs_folder}/{name}", content, _TEXT)
+        except Conflict as refusal:
+            about = {"action": "job_log_unwritten", "job": job.name}
+            _logger.warning("Job %s has no %s: %s", job.name, name, refusal.message, extra=about)
 
     async def _write(
         self, job: BatchJob, name: str, content: AsyncIterator[bytes] | bytes, content_type: str
@@ -112,11 +131,17 @@ class JobReports:
                         ensure_ascii=False,
                     )
 
-    async def _errors(self, job: BatchJob, plan: Plan, rows: ResultRows) -> AsyncIterator[str]:
+    async def _errors(
+        self, job: BatchJob, rows: ResultRows, error: ErrorRecord | None
+    ) -> AsyncIterator[str]:
+        if error is not None:
+            yield _told(error)
+        if job.plan is None:
+            return
         shown = 0
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
-            for failed in failures(plan, unit, rows.fault(unit)):
+            for failed in failures(job.plan, unit, rows.fault(unit)):
                 shown += 1
                 if shown > _ERRORS_SHOWN:
                     yield f"The first {_ERRORS_SHOWN} failed mini-batches are shown."
@@ -124,6 +149,10 @@ class JobReports:
                 yield f"mini-batch {failed.ordinal}, tried {failed.tries} times: {failed.error}"
                 if failed.log_excerpt:
                     yield failed.log_excerpt.rstrip("\n") + "\n"
+
+
+def _told(error: ErrorRecord) -> str:
+    return f"{error.code}: {error.message.rstrip()}\n"
 
 
 def _rows_of(file: PlannedFile) -> dict[str, int]:

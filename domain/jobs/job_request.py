@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from domain.batch.batch_deployment import INT_MAX, LoggingLevel, OutputFormat
 from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy
 from domain.jobs.globs import Globs
-from domain.resource import StringMap, Tags, Text
+from domain.resource import EnvironmentVariables, StringMap, Tags, Text
 from domain.values import Value
 
 
@@ -76,7 +76,7 @@ class JobOverrides(Value):
     error_threshold: Annotated[int, Field(ge=-1, le=INT_MAX)] | None = None
     retry_settings: RequestedRetries | None = None
     logging_level: LoggingLevel | None = None
-    environment_variables: StringMap = {}
+    environment_variables: EnvironmentVariables = {}
 
     @field_validator("environment_variables", mode="before")
     @classmethod

@@ -15,6 +15,14 @@ class OutputDisturbed(Conflict):
     code = "OutputDisturbed"
 
 
+def obstructed(refusal: Conflict) -> OutputDisturbed:
+    """For a path that can be no blob's: the store has said why."""
+    return OutputDisturbed(
+        f"Nothing can be written to the output's path: {refusal.message} Choose another output "
+        "path, or remove what is in the way."
+    )
+
+
 def state_of(*, partial: bool) -> str:
     return PARTIAL if partial else COMPLETE
 

@@ -11,9 +11,16 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from domain.errors import BlobExists, BlobNotFound, Invalid
+from domain.errors import BlobNotFound, Conflict, Invalid
 from domain.jobs.batch_job import BatchJob, JobOutput
-from domain.jobs.output_ownership import JOB, STATE, OutputDisturbed, disturbed, state_of
+from domain.jobs.output_ownership import (
+    JOB,
+    STATE,
+    OutputDisturbed,
+    disturbed,
+    obstructed,
+    state_of,
+)
 from domain.jobs.result_parts import Part, Parts
 from domain.jobs.result_rows import ResultRows
 from domain.ports import BlobStore
@@ -88,8 +95,11 @@ class ParquetFolder:
                 content_type="application/json",
                 metadata={JOB: job.name, STATE: state},
             )
-        except BlobExists:
-            there = await self._blobs.properties(output.container, name)
+        except Conflict as error:
+            try:
+                there = await self._blobs.properties(output.container, name)
+            except BlobNotFound:
+                raise obstructed(error) from error
             if there.metadata.get(JOB) != job.name:
                 raise disturbed(output.container, name) from None
 
@@ -104,12 +114,12 @@ class ParquetFolder:
                 content_type=PART_TYPE,
                 metadata={JOB: job.name},
             )
-        except (BlobExists, Invalid) as error:
+        except (Conflict, Invalid) as error:
             # Committed before, and the block is no longer one that waits; or it is gone.
             try:
                 blob = await self._blobs.properties(container, path)
             except BlobNotFound:
-                raise error from None
+                raise (obstructed(error) if isinstance(error, Conflict) else error) from None
             if blob.metadata.get(JOB) != job.name:
                 raise disturbed(container, path) from None
         if blob.size != part.block.length:

@@ -8,7 +8,7 @@ any point is made good by doing it again.
 import logging
 from dataclasses import dataclass
 
-from domain.errors import BlobExists, BlobNotFound
+from domain.errors import BlobNotFound, Conflict
 from domain.jobs import batch_job, batch_unit
 from domain.jobs.batch_job import BatchJob
 from domain.jobs.batch_progress import Progress
@@ -20,6 +20,7 @@ from domain.jobs.output_ownership import (
     STATE,
     OutputDisturbed,
     disturbed,
+    obstructed,
     state_of,
 )
 from domain.jobs.result_parts import Part
@@ -127,10 +128,10 @@ class ResultAggregation:
                 content_type=CONTENT_TYPES[job.output_format],
                 metadata={JOB: job.name, STATE: state},
             )
-        except BlobExists:
+        except Conflict as error:
             own = await self._there(job)
             if own is None:
-                raise
+                raise obstructed(error) from error
             blob = own
         if length is not None and blob.size != length:
             raise OutputDisturbed(

@@ -11,11 +11,18 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from domain.errors import BlobExists, BlobNotFound, StaleETag
+from domain.errors import BlobNotFound, Conflict, StaleETag
 from domain.jobs.batch_job import BatchJob, JobOutput
 from domain.jobs.batch_plan import Plan
 from domain.jobs.job_scores import MiniBatchScore, scores
-from domain.jobs.output_ownership import JOB, STATE, OutputDisturbed, disturbed, state_of
+from domain.jobs.output_ownership import (
+    JOB,
+    STATE,
+    OutputDisturbed,
+    disturbed,
+    obstructed,
+    state_of,
+)
 from domain.jobs.parquet_folder import PART_TYPE, FolderPart, ParquetFolder, folder_part
 from domain.jobs.result_aggregation import CONTENT_TYPES
 from domain.jobs.result_rows import ResultRows
@@ -90,8 +97,9 @@ class RetryJoining:
                 content_type=CONTENT_TYPES[job.output_format],
                 metadata={JOB: job.name, STATE: state},
             )
-        except BlobExists:
-            await self._there(job, results.path)
+        except Conflict as error:
+            if await self._there(job, results.path) is None:
+                raise obstructed(error) from error
         return None
 
     async def _pieces(
@@ -203,10 +211,10 @@ class RetryJoining:
                 content_type=PART_TYPE,
                 metadata={JOB: job.name},
             )
-        except BlobExists:
+        except Conflict as error:
             there = await self._there(job, path)
             if there is None:
-                raise
+                raise obstructed(error) from error
             blob = there
         if blob.size != part.length:
             raise OutputDisturbed(

@@ -22,7 +22,8 @@ class Death:
 
     def failure(self, times: int, log_tail: str) -> StartFailure:
         """The death as the reason to stop trying."""
-        again = f" It died {times} times in a row." if times > 1 else ""
+        stop = "" if self.reason.endswith((".", "!", "?")) else "."
+        again = f"{stop} It died {times} times in a row." if times > 1 else ""
         tail = f"\nThe end of its log:\n{log_tail}" if log_tail else ""
         return StartFailure(self.code, f"{self.reason}{again}{tail}")
 

@@ -245,7 +245,11 @@ def test_every_fault_is_told_at_once_with_its_target() -> None:
         "properties.appInsightsEnabled",
     }
     assert found["properties.codeConfiguration.scoringScript"] == "This field is required."
-    assert "given: 'five seconds'" in found["properties.requestSettings.requestTimeout"]
+    timeout = found["properties.requestSettings.requestTimeout"]
+    assert (
+        timeout
+        == "A duration is ISO 8601, such as PT30S, or a number of seconds; given: 'five seconds'."
+    )
 
 
 def test_a_missing_envelope_is_told() -> None:

@@ -196,6 +196,21 @@ async def test_two_option_files_are_one_too_many(tmp_path: Path) -> None:
         assert not (tmp_path / ERROR).exists()
 
 
+async def test_what_was_told_goes_when_a_drop_ends_with_options_that_can_be_read(
+    tmp_path: Path,
+) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await drop(stage, "a.txt")
+        await say(stage, "", "_endpoint.yaml")
+        await say(stage, {})
+        assert "keep one" in (tmp_path / ERROR).read_text()
+        await stage.blobs.delete(INBOX, f"{ENDPOINT}/_endpoint.json")
+        await stage.pump()
+        assert len(await jobs(stage)) == 1
+        assert not (tmp_path / ERROR).exists()
+
+
 async def test_options_and_errors_are_never_scored(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()

@@ -2,12 +2,14 @@
 asking once."""
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from domain.batch.batch_deployment import OutputAction
+from domain.batch.batch_deployment import BatchDeployment, OutputAction, OutputFormat
 from domain.errors import Conflict, Detail, Invalid, NotFound
 from domain.jobs.batch_invocation import Invoked
 from domain.jobs.batch_job import InputKind
@@ -21,7 +23,8 @@ from domain.jobs.job_request import (
 )
 from domain.jobs.job_status import JobStatus
 from domain.names import PROVIDER
-from tests.batch_stage import ENDPOINT, SCOPE, STORE, BatchStage, Crash, over
+from domain.ports import UnitMiniBatch, UnitRequest
+from tests.batch_stage import ENDPOINT, SCOPE, STORE, BatchStage, Crash, Rows, line_counts, over
 
 FILES = {"a.txt": "1\n", "b.txt": "2\n"}
 SHORT = f"azureml://datastores/{STORE}/paths"
@@ -87,6 +90,23 @@ async def test_a_folder_named_as_a_file_fails_with_advice(tmp_path: Path) -> Non
         assert "jobInputType UriFolder" in error.message
 
 
+@pytest.mark.parametrize(
+    ("path", "advice"), [("data/a.txt", "jobInputType UriFile"), ("data/*.txt", "by include")]
+)
+async def test_what_is_no_folder_fails_with_advice(tmp_path: Path, path: str, advice: str) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        job = (await invoke(stage, reading(f"{SHORT}/{path}"))).job
+        await stage.pump()
+        view = await stage.view(job.name)
+        error = view.job.error
+        assert error is not None
+        assert error.code == "InputNotFound"
+        assert advice in error.message
+        assert advice.encode() in stage.output(view, f"{job.logs_folder}/user/error.txt")
+
+
 async def test_a_folder_takes_no_files_of_one_whose_name_begins_alike(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
@@ -140,6 +160,10 @@ async def test_every_fault_is_told_at_once_with_its_place(tmp_path: Path) -> Non
         (reading(f"{SHORT}/../x"), "'..'"),
         (reading(f"{SHORT.replace(STORE, 'system')}/x"), "no datastore 'system'"),
         (reading("azureml:nothing:1"), "was not found"),
+        (
+            reading("azureml://locations/here/workspaces/w/data/d/versions/1"),
+            "A data asset is named azureml:<name>:<version>",
+        ),
         (reading(None), "needs a uri"),
         (JobProperties(), "1 to 100 inputs; 0 were given"),
         (writing("azureml://datastores/other/paths/x"), "no datastore 'other'"),
@@ -188,6 +212,12 @@ async def test_overrides_replace_the_deployments_settings(tmp_path: Path) -> Non
         assert job.experiment_name == "spring"
 
 
+def test_an_environment_variable_that_no_process_can_have_is_refused() -> None:
+    for variables in ({"A=B": "x"}, {"A": "x\x00"}, {"": "x"}):
+        with pytest.raises(ValidationError):
+            JobProperties(environment_variables=variables)
+
+
 async def test_the_output_goes_where_the_request_says(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
@@ -230,6 +260,69 @@ async def test_what_somebody_puts_at_the_output_meanwhile_is_left_alone(tmp_path
         assert stage.output(view) == b"mine"
 
 
+async def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        for uri, kind in (
+            (f"{SHORT}/data/a.txt", "UriFolder"),
+            (f"{SHORT}/data/a.txt/deep/p.csv", "UriFile"),
+        ):
+            with pytest.raises(Conflict, match=r"'workspaceblobstore/data/a\.txt' is a file"):
+                await invoke(stage, writing(uri, kind))
+
+
+@pytest.mark.parametrize("format", OutputFormat)
+async def test_a_job_fails_when_a_file_has_come_where_its_output_needs_a_folder(
+    tmp_path: Path, format: OutputFormat
+) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy(output_format=format)
+        await stage.upload(FILES)
+        job = (await invoke(stage, writing(f"{SHORT}/out/deep/p"))).job
+        await stage.blobs.write(STORE, "out", b"mine")
+        await stage.pump()
+        view = await stage.view(job.name)
+        assert view.job.status is JobStatus.FAILED
+        assert view.job.error is not None
+        assert view.job.error.code == "OutputDisturbed"
+        assert "Choose another output path, or remove what is in the way" in view.job.error.message
+        overview = stage.output(view, f"{job.logs_folder}/job_progress_overview.txt")
+        assert b"Nothing can be written to the output's path" in overview
+
+
+async def test_a_job_ends_though_its_logs_cannot_be_written(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        job = (await invoke(stage, writing(f"{SHORT}/out/p.csv"))).job
+        await stage.blobs.write(STORE, job.logs_folder, b"mine")
+        await stage.pump()
+        assert (await stage.view(job.name)).job.status is JobStatus.COMPLETED
+
+
+async def test_failed_files_without_a_place_for_their_manifest_fail_the_job(
+    tmp_path: Path,
+) -> None:
+    def fails_on_b(
+        request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]
+    ) -> Rows:
+        if "b.txt" in files:
+            raise ValueError("no such thing")
+        return line_counts(request, mini_batch, files)
+
+    async with BatchStage(tmp_path, script=fails_on_b) as stage:
+        await stage.deploy(error_threshold=-1, mini_batch_size=1)
+        await stage.upload(FILES)
+        job = (await invoke(stage, writing(f"{SHORT}/out/p.csv"))).job
+        await stage.blobs.write(STORE, f"{job.results.failures_path}/x", b"mine")
+        await stage.pump()
+        view = await stage.view(job.name)
+        assert view.job.status is JobStatus.FAILED
+        assert view.job.error is not None
+        assert view.job.error.code == "OutputDisturbed"
+
+
 async def test_a_folder_for_summaries_must_be_empty(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy(output_action=OutputAction.SUMMARY_ONLY)
@@ -252,6 +345,42 @@ async def test_the_same_key_and_request_give_the_same_job(tmp_path: Path) -> Non
         await stage.pump()
         assert (await invoke(stage, over("data"), key="k")).job.name == first.job.name
         assert (await invoke(stage, over("data"), key="other")).new
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_key_that_comes_twice_at_a_time_gives_one_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """The second request overtakes the first while that is looked at; with `known` the host
+    had ended before the job of a first one was saved."""
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        asked = over("data", name=None if known else "mine")
+
+        async def ending(*_: object) -> Invoked:
+            raise Crash
+
+        if known:
+            monkeypatch.setattr(stage.invocation, "_save", ending)
+            with pytest.raises(Crash):
+                await invoke(stage, asked, key="k")
+            monkeypatch.undo()
+        looking = stage.invocation.deployment
+        overtaking: list[Invoked] = []
+
+        async def overtaken(*named: Any) -> BatchDeployment:
+            if not overtaking:
+                monkeypatch.undo()
+                overtaking.append(await invoke(stage, asked, key="k"))
+            return await looking(*named)
+
+        monkeypatch.setattr(stage.invocation, "deployment", overtaken)
+        first = await invoke(stage, asked, key="k")
+        assert [first.new, overtaking[0].new] == [False, True]
+        assert first.job.name == overtaking[0].job.name
+        with pytest.raises(Conflict, match="There is a job"):
+            await invoke(stage, over("data", name=first.job.name), key="other")
 
 
 @pytest.mark.parametrize("seed", range(8))
