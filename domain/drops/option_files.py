@@ -65,9 +65,10 @@ class OptionFiles:
     async def review(self, folder: str) -> None:
         """Clear what is told of options that can be read now: nobody hears of it when a file is
         taken away."""
-        with contextlib.suppress(Invalid):
-            if (await self.read(folder)).told:
-                await self.clear(folder)
+        with contextlib.suppress(BlobNotFound, Invalid):
+            await self._blobs.properties(INBOX, f"{folder}/{ERROR_FILE}")
+            await self.read(folder)
+            await self.clear(folder)
 
     async def tell(self, folder: str, why: str) -> None:
         """Put the reason beside the options. That it cannot be put there holds nothing up."""

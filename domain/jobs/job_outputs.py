@@ -120,21 +120,30 @@ class OutputReservations:
 
     async def reserve(self, job: BatchJob) -> None:
         """Raises OutputInUse when something is there or another job is to write there."""
+        for output in dict.fromkeys((job.results, job.output)):
+            if not output.is_own_folder:
+                await self._refuse_below_a_file(output)
         for place in _places(job):
             await self._reserve(job.name, place)
 
     async def _reserve(self, job: str, place: BlobFolder) -> None:
         if await kind_of(place, self._blobs) is not None:
             raise OutputInUse(f"Something is at '{place.container}/{place.path}' already.")
-        if (file := await _file_above(place, self._blobs)) is not None:
-            raise OutputInUse(
-                f"'{place.container}/{file}' is a file, so nothing can be written below it."
-            )
         where, body = _partition(place), self._body(job)
         try:
             await self._store.transact(where, [Create(_RESERVATION_ID, body)])
         except DocumentExists:
             await self._displace(where, job, place)
+
+    async def _refuse_below_a_file(self, output: JobOutput) -> None:
+        segments = output.folder.split("/") if output.folder else []
+        for depth in range(1, len(segments) + 1):
+            name = "/".join(segments[:depth])
+            with suppress(BlobNotFound):
+                await self._blobs.properties(output.container, name)
+                raise OutputInUse(
+                    f"'{output.container}/{name}' is a file, so nothing can be written below it."
+                )
 
     async def _displace(self, where: str, job: str, place: BlobFolder) -> None:
         taken = OutputInUse(f"Another job is to write to '{place.container}/{place.path}'.")
@@ -186,16 +195,6 @@ def _places(job: BatchJob) -> list[BlobFolder]:
         BlobFolder(each.container, each.path if job.writes_rows else each.folder)
         for each in outputs
     ]
-
-
-async def _file_above(place: BlobFolder, blobs: BlobStore) -> str | None:
-    """The blob, if there is one, whose name one of the place's folders would need."""
-    segments = place.path.split("/")
-    for depth in range(1, len(segments)):
-        name = "/".join(segments[:depth])
-        with suppress(BlobNotFound):
-            return (await blobs.properties(place.container, name)).name
-    return None
 
 
 class OutputInUse(Conflict):

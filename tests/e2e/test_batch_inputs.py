@@ -184,3 +184,33 @@ def test_pieces_of_a_table_outlive_a_killed_host(host: RunningHost, tmp_path: Pa
     assert shown["status"] == "Completed", shown["error"]
     assert shown["progress"]["succeededFiles"] == shown["progress"]["totalFiles"] == 125
     check(host, shown)
+
+
+def test_an_output_below_a_file_and_a_variable_that_cannot_be_are_refused(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    uri = put(host, tmp_path, "taken/a.csv", "a\n")
+    below = {"score": {"jobOutputType": "UriFolder", "uri": uri}}
+    told = batch.invoke(host, "files", uri, outputData=below)
+    assert told.status_code == 409
+    assert "'workspaceblobstore/taken/a.csv' is a file" in told.json()["error"]["message"]
+    told = batch.invoke(host, "files", uri, environmentVariables={"A=B": "x"})
+    assert told.status_code == 400
+    assert "no '='" in told.json()["error"]["message"]
+
+
+def test_a_job_ends_though_a_file_has_come_where_its_output_needs_a_folder(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    uri = put(host, tmp_path, "late/in/a.csv", "a\n").removesuffix("/a.csv")
+    out = {"score": {"uri": uri.removesuffix("/in") + "/out/deep/p.csv"}}
+    gate = tmp_path / "gate"
+    variables = {"GATE": str(gate)}
+    name = batch.started(host, "files", uri, outputData=out, environmentVariables=variables)
+    put(host, tmp_path, "late/out", "in the way")
+    gate.touch()
+    shown = batch.ended(host, name)
+    assert shown["status"] == "Failed"
+    assert "'late/out' is a blob or a link already" in shown["error"]["message"]
+    error = host.data_dir / f"blobs/workspaceblobstore/azureml/{name}/logs/user/error.txt"
+    assert error.read_text().startswith("OutputDisturbed: Nothing can be written")
