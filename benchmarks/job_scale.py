@@ -13,7 +13,6 @@ import argparse
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from pathlib import Path
 from benchmarks.growth import power, slope
 from benchmarks.job_log import JobLog
 from benchmarks.plan_scale import make
+from benchmarks.process_tree import looking
 from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost, until
 
@@ -42,19 +42,11 @@ class Memory:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        over = threading.Event()
+        def look() -> None:
+            self._seen.append((time.time(), self._host.memory()))
 
-        def watch() -> None:
-            while not over.wait(_EVERY):
-                self._seen.append((time.time(), self._host.memory()))
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
+        with looking(look, every=_EVERY):
             yield
-        finally:
-            over.set()
-            watcher.join()
 
     def most(self, since: float, until: float) -> float:
         """The most of it in that time, in MiB; of a time too short for a look, the next one."""

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _SET_CHILD_SUBREAPER = 36
@@ -55,19 +55,29 @@ class Peak:
 
     @contextlib.contextmanager
     def watching(self, pid: int) -> Iterator[None]:
-        over = threading.Event()
+        def look() -> None:
+            self.bytes = max(self.bytes, memory(pid))
 
-        def watch() -> None:
-            while not over.wait(0.5):
-                self.bytes = max(self.bytes, memory(pid))
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
+        with looking(look, every=0.5):
             yield
-        finally:
-            over.set()
-            watcher.join()
+
+
+@contextlib.contextmanager
+def looking(look: Callable[[], None], *, every: float) -> Iterator[None]:
+    """`look`, each so many seconds, in a thread of its own."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def end_children() -> None:

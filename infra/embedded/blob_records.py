@@ -19,8 +19,9 @@ from infra.blob_record import Record
 from infra.embedded.blob_drafts import Drafts
 
 Present = frozenset[str] | None
-"""The names of a container's records; None: there are too many to be known."""
+"""The names of a container's records; None: not known, ask for each."""
 
+_FEW = 8
 _WORTH_A_LOOK = 8
 _NONE = Record()
 _ENCODED_AT_ONCE = 2000
@@ -36,8 +37,10 @@ class BlobRecords:
 
     def present(self, container: str, blobs: int) -> Present:
         """What to `read` with when `blobs` of a container are looked at: few have a record, and
-        to go through a short folder once costs less than to ask for each. A record that is
-        there when this is called, and stays, is in it."""
+        to go through a short folder once costs less than to ask for each, unless they are few
+        too. A record that is there when this is called, and stays, is in it."""
+        if blobs < _FEW:
+            return None
         most = blobs * _WORTH_A_LOOK
         try:
             with os.scandir(f"{self._root}/{container}") as entries:
