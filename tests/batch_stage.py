@@ -13,7 +13,7 @@ import io
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -395,7 +395,8 @@ class BatchStage:
         self.started: list[str] = []
         self.crashes = 0
         self._seconds = seconds
-        self._times = times or BatchTimes()
+        # Quick units are bundled from the first one on: jobs here are small.
+        self._times = replace(times or BatchTimes(), bundle_parts=1)
         self._drops = drops or DropLimits()
         self._most_units = most_units
         self._at_once = at_once

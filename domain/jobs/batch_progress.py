@@ -12,8 +12,6 @@ from domain.jobs.job_pace import Mark, Marks, Pace, marked, pace
 from domain.values import Value
 
 _LARGEST = 16
-_NOTICED = 20
-"""A bundle has at most this part of the units that its job has had recorded."""
 _MOST_IN_FLIGHT = 256
 """Units, where they are bundled: each stands in the document that every record replaces."""
 
@@ -119,7 +117,7 @@ class Progress(Value):
         scripts, whole = (each / units * self.bundle for each in (seconds, took))
         longest = times.bundle_limit / 2
         if scripts * 2 <= times.bundle_seconds and whole * 2 <= longest:
-            done = (self.recorded + units) // _NOTICED
+            done = (self.recorded + units) // times.bundle_parts
             return max(1, min(self.bundle * 2, _LARGEST, done, _MOST_IN_FLIGHT // self.window))
         slow = scripts > times.bundle_seconds * 2 or whole > longest
         return max(1, self.bundle // 2) if slow else self.bundle

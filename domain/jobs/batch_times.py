@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BatchTimes:
-    """All in seconds."""
+    """In seconds, but for what counts looks or parts."""
 
     wait_limit: float = 240.0
     """The longest that one invocation waits on a unit; past it, it sends itself again."""
@@ -20,6 +20,8 @@ class BatchTimes:
     bundle_seconds: float = 0.02
     """What the scripts of a bundle of units are to take together, about: units that take
     longer are not bundled."""
+    bundle_parts: int = 20
+    """A bundle is no larger than one of so many parts of what its job has had recorded."""
     bundle_limit: float = 0.5
     """A bundle that has not ended by then is taken apart: what is left of it goes by itself.
     Bundles are to take no more than half as long, whatever it is that takes their time."""

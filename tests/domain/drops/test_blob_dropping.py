@@ -195,7 +195,6 @@ async def test_what_lies_outside_any_endpoints_folder_is_left_alone(
         assert not await stage.store.due(1e12)
 
 
-@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_every_dropped_file_is_scored_once_whatever_happens(
     tmp_path: Path, seed: int

@@ -53,7 +53,6 @@ class ToldStage(BatchStage):
         await self.store.transact(PARTITION, [Create("jobs", to_body(KIND, asking))])
 
 
-@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", range(8))
 async def test_each_turn_of_a_job_is_told_once_whatever_crashes(seed: int, tmp_path: Path) -> None:
     """In every other run units are quick, and come in bundles."""

@@ -17,8 +17,6 @@ from domain.jobs.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
 from tests.batch_stage import QUICK, SLOW, BatchStage, Lost, Mischief, Rows, Script, line_counts
 
-pytestmark = pytest.mark.usefixtures("early_bundles")
-
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 MANY = {f"{i % 3}/part-{i:02d}.txt": f"{i} one\n{i} two\n" for i in range(61)}
 FEW = dict(list(MANY.items())[:17])

@@ -29,8 +29,6 @@ from tests.domain.jobs.bundling import (
     output_without,
 )
 
-pytestmark = pytest.mark.usefixtures("early_bundles")
-
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "5")))
 BAD = 60
 

@@ -32,8 +32,6 @@ from tests.domain.jobs.bundling import (
     output_without,
 )
 
-pytestmark = pytest.mark.usefixtures("early_bundles")
-
 MANY = {f"{i:03d}.txt": f"{i}\n" for i in range(200)}
 BAD = 60
 """A file whose unit comes in a bundle, and neither first nor last of it."""

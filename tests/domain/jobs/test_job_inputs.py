@@ -386,7 +386,6 @@ async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebSer
         assert line.split(",")[2] in ("first", "second")
 
 
-@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", range(6))
 async def test_pieces_survive_crashes_and_disorder_byte_for_byte(tmp_path: Path, seed: int) -> None:
     files = {

@@ -102,7 +102,6 @@ async def test_what_a_late_attempt_stages_is_in_no_part(tmp_path: Path) -> None:
         assert whole(stage, view) == before
 
 
-@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_disturbed_run_leaves_the_same_parts(tmp_path: Path, seed: int) -> None:
     """In every other run units are quick, and come in bundles."""

@@ -200,7 +200,6 @@ async def test_a_file_that_was_mended_is_read_as_it_is_now(tmp_path: Path) -> No
         assert "'c.txt' was removed" in failures
 
 
-@pytest.mark.usefixtures("early_bundles")
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_disturbed_retry_leaves_the_same(
     tmp_path: Path, calm: BatchStage, seed: int

@@ -1,9 +1,7 @@
 """The things that docs/costs.md has figures of, each scenario on a fresh stage."""
 
 from collections.abc import Mapping
-from unittest import mock
 
-from domain.jobs import batch_progress
 from domain.jobs.batch_times import BatchTimes
 from domain.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
 from tests.gateway_stage import PRIMARY
@@ -129,10 +127,11 @@ async def quick_units(stage: CostStage) -> Costs:
     stage.worker.seconds = 0.0
     scoring = stage.application.mini_batches
     # However slow the loopback servers are, no bundle is made smaller for it.
-    scoring._bundles._times = scoring._recording._times = BatchTimes(bundle_limit=600)
+    scoring._bundles._times = scoring._recording._times = BatchTimes(
+        bundle_limit=600, bundle_parts=1
+    )
     await stage.job(1)
-    with mock.patch.object(batch_progress, "_NOTICED", 1):
-        few, many = [await stage.job(files) for files in (96, 160)]
+    few, many = [await stage.job(files) for files in (96, 160)]
     part = many.only(MINI_BATCHES_QUEUE)
     each = Figures.of(few).each(Figures.of(many), 4, part)
     return {"bundle of sixteen quick mini-batches": each}
