@@ -147,6 +147,11 @@ class ResponseBody(AsyncIterator[bytes]):
             self._transport.pause_reading()
         self._wake()
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes: it is whole, has failed, or its reader gave it up."""
+        return self._finished
+
     def finish(self) -> None:
         self._finished = True
         self._wake()

@@ -265,6 +265,7 @@ class SupervisedInstance:
         watches = [asyncio.create_task(probes.run()), asyncio.create_task(self._look(group))]
         try:
             await asyncio.wait({ended, *watches}, return_when=asyncio.FIRST_COMPLETED)
+            set_ready(False)  # Explaining takes a while.
             death = await self._explain(ended, watches)
         finally:
             for watch in watches:

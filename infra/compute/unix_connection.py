@@ -32,8 +32,9 @@ class UnixResponse(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """`exchange` writes one request and gives its answer. `on_idle` is called when the
-    connection can take another, `on_lost` once when it never will."""
+    """`begin` an exchange, `write` one request, and await its answer. `on_idle` is called when
+    the connection can take another, `on_lost` once when it never will. `broke_off`: the server
+    ended it in the middle of an exchange."""
 
     __slots__ = (
         "_answer",
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_whole",
         "_written",
+        "broke_off",
         "closed",
         "request_ended",
         "usable",
@@ -70,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._drained: asyncio.Future[None] | None = None
         self._answer: asyncio.Future[UnixResponse] | None = None
+        self.broke_off = False
         self.closed = False
         self.usable = True
         self.request_ended = True
@@ -146,6 +149,7 @@ class Connection(asyncio.Protocol):
             # The kernel takes a write this small whole or not at all: with a broken pipe, not.
             unseen = isinstance(exc, BrokenPipeError) and self._written <= ONE_WRITE
             sent = self._received or not unseen
+            self.broke_off = True
             answer.set_exception(
                 InstanceLost(f"The instance went away without an answer: {reason}.", sent=sent)
             )
@@ -153,6 +157,7 @@ class Connection(asyncio.Protocol):
             if exc is None and self._remaining < 0:
                 body.finish()
             else:
+                self.broke_off = not body.ended
                 body.fail(InstanceLost(f"The answer broke off: {reason}.", sent=True))
         self._on_lost(self)
 

@@ -156,6 +156,10 @@ class UnixHttp:
             if connection in pool.idle:
                 pool.idle.remove(connection)
             self._leave(address, pool)
+            if connection.broke_off:
+                # A process that dies closes its connections one after the other: what is sent
+                # on those it has not come to yet is lost, and a new one is refused.
+                self.forget(address)
 
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):

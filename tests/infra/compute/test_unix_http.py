@@ -153,6 +153,34 @@ async def test_a_connection_closed_while_idle_costs_nothing() -> None:
             await asyncio.sleep(0.002)
 
 
+@pytest.mark.parametrize(
+    "last", [b"", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n"]
+)
+async def test_nothing_is_sent_on_other_connections_of_a_server_that_broke_off(last: bytes) -> None:
+    """A process that dies closes its connections one after the other."""
+    both_asked = asyncio.Barrier(2)
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_of(reader)
+        await both_asked.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        asked.append(await head_of(reader))
+        writer.write(last)
+
+    async with serving(serve) as address:
+        http = UnixHttp()
+        two = (http.request(address, "GET", "/", timeout=PATIENCE) for _ in range(2))
+        assert [answer.body for answer in await asyncio.gather(*two)] == [b"ok", b"ok"]
+        with pytest.raises(InstanceLost):
+            await whole((await http.request(address, "GET", "/dies", timeout=PATIENCE)).body)
+        Path(address).unlink()
+        with pytest.raises(InstanceLost) as lost:
+            await http.request(address, "POST", "/next", [], b"x", timeout=PATIENCE)
+        assert not lost.value.sent
+        assert len(asked) == 1
+
+
 async def test_a_late_head_is_a_timeout_and_a_late_rest_a_stream() -> None:
     release = asyncio.Event()
 

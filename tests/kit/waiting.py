@@ -1,0 +1,64 @@
+"""Waiting on conditions, however slow the machine is.
+
+No test takes a pace for granted: it waits on what is to come, and PATIENCE only ends a wait for
+what never comes. Nothing shorter is right anywhere, for a busy machine may stand still for
+seconds; tests/architecture/test_steadiness.py holds this.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar, cast
+
+T = TypeVar("T")
+
+PATIENCE: Final = 180.0
+"""Seconds."""
+_EVERY: Final = 0.01
+
+
+def until(
+    look: Callable[[], T | bool | None],
+    what: str = "",
+    *,
+    every: float = _EVERY,
+    patience: float = PATIENCE,
+) -> T:
+    """The first thing true that `look` shows; fails, and says what it showed last, when nothing
+    does. (Benchmarks wait longer than tests.)"""
+    ends = time.monotonic() + patience
+    while not (found := look()):
+        if time.monotonic() > ends:
+            raise AssertionError(_never(what or look, found, patience))
+        time.sleep(every)
+    return cast(T, found)
+
+
+async def eventually(
+    look: Callable[[], Awaitable[T | bool | None] | T | bool | None],
+    what: str = "",
+    *,
+    every: float = _EVERY,
+) -> T:
+    """`until`, while this loop goes on: `look` may be a coroutine function."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        found: Any = look()
+        if inspect.isawaitable(found):
+            async with patience():
+                found = await found
+        if found:
+            return cast(T, found)
+        if time.monotonic() > ends:
+            raise AssertionError(_never(what or look, found, PATIENCE))
+        await asyncio.sleep(every)
+
+
+def patience() -> asyncio.Timeout:
+    """What is done inside ends, or the test fails."""
+    return asyncio.timeout(PATIENCE)
+
+
+def _never(what: object, found: object, patience: float) -> str:
+    return f"never came in {patience:g} s: {what}, which is {found!r}"
