@@ -139,7 +139,7 @@ class Progress(Value):
             )
         return self.but(in_flight=in_flight)
 
-    def prolong(self, leases: dict[int, float]) -> Self:
+    def lease(self, leases: Mapping[int, float]) -> Self:
         """Somebody is at these units until then."""
         in_flight = dict(self.in_flight)
         for unit, until in leases.items():

@@ -282,23 +282,22 @@ class BatchSupervision:
         self, job: BatchJob, stored: StoredProgress, unsent: bool
     ) -> tuple[Write | None, tuple[range, ...]]:
         """Which units are to be sent again: those whose lease is over and which nobody is
-        at, and with `unsent` all that nobody has claimed. The others get the lease of whoever
-        is at them."""
+        at, and with `unsent` all of which that is so by their own documents. The others get
+        the lease of whoever is at them."""
         now = self._now()
         leases: dict[int, float] = {}
         lost: list[int] = []
-        overdue = frozenset(stored.progress.overdue(now))
-        for ordinal in stored.progress.in_flight if unsent else overdue:
+        in_flight = stored.progress.in_flight
+        for ordinal in in_flight if unsent else stored.progress.overdue(now):
             found = await self._jobs.unit(job.name, ordinal)
-            if found is not None and ordinal not in overdue:
-                continue
-            if found is not None and found.unit.lease_until > now:
-                leases[ordinal] = found.unit.lease_until
-            else:
+            if found is None or found.unit.lease_until <= now:
                 lost.append(ordinal)
+            elif found.unit.lease_until != in_flight[ordinal].lease_until:
+                # Shorter, too: it may have been parked since somebody was last seen at it.
+                leases[ordinal] = found.unit.lease_until
         if not leases and not lost:
             return None, ()
-        after = stored.progress.prolong(leases).resend(lost, now, self._times)
+        after = stored.progress.lease(leases).resend(lost, now, self._times)
         return stored.replaced(after), tuple(range(unit, unit + 1) for unit in lost)
 
     def _finalize(self, job: BatchJob, ending: Ending) -> Step:

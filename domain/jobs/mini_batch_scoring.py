@@ -90,6 +90,8 @@ class MiniBatchScoring:
             return
         if stored.unit.record is not None:
             await self._recording.nudge(job.name, unsent=True)
+        elif stored.unit.parked:
+            await self._units.come_back(job, stored.unit)
         elif stored.unit.crashes > self._max_crashes:
             await self._units.give_up(job, plan, stored)
         elif stored.unit.crashes >= _SUSPECT and not stored.unit.waits:
@@ -116,6 +118,9 @@ class MiniBatchScoring:
                 continue
             if stored.unit.record is not None:
                 recorded = True
+                continue
+            if stored.unit.parked:
+                await self._units.come_back(job, stored.unit)
                 continue
             suspect = stored.unit.crashes >= _SUSPECT
             await self._units.park(job, stored, _pause_apart(job, stored.unit) if suspect else 0.0)

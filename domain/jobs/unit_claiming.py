@@ -24,10 +24,10 @@ class UnitClaiming:
         self._holder = holder
 
     async def claim(self, message: ScoreUnit, id: str, *, redelivered: bool) -> StoredUnit | None:
-        """The unit, if this delivery of the message `id` is to run it; one that has a record
-        already, for a redelivered message (its first delivery may not have sent what
-        follows); else None: somebody is at it, or the message is stale. Raises
-        HeldElsewhere."""
+        """The unit, if this delivery of the message `id` is to run it. As it stands, for a
+        redelivered message, one that has a record or that its first delivery has parked: that
+        may not have sent what follows. Else None: somebody is at it, or the message is stale.
+        Raises HeldElsewhere."""
         fresh = Unit(ordinal=message.unit, lease_until=self.lease(), claimed_by=_claim(id))
         if message.attempt is None and not redelivered:
             try:
@@ -38,9 +38,16 @@ class UnitClaiming:
         try:
             if found is None:
                 return await self._jobs.create_unit(message.job, fresh)
+            own = redelivered and _message_of(found.unit.claimed_by) == id
             if found.unit.record is not None:
                 return found if redelivered else None
-            claimed = self._claimed(found.unit, message, id, redelivered)
+            if own and found.unit.parked:
+                return found
+            if own:
+                # Its earlier delivery was at it, and died; whatever attempt it had come to.
+                after = found.unit.take_over(self.lease(), _claim(id))
+                return await self._jobs.replace_unit(message.job, found, after)
+            claimed = self._claimed(found.unit, message, id)
             if claimed is None:
                 return None
             return await self._jobs.replace_unit(message.job, found, claimed)
@@ -61,11 +68,8 @@ class UnitClaiming:
     def lease(self) -> float:
         return self._clock.now().timestamp() + self._times.claim_lease
 
-    def _claimed(self, unit: Unit, message: ScoreUnit, id: str, redelivered: bool) -> Unit | None:
+    def _claimed(self, unit: Unit, message: ScoreUnit, id: str) -> Unit | None:
         expired = unit.lease_until <= self._clock.now().timestamp()
-        if redelivered and _message_of(unit.claimed_by) == id and not unit.parked:
-            # Its own earlier delivery was at it, and died; whatever attempt it had come to.
-            return unit.take_over(self.lease(), _claim(id))
         if message.attempt is None:
             return self._left(unit, id) if expired else None
         if message.attempt != unit.attempt or message.waits != unit.waits or not unit.parked:

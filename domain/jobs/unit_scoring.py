@@ -137,9 +137,16 @@ class UnitScoring:
         goes on there."""
         until = self._clock.now().timestamp() + pause + self._times.release_lease
         parked = await self._replaced(job, stored, stored.unit.park(until, holder))
-        if parked is None:
-            return
-        unit = parked.unit
+        if parked is not None:
+            await self._come_back(job, parked.unit, pause)
+
+    async def come_back(self, job: BatchJob, parked: Unit) -> None:
+        """What `park` sends, once more: it may have saved and not sent. What is sent twice
+        does nothing the second time."""
+        at = parked.lease_until - self._times.release_lease
+        await self._come_back(job, parked, max(0.0, at - self._clock.now().timestamp()))
+
+    async def _come_back(self, job: BatchJob, unit: Unit, pause: float) -> None:
         message = ScoreUnit(job=job.name, unit=unit.ordinal, attempt=unit.attempt, waits=unit.waits)
         await self.send(message, pause)
 

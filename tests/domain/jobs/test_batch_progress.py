@@ -82,7 +82,7 @@ def test_a_unit_that_nobody_claimed_is_overdue_and_waits_longer_each_time() -> N
 
 def test_what_somebody_is_at_is_not_overdue() -> None:
     current, _ = progress().open(0, TIMES)
-    assert current.prolong({1: 500}).overdue(40) == [0]
+    assert current.lease({1: 500}).overdue(40) == [0]
 
 
 @given(

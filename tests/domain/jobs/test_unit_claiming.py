@@ -134,8 +134,14 @@ async def test_an_attempt_that_goes_on_in_a_host_of_which_nothing_is_heard_is_ta
 
 async def test_a_parked_attempt_is_not_its_first_messages_any_more(stage: Stage) -> None:
     first = await stage.first()
-    await stage.save(first, first.unit.park(first.unit.lease_until, "here"))
-    assert await stage.here.claim(SENT, "m1", redelivered=True) is None
+    parked = await stage.save(first, first.unit.park(first.unit.lease_until, "here"))
+    for host in (stage.here, stage.there):
+        again = await host.claim(SENT, "m1", redelivered=True)
+        # To be sent what goes on with it, once more; not to be run.
+        assert again is not None
+        assert again.unit == parked.unit
+    assert await stage.here.claim(SENT, "m1", redelivered=False) is None
+    assert await stage.here.claim(SENT, "m0", redelivered=True) is None
     resuming = ScoreUnit(job=JOB, unit=3, attempt=0, waits=0)
     with pytest.raises(HeldElsewhere):
         await stage.there.claim(resuming, "m2", redelivered=False)
