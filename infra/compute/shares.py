@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Claim:
-    """`asked` processes of `cluster` for `jobs` jobs; it has `held` now. `since`: when it got
-    its first process, or began to wait for one. Times in seconds of one clock."""
+    """`asked` processes of `cluster` for `jobs` jobs; it has `held` now. `since`: when its
+    first process was ready, or it began to wait for one. Times in seconds of one clock."""
 
     key: str
     cluster: str

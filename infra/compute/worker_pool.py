@@ -49,7 +49,8 @@ class WorkerPool:
         self.fleet = fleet
         self.cluster = fleet.workload.cluster
         self.share = 0
-        self.since = self._now()
+        self._since = self._now()
+        self._began = False
         self._members: dict[str, _Member] = {}
         self._turns = itertools.count(1)
 
@@ -63,7 +64,7 @@ class WorkerPool:
         member = self._members.get(workload.key)
         if member is None:
             if not self._members:
-                self.since = self._now()
+                self._since = self._now()
             self._members[workload.key] = _Member(workload)
         else:
             member.workload = workload
@@ -122,13 +123,24 @@ class WorkerPool:
         return len(self.fleet.instances)
 
     @property
+    def since(self) -> float:
+        """When it first had a worker that was ready, or began to wait for one. Starting uses no
+        slice up: a worker ended for it each time would never come to work."""
+        return self._now() if self.processes and not self._began else self._since
+
+    def note_ready(self) -> None:
+        """To be called when a worker may have become ready."""
+        if not self._began and self.fleet.ready:
+            self._since, self._began = self._now(), True
+
+    @property
     def busy(self) -> int:
         return sum(len(member.leases) for member in self._members.values())
 
     def grow(self, count: int) -> None:
         """Start workers until there are `count`."""
         if not self.processes:
-            self.since = self._now()
+            self._since, self._began = self._now(), False
         self.fleet.grow(count)
 
     def idle_surplus(self, least_idle: float) -> list[SupervisedInstance]:
@@ -142,7 +154,7 @@ class WorkerPool:
     def retire(self, instance: SupervisedInstance) -> None:
         self.fleet.drop(instance, _LAST_GRACE)
         if not self.processes:
-            self.since = self._now()
+            self._since = self._now()
 
     # -- leases
 

@@ -231,6 +231,7 @@ class WorkerPools:
         pool = self._pools.get(name)
         if pool is None:
             return
+        pool.note_ready()
         if self._pressed or pool.processes != pool.share or not pool.processes:
             # (One without any may have been prepared just now, and have no share yet.)
             self.balance()
