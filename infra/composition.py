@@ -196,7 +196,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         in_use=in_use,
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )
-    route_table = RouteTable(a.store, a.clock)
+    route_table = RouteTable(a.store, a.clock, read_limit=settings.route_read_limit)
     outbox = Outbox(a.store, a.queue, a.clock)
     changes = EndpointChanges(a.store, route_table.invalidate, outbox)
     sums = StoredSums(a.store, a.clock, period=settings.aggregate_period)

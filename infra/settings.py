@@ -156,6 +156,8 @@ class Settings(BaseModel):
     """The largest body that is copied to a mirror, and answer that is compared."""
     aggregate_period: Annotated[float, Field(gt=0, le=300)] = 5
     """How often a gateway adds what it counted to the store."""
+    route_read_limit: Annotated[float, Field(gt=0, le=230)] = 2
+    """How long reading an endpoint's route may take; its requests are answered 503 after that."""
     private_networks: Networks = ()
     """Networks (`10.1.0.0/16`), between commas, that URLs in requests (inputs of jobs,
     webhooks) may lead to although they are not public; to them, and to nowhere else, plain
@@ -194,6 +196,10 @@ class Settings(BaseModel):
     """Whether the next unit of each worker is claimed, and its inputs fetched, while one runs.
     Where several hosts share the stores, a job may then run on up to twice as many workers as
     it asked for. None: yes on the embedded platform, where there is one host, else no."""
+    head_time: Annotated[float, Field(gt=0, le=3600)] = 20
+    """Embedded: how long a caller may take over the head of a request."""
+    stop_grace: Annotated[float, Field(ge=0, le=3600)] = 20
+    """Embedded: how long requests and messages in hand may go on when the host stops."""
     max_request_bytes: ByteCount = 100 * 2**20
     """The largest scoring or control-plane body; uploads of blobs have no limit."""
     queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = 5

@@ -23,8 +23,6 @@ Sums = dict[str, Any]
 
 WRITERS = 32
 _TRIES = 8
-_WRITE_LIMIT = 5.0
-"""Seconds that adding to one document may take."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +51,24 @@ class StoredSums:
     """One gateway's share. A subject's addition is applied exactly once even if the store
     takes it and its answer gets lost; a gateway that dies loses what it had not yet added.
 
-    One event loop owns it. At most `capacity` subjects are gathered for at a time.
+    One event loop owns it. At most `capacity` subjects are gathered for at a time; adding to
+    one document may take `write_limit` seconds.
     """
 
     def __init__(
-        self, store: ResourceStore, clock: Clock, *, period: float = 5.0, capacity: int = 10_000
+        self,
+        store: ResourceStore,
+        clock: Clock,
+        *,
+        period: float = 5.0,
+        capacity: int = 10_000,
+        write_limit: float = 5.0,
     ) -> None:
         self._store = store
         self._clock = clock
         self._period = period
         self._capacity = capacity
+        self._write_limit = write_limit
         self._gateway = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._one_flush = asyncio.Lock()
@@ -97,7 +103,7 @@ class StoredSums:
             gathered.sent, gathered.sums = gathered.sums, {}
             gathered.number = next(self._numbers)
         try:
-            async with asyncio.timeout(_WRITE_LIMIT):
+            async with asyncio.timeout(self._write_limit):
                 await self._write(subject, gathered.number, gathered.sent)
         except (TimeoutError, DomainError) as error:
             _log.warning("The sums of %s were not stored: %r", subject.id, error)

@@ -27,8 +27,6 @@ _log = logging.getLogger(__name__)
 
 FRESH = timedelta(seconds=1)
 USABLE = timedelta(seconds=2)
-READ_LIMIT = 2.0
-"""Seconds that one reading of a route may take."""
 ABSENT_CAPACITY = 10_000
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -196,11 +194,20 @@ class RouteTable:
 
     At most `capacity` routes are kept, and apart from them the names lately asked for that
     no endpoint has, so that probing neither reads the store again nor pushes a route out.
+    One reading may take `read_limit` seconds.
     """
 
-    def __init__(self, store: ResourceStore, clock: Clock, *, capacity: int = 20_000) -> None:
+    def __init__(
+        self,
+        store: ResourceStore,
+        clock: Clock,
+        *,
+        capacity: int = 20_000,
+        read_limit: float = 2.0,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._read_limit = read_limit
         self._known: _Recent[_Reading] = _Recent(capacity)
         self._absent: _Recent[_Reading] = _Recent(ABSENT_CAPACITY)
         self._readings: dict[str, asyncio.Task[_Reading]] = {}
@@ -270,7 +277,7 @@ class RouteTable:
         begun = self._clock.now()
         last = self._known.get(key)
         before = last.route if last else None
-        async with asyncio.timeout(READ_LIMIT):
+        async with asyncio.timeout(self._read_limit):
             try:
                 document = await self._store.get(
                     online_endpoint.partition(key), online_endpoint.DOCUMENT_ID

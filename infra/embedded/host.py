@@ -33,7 +33,6 @@ from infra.embedded.tls import TlsFiles, ensure_certificates
 
 _log = logging.getLogger(__name__)
 
-GRACE = 20.0
 _CLOSE = 15.0
 _CERTIFICATE_CHECK = 12 * 3600.0
 
@@ -68,7 +67,7 @@ class Host:
         environment: Mapping[str, str],
         *,
         log_requests: bool = False,
-        grace: float = GRACE,
+        grace: float | None = None,
     ) -> None:
         self._app = app
         self._services = services
@@ -76,7 +75,7 @@ class Host:
         self._host_json = host_json
         self._environment = environment
         self._log_requests = log_requests
-        self._grace = grace
+        self._grace = services.settings.stop_grace if grace is None else grace
         self._ready = False
         self._figures = [
             services.request_metrics.text,
@@ -97,7 +96,13 @@ class Host:
                 http_app, triggers = self._http_app(functions), self._triggers(functions)
             except (RouteError, CronError) as error:
                 raise AppError(f"a function cannot be hosted: {error}") from error
-            server = HttpServer(http_app, self._address.bound, tls, grace=self._grace)
+            server = HttpServer(
+                http_app,
+                self._address.bound,
+                tls,
+                grace=self._grace,
+                head_time=self._services.settings.head_time,
+            )
             self._figures.append(server.text)
             connection = await self._connection(tls)
             await server.start()

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 HEAD_LIMIT = 64 * 1024
 HEADERS_LIMIT = 200
 HEAD_TIME = 20.0
+_LOOKS = 4
 GOODBYE_TIME = 0.5
 KEEP_ALIVE = 75
 CONNECTIONS = 4096
@@ -40,10 +41,12 @@ class _State(ServerState):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Answers 431 to a head over the limit, and knows since when it has been waiting for one."""
+    """Answers 431 to a head over the limit, and knows whether it is waiting for one."""
 
     head_size = 0
-    head_since: float | None = None
+    awaits_head = False
+    looks = 0
+    """At it by the server, since it awaits this head."""
 
     @property
     def idle(self) -> bool:
@@ -54,12 +57,12 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         if isinstance(self.server_state, _State):
             self.server_state.made += 1
-        self.head_since = self.loop.time()
+        self.awaits_head, self.looks = True, 0
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.head_size = 0
-        self.head_since = self.loop.time()
+        self.awaits_head, self.looks = True, 0
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -70,7 +73,7 @@ class _Protocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self.head_since = None
+        self.awaits_head = False
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -115,11 +118,19 @@ class _Uvicorn(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an ASGI app on a bound socket until stopped."""
+    """Serves an ASGI app on a bound socket until stopped. A head may take `head_time` seconds,
+    and what is in flight at the end `grace`."""
 
     def __init__(
-        self, app: Any, bound: socket.socket, tls: TlsFiles | None, *, grace: float
+        self,
+        app: Any,
+        bound: socket.socket,
+        tls: TlsFiles | None,
+        *,
+        grace: float,
+        head_time: float = HEAD_TIME,
     ) -> None:
+        self._head_time = head_time
         self._config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -195,11 +206,13 @@ class HttpServer:
                     connection.transport.abort()
 
     async def _reap(self) -> None:
-        """Close connections whose request head has been coming for too long."""
+        """Close connections whose request head has been coming for too long. What counts are
+        looks: while this host itself stood still, it read nothing of what its callers sent."""
         while True:
-            await asyncio.sleep(HEAD_TIME / 4)
-            late = asyncio.get_running_loop().time() - HEAD_TIME
+            await asyncio.sleep(self._head_time / _LOOKS)
             for connection in list(self._server.server_state.connections):
-                since = getattr(connection, "head_since", None)
-                if since is not None and since < late and connection.transport is not None:
+                if not isinstance(connection, _Protocol) or not connection.awaits_head:
+                    continue
+                connection.looks += 1
+                if connection.looks > _LOOKS and connection.transport is not None:
                     connection.transport.close()
