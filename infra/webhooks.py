@@ -74,7 +74,7 @@ class HttpWebhooks(Webhooks):
                 connector=aiohttp.TCPConnector(
                     socket_factory=socket, limit=100, limit_per_host=16, use_dns_cache=False
                 ),
-                timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=5),
+                timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=self._timeout / 2),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

@@ -33,8 +33,15 @@ class ServiceBusConsumer(QueueConsumer):
     until then, for no longer than it lasts: should this process die, it comes all the same.
     """
 
-    def __init__(self, bus: ServiceBus, *, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        bus: ServiceBus,
+        *,
+        patience: Patience | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._bus = bus
+        self._now = now
         self._patience = patience or Patience(attempt=10.0, budget=15.0)
         self._queues: dict[str, Inbound] = {}
         self._locked: dict[str, _Locked] = {}
@@ -45,7 +52,7 @@ class ServiceBusConsumer(QueueConsumer):
         self, queue: str, max_count: int, lock_duration: timedelta
     ) -> Sequence[Received]:
         """What `wait` has found, which is one message at a time."""
-        inbound, now = self._inbound(queue), datetime.now(UTC)
+        inbound, now = self._inbound(queue), self._now()
         for lock, (_, message) in list(self._locked.items()):
             # Nobody settled it in time: it comes again.
             if locked_until(message) < now:
@@ -75,7 +82,7 @@ class ServiceBusConsumer(QueueConsumer):
 
     async def abandon(self, lock: str, delay: timedelta = timedelta(0)) -> None:
         _, message = self._held(lock)
-        lasts = locked_until(message) - datetime.now(UTC) - _MARGIN
+        lasts = locked_until(message) - self._now() - _MARGIN
         seconds = min(delay, lasts).total_seconds()
         if seconds <= 0 or self._closing.is_set() or len(self._held_back) >= _HELD_BACK:
             await self._give_back(lock)

@@ -114,15 +114,16 @@ class InstanceMeters:
 
 
 def _utilization(process: int, cores: float, last: _Reading | None) -> _Reading | None:
-    seconds, now = cpu_seconds(process), time.monotonic()
+    # From before one look until after the next: one that takes long shows no more than was used.
+    began, seconds, now = time.monotonic(), cpu_seconds(process), time.monotonic()
     if seconds is None:
         return None
     if last is None or last.process != process:
-        return _Reading(process, now, seconds, None)
+        return _Reading(process, began, seconds, None)
     if now - last.at < _SHORTEST:
         return last
     percent = 100 * max(0.0, seconds - last.seconds) / ((now - last.at) * cores)
-    return _Reading(process, now, seconds, percent)
+    return _Reading(process, began, seconds, percent)
 
 
 def _lines(figures: Sequence[Figure]) -> Iterator[str]:

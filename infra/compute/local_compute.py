@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -55,7 +55,8 @@ _QUICK: Final = 0.5
 class LocalCompute(Compute):
     """Keeps everything under `<data_dir>/compute`, which is its own. `start` before use, `close`
     at the end: then no process of it is left. `max_instances` is this machine's quota;
-    batch jobs of different kinds that compete for it take turns of `slice_seconds`."""
+    batch jobs of different kinds that compete for it take turns of `slice_seconds`. Probes count
+    an instance's time by `clock`."""
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class LocalCompute(Compute):
         max_instances: int = 64,
         slice_seconds: float = SLICE,
         build_deadline: timedelta = timedelta(minutes=30),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         folder = data_dir / "compute"
         self._folder = folder
@@ -87,7 +89,7 @@ class LocalCompute(Compute):
             deadline=build_deadline.total_seconds(),
         )
         self._assets = Assets(folder / "assets", blobs)
-        around = Surroundings(self._processes, self._sockets, self.http, Cores())
+        around = Surroundings(self._processes, self._sockets, self.http, Cores(), clock)
         self._workshop = Workshop(self._environments, self._assets, around, runtime, outputs)
         self._outputs = outputs
         self._slots: dict[str, Slot] = {}

@@ -19,7 +19,7 @@ class UnresponsiveError(Exception):
 
 class Probes:
     """`answers(timeout)` asks the instance once. `set_ready` is told when the instance should
-    take requests and when not."""
+    take requests and when not. What the settings allow in all, and delay, is by `clock`."""
 
     def __init__(
         self,
@@ -27,12 +27,13 @@ class Probes:
         readiness: Probe,
         answers: Callable[[float], Awaitable[bool]],
         set_ready: Callable[[bool], None],
+        clock: Callable[[], float],
     ) -> None:
         self._liveness = liveness
         self._readiness = readiness
         self._answers = answers
         self._set_ready = set_ready
-        self._clock = asyncio.get_running_loop().time
+        self._clock = clock
         self._began = self._clock()
 
     async def run(self) -> None:

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -43,6 +44,8 @@ class Surroundings:
     sockets: Sockets
     http: UnixHttp
     cores: Cores
+    clock: Callable[[], float] = time.monotonic
+    """By which instances have the time that their probes give them."""
 
 
 class InstanceState(StrEnum):
@@ -261,7 +264,8 @@ class SupervisedInstance:
             if not self._stopping.is_set() and not (ready and self._killed):
                 self._set(InstanceState.READY if ready else InstanceState.STARTING)
 
-        probes = Probes(self._launch.liveness, self._launch.readiness, answers, set_ready)
+        clock = self._around.clock
+        probes = Probes(self._launch.liveness, self._launch.readiness, answers, set_ready, clock)
         watches = [asyncio.create_task(probes.run()), asyncio.create_task(self._look(group))]
         try:
             await asyncio.wait({ended, *watches}, return_when=asyncio.FIRST_COMPLETED)
