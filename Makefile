@@ -9,7 +9,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format requirements chaos bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format requirements chaos steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ format: $(STAMP) ## Format and fix what can be fixed
 
 chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED=, RUNS=)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),200)
+
+steady: $(CLOUD_TESTS) ## Every test alone, beside busy loops, and on half a core (RUNS="busy half" for some)
+	@$(BIN)/python -m tests.steady $(RUNS)
 
 # Its own figures first, then those of each further bench of the batch path that is there.
 BATCH_BENCHES := $(basename $(notdir $(wildcard $(addprefix benchmarks/,batch_overhead.py plan_scale.py job_scale.py blob_drop.py fair_jobs.py))))

@@ -26,7 +26,8 @@ from typing import Any
 from infra.compute import process_groups
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 NOOP = """
 def init(): pass
@@ -72,7 +73,7 @@ def noop(host: RunningHost, count: int) -> None:
     batch.ended(host, batch.started(host, "noop", inputs(host, 50)))
     before = cpu_seconds(host)
     name = batch.started(host, "noop", uri)
-    until(lambda: batch.job(host, name)["progress"], within=60, every=0.01)
+    until(lambda: batch.job(host, name)["progress"], patience=60, every=0.01)
     began = time.perf_counter()
     early = done(host, name)
     shown = until(
@@ -81,14 +82,14 @@ def noop(host: RunningHost, count: int) -> None:
             and (p["progress"]["succeededMiniBatches"] >= count * 0.95)
             and p
         ),
-        within=600,
+        patience=600,
         # Seldom: each look is work of the host, too.
         every=0.2,
     )
     wall = time.perf_counter() - began
     recorded = shown["progress"]["succeededMiniBatches"] - early
     after = cpu_seconds(host)
-    batch.ended(host, name, within=60)
+    batch.ended(host, name, patience=60)
     host_cpu, worker_cpu = (a - b for a, b in zip(after, before, strict=True))
     total = shown["progress"]["succeededMiniBatches"]
     say(
@@ -105,7 +106,7 @@ def done(host: RunningHost, name: str) -> int:
 
 def busy(host: RunningHost, count: int) -> None:
     batch.batch(host, "busy", SLEEPS, maxConcurrencyPerInstance=WORKERS)
-    shown = batch.ended(host, batch.started(host, "busy", inputs(host, count)), within=300)
+    shown = batch.ended(host, batch.started(host, "busy", inputs(host, count)), patience=300)
     with batch.output(host, shown).open(newline="") as file:
         runs = [(float(row["began"]), float(row["ended"])) for row in csv.DictReader(file)]
     span = max(end for _, end in runs) - min(begin for begin, _ in runs)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 QUIET = 2.0
 SLOW = "import time\n\n\ndef init():\n    pass\n\n\ndef run(mini_batch):\n    return mini_batch\n"
@@ -61,11 +62,11 @@ def measure(host: RunningHost, folder: Path, endpoint: str, files: int) -> None:
                 return job
         return None
 
-    job = until(running, within=300, every=0.1, what="a running job")
+    job = until(running, patience=300, every=0.1, what="a running job")
     after = time.time() - last
     cpu = cpu_seconds(host.pid) - before
     name = job["name"]
-    ended = scoring_files.ended(host, name, within=600)
+    ended = scoring_files.ended(host, name, patience=600)
     captured = len(scoring_files.output(host, ended).read_text().splitlines()) - 1
     count = len(jobs(host, endpoint))
     sys.stdout.write(

@@ -24,7 +24,8 @@ from benchmarks.job_log import JobLog
 from benchmarks.plan_scale import make
 from benchmarks.process_tree import looking
 from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 NOOP = "def init(): pass\ndef run(mini_batch): return [0] * len(mini_batch)\n"
 _MB = 2**20
@@ -95,7 +96,7 @@ def measure(folder: Path, files: int, mini_batch: int) -> Run:
                 "azureml://datastores/workspaceblobstore/paths/data",
                 miniBatchSize=mini_batch,
             )
-            times = until(lambda: log.ended(job), within=_LIMIT, every=0.05, what="its end")
+            times = until(lambda: log.ended(job), patience=_LIMIT, every=0.05, what="its end")
             time.sleep(1)
             over = time.time()
         check(host, job, files)

@@ -20,7 +20,8 @@ import uvloop
 
 from benchmarks.http_load import Outcome, Target, closed_loop
 from tests.e2e import serving
-from tests.e2e.running_host import ROOT, RunningHost, until
+from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.waiting import until
 
 FOREST = """
 import json
@@ -92,7 +93,7 @@ def wakes(host: RunningHost, name: str, rounds: int) -> None:
     headers = {"authorization": f"Bearer {serving.key(host, name)}"}
     with httpx.Client(headers=headers, timeout=30) as caller:
         for _ in range(rounds):
-            until(lambda: instances() == 0, within=60, what="sleep")
+            until(lambda: instances() == 0, patience=60, what="sleep")
             until(lambda: not host.processes(" serve "), what="no process")
             started = time.perf_counter()
             assert caller.post(url, content=ROW).status_code == 200

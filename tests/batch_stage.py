@@ -94,6 +94,7 @@ from runtime import inputs as worker_inputs
 from runtime.rows import Form, Lines
 from runtime.sinks import sink_of
 from runtime.tables import Table
+from tests.kit.waiting import PATIENCE
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 BASE_URL = "https://example.test:7443"
@@ -400,7 +401,7 @@ class BatchStage:
         self._drops = drops or DropLimits()
         self._most_units = most_units
         self._at_once = at_once
-        self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=10)
+        self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=PATIENCE)
 
     async def __aenter__(self) -> Self:
         await self.live()

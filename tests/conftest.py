@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.servers.install import ServersMissing
 from tests.servers.processes import BlobServer, CosmosServer, NodeServer
 from tests.servers.required import without
 
-# A busy machine makes no property false.
-settings.register_profile("any machine", deadline=None)
+# A busy machine makes no property false, and examples come slowly there.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 Server = TypeVar("Server", bound=NodeServer)

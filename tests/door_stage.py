@@ -20,6 +20,7 @@ from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.http_app import HttpApp
 from infra.embedded.http_server import HttpServer
 from infra.embedded.tls import TlsFiles, ensure_certificates
+from tests.kit.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class DoorServer:
         self.port: int = self._bound.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         app = HttpApp([], exact={}, prefixes=[(PREFIX, self._answer)])
-        self._server = HttpServer(app, self._bound, tls, grace=1)
+        self._server = HttpServer(app, self._bound, tls, grace=1, head_time=PATIENCE)
         self._door: BlobDoor | None = None
 
     @property
@@ -53,12 +54,12 @@ class DoorServer:
     def stop(self) -> None:
         self.run(self._server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it on the server's loop; blocks."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     @contextmanager
     def opened(self, folder: Path, caps: Caps | None = None) -> Iterator[FileBlobStore]:

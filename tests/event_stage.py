@@ -165,7 +165,13 @@ class EventStage:
         self.blobs = FileBlobStore(self.folder, base_url=URL, key=b"k" * 32)
         verifier = OwnerVerifier()
         self.app: Application = _application(
-            Settings.read({"ML_ENDPOINTS_PLATFORM": "embedded", "ML_ENDPOINTS_BASE_URL": URL}),
+            Settings.read(
+                {
+                    "ML_ENDPOINTS_PLATFORM": "embedded",
+                    "ML_ENDPOINTS_BASE_URL": URL,
+                    "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
+                }
+            ),
             Adapters(
                 store=self.store,
                 queue=self.queue,

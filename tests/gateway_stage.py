@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from infra.settings import Settings
 from infra.token_verifier import JwtVerifier, StaticKeys
 from infra.webhooks import HttpWebhooks
 from tests.asset_stage import register_assets
+from tests.kit.waiting import PATIENCE, eventually
 from tests.provisioning_stage import MovedClock, ToldCompute
 from tests.scoring_stage import ScriptedScorer
 
@@ -42,14 +43,16 @@ SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
 PRIMARY = "primary-key-of-this-test"
 
 
-class WallClock(MovedClock):
-    """For tests in which requests go on while things change: time passes by itself."""
+class BusyClock(MovedClock):
+    """For tests in which requests go on while things change: time passes with each look at it,
+    so by what is done and not by how long a machine takes for that."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        super().move(0.005)
+        return super().now()
 
     def unix(self) -> float:
-        return time.time()
+        return self.now().timestamp()
 
     def move(self, seconds: float) -> None:
         pass
@@ -124,11 +127,16 @@ class Gateway:
 
     async def store_counts(self) -> None:
         """What a few seconds bring about: copies have ended, counts are in the store."""
-        path = self.application.scoring
-        assert path._mirroring is not None
-        assert path._sums is not None
-        await path._mirroring.idle(within=10)
-        await path._sums.flush()
+        mirroring, sums = self.application.scoring._mirroring, self.application.scoring._sums
+        assert mirroring is not None
+        assert sums is not None
+        await mirroring.idle(within=PATIENCE)
+
+        async def stored() -> bool:
+            await sums.flush()
+            return not sums._gathered
+
+        await eventually(stored, "all that was counted is stored")
 
 
 class Gateways:
@@ -172,7 +180,8 @@ class Gateways:
         for blueprint in _online(application):
             app.register_functions(blueprint)
         asgi: Any = HttpApp(index(app, {}), exact={})
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url=URL, timeout=10)
+        transport = httpx.ASGITransport(asgi)
+        http = httpx.AsyncClient(transport=transport, base_url=URL, timeout=PATIENCE)
         stack.push_async_callback(http.aclose)
         gateway = Gateway(application, http)
         self.all.append(gateway)
@@ -208,6 +217,7 @@ class Gateways:
                 "model": "azureml:m:1",
                 "codeConfiguration": {"codeId": "azureml:c:1", "scoringScript": "score.py"},
                 "environmentId": "azureml:e:1",
+                "requestSettings": {"requestTimeout": "PT5M"},
                 **properties,
             }
         }
@@ -257,6 +267,7 @@ async def opened(
             "ML_ENDPOINTS_BASE_URL": URL,
             # Tests say themselves when counts are stored.
             "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
+            "ML_ENDPOINTS_ROUTE_READ_LIMIT": str(PATIENCE),
             **named,
         }
     )

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.kit.waiting import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 INDEXING = ROOT / "tests" / "architecture" / "indexing.py"
 
@@ -22,7 +24,7 @@ def run(settings: dict[str, str], folder: str) -> subprocess.CompletedProcess[st
         env={**environment, "PYTHONPATH": str(ROOT), **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

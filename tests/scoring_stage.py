@@ -151,7 +151,7 @@ class Endpoints:
         endpoint: str,
         name: str,
         *,
-        timeout: float = 5.0,
+        timeout: float = 300.0,
         max_concurrent: int = 1,
         state: ProvisioningState = ProvisioningState.SUCCEEDED,
         may_sleep: bool = False,

@@ -19,7 +19,8 @@ from benchmarks.batch.ways import score_files
 from benchmarks.job_log import JobLog
 from benchmarks.process_tree import Peak
 from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 NAME = "ours"
 _ENDPOINT = "scores"
@@ -119,7 +120,7 @@ class Ours:
         log = JobLog(host.data_dir)
         called = time.time()
         name = scoring_files.started(host, _ENDPOINT, self._uri)
-        times = until(lambda: log.ended(name), within=_LIMIT, every=0.005, what="the job's end")
+        times = until(lambda: log.ended(name), patience=_LIMIT, every=0.005, what="the job's end")
         shown = scoring_files.job(host, name)
         if shown["status"] != "Completed":
             raise Void(f"the job is {shown['status']}: {shown['error']}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.waiting import PATIENCE
 from tests.real_app import ROOT
 
 
@@ -25,7 +26,7 @@ def test_requirements_are_those_of_the_lock(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     ).stdout
     assert exported == (ROOT / "requirements.txt").read_text()

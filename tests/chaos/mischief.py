@@ -70,10 +70,19 @@ def strike(dice: Dice) -> None:
 
 
 def _hurry() -> None:
-    """What comes again after a while does so within seconds, so that many runs can be made."""
+    """What comes again after a while does so after seconds, so that many runs can be made."""
     for kind, shorter in (
         (Listening, {"lock": LOCK}),
-        (BatchTimes, {"release_lease": LOCK.total_seconds(), "grace": LOCK.total_seconds()}),
+        (
+            BatchTimes,
+            {
+                "release_lease": LOCK.total_seconds(),
+                "grace": LOCK.total_seconds(),
+                # Units are bundled by how many there are, however slow the machine.
+                "bundle_seconds": 2.0,
+                "bundle_limit": 4.0,
+            },
+        ),
     ):
         made: Any = kind.__init__
         made.__defaults__ = tuple(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 CODE = """
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def run(mini_batch):
     except FileNotFoundError:
         pass
     else:
-        time.sleep(60)
+        threading.Event().wait()
     rows = []
     for path in mini_batch:
         text = Path(path).read_text()

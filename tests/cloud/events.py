@@ -1,13 +1,13 @@
 """Events that a host sends to a topic of its Service Bus, as who receives them sees them."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 from azure.servicebus import ServiceBusClient
 
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 Event = dict[str, Any]
 
@@ -23,25 +23,21 @@ def subscribe(host: RunningHost, topic: str) -> None:
     )
 
 
-def come(
-    connection_string: str,
-    entity: str,
-    enough: Callable[[list[Event]], bool],
-    *,
-    within: float = 40,
-) -> list[Event]:
+def come(connection_string: str, entity: str, enough: Callable[[list[Event]], bool]) -> list[Event]:
     """The events that have come, each once, when they are `enough`."""
-    ends = time.monotonic() + within
     found: dict[str, Event] = {}
     with (
         ServiceBusClient.from_connection_string(connection_string) as client,
         client.get_queue_receiver(entity) as receiver,
     ):
-        while not enough(list(found.values())):
-            assert time.monotonic() < ends, f"not enough within {within} s: {found}"
+
+        def told() -> list[Event] | None:
             for message in receiver.receive_messages(max_message_count=50, max_wait_time=1):
                 event = json.loads(b"".join(message.body))
                 assert event["id"] == message.message_id
                 found[event["id"]] = event
                 receiver.complete_message(message)
-    return list(found.values())
+            come = list(found.values())
+            return come if enough(come) else None
+
+        return until(told, f"enough events in {entity}")

@@ -4,8 +4,9 @@ is killed. A topic is told of it all."""
 from pathlib import Path
 
 from tests.cloud import events, jobs
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e import scoring_files, serving
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 
 def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
@@ -25,11 +26,14 @@ def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
         assert jobs.in_order(rows) == jobs.expected()
         assert "07.txt" in failed
 
-        job = jobs.start(host, "squares", data)
-        scored = until(lambda: jobs.scored(host, job), what="a job under way")
+        gate = jobs.Gate(tmp_path / "gate")
+        job = jobs.start(host, "squares", data, gate)
+        gate.let_pass(until(lambda: gate.waiting_at(host), "a job under way")[0])
+        until(lambda: scoring_files.job(host, job)["progress"]["succeededMiniBatches"])
+        until(lambda: gate.waiting_at(host), "units in hand")
         host.kill()
-        assert scored < jobs.FILES
-        until(lambda: not host.processes(), what="workers die with their host")
+        until(lambda: not host.processes(), "workers die with their host")
+        gate.open()
         host.start()
         disturbed = jobs.completed(host, job)
         assert jobs.results(host, disturbed) == (rows, failed)

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import pytest
 
 from tests.cloud import jobs
 from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 SCRIPT = """
 import os
@@ -161,21 +161,21 @@ def test_dropped_files_become_one_job_and_a_host_that_never_saw_them_starts_no_o
     assert host.stop() == 0
     arguments = ("--http", "--port", "0")
     with RunningHost(tmp_path / "new", *arguments, environment=installation) as new:
-        new.workspace.put_blob("batchinbox", "drops/zz.csv", tmp_path / names[0])
+        for name in ("A.csv", "_SUCCESS"):
+            (tmp_path / name).write_text("row of a new file")
+            new.workspace.put_blob("batchinbox", f"drops/zz/{name}", tmp_path / name)
         until(lambda: len(drops(new)) > 1, what="a job for the new file")
         [second] = set(drops(new)) - {first}
-        assert scored(new, second) == ["zz.csv"]
+        assert scored(new, second) == ["zz/A.csv"]
         assert not new.faults()
 
 
-def test_a_host_stopped_right_after_it_is_ready_is_gone_within_seconds(
+def test_a_host_stopped_right_after_it_is_ready_ends_without_a_fault(
     installation: dict[str, str], tmp_path: Path
 ) -> None:
     """Its links to Service Bus are opening then. Some moments are worse than others: the
     steps of opening are gone through one by one in tests/infra/cloud."""
     arguments = ("--http", "--port", "0")
     with RunningHost(tmp_path / "data", *arguments, environment=installation) as host:
-        began = time.monotonic()
-        assert host.stop(within=25) == 0
-        assert time.monotonic() - began < 10
+        assert host.stop() == 0
         assert not host.faults()

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cloud import jobs
 from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pai
     one.workspace.mutate("POST", "onlineEndpoints/both/regenerateKeys", {"keyType": "Primary"})
     until(
         lambda: all(jobs.score(host, "both", key).status_code == 401 for host in pair.both),
-        within=2,
         what="a revoked key is refused by both",
     )
     key = serving.key(other, "both")
@@ -63,7 +64,6 @@ def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pai
     other.workspace.mutate("DELETE", "onlineEndpoints/both")
     until(
         lambda: all(jobs.score(host, "both", key).status_code == 404 for host in pair.both),
-        within=2,
         what="a deleted endpoint is gone from both",
     )
     until(
@@ -72,11 +72,28 @@ def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pai
     )
 
 
-def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(pair: Pair) -> None:
+def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(
+    pair: Pair, tmp_path: Path
+) -> None:
     one, other = pair.both
     jobs.endpoint(one, "squares", jobs.SAYS_WHERE_IT_RUNS)
     data = jobs.numbers(one)
-    shown = jobs.completed(other, job := jobs.start(other, "squares", data))
+    gate = jobs.Gate(tmp_path / "gate")
+    job = jobs.start(other, "squares", data, gate)
+    seen: set[RunningHost] = set()
+
+    def both_are_at_it() -> bool:
+        for host in pair.both:
+            if waiting := gate.waiting_at(host):
+                seen.add(host)
+            for unit in waiting:
+                gate.let_pass(unit)
+        return len(seen) == 2
+
+    # One host may have all that is sent at a time: then the other gets its chance with the next.
+    until(both_are_at_it, "units at both hosts", every=2.0)
+    gate.open()
+    shown = jobs.completed(other, job)
     rows, _ = jobs.results(other, shown)
     assert jobs.in_order(rows) == jobs.expected()
     where = {row["where"] for row in jobs.table(rows)}
@@ -88,11 +105,19 @@ def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(pair: Pair) ->
         what="no worker of an ended job is left on either",
     )
 
-    job = jobs.start(one, "squares", data)
-    until(lambda: other.processes(" work "), what="a job that both are at")
-    scored = until(lambda: jobs.scored(one, job), what="a job under way")
+    gate = jobs.Gate(tmp_path / "second gate")
+    job = jobs.start(one, "squares", data, gate)
+
+    def the_other_is_at_it() -> bool:
+        if gate.waiting_at(other):
+            return True
+        for unit in gate.waiting_at(one):
+            gate.let_pass(unit)
+        return False
+
+    until(the_other_is_at_it, "a unit at the other host", every=2.0)
     other.kill()
-    assert scored < jobs.FILES
+    gate.open()
     shown = jobs.completed(one, job)
     rows, failed = jobs.results(one, shown)
     assert jobs.in_order(rows) == jobs.expected()

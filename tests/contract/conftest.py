@@ -6,7 +6,6 @@ only when one of its own tests asks, so that a missing service skips or fails no
                 has connection strings of (CONTRIBUTING.md)
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
@@ -24,6 +23,7 @@ from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
 from tests.contract.storage_fixtures import *  # noqa: F403 (the cloud family's stores)
 from tests.contract.storage_fixtures import CLOUD_PAGE
+from tests.kit.waiting import PATIENCE, patience
 
 CLOUD = pytest.param("cloud", marks=pytest.mark.cloud)
 
@@ -102,10 +102,10 @@ class EmbeddedRecipient:
 
     async def take(self, queue: str, count: int) -> Sequence[Delivered]:
         taken: list[Delivered] = []
-        async with asyncio.timeout(30):
+        async with patience():
             while len(taken) < count:
-                await self._queue.wait(queue, 30)
-                for message in await self._queue.receive(queue, count, timedelta(seconds=30)):
+                await self._queue.wait(queue, PATIENCE)
+                for message in await self._queue.receive(queue, count, timedelta(seconds=PATIENCE)):
                     await self._queue.complete(message.lock_token)
                     traceparent = message.properties.get("traceparent")
                     taken.append(Delivered(json.loads(message.body), traceparent))

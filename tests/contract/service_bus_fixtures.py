@@ -12,11 +12,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.ports import WorkQueue
+from domain.ports import Message, WorkQueue
 from infra.cloud.service_bus import ServiceBus
 from infra.cloud.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
 from tests.contract.recipient import Delivered, Recipient
+from tests.kit.waiting import PATIENCE, patience
 from tests.servers.required import without
 
 __all__ = ["cloud_bus", "cloud_queue", "cloud_recipient", "cloud_sides"]
@@ -34,14 +35,15 @@ QUEUES = (
 
 
 class CloudRecipient:
-    def __init__(self, consumer: ServiceBusConsumer) -> None:
+    def __init__(self, queue: ServiceBusWorkQueue, consumer: ServiceBusConsumer) -> None:
+        self._queue = queue
         self._consumer = consumer
 
     async def take(self, queue: str, count: int) -> Sequence[Delivered]:
         taken: list[Delivered] = []
-        async with asyncio.timeout(30):
+        async with patience():
             while len(taken) < count:
-                await self._consumer.wait(queue, 30)
+                await self._consumer.wait(queue, PATIENCE)
                 for message in await self._consumer.receive(queue, 1, timedelta(seconds=30)):
                     await self._consumer.complete(message.lock_token)
                     traceparent = message.properties.get("traceparent")
@@ -49,7 +51,10 @@ class CloudRecipient:
         return taken
 
     async def is_empty(self, queue: str) -> bool:
-        return not await self._consumer.wait(queue, 0.3)
+        """What is there comes before a mark that is sent now."""
+        await self._queue.send(queue, Message({"mark": True}))
+        [first] = await self.take(queue, 1)
+        return bool(first.body == {"mark": True})
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ async def cloud_bus() -> AsyncIterator[ServiceBus]:
     from tests.servers.service_bus.broker import Broker
     from tests.servers.service_bus.quick import quick_sdk
 
-    broker = Broker(QUEUES)
+    broker = Broker(QUEUES, lock_duration=10 * PATIENCE)
     await broker.start()
     bus = ServiceBus(connection_string=broker.connection_string)
     with quick_sdk():
@@ -93,7 +98,7 @@ def cloud_queue(cloud_sides: tuple[ServiceBusWorkQueue, ServiceBusConsumer]) -> 
 
 @pytest.fixture
 def cloud_recipient(cloud_sides: tuple[ServiceBusWorkQueue, ServiceBusConsumer]) -> Recipient:
-    return CloudRecipient(cloud_sides[1])
+    return CloudRecipient(*cloud_sides)
 
 
 async def _empty(bus: ServiceBus) -> None:

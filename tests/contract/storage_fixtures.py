@@ -14,6 +14,8 @@ from domain.ports import BlobStore, ResourceStore
 from infra.cloud.azure_blob_store import AzureBlobStore
 from infra.cloud.cosmos_container import parse_connection_string
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.patience import Patience
+from tests.kit.waiting import PATIENCE
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
 __all__ = ["CLOUD_PAGE", "cloud_blobs", "cloud_store"]
@@ -22,6 +24,7 @@ COSMOS = "CLOUD_TESTS_COSMOS"
 STORAGE = "CLOUD_TESTS_STORAGE"
 CLOUD_PAGE = 20
 """Blobs in a page of a listing, so that few make many pages."""
+_LONG = Patience(attempt=PATIENCE, budget=PATIENCE)
 _DATABASE = "ml-endpoints-tests"
 _CONTAINER = "contract"
 _BLOB_CONTAINERS = ("system", "batch-inbox")
@@ -43,6 +46,7 @@ async def cloud_store(request: pytest.FixtureRequest) -> AsyncIterator[ResourceS
             COSMOS_KEY,
             container=secrets.token_hex(8),
             create=True,
+            patience=_LONG,
             client_options={"enable_endpoint_discovery": False},
         )
     yield store
@@ -55,7 +59,7 @@ async def cloud_blobs(request: pytest.FixtureRequest) -> AsyncIterator[BlobStore
     if not given:
         server: BlobServer = request.getfixturevalue("blob_server")
         given = server.new_account()
-    blobs = AzureBlobStore.from_connection_string(given, page_size=CLOUD_PAGE)
+    blobs = AzureBlobStore.from_connection_string(given, patience=_LONG, page_size=CLOUD_PAGE)
     if _given(STORAGE):
         for container in _BLOB_CONTAINERS:
             for name in [blob.name async for blob in blobs.list(container)]:

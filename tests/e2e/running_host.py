@@ -7,32 +7,24 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
 import httpx
 
 from examples.client import Workspace
+from tests.kit.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
-T = TypeVar("T")
-
-
-def until(
-    look: Callable[[], T | bool | None], *, within: float = 20, every: float = 0.03, what: str = ""
-) -> T:
-    """The first thing true that `look` shows. Fails loudly after `within` seconds."""
-    ends = time.monotonic() + within
-    while True:
-        found = look()
-        if found:
-            return cast(T, found)
-        if time.monotonic() > ends:
-            raise AssertionError(f"not within {within} s: {what or look}, which is {found!r}")
-        time.sleep(every)
+_AMPLE = {
+    "ML_ENDPOINTS_HEAD_TIME": "3600",
+    "ML_ENDPOINTS_ROUTE_READ_LIMIT": "200",
+    "ML_ENDPOINTS_STOP_GRACE": "3600",
+    "ML_ENDPOINTS_WAKE_WAIT": "200",
+}
+"""A host's own limits, so far off that no pace comes to them: what runs into one is wrong, and
+the test that waits for it fails first."""
 
 
 class RunningHost:
@@ -50,7 +42,7 @@ class RunningHost:
         self.data_dir = data_dir
         self._arguments = arguments
         self._module = module
-        self.environment = environment or {}
+        self.environment = {**_AMPLE, **(environment or {})}
         self.output = output or data_dir.with_name(data_dir.name + ".out")
         self.process: subprocess.Popen[bytes] | None = None
         self.workspace: Workspace
@@ -108,7 +100,7 @@ class RunningHost:
                 start_new_session=True,
             )
 
-    def start(self, *, within: float = 30) -> None:
+    def start(self) -> None:
         """Returns once the host says that it is ready."""
         self.spawn()
         process = self.process
@@ -120,15 +112,24 @@ class RunningHost:
                 raise AssertionError(f"the host ended with {process.returncode}:\n{text}")
             return any(line.startswith("ready ") for line in text.splitlines())
 
-        until(ready, within=within, what="a ready host")
+        until(ready, "a ready host")
         self.workspace = Workspace(self.connection_file)
+        self.workspace.http.timeout = httpx.Timeout(PATIENCE)
 
-    def stop(self, number: int = signal.SIGTERM, *, within: float = 25) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         """A signal, and the status that the host ends with."""
+        self.signal(number)
+        return self.ended()
+
+    def signal(self, number: int) -> None:
         assert self.process is not None
         self.workspace.http.close()
         self.process.send_signal(number)
-        return self.process.wait(timeout=within)
+
+    def ended(self) -> int:
+        """The status that the process ends with."""
+        assert self.process is not None
+        return self.process.wait(timeout=PATIENCE)
 
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
@@ -141,7 +142,7 @@ class RunningHost:
             self.workspace.http.close()
         process.terminate()
         try:
-            process.wait(timeout=25)
+            process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -181,7 +182,7 @@ class RunningHost:
     def connect(self) -> ssl.SSLSocket:
         """A connection of one's own, to say on it whatever one likes."""
         port = int(self.url.rpartition(":")[2])
-        raw = socket.create_connection(("127.0.0.1", port), timeout=20)
+        raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         return self.tls.wrap_socket(raw, server_hostname="127.0.0.1")
 
     def exchange(self, said: bytes) -> bytes:
@@ -200,7 +201,9 @@ class RunningHost:
         return {"authorization": f"Bearer {self.workspace.token()}"}
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, verify=self.tls, **{"timeout": 30, **options})
+        return httpx.Client(base_url=self.url, verify=self.tls, **{"timeout": PATIENCE, **options})
 
     def async_client(self, **options: Any) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, verify=self.tls, **{"timeout": 30, **options})
+        return httpx.AsyncClient(
+            base_url=self.url, verify=self.tls, **{"timeout": PATIENCE, **options}
+        )

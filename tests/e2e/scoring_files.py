@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import PATIENCE, until
 
 ENDED = ("Completed", "Failed", "Canceled")
 
@@ -27,8 +28,6 @@ def run(mini_batch):
     for path in mini_batch:
         with open(path) as file:
             text = file.read()
-        if "sleep" in text:
-            time.sleep(float(text.split()[1]))
         if "exit" in text:
             os._exit(1)
         if "raise" in text:
@@ -74,7 +73,7 @@ def deployment(host: RunningHost, code: str, **properties: Any) -> dict[str, Any
         "codeConfiguration": {"codeId": code, "scoringScript": "score.py"},
         "environmentId": f"{workspace}/environments/bare/versions/1",
         "compute": f"{workspace}/computes/local",
-        "retrySettings": {"maxRetries": 0, "timeout": "PT30S"},
+        "retrySettings": {"maxRetries": 0, "timeout": "PT1H"},
         "miniBatchSize": 1,
         **properties,
     }
@@ -127,9 +126,11 @@ def job(host: RunningHost, name: str) -> dict[str, Any]:
     return found
 
 
-def ended(host: RunningHost, name: str, *, within: float = 30) -> dict[str, Any]:
+def ended(host: RunningHost, name: str, *, patience: float = PATIENCE) -> dict[str, Any]:
     return until(
-        lambda: (j := job(host, name))["status"] in ENDED and j, within=within, what=f"job {name}"
+        lambda: (j := job(host, name))["status"] in ENDED and j,
+        f"the end of job {name}",
+        patience=patience,
     )
 
 

@@ -7,13 +7,15 @@ from typing import Any
 import httpx
 
 from examples.client import CallFailed
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import PATIENCE, until
 
 BARE = "name: bare\ndependencies:\n  - python=3.11\n"
 
 ECHO = """
 import json
 import os
+import tempfile
 import time
 
 
@@ -27,7 +29,11 @@ def run(data):
     except ValueError:
         return len(data)
     if isinstance(asked, dict):
-        time.sleep(asked.get("sleep", 0))
+        held = asked.get("held")
+        if held:
+            tempfile.mkstemp(prefix="in-hand-", dir=held)
+            while not os.path.exists(os.path.join(held, "open")):
+                time.sleep(0.01)
         if asked.get("print"):
             for _ in range(asked["print"] // 100):
                 print("y" * 99)
@@ -79,7 +85,10 @@ def endpoint(host: RunningHost, name: str, **properties: Any) -> None:
 def deployment_body(
     host: RunningHost, code: str, *, count: int = 1, script: str = "score.py", **properties: Any
 ) -> dict[str, Any]:
+    """Its limits are ample, where none are asked for."""
     workspace = host.workspace.connection["workspace"]
+    ample = {"requestTimeout": "PT5M", "maxQueueWait": "PT5M"}
+    properties["requestSettings"] = {**ample, **properties.get("requestSettings", {})}
     return {
         "location": "local",
         "sku": {"name": "Default", "capacity": count},
@@ -116,8 +125,28 @@ def caller(host: RunningHost, name: str, **options: Any) -> httpx.Client:
         base_url=uri,
         verify=host.tls,
         headers={"authorization": f"Bearer {key(host, name)}"},
-        **{"timeout": 30, **options},
+        **{"timeout": PATIENCE, **options},
     )
+
+
+class Hold:
+    """Requests with `{"held": str(hold.folder)}` in their body stay with ECHO until it is
+    opened."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+
+    @property
+    def asked(self) -> dict[str, str]:
+        return {"held": str(self.folder)}
+
+    def in_hand(self) -> int:
+        """How many have come to an instance."""
+        return len(list(self.folder.glob("in-hand-*")))
+
+    def open(self) -> None:
+        (self.folder / "open").touch()
 
 
 def succeeded(host: RunningHost, operation: str) -> None:

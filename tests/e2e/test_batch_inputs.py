@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.e2e import scoring_files as batch
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 from tests.web_server import WebServer, web_server
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32"}
@@ -180,7 +181,7 @@ def test_pieces_of_a_table_outlive_a_killed_host(host: RunningHost, tmp_path: Pa
     host.kill()
     gate.touch()
     host.start()
-    shown = batch.ended(host, name, within=60)
+    shown = batch.ended(host, name)
     assert shown["status"] == "Completed", shown["error"]
     assert shown["progress"]["succeededFiles"] == shown["progress"]["totalFiles"] == 125
     check(host, shown)

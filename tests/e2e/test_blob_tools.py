@@ -9,6 +9,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import PATIENCE
 
 MIB = 1024 * 1024
 
@@ -52,7 +53,11 @@ class Opened:
         secrets = self._workspace.call("POST", f"datastores/{name}/listSecrets").json()
         address = f"{told['protocol']}://{told['endpoint']}/{told['containerName']}"
         client = ContainerClient.from_container_url(
-            f"{address}?{secrets['sasToken']}", retry_total=0, **options
+            f"{address}?{secrets['sasToken']}",
+            retry_total=0,
+            connection_timeout=PATIENCE,
+            read_timeout=PATIENCE,
+            **options,
         )
         self._clients.append(client)
         return client

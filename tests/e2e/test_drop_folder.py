@@ -1,10 +1,10 @@
 """Files dropped into the inbox folder."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,18 @@ from azure.storage.blob import ContainerClient
 
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import PATIENCE, until
 
-HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "1"}
+HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
+"""Two files that are dropped one after the other are one drop, whatever the pace: it is sealed
+by a marker, or by options that ask for less patience."""
+IMPATIENT = '{"quietPeriod": "PT1S"}'
 
 
 @pytest.fixture(scope="module", autouse=True)
 def endpoint(host: RunningHost) -> None:
-    for name in ("quiet", "again", "deep", "late", "opted", "signed"):
+    for name in ("quiet", "again", "deep", "late", "opted", "signed", "slow"):
         batch.batch(host, name)
 
 
@@ -49,35 +53,46 @@ def scored(host: RunningHost, endpoint: str, number: int) -> list[str]:
     return [name for name, _, _ in batch.rows(host, shown)]
 
 
-def test_files_that_come_for_a_while_become_one_job_once_it_is_quiet(host: RunningHost) -> None:
-    for number in range(30):
-        drop(host, f"quiet/{number:02}.csv", f"row {number}")
-    assert scored(host, "quiet", 1) == [f"{number:02}.csv" for number in range(30)]
-    [job] = jobs(host, "quiet")
-    assert job["systemData"]["createdBy"] == "blob-drop"
+def seal(host: RunningHost, endpoint: str) -> None:
+    """What lies in the endpoint's folder is complete."""
+    drop(host, f"{endpoint}/_SUCCESS", f"{next(_seals)}")
 
 
-def test_a_marker_seals_a_drop_at_once_and_late_files_go_into_the_next(tmp_path: Path) -> None:
-    patient = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
-    with RunningHost(tmp_path / "data", environment=patient) as host:
-        serving.environment(host)
-        batch.batch(host, "marked")
-        drop(host, "marked/one.csv", "1")
-        drop(host, "marked/two.csv", "2")
-        drop(host, "marked/_SUCCESS", "")
-        assert scored(host, "marked", 1) == ["one.csv", "two.csv"]
-        drop(host, "marked/late.csv", "3")
-        drop(host, "marked/_SUCCESS", "again")
-        assert scored(host, "marked", 2) == ["late.csv"]
+_seals = itertools.count()
+
+
+def test_files_that_come_for_a_while_are_scored_once_it_is_quiet(host: RunningHost) -> None:
+    """In one job, as tests/domain/drops/test_blob_dropping.py has it on a clock of its own; here
+    it may be quiet between any two."""
+    drop(host, "quiet/_endpoint.json", IMPATIENT)
+    names = [f"{number:02}.csv" for number in range(30)]
+    for name in names:
+        drop(host, f"quiet/{name}", f"row of {name}")
+    assert until(lambda: _all_scored(host, "quiet", 30)) == names
+    assert {job["systemData"]["createdBy"] for job in jobs(host, "quiet")} == {"blob-drop"}
+
+
+def test_a_marker_seals_a_drop_at_once_and_late_files_go_into_the_next(host: RunningHost) -> None:
+    batch.batch(host, "marked")
+    drop(host, "marked/one.csv", "1")
+    drop(host, "marked/two.csv", "2")
+    seal(host, "marked")
+    assert scored(host, "marked", 1) == ["one.csv", "two.csv"]
+    drop(host, "marked/late.csv", "3")
+    seal(host, "marked")
+    assert scored(host, "marked", 2) == ["late.csv"]
 
 
 def test_a_file_is_scored_once_unless_it_changes(host: RunningHost) -> None:
     drop(host, "again/same.csv", "same")
     drop(host, "again/changed.csv", "before")
+    seal(host, "again")
     assert scored(host, "again", 1) == ["changed.csv", "same.csv"]
     drop(host, "again/changed.csv", "after")
+    seal(host, "again")
     assert scored(host, "again", 2) == ["changed.csv"]
     drop(host, "again/new.csv", "new")
+    seal(host, "again")
     assert scored(host, "again", 3) == ["new.csv"]
 
 
@@ -90,6 +105,7 @@ def test_nested_folders_odd_names_and_what_is_no_input(host: RunningHost) -> Non
     drop(host, "deep/.git/config", "x")
     os.symlink("/etc/passwd", host.inbox / "deep" / "link.csv")
     os.mkfifo(host.inbox / "deep" / "pipe.csv")
+    seal(host, "deep")
     assert scored(host, "deep", 1) == [
         "2024/01/a.csv",
         "2024/02/a.csv",
@@ -106,6 +122,7 @@ def test_options_lie_in_the_folder_and_broken_ones_are_told_beside_them(
     assert "maxFiles: " in error.read_text()
     drop(host, "opted/a.csv", "kept")
     drop(host, "opted/b.txt", "left out")
+    seal(host, "opted")
     until(lambda: "Files dropped for endpoint 'opted' wait" in host.log())
     assert jobs(host, "opted") == []
     drop(
@@ -126,7 +143,9 @@ def test_files_and_options_put_by_azure_s_client_are_a_drop_like_any_other(
     told = host.workspace.get("datastores/batchinbox")["properties"]
     token = host.workspace.call("POST", "datastores/batchinbox/listSecrets").json()["sasToken"]
     address = f"{told['protocol']}://{told['endpoint']}/{told['containerName']}?{token}"
-    with ContainerClient.from_container_url(address, retry_total=0) as inbox:
+    with ContainerClient.from_container_url(
+        address, retry_total=0, connection_timeout=PATIENCE, read_timeout=PATIENCE
+    ) as inbox:
         inbox.upload_blob("signed/_endpoint.yaml", b"quiet_period: 3600\nmax_files: 3\n")
         inbox.upload_blob("signed/a.csv", b"a")
         inbox.upload_blob("signed/deep/b.csv", b"b")
@@ -138,8 +157,7 @@ def test_files_and_options_put_by_azure_s_client_are_a_drop_like_any_other(
 
 
 def test_drops_go_on_where_a_killed_host_left_them(tmp_path: Path) -> None:
-    patient = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "2"}
-    with RunningHost(tmp_path / "data", environment=patient) as host:
+    with RunningHost(tmp_path / "data", environment=HOST_ENVIRONMENT) as host:
         serving.environment(host)
         batch.batch(host, "killed")
         drop(host, "killed/before.csv", "1")
@@ -148,11 +166,8 @@ def test_drops_go_on_where_a_killed_host_left_them(tmp_path: Path) -> None:
         drop(host, "killed/while-down.csv", "2")
         host.start()
         drop(host, "killed/after.csv", "3")
-        assert until(lambda: _all_scored(host, "killed", 3), within=40) == [
-            "after.csv",
-            "before.csv",
-            "while-down.csv",
-        ]
+        seal(host, "killed")
+        assert scored(host, "killed", 1) == ["after.csv", "before.csv", "while-down.csv"]
 
 
 def _gathers(host: RunningHost, endpoint: str) -> bool:
@@ -174,6 +189,7 @@ def _all_scored(host: RunningHost, endpoint: str, count: int) -> list[str] | Non
 
 
 def test_files_for_an_endpoint_that_comes_later_are_kept_for_it(host: RunningHost) -> None:
+    drop(host, "later/_endpoint.json", IMPATIENT)
     path = drop(host, "later/kept.csv", "kept")
     drop(host, "not a name/x.csv", "x")
     drop(host, "stray.csv", "x")
@@ -190,18 +206,21 @@ def test_an_empty_drop_is_said_and_starts_nothing(host: RunningHost) -> None:
     assert not jobs(host, "late")
 
 
-def test_a_file_written_slowly_is_not_taken_half(host: RunningHost) -> None:
-    target = host.inbox / "late" / "slow.csv"
-    target.parent.mkdir(exist_ok=True)
+def test_a_file_that_is_written_on_after_a_rest_is_not_taken_half(host: RunningHost) -> None:
+    """Written without a rest it is not even looked at: tests/infra/embedded/test_folder_watch.py
+    has that on a clock of its own."""
+    target = host.inbox / "slow" / "slow.csv"
+    target.parent.mkdir()
     with target.open("w") as file:
-        for number in range(30):
-            file.write(f"{number}\n")
-            file.flush()
-            time.sleep(0.1)
-    until(lambda: jobs(host, "late"))
-    shown = batch.ended(host, jobs(host, "late")[0]["name"])
-    assert len(batch.rows(host, shown)) == 30
-    assert len(jobs(host, "late")) == 1
+        file.write("first\n" * 15)
+        file.flush()
+        until(lambda: _gathers(host, "slow"), "an arrival of the first half")
+        file.write("second\n" * 15)
+    seal(host, "slow")
+    until(lambda: jobs(host, "slow"))
+    shown = batch.ended(host, jobs(host, "slow")[0]["name"])
+    assert [row for _, _, row in batch.rows(host, shown)] == ["FIRST"] * 15 + ["SECOND"] * 15
+    assert len(jobs(host, "slow")) == 1
 
 
 def test_a_folder_moved_in_whole_and_one_taken_away_again(host: RunningHost) -> None:
@@ -211,7 +230,9 @@ def test_a_folder_moved_in_whole_and_one_taken_away_again(host: RunningHost) -> 
     for number in range(5):
         (aside / "in" / f"{number}.csv").write_text("x")
     os.replace(aside, host.inbox / "moved")
+    seal(host, "moved")
     assert scored(host, "moved", 1) == [f"in/{number}.csv" for number in range(5)]
     shutil.rmtree(host.inbox / "moved")
     drop(host, "moved/after.csv", "x")
+    seal(host, "moved")
     assert scored(host, "moved", 2) == ["after.csv"]

@@ -3,11 +3,11 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +17,8 @@ import pytest
 from examples.client import CallFailed
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
-from tests.e2e.running_host import ROOT, RunningHost, until
+from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path, gate
         before = {e["name"] for e in host.workspace.get("onlineEndpoints")["value"]}
         url = host.url
         host.kill()
-        until(lambda: not host.processes(), within=5, what="no process of the killed host")
+        until(lambda: not host.processes(), "no process of the killed host")
 
         host.start()
         gate.touch()
@@ -105,22 +106,32 @@ def _state(host: RunningHost, path: str) -> str:
     return state
 
 
+def _refuses(port: int) -> bool:
+    with socket.socket() as caller:
+        caller.settimeout(PATIENCE)
+        return caller.connect_ex(("127.0.0.1", port)) != 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_lets_requests_end_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     with RunningHost(tmp_path / "data") as host:
         served(host)
+        port = int(host.url.rpartition(":")[2])
         answers: list[httpx.Response] = []
         with serving.caller(host, "one") as client, host.client() as idle:
             idle.get("/healthz")
             until(lambda: all_answer(client))
+            hold = serving.Hold(tmp_path / "hold")
             sending = threading.Thread(
-                target=lambda: answers.append(client.post("", json={"sleep": 1}))
+                target=lambda: answers.append(client.post("", json=hold.asked))
             )
             sending.start()
-            time.sleep(0.2)
-            began = time.monotonic()
-            assert host.stop(number) == 0
-            assert time.monotonic() - began < 5
+            until(hold.in_hand)
+            host.signal(number)
+            until(lambda: _refuses(port), "a host that lets nobody in")
+            hold.open()
+            # The idle caller is still there, and the grace is an hour.
+            assert host.ended() == 0
             sending.join()
             assert answers[0].status_code == 200
         assert not host.processes()
@@ -141,7 +152,7 @@ def test_the_door_for_scripts_is_as_it_is_said(tmp_path: Path) -> None:
         assert Path(connection["inbox"]).is_dir()
         assert f"ready {connection['url']}" in host.output.read_text().splitlines()
         for path in ("/healthz", "/readyz"):
-            assert httpx.get(connection["url"] + path).status_code == 200
+            assert httpx.get(connection["url"] + path, timeout=PATIENCE).status_code == 200
         refused = subprocess.run(
             [
                 *(sys.executable, "-m", "infra.embedded"),
@@ -150,12 +161,12 @@ def test_the_door_for_scripts_is_as_it_is_said(tmp_path: Path) -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
         assert refused.returncode == 2
         assert "in use by another host" in refused.stderr
-        assert httpx.get(connection["url"] + "/readyz").status_code == 200
+        assert host.workspace.http.get(connection["url"] + "/readyz").status_code == 200
 
 
 def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
@@ -172,7 +183,7 @@ def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert refused.returncode == 2
@@ -230,8 +241,7 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
         assert host.stop() == 0
         fill()
         host.spawn()
-        assert host.process is not None
-        assert host.process.wait(timeout=20) == 2, host.output.read_text()
+        assert host.ended() == 2, host.output.read_text()
         assert "the host cannot run" in host.output.read_text()
         filler.unlink()
         host.start()

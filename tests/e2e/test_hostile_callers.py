@@ -1,14 +1,14 @@
 """Callers who may not, who say nonsense, who say it slowly, and who are many."""
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from examples.client import CallFailed
 from tests.e2e import serving
 from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.waiting import PATIENCE, patience
 
 SCORE = b"POST /endpoints/open/score HTTP/1.1\r\nhost: x\r\n"
 
@@ -24,8 +25,8 @@ SCORE = b"POST /endpoints/open/score HTTP/1.1\r\nhost: x\r\n"
 def scoring(host: RunningHost) -> Iterator[httpx.Client]:
     code = serving.codes(host, "echo", {"score.py": serving.ECHO})
     serving.endpoint(host, "open")
-    settings = {"maxConcurrentRequestsPerInstance": 16, "maxQueueWait": "PT20S"}
-    serving.deploy(host, "open/blue", code, requestSettings={**settings, "requestTimeout": "PT30S"})
+    settings = {"maxConcurrentRequestsPerInstance": 16}
+    serving.deploy(host, "open/blue", code, requestSettings=settings)
     serving.traffic(host, "open", blue=100)
     with serving.caller(host, "open") as client:
         yield client
@@ -41,7 +42,7 @@ def token_of(host: RunningHost, name: str, role: str) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=True,
     )
     words = added.stdout.split()
@@ -274,14 +275,69 @@ def test_slow_callers_hold_nobody_up(host: RunningHost, scoring: httpx.Client) -
             if number % 2:
                 head += b"authorization: " + key + b"\r\ncontent-length: 100000\r\n\r\nx"
             connection.sendall(head)
-        began = time.monotonic()
         for _ in range(20):
             assert scoring.post("", json={"a": 1}).status_code == 200
         host.workspace.get("onlineEndpoints")
-        assert time.monotonic() - began < 2
+        # All the slow ones are still there: nobody was answered in their stead.
+        for connection in [*slow, *silent]:
+            connection.setblocking(False)
+        for connection in slow:
+            with pytest.raises(ssl.SSLWantReadError):
+                connection.recv(1)
+        for connection in silent:
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
     finally:
         for connection in [*slow, *silent]:
             connection.close()
+
+
+class Caller:
+    """A connection that one request after another is said on."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, head: bytes, body: bytes) -> tuple[int, bytes]:
+        self._writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", answer.lower())
+        assert length
+        return int(answer[9:12]), await self._reader.readexactly(int(length[1]))
+
+    async def leave(self) -> None:
+        """Without a goodbye, for which a loop would have to wait before it may end: a socket that
+        it leaves open is found, and made a failure of, in some later test."""
+        self._writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def two_hundred(host: RunningHost) -> AsyncIterator[list[Caller]]:
+    """All are connected before the first asks. They come by turns: a handshake has a limit on
+    either side, within which one process may not get through two hundred."""
+    port = int(host.url.rpartition(":")[2])
+    callers: list[Caller] = []
+    try:
+        for _ in range(200):
+            callers.append(
+                Caller(
+                    *await asyncio.open_connection(
+                        "127.0.0.1",
+                        port,
+                        ssl=host.tls,
+                        server_hostname="127.0.0.1",
+                        ssl_handshake_timeout=PATIENCE,
+                    )
+                )
+            )
+        async with patience():
+            yield callers
+    finally:
+        for caller in callers:
+            await caller.leave()
 
 
 async def test_two_hundred_callers_at_once_are_all_answered(
@@ -289,27 +345,17 @@ async def test_two_hundred_callers_at_once_are_all_answered(
 ) -> None:
     head = SCORE + f"authorization: {scoring.headers['authorization']}\r\n".encode()
 
-    async def call(number: int) -> list[int]:
+    async def call(caller: Caller, number: int) -> list[int]:
         body = json.dumps({"n": number}).encode()
-        request = head + b"content-length: %d\r\n\r\n" % len(body) + body
-        port = int(host.url.rpartition(":")[2])
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=host.tls, server_hostname="127.0.0.1"
-        )
         statuses = []
         for _ in range(10):
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", answer.lower())
-            assert length
-            content = await reader.readexactly(int(length[1]))
-            statuses.append(int(answer[9:12]))
-            assert statuses[-1] != 200 or content == body
-        writer.close()
+            status, content = await caller.ask(head, body)
+            statuses.append(status)
+            assert status != 200 or content == body
         return statuses
 
-    async with asyncio.timeout(30):
-        answers = await asyncio.gather(*(call(number) for number in range(200)))
+    async with two_hundred(host) as callers:
+        answers = await asyncio.gather(*map(call, callers, range(200)))
     seen = [status for statuses in answers for status in statuses]
     assert len(seen) == 2000
     assert set(seen) <= {200, 429}
@@ -319,17 +365,16 @@ async def test_two_hundred_callers_at_once_are_all_answered(
 async def test_two_hundred_control_plane_callers_at_once_are_all_answered(
     host: RunningHost,
 ) -> None:
-    body: dict[str, Any] = {"location": "local", "properties": {"authMode": "Key"}}
-    base = f"{host.url}{host.connection['workspace']}/onlineEndpoints"
-    limits = httpx.Limits(max_connections=200)
-    async with httpx.AsyncClient(
-        verify=host.tls, headers=host.bearer(), limits=limits, timeout=60
-    ) as many:
-        # Fifty each for four names: one wins, the others meet its operation.
+    body = json.dumps({"location": "local", "properties": {"authMode": "Key"}}).encode()
+    path = f"{host.connection['workspace']}/onlineEndpoints/racing"
+    about = f"host: x\r\nauthorization: {host.bearer()['authorization']}\r\n"
+    # Fifty each for four names: one wins, the others meet its operation.
+    heads = [f"PUT {path}{number % 4} HTTP/1.1\r\n{about}".encode() for number in range(200)]
+    async with two_hundred(host) as callers:
         answers = await asyncio.gather(
-            *(many.put(f"{base}/racing{number % 4}", json=body) for number in range(200))
+            *(caller.ask(head, body) for caller, head in zip(callers, heads, strict=True))
         )
-    codes = [answer.status_code for answer in answers]
+    codes = [status for status, _ in answers]
     assert set(codes) <= {200, 201, 409}, set(codes)
     assert codes.count(201) == 4
 

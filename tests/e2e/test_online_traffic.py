@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import PATIENCE, until
 
 SCORE = "/endpoints/{}/score"
 FAILS = "def init():\n    pass\n\n\ndef run(data):\n    raise ValueError('no good')\n"
@@ -54,7 +55,7 @@ def issuers_token(host: RunningHost, scope: str) -> str:
         "client_secret": connection["client_secret"],
         "scope": scope,
     }
-    reply = httpx.post(connection["token_url"], data=form, verify=host.tls)
+    reply = httpx.post(connection["token_url"], data=form, verify=host.tls, timeout=PATIENCE)
     token: str = reply.json()["access_token"]
     return token
 

@@ -10,18 +10,21 @@ from typing import Any
 import pytest
 
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
-SLOW = """
+GATED = """
+import os
 import time
 
 
 def init():
-    time.sleep(1)
+    while not os.path.exists(os.environ["GATE"]):
+        time.sleep(0.01)
 
 
 def run(data):
-    return "slow"
+    return "gated"
 """
 CAPACITY = 'online_deployment_DeploymentCapacity{endpoint="echo",deployment="blue"'
 
@@ -54,15 +57,20 @@ def running(host: RunningHost) -> list[str]:
 
 
 def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
-    drowsy: RunningHost,
+    drowsy: RunningHost, tmp_path: Path
 ) -> None:
     until(lambda: not running(drowsy), what="blue asleep")
     shown = drowsy.workspace.get("onlineEndpoints/echo/deployments/blue")["properties"]
     assert shown["provisioningState"] == "Succeeded"
+    hold = serving.Hold(tmp_path / "hold")
     with serving.caller(drowsy, "echo") as caller, ThreadPoolExecutor(8) as pool:
+        held = pool.submit(caller.post, "", json=hold.asked)
         replies = list(pool.map(lambda number: caller.post("", json=[number]), range(24)))
+        until(hold.in_hand)
+        assert len(running(drowsy)) == 1
+        hold.open()
+        assert held.result().status_code == 200
     assert [(r.status_code, r.json()) for r in replies] == [(200, [n]) for n in range(24)]
-    assert len(running(drowsy)) == 1
     until(lambda: not running(drowsy), what="blue asleep again")
 
 
@@ -86,16 +94,27 @@ def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) ->
 
 
 def test_a_split_loses_no_request_and_no_share_when_a_killed_host_has_started_again(
-    drowsy: RunningHost,
+    drowsy: RunningHost, tmp_path: Path
 ) -> None:
-    slow = serving.codes(drowsy, "slow", {"score.py": SLOW})
-    at_once = {"maxConcurrentRequestsPerInstance": 16}
-    serving.deploy(drowsy, "echo/red", slow, requestSettings=at_once)
+    gate = tmp_path / "gate"
+    gate.touch()
+    gated = serving.codes(drowsy, "gated", {"score.py": GATED})
+    options: dict[str, Any] = {
+        "requestSettings": {"maxConcurrentRequestsPerInstance": 16},
+        "environmentVariables": {"GATE": str(gate)},
+    }
+    serving.deploy(drowsy, "echo/red", gated, **options)
     serving.traffic(drowsy, "echo", blue=20, red=80)
     drowsy.kill()
+    gate.unlink()
     drowsy.start()
-    with serving.caller(drowsy, "echo") as caller, ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(lambda number: caller.post("", json=[number]), range(20)))
+    with serving.caller(drowsy, "echo") as caller, ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(caller.post, "", json=[number]) for number in range(20)]
+        try:
+            until(lambda: sum(each.done() for each in asked) == 4, "blue's have been answered")
+        finally:
+            gate.touch()
+        replies = [each.result() for each in asked]
     assert {reply.status_code for reply in replies} == {200}, [r.text for r in replies]
     shares = Counter(reply.headers["azureml-model-deployment"] for reply in replies)
     assert shares == {"blue": 4, "red": 16}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import ROOT, RunningHost, until
+from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.waiting import PATIENCE, until
 from tests.loopback_telemetry import Collector, Ingestion, Span
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(1, 6)
@@ -173,5 +174,5 @@ def test_telemetry_that_is_off_costs_no_import() -> None:
         cwd=ROOT,
         env={"ML_ENDPOINTS_PLATFORM": "embedded", "PATH": "/usr/bin:/bin"},
         check=True,
-        timeout=30,
+        timeout=PATIENCE,
     )

@@ -25,6 +25,7 @@ from infra.embedded.functions import index
 from infra.embedded.http_app import HttpApp
 from tests import provisioning_stage
 from tests.arm_client import ArmClient
+from tests.kit.waiting import PATIENCE
 from tests.provisioning_stage import ProvisioningStage
 
 BASE_URL = "http://testserver"
@@ -66,7 +67,7 @@ async def open_client() -> AsyncIterator[OpenClient]:
                 transport=httpx.ASGITransport(asgi),
                 base_url=BASE_URL,
                 headers={"Authorization": f"Bearer {role}"} if role else {},
-                timeout=10,
+                timeout=PATIENCE,
             )
             stack.push_async_callback(client.aclose)
             return client

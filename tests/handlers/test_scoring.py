@@ -17,11 +17,13 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.request_record import RequestRecord
 from handlers import caller, scoring
+from handlers.caller import Caller
 from handlers.http import Routes
 from infra.embedded.functions import index
 from infra.embedded.http_app import HttpApp
 from infra.embedded.http_server import HttpServer
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.kit.waiting import PATIENCE, eventually
 from tests.scoring_stage import (
     PRIMARY,
     Endpoints,
@@ -34,7 +36,6 @@ from tests.scoring_stage import (
 
 LIMIT = 1_000_000
 AUTHORIZATION = {"Authorization": f"Bearer {PRIMARY}"}
-DEADLINE = 10
 
 
 class Stage:
@@ -47,14 +48,14 @@ class Stage:
         self.records: list[RequestRecord] = []
         self.recorded = asyncio.Event()
         self.scoring = OnlineScoring(
-            RouteTable(store, MovedClock()),
+            RouteTable(store, MovedClock(), read_limit=PATIENCE),
             self.compute,
             self.scorer,
             max_request_bytes=LIMIT,
             on_finished=self._record,
         )
         self.port = 0
-        self.client = httpx.AsyncClient()
+        self.client: httpx.AsyncClient
 
     def _record(self, record: RequestRecord) -> None:
         self.records.append(record)
@@ -62,7 +63,7 @@ class Stage:
 
     async def record(self) -> RequestRecord:
         """The first one, once it is there."""
-        await asyncio.wait_for(self.recorded.wait(), DEADLINE)
+        await asyncio.wait_for(self.recorded.wait(), PATIENCE)
         return self.records[0]
 
     @property
@@ -92,22 +93,25 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, routes: Routes) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path: Path, routes: Routes, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    monkeypatch.setattr(caller, "STALL_LIMIT", PATIENCE)
     real = SqliteResourceStore(tmp_path / "documents.db")
     stage = Stage(WatchedStore(real))
     endpoints = Endpoints(real)
     await endpoints.put("iris", {"blue": 100})
-    await endpoints.put_deployment("iris", "blue", timeout=60, max_concurrent=4)
+    await endpoints.put_deployment("iris", "blue", max_concurrent=4)
     stage.compute.start("iris", "blue")
     app = func.FunctionApp()
     app.register_functions(scoring.blueprint(routes, stage.scoring))
     asgi: Any = HttpApp(index(app, {}), exact={})
     bound = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(asgi, bound, None, grace=1)
+    server = HttpServer(asgi, bound, None, grace=1, head_time=PATIENCE)
     await server.start()
     stage.port = bound.getsockname()[1]
     url = f"http://127.0.0.1:{stage.port}"
-    async with httpx.AsyncClient(base_url=url, headers=AUTHORIZATION, timeout=DEADLINE) as client:
+    async with httpx.AsyncClient(base_url=url, headers=AUTHORIZATION, timeout=PATIENCE) as client:
         stage.client = client
         yield stage
     await server.stop()
@@ -264,7 +268,7 @@ async def test_a_chunked_body_reaches_the_model_piece_by_piece(stage: Stage) -> 
         for piece in (b"one", b"two"):
             yield piece
             # The next piece leaves only once the model has this one.
-            assert await asyncio.wait_for(seen.get(), DEADLINE) == piece
+            assert await asyncio.wait_for(seen.get(), PATIENCE) == piece
 
     stage.answers_with(take)
     reply = await stage.client.post(SCORE, content=pieces())
@@ -294,7 +298,7 @@ async def drain(request: ScoringRequest) -> ScoringResponse:
 async def test_a_body_declared_too_large_is_413_before_any_of_it(stage: Stage) -> None:
     async with stage.connection() as (reader, writer):
         writer.write(stage.head(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue"))
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
     assert head.startswith(b"HTTP/1.1 413 ")
     assert not stage.scorer.asked
 
@@ -308,7 +312,7 @@ async def test_a_chunked_body_that_grows_too_large_is_413_in_its_midst(stage: St
             writer.write(chunk)
             await writer.drain()
         # The body never ends, and yet:
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         assert head.startswith(b"HTTP/1.1 413 ")
     assert stage.under_way == 0
 
@@ -327,8 +331,8 @@ async def test_a_caller_that_leaves_while_the_model_works_ends_the_work(stage: S
     stage.answers_with(work)
     async with stage.connection() as (_, writer):
         writer.write(stage.head("Content-Length: 4") + b"body")
-        await asyncio.wait_for(working.wait(), DEADLINE)
-    await asyncio.wait_for(given_up.wait(), DEADLINE)
+        await asyncio.wait_for(working.wait(), PATIENCE)
+    await asyncio.wait_for(given_up.wait(), PATIENCE)
     assert (await stage.record()).code == 499
     assert stage.under_way == 0
 
@@ -345,7 +349,7 @@ async def test_a_caller_that_leaves_in_its_body_ends_the_request(stage: Stage) -
     stage.answers_with(take)
     async with stage.connection() as (_, writer):
         writer.write(stage.head("Content-Length: 100000") + b"x" * 1000)
-        await asyncio.wait_for(begun.wait(), DEADLINE)
+        await asyncio.wait_for(begun.wait(), PATIENCE)
     assert (await stage.record()).code == 499
     assert stage.under_way == 0
 
@@ -357,15 +361,15 @@ async def test_a_caller_that_leaves_a_streamed_answer_closes_it(stage: Stage) ->
         try:
             while True:
                 yield b"tick\n"
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
         finally:
             closed.set()
 
     stage.scorer.script = lambda instance, request: says(body=events())
     async with stage.connection() as (reader, writer):
         writer.write(stage.head("Content-Length: 1") + b"x")
-        await asyncio.wait_for(reader.readuntil(b"tick\n"), DEADLINE)
-    await asyncio.wait_for(closed.wait(), DEADLINE)
+        await asyncio.wait_for(reader.readuntil(b"tick\n"), PATIENCE)
+    await asyncio.wait_for(closed.wait(), PATIENCE)
     assert (await stage.record()).code == 499
     assert stage.under_way == 0
 
@@ -378,9 +382,15 @@ async def test_a_caller_that_stops_in_its_body_is_408(
     stage.answers_with(drain)
     async with stage.connection() as (reader, writer):
         writer.write(stage.head(f"Content-Length: {length}") + b"bo")
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         assert head.startswith(b"HTTP/1.1 408 ")
     assert stage.under_way == 0
+
+
+def is_watched() -> bool:
+    """Whether somebody waits for the caller to leave."""
+    running = (getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks())
+    return Caller._wait_for_leaving.__name__ in running
 
 
 async def test_a_slow_answer_comes_through_though_the_caller_is_watched(
@@ -389,7 +399,8 @@ async def test_a_slow_answer_comes_through_though_the_caller_is_watched(
     monkeypatch.setattr(caller, "LOOK_AFTER", 0.001)
 
     async def slow(request: ScoringRequest) -> ScoringResponse:
-        await asyncio.sleep(0.05)
+        await eventually(is_watched, "the caller is watched")
+        await asyncio.sleep(0)
         return says(body=b"slow")
 
     stage.answers_with(slow)
@@ -404,7 +415,7 @@ async def test_a_host_that_stops_cancels_a_request_as_ever(stage: Stage) -> None
         await asyncio.Event().wait()
 
     async def wait() -> None:
-        with caller.Caller(receive, announces_body=False):
+        with Caller(receive, announces_body=False):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -447,7 +458,7 @@ async def test_hostile_request_heads_do_no_harm(stage: Stage) -> None:
     ]
     async with stage.connection() as (reader, writer):
         writer.write(stage.head(*lines).decode().encode("latin-1"))
-        reply = await asyncio.wait_for(reader.read(), DEADLINE)
+        reply = await asyncio.wait_for(reader.read(), PATIENCE)
     head, _, body = reply.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 404 ")
     assert json.loads(body)["error"]["code"] == "DeploymentNotFound"

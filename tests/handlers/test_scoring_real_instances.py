@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,20 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from handlers import scoring
 from handlers.http import Routes
-from infra.clock import SystemClock
 from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
 from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
-from tests.scoring_stage import PRIMARY, Endpoints
+from tests.kit.waiting import PATIENCE, eventually, patience
+from tests.scoring_stage import PRIMARY, Endpoints, MovedClock
 
 from .conftest import OpenClient
 
 UV = str(Path(sys.executable).with_name("uv"))
 SCORE = "/endpoints/iris/score"
-TIMEOUT_MS = 400
+LIMITS = {"blue": 300.0, "green": 300.0, "late": 0.4}
+"""Seconds a request may take there."""
 
 SCRIPT = """
 import json, os, time
@@ -50,17 +52,24 @@ def run(data):
         raise ValueError("no such flower")
     if asked == "die":
         os._exit(9)
-    if asked == "sleep":
-        time.sleep(2)
+    if asked == "wait":
+        while not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)
     return {"deployment": os.environ["NAME"], "length": len(data)}
 """
 
 
 @pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """Requests to `wait` end once it is there."""
+    return tmp_path / "gate"
+
+
+@pytest.fixture
 async def client(
-    tmp_path: Path, routes: Routes, open_client: OpenClient
+    tmp_path: Path, gate: Path, routes: Routes, open_client: OpenClient
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """`iris` with `blue` and `green`, half of the traffic each, running for real."""
+    """`iris` with `blue` and `green`, half of the traffic each, and `late`, running for real."""
     store = SqliteResourceStore(tmp_path / "documents.db")
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
     compute = LocalCompute(tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV)
@@ -69,13 +78,13 @@ async def client(
     endpoints = Endpoints(store)
     await endpoints.put("iris", {"blue": 50, "green": 50})
     await blobs.write("assets", "code/score.py", SCRIPT.encode())
-    for name in ("blue", "green"):
-        await endpoints.put_deployment("iris", name, timeout=TIMEOUT_MS / 1000)
-        await compute.ensure(_workload(name))
-    async with asyncio.timeout(60):
-        for name in ("blue", "green"):
-            await _ready(compute, name)
-    activity = OnlineScoring(RouteTable(store, SystemClock()), compute, scorer)
+    for name, limit in LIMITS.items():
+        await endpoints.put_deployment("iris", name, timeout=limit)
+        await compute.ensure(_workload(name, limit, gate))
+    for name in LIMITS:
+        await eventually(partial(_ready, compute, name), f"{name} is ready")
+    routing = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+    activity = OnlineScoring(routing, compute, scorer)
     client = open_client(scoring.blueprint(routes, activity), role=PRIMARY)
     client.headers["content-type"] = "application/json"
     yield client
@@ -85,8 +94,8 @@ async def client(
     await store.close()
 
 
-def _workload(name: str) -> Workload:
-    probe = Probe(initial_delay=0.0, period=0.2, timeout=1.0, failure_threshold=100)
+def _workload(name: str, limit: float, gate: Path) -> Workload:
+    probe = Probe(initial_delay=0.0, period=0.2, timeout=PATIENCE, failure_threshold=10_000)
     return Workload(
         key=workload_key("iris", name),
         kind=WorkloadKind.ONLINE,
@@ -95,24 +104,21 @@ def _workload(name: str) -> Workload:
         model=None,
         code=BlobFolder("assets", "code"),
         scoring_script="score.py",
-        environment_variables={"NAME": name},
+        environment_variables={"NAME": name, "GATE": str(gate)},
         instance_count=1,
         cpu=0.5,
         memory=2**30,
-        request_timeout=timedelta(milliseconds=TIMEOUT_MS),
+        request_timeout=timedelta(seconds=limit),
         liveness=probe,
         readiness=probe,
     )
 
 
-async def _ready(compute: LocalCompute, name: str) -> None:
-    while True:
-        seen = await compute.observe(workload_key("iris", name))
-        assert seen is not None
-        assert seen.state is not WorkloadState.FAILED, seen.reason
-        if seen.state is WorkloadState.READY:
-            return
-        await asyncio.sleep(0.02)
+async def _ready(compute: LocalCompute, name: str) -> bool:
+    seen = await compute.observe(workload_key("iris", name))
+    assert seen is not None
+    assert seen.state is not WorkloadState.FAILED, seen.reason
+    return seen.state is WorkloadState.READY
 
 
 async def ask(client: httpx.AsyncClient, what: Any, **headers: str) -> httpx.Response:
@@ -120,7 +126,7 @@ async def ask(client: httpx.AsyncClient, what: Any, **headers: str) -> httpx.Res
 
 
 async def test_real_instances_answer_refuse_time_out_overload_and_die_as_the_facts_say(
-    client: httpx.AsyncClient,
+    client: httpx.AsyncClient, gate: Path
 ) -> None:
     answers = [(await ask(client, i)).json()["deployment"] for i in range(20)]
     assert sorted(answers) == ["blue"] * 10 + ["green"] * 10
@@ -147,15 +153,18 @@ async def test_real_instances_answer_refuse_time_out_overload_and_die_as_the_fac
     assert document.status_code == 200
     assert document.json()["openapi"].startswith("3")
 
-    slow = await ask(client, "sleep", **green)
+    slow = await ask(client, "wait", **{"azureml-model-deployment": "late"})
     assert slow.status_code == 408
-    assert slow.json()["error"]["limit"] == {"request_timeout_ms": TIMEOUT_MS}
+    assert slow.json()["error"]["limit"] == {"request_timeout_ms": 400}
 
     blue = {"azureml-model-deployment": "blue"}
-    crowd = await asyncio.gather(*(ask(client, "sleep", **blue) for _ in range(12)))
-    codes = {reply.status_code for reply in crowd}
-    assert codes == {408, 429}
-    refused = next(reply for reply in crowd if reply.status_code == 429)
+    crowd = [asyncio.create_task(ask(client, "wait", **blue)) for _ in range(12)]
+    async with patience():
+        done, _ = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+    refused = await done.pop()
+    assert refused.status_code == 429
+    gate.touch()
+    assert {(await each).status_code for each in crowd} == {200, 429}
     assert refused.headers["retry-after"] == "1"
     assert refused.headers["ms-azureml-model-error-reason"] == "too_many_pending_request"
     error = refused.json()["error"]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
-from tests.gateway_stage import Gateways, WallClock, opened
+from tests.gateway_stage import BusyClock, Gateways, opened
+from tests.kit.waiting import eventually, patience
 from tests.scoring_stage import says
 
 CALLERS = 8
@@ -14,7 +15,7 @@ ROUNDS = 8
 
 
 async def test_traffic_moves_back_and_forth_and_no_request_fails(tmp_path: Path) -> None:
-    async with opened(tmp_path, clock=WallClock()) as gateways:
+    async with opened(tmp_path, clock=BusyClock()) as gateways:
         await gateways.iris("blue", "green")
         await gateways.patch(traffic={"blue": 100})
         await _shift_under_load(gateways)
@@ -22,7 +23,7 @@ async def test_traffic_moves_back_and_forth_and_no_request_fails(tmp_path: Path)
 
 async def _shift_under_load(gateways: Gateways) -> None:
     async def answer(instance: Instance, request: ScoringRequest) -> ScoringResponse:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         return says(200, instance.id.encode())
 
     gateways.scorer.script = answer
@@ -44,11 +45,7 @@ async def _shift_under_load(gateways: Gateways) -> None:
 
     async def more(requests: int) -> None:
         wanted = sum(seen.values()) + requests
-        for _ in range(10_000):
-            if sum(seen.values()) >= wanted:
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError("the callers are stuck")
+        await eventually(lambda: sum(seen.values()) >= wanted, "more requests")
 
     for number in range(ROUNDS):
         await more(30)
@@ -59,7 +56,8 @@ async def _shift_under_load(gateways: Gateways) -> None:
             assert rolled.status_code == 200
             await gateways.settle()
     over.set()
-    await asyncio.wait_for(asyncio.gather(*callers), 20)
+    async with patience():
+        await asyncio.gather(*callers)
     await gateways.store_counts()
     assert {code for code, _ in seen} == {200}, seen
     assert {body for _, body in seen} == {b"blue", b"green"}

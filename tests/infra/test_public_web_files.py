@@ -1,6 +1,8 @@
 """Reading users' addresses: what is refused, before and after a redirect, and how much is read."""
 
-import time
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
@@ -10,6 +12,7 @@ import pytest
 from domain.ports import WebFileRefused, WebFileUnavailable
 from infra.outbound import AddressRefused, OutboundAddresses
 from infra.public_web_files import PublicWebFiles
+from tests.kit.waiting import PATIENCE
 from tests.web_server import WebServer, reply, web_server
 
 HERE = OutboundAddresses([ip_network("127.0.0.1/32")])
@@ -22,7 +25,9 @@ def server() -> Iterator[WebServer]:
         yield server
 
 
-def web(addresses: OutboundAddresses = HERE, size: int = 2**20, time: float = 10) -> PublicWebFiles:
+def web(
+    addresses: OutboundAddresses = HERE, size: int = 2**20, time: float = PATIENCE
+) -> PublicWebFiles:
     return PublicWebFiles(addresses, max_bytes=size, max_time=time)
 
 
@@ -162,16 +167,19 @@ async def test_what_is_too_large_is_refused_told_or_not(server: WebServer) -> No
 
 
 async def test_what_does_not_come_in_time_is_refused(server: WebServer) -> None:
-    def slow(request: BaseHTTPRequestHandler) -> None:
+    over = threading.Event()
+
+    def dripping(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.end_headers()
-        for _ in range(100):
-            request.wfile.write(b"x")
-            time.sleep(0.01)
+        with contextlib.suppress(ConnectionError):
+            while not over.wait(0.01):
+                request.wfile.write(b"x")
 
-    server.answers["/slow"] = slow
+    server.answers["/dripping"] = dripping
     with pytest.raises(WebFileRefused, match=r"not come whole within 0\.2 seconds"):
-        await content(web(time=0.2), f"{server.url}/slow")
+        await content(web(time=0.2), f"{server.url}/dripping")
+    over.set()
 
 
 async def test_an_answer_that_breaks_off_is_not_a_file(server: WebServer) -> None:
@@ -211,5 +219,8 @@ async def test_a_compressed_answer_and_a_server_that_is_not_there(server: WebSer
     server.answers["/z"] = lambda request: reply(request, 200, b"z", content_encoding="gzip")
     with pytest.raises(WebFileRefused, match="only compressed"):
         await content(web(), f"{server.url}/z")
-    with pytest.raises(WebFileUnavailable, match="could not be read"):
-        await content(web(), "http://127.0.0.1:1/x")
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        port = nobody_listens.getsockname()[1]
+        with pytest.raises(WebFileUnavailable, match="could not be read"):
+            await content(web(), f"http://127.0.0.1:{port}/x")

@@ -156,7 +156,12 @@ def test_opentelemetry_gets_azure_monitors_names_units_and_dimensions() -> None:
 def test_without_an_sdk_nothing_is_kept() -> None:
     meters = RequestMeters()
     meters.record(RECORD)
-    before = sys.getallocatedblocks()
-    for number in range(1000):
-        meters.record(replace(RECORD, endpoint=f"e{number}"))
-    assert sys.getallocatedblocks() - before < 200
+
+    def kept() -> int:
+        before = sys.getallocatedblocks()
+        for number in range(1000):
+            meters.record(replace(RECORD, endpoint=f"e{number}"))
+        return sys.getallocatedblocks() - before
+
+    # Other threads of this process may keep something meanwhile.
+    assert min(kept() for _ in range(5)) < 200

@@ -122,7 +122,7 @@ def test_wrong_and_unknown_names_are_reported_together_with_a_suggestion() -> No
             "ML_ENDPOINTS_DROP_QUIET_PERIOD": "soon",
             "ML_ENDPOINTS_SWEEP_SCHEDULE": "every day",
             "ML_ENDPOINTS_LOG_LEVEL": "LOUD",
-            "ML_ENDPOINTS_DATADIR": "/tmp",
+            "ML_ENDPOINTS_DATADIR": "elsewhere",
             "ML_ENDPOINTS_QUITE_DIFFERENT_THING_ALTOGETHER": "1",
         }
     )

@@ -10,6 +10,7 @@ import pytest
 from domain.ports import WebhookUnreachable
 from infra.outbound import OutboundAddresses
 from infra.webhooks import HttpWebhooks
+from tests.kit.waiting import PATIENCE
 
 HERE = OutboundAddresses([ip_network("127.0.0.1/32")])
 NOWHERE = OutboundAddresses()
@@ -92,7 +93,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to(
 
 async def test_an_answer_is_its_status_and_headers(served: tuple[Served, str]) -> None:
     handler, url = served
-    webhooks = HttpWebhooks(HERE)
+    webhooks = HttpWebhooks(HERE, timeout=PATIENCE)
     answer = await webhooks.send("POST", url, {"webhook-id": "1"}, b"{}")
     assert (answer.status, answer.headers["retry-after"]) == (204, "7")
     assert b"webhook-id: 1" in handler.heads[0]
@@ -103,7 +104,7 @@ async def test_an_answer_is_its_status_and_headers(served: tuple[Served, str]) -
 async def test_redirects_are_not_followed(served: tuple[Served, str]) -> None:
     handler, url = served
     handler.answer = f"HTTP/1.1 302 Found\r\nLocation: {url}2\r\n\r\n".encode()
-    webhooks = HttpWebhooks(HERE)
+    webhooks = HttpWebhooks(HERE, timeout=PATIENCE)
     assert (await webhooks.send("POST", url, {}, b"{}")).status == 302
     assert len(handler.heads) == 1
     await webhooks.close()
@@ -112,7 +113,7 @@ async def test_redirects_are_not_followed(served: tuple[Served, str]) -> None:
 async def test_an_endless_answer_is_not_read(served: tuple[Served, str]) -> None:
     handler, url = served
     handler.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 100_000
-    webhooks = HttpWebhooks(HERE)
+    webhooks = HttpWebhooks(HERE, timeout=PATIENCE)
     assert (await webhooks.send("POST", url, {}, b"{}")).status == 200
     await webhooks.close()
 

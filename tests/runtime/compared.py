@@ -164,7 +164,7 @@ class Compared:
     cases: Sequence[Case] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
-    timeout_ms: int = 60_000
+    timeout_ms: int = 3_600_000
 
 
 def case(
@@ -558,10 +558,22 @@ SLOW = Compared(
         time.sleep(float(raw))
         return "done"
     """,
-    (
-        case("in time", body="0.05"),
-        case("late", body="1.2"),
-    ),
+    (case("in time", body="0.05"),),
+    timeout_ms=3_600_000,
+)
+
+LATE = Compared(
+    """
+    import time
+
+    def init():
+        pass
+
+    def run(raw):
+        while True:
+            time.sleep(600)
+    """,
+    (case("late", body="x"),),
     timeout_ms=400,
 )
 
@@ -605,6 +617,7 @@ SCRIPTS = {
     "headers": HEADERS,
     "async": ASYNC,
     "slow": SLOW,
+    "late": LATE,
     "configured": CONFIGURED,
 }
 

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.harness import PATIENCE, Server, Start
+from tests.kit.waiting import PATIENCE
+from tests.runtime.harness import Server, Start
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
+# As good as none: a test that is about a limit names its own, and it is taken in place of these.
+AMPLE = ("--timeout-ms", "3600000", "--queue-wait-ms", "3600000")
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 def _starting(tmp_path: Path) -> Iterator[Start]:
     servers: list[Server] = []
     # tmp_path is too long for a socket: 108 bytes are all there is.
-    short = tempfile.mkdtemp(prefix="rt", dir="/tmp")
+    short = tempfile.mkdtemp(prefix="rt")
 
     def begin(
         script: str | None,
@@ -59,7 +62,7 @@ def _starting(tmp_path: Path) -> Iterator[Start]:
             arguments += ["--script", "score.py"]
         arguments += ["--app-root", str(app_root or folder)]
         if command == "serve":
-            arguments += ["--deployment", "blue"]
+            arguments += ["--deployment", "blue", *AMPLE]
         log_path = tmp_path / f"log{number}"
         with log_path.open("wb") as log:
             process = subprocess.Popen(

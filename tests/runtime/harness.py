@@ -5,25 +5,12 @@ import json
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
-
-PATIENCE = 10.0
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """The first true value of `condition`, or a failure that says what never came."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"never happened: {what}")
-        time.sleep(0.005)
-    return value
+from tests.kit.waiting import PATIENCE, until
 
 
 @dataclass
@@ -137,7 +124,7 @@ class Server:
                 return Wire(self.socket_path)
             return None
 
-        wire: Wire = until(attempt, "the socket takes connections")
+        wire = until(attempt, "the socket takes connections")
         self.wires.append(wire)
         return wire
 
@@ -162,10 +149,7 @@ class Server:
         return self.load()["in_flight"] == count
 
     def ready(self) -> Self:
-        return self.ready_within(PATIENCE)
-
-    def ready_within(self, seconds: float) -> Self:
-        until(lambda: self.health() == "Healthy", "init is done", seconds)
+        until(lambda: self.health() == "Healthy", "init is done")
         return self
 
     def terminate(self) -> None:

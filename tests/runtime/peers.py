@@ -7,19 +7,20 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Protocol
 
-import pytest
+from tests.kit.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
@@ -27,7 +28,14 @@ PACKAGES = (
     "inference-schema[numpy-support,pandas-support]==1.8",
     "setuptools<81",
 )
-PATIENCE = 60.0
+# Hands a socket on as service managers do, which Microsoft's server takes in place of a port:
+# a port that is free now may be another's by the time that it is bound.
+_WITH_SOCKET = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True)
@@ -84,19 +92,20 @@ class Peer:
 
     def ready(self) -> "Peer":
         """Wait until it is healthy, or has ended."""
-        deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None:
-            with contextlib.suppress(OSError):
-                if self.ask(Ask("GET", "/")).status == 200:
-                    break
-            if time.monotonic() > deadline:
-                pytest.fail(f"never healthy: {self.log.read_text()[-4000:]}")
-            time.sleep(0.02)
+
+        def settled() -> bool:
+            if self.process.poll() is not None:
+                return True
+            with contextlib.suppress(OSError, HTTPException):
+                return self.ask(Ask("GET", "/")).status == 200
+            return False
+
+        until(settled, f"health; see {self.log}")
         return self
 
     def _connect(self) -> socket.socket:
         if isinstance(self.address, tuple):
-            return socket.create_connection(self.address)
+            return socket.create_connection(self.address, timeout=PATIENCE)
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(self.address)
@@ -148,21 +157,26 @@ def serving(python: Path, folder: Path, script: Script) -> Iterator[tuple[Peer, 
     for name, text in script.files.items():
         (app / name).write_text(text)
     base = {k: v for k, v in os.environ.items() if not k.startswith(("AZUREML", "AML_", "PYTEST"))}
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     variables = base | {
         "AML_APP_ROOT": str(app),
         "AZUREML_MODEL_DIR": str(app),
         "SCORING_TIMEOUT_MS": str(script.timeout_ms),
         **script.variables,
     }
-    theirs = [python.parent / "azmlinfsrv", "--entry_script", app / "score.py", "--port", port]
-    path = f"/tmp/mle-peer-{os.getpid()}-{port}"
+    theirs = [python.parent / "azmlinfsrv", "--entry_script", app / "score.py"]
+    # `folder` is too long for a socket: 108 bytes are all there is.
+    short = tempfile.mkdtemp(prefix="rt")
+    path = f"{short}/ours"
     ours = [python, "-I", ROOT / "runtime", "serve", "--socket", path, "--script", "score.py"]
     ours += ["--app-root", app, "--deployment", "blue", "--timeout-ms", script.timeout_ms]
     peers: list[Peer] = []
     try:
-        peers.append(_start(theirs, variables, ("127.0.0.1", port), folder / "theirs.log"))
+        # Only they hold it from then on: a client is cut off when they end.
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            handing = [python, "-I", "-c", _WITH_SOCKET, bound.fileno(), *theirs]
+            address = bound.getsockname()
+            log = folder / "theirs.log"
+            peers.append(_start(handing, variables, address, log, hand_on=[bound.fileno()]))
         peers.append(_start(ours, variables, path, folder / "ours.log"))
         yield peers[0].ready(), peers[1].ready()
     finally:
@@ -172,11 +186,15 @@ def serving(python: Path, folder: Path, script: Script) -> Iterator[tuple[Peer, 
             peer.process.wait(PATIENCE)
             assert peer.process.stdin is not None
             peer.process.stdin.close()
-        Path(path).unlink(missing_ok=True)
+        shutil.rmtree(short)
 
 
 def _start(
-    command: list[object], variables: Mapping[str, str], address: tuple[str, int] | str, log: Path
+    command: list[object],
+    variables: Mapping[str, str],
+    address: tuple[str, int] | str,
+    log: Path,
+    hand_on: Sequence[int] = (),
 ) -> Peer:
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -187,5 +205,6 @@ def _start(
             cwd=log.parent / "app",
             env=dict(variables),
             start_new_session=True,
+            pass_fds=hand_on,
         )
     return Peer(process, address, log)

@@ -1,13 +1,20 @@
 """Micro-batches: off unless asked for, never at the cost of a neighbour."""
 
+import asyncio
 import functools
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from tests.runtime.harness import Reply, Server, Start, until
+from runtime.batching import BatchingPool, BatchLimits
+from runtime.exchange import Request
+from runtime.http1 import Head
+from tests.kit.waiting import until
+from tests.runtime.harness import Reply, Server, Start
 
 BATCHED = """
     import json, threading
@@ -39,10 +46,13 @@ BATCHED = """
             return values[1:]
         return [KeyError(v) if v == "own" else {"value": v, "of": len(values)} for v in values]
 """
+_NOBODY: Any = None
 CONCURRENT = ("--max-concurrent", "8", "--max-queue", "0")
 
 
-def together(server: Server, *values: Any) -> list[Reply]:
+def together(
+    server: Server, *values: Any, while_there: Callable[[], object] = lambda: None
+) -> list[Reply]:
     """The replies to requests that all wait while one before them runs."""
     with ThreadPoolExecutor(len(values) + 1) as threads:
         first = threads.submit(server.ask, body='"hold"')
@@ -52,6 +62,7 @@ def together(server: Server, *values: Any) -> list[Reply]:
             replies.append(threads.submit(server.ask, body=json.dumps(value)))
             there = functools.partial(server.has_in_flight, 2 + i)
             until(there, "it is there")
+        while_there()
         (server.folder / "go").touch()
         assert first.result().json == {"value": "hold", "of": 1}
         return [reply.result() for reply in replies]
@@ -102,6 +113,35 @@ def test_a_lone_caller_never_waits_for_others(start: Start) -> None:
             assert wire.reply().json == {"value": i, "of": 1}
 
 
+def test_a_lone_request_is_run_though_a_batch_might_wait_for_ever() -> None:
+    loop = asyncio.new_event_loop()
+    ran: list[Request] = []
+    pool = BatchingPool(
+        loop,
+        _never,
+        run_batch=ran.extend,
+        limits=BatchLimits(4, 1e6),
+        max_concurrent=8,
+        max_queue=0,
+        on_late=_never,
+        on_overrun=_never,
+    )
+    worker = Thread(target=pool.work, args=(0,), daemon=True)
+    worker.start()
+    for number in range(1, 6):
+        request = Request(Head(b"POST /score HTTP/1.1\r\nhost: x"), b"", _NOBODY)
+        assert pool.offer(request)
+        until(lambda: not pool.in_flight, "it is run")
+        assert len(ran) == number
+    pool.stop()
+    worker.join()
+    loop.close()
+
+
+def _never(request: Request) -> None:
+    raise AssertionError(f"{request} is not run by itself, and has no limit")
+
+
 def test_more_than_max_concurrent_are_refused_and_a_drain_answers_all(start: Start) -> None:
     server = batching(start).ready()
     with ThreadPoolExecutor(9) as threads:
@@ -135,11 +175,15 @@ def test_what_cannot_be_batched_is_said_at_the_start(
 
 def test_the_load_tells_an_average_and_how_long_nobody_came(start: Start) -> None:
     server = batching(start).ready()
-    together(server, 1, 2)
-    load = server.load()
-    assert 0 < load["average"] < 3
+    averages: list[float] = []
+
+    def look() -> None:
+        averages.append(until(lambda: server.load()["average"], "an average of what is there"))
+
+    together(server, 1, 2, while_there=look)
+    assert averages[0] < 3
     until(lambda: server.load()["idle_seconds"] > 0.01, "it is idle")
-    until(lambda: server.load()["average"] < load["average"], "the average fades")
+    until(lambda: server.load()["average"] < averages[0], "the average fades")
 
 
 def test_a_model_with_a_signature_gets_its_typed_data_and_answers_in_each_one_s_dialect(

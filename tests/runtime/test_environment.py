@@ -4,15 +4,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from runtime.environment import COMPLETE, index_settings, is_complete
+from tests.kit.waiting import PATIENCE, until
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 UV = str(Path(sys.executable).with_name("uv"))
+# As long as the tool that runs it is there: a build that is stopped must leave nobody behind.
+ENDLESS = """
+import os, time
+tool = os.getppid()
+while os.getppid() == tool:
+    time.sleep(0.05)
+"""
 
 
 def command(tmp_path: Path, requirements: list[str], *more: str, python: str = "3.11") -> list[str]:
@@ -29,7 +36,7 @@ def build(
         command(tmp_path, requirements, *more, python=python),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -80,20 +87,20 @@ def test_a_build_that_fails_shows_the_tools_output_and_leaves_nothing(tmp_path: 
 
 
 def test_a_build_that_was_killed_counts_for_nothing(tmp_path: Path) -> None:
-    slow = package(tmp_path, "import time; open('begun', 'w').close(); time.sleep(120)\n")
+    slow = package(tmp_path, "open('begun', 'w').close()\n" + ENDLESS)
     process = subprocess.Popen(
         command(tmp_path, [slow], "--lifeline"),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for(lambda: any(Path(tmp_path).rglob("begun")))
+    until(lambda: any(tmp_path.rglob("begun")), "the package's build has begun")
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     assert not is_complete(tmp_path / "env")
     (tmp_path / "tiny" / "backend.py").unlink()
-    wait_for(lambda: lock_is_free(tmp_path / "env.lock"))
+    until(lambda: lock_is_free(tmp_path / "env.lock"), "the lock is free")
     again = build(tmp_path, [])
     assert again.returncode == 0, again.stdout
     assert is_complete(tmp_path / "env")
@@ -105,14 +112,14 @@ def test_builders_of_one_folder_take_turns(tmp_path: Path) -> None:
         subprocess.Popen(command(tmp_path, [requirement]), stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    outputs = [builder.communicate(timeout=60)[0] for builder in builders]
+    outputs = [builder.communicate(timeout=PATIENCE)[0] for builder in builders]
     assert [builder.returncode for builder in builders] == [0, 0, 0]
     assert sum("built in" in output for output in outputs) == 1
     assert sum("already there" in output for output in outputs) == 2
 
 
 def test_a_build_past_its_deadline_is_stopped(tmp_path: Path) -> None:
-    slow = package(tmp_path, "import time; time.sleep(120)\n")
+    slow = package(tmp_path, ENDLESS)
     done = build(tmp_path, [slow], "--deadline", "1")
     assert done.returncode == 1
     assert "ran out of time" in done.stdout
@@ -135,7 +142,7 @@ def test_a_requirement_is_never_an_option_of_the_tool(tmp_path: Path) -> None:
 def test_a_spec_that_is_none_is_refused(tmp_path: Path, spec: str) -> None:
     line = command(tmp_path, [])
     (tmp_path / "spec.json").write_text(spec)
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert "no environment spec" in done.stdout
 
@@ -178,11 +185,3 @@ def lock_is_free(path: Path) -> bool:
         except BlockingIOError:
             return False
     return True
-
-
-def wait_for(condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

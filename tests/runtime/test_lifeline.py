@@ -8,27 +8,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.harness import Server, Start, until
+from tests.kit.waiting import until
+from tests.runtime.harness import Server, Start
 
 FAMILY = """
-    import subprocess, sys, multiprocessing, os, time
+    import subprocess, sys, os, signal
 
     def init():
-        sleeper = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+        sleeper = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
         child = subprocess.Popen([sys.executable, "-c", sleeper], stdout=subprocess.PIPE)
         child.stdout.readline()
         forked = os.fork()
         if forked == 0:
-            time.sleep(60)
+            signal.pause()
         with open("family", "w") as file:
             file.write(f"{child.pid} {forked}")
 
     def run(data):
         if data == "fork and stop the child":
+            told, tells = os.pipe()
             child = os.fork()
             if child == 0:
-                time.sleep(60)
-            time.sleep(0.05)
+                os.write(tells, b"x")
+                signal.pause()
+            os.read(told, 1)
             os.kill(child, 15)
             return os.waitpid(child, 0)[1]
         os.kill(os.getpid(), 9)
@@ -77,7 +80,7 @@ def test_it_does_so_while_the_script_keeps_the_interpreter_to_itself(start: Star
 
         def init():
             open("there", "w").close()
-            ctypes.PyDLL(None).sleep(60)
+            ctypes.PyDLL(None).pause()
 
         def run(data):
             pass
@@ -100,7 +103,8 @@ def test_a_server_that_is_killed_takes_its_children_along(start: Start) -> None:
 
 def test_an_orderly_exit_leaves_no_sentry_and_no_forked_child(start: Start) -> None:
     server = start(
-        "def init():\n    import os, time\n    os.fork() or time.sleep(60)\n\n"
+        "def init():\n    import os, signal\n"
+        "    os.fork() or signal.pause()\n\n"
         "def run(data):\n    pass\n"
     ).ready()
     server.terminate()
@@ -124,17 +128,19 @@ def test_a_killed_host_takes_its_servers_along(start: Start, tmp_path: Path) -> 
         [
             sys.executable,
             "-c",
-            "import subprocess, sys, time\n"
+            "import signal, subprocess, sys\n"
             "server = subprocess.Popen(sys.argv[1:], stdin=-1, start_new_session=True)\n"
             "print(server.pid, flush=True)\n"
-            "time.sleep(60)",
+            "signal.pause()",
             *arguments,
         ],
         stdout=subprocess.PIPE,
     )
     with host:
-        assert host.stdout is not None
-        pid = int(host.stdout.readline())
-        assert alive(pid)
-        host.kill()
+        try:
+            assert host.stdout is not None
+            pid = int(host.stdout.readline())
+            assert alive(pid)
+        finally:
+            host.kill()
     until(lambda: not alive(pid), "the server is gone")

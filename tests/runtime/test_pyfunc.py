@@ -54,7 +54,7 @@ def _ask(server: Server, body: Any) -> Any:
 
 def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Path) -> None:
     server = start(None, "serve", "--mlflow", python=python, app_root=models / "table")
-    server.ready_within(60)
+    server.ready()
     split = {"columns": ["b", "a"], "data": [[5, 10.0], [1, 0.0]]}
     expected = pytest.approx([25.0, 1.0])
     assert _ask(server, {"input_data": split}) == expected
@@ -79,14 +79,14 @@ def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Pa
 
 def test_a_model_of_tensors_does_too(start: Start, python: Path, models: Path) -> None:
     server = start(None, "serve", "--mlflow", python=python, app_root=models / "tensor")
-    server.ready_within(60)
+    server.ready()
     assert _ask(server, {"input_data": [[1, 2], [3, 4]]}) == pytest.approx([3, 7])
     assert _ask(server, {"inputs": [[1.5, 2]]})["predictions"] == pytest.approx([3.5])
 
 
 def test_a_model_without_a_signature_says_so(start: Start, python: Path, models: Path) -> None:
     server = start(None, "serve", "--mlflow", python=python, app_root=models / "bare")
-    server.process.wait(60)
+    server.exit_code()
     last = json.loads(server.log.splitlines()[-1])
     assert last["code"] == "UserScriptInitFailed"
     assert "the MLmodel file has no signature" in last["message"]

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from tests.runtime.harness import Start, Wire, until
+from tests.kit.waiting import PATIENCE, until
+from tests.runtime.harness import Server, Start, Wire
 
 GATED = """
     import threading
@@ -16,7 +17,7 @@ GATED = """
 
     def run(data):
         if data == "wait":
-            assert gate.wait(10)
+            gate.wait()
         if data == "open":
             gate.set()
         return data
@@ -72,8 +73,8 @@ def test_load_tells_what_runs_waits_and_was_done(start: Start) -> None:
         for wire in (first, second, third):
             wire.ask("POST", "/score", b"wait")
         until(lambda: server.load()["queued"] == 1, "two run and one waits")
-        load = server.load()
-        assert 0 < load.pop("average") <= 3
+        load = until(lambda: _with_average(server), "an average of what is there")
+        assert load.pop("average") <= 3
         assert load.pop("idle_seconds") == 0
         assert load == {
             "in_flight": 2,
@@ -86,8 +87,13 @@ def test_load_tells_what_runs_waits_and_was_done(start: Start) -> None:
         }
 
 
+def _with_average(server: Server) -> dict[str, float] | None:
+    load = server.load()
+    return load if load["average"] > 0 else None
+
+
 def test_a_full_queue_is_refused_at_once_with_limit_and_load(start: Start) -> None:
-    options = ("--max-concurrent", "1", "--max-queue", "1", "--queue-wait-ms", "9000")
+    options = ("--max-concurrent", "1", "--max-queue", "1")
     server = start(GATED, "serve", *options).ready()
     with server.connect() as running, server.connect() as waiting:
         running.ask("POST", "/score", b"wait")
@@ -123,11 +129,18 @@ def test_an_overrun_is_answered_counted_and_its_result_thrown_away(start: Start)
         assert reply.headers["x-request-id"] == "r-1"
         assert server.load()["overrun"] == 1
         assert server.health() == "Healthy"
-        wire.ask("POST", "/score", b"open")
-        assert wire.reply().json == "open"
+        until(lambda: _ran_in_time(wire, "open"), "the gate opens")
         until(lambda: server.load()["overrun"] == 0, "the late thread came back")
-        wire.ask("POST", "/score", b"after")
-        assert wire.reply().json == "after"
+        until(lambda: _ran_in_time(wire, "after"), "it serves on")
+
+
+def _ran_in_time(wire: Wire, text: str) -> bool:
+    """Whether `run` gave it back: on a machine that stands still the limit passes by itself. What
+    an earlier run gives too late is never the answer."""
+    wire.ask("POST", "/score", text.encode())
+    reply = wire.reply()
+    assert reply.status == 500 or reply.json == text
+    return reply.status == 200
 
 
 def test_a_server_all_of_whose_threads_are_stuck_is_not_healthy(start: Start) -> None:
@@ -150,7 +163,7 @@ def test_requests_run_at_once_up_to_the_limit(start: Start) -> None:
             pass
 
         def run(data):
-            barrier.wait(10)
+            barrier.wait()
             return threading.current_thread().name
         """,
         "serve",
@@ -179,17 +192,18 @@ def test_a_drained_server_answers_everybody_and_exits_with_0(start: Start) -> No
         "serve",
         "--max-queue",
         "9",
-        "--queue-wait-ms",
-        "9000",
     ).ready()
     wires = [server.connect() for _ in range(4)]
     for number, wire in enumerate(wires):
         wire.ask("POST", "/score", str(number).encode())
     until(lambda: server.load()["queued"] == 3, "one runs, three wait")
-    idle = server.connect()
+    idle, half = server.connect(), server.connect()
+    half.send(b"GET / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n")
+    assert (half.line(), half.line()) == (b"HTTP/1.1 100 Continue", b"")
     server.terminate()
-    until(lambda: server.health() == "Draining", "the signal is seen")
     assert idle.at_end()
+    half.send(b"x")
+    assert half.reply().body == b"Draining"
     with pytest.raises(OSError, match=r"refused|No such file"):
         Wire(server.socket_path)
     (server.folder / "go").touch()
@@ -238,7 +252,8 @@ def test_a_log_that_nobody_reads_does_not_stop_the_probes(start: Start) -> None:
         reader.start()
         assert wire.reply().json == {}
         server.terminate()
-        reader.join(10)
+        reader.join(PATIENCE)
+        assert not reader.is_alive()
 
 
 def test_the_script_sees_its_own_folder_and_nothing_of_ours(start: Start) -> None:

@@ -10,6 +10,7 @@ import pytest
 from runtime.exchange import Request
 from runtime.http1 import Head
 from runtime.turns import PATIENCE, Turns
+from tests.kit.waiting import eventually
 
 Bell = SimpleQueue[Request | None]
 WAITED = (0.02, 0.0001)
@@ -102,10 +103,9 @@ def test_what_was_left_behind_goes_to_other_workers_when_the_one_at_hand_gets_st
     put = [stage.put() for _ in range(4)]
 
     async def all_woken() -> None:
-        while any(bell.empty() for bell in bells):  # noqa: ASYNC110 - threads ring them
-            await asyncio.sleep(0.001)
+        await eventually(lambda: not any(bell.empty() for bell in bells), "all are woken")
 
-    loop.run_until_complete(asyncio.wait_for(all_woken(), 10))
+    loop.run_until_complete(all_woken())
     assert [bell.get() for bell in reversed(bells)] == put
 
 

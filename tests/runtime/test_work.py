@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.harness import Server, Start, until
+from tests.kit.waiting import until
+from tests.runtime.harness import Server, Start
 
 LINES = """
     import os

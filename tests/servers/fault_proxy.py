@@ -14,7 +14,9 @@ import aiohttp
 import yarl
 from aiohttp import web
 
-_TIME_LIMIT = aiohttp.ClientTimeout(total=30)
+from tests.kit.waiting import PATIENCE
+
+_TIME_LIMIT = aiohttp.ClientTimeout(total=PATIENCE)
 _LARGEST_BODY = 1024**3
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 

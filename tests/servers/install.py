@@ -19,10 +19,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.kit.waiting import PATIENCE
+
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache" / "test-servers"
 _LOCK = "package-lock.json"
-_TIME_LIMIT = 900
+_TIME_LIMIT = 10 * PATIENCE
 
 
 class ServersMissing(Exception):

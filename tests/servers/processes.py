@@ -5,19 +5,18 @@ import os
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.kit.waiting import PATIENCE, until
 from tests.servers.install import HERE, installed, node
 
 COSMOS_KEY = base64.b64encode(b"the npm server checks no signature").decode()
 STORAGE_KEY = base64.b64encode(b"a key for tests on this machine").decode()
 STORAGE_ACCOUNTS = 600
-_TIME_LIMIT = 60.0
 _LISTENS = re.compile(r"https?://127\.0\.0\.1:([1-9]\d*)")
 
 
@@ -52,7 +51,7 @@ class NodeServer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -70,17 +69,15 @@ class NodeServer:
         self.stop()
 
     def _await_port(self) -> int:
-        deadline = time.monotonic() + _TIME_LIMIT
-        while time.monotonic() < deadline:
+        def told() -> int | None:
             # Not by seeking: the server shares the position, and writes where it is.
             said = os.pread(self._output.fileno(), 65536, 0).decode(errors="replace")
             found = _LISTENS.search(said)
-            if found:
-                return int(found[1])
-            if self._process.poll() is not None:
+            if found is None and self._process.poll() is not None:
                 raise RuntimeError(f"The server ended at its start:\n{said}")
-            time.sleep(0.02)
-        raise RuntimeError("The server did not start in time.")
+            return None if found is None else int(found[1])
+
+        return until(told, "the port that the server says")
 
 
 class CosmosServer(NodeServer):

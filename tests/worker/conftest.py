@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
+from tests.kit.waiting import PATIENCE
 from tests.worker.functions_host import FunctionsHost
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,9 @@ def _build(folder: Path) -> None:
         [uv, "venv", "--quiet", "--python", PYTHON, str(folder)],
         [uv, "pip", "install", "--quiet", "--python", python, "-r", str(REQUIREMENTS), *WORKER],
     ):
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=20 * PATIENCE, check=False
+        )
         if ran.returncode:
             out_of_reach = any(sign in ran.stderr.lower() for sign in UNREACHABLE)
             if out_of_reach and not os.environ.get("CI"):

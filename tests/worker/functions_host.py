@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 
 from infra.embedded.routes import NoMatch, Route, Routes
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 DRIVER = Path(__file__).with_name("driver.py")
-LIMIT = 20.0
 
 
 class WorkerFailed(Exception):
@@ -39,7 +39,7 @@ class FunctionsHost:
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reading = asyncio.create_task(self._read())
-        self._client = httpx.AsyncClient(timeout=LIMIT)
+        self._client = httpx.AsyncClient(timeout=PATIENCE)
         self._routes: Routes[Function] = Routes(())
         self.functions: dict[str, Function] = {}
 
@@ -68,7 +68,7 @@ class FunctionsHost:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            async with asyncio.timeout(LIMIT):
+            async with patience():
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
@@ -128,7 +128,7 @@ class FunctionsHost:
         head = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in told.items())]
         writer.write("\r\n".join([*head, "transfer-encoding: chunked", "", ""]).encode())
         came: list[bytes] = []
-        async with asyncio.timeout(LIMIT):
+        async with patience():
             for piece in pieces:
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 if not came:
@@ -168,16 +168,17 @@ class FunctionsHost:
     async def _reachable(self) -> None:
         """The worker tells its address before it listens there."""
         address = httpx.URL(self._url)
-        async with asyncio.timeout(LIMIT):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection(address.host, address.port)
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.01)
-                    continue
-                writer.close()
-                await writer.wait_closed()
-                return
+
+        async def listens() -> bool:
+            try:
+                _, writer = await asyncio.open_connection(address.host, address.port)
+            except ConnectionRefusedError:
+                return False
+            writer.close()
+            await writer.wait_closed()
+            return True
+
+        await eventually(listens)
 
     async def _invoke(
         self,
@@ -205,7 +206,7 @@ class FunctionsHost:
         self._waiting[number] = answer
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({**command, "id": number}).encode() + b"\n")
-        async with asyncio.timeout(LIMIT):
+        async with patience():
             told = await answer
         if "error" in told:
             raise WorkerFailed(told["error"])

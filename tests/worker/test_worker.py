@@ -88,7 +88,8 @@ def echo(instance, request):
 store = SqliteResourceStore(Path("documents.db"))
 compute = StaticCompute()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-activity = OnlineScoring(RouteTable(store, SystemClock()), compute, ScriptedScorer(echo))
+routes = RouteTable(store, SystemClock(), read_limit=180)
+activity = OnlineScoring(routes, compute, ScriptedScorer(echo))
 app.register_functions(scoring.blueprint(Routes(None, WorkspaceScope("", "", ""), ""), activity))
 
 

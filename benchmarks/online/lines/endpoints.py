@@ -22,7 +22,8 @@ from infra.compute.process_groups import cpu_seconds
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 _IDLE = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "1"}
 _SLEEPS = {"scaleSettings": {"scaleType": "TargetUtilization", "minInstances": 0}}
@@ -51,7 +52,7 @@ def measure(folder: Path, wrk: Wrk, endpoints: int) -> list[Line]:
         many.start()
         shown = many.workspace.get(f"onlineEndpoints/sleeper-{endpoints - 2:04}")
         assert shown["properties"]["provisioningState"] == "Succeeded", shown
-        until(lambda: _is_calm(many), within=120, every=0, what="a host that has settled")
+        until(lambda: _is_calm(many), patience=120, every=0, what="a host that has settled")
         questions = [ours.question(host) for host in (one, many)]
         turns = [[wrk.run(each, 8, _SECONDS) for each in questions] for _ in range(_TURNS)]
     alone, among = zip(*turns, strict=True)
@@ -66,7 +67,7 @@ def _put_to_sleep(host: RunningHost, script: str) -> None:
     path = f"onlineEndpoints/{_SLEEPER}/deployments/blue"
     until(
         lambda: host.workspace.get(path)["properties"]["scaleStatus"]["instances"] == 0,
-        within=30,
+        patience=30,
         what="a deployment asleep",
     )
 

@@ -15,7 +15,8 @@ from benchmarks.online.lines.line import Line, at_most
 from benchmarks.online.servers import first_answer
 from infra.compute.process_groups import cpu_seconds
 from tests.e2e import serving
-from tests.e2e.running_host import RunningHost, until
+from tests.e2e.running_host import RunningHost
+from tests.kit.waiting import until
 
 _TIMES = 5
 _IDLE = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "2"}
@@ -65,7 +66,7 @@ def _wake(host: RunningHost) -> _Start:
         shown = host.workspace.get(path)["properties"]["scaleStatus"]["instances"]
         return shown == 0 and not host.processes(" serve ")
 
-    until(asleep, within=90, what="a deployment asleep")
+    until(asleep, patience=90, what="a deployment asleep")
     asked = ours.question(host)
     started = time.perf_counter()
     try:

@@ -8,12 +8,13 @@ import pytest
 
 from domain.assets.uploads import FEWEST
 from domain.ports import Instance, ScoringRequest, ScoringResponse
-from domain.scoring import scoring_bodies
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import SCORE, OnlineScoring
 from domain.scoring.scoring_bodies import SLOW_START, SLOWEST
 from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.kit.held_time import HeldTime, hold_time
+from tests.kit.waiting import PATIENCE, patience
 from tests.scoring_stage import (
     PRIMARY,
     Endpoints,
@@ -40,14 +41,16 @@ class GatedBody(RequestBody):
 
 
 class Gateway:
-    def __init__(self, store: SqliteResourceStore) -> None:
+    def __init__(self, store: SqliteResourceStore, time: HeldTime) -> None:
+        self.time = time
         self.endpoints, compute = Endpoints(store), StaticCompute()
         compute.start("iris", "blue", 2)
         self.begun = 0
         self.changed = asyncio.Event()
         self.gate = asyncio.Event()
         scorer = ScriptedScorer(self.takes_all)
-        self.scoring = OnlineScoring(RouteTable(store, MovedClock()), compute, scorer)
+        routes = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+        self.scoring = OnlineScoring(routes, compute, scorer)
 
     async def takes_all(self, instance: Instance, request: ScoringRequest) -> ScoringResponse:
         if not isinstance(request.body, bytes):
@@ -58,7 +61,7 @@ class Gateway:
 
     async def has_begun(self, count: int) -> None:
         """Wait until so many large bodies are on their way."""
-        async with asyncio.timeout(10):
+        async with patience():
             while self.begun < count:
                 self.changed.clear()
                 await self.changed.wait()
@@ -71,9 +74,9 @@ class Gateway:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+async def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     store = SqliteResourceStore(tmp_path / "documents.db")
-    gateway = Gateway(store)
+    gateway = Gateway(store, hold_time(monkeypatch))
     await gateway.endpoints.put("iris", {"blue": 100})
     await gateway.endpoints.put_deployment("iris", "blue", max_concurrent=3)
     yield gateway
@@ -96,14 +99,10 @@ async def test_only_so_many_large_bodies_come_at_once_and_small_requests_go_on(
     assert (await gateway.ask(large=True)).status == 200
 
 
-async def test_a_body_that_trickles_is_given_up(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 100.0
-    monkeypatch.setattr(scoring_bodies, "perf_counter", lambda: now)
+async def test_a_body_that_trickles_is_given_up(gateway: Gateway) -> None:
     upload = asyncio.create_task(gateway.ask(large=True))
     await gateway.has_begun(1)
-    now += SLOW_START + 2 / SLOWEST + 1
+    gateway.time.now += SLOW_START + 2 / SLOWEST + 1
     gateway.gate.set()
     answer = await upload
     assert answer.status == 408

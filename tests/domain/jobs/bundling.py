@@ -21,7 +21,7 @@ from tests.batch_stage import QUICK, BatchStage, Rows, Script, line_counts
 
 FILES = {f"{i:03d}.txt": f"{i}\n" for i in range(90)}
 HEADER = "input_file,input_row,line,length"
-UNHURRIED = BatchTimes(bundle_limit=60)
+UNHURRIED = BatchTimes(bundle_limit=3600, wait_limit=7200)
 """However busy the machine is, no bundle is taken apart for it."""
 
 Hook = Callable[..., Awaitable[None]]

@@ -1,8 +1,7 @@
-import time
-
 import pytest
 
 from domain.jobs.globs import NameFilter, glob_fault
+from tests.domain.jobs.ending import ends
 
 
 @pytest.mark.parametrize(
@@ -54,8 +53,10 @@ def test_a_glob_that_cannot_match_is_refused_with_its_reason(glob: str, why: str
 
 
 def test_no_glob_takes_long_over_a_name() -> None:
+    ends(look_at_names_with_globs_that_might_match_in_many_ways)
+
+
+def look_at_names_with_globs_that_might_match_in_many_ways() -> None:
     names = ["a" * 1000, "/".join("a" * 250), "a/" * 100 + "d"]
-    begun = time.perf_counter()
     for glob in ("*a" * 200 + "b", "/".join(["**", "*a"] * 60) + "/b", "**/" * 100 + "c"):
         assert not any(NameFilter([glob], []).takes(name) for name in names)
-    assert time.perf_counter() - begun < 5

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from typing import Literal
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from domain.jobs.row_formats import RowFormat, RowsUnreadable, format_of
 from domain.jobs.text_records import TextRecords
 from domain.ports import InputPiece
+from tests.domain.jobs.ending import ends
 
 CELLS = st.lists(st.sampled_from([*'ab,"; é\n', "\r\n"]), max_size=8).map("".join)
 TABLES = st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=30)
@@ -157,10 +157,12 @@ def test_what_is_not_utf_8_or_never_closes_a_quote_is_refused_with_its_reason() 
 
 
 def test_a_pathological_file_is_read_in_time_in_proportion_to_its_length() -> None:
-    for content in (b'"' * 2**20, b'a"' * 2**19, b'"",' * 2**19, b"\n" * 2**20, b',"\n' * 2**18):
-        begun = time.perf_counter()
+    ends(read_pathological_files)
+
+
+def read_pathological_files() -> None:
+    for content in (b'"' * 2**22, b'a"' * 2**21, b'"",' * 2**21, b"\n" * 2**22, b',"\n' * 2**20):
         pieces(content, 100, RowFormat.CSV, [2**18])
-        assert time.perf_counter() - begun < 10
 
 
 @pytest.mark.parametrize("name", ["a", "b.txt", "c.csv.gz", "csv", ".d/e", "f."])

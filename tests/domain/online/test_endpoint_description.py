@@ -15,6 +15,7 @@ from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.scoring_exchange import Answer, Call
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
 from runtime.schema import Documents
+from tests.kit.waiting import PATIENCE
 from tests.scoring_stage import (
     PRIMARY,
     Endpoints,
@@ -85,7 +86,8 @@ class Stage:
         self.compute = StaticCompute()
         self.scorer = ScriptedScorer(self._tell)
         self.endpoints = Endpoints(store)
-        self.scoring = OnlineScoring(RouteTable(store, MovedClock()), self.compute, self.scorer)
+        routes = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+        self.scoring = OnlineScoring(routes, self.compute, self.scorer)
 
     async def put(self, **traffic: int) -> None:
         await self.endpoints.put("iris", traffic)

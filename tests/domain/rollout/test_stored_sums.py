@@ -1,7 +1,7 @@
 """Figures of several gateways, added up in one store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from domain.errors import Unavailable
 from domain.ports import Document, Write
 from domain.rollout.stored_sums import WRITERS, StoredSums, Subject
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.kit.waiting import PATIENCE, eventually
 from tests.scoring_stage import MovedClock, WatchedStore
 
 SUBJECT = Subject("p", "figures", "figures", 600, {"of": "iris"})
@@ -38,15 +39,7 @@ async def store(tmp_path: Path) -> AsyncIterator[LossyStore]:
 
 
 def gateway(store: LossyStore, *, period: float = 300, capacity: int = 100) -> StoredSums:
-    return StoredSums(store, MovedClock(), period=period, capacity=capacity)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it did not come about")
+    return StoredSums(store, MovedClock(), period=period, capacity=capacity, write_limit=PATIENCE)
 
 
 async def test_what_gateways_count_adds_up_at_any_depth(store: LossyStore) -> None:
@@ -96,7 +89,7 @@ async def test_counts_come_to_the_store_by_themselves_and_then_nothing_runs(
 ) -> None:
     one = gateway(store, period=0.01)
     one.add(SUBJECT, {"requests": 1})
-    await until(lambda: one._timer is None and one._flushing is None)
+    await eventually(lambda: one._timer is None and one._flushing is None, "nothing runs")
     assert await one.read("p", "figures") == {"requests": 1}
     assert not one._gathered
 

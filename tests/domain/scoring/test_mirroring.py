@@ -12,6 +12,7 @@ import pytest
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.scoring_headers import MODEL_REASON
 from tests.gateway_stage import Gateways, opened
+from tests.kit.waiting import eventually, patience
 from tests.scoring_stage import says
 
 
@@ -69,21 +70,28 @@ async def test_a_mirror_that_hangs_or_breaks_never_slows_or_fails_a_caller(
     gateways: Gateways,
 ) -> None:
     await mirrored(gateways)
+    mirroring = gateways.one.application.scoring._mirroring
+    assert mirroring is not None
     let_go = asyncio.Event()
+    hanging = 0
     breaks: list[BaseException] = [RuntimeError("a fault inside"), InstanceLost("x", sent=True)]
 
     async def answer(instance: Instance, request: ScoringRequest) -> ScoringResponse:
+        nonlocal hanging
         if instance.id == "blue":
             return says(200, b"1")
         if breaks:
             raise breaks.pop()
+        hanging += 1
         await let_go.wait()
         return says(200, b"2")
 
     gateways.scorer.script = answer
     for _ in range(20):
-        reply = await asyncio.wait_for(gateways.one.score(), 5)
+        async with patience():
+            reply = await gateways.one.score()
         assert (reply.status_code, reply.content) == (200, b"1")
+        await eventually(lambda: len(mirroring._under_way) == hanging, "the others have ended")
     let_go.set()
     (found,) = await reports(gateways)
     # 10 turns: one died of a fault of ours, one lost its instance, 3 at once, 5 too many.
@@ -109,7 +117,8 @@ async def test_a_copy_that_hangs_does_not_keep_a_closing_gateway_from_storing_it
     gateways.scorer.script = answer
     for _ in range(4):
         await gateways.one.score()
-    await asyncio.wait_for(gateways.one.application.scoring.close(grace=0.05), 5)
+    async with patience():
+        await gateways.one.application.scoring.close(grace=0.05)
     (found,) = await reports(gateways)
     assert (found["mirrored"], found["lost"]) == (1, {"incomplete": 1})
 

@@ -12,6 +12,7 @@ from domain.online.scoring_keys import KeyType, matches
 from domain.provisioning.provisioning_state import ProvisioningState
 from domain.scoring.online_routing import RouteTable
 from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from tests.kit.waiting import PATIENCE
 from tests.scoring_stage import PRIMARY, SECONDARY, Endpoints, MovedClock, WatchedStore
 
 
@@ -39,13 +40,13 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def table(store: WatchedStore, clock: MovedClock) -> RouteTable:
-    return RouteTable(store, clock)
+    return RouteTable(store, clock, read_limit=PATIENCE)
 
 
 async def settled(table: RouteTable) -> None:
     """Until no reading is under way."""
     if table._readings:
-        await asyncio.wait(table._readings.values(), timeout=5)
+        await asyncio.wait(table._readings.values(), timeout=PATIENCE)
     await asyncio.sleep(0)
     assert not table._readings
 
@@ -211,9 +212,9 @@ async def test_a_store_that_cannot_be_read_refuses_rather_than_trusts_an_old_rou
 
 
 async def test_a_store_that_hangs_is_not_waited_for_long(
-    table: RouteTable, endpoints: Endpoints, store: WatchedStore, monkeypatch: pytest.MonkeyPatch
+    endpoints: Endpoints, store: WatchedStore, clock: MovedClock
 ) -> None:
-    monkeypatch.setattr("domain.scoring.online_routing.READ_LIMIT", 0.01)
+    table = RouteTable(store, clock, read_limit=0.01)
     store.gate.clear()
     with pytest.raises(Unavailable):
         await table.find("iris")
@@ -251,7 +252,7 @@ async def test_probing_pushes_no_route_out_and_memory_stays_bounded(
     store: WatchedStore, endpoints: Endpoints, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("domain.scoring.online_routing.ABSENT_CAPACITY", 5)
-    table = RouteTable(store, clock, capacity=3)
+    table = RouteTable(store, clock, capacity=3, read_limit=PATIENCE)
     await table.find("iris")
     for i in range(20):
         await table.find(f"probe{i}")
@@ -266,7 +267,7 @@ async def test_the_route_used_least_lately_is_the_one_that_goes(
 ) -> None:
     for name in ("one", "two", "three"):
         await endpoints.put(name, {})
-    table = RouteTable(store, clock, capacity=2)
+    table = RouteTable(store, clock, capacity=2, read_limit=PATIENCE)
     for name in ("one", "two", "one", "three"):
         await table.find(name)
     reads = store.gets

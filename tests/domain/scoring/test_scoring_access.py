@@ -1,6 +1,6 @@
 """Who may score, in each auth mode, with two gateways on one store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -162,22 +162,22 @@ async def test_without_the_right_to_score_a_good_token_is_403(
 
 
 @pytest.mark.parametrize(
-    ("made", "code"),
+    ("make", "code"),
     [
-        (issuers_token("owner", aud="api://ml-endpoints"), "AuthenticationFailed"),
-        (issuers_token("owner", iss="https://other.example"), "AuthenticationFailed"),
-        (issuers_token("owner", exp=1), "TokenExpired"),
-        (issuers_token("owner")[:-8], "AuthenticationFailed"),
-        (PRIMARY, "AuthenticationFailed"),
-        ("\xff.\xfe.\xfd", "AuthenticationFailed"),
+        (lambda: issuers_token("owner", aud="api://ml-endpoints"), "AuthenticationFailed"),
+        (lambda: issuers_token("owner", iss="https://other.example"), "AuthenticationFailed"),
+        (lambda: issuers_token("owner", exp=1), "TokenExpired"),
+        (lambda: issuers_token("owner")[:-8], "AuthenticationFailed"),
+        (lambda: PRIMARY, "AuthenticationFailed"),
+        (lambda: "\xff.\xfe.\xfd", "AuthenticationFailed"),
     ],
     ids=["audience", "issuer", "expired", "signature", "a key", "no text"],
 )
 async def test_what_is_no_token_of_the_issuer_s_for_scoring_is_401(
-    gateways: Gateways, made: str, code: str
+    gateways: Gateways, make: Callable[[], str], code: str
 ) -> None:
     await put(gateways, "aad_token")
-    assert await error(gateways, made) == (401, code)
+    assert await error(gateways, make()) == (401, code)
 
 
 async def test_refusals_are_told_through_the_request_record(gateways: Gateways) -> None:

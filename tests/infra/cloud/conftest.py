@@ -5,7 +5,6 @@ import pytest_asyncio
 
 from infra.cloud.service_bus import ServiceBus
 from tests.infra.cloud.storage_fixtures import blob_proxy, cosmos_proxy, open_blobs, open_store
-from tests.infra.embedded.conftest import until
 from tests.servers.service_bus.fixtures import broker, entity
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ __all__ = [
     "entity",
     "open_blobs",
     "open_store",
-    "until",
 ]
 
 

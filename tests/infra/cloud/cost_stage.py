@@ -3,12 +3,13 @@
 Messages are handled one at a time, and delays are over at once: a count holds no race, and
 none of the looks that come with the hours of a clock."""
 
+import itertools
 import json
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,17 @@ from domain.messages import (
     Reconcile,
     ScoreUnit,
 )
-from domain.ports import MiniBatchResult, UnitOutcome, UnitRequest
+from domain.ports import MiniBatchResult, ScoringRequest, UnitOutcome, UnitRequest
 from domain.resource import Wanted
+from domain.rollout.shadow_diff import Lost, Side
+from domain.rollout.stored_sums import StoredSums
+from domain.scoring.mirroring import Copy, Mirroring
+from domain.scoring.online_routing import DeploymentRoute
+from infra.cloud import service_bus
 from infra.cloud.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.patience import Patience
 from infra.cloud.service_bus import ServiceBus
 from infra.cloud.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
@@ -58,6 +65,7 @@ from tests.gateway_stage import (
     _jwks,
     _online,
 )
+from tests.kit.waiting import PATIENCE
 from tests.provisioning_stage import (
     ANY,
     CALLER,
@@ -83,6 +91,9 @@ QUEUES = (
 """In the order in which they are emptied: a job is looked at when no unit is left."""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _LOCK = timedelta(seconds=30)
+# What is asked again is counted again: nothing is for being slow.
+_BUS = service_bus.Patience(attempt=PATIENCE, budget=PATIENCE)
+_STORES = Patience(attempt=PATIENCE, budget=PATIENCE)
 
 
 @dataclass
@@ -147,6 +158,24 @@ class CloudWorker(ScriptedScorer):
         return UnitOutcome(tuple(results), len(rows), len(content), "", columns)
 
 
+class PacedMirroring(Mirroring):
+    """Says that originals and copies took these times in turn, whatever they took: what a host
+    counts has a number for every band of latencies that it met, and grows with their spread."""
+
+    _TIMES = tuple(0.005 * 1.1**n for n in range(10))
+
+    def __init__(self, mirroring: Mirroring, sums: StoredSums) -> None:
+        super().__init__(mirroring._scorer, mirroring._instances, sums)
+        self._times = itertools.cycle(self._TIMES)
+
+    async def _send(self, copy: Copy, request: ScoringRequest, live: Side) -> None:
+        await super()._send(copy, request, replace(live, seconds=next(self._times)))
+
+    async def _ask(self, mirror: DeploymentRoute, request: ScoringRequest) -> Side | Lost:
+        met = await super()._ask(mirror, request)
+        return met if isinstance(met, Lost) else replace(met, seconds=next(self._times))
+
+
 class CostStage:
     """One application, its HTTP door, and a pump in the place of the host's listeners."""
 
@@ -189,7 +218,7 @@ class CostStage:
             queue = next((q for q in queues if self._broker.queue(q).counts().active), None)
             if queue is None:
                 return
-            await self._consumer.wait(queue, 10)
+            await self._consumer.wait(queue, PATIENCE)
             for message in await self._consumer.receive(queue, 1, _LOCK):
                 self.clock.move(0 if queue == MINI_BATCHES_QUEUE else 3)
                 with self.billed(bill, queue):
@@ -322,7 +351,7 @@ async def opened(cosmos: CosmosServer, blob_server: BlobServer) -> AsyncIterator
     from tests.servers.service_bus.broker import Broker
     from tests.servers.service_bus.quick import quick_sdk
 
-    broker = Broker(QUEUES)
+    broker = Broker(QUEUES, lock_duration=10 * PATIENCE)
     await broker.start()
     try:
         with quick_sdk():
@@ -341,28 +370,28 @@ async def _application_on(
         bus = ServiceBus(connection_string=broker.connection_string)
         stack.push_async_callback(bus.close)
         # What is scheduled for later is due at once.
-        queue = ServiceBusWorkQueue(bus, now=lambda: LONG_AGO)
+        queue = ServiceBusWorkQueue(bus, patience=_BUS, now=lambda: LONG_AGO)
         stack.push_async_callback(queue.close)
-        consumer = ServiceBusConsumer(bus)
+        consumer = ServiceBusConsumer(bus, patience=_BUS)
         stack.push_async_callback(consumer.close)
         store = CosmosResourceStore(
             cosmos.endpoint,
             COSMOS_KEY,
             container=secrets.token_hex(8),
             create=True,
+            patience=_STORES,
             client_options={"enable_endpoint_discovery": False, "transport": costs.cosmos()},
         )
         stack.push_async_callback(store.close)
         blobs = AzureBlobStore.from_connection_string(
-            storage, client_options={"transport": costs.blob()}
+            storage, patience=_STORES, client_options={"transport": costs.blob()}
         )
         stack.push_async_callback(blobs.close)
-        outside = await stack.enter_async_context(httpx.AsyncClient(timeout=10))
+        outside = await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE))
         read = Settings.read(
             {
                 "ML_ENDPOINTS_PLATFORM": "embedded",
                 "ML_ENDPOINTS_BASE_URL": URL,
-                # Scenarios say themselves when counts are stored.
                 "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
             }
         )
@@ -385,10 +414,17 @@ async def _application_on(
         for blueprint in _online(application):
             app.register_functions(blueprint)
         asgi: Any = HttpApp(index(app, {}), exact={})
-        door = httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url=URL, timeout=10)
+        transport = httpx.ASGITransport(asgi)
+        door = httpx.AsyncClient(transport=transport, base_url=URL, timeout=PATIENCE)
         await stack.enter_async_context(door)
-        sums = application.scoring._sums
-        assert sums is not None
+        scoring = application.scoring
+        assert scoring._mirroring is not None
+        assert scoring._sums is not None
+        stack.push_async_callback(scoring._sums.close)
+        # Scenarios say themselves when counts are stored, and each is stored at once.
+        sums = StoredSums(store, clock, period=86400, write_limit=PATIENCE)
         stack.push_async_callback(sums.close)
+        scoring._sums = sums
+        scoring._mirroring = PacedMirroring(scoring._mirroring, sums)
         gateway = Gateway(application, door)
         yield CostStage(application, gateway, costs, broker, consumer, blobs, clock, worker)

@@ -9,9 +9,12 @@ import pytest
 
 from infra.cloud.azure_blob_store import AzureBlobStore
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.patience import Patience
+from tests.kit.waiting import PATIENCE
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
+LONG = Patience(budget=PATIENCE, attempt=PATIENCE, first_wait=0.01, longest_wait=0.05)
 __all__ = ["blob_proxy", "cosmos_proxy", "open_blobs", "open_store"]
 
 
@@ -34,7 +37,7 @@ async def open_store() -> AsyncIterator[Callable[..., CosmosResourceStore]]:
 
         def open_store(endpoint: str, **options: Any) -> CosmosResourceStore:
             client = {"enable_endpoint_discovery": False, **options.pop("client_options", {})}
-            defaults = {"container": secrets.token_hex(8), "create": True}
+            defaults = {"container": secrets.token_hex(8), "create": True, "patience": LONG}
             store = CosmosResourceStore(
                 endpoint, COSMOS_KEY, client_options=client, **{**defaults, **options}
             )
@@ -56,7 +59,7 @@ async def open_blobs(
             text = connection
             if through is not None:
                 text = text.replace(f"http://127.0.0.1:{blob_server.port}", through.url)
-            blobs = AzureBlobStore.from_connection_string(text, **options)
+            blobs = AzureBlobStore.from_connection_string(text, **{"patience": LONG, **options})
             stack.push_async_callback(blobs.close)
             return blobs
 

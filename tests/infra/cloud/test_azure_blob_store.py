@@ -14,6 +14,7 @@ from domain.ports import Permission
 from infra.cloud.azure_blob_store import AzureBlobStore
 from infra.cloud.blob_account import parse_connection_string
 from tests.cloud_costs import CloudCosts
+from tests.kit.waiting import PATIENCE
 
 MIB = 1024 * 1024
 OpenBlobs = Callable[..., AzureBlobStore]
@@ -30,7 +31,7 @@ async def ask(url: str, data: bytes | None = None, **headers: str) -> bytes:
         method = "GET" if data is None else "PUT"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(url, data=data, method=method, headers=named)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             body: bytes = answer.read()
             return body
 

@@ -24,6 +24,7 @@ from domain.ports import Create, Permission
 from infra.cloud.azure_blob_store import AzureBlobStore
 from infra.cloud.cosmos_resource_store import CosmosResourceStore
 from tests.cloud_costs import CloudCosts
+from tests.kit.waiting import PATIENCE
 from tests.servers.processes import BlobServer, CosmosServer, Tls
 
 pytestmark = pytest.mark.cloud
@@ -131,7 +132,7 @@ async def fetched(url: str, tls: Tls) -> bytes:
     context = ssl.create_default_context(cafile=str(tls.certificate))
 
     def fetch() -> bytes:
-        with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE, context=context) as answer:
             content: bytes = answer.read()
             return content
 

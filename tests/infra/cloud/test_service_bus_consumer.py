@@ -1,6 +1,8 @@
 """Receiving from Service Bus for the embedded host, and what may go wrong with it."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +17,7 @@ from infra.queue_consumer import LockLost, Received
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.infra.embedded.conftest import Until
+from tests.kit.waiting import PATIENCE, eventually, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore
 from tests.servers.service_bus.messages import Stored
@@ -28,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
 
-_PATIENCE = Patience(attempt=3, budget=10)
+_PATIENCE = Patience(attempt=PATIENCE, budget=PATIENCE)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -39,27 +41,28 @@ async def consumer(bus: ServiceBus) -> AsyncIterator[ServiceBusConsumer]:
 
 
 async def one(consumer: ServiceBusConsumer, queue: Queue) -> Received:
-    async with asyncio.timeout(15):
+    async with patience():
         while True:
             try:
-                await consumer.wait(queue.name, 5)
+                await consumer.wait(queue.name, PATIENCE)
             except errors.Unavailable:
                 continue
-            for received in await consumer.receive(queue.name, 1, timedelta(seconds=30)):
+            for received in await consumer.receive(queue.name, 1, timedelta(seconds=PATIENCE)):
                 return received
 
 
 async def test_a_message_comes_with_what_its_sender_said(
-    entity: Queue, consumer: ServiceBusConsumer
+    broker: Broker, consumer: ServiceBusConsumer
 ) -> None:
+    now = float(int(time.time()))
+    entity = broker.add("said", lock_duration=10 * PATIENCE, now=lambda: now)
     entity.put(Stored.made(b'{"n":1}', {"traceparent": "00-a-b-01", "n": 5}))
     received = await one(consumer, entity)
     assert received.body == b'{"n":1}'
     assert received.properties == {"traceparent": "00-a-b-01", "n": "5"}
     assert (received.queue, received.sequence_number) == (entity.name, 1)
     assert received.delivery_count == 1
-    lasts = (received.locked_until - received.enqueued_at).total_seconds()
-    assert 29 < lasts < 40
+    assert received.locked_until - received.enqueued_at == timedelta(seconds=10 * PATIENCE)
     await consumer.complete(received.lock_token)
     assert entity.counts().locked == 0
 
@@ -67,12 +70,12 @@ async def test_a_message_comes_with_what_its_sender_said(
 async def test_waiting_ends_when_something_comes_or_with_its_time(
     entity: Queue, consumer: ServiceBusConsumer
 ) -> None:
-    assert not await consumer.receive(entity.name, 1, timedelta(seconds=30))
+    assert not await consumer.receive(entity.name, 1, timedelta(seconds=PATIENCE))
     assert not await consumer.wait(entity.name, 0.05)
-    waiting = asyncio.create_task(consumer.wait(entity.name, 20))
+    waiting = asyncio.create_task(consumer.wait(entity.name, 3600))
     entity.put(Stored.made(b"x"))
     assert await waiting
-    (received,) = await consumer.receive(entity.name, 16, timedelta(seconds=30))
+    (received,) = await consumer.receive(entity.name, 16, timedelta(seconds=PATIENCE))
     await consumer.complete(received.lock_token)
 
 
@@ -80,17 +83,14 @@ async def test_a_wait_that_is_cancelled_while_its_link_opens_ends_at_once(
     entity: Queue, bus: ServiceBus, broker: Broker
 ) -> None:
     """At whatever step of opening: the SDK loses a cancellation that meets a frame."""
-    loop = asyncio.get_running_loop()
     for turns in range(0, 120, 3):
         consumer = ServiceBusConsumer(bus, patience=_PATIENCE)
-        waiting = asyncio.create_task(consumer.wait(entity.name, 30))
+        waiting = asyncio.create_task(consumer.wait(entity.name, 3600))
         for _ in range(turns):
             await asyncio.sleep(0)
-        began = loop.time()
         waiting.cancel()
-        await asyncio.wait({waiting}, timeout=5)
+        await asyncio.wait({waiting}, timeout=PATIENCE)
         assert waiting.cancelled(), f"{turns} turns after it began"
-        assert loop.time() - began < 4
         await consumer.close()
 
 
@@ -118,16 +118,19 @@ async def test_a_delay_keeps_an_abandoned_message_back(
     assert second.delivery_count == 2
 
 
-async def test_a_delay_is_no_longer_than_the_lock(
-    broker: Broker, consumer: ServiceBusConsumer
-) -> None:
-    entity = broker.add("short-locks", lock_duration=4.0)
+async def test_a_delay_is_no_longer_than_the_lock(entity: Queue, bus: ServiceBus) -> None:
+    now = datetime.now(UTC)
+    consumer = ServiceBusConsumer(bus, patience=_PATIENCE, now=lambda: now)
     entity.put(Stored.made(b"x"))
     first = await one(consumer, entity)
+    # Just before its end, less what a settlement may take.
+    now = first.locked_until - timedelta(seconds=3.2)
     await consumer.abandon(first.lock_token, timedelta(hours=1))
     again = await one(consumer, entity)
-    assert datetime.now(UTC) < first.locked_until
+    assert now < first.locked_until
     assert again.delivery_count == 2
+    await consumer.complete(again.lock_token)
+    await consumer.close()
 
 
 async def test_a_lost_lock_is_told_and_its_message_comes_again(
@@ -184,11 +187,11 @@ async def test_settling_does_not_wait_for_those_who_wait(
     for _ in range(20):
         entity.put(Stored.made(b"x"))
     held = [await one(consumer, entity) for _ in range(20)]
-    waiting = asyncio.create_task(consumer.wait(entity.name, 20))
-    began = asyncio.get_running_loop().time()
-    for received in held:
-        await consumer.complete(received.lock_token)
-    assert asyncio.get_running_loop().time() - began < 2
+    waiting = asyncio.create_task(consumer.wait(entity.name, 3600))
+    async with patience():
+        for received in held:
+            await consumer.complete(received.lock_token)
+    assert not waiting.done()
     entity.put(Stored.made(b"x"))
     assert await waiting
     assert entity.counts().locked == 1
@@ -201,9 +204,13 @@ async def test_a_link_lost_in_mid_receive_loses_no_message(
     entity = broker.add(f"mid-receive-{fault}", lock_duration=1.5)
     broker.faults.deliveries.append(fault)
     entity.put(Stored.made(b"x"))
-    received = await one(consumer, entity)
-    assert received.body == b"x"
-    await consumer.complete(received.lock_token)
+    while True:
+        # Its lock ends soon, so that it comes again soon: too soon for a slow machine, perhaps.
+        received = await one(consumer, entity)
+        assert received.body == b"x"
+        with contextlib.suppress(LockLost):
+            await consumer.complete(received.lock_token)
+            break
     assert entity.counts().active + entity.counts().locked == 0
 
 
@@ -251,9 +258,10 @@ async def test_a_busy_service_is_asked_again_to_renew(
 async def test_a_settlement_that_is_never_answered_can_be_tried_again(
     broker: Broker, entity: Queue, bus: ServiceBus
 ) -> None:
-    consumer = ServiceBusConsumer(bus, patience=Patience(attempt=0.5, budget=0.5))
+    consumer = ServiceBusConsumer(bus, patience=_PATIENCE)
     entity.put(Stored.made(b"x"))
     received = await one(consumer, entity)
+    consumer._patience = Patience(attempt=0.5, budget=0.5)
     broker.faults.settlements.append(Ignore())
     with pytest.raises(errors.Unavailable):
         await consumer.complete(received.lock_token)
@@ -261,21 +269,19 @@ async def test_a_settlement_that_is_never_answered_can_be_tried_again(
     assert entity.counts().locked == 1
 
 
-async def test_closing_gives_back_what_is_held(
-    entity: Queue, bus: ServiceBus, until: Until
-) -> None:
+async def test_closing_gives_back_what_is_held(entity: Queue, bus: ServiceBus) -> None:
     consumer = ServiceBusConsumer(bus)
     for _ in range(2):
         entity.put(Stored.made(b"x"))
     received = await one(consumer, entity)
     await consumer.abandon(received.lock_token, timedelta(seconds=20))
     # Found, but not handed out.
-    assert await consumer.wait(entity.name, 10)
+    assert await consumer.wait(entity.name, PATIENCE)
     assert entity.counts().locked == 2
     await consumer.close()
-    await until(lambda: entity.counts().active == 2)
+    await eventually(lambda: entity.counts().active == 2)
 
 
 async def test_a_queue_that_is_not_there_is_named(consumer: ServiceBusConsumer) -> None:
     with pytest.raises(errors.Unavailable, match="'nowhere' could not be found"):
-        await consumer.wait("nowhere", 5)
+        await consumer.wait("nowhere", PATIENCE)

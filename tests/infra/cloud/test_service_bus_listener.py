@@ -20,7 +20,7 @@ from infra.embedded.queue_listener import Listening, QueueListener
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.infra.embedded.conftest import Until
+from tests.kit.waiting import PATIENCE, eventually
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.queue import Queue
 
@@ -78,7 +78,7 @@ def idle(entity: Queue) -> bool:
 
 
 async def test_a_message_reaches_its_function_with_its_trace(
-    entity: Queue, queue: ServiceBusWorkQueue, listen: Listen, until: Until
+    entity: Queue, queue: ServiceBusWorkQueue, listen: Listen
 ) -> None:
     seen: list[tuple[Any, ...]] = []
 
@@ -91,12 +91,12 @@ async def test_a_message_reaches_its_function_with_its_trace(
 
     await asyncio.create_task(send())
     listen(entity, handler)
-    await until(lambda: seen and idle(entity))
+    await eventually(lambda: seen and idle(entity))
     assert seen == [({"job": "a"}, 1, TRACE)]
 
 
 async def test_a_failing_message_comes_again_and_is_dead_lettered_with_the_reason(
-    entity: Queue, queue: ServiceBusWorkQueue, listen: Listen, until: Until
+    entity: Queue, queue: ServiceBusWorkQueue, listen: Listen
 ) -> None:
     counts: list[int | None] = []
 
@@ -106,7 +106,7 @@ async def test_a_failing_message_comes_again_and_is_dead_lettered_with_the_reaso
 
     await queue.send(entity.name, Message({}))
     listen(entity, handler)
-    await until(lambda: entity.counts().dead_lettered)
+    await eventually(lambda: entity.counts().dead_lettered)
     assert counts == [1, 2, 3]
     assert entity.dead_letters is not None
     (letter,) = entity.dead_letters.peek(0, 5)
@@ -118,9 +118,9 @@ async def test_a_failing_message_comes_again_and_is_dead_lettered_with_the_reaso
 
 
 async def test_a_long_invocation_keeps_its_lock(
-    broker: Broker, queue: ServiceBusWorkQueue, listen: Listen, until: Until
+    broker: Broker, queue: ServiceBusWorkQueue, listen: Listen
 ) -> None:
-    entity = broker.add("long", lock_duration=1.0)
+    entity = broker.add("long", lock_duration=10 * PATIENCE)
     calls, go_on = 0, asyncio.Event()
 
     async def handler(msg: func.ServiceBusMessage) -> None:
@@ -130,41 +130,47 @@ async def test_a_long_invocation_keeps_its_lock(
 
     await queue.send(entity.name, Message({}))
     listen(entity, handler, lock=timedelta(seconds=1))
-    await until(lambda: calls)
-    requests = broker.requests
-    # Renewed three times a second, it is the first one's after its time.
-    await until(lambda: broker.requests >= requests + 5)
+    await eventually(lambda: calls)
+    [lock] = entity._locks.values()
+    first = lock.until
+    # Three times a second.
+    await eventually(lambda: lock.until > first)
     assert entity.counts().locked == 1
     go_on.set()
-    await until(lambda: idle(entity))
+    await eventually(lambda: idle(entity))
     assert calls == 1
 
 
 async def test_messages_are_handled_side_by_side_whatever_the_network_does(
-    broker: Broker, queue: ServiceBusWorkQueue, listen: Listen, until: Until
+    broker: Broker, queue: ServiceBusWorkQueue, listen: Listen
 ) -> None:
-    # A message that was on its way when its connection went comes again when its lock ends.
-    entity = broker.add("stormy", lock_duration=2.0)
+    entity = broker.add("stormy", lock_duration=10 * PATIENCE)
     handled: set[int] = set()
     running = most = 0
+    four = asyncio.Event()
 
     async def handler(msg: func.ServiceBusMessage) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.02)
+        if running == 4:
+            four.set()
+        await four.wait()
         running -= 1
         handled.add(json.loads(msg.get_body())["n"])
 
     await queue.send(entity.name, *[Message({"n": n}) for n in range(60)])
     listen(entity, handler, max_concurrent_calls=4)
-    await until(lambda: len(handled) > 10)
+    await eventually(lambda: len(handled) > 10)
+    # A message that was on its way when its connection went comes again when its lock ends.
     broker.drop_connections()
-    await until(lambda: len(handled) > 30)
+    entity.expire_locks()
+    await eventually(lambda: len(handled) > 30)
     broker.detach(entity.name)
-    await until(lambda: idle(entity))
+    entity.expire_locks()
+    await eventually(lambda: idle(entity))
     assert handled == set(range(60))
-    assert most <= 4
+    assert most == 4
 
 
 async def test_a_host_that_stops_gives_back_what_does_not_end_in_time(
@@ -172,7 +178,6 @@ async def test_a_host_that_stops_gives_back_what_does_not_end_in_time(
     queue: ServiceBusWorkQueue,
     consumer: ServiceBusConsumer,
     listen: Listen,
-    until: Until,
 ) -> None:
     begun = asyncio.Event()
 
@@ -185,4 +190,4 @@ async def test_a_host_that_stops_gives_back_what_does_not_end_in_time(
     await begun.wait()
     await listener.stop(0.05)
     await consumer.close()
-    await until(lambda: entity.counts().active == 1)
+    await eventually(lambda: entity.counts().active == 1)

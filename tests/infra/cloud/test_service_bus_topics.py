@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from azure.servicebus import ServiceBusReceivedMessage
 
 from domain import errors
 from domain.ports import EventMessage
@@ -13,6 +14,7 @@ from infra.cloud.service_bus_topics import OWN_QUEUES, ServiceBusTopics
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
+from tests.kit.waiting import PATIENCE, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY
 from tests.servers.service_bus.queue import Queue
@@ -35,7 +37,7 @@ EVENT = EventMessage(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def topics(bus: ServiceBus) -> AsyncIterator[ServiceBusTopics]:
-    topics = ServiceBusTopics(bus, patience=Patience(attempt=1.5, budget=4))
+    topics = ServiceBusTopics(bus, patience=Patience(attempt=PATIENCE, budget=PATIENCE))
     yield topics
     await topics.close()
 
@@ -47,9 +49,11 @@ async def test_an_event_goes_to_a_topic_or_a_queue_with_its_id_and_type(
     await topics.send("queue", entity.name.upper(), EVENT)
     receiver = bus.receiver(entity.name)
     async with receiver:
-        found = await receiver.receive_messages(max_message_count=2, max_wait_time=5)
-        for message in found:
-            await receiver.complete_message(message)
+        found: list[ServiceBusReceivedMessage] = []
+        async with patience():
+            while len(found) < 2:
+                found += await receiver.receive_messages(1, max_wait_time=PATIENCE)
+                await receiver.complete_message(found[-1])
     assert len(found) == 2
     for message in found:
         assert b"".join(message.body) == EVENT.body

@@ -1,11 +1,10 @@
 """A compute with its scorer and blob store on a temporary folder, and models for it."""
 
-import asyncio
 import contextlib
 import shutil
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -31,10 +30,12 @@ from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
 from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
+from tests.kit.waiting import PATIENCE, eventually
 
 UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None else "uv"
 BARE = EnvironmentSpec("3.11", ())
-QUICK = Probe(initial_delay=0.0, period=0.2, timeout=1.0, failure_threshold=100)
+QUICK = Probe(initial_delay=0.0, period=0.2, timeout=PATIENCE, failure_threshold=10_000)
+"""Soon ready where the machine is quick, and however slow it is never given up."""
 
 ECHO = """
 def init():
@@ -43,20 +44,6 @@ def init():
 def run(data):
     return {"echo": data}
 """
-
-
-async def until(
-    condition: Callable[[], Awaitable[Any]] | Callable[[], Any], seconds: float = 20.0
-) -> Any:
-    """What `condition` gives, once it gives something true."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if isinstance(value, Awaitable):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.01)
 
 
 def is_running(pid: int) -> bool:
@@ -98,7 +85,7 @@ class House:
         variables: dict[str, str] | None = None,
         model: BlobFolder | None = None,
         output: BlobFolder | None = None,
-        timeout: timedelta = timedelta(seconds=5),
+        timeout: timedelta = timedelta(seconds=PATIENCE),
     ) -> Workload:
         return Workload(
             key=key,
@@ -137,8 +124,7 @@ class House:
                 pytest.fail(str(seen.reason))
             return seen if seen.state is state and right else None
 
-        found: Observation = await until(there)
-        return found
+        return await eventually(there, f"{key} is {state}")
 
     async def serve(self, workload: Workload) -> Observation:
         await self.compute.ensure(workload)
@@ -147,11 +133,11 @@ class House:
     async def score(self, key: str, body: Any = b"[1]", **more: Any) -> ScoringResponse:
         request = ScoringRequest("POST", "/score", "", [("content-type", "application/json")], body)
         return await self.scorer.score(
-            self.compute.instances(key)[0], request, timeout=more.get("timeout", 10.0)
+            self.compute.instances(key)[0], request, timeout=more.get("timeout", PATIENCE)
         )
 
     async def unit(
-        self, attempt: str, inputs: list[list[str]], *, timeout: float = 10.0, tries: int = 1
+        self, attempt: str, inputs: list[list[str]], *, timeout: float = PATIENCE, tries: int = 1
     ) -> UnitRequest:
         """A unit whose mini-batches hold files of these contents."""
         batches = []
@@ -168,7 +154,7 @@ class House:
         return UnitRequest(attempt, tuple(batches), timedelta(seconds=timeout), "csv", block)
 
     async def end(self, key: str, grace: float = 0.0) -> None:
-        await until(lambda: self.compute.remove(key, grace=timedelta(seconds=grace)))
+        await eventually(lambda: self.compute.remove(key, grace=timedelta(seconds=grace)))
 
 
 @pytest.fixture
@@ -178,7 +164,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, *, lease_wait: float = 5.0, **limits: Any) -> AsyncIterator[House]:
+async def opened(
+    folder: Path, *, lease_wait: float = PATIENCE, **limits: Any
+) -> AsyncIterator[House]:
     """A house in `folder` with a compute of these limits."""
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
 

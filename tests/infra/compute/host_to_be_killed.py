@@ -10,7 +10,8 @@ from infra.compute.local_compute import LocalCompute
 from infra.compute.local_scorer import LocalScorer
 from infra.compute.outputs import OutputsInPlace
 from infra.embedded.file_blob_store import FileBlobStore
-from tests.infra.compute.conftest import BARE, QUICK, UV, House, until
+from tests.infra.compute.conftest import BARE, QUICK, UV, House
+from tests.kit.waiting import eventually
 
 
 async def main(data: Path, script: str) -> None:
@@ -35,16 +36,19 @@ async def main(data: Path, script: str) -> None:
     )
     await compute.ensure(workload)
 
-    async def told() -> str | None:
-        log = await compute.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
-        return log if "pids" in log else None
+    log = ""
 
-    log = await until(told)
+    async def told() -> bool:
+        nonlocal log
+        log = await compute.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
+        return "pids" in log
+
+    await eventually(told)
     sockets = compute._sockets.new().parent
     pids = log.partition("pids ")[2].splitlines()[0]
     sys.stdout.write(f"ready {sockets} {pids}\n")
     sys.stdout.flush()
-    await asyncio.sleep(600)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

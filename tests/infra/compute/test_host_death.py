@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.compute.conftest import is_running, until
+from tests.infra.compute.conftest import is_running
+from tests.kit.waiting import PATIENCE, eventually
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 GUARDIAN = REPOSITORY / "infra" / "compute" / "guardian.py"
@@ -52,13 +53,13 @@ def test_the_guardian_kills_the_groups_that_are_still_named() -> None:
         assert guardian.stdin is not None
         guardian.stdin.write(f"+{named.pid}\n+{released.pid}\n-{released.pid}\n".encode())
         guardian.stdin.close()
-        assert guardian.wait(10) == 0
-        assert named.wait(10) == -signal.SIGKILL
+        assert guardian.wait(PATIENCE) == 0
+        assert named.wait(PATIENCE) == -signal.SIGKILL
         assert is_running(released.pid)
     finally:
         for each in (named, released, guardian):
             each.kill()
-            each.wait(10)
+            each.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("script", [WITH_CHILDREN, DEAF], ids=["serving", "holding the GIL"])
@@ -67,20 +68,20 @@ async def test_a_killed_host_leaves_no_process(tmp_path: Path, script: str) -> N
     assert len(pids) == 2
     assert all(map(is_running, pids))
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE)
     assert process.stdout is not None
     process.stdout.close()
-    await until(lambda: not any(map(is_running, pids)), seconds=10)
+    await eventually(lambda: not any(map(is_running, pids)))
 
 
 async def test_the_next_host_sweeps_what_the_killed_one_left(tmp_path: Path) -> None:
     data = tmp_path
     process, socket, pids = host(data, WITH_CHILDREN)
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE)
     assert process.stdout is not None
     process.stdout.close()
-    await until(lambda: not any(map(is_running, pids)), seconds=10)
+    await eventually(lambda: not any(map(is_running, pids)))
     assert socket.is_dir()
     half = data / "compute" / "environments" / "half-made"
     half.mkdir()
@@ -90,6 +91,6 @@ async def test_the_next_host_sweeps_what_the_killed_one_left(tmp_path: Path) -> 
     assert list((data / "compute" / "processes").iterdir())
     assert other.is_dir()
     second.kill()
-    second.wait(10)
+    second.wait(PATIENCE)
     assert second.stdout is not None
     second.stdout.close()

@@ -7,7 +7,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from infra.compute.instance_figures import InstanceFigures, InstanceMeters
 from infra.metric_names import CAPACITY, CPU, DEPLOYMENTS, MEMORY, views
-from tests.infra.compute.conftest import House, until
+from tests.infra.compute.conftest import House
+from tests.kit.waiting import eventually
 
 KEY = "online/iris/blue"
 BUSY = """
@@ -39,7 +40,7 @@ async def test_an_instance_that_computes_shows_its_cores_and_memory_in_use(house
     def utilization() -> float | None:
         return next((each.value for each in figures.read() if each.name == CPU), None)
 
-    assert 0 < await until(utilization) < 150
+    assert 0 < await eventually(utilization) < 150
     assert f'online_deployment_{CAPACITY}{{endpoint="iris",deployment="blue"' in figures.text()
     await house.end(KEY)
     assert figures.read() == []
@@ -63,6 +64,6 @@ async def test_the_same_is_told_to_opentelemetry_under_azures_names(house: House
         }
         return found if CPU in found else None
 
-    found = await until(told)
+    found = await eventually(told)
     assert found[CAPACITY] == ("Count", 1)
     assert found[CPU][0] == found[MEMORY][0] == "Percent"

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from domain.ports import InstanceLost
 from infra.compute.http_answer import ChunkReader, MalformedError
 from infra.compute.unix_connection import WHOLE
 from infra.compute.unix_http import UnixHttp
-from tests.infra.compute.conftest import until
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -70,7 +71,7 @@ async def test_connections_are_kept_and_reused() -> None:
     async with serving(serve) as address:
         http = UnixHttp()
         for _ in range(10):
-            answer = await http.request(address, "GET", "/", timeout=5)
+            answer = await http.request(address, "GET", "/", timeout=PATIENCE)
             assert (answer.status, answer.body) == (200, b"ok")
         assert connections == 1
         assert http.in_flight(address) == 0
@@ -100,7 +101,7 @@ async def test_answers_are_read_however_they_are_cut(parts: tuple[bytes, ...], b
     async with serving(answering(*parts)) as address:
         http = UnixHttp()
         for _ in range(2):
-            answer = await http.request(address, "POST", "/score", [], b"{}", timeout=5)
+            answer = await http.request(address, "POST", "/score", [], b"{}", timeout=PATIENCE)
             assert await whole(answer.body) == body
         http.close()
 
@@ -108,7 +109,7 @@ async def test_answers_are_read_however_they_are_cut(parts: tuple[bytes, ...], b
 async def test_a_body_without_length_ends_with_the_connection() -> None:
     async with serving(answering(b"HTTP/1.1 200 OK\r\n\r\nall", b" of it", close=True)) as address:
         http = UnixHttp()
-        answer = await http.request(address, "GET", "/", timeout=5)
+        answer = await http.request(address, "GET", "/", timeout=PATIENCE)
         assert await whole(answer.body) == b"all of it"
 
 
@@ -126,20 +127,20 @@ async def test_a_body_without_length_ends_with_the_connection() -> None:
 async def test_what_is_not_http_is_refused(answer: bytes) -> None:
     async with serving(answering(answer)) as address:
         with pytest.raises(InstanceLost, match="is not HTTP"):
-            await UnixHttp().request(address, "GET", "/", timeout=5)
+            await UnixHttp().request(address, "GET", "/", timeout=PATIENCE)
 
 
 async def test_a_server_that_breaks_off_may_have_seen_the_request() -> None:
     async with serving(answering(close=True)) as address:
         with pytest.raises(InstanceLost) as lost:
-            await UnixHttp().request(address, "POST", "/score", [], b"x", timeout=5)
+            await UnixHttp().request(address, "POST", "/score", [], b"x", timeout=PATIENCE)
         assert lost.value.sent
 
 
 async def test_an_answer_that_breaks_off_says_so() -> None:
     cut = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\nxx", close=True)
     async with serving(cut) as address:
-        answer = await UnixHttp().request(address, "GET", "/", timeout=5)
+        answer = await UnixHttp().request(address, "GET", "/", timeout=PATIENCE)
         with pytest.raises(InstanceLost, match="broke off"):
             await whole(answer.body)
 
@@ -148,9 +149,12 @@ async def test_a_connection_closed_while_idle_costs_nothing() -> None:
     ok = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
     async with serving(answering(ok, close=True)) as address:
         http = UnixHttp()
-        for _ in range(20):
-            assert (await http.request(address, "POST", "/", [], b"x", timeout=5)).body == b"ok"
-            await asyncio.sleep(0.002)
+        for turn in range(20):
+            answer = await http.request(address, "POST", "/", [], b"x", timeout=PATIENCE)
+            assert answer.body == b"ok"
+            # The closing is seen after some turns: before, while and after it is asked again.
+            for _ in range(turn):
+                await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +198,15 @@ async def test_a_late_head_is_a_timeout_and_a_late_rest_a_stream() -> None:
 
     async with serving(serve) as address:
         http = UnixHttp()
+        answer, timeout = None, 0.05
+        while answer is None:
+            # As long as this machine takes for a head, and no longer.
+            with contextlib.suppress(TimeoutError):
+                answer = await http.request(address, "GET", "/part", timeout=timeout)
+            timeout *= 2
         with pytest.raises(TimeoutError):
-            await http.request(address, "GET", "/none", timeout=0.05)
-        answer = await http.request(address, "GET", "/part", timeout=0.05)
+            # When this is over, so would be the time of the one before.
+            await http.request(address, "GET", "/none", timeout=timeout)
         release.set()
         assert await whole(answer.body) == b"abcd"
 
@@ -215,10 +225,13 @@ async def test_a_slow_reader_holds_the_server_back() -> None:
             sent += 65536
 
     async with serving(serve) as address:
-        answer = await UnixHttp().request(address, "GET", "/", timeout=5)
+        answer = await UnixHttp().request(address, "GET", "/", timeout=PATIENCE)
         assert not isinstance(answer.body, bytes)
-        for _ in range(50):
-            await asyncio.sleep(0.002)
+        # Both ends are in this loop: where neither has moved in so many turns, neither will.
+        before, still = -1, 0
+        while still < 100:
+            await asyncio.sleep(0)
+            before, still = sent, still + 1 if sent == before else 0
         assert sent < 4 * 1024 * 1024
         assert sum([len(piece) async for piece in answer.body]) == size
 
@@ -237,7 +250,7 @@ async def test_an_answer_before_the_bodys_end_ends_the_sending() -> None:
 
     async with serving(serve) as address:
         http = UnixHttp()
-        answer = await http.request(address, "POST", "/score", [], endless(), timeout=5)
+        answer = await http.request(address, "POST", "/score", [], endless(), timeout=PATIENCE)
         assert answer.status == 413
 
 
@@ -252,10 +265,11 @@ async def test_a_caller_that_goes_away_closes_the_connection() -> None:
 
     async with serving(serve) as address:
         http = UnixHttp()
-        asking = asyncio.create_task(http.request(address, "GET", "/", timeout=5))
-        await asyncio.wait_for(asked.wait(), 5)
-        asking.cancel()
-        await asyncio.wait_for(gone.wait(), 5)
+        asking = asyncio.create_task(http.request(address, "GET", "/", timeout=PATIENCE))
+        async with patience():
+            await asked.wait()
+            asking.cancel()
+            await gone.wait()
         assert http.in_flight(address) == 0
 
 
@@ -271,11 +285,12 @@ async def test_the_number_of_connections_is_bounded() -> None:
     async with serving(serve) as address:
         http = UnixHttp(max_open=2)
         waiting = [
-            asyncio.create_task(http.request(address, "GET", "/", timeout=5)) for _ in range(2)
+            asyncio.create_task(http.request(address, "GET", "/", timeout=PATIENCE))
+            for _ in range(2)
         ]
-        await until(lambda: http.in_flight(address) == 2)
+        await eventually(lambda: http.in_flight(address) == 2)
         with pytest.raises(InstanceLost) as lost:
-            await http.request(address, "GET", "/", timeout=5)
+            await http.request(address, "GET", "/", timeout=PATIENCE)
         assert not lost.value.sent
         for each in waiting:
             each.cancel()

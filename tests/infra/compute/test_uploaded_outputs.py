@@ -11,6 +11,7 @@ from domain.errors import Unavailable
 from domain.ports import BlobFolder
 from infra.compute.uploaded_outputs import UploadedOutputs
 from infra.embedded.file_blob_store import FileBlobStore
+from tests.kit.waiting import until
 
 JOB = "batch/job1"
 OUTPUT = BlobFolder("results", "azureml/job1/score")
@@ -65,7 +66,9 @@ async def test_what_changed_goes_again_and_nothing_else_does(
     put(folder, "kept", b"1")
     put(folder, "log", b"1\n")
     await outputs.publish(JOB, OUTPUT)
-    await outputs.publish(JOB, OUTPUT)  # the files had changed at the first one's very moment
+    # The files may have changed at that one's very moment; at the next one's they have not.
+    until(lambda: outputs._now() > (folder / "log").stat().st_ctime_ns)
+    await outputs.publish(JOB, OUTPUT)
     kept = await blobs.properties("results", f"{OUTPUT.path}/kept")
     with (folder / "log").open("ab") as file:
         file.write(b"2\n")

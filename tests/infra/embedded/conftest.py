@@ -1,13 +1,10 @@
-"""What tests of the embedded host share: waiting on conditions, apps made on the spot."""
+"""What tests of the embedded host share: apps made on the spot."""
 
-import asyncio
-import inspect
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import azure.functions as func
 import httpx
@@ -17,26 +14,9 @@ from infra.embedded.functions import HostedFunction, index
 from infra.embedded.http_app import Endpoint, HttpApp
 from infra.embedded.http_server import HttpServer
 from infra.embedded.tls import ensure_certificates
+from tests.kit.waiting import PATIENCE
 
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-
-
-@pytest.fixture
-def until() -> Until:
-    """Wait until a condition (plain or async) holds; fail after ten seconds."""
-
-    async def wait(condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
-            while True:
-                result = condition()
-                if inspect.isawaitable(result):
-                    result = await result
-                if result:
-                    return
-                await asyncio.sleep(0.005)
-
-    return wait
 
 
 @pytest.fixture
@@ -50,7 +30,8 @@ def served(tmp_path: Path) -> Served:
         exact: dict[str, Endpoint] | None = None,
         prefixes: list[tuple[str, Endpoint]] | None = None,
         tls: bool = False,
-        grace: float = 5.0,
+        grace: float = PATIENCE,
+        head_time: float = PATIENCE,
         log_requests: bool = False,
     ) -> AsyncIterator[httpx.AsyncClient]:
         functions: list[HostedFunction] = index(app, {}) if app is not None else []
@@ -60,14 +41,14 @@ def served(tmp_path: Path) -> Served:
         bound = socket.create_server(("127.0.0.1", 0))
         bound.setblocking(False)
         files = ensure_certificates(tmp_path / "tls") if tls else None
-        server = HttpServer(http_app, bound, files, grace=grace)
+        server = HttpServer(http_app, bound, files, grace=grace, head_time=head_time)
         await server.start()
         port = bound.getsockname()[1]
 
         verify = ssl.create_default_context(cafile=files.ca) if files else False
         url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         try:
-            async with httpx.AsyncClient(base_url=url, verify=verify, timeout=10) as client:
+            async with httpx.AsyncClient(base_url=url, verify=verify, timeout=PATIENCE) as client:
                 yield client
         finally:
             await server.stop()

@@ -5,6 +5,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+from tests.kit.waiting import PATIENCE
+
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 _AROUND = """
@@ -34,7 +36,7 @@ def killed_when_it_says(script: str, folder: Path, *, lines: int) -> list[str]:
         said += process.stdout.readlines()
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE)
         assert process.stdout is not None
         process.stdout.close()
     whole = [line.strip() for line in said if line.endswith("\n")]

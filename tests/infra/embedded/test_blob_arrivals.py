@@ -16,8 +16,8 @@ from infra.embedded.file_blob_store import FileBlobStore
 from infra.embedded.functions import index
 from infra.embedded.invocation import current_invocation
 from infra.embedded.receipts import Receipts, receipts_database
+from tests.kit.waiting import PATIENCE, eventually
 
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
 Handler = Callable[[func.InputStream], Awaitable[None]]
 Watching = Callable[..., Any]
 
@@ -52,7 +52,7 @@ def watching(tmp_path: Path, inbox: Path) -> Watching:
         try:
             yield blobs
         finally:
-            await arrivals.stop(5)
+            await arrivals.stop(PATIENCE)
             await database.close()
             await blobs.close()
 
@@ -76,7 +76,7 @@ class Gatherer:
 
 
 async def test_an_arrival_is_described_as_in_the_cloud_and_read_only_if_wanted(
-    watching: Watching, inbox: Path, until: Until
+    watching: Watching, inbox: Path
 ) -> None:
     seen: list[tuple[Any, ...]] = []
 
@@ -88,7 +88,7 @@ async def test_an_arrival_is_described_as_in_the_cloud_and_read_only_if_wanted(
     async with watching(handler) as blobs:
         (inbox / "endpoint a").mkdir()
         (inbox / "endpoint a" / "rows.csv").write_bytes(b"1,2\n3,4\n")
-        await until(lambda: seen)
+        await eventually(lambda: seen)
         stored = await blobs.properties("batch-inbox", "endpoint a/rows.csv")
     ((blob, properties, content, function),) = seen
     assert isinstance(blob, func.InputStream)
@@ -101,7 +101,7 @@ async def test_an_arrival_is_described_as_in_the_cloud_and_read_only_if_wanted(
 
 
 async def test_a_blob_written_through_the_store_arrives_with_its_metadata(
-    watching: Watching, until: Until
+    watching: Watching,
 ) -> None:
     seen: list[dict[str, str]] = []
 
@@ -110,119 +110,113 @@ async def test_a_blob_written_through_the_store_arrives_with_its_metadata(
 
     async with watching(handler) as blobs:
         await blobs.write("batch-inbox", "e/a.csv", b"1", metadata={"source": "test"})
-        await until(lambda: seen)
+        await eventually(lambda: seen)
     assert seen == [{"source": "test"}]
 
 
-async def test_every_one_of_many_files_arrives_once(
-    watching: Watching, inbox: Path, until: Until
-) -> None:
+async def test_every_one_of_many_files_arrives_once(watching: Watching, inbox: Path) -> None:
     gatherer = Gatherer()
     async with watching(gatherer):
         for number in range(500):
             folder = inbox / f"endpoint-{number % 3}"
             folder.mkdir(exist_ok=True)
             (folder / f"{number}.csv").write_text(str(number))
-        await until(lambda: len(gatherer.done) >= 500)
+        await eventually(lambda: len(gatherer.done) >= 500)
     assert len(gatherer.seen) == len(set(gatherer.seen)) == 500
 
 
 async def test_nothing_is_repeated_after_a_restart_and_what_came_meanwhile_arrives(
-    watching: Watching, inbox: Path, until: Until
+    watching: Watching, inbox: Path
 ) -> None:
     gatherer = Gatherer()
     (inbox / "before.csv").write_text("1")
     async with watching(gatherer):
-        await until(lambda: gatherer.done)
+        await eventually(lambda: gatherer.done)
     (inbox / "meanwhile.csv").write_text("2")
     async with watching(gatherer):
-        await until(lambda: len(gatherer.done) == 2)
+        await eventually(lambda: len(gatherer.done) == 2)
     async with watching(gatherer):
         (inbox / "last.csv").write_text("3")
-        await until(lambda: len(gatherer.done) == 3)
+        await eventually(lambda: len(gatherer.done) == 3)
     assert gatherer.seen == [f"batch-inbox/{n}.csv" for n in ("before", "meanwhile", "last")]
 
 
-async def test_a_changed_file_arrives_again(watching: Watching, inbox: Path, until: Until) -> None:
+async def test_a_changed_file_arrives_again(watching: Watching, inbox: Path) -> None:
     gatherer = Gatherer()
     async with watching(gatherer):
         (inbox / "a.csv").write_text("first")
-        await until(lambda: len(gatherer.done) == 1)
+        await eventually(lambda: len(gatherer.done) == 1)
         (inbox / "a.csv").write_text("second, in place")
-        await until(lambda: len(gatherer.done) == 2)
+        await eventually(lambda: len(gatherer.done) == 2)
     (inbox / "a.csv").write_text("third, while nobody looked")
     async with watching(gatherer):
-        await until(lambda: len(gatherer.done) == 3)
+        await eventually(lambda: len(gatherer.done) == 3)
 
 
 async def test_a_file_moved_away_and_back_is_not_repeated(
-    watching: Watching, inbox: Path, tmp_path: Path, until: Until
+    watching: Watching, inbox: Path, tmp_path: Path
 ) -> None:
     gatherer = Gatherer()
     async with watching(gatherer):
         (inbox / "a.csv").write_text("1")
-        await until(lambda: len(gatherer.done) == 1)
+        await eventually(lambda: len(gatherer.done) == 1)
         (inbox / "a.csv").rename(tmp_path / "away.csv")
         (inbox / "b.csv").write_text("2")
-        await until(lambda: len(gatherer.done) == 2)
+        await eventually(lambda: len(gatherer.done) == 2)
         (tmp_path / "away.csv").rename(inbox / "a.csv")
         (inbox / "c.csv").write_text("3")
-        await until(lambda: len(gatherer.done) == 3)
+        await eventually(lambda: len(gatherer.done) == 3)
     assert gatherer.seen.count("batch-inbox/a.csv") == 1
 
 
-async def test_a_failed_delivery_is_tried_again(
-    watching: Watching, inbox: Path, until: Until
-) -> None:
+async def test_a_failed_delivery_is_tried_again(watching: Watching, inbox: Path) -> None:
     gatherer = Gatherer(lambda name, call: call < 3)
     async with watching(gatherer):
         (inbox / "a.csv").write_text("1")
-        await until(lambda: gatherer.done)
+        await eventually(lambda: gatherer.done)
     assert len(gatherer.seen) == 3
 
 
 async def test_a_poison_blob_is_given_up_until_it_changes(
-    watching: Watching, inbox: Path, until: Until, caplog: pytest.LogCaptureFixture
+    watching: Watching, inbox: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gatherer = Gatherer(lambda name, call: name.endswith("bad.csv") and call <= 5)
     async with watching(gatherer):
         (inbox / "bad.csv").write_text("1")
         (inbox / "good.csv").write_text("1")
-        await until(lambda: "poison" in caplog.text)
+        await eventually(lambda: "poison" in caplog.text and gatherer.done)
     assert gatherer.seen.count("batch-inbox/bad.csv") == 5
     assert gatherer.done == ["batch-inbox/good.csv"]
     async with watching(gatherer):
         (inbox / "bad.csv").write_text("mended")
-        await until(lambda: len(gatherer.done) == 2)
+        await eventually(lambda: len(gatherer.done) == 2)
 
 
 async def test_tries_are_counted_across_restarts(
-    watching: Watching, inbox: Path, until: Until, caplog: pytest.LogCaptureFixture
+    watching: Watching, inbox: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gatherer = Gatherer(lambda name, call: True)
     (inbox / "bad.csv").write_text("1")
     async with watching(gatherer, first_delay=3600):
-        await until(lambda: len(gatherer.seen) == 1)
+        await eventually(lambda: len(gatherer.seen) == 1)
     async with watching(gatherer, first_delay=0.01):
-        await until(lambda: "poison" in caplog.text)
+        await eventually(lambda: "poison" in caplog.text)
     assert len(gatherer.seen) == 5
 
 
 async def test_a_name_that_no_blob_can_have_is_left_alone_and_said(
-    watching: Watching, inbox: Path, until: Until, caplog: pytest.LogCaptureFixture
+    watching: Watching, inbox: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     gatherer = Gatherer()
     async with watching(gatherer):
         (inbox / "line\nfeed.csv").write_text("1")
         (inbox / "fine.csv").write_text("1")
-        await until(lambda: gatherer.done)
-        await until(lambda: "is left alone" in caplog.text)
+        await eventually(lambda: gatherer.done)
+        await eventually(lambda: "is left alone" in caplog.text)
     assert gatherer.seen == ["batch-inbox/fine.csv"]
 
 
-async def test_never_more_at_once_than_allowed(
-    watching: Watching, inbox: Path, until: Until
-) -> None:
+async def test_never_more_at_once_than_allowed(watching: Watching, inbox: Path) -> None:
     running = most = done = 0
     gate = asyncio.Semaphore(0)
 
@@ -241,10 +235,10 @@ async def test_never_more_at_once_than_allowed(
         (inbox / f"{number}.csv").write_text("1")
     async with watching(handler, parallel=3):
         for expected in (3, 6, 9):
-            await until(lambda: running == 3)
+            await eventually(lambda: running == 3)
             for _ in range(3):
                 gate.release()
-            await until(partial(reached, expected))
+            await eventually(partial(reached, expected))
     assert most == 3
 
 

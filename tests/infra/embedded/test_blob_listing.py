@@ -37,7 +37,8 @@ def made(root: Path, names: set[str]) -> BlobListing:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(names=st.sets(NAME, max_size=25).map(without_folders_among), prefix=NAME | st.just(""))
 def test_names_come_in_code_point_order_and_once(
@@ -51,7 +52,8 @@ def test_names_come_in_code_point_order_and_once(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     names=st.sets(NAME, max_size=25).map(without_folders_among),

@@ -21,6 +21,7 @@ import pytest
 from domain import errors
 from infra.embedded.file_blob_store import FileBlobStore
 from tests.infra.embedded.killed import killed_when_it_says
+from tests.kit.waiting import PATIENCE
 
 MIB = 1024 * 1024
 
@@ -490,7 +491,7 @@ def test_a_large_stream_passes_in_little_memory(tmp_path: Path) -> None:
         cwd=Path(__file__).resolve().parents[3],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     assert int(answer.stdout) < 24 * MIB

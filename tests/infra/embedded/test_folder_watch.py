@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from infra.embedded.folder_watch import FolderWatch
+from tests.kit.waiting import until
 
 SECOND = 1_000_000_000
 OLD = 1_000_000 * SECOND
@@ -18,13 +20,13 @@ def names(watch: FolderWatch, *, full: bool = False) -> list[str]:
 def written_now(path: Path, content: str = "x") -> None:
     """As one sees a file that is still open for writing: its times agree."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+
+    def evenly() -> bool:
         path.write_text(content)
         found = path.stat()
-        if found.st_mtime_ns == found.st_ctime_ns:
-            return
-    raise AssertionError("the file system stamps no file evenly")
+        return found.st_mtime_ns == found.st_ctime_ns
+
+    until(evenly, "the file system stamps a file evenly")
 
 
 def test_a_file_just_written_counts_at_the_second_look(tmp_path: Path) -> None:
@@ -52,8 +54,8 @@ def test_a_file_renamed_in_counts_at_once(tmp_path: Path) -> None:
     assert names(watch) == []
     written_now(tmp_path / "draft")
     # The kernel's clock ticks: only a later tick makes the rename later than the write.
-    while time.time_ns() - (tmp_path / "draft").stat().st_mtime_ns < SECOND // 20:
-        pass
+    written = (tmp_path / "draft").stat().st_mtime_ns
+    until(lambda: time.time_ns() - written > SECOND // 20)
     (tmp_path / "draft").rename(inbox / "whole.csv")
     assert names(watch) == ["whole.csv"]
 
@@ -129,7 +131,9 @@ def test_a_folder_that_goes_and_comes_back_is_looked_into_again(tmp_path: Path) 
     assert names(watch) + names(watch) == ["a.csv"]
 
 
-def test_a_look_at_an_unchanged_folder_does_not_scan_it(tmp_path: Path) -> None:
+def test_a_look_at_an_unchanged_folder_does_not_scan_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = Clock()
     for number in range(50):
         (tmp_path / f"{number}.csv").write_text("x")
@@ -137,7 +141,17 @@ def test_a_look_at_an_unchanged_folder_does_not_scan_it(tmp_path: Path) -> None:
     assert len(names(watch) + names(watch)) == 50
     clock.now += 10 * SECOND
     names(watch), names(watch)
-    assert seconds(lambda: names(watch)) < seconds(lambda: names(watch, full=True))
+    scandir, scanned = os.scandir, []
+
+    def counted(path: Path) -> object:
+        scanned.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    names(watch)
+    assert scanned == []
+    names(watch, full=True)
+    assert len(scanned) == 1
 
 
 class Clock:
@@ -146,13 +160,3 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """The best of several, so that a busy machine does not decide."""
-    best = float("inf")
-    for _ in range(20):
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-    return best

@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,31 @@ from infra.embedded.functions import AppError, index
 from infra.embedded.invocation import begin, current_invocation, operation_id
 from infra.embedded.queue_listener import Listening, QueueListener
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from tests.kit.waiting import PATIENCE, eventually
 
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
 Handler = Callable[[func.ServiceBusMessage], Awaitable[None]]
 Listen = Callable[..., QueueListener]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
+class HeldClock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-async def queue(tmp_path: Path) -> AsyncIterator[SqliteWorkQueue]:
-    work = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=3)
+def clock() -> HeldClock:
+    """The queue's: locks end and delays pass when it is moved."""
+    return HeldClock()
+
+
+@pytest.fixture
+async def queue(tmp_path: Path, clock: HeldClock) -> AsyncIterator[SqliteWorkQueue]:
+    work = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=3, now=clock)
     yield work
     await work.close()
 
@@ -45,7 +59,7 @@ async def listen(queue: SqliteWorkQueue) -> AsyncIterator[Listen]:
         async def handle_work(msg: func.ServiceBusMessage) -> None:
             await handler(msg)
 
-        options = {"max_delivery": 3, "first_delay": 0.01, **listening}
+        options = {"max_delivery": 3, "first_delay": 0.0, **listening}
         (function,) = index(app, {})
         listener = QueueListener(function, queue, Listening(**options))
         listeners.append(listener)
@@ -63,7 +77,7 @@ async def empty(queue: SqliteWorkQueue) -> bool:
 
 
 async def test_a_message_reaches_its_function_as_in_the_cloud(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
+    queue: SqliteWorkQueue, listen: Listen, clock: HeldClock
 ) -> None:
     seen: list[tuple[Any, ...]] = []
 
@@ -76,44 +90,51 @@ async def test_a_message_reaches_its_function_as_in_the_cloud(
 
     await asyncio.create_task(send())
     listen(handler)
-    await until(lambda: seen)
+    await eventually(lambda: seen)
     ((msg, operation, function),) = seen
     assert isinstance(msg, func.ServiceBusMessage)
     assert json.loads(msg.get_body()) == {"job": "a"}
     assert msg.delivery_count == 1
     assert msg.message_id
     assert msg.enqueued_time_utc is not None
-    assert abs((datetime.now(UTC) - msg.enqueued_time_utc).total_seconds()) < 60
+    assert msg.enqueued_time_utc.timestamp() == clock.now
     assert msg.application_properties["traceparent"].split("-")[1] == TRACE
     assert msg.metadata is not None
     assert msg.metadata["DeliveryCount"] == 1
     assert (operation, function) == (TRACE, "handle_work")
-    await until(lambda: empty(queue))
+    await eventually(lambda: empty(queue))
 
 
 async def test_a_failed_message_comes_again_counted_and_later_each_time(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
+    queue: SqliteWorkQueue, listen: Listen, clock: HeldClock
 ) -> None:
-    seen: list[tuple[int | None, float]] = []
-    loop = asyncio.get_running_loop()
+    seen: list[int | None] = []
 
     async def handler(msg: func.ServiceBusMessage) -> None:
-        seen.append((msg.delivery_count, loop.time()))
+        seen.append(msg.delivery_count)
         if len(seen) < 3:
             raise ValueError("not yet")
 
+    async def given_back() -> bool:
+        counts = await queue.counts("work")
+        return (counts.waiting, counts.locked) == (1, 0)
+
     await queue.send("work", Message({}))
-    listen(handler, first_delay=0.1)
-    await until(lambda: empty(queue))
-    assert [count for count, _ in seen] == [1, 2, 3]
-    (_, first), (_, second), (_, third) = seen
-    assert second - first >= 0.1
-    assert third - second >= 0.2
+    listen(handler, first_delay=0.125)
+    for count, delay in ((1, 0.125), (2, 0.25)):
+        await eventually(given_back)
+        assert seen[-1] == count
+        clock.now += 0.99 * delay
+        assert not await queue.receive("work", 1, timedelta(seconds=3))
+        clock.now += 0.01 * delay
+        await eventually(lambda: len(seen) == count + 1)  # noqa: B023
+    await eventually(lambda: empty(queue))
+    assert seen == [1, 2, 3]
     assert not await queue.peek_dead_letters("work")
 
 
 async def test_after_the_last_delivery_a_message_is_dead_lettered_with_the_reason(
-    queue: SqliteWorkQueue, listen: Listen, until: Until, caplog: pytest.LogCaptureFixture
+    queue: SqliteWorkQueue, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = 0
 
@@ -124,7 +145,11 @@ async def test_after_the_last_delivery_a_message_is_dead_lettered_with_the_reaso
 
     await queue.send("work", Message({"job": "a"}))
     listen(handler)
-    await until(lambda: queue.peek_dead_letters("work"))
+
+    async def buried() -> bool:
+        return bool(await queue.peek_dead_letters("work"))
+
+    await eventually(buried)
     (letter,) = await queue.peek_dead_letters("work")
     assert calls == 3
     assert letter.reason == "MaxDeliveryCountExceeded"
@@ -134,7 +159,7 @@ async def test_after_the_last_delivery_a_message_is_dead_lettered_with_the_reaso
 
 
 async def test_a_delayed_message_waits(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
+    queue: SqliteWorkQueue, listen: Listen, clock: HeldClock
 ) -> None:
     seen: list[str] = []
 
@@ -143,12 +168,13 @@ async def test_a_delayed_message_waits(
 
     listen(handler)
     await queue.send("work", Message({"n": "late"}, timedelta(seconds=0.3)), Message({"n": "now"}))
-    await until(lambda: len(seen) == 2)
-    assert seen == ["now", "late"]
+    await eventually(lambda: seen == ["now"])
+    clock.now += 0.3
+    await eventually(lambda: seen == ["now", "late"])
 
 
 async def test_never_more_at_once_than_allowed_and_always_that_many(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
+    queue: SqliteWorkQueue, listen: Listen
 ) -> None:
     running = most = done = 0
     gate = asyncio.Semaphore(0)
@@ -167,17 +193,17 @@ async def test_never_more_at_once_than_allowed_and_always_that_many(
     await queue.send("work", *[Message({"n": n}) for n in range(20)])
     listen(handler, max_concurrent_calls=4)
     for expected in range(4, 21, 4):
-        await until(lambda: running == 4)
+        await eventually(lambda: running == 4)
         assert (await queue.counts("work")).locked == 4
         for _ in range(4):
             gate.release()
-        await until(partial(reached, expected))
-    await until(lambda: empty(queue))
+        await eventually(partial(reached, expected))
+    await eventually(lambda: empty(queue))
     assert most == 4
 
 
 async def test_a_long_invocation_keeps_its_lock(
-    queue: SqliteWorkQueue, listen: Listen, until: Until, tmp_path: Path
+    queue: SqliteWorkQueue, listen: Listen, clock: HeldClock, tmp_path: Path
 ) -> None:
     calls = 0
     go_on = asyncio.Event()
@@ -193,19 +219,21 @@ async def test_a_long_invocation_keeps_its_lock(
         return float(until)
 
     await queue.send("work", Message({}))
-    listen(handler, lock=timedelta(seconds=3))
-    await until(lambda: calls)
+    listen(handler, lock=timedelta(seconds=0.3))
+    await eventually(lambda: calls)
     first = locked_until()
-    # Longer than a busy machine may take to renew it, so that it shows the renewal alone.
-    await until(lambda: locked_until() > first)
+    clock.now += 0.2
+    await eventually(lambda: locked_until() > first)
+    clock.now += 0.2
+    assert clock.now > first
     assert not await queue.receive("work", 1, timedelta(seconds=3))
     go_on.set()
-    await until(lambda: empty(queue))
+    await eventually(lambda: empty(queue))
     assert calls == 1
 
 
 async def test_a_lock_is_renewed_only_as_long_as_allowed(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
+    queue: SqliteWorkQueue, listen: Listen, clock: HeldClock
 ) -> None:
     counts: list[int | None] = []
     go_on = asyncio.Event()
@@ -217,15 +245,15 @@ async def test_a_lock_is_renewed_only_as_long_as_allowed(
 
     await queue.send("work", Message({}))
     listen(handler, lock=timedelta(seconds=0.3), max_renewal=timedelta(0))
-    await until(lambda: len(counts) == 2)
+    await eventually(lambda: len(counts) == 1)
+    clock.now += 0.3
+    await eventually(lambda: len(counts) == 2)
     go_on.set()
-    await until(lambda: empty(queue))
+    await eventually(lambda: empty(queue))
     assert counts == [1, 2]
 
 
-async def test_stopping_lets_what_is_in_hand_end(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
-) -> None:
+async def test_stopping_lets_what_is_in_hand_end(queue: SqliteWorkQueue, listen: Listen) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def handler(msg: func.ServiceBusMessage) -> None:
@@ -235,7 +263,7 @@ async def test_stopping_lets_what_is_in_hand_end(
     await queue.send("work", Message({}))
     listener = listen(handler)
     await begun.wait()
-    stopping = asyncio.create_task(listener.stop(10))
+    stopping = asyncio.create_task(listener.stop(PATIENCE))
     await queue.send("work", Message({}))
     go_on.set()
     await stopping
@@ -244,7 +272,7 @@ async def test_stopping_lets_what_is_in_hand_end(
 
 
 async def test_what_does_not_end_in_time_is_given_back_at_once(
-    queue: SqliteWorkQueue, listen: Listen, until: Until
+    queue: SqliteWorkQueue, listen: Listen
 ) -> None:
     begun = asyncio.Event()
 
@@ -261,7 +289,7 @@ async def test_what_does_not_end_in_time_is_given_back_at_once(
 
 
 async def test_a_queue_that_cannot_be_read_for_a_while_is_read_again(
-    queue: SqliteWorkQueue, listen: Listen, until: Until, monkeypatch: pytest.MonkeyPatch
+    queue: SqliteWorkQueue, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive, failed, seen = queue.receive, asyncio.Event(), asyncio.Event()
 
@@ -277,7 +305,7 @@ async def test_a_queue_that_cannot_be_read_for_a_while_is_read_again(
     monkeypatch.setattr(queue, "receive", failing)
     await queue.send("work", Message({}))
     listen(handler)
-    await until(seen.is_set)
+    await eventually(seen.is_set)
 
 
 def test_batches_of_messages_are_refused_at_start() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from domain import errors
 from infra.embedded.sqlite import Database
+from tests.kit.waiting import PATIENCE
 
 SCHEMA = "CREATE TABLE things (name TEXT PRIMARY KEY, content BLOB)"
 
@@ -42,10 +43,10 @@ async def hold_the_writer(database: Database) -> tuple[threading.Event, "asyncio
 
     def hold(connection: sqlite3.Connection) -> None:
         running.set()
-        assert release.wait(30)
+        assert release.wait(PATIENCE)
 
     task = asyncio.create_task(database.write(hold))
-    assert await asyncio.to_thread(running.wait, 30)
+    assert await asyncio.to_thread(running.wait, PATIENCE)
     return release, task
 
 
@@ -105,12 +106,14 @@ async def test_a_full_disk_is_told_and_undoes_only_what_did_not_fit(database: Da
 
 
 async def test_an_operation_that_waits_too_long_is_told_so_and_never_run(tmp_path: Path) -> None:
-    database = Database(tmp_path / "things.db", SCHEMA, wait=0.2)
+    database = Database(tmp_path / "things.db", SCHEMA, wait=PATIENCE)
     release, held = await hold_the_writer(database)
+    database._wait = 0.2
     with pytest.raises(errors.Unavailable):
         await database.write(inserting("late"))
+    database._wait = PATIENCE
     release.set()
-    await asyncio.gather(held, return_exceptions=True)
+    await held
     await database.write(inserting("next"))
     assert await database.read(names) == ["next"]
     await database.close()

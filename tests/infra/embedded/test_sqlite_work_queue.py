@@ -11,6 +11,7 @@ from domain.ports import Message
 from infra.embedded.sqlite_work_queue import SqliteWorkQueue
 from infra.queue_consumer import LockLost, Received
 from tests.infra.embedded.killed import killed_when_it_says
+from tests.kit.waiting import patience
 
 LOCK = timedelta(seconds=30)
 Q = "mini-batches"
@@ -190,16 +191,16 @@ async def test_racing_receivers_never_share_a_message(real_time: SqliteWorkQueue
 
 async def test_waiting_ends_at_once_when_something_is_there(real_time: SqliteWorkQueue) -> None:
     await real_time.send(Q, Message({}))
-    async with asyncio.timeout(5):
-        assert await real_time.wait(Q, 60)
+    async with patience():
+        assert await real_time.wait(Q, 3600)
 
 
 async def test_waiting_ends_at_once_when_something_is_sent(real_time: SqliteWorkQueue) -> None:
-    waiting = [asyncio.create_task(real_time.wait(Q, 60)) for _ in range(3)]
-    other = asyncio.create_task(real_time.wait("other", 60))
+    waiting = [asyncio.create_task(real_time.wait(Q, 3600)) for _ in range(3)]
+    other = asyncio.create_task(real_time.wait("other", 3600))
     await real_time.counts(Q)
     await real_time.send(Q, Message({}))
-    async with asyncio.timeout(5):
+    async with patience():
         assert await asyncio.gather(*waiting) == [True] * 3
     assert not other.done()
     other.cancel()
@@ -208,12 +209,12 @@ async def test_waiting_ends_at_once_when_something_is_sent(real_time: SqliteWork
 
 
 async def test_waiting_ends_when_a_delay_or_a_lock_ends(real_time: SqliteWorkQueue) -> None:
-    waiting = asyncio.create_task(real_time.wait(Q, 60))
+    waiting = asyncio.create_task(real_time.wait(Q, 3600))
     await real_time.send(Q, Message({}, timedelta(seconds=0.15)))
-    async with asyncio.timeout(5):
+    async with patience():
         assert await waiting
         (received,) = await real_time.receive(Q, 1, timedelta(seconds=0.15))
-        assert await real_time.wait(Q, 60)
+        assert await real_time.wait(Q, 3600)
         (again,) = await real_time.receive(Q, 1, LOCK)
     assert (again.id, again.delivery_count) == (received.id, 2)
 
@@ -221,25 +222,25 @@ async def test_waiting_ends_when_a_delay_or_a_lock_ends(real_time: SqliteWorkQue
 async def test_waiting_ends_when_a_message_is_given_back(real_time: SqliteWorkQueue) -> None:
     await real_time.send(Q, Message({}))
     (received,) = await real_time.receive(Q, 1, LOCK)
-    waiting = asyncio.create_task(real_time.wait(Q, 60))
+    waiting = asyncio.create_task(real_time.wait(Q, 3600))
     await real_time.counts(Q)
     await real_time.abandon(received.lock_token)
-    async with asyncio.timeout(5):
+    async with patience():
         assert await waiting
 
 
 async def test_waiting_in_vain_ends_in_time(real_time: SqliteWorkQueue) -> None:
     await real_time.send(Q, Message({}, timedelta(hours=1)))
-    async with asyncio.timeout(5):
+    async with patience():
         assert not await real_time.wait(Q, 0.05)
 
 
 async def test_closing_ends_all_waiting(tmp_path: Path) -> None:
     queue = SqliteWorkQueue(tmp_path / "q.db")
-    waiting = asyncio.create_task(queue.wait(Q, 60))
+    waiting = asyncio.create_task(queue.wait(Q, 3600))
     await queue.counts(Q)
     await queue.close()
-    async with asyncio.timeout(5):
+    async with patience():
         assert not await waiting
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import azure.functions as func
 import pytest
@@ -13,8 +12,8 @@ from domain.schedules.cron import CronError
 from infra.clock import SystemClock
 from infra.embedded.functions import AppError, index
 from infra.embedded.timers import Timer
+from tests.kit.waiting import PATIENCE, eventually
 
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
 Handler = Callable[[func.TimerRequest], Awaitable[None]]
 
 
@@ -31,7 +30,7 @@ def timer(
     return Timer(function, clock or SystemClock())
 
 
-async def test_a_timer_comes_due_by_its_schedule(until: Until) -> None:
+async def test_a_timer_comes_due_by_its_schedule() -> None:
     seen: list[func.TimerRequest] = []
 
     async def handler(request: func.TimerRequest) -> None:
@@ -39,13 +38,13 @@ async def test_a_timer_comes_due_by_its_schedule(until: Until) -> None:
 
     ticking = timer(handler, "* * * * * *")
     ticking.start()
-    await until(lambda: seen)
-    await ticking.stop(1)
+    await eventually(lambda: seen)
+    await ticking.stop(PATIENCE)
     assert not seen[0].past_due
     assert "Next" in seen[0].schedule_status  # type: ignore[attr-defined]
 
 
-async def test_a_timer_can_run_at_startup_whatever_its_schedule(until: Until) -> None:
+async def test_a_timer_can_run_at_startup_whatever_its_schedule() -> None:
     seen: list[func.TimerRequest] = []
 
     async def handler(request: func.TimerRequest) -> None:
@@ -53,12 +52,12 @@ async def test_a_timer_can_run_at_startup_whatever_its_schedule(until: Until) ->
 
     yearly = timer(handler, "0 0 0 1 1 *", on_startup=True)
     yearly.start()
-    await until(lambda: seen)
-    await yearly.stop(1)
+    await eventually(lambda: seen)
+    await yearly.stop(PATIENCE)
     assert len(seen) == 1
 
 
-async def test_a_timer_never_runs_beside_itself_and_survives_its_failures(until: Until) -> None:
+async def test_a_timer_never_runs_beside_itself_and_survives_its_failures() -> None:
     running = most = runs = 0
 
     async def handler(request: func.TimerRequest) -> None:
@@ -83,8 +82,8 @@ async def test_a_timer_never_runs_beside_itself_and_survives_its_failures(until:
 
     busy = timer(handler, "* * * * * *", Leaping())
     busy.start()
-    await until(lambda: runs >= 5)
-    await busy.stop(1)
+    await eventually(lambda: runs >= 5)
+    await busy.stop(PATIENCE)
     assert most == 1
 
 
@@ -101,7 +100,7 @@ async def test_stopping_lets_a_run_end() -> None:
     ticking = timer(handler, "0 0 0 1 1 *", on_startup=True)
     ticking.start()
     await begun.wait()
-    stopping = asyncio.create_task(ticking.stop(10))
+    stopping = asyncio.create_task(ticking.stop(PATIENCE))
     await asyncio.sleep(0)
     go_on.set()
     await stopping

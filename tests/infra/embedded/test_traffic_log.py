@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.embedded.traffic_log import FILE, TrafficLog
-from tests.infra.embedded.conftest import Until
 from tests.infra.test_request_metrics import FAILED, RECORD
+from tests.kit.waiting import eventually
 
 COLUMNS = """
 TimeGenerated Method Path SubscriptionId AzureMLWorkspaceId AzureMLWorkspaceName EndpointName
@@ -59,13 +59,13 @@ def test_a_line_has_the_columns_of_the_traffic_log_table(
 
 
 async def test_text_that_utf_8_cannot_hold_is_logged_escaped_and_so_are_the_lines_after_it(
-    tmp_path: Path, logs: list[TrafficLog], until: Until
+    tmp_path: Path, logs: list[TrafficLog]
 ) -> None:
     log = _log(tmp_path, logs)
     log.start()
     log.record(replace(RECORD, user_agent="half \ud800 pair"))
     log.record(RECORD)
-    await until(lambda: len(_lines(tmp_path)) == 2)
+    await eventually(lambda: len(_lines(tmp_path)) == 2)
     log.record(FAILED)
     log.close()
     torn, *whole = map(json.loads, _lines(tmp_path))

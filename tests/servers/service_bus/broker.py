@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs, quote_plus
 
@@ -58,10 +58,18 @@ class Broker:
         for name in queues:
             self.add(name, lock_duration=lock_duration, max_delivery_count=max_delivery_count)
 
-    def add(self, name: str, *, lock_duration: float = 30.0, max_delivery_count: int = 10) -> Queue:
+    def add(
+        self,
+        name: str,
+        *,
+        lock_duration: float = 30.0,
+        max_delivery_count: int = 10,
+        now: Callable[[], float] = time.time,
+    ) -> Queue:
+        """Of a queue with a clock of its own nothing comes due by itself: `tidy` it."""
         queue = self._queues[name.lower()] = Queue(
             name,
-            now=time.time,
+            now=now,
             changed=self._changed,
             lock_duration=lock_duration,
             max_delivery_count=max_delivery_count,

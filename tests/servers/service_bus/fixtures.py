@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tests.kit.waiting import PATIENCE
 from tests.servers.required import cloud_is_required
 
 if TYPE_CHECKING:
@@ -43,5 +44,6 @@ async def broker() -> "AsyncIterator[Broker]":
 def entity(broker: "Broker") -> "Iterator[Queue]":
     from tests.servers.service_bus.faults import Faults
 
-    yield broker.add(f"work-{next(_numbers)}")
+    # No lock ends by itself while a test is at it, however slowly.
+    yield broker.add(f"work-{next(_numbers)}", lock_duration=10 * PATIENCE)
     broker.faults = Faults()

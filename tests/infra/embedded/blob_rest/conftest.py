@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient
@@ -11,8 +12,10 @@ from azure.storage.blob import aio as storage
 from domain.ports import Permission
 from infra.embedded.file_blob_store import FileBlobStore
 from tests import door_stage
+from tests.kit.waiting import PATIENCE
 
 Signed = Callable[..., str]
+SDK: Any = {"retry_total": 0, "connection_timeout": PATIENCE, "read_timeout": PATIENCE}
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +54,11 @@ def signed(store: FileBlobStore) -> Signed:
 
 @pytest.fixture
 def container(signed: Signed) -> Iterator[ContainerClient]:
-    with ContainerClient.from_container_url(signed(), retry_total=0) as client:
+    with ContainerClient.from_container_url(signed(), **SDK) as client:
         yield client
 
 
 @pytest.fixture
 async def aio_container(signed: Signed) -> AsyncIterator[storage.ContainerClient]:
-    async with storage.ContainerClient.from_container_url(signed(), retry_total=0) as client:
+    async with storage.ContainerClient.from_container_url(signed(), **SDK) as client:
         yield client

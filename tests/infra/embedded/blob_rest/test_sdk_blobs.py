@@ -19,6 +19,8 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
 from azure.storage.blob import aio as storage
 
+from tests.infra.embedded.blob_rest.conftest import SDK
+
 MIB = 1024 * 1024
 
 
@@ -89,7 +91,7 @@ def test_a_change_of_metadata_disturbs_no_reader(container: ContainerClient) -> 
     content = random.Random(1).randbytes(3 * MIB)
     client.upload_blob(content)
     reader = BlobClient.from_blob_url(
-        client.url, max_single_get_size=MIB, max_chunk_get_size=MIB, retry_total=0
+        client.url, max_single_get_size=MIB, max_chunk_get_size=MIB, **SDK
     )
     with reader:
         pieces = client.download_blob().chunks()
@@ -128,7 +130,7 @@ def test_an_empty_blob_is_read(container: ContainerClient) -> None:
 def test_content_is_checked_both_ways(container: ContainerClient) -> None:
     content = random.Random(2).randbytes(5 * MIB + 3)
     with ContainerClient.from_container_url(
-        container.url, max_single_put_size=MIB, max_block_size=MIB, retry_total=0
+        container.url, max_single_put_size=MIB, max_block_size=MIB, **SDK
     ) as careful:
         client = careful.get_blob_client("a")
         client.upload_blob(content, validate_content=True, max_concurrency=3)

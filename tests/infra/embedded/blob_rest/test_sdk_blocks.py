@@ -14,6 +14,7 @@ from domain.ports import Permission
 from infra.embedded.blob_rest.bodies import Caps
 from tests import door_stage
 from tests.infra.embedded.blob_rest.conftest import Signed
+from tests.kit.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -100,14 +101,21 @@ def test_ids_may_be_any_bytes(blob: BlobClient, signed: Signed) -> None:
     url = signed("out/rows.csv")
     for n, id in enumerate(ids):
         put = httpx.put(
-            url, params={**_query(url), "comp": "block", "blockid": id}, content=b"%d" % n
+            url,
+            params={**_query(url), "comp": "block", "blockid": id},
+            content=b"%d" % n,
+            timeout=PATIENCE,
         )
         assert put.status_code == 201, put.text
-    told = httpx.get(url, params={**_query(url), "comp": "blocklist", "blocklisttype": "all"})
+    told = httpx.get(
+        url, params={**_query(url), "comp": "blocklist", "blocklisttype": "all"}, timeout=PATIENCE
+    )
     assert all(f"<Name>{id}</Name>" in told.text for id in ids)
     names = "".join(f"<Uncommitted>{id}</Uncommitted>" for id in ids)
     body = f"<?xml version='1.0'?><BlockList>{names}</BlockList>"
-    listed = httpx.put(url, params={**_query(url), "comp": "blocklist"}, content=body)
+    listed = httpx.put(
+        url, params={**_query(url), "comp": "blocklist"}, content=body, timeout=PATIENCE
+    )
     assert listed.status_code == 201, listed.text
     assert blob.download_blob().readall() == b"012"
 
@@ -123,6 +131,7 @@ def test_more_than_the_caps_is_refused(door: door_stage.DoorServer, tmp_path: Pa
                 url,
                 params={**_query(url), **({"comp": comp, "blockid": "YQ=="} if comp else {})},
                 content=iter([content]) if chunked else content,
+                timeout=PATIENCE,
             )
 
         for size, comp in ((101, ""), (51, "block"), (1001, "blocklist")):
@@ -140,7 +149,9 @@ def commit(signed: Signed, *blocks: tuple[str, str]) -> httpx.Response:
         f"<{place}>{base64.b64encode(id.encode()).decode()}</{place}>" for place, id in blocks
     )
     url = signed("out/rows.csv")
-    return httpx.put(f"{url}&comp=blocklist", content=f"<BlockList>{named}</BlockList>")
+    return httpx.put(
+        f"{url}&comp=blocklist", content=f"<BlockList>{named}</BlockList>", timeout=PATIENCE
+    )
 
 
 def _query(url: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from azure.storage.blob import BlobPrefix, ContainerClient
 from azure.storage.blob import aio as storage
 
 from tests.infra.embedded.blob_rest.conftest import Signed
+from tests.kit.waiting import PATIENCE
 
 LEGAL = [
     "with space.csv",
@@ -159,7 +160,7 @@ def test_what_is_no_blob_is_not_listed(container: ContainerClient, box: Path) ->
     ],
 )
 def test_a_listing_that_cannot_be_is_refused(signed: Signed, query: str, code: str) -> None:
-    answer = httpx.get(f"{signed()}&restype=container&comp=list&{query}")
+    answer = httpx.get(f"{signed()}&restype=container&comp=list&{query}", timeout=PATIENCE)
     assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, code)
 
 
@@ -167,6 +168,8 @@ def test_a_listing_that_cannot_be_is_refused(signed: Signed, query: str, code: s
 def test_a_hostile_prefix_finds_nothing(signed: Signed, box: Path, prefix: str) -> None:
     fill(box, ["a/b"])
     for more in ("", "&delimiter=/"):
-        answer = httpx.get(f"{signed()}&restype=container&comp=list&prefix={prefix}{more}")
+        answer = httpx.get(
+            f"{signed()}&restype=container&comp=list&prefix={prefix}{more}", timeout=PATIENCE
+        )
         assert answer.status_code == 200, answer.text
         assert "<Blobs></Blobs>" in answer.text

@@ -11,7 +11,8 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobClient, BlobType, ContainerClient, StandardBlobTier
 
-from tests.infra.embedded.blob_rest.conftest import Signed
+from tests.infra.embedded.blob_rest.conftest import SDK, Signed
+from tests.kit.waiting import PATIENCE
 
 Deed = Callable[[ContainerClient], object]
 
@@ -44,13 +45,13 @@ def test_each_deed_needs_its_permission(
         container.upload_blob("a", b"1")
     others = "".join(set("rwdl") - {needed})
     with (
-        ContainerClient.from_container_url(signed(None, others), retry_total=0) as client,
+        ContainerClient.from_container_url(signed(None, others), **SDK) as client,
         pytest.raises(HttpResponseError) as raised,
     ):
         do(client)
     assert raised.value.status_code == 403
     assert code_of(raised.value) == "AuthorizationPermissionMismatch"
-    with ContainerClient.from_container_url(signed(None, needed), retry_total=0) as client:
+    with ContainerClient.from_container_url(signed(None, needed), **SDK) as client:
         do(client)
 
 
@@ -63,7 +64,7 @@ def test_an_unsigned_tampered_or_expired_url_opens_nothing(signed: Signed) -> No
         (signed(None, "r").replace("sp=r", "sp=rwdl"), "does not fit"),
         (signed(expires=-1), "expired at"),
     ):
-        with ContainerClient.from_container_url(url, retry_total=0) as client:
+        with ContainerClient.from_container_url(url, **SDK) as client:
             for deed, (_, do) in DEEDS.items():
                 with pytest.raises(ClientAuthenticationError) as raised:
                     do(client)
@@ -75,13 +76,13 @@ def test_an_unsigned_tampered_or_expired_url_opens_nothing(signed: Signed) -> No
 def test_a_blobs_own_url_opens_that_blob_alone(container: ContainerClient, signed: Signed) -> None:
     container.upload_blob("a", b"1")
     container.upload_blob("b", b"2")
-    with BlobClient.from_blob_url(signed("a"), retry_total=0) as blob:
+    with BlobClient.from_blob_url(signed("a"), **SDK) as blob:
         assert blob.download_blob().readall() == b"1"
         blob.upload_blob(b"3", overwrite=True)
     query = signed("a").partition("?")[2]
     base = container.url.partition("?")[0]
     for elsewhere in ("/b?", "?restype=container&comp=list&", "/a/?", "/A?"):
-        answer = httpx.get(f"{base}{elsewhere}{query}")
+        answer = httpx.get(f"{base}{elsewhere}{query}", timeout=PATIENCE)
         assert answer.status_code == 403, elsewhere
 
 

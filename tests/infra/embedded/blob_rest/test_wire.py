@@ -1,7 +1,6 @@
 """The wire itself: what clients send that Azure's Python client does not, or should not."""
 
 import socket
-import time
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,12 +13,13 @@ from infra.embedded.blob_rest.bodies import Caps
 from infra.embedded.file_blob_store import FileBlobStore
 from tests import door_stage
 from tests.infra.embedded.blob_rest.conftest import Signed
+from tests.kit.waiting import PATIENCE, until
 
 
 def spoken(url: str, head: str, *, method: str = "PUT") -> socket.socket:
     """A connection on which a request's head has been sent."""
     parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE)
     target = f"{parts.path}?{parts.query}"
     connection.sendall(f"{method} {target} HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n".encode())
     return connection
@@ -54,7 +54,7 @@ def test_a_body_is_asked_for_only_when_it_is_wanted(signed: Signed, box: Path) -
 
 
 def test_a_refused_body_is_taken_off_the_line(signed: Signed) -> None:
-    with httpx.Client() as client:
+    with httpx.Client(timeout=PATIENCE) as client:
         for _ in range(2):
             assert client.put(signed("a", "r"), content=b"x" * 20 * 2**20).status_code == 403
         assert client.put(signed("a"), content=b"x").status_code == 201
@@ -79,10 +79,13 @@ def test_a_caller_that_leaves_in_the_middle_leaves_nothing(
     for more in ("", "&comp=block&blockid=YQ=="):
         with spoken(signed("a") + more, "content-length: 9000000") as connection:
             connection.sendall(b"x" * 3_000_000)
-            _until(lambda: any(drafts.iterdir()) if drafts.exists() else False)
-        _until(lambda: not any(drafts.iterdir()))
+            until(lambda: any(drafts.iterdir()) if drafts.exists() else False)
+        until(lambda: not any(drafts.iterdir()))
     assert not (tmp_path / "blobs" / "box").exists()
-    assert httpx.get(signed("a") + "&comp=blocklist&blocklisttype=all").status_code == 404
+    assert (
+        httpx.get(signed("a") + "&comp=blocklist&blocklisttype=all", timeout=PATIENCE).status_code
+        == 404
+    )
 
 
 BOMB = (
@@ -112,7 +115,7 @@ BOMB = (
     ],
 )
 def test_a_block_list_that_is_none_is_refused(signed: Signed, body: str, code: str) -> None:
-    answer = httpx.put(f"{signed('a')}&comp=blocklist", content=body.encode())
+    answer = httpx.put(f"{signed('a')}&comp=blocklist", content=body.encode(), timeout=PATIENCE)
     assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, code), answer.text
 
 
@@ -134,7 +137,7 @@ def test_a_block_list_that_is_none_is_refused(signed: Signed, body: str, code: s
 def test_a_header_that_cannot_be_heeded_is_refused(
     signed: Signed, box: Path, headers: dict[str, str], code: str | None
 ) -> None:
-    answer = httpx.put(signed("a"), content=b"x", headers=headers)
+    answer = httpx.put(signed("a"), content=b"x", headers=headers, timeout=PATIENCE)
     assert answer.status_code == 400
     if code is not None:
         assert answer.headers["x-ms-error-code"] == code
@@ -144,12 +147,14 @@ def test_a_header_that_cannot_be_heeded_is_refused(
 def test_every_answer_names_its_version_and_request(signed: Signed) -> None:
     asked = {"x-ms-version": "2025-11-05", "x-ms-client-request-id": "mine-1"}
     for url in (signed("a"), signed("missing"), "/".join(signed().split("/")[:4]) + "/nowhere"):
-        answer = httpx.put(url, content=b"1", headers=asked)
+        answer = httpx.put(url, content=b"1", headers=asked, timeout=PATIENCE)
         assert answer.headers["x-ms-version"] == "2025-11-05"
         assert answer.headers["x-ms-client-request-id"] == "mine-1"
         assert answer.headers["x-ms-request-id"]
         assert answer.headers["date"]
-    plain = httpx.head(signed("a"), headers={"x-ms-client-request-id": "x" * 2000})
+    plain = httpx.head(
+        signed("a"), headers={"x-ms-client-request-id": "x" * 2000}, timeout=PATIENCE
+    )
     assert plain.headers["x-ms-version"] == "2021-12-02"
     assert "x-ms-client-request-id" not in plain.headers
     assert plain.headers["etag"]
@@ -173,14 +178,6 @@ def test_a_hostile_url_is_refused(
     door: door_stage.DoorServer, store: FileBlobStore, path: str
 ) -> None:
     for method in ("GET", "PUT", "HEAD", "DELETE", "POST", "OPTIONS", "PATCH"):
-        answer = httpx.request(method, f"{door.url}{path}")
+        answer = httpx.request(method, f"{door.url}{path}", timeout=PATIENCE)
         assert 400 <= answer.status_code < 500, f"{method} {answer.status_code}"
         assert answer.headers["x-ms-error-code"]
-
-
-def _until(condition: object) -> None:
-    assert callable(condition)
-    ends = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
