@@ -48,7 +48,11 @@ def init(): pass
 def run(data): return 1
 """
 SLEEPS = {"scaleSettings": {"scaleType": "TargetUtilization", "minInstances": 0}}
-LIMITS = {"maxConcurrentRequestsPerInstance": 64, "requestTimeout": "PT30S"}
+LIMITS = {
+    **serving.USUAL,
+    "maxConcurrentRequestsPerInstance": 64,
+    "requestTimeout": "PT30S",
+}
 BATCHES = {"ML_ENDPOINTS_MAX_BATCH": "64", "ML_ENDPOINTS_MAX_BATCH_DELAY_MS": "5"}
 ROW = json.dumps({"data": [[float(i % 17) for i in range(64)]]}).encode()
 

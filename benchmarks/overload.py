@@ -65,7 +65,7 @@ def run(at_once: int, seconds: float) -> float:
         code = serving.codes(host, "waits", {"score.py": WAITS})
         serving.environment(host)
         serving.endpoint(host, "slow")
-        limits = {"maxConcurrentRequestsPerInstance": at_once}
+        limits = {**serving.USUAL, "maxConcurrentRequestsPerInstance": at_once}
         serving.deploy(host, "slow/blue", code, requestSettings=limits)
         serving.traffic(host, "slow", blue=100)
         return uvloop.run(measure(host, at_once, seconds))

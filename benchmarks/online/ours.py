@@ -21,7 +21,11 @@ dependencies:
   - pip:
       - scikit-learn==1.9.1
 """
-LIMITS = {"maxConcurrentRequestsPerInstance": CONCURRENT, "requestTimeout": "PT30S"}
+LIMITS = {
+    **serving.USUAL,
+    "maxConcurrentRequestsPerInstance": CONCURRENT,
+    "requestTimeout": "PT30S",
+}
 
 
 def code(host: RunningHost) -> str:

@@ -10,6 +10,8 @@ from examples.client import CallFailed
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import PATIENCE, until
 
+USUAL = {"requestTimeout": "PT5S", "maxQueueWait": "PT0.5S"}
+"""What a deployment has that asks for nothing: for benchmarks, whose figures these shape."""
 BARE = "name: bare\ndependencies:\n  - python=3.11\n"
 
 ECHO = """
