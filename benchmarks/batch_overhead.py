@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.compute import process_groups
+from infra.compute.local.processes import process_groups
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost

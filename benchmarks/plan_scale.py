@@ -20,15 +20,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.growth import power, slope
+from benchmarks.growth import (
+    power,
+    slope,
+)
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.mini_batch_cut import MiniBatchBy
-from domain.jobs.batch_job import BatchJob, InputKind, JobInput
-from domain.jobs.batch_planning import BatchPlanning
-from domain.jobs.job_outputs import default_output
-from infra.embedded.file_blob_store import FileBlobStore
-from infra.outbound import OutboundAddresses
-from infra.public_web_files import PublicWebFiles
+from domain.jobs.invoking.job_outputs import default_output
+from domain.jobs.planning.job_planning import BatchPlanning
+from domain.jobs.records.batch_job import (
+    BatchJob,
+    InputKind,
+    JobInput,
+)
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.web.outbound import OutboundAddresses
+from infra.web.public_web_files import PublicWebFiles
 
 ROOT = Path(__file__).parents[1]
 CONTAINER = "workspaceblobstore"

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runtime.inputs import Input
-from runtime.rows import Form, render
-from runtime.sinks import sink_of
-from runtime.tables import given
+from runtime.batch.inputs import Input
+from runtime.batch.rows import (
+    Form,
+    render,
+)
+from runtime.batch.sinks import sink_of
+from runtime.batch.tables import given
 
 ELEMENTS = 5_000
 FILES = 50

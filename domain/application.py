@@ -5,27 +5,27 @@ from dataclasses import dataclass
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import Datastores
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.compute_target import ComputeTargets
+from domain.batch.compute_target import ComputeTargets
 from domain.drops.blob_dropping import BlobDropping
 from domain.events.activities import EventActivities
-from domain.jobs.batch_invocation import BatchInvocation
-from domain.jobs.batch_jobs import BatchJobs
-from domain.jobs.batch_supervision import BatchSupervision
+from domain.ground.operation import Operations
+from domain.ground.sweeping import Sweeping
+from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.job_control import BatchJobs
 from domain.jobs.job_retention import JobRetention
-from domain.jobs.job_workers import JobWorkers
-from domain.jobs.mini_batch_scoring import MiniBatchScoring
+from domain.jobs.job_supervision import BatchSupervision
+from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.unit_delivery import MiniBatchScoring
 from domain.names import WorkspaceScope
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.token_issuing import TokenIssuing
 from domain.ports import TokenVerifier
-from domain.provisioning.operation import Operations
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scaling.scaling import Scaling
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
 from domain.scoring.online_scoring import OnlineScoring
-from domain.sweeping import Sweeping
 
 
 @dataclass(frozen=True)

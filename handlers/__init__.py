@@ -5,29 +5,33 @@ from collections.abc import Iterator
 import azure.functions as func
 
 from domain.application import Application
-from handlers import (
+from handlers import openapi
+from handlers.control import (
     assets,
     batch_endpoints,
-    batch_jobs,
-    batch_messages,
     computes,
     datastores,
     event_mappings,
-    event_messages,
     event_subscriptions,
-    events_door,
-    input_blobs,
     online_actions,
     online_endpoints,
-    openapi,
     operations,
-    queue_messages,
     schedules,
-    scoring,
-    timers,
     workspaces,
 )
+from handlers.data import (
+    batch_jobs,
+    events_door,
+    scoring,
+)
 from handlers.http import Routes
+from handlers.messages import (
+    batch_messages,
+    event_messages,
+    input_blobs,
+    provisioning_messages,
+    timers,
+)
 
 
 def blueprints(application: Application) -> Iterator[func.Blueprint]:
@@ -48,7 +52,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield events_door.blueprint(routes, a.events.receiving, a.events.validating)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
-    yield queue_messages.blueprint(a.online, a.batch, a.scaling)
+    yield provisioning_messages.blueprint(a.online, a.batch, a.scaling)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
     yield event_messages.blueprint(
         a.events.dispatching, a.events.delivering, a.events.validating, a.events.invoking

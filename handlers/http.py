@@ -15,7 +15,6 @@ from urllib.parse import quote
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
 
-from domain import access
 from domain.errors import (
     Conflict,
     DomainError,
@@ -29,10 +28,20 @@ from domain.errors import (
     Unavailable,
     Unsupported,
 )
-from domain.names import PROVIDER, WorkspaceScope
-from domain.ports import Principal, TokenVerifier
-from domain.provisioning.operation import Operation
-from domain.resource import Conditions, TrackedResource
+from domain.ground import access
+from domain.ground.operation import Operation
+from domain.ground.resource import (
+    Conditions,
+    TrackedResource,
+)
+from domain.names import (
+    PROVIDER,
+    WorkspaceScope,
+)
+from domain.ports import (
+    Principal,
+    TokenVerifier,
+)
 from domain.values import Value
 from handlers import wire
 from handlers.tracing import traced_request

@@ -1,5 +1,5 @@
 """One span for each invocation, where a tracing SDK has been set up before the functions are
-made (infra/telemetry.py); where none has, a handler is left as it is.
+made (infra/telemetry/telemetry.py); where none has, a handler is left as it is.
 
 A span goes on with the trace of whoever caused the invocation: the request's `traceparent`,
 or the sender's, which travels in the message's properties. Exceptions go to the log, which is

@@ -11,21 +11,27 @@ from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.compute_target import ComputeTargets
-from domain.drops import blob_drop, taken_drops
+from domain.batch.compute_target import ComputeTargets
+from domain.drops import (
+    blob_drop,
+    taken_drops,
+)
 from domain.drops.blob_dropping import BlobDropping
 from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
 from domain.events.delivery_record import OnSettled
-from domain.events.outbox import Outbox
-from domain.jobs import batch_job
-from domain.jobs.batch_invocation import BatchInvocation
-from domain.jobs.batch_jobs import BatchJobs
-from domain.jobs.batch_planning import BatchPlanning
-from domain.jobs.batch_supervision import BatchSupervision
+from domain.ground.operation import Operations
+from domain.ground.outbox import Outbox
+from domain.ground.stored_sums import StoredSums
+from domain.ground.sweeping import Sweeping
+from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.job_control import BatchJobs
 from domain.jobs.job_retention import JobRetention
-from domain.jobs.job_workers import JobWorkers
-from domain.jobs.mini_batch_scoring import MiniBatchScoring
+from domain.jobs.job_supervision import BatchSupervision
+from domain.jobs.planning.job_planning import BatchPlanning
+from domain.jobs.records import batch_job
+from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.unit_delivery import MiniBatchScoring
 from domain.names import WorkspaceScope
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.endpoint_tokens import TokenSettings
@@ -43,31 +49,28 @@ from domain.ports import (
     Webhooks,
     WorkQueue,
 )
-from domain.provisioning.operation import Operations
 from domain.rollout import guarded_rollout
 from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.mirroring import Mirroring
 from domain.rollout.shadow_reporting import ShadowReporting
-from domain.rollout.stored_sums import StoredSums
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
 from domain.schedules import schedule
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.mirroring import Mirroring
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.request_record import OnFinished
 from domain.scoring.scoring_access import ScoringAccess
-from domain.sweeping import Sweeping
-from infra import telemetry
 from infra.event_composition import compose_events
-from infra.outbound import OutboundAddresses
-from infra.public_web_files import PublicWebFiles
 from infra.settings import Settings
+from infra.telemetry import telemetry
+from infra.web.outbound import OutboundAddresses
+from infra.web.public_web_files import PublicWebFiles
 
 if TYPE_CHECKING:
-    from infra.compute.instance_figures import Running
+    from infra.compute.local.serving.instance_figures import Running
 
 Told = TypeVar("Told")
 
@@ -134,7 +137,10 @@ def _adapters(settings: Settings) -> Adapters:
                 running=services.compute,
             )
         case "functions":
-            from infra.cloud.no_compute import NoCompute, NoScorer
+            from infra.cloud.no_compute import (
+                NoCompute,
+                NoScorer,
+            )
             from infra.cloud.services import CloudServices
 
             cloud = CloudServices.open(settings)
@@ -154,10 +160,13 @@ def _adapters(settings: Settings) -> Adapters:
 
 
 def _traced(adapters: Adapters) -> Adapters:
-    from infra.compute.instance_figures import InstanceMeters
-    from infra.delivery_metrics import DeliveryMeters
-    from infra.request_meters import RequestMeters
-    from infra.traced import TracedScorer, TracedWorkQueue
+    from infra.compute.local.serving.instance_figures import InstanceMeters
+    from infra.telemetry.delivery_metrics import DeliveryMeters
+    from infra.telemetry.request_meters import RequestMeters
+    from infra.telemetry.traced import (
+        TracedScorer,
+        TracedWorkQueue,
+    )
 
     if adapters.running is not None:
         InstanceMeters(adapters.running)

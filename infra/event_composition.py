@@ -6,17 +6,27 @@ from domain.events.activities import EventActivities
 from domain.events.dead_letters import DeadLetters
 from domain.events.delivery_record import OnSettled
 from domain.events.event_delivering import EventDelivering
-from domain.events.event_dispatching import Couriers, EventDispatching
-from domain.events.event_invoking import EventInvoking
-from domain.events.event_mappings import EventMappings
-from domain.events.event_receiving import EventReceiving
+from domain.events.event_dispatching import (
+    Couriers,
+    EventDispatching,
+)
 from domain.events.event_sending import EventSending
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.events.outbox import Outbox
 from domain.events.subscription_validating import SubscriptionValidating
-from domain.jobs.batch_invocation import BatchInvocation
-from domain.ports import Cipher, Clock, EventTopics, ResourceStore, Webhooks, WorkQueue
-from domain.rollout.stored_sums import StoredSums
+from domain.ground.outbox import Outbox
+from domain.ground.stored_sums import StoredSums
+from domain.inbound.event_invoking import EventInvoking
+from domain.inbound.event_mappings import EventMappings
+from domain.inbound.event_receiving import EventReceiving
+from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.ports import (
+    Cipher,
+    Clock,
+    EventTopics,
+    ResourceStore,
+    Webhooks,
+    WorkQueue,
+)
 
 
 def compose_events(

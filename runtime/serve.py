@@ -8,15 +8,32 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
-from . import batching, process
-from .batching import BatchingPool
-from .exchange import Request
-from .pool import Pool
-from .pyfunc import MlflowModel
-from .responses import JSON
-from .schema import Documents, NoDocument
-from .scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
-from .script import FUNCTION_NOT_FOUND, INIT_FAILED, Script, ScriptFailed, load
+from .online import batching
+from .online.batching import BatchingPool
+from .online.pyfunc import MlflowModel
+from .online.responses import JSON
+from .online.schema import (
+    Documents,
+    NoDocument,
+)
+from .online.scoring import (
+    NOT_ALLOWED,
+    NOT_FOUND,
+    Scoring,
+    identify,
+    refuse,
+    refuse_method,
+)
+from .script import (
+    FUNCTION_NOT_FOUND,
+    INIT_FAILED,
+    Script,
+    ScriptFailed,
+    load,
+)
+from .server import process
+from .server.exchange import Request
+from .server.pool import Pool
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
 _SCORE_METHODS = ("POST", "GET", "OPTIONS")

@@ -9,12 +9,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import process, units
-from .exchange import Request
-from .pool import Pool
-from .prefetch import Prefetch
-from .responses import JSON
-from .script import Script, data_parameters, load, user_traceback
+from .batch import units
+from .batch.prefetch import Prefetch
+from .online.responses import JSON
+from .script import (
+    Script,
+    data_parameters,
+    load,
+    user_traceback,
+)
+from .server import process
+from .server.exchange import Request
+from .server.pool import Pool
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
 _NDJSON = "content-type: application/x-ndjson\r\n"

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.kit.real_app import ROOT
 from tests.kit.waiting import until
-from tests.real_app import ROOT
 
 _ALL: Final = ("alone", "alone", "busy", "busy", "half")
 _PERIOD: Final = 100_000

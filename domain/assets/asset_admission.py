@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain.assets import conda
-from domain.assets.assets import (
+from domain.assets.asset import (
     AssetKind,
     AssetVersion,
     AutoRebuild,
@@ -16,10 +16,22 @@ from domain.assets.assets import (
     OsType,
     VersionProperties,
 )
-from domain.assets.datastore import kind_of, locate
-from domain.errors import BlobNotFound, Detail, Invalid, refuse
+from domain.assets.datastore import (
+    kind_of,
+    locate,
+)
+from domain.errors import (
+    BlobNotFound,
+    Detail,
+    Invalid,
+    refuse,
+)
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Compute
+from domain.ports import (
+    BlobFolder,
+    BlobStore,
+    Compute,
+)
 
 _WIRE = {"model_uri": "modelUri", "code_uri": "codeUri", "data_uri": "dataUri"}
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
-from domain.assets.assets import (
+from domain.assets.asset import (
     CONTAINER_ID,
     AssetContainer,
     AssetKind,
@@ -11,9 +11,20 @@ from domain.assets.assets import (
     Saved,
     version_id,
 )
-from domain.errors import Conflict, Detail, DocumentNotFound, refuse
+from domain.errors import (
+    Conflict,
+    Detail,
+    DocumentNotFound,
+    refuse,
+)
 from domain.names import asset_name_fault
-from domain.ports import Create, Document, Replace, ResourceStore, Write
+from domain.ports import (
+    Create,
+    Document,
+    Replace,
+    ResourceStore,
+    Write,
+)
 from domain.values import Value
 
 TRIES = 20

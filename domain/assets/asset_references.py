@@ -5,13 +5,23 @@ import json
 from pathlib import PurePosixPath
 from typing import Any
 
+from domain.assets.asset import ModelType
 from domain.assets.asset_registration import AssetRegistration
-from domain.assets.assets import ModelType
 from domain.assets.mlflow_models import MlflowModels
-from domain.errors import BlobNotFound, Detail, DomainError, Invalid
+from domain.errors import (
+    BlobNotFound,
+    Detail,
+    DomainError,
+    Invalid,
+)
 from domain.names import WorkspaceScope
 from domain.online.online_deployment import CodeConfiguration
-from domain.ports import BlobFolder, BlobStore, Compute, EnvironmentSpec
+from domain.ports import (
+    BlobFolder,
+    BlobStore,
+    Compute,
+    EnvironmentSpec,
+)
 
 _DESCRIPTIVE = (
     "description",

@@ -5,23 +5,7 @@ from datetime import timedelta
 from typing import cast
 from uuid import uuid4
 
-from domain.assets.asset_admission import AssetAdmission, change_faults
-from domain.assets.asset_containers import AssetContainers
-from domain.assets.asset_documents import (
-    TRIES,
-    AssetDocuments,
-    check_names,
-    container_write,
-    entity,
-    noun,
-    raced,
-    saved,
-    there,
-    version_write,
-)
-from domain.assets.asset_listing import Listing, page_of
-from domain.assets.asset_use import InUse, check_unused
-from domain.assets.assets import (
+from domain.assets.asset import (
     CODES,
     DATA,
     ENVIRONMENTS,
@@ -37,6 +21,31 @@ from domain.assets.assets import (
     Saved,
     VersionProperties,
 )
+from domain.assets.asset_admission import (
+    AssetAdmission,
+    change_faults,
+)
+from domain.assets.asset_containers import AssetContainers
+from domain.assets.asset_documents import (
+    TRIES,
+    AssetDocuments,
+    check_names,
+    container_write,
+    entity,
+    noun,
+    raced,
+    saved,
+    there,
+    version_write,
+)
+from domain.assets.asset_listing import (
+    Listing,
+    page_of,
+)
+from domain.assets.asset_use import (
+    InUse,
+    check_unused,
+)
 from domain.errors import (
     Conflict,
     Detail,
@@ -46,7 +55,11 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
-from domain.names import WorkspaceScope, parse_asset_reference
+from domain.ground.resource import Conditions
+from domain.names import (
+    WorkspaceScope,
+    parse_asset_reference,
+)
 from domain.ports import (
     BlobStore,
     Clock,
@@ -57,7 +70,6 @@ from domain.ports import (
     Permission,
     ResourceStore,
 )
-from domain.resource import Conditions
 from domain.values import Value
 
 _TOO_HIGH = 10**9

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.assets.asset_references import AssetReferences, revision_of
+from domain.assets.asset_references import (
+    AssetReferences,
+    revision_of,
+)
 from domain.assets.asset_registration import AssetRegistration
 from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
 from domain.batch.batch_deployment import (
@@ -13,11 +16,25 @@ from domain.batch.batch_deployment import (
     ReferenceType,
 )
 from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
-from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
-from domain.compute_target import ComputeTargets
-from domain.errors import Conflict, Detail, DomainError, Unsupported, refuse
-from domain.events.outbox import Outbox
-from domain.names import WorkspaceScope, file_name_fault
+from domain.batch.batch_endpoint import (
+    BatchEndpoint,
+    BatchEndpointProperties,
+)
+from domain.batch.compute_target import ComputeTargets
+from domain.errors import (
+    Conflict,
+    Detail,
+    DomainError,
+    Unsupported,
+    refuse,
+)
+from domain.ground.outbox import Outbox
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import Wanted
+from domain.names import (
+    WorkspaceScope,
+    file_name_fault,
+)
 from domain.online.online_endpoint import AuthMode
 from domain.ports import (
     BlobStore,
@@ -29,8 +46,6 @@ from domain.ports import (
     WorkQueue,
 )
 from domain.provisioning.provisioning import Provisioning
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import Wanted
 
 _RUNS = (
     "model",

@@ -12,14 +12,30 @@ import json
 import logging
 from datetime import datetime
 
-from domain.assets.datastore import INBOX, INBOX_DATASTORE, uri_of
+from domain.assets.datastore import (
+    INBOX,
+    INBOX_DATASTORE,
+    uri_of,
+)
 from domain.drops import taken_drops
-from domain.drops.blob_drop import BlobDrop, DropState, drop_of
+from domain.drops.blob_drop import (
+    BlobDrop,
+    DropState,
+    drop_of,
+)
 from domain.drops.drop_arrivals import DropArrivals
-from domain.drops.drop_capture import DropCapture, manifests
+from domain.drops.drop_capture import (
+    DropCapture,
+    manifests,
+)
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
-from domain.drops.drop_store import GRACE, TRIES, DropStore, no_turn
+from domain.drops.drop_store import (
+    GRACE,
+    TRIES,
+    DropStore,
+    no_turn,
+)
 from domain.drops.option_files import OptionFiles
 from domain.errors import (
     DocumentNotFound,
@@ -28,14 +44,24 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
-from domain.events.facts import drop_sealed
-from domain.events.outbox import Outbox
-from domain.jobs.batch_invocation import BatchInvocation, JobExists
-from domain.jobs.job_expressions import filled
-from domain.jobs.job_inputs import drop_input
-from domain.jobs.job_request import JobProperties
-from domain.messages import CheckDrop
-from domain.ports import BlobFolder, BlobStore, Clock, Document, ResourceStore, WorkQueue
+from domain.ground.facts import drop_sealed
+from domain.ground.messages import CheckDrop
+from domain.ground.outbox import Outbox
+from domain.jobs.invoking.job_expressions import filled
+from domain.jobs.invoking.job_inputs import drop_input
+from domain.jobs.invoking.job_invocation import (
+    BatchInvocation,
+    JobExists,
+)
+from domain.jobs.records.job_request import JobProperties
+from domain.ports import (
+    BlobFolder,
+    BlobStore,
+    Clock,
+    Document,
+    ResourceStore,
+    WorkQueue,
+)
 
 _LONGEST_WAIT = 60.0
 _log = logging.getLogger("ml_endpoints.drop")

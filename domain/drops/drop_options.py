@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 from domain.assets.conda import load_yaml
 from domain.drops.drop_limits import MOST_FILES
 from domain.errors import Invalid
-from domain.jobs.globs import Globs
-from domain.jobs.job_request import JobProperties
+from domain.jobs.records.globs import Globs
+from domain.jobs.records.job_request import JobProperties
 from domain.values import Value
 
 MOST_BYTES = 64 * 1024

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 
-from domain.events import delivery, received_event
+from domain.events import delivery
 from domain.events.dead_letters import DeadLetters
 from domain.events.event_delivering import EventDelivering
 from domain.events.event_dispatching import EventDispatching
-from domain.events.event_invoking import EventInvoking
-from domain.events.event_mappings import EventMappings
-from domain.events.event_receiving import EventReceiving
 from domain.events.event_subscription import KIND as SUBSCRIPTION_KIND
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.events.outbox import OUTBOX_KIND
 from domain.events.subscription_validating import SubscriptionValidating
-from domain.sweeping import Resume
+from domain.ground.outbox import OUTBOX_KIND
+from domain.ground.sweeping import Resume
+from domain.inbound import received_event
+from domain.inbound.event_invoking import EventInvoking
+from domain.inbound.event_mappings import EventMappings
+from domain.inbound.event_receiving import EventReceiving
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 
-from domain.events.facts import Event
-from domain.ports import Create, Document, Json, WebhookAnswer
+from domain.ground.facts import Event
+from domain.ports import (
+    Create,
+    Document,
+    Json,
+    WebhookAnswer,
+)
 from domain.values import Value
 
 KIND = "eventDelivery"

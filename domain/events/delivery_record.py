@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from domain.events.delivery import Courier
-from domain.events.event_subscription import EndpointType, EventSubscription
+from domain.events.event_subscription import (
+    EndpointType,
+    EventSubscription,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,28 @@ slow or dead keeps up nobody else.
 import logging
 from datetime import timedelta
 
-from domain.errors import DocumentExists, DocumentNotFound, StaleETag
+from domain.errors import (
+    DocumentExists,
+    DocumentNotFound,
+    StaleETag,
+)
 from domain.events import delivery
-from domain.events.delivery import Courier, Delivery, Phase, courier_of
+from domain.events.delivery import (
+    Courier,
+    Delivery,
+    Phase,
+    courier_of,
+)
 from domain.events.event_subscription import EventSubscription
-from domain.events.outbox import Subscribers, event_of
-from domain.messages import EVENTS_QUEUE, DeliverEvents, DispatchEvent
+from domain.ground.messages import (
+    EVENTS_QUEUE,
+    DeliverEvents,
+    DispatchEvent,
+)
+from domain.ground.outbox import (
+    Subscribers,
+    event_of,
+)
 from domain.ports import (
     Clock,
     Create,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from domain.events.facts import EventType
+from domain.ground.facts import EventType
 from domain.values import Value
 
 _MOST_TYPES = 50

@@ -4,8 +4,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from domain.errors import Conflict, Detail, NotFound, refuse
-from domain.events.delivery import Courier, courier_of
+from domain.errors import (
+    Conflict,
+    Detail,
+    NotFound,
+    refuse,
+)
+from domain.events.delivery import (
+    Courier,
+    courier_of,
+)
 from domain.events.event_dispatching import Couriers
 from domain.events.event_subscription import (
     KIND,
@@ -17,10 +25,22 @@ from domain.events.event_subscription import (
     EventSubscriptionProperties,
     SubscriptionState,
 )
-from domain.events.outbox import FRESH, Subscribers
 from domain.events.webhook_signature import new_key
-from domain.messages import EVENTS_QUEUE, ValidateSubscription
-from domain.named_resources import NamedResources
+from domain.ground.messages import (
+    EVENTS_QUEUE,
+    ValidateSubscription,
+)
+from domain.ground.named_resources import NamedResources
+from domain.ground.outbox import (
+    FRESH,
+    Subscribers,
+)
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    Conditions,
+    Stored,
+    Wanted,
+)
 from domain.ports import (
     Cipher,
     Clock,
@@ -32,8 +52,6 @@ from domain.ports import (
     Webhooks,
     WorkQueue,
 )
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import Conditions, Stored, Wanted
 from domain.values import Value
 
 VALIDATE_AFTER = 2 * FRESH

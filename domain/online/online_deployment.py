@@ -6,8 +6,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from domain.resource import EnvironmentVariables, StringMap, Text, TrackedResource
-from domain.scaling.deployment_scale import DeploymentScale, ScaleBounds
+from domain.ground.resource import (
+    EnvironmentVariables,
+    StringMap,
+    Text,
+    TrackedResource,
+)
+from domain.online.deployment_scale import (
+    DeploymentScale,
+    ScaleBounds,
+)
 from domain.values import Value
 
 KIND = "onlineDeployment"

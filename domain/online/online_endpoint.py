@@ -5,11 +5,21 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, field_validator
 
+from domain.ground.keys import (
+    SealedKeys,
+    key_fault,
+)
+from domain.ground.resource import (
+    StringMap,
+    Text,
+    TrackedResource,
+)
 from domain.online.endpoint_tokens import TokenKeyRing
-from domain.online.scoring_keys import SealedKeys, key_fault
+from domain.online.rollout import (
+    Rollout,
+    RolloutPlan,
+)
 from domain.online.traffic import Percentages
-from domain.resource import StringMap, Text, TrackedResource
-from domain.rollout.rollout import Rollout, RolloutPlan
 from domain.values import Value
 
 KIND = "onlineEndpoint"

@@ -3,12 +3,37 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from domain.assets.asset_references import AssetReferences, revision_of
+from domain.assets.asset_references import (
+    AssetReferences,
+    revision_of,
+)
 from domain.assets.asset_registration import AssetRegistration
-from domain.errors import Conflict, Detail, Invalid, NotFound
-from domain.events.outbox import Outbox
+from domain.errors import (
+    Conflict,
+    Detail,
+    Invalid,
+    NotFound,
+)
+from domain.ground.keys import (
+    Keys,
+    KeyType,
+    SealedKeys,
+    key_fault,
+    matches,
+    new_key,
+)
+from domain.ground.operation import OperationKind
+from domain.ground.outbox import Outbox
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    Accepted,
+    Stored,
+    Wanted,
+    from_document,
+)
 from domain.names import WorkspaceScope
 from domain.online.deployment_checks import checked
+from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.online.online_deployment import KIND as DEPLOYMENT_KIND
 from domain.online.online_deployment import (
@@ -25,9 +50,12 @@ from domain.online.online_endpoint import (
     PublicNetworkAccess,
 )
 from domain.online.online_workloads import OnlineWorkloads
-from domain.online.scoring_keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
+from domain.online.rollout import plan_faults
 from domain.online.traffic import traffic_faults
-from domain.online.traffic_changes import moved_traffic, went_before
+from domain.online.traffic_changes import (
+    moved_traffic,
+    went_before,
+)
 from domain.ports import (
     BlobStore,
     Cipher,
@@ -41,13 +69,8 @@ from domain.ports import (
     WorkQueue,
     Write,
 )
-from domain.provisioning.operation import OperationKind
 from domain.provisioning.provisioning import Provisioning
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import Accepted, Stored, Wanted, from_document
 from domain.rollout import guarded_rollout
-from domain.rollout.rollout import plan_faults
-from domain.scaling.deployment_scales import DeploymentScales
 
 
 class OnlineProvisioning(

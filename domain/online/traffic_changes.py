@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
-from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
+from domain.online.online_endpoint import (
+    OnlineEndpoint,
+    OnlineEndpointProperties,
+)
+from domain.online.rollout import RolloutState
 from domain.online.traffic import Percentages
 from domain.rollout import guarded_rollout
-from domain.rollout.rollout import RolloutState
 
 
 def went_before(asked: OnlineEndpointProperties, old: OnlineEndpoint) -> Percentages:

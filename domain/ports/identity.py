@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Principal:
-    """Who calls: the token's subject and its roles (domain/access.py), until the token
+    """Who calls: the token's subject and its roles (domain/ground/access.py), until the token
     expires (Unix seconds; None: not known, so that nothing may be remembered)."""
 
     id: str

@@ -21,11 +21,8 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
-from domain.events.facts import traffic_moved
-from domain.events.outbox import Outbox
-from domain.ports import Clock, Compute, Create, Document, Replace, ResourceStore, WorkQueue, Write
-from domain.provisioning.endpoint_documents import ENDPOINT_ID, D, E, deployment_id, owner_of
-from domain.provisioning.operation import (
+from domain.ground.facts import traffic_moved
+from domain.ground.operation import (
     OPERATION_TTL,
     Operation,
     OperationKind,
@@ -33,10 +30,38 @@ from domain.provisioning.operation import (
     operation_body,
     operation_document_id,
 )
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.provisioning.reconciling import LEASE, replaced
+from domain.ground.outbox import Outbox
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    Accepted,
+    Conditions,
+    TrackedResource,
+    Wanted,
+    from_document,
+    to_body,
+)
+from domain.ports import (
+    Clock,
+    Compute,
+    Create,
+    Document,
+    Replace,
+    ResourceStore,
+    WorkQueue,
+    Write,
+)
+from domain.provisioning.endpoint_documents import (
+    ENDPOINT_ID,
+    D,
+    E,
+    deployment_id,
+    owner_of,
+)
+from domain.provisioning.reconciling import (
+    LEASE,
+    replaced,
+)
 from domain.provisioning.restoring import Restoring
-from domain.resource import Accepted, Conditions, TrackedResource, Wanted, from_document, to_body
 from domain.values import Value
 
 EP = TypeVar("EP", bound=Value)

@@ -12,10 +12,33 @@ from datetime import timedelta
 from typing import ClassVar
 
 from domain import names
-from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
-from domain.events import facts
-from domain.events.outbox import Outbox
-from domain.messages import PROVISIONING_QUEUE, Reconcile
+from domain.errors import (
+    DocumentNotFound,
+    DomainError,
+    StaleETag,
+    Throttled,
+    Unavailable,
+)
+from domain.ground import facts
+from domain.ground.messages import (
+    PROVISIONING_QUEUE,
+    Reconcile,
+)
+from domain.ground.operation import (
+    OPERATION_TTL,
+    ErrorRecord,
+    Operation,
+    OperationStatus,
+    operation_body,
+    operation_document_id,
+)
+from domain.ground.outbox import Outbox
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    TrackedResource,
+    from_document,
+    to_body,
+)
 from domain.ports import (
     Clock,
     Compute,
@@ -38,16 +61,6 @@ from domain.provisioning.endpoint_documents import (
     deployment_id,
     owner_of,
 )
-from domain.provisioning.operation import (
-    OPERATION_TTL,
-    ErrorRecord,
-    Operation,
-    OperationStatus,
-    operation_body,
-    operation_document_id,
-)
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import TrackedResource, from_document, to_body
 
 LEASE = 30.0
 """Seconds without a sign of life after which the sweep takes a reconciliation over."""

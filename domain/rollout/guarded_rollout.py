@@ -10,18 +10,43 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from domain.errors import Conflict, DocumentNotFound, NotFound, refuse
+from domain.errors import (
+    Conflict,
+    DocumentNotFound,
+    NotFound,
+    refuse,
+)
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    Stored,
+    from_document,
+)
+from domain.ground.stored_sums import StoredSums
 from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.traffic import Percentages, traffic_faults
-from domain.ports import Clock, Create, Delete, Document, Replace, ResourceStore, Write
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import Stored, from_document
+from domain.online.rollout import (
+    Observed,
+    Rollout,
+    RolloutPlan,
+    RolloutState,
+    Verdict,
+)
+from domain.online.traffic import (
+    Percentages,
+    traffic_faults,
+)
+from domain.ports import (
+    Clock,
+    Create,
+    Delete,
+    Document,
+    Replace,
+    ResourceStore,
+    Write,
+)
 from domain.rollout import rollout_tally
-from domain.rollout.rollout import Observed, Rollout, RolloutPlan, RolloutState, Verdict
-from domain.rollout.stored_sums import StoredSums
 
 KIND = "rolloutAlarm"
 LOOK_AFTER = timedelta(seconds=2)

@@ -12,10 +12,16 @@ from enum import StrEnum
 from typing import Any
 
 from domain.assets.asset_references import revision_of
+from domain.ground.stored_sums import (
+    Subject,
+    Sums,
+)
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import partition
-from domain.rollout.latency_histogram import band, quantile
-from domain.rollout.stored_sums import Subject, Sums
+from domain.rollout.latency_histogram import (
+    band,
+    quantile,
+)
 from domain.values import Value
 
 KIND = "shadowDiff"

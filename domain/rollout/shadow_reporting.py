@@ -1,12 +1,18 @@
 """The reports on an endpoint's mirrored traffic."""
 
+from domain.ground.resource import from_document
 from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.online_deployment import OnlineDeployment
-from domain.ports import Document, ResourceStore
-from domain.resource import from_document
+from domain.ports import (
+    Document,
+    ResourceStore,
+)
 from domain.rollout import shadow_diff
-from domain.rollout.shadow_diff import ShadowReport, running_revision
+from domain.rollout.shadow_diff import (
+    ShadowReport,
+    running_revision,
+)
 
 
 class ShadowReporting:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.scaling.deployment_scale import DeploymentScale
+from domain.online.deployment_scale import DeploymentScale
 
 CALM_PERIODS = 20
 

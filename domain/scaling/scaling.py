@@ -11,8 +11,17 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from domain.errors import DocumentNotFound, DomainError, StaleETag
-from domain.messages import WakeDeployment
+from domain.errors import (
+    DocumentNotFound,
+    DomainError,
+    StaleETag,
+)
+from domain.ground.messages import WakeDeployment
+from domain.online.deployment_scale import (
+    DeploymentScale,
+    from_document,
+)
+from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import workload_key
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import (
@@ -26,9 +35,10 @@ from domain.ports import (
     ScoringRequest,
     WorkloadState,
 )
-from domain.scaling.deployment_scale import DeploymentScale, from_document
-from domain.scaling.deployment_scales import DeploymentScales
-from domain.scaling.scale_decision import Load, decide
+from domain.scaling.scale_decision import (
+    Load,
+    decide,
+)
 
 TICK = timedelta(seconds=1)
 """How often the timer calls."""

@@ -13,6 +13,14 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    Conditions,
+    Stored,
+    Wanted,
+    to_body,
+)
+from domain.ground.resource import from_document as stored_resource
 from domain.ports import (
     Clock,
     Create,
@@ -24,9 +32,6 @@ from domain.ports import (
     WorkQueue,
     Write,
 )
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import Conditions, Stored, Wanted, to_body
-from domain.resource import from_document as stored_resource
 from domain.schedules import schedule as stored
 from domain.schedules.schedule import (
     KIND,

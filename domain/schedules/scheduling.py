@@ -16,12 +16,18 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
-from domain.jobs.batch_invocation import BatchInvocation
-from domain.jobs.job_expressions import filled
-from domain.jobs.job_request import JobProperties
-from domain.messages import CheckSchedule
-from domain.ports import Clock, Document, Replace, ResourceStore, WorkQueue
-from domain.resource import from_document as stored_resource
+from domain.ground.messages import CheckSchedule
+from domain.ground.resource import from_document as stored_resource
+from domain.jobs.invoking.job_expressions import filled
+from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.records.job_request import JobProperties
+from domain.ports import (
+    Clock,
+    Document,
+    Replace,
+    ResourceStore,
+    WorkQueue,
+)
 from domain.schedules.schedule import (
     PARTITION,
     TRIGGER_TIME,

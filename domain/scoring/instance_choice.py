@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from domain.ports import Compute, Instance
+from domain.ports import (
+    Compute,
+    Instance,
+)
 from domain.scoring.online_routing import DeploymentRoute
 from domain.scoring.outliers import Outliers
 

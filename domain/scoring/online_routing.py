@@ -12,15 +12,29 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
-from domain.errors import DocumentNotFound, Throttled, Unavailable
+from domain.errors import (
+    DocumentNotFound,
+    Throttled,
+    Unavailable,
+)
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import from_document
 from domain.names import endpoint_name_fault
-from domain.online import online_deployment, online_endpoint
+from domain.online import (
+    online_deployment,
+    online_endpoint,
+)
 from domain.online.online_deployment import OnlineDeployment
-from domain.online.online_endpoint import AuthMode, OnlineEndpoint
+from domain.online.online_endpoint import (
+    AuthMode,
+    OnlineEndpoint,
+)
 from domain.online.traffic import TrafficSplit
-from domain.ports import Clock, Document, ResourceStore
-from domain.provisioning.provisioning_state import ProvisioningState
-from domain.resource import from_document
+from domain.ports import (
+    Clock,
+    Document,
+    ResourceStore,
+)
 from domain.rollout.shadow_diff import running_revision
 
 _log = logging.getLogger(__name__)

@@ -8,13 +8,18 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from domain import access
 from domain.errors import Unauthenticated
+from domain.ground import access
+from domain.ground.keys import matches
 from domain.online import endpoint_tokens
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.online.online_endpoint import AuthMode
-from domain.online.scoring_keys import matches
-from domain.ports import Cipher, Clock, Principal, TokenVerifier
+from domain.ports import (
+    Cipher,
+    Clock,
+    Principal,
+    TokenVerifier,
+)
 from domain.scoring import scoring_refusals
 from domain.scoring.online_routing import Route
 

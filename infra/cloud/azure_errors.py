@@ -21,7 +21,7 @@ from azure.servicebus import exceptions as bus
 from azure.storage import blob
 
 from domain import errors
-from infra.queue_consumer import LockLost
+from infra.rules.queue_consumer import LockLost
 
 
 @dataclass(frozen=True)

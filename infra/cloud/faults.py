@@ -16,7 +16,7 @@ from azure.servicebus.exceptions import (
 
 from domain import errors
 from infra.cloud.azure_errors import meaning_of
-from infra.queue_consumer import LockLost
+from infra.rules.queue_consumer import LockLost
 
 _LONGEST_WAIT = 3600.0
 

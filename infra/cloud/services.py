@@ -7,17 +7,20 @@ from typing import Any, ClassVar
 from azure.identity.aio import DefaultAzureCredential
 
 from infra.clock import SystemClock
-from infra.cloud.azure_blob_store import AzureBlobStore
+from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
-from infra.cloud.cosmos_resource_store import CosmosResourceStore
-from infra.cloud.service_bus import ServiceBus
-from infra.cloud.service_bus_consumer import ServiceBusConsumer
-from infra.cloud.service_bus_topics import ServiceBusTopics
-from infra.cloud.service_bus_work_queue import ServiceBusWorkQueue
-from infra.outbound import OutboundAddresses
+from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.queues.service_bus import ServiceBus
+from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
+from infra.cloud.queues.service_bus_topics import ServiceBusTopics
+from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.settings import Settings
-from infra.token_verifier import JwtVerifier, PublishedKeys
-from infra.webhooks import HttpWebhooks
+from infra.web.outbound import OutboundAddresses
+from infra.web.token_verifier import (
+    JwtVerifier,
+    PublishedKeys,
+)
+from infra.web.webhooks import HttpWebhooks
 
 _LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")
 

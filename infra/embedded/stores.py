@@ -7,19 +7,32 @@ import os
 import secrets
 from abc import ABC, abstractmethod
 
-from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, WorkQueue
-from infra.compute.outputs import Outputs, OutputsInPlace
-from infra.compute.uploaded_outputs import UploadedOutputs
-from infra.embedded.arrival_sources import ArrivalSource, FolderSource, ListedSource
-from infra.embedded.blob_rest.door import BlobDoor
-from infra.embedded.cipher import FernetCipher
+from domain.ports import (
+    BlobStore,
+    Cipher,
+    EventTopics,
+    ResourceStore,
+    WorkQueue,
+)
+from infra.compute.local.files.outputs import (
+    Outputs,
+    OutputsInPlace,
+)
+from infra.compute.local.files.uploaded_outputs import UploadedOutputs
+from infra.embedded.access.cipher import FernetCipher
+from infra.embedded.access.private_files import read_or_make_private
+from infra.embedded.arrivals.arrival_sources import (
+    ArrivalSource,
+    FolderSource,
+    ListedSource,
+)
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.data_folder import DataFolder
-from infra.embedded.file_blob_store import FileBlobStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.no_topics import NoTopics
-from infra.embedded.private_files import read_or_make_private
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
-from infra.embedded.sqlite_work_queue import SqliteWorkQueue
-from infra.queue_consumer import QueueConsumer
+from infra.rules.queue_consumer import QueueConsumer
 from infra.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.real_app import ROOT
 from tests.kit.waiting import PATIENCE
-from tests.real_app import ROOT
 
 
 def test_requirements_are_those_of_the_lock(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def ignored(path: str) -> bool:
         "domain/ports/__init__.py",
         "handlers/http.py",
         "infra/composition.py",
-        "infra/embedded/sqlite.py",
+        "infra/embedded/database/sqlite.py",
         "runtime/__main__.py",
         "runtime/serve.py",
     ],
@@ -68,7 +68,7 @@ def test_what_the_app_needs_is_published(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "tests/real_app.py",
+        "tests/kit/real_app.py",
         "examples/demo.py",
         "docs/glossary.md",
         "benchmarks/x.py",

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from tests.real_app import ROOT
+from tests.kit.real_app import ROOT
 
 Found = Iterator[tuple[int, str]]
 """Lines, and what is wrong there."""

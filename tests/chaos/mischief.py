@@ -17,14 +17,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from domain.jobs.batch_times import BatchTimes
-from domain.ports import Document, Message, Replace, Write
+from domain.jobs.records.job_times import BatchTimes
+from domain.ports import (
+    Document,
+    Message,
+    Replace,
+    Write,
+)
 from infra.embedded import __main__ as embedded
+from infra.embedded.database.sqlite import Database
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.disk import Disk
-from infra.embedded.queue_listener import Listening
-from infra.embedded.sqlite import Database
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
-from infra.embedded.sqlite_work_queue import SqliteWorkQueue
+from infra.embedded.host.queue_listener import Listening
 
 FILE = "mischief"
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from domain import errors
-from domain.ports import BlobStore, Permission
-from runtime import inputs as worker_inputs
+from domain.ports import (
+    BlobStore,
+    Permission,
+)
+from runtime.batch import inputs as worker_inputs
 
 MIB = 1024 * 1024
 

@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.provisioning_stage import ProvisioningStage, opened
+from tests.kit.provisioning_stage import (
+    ProvisioningStage,
+    opened,
+)
 
 
 @pytest.fixture

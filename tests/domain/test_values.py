@@ -3,8 +3,11 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.online.online_deployment import OnlineDeploymentProperties, RequestSettings
-from domain.resource import EnvironmentVariables
+from domain.ground.resource import EnvironmentVariables
+from domain.online.online_deployment import (
+    OnlineDeploymentProperties,
+    RequestSettings,
+)
 from domain.values import Value
 
 

@@ -14,7 +14,10 @@ from azure.storage.blob import ContainerClient
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import PATIENCE, until
+from tests.kit.waiting import (
+    PATIENCE,
+    until,
+)
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
 """Two files that are dropped one after the other are one drop, whatever the pace: it is sealed
@@ -207,8 +210,8 @@ def test_an_empty_drop_is_said_and_starts_nothing(host: RunningHost) -> None:
 
 
 def test_a_file_that_is_written_on_after_a_rest_is_not_taken_half(host: RunningHost) -> None:
-    """Written without a rest it is not even looked at: tests/infra/embedded/test_folder_watch.py
-    has that on a clock of its own."""
+    """Written without a rest it is not even looked at: test_folder_watch.py has that on a clock
+    of its own."""
     target = host.inbox / "slow" / "slow.csv"
     target.parent.mkdir()
     with target.open("w") as file:

@@ -8,10 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import ROOT, RunningHost
-from tests.kit.waiting import PATIENCE, until
-from tests.loopback_telemetry import Collector, Ingestion, Span
+from tests.e2e import (
+    scoring_files,
+    serving,
+)
+from tests.e2e.running_host import (
+    ROOT,
+    RunningHost,
+)
+from tests.kit.loopback_telemetry import (
+    Collector,
+    Ingestion,
+    Span,
+)
+from tests.kit.waiting import (
+    PATIENCE,
+    until,
+)
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(1, 6)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -162,9 +175,9 @@ def test_telemetry_that_is_off_costs_no_import() -> None:
     code = (
         "import sys, function_app\n"
         "loaded = [m for m in sys.modules if m.startswith(('opentelemetry.sdk', 'azure.monitor',"
-        " 'opentelemetry.exporter', 'infra.traced'))]\n"
+        " 'opentelemetry.exporter', 'infra.telemetry.traced'))]\n"
         "assert not loaded, loaded\n"
-        "from infra.embedded.functions import index\n"
+        "from infra.embedded.host.functions import index\n"
         "wrapped = [f.name for f in index(function_app.app, {})"
         " if 'tracing' in f.handler.__code__.co_filename]\n"
         "assert not wrapped, wrapped\n"

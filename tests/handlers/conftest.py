@@ -14,19 +14,28 @@ import azure.functions as func
 import httpx
 import pytest
 
-from domain.access import ROLES
 from domain.errors import Unauthenticated
-from domain.jobs.batch_jobs import BatchJobs
+from domain.ground.access import ROLES
+from domain.jobs.job_control import BatchJobs
 from domain.names import WorkspaceScope
-from domain.ports import Principal, TokenVerifier
-from handlers import batch_endpoints, online_endpoints, openapi, operations, workspaces
+from domain.ports import (
+    Principal,
+    TokenVerifier,
+)
+from handlers import openapi
+from handlers.control import (
+    batch_endpoints,
+    online_endpoints,
+    operations,
+    workspaces,
+)
 from handlers.http import Routes
-from infra.embedded.functions import index
-from infra.embedded.http_app import HttpApp
-from tests import provisioning_stage
-from tests.arm_client import ArmClient
+from infra.embedded.host.functions import index
+from infra.embedded.host.http_app import HttpApp
+from tests.kit import provisioning_stage
+from tests.kit.arm_client import ArmClient
+from tests.kit.provisioning_stage import ProvisioningStage
 from tests.kit.waiting import PATIENCE
-from tests.provisioning_stage import ProvisioningStage
 
 BASE_URL = "http://testserver"
 

@@ -7,10 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers import event_mappings, event_subscriptions, events_door
+from handlers.control import (
+    event_mappings,
+    event_subscriptions,
+)
+from handlers.data import events_door
 from handlers.http import Routes
-from tests import event_stage
-from tests.event_stage import HOOK, EventStage
+from tests.kit import event_stage
+from tests.kit.event_stage import (
+    HOOK,
+    EventStage,
+)
 
 SUBSCRIPTION: dict[str, Any] = {
     "properties": {

@@ -4,9 +4,9 @@ from typing import Any
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from domain.jobs.job_status import JobStatus
+from domain.jobs.records.job_status import JobStatus
 from tests.handlers.conftest import ControlPlane
-from tests.real_app import indexed
+from tests.kit.real_app import indexed
 
 DOCUMENT: dict[str, Any] = indexed()["openapi"]
 HTTP = [f for f in indexed()["functions"] if f["type"] == "httpTrigger"]

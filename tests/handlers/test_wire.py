@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from domain.batch.batch_deployment import BatchDeploymentProperties
-from domain.errors import MAX_FAULTS, Invalid, TooLarge
+from domain.errors import (
+    MAX_FAULTS,
+    Invalid,
+    TooLarge,
+)
+from domain.ground.resource import Wanted
 from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
-from domain.resource import Wanted
-from handlers import batch_endpoints, online_endpoints, wire
+from handlers import wire
+from handlers.control import (
+    batch_endpoints,
+    online_endpoints,
+)
 
 Endpoint = Wanted[OnlineEndpointProperties]
 Deployment = Wanted[OnlineDeploymentProperties]

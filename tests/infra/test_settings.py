@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import Settings, SettingsError, environment_name
+from infra.settings import (
+    Settings,
+    SettingsError,
+    environment_name,
+)
 
 ROOT = Path(__file__).parents[2]
 OF_THE_HOST = {

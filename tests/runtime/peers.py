@@ -20,7 +20,10 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Protocol
 
-from tests.kit.waiting import PATIENCE, until
+from tests.kit.waiting import (
+    PATIENCE,
+    until,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (

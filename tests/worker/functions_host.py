@@ -14,8 +14,16 @@ from typing import Any
 
 import httpx
 
-from infra.embedded.routes import NoMatch, Route, Routes
-from tests.kit.waiting import PATIENCE, eventually, patience
+from infra.embedded.host.routes import (
+    NoMatch,
+    Route,
+    Routes,
+)
+from tests.kit.waiting import (
+    PATIENCE,
+    eventually,
+    patience,
+)
 
 DRIVER = Path(__file__).with_name("driver.py")
 

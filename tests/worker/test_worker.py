@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from tests.loopback_telemetry import Collector
-from tests.scoring_stage import PRIMARY
+from tests.kit.loopback_telemetry import Collector
+from tests.kit.scoring_stage import PRIMARY
 from tests.worker.functions_host import FunctionsHost
 
 ROOT = Path(__file__).parents[2]
@@ -70,8 +70,8 @@ from domain.ports import ScoringResponse
 from handlers import scoring
 from handlers.http import Routes
 from infra.clock import SystemClock
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
-from tests.scoring_stage import Endpoints, ScriptedScorer, StaticCompute
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from tests.kit.scoring_stage import Endpoints, ScriptedScorer, StaticCompute
 
 
 def echo(instance, request):

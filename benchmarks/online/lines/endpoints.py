@@ -13,14 +13,23 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.online import ours
-from benchmarks.online.lines.line import Line, at_least
-from benchmarks.online.wrk import Load, Wrk
-from domain.online import online_deployment, online_endpoint
+from benchmarks.online.lines.line import (
+    Line,
+    at_least,
+)
+from benchmarks.online.wrk import (
+    Load,
+    Wrk,
+)
+from domain.online import (
+    deployment_scale,
+    online_deployment,
+    online_endpoint,
+)
 from domain.ports import Create
-from domain.scaling import deployment_scale
-from infra.compute.process_groups import cpu_seconds
+from infra.compute.local.processes.process_groups import cpu_seconds
 from infra.embedded.data_folder import DataFolder
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until

@@ -11,9 +11,12 @@ from statistics import median
 from typing import Any
 
 from benchmarks.online import ours
-from benchmarks.online.lines.line import Line, at_most
+from benchmarks.online.lines.line import (
+    Line,
+    at_most,
+)
 from benchmarks.online.servers import first_answer
-from infra.compute.process_groups import cpu_seconds
+from infra.compute.local.processes.process_groups import cpu_seconds
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until

@@ -1,5 +1,5 @@
 // The documents. Consistency is strong: a message may be handled by another process than the
-// one that saved what it names. The container is what infra/cloud/cosmos_container.py expects.
+// one that saved what it names. The container is what infra/cloud/documents/cosmos_container.py expects.
 param name string
 param location string
 param tags object

@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.assets import conda, conda_packages
+from domain.assets import (
+    conda,
+    conda_packages,
+)
 from domain.errors import Invalid
 from domain.ports import EnvironmentSpec
 

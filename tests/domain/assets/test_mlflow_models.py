@@ -8,8 +8,11 @@ import pytest
 
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Invalid
-from domain.ports import BlobFolder, EnvironmentSpec
-from infra.embedded.file_blob_store import FileBlobStore
+from domain.ports import (
+    BlobFolder,
+    EnvironmentSpec,
+)
+from infra.embedded.blobs.file_blob_store import FileBlobStore
 
 SIGNATURE = {"inputs": '[{"type": "double", "name": "a"}]', "outputs": None}
 CONDA = """

@@ -4,10 +4,16 @@ from typing import Any
 
 import pytest
 
-from domain.errors import Conflict, Invalid
-from domain.ports import WorkloadKind, WorkloadState
-from domain.provisioning.operation import Operation
-from tests.provisioning_stage import (
+from domain.errors import (
+    Conflict,
+    Invalid,
+)
+from domain.ground.operation import Operation
+from domain.ports import (
+    WorkloadKind,
+    WorkloadState,
+)
+from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
     SCOPE,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import event_stage
-from tests.event_stage import EventStage
+from tests.kit import event_stage
+from tests.kit.event_stage import EventStage
 
 
 @pytest.fixture

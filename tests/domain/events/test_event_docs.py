@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from domain.events.facts import EventType
+from domain.ground.facts import EventType
 
 TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 

@@ -4,12 +4,26 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import Conflict, Forbidden, Invalid
+from domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+)
 from domain.events.event_subscription import EventSubscriptionProperties
-from domain.messages import EVENTS_QUEUE
-from domain.resource import Conditions, Wanted
-from tests.event_stage import HOOK, EventStage
-from tests.provisioning_stage import ANY, CALLER, faults
+from domain.ground.messages import EVENTS_QUEUE
+from domain.ground.resource import (
+    Conditions,
+    Wanted,
+)
+from tests.kit.event_stage import (
+    HOOK,
+    EventStage,
+)
+from tests.kit.provisioning_stage import (
+    ANY,
+    CALLER,
+    faults,
+)
 
 LOCK = timedelta(minutes=5)
 

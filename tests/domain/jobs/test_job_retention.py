@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from domain.errors import NotFound
-from domain.jobs import batch_job
 from domain.jobs.job_retention import JobRetention
-from tests.batch_stage import STORE, BatchStage
+from domain.jobs.records import batch_job
+from tests.kit.batch_stage import (
+    STORE,
+    BatchStage,
+)
 
 DAY = 86400.0
 

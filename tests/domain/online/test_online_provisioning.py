@@ -4,14 +4,21 @@ from typing import Any
 
 import pytest
 
-from domain.assets import assets
-from domain.errors import Conflict, Invalid
+from domain.assets import asset
+from domain.errors import (
+    Conflict,
+    Invalid,
+)
+from domain.ground.keys import KeyType
+from domain.ground.provisioning_state import TransitionRefused
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
-from domain.online.scoring_keys import KeyType
-from domain.ports import EnvironmentSpec, LogKind, WorkloadKind
-from domain.provisioning.provisioning_state import TransitionRefused
-from tests.provisioning_stage import (
+from domain.ports import (
+    EnvironmentSpec,
+    LogKind,
+    WorkloadKind,
+)
+from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
     SCOPE,
@@ -257,7 +264,7 @@ async def test_references_are_resolved_when_they_are_put(stage: ProvisioningStag
     assert model == SCOPE.path("models", "m", "versions", "1")
     uri = "azureml://datastores/workspaceblobstore/paths/src/score.py"
     await stage.registration.put_version(
-        assets.MODELS, "m", "2", assets.ModelVersionProperties(model_uri=uri), CALLER, ANY
+        asset.MODELS, "m", "2", asset.ModelVersionProperties(model_uri=uri), CALLER, ANY
     )
     await stage.put_deployment(model="azureml:m@latest", description="again")
     properties = (await stage.online.deployment("iris", "blue")).resource.properties
@@ -330,8 +337,8 @@ async def _register_mlflow(stage: ProvisioningStage, mlmodel: str, conda: str) -
     for name, text in {"MLmodel": mlmodel, "conda.yaml": conda}.items():
         await stage.blobs.write("workspaceblobstore", f"mlflow/{name}", text.encode())
     uri = "azureml://datastores/workspaceblobstore/paths/mlflow"
-    asked = assets.ModelVersionProperties(model_uri=uri, model_type=assets.ModelType.MLFLOW)
-    await stage.registration.put_version(assets.MODELS, "own", "1", asked, CALLER, ANY)
+    asked = asset.ModelVersionProperties(model_uri=uri, model_type=asset.ModelType.MLFLOW)
+    await stage.registration.put_version(asset.MODELS, "own", "1", asked, CALLER, ANY)
 
 
 ALONE: dict[str, Any] = {

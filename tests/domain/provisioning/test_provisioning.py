@@ -7,16 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from domain.assets import assets
-from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
-from domain.messages import PROVISIONING_QUEUE, Reconcile
-from domain.ports import Create, Delete, Message, WorkloadState
-from domain.provisioning.operation import Operation, OperationKind, OperationStatus
+from domain.assets import asset
+from domain.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
+from domain.ground.messages import (
+    PROVISIONING_QUEUE,
+    Reconcile,
+)
+from domain.ground.operation import (
+    Operation,
+    OperationKind,
+    OperationStatus,
+)
+from domain.ground.provisioning_state import TransitionRefused
+from domain.ground.resource import Conditions
+from domain.ports import (
+    Create,
+    Delete,
+    Message,
+    WorkloadState,
+)
 from domain.provisioning.provisioning import MAX_DEPLOYMENTS
-from domain.provisioning.provisioning_state import TransitionRefused
-from domain.provisioning.reconciling import LEASE, pause_before
-from domain.resource import Conditions
-from tests.provisioning_stage import (
+from domain.provisioning.reconciling import (
+    LEASE,
+    pause_before,
+)
+from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
     ProvisioningStage,
@@ -294,7 +315,7 @@ async def test_a_deployment_that_dies_for_good_later_says_so(stage: Provisioning
 async def test_an_asset_that_is_gone_fails_the_deployment(stage: ProvisioningStage) -> None:
     await stage.iris()
     operation = await stage.put_deployment()
-    [code] = (await stage.store.query(assets.CODES.version_kind)).documents
+    [code] = (await stage.store.query(asset.CODES.version_kind)).documents
     await stage.store.transact(code.partition, [Delete(code.id)])
     await stage.settle()
     ended = await stage.operations.get(operation.id)

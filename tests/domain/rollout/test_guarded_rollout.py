@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 
 from domain.errors import StaleETag
-from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse, WorkloadState
-from tests.gateway_stage import Gateways, opened
-from tests.scoring_stage import says
+from domain.ports import (
+    Instance,
+    InstanceLost,
+    ScoringRequest,
+    ScoringResponse,
+    WorkloadState,
+)
+from tests.kit.gateway_stage import (
+    Gateways,
+    opened,
+)
+from tests.kit.scoring_stage import says
 
 LIMITS: dict[str, Any] = {"errorRate": 0.1, "minimumRequests": 10}
 STEPS: list[dict[str, Any]] = [

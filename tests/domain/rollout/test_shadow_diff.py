@@ -1,7 +1,17 @@
 import pytest
 
-from domain.rollout.shadow_diff import Lost, Side, agree, compared, lost, report
-from domain.rollout.stored_sums import Sums, add_up
+from domain.ground.stored_sums import (
+    Sums,
+    add_up,
+)
+from domain.rollout.shadow_diff import (
+    Lost,
+    Side,
+    agree,
+    compared,
+    lost,
+    report,
+)
 
 
 @pytest.mark.parametrize(

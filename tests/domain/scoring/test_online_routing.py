@@ -8,12 +8,21 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from domain.online.scoring_keys import KeyType, matches
-from domain.provisioning.provisioning_state import ProvisioningState
+from domain.ground.keys import (
+    KeyType,
+    matches,
+)
+from domain.ground.provisioning_state import ProvisioningState
 from domain.scoring.online_routing import RouteTable
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from tests.kit.scoring_stage import (
+    PRIMARY,
+    SECONDARY,
+    Endpoints,
+    MovedClock,
+    WatchedStore,
+)
 from tests.kit.waiting import PATIENCE
-from tests.scoring_stage import PRIMARY, SECONDARY, Endpoints, MovedClock, WatchedStore
 
 
 @pytest.fixture

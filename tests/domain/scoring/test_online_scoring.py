@@ -13,19 +13,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.ground.keys import KeyType
+from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_endpoint import AuthMode
-from domain.online.scoring_keys import KeyType
-from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
-from domain.provisioning.provisioning_state import ProvisioningState
+from domain.ports import (
+    Instance,
+    InstanceLost,
+    ScoringRequest,
+    ScoringResponse,
+)
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, SWAGGER, OnlineScoring
+from domain.scoring.online_scoring import (
+    SCORE,
+    SWAGGER,
+    OnlineScoring,
+)
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_bodies import StreamedAnswer
-from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, RequestBody
-from infra.embedded.sqlite_resource_store import SqliteResourceStore
-from tests.kit.held_time import HeldTime, hold_time
-from tests.kit.waiting import PATIENCE, patience
-from tests.scoring_stage import (
+from domain.scoring.scoring_exchange import (
+    Answer,
+    Call,
+    CallerGone,
+    CallerStalled,
+    RequestBody,
+)
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from tests.kit.held_time import (
+    HeldTime,
+    hold_time,
+)
+from tests.kit.scoring_stage import (
     PRIMARY,
     SECONDARY,
     Endpoints,
@@ -34,6 +51,10 @@ from tests.scoring_stage import (
     StaticCompute,
     WatchedStore,
     says,
+)
+from tests.kit.waiting import (
+    PATIENCE,
+    patience,
 )
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

@@ -10,7 +10,7 @@ import pytest
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.compute_target import ComputeTargets
+from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import (
@@ -21,9 +21,13 @@ from domain.ports import (
     UnitRequest,
     WorkloadKind,
 )
-from infra.cloud.no_compute import REASON, NoCompute, NoScorer
-from infra.embedded.cipher import FernetCipher
-from tests.provisioning_stage import (
+from infra.cloud.no_compute import (
+    REASON,
+    NoCompute,
+    NoScorer,
+)
+from infra.embedded.access.cipher import FernetCipher
+from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
     SCOPE,

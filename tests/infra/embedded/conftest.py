@@ -10,10 +10,16 @@ import azure.functions as func
 import httpx
 import pytest
 
-from infra.embedded.functions import HostedFunction, index
-from infra.embedded.http_app import Endpoint, HttpApp
-from infra.embedded.http_server import HttpServer
-from infra.embedded.tls import ensure_certificates
+from infra.embedded.access.tls import ensure_certificates
+from infra.embedded.host.functions import (
+    HostedFunction,
+    index,
+)
+from infra.embedded.host.http_app import (
+    Endpoint,
+    HttpApp,
+)
+from infra.embedded.host.http_server import HttpServer
 from tests.kit.waiting import PATIENCE
 
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]

@@ -27,10 +27,23 @@ from tests.servers.service_bus.dispositions import (
     echo,
     reject,
 )
-from tests.servers.service_bus.encoding import BATCH_FORMAT, Frames, WireError, batched
-from tests.servers.service_bus.faults import Detach, Drop, Ignore, Refuse
+from tests.servers.service_bus.encoding import (
+    BATCH_FORMAT,
+    Frames,
+    WireError,
+    batched,
+)
+from tests.servers.service_bus.faults import (
+    Detach,
+    Drop,
+    Ignore,
+    Refuse,
+)
 from tests.servers.service_bus.messages import Stored
-from tests.servers.service_bus.queue import LockLost, Queue
+from tests.servers.service_bus.queue import (
+    LockLost,
+    Queue,
+)
 
 if TYPE_CHECKING:
     from tests.servers.service_bus.broker import Broker

@@ -1,0 +1,300 @@
+"""Models, codes, environments and data: containers that hold immutable versions.
+
+The four kinds differ in a row of `KINDS`; everything that is done with them is written once.
+A version never changes what it points at. Its description, tags, stage and archival may
+change, and its properties may gain keys.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import Field, field_validator
+
+from domain.assets import conda
+from domain.errors import Invalid
+from domain.ground.resource import (
+    StringMap,
+    Tags,
+    Text,
+)
+from domain.ports import (
+    BlobFolder,
+    EnvironmentSpec,
+)
+from domain.values import Value
+
+Uri = Annotated[str, Field(min_length=1, max_length=4096)]
+Stage = Annotated[str, Field(max_length=256)]
+
+
+class AssetProperties(Value):
+    """What the user of any asset says of it. `FREE` names what may change later."""
+
+    FREE: ClassVar[frozenset[str]] = frozenset({"description", "tags", "is_archived"})
+
+    description: Text | None = None
+    tags: Tags = {}
+    properties: StringMap = {}
+    is_archived: bool = False
+
+
+class DataType(StrEnum):
+    URI_FILE = "uri_file"
+    URI_FOLDER = "uri_folder"
+    MLTABLE = "mltable"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "DataType | None":
+        return next((t for t in cls if _same(t, value)), None)
+
+
+class ModelType(StrEnum):
+    CUSTOM = "custom_model"
+    MLFLOW = "mlflow_model"
+    TRITON = "triton_model"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ModelType | None":
+        return next((t for t in cls if _same(t, value)), None)
+
+
+class OsType(StrEnum):
+    LINUX = "Linux"
+    WINDOWS = "Windows"
+
+
+class AutoRebuild(StrEnum):
+    DISABLED = "Disabled"
+    ON_BASE_IMAGE_UPDATE = "OnBaseImageUpdate"
+
+
+def _same(member: str, value: object) -> bool:
+    """`CustomModel` and `custom_model` are one."""
+    return member.replace("_", "") == str(value).casefold().replace("_", "")
+
+
+class ContainerProperties(AssetProperties):
+    pass
+
+
+class DataContainerProperties(AssetProperties):
+    data_type: DataType = DataType.URI_FOLDER
+
+
+class VersionProperties(AssetProperties):
+    is_anonymous: bool = False
+
+
+class Flavor(Value):
+    data: StringMap = {}
+
+
+class ModelVersionProperties(VersionProperties):
+    FREE: ClassVar = AssetProperties.FREE | {"stage"}
+
+    model_type: ModelType = ModelType.CUSTOM
+    model_uri: Uri
+    flavors: dict[str, Flavor] = {}
+    job_name: str | None = None
+    stage: Stage | None = None
+
+
+class CodeVersionProperties(VersionProperties):
+    code_uri: Uri
+
+
+class EnvironmentVersionProperties(VersionProperties):
+    """`image` is kept and returned; models here run in local processes, which do not use
+    it. `conda_file` is YAML text, whether it came as text or as an object."""
+
+    FREE: ClassVar = AssetProperties.FREE | {"stage"}
+
+    conda_file: str | None = None
+    image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    os_type: OsType = OsType.LINUX
+    auto_rebuild: AutoRebuild = AutoRebuild.DISABLED
+    stage: Stage | None = None
+
+    @field_validator("conda_file", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return conda.text_of(value)
+
+
+class DataVersionProperties(VersionProperties):
+    data_type: DataType = DataType.URI_FOLDER
+    data_uri: Uri
+
+
+class Asset(Value):
+    """Who made it and who changed it last."""
+
+    name: str
+    created_at: datetime
+    created_by: str
+    modified_at: datetime
+    modified_by: str
+
+
+class AssetContainer(Asset):
+    """All versions of one name. `next_ordinal` counts creations and `highest` is the
+    highest whole number that was ever a version: neither is used twice. `latest` is the
+    version created last of those that are not archived."""
+
+    properties: ContainerProperties | DataContainerProperties
+    next_ordinal: int = 1
+    highest: int = 0
+    latest: str | None = None
+
+    @property
+    def next_version(self) -> str:
+        return str(self.highest + 1)
+
+
+class ModelContainer(AssetContainer):
+    properties: ContainerProperties
+
+
+class CodeContainer(AssetContainer):
+    properties: ContainerProperties
+
+
+class EnvironmentContainer(AssetContainer):
+    properties: ContainerProperties
+
+
+class DataContainer(AssetContainer):
+    properties: DataContainerProperties
+
+
+class AssetVersion(Asset):
+    """`ordinal` is its place in the order of creation within its container."""
+
+    version: str
+    ordinal: int
+    properties: VersionProperties
+
+
+class ModelVersion(AssetVersion):
+    """`folder` is where the model's file or files are."""
+
+    properties: ModelVersionProperties
+    folder: BlobFolder
+
+
+class CodeVersion(AssetVersion):
+    """`folder` holds the scoring script and what it imports."""
+
+    properties: CodeVersionProperties
+    folder: BlobFolder
+
+
+class EnvironmentVersion(AssetVersion):
+    """`resolved` is what the conda file meant when it was registered."""
+
+    properties: EnvironmentVersionProperties
+    resolved: EnvironmentSpec | None = None
+
+    @property
+    def spec(self) -> EnvironmentSpec:
+        """What a deployment builds. Raises Invalid for an environment without a conda
+        file, which can be registered but not run."""
+        if self.resolved is None:
+            raise Invalid(
+                f"Environment '{self.name}:{self.version}' has only an image, and models run in "
+                "local processes here: give the environment a condaFile.",
+                target="properties.environmentId",
+            )
+        return self.resolved
+
+
+class DataVersion(AssetVersion):
+    """`folder` is the file or folder that the data are."""
+
+    properties: DataVersionProperties
+    folder: BlobFolder
+
+
+@dataclass(frozen=True)
+class AssetKind:
+    """A row of what makes one kind differ. `uri` names the property that points into the
+    blob store; who has one can be uploaded to."""
+
+    plural: str
+    noun: str
+    container: type[AssetContainer]
+    container_properties: type[AssetProperties]
+    version: type[AssetVersion]
+    version_properties: type[VersionProperties]
+    uri: str | None = None
+
+    @property
+    def container_kind(self) -> str:
+        return f"{self.noun}Container"
+
+    @property
+    def version_kind(self) -> str:
+        return f"{self.noun}Version"
+
+    def partition(self, name: str) -> str:
+        """Holds the container and its versions, so that one transaction can speak of both."""
+        return f"{self.plural}/{name.casefold()}"
+
+
+MODELS = AssetKind(
+    "models",
+    "model",
+    ModelContainer,
+    ContainerProperties,
+    ModelVersion,
+    ModelVersionProperties,
+    "model_uri",
+)
+CODES = AssetKind(
+    "codes",
+    "code",
+    CodeContainer,
+    ContainerProperties,
+    CodeVersion,
+    CodeVersionProperties,
+    "code_uri",
+)
+ENVIRONMENTS = AssetKind(
+    "environments",
+    "environment",
+    EnvironmentContainer,
+    ContainerProperties,
+    EnvironmentVersion,
+    EnvironmentVersionProperties,
+)
+DATA = AssetKind(
+    "data",
+    "data",
+    DataContainer,
+    DataContainerProperties,
+    DataVersion,
+    DataVersionProperties,
+    "data_uri",
+)
+KINDS = (MODELS, CODES, ENVIRONMENTS, DATA)
+
+CONTAINER_ID = "container"
+
+
+def version_id(version: str) -> str:
+    return f"version:{version.casefold()}"
+
+
+A_co = TypeVar("A_co", bound=Asset, covariant=True)
+
+
+@dataclass(frozen=True)
+class Saved(Generic[A_co]):
+    """An asset as it stands, with the ETag of its document. `new` says that this call
+    created it."""
+
+    asset: A_co
+    etag: str
+    new: bool = False

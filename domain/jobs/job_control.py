@@ -1,0 +1,167 @@
+"""Looking at batch jobs, canceling and deleting them."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from domain.errors import (
+    Conflict,
+    DocumentNotFound,
+    NotFound,
+    StaleETag,
+)
+from domain.ground.messages import (
+    BATCH_JOBS_QUEUE,
+    AdvanceJob,
+)
+from domain.ground.operation import (
+    Operation,
+    Operations,
+)
+from domain.jobs import job_deletion
+from domain.jobs.records import batch_job
+from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.job_operations import started_cancellation
+from domain.jobs.records.job_pace import Pace
+from domain.jobs.records.job_progress import Progress
+from domain.jobs.records.job_status import JobStatus
+from domain.jobs.records.job_store import (
+    JobStore,
+    StoredJob,
+)
+from domain.names import WorkspaceScope
+from domain.ports import (
+    BlobStore,
+    Clock,
+    Message,
+    ResourceStore,
+    WorkQueue,
+    Write,
+)
+
+_TRIES = 50
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job and how far it is; no progress before it is planned. `pace` is known of a job
+    that runs; `at` is when it was looked at."""
+
+    job: BatchJob
+    progress: Progress | None
+    etag: str
+    at: datetime
+    pace: Pace | None = None
+
+
+class BatchJobs:
+    def __init__(
+        self,
+        store: ResourceStore,
+        queue: WorkQueue,
+        blobs: BlobStore,
+        clock: Clock,
+        scope: WorkspaceScope,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._blobs = blobs
+        self._clock = clock
+        self._scope = scope
+        self._jobs = JobStore(store)
+
+    def arm_id(self, name: str) -> str:
+        return self._scope.path("jobs", name)
+
+    async def get(self, name: str, *, endpoint: str | None = None) -> JobView:
+        """Raises NotFound, also for a job of another endpoint than asked for."""
+        stored = await self._stored(name)
+        if endpoint is not None and stored.job.endpoint.casefold() != endpoint.casefold():
+            raise _not_found(name)
+        return await self._view(stored)
+
+    async def list(
+        self,
+        top: int,
+        continuation: str | None,
+        *,
+        endpoint: str | None = None,
+        status: JobStatus | None = None,
+    ) -> tuple[list[JobView], str | None]:
+        """By name; of one endpoint and in one status, where told. A job whose status changes
+        while pages are read may be missed."""
+        where: dict[str, str | int | bool] = {}
+        if endpoint is not None:
+            where["endpoint"] = endpoint.casefold()
+        if status is not None:
+            where["status"] = status.value
+        page = await self._store.query(
+            batch_job.KIND, where=where, page_size=top, continuation=continuation
+        )
+        stored = [StoredJob(batch_job.from_document(d), d) for d in page.documents]
+        return [await self._view(s) for s in stored], page.continuation
+
+    async def cancel(self, name: str) -> Operation:
+        """No further mini-batch is started, those that run are given up. The operation ends
+        when the job is Canceled. Raises Conflict for a job that cannot be canceled any more."""
+        for _ in range(_TRIES):
+            stored = await self._stored(name)
+            job = stored.job
+            if job.status is JobStatus.CANCEL_REQUESTED and job.cancel_operation_id:
+                return await Operations(self._store).get(job.cancel_operation_id)
+            if not job.status.can_be_canceled:
+                raise Conflict(
+                    f"Job '{job.name}' is {job.status.value}; it cannot be canceled any more.",
+                    code="JobNotCancelable",
+                )
+            operation, create = started_cancellation(job, self.arm_id(name), self._clock.now())
+            moved = job.moved(JobStatus.CANCEL_REQUESTED, self._clock.now()).but(
+                chain=job.chain + 1, tick=0, cancel_operation_id=operation.id
+            )
+            due_at = self._clock.now().timestamp() + 15
+            writes: list[Write] = [stored.replaced(moved, due_at), create]
+            progress = await self._jobs.progress(name)
+            if progress is not None:
+                writes.append(progress.replaced(progress.progress.close()))
+            try:
+                await self._store.transact(stored.document.partition, writes)
+            except (StaleETag, DocumentNotFound):
+                continue
+            message = AdvanceJob(job=moved.name, chain=moved.chain, tick=moved.tick)
+            await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document()))
+            return operation
+        raise Conflict(f"Job '{name}' changes too fast to be canceled. Try again.")
+
+    async def delete(self, name: str) -> bool:
+        """Remove an ended job's documents and plan; what it wrote stays. False if there is
+        no such job. Raises Conflict while it runs."""
+        stored = await self._jobs.job(name)
+        if stored is None:
+            return False
+        job = stored.job
+        if not (job.status.is_terminal and job.released):
+            raise Conflict(
+                f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
+                code="JobNotEnded",
+            )
+        marked = job.but(deleting=True, chain=job.chain + 1, tick=0)
+        due_at = self._clock.now().timestamp() + 15
+        await self._store.transact(stored.document.partition, [stored.replaced(marked, due_at)])
+        await job_deletion.purge(self._store, self._blobs, replace(stored, job=marked))
+        return True
+
+    async def _stored(self, name: str) -> StoredJob:
+        stored = await self._jobs.job(name) if len(name) <= 255 else None
+        if stored is None or stored.job.deleting:
+            raise _not_found(name)
+        return stored
+
+    async def _view(self, stored: StoredJob) -> JobView:
+        found = await self._jobs.progress(stored.job.name)
+        progress, now = found.progress if found else None, self._clock.now()
+        running = progress is not None and stored.job.status is JobStatus.RUNNING
+        pace = progress.pace(now.timestamp()) if progress and running else None
+        return JobView(stored.job, progress, stored.document.etag, now, pace)
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"Job '{name[:100]}' was not found.")

@@ -1,0 +1,374 @@
+"""Driving a batch job from saved to ended, one step at a time.
+
+A job has one chain of `AdvanceJob` messages; each takes the next step and sends its successor,
+later if there is nothing to do but wait. A tick is saved before its message is sent, and a
+message that names another tick, or an older chain, does nothing: doubled messages do not
+multiply. When a chain breaks, the sweep starts the next one. A nudge takes a step beside it.
+"""
+
+import asyncio
+import logging
+import weakref
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from domain.batch.batch_provisioning import BatchProvisioning
+from domain.errors import (
+    DocumentNotFound,
+    DomainError,
+    StaleETag,
+    Throttled,
+    Unavailable,
+)
+from domain.ground.facts import job_moved
+from domain.ground.messages import (
+    BATCH_JOBS_QUEUE,
+    AdvanceJob,
+)
+from domain.ground.operation import ErrorRecord
+from domain.ground.outbox import Outbox
+from domain.jobs import job_deletion
+from domain.jobs.finishing.job_reports import JobReports
+from domain.jobs.job_finalizing import (
+    JobFinalizing,
+    Unfinished,
+)
+from domain.jobs.planning.job_planning import (
+    BatchPlanning,
+    progress_of,
+)
+from domain.jobs.records import batch_job
+from domain.jobs.records.batch_job import (
+    BatchJob,
+    Ending,
+    ending_of,
+)
+from domain.jobs.records.job_operations import ended_cancellation
+from domain.jobs.records.job_overview import told
+from domain.jobs.records.job_progress import Progress
+from domain.jobs.records.job_status import JobStatus
+from domain.jobs.records.job_store import (
+    JobStore,
+    StoredJob,
+    StoredProgress,
+)
+from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.retrying.retry_planning import RetryPlanning
+from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.unit_recording import UnitRecording
+from domain.ports import (
+    BlobStore,
+    Clock,
+    Compute,
+    Create,
+    Document,
+    Message,
+    Observation,
+    ResourceStore,
+    WorkloadState,
+    WorkQueue,
+    Write,
+)
+
+_RACES = 50
+_log = logging.getLogger("ml_endpoints.batch")
+_S = JobStatus
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a look at a job has led to. `job` is saved together with `beside`; then `units`
+    are sent. The next look comes after `pause` seconds; None: there is nothing left to do.
+    `lease` is how long that look may take before the sweep thinks it lost."""
+
+    job: BatchJob
+    pause: float | None
+    beside: tuple[Write, ...] = ()
+    units: tuple[range, ...] = ()
+    lease: float | None = None
+
+
+class BatchSupervision:
+    """`advance` may be called with any message at any time: it does what the stored state
+    leaves to be done. `units_ahead`: jobs have twice as many units in flight as workers; each
+    compute lets no more run than they have workers, but two computes know nothing of each
+    other."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        queue: WorkQueue,
+        blobs: BlobStore,
+        compute: Compute,
+        clock: Clock,
+        *,
+        batch: BatchProvisioning,
+        planning: BatchPlanning,
+        retry_planning: RetryPlanning | None = None,
+        times: BatchTimes | None = None,
+        outbox: Outbox | None = None,
+        units_ahead: bool = True,
+    ) -> None:
+        self._units_ahead = units_ahead
+        self._store = store
+        self._outbox = outbox or Outbox(store, queue, clock)
+        self._queue = queue
+        self._blobs = blobs
+        self._clock = clock
+        self._workers = JobWorkers(store, compute, batch)
+        self._times = times or BatchTimes()
+        self._jobs = JobStore(store)
+        self._planning = planning
+        self._retry_planning = retry_planning or RetryPlanning(store, blobs)
+        self._recording = UnitRecording(store, queue, clock, self._times)
+        self._reports = JobReports(store, blobs, compute)
+        self._finalizing = JobFinalizing(store, blobs, compute, clock, self._times)
+        # Of this process only: it spares double work, and nothing rests on it.
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def advance(self, message: AdvanceJob, *, redelivered: bool = False) -> None:
+        """Take the job's next step. `redelivered`: an earlier delivery of this very message
+        did not end well, and may have failed to send its successor."""
+        turn = self._turns.setdefault(message.job, asyncio.Lock())
+        async with asyncio.timeout(self._times.plan_lease), turn:
+            races = 0
+            while True:
+                stored = await self._jobs.job(message.job)
+                if stored is None:
+                    return
+                job = stored.job
+                if message.chain is not None and not self._is_next(message, job):
+                    if not redelivered or message.chain != job.chain or message.tick > job.tick:
+                        return
+                    redelivered = False
+                    await self._send(job, 0.0)
+                    message = AdvanceJob(job=job.name, unsent=True)
+                try:
+                    step = await self._step(stored, message.unsent)
+                    saved = await self._save(stored, step, nudged=message.chain is None)
+                except (StaleETag, DocumentNotFound):
+                    # The job, or its progress, has moved meanwhile: look again.
+                    races += 1
+                    if races > _RACES:
+                        raise
+                    continue
+                if saved is None or step.pause is None:
+                    return
+                if step.pause > 0:
+                    await self._send(saved, step.pause)
+                    return
+                message = AdvanceJob(job=saved.name, chain=saved.chain, tick=saved.tick)
+
+    @staticmethod
+    def _is_next(message: AdvanceJob, job: BatchJob) -> bool:
+        return (message.chain, message.tick) == (job.chain, job.tick)
+
+    async def resume(self, document: Document) -> None:
+        """Take over a job of which nobody has given a sign of life. Raises StaleETag."""
+        job = batch_job.from_document(document)
+        taken = job.but(chain=job.chain + 1, tick=0)
+        write = StoredJob(job, document).replaced(taken, self._due(self._times.grace))
+        await self._store.transact(document.partition, [write])
+        await self._send(taken, 0.0, unsent=True)
+
+    async def _save(self, stored: StoredJob, step: Step, *, nudged: bool) -> BatchJob | None:
+        """The job as saved; None when a nudge has found nothing to save: the chain goes on
+        by itself."""
+        job = step.job
+        if nudged:
+            if job == stored.job and step.pause is not None and not step.beside:
+                return None
+            job = job.but(chain=job.chain + 1, tick=0)
+        else:
+            job = job.but(tick=job.tick + 1)
+        due_at = None
+        if step.pause is not None:
+            due_at = self._due(step.pause + (step.lease or self._times.grace))
+        writes: list[Write] = [stored.replaced(job, due_at), *step.beside]
+        told = job_moved(stored.job, job)
+        await self._outbox.transact(stored.document.partition, writes, told)
+        if step.units:
+            await self._recording.send(job.name, step.units)
+        if job.status is not stored.job.status:
+            _log.info(
+                "Job %s is %s%s",
+                job.name,
+                job.status.value,
+                f": {job.error.message}" if job.error else "",
+                extra={"action": "job_status", "job": job.name, "status": job.status.value},
+            )
+        return job
+
+    async def _send(self, job: BatchJob, pause: float, *, unsent: bool = False) -> None:
+        message = AdvanceJob(job=job.name, chain=job.chain, tick=job.tick, unsent=unsent)
+        delay = timedelta(seconds=pause)
+        await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document(), delay=delay))
+
+    def _due(self, seconds: float) -> float:
+        return self._clock.now().timestamp() + seconds
+
+    # -- steps --------------------------------------------------------------------------
+
+    async def _step(self, stored: StoredJob, unsent: bool) -> Step:
+        job = stored.job
+        if job.deleting:
+            await job_deletion.purge(self._store, self._blobs, stored)
+            return Step(job, None)
+        match job.status:
+            case _S.NOT_STARTED:
+                moved = job.moved(_S.PREPARING, self._clock.now())
+                return Step(moved, 0.0, lease=self._times.plan_lease)
+            case _S.PREPARING:
+                return await self._plan(job)
+            case _S.QUEUED:
+                return await self._start(job)
+            case _S.RUNNING:
+                return await self._watch(job, unsent)
+            case _S.FINALIZING | _S.CANCEL_REQUESTED:
+                return await self._finish(job)
+            case _:
+                return await self._release(job)
+
+    async def _plan(self, job: BatchJob) -> Step:
+        try:
+            planning = self._planning if job.retry is None else self._retry_planning
+            plan = await planning.plan(job, limit=self._times.plan_limit)
+        except (Unavailable, Throttled):
+            raise
+        except DomainError as error:
+            return self._failed_early(job, error)
+        progress = batch_job.progress_body(progress_of(job, plan, ahead=self._units_ahead))
+        create = Create(batch_job.PROGRESS_ID, progress)
+        planned = job.moved(_S.QUEUED, self._clock.now()).but(plan=plan)
+        return Step(planned, 0.0, beside=(create,))
+
+    def _failed_early(self, job: BatchJob, error: DomainError) -> Step:
+        record = ErrorRecord(code=error.code, message=error.message, target=error.target)
+        return Step(job.moved(_S.FAILED, self._clock.now(), record), 0.0)
+
+    async def _start(self, job: BatchJob) -> Step:
+        try:
+            observation = await self._workers.find(job)
+        except (Unavailable, Throttled):
+            raise
+        except DomainError as error:
+            return self._failed_early(job, error)
+        if observation is None:
+            return Step(job, self._times.quota_pause)
+        if observation.state is WorkloadState.FAILED:
+            return self._finalize(job, Ending(error=_compute_error(observation)))
+        if observation.state is not WorkloadState.READY and observation.ready == 0:
+            return Step(job, self._times.compute_pause(job.tick))
+        stored = await self._progress(job)
+        opened, units = stored.progress.open(self._now(), self._times)
+        running = job.moved(_S.RUNNING, self._clock.now())
+        return Step(
+            running,
+            self._times.supervise_every,
+            beside=(stored.replaced(opened),),
+            units=tuple(units),
+        )
+
+    async def _watch(self, job: BatchJob, unsent: bool) -> Step:
+        stored = await self._progress(job)
+        progress = stored.progress
+        if progress.is_over:
+            return self._finalize(job, ending_of(progress))
+        # Asked for anew where nothing is known of them: after a restart, or on another host.
+        observation = await self._workers.find(job)
+        if observation is not None and observation.state is WorkloadState.FAILED:
+            ended = Ending(error=_compute_error(observation))
+            closed = stored.replaced(progress.close())
+            return replace(self._finalize(job, ended), beside=(closed,))
+        if job.tick % self._times.report_looks == 0:
+            await self._report(job, progress)
+        after, units = await self._overdue(job, stored, unsent)
+        beside = () if after is None else (after,)
+        return Step(job, self._times.supervise_every, beside=beside, units=units)
+
+    async def _report(self, job: BatchJob, progress: Progress) -> None:
+        now = self._clock.now()
+        await self._reports.write_overview(job, progress, job.status, now)
+        _log.info(
+            "Job %s: %s",
+            job.name,
+            told(progress, now),
+            extra={"action": "job_progress", "job": job.name},
+        )
+
+    async def _overdue(
+        self, job: BatchJob, stored: StoredProgress, unsent: bool
+    ) -> tuple[Write | None, tuple[range, ...]]:
+        """Which units are to be sent again: those whose lease is over and which nobody is
+        at, and with `unsent` all of which that is so by their own documents. The others get
+        the lease of whoever is at them."""
+        now = self._now()
+        leases: dict[int, float] = {}
+        lost: list[int] = []
+        in_flight = stored.progress.in_flight
+        for ordinal in in_flight if unsent else stored.progress.overdue(now):
+            found = await self._jobs.unit(job.name, ordinal)
+            if found is None or found.unit.lease_until <= now:
+                lost.append(ordinal)
+            elif found.unit.lease_until != in_flight[ordinal].lease_until:
+                # Shorter, too: it may have been parked since somebody was last seen at it.
+                leases[ordinal] = found.unit.lease_until
+        if not leases and not lost:
+            return None, ()
+        after = stored.progress.lease(leases).resend(lost, now, self._times)
+        return stored.replaced(after), tuple(range(unit, unit + 1) for unit in lost)
+
+    def _finalize(self, job: BatchJob, ending: Ending) -> Step:
+        moved = job.moved(_S.FINALIZING, self._clock.now()).but(ending=ending)
+        return Step(moved, 0.0, lease=self._times.plan_lease)
+
+    async def _finish(self, job: BatchJob) -> Step:
+        canceled = job.status is _S.CANCEL_REQUESTED
+        gone = False
+        if canceled:
+            gone = await self._finalizing.release(job)
+            if not gone:
+                return Step(job, self._times.compute_pause(job.tick))
+        stored = await self._jobs.progress(job.name)
+        beside: tuple[Write, ...] = ()
+        error = job.ending.error if job.ending else None
+        status = _S.CANCELED
+        if stored is not None:
+            ended = await self._finalizing.finish(job, stored.progress, error)
+            if isinstance(ended, Unfinished):
+                more = job.but(joined=ended.joined)
+                return Step(more, self._times.between_slices, lease=self._times.plan_lease)
+            status, error = ended.status, ended.error
+            beside = (stored.replaced(ended.progress.close()),)
+        if canceled:
+            beside += await ended_cancellation(self._store, job, self._clock.now())
+        if not gone and not job.writes_rows:
+            # What its workers write on their way out belongs to the output.
+            gone = await self._finalizing.release(job)
+        moved = job.moved(status, self._clock.now(), error).but(released=gone)
+        return Step(moved, None if gone else 0.0, beside=beside)
+
+    async def _release(self, job: BatchJob) -> Step:
+        """What is left to do for a job that has ended."""
+        if job.released:
+            return Step(job, None)
+        gone = await self._finalizing.release(job)
+        if not gone:
+            return Step(job, self._times.compute_pause(job.tick))
+        return Step(job.but(released=True), None)
+
+    async def _progress(self, job: BatchJob) -> StoredProgress:
+        stored = await self._jobs.progress(job.name)
+        if stored is None:
+            raise DocumentNotFound(f"Job '{job.name}' has no progress.")
+        return stored
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _compute_error(observation: Observation) -> ErrorRecord:
+    return ErrorRecord(
+        code=observation.code or "ComputeFailed",
+        message=observation.reason or "The compute failed and gave no reason.",
+    )

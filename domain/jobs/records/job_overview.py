@@ -1,0 +1,66 @@
+"""How far a job is, as text: for its own log and for the host's."""
+
+from datetime import datetime, timedelta
+
+from domain.ground.operation import ErrorRecord
+from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.job_progress import Progress
+from domain.jobs.records.job_status import JobStatus
+
+_A_YEAR = 365 * 86400.0
+
+
+def overview(
+    job: BatchJob,
+    progress: Progress,
+    status: JobStatus,
+    error: ErrorRecord | None,
+    now: datetime,
+) -> str:
+    """Of a job that runs, or ends now."""
+    tally = progress.tally
+    untouched = progress.mini_batches - tally.succeeded_mini_batches - tally.failed_mini_batches
+    ended = status.is_terminal
+    lines = [
+        f"job                {job.name}",
+        *([f"retry of           {job.retry.job}"] if job.retry else []),
+        f"endpoint           {job.endpoint}, deployment {job.deployment}",
+        f"status             {status.value}",
+        f"error              {error.message if error else '-'}",
+        f"created            {job.created_at.isoformat()}",
+        f"started            {job.started_at.isoformat() if job.started_at else '-'}",
+        f"{'ended' if ended else 'as of'}              {now.isoformat()}",
+        *(f"input              {each.shown_uri}" for each in job.inputs),
+        f"files              {progress.files}: {tally.succeeded_files} succeeded, "
+        f"{tally.failed_files} failed",
+        f"mini-batches       {progress.mini_batches}: {tally.succeeded_mini_batches} succeeded, "
+        f"{tally.failed_mini_batches} failed, {untouched} not run",
+        f"rows               {tally.rows}",
+        *([] if ended else [f"pace               {_pace(progress, now)}"]),
+        f"output             {job.results.container}/{job.results.path}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def told(progress: Progress, now: datetime) -> str:
+    """In one line."""
+    tally = progress.tally
+    done = tally.succeeded_mini_batches + tally.failed_mini_batches
+    return (
+        f"{done} of {progress.mini_batches} mini-batches done, {tally.failed_files} files failed, "
+        f"{_pace(progress, now)}"
+    )
+
+
+def _pace(progress: Progress, now: datetime) -> str:
+    pace = progress.pace(now.timestamp())
+    if pace is None:
+        return "no pace known yet"
+    rates = (
+        f"{pace.mini_batches_per_second:.3g} mini-batches and "
+        f"{pace.files_per_second:.3g} files a second"
+    )
+    if pace.seconds_left > _A_YEAR:
+        return rates
+    end = now + timedelta(seconds=round(pace.seconds_left))
+    return f"{rates}, done by about {end.isoformat(timespec='seconds')}"

@@ -1,0 +1,170 @@
+"""How far a job is: which units are out, and what has come back.
+
+Rules only; recording runs them inside one transaction of the job's partition, so that a crash
+loses no place in the window and nothing is counted twice.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from domain.jobs.records.job_pace import (
+    Mark,
+    Marks,
+    Pace,
+    marked,
+    pace,
+)
+from domain.jobs.records.job_times import BatchTimes
+from domain.values import Value
+
+_LARGEST = 16
+_MOST_IN_FLIGHT = 256
+"""Units, where they are bundled: each stands in the document that every record replaces."""
+
+
+class Tally(Value):
+    """What one recorded unit adds."""
+
+    succeeded_mini_batches: int = 0
+    failed_mini_batches: int = 0
+    succeeded_files: int = 0
+    failed_files: int = 0
+    rows: int = 0
+
+
+class InFlight(Value):
+    """A unit that was sent: when to send it again, and how often that was done."""
+
+    lease_until: float
+    resends: int = 0
+
+
+class Progress(Value):
+    """`in_flight` never holds more than `window` bundles, of `bundle` units each. `closed`
+    ends it: nothing is recorded or released any more."""
+
+    units: int
+    mini_batches: int
+    files: int
+    window: int
+    bundle: int = 1
+    error_threshold: int
+    released: int = 0
+    recorded: int = 0
+    in_flight: dict[int, InFlight] = {}
+    tally: Tally = Tally()
+    closed: bool = False
+    marks: Marks = ()
+
+    @property
+    def is_complete(self) -> bool:
+        return self.recorded == self.units
+
+    @property
+    def is_over_threshold(self) -> bool:
+        """Azure ML's reading: -1 ignores failures; else one failed file more fails the job."""
+        return 0 <= self.error_threshold < self.tally.failed_files
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_complete or self.is_over_threshold
+
+    def open(self, now: float, times: BatchTimes) -> tuple[Self, list[range]]:
+        """Fill the window; which bundles of units are to be sent."""
+        opened = self.but(marks=marked(self.marks, self._mark(now)))
+        return opened._release(dict(self.in_flight), now, times)
+
+    def pace(self, now: float) -> Pace | None:
+        """How fast it goes; None while that is not known, and once it is over."""
+        if self.closed or self.is_over:
+            return None
+        mark = self._mark(now)
+        return pace(self.marks, mark, self.mini_batches - mark.mini_batches)
+
+    def _mark(self, now: float) -> Mark:
+        tally = self.tally
+        return Mark(
+            at=now,
+            mini_batches=tally.succeeded_mini_batches + tally.failed_mini_batches,
+            files=tally.succeeded_files + tally.failed_files,
+        )
+
+    def record(
+        self,
+        units: Mapping[int, Tally],
+        seconds: float,
+        now: float,
+        times: BatchTimes,
+        *,
+        took: float = 0.0,
+    ) -> tuple[Self, list[range]]:
+        """`units` came back, which `took` so many seconds together, their scripts `seconds` of
+        them; which bundles are to be sent next. A progress that is over, or becomes it by this,
+        releases none."""
+        left = {ordinal: f for ordinal, f in self.in_flight.items() if ordinal not in units}
+        tally = self.tally
+        for each in units.values():
+            tally = added(tally, each)
+        after = self.but(
+            recorded=self.recorded + len(units),
+            in_flight=left,
+            tally=tally,
+            bundle=self._next_bundle(len(units), seconds, took, times),
+        )
+        after = after.but(marks=marked(self.marks, after._mark(now)))
+        if after.is_over:
+            return after.but(closed=after.is_over_threshold), []
+        return after._release(left, now, times)
+
+    def _next_bundle(self, units: int, seconds: float, took: float, times: BatchTimes) -> int:
+        """Twice as many units where that many would still be quick, half where so many as now
+        are not, if all are as these, which `took` so long, their scripts `seconds` of it. Of
+        jobs that go on side by side, none is a bundle ahead that others would notice."""
+        scripts, whole = (each / units * self.bundle for each in (seconds, took))
+        longest = times.bundle_limit / 2
+        if scripts * 2 <= times.bundle_seconds and whole * 2 <= longest:
+            done = (self.recorded + units) // times.bundle_parts
+            return max(1, min(self.bundle * 2, _LARGEST, done, _MOST_IN_FLIGHT // self.window))
+        slow = scripts > times.bundle_seconds * 2 or whole > longest
+        return max(1, self.bundle // 2) if slow else self.bundle
+
+    def close(self) -> Self:
+        return self.but(closed=True, in_flight={})
+
+    def overdue(self, now: float) -> list[int]:
+        """Units that were sent and whose lease has run out."""
+        return [ordinal for ordinal, f in self.in_flight.items() if f.lease_until <= now]
+
+    def resend(self, units: Iterable[int], now: float, times: BatchTimes) -> Self:
+        """`units` are sent once more."""
+        in_flight = dict(self.in_flight)
+        for unit in units:
+            resends = in_flight[unit].resends + 1
+            in_flight[unit] = InFlight(
+                lease_until=now + times.release_lease_after(resends), resends=resends
+            )
+        return self.but(in_flight=in_flight)
+
+    def lease(self, leases: Mapping[int, float]) -> Self:
+        """Somebody is at these units until then."""
+        in_flight = dict(self.in_flight)
+        for unit, until in leases.items():
+            in_flight[unit] = in_flight[unit].but(lease_until=until)
+        return self.but(in_flight=in_flight)
+
+    def _release(
+        self, in_flight: dict[int, InFlight], now: float, times: BatchTimes
+    ) -> tuple[Self, list[range]]:
+        # Towards the end smaller ones, so that nobody is left with a whole bundle to do.
+        size = max(1, min(self.bundle, (self.units - self.released) // (2 * self.window)))
+        # Whole ones only: what comes back in crumbs would go out in crumbs for ever.
+        room = max(0, self.window * self.bundle - len(in_flight)) // size * size
+        end = min(self.released + room, self.units)
+        fresh = [range(first, min(first + size, end)) for first in range(self.released, end, size)]
+        lease = InFlight(lease_until=now + times.release_lease)
+        in_flight = {**in_flight, **dict.fromkeys(range(self.released, end), lease)}
+        return self.but(released=end, in_flight=in_flight), fresh
+
+
+def added(one: Tally, other: Tally) -> Tally:
+    return Tally(**{name: getattr(one, name) + getattr(other, name) for name in Tally.model_fields})

@@ -1,0 +1,348 @@
+"""Models, codes, environments and data: one set of functions for each kind."""
+
+from typing import Any, Generic, TypeVar
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain.assets.asset import (
+    KINDS,
+    AssetContainer,
+    AssetKind,
+    AssetProperties,
+    AssetVersion,
+    CodeVersionProperties,
+    ContainerProperties,
+    DataContainerProperties,
+    DataVersionProperties,
+    EnvironmentVersionProperties,
+    ModelVersionProperties,
+    Saved,
+)
+from domain.assets.asset_registration import (
+    AssetRegistration,
+    PendingUpload,
+)
+from domain.assets.datastore import storage_account_id
+from domain.errors import Invalid
+from domain.ground.resource import Conditions
+from domain.names import PROVIDER
+from domain.values import Value
+from handlers import wire
+from handlers.control import asset_queries
+from handlers.control.merging import merged
+from handlers.http import (
+    Routes,
+    caller,
+    conditions,
+    json_response,
+    paging,
+    system_data,
+)
+
+P = TypeVar("P", bound=Value)
+
+_ANSWERED = ("provisioningState",)
+_PREVIEW = {
+    "autoDeleteSetting": "Nothing is deleted by itself here.",
+    "intellectualProperty": "Access is decided by roles, not by publisher.",
+}
+
+
+class AssetBody(Value, Generic[P]):
+    """ARM's envelope of an asset."""
+
+    properties: P
+
+
+class UploadRequest(Value):
+    pending_upload_type: str | None = "TemporaryBlobReference"
+
+
+wire.register(
+    AssetBody,
+    read_only=("id", "name", "type", "etag", "systemData"),
+    refused={"tags": "The tags of an asset stand in properties.tags."},
+)
+wire.register(
+    UploadRequest,
+    refused={"pendingUploadId": "Each call starts an upload of its own; leave the id out."},
+)
+for _properties in (ContainerProperties, DataContainerProperties):
+    wire.register(_properties, read_only=(*_ANSWERED, "latestVersion", "nextVersion"))
+for _version_properties in (ModelVersionProperties, CodeVersionProperties, DataVersionProperties):
+    wire.register(_version_properties, read_only=_ANSWERED, refused=_PREVIEW)
+wire.register(
+    DataVersionProperties,
+    refused={"referencedUris": "Batch deployments cannot read an mltable."},
+)
+wire.register(
+    EnvironmentVersionProperties,
+    read_only=(*_ANSWERED, "environmentType"),
+    refused={
+        **_PREVIEW,
+        "build": "There is no Docker here to build an image with; give a condaFile.",
+        "inferenceConfig": "Models are served by ml-endpoints' own server, not by one in an "
+        "image; its routes are fixed.",
+    },
+)
+
+
+def blueprint(routes: Routes, registration: AssetRegistration) -> func.Blueprint:
+    bp = func.Blueprint()
+    for kind in KINDS:
+        _add_containers(routes, bp, registration, kind)
+        _add_versions(routes, bp, registration, kind)
+        if kind.uri is not None:
+            _add_upload(routes, bp, registration, kind)
+    return bp
+
+
+def _add_containers(
+    routes: Routes, bp: func.Blueprint, registration: AssetRegistration, kind: AssetKind
+) -> None:
+    body = AssetBody[kind.container_properties]  # type: ignore[name-defined]  # of the row
+    containers = registration.containers
+    item, noun = f"{kind.plural}/{{name}}", kind.noun
+
+    def answer(saved: Saved[AssetContainer]) -> Response:
+        return _answer(_rendered_container(routes, kind, saved.asset), saved)
+
+    @routes.arm(
+        bp,
+        "PUT",
+        item,
+        name=f"put_{noun}",
+        action=f"{kind.plural}/write",
+        summary=f"Create or replace a {noun} container",
+        body=body,
+        statuses=(200, 201),
+    )
+    async def put(req: Request) -> Response:
+        wanted = await wire.read(req, body)
+        name = req.path_params["name"]
+        who, when = caller(req).id, conditions(req)
+        return answer(await containers.put(kind, name, wanted.properties, who, when))
+
+    @routes.arm(
+        bp,
+        "PATCH",
+        item,
+        name=f"patch_{noun}",
+        action=f"{kind.plural}/write",
+        summary=f"Change a {noun} container by JSON merge patch",
+        body=body,
+    )
+    async def patch(req: Request) -> Response:
+        name = req.path_params["name"]
+
+        async def read() -> tuple[Any, str]:
+            found = await containers.get(kind, name)
+            return body(properties=found.asset.properties), found.etag
+
+        async def replace(wanted: Any, when: Conditions) -> Saved[AssetContainer]:
+            properties: AssetProperties = wanted.properties
+            return await containers.put(kind, name, properties, caller(req).id, when)
+
+        return answer(await merged(req, body, read, replace))
+
+    @routes.arm(
+        bp,
+        "GET",
+        item,
+        name=f"get_{noun}",
+        action=f"{kind.plural}/read",
+        summary=f"Read a {noun} container",
+    )
+    async def get(req: Request) -> Response:
+        return answer(await containers.get(kind, req.path_params["name"]))
+
+    @routes.arm(
+        bp,
+        "GET",
+        kind.plural,
+        name=f"list_{noun}_containers",
+        action=f"{kind.plural}/read",
+        summary=f"List: {noun} containers",
+        lists=True,
+    )
+    async def list_(req: Request) -> Response:
+        page = paging(req)
+        found, more = await containers.list(
+            kind, asset_queries.view(req), page.top, page.continuation
+        )
+        items = [_rendered_container(routes, kind, saved.asset) for saved in found]
+        return routes.page(req, items, more)
+
+    @routes.arm(
+        bp,
+        "DELETE",
+        item,
+        name=f"delete_{noun}",
+        action=f"{kind.plural}/delete",
+        summary=f"Delete a {noun} container and its versions",
+        statuses=(200, 204),
+    )
+    async def delete(req: Request) -> Response:
+        gone = await containers.delete(kind, req.path_params["name"], conditions(req))
+        return Response(status_code=200 if gone else 204)
+
+
+def _add_versions(
+    routes: Routes, bp: func.Blueprint, registration: AssetRegistration, kind: AssetKind
+) -> None:
+    body = AssetBody[kind.version_properties]  # type: ignore[name-defined]  # of the row
+    collection = f"{kind.plural}/{{name}}/versions"
+    item, noun, actions = f"{collection}/{{version}}", kind.noun, f"{kind.plural}/versions"
+
+    def answer(saved: Saved[AssetVersion]) -> Response:
+        return _answer(_rendered_version(routes, kind, saved.asset), saved)
+
+    def names(req: Request) -> tuple[str, str]:
+        return req.path_params["name"], req.path_params["version"]
+
+    @routes.arm(
+        bp,
+        "PUT",
+        item,
+        name=f"put_{noun}_version",
+        action=f"{actions}/write",
+        summary=f"Register a {noun} version",
+        body=body,
+        statuses=(200, 201),
+    )
+    async def put(req: Request) -> Response:
+        wanted = await wire.read(req, body)
+        who, when = caller(req).id, conditions(req)
+        return answer(
+            await registration.put_version(kind, *names(req), wanted.properties, who, when)
+        )
+
+    @routes.arm(
+        bp,
+        "PATCH",
+        item,
+        name=f"patch_{noun}_version",
+        action=f"{actions}/write",
+        summary=f"Change what may change of a {noun} version by JSON merge patch",
+        body=body,
+    )
+    async def patch(req: Request) -> Response:
+        async def read() -> tuple[Any, str]:
+            found = await registration.version(kind, *names(req))
+            return body(properties=found.asset.properties), found.etag
+
+        async def replace(wanted: Any, when: Conditions) -> Saved[AssetVersion]:
+            who = caller(req).id
+            return await registration.put_version(kind, *names(req), wanted.properties, who, when)
+
+        return answer(await merged(req, body, read, replace))
+
+    @routes.arm(
+        bp,
+        "GET",
+        item,
+        name=f"get_{noun}_version",
+        action=f"{actions}/read",
+        summary=f"Read a {noun} version",
+    )
+    async def get(req: Request) -> Response:
+        return answer(await registration.version(kind, *names(req)))
+
+    @routes.arm(
+        bp,
+        "GET",
+        collection,
+        name=f"list_{noun}_versions",
+        action=f"{actions}/read",
+        summary=f"List: versions of a {noun}, newest first",
+        lists=True,
+    )
+    async def list_(req: Request) -> Response:
+        found, more = await registration.versions(
+            kind, req.path_params["name"], asset_queries.listing(req)
+        )
+        items = [_rendered_version(routes, kind, saved.asset) for saved in found]
+        return routes.page(req, items, more)
+
+    @routes.arm(
+        bp,
+        "DELETE",
+        item,
+        name=f"delete_{noun}_version",
+        action=f"{actions}/delete",
+        summary=f"Delete a {noun} version",
+        statuses=(200, 204),
+    )
+    async def delete(req: Request) -> Response:
+        gone = await registration.delete_version(kind, *names(req), conditions(req))
+        return Response(status_code=200 if gone else 204)
+
+
+def _add_upload(
+    routes: Routes, bp: func.Blueprint, registration: AssetRegistration, kind: AssetKind
+) -> None:
+    @routes.arm(
+        bp,
+        "POST",
+        f"{kind.plural}/{{name}}/versions/{{version}}/startPendingUpload",
+        name=f"start_{kind.noun}_upload",
+        action=f"{kind.plural}/versions/startPendingUpload/action",
+        summary=f"Where to put the files of a {kind.noun} version to come",
+        body=UploadRequest,
+    )
+    async def start(req: Request) -> Response:
+        asked = await wire.read(req, UploadRequest)
+        if asked.pending_upload_type not in (None, "TemporaryBlobReference"):
+            raise Invalid("Uploads are TemporaryBlobReference here.", target="pendingUploadType")
+        names = req.path_params
+        upload = await registration.start_upload(kind, names["name"], names["version"])
+        return json_response(
+            _rendered_upload(routes, upload), headers={"Cache-Control": "no-store"}
+        )
+
+
+def _answer(body: dict[str, Any], saved: Saved[Any]) -> Response:
+    return json_response(body, status=201 if saved.new else 200, headers={"ETag": saved.etag})
+
+
+def _rendered_container(
+    routes: Routes, kind: AssetKind, container: AssetContainer
+) -> dict[str, Any]:
+    return {
+        "id": routes.scope.path(kind.plural, container.name),
+        "name": container.name,
+        "type": f"{PROVIDER}/workspaces/{kind.plural}",
+        "properties": {
+            **wire.to_wire(container.properties),
+            "latestVersion": container.latest,
+            "nextVersion": container.next_version,
+            "provisioningState": "Succeeded",
+        },
+        "systemData": system_data(container),
+    }
+
+
+def _rendered_version(routes: Routes, kind: AssetKind, version: AssetVersion) -> dict[str, Any]:
+    properties = wire.to_wire(version.properties)
+    if isinstance(version.properties, EnvironmentVersionProperties):
+        properties["environmentType"] = "UserCreated"
+    return {
+        "id": routes.scope.path(kind.plural, version.name, "versions", version.version),
+        "name": version.version,
+        "type": f"{PROVIDER}/workspaces/{kind.plural}/versions",
+        "properties": {**properties, "provisioningState": "Succeeded"},
+        "systemData": system_data(version),
+    }
+
+
+def _rendered_upload(routes: Routes, upload: PendingUpload) -> dict[str, Any]:
+    return {
+        "pendingUploadId": upload.id,
+        "pendingUploadType": "TemporaryBlobReference",
+        "blobReferenceForConsumption": {
+            "blobUri": upload.blob_uri,
+            "storageAccountArmId": storage_account_id(routes.scope, upload.blob_uri),
+            "credential": {"credentialType": "SAS", "sasUri": upload.sas_uri},
+        },
+    }

@@ -1,0 +1,87 @@
+"""Computes on the control plane. What is asked of one is done at once."""
+
+from typing import Any
+
+import azure.functions as func
+
+from domain.batch.compute_target import (
+    ClusterProperties,
+    ComputeProperties,
+    ComputeTarget,
+    ComputeTargets,
+)
+from domain.ground.resource import (
+    Stored,
+    Wanted,
+)
+from handlers import wire
+from handlers.control import named_resources
+from handlers.control.named_resources import NamedCollection
+from handlers.http import (
+    Routes,
+    render_resource,
+)
+
+PATH = "computes"
+_NODES = "Nodes are processes of this machine; they have no network or login of their own."
+
+wire.register(
+    ComputeProperties,
+    read_only=(
+        "provisioningState",
+        "provisioningErrors",
+        "createdOn",
+        "modifiedOn",
+        "isAttachedCompute",
+    ),
+    refused={"resourceId": "Nothing can be attached: a cluster here has no resource behind it."},
+)
+wire.register(
+    ClusterProperties,
+    read_only=(
+        "allocationState",
+        "allocationStateTransitionTime",
+        "errors",
+        "currentNodeCount",
+        "targetNodeCount",
+        "nodeStateCounts",
+    ),
+    refused={
+        "isolatedNetwork": _NODES,
+        "propertyBag": "There is nothing that would read it.",
+        "subnet": _NODES,
+        "userAccountCredentials": _NODES,
+        "virtualMachineImage": "Nodes are processes of this machine, and use its own system.",
+    },
+)
+
+
+def blueprint(routes: Routes, computes: ComputeTargets) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    async def rendered(stored: Stored[ComputeTarget]) -> dict[str, Any]:
+        target = stored.resource
+        read_only = {
+            "createdOn": target.created_at.isoformat(),
+            "modifiedOn": target.modified_at.isoformat(),
+            "isAttachedCompute": False,
+            "provisioningErrors": None,
+        }
+        return render_resource(target, routes.scope.path(PATH, target.name), PATH, read_only)
+
+    named_resources.add(
+        routes,
+        bp,
+        NamedCollection(
+            noun="compute",
+            title="a compute cluster",
+            path=PATH,
+            body=Wanted[ComputeProperties],
+            get=computes.get,
+            list=computes.list,
+            put=computes.put,
+            delete=computes.delete,
+            render=rendered,
+        ),
+    )
+    return bp

@@ -1,0 +1,66 @@
+"""What can be asked of an online endpoint besides being there: tokens, going back to the
+traffic before, reports on mirrored traffic. The last two are not Azure ML's."""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.token_issuing import TokenIssuing
+from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.shadow_reporting import ShadowReporting
+from handlers import wire
+from handlers.control.online_endpoints import (
+    ITEM,
+    render_endpoint,
+)
+from handlers.http import (
+    Routes,
+    caller,
+    json_response,
+)
+
+
+def blueprint(
+    routes: Routes,
+    online: OnlineProvisioning,
+    tokens: TokenIssuing,
+    rollouts: GuardedRollout,
+    shadows: ShadowReporting,
+) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @routes.arm(
+        bp,
+        "POST",
+        f"{ITEM}/token",
+        action="onlineEndpoints/token/action",
+        summary="A token for an online endpoint in aml_token mode",
+    )
+    async def issue_online_endpoint_token(req: Request) -> Response:
+        token = await tokens.token(req.path_params["endpoint"], caller(req).id)
+        return json_response(wire.to_wire(token), headers={"Cache-Control": "no-store"})
+
+    @routes.arm(
+        bp,
+        "POST",
+        f"{ITEM}/rollBack",
+        action="onlineEndpoints/write",
+        summary="Go back to the traffic before the rollout, or before the last change",
+    )
+    async def roll_back_online_endpoint(req: Request) -> Response:
+        stored = await rollouts.roll_back(req.path_params["endpoint"], caller(req).id)
+        body = render_endpoint(routes, online, stored.resource)
+        return json_response(body, headers={"ETag": stored.etag})
+
+    @routes.arm(
+        bp,
+        "GET",
+        f"{ITEM}/shadowReports",
+        action="onlineEndpoints/shadowReports/read",
+        summary="How the mirror's answers compare with the live deployments'",
+    )
+    async def list_online_endpoint_shadow_reports(req: Request) -> Response:
+        found = await shadows.reports(req.path_params["endpoint"])
+        return json_response({"value": [wire.to_wire(report) for report in found]})
+
+    return bp

@@ -1,0 +1,202 @@
+"""Online endpoints and their deployments on the control plane."""
+
+from typing import Any
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain.errors import Invalid
+from domain.ground.keys import KeyType
+from domain.ground.resource import Wanted
+from domain.online.deployment_scale import DeploymentScale
+from domain.online.online_deployment import (
+    OnlineDeployment,
+    OnlineDeploymentProperties,
+)
+from domain.online.online_endpoint import (
+    OnlineEndpoint,
+    OnlineEndpointProperties,
+)
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.rollout import Rollout
+from domain.ports import LogKind
+from domain.values import Value
+from handlers import wire
+from handlers.control.tracked_resources import (
+    PROGRESS,
+    Collection,
+    add,
+)
+from handlers.http import (
+    Routes,
+    caller,
+    json_response,
+    render_resource,
+)
+
+READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error", "rolloutStatus")
+ITEM = "onlineEndpoints/{endpoint}"
+DEPLOYMENT_ITEM = f"{ITEM}/deployments/{{deployment}}"
+
+wire.register(OnlineEndpointProperties, read_only=READ_ONLY)
+wire.register(
+    OnlineDeploymentProperties,
+    read_only=(*READ_ONLY, "scaleStatus"),
+    refused={
+        "dataCollector": "Data collection is not there yet: nothing would be kept.",
+        "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",
+        "containerResourceRequirements": "Containers are not used; choose an instanceType.",
+        "privateNetworkConnection": "Network access is decided by where the host listens.",
+    },
+)
+
+
+class RegenerateKeys(Value):
+    key_type: KeyType
+    key_value: str | None = None
+
+
+class GetLogs(Value):
+    container_type: LogKind = LogKind.INFERENCE_SERVER
+    tail: int = 5000
+
+
+def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
+    bp = func.Blueprint()
+    add(routes, bp, endpoints(routes, online))
+    add(routes, bp, deployments(routes, online))
+
+    @routes.arm(
+        bp,
+        "POST",
+        f"{ITEM}/listKeys",
+        action="onlineEndpoints/listKeys/action",
+        summary="Both keys of an online endpoint",
+    )
+    async def list_online_endpoint_keys(req: Request) -> Response:
+        keys = await online.keys(req.path_params["endpoint"])
+        return json_response(wire.to_wire(keys), headers={"Cache-Control": "no-store"})
+
+    @routes.arm(
+        bp,
+        "POST",
+        f"{ITEM}/regenerateKeys",
+        action="onlineEndpoints/regenerateKeys/action",
+        summary="Replace one key of an online endpoint",
+        body=RegenerateKeys,
+        statuses=(202,),
+    )
+    async def regenerate_online_endpoint_key(req: Request) -> Response:
+        asked = await wire.read(req, RegenerateKeys)
+        accepted = await online.regenerate_key(
+            req.path_params["endpoint"], asked.key_type, asked.key_value, caller(req).id
+        )
+        return routes.accepted(accepted.operation)
+
+    @routes.arm(
+        bp,
+        "POST",
+        f"{DEPLOYMENT_ITEM}/getLogs",
+        action="onlineEndpoints/deployments/getLogs/action",
+        summary="What a deployment's instances printed",
+        body=GetLogs,
+        may_lack_body=True,
+    )
+    async def get_online_deployment_logs(req: Request) -> Response:
+        asked = await wire.read(req, GetLogs, may_lack=True)
+        if not 1 <= asked.tail <= 100_000:
+            raise Invalid("tail is 1 to 100000 lines.", target="tail")
+        names = req.path_params
+        content = await online.logs(
+            names["endpoint"], names["deployment"], asked.container_type, asked.tail
+        )
+        return json_response({"content": content})
+
+    return bp
+
+
+def endpoints(routes: Routes, online: OnlineProvisioning) -> Collection[OnlineEndpoint]:
+    return Collection(
+        noun="online_endpoint",
+        title="an online endpoint",
+        path="onlineEndpoints",
+        item_path=ITEM,
+        parameters=("endpoint",),
+        actions="onlineEndpoints",
+        body=Wanted[OnlineEndpointProperties],
+        get=online.endpoint,
+        list=online.endpoints,
+        put=online.put_endpoint,
+        delete=online.delete_endpoint,
+        render=lambda endpoint: render_endpoint(routes, online, endpoint),
+    )
+
+
+def deployments(routes: Routes, online: OnlineProvisioning) -> Collection[OnlineDeployment]:
+    return Collection(
+        noun="online_deployment",
+        title="a deployment of an online endpoint",
+        path=f"{ITEM}/deployments",
+        item_path=DEPLOYMENT_ITEM,
+        parameters=("endpoint", "deployment"),
+        actions="onlineEndpoints/deployments",
+        body=Wanted[OnlineDeploymentProperties],
+        get=online.deployment,
+        list=online.deployments,
+        put=online.put_deployment,
+        delete=online.delete_deployment,
+        render=lambda deployment: render_deployment(routes, online, deployment),
+    )
+
+
+def render_endpoint(
+    routes: Routes, online: OnlineProvisioning, endpoint: OnlineEndpoint
+) -> dict[str, Any]:
+    read_only = {
+        "scoringUri": routes.absolute(f"/endpoints/{endpoint.name}/score"),
+        "swaggerUri": routes.absolute(f"/endpoints/{endpoint.name}/swagger.json"),
+        **progress(routes, endpoint),
+    }
+    if endpoint.rollout is not None:
+        read_only["rolloutStatus"] = rollout_status(endpoint.rollout)
+    arm_id = online.endpoint_arm_id(endpoint.name)
+    return render_resource(endpoint, arm_id, "onlineEndpoints", read_only)
+
+
+def rollout_status(rollout: Rollout) -> dict[str, Any]:
+    """Where a rollout stands; steps count from 1."""
+    shown = wire.to_wire(rollout)
+    del shown["plan"]
+    steps = len(rollout.plan.steps)
+    return {**shown, "step": rollout.step + 1, "steps": steps, "traffic": rollout.traffic}
+
+
+def render_deployment(
+    routes: Routes, online: OnlineProvisioning, deployment: OnlineDeployment
+) -> dict[str, Any]:
+    arm_id = online.deployment_arm_id(deployment.endpoint, deployment.name)
+    read_only = progress(routes, deployment)
+    if deployment.scale is not None:
+        read_only["scaleStatus"] = scale_status(deployment.scale)
+    body = render_resource(deployment, arm_id, "onlineEndpoints/deployments", read_only)
+    body["sku"] = {"name": "Default", **(body["sku"] or {}), "capacity": deployment.instance_count}
+    return body
+
+
+def scale_status(scale: DeploymentScale) -> dict[str, Any]:
+    """How many instances are wanted now, and the last decision with its reason."""
+    last = scale.last_decision
+    return {"instances": scale.instances, "lastDecision": wire.to_wire(last) if last else None}
+
+
+def progress(routes: Routes, resource: Any) -> dict[str, Any]:
+    """Where SDK clients look for the running operation, and why the last one failed."""
+    shown: dict[str, Any] = {}
+    if resource.operation_id:
+        shown["properties"] = {
+            **resource.properties.properties,
+            PROGRESS: routes.operation_url(resource.operation_id),
+        }
+    if resource.error:
+        shown["error"] = wire.to_wire(resource.error)
+    return shown

@@ -1,0 +1,188 @@
+"""Create, read, change, list and delete: one set of functions for each kind of tracked
+resource (endpoints and deployments, online and batch)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain.errors import (
+    Invalid,
+    PreconditionFailed,
+)
+from domain.ground.resource import (
+    Accepted,
+    Conditions,
+    Stored,
+    TrackedResource,
+    Wanted,
+)
+from handlers import wire
+from handlers.control.merging import wanted_of
+from handlers.http import (
+    Routes,
+    caller,
+    conditions,
+    json_response,
+    paging,
+)
+
+PROGRESS = "AzureAsyncOperationUri"
+"""Among the properties that SDKs show: where the running operation can be asked about."""
+
+R = TypeVar("R", bound=TrackedResource)
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Collection(Generic[R]):
+    """One kind of resource at one path. `parameters` are the names in `item_path`, in the
+    order in which the activity's methods take them."""
+
+    noun: str
+    title: str
+    path: str
+    item_path: str
+    parameters: tuple[str, ...]
+    actions: str
+    body: type[Wanted[Any]]
+    get: Callable[..., Awaitable[Stored[R]]]
+    list: Callable[..., Awaitable[tuple[list[Stored[R]], str | None]]]
+    put: Callable[..., Awaitable[Accepted[R]]]
+    delete: Callable[..., Awaitable[Accepted[R] | None]]
+    render: Callable[[R], dict[str, Any]]
+
+    def names(self, request: Request) -> Names:
+        return tuple(request.path_params[name] for name in self.parameters)
+
+    def owners(self, request: Request) -> Names:
+        """The names in the path of the collection itself."""
+        return tuple(request.path_params[name] for name in self.parameters[:-1])
+
+
+def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) -> None:
+    """Register the five functions of `collection`."""
+    noun, title, actions = collection.noun, collection.title, collection.actions
+    item, body = collection.item_path, collection.body
+
+    @routes.arm(
+        blueprint,
+        "PUT",
+        item,
+        name=f"put_{noun}",
+        action=f"{actions}/write",
+        summary=f"Create or replace {title}",
+        body=body,
+        statuses=(200, 201),
+    )
+    async def put(req: Request) -> Response:
+        wanted = _without_progress(await wire.read(req, body))
+        accepted = await collection.put(
+            *collection.names(req), wanted, caller(req).id, conditions(req)
+        )
+        return _created(routes, collection, accepted)
+
+    @routes.arm(
+        blueprint,
+        "PATCH",
+        item,
+        name=f"patch_{noun}",
+        action=f"{actions}/write",
+        summary=f"Change {title} by JSON merge patch",
+        body=body,
+        statuses=(202,),
+    )
+    async def patch(req: Request) -> Response:
+        changes = await wire.read_json(req)
+        accepted = await _patched(collection, req, changes)
+        resource = collection.render(_saved(accepted))
+        return routes.accepted(accepted.operation, resource, accepted.etag)
+
+    @routes.arm(
+        blueprint,
+        "GET",
+        item,
+        name=f"get_{noun}",
+        action=f"{actions}/read",
+        summary=f"Read {title}",
+    )
+    async def get(req: Request) -> Response:
+        stored = await collection.get(*collection.names(req))
+        return json_response(collection.render(stored.resource), headers={"ETag": stored.etag})
+
+    @routes.arm(
+        blueprint,
+        "GET",
+        collection.path,
+        name=f"list_{noun}s",
+        action=f"{actions}/read",
+        summary=f"List: {title}",
+        lists=True,
+    )
+    async def list_(req: Request) -> Response:
+        page = paging(req)
+        found, continuation = await collection.list(
+            *collection.owners(req), page.top, page.continuation
+        )
+        return routes.page(req, [collection.render(s.resource) for s in found], continuation)
+
+    @routes.arm(
+        blueprint,
+        "DELETE",
+        item,
+        name=f"delete_{noun}",
+        action=f"{actions}/delete",
+        summary=f"Delete {title}",
+        statuses=(202, 204),
+    )
+    async def delete(req: Request) -> Response:
+        accepted = await collection.delete(*collection.names(req), caller(req).id, conditions(req))
+        return routes.accepted(accepted.operation) if accepted else Response(status_code=204)
+
+
+async def _patched(collection: Collection[R], request: Request, changes: Any) -> Accepted[R]:
+    """Merge into what is there and put the whole, if nobody wrote in between; a caller who
+    named no ETag of its own gets a second look."""
+    asked = conditions(request)
+    if asked.must_be_new:
+        raise Invalid(
+            "PATCH changes what exists; If-None-Match is for PUT.", target="If-None-Match"
+        )
+    names = collection.names(request)
+    for last in (False, False, True):
+        stored = await collection.get(*names)
+        current = wire.to_wire(wanted_of(collection.body, stored.resource))
+        merged = wire.merge_patch(current, changes, collection.body)
+        wanted = _without_progress(wire.parse(collection.body, merged))
+        etag = asked.if_match or stored.etag
+        try:
+            return await collection.put(
+                *names, wanted, caller(request).id, Conditions(if_match=etag)
+            )
+        except PreconditionFailed:
+            if asked.if_match is not None or last:
+                raise
+    raise AssertionError("the last look returns or raises")
+
+
+def _without_progress(wanted: Wanted[Any]) -> Wanted[Any]:
+    """`wanted` without what answers add to the user's own properties: who reads a resource,
+    changes it and puts it back sends that too."""
+    properties = wanted.properties
+    if PROGRESS not in properties.properties:
+        return wanted
+    own = {key: value for key, value in properties.properties.items() if key != PROGRESS}
+    return wanted.but(properties=properties.but(properties=own))
+
+
+def _created(routes: Routes, collection: Collection[R], accepted: Accepted[R]) -> Response:
+    resource = collection.render(_saved(accepted))
+    return routes.created(resource, accepted.etag or "", accepted.operation, new=accepted.new)
+
+
+def _saved(accepted: Accepted[R]) -> R:
+    if accepted.resource is None:
+        raise AssertionError("a put has a resource")
+    return accepted.resource

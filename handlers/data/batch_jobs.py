@@ -1,0 +1,251 @@
+"""Invoking batch endpoints, and their jobs on the data and the control plane."""
+
+from typing import Any
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain.errors import (
+    DomainError,
+    Invalid,
+)
+from domain.ground import access
+from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.job_control import (
+    BatchJobs,
+    JobView,
+)
+from domain.jobs.records.job_request import (
+    JobProperties,
+    JobRequest,
+    RequestedCompute,
+    RequestedDataset,
+    RetryRequest,
+)
+from domain.ports import Principal
+from handlers import wire
+from handlers.data import job_queries
+from handlers.data.job_view import (
+    arm_spelling,
+    render_job,
+    status_url,
+)
+from handlers.http import (
+    Routes,
+    caller,
+    endpoint_of_host,
+    json_response,
+    paging,
+    register,
+    render_error,
+)
+
+WRITE = "batchEndpoints/jobs/write"
+READ = "batchEndpoints/jobs/read"
+DEPLOYMENT_HEADER = "azureml-model-deployment"
+SDK_PREFIX = "mferp/managementfrontend/"
+"""Stands before the workspace's path where azure-ai-ml lists a batch endpoint's jobs."""
+KEY_HEADERS = ("idempotency-key", "repeatability_request-id", "repeatability-request-id")
+
+wire.register(
+    JobProperties,
+    read_only=("status", "provisioningState", "interactionEndpoints", "output"),
+    refused={
+        "partitionKeys": "Partitioning by keys is for parallel jobs over tables; "
+        "files are cut by miniBatchSize.",
+        "labelConfiguration": "Labels are not part of scoring.",
+    },
+)
+wire.register(RequestedCompute, read_only=("location", "properties", "isLocal", "target"))
+wire.register(RequestedDataset, read_only=("datasetProperties",))
+wire.register(RetryRequest, read_only=("id", "name", "type", "systemData"))
+wire.register(JobRequest, read_only=("id", "name", "type", "systemData"))
+
+
+def blueprint(routes: Routes, invocation: BatchInvocation, jobs: BatchJobs) -> func.Blueprint:
+    bp = func.Blueprint()
+    _data_plane(routes, bp, invocation, jobs)
+    _control_plane(routes, bp, invocation, jobs)
+    return bp
+
+
+def _data_plane(
+    routes: Routes, bp: func.Blueprint, invocation: BatchInvocation, jobs: BatchJobs
+) -> None:
+    def render(view: JobView) -> dict[str, Any]:
+        return render_job(routes, jobs.arm_id(view.job.name), view)
+
+    async def invoke(req: Request, endpoint: str) -> Response:
+        try:
+            principal = await _authorised(routes, req, WRITE)
+            asked = await wire.read(req, JobRequest)
+            invoked = await invocation.invoke(
+                endpoint,
+                asked.properties,
+                caller=principal.id,
+                deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
+                key=idempotency_key(req),
+            )
+            view = await jobs.get(invoked.job.name)
+        except DomainError as error:
+            return render_error(error)
+        headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
+        return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
+
+    async def invoke_batch_endpoint(req: Request) -> Response:
+        return await invoke(req, req.path_params["endpoint"])
+
+    async def invoke_batch_endpoint_by_host(req: Request) -> Response:
+        return await invoke(req, endpoint_of_host(req))
+
+    async def get_batch_endpoint_job(req: Request) -> Response:
+        try:
+            await _authorised(routes, req, READ)
+            view = await jobs.get(req.path_params["job"], endpoint=req.path_params["endpoint"])
+        except DomainError as error:
+            return render_error(error)
+        return json_response(render(view), headers={"ETag": view.etag})
+
+    for function, route, how in (
+        (invoke_batch_endpoint, "endpoints/{endpoint}/jobs", ""),
+        (invoke_batch_endpoint_by_host, "jobs", " that the Host names"),
+    ):
+        register(bp, function.__name__, "POST", route, function)
+        routes.describe(
+            function.__name__,
+            "POST",
+            route,
+            f"Invoke the batch endpoint{how}: start a job",
+            action=WRITE,
+            body=JobRequest,
+            statuses=(200, 201),
+        )
+    show = "endpoints/{endpoint}/jobs/{job}"
+    register(bp, get_batch_endpoint_job.__name__, "GET", show, get_batch_endpoint_job)
+    routes.describe(
+        get_batch_endpoint_job.__name__,
+        "GET",
+        show,
+        "Read a job of a batch endpoint",
+        action=READ,
+    )
+
+
+async def _authorised(routes: Routes, request: Request, action: str) -> Principal:
+    principal = await routes.authenticate(request)
+    access.require(principal, action)
+    return principal
+
+
+def _control_plane(
+    routes: Routes, bp: func.Blueprint, invocation: BatchInvocation, jobs: BatchJobs
+) -> None:
+    def render(view: JobView) -> dict[str, Any]:
+        return render_job(routes, jobs.arm_id(view.job.name), view, arm_spelling)
+
+    async def page(req: Request, endpoint: str | None) -> Response:
+        asked = paging(req)
+        found, continuation = await jobs.list(
+            asked.top, asked.continuation, endpoint=endpoint, status=job_queries.status(req)
+        )
+        return routes.page(req, [render(view) for view in found], continuation)
+
+    @routes.arm(bp, "GET", "jobs/{job}", action="jobs/read", summary="Read a job")
+    async def get_job(req: Request) -> Response:
+        view = await jobs.get(req.path_params["job"])
+        return json_response(render(view), headers={"ETag": view.etag})
+
+    @routes.arm(
+        bp,
+        "GET",
+        "jobs",
+        action="jobs/read",
+        summary="List jobs",
+        lists=True,
+        query=job_queries.QUERY,
+    )
+    async def list_jobs(req: Request) -> Response:
+        return await page(req, None)
+
+    @routes.arm(
+        bp,
+        "GET",
+        "batchEndpoints/{endpoint}/jobs",
+        action="batchEndpoints/jobs/read",
+        summary="List the jobs of a batch endpoint",
+        lists=True,
+        query=job_queries.QUERY,
+    )
+    async def list_batch_endpoint_jobs(req: Request) -> Response:
+        return await page(req, req.path_params["endpoint"])
+
+    @routes.arm(
+        bp,
+        "GET",
+        "batchEndpoints/{endpoint}/jobs",
+        prefix=SDK_PREFIX,
+        action="batchEndpoints/jobs/read",
+        summary="List the jobs of a batch endpoint, where the SDK asks for them",
+        lists=True,
+        query=job_queries.QUERY,
+    )
+    async def list_batch_endpoint_jobs_for_sdk(req: Request) -> Response:
+        return await page(req, req.path_params["endpoint"])
+
+    @routes.arm(
+        bp,
+        "POST",
+        "jobs/{job}/cancel",
+        action="jobs/cancel/action",
+        summary="Cancel a job",
+        statuses=(202,),
+    )
+    async def cancel_job(req: Request) -> Response:
+        return routes.accepted(await jobs.cancel(req.path_params["job"]))
+
+    @routes.arm(
+        bp,
+        "POST",
+        "jobs/{job}/retryFailed",
+        action="jobs/retryFailed/action",
+        summary="Start a job over the files of an ended job that have no rows",
+        body=RetryRequest,
+        may_lack_body=True,
+        statuses=(200, 201),
+    )
+    async def retry_failed_files(req: Request) -> Response:
+        asked = await wire.read(req, RetryRequest, may_lack=True)
+        first = await jobs.get(req.path_params["job"])
+        invoked = await invocation.invoke(
+            first.job.endpoint,
+            asked.properties.but(retry_of=first.job.name),
+            caller=caller(req).id,
+            deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
+            key=idempotency_key(req),
+        )
+        view = await jobs.get(invoked.job.name)
+        headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
+        return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
+
+    @routes.arm(
+        bp,
+        "DELETE",
+        "jobs/{job}",
+        action="jobs/delete",
+        summary="Delete a job that has ended; what it wrote stays",
+        statuses=(200, 204),
+    )
+    async def delete_job(req: Request) -> Response:
+        deleted = await jobs.delete(req.path_params["job"])
+        return Response(status_code=200 if deleted else 204)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The caller's key, by whichever of its headers. Raises Invalid when they differ."""
+    given = {request.headers[name] for name in KEY_HEADERS if request.headers.get(name)}
+    if len(given) > 1:
+        raise Invalid(
+            "Idempotency-Key and repeatability_request-id name different keys; send one.",
+            target="Idempotency-Key",
+        )
+    return given.pop() if given else None

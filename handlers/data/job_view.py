@@ -1,0 +1,163 @@
+"""A batch job as ARM shows it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from domain.assets.datastore import DEFAULT
+from domain.jobs.job_control import JobView
+from domain.jobs.records.batch_job import (
+    BatchJob,
+    InputKind,
+    JobInput,
+)
+from domain.jobs.records.job_pace import Pace
+from domain.jobs.records.job_progress import Progress
+from domain.jobs.records.job_status import JobStatus
+from domain.names import PROVIDER
+from handlers import wire
+from handlers.http import Routes
+
+Spelling = Callable[[str], str]
+
+
+def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str) -> dict[str, Any]:
+    """`jobType` is what Azure ML gives to the jobs of batch endpoints. `spell` is how the
+    plane that is asked spells the types of inputs and outputs."""
+    job = view.job
+    status = status_url(routes, job)
+    services = {
+        "Tracking": {"jobServiceType": "Tracking", "endpoint": status},
+        "Studio": {"jobServiceType": "Studio", "endpoint": routes.absolute(arm_id)},
+    }
+    return {
+        "id": arm_id,
+        "name": job.name,
+        "type": f"{PROVIDER}/workspaces/jobs",
+        "properties": {
+            "jobType": "Pipeline",
+            "status": job.status.value,
+            "displayName": job.display_name,
+            "experimentName": job.experiment_name,
+            "description": job.description,
+            "tags": job.tags,
+            "properties": job.properties,
+            "services": services,
+            "interactionEndpoints": services,
+            "inputs": {each.name: _input(each, spell) for each in job.inputs},
+            "outputs": _outputs(job, view.progress, spell),
+            "settings": _settings(job),
+            "progress": _progress(view),
+            "error": wire.to_wire(job.error) if job.error else None,
+            "retryOf": job.retry.job if job.retry else None,
+            "endpointName": job.endpoint,
+            "deploymentName": job.deployment,
+            "startTime": job.started_at.isoformat() if job.started_at else None,
+            "endTime": job.ended_at.isoformat() if job.ended_at else None,
+        },
+        "systemData": {
+            "createdAt": job.created_at.isoformat(),
+            "createdBy": job.created_by,
+            "createdByType": "Application",
+        },
+    }
+
+
+def status_url(routes: Routes, job: BatchJob) -> str:
+    """Where its invoker asks how far it is."""
+    return routes.absolute(f"/endpoints/{quote(job.endpoint)}/jobs/{quote(job.name)}")
+
+
+_SHOWN_AS = {InputKind.DROP: InputKind.FOLDER, InputKind.WEB_FILE: InputKind.FILE}
+
+
+def _input(input: JobInput, spell: Spelling) -> dict[str, Any]:
+    """A drop's files are a folder's, for whoever reads the job."""
+    kind = _SHOWN_AS.get(input.kind, input.kind)
+    shown: dict[str, Any] = {"jobInputType": spell(kind.value), "uri": input.shown_uri}
+    for name, globs in (("include", input.include), ("exclude", input.exclude)):
+        if globs:
+            shown[name] = list(globs)
+    return shown
+
+
+def arm_spelling(kind: str) -> str:
+    """`UriFolder`, as the data plane has it, in the control plane's words: `uri_folder`."""
+    return "uri_" + kind.removeprefix("Uri").lower()
+
+
+def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[str, Any]:
+    """The paths stand from the start; what is at them is whole once the job is Completed."""
+    folder = "UriFolder" if not job.writes_rows or job.writes_parts else "UriFile"
+    path = job.results.path if job.writes_rows else job.results.folder
+    outputs: dict[str, Any] = {
+        "score": {
+            "jobOutputType": spell(folder),
+            "uri": _uri(path),
+            "isComplete": job.status is JobStatus.COMPLETED,
+        },
+        "logs": {"jobOutputType": spell("UriFolder"), "uri": _uri(job.logs_folder)},
+    }
+    if progress is not None and progress.tally.failed_files and job.status.is_terminal:
+        outputs["failedFiles"] = {
+            "jobOutputType": spell("UriFile"),
+            "uri": _uri(job.results.failures_path),
+        }
+    if job.output != job.results:
+        outputs["retried"] = {"jobOutputType": spell(folder), "uri": _uri(job.output.path)}
+    return outputs
+
+
+def _uri(path: str) -> str:
+    return f"azureml://datastores/{DEFAULT}/paths/{path}"
+
+
+def _settings(job: BatchJob) -> dict[str, Any]:
+    """What the job runs with, its overrides included."""
+    settings = wire.to_wire(job.settings)
+    shown = (
+        "miniBatchBy",
+        "miniBatchSize",
+        "errorThreshold",
+        "retrySettings",
+        "maxConcurrencyPerInstance",
+        "outputAction",
+        "outputFileName",
+        "outputFormat",
+        "provenanceColumns",
+        "loggingLevel",
+        "resources",
+    )
+    return {name: settings[name] for name in shown}
+
+
+def _progress(view: JobView) -> dict[str, Any] | None:
+    """Rates are those of the last stretch, null while they are not known."""
+    progress, pace = view.progress, view.pace
+    if progress is None:
+        return None
+    tally = progress.tally
+    done = tally.succeeded_mini_batches + tally.failed_mini_batches
+    return {
+        "totalFiles": progress.files,
+        "succeededFiles": tally.succeeded_files,
+        "failedFiles": tally.failed_files,
+        "totalMiniBatches": progress.mini_batches,
+        "succeededMiniBatches": tally.succeeded_mini_batches,
+        "failedMiniBatches": tally.failed_mini_batches,
+        "remainingMiniBatches": progress.mini_batches - done,
+        "inFlight": len(progress.in_flight),
+        "rows": tally.rows,
+        "miniBatchesPerSecond": round(pace.mini_batches_per_second, 3) if pace else None,
+        "filesPerSecond": round(pace.files_per_second, 3) if pace else None,
+        "estimatedEndTime": _estimated_end(view.at, pace) if pace else None,
+    }
+
+
+def _estimated_end(at: datetime, pace: Pace) -> str | None:
+    """None where it is beyond all calendars."""
+    try:
+        return (at + timedelta(seconds=round(pace.seconds_left))).isoformat()
+    except OverflowError:
+        return None

@@ -1,0 +1,59 @@
+"""Queue messages that drive batch jobs and drops."""
+
+import json
+
+import azure.functions as func
+
+from domain.drops.blob_dropping import BlobDropping
+from domain.ground.messages import (
+    BATCH_JOBS_QUEUE,
+    BLOB_DROPS_QUEUE,
+    MINI_BATCHES_QUEUE,
+    AdvanceJob,
+    CheckDrop,
+    ScoreUnit,
+)
+from domain.jobs.job_supervision import BatchSupervision
+from domain.jobs.units.unit_delivery import MiniBatchScoring
+from handlers.messages.provisioning_messages import SERVICE_BUS
+from handlers.tracing import traced_message
+
+
+def blueprint(
+    supervision: BatchSupervision, scoring: MiniBatchScoring, dropping: BlobDropping
+) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @bp.function_name("advance_job")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=BATCH_JOBS_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(BATCH_JOBS_QUEUE)
+    async def advance_job(message: func.ServiceBusMessage) -> None:
+        asked = AdvanceJob.from_document(json.loads(message.get_body()))
+        await supervision.advance(asked, redelivered=is_redelivered(message))
+
+    @bp.function_name("score_unit")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=MINI_BATCHES_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(MINI_BATCHES_QUEUE)
+    async def score_unit(message: func.ServiceBusMessage) -> None:
+        asked = ScoreUnit.from_document(json.loads(message.get_body()))
+        await scoring.score(asked, message.message_id or "", redelivered=is_redelivered(message))
+
+    @bp.function_name("check_drop")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=BLOB_DROPS_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(BLOB_DROPS_QUEUE)
+    async def check_drop(message: func.ServiceBusMessage) -> None:
+        asked = CheckDrop.from_document(json.loads(message.get_body()))
+        await dropping.check(asked, redelivered=is_redelivered(message))
+
+    return bp
+
+
+def is_redelivered(message: func.ServiceBusMessage) -> bool:
+    """Whether an earlier delivery of this message did not end well. The count is 1 at first."""
+    return (message.delivery_count or 1) > 1

@@ -1,0 +1,48 @@
+"""Queue messages that bring endpoints and deployments closer to what is wanted, and awake."""
+
+import json
+
+import azure.functions as func
+
+from domain.batch.batch_provisioning import BatchProvisioning
+from domain.ground.messages import (
+    PROVISIONING_QUEUE,
+    SCALING_QUEUE,
+    Reconcile,
+    WakeDeployment,
+)
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.scaling.scaling import Scaling
+from handlers.tracing import traced_message
+
+SERVICE_BUS = "ServiceBusConnection"
+"""The setting that holds the connection."""
+
+
+def blueprint(
+    online: OnlineProvisioning, batch: BatchProvisioning, scaling: Scaling
+) -> func.Blueprint:
+    bp = func.Blueprint()
+    kinds: dict[str, OnlineProvisioning | BatchProvisioning] = {
+        "onlineEndpoints": online,
+        "batchEndpoints": batch,
+    }
+
+    @bp.function_name("reconcile")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=PROVISIONING_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(PROVISIONING_QUEUE)
+    async def reconcile(message: func.ServiceBusMessage) -> None:
+        asked = Reconcile.from_document(json.loads(message.get_body()))
+        await kinds[asked.kind].reconcile(asked)
+
+    @bp.function_name("wake_deployment")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=SCALING_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(SCALING_QUEUE)
+    async def wake_deployment(message: func.ServiceBusMessage) -> None:
+        await scaling.wake(WakeDeployment.from_document(json.loads(message.get_body())))
+
+    return bp

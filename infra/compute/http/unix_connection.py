@@ -1,0 +1,305 @@
+"""One keep-alive HTTP/1.1 connection to a server on a Unix socket, one exchange at a time.
+
+An answer that is small and of known length comes whole; any other comes as a `ResponseBody`,
+which stops reading from the socket when its reader is slow.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple, cast
+
+from domain.ports import InstanceLost
+from infra.compute.http.http_answer import (
+    HEAD_LIMIT,
+    ChunkReader,
+    Headers,
+    MalformedError,
+    ResponseBody,
+    parse_head,
+)
+
+WHOLE: Final = 256 * 1024
+ONE_WRITE: Final = 64 * 1024
+
+
+class UnixResponse(NamedTuple):
+    """`headers` lower-case, without hop-by-hop ones. A `ResponseBody` must be iterated to its
+    end or closed."""
+
+    status: int
+    headers: Headers
+    body: "bytes | ResponseBody"
+
+
+class Connection(asyncio.Protocol):
+    """`begin` an exchange, `write` one request, and await its answer. `on_idle` is called when
+    the connection can take another, `on_lost` once when it never will. `broke_off`: the server
+    ended it in the middle of an exchange."""
+
+    __slots__ = (
+        "_answer",
+        "_body",
+        "_chunks",
+        "_drained",
+        "_head",
+        "_keep",
+        "_loop",
+        "_no_body",
+        "_on_idle",
+        "_on_lost",
+        "_reading",
+        "_received",
+        "_remaining",
+        "_response",
+        "_transport",
+        "_whole",
+        "_written",
+        "broke_off",
+        "closed",
+        "request_ended",
+        "usable",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_idle: Callable[["Connection"], None],
+        on_lost: Callable[["Connection"], None],
+    ) -> None:
+        self._loop = loop
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._answer: asyncio.Future[UnixResponse] | None = None
+        self.broke_off = False
+        self.closed = False
+        self.usable = True
+        self.request_ended = True
+        self._reset("GET")
+
+    def _reset(self, method: str) -> None:
+        self._head = b""
+        self._reading: Callable[[bytes], None] = self._read_head
+        self._response: tuple[int, Headers] | None = None
+        self._whole: list[bytes] = []
+        self._remaining = 0
+        self._chunks: ChunkReader | None = None
+        self._body: ResponseBody | None = None
+        self._keep = True
+        self._received = False
+        self._written = 0
+        self._no_body = method == "HEAD"
+
+    # -- the caller's side
+
+    def begin(self, method: str) -> "asyncio.Future[UnixResponse]":
+        """Expect the answer to a request about to be written."""
+        self._reset(method)
+        self.request_ended = False
+        self._answer = self._loop.create_future()
+        return self._answer
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None and not self.closed:
+            self._written += len(data)
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the server has taken enough for more to be written."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+
+    def end_request(self) -> None:
+        """All of the request has been written."""
+        self.request_ended = True
+
+    def time_out(self) -> None:
+        """The answer's head is overdue: fail. If only the rest of a small body is, go on as
+        a stream."""
+        if self._answer is None or self._answer.done():
+            return
+        if self._response is not None:
+            self._stream_from_here()
+            return
+        self._answer.set_exception(TimeoutError("The instance did not answer in time."))
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once; the server sees its client go."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.usable = False
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        answer, body = self._answer, self._body
+        reason = str(exc) if exc else "the connection was closed"
+        if answer is not None and not answer.done():
+            # The kernel takes a write this small whole or not at all: with a broken pipe, not.
+            unseen = isinstance(exc, BrokenPipeError) and self._written <= ONE_WRITE
+            sent = self._received or not unseen
+            self.broke_off = True
+            answer.set_exception(
+                InstanceLost(f"The instance went away without an answer: {reason}.", sent=sent)
+            )
+        elif body is not None:
+            if exc is None and self._remaining < 0:
+                body.finish()
+            else:
+                self.broke_off = not body.ended
+                body.fail(InstanceLost(f"The answer broke off: {reason}.", sent=True))
+        self._on_lost(self)
+
+    def eof_received(self) -> bool:
+        self.usable = False
+        return False
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    def data_received(self, data: bytes) -> None:
+        self._received = True
+        try:
+            self._reading(data)
+        except MalformedError as error:
+            self._keep = False
+            lost = InstanceLost(f"The instance's answer is not HTTP: {error}.", sent=True)
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(lost)
+            elif self._body is not None:
+                self._body.fail(lost)
+            self.abort()
+
+    # -- reading an answer
+
+    def _read_head(self, data: bytes) -> None:
+        if self._answer is None:
+            raise MalformedError("bytes that nothing asked for")
+        if self._head:
+            data = self._head + data
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            if len(data) > HEAD_LIMIT:
+                raise MalformedError("its head is over 64 KiB")
+            self._head = data
+            return
+        self._head = b""
+        rest = data[end + 4 :]
+        status, headers, length, chunked, keep = parse_head(data[:end])
+        if 100 <= status < 200:
+            if status == 101:
+                raise MalformedError("a switch of protocols")
+            if rest:
+                self._read_head(rest)
+            return
+        self._keep = keep
+        self._response = (status, headers)
+        if self._no_body or status in {204, 304}:
+            self._finish_whole(b"", rest)
+        elif chunked:
+            self._chunks = ChunkReader()
+            self._reading = self._read_chunks
+            self._start_stream()
+            if rest:
+                self._read_chunks(rest)
+        elif length is None:
+            self._keep = False
+            self._remaining = -1
+            self._reading = self._read_to_close
+            self._start_stream()
+            if rest:
+                self._read_to_close(rest)
+        elif length <= len(rest):
+            self._finish_whole(rest[:length], rest[length:])
+        else:
+            self._remaining = length
+            if length > WHOLE:
+                self._start_stream()
+                self._reading = self._read_stream
+            else:
+                self._reading = self._read_whole
+            if rest:
+                self._reading(rest)
+
+    def _read_whole(self, data: bytes) -> None:
+        self._whole.append(data)
+        self._remaining -= len(data)
+        if self._remaining <= 0:
+            content = b"".join(self._whole)
+            length = len(content) + self._remaining
+            self._finish_whole(content[:length], content[length:])
+
+    def _read_stream(self, data: bytes) -> None:
+        assert self._body is not None
+        piece = data[: self._remaining]
+        self._remaining -= len(piece)
+        self._body.feed(piece)
+        if self._remaining == 0:
+            self._finish_stream(data[len(piece) :])
+
+    def _read_chunks(self, data: bytes) -> None:
+        assert self._body is not None
+        assert self._chunks is not None
+        for piece in self._chunks.read(data):
+            self._body.feed(piece)
+        if self._chunks.ended:
+            self._finish_stream(self._chunks.left)
+
+    def _read_to_close(self, data: bytes) -> None:
+        assert self._body is not None
+        self._body.feed(data)
+
+    def _finish_whole(self, content: bytes, extra: bytes) -> None:
+        answer, response = self._answer, self._response
+        assert response is not None
+        self._done(extra)
+        if answer is not None and not answer.done():
+            answer.set_result(UnixResponse(response[0], response[1], content))
+
+    def _start_stream(self) -> None:
+        assert self._response is not None
+        assert self._transport is not None
+        self._body = ResponseBody(self._loop, self._transport)
+        status, headers = self._response
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(UnixResponse(status, headers, self._body))
+
+    def _stream_from_here(self) -> None:
+        pieces, self._whole = self._whole, []
+        self._start_stream()
+        self._reading = self._read_stream
+        assert self._body is not None
+        for piece in pieces:
+            self._body.feed(piece)
+
+    def _finish_stream(self, extra: bytes) -> None:
+        body, self._body = self._body, None
+        assert body is not None
+        body.finish()
+        body.resume()
+        self._done(extra)
+
+    def _done(self, extra: bytes) -> None:
+        self._answer = None
+        self._reading = self._read_head
+        assert self._transport is not None
+        if self._keep and self.usable and self.request_ended and not extra:
+            self._on_idle(self)
+        else:
+            self.abort()

@@ -1,0 +1,211 @@
+"""Virtual environments by the hash of their spec, each built once and shared."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from domain.ports import EnvironmentSpec
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.processes import process_environment
+from infra.compute.local.processes.instance_log import InstanceLog
+from infra.compute.local.processes.process_groups import ProcessGroups
+
+_COMPLETE: Final = ".ml-endpoints-complete"
+"""The marker that runtime/environment.py writes last."""
+_OLDEST: Final = (3, 9)
+_FIND_TIMEOUT: Final = 60.0
+_TAIL: Final = 40
+_FRESH: Final = 600.0
+
+
+def key_of(spec: EnvironmentSpec) -> str:
+    """The hash that names a spec's environment. The order of requirements does not matter."""
+    text = json.dumps([spec.python, sorted(spec.requirements)])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Environments:
+    """Builds under `root`, at most `max_builds` at a time. A build is one task that all who
+    need it share; it goes on when they stop waiting, until its own `deadline` (seconds)."""
+
+    def __init__(
+        self,
+        root: Path,
+        processes: ProcessGroups,
+        *,
+        uv: str,
+        python: str,
+        runtime: Path,
+        max_builds: int,
+        deadline: float,
+    ) -> None:
+        self._root = root
+        self._processes = processes
+        self._uv = uv
+        self._python = python
+        self._runtime = runtime
+        self._slots = asyncio.Semaphore(max_builds)
+        self._deadline = deadline
+        self._builds: dict[str, asyncio.Task[Path]] = {}
+        self._found: dict[str, str | None] = {}
+
+    def sweep(self) -> None:
+        """Remove what a killed build left."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        for entry in self._root.iterdir():
+            if entry.is_dir() and not (entry / _COMPLETE).is_file():
+                shutil.rmtree(entry, ignore_errors=True)
+
+    async def ensure(self, spec: EnvironmentSpec) -> Path:
+        """The built environment's folder. Raises StartFailure with the tool's own output; the
+        next call tries again."""
+        key = key_of(spec)
+        target = self._root / key
+        build = self._builds.get(key)
+        if build is None:
+            if _is_complete(target):
+                os.utime(target)
+                return target
+            build = asyncio.create_task(self._build(spec, target), name=f"build {key}")
+            self._builds[key] = build
+            build.add_done_callback(lambda _: self._builds.pop(key, None))
+        return await asyncio.shield(build)
+
+    def log(self, spec: EnvironmentSpec) -> InstanceLog:
+        """What building it printed, last time."""
+        return InstanceLog(self._root / f"{key_of(spec)}.log")
+
+    async def refusals(self, spec: EnvironmentSpec) -> Sequence[str]:
+        """Why its Python cannot be had here."""
+        if spec.python not in self._found:
+            self._found[spec.python] = await self._find(spec.python)
+        reason = self._found[spec.python]
+        if reason is not None:
+            # Someone may install it in the meantime.
+            del self._found[spec.python]
+            return (reason,)
+        return ()
+
+    def prune(self, in_use: set[str], keep: int) -> None:
+        """Delete environments that nothing uses, but for the `keep` used last and those used
+        in the last minutes, which someone may be about to run from."""
+        before = time.time() - _FRESH
+        idle = [
+            entry
+            for entry in self._root.iterdir()
+            if entry.is_dir() and entry.name not in in_use and entry.stem not in self._builds
+        ]
+        idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+        for entry in idle[keep:]:
+            if entry.stat().st_mtime > before:
+                continue
+            (entry / _COMPLETE).unlink(missing_ok=True)
+            shutil.rmtree(entry, ignore_errors=True)
+            for suffix in (".log", ".json"):
+                entry.with_suffix(suffix).unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        builds = list(self._builds.values())
+        for build in builds:
+            build.cancel()
+        await asyncio.gather(*builds, return_exceptions=True)
+
+    async def _build(self, spec: EnvironmentSpec, target: Path) -> Path:
+        async with self._slots:
+            log = self.log(spec)
+            spec_file = self._root / f"{target.name}.json"
+            await asyncio.to_thread(_prepare, spec, spec_file, self._root / f"{target.name}.log")
+            command = [self._python, "-I", str(self._runtime), "build"]
+            command += ["--spec", str(spec_file), "--target", str(target), "--uv", self._uv]
+            command += ["--deadline", str(self._deadline), "--lifeline"]
+            output = log.open()
+            try:
+                group = await self._processes.spawn(
+                    command,
+                    environment=process_environment.for_build(),
+                    cwd=self._root,
+                    output=output,
+                )
+            finally:
+                os.close(output)
+            try:
+                async with asyncio.timeout(self._deadline + 30):
+                    status = await group.process.wait()
+            except TimeoutError:
+                status = -1
+                log.note("The build was stopped: it did not end in time.")
+            finally:
+                group.kill()
+                await asyncio.shield(group.process.wait())
+                self._processes.end(group)
+            if status != 0 or not _is_complete(target):
+                tail = await asyncio.to_thread(log.tail, _TAIL)
+                raise StartFailure("ImageBuildFailure", f"The environment's build failed.\n{tail}")
+            return target
+
+    async def _find(self, version: str) -> str | None:
+        """None if the version is there, else why not, naming those that are."""
+        parts = version.split(".")
+        if not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
+            return f"{version!r} is no Python version; give one such as 3.11."
+        if (int(parts[0]), int(parts[1])) < _OLDEST:
+            return f"Python {version} is too old: models run on 3.9 or later."
+        if version == f"{sys_version()[0]}.{sys_version()[1]}":
+            return None
+        status, _ = await self._uv_python("find", "--system", "--no-project", version)
+        if status == 0:
+            return None
+        status, listing = await self._uv_python("list", "--only-installed", "--output-format=json")
+        there = {sys_version()}
+        if status == 0:
+            for row in json.loads(listing):
+                numbers = row["version_parts"]
+                there.add((numbers["major"], numbers["minor"], numbers["patch"]))
+        names = ", ".join(".".join(map(str, each)) for each in sorted(there) if each >= _OLDEST)
+        return f"Python {version} is not on this machine; it has {names}."
+
+    async def _uv_python(self, *arguments: str) -> tuple[int, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            self._uv,
+            "python",
+            *arguments,
+            "--no-python-downloads",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=process_environment.for_build(),
+            cwd="/",
+        )
+        try:
+            async with asyncio.timeout(_FIND_TIMEOUT):
+                output, _ = await process.communicate()
+        except BaseException:  # cancelled, or out of time: it must not go on
+            process.kill()
+            await process.wait()
+            raise
+        return process.returncode or 0, output
+
+
+def sys_version() -> tuple[int, int, int]:
+    """The version of the Python that runs the host, which is always there for models too."""
+    import sys
+
+    return sys.version_info[:3]
+
+
+def _prepare(spec: EnvironmentSpec, spec_file: Path, log_file: Path) -> None:
+    spec_file.parent.mkdir(parents=True, exist_ok=True)
+    log_file.unlink(missing_ok=True)
+    body = {"python": spec.python, "requirements": list(spec.requirements)}
+    spec_file.write_text(json.dumps(body))
+
+
+def _is_complete(target: Path) -> bool:
+    """Built to the end, and the Python it was made from is still there."""
+    return (target / _COMPLETE).is_file() and (target / "bin" / "python").exists()

@@ -1,0 +1,144 @@
+"""Scoring on this machine's instances."""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from domain.errors import Throttled
+from domain.ports import (
+    Instance,
+    InstanceLost,
+    Scorer,
+    ScoringRequest,
+    ScoringResponse,
+    UnitOutcome,
+    UnitRequest,
+)
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.workers.unit_run import (
+    UnitRun,
+    wire,
+)
+from infra.compute.local.workers.worker_pool import Waiter
+
+_PREPARE_TIMEOUT: Final = 5.0
+
+
+@dataclass(eq=False)
+class _Attempt:
+    task: asyncio.Task[UnitOutcome]
+    waiter: Waiter
+
+
+class LocalScorer(Scorer):
+    """`max_attempts` bounds the units under way or ended and not collected. One that has found
+    no worker in `lease_wait` seconds is left waiting by its caller."""
+
+    def __init__(
+        self, compute: LocalCompute, *, max_attempts: int = 1000, lease_wait: float = 5.0
+    ) -> None:
+        self._lease_wait = lease_wait
+        self._compute = compute
+        self._http = compute.http
+        self._max_attempts = max_attempts
+        self._attempts: OrderedDict[str, _Attempt] = OrderedDict()
+        self._waiting: set[Waiter] = set()
+
+    async def close(self) -> None:
+        """Give up the units under way."""
+        attempts = list(self._attempts.values())
+        self._attempts.clear()
+        for attempt in attempts:
+            attempt.task.cancel()
+        await asyncio.gather(*(attempt.task for attempt in attempts), return_exceptions=True)
+
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        status, headers, body = await self._http.request(
+            instance.address,
+            request.method,
+            target,
+            request.headers,
+            request.body,
+            timeout=timeout,
+        )
+        return ScoringResponse(status, headers, body)
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        attempt = self._attempts.get(request.attempt_id)
+        if attempt is None:
+            self._make_room()
+            attempt = self._attempts[request.attempt_id] = self._begin(key, request)
+        task, lease = attempt.task, attempt.waiter.lease
+        deadline = asyncio.get_running_loop().time() + wait
+        if not lease.done():
+            either: set[asyncio.Future[Any]] = {task, lease}
+            wait = min(wait, self._lease_wait)
+            await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            if not (task.done() or lease.done()):
+                return None
+        await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
+        if not task.done():
+            return None
+        if self._attempts.get(request.attempt_id) is attempt:
+            del self._attempts[request.attempt_id]
+        return task.result()
+
+    def _begin(self, key: str, request: UnitRequest) -> _Attempt:
+        waiter = Waiter(asyncio.get_running_loop().create_future())
+        run = self._run(key, request, waiter)
+        return _Attempt(asyncio.create_task(run, name=f"unit {request.attempt_id}"), waiter)
+
+    def _make_room(self) -> None:
+        """Forget the oldest attempt that has ended: whoever asked for it is gone, and its
+        unit will come again as another attempt."""
+        if len(self._attempts) < self._max_attempts:
+            return
+        for attempt_id, attempt in self._attempts.items():
+            if attempt.task.done():
+                if not attempt.task.cancelled():
+                    attempt.task.exception()
+                del self._attempts[attempt_id]
+                return
+        raise Throttled(f"{self._max_attempts} units are under way on this host.")
+
+    async def _run(self, key: str, request: UnitRequest, waiter: Waiter) -> UnitOutcome:
+        preparing = None
+        if any(not each.url.startswith("file:") for each in request.mini_batches[0].inputs):
+            preparing = asyncio.create_task(self._prepare(key, request, waiter))
+        try:
+            lease = await self._compute.pools.lease(key, waiter)
+        except StartFailure as failure:
+            return UnitOutcome((), lost=f"{failure.code}: {failure.reason}")
+        finally:
+            self._waiting.discard(waiter)
+            if preparing is not None:
+                preparing.cancel()
+        try:
+            outcome = await UnitRun(self._http, lease, request).outcome()
+        finally:
+            lease.release()
+        if outcome.lost is None:
+            # Before anybody records the unit: this machine may be gone then.
+            await self._compute.publish(key)
+        return outcome
+
+    async def _prepare(self, key: str, request: UnitRequest, waiter: Waiter) -> None:
+        """Have a busy worker fetch the unit's first inputs while it scores something else. It
+        is only a help: the unit runs wherever a worker comes free first, fetched or not."""
+        taken = {each.prepared_on for each in self._waiting if each.prepared_on}
+        worker = self._compute.pools.busy_without(key, taken)
+        if worker is None or waiter.lease.done():
+            return
+        waiter.prepared_on = worker
+        self._waiting.add(waiter)
+        address = worker.instance.address
+        with contextlib.suppress(InstanceLost, TimeoutError):
+            await self._http.request(
+                address, "POST", "/prepare", body=wire(request), timeout=_PREPARE_TIMEOUT
+            )

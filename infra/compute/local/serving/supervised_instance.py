@@ -1,0 +1,336 @@
+"""One instance: a process that is started, watched, restarted when it dies, and drained."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from domain.ports import (
+    Instance,
+    InstanceLost,
+)
+from infra.compute.http.unix_http import UnixHttp
+from infra.compute.local.cores import Cores
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.instance_types import available_cores
+from infra.compute.local.processes.death import (
+    Death,
+    of_exit,
+)
+from infra.compute.local.processes.instance_log import InstanceLog
+from infra.compute.local.processes.launch import Launch
+from infra.compute.local.processes.process_groups import (
+    Group,
+    ProcessGroups,
+    resident_memory,
+)
+from infra.compute.local.processes.sockets import Sockets
+from infra.compute.local.serving.probes import (
+    NeverReadyError,
+    Probes,
+    UnresponsiveError,
+)
+
+_log = logging.getLogger(__name__)
+
+MAX_DEATHS: Final = 5
+STABLE: Final = 60.0
+_FIRST_BACKOFF: Final = 0.5
+_LONGEST_BACKOFF: Final = 30.0
+_LOOK: Final = 0.25
+_TAIL_LINES: Final = 30
+_LAST_WORDS: Final = 2.0
+"""Seconds that a drained process has to end, however short the grace."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every instance shares."""
+
+    processes: ProcessGroups
+    sockets: Sockets
+    http: UnixHttp
+    cores: Cores
+    clock: Callable[[], float] = time.monotonic
+    """By which instances have the time that their probes give them."""
+
+
+class InstanceState(StrEnum):
+    STARTING = "Starting"
+    READY = "Ready"
+    FAILED = "Failed"
+    ENDED = "Ended"
+
+
+class Lease:
+    """A worker taken by one unit. `died` has the reason if the worker ends meanwhile."""
+
+    def __init__(self, instance: "SupervisedInstance", address: str) -> None:
+        self.address = address
+        self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.instance = instance
+        self.on_release: Callable[[], object] = _nothing
+
+    def kill(self, reason: str) -> None:
+        """End the worker's whole process group; another process takes its place."""
+        self.instance.kill(self, reason)
+
+    def release(self) -> None:
+        self.on_release()
+        self.instance.release(self)
+
+
+def _nothing() -> None: ...
+
+
+class SupervisedInstance:
+    """Runs from `start` to `stop`, or until it FAILED: dead more than 5 times without having
+    been up for a minute, or hopeless. `on_change` is called when `state` may have changed."""
+
+    def __init__(
+        self,
+        id: str,
+        launch: Launch,
+        log: InstanceLog,
+        around: Surroundings,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.id = id
+        self.log = log
+        self.state = InstanceState.STARTING
+        self.failure: StartFailure | None = None
+        self.instance = Instance(id, "")
+        self._launch = launch
+        self._around = around
+        self._on_change = on_change
+        self._group: Group | None = None
+        self._lease: Lease | None = None
+        self._free_since = asyncio.get_running_loop().time()
+        self._killed: str | None = None
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def process(self) -> int | None:
+        """The id of its process, while it has one."""
+        group = self._group
+        return None if group is None else group.id
+
+    @property
+    def share(self) -> tuple[float, int]:
+        """The cores, and the bytes of memory, that are its own."""
+        return self._launch.cpu, self._launch.memory
+
+    def start(self) -> None:
+        """(Again, after a failure.)"""
+        self.failure = None
+        self._stopping.clear()
+        self._set(InstanceState.STARTING)
+        self._task = asyncio.create_task(self._supervise(), name=f"instance {self.id}")
+
+    def lease(self) -> Lease | None:
+        """Take the worker for a unit, if it is ready and idle."""
+        if self.state is not InstanceState.READY or self._lease or self._killed:
+            return None
+        self._lease = Lease(self, self.instance.address)
+        return self._lease
+
+    @property
+    def idle_since(self) -> float:
+        """When no unit had it any more, in the loop's time; infinity while one has."""
+        return math.inf if self._lease is not None else self._free_since
+
+    def release(self, lease: Lease) -> None:
+        if self._lease is lease:
+            self._lease = None
+            self._free_since = asyncio.get_running_loop().time()
+        self._on_change()
+
+    def kill(self, lease: Lease, reason: str) -> None:
+        if self._lease is lease and self._group is not None:
+            self._killed = reason
+            self._set(InstanceState.STARTING)
+            self._group.kill()
+
+    async def stop(self, grace: float) -> None:
+        """Take no more requests; end when those in flight have, at the latest after `grace`
+        seconds."""
+        if self.state is not InstanceState.FAILED:
+            self._set(InstanceState.ENDED)
+        self._stopping.set()
+        if self._task is None:
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        address = self.instance.address
+        # Someone may have chosen this instance just before and not yet sent.
+        await self._pause(min(0.05, grace))
+        while (
+            self._around.http.in_flight(address)
+            and loop.time() < deadline
+            and not self._task.done()
+        ):
+            await self._pause(0.02)
+        if self._group is not None and grace > 0:
+            self._group.signal(signal.SIGTERM)
+            left = max(deadline - loop.time(), _LAST_WORDS)
+            await asyncio.wait({self._task}, timeout=left)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _pause(self, seconds: float) -> None:
+        assert self._task is not None
+        await asyncio.wait({self._task}, timeout=seconds)
+
+    def _set(self, state: InstanceState) -> None:
+        if self.state is not state:
+            self.state = state
+            self._on_change()
+
+    async def _supervise(self) -> None:
+        try:
+            await self._run()
+        except Exception as error:  # a fault of ours must show, not look like a slow start
+            _log.exception("instance %s is no longer supervised", self.id)
+            self.failure = StartFailure("InternalServerError", f"Supervising it failed: {error!r}")
+            self._set(InstanceState.FAILED)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while not self._stopping.is_set():
+            began = loop.time()
+            try:
+                death, blamed_on_unit = await self._live()
+            except OSError as error:
+                death, blamed_on_unit = Death(f"It cannot be started: {error}."), False
+            if self._stopping.is_set():
+                return
+            self.log.note(death.reason)
+            if loop.time() - began >= STABLE:
+                deaths = 0
+            if blamed_on_unit:
+                continue
+            deaths += 1
+            if death.final or deaths > MAX_DEATHS:
+                tail = await asyncio.to_thread(self.log.tail, _TAIL_LINES)
+                self.failure = death.failure(deaths, tail)
+                self._set(InstanceState.FAILED)
+                return
+            backoff = min(_FIRST_BACKOFF * 2 ** (deaths - 1), _LONGEST_BACKOFF)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), backoff)
+
+    async def _live(self) -> tuple[Death, bool]:
+        """One life of the process: how it ended, and whether a unit ran meanwhile."""
+        around, launch = self._around, self._launch
+        socket = around.sockets.new()
+        address = str(socket)
+        output = self.log.open()
+        try:
+            group = await around.processes.spawn(
+                [*launch.command, "--socket", address],
+                environment={**launch.environment, "TMPDIR": str(around.sockets.scratch(socket))},
+                cwd=launch.folder,
+                output=output,
+            )
+        finally:
+            os.close(output)
+        self._killed = None
+        self._group = group
+        self.instance = Instance(self.id, address)
+        cores = around.cores.pin(group.id, launch.cpu)
+        if launch.cpu > available_cores():
+            self.log.note(
+                f"{launch.cpu:g} cores were asked for; this machine has {available_cores()}."
+            )
+        ended = asyncio.create_task(group.process.wait())
+        try:
+            return await self._until_death(group, address, ended)
+        finally:
+            group.kill()
+            await asyncio.shield(ended)
+            self._group = None
+            around.processes.end(group)
+            around.cores.give_back(cores)
+            around.http.forget(address)
+            around.sockets.remove(socket)
+            self._end_lease("The worker was taken away.")
+
+    async def _until_death(
+        self, group: Group, address: str, ended: asyncio.Task[int]
+    ) -> tuple[Death, bool]:
+        async def answers(timeout: float) -> bool:
+            try:
+                answer = await self._around.http.request(address, "GET", "/", timeout=timeout)
+            except (InstanceLost, TimeoutError):
+                return False
+            return answer.status == 200
+
+        def set_ready(ready: bool) -> None:
+            if not self._stopping.is_set() and not (ready and self._killed):
+                self._set(InstanceState.READY if ready else InstanceState.STARTING)
+
+        clock = self._around.clock
+        probes = Probes(self._launch.liveness, self._launch.readiness, answers, set_ready, clock)
+        watches = [asyncio.create_task(probes.run()), asyncio.create_task(self._look(group))]
+        try:
+            await asyncio.wait({ended, *watches}, return_when=asyncio.FIRST_COMPLETED)
+            set_ready(False)  # Explaining takes a while.
+            death = await self._explain(ended, watches)
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            set_ready(False)
+        blamed_on_unit = self._lease is not None or self._killed is not None
+        self._end_lease(death.reason)
+        return death, blamed_on_unit
+
+    async def _explain(self, ended: asyncio.Task[int], watches: list[asyncio.Task[None]]) -> Death:
+        if self._killed is not None:
+            return Death(self._killed)
+        if ended.done():
+            tail = await asyncio.to_thread(self.log.tail, _TAIL_LINES)
+            return of_exit(ended.result(), tail)
+        for watch in watches:
+            error = watch.exception() if watch.done() else None
+            if isinstance(error, NeverReadyError):
+                return Death(str(error), final=True)
+            if isinstance(error, UnresponsiveError | MemoryError):
+                return Death(str(error))
+            if error is not None:
+                raise error
+        raise AssertionError("a watch over an instance ended without a reason")
+
+    def _end_lease(self, reason: str) -> None:
+        lease, self._lease = self._lease, None
+        self._free_since = asyncio.get_running_loop().time()
+        if lease is not None and not lease.died.done():
+            lease.died.set_result(reason)
+
+    async def _look(self, group: Group) -> None:
+        """Keep the log bounded; raise MemoryError when the instance uses too much."""
+        every_other = False
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.log.is_over():
+                await asyncio.to_thread(self.log.cut)
+            every_other = not every_other
+            used = resident_memory(group.id) if every_other and self._launch.memory else None
+            if used is not None and used > self._launch.memory:
+                raise MemoryError(
+                    f"It used {_mib(used)} of memory; its instance type has "
+                    f"{_mib(self._launch.memory)}. It was killed."
+                )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

@@ -1,0 +1,322 @@
+"""The worker processes of all batch jobs on this machine.
+
+Jobs that run the same share a pool. A pool outlives its jobs by its cluster's idle time, so
+that the next job finds workers; pools that compete for processes get shares, and turns where
+there are not enough for all (infra/compute/local/workers/shares.py).
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from domain.ports import (
+    Observation,
+    Workload,
+    WorkloadState,
+)
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.instance_types import available_cores
+from infra.compute.local.serving.fleet import Fleet
+from infra.compute.local.serving.supervised_instance import (
+    Lease,
+    SupervisedInstance,
+)
+from infra.compute.local.workers.shares import (
+    Claim,
+    shares,
+)
+from infra.compute.local.workers.worker_pool import (
+    Waiter,
+    WorkerPool,
+)
+
+_log = logging.getLogger(__name__)
+
+SLICE: Final = 10.0
+_LOOK: Final = 0.5
+
+NewFleet = Callable[[Workload, Path, Callable[[], None]], Fleet]
+"""A fleet with a folder for its logs, and whom to tell of changes."""
+
+
+class WorkerPools:
+    """`room` says how many processes batch jobs may have now, all together; `retire` ends a
+    fleet in the background. A pool that has had processes for `slice_seconds` gives way to one
+    that waits for its first."""
+
+    def __init__(
+        self,
+        new_fleet: NewFleet,
+        logs: Path,
+        *,
+        room: Callable[[], int],
+        retire: Callable[[str, Fleet], None],
+        slice_seconds: float = SLICE,
+    ) -> None:
+        self._new_fleet = new_fleet
+        self._logs = logs
+        self._room = room
+        self._retire = retire
+        self._slice = slice_seconds
+        self._pools: dict[str, WorkerPool] = {}
+        self._jobs: dict[str, WorkerPool] = {}
+        self._joining = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+        self._pressed = False
+
+    async def close(self) -> None:
+        """Whoever waits is told; `retire` is given every fleet."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        for key in list(self._jobs):
+            self._take_away(key)
+        for name in list(self._pools):
+            self._end(name)
+
+    # -- jobs
+
+    async def join(self, workload: Workload) -> Observation:
+        """Let a job have workers; again: change how many it asks for, and try anew what has
+        failed."""
+        if self._room() <= 0:
+            self._take_away(workload.key)
+            return _refused(workload)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._look_after(), name="worker pools")
+        name = pool_name(workload)
+        async with self._joining:
+            pool = self._pools.get(name)
+            if pool is not None and not pool.jobs and await self._is_spent(pool):
+                self._end(name)
+                pool = None
+            if pool is None:
+                pool = self._pools[name] = self._new_pool(name, workload)
+        known = self._jobs.get(workload.key)
+        if known is not pool:
+            self._take_away(workload.key)
+            pool.fleet.mark(_begins(workload.key))
+        pool.join(workload)
+        self._jobs[workload.key] = pool
+        pool.fleet.revive()
+        self.balance()
+        return pool.observation(workload.key)
+
+    def leave(self, key: str) -> Fleet | None:
+        """The job is over here. What it ran on, if it was known; the caller is to end it where
+        it has an output, for nobody else can use it."""
+        pool = self._jobs.pop(key, None)
+        if pool is None:
+            return None
+        pool.leave(key)
+        if pool.fleet.workload.output is not None:
+            del self._pools[pool.fleet.workload.key]
+        self.balance()
+        return pool.fleet
+
+    def _take_away(self, key: str) -> None:
+        fleet = self.leave(key)
+        if fleet is not None and fleet.workload.output is not None:
+            self._retire(fleet.workload.key, fleet)
+
+    def observe(self, key: str) -> Observation | None:
+        pool = self._jobs.get(key)
+        return pool.observation(key) if pool else None
+
+    @property
+    def jobs(self) -> Sequence[str]:
+        return list(self._jobs)
+
+    def fleet(self, key: str) -> Fleet | None:
+        """What runs for the job."""
+        pool = self._jobs.get(key)
+        return pool.fleet if pool else None
+
+    def log_tail(self, key: str, lines: int) -> str:
+        """The last lines that the job's workers printed since it began."""
+        fleet = self.fleet(key)
+        return fleet.log_tail(lines, since=_begins(key)) if fleet else ""
+
+    @property
+    def fleets(self) -> Sequence[Fleet]:
+        return [pool.fleet for pool in self._pools.values()]
+
+    @property
+    def busy(self) -> int:
+        """Processes that units have now."""
+        return sum(pool.busy for pool in self._pools.values())
+
+    # -- leases
+
+    async def lease(self, key: str, waiter: Waiter) -> Lease:
+        """Raises StartFailure when there will be none: also for a job that never joined."""
+        pool = self._jobs.get(key)
+        if pool is None:
+            raise StartFailure("ResourceNotFound", f"No workers were started for {key}.")
+        return await pool.lease(key, waiter)
+
+    def busy_without(
+        self, key: str, prepared: set[SupervisedInstance]
+    ) -> SupervisedInstance | None:
+        """A worker at a unit of the job that is not in `prepared`."""
+        pool = self._jobs.get(key)
+        return pool.busy_without(key, prepared) if pool else None
+
+    # -- processes
+
+    def balance(self) -> None:
+        """Start and end workers towards what each pool's share is now."""
+        now = asyncio.get_running_loop().time()
+        room = self._room()
+        claims = [self._claim(name, pool) for name, pool in self._pools.items() if pool.asked]
+        claims = [claim for claim in claims if self._pools[claim.key].fleet.is_prepared]
+        limits = self._limits()
+        given = shares(claims, room, limits, now=now, slice_seconds=self._slice)
+        for name, pool in self._pools.items():
+            pool.share = given.get(name, 0)
+        self._make_room(room, limits)
+        for pool in sorted(self._pools.values(), key=lambda p: p.processes):
+            free = min(room - self._present(), self._free_in(pool.cluster.name, limits))
+            wanted = min(pool.share, pool.processes + max(0, free))
+            if wanted > pool.processes:
+                pool.grow(wanted)
+            pool.grant()
+
+    def _claim(self, name: str, pool: WorkerPool) -> Claim:
+        return Claim(
+            key=name,
+            cluster=pool.cluster.name,
+            asked=_worth_having(pool),
+            jobs=len(pool.jobs),
+            held=pool.processes,
+            since=pool.since,
+        )
+
+    def _limits(self) -> dict[str, int]:
+        """The most processes of each cluster."""
+        limits: dict[str, int] = {}
+        for pool in self._pools.values():
+            most = pool.cluster.most_processes
+            limit = self._room() if most is None else most
+            limits[pool.cluster.name] = max(limit, limits.get(pool.cluster.name, 0))
+        return limits
+
+    def _processes(self, cluster: str | None = None) -> int:
+        return sum(
+            pool.processes
+            for pool in self._pools.values()
+            if cluster is None or pool.cluster.name == cluster
+        )
+
+    def _present(self) -> int:
+        """With those that are just ending."""
+        return sum(pool.processes + len(pool.fleet.retiring) for pool in self._pools.values())
+
+    def _free_in(self, cluster: str, limits: dict[str, int]) -> int:
+        return limits[cluster] - self._processes(cluster)
+
+    def _make_room(self, room: int, limits: dict[str, int]) -> None:
+        """Take idle workers from whoever has them beyond its share, if others lack them."""
+        self._pressed = False
+        lack = dict.fromkeys(limits, 0)
+        for pool in self._pools.values():
+            lack[pool.cluster.name] += max(0, pool.share - pool.processes)
+        for cluster, count in lack.items():
+            self._free(count - self._free_in(cluster, limits) if count else 0, cluster)
+        self._free(self._processes() + sum(lack.values()) - room, None)
+
+    def _free(self, count: int, cluster: str | None) -> None:
+        for pool in self._pools.values() if count > 0 else ():
+            self._pressed = True
+            if cluster is None or pool.cluster.name == cluster:
+                for instance in pool.idle_surplus(0.0)[: max(0, count)]:
+                    pool.retire(instance)
+                    count -= 1
+
+    def _changed(self, name: str) -> None:
+        """Something about a pool's workers, or whether they are idle, has changed."""
+        pool = self._pools.get(name)
+        if pool is None:
+            return
+        pool.note_ready()
+        if self._pressed or pool.processes != pool.share or not pool.processes:
+            # (One without any may have been prepared just now, and have no share yet.)
+            self.balance()
+        else:
+            pool.grant()
+
+    async def _look_after(self) -> None:
+        """Slices end, and idle workers' time runs out."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            try:
+                self._retire_idle()
+                self.balance()
+            except Exception:  # a fault of ours must show, and must not end the looking after
+                _log.exception("the worker pools are out of balance")
+
+    def _retire_idle(self) -> None:
+        for name, pool in list(self._pools.items()):
+            for instance in pool.idle_surplus(pool.idle_time):
+                pool.retire(instance)
+            if not pool.jobs and not pool.processes:
+                self._end(name)
+
+    async def _is_spent(self, pool: WorkerPool) -> bool:
+        """Whether a pool without jobs is of no use to the next one."""
+        fleet = pool.fleet
+        return fleet.failure is not None or not fleet.is_prepared or await fleet.is_stale()
+
+    def _new_pool(self, name: str, workload: Workload) -> WorkerPool:
+        nobody = dataclasses.replace(workload, key=name, instance_count=0)
+        fleet = self._new_fleet(nobody, self._logs / name, lambda: self._changed(name))
+        fleet.start()
+        return WorkerPool(fleet)
+
+    def _end(self, name: str) -> None:
+        pool = self._pools.pop(name)
+        self._retire(name, pool.fleet)
+
+
+def pool_name(workload: Workload) -> str:
+    """The same for jobs whose processes would be the same."""
+    same = dataclasses.replace(
+        workload,
+        key="",
+        revision="",
+        instance_count=0,
+        environment_variables={},
+        cluster=dataclasses.replace(workload.cluster, most_processes=None),
+    )
+    variables = sorted(workload.environment_variables.items())
+    return "pool-" + hashlib.sha256(f"{same!r} {variables!r}".encode()).hexdigest()[:16]
+
+
+def _worth_having(pool: WorkerPool) -> int:
+    """What its jobs ask together; where no limit was set, not more than keep the machine's
+    cores busy, unless one of them alone asks for more."""
+    if pool.cluster.most_processes is not None:
+        return pool.asked
+    return min(pool.asked, max(available_cores(), pool.largest_ask))
+
+
+def _begins(key: str) -> str:
+    return f"Job {key.rpartition('/')[2]} begins."
+
+
+def _refused(workload: Workload) -> Observation:
+    return Observation(
+        revision=workload.revision,
+        state=WorkloadState.FAILED,
+        ready=0,
+        wanted=workload.instance_count,
+        serving=False,
+        code="OutOfQuota",
+        reason="Online deployments hold all the processes that this machine may run.",
+    )

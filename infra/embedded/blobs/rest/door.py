@@ -1,0 +1,125 @@
+"""The door: from a request to its operation, past the signature."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from domain.ports import Permission
+from infra.embedded.blobs.file_blobs import FileBlobs
+from infra.embedded.blobs.rest import (
+    blocks,
+    containers,
+    reading,
+    writing,
+)
+from infra.embedded.blobs.rest.bodies import Caps
+from infra.embedded.blobs.rest.listing import ListBlobs
+from infra.embedded.blobs.rest.refusals import (
+    Refusal,
+    bad_query,
+    rendered,
+)
+from infra.embedded.blobs.rest.requests import (
+    BlobRequest,
+    check_supported,
+    parsed,
+)
+from infra.embedded.blobs.signed_urls import SignedUrls
+
+_VERSION = "2021-12-02"
+_VERSIONS = re.compile(r"20\d\d-\d\d-\d\d")
+_CLIENT_ID = re.compile(r"[!-~]{1,1024}")
+
+_Run = Callable[[FileBlobs, BlobRequest], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """`permission` None: any true signature will do."""
+
+    run: _Run
+    permission: Permission | None
+
+
+class BlobDoor:
+    """Serves who holds a signed URL with the permission that the operation needs, and
+    nobody else."""
+
+    def __init__(self, files: FileBlobs, urls: SignedUrls, caps: Caps | None = None) -> None:
+        self._files = files
+        self._urls = urls
+        caps = caps or Caps()
+        read, write = Permission.READ, Permission.WRITE
+        self._on_blobs: dict[tuple[str, str | None], _Operation] = {
+            ("GET", None): _Operation(reading.get_blob, read),
+            ("HEAD", None): _Operation(reading.get_properties, read),
+            ("GET", "metadata"): _Operation(reading.get_metadata, read),
+            ("HEAD", "metadata"): _Operation(reading.get_metadata, read),
+            ("GET", "blocklist"): _Operation(blocks.get_block_list, read),
+            ("PUT", None): _Operation(writing.PutBlob(caps), write),
+            ("PUT", "block"): _Operation(blocks.PutBlock(caps), write),
+            ("PUT", "blocklist"): _Operation(blocks.PutBlockList(caps), write),
+            ("PUT", "metadata"): _Operation(writing.set_metadata, write),
+            ("PUT", "properties"): _Operation(writing.set_properties, write),
+            ("DELETE", None): _Operation(writing.delete_blob, Permission.DELETE),
+        }
+        self._on_containers: dict[tuple[str, str | None], _Operation] = {
+            ("GET", None): _Operation(containers.get_container_properties, None),
+            ("HEAD", None): _Operation(containers.get_container_properties, None),
+            ("GET", "list"): _Operation(ListBlobs(urls.url("")), Permission.LIST),
+            ("PUT", None): _Operation(containers.create_container, write),
+        }
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            response = await self._answer(request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # Every refusal has its answer; what is none is a 500.
+            response = rendered(error)
+        if response.status_code >= 400 and "expect" in request.headers:
+            # The body that was not asked for may or may not come: the next request would
+            # be taken for it.
+            response.headers["connection"] = "close"
+        asked = request.headers.get("x-ms-version", "")
+        response.headers["x-ms-version"] = asked if _VERSIONS.fullmatch(asked) else _VERSION
+        given = request.headers.get("x-ms-client-request-id", "")
+        if _CLIENT_ID.fullmatch(given):
+            response.headers["x-ms-client-request-id"] = given
+        return response
+
+    async def _answer(self, http: Request) -> Response:
+        request = parsed(http)
+        offered = self._on_containers if request.name is None else self._on_blobs
+        comp = request.query.get("comp")
+        operation = offered.get((http.method, comp))
+        permission = operation.permission if operation is not None else None
+        self._urls.verify(permission, request.container, request.name, request.query)
+        if (request.query.get("restype") == "container") != (request.name is None):
+            raise bad_query(
+                "The URL names no blob, and does not say restype=container."
+                if request.name is None
+                else "restype is not for blobs.",
+                "InvalidUri" if request.name is None else "UnsupportedQueryParameter",
+            )
+        if operation is None:
+            raise _not_offered(http.method, comp, [method for method, c in offered if c == comp])
+        check_supported(request)
+        return await operation.run(self._files, request)
+
+
+def _not_offered(method: str, comp: str | None, methods: list[str]) -> Refusal:
+    if not methods:
+        return bad_query(
+            f"comp={comp[:40] if comp else ''} is not offered here.", "UnsupportedQueryParameter"
+        )
+    allowed = ", ".join(sorted(set(methods)))
+    return Refusal(
+        405,
+        "UnsupportedHttpVerb",
+        f"{method} is not offered here; {allowed} is.",
+        {"allow": allowed},
+    )

@@ -1,0 +1,92 @@
+"""What a request to the door names, before anything is done about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from domain import errors
+from infra.embedded.blobs.rest.refusals import (
+    bad_header,
+    bad_query,
+)
+
+PREFIX = "/blobs/"
+
+_PARAMETERS = {
+    *("sv", "sr", "sp", "se", "sig", "timeout", "comp", "restype"),
+    *("prefix", "delimiter", "marker", "maxresults", "include", "blockid", "blocklisttype"),
+}
+_MOST_PARAMETERS = 50
+# To ignore one of these would be to do something else than what was asked.
+_UNSUPPORTED_HEADERS = {
+    "x-ms-lease-id": "leases",
+    "x-ms-if-tags": "tags",
+    "x-ms-tags": "tags",
+    "x-ms-encryption-key": "keys of the caller's own",
+    "x-ms-encryption-scope": "encryption scopes",
+    "x-ms-immutability-policy-until-date": "immutability policies",
+    "x-ms-legal-hold": "legal holds",
+    "x-ms-blob-public-access": "public access",
+    "x-ms-content-crc64": "CRC-64 sums; send a Content-MD5",
+    "x-ms-range-get-content-crc64": "CRC-64 sums; ask for x-ms-range-get-content-md5",
+    "x-ms-structured-body": "structured bodies; send a Content-MD5",
+}
+
+
+@dataclass(frozen=True)
+class BlobRequest:
+    """`name` is None for the container itself."""
+
+    container: str
+    name: str | None
+    query: Mapping[str, str]
+    http: Request
+
+    @property
+    def blob(self) -> str:
+        assert self.name is not None
+        return self.name
+
+    @property
+    def headers(self) -> Headers:
+        return self.http.headers
+
+
+def parsed(http: Request) -> BlobRequest:
+    """Raises Refusal for a URL that names nothing."""
+    path: bytes = http.scope["raw_path"]
+    container, slash, name = path.decode("latin-1").removeprefix(PREFIX).partition("/")
+    try:
+        pairs = parse_qsl(
+            http.scope["query_string"].decode("latin-1"),
+            keep_blank_values=True,
+            max_num_fields=_MOST_PARAMETERS,
+        )
+        container = unquote(container, errors="strict")
+        name = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        raise bad_query("The URL's path is not UTF-8.", "InvalidUri") from None
+    except ValueError:
+        raise bad_query("The URL has too many parameters.", "InvalidUri") from None
+    if not container:
+        raise bad_query("The URL names no container; accounts are not served.", "InvalidUri")
+    return BlobRequest(container, name if slash and name else None, dict(pairs), http)
+
+
+def check_supported(request: BlobRequest) -> None:
+    """Raises Refusal for what a client may rely on and would not get."""
+    for name in request.query:
+        if name not in _PARAMETERS:
+            raise bad_query(
+                f"The parameter {name[:40]!r} is not understood here.", "UnsupportedQueryParameter"
+            )
+    if "x-ms-copy-source" in request.headers:
+        raise errors.Unsupported(
+            "Nothing is copied from a URL here: read the source and put what was read."
+        )
+    for name, what in _UNSUPPORTED_HEADERS.items():
+        if name in request.headers:
+            raise bad_header(f"{name}: no {what} here.", "UnsupportedHeader")

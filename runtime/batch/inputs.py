@@ -1,0 +1,140 @@
+"""A mini-batch's input files as local paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from .lent_files import (
+    LentAnother,
+    LentFile,
+    NotLent,
+    local_path,
+)
+from .row_slices import copy_rows
+
+
+class Piece(NamedTuple):
+    """`rows` rows of a file from `first_row` on: `length` bytes from `offset`, with the
+    file's first `header` bytes before them. No length: rows of a Parquet file."""
+
+    first_row: int
+    rows: int
+    offset: int
+    length: int
+    header: int
+
+
+class Input(NamedTuple):
+    """`name` is how outputs show it. `piece`: of the file, no more than that. `etag`: of the
+    content that is meant; empty for whatever is there."""
+
+    name: str
+    url: str
+    piece: Piece | None = None
+    etag: str = ""
+
+    @property
+    def first_row(self) -> int:
+        """The number of the first row in it, of those in the whole file."""
+        return self.piece.first_row if self.piece else 0
+
+
+class InputUnreadable(Exception):
+    """An input cannot be had; the message names it and says why."""
+
+
+class InputChanged(Exception):
+    """An input is not the one that was planned any more; the message says so of it."""
+
+    def __init__(self, name: str, how: str) -> None:
+        super().__init__(f"The input {name!r} was {how} after the job was planned.")
+
+
+def parse(value: dict[str, Any]) -> Input:
+    """Raises KeyError, TypeError or ValueError for what describes no input."""
+    piece = value.get("piece")
+    if piece is not None:
+        piece = Piece(*(int(piece[field]) for field in Piece._fields))
+    return Input(str(value["name"]), str(value["url"]), piece, str(value.get("etag") or ""))
+
+
+def check(inputs: list[Input]) -> None:
+    """Raise InputChanged if a file that is read where it is has changed, or gone. (Others are
+    asked for by their ETag.)"""
+    for each in inputs:
+        path = local_path(each.url) if each.etag else None
+        if path is None:
+            continue
+        try:
+            found = os.stat(path, follow_symlinks=False)
+        except OSError:
+            raise InputChanged(each.name, "removed") from None
+        # As the store on this machine makes it; what may follow counts changes of metadata.
+        content = f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}'
+        if not each.etag.startswith((content + '"', content + "-")):
+            raise InputChanged(each.name, "changed")
+
+
+@contextmanager
+def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
+    """A readable path for each input, in order, with the base name that the input has. What
+    had to be copied is deleted afterwards. Raises InputUnreadable and InputChanged."""
+    folder: str | None = None
+    try:
+        paths = []
+        for index, each in enumerate(inputs):
+            file = _lent(each)
+            path = file.path
+            if path is None or each.piece is not None:
+                folder = folder or _temporary_folder()
+                # Two inputs may share a base name: each has a folder of its own.
+                place = os.path.join(folder, str(index))
+                os.mkdir(place)
+                base = os.path.basename(each.name.replace("\\", "/")) or "input"
+                path = os.path.join(place, base)
+                _copy(each, file, path)
+            paths.append(path)
+        yield paths
+    finally:
+        if folder is not None:
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder() -> str:
+    import tempfile
+
+    return tempfile.mkdtemp(prefix="mini-batch-")
+
+
+def _lent(source: Input) -> LentFile:
+    try:
+        return LentFile(source.url, source.etag)
+    except NotLent as error:
+        raise InputUnreadable(f"{source.name} {error}") from None
+
+
+def _copy(source: Input, file: LentFile, path: str) -> None:
+    """Write what is meant of the file to `path`."""
+    piece = source.piece
+    try:
+        if piece is not None and not piece.length:
+            copy_rows(file, piece.first_row, piece.rows, path)
+            return
+        with open(path, "wb") as copy:
+            if piece is None:
+                file.copy(copy)
+                return
+            if piece.header:
+                file.copy(copy, 0, piece.header)
+            file.copy(copy, piece.offset, piece.length)
+    except LentAnother as another:
+        raise InputChanged(source.name, another.how) from None
+    except NotLent as error:
+        raise InputUnreadable(f"{source.name} {error}") from None
+    except OSError as error:
+        raise InputUnreadable(f"{source.name} could not be copied: {error.strerror}") from None

@@ -1,0 +1,39 @@
+"""The scoring script of an MLflow model that comes without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..script import (
+    INIT_FAILED,
+    ScriptFailed,
+)
+from .signature import (
+    BadSignature,
+    Signature,
+    of_model,
+)
+
+
+class MlflowModel:
+    """`init` and `run` as a script has them, for the model in the folder `path`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._model: Any = None
+        self.PAYLOAD_SIGNATURE = _signature(path)
+
+    def init(self) -> None:
+        import mlflow.pyfunc  # type: ignore[import-not-found, unused-ignore]
+
+        self._model = mlflow.pyfunc.load_model(self._path)
+
+    def run(self, data: Any, params: dict[str, Any]) -> Any:
+        return self._model.predict(data, params=params) if params else self._model.predict(data)
+
+
+def _signature(path: str) -> Signature:
+    try:
+        return of_model(path)
+    except BadSignature as error:
+        raise ScriptFailed(INIT_FAILED, f"The MLflow model: {error}") from None

@@ -1,0 +1,141 @@
+"""A request and its reply, as the applications see them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .http1 import (
+    LAST_CHUNK,
+    Head,
+    chunk,
+    reply,
+    stream_head,
+)
+
+if TYPE_CHECKING:
+    from .client_connection import Connection
+
+STALL_LIMIT = 30.0
+"""Seconds without progress after which a client is given up."""
+
+
+def as_json(result: Any) -> bytes:
+    """What `run` returned, unless its request wants it written otherwise."""
+    return b"{}" if result is None else json.dumps(result).encode()
+
+
+class Request:
+    """A whole request, and the one place to answer it."""
+
+    __slots__ = (
+        "body",
+        "connection",
+        "entered",
+        "failed",
+        "gone",
+        "headers",
+        "http11",
+        "keep_alive",
+        "method",
+        "release",
+        "started",
+        "target",
+        "worker",
+        "write",
+    )
+
+    def __init__(self, head: Head, body: bytes, connection: Connection) -> None:
+        self.method = head.method
+        self.target = head.target
+        self.headers = head.headers
+        self.http11 = head.http11
+        self.keep_alive = head.keep_alive
+        self.body = body
+        self.connection = connection
+        self.entered = 0.0
+        self.started = 0.0
+        self.gone = False
+        self.failed = False
+        self.worker = 0
+        self.release: Callable[[Request], None] | None = None
+        self.write: Callable[[Any], bytes] = as_json
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
+
+    def respond(self, status: int, headers: str, body: bytes) -> bool:
+        """Send a whole reply. False if the client is gone or was already answered."""
+        connection = self.connection
+        close = not self.keep_alive or connection.site.draining
+        data = reply(status, headers, body, close=close, head_only=self.method == "HEAD")
+        self.leave()
+        return connection.finish(self, data, close)
+
+    def leave(self) -> None:
+        """Free the worker that runs this, once. Before the reply goes out: a client that has
+        its answer must never find the worker still taken."""
+        if self.release is not None and self.worker == threading.get_ident():
+            release, self.release = self.release, None
+            release(self)
+
+    def stream(self, status: int, headers: str) -> Stream:
+        """Begin a reply of unknown length. The client may already be gone: `write` tells."""
+        return Stream(self, status, headers)
+
+
+class Stream:
+    """A reply sent piece by piece. `write` waits for a slow client (the calling thread, never
+    the loop), at most STALL_LIMIT seconds without progress."""
+
+    def __init__(self, request: Request, status: int, headers: str) -> None:
+        self._request = request
+        self._chunked = request.http11
+        self._close = (
+            not request.keep_alive or not request.http11 or request.connection.site.draining
+        )
+        self._held = stream_head(status, headers, chunked=self._chunked, close=self._close)
+
+    def write(self, data: bytes) -> bool:
+        """False once nobody takes the bytes any more."""
+        if not data:
+            return not self._request.gone
+        held, self._held = self._held, b""
+        return self._send(held + (chunk(data) if self._chunked else data))
+
+    def end(self, data: bytes = b"") -> bool:
+        held = self._held
+        if data:
+            held += chunk(data) if self._chunked else data
+        if self._chunked:
+            held += LAST_CHUNK
+        self._request.leave()
+        return self._request.connection.finish(self._request, held, self._close)
+
+    def abort(self) -> None:
+        """Cut the connection, so that a client cannot take a part for the whole."""
+        self._request.connection.cut(self._request)
+
+    def _send(self, data: bytes) -> bool:
+        view = memoryview(data)
+        connection = self._request.connection
+        deadline = time.monotonic() + STALL_LIMIT
+        while view:
+            sent = connection.write_now(self._request, view)
+            if sent < 0:
+                return False
+            if sent:
+                view = view[sent:]
+                deadline = time.monotonic() + STALL_LIMIT
+            elif time.monotonic() > deadline or not connection.wait_writable():
+                self.abort()
+                return False
+        return True

@@ -1,0 +1,29 @@
+from tests.handlers.conftest import (
+    BASE_URL,
+    ControlPlane,
+)
+
+
+async def test_the_workspace_reads_as_arm_shows_one(plane: ControlPlane) -> None:
+    reply = await plane.client("reader").get("", params={"api-version": "2024-10-01-preview"})
+    assert reply.status_code == 200
+    body = reply.json()
+    assert body["id"] == plane.routes.scope.id
+    assert (body["name"], body["location"]) == ("workspace", "here")
+    assert body["type"] == "Microsoft.MachineLearningServices/workspaces"
+    assert body["properties"]["provisioningState"] == "Succeeded"
+    assert body["properties"]["discoveryUrl"].startswith(BASE_URL)
+
+
+async def test_the_discovery_url_leads_somewhere(plane: ControlPlane) -> None:
+    client = plane.client()
+    url = (await client.get("")).json()["properties"]["discoveryUrl"]
+    reply = await plane.client(None).http.get(url)
+    assert reply.status_code == 200
+    assert reply.json()["api"] == BASE_URL
+
+
+async def test_the_workspace_can_only_be_read(plane: ControlPlane) -> None:
+    client = plane.client()
+    assert (await client.put("", {})).status_code == 405
+    assert (await client.delete("")).status_code == 405

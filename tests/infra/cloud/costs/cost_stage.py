@@ -1,0 +1,462 @@
+"""The whole application on the cloud adapters, all that they ask of Azure counted.
+
+Messages are handled one at a time, and delays are over at once: a count holds no race, and
+none of the looks that come with the hours of a clock."""
+
+import itertools
+import json
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import azure.functions as func
+import httpx
+
+from domain.application import Application
+from domain.assets import asset
+from domain.assets.datastore import INBOX
+from domain.events.event_subscription import EventSubscriptionProperties
+from domain.ground.messages import (
+    BATCH_JOBS_QUEUE,
+    BLOB_DROPS_QUEUE,
+    EVENTS_QUEUE,
+    MINI_BATCHES_QUEUE,
+    PROVISIONING_QUEUE,
+    AdvanceJob,
+    CheckDrop,
+    Reconcile,
+    ScoreUnit,
+)
+from domain.ground.resource import Wanted
+from domain.ground.stored_sums import StoredSums
+from domain.jobs.records.job_request import (
+    JobProperties,
+    RequestedInput,
+)
+from domain.ports import (
+    MiniBatchResult,
+    ScoringRequest,
+    UnitOutcome,
+    UnitRequest,
+)
+from domain.rollout.mirroring import (
+    Copy,
+    Mirroring,
+)
+from domain.rollout.shadow_diff import (
+    Lost,
+    Side,
+)
+from domain.scoring.online_routing import DeploymentRoute
+from infra.cloud.blobs.azure_blob_store import AzureBlobStore
+from infra.cloud.cipher import SettingCipher
+from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.patience import Patience
+from infra.cloud.queues import service_bus
+from infra.cloud.queues.service_bus import ServiceBus
+from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
+from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
+from infra.composition import (
+    Adapters,
+    _application,
+)
+from infra.embedded.host.functions import index
+from infra.embedded.host.http_app import HttpApp
+from infra.embedded.no_topics import NoTopics
+from infra.rules.queue_consumer import Received
+from infra.settings import Settings
+from infra.web.token_verifier import (
+    JwtVerifier,
+    StaticKeys,
+)
+from tests.kit.cloud_costs import (
+    CloudCosts,
+    Counted,
+    Operation,
+)
+from tests.kit.event_stage import (
+    HOOK,
+    Receiver,
+    handle_event,
+)
+from tests.kit.gateway_stage import (
+    AUDIENCE,
+    ISSUER,
+    URL,
+    Gateway,
+    OwnerVerifier,
+    ReadyCompute,
+    _jwks,
+    _online,
+)
+from tests.kit.provisioning_stage import (
+    ANY,
+    CALLER,
+    MovedClock,
+    batch_deployment,
+    batch_endpoint,
+)
+from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.waiting import PATIENCE
+from tests.servers.processes import (
+    COSMOS_KEY,
+    BlobServer,
+    CosmosServer,
+)
+
+if TYPE_CHECKING:
+    from tests.servers.service_bus.broker import Broker
+
+STORE = "workspaceblobstore"
+ARRIVAL = "arrival"
+QUEUES = (
+    PROVISIONING_QUEUE,
+    MINI_BATCHES_QUEUE,
+    BATCH_JOBS_QUEUE,
+    BLOB_DROPS_QUEUE,
+    EVENTS_QUEUE,
+)
+"""In the order in which they are emptied: a job is looked at when no unit is left."""
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_LOCK = timedelta(seconds=30)
+# What is asked again is counted again: nothing is for being slow.
+_BUS = service_bus.Patience(attempt=PATIENCE, budget=PATIENCE)
+_STORES = Patience(attempt=PATIENCE, budget=PATIENCE)
+
+
+@dataclass
+class Bill:
+    """What was asked, piece by piece: by which `work` (a queue, whose message was handled,
+    or a name that the test gave), of Cosmos DB and Blob, and of Service Bus."""
+
+    pieces: list[tuple[str, Counted, Mapping[str, int]]] = field(default_factory=list)
+
+    def only(self, work: str) -> "Bill":
+        return Bill([piece for piece in self.pieces if piece[0] == work])
+
+    @property
+    def operations(self) -> list[Operation]:
+        return [operation for _, counted, _ in self.pieces for operation in counted.operations]
+
+    @property
+    def bus(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for _, _, bus in self.pieces:
+            total.update(bus)
+        return total
+
+    @property
+    def partitions(self) -> set[str]:
+        return set().union(*(counted.partitions for _, counted, _ in self.pieces))
+
+    @property
+    def largest_document(self) -> int:
+        return max((counted.largest_document for _, counted, _ in self.pieces), default=0)
+
+
+class CloudWorker(ScriptedScorer):
+    """Scores a unit as runtime/ does over the network: each input is downloaded from its
+    signed URL and the rows, one a file, are put as one block. That is counted too. `seconds` are
+    what it says of each mini-batch."""
+
+    seconds = 0.1
+
+    def __init__(self, http: httpx.AsyncClient, costs: CloudCosts) -> None:
+        super().__init__()
+        self._http = http
+        self._costs = costs
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        rows: list[str] = []
+        results: list[MiniBatchResult] = []
+        for mini_batch in request.mini_batches:
+            for given in mini_batch.inputs:
+                reply = await self._http.get(given.url)
+                assert reply.status_code == 200, reply.text
+                self._costs.add(Operation("blob get blob (worker)", reply.status_code))
+                rows.append(f"{given.name},0,{len(reply.content)}\n")
+            returned = len(mini_batch.inputs)
+            results.append(MiniBatchResult(mini_batch.ordinal, True, returned, 1, self.seconds))
+        content = "".join(rows).encode()
+        assert request.block_url is not None
+        reply = await self._http.put(request.block_url, content=content)
+        assert reply.status_code == 201, reply.text
+        self._costs.add(Operation("blob put block (worker)", reply.status_code))
+        columns = ("input_file", "input_row", "prediction")
+        return UnitOutcome(tuple(results), len(rows), len(content), "", columns)
+
+
+class PacedMirroring(Mirroring):
+    """Says that originals and copies took these times in turn, whatever they took: what a host
+    counts has a number for every band of latencies that it met, and grows with their spread."""
+
+    _TIMES = tuple(0.005 * 1.1**n for n in range(10))
+
+    def __init__(self, mirroring: Mirroring, sums: StoredSums) -> None:
+        super().__init__(mirroring._scorer, mirroring._instances, sums)
+        self._times = itertools.cycle(self._TIMES)
+
+    async def _send(self, copy: Copy, request: ScoringRequest, live: Side) -> None:
+        await super()._send(copy, request, replace(live, seconds=next(self._times)))
+
+    async def _ask(self, mirror: DeploymentRoute, request: ScoringRequest) -> Side | Lost:
+        met = await super()._ask(mirror, request)
+        return met if isinstance(met, Lost) else replace(met, seconds=next(self._times))
+
+
+class CostStage:
+    """One application, its HTTP door, and a pump in the place of the host's listeners."""
+
+    def __init__(
+        self,
+        application: Application,
+        gateway: Gateway,
+        costs: CloudCosts,
+        broker: "Broker",
+        consumer: ServiceBusConsumer,
+        blobs: AzureBlobStore,
+        clock: MovedClock,
+        worker: CloudWorker,
+    ) -> None:
+        self.application = application
+        self.gateway = gateway
+        self.worker = worker
+        self.blobs = blobs
+        self.clock = clock
+        self._costs = costs
+        self._broker = broker
+        self._consumer = consumer
+
+    # -- counting -----------------------------------------------------------------------
+
+    @contextmanager
+    def billed(self, bill: Bill, work: str = "call") -> Iterator[None]:
+        broker = self._broker
+        before = (broker.transfers, broker.dispositions, broker.requests)
+        with self._costs.counting() as counted:
+            yield
+        after = (broker.transfers, broker.dispositions, broker.requests)
+        sent, settled, asked = (a - b for a, b in zip(after, before, strict=True))
+        assert not asked, "the management link is not for everyday work"
+        bill.pieces.append((work, counted, {"sends": sent, "settlements": settled}))
+
+    async def pump(self, bill: Bill, queues: Sequence[str] = QUEUES, most: int = 1000) -> None:
+        """Handle messages of `queues` until none is left, or `most` of them."""
+        for _ in range(most):
+            queue = next((q for q in queues if self._broker.queue(q).counts().active), None)
+            if queue is None:
+                return
+            await self._consumer.wait(queue, PATIENCE)
+            for message in await self._consumer.receive(queue, 1, _LOCK):
+                self.clock.move(0 if queue == MINI_BATCHES_QUEUE else 3)
+                with self.billed(bill, queue):
+                    await self._handle(message)
+                    await self._consumer.complete(message.lock_token)
+                bill.pieces.append((queue, Counted(), {"deliveries": 1}))
+        assert most < 1000, "messages go on"
+
+    async def _handle(self, message: Received) -> None:
+        body, app = json.loads(message.body), self.application
+        handled: dict[str, Callable[[], Any]] = {
+            PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
+            BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
+            EVENTS_QUEUE: lambda: handle_event(app.events, body),
+            MINI_BATCHES_QUEUE: lambda: app.mini_batches.score(
+                ScoreUnit.from_document(body), message.id
+            ),
+            BLOB_DROPS_QUEUE: lambda: app.dropping.check(CheckDrop.from_document(body)),
+        }
+        await handled[message.queue]()
+
+    async def _reconcile(self, message: Reconcile) -> None:
+        app = self.application
+        await (app.online if message.kind == "onlineEndpoints" else app.batch).reconcile(message)
+
+    # -- what is done -------------------------------------------------------------------
+
+    async def register_assets(self) -> None:
+        for name in ("model.bin", "src/score.py"):
+            await self.blobs.write(STORE, name, b"x")
+        at = f"azureml://datastores/{STORE}/paths"
+        conda = "dependencies: [python, {pip: [joblib]}]"
+        wanted: list[tuple[asset.AssetKind, str, asset.VersionProperties]] = [
+            (asset.MODELS, "m", asset.ModelVersionProperties(model_uri=f"{at}/model.bin")),
+            (asset.CODES, "c", asset.CodeVersionProperties(code_uri=f"{at}/src")),
+            (asset.ENVIRONMENTS, "e", asset.EnvironmentVersionProperties(conda_file=conda)),
+        ]
+        for kind, name, properties in wanted:
+            await self.application.assets.put_version(kind, name, "1", properties, CALLER, ANY)
+
+    async def arm(self, method: str, path: str, properties: Mapping[str, Any]) -> Bill:
+        """A control-plane write through the HTTP door, until its operation has ended."""
+        bill = Bill()
+        with self.billed(bill):
+            reply = await self.gateway.arm(method, path, {"properties": properties})
+            assert reply.status_code in (200, 201, 202), reply.text
+        await self.pump(bill)
+        return bill
+
+    async def put_deployment(self, name: str) -> Bill:
+        properties = {
+            "model": "azureml:m:1",
+            "codeConfiguration": {"codeId": "azureml:c:1", "scoringScript": "score.py"},
+            "environmentId": "azureml:e:1",
+        }
+        return await self.arm("PUT", f"onlineEndpoints/iris/deployments/{name}", properties)
+
+    async def subscribe(self) -> None:
+        """One webhook that is told of everything, Active."""
+        asked = EventSubscriptionProperties.model_validate(
+            {"destination": {"endpoint_type": "WebHook", "properties": {"endpoint_url": HOOK}}}
+        )
+        wanted = Wanted[EventSubscriptionProperties](properties=asked)
+        await self.application.events.subscriptions.put("sub", wanted, CALLER, ANY)
+        await self.pump(Bill())
+        found = await self.application.events.subscriptions.resources.get("sub")
+        assert found.resource.state.value == "Active", found.resource.reason
+
+    async def batch_endpoint(self, **settings: Any) -> None:
+        """The endpoint `irises` with a default deployment."""
+        batch, unbilled = self.application.batch, Bill()
+        await batch.put_endpoint("irises", batch_endpoint(), CALLER, ANY)
+        await self.pump(unbilled)
+        await batch.put_deployment("irises", "blue", batch_deployment(**settings), CALLER, ANY)
+        await self.pump(unbilled)
+        default = batch_endpoint(defaults={"deployment_name": "blue"})
+        await batch.put_endpoint("irises", default, CALLER, ANY)
+        await self.pump(unbilled)
+
+    async def job(self, files: int) -> Bill:
+        """A job over so many files, from its invocation to its end."""
+        name, bill = f"job-{files:03}", Bill()
+        await self._upload(name, files)
+        with self.billed(bill):
+            await self._invoke(name)
+        await self.pump(bill)
+        view = await self.application.jobs.get(name)
+        assert view.job.status.value == "Completed", view.job.error
+        return bill
+
+    async def look_at_job(self) -> Bill:
+        """One look at a job that is running, and is left so."""
+        await self._upload("looked-at", 4)
+        await self._invoke("looked-at")
+        await self.pump(Bill(), [BATCH_JOBS_QUEUE], most=1)
+        bill = Bill()
+        await self.pump(bill, [BATCH_JOBS_QUEUE], most=1)
+        view = await self.application.jobs.get("looked-at")
+        assert view.job.status.value == "Running", view.job.error
+        return bill
+
+    async def _upload(self, folder: str, files: int) -> None:
+        for number in range(files):
+            await self.blobs.write(STORE, f"{folder}/{number:04}.txt", b"five\n")
+
+    async def _invoke(self, name: str) -> None:
+        uri = f"azureml://datastores/{STORE}/paths/{name}"
+        given = {"data": RequestedInput(job_input_type="UriFolder", uri=uri)}
+        asked = JobProperties(name=name, input_data=given)
+        await self.application.invocation.invoke("irises", asked, caller=CALLER)
+
+    async def drop(self, files: int, *, apart: float = 0.0) -> Bill:
+        """So many files are dropped, `apart` seconds one after another, until the drop has
+        started its job, which is left waiting."""
+        bill, names = Bill(), [f"irises/{secrets.token_hex(8)}.txt" for _ in range(files)]
+        for name in names:
+            await self.blobs.write(INBOX, name, b"five\n")
+        for name in names:
+            with self.billed(bill, ARRIVAL):
+                await self.application.dropping.arrive(name)
+            self.clock.move(apart)
+        await self.pump(bill, [BLOB_DROPS_QUEUE])
+        return bill
+
+
+@asynccontextmanager
+async def opened(cosmos: CosmosServer, blob_server: BlobServer) -> AsyncIterator[CostStage]:
+    """With a container of Cosmos DB, a storage account and a namespace of its own. It takes
+    python-qpid-proton."""
+    from tests.servers.service_bus.broker import Broker
+    from tests.servers.service_bus.quick import quick_sdk
+
+    broker = Broker(QUEUES, lock_duration=10 * PATIENCE)
+    await broker.start()
+    try:
+        with quick_sdk():
+            async with _application_on(cosmos, blob_server.new_account(), broker) as stage:
+                yield stage
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def _application_on(
+    cosmos: CosmosServer, storage: str, broker: "Broker"
+) -> AsyncIterator[CostStage]:
+    costs, clock = CloudCosts(), MovedClock()
+    async with AsyncExitStack() as stack:
+        bus = ServiceBus(connection_string=broker.connection_string)
+        stack.push_async_callback(bus.close)
+        # What is scheduled for later is due at once.
+        queue = ServiceBusWorkQueue(bus, patience=_BUS, now=lambda: LONG_AGO)
+        stack.push_async_callback(queue.close)
+        consumer = ServiceBusConsumer(bus, patience=_BUS)
+        stack.push_async_callback(consumer.close)
+        store = CosmosResourceStore(
+            cosmos.endpoint,
+            COSMOS_KEY,
+            container=secrets.token_hex(8),
+            create=True,
+            patience=_STORES,
+            client_options={"enable_endpoint_discovery": False, "transport": costs.cosmos()},
+        )
+        stack.push_async_callback(store.close)
+        blobs = AzureBlobStore.from_connection_string(
+            storage, patience=_STORES, client_options={"transport": costs.blob()}
+        )
+        stack.push_async_callback(blobs.close)
+        outside = await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE))
+        read = Settings.read(
+            {
+                "ML_ENDPOINTS_PLATFORM": "embedded",
+                "ML_ENDPOINTS_BASE_URL": URL,
+                "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
+            }
+        )
+        worker = CloudWorker(outside, costs)
+        adapters = Adapters(
+            store=store,
+            queue=queue,
+            blobs=blobs,
+            compute=ReadyCompute(),
+            scorer=worker,
+            cipher=SettingCipher("a key for tests alone"),
+            clock=clock,
+            verifier=OwnerVerifier(),
+            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
+            webhooks=Receiver(clock),
+            topics=NoTopics(),
+        )
+        application = _application(read, adapters)
+        app = func.FunctionApp()
+        for blueprint in _online(application):
+            app.register_functions(blueprint)
+        asgi: Any = HttpApp(index(app, {}), exact={})
+        transport = httpx.ASGITransport(asgi)
+        door = httpx.AsyncClient(transport=transport, base_url=URL, timeout=PATIENCE)
+        await stack.enter_async_context(door)
+        scoring = application.scoring
+        assert scoring._mirroring is not None
+        assert scoring._sums is not None
+        stack.push_async_callback(scoring._sums.close)
+        # Scenarios say themselves when counts are stored, and each is stored at once.
+        sums = StoredSums(store, clock, period=86400, write_limit=PATIENCE)
+        stack.push_async_callback(sums.close)
+        scoring._sums = sums
+        scoring._mirroring = PacedMirroring(scoring._mirroring, sums)
+        gateway = Gateway(application, door)
+        yield CostStage(application, gateway, costs, broker, consumer, blobs, clock, worker)

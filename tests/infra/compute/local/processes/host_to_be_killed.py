@@ -1,0 +1,64 @@
+"""A host in a process of its own, for tests that kill it: serves what its script asks for,
+prints `ready PID...` and waits to be killed."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from domain.ports import (
+    LogKind,
+    Workload,
+    WorkloadKind,
+)
+from infra.compute.local.files.outputs import OutputsInPlace
+from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_scorer import LocalScorer
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.infra.compute.conftest import (
+    BARE,
+    QUICK,
+    UV,
+    House,
+)
+from tests.kit.waiting import eventually
+
+
+async def main(data: Path, script: str) -> None:
+    blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
+    compute = LocalCompute(data, blobs, OutputsInPlace(data), uv=UV)
+    await compute.start()
+    house = House(data, blobs, compute, LocalScorer(compute))
+    workload = Workload(
+        key="online/e/d",
+        kind=WorkloadKind.ONLINE,
+        revision="1",
+        environment=BARE,
+        model=None,
+        code=await house.code(script),
+        scoring_script="score.py",
+        environment_variables={},
+        instance_count=1,
+        cpu=1,
+        memory=2**32,
+        liveness=QUICK,
+        readiness=QUICK,
+    )
+    await compute.ensure(workload)
+
+    log = ""
+
+    async def told() -> bool:
+        nonlocal log
+        log = await compute.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
+        return "pids" in log
+
+    await eventually(told)
+    sockets = compute._sockets.new().parent
+    pids = log.partition("pids ")[2].splitlines()[0]
+    sys.stdout.write(f"ready {sockets} {pids}\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,105 @@
+"""Whatever way a host dies, no process of it lives on."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.infra.compute.conftest import is_running
+from tests.kit.waiting import (
+    PATIENCE,
+    eventually,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[5]
+GUARDIAN = REPOSITORY / "infra" / "compute" / "guardian.py"
+
+WITH_CHILDREN = """
+import os, subprocess
+def init():
+    child = subprocess.Popen(["sleep", "600"])
+    print("pids", os.getpid(), child.pid, flush=True)
+def run(d): pass
+"""
+
+DEAF = """
+import ctypes, os, signal, subprocess
+def init():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    child = subprocess.Popen(["sleep", "600"])
+    print("pids", os.getpid(), child.pid, flush=True)
+    ctypes.PyDLL(None).sleep(600)
+def run(d): pass
+"""
+
+
+def host(data: Path, script: str) -> tuple[subprocess.Popen[str], Path, list[int]]:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.infra.compute.local.processes.host_to_be_killed",
+            str(data),
+            script,
+        ],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    ready, socket, *pids = process.stdout.readline().split()
+    assert ready == "ready"
+    return process, Path(socket), [int(pid) for pid in pids]
+
+
+def test_the_guardian_kills_the_groups_that_are_still_named() -> None:
+    guardian = subprocess.Popen([sys.executable, "-I", "-S", GUARDIAN], stdin=subprocess.PIPE)
+    named, released = (subprocess.Popen(["sleep", "600"], start_new_session=True) for _ in range(2))
+    try:
+        assert guardian.stdin is not None
+        guardian.stdin.write(f"+{named.pid}\n+{released.pid}\n-{released.pid}\n".encode())
+        guardian.stdin.close()
+        assert guardian.wait(PATIENCE) == 0
+        assert named.wait(PATIENCE) == -signal.SIGKILL
+        assert is_running(released.pid)
+    finally:
+        for each in (named, released, guardian):
+            each.kill()
+            each.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("script", [WITH_CHILDREN, DEAF], ids=["serving", "holding the GIL"])
+async def test_a_killed_host_leaves_no_process(tmp_path: Path, script: str) -> None:
+    process, _, pids = host(tmp_path, textwrap.dedent(script))
+    assert len(pids) == 2
+    assert all(map(is_running, pids))
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+    assert process.stdout is not None
+    process.stdout.close()
+    await eventually(lambda: not any(map(is_running, pids)))
+
+
+async def test_the_next_host_sweeps_what_the_killed_one_left(tmp_path: Path) -> None:
+    data = tmp_path
+    process, socket, pids = host(data, WITH_CHILDREN)
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+    assert process.stdout is not None
+    process.stdout.close()
+    await eventually(lambda: not any(map(is_running, pids)))
+    assert socket.is_dir()
+    half = data / "compute" / "environments" / "half-made"
+    half.mkdir()
+    second, other, _ = host(data, WITH_CHILDREN)
+    assert not socket.exists()
+    assert not half.exists()
+    assert list((data / "compute" / "processes").iterdir())
+    assert other.is_dir()
+    second.kill()
+    second.wait(PATIENCE)
+    assert second.stdout is not None
+    second.stdout.close()

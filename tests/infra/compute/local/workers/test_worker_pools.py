@@ -1,0 +1,405 @@
+"""Worker processes that batch jobs share."""
+
+import asyncio
+import contextlib
+import os
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.ports import (
+    BlobFolder,
+    Cluster,
+    LogKind,
+    UnitInput,
+    UnitMiniBatch,
+    UnitOutcome,
+    UnitRequest,
+    Workload,
+    WorkloadKind,
+    WorkloadState,
+)
+from tests.infra.compute.conftest import (
+    House,
+    is_running,
+    opened,
+)
+from tests.kit.waiting import (
+    PATIENCE,
+    eventually,
+)
+
+ONE, TWO, THREE = "batch/one", "batch/two", "batch/three"
+
+SCRIPT = """
+import os, signal, time
+def init(): print("init", os.getpid())
+def run(mini_batch):
+    word, _, rest = open(mini_batch[0]).read().partition(" ")
+    if word == "wait":
+        open(rest + f".{os.getpid()}", "w").close()
+        while not os.path.exists(rest): time.sleep(0.005)
+    if word == "kill": os.kill(os.getpid(), signal.SIGKILL)
+    if word == "leak":
+        # Twice what it may have, and no more however late it is killed.
+        held = [bytearray(os.urandom(1) * (16 << 20)) for _ in range(32)]
+        time.sleep(600)
+    print("ran", rest)
+    return [os.getpid()]
+"""
+
+
+def text_of(outcome: UnitOutcome, request: UnitRequest) -> str:
+    assert outcome.lost is None, outcome.lost
+    assert request.block_url is not None
+    return Path(request.block_url.removeprefix("file://")).read_text()
+
+
+class Jobs:
+    """Jobs of one deployment, and units of them."""
+
+    def __init__(self, house: House, workload: Workload) -> None:
+        self.house = house
+        self.workload = workload
+        self._units = 0
+
+    async def begin(self, key: str, **changes: Any) -> None:
+        await self.house.serve(replace(self.workload, key=key, **changes))
+
+    async def unit(self, content: str) -> UnitRequest:
+        self._units += 1
+        return await self.house.unit(f"u{self._units}", [[content]])
+
+    async def run(self, key: str, content: str = "x") -> UnitOutcome:
+        request = await self.unit(content)
+        while True:
+            outcome = await self.house.scorer.run_unit(key, request, wait=PATIENCE)
+            if outcome is not None:
+                return outcome
+
+    async def process(self, key: str, content: str = "x") -> int:
+        """Which one ran a unit."""
+        request = await self.unit(content)
+        outcome = await self.house.scorer.run_unit(key, request, wait=PATIENCE)
+        assert outcome is not None
+        return int(text_of(outcome, request).rpartition(",")[2])
+
+    def processes(self) -> set[int]:
+        command = str(self.house.data)
+        found = set()
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                # The one that leads its group: each has a sentry beside it.
+                pid = int(entry.name) if entry.name.isdecimal() else 0
+                if pid and is_running(pid) and os.getpgid(pid) == pid:
+                    line = (entry / "cmdline").read_bytes().decode().replace("\0", " ")
+                    if command in line and " work " in line:
+                        found.add(pid)
+        return found
+
+
+def waiting(house: House, key: str) -> int:
+    """How many units of a job wait for a worker."""
+    return len(house.compute.pools._jobs[key]._members[key].waiting)
+
+
+async def jobs_of(house: House, **more: Any) -> Jobs:
+    return Jobs(house, await house.batch(SCRIPT, **more))
+
+
+async def test_the_next_job_finds_the_workers_of_the_one_before(house: House) -> None:
+    jobs = await jobs_of(house)
+    await jobs.begin(ONE)
+    first = await jobs.process(ONE, "say one")
+    assert await house.compute.remove(ONE, grace=timedelta(0))
+    assert await house.compute.observe(ONE) is None
+    seen = await house.compute.ensure(replace(jobs.workload, key=TWO, revision="another count"))
+    assert (seen.state, seen.ready, seen.revision) == (WorkloadState.READY, 1, "another count")
+    assert await jobs.process(TWO, "say two") == first
+    log = await house.compute.logs(TWO, LogKind.INFERENCE_SERVER, tail=100)
+    assert "ran two" in log
+    assert "ran one" not in log, "what it printed for another job is that job's"
+
+
+async def test_jobs_that_would_run_something_else_share_nothing(house: House) -> None:
+    jobs = await jobs_of(house)
+    await jobs.begin(ONE)
+    await jobs.begin(TWO, environment_variables={"MODE": "b"})
+    await jobs.begin(THREE, output=BlobFolder("out", "three"))
+    ran = [await jobs.process(key) for key in (ONE, TWO, THREE)]
+    assert len(set(ran)) == 3
+
+
+async def test_workers_end_when_nobody_has_needed_them_for_the_idle_time(house: House) -> None:
+    jobs = await jobs_of(house)
+    await jobs.begin(ONE, cluster=Cluster(idle_time=timedelta(hours=1)))
+    kept = await jobs.process(ONE)
+    await house.compute.remove(ONE, grace=timedelta(0))
+    await jobs.begin(TWO, cluster=Cluster(idle_time=timedelta(seconds=0.2)))
+    ended = await jobs.process(TWO)
+    await house.compute.remove(TWO, grace=timedelta(0))
+    await eventually(lambda: not is_running(ended))
+    assert is_running(kept)
+    assert await house.compute.keys(WorkloadKind.BATCH) == []
+
+
+async def test_workers_of_a_jobs_own_output_folder_are_not_kept(house: House) -> None:
+    jobs = await jobs_of(house, output=BlobFolder("out", "one"))
+    await jobs.begin(ONE)
+    pid = await jobs.process(ONE)
+    await house.compute.remove(ONE, grace=timedelta(0))
+    await eventually(lambda: not is_running(pid))
+
+
+async def test_a_job_that_is_taken_away_stops_at_once_and_the_others_go_on(house: House) -> None:
+    jobs = await jobs_of(house)
+    gate = house.data / "gate"
+    await jobs.begin(ONE)
+    await jobs.begin(TWO)
+    held = [asyncio.create_task(jobs.run(key, f"wait {gate}")) for key in (ONE, TWO)]
+    await eventually(lambda: len(list(house.data.glob("gate.*"))) == 2)
+    request = await jobs.unit("x")
+    waiting = asyncio.create_task(house.scorer.run_unit(ONE, request, wait=PATIENCE))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert await eventually(lambda: house.compute.remove(ONE, grace=timedelta(seconds=5)))
+    assert (await held[0]).lost
+    left = await waiting
+    assert left is not None
+    assert "taken away" in str(left.lost)
+    gate.touch()
+    assert (await held[1]).lost is None
+    assert len(jobs.processes()) == 1
+
+
+async def test_no_job_holds_more_workers_than_it_asked_for(house: House) -> None:
+    jobs = await jobs_of(house)
+    gate = house.data / "gate"
+    await jobs.begin(ONE, instance_count=1)
+    await jobs.begin(TWO, instance_count=3)
+    await eventually(lambda: len(house.compute.instances(ONE)) >= 3)
+    held = [asyncio.create_task(jobs.run(ONE, f"wait {gate}")) for _ in range(3)]
+    await eventually(lambda: list(house.data.glob("gate.*")))
+    # The two that are idle are not for it.
+    assert len({await jobs.process(TWO) for _ in range(4)}) >= 1
+    assert len(list(house.data.glob("gate.*"))) == 1
+    gate.touch()
+    assert [each.lost for each in await asyncio.gather(*held)] == [None] * 3
+
+
+async def test_jobs_take_turns_whatever_they_have_waiting(house: House) -> None:
+    jobs = await jobs_of(house)
+    gate = house.data / "gate"
+    alone = Cluster(most_processes=1)
+    await jobs.begin(ONE, cluster=alone)
+    await jobs.begin(TWO, cluster=alone)
+    held = asyncio.create_task(jobs.run(ONE, f"wait {gate}"))
+    await eventually(lambda: list(house.data.glob("gate.*")))
+    ended: list[str] = []
+
+    async def run(key: str) -> None:
+        await jobs.run(key)
+        ended.append(key)
+
+    many = [asyncio.create_task(run(ONE)) for _ in range(6)]
+    await eventually(lambda: waiting(house, ONE) == 6)
+    few = [asyncio.create_task(run(TWO)) for _ in range(3)]
+    await eventually(lambda: waiting(house, TWO) == 3)
+    gate.touch()
+    await asyncio.gather(held, *many, *few)
+    assert ended[:6].count(TWO) == 3, "it waited for no more than its turn"
+
+
+async def test_a_pool_has_as_many_as_its_jobs_ask_and_its_compute_allows(house: House) -> None:
+    jobs = await jobs_of(house)
+    for key in (ONE, TWO, THREE):
+        await jobs.begin(key, instance_count=2, cluster=Cluster("small", 3))
+    await eventually(lambda: len(house.compute.instances(ONE)) == 3)
+    await asyncio.gather(*(jobs.run(key) for key in (ONE, TWO, THREE) for _ in range(4)))
+    assert len(jobs.processes()) == 3
+
+
+async def test_where_there_are_too_few_for_all_they_take_slices(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_instances=1, slice_seconds=0.4, lease_wait=0.2) as house:
+        jobs = await jobs_of(house)
+        ended: Counter[str] = Counter()
+
+        async def job(key: str) -> None:
+            workload = replace(jobs.workload, key=key, environment_variables={"FOR": key})
+            await house.compute.ensure(workload)
+            # None ends: who had to wait for another's end would never come.
+            while True:
+                assert (await jobs.run(key)).lost is None
+                ended[key] += 1
+                assert len(jobs.processes()) <= 1
+
+        working = [asyncio.create_task(job(key)) for key in (ONE, TWO, THREE)]
+
+        def all_have_had_turns() -> bool:
+            assert not any(task.done() for task in working)
+            return min(ended[key] for key in (ONE, TWO, THREE)) >= 2
+
+        await eventually(all_have_had_turns)
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+
+async def test_a_worker_that_takes_longer_to_start_than_a_slice_does_start(tmp_path: Path) -> None:
+    gate = tmp_path / "loaded"
+    script = f"""
+    import os, time
+    def init():
+        while not os.path.exists({str(gate)!r}): time.sleep(0.005)
+    def run(mini_batch): return [os.getpid()]
+    """
+    async with opened(tmp_path, max_instances=1, slice_seconds=0.001) as house:
+        jobs = Jobs(house, await house.batch(script))
+        await house.compute.ensure(replace(jobs.workload, key=ONE))
+        await eventually(lambda: len(jobs.processes()) == 1)
+        started = jobs.processes()
+        other = replace(jobs.workload, key=TWO, environment_variables={"MODE": "b"})
+        await house.compute.ensure(other)
+        await eventually(lambda: house.compute.pools.fleet(TWO).is_prepared)  # type: ignore[union-attr]
+        running = [asyncio.create_task(jobs.process(key)) for key in (ONE, TWO)]
+        await eventually(lambda: waiting(house, ONE) == waiting(house, TWO) == 1)
+        for _ in range(3):
+            house.compute.pools.balance()
+        gate.touch()
+        first, second = await asyncio.gather(*running)
+        assert {first} == started
+        assert second != first
+
+
+async def test_an_idle_worker_gives_way_to_a_job_and_to_a_deployment(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_instances=1) as house:
+        jobs = await jobs_of(house)
+        await jobs.begin(ONE)
+        first = await jobs.process(ONE)
+        await house.compute.remove(ONE, grace=timedelta(0))
+        await jobs.begin(TWO, environment_variables={"MODE": "b"})
+        await eventually(lambda: not is_running(first))
+        second = await jobs.process(TWO)
+        await house.compute.remove(TWO, grace=timedelta(0))
+        await house.serve(await house.workload())
+        await eventually(lambda: not is_running(second))
+        refused = await house.compute.ensure(replace(jobs.workload, key=ONE))
+        assert (refused.state, refused.code) == (WorkloadState.FAILED, "OutOfQuota")
+        assert await house.compute.observe(ONE) is None
+
+
+async def test_changed_code_is_not_run_by_workers_that_began_with_the_old(house: House) -> None:
+    jobs = await jobs_of(house)
+    await jobs.begin(ONE)
+    first = await jobs.process(ONE)
+    await house.compute.remove(ONE, grace=timedelta(0))
+    code = jobs.workload.code
+    await house.blobs.write(code.container, f"{code.path}/other.py", b"# more\n")
+    await jobs.begin(TWO)
+    assert await jobs.process(TWO) != first
+
+
+async def test_a_pool_whose_script_fails_is_begun_anew_by_the_next_job(house: House) -> None:
+    gate = house.data / "fixed"
+    script = f"""
+    import os
+    def init():
+        if not os.path.exists({str(gate)!r}): os._exit(3)
+    def run(mini_batch): return [os.getpid()]
+    """
+    jobs = Jobs(house, await house.batch("import no_such_module_here\n" + script.strip("\n")))
+    await house.compute.ensure(replace(jobs.workload, key=ONE))
+    failed = await house.reach(ONE, WorkloadState.FAILED)
+    assert failed.reason is not None
+    await house.compute.remove(ONE, grace=timedelta(0))
+    again = await house.compute.ensure(replace(jobs.workload, key=TWO))
+    assert again.state is not WorkloadState.FAILED
+
+
+@pytest.mark.parametrize(("content", "why"), [("kill", "SIGKILL"), ("leak", "memory")])
+async def test_a_script_that_is_killed_or_leaks_fails_only_its_mini_batch(
+    house: House, content: str, why: str
+) -> None:
+    jobs = await jobs_of(house, memory=256 << 20)
+    await jobs.begin(ONE, instance_count=2)
+    await eventually(lambda: len(house.compute.instances(ONE)) == 2)
+    gate = house.data / "gate"
+    good = asyncio.create_task(jobs.run(ONE, f"wait {gate}"))
+    await eventually(lambda: list(house.data.glob("gate.*")))
+    bad = await jobs.run(ONE, content)
+    assert bad.lost_ordinal == 0
+    assert why in str(bad.lost)
+    gate.touch()
+    assert (await good).lost is None
+    await eventually(lambda: len(house.compute.instances(ONE)) == 2)
+    assert (await jobs.run(ONE)).lost is None
+
+
+async def test_a_unit_that_finds_no_worker_is_left_waiting_and_keeps_its_place(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, lease_wait=0.05) as house:
+        jobs = await jobs_of(house)
+        await jobs.begin(ONE)
+        gate = house.data / "gate"
+        held = asyncio.create_task(jobs.run(ONE, f"wait {gate}"))
+        await eventually(lambda: list(house.data.glob("gate.*")))
+        waiting = await jobs.unit("x")
+        assert await house.scorer.run_unit(ONE, waiting, wait=PATIENCE) is None
+        gate.touch()
+        assert (await held).lost is None
+        outcome = await house.scorer.run_unit(ONE, waiting, wait=PATIENCE)
+        assert outcome is not None
+        assert outcome.rows == 1
+
+
+async def test_inputs_of_the_unit_that_waits_are_fetched_while_another_runs(house: House) -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split()[1].decode())
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    jobs = await jobs_of(house)
+    await jobs.begin(ONE)
+    gate = house.data / "gate"
+    held = asyncio.create_task(jobs.run(ONE, f"wait {gate}"))
+    await eventually(lambda: list(house.data.glob("gate.*")))
+    local = await jobs.unit("x")
+    remote = UnitInput("far.txt", f"http://127.0.0.1:{port}/far")
+    request = replace(local, mini_batches=(UnitMiniBatch(0, (remote,), 1),))
+    waiting = asyncio.create_task(house.scorer.run_unit(ONE, request, wait=PATIENCE))
+    await eventually(lambda: asked)
+    assert not held.done()
+    gate.touch()
+    outcome = await waiting
+    assert outcome is not None
+    assert outcome.rows == 1
+    assert (await held).lost is None
+    assert asked == ["/far"]
+    server.close()
+
+
+async def test_closing_leaves_no_worker(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        jobs = await jobs_of(house)
+        await jobs.begin(ONE)
+        warm = await jobs.process(ONE)
+        await house.compute.remove(ONE, grace=timedelta(0))
+        await jobs.begin(TWO, environment_variables={"MODE": "b"})
+        busy = asyncio.create_task(jobs.run(TWO, f"wait {house.data / 'never'}"))
+        await eventually(lambda: len(jobs.processes()) == 2)
+        pids = jobs.processes()
+        assert warm in pids
+    await asyncio.gather(busy, return_exceptions=True)
+    assert not any(map(is_running, pids))
+    assert os.getpid() not in pids

@@ -1,0 +1,79 @@
+"""Clients of the embedded token issuer."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from domain.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+)
+from infra.embedded.access.clients import ClientRegistry
+
+
+def test_a_client_is_known_by_its_id_and_secret_only(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path / "secrets")
+    made = registry.add("reports", "reader")
+    other = registry.add("deploys", "contributor")
+    client = registry.authenticate(made.client_id, made.client_secret)
+    assert client is not None
+    assert (client.name, client.role) == ("reports", "reader")
+    assert registry.authenticate(made.client_id, other.client_secret) is None
+    assert registry.authenticate(made.client_id, "") is None
+    assert registry.authenticate("", made.client_secret) is None
+    assert registry.authenticate("\udcff", "é") is None
+
+
+def test_secrets_are_kept_as_hashes_in_a_private_file(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    made = registry.add("reports", "reader")
+    file = tmp_path / "clients.json"
+    assert made.client_secret not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_removed_client_is_refused(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    made = registry.add("reports", "reader")
+    registry.remove("reports")
+    assert registry.authenticate(made.client_id, made.client_secret) is None
+    with pytest.raises(NotFound):
+        registry.remove("reports")
+
+
+def test_names_are_unique_and_roles_known(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    registry.add("reports", "reader")
+    with pytest.raises(Conflict):
+        registry.add("reports", "owner")
+    with pytest.raises(Invalid):
+        registry.add("other", "king")
+    with pytest.raises(Invalid):
+        registry.add("../up", "reader")
+    assert [client.name for client in registry.list()] == ["reports"]
+
+
+def test_the_connection_client_is_an_owner_and_stays_the_same(tmp_path: Path) -> None:
+    first = ClientRegistry(tmp_path).connection_client()
+    registry = ClientRegistry(tmp_path)
+    assert registry.connection_client() == first
+    client = registry.authenticate(first.client_id, first.client_secret)
+    assert client is not None
+    assert client.role == "owner"
+
+
+def test_a_removed_connection_client_is_replaced(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    first = registry.connection_client()
+    registry.remove("owner")
+    second = registry.connection_client()
+    assert second != first
+    assert [client.role for client in registry.list()] == ["owner"]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "clients.json").write_text("{")
+    with pytest.raises(Invalid, match=r"clients\.json"):
+        ClientRegistry(tmp_path).list()

@@ -1,0 +1,65 @@
+"""The host's own certificates."""
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from infra.embedded.access.tls import ensure_certificates
+
+
+def test_keys_and_certificates_are_for_their_owner_only(tmp_path: Path) -> None:
+    ensure_certificates(tmp_path)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    assert modes == {"ca.key": 0o600, "ca.pem": 0o600, "host.key": 0o600, "host.pem": 0o600}
+
+
+def test_they_are_made_once(tmp_path: Path) -> None:
+    first = ensure_certificates(tmp_path).certificate.read_bytes()
+    assert ensure_certificates(tmp_path).certificate.read_bytes() == first
+
+
+def test_the_certificate_is_renewed_before_it_expires_and_its_ca_stays(tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path)
+    ca, host = files.ca.read_bytes(), files.certificate.read_bytes()
+    ensure_certificates(tmp_path, now=datetime.now(UTC) + timedelta(days=300))
+    assert files.certificate.read_bytes() == host
+    ensure_certificates(tmp_path, now=datetime.now(UTC) + timedelta(days=340))
+    assert files.certificate.read_bytes() != host
+    assert files.ca.read_bytes() == ca
+
+
+def test_a_ca_near_its_end_is_replaced_with_everything_under_it(tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path)
+    ca = files.ca.read_bytes()
+    ensure_certificates(tmp_path, now=datetime.now(UTC) + timedelta(days=3640))
+    assert files.ca.read_bytes() != ca
+    issuer = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(files.ca.read_bytes()))
+
+
+def test_a_name_asked_for_is_added(tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path, ["192.0.2.7", "ml.example"])
+    names = (
+        x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        .value
+    )
+    assert {str(name.value) for name in names} == {
+        "localhost",
+        "*.localhost",
+        "127.0.0.1",
+        "::1",
+        "192.0.2.7",
+        "ml.example",
+    }
+    kept = files.certificate.read_bytes()
+    assert ensure_certificates(tmp_path).certificate.read_bytes() == kept
+
+
+def test_a_damaged_certificate_is_made_anew(tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path)
+    files.certificate.write_bytes(b"damaged")
+    ensure_certificates(tmp_path)
+    x509.load_pem_x509_certificate(files.certificate.read_bytes())

@@ -1,0 +1,497 @@
+import asyncio
+import hashlib
+import logging
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import tracemalloc
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from domain import errors
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.infra.embedded.killed import killed_when_it_says
+from tests.kit.waiting import PATIENCE
+
+MIB = 1024 * 1024
+
+
+def opened(folder: Path) -> FileBlobStore:
+    return FileBlobStore(folder, base_url="https://127.0.0.1:7443", key=b"k" * 32)
+
+
+@pytest.fixture
+async def blobs(tmp_path: Path) -> AsyncIterator[FileBlobStore]:
+    blobs = opened(tmp_path)
+    yield blobs
+    await blobs.close()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    box = tmp_path / "blobs" / "box"
+    box.mkdir(parents=True)
+    return box
+
+
+async def content(blobs: FileBlobStore, name: str) -> bytes:
+    return b"".join([piece async for piece in blobs.read("box", name)])
+
+
+async def names(blobs: FileBlobStore, prefix: str = "") -> list[str]:
+    return [blob.name async for blob in blobs.list("box", prefix)]
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# Users and their files
+
+
+async def test_a_file_that_a_user_drops_in_is_a_blob(blobs: FileBlobStore, box: Path) -> None:
+    (box / "my folder").mkdir()
+    (box / "my folder" / "Übung #1 100%.csv").write_bytes(b"1,2\n")
+    assert await names(blobs) == ["my folder/Übung #1 100%.csv"]
+    assert await content(blobs, "my folder/Übung #1 100%.csv") == b"1,2\n"
+
+
+async def test_a_blob_is_a_file_under_its_own_name(blobs: FileBlobStore, box: Path) -> None:
+    await blobs.write("box", "my folder/Übung #1 100%.csv", b"1,2\n", metadata={"a": "b"})
+    assert files_below(box) == ["my folder/Übung #1 100%.csv"]
+    assert (box / "my folder" / "Übung #1 100%.csv").read_bytes() == b"1,2\n"
+
+
+async def test_a_file_that_a_user_changes_gets_a_new_etag_and_loses_its_metadata(
+    blobs: FileBlobStore, box: Path
+) -> None:
+    written = await blobs.write("box", "a", b"one", content_type="text/csv", metadata={"a": "b"})
+    (box / "a").write_bytes(b"two")
+    found = await blobs.properties("box", "a")
+    assert found.etag != written.etag
+    assert (found.content_type, found.metadata) == ("application/octet-stream", {})
+    with pytest.raises(errors.StaleETag):
+        async for _ in blobs.read("box", "a", etag=written.etag):
+            pass
+
+
+async def test_a_file_changed_while_it_is_read_ends_the_read(
+    blobs: FileBlobStore, box: Path
+) -> None:
+    await blobs.write("box", "a", b"1" * 3 * MIB)
+    reading = blobs.read("box", "a")
+    assert set(await anext(reading)) == set(b"1")
+    with (box / "a").open("r+b") as file:
+        file.write(b"2")
+    with pytest.raises(errors.StaleETag):
+        async for _ in reading:
+            pass
+
+
+async def test_a_file_cut_short_while_it_is_read_ends_the_read(
+    blobs: FileBlobStore, box: Path
+) -> None:
+    await blobs.write("box", "a", b"1" * 3 * MIB)
+    reading = blobs.read("box", "a")
+    await anext(reading)
+    os.truncate(box / "a", 10)
+    with pytest.raises(errors.StaleETag):
+        async for _ in reading:
+            pass
+
+
+async def test_what_is_no_plain_file_is_no_blob_and_the_log_says_so(
+    blobs: FileBlobStore, box: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (box / "good").write_text("x")
+    os.mkfifo(box / "pipe")
+    (box / "link").symlink_to(box / "good")
+    (box / "up").symlink_to(box.parent)
+    (box / "line\nbreak").write_text("x")
+    Path(os.fsdecode(os.fsencode(box) + b"/latin\xe9")).write_text("x")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(box / "socket"))
+        with caplog.at_level(logging.WARNING):
+            assert await names(blobs) == ["good"]
+            assert await names(blobs) == ["good"]
+        for name in ("pipe", "link", "socket", "up", "up/box/good"):
+            with pytest.raises(errors.BlobNotFound):
+                await content(blobs, name)
+            with pytest.raises(errors.BlobNotFound):
+                await blobs.properties("box", name)
+    # Once for each, not at every listing.
+    assert len(caplog.records) == 6
+
+
+async def test_no_link_leads_out_of_a_container(
+    blobs: FileBlobStore, box: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (box / "out").symlink_to(outside)
+    (box / "secret").symlink_to(outside / "secret")
+    (tmp_path / "blobs" / "linked").symlink_to(outside)
+    with pytest.raises(errors.Conflict):
+        await blobs.write("box", "out/new", b"x")
+    with pytest.raises(errors.Conflict):
+        await blobs.write("linked", "new", b"x")
+    with pytest.raises(errors.BlobNotFound):
+        await content(blobs, "out/secret")
+    with pytest.raises(errors.BlobNotFound):
+        await blobs.properties("linked", "secret")
+    await blobs.delete("box", "out/secret")
+    await blobs.delete("linked", "secret")
+    assert [blob.name async for blob in blobs.list("linked")] == []
+    assert await names(blobs, "out/") == []
+    await blobs.write("box", "secret", b"written over the link, not through it")
+    assert files_below(outside) == ["secret"]
+    assert (outside / "secret").read_text() == "secret"
+
+
+# A name cannot be both
+
+
+async def test_a_blob_and_a_folder_cannot_share_a_name(blobs: FileBlobStore) -> None:
+    await blobs.write("box", "a", b"x")
+    await blobs.write("box", "d/e/f", b"x")
+    for name, what in (("a/b", "'a' is a blob"), ("d/e", "'d/e' is a folder"), ("d", "'d' is a")):
+        for if_absent in (False, True):
+            with pytest.raises(errors.Conflict, match=what):
+                await blobs.write("box", name, b"y", if_absent=if_absent)
+            with pytest.raises(errors.Conflict, match=what):
+                await blobs.commit_blocks("box", name, [], if_absent=if_absent)
+    assert await names(blobs) == ["a", "d/e/f"]
+    await blobs.delete("box", "d/e")
+    assert await names(blobs) == ["a", "d/e/f"]
+
+
+async def test_an_empty_folder_gives_way_to_a_blob(blobs: FileBlobStore, box: Path) -> None:
+    for name, if_absent in (("a", False), ("b", True)):
+        (box / name).mkdir()
+        await blobs.write("box", name, b"x", if_absent=if_absent)
+    assert await names(blobs) == ["a", "b"]
+
+
+async def test_deleting_a_folders_last_blob_removes_the_folder(
+    blobs: FileBlobStore, box: Path
+) -> None:
+    await blobs.write("box", "a/b/c", b"x")
+    await blobs.write("box", "a/d", b"x")
+    await blobs.delete("box", "a/b/c")
+    assert [path.name for path in (box / "a").iterdir()] == ["d"]
+    await blobs.delete("box", "a/d")
+    assert list(box.iterdir()) == []
+    await blobs.write("box", "a", b"now a blob")
+
+
+async def test_writers_and_deleters_of_one_folder_do_not_disturb_each_other(
+    blobs: FileBlobStore,
+) -> None:
+    async def write_and_delete(n: int) -> None:
+        for _ in range(20):
+            await blobs.write("box", f"deep/er/{n}", b"x", if_absent=n % 2 == 0)
+            await blobs.delete("box", f"deep/er/{n}")
+
+    await asyncio.gather(*[write_and_delete(n) for n in range(6)])
+    assert await names(blobs) == []
+
+
+# What is kept beside the blobs
+
+
+async def test_nothing_is_left_behind_beside_the_blobs(
+    blobs: FileBlobStore, tmp_path: Path
+) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x" * 2 * MIB
+        raise ConnectionResetError
+
+    await blobs.write("box", "a", b"x", metadata={"a": "b"})
+    await blobs.write("box", "a", b"y", metadata={"a": "c"}, if_absent=False)
+    with pytest.raises(errors.BlobExists):
+        await blobs.write("box", "a", b"z", metadata={"a": "d"}, if_absent=True)
+    with pytest.raises(ConnectionResetError):
+        await blobs.write("box", "b", broken(), metadata={"a": "d"})
+    await blobs.stage_block("box", "c", "1", b"x")
+    await blobs.commit_blocks("box", "c", ["1"], metadata={"a": "b"})
+    await blobs.delete("box", "a")
+    await blobs.delete("box", "c")
+    await blobs.close()
+    assert files_below(tmp_path) == []
+
+
+async def test_the_store_opens_lazily(tmp_path: Path) -> None:
+    blobs = opened(tmp_path / "data")
+    await blobs.close()
+    assert not (tmp_path / "data").exists()
+    with pytest.raises(errors.Unavailable):
+        await blobs.properties("box", "a")
+
+
+async def test_the_sweep_removes_what_is_old_and_only_that(
+    blobs: FileBlobStore, tmp_path: Path
+) -> None:
+    state = tmp_path / "blob-state"
+    kept = await blobs.write("box", "kept", b"x", metadata={"a": "b"})
+    await blobs.write("box", "changed", b"x", metadata={"a": "b"})
+    (tmp_path / "blobs" / "box" / "changed").write_text("by a user")
+    for blob in ("old", "young"):
+        await blobs.stage_block("box", blob, "1", b"x")
+    (state / "temp" / "old").write_text("")
+    (state / "temp" / "young").write_text("")
+    week = time.time() - 8 * 24 * 3600
+    old_blocks = next(
+        path
+        for path in (state / "blocks" / "box").iterdir()
+        if path.name == hashlib.sha256(b"old").hexdigest()
+    )
+    for path in (
+        state / "temp" / "old",
+        *old_blocks.iterdir(),
+        old_blocks,
+        *(state / "properties" / "box").iterdir(),
+    ):
+        os.utime(path, (week, week))
+    await blobs.sweep()
+    assert [path.name for path in (state / "temp").iterdir()] == ["young"]
+    assert len(list((state / "properties" / "box").iterdir())) == 1
+    assert await blobs.properties("box", "kept") == kept
+    with pytest.raises(errors.Invalid):
+        await blobs.commit_blocks("box", "old", ["1"])
+    await blobs.commit_blocks("box", "young", ["1"])
+
+
+# Lending
+
+
+async def test_a_lent_blob_can_be_read_by_its_file_url(blobs: FileBlobStore) -> None:
+    await blobs.write("box", "a b/ü#?%.csv", b"x")
+    [url] = await blobs.lend([("box", "a b/ü#?%.csv")])
+    assert url is not None
+    assert url.startswith("file:///")
+    assert Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path)).read_bytes() == b"x"
+
+
+async def test_a_worker_stages_a_block_at_a_lent_place(blobs: FileBlobStore) -> None:
+    for id in ("1", "2"):
+        url = await blobs.lend_block("box", "out/a", id)
+        place = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
+        draft = place.with_name(f"{place.name}.partial")
+        draft.write_bytes(id.encode() * 3)
+        if id == "1":
+            draft.rename(place)
+    with pytest.raises(errors.Invalid):
+        await blobs.commit_blocks("box", "out/a", ["1", "2"])
+    draft.rename(place)
+    await blobs.commit_blocks("box", "out/a", ["2", "1"])
+    assert await content(blobs, "out/a") == b"222111"
+
+
+async def test_a_block_without_content_is_never_committed(blobs: FileBlobStore) -> None:
+    url = await blobs.lend_block("box", "a", "1")
+    Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path)).touch()
+    with pytest.raises(errors.Invalid, match="empty"):
+        await blobs.commit_blocks("box", "a", ["1"])
+    assert await names(blobs) == []
+
+
+async def test_blocks_are_joined_without_the_kernels_copy(
+    blobs: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "copy_file_range", raising=False)
+    blocks = [random.Random(n).randbytes(3 * MIB + n) for n in range(3)]
+    for n, block in enumerate(blocks):
+        await blobs.stage_block("box", "a", f"{n}", block)
+    await blobs.commit_blocks("box", "a", ["2", "0", "1", "0"])
+    wanted = blocks[2] + blocks[0] + blocks[1] + blocks[0]
+    assert await content(blobs, "a") == wanted
+
+
+async def test_many_blocks_are_committed_in_little_memory(blobs: FileBlobStore) -> None:
+    count = 4_000
+    ids = [f"{n:06}" for n in range(count)]
+    for id in ids:
+        url = await blobs.lend_block("box", "a", id)
+        Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path)).write_text(id)
+    tracemalloc.start()
+    try:
+        await blobs.commit_blocks("box", "a", ids)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert await content(blobs, "a") == "".join(ids).encode()
+    assert peak < 300 * count
+    again = ["000001", "000001", "missing", "000000", "absent", "absent"]
+    with pytest.raises(errors.Invalid, match="'missing', 'absent'"):
+        await blobs.commit_blocks("box", "a", again)
+    await blobs.commit_blocks("box", "a", ["000003", "000001"])
+    assert await content(blobs, "a") == b"000003000001"
+
+
+# Faults
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Stands for a full disk: the kernel refuses to make any file larger."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing_half_made(
+    tmp_path: Path,
+) -> None:
+    async def large() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield b"x" * MIB
+
+    blobs = opened(tmp_path)
+    await blobs.write("box", "old", b"old")
+    await blobs.stage_block("box", "joined", "1", b"x" * 3 * MIB)
+    with files_no_larger_than(4 * MIB):
+        with pytest.raises(errors.StorageFull):
+            await blobs.write("box", "old", large())
+        with pytest.raises(errors.StorageFull):
+            await blobs.write("box", "new", b"x" * 8 * MIB, metadata={"a": "b"})
+        with pytest.raises(errors.StorageFull):
+            await blobs.stage_block("box", "staged", "1", b"x" * 8 * MIB)
+        with pytest.raises(errors.StorageFull):
+            await blobs.commit_blocks("box", "joined", ["1", "1"])
+    assert await content(blobs, "old") == b"old"
+    assert await names(blobs) == ["old"]
+    await blobs.commit_blocks("box", "joined", ["1", "1"])
+    await blobs.close()
+    assert list((tmp_path / "blob-state" / "temp").iterdir()) == []
+
+
+async def test_a_cancelled_write_or_read_leaves_nothing_behind(tmp_path: Path) -> None:
+    blobs = opened(tmp_path)
+    await blobs.write("box", "old", b"x" * 8 * MIB)
+    before = len(os.listdir("/dev/fd"))
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * MIB
+
+    async def read() -> None:
+        while True:
+            async for _ in blobs.read("box", "old"):
+                pass
+
+    async def write() -> None:
+        await blobs.write("box", "new", endless())
+
+    for work in (read, write):
+        for turns in (1, 5, 30):
+            task = asyncio.create_task(work())
+            for _ in range(turns):
+                await blobs.properties("box", "old")
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    await blobs.close()
+    assert len(os.listdir("/dev/fd")) <= before
+    assert list((tmp_path / "blob-state" / "temp").iterdir()) == []
+    assert files_below(tmp_path / "blobs") == ["box/old"]
+
+
+async def test_killed_writers_leave_whole_blobs_and_lose_none_that_was_told(
+    tmp_path: Path,
+) -> None:
+    said = await asyncio.to_thread(
+        killed_when_it_says,
+        """
+        from infra.embedded.blobs.file_blob_store import FileBlobStore
+
+        async def main(folder):
+            blobs = FileBlobStore(folder, base_url="https://h", key=b"k")
+
+            async def one(n):
+                text = f"{n}," * 20000
+                meta = {"n": f"{n}"}
+                await blobs.write("box", f"w/{n}", text.encode(), metadata=meta)
+                await blobs.write("box", "same", text.encode(), metadata=meta)
+                for part in range(3):
+                    await blobs.stage_block("box", f"c/{n}", f"{part}", text.encode())
+                await blobs.commit_blocks("box", f"c/{n}", ["2", "0", "1"], if_absent=True)
+                print(n, flush=True)
+
+            n = 0
+            while True:
+                await asyncio.gather(*[one(n + i) for i in range(4)])
+                n += 4
+        """,
+        tmp_path,
+        lines=40,
+    )
+    blobs = opened(tmp_path)
+    found = set()
+    async for blob in blobs.list("box"):
+        found.add(blob.name)
+        whole = (await content(blobs, blob.name)).decode()
+        number = whole.partition(",")[0]
+        times = 60000 if blob.name.startswith("c/") else 20000
+        assert whole == f"{number}," * times
+        if not blob.name.startswith("c/"):
+            assert blob.metadata == {"n": number}
+    assert {f"{kind}/{n}" for n in said for kind in "wc"} | {"same"} <= found
+    await blobs.close()
+
+
+def test_a_large_stream_passes_in_little_memory(tmp_path: Path) -> None:
+    script = """
+        import asyncio, resource, sys
+        from pathlib import Path
+        from infra.embedded.blobs.file_blob_store import FileBlobStore
+
+        SIZE = 64 * 1024 * 1024
+
+        async def pieces():
+            for _ in range(SIZE // 65536):
+                yield b"x" * 65536
+
+        def peak():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+        async def main():
+            blobs = FileBlobStore(Path(sys.argv[1]), base_url="https://h", key=b"k")
+            await blobs.write("box", "warm", b"x" * 2 * 1024 * 1024)
+            before = peak()
+            await blobs.write("box", "a", pieces())
+            for n in range(64):
+                await blobs.stage_block("box", "b", f"{n:02}", b"x" * (SIZE // 64))
+            await blobs.commit_blocks("box", "b", [f"{n:02}" for n in range(64)])
+            read = 0
+            for name in ("a", "b"):
+                async for piece in blobs.read("box", name):
+                    read += len(piece)
+            assert read == 2 * SIZE
+            print(peak() - before)
+            await blobs.close()
+
+        asyncio.run(main())
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],
+        cwd=Path(__file__).resolve().parents[4],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert int(answer.stdout) < 24 * MIB

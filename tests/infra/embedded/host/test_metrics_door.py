@@ -1,0 +1,62 @@
+"""`/metrics`: for callers with a token that may read endpoints."""
+
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from domain.errors import Unauthenticated
+from domain.ports import (
+    Principal,
+    TokenVerifier,
+)
+from infra.embedded.host.metrics_door import MetricsDoor
+from infra.telemetry.request_metrics import RequestMetrics
+from tests.infra.telemetry.test_request_metrics import RECORD
+
+
+class Known(TokenVerifier):
+    async def verify(self, token: str) -> Principal:
+        if token == "forged":
+            raise Unauthenticated("The token is not ours.")
+        return Principal("me", frozenset({token}))
+
+
+def _request(method: str, authorization: str | None) -> Request:
+    headers = [(b"authorization", authorization.encode())] if authorization else []
+    return Request({"type": "http", "method": method, "headers": headers, "path": "/metrics"})
+
+
+async def _ask(method: str = "GET", authorization: str | None = None) -> Any:
+    metrics = RequestMetrics()
+    metrics.record(RECORD)
+    return await MetricsDoor([metrics.text], Known())(_request(method, authorization))
+
+
+async def test_a_reader_gets_the_text() -> None:
+    answer = await _ask(authorization="bearer reader")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert b'endpoint="iris"' in answer.body
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "code"),
+    [
+        (None, 401, b"AuthenticationFailed"),
+        ("Basic reader", 401, b"AuthenticationFailed"),
+        ("Bearer forged", 401, b"AuthenticationFailed"),
+        ("Bearer stranger", 403, b"AuthorizationFailed"),
+    ],
+)
+async def test_nobody_else_does(authorization: str | None, status: int, code: bytes) -> None:
+    answer = await _ask(authorization=authorization)
+    assert answer.status_code == status
+    assert code in answer.body
+    assert b"iris" not in answer.body
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+async def test_it_is_only_read() -> None:
+    answer = await _ask("POST", "Bearer reader")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")

@@ -1,0 +1,174 @@
+"""Scoring requests as figures: Azure Monitor's names and dimensions, in bounded memory."""
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from domain.scoring.request_record import RequestRecord
+from infra.telemetry.metric_names import (
+    DEPLOYMENTS,
+    ENDPOINTS,
+    views,
+)
+from infra.telemetry.request_meters import RequestMeters
+from infra.telemetry.request_metrics import (
+    MAX_STATUSES,
+    RequestMetrics,
+)
+
+RECORD = RequestRecord(
+    method="POST",
+    path="/score",
+    endpoint="iris",
+    deployment="blue",
+    code=200,
+    reason="",
+    model_status=200,
+    model_reason="",
+    request_bytes=10,
+    response_bytes=32,
+    user_agent="curl",
+    request_id="one",
+    client_request_id="",
+    total_seconds=0.0075,
+    model_seconds=0.005,
+    response_seconds=0.0,
+)
+FAILED = replace(RECORD, code=424, model_status=500, model_reason="model_error")
+DENIED = replace(RECORD, code=401, reason="AuthenticationFailed", deployment="", model_status=None)
+UNKNOWN = replace(DENIED, code=404, reason="EndpointNotFound", endpoint="made-up")
+
+
+def _lines(metrics: RequestMetrics) -> list[str]:
+    return metrics.text().splitlines()
+
+
+def test_requests_are_counted_by_status_class_and_the_models_own_status() -> None:
+    metrics = RequestMetrics()
+    for record in (RECORD, RECORD, FAILED, DENIED):
+        metrics.record(record)
+    name = "online_endpoint_RequestsPerMinute_total"
+    assert [line for line in _lines(metrics) if line.startswith(name)] == [
+        f'{name}{{endpoint="iris",deployment="blue",statusCode="200",statusCodeClass="2xx",'
+        'modelStatusCode="200"} 2',
+        f'{name}{{endpoint="iris",deployment="blue",statusCode="424",statusCodeClass="4xx",'
+        'modelStatusCode="500"} 1',
+        f'{name}{{endpoint="iris",deployment="",statusCode="401",statusCodeClass="4xx",'
+        'modelStatusCode=""} 1',
+    ]
+    name = "online_deployment_RequestsPerMinute_total"
+    assert [line for line in _lines(metrics) if line.startswith(name)] == [
+        f'{name}{{endpoint="iris",deployment="blue",envoy_response_code="200"}} 2',
+        f'{name}{{endpoint="iris",deployment="blue",envoy_response_code="500"}} 1',
+    ]
+    assert 'online_endpoint_NetworkBytes_total{endpoint="iris",deployment="blue"} 126' in _lines(
+        metrics
+    )
+
+
+def test_latencies_are_histograms_in_milliseconds() -> None:
+    metrics = RequestMetrics()
+    metrics.record(RECORD)
+    metrics.record(replace(RECORD, total_seconds=400.0))
+    of = 'endpoint="iris",deployment="blue"'
+    name = "online_endpoint_RequestLatency_milliseconds"
+    lines = _lines(metrics)
+    assert f'{name}_bucket{{{of},le="5"}} 0' in lines
+    assert f'{name}_bucket{{{of},le="10"}} 1' in lines
+    assert f'{name}_bucket{{{of},le="180000"}} 1' in lines
+    assert f'{name}_bucket{{{of},le="+Inf"}} 2' in lines
+    assert f"{name}_count{{{of}}} 2" in lines
+    assert f"{name}_sum{{{of}}} 400008" in lines
+    assert f'online_deployment_RequestLatency_milliseconds_bucket{{{of},le="5"}} 2' in lines
+
+
+def test_every_family_is_described_once() -> None:
+    metrics = RequestMetrics()
+    metrics.record(RECORD)
+    heads = [line.split()[2] for line in _lines(metrics) if line.startswith("# TYPE")]
+    assert len(heads) == len(set(heads)) == 5
+
+
+def test_names_that_callers_make_up_share_one_series() -> None:
+    metrics = RequestMetrics()
+    for number in range(100):
+        metrics.record(replace(UNKNOWN, endpoint=f"made-up-{number}"))
+    metrics.record(replace(UNKNOWN, code=499, reason=""))
+    text = metrics.text()
+    assert "made-up" not in text
+    assert 'endpoint="",deployment="",statusCode="404"' in text
+
+
+def test_the_number_of_series_is_bounded_and_the_busy_ones_stay() -> None:
+    metrics = RequestMetrics(most=10)
+    for number in range(50):
+        metrics.record(RECORD)
+        metrics.record(replace(RECORD, endpoint=f"e{number}"))
+    text = metrics.text()
+    assert text.count("_NetworkBytes_total{") == 10
+    assert 'endpoint="iris",deployment="blue",statusCode="200",statusCodeClass="2xx"' in text
+    assert 'endpoint="e49"' in text
+    assert 'endpoint="e0"' not in text
+
+
+def test_a_script_that_answers_with_any_number_makes_few_series() -> None:
+    metrics = RequestMetrics()
+    for status in range(100, 1000):
+        metrics.record(replace(FAILED, model_status=status))
+    lines = [line for line in _lines(metrics) if "RequestsPerMinute_total{" in line]
+    assert len(lines) < 2 * (MAX_STATUSES + 2)
+    assert any('modelStatusCode="other"' in line for line in lines)
+
+
+def test_opentelemetry_gets_azure_monitors_names_units_and_dimensions() -> None:
+    reader = InMemoryMetricReader()
+    meters = RequestMeters(MeterProvider([reader], shutdown_on_exit=False, views=views()))
+    for record in (RECORD, FAILED, UNKNOWN):
+        meters.record(record)
+    data: Any = reader.get_metrics_data()
+    told = {
+        (scope.scope.name, metric.name): (metric.unit, list(metric.data.data_points))
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    unit, points = told[ENDPOINTS, "RequestsPerMinute"]
+    assert unit == "Count"
+    assert {tuple(point.attributes.values()): point.value for point in points} == {
+        ("iris", "blue", "200", "2xx", "200"): 1,
+        ("iris", "blue", "424", "4xx", "500"): 1,
+        ("", "", "404", "4xx", ""): 1,
+    }
+    assert list(points[0].attributes) == [
+        "endpoint",
+        "deployment",
+        "statusCode",
+        "statusCodeClass",
+        "modelStatusCode",
+    ]
+    unit, points = told[ENDPOINTS, "RequestLatency"]
+    assert (unit, points[0].count) == ("Milliseconds", 2)
+    assert points[0].sum == pytest.approx(15.0)
+    unit, points = told[ENDPOINTS, "NetworkBytes"]
+    assert (unit, points[0].value) == ("Bytes", 84)
+    unit, points = told[DEPLOYMENTS, "RequestsPerMinute"]
+    assert {point.attributes["envoy_response_code"] for point in points} == {"200", "500"}
+    assert told[DEPLOYMENTS, "RequestLatency"][0] == "Milliseconds"
+
+
+def test_without_an_sdk_nothing_is_kept() -> None:
+    meters = RequestMeters()
+    meters.record(RECORD)
+
+    def kept() -> int:
+        before = sys.getallocatedblocks()
+        for number in range(1000):
+            meters.record(replace(RECORD, endpoint=f"e{number}"))
+        return sys.getallocatedblocks() - before
+
+    # Other threads of this process may keep something meanwhile.
+    assert min(kept() for _ in range(5)) < 200

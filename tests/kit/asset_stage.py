@@ -1,0 +1,89 @@
+"""What tests of assets, datastores and computes stand on: the embedded adapters in a folder."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from domain.assets import asset
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.asset_use import AssetUse
+from domain.assets.datastore import Datastores
+from domain.batch.compute_target import ComputeTargets
+from domain.ground.resource import Conditions
+from domain.names import WorkspaceScope
+from domain.ports import (
+    BlobStore,
+    Clock,
+)
+from infra.compute.local.files.outputs import OutputsInPlace
+from infra.compute.local.local_compute import LocalCompute
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+
+SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+BASE_URL = "https://example.test:7443"
+CONDA = "dependencies: [python, {pip: [joblib]}]"
+
+
+class MovedClock(Clock):
+    """A second later at each look."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 1, 2, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now
+
+
+@dataclass(frozen=True)
+class AssetStage:
+    store: SqliteResourceStore
+    blobs: FileBlobStore
+    compute: LocalCompute
+    registration: AssetRegistration
+    datastores: Datastores
+    computes: ComputeTargets
+
+    async def upload(self, name: str, content: bytes = b"x") -> str:
+        """Put a blob into the default datastore; its `azureml://` URI."""
+        await self.blobs.write("workspaceblobstore", name, content)
+        return f"azureml://datastores/workspaceblobstore/paths/{name}"
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[AssetStage]:
+    store = SqliteResourceStore(folder / "documents.db")
+    blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
+    uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
+    compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv)
+    clock, in_use = MovedClock(), AssetUse(store, SCOPE).of
+    yield AssetStage(
+        store,
+        blobs,
+        compute,
+        AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use),
+        Datastores(blobs),
+        ComputeTargets(store, compute, clock, SCOPE, "here", in_use=in_use),
+    )
+    await compute.close()
+    await blobs.close()
+    await store.close()
+
+
+async def register_assets(registration: AssetRegistration, blobs: BlobStore) -> None:
+    """Model m:1, code c:1 with score.py, environment e:1."""
+    for name in ("model.bin", "src/score.py"):
+        await blobs.write("workspaceblobstore", name, b"x")
+    at = "azureml://datastores/workspaceblobstore/paths"
+    wanted: list[tuple[asset.AssetKind, str, asset.VersionProperties]] = [
+        (asset.MODELS, "m", asset.ModelVersionProperties(model_uri=f"{at}/model.bin")),
+        (asset.CODES, "c", asset.CodeVersionProperties(code_uri=f"{at}/src")),
+        (asset.ENVIRONMENTS, "e", asset.EnvironmentVersionProperties(conda_file=CONDA)),
+    ]
+    for kind, name, properties in wanted:
+        await registration.put_version(kind, name, "1", properties, "a test", Conditions())

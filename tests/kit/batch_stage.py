@@ -1,0 +1,695 @@
+"""What tests of the batch path stand on: the embedded adapters in a folder, a pump that
+delivers their messages by a moved clock, and a scorer that runs Python functions in process.
+
+A `Mischief` doubles, reorders, delays and loses messages, and ends the "host" at a random call
+of a port: from then on every call fails, all is thrown away, and built anew from the disk.
+"""
+
+import asyncio
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from domain.assets.asset import (
+    CODES,
+    ENVIRONMENTS,
+    CodeVersionProperties,
+    EnvironmentVersionProperties,
+)
+from domain.assets.asset_registration import AssetRegistration
+from domain.batch.batch_deployment import BatchDeploymentProperties
+from domain.batch.batch_endpoint import (
+    BatchEndpointDefaults,
+    BatchEndpointProperties,
+)
+from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.compute_target import ComputeTargets
+from domain.drops import (
+    blob_drop,
+    taken_drops,
+)
+from domain.drops.blob_dropping import BlobDropping
+from domain.drops.drop_limits import DropLimits
+from domain.drops.taken_drops import TakenDrops
+from domain.ground.messages import (
+    BATCH_JOBS_QUEUE,
+    BLOB_DROPS_QUEUE,
+    MINI_BATCHES_QUEUE,
+    PROVISIONING_QUEUE,
+    SCHEDULES_QUEUE,
+    AdvanceJob,
+    CheckDrop,
+    CheckSchedule,
+    Reconcile,
+    ScoreUnit,
+)
+from domain.ground.resource import (
+    Conditions,
+    Wanted,
+)
+from domain.ground.sweeping import Sweeping
+from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.job_control import (
+    BatchJobs,
+    JobView,
+)
+from domain.jobs.job_supervision import BatchSupervision
+from domain.jobs.planning.job_planning import BatchPlanning
+from domain.jobs.records import batch_job
+from domain.jobs.records.job_request import (
+    JobProperties,
+    RequestedInput,
+)
+from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.retrying.retry_planning import RetryPlanning
+from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.names import WorkspaceScope
+from domain.online.online_deployment import CodeConfiguration
+from domain.ports import (
+    Clock,
+    Compute,
+    Document,
+    EnvironmentSpec,
+    Instance,
+    LogKind,
+    MiniBatchResult,
+    Observation,
+    Scorer,
+    ScoringRequest,
+    ScoringResponse,
+    UnitMiniBatch,
+    UnitOutcome,
+    UnitRequest,
+    WebFiles,
+    Workload,
+    WorkloadKind,
+    WorkloadState,
+)
+from domain.schedules import schedule
+from domain.schedules.schedules import Schedules
+from domain.schedules.scheduling import Scheduling
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from infra.rules.queue_consumer import Received
+from infra.web.outbound import OutboundAddresses
+from infra.web.public_web_files import PublicWebFiles
+from runtime.batch import inputs as worker_inputs
+from runtime.batch.rows import (
+    Form,
+    Lines,
+)
+from runtime.batch.sinks import sink_of
+from runtime.batch.tables import Table
+from tests.kit.waiting import PATIENCE
+
+SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+BASE_URL = "https://example.test:7443"
+ENDPOINT = "irises"
+STORE = "workspaceblobstore"
+QUEUES = (
+    PROVISIONING_QUEUE,
+    BATCH_JOBS_QUEUE,
+    MINI_BATCHES_QUEUE,
+    BLOB_DROPS_QUEUE,
+    SCHEDULES_QUEUE,
+)
+LOCK = timedelta(minutes=5)
+
+
+_SOON = 86400.0
+SLOW, QUICK = 0.1, 0.0
+"""What a script takes that is never bundled, and one that is as soon as there are enough units."""
+
+
+class Crash(Exception):
+    """The host ends here."""
+
+
+class HeldClock(Clock):
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time, UTC)
+
+
+@dataclass
+class Mischief:
+    """Chances, per message or per call of a port."""
+
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    crash: float = 0.0
+    crashes_left: int = 0
+    double: float = 0.0
+    delay: float = 0.0
+    lose: float = 0.0
+    slow: float = 0.0
+    dead: bool = False
+
+    def meet(self) -> None:
+        """At a call of a port: the moment before, or after, which the host may end."""
+        if not self.dead and self.crashes_left and self.rng.random() < self.crash:
+            self.crashes_left -= 1
+            self.dead = True
+        if self.dead:
+            raise Crash
+
+
+class Mortal:
+    """A port of a host that may end at any call."""
+
+    def __init__(self, port: Any, mischief: Mischief) -> None:
+        self._port = port
+        self._mischief = mischief
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name in ("read", "list"):
+            return lambda *a, **k: self._stream(found(*a, **k))
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._mischief.meet()
+            answer = await found(*args, **kwargs)
+            self._mischief.meet()
+            return answer
+
+        return call
+
+    async def _stream(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        self._mischief.meet()
+        async for item in items:
+            yield item
+            if self._mischief.rng.random() < 0.1:
+                self._mischief.meet()
+
+
+@dataclass
+class Rows:
+    """What a script's run() gave for one mini-batch."""
+
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+
+Script = Callable[[UnitRequest, UnitMiniBatch, Mapping[str, bytes]], Rows]
+
+
+class Lost(Exception):
+    """Raised by a script: its worker is gone. `blame`: the mini-batch is at fault."""
+
+    def __init__(self, *, blame: bool = True) -> None:
+        super().__init__("lost")
+        self.blame = blame
+
+
+def line_counts(
+    request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]
+) -> Rows:
+    """A row for each line of each file."""
+    rows = [
+        [name, str(number), line, str(len(line))]
+        for name, content in files.items()
+        for number, line in enumerate(content.decode().splitlines())
+    ]
+    return Rows(("input_file", "input_row", "line", "length"), rows)
+
+
+class FunctionScorer(Scorer):
+    """Runs `script` on the files behind the inputs' URLs, as a worker would, and writes the
+    block. Remembers attempts as the port has it. `seconds` are what it says of each run."""
+
+    def __init__(
+        self, script: Script, mischief: Mischief, started: list[str], seconds: float = SLOW
+    ) -> None:
+        self.script = script
+        self._seconds = seconds
+        self._mischief = mischief
+        self._ended: dict[str, UnitOutcome] = {}
+        self.started = started
+
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        raise NotImplementedError
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        self._mischief.meet()
+        if request.attempt_id not in self._ended:
+            self.started.append(request.attempt_id)
+            self._ended[request.attempt_id] = self._run(request)
+        self._mischief.meet()
+        await asyncio.sleep(0)
+        if self._mischief.rng.random() < self._mischief.slow:
+            return None
+        return self._ended.pop(request.attempt_id)
+
+    def _run(self, request: UnitRequest) -> UnitOutcome:
+        results: list[MiniBatchResult] = []
+        sink = sink_of(Form(request.output_format))
+        for mini_batch in request.mini_batches:
+            gave, error, tries = None, None, 0
+            while tries < mini_batch.tries and gave is None:
+                tries += 1
+                try:
+                    files = _read(mini_batch)
+                    gave = self.script(request, mini_batch, files)
+                except Lost as lost:
+                    at = mini_batch.ordinal if lost.blame else None
+                    return UnitOutcome(tuple(results), lost="the worker died", lost_ordinal=at)
+                except (ValueError, OSError, worker_inputs.InputUnreadable) as fault:
+                    error = f"{type(fault).__name__}: {fault}"
+                try:
+                    worker_inputs.check(_asked(mini_batch))
+                except worker_inputs.InputChanged as changed:
+                    gave, error = None, str(changed)
+                    break
+            length = sink.take(_lines(gave, request.output_format)) if gave else 0
+            results.append(
+                MiniBatchResult(
+                    mini_batch.ordinal,
+                    gave is not None,
+                    len(gave.rows) if gave else 0,
+                    tries,
+                    self._seconds,
+                    None if gave else error,
+                    None if gave else "as printed",
+                    length,
+                )
+            )
+        content = sink.content()
+        if not content or request.block_url is None:
+            return UnitOutcome(tuple(results), rows=sink.rows, columns=sink.columns)
+        place = _local(request.block_url)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = place.with_name(f".{place.name}.draft")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        draft.rename(place)
+        digest = hashlib.sha256(content).hexdigest()
+        return UnitOutcome(
+            tuple(results), sink.rows, len(content), digest, sink.columns, types=sink.types
+        )
+
+
+def _lines(gave: Rows, form: str) -> Lines:
+    """As the runtime renders a result."""
+    count = len(gave.rows)
+    columns = gave.columns if form in ("csv", "parquet") else ()
+    if form == "parquet":
+        table = Table(list(gave.columns), list(zip(*gave.rows, strict=True)), count)
+        return Lines(count, count, columns, b"", table if count else None)
+    text = io.StringIO()
+    if form == "csv":
+        csv.writer(text, lineterminator="\n").writerows(gave.rows)
+    elif form == "jsonl":
+        for row in gave.rows:
+            text.write(json.dumps(dict(zip(gave.columns, row, strict=True))) + "\n")
+    elif form == "text":
+        text.write("".join(" ".join(row) + "\n" for row in gave.rows))
+    return Lines(count, count, columns, text.getvalue().encode())
+
+
+def _read(mini_batch: UnitMiniBatch) -> dict[str, bytes]:
+    """The inputs' content by name, read as a worker reads it."""
+    asked = _asked(mini_batch)
+    with worker_inputs.local_paths(asked) as paths:
+        contents = [Path(path).read_bytes() for path in paths]
+    return {each.name: content for each, content in zip(asked, contents, strict=True)}
+
+
+def _asked(mini_batch: UnitMiniBatch) -> list[worker_inputs.Input]:
+    return [worker_inputs.parse(asdict(each)) for each in mini_batch.inputs]
+
+
+def _local(url: str) -> Path:
+    return Path(url2pathname(urlsplit(url).path))
+
+
+class FunctionCompute(Compute):
+    """Everything is ready when it is looked at for the second time."""
+
+    def __init__(self) -> None:
+        self.looks: dict[str, int] = {}
+        self.fails: Observation | None = None
+        self.ever: set[str] = set()
+        self.before_remove: Callable[[], Awaitable[None]] | None = None
+
+    def _see(self, key: str) -> Observation:
+        self.looks[key] += 1
+        if self.fails is not None:
+            return self.fails
+        state = WorkloadState.READY if self.looks[key] > 1 else WorkloadState.STARTING
+        ready = int(state is WorkloadState.READY)
+        return Observation("1", state, ready, 1, serving=bool(ready))
+
+    async def refusals(
+        self, environment: EnvironmentSpec, instance_type: str | None
+    ) -> Sequence[str]:
+        return ()
+
+    def size(self, instance_type: str | None) -> tuple[float, int]:
+        return 1.0, 2**30
+
+    async def ensure(self, workload: Workload) -> Observation:
+        self.looks.setdefault(workload.key, 0)
+        self.ever.add(workload.key)
+        return self._see(workload.key)
+
+    async def observe(self, key: str) -> Observation | None:
+        return self._see(key) if key in self.looks else None
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        if self.before_remove is not None:
+            await self.before_remove()
+        return self.looks.pop(key, None) is None
+
+    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
+        return list(self.looks)
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        return "init\n" if key in self.looks else ""
+
+    def instances(self, key: str) -> Sequence[Instance]:
+        return ()
+
+
+class BatchStage:
+    """A host of the batch path. `live` again after a crash, at `base_url`. `seconds`: what its
+    scripts say that they take."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        script: Script = line_counts,
+        mischief: Mischief | None = None,
+        times: BatchTimes | None = None,
+        drops: DropLimits | None = None,
+        most_units: int = 40_000,
+        at_once: int = 4,
+        web: WebFiles | None = None,
+        seconds: float = SLOW,
+    ) -> None:
+        self.folder = folder
+        self.base_url = BASE_URL
+        self.clock = HeldClock()
+        self.mischief = mischief or Mischief()
+        self.script = script
+        self.started: list[str] = []
+        self.crashes = 0
+        self._seconds = seconds
+        # Quick units are bundled from the first one on: jobs here are small.
+        self._times = replace(times or BatchTimes(), bundle_parts=1)
+        self._drops = drops or DropLimits()
+        self._most_units = most_units
+        self._at_once = at_once
+        self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=PATIENCE)
+
+    async def __aenter__(self) -> Self:
+        await self.live()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.die()
+
+    async def live(self) -> None:
+        self.mischief.dead = False
+        mischief = self.mischief
+        self.store = SqliteResourceStore(self.folder / "documents.db", now=lambda: self.clock.time)
+        self.queue = SqliteWorkQueue(
+            self.folder / "queues.db", max_delivery_count=5, now=lambda: self.clock.time
+        )
+        self.blobs = FileBlobStore(
+            self.folder, base_url=self.base_url, key=lambda: b"k" * 32, now=self.clock.now
+        )
+        self.compute = FunctionCompute()
+        self.scorer = FunctionScorer(self.script, mischief, self.started, self._seconds)
+        await self.queue.release_locks()
+        store: Any = Mortal(self.store, mischief)
+        queue: Any = Mortal(self.queue, mischief)
+        blobs: Any = Mortal(self.blobs, mischief)
+        compute: Any = Mortal(self.compute, mischief)
+        clock = self.clock
+
+        async def unused(*_: object) -> list[str]:
+            return []
+
+        assets = AssetRegistration(
+            store,
+            blobs,
+            compute,
+            clock,
+            SCOPE,
+            in_use=unused,
+        )
+        computes = ComputeTargets(
+            store,
+            compute,
+            clock,
+            SCOPE,
+            "here",
+            in_use=unused,
+        )
+        self.assets = assets
+        self.batch = BatchProvisioning(
+            store,
+            queue,
+            compute,
+            clock,
+            SCOPE,
+            "here",
+            assets=assets,
+            blobs=blobs,
+            computes=computes,
+        )
+        self.invocation = BatchInvocation(
+            store,
+            queue,
+            blobs,
+            clock,
+            SCOPE,
+            assets=assets,
+            batch=self.batch,
+            web=self.web,
+            times=self._times,
+        )
+        self.supervision = BatchSupervision(
+            store,
+            queue,
+            blobs,
+            compute,
+            clock,
+            batch=self.batch,
+            planning=BatchPlanning(blobs, self.web, most_units=self._most_units),
+            retry_planning=RetryPlanning(store, blobs, most_units=self._most_units),
+            times=self._times,
+        )
+        self.workers = JobWorkers(store, compute, self.batch)
+        self.scoring = MiniBatchScoring(
+            store, queue, blobs, self.scorer, clock, workers=self.workers, times=self._times
+        )
+        self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)
+        self.dropping = BlobDropping(
+            store, queue, blobs, clock, invocation=self.invocation, limits=self._drops
+        )
+        self.schedules = Schedules(store, queue, clock, "here")
+        self.scheduling = Scheduling(store, queue, clock, invocation=self.invocation)
+        self.sweeping = Sweeping(
+            store,
+            clock,
+            {
+                batch_job.KIND: self.supervision.resume,
+                blob_drop.KIND: self.dropping.resume,
+                taken_drops.KIND: TakenDrops(store, blobs, clock).resume,
+                schedule.STATE_KIND: self.scheduling.resume,
+                self.batch.endpoint_kind: self.batch.resume,
+                self.batch.deployment_kind: self.batch.resume,
+            },
+        )
+
+    async def die(self) -> None:
+        await self.queue.close()
+        await self.store.close()
+        await self.blobs.close()
+
+    async def crash(self) -> None:
+        """End, and live again from what is on the disk."""
+        self.crashes += 1
+        await self.die()
+        await self.live()
+
+    # -- setting up ---------------------------------------------------------------------
+
+    async def deploy(self, **settings: Any) -> None:
+        """An endpoint whose default deployment has `settings`."""
+        await self.put_endpoint()
+        await self.assets_and_deployment(**settings)
+
+    async def assets_and_deployment(self, **settings: Any) -> None:
+        await self.blobs.write(STORE, "code/score.py", b"def run(mini_batch): ...\n")
+        code = CodeVersionProperties(code_uri=f"azureml://datastores/{STORE}/paths/code")
+        environment = EnvironmentVersionProperties(conda_file="dependencies: [python]")
+        anything = Conditions()
+        await self.assets.put_version(CODES, "code", "1", code, "me", anything)
+        await self.assets.put_version(ENVIRONMENTS, "env", "1", environment, "me", anything)
+        await self.batch.put_deployment(
+            ENDPOINT,
+            "blue",
+            Wanted[BatchDeploymentProperties](
+                properties=BatchDeploymentProperties(
+                    code_configuration=CodeConfiguration(
+                        code_id="azureml:code:1", scoring_script="score.py"
+                    ),
+                    environment_id="azureml:env:1",
+                    **settings,
+                )
+            ),
+            "me",
+            anything,
+        )
+        await self._provisioned()
+        await self.put_endpoint("blue")
+        await self._provisioned()
+
+    async def _provisioned(self) -> None:
+        for _ in range(100):
+            for message in await self.queue.receive(PROVISIONING_QUEUE, 10, LOCK):
+                await self._handle(message)
+                await self.queue.complete(message.lock_token)
+            self.clock.time += 0.1
+
+    async def put_endpoint(self, default: str | None = None) -> None:
+        properties = BatchEndpointProperties(
+            defaults=BatchEndpointDefaults(deployment_name=default)
+        )
+        wanted = Wanted[BatchEndpointProperties](properties=properties)
+        await self.batch.put_endpoint(ENDPOINT, wanted, "me", Conditions())
+
+    async def upload(self, files: Mapping[str, str], folder: str = "data") -> None:
+        for name, content in files.items():
+            await self.blobs.write(STORE, f"{folder}/{name}", content.encode())
+
+    async def invoke(self, folder: str = "data", **overrides: Any) -> str:
+        """The name of a job over `folder`."""
+        invoked = await self.invocation.invoke(
+            ENDPOINT, over(folder, **overrides), caller="me", key=overrides.get("name")
+        )
+        return invoked.job.name
+
+    # -- running ------------------------------------------------------------------------
+
+    async def pump(self, until: Callable[[], bool] = lambda: False, rounds: int = 20_000) -> None:
+        """Deliver messages and sweep until nothing is left to do soon, time moved as needed."""
+        idle_since = None
+        for _ in range(rounds):
+            if until():
+                return
+            received = [
+                message
+                for queue in QUEUES
+                for message in await self.queue.receive(queue, self._at_once, LOCK)
+            ]
+            if received:
+                idle_since = None
+                await self._deliver(received)
+                continue
+            if idle_since is None:
+                idle_since = self.clock.time
+            due = await self.store.due(self.clock.time + _SOON, limit=1)
+            if not due and not await self._is_waiting():
+                return
+            self.clock.time += 0.5 if self.clock.time - idle_since < 5 else 5.0
+            if self.clock.time % 10 < 0.5 or self.clock.time - idle_since > 5:
+                await self._alone(self.sweeping.sweep())
+        raise AssertionError(f"not done after {rounds} rounds")
+
+    async def _is_waiting(self) -> bool:
+        counts = [await self.queue.counts(queue) for queue in QUEUES]
+        return any(c.active or c.waiting for c in counts)
+
+    async def _alone(self, work: Any) -> None:
+        with contextlib.suppress(Crash):
+            await work
+        if self.mischief.dead:
+            await self.crash()
+
+    async def _deliver(self, received: list[Received]) -> None:
+        mischief, rng = self.mischief, self.mischief.rng
+        rng.shuffle(received)
+        now: list[Received] = []
+        for message in received:
+            if rng.random() < mischief.lose:
+                await self.queue.complete(message.lock_token)
+            elif rng.random() < mischief.delay:
+                await self.queue.abandon(message.lock_token, timedelta(seconds=rng.uniform(0, 60)))
+            else:
+                now.append(message)
+                if rng.random() < mischief.double:
+                    now.append(message)
+        settled: set[str] = set()
+        outcomes = await asyncio.gather(*(self._handle(m) for m in now), return_exceptions=True)
+        for message, outcome in zip(now, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Crash):
+                raise outcome
+            if not mischief.dead and outcome is None and message.lock_token not in settled:
+                settled.add(message.lock_token)
+                await self.queue.complete(message.lock_token)
+        if mischief.dead:
+            await self.crash()
+
+    async def _handle(self, message: Received) -> None:
+        body = json.loads(message.body)
+        again = message.delivery_count > 1
+        match message.queue:
+            case "provisioning":
+                await self.batch.reconcile(Reconcile.from_document(body))
+            case "batch-jobs":
+                await self.supervision.advance(AdvanceJob.from_document(body), redelivered=again)
+            case "mini-batches":
+                asked = ScoreUnit.from_document(body)
+                await self.scoring.score(asked, message.id, redelivered=again)
+            case "blob-drops":
+                await self.dropping.check(CheckDrop.from_document(body), redelivered=again)
+            case "schedules":
+                await self.scheduling.check(CheckSchedule.from_document(body), redelivered=again)
+
+    # -- looking ------------------------------------------------------------------------
+
+    async def view(self, job: str) -> JobView:
+        return await self.jobs.get(job)
+
+    def output(self, view: JobView, path: str | None = None) -> bytes:
+        output = view.job.output
+        return (self.folder / "blobs" / output.container / (path or output.path)).read_bytes()
+
+    def has(self, view: JobView, path: str) -> bool:
+        return (self.folder / "blobs" / view.job.output.container / path).exists()
+
+    async def units(self, job: str) -> list[Document]:
+        page = await self.store.query(
+            "batchUnit", partition=batch_job.partition(job), page_size=1000
+        )
+        return list(page.documents)
+
+
+def over(folder: str, **overrides: Any) -> JobProperties:
+    uri = f"azureml://datastores/{STORE}/paths/{folder}"
+    return JobProperties(
+        input_data={"data": RequestedInput(job_input_type="UriFolder", uri=uri)}, **overrides
+    )

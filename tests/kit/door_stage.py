@@ -1,0 +1,90 @@
+"""An embedded blob store behind a real HTTP server, in a thread of its own, so that clients
+that block may talk to it too."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+from starlette.requests import Request
+from starlette.responses import Response
+
+from infra.embedded.access.tls import (
+    TlsFiles,
+    ensure_certificates,
+)
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.blobs.rest.bodies import Caps
+from infra.embedded.blobs.rest.door import BlobDoor
+from infra.embedded.blobs.rest.requests import PREFIX
+from infra.embedded.host.http_app import HttpApp
+from infra.embedded.host.http_server import HttpServer
+from tests.kit.waiting import PATIENCE
+
+T = TypeVar("T")
+
+
+class DoorServer:
+    """Serves one store after another at one address."""
+
+    def __init__(self, tls: TlsFiles | None) -> None:
+        self.tls = tls
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="door")
+        # Its protocol said, as the host does: only then does an answer leave at once.
+        self._bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._bound.setblocking(False)
+        self._bound.bind(("127.0.0.1", 0))
+        self.port: int = self._bound.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        app = HttpApp([], exact={}, prefixes=[(PREFIX, self._answer)])
+        self._server = HttpServer(app, self._bound, tls, grace=1, head_time=PATIENCE)
+        self._door: BlobDoor | None = None
+
+    @property
+    def ca(self) -> str:
+        assert self.tls is not None
+        return str(self.tls.ca)
+
+    def start(self) -> None:
+        self._thread.start()
+        self.run(self._server.start())
+
+    def stop(self) -> None:
+        self.run(self._server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it on the server's loop; blocks."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    @contextmanager
+    def opened(self, folder: Path, caps: Caps | None = None) -> Iterator[FileBlobStore]:
+        """A store in `folder` that is served until the end."""
+        store = FileBlobStore(folder, base_url=self.url, key=b"k" * 32)
+        self._door = BlobDoor(store.files, store.signed_urls, caps)
+        try:
+            yield store
+        finally:
+            self._door = None
+            self.run(store.close())
+
+    async def _answer(self, request: Request) -> Response:
+        return Response(status_code=503) if self._door is None else await self._door(request)
+
+
+@contextmanager
+def serving(tls_folder: Path | None = None) -> Iterator[DoorServer]:
+    """Over TLS with certificates in `tls_folder`, else over plain HTTP."""
+    server = DoorServer(ensure_certificates(tls_folder) if tls_folder else None)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

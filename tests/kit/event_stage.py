@@ -1,0 +1,319 @@
+"""What tests of events stand on: the whole application on the embedded stores in a folder, a
+receiver that answers as a test says, and a pump in the place of the host's listeners."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from domain.application import Application
+from domain.events.activities import EventActivities
+from domain.events.delivery_record import DeliveryRecord
+from domain.events.event_subscription import (
+    EventSubscription,
+    EventSubscriptionProperties,
+)
+from domain.ground.messages import (
+    BATCH_JOBS_QUEUE,
+    EVENTS_QUEUE,
+    PROVISIONING_QUEUE,
+    AdvanceJob,
+    DeliverEvents,
+    DispatchEvent,
+    InvokeByEvent,
+    Reconcile,
+    ValidateSubscription,
+)
+from domain.ground.resource import (
+    Stored,
+    Wanted,
+)
+from domain.ports import (
+    EntityKind,
+    EventMessage,
+    EventTopics,
+    Message,
+    WebhookAnswer,
+    Webhooks,
+    WebhookUnreachable,
+    WorkQueue,
+)
+from infra.composition import (
+    Adapters,
+    _application,
+)
+from infra.embedded.access.cipher import FernetCipher
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from infra.settings import Settings
+from tests.kit.asset_stage import register_assets
+from tests.kit.gateway_stage import OwnerVerifier
+from tests.kit.provisioning_stage import (
+    ANY,
+    CALLER,
+    MovedClock,
+    ToldCompute,
+    batch_deployment,
+    batch_endpoint,
+    online_endpoint,
+)
+from tests.kit.scoring_stage import ScriptedScorer
+
+URL = "https://ml.example.test:7443"
+HOOK = "https://receiver.example.test/hook"
+QUEUES = (PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, EVENTS_QUEUE)
+_LOCK = timedelta(minutes=5)
+
+
+class Crash(Exception):
+    """The host ends here."""
+
+
+@dataclass
+class Request:
+    """What a receiver was sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+@dataclass
+class Receiver(Webhooks):
+    """Webhooks that answer by `answers`: 204 unless told, and consent to whoever asks.
+    None in the place of an answer is none at all."""
+
+    clock: MovedClock
+    consents: bool = True
+    rate: str | None = None
+    answers: Callable[[Request], WebhookAnswer | int | None] = lambda _: 204
+    requests: list[Request] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def fault(self, url: str) -> str | None:
+        return None if url.startswith("https://") else "Only https:// is called."
+
+    async def send(
+        self, method: Literal["POST", "OPTIONS"], url: str, headers: Mapping[str, str], body: bytes
+    ) -> WebhookAnswer:
+        request = Request(method, url, headers, body)
+        self.requests.append(request)
+        self.times.append(self.clock.unix())
+        if method == "OPTIONS":
+            origin = headers["WebHook-Request-Origin"] if self.consents else "other.example"
+            consent = {"webhook-allowed-origin": origin}
+            if self.rate is not None:
+                consent["webhook-allowed-rate"] = self.rate
+            return WebhookAnswer(200, consent)
+        answer = self.answers(request)
+        if answer is None:
+            raise WebhookUnreachable("The webhook did not answer within 10 s.")
+        return WebhookAnswer(answer) if isinstance(answer, int) else answer
+
+    @property
+    def posts(self) -> list[Request]:
+        return [request for request in self.requests if request.method == "POST"]
+
+    @property
+    def types(self) -> list[str]:
+        """Of the events that came, without the common prefix."""
+        return [post.event["type"].removeprefix("MlEndpoints.") for post in self.posts]
+
+
+@dataclass
+class TopicList(EventTopics):
+    """Topics and queues that are lists."""
+
+    sent: list[tuple[EntityKind, str, EventMessage]] = field(default_factory=list)
+
+    def fault(self, kind: EntityKind, entity: str) -> str | None:
+        return None
+
+    async def send(self, kind: EntityKind, entity: str, message: EventMessage) -> None:
+        self.sent.append((kind, entity, message))
+
+
+class MortalQueue(WorkQueue):
+    """Ends the host when it is about to send to `dies_at`."""
+
+    def __init__(self, queue: SqliteWorkQueue) -> None:
+        self._queue = queue
+        self.dies_at: str | None = None
+
+    async def send(self, queue: str, *messages: Message) -> None:
+        if queue == self.dies_at:
+            raise Crash
+        await self._queue.send(queue, *messages)
+
+
+class EventStage:
+    def __init__(self, folder: Path, clock: MovedClock) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.receiver = Receiver(clock)
+        self.topics = TopicList()
+        self.records: list[DeliveryRecord] = []
+        self.compute = ToldCompute()
+        self.live()
+
+    def live(self) -> None:
+        """What a start of the host makes of the disk."""
+        self.store = SqliteResourceStore(self.folder / "documents.db", now=self.clock.unix)
+        self.sqlite_queue = SqliteWorkQueue(self.folder / "queues.db", now=self.clock.unix)
+        self.queue = MortalQueue(self.sqlite_queue)
+        self.blobs = FileBlobStore(self.folder, base_url=URL, key=b"k" * 32)
+        verifier = OwnerVerifier()
+        self.app: Application = _application(
+            Settings.read(
+                {
+                    "ML_ENDPOINTS_PLATFORM": "embedded",
+                    "ML_ENDPOINTS_BASE_URL": URL,
+                    "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
+                }
+            ),
+            Adapters(
+                store=self.store,
+                queue=self.queue,
+                blobs=self.blobs,
+                compute=self.compute,
+                scorer=ScriptedScorer(),
+                cipher=FernetCipher(self.folder / "cipher.key"),
+                clock=self.clock,
+                verifier=verifier,
+                scoring_verifier=verifier,
+                webhooks=self.receiver,
+                topics=self.topics,
+                on_settled=(self.records.append,),
+            ),
+        )
+        self.events = self.app.events
+
+    async def die(self) -> None:
+        assert self.app.scoring._sums is not None
+        await self.app.scoring._sums.close()
+        await self.sqlite_queue.close()
+        await self.store.close()
+        await self.blobs.close()
+
+    async def restart(self) -> None:
+        await self.die()
+        self.live()
+
+    # -- the host's part ----------------------------------------------------------------
+
+    async def turn(self, queues: Sequence[str] = QUEUES) -> int:
+        """Handle every message there is in `queues`, once; how many they were."""
+        taken = [m for q in queues for m in await self.sqlite_queue.receive(q, 500, _LOCK)]
+        for message in taken:
+            await self.handle(message.queue, json.loads(message.body))
+            await self.sqlite_queue.complete(message.lock_token)
+        return len(taken)
+
+    async def settle(self, seconds: float = 5.0, *, step: float = 0.5) -> None:
+        """So much time passes, with messages handled and the sweep made as a host does."""
+        ends = self.clock.unix() + seconds
+        while True:
+            for _ in range(500):
+                if not await self.turn():
+                    break
+            else:
+                raise AssertionError("messages go on")
+            if self.clock.unix() >= ends:
+                return
+            self.clock.move(step)
+            await self.app.sweeping.sweep()
+
+    async def handle(self, queue: str, body: dict[str, Any]) -> None:
+        app = self.app
+        handled: dict[str, Callable[[], Any]] = {
+            PROVISIONING_QUEUE: lambda: (
+                app.online if body["kind"] == "onlineEndpoints" else app.batch
+            ).reconcile(Reconcile.from_document(body)),
+            BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
+            EVENTS_QUEUE: lambda: handle_event(app.events, body),
+        }
+        await handled[queue]()
+
+    # -- what stands on it --------------------------------------------------------------
+
+    async def subscribe(
+        self, name: str = "sub", *, url: str = HOOK, active: bool = True, **properties: Any
+    ) -> EventSubscription:
+        """A subscription, Active by the time this returns."""
+        stored, _ = await self.put_subscription(name, url=url, **properties)
+        if active:
+            await self.settle(3)
+            stored = await self.events.subscriptions.resources.get(name)
+            assert stored.resource.state.value == "Active", stored.resource.reason
+        return stored.resource
+
+    async def put_subscription(
+        self, name: str = "sub", *, url: str = HOOK, **properties: Any
+    ) -> tuple[Stored[EventSubscription], bool]:
+        asked = EventSubscriptionProperties.model_validate(
+            {
+                "destination": {
+                    "endpoint_type": "WebHook",
+                    "properties": {"endpoint_url": url},
+                },
+                **properties,
+            }
+        )
+        wanted = Wanted[EventSubscriptionProperties](properties=asked)
+        return await self.events.subscriptions.put(name, wanted, CALLER, ANY)
+
+    async def found(self, name: str = "sub") -> EventSubscription:
+        return (await self.events.subscriptions.resources.get(name)).resource
+
+    async def put_endpoint(self, name: str = "iris", **properties: Any) -> None:
+        """A fact or two: an online endpoint is made, or changed."""
+        await self.app.online.put_endpoint(name, online_endpoint(**properties), CALLER, ANY)
+
+    async def many_facts(self, count: int) -> None:
+        for number in range(count):
+            await self.put_endpoint(f"endpoint-{number}")
+
+    async def register_assets(self) -> None:
+        await register_assets(self.app.assets, self.blobs)
+        await self.blobs.write("workspaceblobstore", "data/a.csv", b"x")
+
+    async def batch_endpoint(self, name: str = "irises") -> None:
+        """With the default deployment `blue`, ready for jobs."""
+        await self.register_assets()
+        await self.app.batch.put_endpoint(name, batch_endpoint(), CALLER, ANY)
+        await self.settle(2)
+        await self.app.batch.put_deployment(name, "blue", batch_deployment(), CALLER, ANY)
+        await self.settle(2)
+        default = batch_endpoint(defaults={"deployment_name": "blue"})
+        await self.app.batch.put_endpoint(name, default, CALLER, ANY)
+        await self.settle(2)
+
+
+async def handle_event(events: EventActivities, body: dict[str, Any]) -> None:
+    """What the function `handle_event` does with a message."""
+    handled: dict[str, Callable[[], Any]] = {
+        "DispatchEvent": lambda: events.dispatching.dispatch(DispatchEvent.from_document(body)),
+        "DeliverEvents": lambda: events.delivering.deliver(DeliverEvents.from_document(body)),
+        "ValidateSubscription": lambda: events.validating.validate(
+            ValidateSubscription.from_document(body)
+        ),
+        "InvokeByEvent": lambda: events.invoking.invoke(InvokeByEvent.from_document(body)),
+    }
+    await handled[body["work"]]()
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[EventStage]:
+    stage = EventStage(folder, MovedClock())
+    yield stage
+    await stage.die()

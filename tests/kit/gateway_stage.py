@@ -1,0 +1,309 @@
+"""Two whole applications on one set of embedded adapters, as two hosts on one set of services
+are: each with its own routes, counts and HTTP door; models are scripted."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from domain.application import Application
+from domain.errors import Unauthenticated
+from domain.ground.messages import (
+    PROVISIONING_QUEUE,
+    Reconcile,
+)
+from domain.ports import (
+    Instance,
+    Principal,
+    TokenVerifier,
+)
+from handlers import openapi
+from handlers.control import (
+    online_actions,
+    online_endpoints,
+)
+from handlers.data import scoring
+from handlers.http import Routes
+from infra.composition import (
+    Adapters,
+    _application,
+)
+from infra.embedded.access.cipher import FernetCipher
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from infra.embedded.host.functions import index
+from infra.embedded.host.http_app import HttpApp
+from infra.embedded.no_topics import NoTopics
+from infra.settings import Settings
+from infra.web.outbound import OutboundAddresses
+from infra.web.token_verifier import (
+    JwtVerifier,
+    StaticKeys,
+)
+from infra.web.webhooks import HttpWebhooks
+from tests.kit.asset_stage import register_assets
+from tests.kit.provisioning_stage import (
+    MovedClock,
+    ToldCompute,
+)
+from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.waiting import (
+    PATIENCE,
+    eventually,
+)
+
+URL = "http://testserver"
+ISSUER, AUDIENCE = "https://issuer.example", "https://ml.azure.com"
+SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
+PRIMARY = "primary-key-of-this-test"
+
+
+class BusyClock(MovedClock):
+    """For tests in which requests go on while things change: time passes with each look at it,
+    so by what is done and not by how long a machine takes for that."""
+
+    def now(self) -> datetime:
+        super().move(0.005)
+        return super().now()
+
+    def unix(self) -> float:
+        return self.now().timestamp()
+
+    def move(self, seconds: float) -> None:
+        pass
+
+
+class OwnerVerifier(TokenVerifier):
+    async def verify(self, token: str) -> Principal:
+        if token != "owner":
+            raise Unauthenticated("Not a token of this test's.")
+        return Principal("an-owner", frozenset({"owner"}))
+
+
+class ReadyCompute(ToldCompute):
+    """Every deployment that runs has one instance, named after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.absent: set[str] = set()
+
+    def instances(self, key: str) -> Sequence[Instance]:
+        name = key.rpartition("/")[2]
+        if key not in self.running or name in self.absent:
+            return ()
+        return [Instance(name, f"/run/{key}")]
+
+
+def issuers_token(*roles: str, **changes: Any) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "somebody",
+        "roles": list(roles),
+        "exp": now + 600,
+        **changes,
+    }
+    return jwt.encode(claims, SIGNING_KEY, algorithm="ES256", headers={"kid": "k"})
+
+
+def _jwks() -> dict[str, Any]:
+    public = jwt.algorithms.ECAlgorithm.to_jwk(SIGNING_KEY.public_key(), as_dict=True)
+    return {"keys": [{**public, "kid": "k", "use": "sig", "alg": "ES256"}]}
+
+
+def _online(a: Application) -> Iterator[func.Blueprint]:
+    """What online endpoints need of the app."""
+    routes = Routes(a.verifier, a.scope, a.base_url)
+    yield online_endpoints.blueprint(routes, a.online)
+    yield online_actions.blueprint(routes, a.online, a.tokens, a.rollouts, a.shadow_reports)
+    yield scoring.blueprint(routes, a.scoring, a.cors_origins)
+    yield openapi.blueprint(routes)
+
+
+class Gateway:
+    """One host."""
+
+    def __init__(self, application: Application, http: httpx.AsyncClient) -> None:
+        self.application = application
+        self.http = http
+        self._base = application.scope.id
+
+    async def arm(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        headers = {"Authorization": "Bearer owner"}
+        return await self.http.request(method, f"{self._base}/{path}", json=body, headers=headers)
+
+    async def score(
+        self, credential: str = PRIMARY, *, content: bytes = b"{}", **headers: str
+    ) -> httpx.Response:
+        sent = [(b"authorization", f"Bearer {credential}".encode("latin-1"))]
+        sent += [(n.replace("_", "-").encode(), value.encode()) for n, value in headers.items()]
+        return await self.http.post("/endpoints/iris/score", content=content, headers=sent)
+
+    async def store_counts(self) -> None:
+        """What a few seconds bring about: copies have ended, counts are in the store."""
+        mirroring, sums = self.application.scoring._mirroring, self.application.scoring._sums
+        assert mirroring is not None
+        assert sums is not None
+        await mirroring.idle(within=PATIENCE)
+
+        async def stored() -> bool:
+            await sums.flush()
+            return not sums._gathered
+
+        await eventually(stored, "all that was counted is stored")
+
+
+class Gateways:
+    def __init__(
+        self, folder: Path, settings: Settings, clock: MovedClock, compute: ReadyCompute
+    ) -> None:
+        self.clock = clock
+        self.compute = compute
+        self.scorer = ScriptedScorer()
+        self.settings = settings
+        self.store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
+        self.queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
+        self.blobs = FileBlobStore(folder, base_url=URL, key=b"k" * 32)
+        self.adapters = Adapters(
+            store=self.store,
+            queue=self.queue,
+            blobs=self.blobs,
+            compute=compute,
+            scorer=self.scorer,
+            cipher=FernetCipher(folder / "cipher.key"),
+            clock=clock,
+            verifier=OwnerVerifier(),
+            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
+            webhooks=HttpWebhooks(OutboundAddresses()),
+            topics=NoTopics(),
+        )
+        self.all: list[Gateway] = []
+
+    @property
+    def one(self) -> Gateway:
+        return self.all[0]
+
+    @property
+    def other(self) -> Gateway:
+        return self.all[1]
+
+    def start(self, stack: AsyncExitStack) -> Gateway:
+        """One more host, or one that was started anew."""
+        application = _application(self.settings, self.adapters)
+        app = func.FunctionApp()
+        for blueprint in _online(application):
+            app.register_functions(blueprint)
+        asgi: Any = HttpApp(index(app, {}), exact={})
+        transport = httpx.ASGITransport(asgi)
+        http = httpx.AsyncClient(transport=transport, base_url=URL, timeout=PATIENCE)
+        stack.push_async_callback(http.aclose)
+        gateway = Gateway(application, http)
+        self.all.append(gateway)
+        return gateway
+
+    async def settle(self) -> None:
+        """Deliver messages, to either host, until nothing is left to do."""
+        for turn in range(100):
+            self.clock.move(2)
+            taken = await self.queue.receive(PROVISIONING_QUEUE, 500, timedelta(seconds=30))
+            if not taken:
+                return
+            for message in taken:
+                await self.queue.complete(message.lock_token)
+                asked = Reconcile.from_document(json.loads(message.body))
+                await self.all[turn % len(self.all)].application.online.reconcile(asked)
+        raise AssertionError("messages go on")
+
+    async def iris(self, *deployments: str, **properties: Any) -> None:
+        """The endpoint `iris` with `deployments`, all ready."""
+        await register_assets(self.one.application.assets, self.blobs)
+        keys = {"primaryKey": PRIMARY}
+        body = {"properties": {"keys": keys, **properties}}
+        reply = await self.one.arm("PUT", "onlineEndpoints/iris", body)
+        assert reply.status_code == 201, reply.text
+        for name in deployments:
+            await self.put_deployment(name)
+        await self.settle()
+
+    async def put_deployment(self, name: str, **properties: Any) -> None:
+        body = {
+            "properties": {
+                "model": "azureml:m:1",
+                "codeConfiguration": {"codeId": "azureml:c:1", "scoringScript": "score.py"},
+                "environmentId": "azureml:e:1",
+                "requestSettings": {"requestTimeout": "PT5M"},
+                **properties,
+            }
+        }
+        path = f"onlineEndpoints/iris/deployments/{name}"
+        reply = await self.one.arm("PUT", path, body)
+        assert reply.status_code in (200, 201), reply.text
+        await self.settle()
+
+    async def patch(self, **properties: Any) -> httpx.Response:
+        """Change the endpoint; every host knows of it when this returns."""
+        body = {"properties": properties}
+        reply = await self.one.arm("PATCH", "onlineEndpoints/iris", body)
+        if reply.status_code == 202:
+            await self.settle()
+        return reply
+
+    async def endpoint(self) -> dict[str, Any]:
+        reply = await self.other.arm("GET", "onlineEndpoints/iris")
+        properties: dict[str, Any] = reply.json()["properties"]
+        return properties
+
+    async def store_counts(self) -> None:
+        for gateway in self.all:
+            await gateway.store_counts()
+
+    async def look(self, seconds: float = 3) -> None:
+        """Time passes, then some host's sweep comes."""
+        self.clock.move(seconds)
+        await self.all[-1].application.sweeping.sweep()
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path,
+    *,
+    clock: MovedClock | None = None,
+    compute: ReadyCompute | None = None,
+    hosts: int = 2,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Gateways]:
+    """Opened again on the same folder (with the clock and compute that went on), it is what
+    a restart finds."""
+    named = {f"ML_ENDPOINTS_{name.upper()}": value for name, value in (settings or {}).items()}
+    read = Settings.read(
+        {
+            "ML_ENDPOINTS_PLATFORM": "embedded",
+            "ML_ENDPOINTS_BASE_URL": URL,
+            # Tests say themselves when counts are stored.
+            "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
+            "ML_ENDPOINTS_ROUTE_READ_LIMIT": str(PATIENCE),
+            **named,
+        }
+    )
+    gateways = Gateways(folder, read, clock or MovedClock(), compute or ReadyCompute())
+    async with AsyncExitStack() as stack:
+        for _ in range(hosts):
+            gateways.start(stack)
+        yield gateways
+    for gateway in gateways.all:
+        sums = gateway.application.scoring._sums
+        assert sums is not None
+        await sums.close()
+    await gateways.blobs.close()
+    await gateways.queue.close()
+    await gateways.store.close()

@@ -1,0 +1,317 @@
+"""What tests of the scoring path stand on: endpoints in a real store, and instances whose
+answers are scripted."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.errors import (
+    DocumentNotFound,
+    Unavailable,
+)
+from domain.ground.keys import (
+    KeyType,
+    SealedKeys,
+)
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import (
+    Sku,
+    from_document,
+    to_body,
+)
+from domain.online import (
+    online_deployment,
+    online_endpoint,
+)
+from domain.online.online_deployment import (
+    OnlineDeployment,
+    OnlineDeploymentProperties,
+    RequestSettings,
+)
+from domain.online.online_endpoint import (
+    AuthMode,
+    OnlineEndpoint,
+    OnlineEndpointProperties,
+)
+from domain.ports import (
+    Cipher,
+    Clock,
+    Compute,
+    Create,
+    Delete,
+    Document,
+    EnvironmentSpec,
+    Instance,
+    LogKind,
+    Observation,
+    Page,
+    Replace,
+    ResourceStore,
+    Scorer,
+    ScoringRequest,
+    ScoringResponse,
+    UnitOutcome,
+    UnitRequest,
+    Workload,
+    WorkloadKind,
+    WorkloadState,
+    Write,
+)
+
+PRIMARY = "primary-key-of-this-test"
+SECONDARY = "secondary-key-of-this-test"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class MovedClock(Clock):
+    def __init__(self) -> None:
+        self._now = NOW
+
+    def now(self) -> datetime:
+        return self._now
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class PlainCipher(Cipher):
+    def encrypt(self, plain: str) -> str:
+        return plain[::-1]
+
+    def decrypt(self, sealed: str) -> str:
+        return sealed[::-1]
+
+
+class WatchedStore(ResourceStore):
+    """A store that counts its reads, and can be made to fail or to wait."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+        self.gets = 0
+        self.queries = 0
+        self.broken = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def get(self, partition: str, id: str) -> Document:
+        self.gets += 1
+        await self._pass()
+        return await self._store.get(partition, id)
+
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+        return await self._store.transact(partition, writes)
+
+    async def query(
+        self,
+        kind: str,
+        *,
+        partition: str | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+        page_size: int = 100,
+        continuation: str | None = None,
+        descending: bool = False,
+    ) -> Page:
+        self.queries += 1
+        await self._pass()
+        return await self._store.query(
+            kind,
+            partition=partition,
+            where=where,
+            page_size=page_size,
+            continuation=continuation,
+            descending=descending,
+        )
+
+    async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
+        return await self._store.due(before, limit=limit)
+
+    async def _pass(self) -> None:
+        await self.gate.wait()
+        if self.broken:
+            raise Unavailable("The store is away.")
+
+
+class Endpoints:
+    """Writes endpoints the way provisioning does: a deployment never without its endpoint."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+
+    async def put(
+        self,
+        name: str,
+        traffic: Mapping[str, int],
+        *,
+        auth_mode: AuthMode = AuthMode.KEY,
+        state: ProvisioningState = ProvisioningState.SUCCEEDED,
+        keys: SealedKeys | None = None,
+    ) -> None:
+        endpoint = OnlineEndpoint(
+            name=name,
+            location="local",
+            properties=OnlineEndpointProperties(auth_mode=auth_mode, traffic=dict(traffic)),
+            sealed_keys=keys or SealedKeys.generate(PlainCipher(), PRIMARY, SECONDARY),
+            provisioning_state=state,
+            created_at=NOW,
+            created_by="a test",
+            modified_at=NOW,
+            modified_by="a test",
+        )
+        await self._write(
+            name, online_endpoint.DOCUMENT_ID, to_body(online_endpoint.KIND, endpoint)
+        )
+
+    async def put_deployment(
+        self,
+        endpoint: str,
+        name: str,
+        *,
+        timeout: float = 300.0,
+        max_concurrent: int = 1,
+        state: ProvisioningState = ProvisioningState.SUCCEEDED,
+        may_sleep: bool = False,
+    ) -> None:
+        deployment = OnlineDeployment(
+            name=name,
+            endpoint=endpoint,
+            location="local",
+            properties=OnlineDeploymentProperties(
+                request_settings=RequestSettings(
+                    request_timeout=timedelta(seconds=timeout),
+                    max_concurrent_requests_per_instance=max_concurrent,
+                )
+            ),
+            provisioning_state=state,
+            sku=Sku(capacity=0 if may_sleep else 1),
+            created_at=NOW,
+            created_by="a test",
+            modified_at=NOW,
+            modified_by="a test",
+        )
+        await self._write(
+            endpoint,
+            online_deployment.document_id(name),
+            to_body(online_deployment.KIND, deployment),
+        )
+        await self.change(endpoint)
+
+    async def change(self, name: str, **properties: Any) -> None:
+        """Give the endpoint other properties, if any, and a new route version."""
+        endpoint = await self._endpoint(name)
+        await self._save(
+            endpoint.but(
+                properties={**dict(iter(endpoint.properties)), **properties},
+                route_version=endpoint.route_version + 1,
+            )
+        )
+
+    async def rotate(self, name: str, which: KeyType, key: str) -> None:
+        endpoint = await self._endpoint(name)
+        keys = endpoint.sealed_keys.regenerated(which, PlainCipher(), key)
+        await self._save(endpoint.but(sealed_keys=keys, route_version=endpoint.route_version + 1))
+
+    async def move(self, name: str, state: ProvisioningState) -> None:
+        await self._save((await self._endpoint(name)).but(provisioning_state=state))
+
+    async def delete(self, name: str) -> None:
+        partition = online_endpoint.partition(name)
+        await self._store.transact(partition, [Delete(online_endpoint.DOCUMENT_ID)])
+
+    async def _endpoint(self, name: str) -> OnlineEndpoint:
+        partition = online_endpoint.partition(name)
+        document = await self._store.get(partition, online_endpoint.DOCUMENT_ID)
+        return from_document(OnlineEndpoint, document)
+
+    async def _save(self, endpoint: OnlineEndpoint) -> None:
+        body = to_body(online_endpoint.KIND, endpoint)
+        await self._write(endpoint.name, online_endpoint.DOCUMENT_ID, body)
+
+    async def _write(self, endpoint: str, id: str, body: dict[str, Any]) -> None:
+        partition = online_endpoint.partition(endpoint)
+        try:
+            await self._store.transact(partition, [Replace(id, body, None)])
+        except DocumentNotFound:
+            await self._store.transact(partition, [Create(id, body)])
+
+
+Script = Callable[
+    [Instance, ScoringRequest], "ScoringResponse | Awaitable[ScoringResponse] | BaseException"
+]
+
+
+def says(
+    status: int = 200,
+    body: bytes | AsyncIterator[bytes] = b"",
+    headers: Sequence[tuple[str, str]] = (),
+) -> ScoringResponse:
+    return ScoringResponse(status, headers, body)
+
+
+def names_itself(instance: Instance, request: ScoringRequest) -> ScoringResponse:
+    return says(body=instance.id.encode())
+
+
+class ScriptedScorer(Scorer):
+    """Answers as `script` says; `asked` keeps the latest requests."""
+
+    def __init__(self, script: Script = names_itself) -> None:
+        self.script = script
+        self.asked: list[tuple[Instance, ScoringRequest, float]] = []
+
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        self.asked.append((instance, request, timeout))
+        found = self.script(instance, request)
+        if isinstance(found, BaseException):
+            raise found
+        return await found if inspect.isawaitable(found) else found
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        raise NotImplementedError
+
+
+class StaticCompute(Compute):
+    """`ready` holds the instances of each workload key; those in `unknown` were never asked
+    for, those in `served` have had an instance."""
+
+    def __init__(self) -> None:
+        self.ready: dict[str, list[Instance]] = {}
+        self.failed: set[str] = set()
+        self.unknown: set[str] = set()
+        self.served: set[str] = set()
+
+    def start(self, endpoint: str, deployment: str, count: int = 1) -> None:
+        key = online_deployment.workload_key(endpoint, deployment)
+        self.ready[key] = [Instance(f"{deployment}-{i}", f"/run/{key}/{i}") for i in range(count)]
+
+    def instances(self, key: str) -> Sequence[Instance]:
+        return self.ready.get(key, ())
+
+    async def refusals(
+        self, environment: EnvironmentSpec, instance_type: str | None
+    ) -> Sequence[str]:
+        return ()
+
+    def size(self, instance_type: str | None) -> tuple[float, int]:
+        return 1.0, 2**30
+
+    async def ensure(self, workload: Workload) -> Observation:
+        raise NotImplementedError
+
+    async def observe(self, key: str) -> Observation | None:
+        if key in self.unknown:
+            return None
+        state = WorkloadState.FAILED if key in self.failed else WorkloadState.STARTING
+        return Observation("1", state, 0, 1, serving=False, served=key in self.served)
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        raise NotImplementedError
+
+    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
+        return list(self.ready)
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        return ""

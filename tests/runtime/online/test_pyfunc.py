@@ -1,0 +1,95 @@
+"""MLflow models without a script, served as they are: a real model, by the real MLflow."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.harness import (
+    Server,
+    Start,
+)
+from tests.runtime.peers import environment
+
+PACKAGES = ("mlflow-skinny>=3,<4", "scikit-learn>=1.6,<2", "pandas>=2.2,<4", "numpy<3")
+
+SAVE = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import mlflow.sklearn, numpy, pandas
+from mlflow.models import infer_signature
+from sklearn.linear_model import LinearRegression
+
+table = pandas.DataFrame({"a": [1.0, 2.0, 4.0], "b": [1, 2, 3]})
+model = LinearRegression().fit(table, table["a"] * 2 + table["b"])
+signature = infer_signature(table, model.predict(table))
+how = {"pip_requirements": ["mlflow-skinny"], "serialization_format": "cloudpickle"}
+mlflow.sklearn.save_model(model, sys.argv[1] + "/table", signature=signature, **how)
+rows = table.to_numpy()
+model = LinearRegression().fit(rows, rows.sum(axis=1))
+signature = infer_signature(rows, model.predict(rows))
+mlflow.sklearn.save_model(model, sys.argv[1] + "/tensor", signature=signature, **how)
+mlflow.sklearn.save_model(model, sys.argv[1] + "/bare", **how)
+"""
+
+
+@pytest.fixture(scope="module")
+def python(pytestconfig: pytest.Config) -> Path:
+    assert pytestconfig.cache is not None
+    return environment(pytestconfig.cache.mkdir("mlflow"), PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def models(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    done = subprocess.run([python, "-c", SAVE, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _ask(server: Server, body: Any) -> Any:
+    reply = server.ask(body=json.dumps(body))
+    assert reply.status == 200, reply.body
+    return reply.json
+
+
+def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Path) -> None:
+    server = start(None, "serve", "--mlflow", python=python, app_root=models / "table")
+    server.ready()
+    split = {"columns": ["b", "a"], "data": [[5, 10.0], [1, 0.0]]}
+    expected = pytest.approx([25.0, 1.0])
+    assert _ask(server, {"input_data": split}) == expected
+    assert _ask(server, {"dataframe_split": split})["predictions"] == expected
+    records = [{"a": 10.0, "b": 5}, {"a": 0, "b": 1}]
+    assert _ask(server, {"dataframe_records": records})["predictions"] == expected
+    assert _ask(server, {"instances": records})["predictions"] == expected
+    assert _ask(server, {"inputs": {"a": [10, 0], "b": [5, 1]}})["predictions"] == expected
+    tensors = [
+        {"name": "a", "datatype": "FP64", "shape": [2], "data": [10.0, 0.0]},
+        {"name": "b", "datatype": "INT64", "shape": [2], "data": [5, 1]},
+    ]
+    [output] = _ask(server, {"inputs": tensors})["outputs"]
+    assert (output["datatype"], output["shape"]) == ("FP64", [2])
+    assert output["data"] == expected
+    refused = server.ask(body=json.dumps({"input_data": {"columns": ["a"], "data": [[1]]}}))
+    assert (refused.status, "lacking: b" in refused.json["message"]) == (400, True)
+    document = server.ask("GET", "/swagger.json?version=3").json
+    first = document["components"]["schemas"]["ServiceInput"]["oneOf"][0]
+    assert first["properties"]["input_data"]["properties"]["columns"]["example"] == ["a", "b"]
+
+
+def test_a_model_of_tensors_does_too(start: Start, python: Path, models: Path) -> None:
+    server = start(None, "serve", "--mlflow", python=python, app_root=models / "tensor")
+    server.ready()
+    assert _ask(server, {"input_data": [[1, 2], [3, 4]]}) == pytest.approx([3, 7])
+    assert _ask(server, {"inputs": [[1.5, 2]]})["predictions"] == pytest.approx([3.5])
+
+
+def test_a_model_without_a_signature_says_so(start: Start, python: Path, models: Path) -> None:
+    server = start(None, "serve", "--mlflow", python=python, app_root=models / "bare")
+    server.exit_code()
+    last = json.loads(server.log.splitlines()[-1])
+    assert last["code"] == "UserScriptInitFailed"
+    assert "the MLmodel file has no signature" in last["message"]
