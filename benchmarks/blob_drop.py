@@ -15,10 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
+from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

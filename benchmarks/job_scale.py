@@ -19,17 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.growth import (
-    power,
-    slope,
-)
+from benchmarks.growth import power, slope
 from benchmarks.job_log import JobLog
 from benchmarks.plan_scale import make
 from benchmarks.process_tree import looking
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
+from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

@@ -18,16 +18,9 @@ from typing import Any
 import httpx
 import uvloop
 
-from benchmarks.http_load import (
-    Outcome,
-    Target,
-    closed_loop,
-)
+from benchmarks.http_load import Outcome, Target, closed_loop
 from tests.e2e import serving
-from tests.e2e.running_host import (
-    ROOT,
-    RunningHost,
-)
+from tests.e2e.running_host import ROOT, RunningHost
 from tests.kit.waiting import until
 
 FOREST = """

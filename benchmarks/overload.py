@@ -13,10 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.http_load import (
-    Target,
-    open_loop,
-)
+from benchmarks.http_load import Target, open_loop
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
 

@@ -20,19 +20,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.growth import (
-    power,
-    slope,
-)
+from benchmarks.growth import power, slope
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.jobs.invoking.job_outputs import default_output
 from domain.jobs.planning.job_planning import BatchPlanning
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    InputKind,
-    JobInput,
-)
+from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles

@@ -13,10 +13,7 @@ import numpy as np
 import pandas as pd
 
 from runtime.batch.inputs import Input
-from runtime.batch.rows import (
-    Form,
-    render,
-)
+from runtime.batch.rows import Form, render
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import given
 

@@ -20,23 +20,11 @@ import uvloop
 from azurefunctions.extensions.http.fastapi import Request
 
 from domain.names import WorkspaceScope
-from domain.ports import (
-    Instance,
-    Principal,
-    ScoringRequest,
-    ScoringResponse,
-    TokenVerifier,
-)
+from domain.ports import Instance, Principal, ScoringRequest, ScoringResponse, TokenVerifier
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import (
-    SCORE,
-    OnlineScoring,
-)
+from domain.scoring.online_scoring import SCORE, OnlineScoring
 from domain.scoring.request_record import RequestRecord
-from domain.scoring.scoring_exchange import (
-    Call,
-    RequestBody,
-)
+from domain.scoring.scoring_exchange import Call, RequestBody
 from handlers.data import scoring as handlers
 from handlers.data.cors import Cors
 from handlers.http import Routes
@@ -44,12 +32,7 @@ from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    ScriptedScorer,
-    StaticCompute,
-)
+from tests.kit.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticCompute
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 HEADERS = [

@@ -10,6 +10,7 @@ from domain.drops.blob_dropping import BlobDropping
 from domain.events.activities import EventActivities
 from domain.ground.operation import Operations
 from domain.ground.sweeping import Sweeping
+from domain.inbound.activities import InboundActivities
 from domain.jobs.invoking.job_invocation import BatchInvocation
 from domain.jobs.job_control import BatchJobs
 from domain.jobs.job_retention import JobRetention
@@ -62,6 +63,7 @@ class Application:
     scheduling: Scheduling
     retention: JobRetention
     events: EventActivities
+    inbound: InboundActivities
     scaling: Scaling
     sweeping: Sweeping
 

@@ -19,11 +19,7 @@ from handlers.control import (
     schedules,
     workspaces,
 )
-from handlers.data import (
-    batch_jobs,
-    events_door,
-    scoring,
-)
+from handlers.data import batch_jobs, events_door, scoring
 from handlers.http import Routes
 from handlers.messages import (
     batch_messages,
@@ -48,14 +44,14 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_jobs.blueprint(routes, a.invocation, a.jobs)
     yield schedules.blueprint(routes, a.schedules, a.scheduling)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
-    yield event_mappings.blueprint(routes, a.events.mappings, a.events.receiving)
-    yield events_door.blueprint(routes, a.events.receiving, a.events.validating)
+    yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)
+    yield events_door.blueprint(routes, a.inbound.receiving, a.events.validating)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield provisioning_messages.blueprint(a.online, a.batch, a.scaling)
     yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
     yield event_messages.blueprint(
-        a.events.dispatching, a.events.delivering, a.events.validating, a.events.invoking
+        a.events.dispatching, a.events.delivering, a.events.validating, a.inbound.invoking
     )
     yield input_blobs.blueprint(a.dropping, by_event_grid=a.inbox_by_event_grid)
     yield timers.blueprint(

@@ -30,18 +30,9 @@ from domain.errors import (
 )
 from domain.ground import access
 from domain.ground.operation import Operation
-from domain.ground.resource import (
-    Conditions,
-    TrackedResource,
-)
-from domain.names import (
-    PROVIDER,
-    WorkspaceScope,
-)
-from domain.ports import (
-    Principal,
-    TokenVerifier,
-)
+from domain.ground.resource import Conditions, TrackedResource
+from domain.names import PROVIDER, WorkspaceScope
+from domain.ports import Principal, TokenVerifier
 from domain.values import Value
 from handlers import wire
 from handlers.tracing import traced_request

@@ -9,12 +9,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from pydantic.json_schema import models_json_schema
 
 from domain.values import Value
-from handlers.http import (
-    Described,
-    Routes,
-    json_response,
-    register,
-)
+from handlers.http import Described, Routes, json_response, register
 
 _PARAMETER = re.compile(r"{\*?(\w+)}")
 _REASONS = {

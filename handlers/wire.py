@@ -16,17 +16,8 @@ from azurefunctions.extensions.http.fastapi import Request
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from domain.errors import (
-    MAX_FAULTS,
-    Detail,
-    Invalid,
-    TooLarge,
-    refuse,
-)
-from domain.ground.resource import (
-    Identity,
-    Wanted,
-)
+from domain.errors import MAX_FAULTS, Detail, Invalid, TooLarge, refuse
+from domain.ground.resource import Identity, Wanted
 from domain.values import Value
 
 MAX_BODY = 1024 * 1024

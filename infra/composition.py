@@ -10,16 +10,15 @@ from domain.application import Application
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
+from domain.batch.batch_deployment import KIND as BATCH_DEPLOYMENT
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
-from domain.drops import (
-    blob_drop,
-    taken_drops,
-)
+from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
 from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
 from domain.events.delivery_record import OnSettled
+from domain.events.subscribers import Subscribers
 from domain.ground.operation import Operations
 from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
@@ -33,8 +32,10 @@ from domain.jobs.records import batch_job
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import MiniBatchScoring
 from domain.names import WorkspaceScope
+from domain.online import rollout_changes
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.endpoint_tokens import TokenSettings
+from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.token_issuing import TokenIssuing
 from domain.ports import (
@@ -49,7 +50,6 @@ from domain.ports import (
     Webhooks,
     WorkQueue,
 )
-from domain.rollout import guarded_rollout
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.mirroring import Mirroring
 from domain.rollout.shadow_reporting import ShadowReporting
@@ -63,7 +63,7 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.request_record import OnFinished
 from domain.scoring.scoring_access import ScoringAccess
-from infra.event_composition import compose_events
+from infra.event_composition import compose_events, compose_inbound
 from infra.settings import Settings
 from infra.telemetry import telemetry
 from infra.web.outbound import OutboundAddresses
@@ -137,10 +137,7 @@ def _adapters(settings: Settings) -> Adapters:
                 running=services.compute,
             )
         case "functions":
-            from infra.cloud.no_compute import (
-                NoCompute,
-                NoScorer,
-            )
+            from infra.cloud.no_compute import NoCompute, NoScorer
             from infra.cloud.services import CloudServices
 
             cloud = CloudServices.open(settings)
@@ -163,10 +160,7 @@ def _traced(adapters: Adapters) -> Adapters:
     from infra.compute.local.serving.instance_figures import InstanceMeters
     from infra.telemetry.delivery_metrics import DeliveryMeters
     from infra.telemetry.request_meters import RequestMeters
-    from infra.telemetry.traced import (
-        TracedScorer,
-        TracedWorkQueue,
-    )
+    from infra.telemetry.traced import TracedScorer, TracedWorkQueue
 
     if adapters.running is not None:
         InstanceMeters(adapters.running)
@@ -194,7 +188,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     a = adapters
     scope = WorkspaceScope(settings.subscription_id, settings.resource_group, settings.workspace)
     location = settings.location
-    in_use = AssetUse(a.store, scope).of
+    in_use = AssetUse(a.store, scope, (ONLINE_DEPLOYMENT, BATCH_DEPLOYMENT)).of
     assets = AssetRegistration(a.store, a.blobs, a.compute, a.clock, scope, in_use=in_use)
     computes = ComputeTargets(
         a.store,
@@ -206,7 +200,8 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )
     route_table = RouteTable(a.store, a.clock, read_limit=settings.route_read_limit)
-    outbox = Outbox(a.store, a.queue, a.clock)
+    subscribers = Subscribers(a.store, a.clock)
+    outbox = Outbox(a.store, a.queue, a.clock, subscribers.wanted)
     changes = EndpointChanges(a.store, route_table.invalidate, outbox)
     sums = StoredSums(a.store, a.clock, period=settings.aggregate_period)
     rollouts = GuardedRollout(a.store, a.clock, changes, sums)
@@ -295,23 +290,31 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         a.cipher,
         a.webhooks,
         a.topics,
-        outbox=outbox,
-        sums=sums,
-        invocation=invocation,
+        subscribers=subscribers,
         source=scope.id,
         location=location,
         base_url=settings.base_url,
         on_settled=_each(a.on_settled),
+    )
+    inbound = compose_inbound(
+        a.store,
+        a.queue,
+        a.clock,
+        a.cipher,
+        sums=sums,
+        invocation=invocation,
+        location=location,
     )
     sweeping = Sweeping(
         a.store,
         a.clock,
         {
             **events.owners,
+            **inbound.owners,
             batch_job.KIND: supervision.resume,
             blob_drop.KIND: dropping.resume,
             taken_drops.KIND: TakenDrops(a.store, a.blobs, a.clock).resume,
-            guarded_rollout.KIND: rollouts.resume,
+            rollout_changes.ALARM_KIND: rollouts.resume,
             schedule.STATE_KIND: scheduling.resume,
             online.endpoint_kind: online.resume,
             online.deployment_kind: online.resume,
@@ -373,6 +376,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         schedules=Schedules(a.store, a.queue, a.clock, location),
         scheduling=scheduling,
         events=events,
+        inbound=inbound,
         scaling=Scaling(
             a.store,
             a.compute,

@@ -6,27 +6,18 @@ from domain.events.activities import EventActivities
 from domain.events.dead_letters import DeadLetters
 from domain.events.delivery_record import OnSettled
 from domain.events.event_delivering import EventDelivering
-from domain.events.event_dispatching import (
-    Couriers,
-    EventDispatching,
-)
+from domain.events.event_dispatching import Couriers, EventDispatching
 from domain.events.event_sending import EventSending
 from domain.events.event_subscriptions import EventSubscriptions
+from domain.events.subscribers import Subscribers
 from domain.events.subscription_validating import SubscriptionValidating
-from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
+from domain.inbound.activities import InboundActivities
 from domain.inbound.event_invoking import EventInvoking
 from domain.inbound.event_mappings import EventMappings
 from domain.inbound.event_receiving import EventReceiving
 from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.ports import (
-    Cipher,
-    Clock,
-    EventTopics,
-    ResourceStore,
-    Webhooks,
-    WorkQueue,
-)
+from domain.ports import Cipher, Clock, EventTopics, ResourceStore, Webhooks, WorkQueue
 
 
 def compose_events(
@@ -37,9 +28,7 @@ def compose_events(
     webhooks: Webhooks,
     topics: EventTopics,
     *,
-    outbox: Outbox,
-    sums: StoredSums,
-    invocation: BatchInvocation,
+    subscribers: Subscribers,
     source: str,
     location: str,
     base_url: str,
@@ -56,11 +45,10 @@ def compose_events(
         cipher,
         webhooks,
         topics,
-        outbox.subscribers,
+        subscribers,
         couriers,
         location,
     )
-    mappings = EventMappings(store, clock, cipher, location)
     sending = EventSending(webhooks, topics, cipher, clock, source=source, origin=origin)
     return EventActivities(
         subscriptions=subscriptions,
@@ -74,10 +62,25 @@ def compose_events(
             origin=origin,
             callback=f"{base_url.rstrip('/')}/eventSubscriptions",
         ),
-        dispatching=EventDispatching(store, clock, outbox.subscribers, couriers),
+        dispatching=EventDispatching(store, clock, subscribers, couriers),
         delivering=EventDelivering(
             store, clock, couriers, subscriptions, sending, on_settled=on_settled
         ),
+    )
+
+
+def compose_inbound(
+    store: ResourceStore,
+    queue: WorkQueue,
+    clock: Clock,
+    cipher: Cipher,
+    *,
+    sums: StoredSums,
+    invocation: BatchInvocation,
+    location: str,
+) -> InboundActivities:
+    mappings = EventMappings(store, clock, cipher, location)
+    return InboundActivities(
         mappings=mappings,
         receiving=EventReceiving(store, queue, clock, mappings, sums),
         invoking=EventInvoking(store, queue, clock, invocation),

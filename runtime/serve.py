@@ -12,25 +12,9 @@ from .online import batching
 from .online.batching import BatchingPool
 from .online.pyfunc import MlflowModel
 from .online.responses import JSON
-from .online.schema import (
-    Documents,
-    NoDocument,
-)
-from .online.scoring import (
-    NOT_ALLOWED,
-    NOT_FOUND,
-    Scoring,
-    identify,
-    refuse,
-    refuse_method,
-)
-from .script import (
-    FUNCTION_NOT_FOUND,
-    INIT_FAILED,
-    Script,
-    ScriptFailed,
-    load,
-)
+from .online.schema import Documents, NoDocument
+from .online.scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
+from .script import FUNCTION_NOT_FOUND, INIT_FAILED, Script, ScriptFailed, load
 from .server import process
 from .server.exchange import Request
 from .server.pool import Pool

@@ -12,12 +12,7 @@ from typing import Any
 from .batch import units
 from .batch.prefetch import Prefetch
 from .online.responses import JSON
-from .script import (
-    Script,
-    data_parameters,
-    load,
-    user_traceback,
-)
+from .script import Script, data_parameters, load, user_traceback
 from .server import process
 from .server.exchange import Request
 from .server.pool import Pool

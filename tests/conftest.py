@@ -9,11 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers.install import ServersMissing
-from tests.servers.processes import (
-    BlobServer,
-    CosmosServer,
-    NodeServer,
-)
+from tests.servers.processes import BlobServer, CosmosServer, NodeServer
 from tests.servers.required import without
 
 # A busy machine makes no property false, and examples come slowly there.

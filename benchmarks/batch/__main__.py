@@ -11,21 +11,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.batch import report
-from benchmarks.batch.inputs import (
-    make_files,
-    make_model,
-)
+from benchmarks.batch.inputs import make_files, make_model
 from benchmarks.batch.measured import Void
 from benchmarks.batch.ours import Ours
 from benchmarks.batch.peers import PEERS
-from benchmarks.batch.rounds import (
-    Way,
-    measure,
-)
-from benchmarks.process_tree import (
-    adopt_orphans,
-    end_children,
-)
+from benchmarks.batch.rounds import Way, measure
+from benchmarks.process_tree import adopt_orphans, end_children
 
 
 def main() -> int:

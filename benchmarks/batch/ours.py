@@ -13,21 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.batch.measured import (
-    Measured,
-    Void,
-)
-from benchmarks.batch.peers import (
-    UNUSUAL,
-    WAYS,
-)
+from benchmarks.batch.measured import Measured, Void
+from benchmarks.batch.peers import UNUSUAL, WAYS
 from benchmarks.batch.ways import score_files
 from benchmarks.job_log import JobLog
 from benchmarks.process_tree import Peak
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
+from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

@@ -10,19 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.batch.measured import (
-    Measured,
-    Void,
-)
-from benchmarks.peer_environments import (
-    ROOT,
-    Unavailable,
-    installed,
-)
-from benchmarks.process_tree import (
-    Peak,
-    end_children,
-)
+from benchmarks.batch.measured import Measured, Void
+from benchmarks.peer_environments import ROOT, Unavailable, installed
+from benchmarks.process_tree import Peak, end_children
 
 WAYS = ROOT / "benchmarks/batch/ways"
 _LIMIT = 600.0

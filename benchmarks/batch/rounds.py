@@ -9,10 +9,7 @@ from statistics import median
 from typing import Protocol
 
 from benchmarks.batch.inputs import ROWS
-from benchmarks.batch.measured import (
-    Measured,
-    Void,
-)
+from benchmarks.batch.measured import Measured, Void
 from benchmarks.peer_environments import Unavailable
 
 

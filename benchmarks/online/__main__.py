@@ -14,24 +14,12 @@ from pathlib import Path
 
 from benchmarks import process_tree
 from benchmarks.online import report
-from benchmarks.online.lines import (
-    endpoints,
-    gateway,
-    loads,
-    memory,
-    starts,
-)
+from benchmarks.online.lines import endpoints, gateway, loads, memory, starts
 from benchmarks.online.lines.line import Line
 from benchmarks.online.ours import Ours
-from benchmarks.online.peers import (
-    PEERS,
-    Peer,
-)
+from benchmarks.online.peers import PEERS, Peer
 from benchmarks.online.rounds import measure
-from benchmarks.online.servers import (
-    Server,
-    Wrong,
-)
+from benchmarks.online.servers import Server, Wrong
 from benchmarks.online.wrk import Wrk
 from benchmarks.peer_environments import Unavailable
 

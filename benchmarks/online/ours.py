@@ -7,12 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.online.servers import (
-    CONCURRENT,
-    Question,
-    Running,
-    first_answer,
-)
+from benchmarks.online.servers import CONCURRENT, Question, Running, first_answer
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
 

@@ -12,23 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import process_tree
-from benchmarks.online.servers import (
-    BODY,
-    EXPECTED,
-    Question,
-    Running,
-    first_answer,
-)
-from benchmarks.peer_environments import (
-    CACHE,
-    REQUIREMENTS,
-    Unavailable,
-    installed,
-)
-from benchmarks.peers.model import (
-    CLASS,
-    ROW,
-)
+from benchmarks.online.servers import BODY, EXPECTED, Question, Running, first_answer
+from benchmarks.peer_environments import CACHE, REQUIREMENTS, Unavailable, installed
+from benchmarks.peers.model import CLASS, ROW
 
 APPS = REQUIREMENTS
 _SAVING = 300.0

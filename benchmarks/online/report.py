@@ -2,15 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.online.lines.line import (
-    Line,
-    at_least,
-    at_most,
-)
-from benchmarks.online.rounds import (
-    CONNECTIONS,
-    Figures,
-)
+from benchmarks.online.lines.line import Line, at_least, at_most
+from benchmarks.online.rounds import CONNECTIONS, Figures
 
 _MOST = CONNECTIONS[-1]
 

@@ -6,15 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.online.servers import (
-    Running,
-    Server,
-    Wrong,
-)
-from benchmarks.online.wrk import (
-    Load,
-    Wrk,
-)
+from benchmarks.online.servers import Running, Server, Wrong
+from benchmarks.online.wrk import Load, Wrk
 from benchmarks.peer_environments import Unavailable
 
 CONNECTIONS = (1, 8, 32)

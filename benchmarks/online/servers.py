@@ -10,10 +10,7 @@ from urllib.parse import urlsplit
 
 from benchmarks import process_tree
 from benchmarks.peer_environments import Unavailable
-from benchmarks.peers.model import (
-    CLASS,
-    ROW,
-)
+from benchmarks.peers.model import CLASS, ROW
 
 PATIENCE = 120.0
 CONCURRENT = 64

@@ -8,10 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.online.servers import (
-    Question,
-    Wrong,
-)
+from benchmarks.online.servers import Question, Wrong
 from benchmarks.peer_environments import Unavailable
 
 ROOT = Path(__file__).parents[2]

@@ -14,15 +14,8 @@ from pydantic import Field, field_validator
 
 from domain.assets import conda
 from domain.errors import Invalid
-from domain.ground.resource import (
-    StringMap,
-    Tags,
-    Text,
-)
-from domain.ports import (
-    BlobFolder,
-    EnvironmentSpec,
-)
+from domain.ground.resource import StringMap, Tags, Text
+from domain.ports import BlobFolder, EnvironmentSpec
 from domain.values import Value
 
 Uri = Annotated[str, Field(min_length=1, max_length=4096)]

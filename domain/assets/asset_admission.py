@@ -16,22 +16,10 @@ from domain.assets.asset import (
     OsType,
     VersionProperties,
 )
-from domain.assets.datastore import (
-    kind_of,
-    locate,
-)
-from domain.errors import (
-    BlobNotFound,
-    Detail,
-    Invalid,
-    refuse,
-)
+from domain.assets.datastore import kind_of, locate
+from domain.errors import BlobNotFound, Detail, Invalid, refuse
 from domain.names import WorkspaceScope
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    Compute,
-)
+from domain.ports import BlobFolder, BlobStore, Compute
 
 _WIRE = {"model_uri": "modelUri", "code_uri": "codeUri", "data_uri": "dataUri"}
 

@@ -1,12 +1,6 @@
 """Containers of assets: what is said of all versions of a name."""
 
-from domain.assets.asset import (
-    CONTAINER_ID,
-    AssetContainer,
-    AssetKind,
-    AssetProperties,
-    Saved,
-)
+from domain.assets.asset import CONTAINER_ID, AssetContainer, AssetKind, AssetProperties, Saved
 from domain.assets.asset_documents import (
     TRIES,
     AssetDocuments,
@@ -19,25 +13,10 @@ from domain.assets.asset_documents import (
     there,
 )
 from domain.assets.asset_listing import ListView
-from domain.assets.asset_use import (
-    InUse,
-    check_unused,
-)
-from domain.errors import (
-    Conflict,
-    DocumentExists,
-    DocumentNotFound,
-    NotFound,
-    StaleETag,
-)
+from domain.assets.asset_use import InUse, check_unused
+from domain.errors import Conflict, DocumentExists, DocumentNotFound, NotFound, StaleETag
 from domain.ground.resource import Conditions
-from domain.ports import (
-    Clock,
-    Delete,
-    Document,
-    ResourceStore,
-    Write,
-)
+from domain.ports import Clock, Delete, Document, ResourceStore, Write
 
 
 class AssetContainers:

@@ -11,20 +11,9 @@ from domain.assets.asset import (
     Saved,
     version_id,
 )
-from domain.errors import (
-    Conflict,
-    Detail,
-    DocumentNotFound,
-    refuse,
-)
+from domain.errors import Conflict, Detail, DocumentNotFound, refuse
 from domain.names import asset_name_fault
-from domain.ports import (
-    Create,
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.ports import Create, Document, Replace, ResourceStore, Write
 from domain.values import Value
 
 TRIES = 20

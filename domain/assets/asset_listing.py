@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from domain.assets.asset import (
-    AssetVersion,
-    Saved,
-)
+from domain.assets.asset import AssetVersion, Saved
 from domain.errors import Invalid
 
 

@@ -7,21 +7,11 @@ from typing import Any
 
 from domain.assets.asset import ModelType
 from domain.assets.asset_registration import AssetRegistration
+from domain.assets.code_configuration import CodeConfiguration
 from domain.assets.mlflow_models import MlflowModels
-from domain.errors import (
-    BlobNotFound,
-    Detail,
-    DomainError,
-    Invalid,
-)
+from domain.errors import BlobNotFound, Detail, DomainError, Invalid
 from domain.names import WorkspaceScope
-from domain.online.online_deployment import CodeConfiguration
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    Compute,
-    EnvironmentSpec,
-)
+from domain.ports import BlobFolder, BlobStore, Compute, EnvironmentSpec
 
 _DESCRIPTIVE = (
     "description",

@@ -21,10 +21,7 @@ from domain.assets.asset import (
     Saved,
     VersionProperties,
 )
-from domain.assets.asset_admission import (
-    AssetAdmission,
-    change_faults,
-)
+from domain.assets.asset_admission import AssetAdmission, change_faults
 from domain.assets.asset_containers import AssetContainers
 from domain.assets.asset_documents import (
     TRIES,
@@ -38,14 +35,8 @@ from domain.assets.asset_documents import (
     there,
     version_write,
 )
-from domain.assets.asset_listing import (
-    Listing,
-    page_of,
-)
-from domain.assets.asset_use import (
-    InUse,
-    check_unused,
-)
+from domain.assets.asset_listing import Listing, page_of
+from domain.assets.asset_use import InUse, check_unused
 from domain.errors import (
     Conflict,
     Detail,
@@ -56,10 +47,7 @@ from domain.errors import (
     refuse,
 )
 from domain.ground.resource import Conditions
-from domain.names import (
-    WorkspaceScope,
-    parse_asset_reference,
-)
+from domain.names import WorkspaceScope, parse_asset_reference
 from domain.ports import (
     BlobStore,
     Clock,

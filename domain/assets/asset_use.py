@@ -3,10 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-from domain.batch.batch_deployment import KIND as BATCH
 from domain.errors import Conflict
 from domain.names import WorkspaceScope
-from domain.online.online_deployment import KIND as ONLINE
 from domain.ports import ResourceStore
 
 InUse = Callable[[str, str, str | None], Awaitable[Sequence[str]]]
@@ -29,16 +27,18 @@ async def check_unused(in_use: InUse, collection: str, name: str, version: str |
 
 
 class AssetUse:
-    """Reads every deployment: asked only before something is deleted."""
+    """Reads every deployment, of all the store's `kinds` of them: asked only before something
+    is deleted."""
 
-    def __init__(self, store: ResourceStore, scope: WorkspaceScope) -> None:
+    def __init__(self, store: ResourceStore, scope: WorkspaceScope, kinds: Sequence[str]) -> None:
         self._store = store
         self._scope = scope
+        self._kinds = kinds
 
     async def of(self, collection: str, name: str, version: str | None) -> Sequence[str]:
         """At most ten of them."""
         users: list[str] = []
-        for kind in (ONLINE, BATCH):
+        for kind in self._kinds:
             continuation: str | None = None
             while True:
                 page = await self._store.query(kind, page_size=200, continuation=continuation)

@@ -15,16 +15,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from domain.assets.conda_packages import (
-    IGNORED,
-    PAGE,
-    PYPI,
-    canonical,
-)
-from domain.errors import (
-    Detail,
-    Invalid,
-)
+from domain.assets.conda_packages import IGNORED, PAGE, PYPI, canonical
+from domain.errors import Detail, Invalid
 from domain.ports import EnvironmentSpec
 
 TARGET = "properties.condaFile"

@@ -10,20 +10,9 @@ from datetime import timedelta
 from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
-from domain.errors import (
-    BlobNotFound,
-    Invalid,
-    NotFound,
-)
-from domain.names import (
-    PROVIDER,
-    WorkspaceScope,
-)
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    Permission,
-)
+from domain.errors import BlobNotFound, Invalid, NotFound
+from domain.names import PROVIDER, WorkspaceScope
+from domain.ports import BlobFolder, BlobStore, Permission
 from domain.values import Value
 
 DEFAULT = "workspaceblobstore"

@@ -14,16 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from domain.assets import conda
-from domain.errors import (
-    BlobNotFound,
-    Detail,
-    Invalid,
-)
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    EnvironmentSpec,
-)
+from domain.errors import BlobNotFound, Detail, Invalid
+from domain.ports import BlobFolder, BlobStore, EnvironmentSpec
 
 FILE = "MLmodel"
 

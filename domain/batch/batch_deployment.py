@@ -6,19 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from domain.batch.mini_batch_cut import (
-    MOST_SIZE,
-    MiniBatchBy,
-    default_size,
-    size_fault,
-)
-from domain.ground.resource import (
-    EnvironmentVariables,
-    StringMap,
-    Text,
-    TrackedResource,
-)
-from domain.online.online_deployment import CodeConfiguration
+from domain.assets.code_configuration import CodeConfiguration
+from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy, default_size, size_fault
+from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.values import Value
 
 KIND = "batchDeployment"

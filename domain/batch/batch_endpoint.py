@@ -1,11 +1,7 @@
 """A batch endpoint: a stable name over batch deployments, one of them the default."""
 
-from domain.ground.resource import (
-    StringMap,
-    Text,
-    TrackedResource,
-)
-from domain.online.online_endpoint import AuthMode
+from domain.ground.auth_mode import AuthMode
+from domain.ground.resource import StringMap, Text, TrackedResource
 from domain.values import Value
 
 KIND = "batchEndpoint"

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.assets.asset_references import (
-    AssetReferences,
-    revision_of,
-)
+from domain.assets.asset_references import AssetReferences, revision_of
 from domain.assets.asset_registration import AssetRegistration
 from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
 from domain.batch.batch_deployment import (
@@ -16,35 +13,15 @@ from domain.batch.batch_deployment import (
     ReferenceType,
 )
 from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
-from domain.batch.batch_endpoint import (
-    BatchEndpoint,
-    BatchEndpointProperties,
-)
+from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.batch.compute_target import ComputeTargets
-from domain.errors import (
-    Conflict,
-    Detail,
-    DomainError,
-    Unsupported,
-    refuse,
-)
+from domain.errors import Conflict, Detail, DomainError, Unsupported, refuse
+from domain.ground.auth_mode import AuthMode
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
-from domain.names import (
-    WorkspaceScope,
-    file_name_fault,
-)
-from domain.online.online_endpoint import AuthMode
-from domain.ports import (
-    BlobStore,
-    Clock,
-    Compute,
-    ResourceStore,
-    Workload,
-    WorkloadKind,
-    WorkQueue,
-)
+from domain.names import WorkspaceScope, file_name_fault
+from domain.ports import BlobStore, Clock, Compute, ResourceStore, Workload, WorkloadKind, WorkQueue
 from domain.provisioning.provisioning import Provisioning
 
 _RUNS = (
@@ -83,7 +60,7 @@ class BatchProvisioning(
         assets: AssetRegistration,
         blobs: BlobStore,
         computes: ComputeTargets,
-        outbox: Outbox | None = None,
+        outbox: Outbox,
     ) -> None:
         super().__init__(store, queue, compute, clock, scope, location, outbox)
         self._assets = assets

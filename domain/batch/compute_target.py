@@ -10,10 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from domain.assets.asset_use import (
-    InUse,
-    check_unused,
-)
+from domain.assets.asset_use import InUse, check_unused
 from domain.errors import (
     Conflict,
     Detail,
@@ -25,29 +22,10 @@ from domain.errors import (
     refuse,
 )
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Conditions,
-    Stored,
-    Text,
-    TrackedResource,
-    Wanted,
-    to_body,
-)
+from domain.ground.resource import Conditions, Stored, Text, TrackedResource, Wanted, to_body
 from domain.ground.resource import from_document as stored_resource
-from domain.names import (
-    WorkspaceScope,
-    asset_name_fault,
-)
-from domain.ports import (
-    Clock,
-    Cluster,
-    Compute,
-    Create,
-    Delete,
-    Document,
-    Replace,
-    ResourceStore,
-)
+from domain.names import WorkspaceScope, asset_name_fault
+from domain.ports import Clock, Cluster, Compute, Create, Delete, Document, Replace, ResourceStore
 from domain.values import Value
 
 KIND = "compute"

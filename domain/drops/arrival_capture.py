@@ -4,19 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from domain.drops import blob_drop
-from domain.drops.blob_drop import (
-    Arrival,
-    arrival_of,
-)
-from domain.errors import (
-    DocumentExists,
-    DomainError,
-)
+from domain.drops.blob_drop import Arrival, arrival_of
+from domain.errors import DocumentExists, DomainError
 from domain.ground.grouping import Grouped
-from domain.ports import (
-    Create,
-    ResourceStore,
-)
+from domain.ports import Create, ResourceStore
 
 _TOGETHER = 100
 """As many writes as one transaction takes."""

@@ -14,10 +14,7 @@ from uuid import uuid4
 
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
-from domain.ports import (
-    Document,
-    Json,
-)
+from domain.ports import Document, Json
 from domain.values import Value
 
 KIND = "blobDrop"

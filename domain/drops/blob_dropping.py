@@ -12,56 +12,24 @@ import json
 import logging
 from datetime import datetime
 
-from domain.assets.datastore import (
-    INBOX,
-    INBOX_DATASTORE,
-    uri_of,
-)
+from domain.assets.datastore import INBOX, INBOX_DATASTORE, uri_of
 from domain.drops import taken_drops
-from domain.drops.blob_drop import (
-    BlobDrop,
-    DropState,
-    drop_of,
-)
+from domain.drops.blob_drop import BlobDrop, DropState, drop_of
 from domain.drops.drop_arrivals import DropArrivals
-from domain.drops.drop_capture import (
-    DropCapture,
-    manifests,
-)
+from domain.drops.drop_capture import DropCapture, manifests
+from domain.drops.drop_facts import drop_sealed
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
-from domain.drops.drop_store import (
-    GRACE,
-    TRIES,
-    DropStore,
-    no_turn,
-)
+from domain.drops.drop_store import GRACE, TRIES, DropStore, no_turn
 from domain.drops.option_files import OptionFiles
-from domain.errors import (
-    DocumentNotFound,
-    DomainError,
-    StaleETag,
-    Throttled,
-    Unavailable,
-)
-from domain.ground.facts import drop_sealed
+from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
 from domain.ground.messages import CheckDrop
 from domain.ground.outbox import Outbox
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_inputs import drop_input
-from domain.jobs.invoking.job_invocation import (
-    BatchInvocation,
-    JobExists,
-)
+from domain.jobs.invoking.job_invocation import BatchInvocation, JobExists
 from domain.jobs.records.job_request import JobProperties
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    Clock,
-    Document,
-    ResourceStore,
-    WorkQueue,
-)
+from domain.ports import BlobFolder, BlobStore, Clock, Document, ResourceStore, WorkQueue
 
 _LONGEST_WAIT = 60.0
 _log = logging.getLogger("ml_endpoints.drop")
@@ -77,9 +45,8 @@ class BlobDropping:
         *,
         invocation: BatchInvocation,
         limits: DropLimits | None = None,
-        outbox: Outbox | None = None,
+        outbox: Outbox,
     ) -> None:
-        outbox = outbox or Outbox(store, queue, clock)
         self._invocation = invocation
         self._drops = DropStore(store, queue, clock, limits or DropLimits(), outbox)
         self._options = OptionFiles(blobs)

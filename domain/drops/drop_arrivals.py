@@ -6,31 +6,12 @@ from datetime import datetime
 from domain.assets.datastore import INBOX
 from domain.drops import blob_drop
 from domain.drops.arrival_capture import ArrivalCapture
-from domain.drops.blob_drop import (
-    Arrival,
-    BlobDrop,
-    DropState,
-    drop_of,
-)
-from domain.drops.drop_store import (
-    TRIES,
-    DropStore,
-    no_turn,
-)
+from domain.drops.blob_drop import Arrival, BlobDrop, DropState, drop_of
+from domain.drops.drop_store import TRIES, DropStore, no_turn
 from domain.drops.option_files import OptionFiles
-from domain.errors import (
-    BlobNotFound,
-    DocumentExists,
-    DocumentNotFound,
-    Invalid,
-    StaleETag,
-)
+from domain.errors import BlobNotFound, DocumentExists, DocumentNotFound, Invalid, StaleETag
 from domain.names import endpoint_name_fault
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-    ResourceStore,
-)
+from domain.ports import BlobProperties, BlobStore, ResourceStore
 
 _log = logging.getLogger("ml_endpoints.drop")
 

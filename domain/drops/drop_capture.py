@@ -5,26 +5,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from domain.assets.datastore import (
-    INBOX,
-    SYSTEM_CONTAINER,
-)
+from domain.assets.datastore import INBOX, SYSTEM_CONTAINER
 from domain.drops import blob_drop
-from domain.drops.blob_drop import (
-    Arrival,
-    BlobDrop,
-    arrival_of,
-)
+from domain.drops.blob_drop import Arrival, BlobDrop, arrival_of
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
 from domain.errors import BlobNotFound
 from domain.jobs.records.globs import NameFilter
 from domain.jobs.records.job_plan import lines_of
-from domain.ports import (
-    BlobStore,
-    Replace,
-    ResourceStore,
-)
+from domain.ports import BlobStore, Replace, ResourceStore
 
 _PAGE = 100
 """Documents in one transaction, too."""

@@ -6,26 +6,11 @@ from datetime import timedelta
 from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop
 from domain.drops.drop_limits import DropLimits
-from domain.errors import (
-    DocumentNotFound,
-    Unavailable,
-)
+from domain.errors import DocumentNotFound, Unavailable
 from domain.ground.facts import Fact
-from domain.ground.messages import (
-    BLOB_DROPS_QUEUE,
-    CheckDrop,
-)
+from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.ground.outbox import Outbox
-from domain.ports import (
-    Clock,
-    Create,
-    Document,
-    Message,
-    Replace,
-    ResourceStore,
-    WorkQueue,
-    Write,
-)
+from domain.ports import Clock, Create, Document, Message, Replace, ResourceStore, WorkQueue, Write
 
 TRIES = 50
 """At a write that others may do at the same moment."""

@@ -6,27 +6,11 @@ import logging
 from dataclasses import dataclass
 
 from domain.assets.datastore import INBOX
-from domain.drops.blob_drop import (
-    ERROR_FILE,
-    OPTION_FILES,
-    BlobDrop,
-)
-from domain.drops.drop_options import (
-    MOST_BYTES,
-    DropOptions,
-    parse,
-)
-from domain.errors import (
-    BlobNotFound,
-    DomainError,
-    Invalid,
-    StaleETag,
-)
+from domain.drops.blob_drop import ERROR_FILE, OPTION_FILES, BlobDrop
+from domain.drops.drop_options import MOST_BYTES, DropOptions, parse
+from domain.errors import BlobNotFound, DomainError, Invalid, StaleETag
 from domain.jobs.records.job_plan import read_whole
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-)
+from domain.ports import BlobProperties, BlobStore
 
 _log = logging.getLogger("ml_endpoints.drop")
 

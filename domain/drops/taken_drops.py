@@ -12,28 +12,10 @@ import contextlib
 import json
 from collections.abc import Sequence
 
-from domain.assets.datastore import (
-    INBOX,
-    SYSTEM_CONTAINER,
-)
-from domain.drops.blob_drop import (
-    BlobDrop,
-    arrival_id,
-)
-from domain.errors import (
-    BlobNotFound,
-    DocumentNotFound,
-)
-from domain.ports import (
-    BlobStore,
-    Clock,
-    Create,
-    Delete,
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.assets.datastore import INBOX, SYSTEM_CONTAINER
+from domain.drops.blob_drop import BlobDrop, arrival_id
+from domain.errors import BlobNotFound, DocumentNotFound
+from domain.ports import BlobStore, Clock, Create, Delete, Document, Replace, ResourceStore, Write
 from domain.values import Value
 
 KIND = "takenDrop"

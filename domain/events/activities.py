@@ -1,4 +1,4 @@
-"""What is done with events, as one record for the triggers to share."""
+"""What is done to tell others of events, as one record for the triggers to share."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,6 @@ from domain.events.event_subscriptions import EventSubscriptions
 from domain.events.subscription_validating import SubscriptionValidating
 from domain.ground.outbox import OUTBOX_KIND
 from domain.ground.sweeping import Resume
-from domain.inbound import received_event
-from domain.inbound.event_invoking import EventInvoking
-from domain.inbound.event_mappings import EventMappings
-from domain.inbound.event_receiving import EventReceiving
 
 
 @dataclass(frozen=True)
@@ -24,9 +20,6 @@ class EventActivities:
     validating: SubscriptionValidating
     dispatching: EventDispatching
     delivering: EventDelivering
-    mappings: EventMappings
-    receiving: EventReceiving
-    invoking: EventInvoking
 
     @property
     def owners(self) -> dict[str, Resume]:
@@ -35,5 +28,4 @@ class EventActivities:
             OUTBOX_KIND: self.dispatching.resume,
             delivery.COURIER_KIND: self.delivering.resume,
             SUBSCRIPTION_KIND: self.validating.resume,
-            received_event.KIND: self.invoking.resume,
         }

@@ -1,22 +1,11 @@
 """Events that were given up: reading them, and having them delivered after all."""
 
-from domain.errors import (
-    Conflict,
-    NotFound,
-)
+from domain.errors import Conflict, NotFound
 from domain.events import delivery
-from domain.events.delivery import (
-    DeadLetter,
-    Delivery,
-    dead_letter_of,
-)
+from domain.events.delivery import DeadLetter, Delivery, dead_letter_of
 from domain.events.event_dispatching import Couriers
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.ports import (
-    Clock,
-    Delete,
-    ResourceStore,
-)
+from domain.ports import Clock, Delete, ResourceStore
 
 AT_ONCE = 500
 """As many are taken up by one call."""

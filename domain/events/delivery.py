@@ -12,12 +12,7 @@ from enum import StrEnum
 from typing import Self
 
 from domain.ground.facts import Event
-from domain.ports import (
-    Create,
-    Document,
-    Json,
-    WebhookAnswer,
-)
+from domain.ports import Create, Document, Json, WebhookAnswer
 from domain.values import Value
 
 KIND = "eventDelivery"

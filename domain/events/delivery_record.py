@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from domain.events.delivery import Courier
-from domain.events.event_subscription import (
-    EndpointType,
-    EventSubscription,
-)
+from domain.events.event_subscription import EndpointType, EventSubscription
 
 
 @dataclass(frozen=True, slots=True)

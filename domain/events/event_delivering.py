@@ -11,11 +11,7 @@ import logging
 import random
 from collections.abc import Sequence
 
-from domain.errors import (
-    DocumentExists,
-    DocumentNotFound,
-    StaleETag,
-)
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.events import delivery
 from domain.events.delivery import (
     Courier,
@@ -27,32 +23,13 @@ from domain.events.delivery import (
     delivery_of,
     pause_after,
 )
-from domain.events.delivery_record import (
-    DeliveryRecord,
-    OnSettled,
-)
-from domain.events.event_dispatching import (
-    LEASE,
-    Couriers,
-)
-from domain.events.event_sending import (
-    Attempt,
-    EventSending,
-)
-from domain.events.event_subscription import (
-    EventSubscription,
-    SubscriptionState,
-)
+from domain.events.delivery_record import DeliveryRecord, OnSettled
+from domain.events.event_dispatching import LEASE, Couriers
+from domain.events.event_sending import Attempt, EventSending
+from domain.events.event_subscription import EventSubscription, SubscriptionState
 from domain.events.event_subscriptions import EventSubscriptions
 from domain.ground.messages import DeliverEvents
-from domain.ports import (
-    Clock,
-    Delete,
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.ports import Clock, Delete, Document, Replace, ResourceStore, Write
 
 AT_ONCE = 8
 """Attempts for one subscription at the same time."""

@@ -7,28 +7,13 @@ slow or dead keeps up nobody else.
 import logging
 from datetime import timedelta
 
-from domain.errors import (
-    DocumentExists,
-    DocumentNotFound,
-    StaleETag,
-)
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.events import delivery
-from domain.events.delivery import (
-    Courier,
-    Delivery,
-    Phase,
-    courier_of,
-)
+from domain.events.delivery import Courier, Delivery, Phase, courier_of
 from domain.events.event_subscription import EventSubscription
-from domain.ground.messages import (
-    EVENTS_QUEUE,
-    DeliverEvents,
-    DispatchEvent,
-)
-from domain.ground.outbox import (
-    Subscribers,
-    event_of,
-)
+from domain.events.subscribers import Subscribers
+from domain.ground.messages import EVENTS_QUEUE, DeliverEvents, DispatchEvent
+from domain.ground.outbox import event_of
 from domain.ports import (
     Clock,
     Create,

@@ -4,24 +4,11 @@ import json
 from dataclasses import dataclass
 
 from domain.errors import DomainError
-from domain.events.delivery import (
-    Verdict,
-    retry_after,
-    verdict_on,
-)
-from domain.events.event_subscription import (
-    EndpointType,
-    EventSubscription,
-)
+from domain.events.delivery import Verdict, retry_after, verdict_on
+from domain.events.event_subscription import EndpointType, EventSubscription
 from domain.events.webhook_signature import signature_headers
 from domain.ground.facts import Event
-from domain.ports import (
-    Cipher,
-    Clock,
-    EventMessage,
-    EventTopics,
-    Webhooks,
-)
+from domain.ports import Cipher, Clock, EventMessage, EventTopics, Webhooks
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 ORIGIN_HEADER = "WebHook-Request-Origin"

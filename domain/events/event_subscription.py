@@ -14,10 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.events.event_filter import EventFilter
-from domain.ground.resource import (
-    Text,
-    TrackedResource,
-)
+from domain.ground.resource import Text, TrackedResource
 from domain.ground.resource import from_document as stored_resource
 from domain.ports import Document
 from domain.values import Value

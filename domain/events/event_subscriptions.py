@@ -4,16 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from domain.errors import (
-    Conflict,
-    Detail,
-    NotFound,
-    refuse,
-)
-from domain.events.delivery import (
-    Courier,
-    courier_of,
-)
+from domain.errors import Conflict, Detail, NotFound, refuse
+from domain.events.delivery import Courier, courier_of
 from domain.events.event_dispatching import Couriers
 from domain.events.event_subscription import (
     KIND,
@@ -25,22 +17,12 @@ from domain.events.event_subscription import (
     EventSubscriptionProperties,
     SubscriptionState,
 )
+from domain.events.subscribers import FRESH, Subscribers
 from domain.events.webhook_signature import new_key
-from domain.ground.messages import (
-    EVENTS_QUEUE,
-    ValidateSubscription,
-)
+from domain.ground.messages import EVENTS_QUEUE, ValidateSubscription
 from domain.ground.named_resources import NamedResources
-from domain.ground.outbox import (
-    FRESH,
-    Subscribers,
-)
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Conditions,
-    Stored,
-    Wanted,
-)
+from domain.ground.resource import Conditions, Stored, Wanted
 from domain.ports import (
     Cipher,
     Clock,

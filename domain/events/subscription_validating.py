@@ -9,32 +9,13 @@ import hmac
 import logging
 from datetime import timedelta
 
-from domain.errors import (
-    Forbidden,
-    Throttled,
-    Unavailable,
-)
+from domain.errors import Forbidden, Throttled, Unavailable
 from domain.events.event_sending import ORIGIN_HEADER
-from domain.events.event_subscription import (
-    EventSubscription,
-    SubscriptionState,
-    subscription_of,
-)
-from domain.events.event_subscriptions import (
-    GRACE,
-    EventSubscriptions,
-)
+from domain.events.event_subscription import EventSubscription, SubscriptionState, subscription_of
+from domain.events.event_subscriptions import GRACE, EventSubscriptions
 from domain.events.webhook_signature import validation_code
 from domain.ground.messages import ValidateSubscription
-from domain.ports import (
-    Cipher,
-    Clock,
-    Document,
-    Replace,
-    ResourceStore,
-    WebhookAnswer,
-    Webhooks,
-)
+from domain.ports import Cipher, Clock, Document, Replace, ResourceStore, WebhookAnswer, Webhooks
 
 MOST_ATTEMPTS = 10
 """Over some eight minutes, with pauses that double."""

@@ -13,22 +13,9 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
-from domain.ground.resource import (
-    Conditions,
-    Stored,
-    TrackedResource,
-    from_document,
-    to_body,
-)
+from domain.ground.resource import Conditions, Stored, TrackedResource, from_document, to_body
 from domain.names import endpoint_name_fault
-from domain.ports import (
-    Create,
-    Delete,
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
 
 R = TypeVar("R", bound=TrackedResource)
 

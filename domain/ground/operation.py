@@ -6,14 +6,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import uuid4
 
-from domain.errors import (
-    DocumentNotFound,
-    NotFound,
-)
-from domain.ports import (
-    Json,
-    ResourceStore,
-)
+from domain.errors import DocumentNotFound, NotFound
+from domain.ports import Json, ResourceStore
 from domain.values import Value
 
 OPERATION_TTL = 7 * 24 * 3600

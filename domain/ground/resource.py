@@ -6,19 +6,10 @@ from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from domain.errors import (
-    NotFound,
-    PreconditionFailed,
-)
-from domain.ground.operation import (
-    ErrorRecord,
-    Operation,
-)
+from domain.errors import NotFound, PreconditionFailed
+from domain.ground.operation import ErrorRecord, Operation
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ports import (
-    Document,
-    Json,
-)
+from domain.ports import Document, Json
 from domain.values import Value
 
 

@@ -13,21 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.errors import (
-    DocumentExists,
-    DocumentNotFound,
-    DomainError,
-    StaleETag,
-)
-from domain.ports import (
-    Clock,
-    Create,
-    Document,
-    Json,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.errors import DocumentExists, DocumentNotFound, DomainError, StaleETag
+from domain.ports import Clock, Create, Document, Json, Replace, ResourceStore, Write
 
 _log = logging.getLogger("ml_endpoints.sums")
 

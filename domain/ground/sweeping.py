@@ -7,15 +7,8 @@ shows signs of life, so that only abandoned work falls due.
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from domain.errors import (
-    DocumentNotFound,
-    StaleETag,
-)
-from domain.ports import (
-    Clock,
-    Document,
-    ResourceStore,
-)
+from domain.errors import DocumentNotFound, StaleETag
+from domain.ports import Clock, Document, ResourceStore
 
 Resume = Callable[[Document], Awaitable[None]]
 

@@ -12,28 +12,13 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
-from domain.ground.messages import (
-    EVENTS_QUEUE,
-    InvokeByEvent,
-)
+from domain.ground.messages import EVENTS_QUEUE, InvokeByEvent
 from domain.ground.operation import ErrorRecord
 from domain.inbound import received_event
 from domain.inbound.event_receiving import GRACE
-from domain.inbound.received_event import (
-    RETENTION,
-    ReceivedEvent,
-    ReceivedStatus,
-    received_of,
-)
+from domain.inbound.received_event import RETENTION, ReceivedEvent, ReceivedStatus, received_of
 from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.ports import (
-    Clock,
-    Document,
-    Message,
-    Replace,
-    ResourceStore,
-    WorkQueue,
-)
+from domain.ports import Clock, Document, Message, Replace, ResourceStore, WorkQueue
 
 WAITS_FOR_ENDPOINT = timedelta(days=1)
 """How long an event waits for an endpoint that cannot take its job."""

@@ -5,15 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from domain.events.event_filter import (
-    SubjectFilter,
-    fits,
-)
+from domain.events.event_filter import SubjectFilter, fits
 from domain.ground.keys import SealedKeys
-from domain.ground.resource import (
-    Text,
-    TrackedResource,
-)
+from domain.ground.resource import Text, TrackedResource
 from domain.inbound.inbound_event import InboundEvent
 from domain.jobs.records.job_request import JobProperties
 from domain.values import Value

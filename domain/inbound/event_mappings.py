@@ -2,25 +2,11 @@
 
 from uuid import uuid4
 
-from domain.errors import (
-    Conflict,
-    Detail,
-    NotFound,
-    refuse,
-)
-from domain.ground.keys import (
-    Keys,
-    KeyType,
-    SealedKeys,
-    key_fault,
-)
+from domain.errors import Conflict, Detail, NotFound, refuse
+from domain.ground.keys import Keys, KeyType, SealedKeys, key_fault
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Conditions,
-    Stored,
-    Wanted,
-)
+from domain.ground.resource import Conditions, Stored, Wanted
 from domain.inbound.event_mapping import (
     KIND,
     MAX_MAPPINGS,
@@ -30,11 +16,7 @@ from domain.inbound.event_mapping import (
 )
 from domain.inbound.event_template import template_faults
 from domain.names import endpoint_name_fault
-from domain.ports import (
-    Cipher,
-    Clock,
-    ResourceStore,
-)
+from domain.ports import Cipher, Clock, ResourceStore
 
 _LOOKS = 20
 

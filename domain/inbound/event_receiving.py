@@ -7,22 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from domain.errors import (
-    DocumentExists,
-    Invalid,
-    Unauthenticated,
-)
+from domain.errors import DocumentExists, Invalid, Unauthenticated
 from domain.ground.keys import matches
-from domain.ground.messages import (
-    EVENTS_QUEUE,
-    InvokeByEvent,
-)
+from domain.ground.messages import EVENTS_QUEUE, InvokeByEvent
 from domain.ground.operation import ErrorRecord
-from domain.ground.stored_sums import (
-    StoredSums,
-    Subject,
-    Sums,
-)
+from domain.ground.stored_sums import StoredSums, Subject, Sums
 from domain.inbound import received_event
 from domain.inbound.event_mapping import EventMapping
 from domain.inbound.event_mappings import EventMappings
@@ -36,13 +25,7 @@ from domain.inbound.received_event import (
     received_of,
 )
 from domain.jobs.records.job_request import JobProperties
-from domain.ports import (
-    Clock,
-    Create,
-    Message,
-    ResourceStore,
-    WorkQueue,
-)
+from domain.ports import Clock, Create, Message, ResourceStore, WorkQueue
 
 GRACE = 15.0
 _IN_ONE_WRITE = 50

@@ -3,10 +3,7 @@
 import re
 from typing import Any
 
-from domain.errors import (
-    Detail,
-    Invalid,
-)
+from domain.errors import Detail, Invalid
 from domain.inbound.inbound_event import InboundEvent
 
 _PLACE = re.compile(r"\$?\{\{\s*([^{}]*?)\s*\}\}")

@@ -6,12 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from domain.errors import (
-    MAX_FAULTS,
-    Detail,
-    TooLarge,
-    refuse,
-)
+from domain.errors import MAX_FAULTS, Detail, TooLarge, refuse
 from domain.values import Value
 
 MOST_EVENTS = 1000

@@ -7,10 +7,7 @@ from enum import StrEnum
 from domain.ground.operation import ErrorRecord
 from domain.inbound.inbound_event import InboundEvent
 from domain.jobs.records.job_request import JobProperties
-from domain.ports import (
-    Document,
-    Json,
-)
+from domain.ports import Document, Json
 from domain.values import Value
 
 KIND = "receivedEvent"

@@ -3,20 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.errors import (
-    Conflict,
-    DocumentNotFound,
-    NotFound,
-    StaleETag,
-)
-from domain.ground.messages import (
-    BATCH_JOBS_QUEUE,
-    AdvanceJob,
-)
-from domain.ground.operation import (
-    Operation,
-    Operations,
-)
+from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
+from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
+from domain.ground.operation import Operation, Operations
 from domain.jobs import job_deletion
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
@@ -24,19 +13,9 @@ from domain.jobs.records.job_operations import started_cancellation
 from domain.jobs.records.job_pace import Pace
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredJob,
-)
+from domain.jobs.records.job_store import JobStore, StoredJob
 from domain.names import WorkspaceScope
-from domain.ports import (
-    BlobStore,
-    Clock,
-    Message,
-    ResourceStore,
-    WorkQueue,
-    Write,
-)
+from domain.ports import BlobStore, Clock, Message, ResourceStore, WorkQueue, Write
 
 _TRIES = 50
 

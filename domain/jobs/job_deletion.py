@@ -4,17 +4,10 @@ stays."""
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.errors import DocumentNotFound
 from domain.jobs.planning.web_copies import copies_folder
-from domain.jobs.records import (
-    batch_job,
-    batch_unit,
-)
+from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.job_plan import plan_folder
 from domain.jobs.records.job_store import StoredJob
-from domain.ports import (
-    BlobStore,
-    Delete,
-    ResourceStore,
-)
+from domain.ports import BlobStore, Delete, ResourceStore
 
 _AT_ONCE = 100
 """Writes in one transaction."""

@@ -3,36 +3,20 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import (
-    Conflict,
-    DomainError,
-    Invalid,
-)
+from domain.errors import Conflict, DomainError, Invalid
 from domain.ground.operation import ErrorRecord
 from domain.jobs.finishing.job_reports import JobReports
 from domain.jobs.finishing.parquet_folder import ParquetFolder
 from domain.jobs.finishing.result_aggregation import ResultAggregation
 from domain.jobs.finishing.result_rows import ResultRows
 from domain.jobs.invoking.job_outputs import OutputReservations
-from domain.jobs.records.batch_job import (
-    TOLD_BY_RECORDS,
-    BatchJob,
-    ending_of,
-)
+from domain.jobs.records.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import BatchTimes
-from domain.jobs.records.output_ownership import (
-    OutputDisturbed,
-    obstructed,
-)
+from domain.jobs.records.output_ownership import OutputDisturbed, obstructed
 from domain.jobs.retrying.retry_joining import RetryJoining
-from domain.ports import (
-    BlobStore,
-    Clock,
-    Compute,
-    ResourceStore,
-)
+from domain.ports import BlobStore, Clock, Compute, ResourceStore
 
 _GRACE = timedelta(seconds=5)
 

@@ -3,20 +3,12 @@
 import logging
 from datetime import datetime, timedelta
 
-from domain.errors import (
-    Conflict,
-    DocumentNotFound,
-    StaleETag,
-)
+from domain.errors import Conflict, DocumentNotFound, StaleETag
 from domain.jobs.job_control import BatchJobs
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.job_status import JobStatus
-from domain.ports import (
-    BlobStore,
-    Clock,
-    ResourceStore,
-)
+from domain.ports import BlobStore, Clock, ResourceStore
 
 _PAGE = 100
 _ENDED = tuple(status for status in JobStatus if status.is_terminal)

@@ -13,45 +13,22 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.errors import (
-    DocumentNotFound,
-    DomainError,
-    StaleETag,
-    Throttled,
-    Unavailable,
-)
-from domain.ground.facts import job_moved
-from domain.ground.messages import (
-    BATCH_JOBS_QUEUE,
-    AdvanceJob,
-)
+from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
+from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.operation import ErrorRecord
 from domain.ground.outbox import Outbox
 from domain.jobs import job_deletion
 from domain.jobs.finishing.job_reports import JobReports
-from domain.jobs.job_finalizing import (
-    JobFinalizing,
-    Unfinished,
-)
-from domain.jobs.planning.job_planning import (
-    BatchPlanning,
-    progress_of,
-)
+from domain.jobs.job_finalizing import JobFinalizing, Unfinished
+from domain.jobs.planning.job_planning import BatchPlanning, progress_of
 from domain.jobs.records import batch_job
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    Ending,
-    ending_of,
-)
+from domain.jobs.records.batch_job import BatchJob, Ending, ending_of
+from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_operations import ended_cancellation
 from domain.jobs.records.job_overview import told
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredJob,
-    StoredProgress,
-)
+from domain.jobs.records.job_store import JobStore, StoredJob, StoredProgress
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
@@ -106,12 +83,12 @@ class BatchSupervision:
         planning: BatchPlanning,
         retry_planning: RetryPlanning | None = None,
         times: BatchTimes | None = None,
-        outbox: Outbox | None = None,
+        outbox: Outbox,
         units_ahead: bool = True,
     ) -> None:
         self._units_ahead = units_ahead
         self._store = store
-        self._outbox = outbox or Outbox(store, queue, clock)
+        self._outbox = outbox
         self._queue = queue
         self._blobs = blobs
         self._clock = clock

@@ -1,10 +1,7 @@
 """What an online deployment may ask for."""
 
 from domain.assets.asset_references import AssetReferences
-from domain.errors import (
-    Detail,
-    refuse,
-)
+from domain.errors import Detail, refuse
 from domain.online.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
     WORKER_COUNT,

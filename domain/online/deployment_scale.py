@@ -7,10 +7,7 @@ deployment's ETag, and a PUT of the deployment finds the scaled count as it was.
 from datetime import datetime, timedelta
 from typing import Self
 
-from domain.ports import (
-    Document,
-    Json,
-)
+from domain.ports import Document, Json
 from domain.values import Value
 
 KIND = "deploymentScale"

@@ -15,14 +15,7 @@ from domain.online.deployment_scale import (
 )
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import partition
-from domain.ports import (
-    Create,
-    Delete,
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
 
 
 class DeploymentScales:

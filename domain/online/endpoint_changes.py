@@ -4,27 +4,13 @@ and in every gateway as soon as its route is fresh."""
 from collections.abc import Callable, Sequence
 
 from domain import names
-from domain.errors import (
-    Conflict,
-    DocumentNotFound,
-    NotFound,
-    StaleETag,
-)
-from domain.ground.facts import traffic_moved
+from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
 from domain.ground.outbox import Outbox
-from domain.ground.resource import (
-    Stored,
-    from_document,
-    to_body,
-)
+from domain.ground.resource import Stored, from_document, to_body
 from domain.online import online_endpoint
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.ports import (
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.online.traffic_facts import traffic_moved
+from domain.ports import Document, Replace, ResourceStore, Write
 
 _LOOKS = 20
 

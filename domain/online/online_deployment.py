@@ -6,16 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from domain.ground.resource import (
-    EnvironmentVariables,
-    StringMap,
-    Text,
-    TrackedResource,
-)
-from domain.online.deployment_scale import (
-    DeploymentScale,
-    ScaleBounds,
-)
+from domain.assets.asset_references import revision_of
+from domain.assets.code_configuration import CodeConfiguration
+from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
+from domain.online.deployment_scale import DeploymentScale, ScaleBounds
 from domain.values import Value
 
 KIND = "onlineDeployment"
@@ -23,13 +17,6 @@ KIND = "onlineDeployment"
 
 def document_id(deployment: str) -> str:
     return f"deployment:{deployment.casefold()}"
-
-
-class CodeConfiguration(Value):
-    """`code_id` names a code version; `scoring_script` is a path inside it."""
-
-    code_id: str | None = None
-    scoring_script: Annotated[str, Field(min_length=1, max_length=512)]
 
 
 def _seconds(low: float, high: float) -> object:
@@ -167,3 +154,10 @@ def workers_fault(asked: str | None) -> str | None:
 
 def workload_key(endpoint: str, deployment: str) -> str:
     return f"online/{endpoint.casefold()}/{deployment.casefold()}"
+
+
+def running_revision(deployment: OnlineDeployment) -> str:
+    """Names a deployment as it runs: another after every change that its instances would
+    notice, and for another deployment of the same name."""
+    asked = deployment.properties.to_document()
+    return revision_of({**asked, "created_at": deployment.created_at.isoformat()})

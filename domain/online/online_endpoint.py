@@ -5,20 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, field_validator
 
-from domain.ground.keys import (
-    SealedKeys,
-    key_fault,
-)
-from domain.ground.resource import (
-    StringMap,
-    Text,
-    TrackedResource,
-)
+from domain.ground.auth_mode import AuthMode
+from domain.ground.keys import SealedKeys, key_fault
+from domain.ground.resource import StringMap, Text, TrackedResource
 from domain.online.endpoint_tokens import TokenKeyRing
-from domain.online.rollout import (
-    Rollout,
-    RolloutPlan,
-)
+from domain.online.rollout import Rollout, RolloutPlan
 from domain.online.traffic import Percentages
 from domain.values import Value
 
@@ -30,18 +21,6 @@ def partition(endpoint: str) -> str:
     """Holds the endpoint, its deployments and their operations, so that one transaction
     can speak of all of them."""
     return f"onlineEndpoints/{endpoint.casefold()}"
-
-
-class AuthMode(StrEnum):
-    KEY = "Key"
-    AML_TOKEN = "AMLToken"
-    AAD_TOKEN = "AADToken"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "AuthMode | None":
-        """The YAML spellings (`key`, `aml_token`) and any case."""
-        text = str(value).casefold().replace("_", "")
-        return next((mode for mode in cls if mode.value.casefold() == text), None)
 
 
 class PublicNetworkAccess(StrEnum):

@@ -3,34 +3,15 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from domain.assets.asset_references import (
-    AssetReferences,
-    revision_of,
-)
+from domain.assets.asset_references import AssetReferences, revision_of
 from domain.assets.asset_registration import AssetRegistration
-from domain.errors import (
-    Conflict,
-    Detail,
-    Invalid,
-    NotFound,
-)
-from domain.ground.keys import (
-    Keys,
-    KeyType,
-    SealedKeys,
-    key_fault,
-    matches,
-    new_key,
-)
+from domain.errors import Conflict, Detail, Invalid, NotFound
+from domain.ground.auth_mode import AuthMode
+from domain.ground.keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.ground.operation import OperationKind
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Accepted,
-    Stored,
-    Wanted,
-    from_document,
-)
+from domain.ground.resource import Accepted, Stored, Wanted, from_document
 from domain.names import WorkspaceScope
 from domain.online.deployment_checks import checked
 from domain.online.deployment_scales import DeploymentScales
@@ -43,7 +24,6 @@ from domain.online.online_deployment import (
 )
 from domain.online.online_endpoint import KIND as ENDPOINT_KIND
 from domain.online.online_endpoint import (
-    AuthMode,
     EndpointKeys,
     OnlineEndpoint,
     OnlineEndpointProperties,
@@ -51,11 +31,9 @@ from domain.online.online_endpoint import (
 )
 from domain.online.online_workloads import OnlineWorkloads
 from domain.online.rollout import plan_faults
+from domain.online.rollout_changes import alarm
 from domain.online.traffic import traffic_faults
-from domain.online.traffic_changes import (
-    moved_traffic,
-    went_before,
-)
+from domain.online.traffic_changes import moved_traffic, went_before
 from domain.ports import (
     BlobStore,
     Cipher,
@@ -70,7 +48,6 @@ from domain.ports import (
     Write,
 )
 from domain.provisioning.provisioning import Provisioning
-from domain.rollout import guarded_rollout
 
 
 class OnlineProvisioning(
@@ -102,7 +79,7 @@ class OnlineProvisioning(
         blobs: BlobStore,
         cipher: Cipher,
         changed: Callable[[str], None],
-        outbox: Outbox | None = None,
+        outbox: Outbox,
     ) -> None:
         super().__init__(store, queue, compute, clock, scope, location, outbox)
         self._assets = assets
@@ -243,7 +220,7 @@ class OnlineProvisioning(
         before = old.rollout if old else None
         if new.rollout is None or not new.rollout.running or new.rollout == before:
             return []
-        return [guarded_rollout.alarm(new.name, new.rollout, self._clock.now())]
+        return [alarm(new.name, new.rollout, self._clock.now())]
 
     def _endpoint_faults(
         self,

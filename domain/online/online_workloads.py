@@ -3,18 +3,8 @@
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Unsupported
-from domain.online.online_deployment import (
-    OnlineDeployment,
-    ProbeSettings,
-)
-from domain.ports import (
-    BlobStore,
-    Compute,
-    EnvironmentSpec,
-    Probe,
-    Workload,
-    WorkloadKind,
-)
+from domain.online.online_deployment import OnlineDeployment, ProbeSettings
+from domain.ports import BlobStore, Compute, EnvironmentSpec, Probe, Workload, WorkloadKind
 
 
 class OnlineWorkloads:

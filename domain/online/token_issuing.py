@@ -1,24 +1,12 @@
 """Tokens for the callers of endpoints in aml_token mode."""
 
-from domain.errors import (
-    Conflict,
-    Invalid,
-)
+from domain.errors import Conflict, Invalid
+from domain.ground.auth_mode import AuthMode
 from domain.online import endpoint_tokens
 from domain.online.endpoint_changes import EndpointChanges
-from domain.online.endpoint_tokens import (
-    EndpointToken,
-    TokenKeyRing,
-    TokenSettings,
-)
-from domain.online.online_endpoint import (
-    AuthMode,
-    OnlineEndpoint,
-)
-from domain.ports import (
-    Cipher,
-    Clock,
-)
+from domain.online.endpoint_tokens import EndpointToken, TokenKeyRing, TokenSettings
+from domain.online.online_endpoint import OnlineEndpoint
+from domain.ports import Cipher, Clock
 
 
 class TokenIssuing:

@@ -2,13 +2,10 @@
 
 from datetime import datetime
 
-from domain.online.online_endpoint import (
-    OnlineEndpoint,
-    OnlineEndpointProperties,
-)
+from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.online.rollout import RolloutState
+from domain.online.rollout_changes import begun, with_rollout
 from domain.online.traffic import Percentages
-from domain.rollout import guarded_rollout
 
 
 def went_before(asked: OnlineEndpointProperties, old: OnlineEndpoint) -> Percentages:
@@ -29,8 +26,8 @@ def moved_traffic(
     running = rollout is not None and rollout.running
     unmoved = _same(asked.traffic, old.properties.traffic)
     if asked.rollout is not None and not (running and asked.rollout == old.properties.rollout):
-        rollout = guarded_rollout.begun(asked.rollout, went_before(asked, old), caller, now)
-        new = guarded_rollout.with_rollout(old.but(properties=asked), rollout, now)
+        rollout = begun(asked.rollout, went_before(asked, old), caller, now)
+        new = with_rollout(old.but(properties=asked), rollout, now)
         return {n: getattr(new, n) for n in ("properties", "rollout", "traffic_before")}
     changes: dict[str, object] = {}
     if not unmoved:

@@ -5,11 +5,7 @@ Every call may raise `errors.Unavailable` or `errors.Throttled` for a fault that
 Adapters put a time limit around every call that leaves the process.
 """
 
-from domain.ports.blob_store import (
-    BlobProperties,
-    BlobStore,
-    Permission,
-)
+from domain.ports.blob_store import BlobProperties, BlobStore, Permission
 from domain.ports.clock import Clock
 from domain.ports.compute import (
     BlobFolder,
@@ -32,11 +28,7 @@ from domain.ports.event_outlets import (
     Webhooks,
     WebhookUnreachable,
 )
-from domain.ports.identity import (
-    Cipher,
-    Principal,
-    TokenVerifier,
-)
+from domain.ports.identity import Cipher, Principal, TokenVerifier
 from domain.ports.resource_store import (
     Create,
     Delete,
@@ -59,15 +51,8 @@ from domain.ports.scorer import (
     UnitOutcome,
     UnitRequest,
 )
-from domain.ports.web_files import (
-    WebFileRefused,
-    WebFiles,
-    WebFileUnavailable,
-)
-from domain.ports.work_queue import (
-    Message,
-    WorkQueue,
-)
+from domain.ports.web_files import WebFileRefused, WebFiles, WebFileUnavailable
+from domain.ports.work_queue import Message, WorkQueue
 
 __all__ = [
     "BlobFolder",

@@ -4,10 +4,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from domain.errors import (
-    Invalid,
-    Unavailable,
-)
+from domain.errors import Invalid, Unavailable
 
 
 class WebFileRefused(Invalid):

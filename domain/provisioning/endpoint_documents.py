@@ -4,19 +4,9 @@ and reading them."""
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from domain import names
-from domain.errors import (
-    DocumentNotFound,
-    NotFound,
-)
-from domain.ground.resource import (
-    Stored,
-    TrackedResource,
-    from_document,
-)
-from domain.ports import (
-    Document,
-    ResourceStore,
-)
+from domain.errors import DocumentNotFound, NotFound
+from domain.ground.resource import Stored, TrackedResource, from_document
+from domain.ports import Document, ResourceStore
 
 E = TypeVar("E", bound=TrackedResource)
 D = TypeVar("D", bound=TrackedResource)

@@ -21,7 +21,6 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
-from domain.ground.facts import traffic_moved
 from domain.ground.operation import (
     OPERATION_TTL,
     Operation,
@@ -40,27 +39,10 @@ from domain.ground.resource import (
     from_document,
     to_body,
 )
-from domain.ports import (
-    Clock,
-    Compute,
-    Create,
-    Document,
-    Replace,
-    ResourceStore,
-    WorkQueue,
-    Write,
-)
-from domain.provisioning.endpoint_documents import (
-    ENDPOINT_ID,
-    D,
-    E,
-    deployment_id,
-    owner_of,
-)
-from domain.provisioning.reconciling import (
-    LEASE,
-    replaced,
-)
+from domain.online.traffic_facts import traffic_moved
+from domain.ports import Clock, Compute, Create, Document, Replace, ResourceStore, WorkQueue, Write
+from domain.provisioning.endpoint_documents import ENDPOINT_ID, D, E, deployment_id, owner_of
+from domain.provisioning.reconciling import LEASE, replaced
 from domain.provisioning.restoring import Restoring
 from domain.values import Value
 
@@ -90,7 +72,7 @@ class Provisioning(Restoring[E, D], Generic[E, EP, D, DP]):
         clock: Clock,
         scope: names.WorkspaceScope,
         location: str,
-        outbox: Outbox | None = None,
+        outbox: Outbox,
     ) -> None:
         super().__init__(store, queue, compute, clock, scope, outbox)
         self._location = location

@@ -12,18 +12,9 @@ from datetime import timedelta
 from typing import ClassVar
 
 from domain import names
-from domain.errors import (
-    DocumentNotFound,
-    DomainError,
-    StaleETag,
-    Throttled,
-    Unavailable,
-)
-from domain.ground import facts
-from domain.ground.messages import (
-    PROVISIONING_QUEUE,
-    Reconcile,
-)
+from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
+from domain.ground.facts import Fact
+from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ground.operation import (
     OPERATION_TTL,
     ErrorRecord,
@@ -34,11 +25,7 @@ from domain.ground.operation import (
 )
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    TrackedResource,
-    from_document,
-    to_body,
-)
+from domain.ground.resource import TrackedResource, from_document, to_body
 from domain.ports import (
     Clock,
     Compute,
@@ -53,6 +40,7 @@ from domain.ports import (
     WorkQueue,
     Write,
 )
+from domain.provisioning import endpoint_facts
 from domain.provisioning.endpoint_documents import (
     ENDPOINT_ID,
     D,
@@ -89,13 +77,13 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         compute: Compute,
         clock: Clock,
         scope: names.WorkspaceScope,
-        outbox: Outbox | None = None,
+        outbox: Outbox,
     ) -> None:
         super().__init__(store, scope)
         self._queue = queue
         self._compute = compute
         self._clock = clock
-        self._outbox = outbox or Outbox(store, queue, clock)
+        self._outbox = outbox
 
     # -- what a kind decides ------------------------------------------------------------
 
@@ -258,7 +246,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         writes: list[Write] = [Delete(document.id, document.etag)]
         writes += await self._removed_beside(owner, [deployment.name])
         writes += await self._ended_operation(deployment, OperationStatus.SUCCEEDED)
-        told = facts.deleted(self.kind, deployment)
+        told = endpoint_facts.deleted(self.kind, deployment)
         await self._outbox.transact(document.partition, writes, told)
         self._changed(owner)
         return True
@@ -278,7 +266,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
             if stored.resource.operation_id != endpoint.operation_id:  # its own removal
                 writes += await self._ended_operation(stored.resource, OperationStatus.SUCCEEDED)
         writes += await self._ended_operation(endpoint, OperationStatus.SUCCEEDED)
-        told = facts.deleted(self.kind, *(stored.resource for stored in found), endpoint)
+        told = endpoint_facts.deleted(self.kind, *(stored.resource for stored in found), endpoint)
         await self._outbox.transact(document.partition, writes, told)
         self._changed(endpoint.name)
         return True
@@ -297,14 +285,14 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         status = OperationStatus(state.value)
         writes: list[Write] = [replaced(document.body["kind"], ended, document)]
         writes += await self._ended_operation(resource, status, error)
-        told = facts.ended(self.kind, resource, state, error)
+        told = endpoint_facts.ended(self.kind, resource, state, error)
         await self._end_with_owner(resource, document, writes, told)
 
     async def _break(self, deployment: D, document: Document, error: ErrorRecord) -> None:
         """A deployment that had succeeded has died for good: its state says so."""
         broken = deployment.but(provisioning_state=_S.FAILED, error=error, proven=None)
         writes: list[Write] = [replaced(document.body["kind"], broken, document)]
-        told = facts.ended(self.kind, deployment, _S.FAILED, error)
+        told = endpoint_facts.ended(self.kind, deployment, _S.FAILED, error)
         await self._end_with_owner(deployment, document, writes, told)
 
     async def _end_with_owner(
@@ -312,7 +300,7 @@ class Reconciling(EndpointDocuments[E, D], ABC):
         resource: TrackedResource,
         document: Document,
         writes: list[Write],
-        told: Sequence[facts.Fact],
+        told: Sequence[Fact],
     ) -> None:
         if isinstance(resource, self.deployment_type):
             parent = await self._store.get(document.partition, ENDPOINT_ID)

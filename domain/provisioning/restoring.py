@@ -5,27 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from domain.errors import (
-    DomainError,
-    Throttled,
-    Unavailable,
-)
+from domain.errors import DomainError, Throttled, Unavailable
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import from_document
-from domain.ports import (
-    Document,
-    WorkloadKind,
-    WorkloadState,
-)
-from domain.provisioning.endpoint_documents import (
-    D,
-    E,
-    owner_of,
-)
-from domain.provisioning.reconciling import (
-    GRACE,
-    Reconciling,
-)
+from domain.ports import Document, WorkloadKind, WorkloadState
+from domain.provisioning.endpoint_documents import D, E, owner_of
+from domain.provisioning.reconciling import GRACE, Reconciling
 
 _PAGES = 10
 """Of a hundred deployments each: as many are looked at in one go."""

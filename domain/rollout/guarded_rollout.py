@@ -6,69 +6,23 @@ doubled or late is harmless, and any host takes it.
 """
 
 import logging
-import uuid
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from domain.errors import (
-    Conflict,
-    DocumentNotFound,
-    NotFound,
-    refuse,
-)
+from domain.errors import Conflict, DocumentNotFound, NotFound, refuse
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Stored,
-    from_document,
-)
+from domain.ground.resource import Stored, from_document
 from domain.ground.stored_sums import StoredSums
 from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.rollout import (
-    Observed,
-    Rollout,
-    RolloutPlan,
-    RolloutState,
-    Verdict,
-)
-from domain.online.traffic import (
-    Percentages,
-    traffic_faults,
-)
-from domain.ports import (
-    Clock,
-    Create,
-    Delete,
-    Document,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.online.rollout import Observed, Rollout, RolloutState, Verdict
+from domain.online.rollout_changes import LOOK_AFTER, with_rollout
+from domain.online.traffic import Percentages, traffic_faults
+from domain.ports import Clock, Delete, Document, Replace, ResourceStore
 from domain.rollout import rollout_tally
 
-KIND = "rolloutAlarm"
-LOOK_AFTER = timedelta(seconds=2)
-
 _log = logging.getLogger("ml_endpoints.rollout")
-
-
-def begun(plan: RolloutPlan, before: Percentages, caller: str, now: datetime) -> Rollout:
-    return Rollout(
-        id=uuid.uuid4().hex[:16],
-        plan=plan,
-        before=before,
-        step_since=now,
-        started_at=now,
-        started_by=caller,
-    )
-
-
-def alarm(endpoint: str, rollout: Rollout, now: datetime) -> Write:
-    """What has a new rollout looked at."""
-    body = {"kind": KIND, "endpoint": endpoint, "rollout": rollout.id}
-    return Create(f"rollout:{rollout.id}", body, due_at=(now + LOOK_AFTER).timestamp())
 
 
 class GuardedRollout:
@@ -166,27 +120,9 @@ class GuardedRollout:
         return None
 
 
-def with_rollout(endpoint: OnlineEndpoint, rollout: Rollout, now: datetime) -> OnlineEndpoint:
-    """The endpoint where `rollout` has got to: with the step's traffic, or what was before."""
-    back = rollout.state is RolloutState.ROLLED_BACK
-    properties = endpoint.properties.but(
-        traffic=_live(rollout.before if back else rollout.traffic),
-        rollout=rollout.plan if rollout.running else None,
-    )
-    # Once gone back there is nothing more to go back to: asking twice is asking once.
-    before: Percentages = {} if back else _live(rollout.before)
-    return endpoint.but(
-        properties=properties, rollout=rollout, traffic_before=before, modified_at=now
-    )
-
-
 def _with_traffic(endpoint: OnlineEndpoint, traffic: Percentages, now: datetime) -> OnlineEndpoint:
     return endpoint.but(
         properties=endpoint.properties.but(traffic=traffic),
         traffic_before={},
         modified_at=now,
     )
-
-
-def _live(traffic: Mapping[str, int]) -> Percentages:
-    return {name: percent for name, percent in traffic.items() if percent}

@@ -10,39 +10,16 @@ import logging
 from collections.abc import AsyncIterator
 from time import perf_counter
 
-from domain.ground.stored_sums import (
-    StoredSums,
-    Subject,
-)
-from domain.ports import (
-    InstanceLost,
-    Scorer,
-    ScoringRequest,
-    ScoringResponse,
-)
+from domain.ground.stored_sums import StoredSums, Subject
+from domain.ports import InstanceLost, Scorer, ScoringRequest, ScoringResponse
 from domain.rollout import shadow_diff
-from domain.rollout.shadow_diff import (
-    Lost,
-    Side,
-)
+from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import (
-    DeploymentRoute,
-    Route,
-)
-from domain.scoring.scoring_bodies import (
-    KeptBody,
-    close,
-)
+from domain.scoring.online_routing import DeploymentRoute, Route
+from domain.scoring.scoring_bodies import KeptBody, close
 from domain.scoring.scoring_exchange import Exchange
-from domain.scoring.scoring_headers import (
-    MODEL_REASON,
-    value_of,
-)
-from domain.scoring.scoring_refusals import (
-    CALLER_GONE,
-    TOO_MANY_PENDING,
-)
+from domain.scoring.scoring_headers import MODEL_REASON, value_of
+from domain.scoring.scoring_refusals import CALLER_GONE, TOO_MANY_PENDING
 
 _log = logging.getLogger("ml_endpoints.mirroring")
 

@@ -1,16 +1,10 @@
 """What gateways count of a rollout's step: requests, failures and latencies of each
 deployment that the rollout guards, as far as the split brought them there."""
 
-from domain.ground.stored_sums import (
-    StoredSums,
-    Subject,
-)
+from domain.ground.latency_histogram import band
+from domain.ground.stored_sums import StoredSums, Subject
 from domain.online.online_endpoint import partition
-from domain.rollout.latency_histogram import band
-from domain.scoring.online_routing import (
-    DeploymentRoute,
-    Route,
-)
+from domain.scoring.online_routing import DeploymentRoute, Route
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.scoring_refusals import CALLER_GONE
 

@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from domain.assets.asset_references import revision_of
-from domain.ground.stored_sums import (
-    Subject,
-    Sums,
-)
-from domain.online.online_deployment import OnlineDeployment
+from domain.ground.latency_histogram import band, quantile
+from domain.ground.stored_sums import Subject, Sums
 from domain.online.online_endpoint import partition
-from domain.rollout.latency_histogram import (
-    band,
-    quantile,
-)
 from domain.values import Value
 
 KIND = "shadowDiff"
@@ -50,13 +42,6 @@ class Side:
     succeeded: bool
     seconds: float
     answer: bytes | None
-
-
-def running_revision(deployment: OnlineDeployment) -> str:
-    """Names a deployment as it runs: another after every change that its instances would
-    notice, and for another deployment of the same name."""
-    asked = deployment.properties.to_document()
-    return revision_of({**asked, "created_at": deployment.created_at.isoformat()})
 
 
 def subject(

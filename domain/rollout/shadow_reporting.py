@@ -3,16 +3,10 @@
 from domain.ground.resource import from_document
 from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
-from domain.online.online_deployment import OnlineDeployment
-from domain.ports import (
-    Document,
-    ResourceStore,
-)
+from domain.online.online_deployment import OnlineDeployment, running_revision
+from domain.ports import Document, ResourceStore
 from domain.rollout import shadow_diff
-from domain.rollout.shadow_diff import (
-    ShadowReport,
-    running_revision,
-)
+from domain.rollout.shadow_diff import ShadowReport
 
 
 class ShadowReporting:

@@ -11,16 +11,9 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from domain.errors import (
-    DocumentNotFound,
-    DomainError,
-    StaleETag,
-)
+from domain.errors import DocumentNotFound, DomainError, StaleETag
 from domain.ground.messages import WakeDeployment
-from domain.online.deployment_scale import (
-    DeploymentScale,
-    from_document,
-)
+from domain.online.deployment_scale import DeploymentScale, from_document
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import workload_key
 from domain.online.online_provisioning import OnlineProvisioning
@@ -35,10 +28,7 @@ from domain.ports import (
     ScoringRequest,
     WorkloadState,
 )
-from domain.scaling.scale_decision import (
-    Load,
-    decide,
-)
+from domain.scaling.scale_decision import Load, decide
 
 TICK = timedelta(seconds=1)
 """How often the timer calls."""

@@ -14,17 +14,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from domain.errors import DomainError
-from domain.ground.messages import (
-    SCALING_QUEUE,
-    WakeDeployment,
-)
-from domain.ports import (
-    Compute,
-    Message,
-    Observation,
-    WorkloadState,
-    WorkQueue,
-)
+from domain.ground.messages import SCALING_QUEUE, WakeDeployment
+from domain.ports import Compute, Message, Observation, WorkloadState, WorkQueue
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.online_routing import DeploymentRoute
 

@@ -11,22 +11,11 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from domain.errors import Invalid
-from domain.ground.resource import (
-    StringMap,
-    Tags,
-    Text,
-    TrackedResource,
-)
+from domain.ground.resource import StringMap, Tags, Text, TrackedResource
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.records.job_request import JobProperties
-from domain.names import (
-    asset_name_fault,
-    endpoint_name_fault,
-)
-from domain.ports import (
-    Document,
-    Json,
-)
+from domain.names import asset_name_fault, endpoint_name_fault
+from domain.ports import Document, Json
 from domain.schedules.occurrences import Occurrences
 from domain.schedules.time_zones import time_zone
 from domain.values import Value

@@ -7,15 +7,8 @@ idle schedule costs nothing.
 
 from datetime import timedelta
 
-from domain.ground.messages import (
-    SCHEDULES_QUEUE,
-    CheckSchedule,
-)
-from domain.ports import (
-    Clock,
-    Message,
-    WorkQueue,
-)
+from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
+from domain.ports import Clock, Message, WorkQueue
 from domain.schedules.schedule import ScheduleState
 
 GRACE = 15.0

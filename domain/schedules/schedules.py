@@ -14,12 +14,7 @@ from domain.errors import (
     refuse,
 )
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Conditions,
-    Stored,
-    Wanted,
-    to_body,
-)
+from domain.ground.resource import Conditions, Stored, Wanted, to_body
 from domain.ground.resource import from_document as stored_resource
 from domain.ports import (
     Clock,

@@ -8,26 +8,13 @@ while nobody was up are met once, by the newest of them, if that is not too long
 import logging
 from datetime import datetime, timedelta
 
-from domain.errors import (
-    Conflict,
-    DocumentNotFound,
-    DomainError,
-    StaleETag,
-    Throttled,
-    Unavailable,
-)
+from domain.errors import Conflict, DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
 from domain.ground.messages import CheckSchedule
 from domain.ground.resource import from_document as stored_resource
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_invocation import BatchInvocation
 from domain.jobs.records.job_request import JobProperties
-from domain.ports import (
-    Clock,
-    Document,
-    Replace,
-    ResourceStore,
-    WorkQueue,
-)
+from domain.ports import Clock, Document, Replace, ResourceStore, WorkQueue
 from domain.schedules.schedule import (
     PARTITION,
     TRIGGER_TIME,

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.ports import (
-    Compute,
-    Instance,
-)
+from domain.ports import Compute, Instance
 from domain.scoring.online_routing import DeploymentRoute
 from domain.scoring.outliers import Outliers
 

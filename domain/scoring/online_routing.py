@@ -12,30 +12,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
-from domain.errors import (
-    DocumentNotFound,
-    Throttled,
-    Unavailable,
-)
+from domain.errors import DocumentNotFound, Throttled, Unavailable
+from domain.ground.auth_mode import AuthMode
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import from_document
 from domain.names import endpoint_name_fault
-from domain.online import (
-    online_deployment,
-    online_endpoint,
-)
-from domain.online.online_deployment import OnlineDeployment
-from domain.online.online_endpoint import (
-    AuthMode,
-    OnlineEndpoint,
-)
+from domain.online import online_deployment, online_endpoint
+from domain.online.online_deployment import OnlineDeployment, running_revision
+from domain.online.online_endpoint import OnlineEndpoint
 from domain.online.traffic import TrafficSplit
-from domain.ports import (
-    Clock,
-    Document,
-    ResourceStore,
-)
-from domain.rollout.shadow_diff import running_revision
+from domain.ports import Clock, Document, ResourceStore
 
 _log = logging.getLogger(__name__)
 

@@ -15,47 +15,18 @@ from typing import Any
 
 from domain.errors import Unavailable
 from domain.ground.stored_sums import StoredSums
-from domain.ports import (
-    Compute,
-    Instance,
-    InstanceLost,
-    Scorer,
-    ScoringRequest,
-    ScoringResponse,
-)
-from domain.rollout.mirroring import (
-    Copy,
-    Mirroring,
-)
+from domain.ports import Compute, Instance, InstanceLost, Scorer, ScoringRequest, ScoringResponse
+from domain.rollout.mirroring import Copy, Mirroring
 from domain.rollout.rollout_tally import tallied
 from domain.scaling.waking import Waking
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import (
-    DeploymentRoute,
-    Route,
-    RouteTable,
-)
+from domain.scoring.online_routing import DeploymentRoute, Route, RouteTable
 from domain.scoring.request_record import OnFinished
 from domain.scoring.scoring_access import KeyAccess
-from domain.scoring.scoring_bodies import (
-    CountedBody,
-    StreamedAnswer,
-    close,
-)
-from domain.scoring.scoring_exchange import (
-    Answer,
-    Call,
-    CallerGone,
-    CallerStalled,
-    Exchange,
-)
-from domain.scoring.scoring_headers import (
-    MODEL_REASON,
-    MODEL_STATUS,
-    forwarded_back,
-    value_of,
-)
+from domain.scoring.scoring_bodies import CountedBody, StreamedAnswer, close
+from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, Exchange
+from domain.scoring.scoring_headers import MODEL_REASON, MODEL_STATUS, forwarded_back, value_of
 from domain.scoring.scoring_refusals import Refused
 from domain.scoring.uploads import Uploads
 

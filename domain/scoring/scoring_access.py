@@ -10,16 +10,11 @@ from dataclasses import dataclass
 
 from domain.errors import Unauthenticated
 from domain.ground import access
+from domain.ground.auth_mode import AuthMode
 from domain.ground.keys import matches
 from domain.online import endpoint_tokens
 from domain.online.endpoint_tokens import TokenKeyRing
-from domain.online.online_endpoint import AuthMode
-from domain.ports import (
-    Cipher,
-    Clock,
-    Principal,
-    TokenVerifier,
-)
+from domain.ports import Cipher, Clock, Principal, TokenVerifier
 from domain.scoring import scoring_refusals
 from domain.scoring.online_routing import Route
 

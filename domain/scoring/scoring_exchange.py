@@ -4,14 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import Protocol
 
-from domain.scoring.request_record import (
-    OnFinished,
-    RequestRecord,
-)
-from domain.scoring.scoring_bodies import (
-    CountedBody,
-    StreamedAnswer,
-)
+from domain.scoring.request_record import OnFinished, RequestRecord
+from domain.scoring.scoring_bodies import CountedBody, StreamedAnswer
 from domain.scoring.scoring_headers import (
     CLIENT_REQUEST_ID,
     DEPLOYMENT,

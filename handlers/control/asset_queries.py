@@ -2,15 +2,8 @@
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from domain.assets.asset_listing import (
-    Listing,
-    ListView,
-    OrderKey,
-)
-from domain.errors import (
-    Invalid,
-    Unsupported,
-)
+from domain.assets.asset_listing import Listing, ListView, OrderKey
+from domain.errors import Invalid, Unsupported
 from handlers.http import paging
 
 _NO_FILTER = ("description", "properties", "feed", "offset", "latestVersionOnly")

@@ -19,10 +19,7 @@ from domain.assets.asset import (
     ModelVersionProperties,
     Saved,
 )
-from domain.assets.asset_registration import (
-    AssetRegistration,
-    PendingUpload,
-)
+from domain.assets.asset_registration import AssetRegistration, PendingUpload
 from domain.assets.datastore import storage_account_id
 from domain.errors import Invalid
 from domain.ground.resource import Conditions
@@ -31,14 +28,7 @@ from domain.values import Value
 from handlers import wire
 from handlers.control import asset_queries
 from handlers.control.merging import merged
-from handlers.http import (
-    Routes,
-    caller,
-    conditions,
-    json_response,
-    paging,
-    system_data,
-)
+from handlers.http import Routes, caller, conditions, json_response, paging, system_data
 
 P = TypeVar("P", bound=Value)
 

@@ -4,26 +4,14 @@ from typing import Any
 
 import azure.functions as func
 
-from domain.batch.batch_deployment import (
-    BatchDeployment,
-    BatchDeploymentProperties,
-)
-from domain.batch.batch_endpoint import (
-    BatchEndpoint,
-    BatchEndpointProperties,
-)
+from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
+from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.ground.resource import Wanted
 from handlers import wire
 from handlers.control.online_endpoints import progress
-from handlers.control.tracked_resources import (
-    Collection,
-    add,
-)
-from handlers.http import (
-    Routes,
-    render_resource,
-)
+from handlers.control.tracked_resources import Collection, add
+from handlers.http import Routes, render_resource
 
 READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error")
 ITEM = "batchEndpoints/{endpoint}"

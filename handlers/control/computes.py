@@ -10,17 +10,11 @@ from domain.batch.compute_target import (
     ComputeTarget,
     ComputeTargets,
 )
-from domain.ground.resource import (
-    Stored,
-    Wanted,
-)
+from domain.ground.resource import Stored, Wanted
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
-from handlers.http import (
-    Routes,
-    render_resource,
-)
+from handlers.http import Routes, render_resource
 
 PATH = "computes"
 _NODES = "Nodes are processes of this machine; they have no network or login of their own."

@@ -5,19 +5,10 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.assets.datastore import (
-    DEFAULT,
-    INBOX_DATASTORE,
-    Datastore,
-    Datastores,
-)
+from domain.assets.datastore import DEFAULT, INBOX_DATASTORE, Datastore, Datastores
 from domain.errors import Unsupported
 from domain.names import PROVIDER
-from handlers.http import (
-    Routes,
-    json_response,
-    paging,
-)
+from handlers.http import Routes, json_response, paging
 
 _ITEM = "datastores/{name}"
 

@@ -6,14 +6,8 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.ground.keys import KeyType
-from domain.ground.resource import (
-    Stored,
-    Wanted,
-)
-from domain.inbound.event_mapping import (
-    EventMapping,
-    EventMappingProperties,
-)
+from domain.ground.resource import Stored, Wanted
+from domain.inbound.event_mapping import EventMapping, EventMappingProperties
 from domain.inbound.event_mappings import EventMappings
 from domain.inbound.event_receiving import EventReceiving
 from domain.inbound.received_event import ReceivedEvent
@@ -21,13 +15,7 @@ from domain.values import Value
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
-from handlers.http import (
-    Routes,
-    caller,
-    json_response,
-    paging,
-    render_resource,
-)
+from handlers.http import Routes, caller, json_response, paging, render_resource
 
 PATH = "eventMappings"
 _ITEM = f"{PATH}/{{name}}"

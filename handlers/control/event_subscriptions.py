@@ -7,26 +7,14 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.events.dead_letters import DeadLetters
 from domain.events.delivery import DeadLetter
-from domain.events.event_subscription import (
-    EventSubscription,
-    EventSubscriptionProperties,
-)
+from domain.events.event_subscription import EventSubscription, EventSubscriptionProperties
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.ground.resource import (
-    Stored,
-    Wanted,
-)
+from domain.ground.resource import Stored, Wanted
 from domain.values import Value
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
-from handlers.http import (
-    Routes,
-    caller,
-    json_response,
-    paging,
-    render_resource,
-)
+from handlers.http import Routes, caller, json_response, paging, render_resource
 
 PATH = "eventSubscriptions"
 _ITEM = f"{PATH}/{{name}}"

@@ -5,15 +5,8 @@ from typing import Any, TypeVar
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from domain.errors import (
-    Conflict,
-    PreconditionFailed,
-)
-from domain.ground.resource import (
-    Conditions,
-    TrackedResource,
-    Wanted,
-)
+from domain.errors import Conflict, PreconditionFailed
+from domain.ground.resource import Conditions, TrackedResource, Wanted
 from domain.values import Value
 from handlers import wire
 from handlers.http import conditions

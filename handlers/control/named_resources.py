@@ -8,24 +8,11 @@ from typing import Any, Generic, TypeVar
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.ground.resource import (
-    Conditions,
-    Stored,
-    Wanted,
-)
+from domain.ground.resource import Conditions, Stored, Wanted
 from domain.ports import Principal
 from handlers import wire
-from handlers.control.merging import (
-    merged,
-    wanted_of,
-)
-from handlers.http import (
-    Routes,
-    caller,
-    conditions,
-    json_response,
-    paging,
-)
+from handlers.control.merging import merged, wanted_of
+from handlers.http import Routes, caller, conditions, json_response, paging
 
 S = TypeVar("S", bound=Stored[Any])
 

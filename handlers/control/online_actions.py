@@ -9,15 +9,8 @@ from domain.online.token_issuing import TokenIssuing
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.shadow_reporting import ShadowReporting
 from handlers import wire
-from handlers.control.online_endpoints import (
-    ITEM,
-    render_endpoint,
-)
-from handlers.http import (
-    Routes,
-    caller,
-    json_response,
-)
+from handlers.control.online_endpoints import ITEM, render_endpoint
+from handlers.http import Routes, caller, json_response
 
 
 def blueprint(

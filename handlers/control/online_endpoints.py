@@ -9,30 +9,15 @@ from domain.errors import Invalid
 from domain.ground.keys import KeyType
 from domain.ground.resource import Wanted
 from domain.online.deployment_scale import DeploymentScale
-from domain.online.online_deployment import (
-    OnlineDeployment,
-    OnlineDeploymentProperties,
-)
-from domain.online.online_endpoint import (
-    OnlineEndpoint,
-    OnlineEndpointProperties,
-)
+from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
+from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.rollout import Rollout
 from domain.ports import LogKind
 from domain.values import Value
 from handlers import wire
-from handlers.control.tracked_resources import (
-    PROGRESS,
-    Collection,
-    add,
-)
-from handlers.http import (
-    Routes,
-    caller,
-    json_response,
-    render_resource,
-)
+from handlers.control.tracked_resources import PROGRESS, Collection, add
+from handlers.http import Routes, caller, json_response, render_resource
 
 READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error", "rolloutStatus")
 ITEM = "onlineEndpoints/{endpoint}"

@@ -7,33 +7,14 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.errors import (
-    Conflict,
-    NotFound,
-)
-from domain.ground.operation import (
-    Operation,
-    OperationKind,
-    Operations,
-    OperationStatus,
-)
+from domain.errors import Conflict, NotFound
+from domain.ground.operation import Operation, OperationKind, Operations, OperationStatus
 from domain.jobs.job_control import BatchJobs
 from domain.online.online_provisioning import OnlineProvisioning
 from handlers import wire
-from handlers.control import (
-    batch_endpoints,
-    online_endpoints,
-)
-from handlers.data.job_view import (
-    arm_spelling,
-    render_job,
-)
-from handlers.http import (
-    RETRY_AFTER,
-    Routes,
-    json_response,
-    render_error,
-)
+from handlers.control import batch_endpoints, online_endpoints
+from handlers.data.job_view import arm_spelling, render_job
+from handlers.http import RETRY_AFTER, Routes, json_response, render_error
 
 Show = Callable[..., Awaitable[dict[str, Any]]]
 

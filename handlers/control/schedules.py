@@ -8,29 +8,17 @@ from azurefunctions.extensions.http.fastapi import Request
 
 from domain.errors import Invalid
 from domain.ground import access
-from domain.ground.messages import (
-    SCHEDULES_QUEUE,
-    CheckSchedule,
-)
+from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ground.resource import Wanted
 from domain.ports import Principal
-from domain.schedules.schedule import (
-    CronTrigger,
-    ScheduleProperties,
-)
-from domain.schedules.schedules import (
-    Schedules,
-    ScheduleView,
-)
+from domain.schedules.schedule import CronTrigger, ScheduleProperties
+from domain.schedules.schedules import Schedules, ScheduleView
 from domain.schedules.scheduling import Scheduling
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
 from handlers.data import batch_jobs
-from handlers.http import (
-    Routes,
-    render_resource,
-)
+from handlers.http import Routes, render_resource
 from handlers.messages.batch_messages import is_redelivered
 from handlers.messages.provisioning_messages import SERVICE_BUS
 from handlers.tracing import traced_message

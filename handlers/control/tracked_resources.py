@@ -8,26 +8,11 @@ from typing import Any, Generic, TypeVar
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import (
-    Invalid,
-    PreconditionFailed,
-)
-from domain.ground.resource import (
-    Accepted,
-    Conditions,
-    Stored,
-    TrackedResource,
-    Wanted,
-)
+from domain.errors import Invalid, PreconditionFailed
+from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
 from handlers import wire
 from handlers.control.merging import wanted_of
-from handlers.http import (
-    Routes,
-    caller,
-    conditions,
-    json_response,
-    paging,
-)
+from handlers.http import Routes, caller, conditions, json_response, paging
 
 PROGRESS = "AzureAsyncOperationUri"
 """Among the properties that SDKs show: where the running operation can be asked about."""

@@ -6,11 +6,7 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.names import PROVIDER
-from handlers.http import (
-    Routes,
-    json_response,
-    register,
-)
+from handlers.http import Routes, json_response, register
 
 DISCOVERY = "discovery"
 

@@ -5,16 +5,10 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import (
-    DomainError,
-    Invalid,
-)
+from domain.errors import DomainError, Invalid
 from domain.ground import access
 from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.jobs.job_control import (
-    BatchJobs,
-    JobView,
-)
+from domain.jobs.job_control import BatchJobs, JobView
 from domain.jobs.records.job_request import (
     JobProperties,
     JobRequest,
@@ -25,11 +19,7 @@ from domain.jobs.records.job_request import (
 from domain.ports import Principal
 from handlers import wire
 from handlers.data import job_queries
-from handlers.data.job_view import (
-    arm_spelling,
-    render_job,
-    status_url,
-)
+from handlers.data.job_view import arm_spelling, render_job, status_url
 from handlers.http import (
     Routes,
     caller,

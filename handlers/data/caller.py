@@ -5,11 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
-from domain.scoring.scoring_exchange import (
-    CallerGone,
-    CallerStalled,
-    RequestBody,
-)
+from domain.scoring.scoring_exchange import CallerGone, CallerStalled, RequestBody
 
 Receive = Callable[[], Awaitable[Any]]
 

@@ -4,29 +4,14 @@ sent ours."""
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import (
-    DomainError,
-    Invalid,
-)
+from domain.errors import DomainError, Invalid
 from domain.events.subscription_validating import SubscriptionValidating
 from domain.ground import access
 from domain.inbound.event_mapping import EventMapping
 from domain.inbound.event_receiving import EventReceiving
-from domain.inbound.inbound_event import (
-    InboundEvent,
-    read_binary,
-    read_events,
-    validation_code,
-)
+from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
 from handlers import wire
-from handlers.http import (
-    Handler,
-    Method,
-    Routes,
-    json_response,
-    register,
-    render_error,
-)
+from handlers.http import Handler, Method, Routes, json_response, register, render_error
 
 RECEIVE = "eventMappings/receive/action"
 EVENTS = "events/{mapping}"

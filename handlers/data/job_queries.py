@@ -4,10 +4,7 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from domain.errors import (
-    Invalid,
-    Unsupported,
-)
+from domain.errors import Invalid, Unsupported
 from domain.jobs.records.job_status import JobStatus
 
 _STATUSES = {status.value.casefold(): status for status in JobStatus}

@@ -7,11 +7,7 @@ from urllib.parse import quote
 
 from domain.assets.datastore import DEFAULT
 from domain.jobs.job_control import JobView
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    InputKind,
-    JobInput,
-)
+from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
 from domain.jobs.records.job_pace import Pace
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus

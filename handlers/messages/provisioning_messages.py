@@ -5,12 +5,7 @@ import json
 import azure.functions as func
 
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.ground.messages import (
-    PROVISIONING_QUEUE,
-    SCALING_QUEUE,
-    Reconcile,
-    WakeDeployment,
-)
+from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.scaling.scaling import Scaling
 from handlers.tracing import traced_message

@@ -16,10 +16,7 @@ from infra.cloud.queues.service_bus_topics import ServiceBusTopics
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
-from infra.web.token_verifier import (
-    JwtVerifier,
-    PublishedKeys,
-)
+from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from infra.web.webhooks import HttpWebhooks
 
 _LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")

@@ -11,39 +11,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from domain.errors import (
-    DomainError,
-    StorageFull,
-)
+from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
 from infra.embedded.access.clients import ClientRegistry
-from infra.embedded.access.connection_file import (
-    Connection,
-    remove_connection,
-    welcome,
-)
-from infra.embedded.data_folder import (
-    DataFolder,
-    DataFolderInUse,
-    HostLock,
-)
+from infra.embedded.access.connection_file import Connection, remove_connection, welcome
+from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
 from infra.embedded.host.functions import AppError
-from infra.embedded.host.host import (
-    Address,
-    Host,
-)
-from infra.embedded.host.host_json import (
-    HostJson,
-    read_host_json,
-)
+from infra.embedded.host.host import Address, Host
+from infra.embedded.host.host_json import HostJson, read_host_json
 from infra.embedded.host.logs import start_logging
 from infra.embedded.services import EmbeddedServices
-from infra.settings import (
-    Settings,
-    SettingsError,
-    environment_name,
-    read_values,
-)
+from infra.settings import Settings, SettingsError, environment_name, read_values
 
 _REFUSED = 2
 _SWITCH = 0.001

@@ -1,11 +1,7 @@
 """The EventTopics port where there is no Service Bus."""
 
 from domain.errors import Unsupported
-from domain.ports import (
-    EntityKind,
-    EventMessage,
-    EventTopics,
-)
+from domain.ports import EntityKind, EventMessage, EventTopics
 
 
 class NoTopics(EventTopics):

@@ -17,29 +17,16 @@ from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_scorer import LocalScorer
 from infra.compute.local.serving.instance_figures import InstanceFigures
 from infra.embedded.access.clients import ClientRegistry
-from infra.embedded.access.issuer import (
-    KEYS_PATH,
-    SigningKey,
-    TokenIssuer,
-)
+from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.arrivals.receipts import receipts_database
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.host.traffic_log import TrafficLog
-from infra.embedded.stores import (
-    CloudStores,
-    LocalStores,
-    Stores,
-)
+from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
 from infra.telemetry.request_metrics import RequestMetrics
 from infra.web.outbound import OutboundAddresses
-from infra.web.token_verifier import (
-    JwtVerifier,
-    KeySource,
-    PublishedKeys,
-    StaticKeys,
-)
+from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 from infra.web.webhooks import HttpWebhooks
 
 _log = logging.getLogger(__name__)

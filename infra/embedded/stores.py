@@ -7,25 +7,12 @@ import os
 import secrets
 from abc import ABC, abstractmethod
 
-from domain.ports import (
-    BlobStore,
-    Cipher,
-    EventTopics,
-    ResourceStore,
-    WorkQueue,
-)
-from infra.compute.local.files.outputs import (
-    Outputs,
-    OutputsInPlace,
-)
+from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, WorkQueue
+from infra.compute.local.files.outputs import Outputs, OutputsInPlace
 from infra.compute.local.files.uploaded_outputs import UploadedOutputs
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
-from infra.embedded.arrivals.arrival_sources import (
-    ArrivalSource,
-    FolderSource,
-    ListedSource,
-)
+from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.data_folder import DataFolder

@@ -5,13 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Delete,
-    Json,
-    Replace,
-    Write,
-)
+from domain.ports import Create, Delete, Json, Replace, Write
 
 MOST_BYTES = 1024 * 1024
 """Of one document, as JSON in UTF-8."""

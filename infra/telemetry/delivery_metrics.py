@@ -8,16 +8,8 @@ from collections.abc import Iterator, Mapping
 from opentelemetry import metrics
 
 from domain.events.delivery_record import DeliveryRecord
-from infra.telemetry.metric_names import (
-    DEAD_LETTERED,
-    DELIVERED,
-    FAILED,
-    SUBSCRIPTIONS,
-)
-from infra.telemetry.prometheus_text import (
-    head,
-    line,
-)
+from infra.telemetry.metric_names import DEAD_LETTERED, DELIVERED, FAILED, SUBSCRIPTIONS
+from infra.telemetry.prometheus_text import head, line
 
 _TOLD = {
     DELIVERED: "Events delivered.",

@@ -5,17 +5,8 @@ deployments. Without an SDK nothing is measured."""
 from opentelemetry import metrics
 
 from domain.scoring.request_record import RequestRecord
-from infra.telemetry.metric_names import (
-    BYTES,
-    DEPLOYMENTS,
-    ENDPOINTS,
-    LATENCY,
-    REQUESTS,
-)
-from infra.telemetry.request_metrics import (
-    BUCKETS,
-    endpoint_of,
-)
+from infra.telemetry.metric_names import BYTES, DEPLOYMENTS, ENDPOINTS, LATENCY, REQUESTS
+from infra.telemetry.request_metrics import BUCKETS, endpoint_of
 
 
 class RequestMeters:

@@ -10,10 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from domain.scoring.request_record import RequestRecord
-from infra.telemetry.prometheus_text import (
-    head,
-    line,
-)
+from infra.telemetry.prometheus_text import head, line
 
 BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000)
 """Upper bounds of latencies, in milliseconds."""

@@ -100,10 +100,7 @@ def _to_application_insights(settings: Settings, connection: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     from infra.telemetry.metric_names import views
-    from infra.telemetry.telemetry_sdk import (
-        HostsTraceIds,
-        Redacting,
-    )
+    from infra.telemetry.telemetry_sdk import HostsTraceIds, Redacting
 
     configure_azure_monitor(
         connection_string=connection,

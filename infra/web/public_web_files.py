@@ -6,16 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from domain.ports import (
-    WebFileRefused,
-    WebFiles,
-    WebFileUnavailable,
-)
-from infra.web.outbound import (
-    AddressRefused,
-    OutboundAddresses,
-    refusal,
-)
+from domain.ports import WebFileRefused, WebFiles, WebFileUnavailable
+from infra.web.outbound import AddressRefused, OutboundAddresses, refusal
 
 if TYPE_CHECKING:
     import aiohttp

@@ -13,14 +13,8 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from domain.errors import (
-    Unauthenticated,
-    Unavailable,
-)
-from domain.ports import (
-    Principal,
-    TokenVerifier,
-)
+from domain.errors import Unauthenticated, Unavailable
+from domain.ports import Principal, TokenVerifier
 
 _log = logging.getLogger(__name__)
 

@@ -4,16 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from domain.ports import (
-    WebhookAnswer,
-    Webhooks,
-    WebhookUnreachable,
-)
-from infra.web.outbound import (
-    AddressRefused,
-    OutboundAddresses,
-    refusal,
-)
+from domain.ports import WebhookAnswer, Webhooks, WebhookUnreachable
+from infra.web.outbound import AddressRefused, OutboundAddresses, refusal
 
 if TYPE_CHECKING:
     import aiohttp

@@ -7,12 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .lent_files import (
-    LentAnother,
-    LentFile,
-    NotLent,
-    local_path,
-)
+from .lent_files import LentAnother, LentFile, NotLent, local_path
 from .row_slices import copy_rows
 
 

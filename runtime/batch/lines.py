@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Union
 
 from . import cells
-from .tables import (
-    BadReturn,
-    Table,
-)
+from .tables import BadReturn, Table
 
 _Cells = Union[str, Sequence[Any]]  # noqa: UP007 - `|` needs Python 3.10
 """A column's cells, each as `%s` will write it; or the text that all of its rows have."""

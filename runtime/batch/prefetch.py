@@ -6,10 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .inputs import (
-    Input,
-    local_paths,
-)
+from .inputs import Input, local_paths
 
 _HELD = 2
 """Mini-batches fetched ahead at most: the next of this unit, and the first of the next one."""

@@ -10,10 +10,7 @@ from typing import Any
 
 from . import cells
 from .inputs import Input
-from .tables import (
-    BadReturn,
-    Table,
-)
+from .tables import BadReturn, Table
 
 FILE = "input_file"
 ROW = "input_row"

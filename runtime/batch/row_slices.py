@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .lent_files import (
-    LentFile,
-    NotLent,
-)
+from .lent_files import LentFile, NotLent
 
 _ROWS = 65_536
 

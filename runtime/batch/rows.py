@@ -8,14 +8,7 @@ from typing import Any, NamedTuple
 from . import lines
 from .inputs import Input
 from .provenance import attributed
-from .tables import (
-    Table,
-    aligned,
-    from_dataframe,
-    has_dataframes,
-    is_dataframe,
-    read,
-)
+from .tables import Table, aligned, from_dataframe, has_dataframes, is_dataframe, read
 
 
 class Lines(NamedTuple):

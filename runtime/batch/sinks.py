@@ -7,14 +7,8 @@ import io
 from typing import Any
 
 from .cells import plains
-from .rows import (
-    Form,
-    Lines,
-)
-from .tables import (
-    BadReturn,
-    Table,
-)
+from .rows import Form, Lines
+from .tables import BadReturn, Table
 
 _NULL = "null"
 _INTEGER = "int64"

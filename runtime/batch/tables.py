@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from .cells import (
-    is_array,
-    is_narrow,
-    listed,
-    native,
-    plains,
-)
+from .cells import is_array, is_narrow, listed, native, plains
 
 PREDICTION = "prediction"
 

@@ -13,33 +13,13 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from ..coroutines import finish
-from ..script import (
-    describe,
-    user_traceback,
-)
-from . import (
-    blocks,
-    inputs,
-)
-from .inputs import (
-    Input,
-    InputChanged,
-    InputUnreadable,
-)
+from ..script import describe, user_traceback
+from . import blocks, inputs
+from .inputs import Input, InputChanged, InputUnreadable
 from .prefetch import Prefetch
-from .rows import (
-    Form,
-    render,
-)
-from .sinks import (
-    Sink,
-    Unwritable,
-    sink_of,
-)
-from .tables import (
-    BadReturn,
-    given,
-)
+from .rows import Form, render
+from .sinks import Sink, Unwritable, sink_of
+from .tables import BadReturn, given
 
 _STRICT = "ML_ENDPOINTS_STRICT_RETURN"
 _EXCERPT = 4000

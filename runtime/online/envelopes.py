@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .signature import (
-    Field,
-    Signature,
-    table_schema,
-)
+from .signature import Field, Signature, table_schema
 
 _Schema = dict[str, Any]  # an alias is evaluated; Python 3.9 knows `dict[...]`
 

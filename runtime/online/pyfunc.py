@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..script import (
-    INIT_FAILED,
-    ScriptFailed,
-)
-from .signature import (
-    BadSignature,
-    Signature,
-    of_model,
-)
+from ..script import INIT_FAILED, ScriptFailed
+from .signature import BadSignature, Signature, of_model
 
 
 class MlflowModel:

@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from ..coroutines import (
-    finish,
-    iterate,
-)
+from ..coroutines import finish, iterate
 from ..script import (
     FUNCTION_NOT_FOUND,
     INIT_FAILED,
@@ -26,22 +23,9 @@ from ..script import (
     user_traceback,
 )
 from ..server.exchange import Request
-from . import (
-    dialects,
-    rawhttp,
-    schema,
-    typed,
-)
-from .responses import (
-    JSON,
-    UnsendableResult,
-    from_response,
-    is_response,
-)
-from .signature import (
-    BadSignature,
-    Signature,
-)
+from . import dialects, rawhttp, schema, typed
+from .responses import JSON, UnsendableResult, from_response, is_response
+from .signature import BadSignature, Signature
 from .signature import of as signature_of
 
 SIGNATURE = "PAYLOAD_SIGNATURE"

@@ -11,11 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .signature import (
-    Field,
-    Parameter,
-    Signature,
-)
+from .signature import Field, Parameter, Signature
 
 _INTEGERS = {"integer": 32, "long": 64}
 _FLOATS = {"float": "float32", "double": "float64"}

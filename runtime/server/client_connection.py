@@ -15,17 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .exchange import (
-    STALL_LIMIT,
-    Request,
-)
-from .http1 import (
-    MAX_HEAD,
-    ChunkedBody,
-    Head,
-    Refused,
-    reply,
-)
+from .exchange import STALL_LIMIT, Request
+from .http1 import MAX_HEAD, ChunkedBody, Head, Refused, reply
 
 _PIPELINE_LIMIT = 256 * 1024
 _LINGER = 1.0

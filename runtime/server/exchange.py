@@ -8,13 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .http1 import (
-    LAST_CHUNK,
-    Head,
-    chunk,
-    reply,
-    stream_head,
-)
+from .http1 import LAST_CHUNK, Head, chunk, reply, stream_head
 
 if TYPE_CHECKING:
     from .client_connection import Connection

@@ -18,15 +18,9 @@ import sys
 import threading
 from typing import NoReturn, Protocol
 
-from ..script import (
-    EXIT_CODE,
-    ScriptFailed,
-)
+from ..script import EXIT_CODE, ScriptFailed
 from . import lifeline
-from .client_connection import (
-    Connection,
-    Site,
-)
+from .client_connection import Connection, Site
 from .exchange import Request
 from .pool import Pool
 

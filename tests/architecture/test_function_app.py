@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.real_app import (
-    ROOT,
-    indexed,
-    run,
-)
+from tests.kit.real_app import ROOT, indexed, run
 
 FUNCTIONS: list[dict[str, Any]] = indexed()["functions"]
 HTTP = [function for function in FUNCTIONS if function["type"] == "httpTrigger"]

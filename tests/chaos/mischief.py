@@ -18,12 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.jobs.records.job_times import BatchTimes
-from domain.ports import (
-    Document,
-    Message,
-    Replace,
-    Write,
-)
+from domain.ports import Document, Message, Replace, Write
 from infra.embedded import __main__ as embedded
 from infra.embedded.database.sqlite import Database
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore

@@ -25,13 +25,7 @@ import httpx
 
 from examples.client import CallFailed
 from tests.chaos import mischief
-from tests.chaos.trials import (
-    CODE,
-    QUICK,
-    SLOW,
-    Trial,
-    file_name,
-)
+from tests.chaos.trials import CODE, QUICK, SLOW, Trial, file_name
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

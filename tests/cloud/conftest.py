@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.__main__ import (
-    service_bus,
-    settings_of,
-)
-from tests.servers.processes import (
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.__main__ import service_bus, settings_of
+from tests.servers.processes import BlobServer, CosmosServer
 from tests.servers.required import without
 
 _numbers = count(1)

@@ -7,10 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
+from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

@@ -3,14 +3,8 @@ is killed. A topic is told of it all."""
 
 from pathlib import Path
 
-from tests.cloud import (
-    events,
-    jobs,
-)
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
+from tests.cloud import events, jobs
+from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

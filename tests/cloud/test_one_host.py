@@ -12,10 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cloud import jobs
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
+from tests.e2e import scoring_files, serving
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 

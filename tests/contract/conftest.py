@@ -13,27 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import (
-    BlobStore,
-    ResourceStore,
-    WorkQueue,
-)
+from domain.ports import BlobStore, ResourceStore, WorkQueue
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.contract.door_blob_store import DoorBlobStore
-from tests.contract.recipient import (
-    Delivered,
-    Recipient,
-)
+from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
 from tests.contract.storage_fixtures import *  # noqa: F403 (the cloud family's stores)
 from tests.contract.storage_fixtures import CLOUD_PAGE
 from tests.kit import door_stage
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, patience
 
 CLOUD = pytest.param("cloud", marks=pytest.mark.cloud)
 

@@ -17,11 +17,7 @@ from azure.storage.blob import BlobBlock, ContentSettings
 from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from domain import errors
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-    Permission,
-)
+from domain.ports import BlobProperties, BlobStore, Permission
 
 _DAY = timedelta(days=1)
 _AT_ONCE = 1024 * 1024

@@ -12,21 +12,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.ports import (
-    Message,
-    WorkQueue,
-)
+from domain.ports import Message, WorkQueue
 from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
-from tests.contract.recipient import (
-    Delivered,
-    Recipient,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.contract.recipient import Delivered, Recipient
+from tests.kit.waiting import PATIENCE, patience
 from tests.servers.required import without
 
 __all__ = ["cloud_bus", "cloud_queue", "cloud_recipient", "cloud_sides"]

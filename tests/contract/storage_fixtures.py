@@ -10,20 +10,13 @@ from collections.abc import AsyncIterator
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from domain.ports import (
-    BlobStore,
-    ResourceStore,
-)
+from domain.ports import BlobStore, ResourceStore
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.documents.cosmos_container import parse_connection_string
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.patience import Patience
 from tests.kit.waiting import PATIENCE
-from tests.servers.processes import (
-    COSMOS_KEY,
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
 __all__ = ["CLOUD_PAGE", "cloud_blobs", "cloud_store"]
 

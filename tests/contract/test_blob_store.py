@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 
 from domain import errors
-from domain.ports import (
-    BlobStore,
-    Permission,
-)
+from domain.ports import BlobStore, Permission
 from runtime.batch import inputs as worker_inputs
 
 MIB = 1024 * 1024

@@ -5,14 +5,7 @@ import asyncio
 import pytest
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Delete,
-    Document,
-    Json,
-    Replace,
-    ResourceStore,
-)
+from domain.ports import Create, Delete, Document, Json, Replace, ResourceStore
 
 
 def body(**fields: object) -> Json:

@@ -5,10 +5,7 @@ import os
 import pytest
 
 from tests.contract.service_bus_fixtures import CONNECTION_STRING as SERVICE_BUS
-from tests.contract.storage_fixtures import (
-    COSMOS,
-    STORAGE,
-)
+from tests.contract.storage_fixtures import COSMOS, STORAGE
 
 
 @pytest.mark.cloud

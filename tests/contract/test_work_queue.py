@@ -6,10 +6,7 @@ import pytest
 from opentelemetry import context, trace
 
 from domain import errors
-from domain.ports import (
-    Message,
-    WorkQueue,
-)
+from domain.ports import Message, WorkQueue
 from tests.contract.recipient import Recipient
 
 

@@ -4,10 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.ground.resource import EnvironmentVariables
-from domain.online.online_deployment import (
-    OnlineDeploymentProperties,
-    RequestSettings,
-)
+from domain.online.online_deployment import OnlineDeploymentProperties, RequestSettings
 from domain.values import Value
 
 

@@ -13,10 +13,7 @@ from typing import Any, Self
 import httpx
 
 from examples.client import Workspace
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 

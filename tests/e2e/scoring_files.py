@@ -10,10 +10,7 @@ import httpx
 
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 ENDED = ("Completed", "Failed", "Canceled")
 

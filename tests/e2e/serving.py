@@ -8,10 +8,7 @@ import httpx
 
 from examples.client import CallFailed
 from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 USUAL = {"requestTimeout": "PT5S", "maxQueueWait": "PT0.5S"}
 """What a deployment has that asks for nothing: for benchmarks, whose figures these shape."""

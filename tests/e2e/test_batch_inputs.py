@@ -11,10 +11,7 @@ import pytest
 from tests.e2e import scoring_files as batch
 from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
-from tests.kit.web_server import (
-    WebServer,
-    web_server,
-)
+from tests.kit.web_server import WebServer, web_server
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32"}
 ROWS = """

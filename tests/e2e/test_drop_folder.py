@@ -14,10 +14,7 @@ from azure.storage.blob import ContainerClient
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
 """Two files that are dropped one after the other are one drop, whatever the pace: it is sealed

@@ -11,14 +11,8 @@ import pytest
 
 from tests.e2e import scoring_files as batch
 from tests.e2e.running_host import RunningHost
-from tests.e2e.webhook_receiver import (
-    Post,
-    WebhookReceiver,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.e2e.webhook_receiver import Post, WebhookReceiver
+from tests.kit.waiting import PATIENCE, until
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32"}
 

@@ -17,14 +17,8 @@ import pytest
 from examples.client import CallFailed
 from tests.e2e import scoring_files as batch
 from tests.e2e import serving
-from tests.e2e.running_host import (
-    ROOT,
-    RunningHost,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.waiting import PATIENCE, until
 
 
 @pytest.fixture

@@ -15,14 +15,8 @@ import pytest
 
 from examples.client import CallFailed
 from tests.e2e import serving
-from tests.e2e.running_host import (
-    ROOT,
-    RunningHost,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.waiting import PATIENCE, patience
 
 SCORE = b"POST /endpoints/open/score HTTP/1.1\r\nhost: x\r\n"
 

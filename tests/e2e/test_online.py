@@ -14,11 +14,7 @@ import pytest
 from examples.client import CallFailed
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    until,
-)
+from tests.kit.waiting import PATIENCE, eventually, until
 
 ANIMALS = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")
 ALL_TO_ANT = {**dict.fromkeys(ANIMALS, 0), "ant": 100}

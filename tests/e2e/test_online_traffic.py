@@ -10,10 +10,7 @@ import pytest
 
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 SCORE = "/endpoints/{}/score"
 FAILS = "def init():\n    pass\n\n\ndef run(data):\n    raise ValueError('no good')\n"

@@ -8,23 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import (
-    scoring_files,
-    serving,
-)
-from tests.e2e.running_host import (
-    ROOT,
-    RunningHost,
-)
-from tests.kit.loopback_telemetry import (
-    Collector,
-    Ingestion,
-    Span,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.e2e import scoring_files, serving
+from tests.e2e.running_host import ROOT, RunningHost
+from tests.kit.loopback_telemetry import Collector, Ingestion, Span
+from tests.kit.waiting import PATIENCE, until
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(1, 6)
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -18,17 +18,9 @@ from domain.errors import Unauthenticated
 from domain.ground.access import ROLES
 from domain.jobs.job_control import BatchJobs
 from domain.names import WorkspaceScope
-from domain.ports import (
-    Principal,
-    TokenVerifier,
-)
+from domain.ports import Principal, TokenVerifier
 from handlers import openapi
-from handlers.control import (
-    batch_endpoints,
-    online_endpoints,
-    operations,
-    workspaces,
-)
+from handlers.control import batch_endpoints, online_endpoints, operations, workspaces
 from handlers.http import Routes
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp

@@ -7,17 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers.control import (
-    event_mappings,
-    event_subscriptions,
-)
+from handlers.control import event_mappings, event_subscriptions
 from handlers.data import events_door
 from handlers.http import Routes
 from tests.kit import event_stage
-from tests.kit.event_stage import (
-    HOOK,
-    EventStage,
-)
+from tests.kit.event_stage import HOOK, EventStage
 
 SUBSCRIPTION: dict[str, Any] = {
     "properties": {
@@ -44,11 +38,11 @@ async def stage(tmp_path: Path) -> AsyncIterator[EventStage]:
 @pytest.fixture
 def clients(stage: EventStage, routes: Routes, open_client: Any) -> Any:
     def client(role: str | None = "owner") -> httpx.AsyncClient:
-        events = stage.events
+        events, inbound = stage.events, stage.app.inbound
         made: httpx.AsyncClient = open_client(
             event_subscriptions.blueprint(routes, events.subscriptions, events.dead_letters),
-            event_mappings.blueprint(routes, events.mappings, events.receiving),
-            events_door.blueprint(routes, events.receiving, events.validating),
+            event_mappings.blueprint(routes, inbound.mappings, inbound.receiving),
+            events_door.blueprint(routes, inbound.receiving, events.validating),
             role=role,
         )
         return made

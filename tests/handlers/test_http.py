@@ -11,17 +11,9 @@ import pytest
 import domain
 import handlers
 import infra
-from domain.errors import (
-    DomainError,
-    Throttled,
-    Unauthenticated,
-    Unavailable,
-)
+from domain.errors import DomainError, Throttled, Unauthenticated, Unavailable
 from handlers import http
-from tests.handlers.conftest import (
-    BASE_URL,
-    ControlPlane,
-)
+from tests.handlers.conftest import BASE_URL, ControlPlane
 from tests.kit.arm_client import ArmClient
 
 ENDPOINT: dict[str, Any] = {"properties": {}}

@@ -11,19 +11,12 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from domain.batch.batch_deployment import BatchDeploymentProperties
-from domain.errors import (
-    MAX_FAULTS,
-    Invalid,
-    TooLarge,
-)
+from domain.errors import MAX_FAULTS, Invalid, TooLarge
 from domain.ground.resource import Wanted
 from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
 from handlers import wire
-from handlers.control import (
-    batch_endpoints,
-    online_endpoints,
-)
+from handlers.control import batch_endpoints, online_endpoints
 
 Endpoint = Wanted[OnlineEndpointProperties]
 Deployment = Wanted[OnlineDeploymentProperties]

@@ -18,16 +18,8 @@ from domain.assets.datastore import INBOX
 from domain.ground import messages
 from handlers.messages.input_blobs import STORAGE
 from handlers.messages.provisioning_messages import SERVICE_BUS
-from infra.cloud.documents.cosmos_container import (
-    DEFAULT_TTL,
-    INDEXING_POLICY,
-    PARTITION_KEY,
-)
-from infra.settings import (
-    FOREIGN_NAMES,
-    Settings,
-    environment_name,
-)
+from infra.cloud.documents.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY
+from infra.settings import FOREIGN_NAMES, Settings, environment_name
 
 ROOT = Path(__file__).parents[2]
 BICEP = ROOT / "infra" / "bicep"

@@ -6,11 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import (
-    Settings,
-    SettingsError,
-    environment_name,
-)
+from infra.settings import Settings, SettingsError, environment_name
 
 ROOT = Path(__file__).parents[2]
 OF_THE_HOST = {

@@ -15,10 +15,7 @@ from domain.assets.datastore import Datastores
 from domain.batch.compute_target import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.names import WorkspaceScope
-from domain.ports import (
-    BlobStore,
-    Clock,
-)
+from domain.ports import BlobStore, Clock
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.blobs.file_blob_store import FileBlobStore
@@ -61,7 +58,7 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
     compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv)
-    clock, in_use = MovedClock(), AssetUse(store, SCOPE).of
+    clock, in_use = MovedClock(), AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of
     yield AssetStage(
         store,
         blobs,

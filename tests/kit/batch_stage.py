@@ -27,17 +27,12 @@ from domain.assets.asset import (
     EnvironmentVersionProperties,
 )
 from domain.assets.asset_registration import AssetRegistration
+from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.batch_deployment import BatchDeploymentProperties
-from domain.batch.batch_endpoint import (
-    BatchEndpointDefaults,
-    BatchEndpointProperties,
-)
+from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
-from domain.drops import (
-    blob_drop,
-    taken_drops,
-)
+from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
 from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
@@ -53,29 +48,19 @@ from domain.ground.messages import (
     Reconcile,
     ScoreUnit,
 )
-from domain.ground.resource import (
-    Conditions,
-    Wanted,
-)
+from domain.ground.resource import Conditions, Wanted
 from domain.ground.sweeping import Sweeping
 from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.jobs.job_control import (
-    BatchJobs,
-    JobView,
-)
+from domain.jobs.job_control import BatchJobs, JobView
 from domain.jobs.job_supervision import BatchSupervision
 from domain.jobs.planning.job_planning import BatchPlanning
 from domain.jobs.records import batch_job
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedInput,
-)
+from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import MiniBatchScoring
 from domain.names import WorkspaceScope
-from domain.online.online_deployment import CodeConfiguration
 from domain.ports import (
     Clock,
     Compute,
@@ -106,12 +91,10 @@ from infra.rules.queue_consumer import Received
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from runtime.batch import inputs as worker_inputs
-from runtime.batch.rows import (
-    Form,
-    Lines,
-)
+from runtime.batch.rows import Form, Lines
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import Table
+from tests.kit.facts import outbox
 from tests.kit.waiting import PATIENCE
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
@@ -467,6 +450,7 @@ class BatchStage:
             in_use=unused,
         )
         self.assets = assets
+        facts = outbox(store, queue, clock)
         self.batch = BatchProvisioning(
             store,
             queue,
@@ -477,6 +461,7 @@ class BatchStage:
             assets=assets,
             blobs=blobs,
             computes=computes,
+            outbox=facts,
         )
         self.invocation = BatchInvocation(
             store,
@@ -487,6 +472,7 @@ class BatchStage:
             assets=assets,
             batch=self.batch,
             web=self.web,
+            outbox=facts,
             times=self._times,
         )
         self.supervision = BatchSupervision(
@@ -496,6 +482,7 @@ class BatchStage:
             compute,
             clock,
             batch=self.batch,
+            outbox=facts,
             planning=BatchPlanning(blobs, self.web, most_units=self._most_units),
             retry_planning=RetryPlanning(store, blobs, most_units=self._most_units),
             times=self._times,
@@ -506,7 +493,7 @@ class BatchStage:
         )
         self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)
         self.dropping = BlobDropping(
-            store, queue, blobs, clock, invocation=self.invocation, limits=self._drops
+            store, queue, blobs, clock, invocation=self.invocation, limits=self._drops, outbox=facts
         )
         self.schedules = Schedules(store, queue, clock, "here")
         self.scheduling = Scheduling(store, queue, clock, invocation=self.invocation)

@@ -13,10 +13,7 @@ import uvloop
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.embedded.access.tls import (
-    TlsFiles,
-    ensure_certificates,
-)
+from infra.embedded.access.tls import TlsFiles, ensure_certificates
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.bodies import Caps
 from infra.embedded.blobs.rest.door import BlobDoor

@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from domain.application import Application
-from domain.events.activities import EventActivities
 from domain.events.delivery_record import DeliveryRecord
-from domain.events.event_subscription import (
-    EventSubscription,
-    EventSubscriptionProperties,
-)
+from domain.events.event_subscription import EventSubscription, EventSubscriptionProperties
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     EVENTS_QUEUE,
@@ -27,10 +23,7 @@ from domain.ground.messages import (
     Reconcile,
     ValidateSubscription,
 )
-from domain.ground.resource import (
-    Stored,
-    Wanted,
-)
+from domain.ground.resource import Stored, Wanted
 from domain.ports import (
     EntityKind,
     EventMessage,
@@ -41,10 +34,7 @@ from domain.ports import (
     WebhookUnreachable,
     WorkQueue,
 )
-from infra.composition import (
-    Adapters,
-    _application,
-)
+from infra.composition import Adapters, _application
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
@@ -240,7 +230,7 @@ class EventStage:
                 app.online if body["kind"] == "onlineEndpoints" else app.batch
             ).reconcile(Reconcile.from_document(body)),
             BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
-            EVENTS_QUEUE: lambda: handle_event(app.events, body),
+            EVENTS_QUEUE: lambda: handle_event(app, body),
         }
         await handled[queue]()
 
@@ -299,15 +289,16 @@ class EventStage:
         await self.settle(2)
 
 
-async def handle_event(events: EventActivities, body: dict[str, Any]) -> None:
+async def handle_event(app: Application, body: dict[str, Any]) -> None:
     """What the function `handle_event` does with a message."""
+    events, inbound = app.events, app.inbound
     handled: dict[str, Callable[[], Any]] = {
         "DispatchEvent": lambda: events.dispatching.dispatch(DispatchEvent.from_document(body)),
         "DeliverEvents": lambda: events.delivering.deliver(DeliverEvents.from_document(body)),
         "ValidateSubscription": lambda: events.validating.validate(
             ValidateSubscription.from_document(body)
         ),
-        "InvokeByEvent": lambda: events.invoking.invoke(InvokeByEvent.from_document(body)),
+        "InvokeByEvent": lambda: inbound.invoking.invoke(InvokeByEvent.from_document(body)),
     }
     await handled[body["work"]]()
 

@@ -16,26 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.application import Application
 from domain.errors import Unauthenticated
-from domain.ground.messages import (
-    PROVISIONING_QUEUE,
-    Reconcile,
-)
-from domain.ports import (
-    Instance,
-    Principal,
-    TokenVerifier,
-)
+from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
+from domain.ports import Instance, Principal, TokenVerifier
 from handlers import openapi
-from handlers.control import (
-    online_actions,
-    online_endpoints,
-)
+from handlers.control import online_actions, online_endpoints
 from handlers.data import scoring
 from handlers.http import Routes
-from infra.composition import (
-    Adapters,
-    _application,
-)
+from infra.composition import Adapters, _application
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
@@ -45,21 +32,12 @@ from infra.embedded.host.http_app import HttpApp
 from infra.embedded.no_topics import NoTopics
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
-from infra.web.token_verifier import (
-    JwtVerifier,
-    StaticKeys,
-)
+from infra.web.token_verifier import JwtVerifier, StaticKeys
 from infra.web.webhooks import HttpWebhooks
 from tests.kit.asset_stage import register_assets
-from tests.kit.provisioning_stage import (
-    MovedClock,
-    ToldCompute,
-)
+from tests.kit.provisioning_stage import MovedClock, ToldCompute
 from tests.kit.scoring_stage import ScriptedScorer
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 URL = "http://testserver"
 ISSUER, AUDIENCE = "https://issuer.example", "https://ml.azure.com"

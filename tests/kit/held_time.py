@@ -2,11 +2,7 @@
 
 import pytest
 
-from domain.scoring import (
-    online_scoring,
-    scoring_bodies,
-    scoring_exchange,
-)
+from domain.scoring import online_scoring, scoring_bodies, scoring_exchange
 
 
 class HeldTime:

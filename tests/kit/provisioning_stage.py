@@ -16,20 +16,9 @@ from domain.batch.batch_endpoint import BatchEndpointProperties
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
-from domain.ground.messages import (
-    PROVISIONING_QUEUE,
-    SCALING_QUEUE,
-    Reconcile,
-    WakeDeployment,
-)
-from domain.ground.operation import (
-    Operation,
-    Operations,
-)
-from domain.ground.resource import (
-    Conditions,
-    Wanted,
-)
+from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
+from domain.ground.operation import Operation, Operations
+from domain.ground.resource import Conditions, Wanted
 from domain.ground.sweeping import Sweeping
 from domain.names import WorkspaceScope
 from domain.online.online_deployment import OnlineDeploymentProperties
@@ -51,6 +40,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.kit.asset_stage import register_assets
+from tests.kit.facts import outbox
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 ANY = Conditions()
@@ -277,7 +267,7 @@ async def opened(folder: Path, clock: MovedClock | None = None) -> AsyncIterator
     store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
     queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
     blobs = FileBlobStore(folder, base_url="https://example.test:7443", key=b"k" * 32)
-    in_use = AssetUse(store, SCOPE).of
+    in_use = AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of
     registration = AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use)
     changed: list[str] = []
     online = OnlineProvisioning(
@@ -291,6 +281,7 @@ async def opened(folder: Path, clock: MovedClock | None = None) -> AsyncIterator
         blobs=blobs,
         cipher=FernetCipher(folder / "cipher.key"),
         changed=changed.append,
+        outbox=outbox(store, queue, clock),
     )
     batch = BatchProvisioning(
         store,
@@ -302,6 +293,7 @@ async def opened(folder: Path, clock: MovedClock | None = None) -> AsyncIterator
         assets=registration,
         blobs=blobs,
         computes=ComputeTargets(store, compute, clock, SCOPE, "here", in_use=in_use),
+        outbox=outbox(store, queue, clock),
     )
     kinds = {p.endpoint_kind: p.resume for p in (online, batch)}
     kinds |= {p.deployment_kind: p.resume for p in (online, batch)}

@@ -7,34 +7,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain.errors import (
-    DocumentNotFound,
-    Unavailable,
-)
-from domain.ground.keys import (
-    KeyType,
-    SealedKeys,
-)
+from domain.errors import DocumentNotFound, Unavailable
+from domain.ground.auth_mode import AuthMode
+from domain.ground.keys import KeyType, SealedKeys
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Sku,
-    from_document,
-    to_body,
-)
-from domain.online import (
-    online_deployment,
-    online_endpoint,
-)
+from domain.ground.resource import Sku, from_document, to_body
+from domain.online import online_deployment, online_endpoint
 from domain.online.online_deployment import (
     OnlineDeployment,
     OnlineDeploymentProperties,
     RequestSettings,
 )
-from domain.online.online_endpoint import (
-    AuthMode,
-    OnlineEndpoint,
-    OnlineEndpointProperties,
-)
+from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.ports import (
     Cipher,
     Clock,

@@ -8,10 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.runtime.peers import (
-    Ask,
-    Told,
-)
+from tests.runtime.peers import Ask, Told
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MILLISECONDS = re.compile(r"\d+\.\d{3}")

@@ -14,10 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.waiting import PATIENCE
-from tests.runtime.harness import (
-    Server,
-    Start,
-)
+from tests.runtime.harness import Server, Start
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 # As good as none: a test that is about a limit names its own, and it is taken in place of these.

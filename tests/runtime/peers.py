@@ -20,10 +20,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Protocol
 
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (

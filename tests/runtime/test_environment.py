@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.environment import (
-    COMPLETE,
-    index_settings,
-    is_complete,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from runtime.environment import COMPLETE, index_settings, is_complete
+from tests.kit.waiting import PATIENCE, until
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 UV = str(Path(sys.executable).with_name("uv"))

@@ -5,15 +5,8 @@ import threading
 
 import pytest
 
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
-from tests.runtime.harness import (
-    Server,
-    Start,
-    Wire,
-)
+from tests.kit.waiting import PATIENCE, until
+from tests.runtime.harness import Server, Start, Wire
 
 GATED = """
     import threading

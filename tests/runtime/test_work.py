@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from tests.kit.waiting import until
-from tests.runtime.harness import (
-    Server,
-    Start,
-)
+from tests.runtime.harness import Server, Start
 
 LINES = """
     import os

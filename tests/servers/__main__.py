@@ -8,11 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.servers.processes import (
-    COSMOS_KEY,
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
 
 @contextmanager

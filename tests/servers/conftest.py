@@ -1,6 +1,3 @@
-from tests.servers.service_bus.fixtures import (
-    broker,
-    entity,
-)
+from tests.servers.service_bus.fixtures import broker, entity
 
 __all__ = ["broker", "entity"]

@@ -11,15 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
-from tests.servers.install import (
-    HERE,
-    installed,
-    node,
-)
+from tests.kit.waiting import PATIENCE, until
+from tests.servers.install import HERE, installed, node
 
 COSMOS_KEY = base64.b64encode(b"the npm server checks no signature").decode()
 STORAGE_KEY = base64.b64encode(b"a key for tests on this machine").decode()

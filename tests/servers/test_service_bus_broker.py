@@ -27,16 +27,10 @@ from azure.servicebus.exceptions import (
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.messages import Stored
-from tests.servers.service_bus.queue import (
-    Counts,
-    Queue,
-)
+from tests.servers.service_bus.queue import Counts, Queue
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.cloud]
 

@@ -14,16 +14,8 @@ from typing import Any
 
 import httpx
 
-from infra.embedded.host.routes import (
-    NoMatch,
-    Route,
-    Routes,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from infra.embedded.host.routes import NoMatch, Route, Routes
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 DRIVER = Path(__file__).with_name("driver.py")
 

@@ -13,19 +13,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.online import ours
-from benchmarks.online.lines.line import (
-    Line,
-    at_least,
-)
-from benchmarks.online.wrk import (
-    Load,
-    Wrk,
-)
-from domain.online import (
-    deployment_scale,
-    online_deployment,
-    online_endpoint,
-)
+from benchmarks.online.lines.line import Line, at_least
+from benchmarks.online.wrk import Load, Wrk
+from domain.online import deployment_scale, online_deployment, online_endpoint
 from domain.ports import Create
 from infra.compute.local.processes.process_groups import cpu_seconds
 from infra.embedded.data_folder import DataFolder

@@ -6,15 +6,9 @@ from statistics import median
 
 import uvloop
 
-from benchmarks.http_load import (
-    Outcome,
-    Target,
-)
+from benchmarks.http_load import Outcome, Target
 from benchmarks.online import ours
-from benchmarks.online.lines.line import (
-    Line,
-    at_most,
-)
+from benchmarks.online.lines.line import Line, at_most
 from tests.e2e import serving
 from tests.e2e.running_host import RunningHost
 

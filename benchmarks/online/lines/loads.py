@@ -3,14 +3,8 @@
 import contextlib
 import sys
 
-from benchmarks import (
-    micro_batching,
-    overload,
-)
-from benchmarks.online.lines.line import (
-    Line,
-    at_least,
-)
+from benchmarks import micro_batching, overload
+from benchmarks.online.lines.line import Line, at_least
 
 
 def measure(seconds: float) -> list[Line]:

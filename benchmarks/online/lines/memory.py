@@ -6,10 +6,7 @@ from pathlib import Path
 
 from benchmarks.growth import slope
 from benchmarks.online import ours
-from benchmarks.online.lines.line import (
-    Line,
-    at_most,
-)
+from benchmarks.online.lines.line import Line, at_most
 from benchmarks.online.wrk import Wrk
 from tests.e2e.running_host import RunningHost
 

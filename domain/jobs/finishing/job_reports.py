@@ -12,26 +12,14 @@ from datetime import datetime
 from domain.errors import Conflict
 from domain.ground.operation import ErrorRecord
 from domain.jobs.finishing.result_aggregation import records
-from domain.jobs.finishing.result_rows import (
-    ResultRows,
-    failures,
-)
+from domain.jobs.finishing.result_rows import ResultRows, failures
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.job_overview import overview
-from domain.jobs.records.job_plan import (
-    Plan,
-    PlannedFile,
-    PlanReader,
-)
+from domain.jobs.records.job_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import unit_of
-from domain.ports import (
-    BlobStore,
-    Compute,
-    LogKind,
-    ResourceStore,
-)
+from domain.ports import BlobStore, Compute, LogKind, ResourceStore
 
 _logger = logging.getLogger("ml_endpoints.batch")
 

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from domain.jobs.finishing.result_aggregation import records
 from domain.jobs.finishing.result_parts import Part
-from domain.jobs.finishing.result_rows import (
-    ResultRows,
-    failures,
-)
+from domain.jobs.finishing.result_rows import ResultRows, failures
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_plan import Plan

@@ -11,20 +11,10 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from domain.errors import (
-    BlobNotFound,
-    Conflict,
-    Invalid,
-)
-from domain.jobs.finishing.result_parts import (
-    Part,
-    Parts,
-)
+from domain.errors import BlobNotFound, Conflict, Invalid
+from domain.jobs.finishing.result_parts import Part, Parts
 from domain.jobs.finishing.result_rows import ResultRows
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    JobOutput,
-)
+from domain.jobs.records.batch_job import BatchJob, JobOutput
 from domain.jobs.records.output_ownership import (
     JOB,
     STATE,

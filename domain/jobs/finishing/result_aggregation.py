@@ -8,22 +8,12 @@ any point is made good by doing it again.
 import logging
 from dataclasses import dataclass
 
-from domain.errors import (
-    BlobNotFound,
-    Conflict,
-)
+from domain.errors import BlobNotFound, Conflict
 from domain.jobs.finishing.column_alignment import aligned
 from domain.jobs.finishing.result_parts import Part
-from domain.jobs.finishing.result_rows import (
-    HEADER_BLOCK,
-    ResultRows,
-    aligned_block_id,
-    unjoined,
-)
-from domain.jobs.records import (
-    batch_job,
-    batch_unit,
-)
+from domain.jobs.finishing.result_rows import HEADER_BLOCK, ResultRows, aligned_block_id, unjoined
+from domain.jobs.finishing.retry_layout import LayoutReader
+from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_store import unit_of
@@ -36,13 +26,7 @@ from domain.jobs.records.output_ownership import (
     obstructed,
     state_of,
 )
-from domain.jobs.retrying.retry_layout import LayoutReader
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-    Document,
-    ResourceStore,
-)
+from domain.ports import BlobProperties, BlobStore, Document, ResourceStore
 
 CONTENT_TYPES = {
     "csv": "text/csv; charset=utf-8",

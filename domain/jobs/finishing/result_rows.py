@@ -9,15 +9,8 @@ so it comes out the same whenever this is asked.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from domain.jobs.finishing.result_parts import (
-    Part,
-    Parts,
-)
-from domain.jobs.records.batch_unit import (
-    FailedMiniBatch,
-    Unit,
-    UnitRecord,
-)
+from domain.jobs.finishing.result_parts import Part, Parts
+from domain.jobs.records.batch_unit import FailedMiniBatch, Unit, UnitRecord
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_progress import Tally
 

@@ -4,31 +4,13 @@ from domain.assets.asset import DataType
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import locate
 from domain.batch.mini_batch_cut import MiniBatchBy
-from domain.errors import (
-    Detail,
-    DomainError,
-    Invalid,
-)
+from domain.errors import Detail, DomainError, Invalid
 from domain.jobs.planning.row_formats import format_of
 from domain.jobs.planning.web_copies import file_name_of
-from domain.jobs.records.batch_job import (
-    InputKind,
-    JobInput,
-)
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedDataset,
-    RequestedInput,
-)
-from domain.names import (
-    WorkspaceScope,
-    file_name_fault,
-)
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    WebFiles,
-)
+from domain.jobs.records.batch_job import InputKind, JobInput
+from domain.jobs.records.job_request import JobProperties, RequestedDataset, RequestedInput
+from domain.names import WorkspaceScope, file_name_fault
+from domain.ports import BlobFolder, BlobStore, WebFiles
 
 _AT = "properties.inputData"
 _MOST = 100

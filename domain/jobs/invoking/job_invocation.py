@@ -17,51 +17,20 @@ from domain.errors import (
     NotFound,
     refuse,
 )
-from domain.ground.facts import job_moved
-from domain.ground.messages import (
-    BATCH_JOBS_QUEUE,
-    AdvanceJob,
-)
+from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
 from domain.jobs.invoking.job_inputs import JobInputs
-from domain.jobs.invoking.job_outputs import (
-    OutputReservations,
-    output_of,
-)
-from domain.jobs.invoking.job_overrides import (
-    mini_batch_size_fault,
-    over,
-    overridden,
-    said,
-)
+from domain.jobs.invoking.job_outputs import OutputReservations, output_of
+from domain.jobs.invoking.job_overrides import mini_batch_size_fault, over, overridden, said
 from domain.jobs.records import batch_job
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    JobInput,
-    Retry,
-)
+from domain.jobs.records.batch_job import BatchJob, JobInput, Retry
+from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_request import JobProperties
 from domain.jobs.records.job_times import BatchTimes
-from domain.jobs.records.retry_request import (
-    RetriedJobs,
-    own_output,
-    retry_faults,
-    written_as,
-)
-from domain.names import (
-    WorkspaceScope,
-    asset_name_fault,
-)
-from domain.ports import (
-    BlobStore,
-    Clock,
-    Create,
-    Message,
-    ResourceStore,
-    WebFiles,
-    WorkQueue,
-)
+from domain.jobs.records.retry_request import RetriedJobs, own_output, retry_faults, written_as
+from domain.names import WorkspaceScope, asset_name_fault
+from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WebFiles, WorkQueue
 
 _KEY_KIND = "invocationKey"
 _KEY_ID = "key"
@@ -94,10 +63,10 @@ class BatchInvocation:
         batch: BatchProvisioning,
         web: WebFiles,
         times: BatchTimes | None = None,
-        outbox: Outbox | None = None,
+        outbox: Outbox,
     ) -> None:
         self._store = store
-        self._outbox = outbox or Outbox(store, queue, clock)
+        self._outbox = outbox
         self._queue = queue
         self._blobs = blobs
         self._clock = clock

@@ -3,16 +3,8 @@
 import hashlib
 from contextlib import suppress
 
-from domain.assets.datastore import (
-    DEFAULT,
-    INBOX,
-    kind_of,
-    locate,
-)
-from domain.batch.batch_deployment import (
-    BatchDeploymentProperties,
-    OutputAction,
-)
+from domain.assets.datastore import DEFAULT, INBOX, kind_of, locate
+from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.errors import (
     BlobNotFound,
     Conflict,
@@ -22,30 +14,10 @@ from domain.errors import (
     DomainError,
     StaleETag,
 )
-from domain.jobs.records.batch_job import (
-    DOCUMENT_ID,
-    BatchJob,
-    JobOutput,
-    from_document,
-    partition,
-)
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedOutput,
-)
-from domain.names import (
-    WorkspaceScope,
-    file_name_fault,
-)
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-    Clock,
-    Create,
-    Delete,
-    Replace,
-    ResourceStore,
-)
+from domain.jobs.records.batch_job import DOCUMENT_ID, BatchJob, JobOutput, from_document, partition
+from domain.jobs.records.job_request import JobProperties, RequestedOutput
+from domain.names import WorkspaceScope, file_name_fault
+from domain.ports import BlobFolder, BlobStore, Clock, Create, Delete, Replace, ResourceStore
 
 _RESERVATION_KIND = "outputReservation"
 _RESERVATION_ID = "reservation"

@@ -3,10 +3,7 @@
 from typing import Any
 
 from domain.batch.batch_deployment import BatchDeploymentProperties
-from domain.batch.mini_batch_cut import (
-    default_size,
-    size_fault,
-)
+from domain.batch.mini_batch_cut import default_size, size_fault
 from domain.jobs.records.job_request import JobOverrides
 from domain.ports import Json
 

@@ -5,21 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.errors import (
-    BlobNotFound,
-    Invalid,
-    NotFound,
-)
-from domain.jobs.records.batch_job import (
-    InputKind,
-    JobInput,
-)
+from domain.errors import BlobNotFound, Invalid, NotFound
+from domain.jobs.records.batch_job import InputKind, JobInput
 from domain.jobs.records.globs import NameFilter
-from domain.jobs.records.job_plan import (
-    PlannedFile,
-    PlanSource,
-    lines_of,
-)
+from domain.jobs.records.job_plan import PlannedFile, PlanSource, lines_of
 from domain.ports import BlobStore
 
 

@@ -10,22 +10,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from uuid import uuid4
 
-from domain.batch.mini_batch_cut import (
-    MiniBatchBy,
-    MiniBatchCut,
-)
+from domain.batch.mini_batch_cut import MiniBatchBy, MiniBatchCut
 from domain.errors import Invalid
-from domain.jobs.planning.input_files import (
-    NoInput,
-    files_of,
-    sources_of,
-)
+from domain.jobs.planning.input_files import NoInput, files_of, sources_of
 from domain.jobs.planning.row_pieces import RowPieces
 from domain.jobs.planning.web_copies import WebCopies
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    JobInput,
-)
+from domain.jobs.records.batch_job import BatchJob, JobInput
 from domain.jobs.records.job_plan import (
     MOST_UNITS,
     Plan,
@@ -35,10 +25,7 @@ from domain.jobs.records.job_plan import (
     unit_size,
 )
 from domain.jobs.records.job_progress import Progress
-from domain.ports import (
-    BlobStore,
-    WebFiles,
-)
+from domain.ports import BlobStore, WebFiles
 
 _log = logging.getLogger("ml_endpoints.batch")
 

@@ -8,26 +8,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
-from domain.errors import (
-    BlobNotFound,
-    StaleETag,
-)
+from domain.errors import BlobNotFound, StaleETag
 from domain.jobs.planning import parquet_footer
-from domain.jobs.planning.row_formats import (
-    RowFormat,
-    RowsUnreadable,
-    format_of,
-)
+from domain.jobs.planning.row_formats import RowFormat, RowsUnreadable, format_of
 from domain.jobs.planning.text_records import TextRecords
-from domain.jobs.records.job_plan import (
-    PlannedFile,
-    PlanSource,
-    Weighed,
-)
-from domain.ports import (
-    BlobStore,
-    InputPiece,
-)
+from domain.jobs.records.job_plan import PlannedFile, PlanSource, Weighed
+from domain.ports import BlobStore, InputPiece
 
 _QUICK = 64 * 1024
 """Bytes that are looked through without leaving the loop."""

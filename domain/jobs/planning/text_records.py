@@ -7,10 +7,7 @@ it is a character like any other. A line with nothing in it is no record.
 
 import re
 
-from domain.jobs.planning.row_formats import (
-    RowFormat,
-    RowsUnreadable,
-)
+from domain.jobs.planning.row_formats import RowFormat, RowsUnreadable
 from domain.ports import InputPiece
 
 _LONGEST = 16 * 2**20

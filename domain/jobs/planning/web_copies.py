@@ -7,21 +7,10 @@ import re
 from urllib.parse import unquote, urlsplit
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.errors import (
-    BlobExists,
-    BlobNotFound,
-)
-from domain.jobs.records.batch_job import (
-    InputKind,
-    JobInput,
-)
+from domain.errors import BlobExists, BlobNotFound
+from domain.jobs.records.batch_job import InputKind, JobInput
 from domain.names import file_name_fault
-from domain.ports import (
-    BlobStore,
-    WebFileRefused,
-    WebFiles,
-    WebFileUnavailable,
-)
+from domain.ports import BlobStore, WebFileRefused, WebFiles, WebFileUnavailable
 
 _LONGEST_NAME = 200
 """In bytes: file systems take 255."""

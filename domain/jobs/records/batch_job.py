@@ -6,24 +6,14 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from domain.batch.batch_deployment import (
-    BatchDeploymentProperties,
-    OutputAction,
-)
+from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.ground.operation import ErrorRecord
-from domain.ground.resource import (
-    StringMap,
-    Tags,
-    Text,
-)
+from domain.ground.resource import StringMap, Tags, Text
 from domain.jobs.records.globs import Globs
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.ports import (
-    Document,
-    Json,
-)
+from domain.ports import Document, Json
 from domain.values import Value
 
 KIND = "batchJob"

@@ -15,10 +15,7 @@ recorded one, whoever finishes first is recorded, and only the claimer ever runs
 from typing import Self
 
 from domain.jobs.records.job_progress import Tally
-from domain.ports import (
-    Json,
-    UnitOutcome,
-)
+from domain.ports import Json, UnitOutcome
 from domain.values import Value
 
 KIND = "batchUnit"

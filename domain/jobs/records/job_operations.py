@@ -11,16 +11,8 @@ from domain.ground.operation import (
     operation_body,
     operation_document_id,
 )
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    partition,
-)
-from domain.ports import (
-    Create,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.jobs.records.batch_job import BatchJob, partition
+from domain.ports import Create, Replace, ResourceStore, Write
 
 
 def started_cancellation(job: BatchJob, target: str, now: datetime) -> tuple[Operation, Write]:

@@ -15,10 +15,7 @@ from typing import NamedTuple
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.batch.mini_batch_cut import Cut
-from domain.ports import (
-    BlobStore,
-    InputPiece,
-)
+from domain.ports import BlobStore, InputPiece
 from domain.values import Value
 
 MINI_BATCHES_PER_SEGMENT = 1000

@@ -7,13 +7,7 @@ loses no place in the window and nothing is counted twice.
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from domain.jobs.records.job_pace import (
-    Mark,
-    Marks,
-    Pace,
-    marked,
-    pace,
-)
+from domain.jobs.records.job_pace import Mark, Marks, Pace, marked, pace
 from domain.jobs.records.job_times import BatchTimes
 from domain.values import Value
 

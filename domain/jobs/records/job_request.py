@@ -5,21 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from domain.batch.batch_deployment import (
-    INT_MAX,
-    LoggingLevel,
-    OutputFormat,
-)
-from domain.batch.mini_batch_cut import (
-    MOST_SIZE,
-    MiniBatchBy,
-)
-from domain.ground.resource import (
-    EnvironmentVariables,
-    StringMap,
-    Tags,
-    Text,
-)
+from domain.batch.batch_deployment import INT_MAX, LoggingLevel, OutputFormat
+from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy
+from domain.ground.resource import EnvironmentVariables, StringMap, Tags, Text
 from domain.jobs.records.globs import Globs
 from domain.values import Value
 

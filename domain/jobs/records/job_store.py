@@ -3,24 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.errors import (
-    DocumentExists,
-    DocumentNotFound,
-    StaleETag,
-)
-from domain.jobs.records import (
-    batch_job,
-    batch_unit,
-)
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
+from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_progress import Progress
-from domain.ports import (
-    Create,
-    Document,
-    Replace,
-    ResourceStore,
-)
+from domain.ports import Create, Document, Replace, ResourceStore
 
 _REMEMBERED = 256
 _TRIES = 5

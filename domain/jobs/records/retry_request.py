@@ -1,15 +1,8 @@
 """A request to score an ended job's files without rows once more."""
 
 from domain.batch.batch_deployment import BatchDeploymentProperties
-from domain.errors import (
-    Conflict,
-    Detail,
-    NotFound,
-)
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    JobOutput,
-)
+from domain.errors import Conflict, Detail, NotFound
+from domain.jobs.records.batch_job import BatchJob, JobOutput
 from domain.jobs.records.job_request import JobProperties
 from domain.jobs.records.job_store import JobStore
 from domain.ports import ResourceStore

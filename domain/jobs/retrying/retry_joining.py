@@ -11,27 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from domain.errors import (
-    BlobNotFound,
-    Conflict,
-    StaleETag,
-)
-from domain.jobs.finishing.job_scores import (
-    MiniBatchScore,
-    scores,
-)
-from domain.jobs.finishing.parquet_folder import (
-    PART_TYPE,
-    FolderPart,
-    ParquetFolder,
-    folder_part,
-)
+from domain.errors import BlobNotFound, Conflict, StaleETag
+from domain.jobs.finishing.job_scores import MiniBatchScore, scores
+from domain.jobs.finishing.parquet_folder import PART_TYPE, FolderPart, ParquetFolder, folder_part
 from domain.jobs.finishing.result_aggregation import CONTENT_TYPES
 from domain.jobs.finishing.result_rows import ResultRows
-from domain.jobs.records.batch_job import (
-    BatchJob,
-    JobOutput,
-)
+from domain.jobs.finishing.retry_layout import Base, KeptRows, LayoutReader, OwnRows
+from domain.jobs.records.batch_job import BatchJob, JobOutput
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.output_ownership import (
     JOB,
@@ -41,17 +27,7 @@ from domain.jobs.records.output_ownership import (
     obstructed,
     state_of,
 )
-from domain.jobs.retrying.retry_layout import (
-    Base,
-    KeptRows,
-    LayoutReader,
-    OwnRows,
-)
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-    ResourceStore,
-)
+from domain.ports import BlobProperties, BlobStore, ResourceStore
 
 _PIECE = 8 * 1024 * 1024
 _MOST_PIECES = 45_000

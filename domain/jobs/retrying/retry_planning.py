@@ -12,28 +12,13 @@ from dataclasses import replace
 from uuid import uuid4
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.batch.mini_batch_cut import (
-    Cut,
-    MiniBatchBy,
-    MiniBatchCut,
-)
-from domain.errors import (
-    BlobExists,
-    BlobNotFound,
-    Conflict,
-    NotFound,
-)
-from domain.jobs.finishing.job_scores import (
-    MiniBatchScore,
-    scores,
-)
-from domain.jobs.finishing.parquet_folder import (
-    MANIFEST,
-    FolderPart,
-    folder_part,
-)
+from domain.batch.mini_batch_cut import Cut, MiniBatchBy, MiniBatchCut
+from domain.errors import BlobExists, BlobNotFound, Conflict, NotFound
+from domain.jobs.finishing.job_scores import MiniBatchScore, scores
+from domain.jobs.finishing.parquet_folder import MANIFEST, FolderPart, folder_part
 from domain.jobs.finishing.result_aggregation import ResultAggregation
 from domain.jobs.finishing.result_rows import ResultRows
+from domain.jobs.finishing.retry_layout import Base, KeptRows, LayoutReader, LayoutWriter, OwnRows
 from domain.jobs.planning.job_planning import PlanTooLong
 from domain.jobs.planning.web_copies import copies_folder
 from domain.jobs.records.batch_job import BatchJob
@@ -49,17 +34,7 @@ from domain.jobs.records.job_plan import (
 )
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.records.output_ownership import JOB
-from domain.jobs.retrying.retry_layout import (
-    Base,
-    KeptRows,
-    LayoutReader,
-    LayoutWriter,
-    OwnRows,
-)
-from domain.ports import (
-    BlobStore,
-    ResourceStore,
-)
+from domain.ports import BlobStore, ResourceStore
 
 _FILES_AT_ONCE = 1000
 _LOOKS_AT_ONCE = 32

@@ -14,10 +14,7 @@ from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.units.job_workers import JobWorkers
-from domain.jobs.units.unit_outcomes import (
-    Ran,
-    record_of,
-)
+from domain.jobs.units.unit_outcomes import Ran, record_of
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.jobs.units.unit_scoring import UnitScoring
 

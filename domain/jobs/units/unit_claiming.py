@@ -2,17 +2,10 @@
 
 from uuid import uuid4
 
-from domain.errors import (
-    DocumentExists,
-    DocumentNotFound,
-    StaleETag,
-)
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.ground.messages import ScoreUnit
 from domain.jobs.records.batch_unit import Unit
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredUnit,
-)
+from domain.jobs.records.job_store import JobStore, StoredUnit
 from domain.jobs.records.job_times import BatchTimes
 from domain.ports import Clock
 

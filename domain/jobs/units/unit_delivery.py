@@ -3,35 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 
-from domain.errors import (
-    Throttled,
-    Unavailable,
-)
+from domain.errors import Throttled, Unavailable
 from domain.ground.messages import ScoreUnit
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredUnit,
-)
+from domain.jobs.records.job_store import JobStore, StoredUnit
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.units.bundle_scoring import BundleScoring
 from domain.jobs.units.job_workers import JobWorkers
-from domain.jobs.units.unit_claiming import (
-    HeldElsewhere,
-    UnitClaiming,
-)
+from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.jobs.units.unit_scoring import UnitScoring
-from domain.ports import (
-    BlobStore,
-    Clock,
-    ResourceStore,
-    Scorer,
-    WorkQueue,
-)
+from domain.ports import BlobStore, Clock, ResourceStore, Scorer, WorkQueue
 
 _SUSPECT = 3
 """Crashes after which a unit is run apart from those that ran beside it."""

@@ -2,16 +2,8 @@
 
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
-from domain.jobs.records.job_plan import (
-    Plan,
-    PlannedFile,
-    PlanReader,
-)
-from domain.ports import (
-    BlobStore,
-    UnitInput,
-    UnitMiniBatch,
-)
+from domain.jobs.records.job_plan import Plan, PlannedFile, PlanReader
+from domain.ports import BlobStore, UnitInput, UnitMiniBatch
 
 Files = dict[int, list[PlannedFile]]
 

@@ -14,10 +14,7 @@ from domain.jobs.records.batch_unit import (
 from domain.jobs.records.job_progress import Tally
 from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.units.unit_inputs import Files
-from domain.ports import (
-    UnitOutcome,
-    UnitRequest,
-)
+from domain.ports import UnitOutcome, UnitRequest
 
 
 @dataclass(frozen=True)

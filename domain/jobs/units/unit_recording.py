@@ -4,35 +4,15 @@ import asyncio
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 
-from domain.errors import (
-    DocumentNotFound,
-    StaleETag,
-)
-from domain.ground.messages import (
-    BATCH_JOBS_QUEUE,
-    MINI_BATCHES_QUEUE,
-    AdvanceJob,
-    ScoreUnit,
-)
+from domain.errors import DocumentNotFound, StaleETag
+from domain.ground.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, AdvanceJob, ScoreUnit
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
-from domain.jobs.records.batch_unit import (
-    Unit,
-    UnitRecord,
-)
+from domain.jobs.records.batch_unit import Unit, UnitRecord
 from domain.jobs.records.job_progress import Progress
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredProgress,
-    StoredUnit,
-)
+from domain.jobs.records.job_store import JobStore, StoredProgress, StoredUnit
 from domain.jobs.records.job_times import BatchTimes
-from domain.ports import (
-    Clock,
-    Message,
-    ResourceStore,
-    WorkQueue,
-)
+from domain.ports import Clock, Message, ResourceStore, WorkQueue
 
 Recorded = tuple[StoredUnit, UnitRecord]
 

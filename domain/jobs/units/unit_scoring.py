@@ -10,46 +10,20 @@ import logging
 import time
 from datetime import timedelta
 
-from domain.errors import (
-    DocumentNotFound,
-    StaleETag,
-    Throttled,
-    Unavailable,
-)
-from domain.ground.messages import (
-    MINI_BATCHES_QUEUE,
-    ScoreUnit,
-)
+from domain.errors import DocumentNotFound, StaleETag, Throttled, Unavailable
+from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredUnit,
-)
+from domain.jobs.records.job_store import JobStore, StoredUnit
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_claiming import UnitClaiming
-from domain.jobs.units.unit_inputs import (
-    Files,
-    UnitInputs,
-)
-from domain.jobs.units.unit_outcomes import (
-    Ran,
-    record_of,
-    record_of_given_up,
-)
+from domain.jobs.units.unit_inputs import Files, UnitInputs
+from domain.jobs.units.unit_outcomes import Ran, record_of, record_of_given_up
 from domain.jobs.units.unit_recording import UnitRecording
-from domain.ports import (
-    BlobStore,
-    Clock,
-    Message,
-    Scorer,
-    UnitOutcome,
-    UnitRequest,
-    WorkQueue,
-)
+from domain.ports import BlobStore, Clock, Message, Scorer, UnitOutcome, UnitRequest, WorkQueue
 
 _log = logging.getLogger("ml_endpoints.batch")
 

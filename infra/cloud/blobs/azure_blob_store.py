@@ -14,25 +14,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobClient
 
 from domain import errors
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-    Permission,
-)
-from infra.cloud.blobs.blob_account import (
-    BlobAccount,
-    Credential,
-    parse_connection_string,
-)
-from infra.cloud.blobs.blob_calls import (
-    BlobCalls,
-    matching,
-    properties,
-)
-from infra.cloud.blobs.blob_writing import (
-    PIECE,
-    BlobWriting,
-)
+from domain.ports import BlobProperties, BlobStore, Permission
+from infra.cloud.blobs.blob_account import BlobAccount, Credential, parse_connection_string
+from infra.cloud.blobs.blob_calls import BlobCalls, matching, properties
+from infra.cloud.blobs.blob_writing import PIECE, BlobWriting
 from infra.cloud.code_point_order import in_code_point_order
 from infra.cloud.patience import Patience
 from infra.rules import blob_names

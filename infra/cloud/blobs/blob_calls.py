@@ -12,10 +12,7 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 from domain import errors
 from domain.ports import BlobProperties
 from infra.cloud.blobs.blob_account import BlobAccount
-from infra.cloud.faults import (
-    Fault,
-    fault,
-)
+from infra.cloud.faults import Fault, fault
 from infra.cloud.patience import Patience
 from infra.rules import blob_names
 

@@ -14,10 +14,7 @@ from azure.storage.blob import BlobBlock, ContentSettings
 
 from domain import errors
 from domain.ports import BlobProperties
-from infra.cloud.blobs.blob_calls import (
-    TOKEN,
-    BlobCalls,
-)
+from infra.cloud.blobs.blob_calls import TOKEN, BlobCalls
 from infra.rules import blob_names
 from infra.rules.blob_record import Record
 

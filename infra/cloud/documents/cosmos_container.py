@@ -18,10 +18,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from domain import errors
-from infra.cloud.faults import (
-    Fault,
-    fault,
-)
+from infra.cloud.faults import Fault, fault
 from infra.cloud.patience import Patience
 
 PARTITION_KEY = "/pk"

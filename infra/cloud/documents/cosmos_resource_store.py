@@ -12,17 +12,8 @@ from typing import Any, Self
 from azure.core.credentials_async import AsyncTokenCredential
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Document,
-    Page,
-    ResourceStore,
-    Write,
-)
-from infra.cloud.documents.cosmos_container import (
-    CosmosContainer,
-    parse_connection_string,
-)
+from domain.ports import Create, Document, Page, ResourceStore, Write
+from infra.cloud.documents.cosmos_container import CosmosContainer, parse_connection_string
 from infra.cloud.documents.cosmos_transaction import (
     CosmosTransaction,
     document_etag,

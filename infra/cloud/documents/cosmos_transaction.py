@@ -13,19 +13,9 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Delete,
-    Document,
-    Json,
-    Replace,
-    Write,
-)
+from domain.ports import Create, Delete, Document, Json, Replace, Write
 from infra.cloud.azure_errors import HTTP_ERRORS
-from infra.cloud.faults import (
-    Fault,
-    fault,
-)
+from infra.cloud.faults import Fault, fault
 from infra.rules import document_rules
 
 _NO_ETAG = "none"

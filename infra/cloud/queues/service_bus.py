@@ -11,10 +11,7 @@ from typing import Any, Generic, TypeVar
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
-from domain.errors import (
-    DomainError,
-    Unavailable,
-)
+from domain.errors import DomainError, Unavailable
 from infra.cloud.faults import fault
 from infra.rules.queue_consumer import LockLost
 

@@ -11,21 +11,10 @@ from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusReceiver
 
 from domain.errors import DomainError
-from infra.cloud.queues.service_bus import (
-    Patience,
-    ServiceBus,
-)
-from infra.cloud.queues.service_bus_inbound import (
-    Inbound,
-    as_received,
-    locked_until,
-)
+from infra.cloud.queues.service_bus import Patience, ServiceBus
+from infra.cloud.queues.service_bus_inbound import Inbound, as_received, locked_until
 from infra.rules.message_bodies import check_queue
-from infra.rules.queue_consumer import (
-    LockLost,
-    QueueConsumer,
-    Received,
-)
+from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 
 _SLICE = 1.0
 _MARGIN = timedelta(seconds=3)

@@ -11,13 +11,7 @@ from azure.servicebus.aio import ServiceBusReceiver
 from azure.servicebus.amqp import AmqpMessageBodyType
 
 from infra.cloud.faults import fault
-from infra.cloud.queues.service_bus import (
-    SUBJECT,
-    Link,
-    Patience,
-    apart,
-    persist,
-)
+from infra.cloud.queues.service_bus import SUBJECT, Link, Patience, apart, persist
 from infra.rules.queue_consumer import Received
 
 _OPENING = 10.0

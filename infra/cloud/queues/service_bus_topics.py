@@ -9,17 +9,8 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusSender
 
 from domain.ground import messages
-from domain.ports import (
-    EntityKind,
-    EventMessage,
-    EventTopics,
-)
-from infra.cloud.queues.service_bus import (
-    Link,
-    Patience,
-    ServiceBus,
-    persist,
-)
+from domain.ports import EntityKind, EventMessage, EventTopics
+from infra.cloud.queues.service_bus import Link, Patience, ServiceBus, persist
 
 OWN_QUEUES = frozenset(value for name, value in vars(messages).items() if name.endswith("_QUEUE"))
 """The app's own: an event in one of them would be taken for work."""

@@ -11,20 +11,9 @@ from azure.servicebus.aio import ServiceBusSender
 from azure.servicebus.exceptions import MessageSizeExceededError
 from opentelemetry import propagate
 
-from domain.ports import (
-    Message,
-    WorkQueue,
-)
-from infra.cloud.queues.service_bus import (
-    Link,
-    Patience,
-    ServiceBus,
-    persist,
-)
-from infra.rules.message_bodies import (
-    check_queue,
-    encoded,
-)
+from domain.ports import Message, WorkQueue
+from infra.cloud.queues.service_bus import Link, Patience, ServiceBus, persist
+from infra.rules.message_bodies import check_queue, encoded
 
 _BATCH = 1000
 

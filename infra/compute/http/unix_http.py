@@ -11,10 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from domain.ports import InstanceLost
-from infra.compute.http.unix_connection import (
-    Connection,
-    UnixResponse,
-)
+from infra.compute.http.unix_connection import Connection, UnixResponse
 
 _CONNECT_TIMEOUT: Final = 5.0
 _UPLOAD_STALL: Final = 120.0

@@ -16,10 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from domain.errors import (
-    Invalid,
-    Unavailable,
-)
+from domain.errors import Invalid, Unavailable
 from domain.ports import (
     BlobStore,
     Compute,
@@ -41,19 +38,10 @@ from infra.compute.local.files.fetched_files import Assets
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.processes.sockets import Sockets
-from infra.compute.local.serving.fleet import (
-    Fleet,
-    Workshop,
-)
-from infra.compute.local.serving.supervised_instance import (
-    SupervisedInstance,
-    Surroundings,
-)
+from infra.compute.local.serving.fleet import Fleet, Workshop
+from infra.compute.local.serving.supervised_instance import SupervisedInstance, Surroundings
 from infra.compute.local.slot import Slot
-from infra.compute.local.workers.worker_pools import (
-    SLICE,
-    WorkerPools,
-)
+from infra.compute.local.workers.worker_pools import SLICE, WorkerPools
 
 RUNTIME: Final = Path(__file__).resolve().parents[3] / "runtime"
 _KEPT_ENVIRONMENTS: Final = 8

@@ -18,10 +18,7 @@ from domain.ports import (
 )
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.workers.unit_run import (
-    UnitRun,
-    wire,
-)
+from infra.compute.local.workers.unit_run import UnitRun, wire
 from infra.compute.local.workers.worker_pool import Waiter
 
 _PREPARE_TIMEOUT: Final = 5.0

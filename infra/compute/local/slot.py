@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.ports import (
-    Instance,
-    WorkloadKind,
-)
+from domain.ports import Instance, WorkloadKind
 from infra.compute.local.serving.fleet import Fleet
 
 

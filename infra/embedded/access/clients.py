@@ -15,11 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-)
+from domain.errors import Conflict, Invalid, NotFound
 from domain.ground.access import role_fault
 from domain.values import Value
 from infra.embedded.access.private_files import write_private

@@ -18,10 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from infra.embedded.access.clients import (
-    Client,
-    ClientRegistry,
-)
+from infra.embedded.access.clients import Client, ClientRegistry
 from infra.embedded.access.private_files import write_private
 from infra.embedded.host.invocation import new_id
 

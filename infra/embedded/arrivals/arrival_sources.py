@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from domain.errors import DomainError
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-)
-from infra.embedded.arrivals.folder_watch import (
-    Arrival,
-    FolderWatch,
-    Signature,
-)
+from domain.ports import BlobProperties, BlobStore
+from infra.embedded.arrivals.folder_watch import Arrival, FolderWatch, Signature
 from infra.embedded.blobs.file_blobs import FileBlobs
 
 

@@ -16,28 +16,13 @@ from typing import Any
 
 from azure.functions.meta import Datum
 
-from domain.errors import (
-    BlobNotFound,
-    DomainError,
-)
+from domain.errors import BlobNotFound, DomainError
 from domain.ground.grouping import Grouped
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-)
+from domain.ports import BlobProperties, BlobStore
 from infra.embedded.arrivals.arrival_sources import ArrivalSource
-from infra.embedded.arrivals.folder_watch import (
-    Arrival,
-    Signature,
-)
-from infra.embedded.arrivals.receipts import (
-    Receipt,
-    Receipts,
-)
-from infra.embedded.host.functions import (
-    HostedFunction,
-    converted,
-)
+from infra.embedded.arrivals.folder_watch import Arrival, Signature
+from infra.embedded.arrivals.receipts import Receipt, Receipts
+from infra.embedded.host.functions import HostedFunction, converted
 from infra.embedded.host.invocation import begin
 from infra.rules.blob_names import fault_of
 

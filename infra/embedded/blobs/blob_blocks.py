@@ -10,14 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from domain import errors
-from infra.embedded.blobs.blob_drafts import (
-    Draft,
-    Drafts,
-)
-from infra.embedded.blobs.block_files import (
-    block_file,
-    block_id,
-)
+from infra.embedded.blobs.blob_drafts import Draft, Drafts
+from infra.embedded.blobs.block_files import block_file, block_id
 from infra.embedded.disk import write_all
 from infra.rules.blob_names import block_id_size
 

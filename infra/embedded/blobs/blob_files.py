@@ -9,27 +9,11 @@ from pathlib import Path
 
 from domain import errors
 from infra.embedded.blobs import stored_blob
-from infra.embedded.blobs.blob_blocks import (
-    Range,
-    UncommittedBlocks,
-    join,
-    unknown,
-)
-from infra.embedded.blobs.blob_drafts import (
-    Draft,
-    Drafts,
-    etag_of,
-    next_stamp,
-)
+from infra.embedded.blobs.blob_blocks import Range, UncommittedBlocks, join, unknown
+from infra.embedded.blobs.blob_drafts import Draft, Drafts, etag_of, next_stamp
 from infra.embedded.blobs.blob_listing import BlobListing
-from infra.embedded.blobs.blob_pages import (
-    BlobPages,
-    Page,
-)
-from infra.embedded.blobs.blob_records import (
-    BlobRecords,
-    Present,
-)
+from infra.embedded.blobs.blob_pages import BlobPages, Page
+from infra.embedded.blobs.blob_records import BlobRecords, Present
 from infra.embedded.blobs.blob_sweep import sweep
 from infra.embedded.blobs.blob_tree import BlobTree
 from infra.embedded.blobs.opened_blob import OpenedBlob

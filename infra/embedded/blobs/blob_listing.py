@@ -17,10 +17,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from infra.embedded.blobs.blob_tree import BlobTree
-from infra.rules.blob_names import (
-    fault_of,
-    segment_fault,
-)
+from infra.rules.blob_names import fault_of, segment_fault
 
 _RUN = 20_000
 _RUN_READ = 4 * 1024

@@ -7,10 +7,7 @@ from collections.abc import Generator, Sequence
 from infra.embedded.blobs.blob_drafts import etag_of
 from infra.embedded.blobs.blob_listing import BlobListing
 from infra.embedded.blobs.blob_records import BlobRecords
-from infra.embedded.blobs.stored_blob import (
-    StoredBlob,
-    stored,
-)
+from infra.embedded.blobs.stored_blob import StoredBlob, stored
 
 _PAGE = 500
 

@@ -8,10 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from infra.embedded.blobs.blob_blocks import UncommittedBlocks
-from infra.embedded.blobs.blob_drafts import (
-    Drafts,
-    etag_of,
-)
+from infra.embedded.blobs.blob_drafts import Drafts, etag_of
 from infra.embedded.blobs.blob_records import BlobRecords
 from infra.embedded.blobs.blob_tree import BlobTree
 

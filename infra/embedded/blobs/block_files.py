@@ -2,10 +2,7 @@
 
 import urllib.parse
 
-from infra.rules.blob_names import (
-    ANY_BYTES,
-    check_block_id,
-)
+from infra.rules.blob_names import ANY_BYTES, check_block_id
 
 SUFFIX = ".block"
 

@@ -15,15 +15,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from domain.ports import (
-    BlobProperties,
-    BlobStore,
-    Permission,
-)
-from infra.embedded.blobs.file_blobs import (
-    FileBlobs,
-    segments_of,
-)
+from domain.ports import BlobProperties, BlobStore, Permission
+from infra.embedded.blobs.file_blobs import FileBlobs, segments_of
 from infra.embedded.blobs.signed_urls import SignedUrls
 from infra.embedded.blobs.stored_blob import NamedBlock
 from infra.rules import blob_names

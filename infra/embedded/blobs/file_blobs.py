@@ -7,10 +7,7 @@ from pathlib import Path
 
 from domain import errors
 from domain.ground.grouping import Grouped
-from infra.embedded.blobs.blob_files import (
-    BlobFiles,
-    not_found,
-)
+from infra.embedded.blobs.blob_files import BlobFiles, not_found
 from infra.embedded.blobs.blob_pages import Entry
 from infra.embedded.blobs.opened_blob import OpenedBlob
 from infra.embedded.blobs.stored_blob import (
@@ -20,11 +17,7 @@ from infra.embedded.blobs.stored_blob import (
     NamedBlock,
     StoredBlob,
 )
-from infra.embedded.disk import (
-    Disk,
-    Steps,
-    in_domain_words,
-)
+from infra.embedded.disk import Disk, Steps, in_domain_words
 from infra.rules import blob_names
 from infra.rules.blob_record import Record
 

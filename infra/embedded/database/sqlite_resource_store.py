@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from domain import errors
-from domain.ports import (
-    Delete,
-    Document,
-    Page,
-    Replace,
-    ResourceStore,
-    Write,
-)
+from domain.ports import Delete, Document, Page, Replace, ResourceStore, Write
 from infra.embedded.database.sqlite import Database
 from infra.rules.continuations import Continuations
 from infra.rules.document_rules import (

@@ -18,26 +18,13 @@ from pathlib import Path
 from opentelemetry import propagate
 
 from domain import errors
-from domain.ports import (
-    Message,
-    WorkQueue,
-)
+from domain.ports import Message, WorkQueue
 from infra.embedded.database import work_queue_tables as tables
 from infra.embedded.database.sqlite import Database
 from infra.embedded.database.wakeups import Wakeups
-from infra.embedded.database.work_queue_records import (
-    DeadLetter,
-    QueueCounts,
-)
-from infra.rules.message_bodies import (
-    check_queue,
-    encoded,
-)
-from infra.rules.queue_consumer import (
-    LockLost,
-    QueueConsumer,
-    Received,
-)
+from infra.embedded.database.work_queue_records import DeadLetter, QueueCounts
+from infra.rules.message_bodies import check_queue, encoded
+from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 
 _SENT_AT_ONCE = 1000
 _RECEIVED_AT_ONCE = 500

@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.embedded.database.work_queue_records import (
-    DeadLetter,
-    QueueCounts,
-)
+from infra.embedded.database.work_queue_records import DeadLetter, QueueCounts
 from infra.rules.queue_consumer import Received
 
 SCHEMA = """

@@ -16,10 +16,7 @@ from azure.functions import meta
 from azure.functions.decorators.function_app import Function
 from azure.functions.meta import Datum
 
-from infra.embedded.host.invocation import (
-    InvocationContext,
-    current_invocation,
-)
+from infra.embedded.host.invocation import InvocationContext, current_invocation
 
 TRIGGERS = ("httpTrigger", "serviceBusTrigger", "blobTrigger", "timerTrigger")
 

@@ -15,40 +15,19 @@ from starlette.responses import PlainTextResponse, Response
 
 from domain.schedules.cron import CronError
 from infra.embedded.access import issuer
-from infra.embedded.access.connection_file import (
-    Connection,
-    remove_connection,
-)
-from infra.embedded.access.tls import (
-    TlsFiles,
-    ensure_certificates,
-)
-from infra.embedded.arrivals.blob_arrivals import (
-    Arriving,
-    BlobArrivals,
-    path_pattern,
-)
+from infra.embedded.access.connection_file import Connection, remove_connection
+from infra.embedded.access.tls import TlsFiles, ensure_certificates
+from infra.embedded.arrivals.blob_arrivals import Arriving, BlobArrivals, path_pattern
 from infra.embedded.arrivals.receipts import Receipts
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
 from infra.embedded.host import metrics_door
-from infra.embedded.host.functions import (
-    AppError,
-    HostedFunction,
-    import_app,
-    index,
-)
+from infra.embedded.host.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host.host_json import HostJson
-from infra.embedded.host.http_app import (
-    Endpoint,
-    HttpApp,
-)
+from infra.embedded.host.http_app import Endpoint, HttpApp
 from infra.embedded.host.http_server import HttpServer
 from infra.embedded.host.metrics_door import MetricsDoor
-from infra.embedded.host.queue_listener import (
-    Listening,
-    QueueListener,
-)
+from infra.embedded.host.queue_listener import Listening, QueueListener
 from infra.embedded.host.routes import RouteError
 from infra.embedded.host.timers import Timer
 from infra.embedded.services import EmbeddedServices

@@ -16,16 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from infra.embedded.host.functions import HostedFunction
-from infra.embedded.host.invocation import (
-    begin,
-    new_id,
-    operation_id,
-)
-from infra.embedded.host.routes import (
-    NoMatch,
-    Route,
-    Routes,
-)
+from infra.embedded.host.invocation import begin, new_id, operation_id
+from infra.embedded.host.routes import NoMatch, Route, Routes
 
 _log = logging.getLogger(__name__)
 

@@ -15,10 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from infra.embedded.access.tls import TlsFiles
-from infra.telemetry.prometheus_text import (
-    head,
-    line,
-)
+from infra.telemetry.prometheus_text import head, line
 
 _log = logging.getLogger(__name__)
 

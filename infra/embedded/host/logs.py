@@ -14,10 +14,7 @@ from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
-from infra.embedded.host.invocation import (
-    current_invocation,
-    operation_id,
-)
+from infra.embedded.host.invocation import current_invocation, operation_id
 from infra.telemetry.redaction import redact
 
 _FILE_BYTES = 10 * 2**20

@@ -9,12 +9,7 @@ from collections.abc import Callable, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.errors import (
-    DomainError,
-    Forbidden,
-    Unauthenticated,
-    Unavailable,
-)
+from domain.errors import DomainError, Forbidden, Unauthenticated, Unavailable
 from domain.ground import access
 from domain.ports import TokenVerifier
 from infra.embedded.host.http_app import envelope

@@ -15,16 +15,9 @@ import azure.functions as func
 from azure.functions.meta import Datum
 
 from domain.errors import DomainError
-from infra.embedded.host.functions import (
-    HostedFunction,
-    converted,
-)
+from infra.embedded.host.functions import HostedFunction, converted
 from infra.embedded.host.invocation import begin
-from infra.rules.queue_consumer import (
-    LockLost,
-    QueueConsumer,
-    Received,
-)
+from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,7 @@ from azure.functions.meta import Datum
 
 from domain.ports import Clock
 from domain.schedules.cron import Cron
-from infra.embedded.host.functions import (
-    HostedFunction,
-    converted,
-)
+from infra.embedded.host.functions import HostedFunction, converted
 from infra.embedded.host.invocation import begin
 
 _log = logging.getLogger(__name__)

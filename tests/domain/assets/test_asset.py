@@ -19,32 +19,14 @@ from domain.assets.asset import (
     Saved,
     VersionProperties,
 )
-from domain.assets.asset_listing import (
-    Listing,
-    ListView,
-    OrderKey,
-)
+from domain.assets.asset_listing import Listing, ListView, OrderKey
 from domain.assets.conda import HOST_PYTHON
 from domain.batch.batch_deployment import KIND as BATCH_DEPLOYMENT
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-    PreconditionFailed,
-)
+from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.ground.resource import Conditions
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
-from domain.ports import (
-    BlobFolder,
-    Create,
-    EnvironmentSpec,
-)
-from tests.kit.asset_stage import (
-    CONDA,
-    SCOPE,
-    AssetStage,
-    opened,
-)
+from domain.ports import BlobFolder, Create, EnvironmentSpec
+from tests.kit.asset_stage import CONDA, SCOPE, AssetStage, opened
 
 ANY = Conditions()
 

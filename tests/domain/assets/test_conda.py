@@ -2,10 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.assets import (
-    conda,
-    conda_packages,
-)
+from domain.assets import conda, conda_packages
 from domain.errors import Invalid
 from domain.ports import EnvironmentSpec
 

@@ -8,10 +8,7 @@ import pytest
 
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Invalid
-from domain.ports import (
-    BlobFolder,
-    EnvironmentSpec,
-)
+from domain.ports import BlobFolder, EnvironmentSpec
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 
 SIGNATURE = {"inputs": '[{"type": "double", "name": "a"}]', "outputs": None}

@@ -4,15 +4,9 @@ from typing import Any
 
 import pytest
 
-from domain.errors import (
-    Conflict,
-    Invalid,
-)
+from domain.errors import Conflict, Invalid
 from domain.ground.operation import Operation
-from domain.ports import (
-    WorkloadKind,
-    WorkloadState,
-)
+from domain.ports import WorkloadKind, WorkloadState
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,

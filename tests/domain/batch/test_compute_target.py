@@ -4,28 +4,12 @@ from typing import Any
 
 import pytest
 
-from domain.batch.compute_target import (
-    ClusterProperties,
-    ComputeProperties,
-    ScaleSettings,
-)
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-    PreconditionFailed,
-)
-from domain.ground.resource import (
-    Conditions,
-    Wanted,
-)
+from domain.batch.compute_target import ClusterProperties, ComputeProperties, ScaleSettings
+from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from domain.ground.resource import Conditions, Wanted
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from domain.ports import Create
-from tests.kit.asset_stage import (
-    SCOPE,
-    AssetStage,
-    opened,
-)
+from tests.kit.asset_stage import SCOPE, AssetStage, opened
 
 ANY = Conditions()
 

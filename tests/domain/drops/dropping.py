@@ -1,11 +1,7 @@
 """Dropping files on a stage, and what their jobs scored."""
 
 from domain.jobs.job_control import JobView
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    BatchStage,
-    Crash,
-)
+from tests.kit.batch_stage import ENDPOINT, BatchStage, Crash
 
 INBOX = "batch-inbox"
 

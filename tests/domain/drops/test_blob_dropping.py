@@ -8,29 +8,11 @@ from pathlib import Path
 import pytest
 
 from domain.drops import blob_drop
-from domain.drops.blob_drop import (
-    BlobDrop,
-    DropState,
-    is_input,
-    is_marker,
-)
+from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
 from domain.drops.drop_limits import DropLimits
 from domain.jobs.records.job_status import JobStatus
-from tests.domain.drops.dropping import (
-    INBOX,
-    drop,
-    jobs,
-    scored,
-    tell,
-)
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    QUICK,
-    SLOW,
-    BatchStage,
-    Crash,
-    Mischief,
-)
+from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
+from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, BatchStage, Crash, Mischief
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 

@@ -7,23 +7,11 @@ from typing import Any
 import pytest
 
 from domain.drops.drop_limits import DropLimits
-from domain.drops.drop_options import (
-    DropOptions,
-    parse,
-)
+from domain.drops.drop_options import DropOptions, parse
 from domain.errors import Invalid
 from domain.jobs.records.job_status import JobStatus
-from tests.domain.drops.dropping import (
-    INBOX,
-    drop,
-    jobs,
-    scored,
-    tell,
-)
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    BatchStage,
-)
+from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
+from tests.kit.batch_stage import ENDPOINT, BatchStage
 
 ERROR = f"blobs/{INBOX}/{ENDPOINT}/_endpoint.error.txt"
 

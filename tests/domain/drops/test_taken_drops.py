@@ -5,17 +5,11 @@ from pathlib import Path
 import pytest
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.drops import (
-    blob_drop,
-    taken_drops,
-)
+from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_drop import arrival_of
 from domain.drops.taken_drops import LOOK_EVERY
 from domain.ports import Replace
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    BatchStage,
-)
+from tests.kit.batch_stage import ENDPOINT, BatchStage
 
 INBOX = "batch-inbox"
 

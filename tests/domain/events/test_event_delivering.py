@@ -11,28 +11,14 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import (
-    Conflict,
-    NotFound,
-)
+from domain.errors import Conflict, NotFound
 from domain.events.delivery import pause_after
 from domain.events.delivery_record import DeliveryRecord
 from domain.events.event_subscription import EndpointType
-from domain.ground.messages import (
-    EVENTS_QUEUE,
-    DeliverEvents,
-)
+from domain.ground.messages import EVENTS_QUEUE, DeliverEvents
 from domain.ports import WebhookAnswer
-from tests.kit.event_stage import (
-    HOOK,
-    Crash,
-    EventStage,
-    Request,
-)
-from tests.kit.provisioning_stage import (
-    ANY,
-    CALLER,
-)
+from tests.kit.event_stage import HOOK, Crash, EventStage, Request
+from tests.kit.provisioning_stage import ANY, CALLER
 
 LOCK = timedelta(minutes=5)
 

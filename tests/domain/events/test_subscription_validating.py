@@ -4,26 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-)
+from domain.errors import Conflict, Forbidden, Invalid
 from domain.events.event_subscription import EventSubscriptionProperties
 from domain.ground.messages import EVENTS_QUEUE
-from domain.ground.resource import (
-    Conditions,
-    Wanted,
-)
-from tests.kit.event_stage import (
-    HOOK,
-    EventStage,
-)
-from tests.kit.provisioning_stage import (
-    ANY,
-    CALLER,
-    faults,
-)
+from domain.ground.resource import Conditions, Wanted
+from tests.kit.event_stage import HOOK, EventStage
+from tests.kit.provisioning_stage import ANY, CALLER, faults
 
 LOCK = timedelta(minutes=5)
 

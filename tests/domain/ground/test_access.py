@@ -1,12 +1,7 @@
 import pytest
 
 from domain.errors import Forbidden
-from domain.ground.access import (
-    ROLES,
-    allows,
-    require,
-    role_fault,
-)
+from domain.ground.access import ROLES, allows, require, role_fault
 from domain.ports import Principal
 
 READS = ["read", "onlineEndpoints/read", "onlineEndpoints/deployments/read", "models/versions/read"]

@@ -3,14 +3,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Invalid
-from domain.ground.keys import (
-    KeyType,
-    SealedKeys,
-    digest,
-    key_fault,
-    matches,
-    new_key,
-)
+from domain.ground.keys import KeyType, SealedKeys, digest, key_fault, matches, new_key
 from domain.ports import Cipher
 from infra.embedded.access.cipher import FernetCipher
 

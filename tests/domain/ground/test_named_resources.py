@@ -5,18 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-    PreconditionFailed,
-)
+from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import (
-    Conditions,
-    TrackedResource,
-)
+from domain.ground.resource import Conditions, TrackedResource
 from domain.ports import ResourceStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.scoring_stage import NOW

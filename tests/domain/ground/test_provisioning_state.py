@@ -4,11 +4,7 @@ import pytest
 
 from domain.errors import Conflict
 from domain.ground.operation import OperationStatus
-from domain.ground.provisioning_state import (
-    TRANSITIONS,
-    ProvisioningState,
-    TransitionRefused,
-)
+from domain.ground.provisioning_state import TRANSITIONS, ProvisioningState, TransitionRefused
 
 S = ProvisioningState
 RUNNING = {S.CREATING, S.UPDATING, S.SCALING}

@@ -1,14 +1,8 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from domain.errors import (
-    NotFound,
-    PreconditionFailed,
-)
-from domain.ground.resource import (
-    Conditions,
-    StringMap,
-)
+from domain.errors import NotFound, PreconditionFailed
+from domain.ground.resource import Conditions, StringMap
 from domain.ports import Document
 
 THERE = Document("p", "i", {"kind": "k"}, etag="abc")

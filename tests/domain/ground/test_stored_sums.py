@@ -7,24 +7,11 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from domain.ground.stored_sums import (
-    WRITERS,
-    StoredSums,
-    Subject,
-)
-from domain.ports import (
-    Document,
-    Write,
-)
+from domain.ground.stored_sums import WRITERS, StoredSums, Subject
+from domain.ports import Document, Write
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import (
-    MovedClock,
-    WatchedStore,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.scoring_stage import MovedClock, WatchedStore
+from tests.kit.waiting import PATIENCE, eventually
 
 SUBJECT = Subject("p", "figures", "figures", 600, {"of": "iris"})
 

@@ -4,35 +4,15 @@ from typing import Any
 
 import pytest
 
-from domain.errors import (
-    Invalid,
-    TooLarge,
-    Unauthenticated,
-)
+from domain.errors import Invalid, TooLarge, Unauthenticated
 from domain.ground.messages import EVENTS_QUEUE
 from domain.ground.resource import Wanted
 from domain.inbound.event_mapping import EventMappingProperties
 from domain.inbound.event_receiving import Reception
-from domain.inbound.event_template import (
-    filled,
-    template_faults,
-)
-from domain.inbound.inbound_event import (
-    InboundEvent,
-    read_binary,
-    read_events,
-    validation_code,
-)
-from tests.kit.event_stage import (
-    URL,
-    Crash,
-    EventStage,
-)
-from tests.kit.provisioning_stage import (
-    ANY,
-    CALLER,
-    faults,
-)
+from domain.inbound.event_template import filled, template_faults
+from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
+from tests.kit.event_stage import URL, Crash, EventStage
+from tests.kit.provisioning_stage import ANY, CALLER, faults
 
 BLOB = "Microsoft.Storage.BlobCreated"
 DATA_URL = f"{URL}/blobs/workspaceblobstore/data/a.csv"
@@ -72,12 +52,12 @@ async def mapped(stage: EventStage, name: str = "blobs", **properties: Any) -> N
         **properties,
     }
     wanted = Wanted[EventMappingProperties].model_validate({"properties": asked})
-    await stage.events.mappings.put(name, wanted, CALLER, ANY)
+    await stage.app.inbound.mappings.put(name, wanted, CALLER, ANY)
 
 
 async def receive(stage: EventStage, *events: dict[str, Any], name: str = "blobs") -> Reception:
-    mapping = await stage.events.receiving.mapping(name)
-    return await stage.events.receiving.receive(mapping, read_events(list(events)))
+    mapping = await stage.app.inbound.receiving.mapping(name)
+    return await stage.app.inbound.receiving.receive(mapping, read_events(list(events)))
 
 
 async def job_names(stage: EventStage) -> list[str]:
@@ -103,7 +83,7 @@ async def test_an_event_becomes_a_job_over_what_it_names(stage: EventStage) -> N
     assert view.job.display_name == f"{BLOB} 5"
     assert view.job.tags == {"event": "e1"}
     assert view.job.settings.mini_batch_size == 3
-    [received], _ = await stage.events.receiving.recent("blobs", 10, None)
+    [received], _ = await stage.app.inbound.receiving.recent("blobs", 10, None)
     assert (received.status.value, received.job) == ("Started", view.job.name)
 
 
@@ -156,7 +136,9 @@ async def test_events_that_are_none_of_the_mapping_s_are_counted(stage: EventSta
     assert await receive(stage, grid_event(), *unlike) == Reception(1, 0, 6)
     assert stage.app.scoring._sums is not None
     await stage.app.scoring._sums.flush()
-    counts = await stage.events.receiving.counts(await stage.events.receiving.mapping("blobs"))
+    counts = await stage.app.inbound.receiving.counts(
+        await stage.app.inbound.receiving.mapping("blobs")
+    )
     assert counts == {"accepted": 1, "repeated": 0, "unmatched": 6}
 
 
@@ -164,11 +146,11 @@ async def test_an_endpoint_that_is_not_ready_is_waited_for(stage: EventStage) ->
     await mapped(stage)
     await receive(stage, grid_event())
     await stage.settle(10)
-    [waiting], _ = await stage.events.receiving.recent("blobs", 10, None)
+    [waiting], _ = await stage.app.inbound.receiving.recent("blobs", 10, None)
     assert (waiting.status.value, waiting.error is not None) == ("Accepted", True)
     await stage.batch_endpoint()
     await stage.settle(60)
-    [started], _ = await stage.events.receiving.recent("blobs", 10, None)
+    [started], _ = await stage.app.inbound.receiving.recent("blobs", 10, None)
     assert (started.status.value, started.error) == ("Started", None)
     assert await job_names(stage) == [started.job]
 
@@ -177,7 +159,7 @@ async def test_it_is_not_waited_for_longer_than_a_day(stage: EventStage) -> None
     await mapped(stage)
     await receive(stage, grid_event())
     await stage.settle(26 * 3600, step=200)
-    [failed], _ = await stage.events.receiving.recent("blobs", 10, None)
+    [failed], _ = await stage.app.inbound.receiving.recent("blobs", 10, None)
     assert failed.status.value == "Failed"
     assert failed.error is not None
     assert failed.error.code == "ResourceNotFound"
@@ -192,7 +174,7 @@ async def test_an_event_that_makes_no_job_is_refused_and_told(stage: EventStage)
     nothing = grid_event("4", data={})
     assert await receive(stage, elsewhere, system, climbing, nothing) == Reception(4, 0, 0)
     await stage.settle(3)
-    found, _ = await stage.events.receiving.recent("blobs", 10, None)
+    found, _ = await stage.app.inbound.receiving.recent("blobs", 10, None)
     assert {each.status.value for each in found} == {"Failed"}
     assert all(each.error for each in found)
     assert await job_names(stage) == []
@@ -212,7 +194,7 @@ async def test_a_crash_between_saving_and_sending_loses_no_event(stage: EventSta
 async def test_only_a_key_of_the_mapping_opens_it(stage: EventStage) -> None:
     await mapped(stage)
     await mapped(stage, "other")
-    receiving, mappings = stage.events.receiving, stage.events.mappings
+    receiving, mappings = stage.app.inbound.receiving, stage.app.inbound.mappings
     keys = await mappings.keys("blobs")
     for key in (keys.primary_key, keys.secondary_key):
         assert (await receiving.mapping_by_key("BLOBS", key)).name == "blobs"

@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from domain.batch.batch_deployment import (
-    OutputAction,
-    OutputFormat,
-    RetrySettings,
-)
-from domain.errors import (
-    Conflict,
-    NotFound,
-)
+from domain.batch.batch_deployment import OutputAction, OutputFormat, RetrySettings
+from domain.errors import Conflict, NotFound
 from domain.ground.operation import OperationStatus
 from domain.jobs.job_control import JobView
 from domain.jobs.records.batch_job import NO_SUCCESS
@@ -24,22 +17,8 @@ from domain.jobs.records.job_request import RequestedRetries
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.units.unit_delivery import MiniBatchScoring
-from domain.ports import (
-    Observation,
-    Scorer,
-    UnitMiniBatch,
-    UnitOutcome,
-    UnitRequest,
-    WorkloadState,
-)
-from tests.kit.batch_stage import (
-    STORE,
-    BatchStage,
-    Lost,
-    Rows,
-    Script,
-    line_counts,
-)
+from domain.ports import Observation, Scorer, UnitMiniBatch, UnitOutcome, UnitRequest, WorkloadState
+from tests.kit.batch_stage import STORE, BatchStage, Lost, Rows, Script, line_counts
 
 FILES = {f"{i}.txt": f"{i}\n" for i in range(6)}
 HEADER = "input_file,input_row,line,length"

@@ -5,19 +5,12 @@ from typing import Any
 import pytest
 
 from domain.assets import asset
-from domain.errors import (
-    Conflict,
-    Invalid,
-)
+from domain.errors import Conflict, Invalid
 from domain.ground.keys import KeyType
 from domain.ground.provisioning_state import TransitionRefused
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
-from domain.ports import (
-    EnvironmentSpec,
-    LogKind,
-    WorkloadKind,
-)
+from domain.ports import EnvironmentSpec, LogKind, WorkloadKind
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,

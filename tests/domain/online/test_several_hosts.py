@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 
-from domain.ground.messages import (
-    MINI_BATCHES_QUEUE,
-    ScoreUnit,
-)
+from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.units.job_workers import (
-    OUT_OF_QUOTA,
-    JobWorkers,
-)
+from domain.jobs.units.job_workers import OUT_OF_QUOTA, JobWorkers
 from domain.jobs.units.unit_delivery import MiniBatchScoring
 from domain.ports import (
     Observation,
@@ -27,18 +21,8 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
-from tests.kit.batch_stage import (
-    LOCK,
-    BatchStage,
-    FunctionCompute,
-)
-from tests.kit.provisioning_stage import (
-    ANY,
-    CALLER,
-    ProvisioningStage,
-    online_deployment,
-    opened,
-)
+from tests.kit.batch_stage import LOCK, BatchStage, FunctionCompute
+from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, online_deployment, opened
 
 KEY = "online/iris/blue"
 

@@ -8,35 +8,14 @@ from pathlib import Path
 import pytest
 
 from domain.assets import asset
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-    PreconditionFailed,
-    Unavailable,
-)
-from domain.ground.messages import (
-    PROVISIONING_QUEUE,
-    Reconcile,
-)
-from domain.ground.operation import (
-    Operation,
-    OperationKind,
-    OperationStatus,
-)
+from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
+from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
+from domain.ground.operation import Operation, OperationKind, OperationStatus
 from domain.ground.provisioning_state import TransitionRefused
 from domain.ground.resource import Conditions
-from domain.ports import (
-    Create,
-    Delete,
-    Message,
-    WorkloadState,
-)
+from domain.ports import Create, Delete, Message, WorkloadState
 from domain.provisioning.provisioning import MAX_DEPLOYMENTS
-from domain.provisioning.reconciling import (
-    LEASE,
-    pause_before,
-)
+from domain.provisioning.reconciling import LEASE, pause_before
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,

@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from domain.errors import StaleETag
-from domain.ports import (
-    Instance,
-    InstanceLost,
-    ScoringRequest,
-    ScoringResponse,
-    WorkloadState,
-)
-from tests.kit.gateway_stage import (
-    Gateways,
-    opened,
-)
+from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse, WorkloadState
+from tests.kit.gateway_stage import Gateways, opened
 from tests.kit.scoring_stage import says
 
 LIMITS: dict[str, Any] = {"errorRate": 0.1, "minimumRequests": 10}

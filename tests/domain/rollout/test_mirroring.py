@@ -9,22 +9,11 @@ from typing import Any
 
 import pytest
 
-from domain.ports import (
-    Instance,
-    InstanceLost,
-    ScoringRequest,
-    ScoringResponse,
-)
+from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.scoring_headers import MODEL_REASON
-from tests.kit.gateway_stage import (
-    Gateways,
-    opened,
-)
+from tests.kit.gateway_stage import Gateways, opened
 from tests.kit.scoring_stage import says
-from tests.kit.waiting import (
-    eventually,
-    patience,
-)
+from tests.kit.waiting import eventually, patience
 
 
 @pytest.fixture

@@ -1,17 +1,7 @@
 import pytest
 
-from domain.ground.stored_sums import (
-    Sums,
-    add_up,
-)
-from domain.rollout.shadow_diff import (
-    Lost,
-    Side,
-    agree,
-    compared,
-    lost,
-    report,
-)
+from domain.ground.stored_sums import Sums, add_up
+from domain.rollout.shadow_diff import Lost, Side, agree, compared, lost, report
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.online.deployment_scale import (
-    DeploymentScale,
-    ScaleBounds,
-)
-from domain.scaling.scale_decision import (
-    CALM_PERIODS,
-    Load,
-    decide,
-)
+from domain.online.deployment_scale import DeploymentScale, ScaleBounds
+from domain.scaling.scale_decision import CALM_PERIODS, Load, decide
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 IDLE = timedelta(minutes=5)

@@ -13,29 +13,11 @@ from domain.errors import Invalid
 from domain.ground.messages import WakeDeployment
 from domain.online.deployment_scale import from_document
 from domain.online.deployment_scales import DeploymentScales
-from domain.online.online_deployment import (
-    OnlineDeployment,
-    ScaleSettings,
-    ScaleType,
-    workload_key,
-)
-from domain.ports import (
-    Instance,
-    ScoringRequest,
-    ScoringResponse,
-    WorkloadState,
-)
+from domain.online.online_deployment import OnlineDeployment, ScaleSettings, ScaleType, workload_key
+from domain.ports import Instance, ScoringRequest, ScoringResponse, WorkloadState
 from domain.scaling.scaling import Scaling
-from tests.kit.provisioning_stage import (
-    ANY,
-    CALLER,
-    ProvisioningStage,
-    opened,
-)
-from tests.kit.scoring_stage import (
-    ScriptedScorer,
-    says,
-)
+from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, opened
+from tests.kit.scoring_stage import ScriptedScorer, says
 
 KEY = workload_key("iris", "blue")
 IDLE = timedelta(minutes=5)

@@ -10,25 +10,11 @@ import pytest
 from domain.ground.messages import SCALING_QUEUE
 from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_deployment import workload_key
-from domain.ports import (
-    Instance,
-    Message,
-    Observation,
-    ScoringRequest,
-    ScoringResponse,
-    WorkQueue,
-)
+from domain.ports import Instance, Message, Observation, ScoringRequest, ScoringResponse, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import (
-    SCORE,
-    OnlineScoring,
-)
-from domain.scoring.scoring_exchange import (
-    Answer,
-    Call,
-    RequestBody,
-)
+from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.scoring_stage import (
     PRIMARY,
@@ -39,11 +25,7 @@ from tests.kit.scoring_stage import (
     names_itself,
     says,
 )
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 KEY = workload_key("iris", "blue")
 

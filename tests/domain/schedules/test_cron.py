@@ -6,10 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.schedules.cron import (
-    Cron,
-    CronError,
-)
+from domain.schedules.cron import Cron, CronError
 
 FIELDS = (
     ("*", range(60)),

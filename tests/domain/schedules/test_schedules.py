@@ -6,26 +6,14 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Invalid
-from domain.ground.resource import (
-    Conditions,
-    Wanted,
-)
+from domain.ground.resource import Conditions, Wanted
 from domain.ports import Page
-from domain.schedules.schedule import (
-    STATE_KIND,
-    ScheduleProperties,
-)
-from domain.schedules.schedules import (
-    Schedules,
-    ScheduleView,
-)
+from domain.schedules.schedule import STATE_KIND, ScheduleProperties
+from domain.schedules.schedules import Schedules, ScheduleView
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.domain.schedules.test_scheduling import properties
-from tests.kit.scoring_stage import (
-    MovedClock,
-    WatchedStore,
-)
+from tests.kit.scoring_stage import MovedClock, WatchedStore
 
 ANY = Conditions()
 

@@ -8,30 +8,13 @@ from typing import Any
 
 import pytest
 
-from domain.errors import (
-    Conflict,
-    NotFound,
-    PreconditionFailed,
-)
-from domain.ground.resource import (
-    Conditions,
-    Wanted,
-)
+from domain.errors import Conflict, NotFound, PreconditionFailed
+from domain.ground.resource import Conditions, Wanted
 from domain.jobs.job_control import JobView
 from domain.jobs.records.job_status import JobStatus
-from domain.schedules.schedule import (
-    RunStatus,
-    ScheduleProperties,
-    ScheduleRun,
-)
+from domain.schedules.schedule import RunStatus, ScheduleProperties, ScheduleRun
 from domain.schedules.schedules import ScheduleView
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    STORE,
-    BatchStage,
-    Crash,
-    Mischief,
-)
+from tests.kit.batch_stage import ENDPOINT, STORE, BatchStage, Crash, Mischief
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "6")))
 ANY = Conditions()

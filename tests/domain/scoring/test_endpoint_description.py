@@ -8,21 +8,11 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from domain.ports import (
-    Instance,
-    ScoringRequest,
-    ScoringResponse,
-)
-from domain.scoring.endpoint_description import (
-    describe,
-    merge,
-)
+from domain.ports import Instance, ScoringRequest, ScoringResponse
+from domain.scoring.endpoint_description import describe, merge
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
-from domain.scoring.scoring_exchange import (
-    Answer,
-    Call,
-)
+from domain.scoring.scoring_exchange import Answer, Call
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from runtime.online.schema import Documents
 from tests.kit.scoring_stage import (

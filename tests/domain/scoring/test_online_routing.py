@@ -8,20 +8,11 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from domain.ground.keys import (
-    KeyType,
-    matches,
-)
+from domain.ground.keys import KeyType, matches
 from domain.ground.provisioning_state import ProvisioningState
 from domain.scoring.online_routing import RouteTable
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    SECONDARY,
-    Endpoints,
-    MovedClock,
-    WatchedStore,
-)
+from tests.kit.scoring_stage import PRIMARY, SECONDARY, Endpoints, MovedClock, WatchedStore
 from tests.kit.waiting import PATIENCE
 
 

@@ -13,35 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.ground.auth_mode import AuthMode
 from domain.ground.keys import KeyType
 from domain.ground.provisioning_state import ProvisioningState
-from domain.online.online_endpoint import AuthMode
-from domain.ports import (
-    Instance,
-    InstanceLost,
-    ScoringRequest,
-    ScoringResponse,
-)
+from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import (
-    SCORE,
-    SWAGGER,
-    OnlineScoring,
-)
+from domain.scoring.online_scoring import SCORE, SWAGGER, OnlineScoring
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_bodies import StreamedAnswer
-from domain.scoring.scoring_exchange import (
-    Answer,
-    Call,
-    CallerGone,
-    CallerStalled,
-    RequestBody,
-)
+from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.held_time import (
-    HeldTime,
-    hold_time,
-)
+from tests.kit.held_time import HeldTime, hold_time
 from tests.kit.scoring_stage import (
     PRIMARY,
     SECONDARY,
@@ -52,10 +34,7 @@ from tests.kit.scoring_stage import (
     WatchedStore,
     says,
 )
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, patience
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

@@ -4,12 +4,7 @@ import random
 from collections.abc import Sequence
 
 from domain.ports import Instance
-from domain.scoring.outliers import (
-    ENOUGH,
-    FAILURES,
-    FIRST_REST,
-    Outliers,
-)
+from domain.scoring.outliers import ENOUGH, FAILURES, FIRST_REST, Outliers
 
 
 class Crowd:

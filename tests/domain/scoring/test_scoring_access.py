@@ -7,27 +7,13 @@ from typing import Any
 import pytest
 
 from domain.errors import Unavailable
-from domain.ports import (
-    Principal,
-    TokenVerifier,
-)
+from domain.ports import Principal, TokenVerifier
 from domain.scoring.online_routing import Route
 from domain.scoring.request_record import RequestRecord
-from domain.scoring.scoring_access import (
-    TRUSTED_FOR,
-    ScoringAccess,
-)
+from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
-from tests.kit.gateway_stage import (
-    PRIMARY,
-    Gateways,
-    issuers_token,
-    opened,
-)
-from tests.kit.scoring_stage import (
-    MovedClock,
-    PlainCipher,
-)
+from tests.kit.gateway_stage import PRIMARY, Gateways, issuers_token, opened
+from tests.kit.scoring_stage import MovedClock, PlainCipher
 
 
 @pytest.fixture

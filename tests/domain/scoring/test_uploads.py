@@ -6,31 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import (
-    Instance,
-    ScoringRequest,
-    ScoringResponse,
-)
+from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import (
-    SCORE,
-    OnlineScoring,
-)
-from domain.scoring.scoring_bodies import (
-    SLOW_START,
-    SLOWEST,
-)
-from domain.scoring.scoring_exchange import (
-    Answer,
-    Call,
-    RequestBody,
-)
+from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.scoring_bodies import SLOW_START, SLOWEST
+from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from domain.scoring.uploads import FEWEST
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.held_time import (
-    HeldTime,
-    hold_time,
-)
+from tests.kit.held_time import HeldTime, hold_time
 from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
@@ -39,10 +22,7 @@ from tests.kit.scoring_stage import (
     StaticCompute,
     says,
 )
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, patience
 
 
 class GatedBody(RequestBody):

@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import (
-    BASE_URL,
-    ControlPlane,
-)
+from tests.handlers.conftest import BASE_URL, ControlPlane
 from tests.kit.arm_client import ArmClient
 
 SCAN = "batchEndpoints/scan"

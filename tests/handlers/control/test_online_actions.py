@@ -7,14 +7,8 @@ import pytest
 
 from domain.errors import Unauthenticated
 from domain.ground.access import ROLES
-from domain.ports import (
-    Principal,
-    TokenVerifier,
-)
-from tests.kit.gateway_stage import (
-    Gateways,
-    opened,
-)
+from domain.ports import Principal, TokenVerifier
+from tests.kit.gateway_stage import Gateways, opened
 
 
 class RoleVerifier(TokenVerifier):

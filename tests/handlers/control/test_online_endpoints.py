@@ -5,10 +5,7 @@ from typing import Any
 import pytest
 
 from domain.ports import WorkloadState
-from tests.handlers.conftest import (
-    BASE_URL,
-    ControlPlane,
-)
+from tests.handlers.conftest import BASE_URL, ControlPlane
 from tests.kit.arm_client import ArmClient
 
 IRIS = "onlineEndpoints/iris"

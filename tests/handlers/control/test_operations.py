@@ -3,16 +3,8 @@
 import pytest
 
 from domain.ports import WorkloadState
-from tests.handlers.conftest import (
-    BASE_URL,
-    ControlPlane,
-)
-from tests.handlers.control.test_online_endpoints import (
-    BLUE,
-    DEPLOYMENT,
-    IRIS,
-    SDK_ENDPOINT,
-)
+from tests.handlers.conftest import BASE_URL, ControlPlane
+from tests.handlers.control.test_online_endpoints import BLUE, DEPLOYMENT, IRIS, SDK_ENDPOINT
 
 
 async def test_a_running_operation_tells_what_it_is_and_when_to_ask_again(

@@ -1,7 +1,4 @@
-from tests.handlers.conftest import (
-    BASE_URL,
-    ControlPlane,
-)
+from tests.handlers.conftest import BASE_URL, ControlPlane
 
 
 async def test_the_workspace_reads_as_arm_shows_one(plane: ControlPlane) -> None:

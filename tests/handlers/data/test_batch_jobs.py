@@ -8,19 +8,10 @@ import httpx
 import pytest
 
 from domain.names import WorkspaceScope
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
+from domain.ports import UnitMiniBatch, UnitRequest
 from handlers.data import batch_jobs
 from handlers.http import Routes
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    STORE,
-    BatchStage,
-    Rows,
-    line_counts,
-)
+from tests.kit.batch_stage import ENDPOINT, STORE, BatchStage, Rows, line_counts
 
 FILES = {f"{i}.txt": f"{i}\n" for i in range(4)}
 URI = f"azureml://datastores/{STORE}/paths/data"

@@ -6,11 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.kit.gateway_stage import (
-    PRIMARY,
-    Gateways,
-    opened,
-)
+from tests.kit.gateway_stage import PRIMARY, Gateways, opened
 from tests.kit.scoring_stage import says
 
 SCORE = "/endpoints/iris/score"

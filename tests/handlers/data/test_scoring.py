@@ -12,18 +12,11 @@ import azure.functions as func
 import httpx
 import pytest
 
-from domain.ports import (
-    InstanceLost,
-    ScoringRequest,
-    ScoringResponse,
-)
+from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.request_record import RequestRecord
-from handlers.data import (
-    caller,
-    scoring,
-)
+from handlers.data import caller, scoring
 from handlers.data.caller import Caller
 from handlers.http import Routes
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
@@ -39,10 +32,7 @@ from tests.kit.scoring_stage import (
     WatchedStore,
     says,
 )
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 LIMIT = 1_000_000
 AUTHORIZATION = {"Authorization": f"Bearer {PRIMARY}"}

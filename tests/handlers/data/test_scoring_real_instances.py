@@ -13,14 +13,7 @@ import httpx
 import pytest
 
 from domain.online.online_deployment import workload_key
-from domain.ports import (
-    BlobFolder,
-    EnvironmentSpec,
-    Probe,
-    Workload,
-    WorkloadKind,
-    WorkloadState,
-)
+from domain.ports import BlobFolder, EnvironmentSpec, Probe, Workload, WorkloadKind, WorkloadState
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from handlers.data import scoring
@@ -30,16 +23,8 @@ from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    MovedClock,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from tests.kit.scoring_stage import PRIMARY, Endpoints, MovedClock
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 from ..conftest import OpenClient
 

@@ -5,21 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from domain.ports import (
-    Instance,
-    ScoringRequest,
-    ScoringResponse,
-)
-from tests.kit.gateway_stage import (
-    BusyClock,
-    Gateways,
-    opened,
-)
+from domain.ports import Instance, ScoringRequest, ScoringResponse
+from tests.kit.gateway_stage import BusyClock, Gateways, opened
 from tests.kit.scoring_stage import says
-from tests.kit.waiting import (
-    eventually,
-    patience,
-)
+from tests.kit.waiting import eventually, patience
 
 CALLERS = 8
 ROUNDS = 8

@@ -4,16 +4,8 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from infra.cloud.queues.service_bus import ServiceBus
-from tests.infra.cloud.storage_fixtures import (
-    blob_proxy,
-    cosmos_proxy,
-    open_blobs,
-    open_store,
-)
-from tests.servers.service_bus.fixtures import (
-    broker,
-    entity,
-)
+from tests.infra.cloud.storage_fixtures import blob_proxy, cosmos_proxy, open_blobs, open_store
+from tests.servers.service_bus.fixtures import broker, entity
 
 if TYPE_CHECKING:
     from tests.servers.service_bus.broker import Broker

@@ -12,11 +12,7 @@ from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.patience import Patience
 from tests.kit.waiting import PATIENCE
 from tests.servers.fault_proxy import FaultProxy
-from tests.servers.processes import (
-    COSMOS_KEY,
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
 LONG = Patience(budget=PATIENCE, attempt=PATIENCE, first_wait=0.01, longest_wait=0.05)
 __all__ = ["blob_proxy", "cosmos_proxy", "open_blobs", "open_store"]

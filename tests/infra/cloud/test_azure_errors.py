@@ -13,10 +13,7 @@ from azure.cosmos.http_constants import HttpHeaders
 from azure.servicebus import exceptions as bus
 
 from domain import errors
-from infra.cloud.azure_errors import (
-    BY_CLASS,
-    HTTP_ERRORS,
-)
+from infra.cloud.azure_errors import BY_CLASS, HTTP_ERRORS
 from infra.cloud.faults import fault
 from infra.rules.queue_consumer import LockLost
 

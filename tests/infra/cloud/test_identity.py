@@ -20,19 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Permission,
-)
+from domain.ports import Create, Permission
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from tests.kit.cloud_costs import CloudCosts
 from tests.kit.waiting import PATIENCE
-from tests.servers.processes import (
-    BlobServer,
-    CosmosServer,
-    Tls,
-)
+from tests.servers.processes import BlobServer, CosmosServer, Tls
 
 pytestmark = pytest.mark.cloud
 

@@ -13,20 +13,10 @@ from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
 from domain.online.online_provisioning import OnlineProvisioning
-from domain.ports import (
-    Instance,
-    InstanceLost,
-    LogKind,
-    ScoringRequest,
-    UnitRequest,
-    WorkloadKind,
-)
-from infra.cloud.no_compute import (
-    REASON,
-    NoCompute,
-    NoScorer,
-)
+from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest, WorkloadKind
+from infra.cloud.no_compute import REASON, NoCompute, NoScorer
 from infra.embedded.access.cipher import FernetCipher
+from tests.kit.facts import outbox
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
@@ -45,7 +35,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
     async with opened(tmp_path) as stage:
         await stage.register_assets()
         s, compute = stage, NoCompute()
-        in_use = AssetUse(s.store, SCOPE).of
+        in_use = AssetUse(s.store, SCOPE, ("onlineDeployment", "batchDeployment")).of
         registration = AssetRegistration(s.store, s.blobs, compute, s.clock, SCOPE, in_use=in_use)
         computes = ComputeTargets(s.store, compute, s.clock, SCOPE, "here", in_use=in_use)
         online = OnlineProvisioning(
@@ -54,12 +44,14 @@ async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
             blobs=s.blobs,
             cipher=FernetCipher(tmp_path / "cipher.key"),
             changed=s.changed.append,
+            outbox=outbox(s.store, s.queue, s.clock),
         )
         batch = BatchProvisioning(
             *(s.store, s.queue, compute, s.clock, SCOPE, "here"),
             assets=registration,
             blobs=s.blobs,
             computes=computes,
+            outbox=outbox(s.store, s.queue, s.clock),
         )
         yield replace(stage, online=online, batch=batch, registration=registration)
 

@@ -30,10 +30,7 @@ from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None else "uv"
 BARE = EnvironmentSpec("3.11", ())

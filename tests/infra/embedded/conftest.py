@@ -11,14 +11,8 @@ import httpx
 import pytest
 
 from infra.embedded.access.tls import ensure_certificates
-from infra.embedded.host.functions import (
-    HostedFunction,
-    index,
-)
-from infra.embedded.host.http_app import (
-    Endpoint,
-    HttpApp,
-)
+from infra.embedded.host.functions import HostedFunction, index
+from infra.embedded.host.http_app import Endpoint, HttpApp
 from infra.embedded.host.http_server import HttpServer
 from tests.kit.waiting import PATIENCE
 

@@ -7,14 +7,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from domain.events.delivery_record import DeliveryRecord
 from domain.events.event_subscription import EndpointType
-from infra.telemetry.delivery_metrics import (
-    DeliveryMeters,
-    DeliveryMetrics,
-)
-from infra.telemetry.metric_names import (
-    SUBSCRIPTIONS,
-    views,
-)
+from infra.telemetry.delivery_metrics import DeliveryMeters, DeliveryMetrics
+from infra.telemetry.metric_names import SUBSCRIPTIONS, views
 
 RECORDS = (
     DeliveryRecord(EndpointType.WEB_HOOK, delivered=3, failed=2),

@@ -9,16 +9,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from domain.scoring.request_record import RequestRecord
-from infra.telemetry.metric_names import (
-    DEPLOYMENTS,
-    ENDPOINTS,
-    views,
-)
+from infra.telemetry.metric_names import DEPLOYMENTS, ENDPOINTS, views
 from infra.telemetry.request_meters import RequestMeters
-from infra.telemetry.request_metrics import (
-    MAX_STATUSES,
-    RequestMetrics,
-)
+from infra.telemetry.request_metrics import MAX_STATUSES, RequestMetrics
 
 RECORD = RequestRecord(
     method="POST",

@@ -7,17 +7,9 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from domain.ports import (
-    Instance,
-    InstanceLost,
-    Message,
-    ScoringRequest,
-)
+from domain.ports import Instance, InstanceLost, Message, ScoringRequest
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.telemetry.traced import (
-    TracedScorer,
-    TracedWorkQueue,
-)
+from infra.telemetry.traced import TracedScorer, TracedWorkQueue
 from tests.kit.scoring_stage import ScriptedScorer
 
 OURS = SpanContext(0xA, 0xB, False, TraceFlags(TraceFlags.SAMPLED))

@@ -9,21 +9,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from domain.ports import (
-    WebFileRefused,
-    WebFileUnavailable,
-)
-from infra.web.outbound import (
-    AddressRefused,
-    OutboundAddresses,
-)
+from domain.ports import WebFileRefused, WebFileUnavailable
+from infra.web.outbound import AddressRefused, OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.waiting import PATIENCE
-from tests.kit.web_server import (
-    WebServer,
-    reply,
-    web_server,
-)
+from tests.kit.web_server import WebServer, reply, web_server
 
 HERE = OutboundAddresses([ip_network("127.0.0.1/32")])
 NOWHERE = OutboundAddresses()

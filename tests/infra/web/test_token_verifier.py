@@ -13,15 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from domain.errors import (
-    Unauthenticated,
-    Unavailable,
-)
-from infra.web.token_verifier import (
-    JwtVerifier,
-    PublishedKeys,
-    StaticKeys,
-)
+from domain.errors import Unauthenticated, Unavailable
+from infra.web.token_verifier import JwtVerifier, PublishedKeys, StaticKeys
 
 ISSUER, AUDIENCE = "https://issuer.example", "api://ml-endpoints"
 EC_KEY = ec.generate_private_key(ec.SECP256R1())

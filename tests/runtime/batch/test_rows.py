@@ -10,15 +10,8 @@ import pandas as pd
 import pytest
 
 from runtime.batch.inputs import Input
-from runtime.batch.rows import (
-    Form,
-    Lines,
-    render,
-)
-from runtime.batch.tables import (
-    BadReturn,
-    given,
-)
+from runtime.batch.rows import Form, Lines, render
+from runtime.batch.tables import BadReturn, given
 
 
 def rendered(

@@ -10,16 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from runtime.batch.inputs import Input
-from runtime.batch.rows import (
-    Form,
-    render,
-)
-from runtime.batch.sinks import (
-    ParquetSink,
-    Sink,
-    Unwritable,
-    sink_of,
-)
+from runtime.batch.rows import Form, render
+from runtime.batch.sinks import ParquetSink, Sink, Unwritable, sink_of
 from runtime.batch.tables import BadReturn
 
 FORM = Form("parquet")

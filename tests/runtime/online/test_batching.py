@@ -10,18 +10,11 @@ from typing import Any
 
 import pytest
 
-from runtime.online.batching import (
-    BatchingPool,
-    BatchLimits,
-)
+from runtime.online.batching import BatchingPool, BatchLimits
 from runtime.server.exchange import Request
 from runtime.server.http1 import Head
 from tests.kit.waiting import until
-from tests.runtime.harness import (
-    Reply,
-    Server,
-    Start,
-)
+from tests.runtime.harness import Reply, Server, Start
 
 BATCHED = """
     import json, threading

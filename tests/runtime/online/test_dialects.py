@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.harness import (
-    Server,
-    Start,
-)
+from tests.runtime.harness import Server, Start
 
 TABLE = """
     PAYLOAD_SIGNATURE = {

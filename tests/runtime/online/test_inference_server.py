@@ -6,18 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.compared import (
-    DIFFERENCES,
-    ENDED,
-    EVERYWHERE,
-    SCRIPTS,
-    differences,
-)
-from tests.runtime.peers import (
-    ROOT,
-    environment,
-    serving,
-)
+from tests.runtime.compared import DIFFERENCES, ENDED, EVERYWHERE, SCRIPTS, differences
+from tests.runtime.peers import ROOT, environment, serving
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.harness import (
-    Server,
-    Start,
-)
+from tests.runtime.harness import Server, Start
 from tests.runtime.peers import environment
 
 PACKAGES = ("mlflow-skinny>=3,<4", "scikit-learn>=1.6,<2", "pandas>=2.2,<4", "numpy<3")

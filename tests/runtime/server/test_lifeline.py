@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.waiting import until
-from tests.runtime.harness import (
-    Server,
-    Start,
-)
+from tests.runtime.harness import Server, Start
 
 FAMILY = """
     import subprocess, sys, os, signal

@@ -9,10 +9,7 @@ import pytest
 
 from runtime.server.exchange import Request
 from runtime.server.http1 import Head
-from runtime.server.turns import (
-    PATIENCE,
-    Turns,
-)
+from runtime.server.turns import PATIENCE, Turns
 from tests.kit.waiting import eventually
 
 Bell = SimpleQueue[Request | None]

@@ -16,17 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus
 
 from tests.servers.service_bus.connection import BrokerConnection
-from tests.servers.service_bus.faults import (
-    Detach,
-    Drop,
-    Faults,
-    Refuse,
-)
-from tests.servers.service_bus.management import (
-    manage,
-    put_token,
-    refusal,
-)
+from tests.servers.service_bus.faults import Detach, Drop, Faults, Refuse
+from tests.servers.service_bus.management import manage, put_token, refusal
 from tests.servers.service_bus.queue import Queue
 
 _LIMIT = 256 * 1024

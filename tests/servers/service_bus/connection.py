@@ -19,31 +19,11 @@ from proton import (
 )
 from proton import Connection as Engine
 
-from tests.servers.service_bus.dispositions import (
-    LOCK_LOST,
-    NO_INFO,
-    accept,
-    asked,
-    echo,
-    reject,
-)
-from tests.servers.service_bus.encoding import (
-    BATCH_FORMAT,
-    Frames,
-    WireError,
-    batched,
-)
-from tests.servers.service_bus.faults import (
-    Detach,
-    Drop,
-    Ignore,
-    Refuse,
-)
+from tests.servers.service_bus.dispositions import LOCK_LOST, NO_INFO, accept, asked, echo, reject
+from tests.servers.service_bus.encoding import BATCH_FORMAT, Frames, WireError, batched
+from tests.servers.service_bus.faults import Detach, Drop, Ignore, Refuse
 from tests.servers.service_bus.messages import Stored
-from tests.servers.service_bus.queue import (
-    LockLost,
-    Queue,
-)
+from tests.servers.service_bus.queue import LockLost, Queue
 
 if TYPE_CHECKING:
     from tests.servers.service_bus.broker import Broker

@@ -7,11 +7,7 @@ from proton import UNDESCRIBED, Array, Data, Message, int32, timestamp
 
 from tests.servers.service_bus.encoding import WireError
 from tests.servers.service_bus.messages import Stored
-from tests.servers.service_bus.queue import (
-    LockLost,
-    Outcome,
-    Queue,
-)
+from tests.servers.service_bus.queue import LockLost, Outcome, Queue
 
 _PREFIX = "com.microsoft:"
 _PEEKED_AT_ONCE = 250

@@ -7,11 +7,7 @@ from typing import Any
 
 from proton import Data, Described, Message, symbol, timestamp, uint, ulong
 
-from tests.servers.service_bus.encoding import (
-    Section,
-    WireError,
-    sections,
-)
+from tests.servers.service_bus.encoding import Section, WireError, sections
 
 _HEADER, _DELIVERY_ANNOTATIONS, _ANNOTATIONS = 0x70, 0x71, 0x72
 _PROPERTIES, _APPLICATION_PROPERTIES = 0x73, 0x74

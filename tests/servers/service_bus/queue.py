@@ -8,12 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.servers.service_bus.messages import (
-    ACTIVE,
-    DEFERRED,
-    SCHEDULED,
-    Stored,
-)
+from tests.servers.service_bus.messages import ACTIVE, DEFERRED, SCHEDULED, Stored
 
 
 class Outcome(Enum):

@@ -15,15 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from domain.errors import (
-    BlobNotFound,
-    StaleETag,
-)
-from domain.ports import (
-    BlobFolder,
-    BlobProperties,
-    BlobStore,
-)
+from domain.errors import BlobNotFound, StaleETag
+from domain.ports import BlobFolder, BlobProperties, BlobStore
 from infra.compute.local.failure import StartFailure
 
 _TRIES: Final = 3

@@ -12,14 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from domain.errors import (
-    DomainError,
-    Unavailable,
-)
-from domain.ports import (
-    BlobFolder,
-    BlobStore,
-)
+from domain.errors import DomainError, Unavailable
+from domain.ports import BlobFolder, BlobStore
 from infra.compute.local.files.outputs import Outputs
 from infra.rules import blob_names
 

@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.ports import (
-    Probe,
-    Workload,
-    WorkloadKind,
-)
+from domain.ports import Probe, Workload, WorkloadKind
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.fetched_files import Asset
 from infra.compute.local.files.outputs import Outputs

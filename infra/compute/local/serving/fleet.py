@@ -10,30 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from domain.errors import (
-    DomainError,
-    StorageFull,
-    Throttled,
-    Unavailable,
-)
-from domain.ports import (
-    Observation,
-    Workload,
-    WorkloadKind,
-    WorkloadState,
-)
+from domain.errors import DomainError, StorageFull, Throttled, Unavailable
+from domain.ports import Observation, Workload, WorkloadKind, WorkloadState
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.files.environments import (
-    Environments,
-    key_of,
-)
+from infra.compute.local.files.environments import Environments, key_of
 from infra.compute.local.files.fetched_files import Assets
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.processes.instance_log import InstanceLog
-from infra.compute.local.processes.launch import (
-    Launch,
-    launches_of,
-)
+from infra.compute.local.processes.launch import Launch, launches_of
 from infra.compute.local.serving.supervised_instance import (
     InstanceState,
     Lease,

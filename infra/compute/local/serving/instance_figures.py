@@ -9,21 +9,10 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from domain.ports import WorkloadKind
-from infra.compute.local.processes.process_groups import (
-    cpu_seconds,
-    resident_memory,
-)
+from infra.compute.local.processes.process_groups import cpu_seconds, resident_memory
 from infra.compute.local.serving.supervised_instance import SupervisedInstance
-from infra.telemetry.metric_names import (
-    CAPACITY,
-    CPU,
-    DEPLOYMENTS,
-    MEMORY,
-)
-from infra.telemetry.prometheus_text import (
-    head,
-    line,
-)
+from infra.telemetry.metric_names import CAPACITY, CPU, DEPLOYMENTS, MEMORY
+from infra.telemetry.prometheus_text import head, line
 
 _UNITS = {CAPACITY: "Count", CPU: "Percent", MEMORY: "Percent"}
 _TOLD = {

@@ -12,31 +12,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from domain.ports import (
-    Instance,
-    InstanceLost,
-)
+from domain.ports import Instance, InstanceLost
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instance_types import available_cores
-from infra.compute.local.processes.death import (
-    Death,
-    of_exit,
-)
+from infra.compute.local.processes.death import Death, of_exit
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.launch import Launch
-from infra.compute.local.processes.process_groups import (
-    Group,
-    ProcessGroups,
-    resident_memory,
-)
+from infra.compute.local.processes.process_groups import Group, ProcessGroups, resident_memory
 from infra.compute.local.processes.sockets import Sockets
-from infra.compute.local.serving.probes import (
-    NeverReadyError,
-    Probes,
-    UnresponsiveError,
-)
+from infra.compute.local.serving.probes import NeverReadyError, Probes, UnresponsiveError
 
 _log = logging.getLogger(__name__)
 

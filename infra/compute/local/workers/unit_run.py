@@ -7,12 +7,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from domain.ports import (
-    InstanceLost,
-    MiniBatchResult,
-    UnitOutcome,
-    UnitRequest,
-)
+from domain.ports import InstanceLost, MiniBatchResult, UnitOutcome, UnitRequest
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.serving.supervised_instance import Lease
 

@@ -12,18 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from domain.ports import (
-    Observation,
-    Workload,
-    WorkloadState,
-)
+from domain.ports import Observation, Workload, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.serving.fleet import Fleet
-from infra.compute.local.serving.supervised_instance import (
-    InstanceState,
-    Lease,
-    SupervisedInstance,
-)
+from infra.compute.local.serving.supervised_instance import InstanceState, Lease, SupervisedInstance
 
 _LAST_GRACE: Final = 5.0
 """Seconds for `shutdown()` of a worker that is not needed any more."""

@@ -14,26 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from domain.ports import (
-    Observation,
-    Workload,
-    WorkloadState,
-)
+from domain.ports import Observation, Workload, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instance_types import available_cores
 from infra.compute.local.serving.fleet import Fleet
-from infra.compute.local.serving.supervised_instance import (
-    Lease,
-    SupervisedInstance,
-)
-from infra.compute.local.workers.shares import (
-    Claim,
-    shares,
-)
-from infra.compute.local.workers.worker_pool import (
-    Waiter,
-    WorkerPool,
-)
+from infra.compute.local.serving.supervised_instance import Lease, SupervisedInstance
+from infra.compute.local.workers.shares import Claim, shares
+from infra.compute.local.workers.worker_pool import Waiter, WorkerPool
 
 _log = logging.getLogger(__name__)
 

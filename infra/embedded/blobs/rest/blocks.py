@@ -10,20 +10,10 @@ from starlette.responses import Response
 
 from domain import errors
 from infra.embedded.blobs.file_blobs import FileBlobs
-from infra.embedded.blobs.rest.bodies import (
-    Caps,
-    content,
-)
+from infra.embedded.blobs.rest.bodies import Caps, content
 from infra.embedded.blobs.rest.conditions import conditions
-from infra.embedded.blobs.rest.properties import (
-    about,
-    record,
-)
-from infra.embedded.blobs.rest.refusals import (
-    Refusal,
-    bad_header,
-    bad_query,
-)
+from infra.embedded.blobs.rest.properties import about, record
+from infra.embedded.blobs.rest.refusals import Refusal, bad_header, bad_query
 from infra.embedded.blobs.rest.requests import BlobRequest
 from infra.embedded.blobs.stored_blob import NamedBlock
 

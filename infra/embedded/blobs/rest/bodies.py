@@ -9,10 +9,7 @@ from typing import Any
 
 from domain import errors
 from infra.embedded.blobs.rest.properties import check_md5
-from infra.embedded.blobs.rest.refusals import (
-    Refusal,
-    bad_header,
-)
+from infra.embedded.blobs.rest.refusals import Refusal, bad_header
 from infra.embedded.blobs.rest.requests import BlobRequest
 
 _MIB = 1024 * 1024

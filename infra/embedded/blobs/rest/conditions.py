@@ -9,14 +9,8 @@ from starlette.datastructures import Headers
 from domain import errors
 from domain.ports import BlobProperties
 from infra.embedded.blobs.rest.properties import about
-from infra.embedded.blobs.rest.refusals import (
-    Refusal,
-    bad_header,
-)
-from infra.embedded.blobs.stored_blob import (
-    Condition,
-    StoredBlob,
-)
+from infra.embedded.blobs.rest.refusals import Refusal, bad_header
+from infra.embedded.blobs.stored_blob import Condition, StoredBlob
 
 _NOT_MET = "The condition specified using HTTP conditional header(s) is not met."
 

@@ -9,24 +9,11 @@ from starlette.responses import Response
 
 from domain.ports import Permission
 from infra.embedded.blobs.file_blobs import FileBlobs
-from infra.embedded.blobs.rest import (
-    blocks,
-    containers,
-    reading,
-    writing,
-)
+from infra.embedded.blobs.rest import blocks, containers, reading, writing
 from infra.embedded.blobs.rest.bodies import Caps
 from infra.embedded.blobs.rest.listing import ListBlobs
-from infra.embedded.blobs.rest.refusals import (
-    Refusal,
-    bad_query,
-    rendered,
-)
-from infra.embedded.blobs.rest.requests import (
-    BlobRequest,
-    check_supported,
-    parsed,
-)
+from infra.embedded.blobs.rest.refusals import Refusal, bad_query, rendered
+from infra.embedded.blobs.rest.requests import BlobRequest, check_supported, parsed
 from infra.embedded.blobs.signed_urls import SignedUrls
 
 _VERSION = "2021-12-02"

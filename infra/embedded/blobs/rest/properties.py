@@ -9,10 +9,7 @@ from starlette.datastructures import Headers
 from domain.ports import BlobProperties
 from infra.embedded.blobs.rest.refusals import bad_header
 from infra.embedded.blobs.stored_blob import StoredBlob
-from infra.rules.blob_record import (
-    Record,
-    checked,
-)
+from infra.rules.blob_record import Record, checked
 
 META = "x-ms-meta-"
 DEFAULT_CONTENT_TYPE = "application/octet-stream"

@@ -7,20 +7,10 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
-from infra.embedded.blobs.file_blobs import (
-    FileBlobs,
-    Reading,
-)
+from infra.embedded.blobs.file_blobs import FileBlobs, Reading
 from infra.embedded.blobs.rest.conditions import conditions
-from infra.embedded.blobs.rest.properties import (
-    META,
-    about,
-    described,
-)
-from infra.embedded.blobs.rest.refusals import (
-    Refusal,
-    bad_header,
-)
+from infra.embedded.blobs.rest.properties import META, about, described
+from infra.embedded.blobs.rest.refusals import Refusal, bad_header
 from infra.embedded.blobs.rest.requests import BlobRequest
 
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")

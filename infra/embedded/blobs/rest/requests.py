@@ -8,10 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from domain import errors
-from infra.embedded.blobs.rest.refusals import (
-    bad_header,
-    bad_query,
-)
+from infra.embedded.blobs.rest.refusals import bad_header, bad_query
 
 PREFIX = "/blobs/"
 

@@ -6,15 +6,9 @@ from starlette.responses import Response
 
 from domain import errors
 from infra.embedded.blobs.file_blobs import FileBlobs
-from infra.embedded.blobs.rest.bodies import (
-    Caps,
-    content,
-)
+from infra.embedded.blobs.rest.bodies import Caps, content
 from infra.embedded.blobs.rest.conditions import conditions
-from infra.embedded.blobs.rest.properties import (
-    about,
-    record,
-)
+from infra.embedded.blobs.rest.properties import about, record
 from infra.embedded.blobs.rest.refusals import bad_header
 from infra.embedded.blobs.rest.requests import BlobRequest
 

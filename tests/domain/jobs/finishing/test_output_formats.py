@@ -15,18 +15,8 @@ from domain.jobs.invoking.job_outputs import OutputInUse
 from domain.jobs.job_control import JobView
 from domain.jobs.records.job_request import RequestedOutput
 from domain.jobs.records.job_status import JobStatus
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
-from tests.kit.batch_stage import (
-    QUICK,
-    SLOW,
-    STORE,
-    BatchStage,
-    Mischief,
-    Rows,
-)
+from domain.ports import UnitMiniBatch, UnitRequest
+from tests.kit.batch_stage import QUICK, SLOW, STORE, BatchStage, Mischief, Rows
 
 FILES = {f"f{i}.txt": f"{i}\n" * (i % 3) for i in range(7)}
 PATH = "predictions.parquet"

@@ -6,24 +6,10 @@ from collections.abc import AsyncIterator, Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs.finishing.column_alignment import (
-    aligned,
-    split_rows,
-)
-from domain.jobs.finishing.result_parts import (
-    Part,
-    Parts,
-)
-from domain.jobs.finishing.result_rows import (
-    ResultRows,
-    row,
-)
-from domain.jobs.records.batch_unit import (
-    Block,
-    Unit,
-    UnitRecord,
-    block_id,
-)
+from domain.jobs.finishing.column_alignment import aligned, split_rows
+from domain.jobs.finishing.result_parts import Part, Parts
+from domain.jobs.finishing.result_rows import ResultRows, row
+from domain.jobs.records.batch_unit import Block, Unit, UnitRecord, block_id
 from domain.jobs.records.job_progress import Tally
 
 

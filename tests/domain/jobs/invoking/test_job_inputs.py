@@ -14,43 +14,18 @@ import pytest
 from pyarrow import parquet
 
 from domain.batch.mini_batch_cut import MiniBatchBy
-from domain.errors import (
-    Detail,
-    Invalid,
-)
+from domain.errors import Detail, Invalid
 from domain.jobs.job_control import JobView
 from domain.jobs.planning.web_copies import file_name_of
-from domain.jobs.records.job_plan import (
-    PlannedFile,
-    PlanReader,
-)
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedInput,
-)
+from domain.jobs.records.job_plan import PlannedFile, PlanReader
+from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import BatchTimes
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
+from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    QUICK,
-    SLOW,
-    STORE,
-    BatchStage,
-    Mischief,
-    Rows,
-    over,
-)
-from tests.kit.web_server import (
-    WebServer,
-    reply,
-    web_server,
-)
+from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Mischief, Rows, over
+from tests.kit.web_server import WebServer, reply, web_server
 
 ROOT = f"azureml://datastores/{STORE}/paths"
 HERE = PublicWebFiles(OutboundAddresses([ip_network("127.0.0.1/32")]), max_bytes=2**20, max_time=10)

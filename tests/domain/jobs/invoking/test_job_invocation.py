@@ -9,17 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.batch.batch_deployment import (
-    BatchDeployment,
-    OutputAction,
-    OutputFormat,
-)
-from domain.errors import (
-    Conflict,
-    Detail,
-    Invalid,
-    NotFound,
-)
+from domain.batch.batch_deployment import BatchDeployment, OutputAction, OutputFormat
+from domain.errors import Conflict, Detail, Invalid, NotFound
 from domain.jobs.invoking.job_invocation import Invoked
 from domain.jobs.records.batch_job import InputKind
 from domain.jobs.records.job_request import (
@@ -32,20 +23,8 @@ from domain.jobs.records.job_request import (
 )
 from domain.jobs.records.job_status import JobStatus
 from domain.names import PROVIDER
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    SCOPE,
-    STORE,
-    BatchStage,
-    Crash,
-    Rows,
-    line_counts,
-    over,
-)
+from domain.ports import UnitMiniBatch, UnitRequest
+from tests.kit.batch_stage import ENDPOINT, SCOPE, STORE, BatchStage, Crash, Rows, line_counts, over
 
 FILES = {"a.txt": "1\n", "b.txt": "2\n"}
 SHORT = f"azureml://datastores/{STORE}/paths"

@@ -10,11 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from domain.jobs.planning.parquet_footer import (
-    TAIL,
-    footer_length,
-    rows_in,
-)
+from domain.jobs.planning.parquet_footer import TAIL, footer_length, rows_in
 from domain.jobs.planning.row_formats import RowsUnreadable
 
 

@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.jobs.planning.row_formats import (
-    RowFormat,
-    RowsUnreadable,
-    format_of,
-)
+from domain.jobs.planning.row_formats import RowFormat, RowsUnreadable, format_of
 from domain.jobs.planning.text_records import TextRecords
 from domain.ports import InputPiece
 from tests.domain.jobs.finishing.ending import ends

@@ -1,14 +1,5 @@
-from domain.jobs.records.batch_unit import (
-    FailedMiniBatch,
-    Unit,
-    block_id,
-    bounded,
-    columns_fault,
-)
-from domain.ports import (
-    MiniBatchResult,
-    UnitOutcome,
-)
+from domain.jobs.records.batch_unit import FailedMiniBatch, Unit, block_id, bounded, columns_fault
+from domain.ports import MiniBatchResult, UnitOutcome
 
 
 def lost(ordinal: int | None, *results: MiniBatchResult) -> UnitOutcome:

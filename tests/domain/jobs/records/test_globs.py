@@ -1,9 +1,6 @@
 import pytest
 
-from domain.jobs.records.globs import (
-    NameFilter,
-    glob_fault,
-)
+from domain.jobs.records.globs import NameFilter, glob_fault
 from tests.domain.jobs.finishing.ending import ends
 
 

@@ -6,28 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from domain.events.event_subscription import (
-    KIND,
-    PARTITION,
-    EventSubscription,
-)
+from domain.events.event_subscription import KIND, PARTITION, EventSubscription
 from domain.ground import outbox
 from domain.ground.facts import Event
 from domain.ground.resource import to_body
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_status import JobStatus
-from domain.ports import (
-    Create,
-    Delete,
-    Document,
-)
-from tests.kit.batch_stage import (
-    QUICK,
-    SLOW,
-    BatchStage,
-    Mischief,
-    line_counts,
-)
+from domain.ports import Create, Delete, Document
+from tests.kit.batch_stage import QUICK, SLOW, BatchStage, Mischief, line_counts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,15 +2,8 @@
 
 import itertools
 
-from domain.jobs.records.job_pace import (
-    Mark,
-    marked,
-    pace,
-)
-from domain.jobs.records.job_progress import (
-    Progress,
-    Tally,
-)
+from domain.jobs.records.job_pace import Mark, marked, pace
+from domain.jobs.records.job_progress import Progress, Tally
 from domain.jobs.records.job_times import BatchTimes
 
 SLOW = 1.0

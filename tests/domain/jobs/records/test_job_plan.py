@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.batch.mini_batch_cut import (
-    MiniBatchBy,
-    MiniBatchCut,
-)
+from domain.batch.mini_batch_cut import MiniBatchBy, MiniBatchCut
 from domain.jobs.records.job_plan import (
     Plan,
     PlannedFile,

@@ -1,10 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs.records.job_progress import (
-    Progress,
-    Tally,
-)
+from domain.jobs.records.job_progress import Progress, Tally
 from domain.jobs.records.job_times import BatchTimes
 
 SLOW = 1.0

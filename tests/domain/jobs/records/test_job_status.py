@@ -4,11 +4,7 @@ import itertools
 
 import pytest
 
-from domain.jobs.records.job_status import (
-    TRANSITIONS,
-    JobStatus,
-    JobTransitionRefused,
-)
+from domain.jobs.records.job_status import TRANSITIONS, JobStatus, JobTransitionRefused
 
 S = JobStatus
 ALLOWED = {

@@ -5,20 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import (
-    DocumentExists,
-    StaleETag,
-)
+from domain.errors import DocumentExists, StaleETag
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_unit import Unit
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredUnit,
-)
-from domain.ports import (
-    Document,
-    Write,
-)
+from domain.jobs.records.job_store import JobStore, StoredUnit
+from domain.ports import Document, Write
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 
 JOB = "job"

@@ -10,25 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-)
+from domain.errors import Conflict, Invalid, NotFound
 from domain.jobs.job_control import JobView
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedInput,
-    RequestedRetries,
-)
+from domain.jobs.records.job_request import JobProperties, RequestedInput, RequestedRetries
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.records.retry_request import NothingToRetry
 from domain.jobs.retrying import retry_joining
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
+from domain.ports import UnitMiniBatch, UnitRequest
 from tests.kit.batch_stage import (
     ENDPOINT,
     QUICK,

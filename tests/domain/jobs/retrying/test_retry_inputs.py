@@ -7,27 +7,12 @@ from pathlib import Path
 import pytest
 
 from domain.batch.mini_batch_cut import MiniBatchBy
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedInput,
-)
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
+from domain.jobs.records.job_request import JobProperties, RequestedInput
+from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    STORE,
-    BatchStage,
-    Rows,
-    line_counts,
-)
-from tests.kit.web_server import (
-    WebServer,
-    web_server,
-)
+from tests.kit.batch_stage import ENDPOINT, STORE, BatchStage, Rows, line_counts
+from tests.kit.web_server import WebServer, web_server
 
 HERE = PublicWebFiles(OutboundAddresses([ip_network("127.0.0.1/32")]), max_bytes=2**20, max_time=10)
 

@@ -10,26 +10,14 @@ from typing import Any
 
 import pytest
 
-from domain.ground.messages import (
-    MINI_BATCHES_QUEUE,
-    ScoreUnit,
-)
+from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.job_control import JobView
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_times import BatchTimes
 from domain.jobs.units.unit_delivery import MiniBatchScoring
-from domain.ports import (
-    UnitMiniBatch,
-    UnitRequest,
-)
+from domain.ports import UnitMiniBatch, UnitRequest
 from infra.rules.queue_consumer import Received
-from tests.kit.batch_stage import (
-    QUICK,
-    BatchStage,
-    Rows,
-    Script,
-    line_counts,
-)
+from tests.kit.batch_stage import QUICK, BatchStage, Rows, Script, line_counts
 
 FILES = {f"{i:03d}.txt": f"{i}\n" for i in range(90)}
 HEADER = "input_file,input_row,line,length"

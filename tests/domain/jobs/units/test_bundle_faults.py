@@ -10,25 +10,15 @@ from typing import Any
 
 import pytest
 
-from domain.errors import (
-    Throttled,
-    Unavailable,
-)
-from domain.ground.messages import (
-    BATCH_JOBS_QUEUE,
-    MINI_BATCHES_QUEUE,
-    ScoreUnit,
-)
+from domain.errors import Throttled, Unavailable
+from domain.ground.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.units import bundle_scoring
 from domain.jobs.units.unit_delivery import MiniBatchScoring
-from domain.ports import (
-    Replace,
-    Write,
-)
+from domain.ports import Replace, Write
 from tests.domain.jobs.units.bundling import (
     FILES,
     UNHURRIED,
@@ -38,15 +28,7 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import (
-    LOCK,
-    QUICK,
-    FunctionScorer,
-    Lost,
-    Mischief,
-    Script,
-    line_counts,
-)
+from tests.kit.batch_stage import LOCK, QUICK, FunctionScorer, Lost, Mischief, Script, line_counts
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "5")))
 BAD = 60

@@ -7,21 +7,11 @@ from typing import Any
 
 import pytest
 
-from domain.batch.batch_deployment import (
-    OutputFormat,
-    RetrySettings,
-)
+from domain.batch.batch_deployment import OutputFormat, RetrySettings
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import BatchTimes
-from domain.jobs.units import (
-    bundle_scoring,
-    unit_scoring,
-)
-from domain.ports import (
-    UnitMiniBatch,
-    UnitOutcome,
-    UnitRequest,
-)
+from domain.jobs.units import bundle_scoring, unit_scoring
+from domain.ports import UnitMiniBatch, UnitOutcome, UnitRequest
 from tests.domain.jobs.units.bundling import (
     FILES,
     UNHURRIED,

@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.ground.messages import (
-    MINI_BATCHES_QUEUE,
-    AdvanceJob,
-    ScoreUnit,
-)
+from domain.ground.messages import MINI_BATCHES_QUEUE, AdvanceJob, ScoreUnit
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.units import bundle_scoring
 from domain.ports import Message
@@ -23,13 +19,7 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import (
-    LOCK,
-    QUICK,
-    SLOW,
-    Crash,
-    Mischief,
-)
+from tests.kit.batch_stage import LOCK, QUICK, SLOW, Crash, Mischief
 
 
 class DyingStage(BundleStage):

@@ -6,20 +6,11 @@ from pathlib import Path
 import pytest
 
 from domain.ground.messages import ScoreUnit
-from domain.jobs.records.batch_unit import (
-    Unit,
-    UnitRecord,
-)
+from domain.jobs.records.batch_unit import Unit, UnitRecord
 from domain.jobs.records.job_progress import Tally
-from domain.jobs.records.job_store import (
-    JobStore,
-    StoredUnit,
-)
+from domain.jobs.records.job_store import JobStore, StoredUnit
 from domain.jobs.records.job_times import BatchTimes
-from domain.jobs.units.unit_claiming import (
-    HeldElsewhere,
-    UnitClaiming,
-)
+from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.scoring_stage import MovedClock
 

@@ -9,12 +9,7 @@ import pytest
 from domain import errors
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from tests.infra.cloud.storage_fixtures import LONG
-from tests.servers.fault_proxy import (
-    Fault,
-    FaultProxy,
-    How,
-    answer,
-)
+from tests.servers.fault_proxy import Fault, FaultProxy, How, answer
 
 pytestmark = pytest.mark.cloud
 

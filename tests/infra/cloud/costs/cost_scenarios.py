@@ -2,17 +2,10 @@
 
 from collections.abc import Mapping
 
-from domain.ground.messages import (
-    EVENTS_QUEUE,
-    MINI_BATCHES_QUEUE,
-)
+from domain.ground.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
 from domain.jobs.records.job_times import BatchTimes
 from tests.infra.cloud.costs.cost_figures import Figures
-from tests.infra.cloud.costs.cost_stage import (
-    ARRIVAL,
-    Bill,
-    CostStage,
-)
+from tests.infra.cloud.costs.cost_stage import ARRIVAL, Bill, CostStage
 from tests.kit.gateway_stage import PRIMARY
 
 Costs = Mapping[str, Figures]

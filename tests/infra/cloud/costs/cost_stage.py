@@ -33,24 +33,10 @@ from domain.ground.messages import (
 )
 from domain.ground.resource import Wanted
 from domain.ground.stored_sums import StoredSums
-from domain.jobs.records.job_request import (
-    JobProperties,
-    RequestedInput,
-)
-from domain.ports import (
-    MiniBatchResult,
-    ScoringRequest,
-    UnitOutcome,
-    UnitRequest,
-)
-from domain.rollout.mirroring import (
-    Copy,
-    Mirroring,
-)
-from domain.rollout.shadow_diff import (
-    Lost,
-    Side,
-)
+from domain.jobs.records.job_request import JobProperties, RequestedInput
+from domain.ports import MiniBatchResult, ScoringRequest, UnitOutcome, UnitRequest
+from domain.rollout.mirroring import Copy, Mirroring
+from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.online_routing import DeploymentRoute
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
@@ -60,29 +46,15 @@ from infra.cloud.queues import service_bus
 from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
-from infra.composition import (
-    Adapters,
-    _application,
-)
+from infra.composition import Adapters, _application
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import Received
 from infra.settings import Settings
-from infra.web.token_verifier import (
-    JwtVerifier,
-    StaticKeys,
-)
-from tests.kit.cloud_costs import (
-    CloudCosts,
-    Counted,
-    Operation,
-)
-from tests.kit.event_stage import (
-    HOOK,
-    Receiver,
-    handle_event,
-)
+from infra.web.token_verifier import JwtVerifier, StaticKeys
+from tests.kit.cloud_costs import CloudCosts, Counted, Operation
+from tests.kit.event_stage import HOOK, Receiver, handle_event
 from tests.kit.gateway_stage import (
     AUDIENCE,
     ISSUER,
@@ -93,20 +65,10 @@ from tests.kit.gateway_stage import (
     _jwks,
     _online,
 )
-from tests.kit.provisioning_stage import (
-    ANY,
-    CALLER,
-    MovedClock,
-    batch_deployment,
-    batch_endpoint,
-)
+from tests.kit.provisioning_stage import ANY, CALLER, MovedClock, batch_deployment, batch_endpoint
 from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE
-from tests.servers.processes import (
-    COSMOS_KEY,
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 
 if TYPE_CHECKING:
     from tests.servers.service_bus.broker import Broker
@@ -264,7 +226,7 @@ class CostStage:
         handled: dict[str, Callable[[], Any]] = {
             PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
             BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
-            EVENTS_QUEUE: lambda: handle_event(app.events, body),
+            EVENTS_QUEUE: lambda: handle_event(app, body),
             MINI_BATCHES_QUEUE: lambda: app.mini_batches.score(
                 ScoreUnit.from_document(body), message.id
             ),

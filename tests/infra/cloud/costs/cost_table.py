@@ -5,15 +5,9 @@ import sys
 from collections.abc import Mapping
 
 from tests.infra.cloud.costs.cost_figures import Figures
-from tests.infra.cloud.costs.cost_scenarios import (
-    FEW,
-    SCENARIOS,
-)
+from tests.infra.cloud.costs.cost_scenarios import FEW, SCENARIOS
 from tests.infra.cloud.costs.cost_stage import opened
-from tests.servers.processes import (
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.processes import BlobServer, CosmosServer
 
 
 def rows(costs: Mapping[str, Figures]) -> tuple[list[str], list[str]]:

@@ -8,19 +8,10 @@ import pytest
 
 from tests.infra.cloud.costs import cost_scenarios as scenarios
 from tests.infra.cloud.costs.cost_figures import Figures
-from tests.infra.cloud.costs.cost_scenarios import (
-    FEW,
-    Costs,
-)
-from tests.infra.cloud.costs.cost_stage import (
-    CostStage,
-    opened,
-)
+from tests.infra.cloud.costs.cost_scenarios import FEW, Costs
+from tests.infra.cloud.costs.cost_stage import CostStage, opened
 from tests.infra.cloud.costs.cost_table import rows
-from tests.servers.processes import (
-    BlobServer,
-    CosmosServer,
-)
+from tests.servers.processes import BlobServer, CosmosServer
 from tests.servers.required import without
 
 pytestmark = pytest.mark.cloud

@@ -9,21 +9,12 @@ from typing import Any
 import pytest
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Delete,
-    Replace,
-)
+from domain.ports import Create, Delete, Replace
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.patience import Patience
 from tests.infra.cloud.storage_fixtures import LONG
 from tests.kit.waiting import eventually
-from tests.servers.fault_proxy import (
-    Fault,
-    FaultProxy,
-    How,
-    answer,
-)
+from tests.servers.fault_proxy import Fault, FaultProxy, How, answer
 from tests.servers.processes import CosmosServer
 
 pytestmark = pytest.mark.cloud

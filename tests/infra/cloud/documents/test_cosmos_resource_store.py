@@ -4,17 +4,10 @@ from collections.abc import Callable
 import pytest
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Delete,
-    Replace,
-)
+from domain.ports import Create, Delete, Replace
 from infra.cloud.documents.cosmos_container import parse_connection_string
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
-from infra.cloud.documents.cosmos_transaction import (
-    document_etag,
-    service_etag,
-)
+from infra.cloud.documents.cosmos_transaction import document_etag, service_etag
 from tests.kit.cloud_costs import CloudCosts
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.processes import CosmosServer

@@ -11,30 +11,15 @@ import pytest
 import pytest_asyncio
 
 from domain import errors
-from infra.cloud.queues.service_bus import (
-    Patience,
-    ServiceBus,
-)
+from infra.cloud.queues.service_bus import Patience, ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
-from infra.rules.queue_consumer import (
-    LockLost,
-    Received,
-)
+from infra.rules.queue_consumer import LockLost, Received
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, eventually, patience
 from tests.servers.service_bus.broker import Broker
-from tests.servers.service_bus.faults import (
-    BUSY,
-    Detach,
-    Drop,
-    Ignore,
-)
+from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore
 from tests.servers.service_bus.messages import Stored
 from tests.servers.service_bus.queue import Queue
 

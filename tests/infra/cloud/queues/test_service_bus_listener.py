@@ -15,21 +15,12 @@ from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.embedded.host.functions import index
-from infra.embedded.host.invocation import (
-    begin,
-    operation_id,
-)
-from infra.embedded.host.queue_listener import (
-    Listening,
-    QueueListener,
-)
+from infra.embedded.host.invocation import begin, operation_id
+from infra.embedded.host.queue_listener import Listening, QueueListener
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.queue import Queue
 

@@ -9,21 +9,12 @@ from azure.servicebus import ServiceBusReceivedMessage
 
 from domain import errors
 from domain.ports import EventMessage
-from infra.cloud.queues.service_bus import (
-    Patience,
-    ServiceBus,
-)
-from infra.cloud.queues.service_bus_topics import (
-    OWN_QUEUES,
-    ServiceBusTopics,
-)
+from infra.cloud.queues.service_bus import Patience, ServiceBus
+from infra.cloud.queues.service_bus_topics import OWN_QUEUES, ServiceBusTopics
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.kit.waiting import (
-    PATIENCE,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY
 from tests.servers.service_bus.queue import Queue

@@ -11,27 +11,14 @@ from azure.core.credentials import AccessToken
 
 from domain import errors
 from domain.ports import Message
-from infra.cloud.queues.service_bus import (
-    Patience,
-    ServiceBus,
-)
+from infra.cloud.queues.service_bus import Patience, ServiceBus
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, eventually, patience
 from tests.servers.service_bus.broker import Broker
-from tests.servers.service_bus.faults import (
-    BUSY,
-    Detach,
-    Drop,
-    Ignore,
-    Refuse,
-)
+from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore, Refuse
 from tests.servers.service_bus.queue import Queue
 
 pytestmark = [

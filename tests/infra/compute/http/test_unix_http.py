@@ -8,17 +8,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from domain.ports import InstanceLost
-from infra.compute.http.http_answer import (
-    ChunkReader,
-    MalformedError,
-)
+from infra.compute.http.http_answer import ChunkReader, MalformedError
 from infra.compute.http.unix_connection import WHOLE
 from infra.compute.http.unix_http import UnixHttp
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -6,23 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import (
-    BlobFolder,
-    EnvironmentSpec,
-    LogKind,
-    Probe,
-    WorkloadKind,
-    WorkloadState,
-)
-from tests.infra.compute.conftest import (
-    House,
-    is_running,
-    opened,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from domain.ports import BlobFolder, EnvironmentSpec, LogKind, Probe, WorkloadKind, WorkloadState
+from tests.infra.compute.conftest import House, is_running, opened
+from tests.kit.waiting import PATIENCE, eventually
 
 KEY = "online/iris/blue"
 

@@ -16,10 +16,7 @@ from domain.ports import (
     WorkloadState,
 )
 from tests.infra.compute.conftest import House
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 JOB = "batch/job1"
 

@@ -8,35 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import (
-    Message,
-    Observation,
-    Workload,
-    WorkloadState,
-    WorkQueue,
-)
+from domain.ports import Message, Observation, Workload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import (
-    SCORE,
-    OnlineScoring,
-)
-from domain.scoring.scoring_exchange import (
-    Answer,
-    Call,
-    RequestBody,
-)
+from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.scoring_stage import PRIMARY, Endpoints
+from tests.kit.waiting import PATIENCE, eventually
 
 KEY = "online/iris/blue"
 SCRIPT = """

@@ -5,11 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-)
+from domain.errors import Conflict, Invalid, NotFound
 from infra.embedded.access.clients import ClientRegistry
 
 

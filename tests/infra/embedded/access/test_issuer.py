@@ -16,10 +16,7 @@ from infra.embedded.access.issuer import (
     SigningKey,
     TokenIssuer,
 )
-from infra.web.token_verifier import (
-    JwtVerifier,
-    StaticKeys,
-)
+from infra.web.token_verifier import JwtVerifier, StaticKeys
 
 Served = Callable[..., Any]
 

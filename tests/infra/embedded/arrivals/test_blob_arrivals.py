@@ -11,22 +11,12 @@ import azure.functions as func
 import pytest
 
 from infra.embedded.arrivals.arrival_sources import FolderSource
-from infra.embedded.arrivals.blob_arrivals import (
-    Arriving,
-    BlobArrivals,
-    path_pattern,
-)
-from infra.embedded.arrivals.receipts import (
-    Receipts,
-    receipts_database,
-)
+from infra.embedded.arrivals.blob_arrivals import Arriving, BlobArrivals, path_pattern
+from infra.embedded.arrivals.receipts import Receipts, receipts_database
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.invocation import current_invocation
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 Handler = Callable[[func.InputStream], Awaitable[None]]
 Watching = Callable[..., Any]

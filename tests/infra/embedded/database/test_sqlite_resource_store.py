@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 
 from domain import errors
-from domain.ports import (
-    Create,
-    Delete,
-    Replace,
-)
-from infra.embedded.database.sqlite_resource_store import (
-    SqliteResourceStore,
-    page_statement,
-)
+from domain.ports import Create, Delete, Replace
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore, page_statement
 from tests.infra.embedded.killed import killed_when_it_says
 
 BODY = {"kind": "Thing"}

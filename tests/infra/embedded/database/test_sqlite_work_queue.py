@@ -9,10 +9,7 @@ import pytest
 from domain import errors
 from domain.ports import Message
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.rules.queue_consumer import (
-    LockLost,
-    Received,
-)
+from infra.rules.queue_consumer import LockLost, Received
 from tests.infra.embedded.killed import killed_when_it_says
 from tests.kit.waiting import patience
 

@@ -15,11 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 ROOT = Path(__file__).parents[4]
 

@@ -16,15 +16,8 @@ from azurefunctions.extensions.http.fastapi import (
     StreamingResponse,
 )
 
-from infra.embedded.host.invocation import (
-    current_invocation,
-    operation_id,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-    patience,
-)
+from infra.embedded.host.invocation import current_invocation, operation_id
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 Served = Callable[..., Any]
 

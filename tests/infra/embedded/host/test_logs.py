@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.embedded.host.invocation import (
-    begin,
-    operation_id,
-)
+from infra.embedded.host.invocation import begin, operation_id
 from infra.embedded.host.logs import start_logging
 from infra.telemetry.redaction import redact
 

@@ -6,10 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from domain.errors import Unauthenticated
-from domain.ports import (
-    Principal,
-    TokenVerifier,
-)
+from domain.ports import Principal, TokenVerifier
 from infra.embedded.host.metrics_door import MetricsDoor
 from infra.telemetry.request_metrics import RequestMetrics
 from tests.infra.telemetry.test_request_metrics import RECORD

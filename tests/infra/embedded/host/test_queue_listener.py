@@ -15,23 +15,10 @@ import pytest
 
 from domain.ports import Message
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.embedded.host.functions import (
-    AppError,
-    index,
-)
-from infra.embedded.host.invocation import (
-    begin,
-    current_invocation,
-    operation_id,
-)
-from infra.embedded.host.queue_listener import (
-    Listening,
-    QueueListener,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from infra.embedded.host.functions import AppError, index
+from infra.embedded.host.invocation import begin, current_invocation, operation_id
+from infra.embedded.host.queue_listener import Listening, QueueListener
+from tests.kit.waiting import PATIENCE, eventually
 
 Handler = Callable[[func.ServiceBusMessage], Awaitable[None]]
 Listen = Callable[..., QueueListener]

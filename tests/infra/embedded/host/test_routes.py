@@ -4,12 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.embedded.host.routes import (
-    NoMatch,
-    Route,
-    RouteError,
-    Routes,
-)
+from infra.embedded.host.routes import NoMatch, Route, RouteError, Routes
 
 WORKSPACE = (
     "subscriptions/{subscription}/resourceGroups/{group}/providers"

@@ -10,15 +10,9 @@ import pytest
 from domain.ports import Clock
 from domain.schedules.cron import CronError
 from infra.clock import SystemClock
-from infra.embedded.host.functions import (
-    AppError,
-    index,
-)
+from infra.embedded.host.functions import AppError, index
 from infra.embedded.host.timers import Timer
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 Handler = Callable[[func.TimerRequest], Awaitable[None]]
 

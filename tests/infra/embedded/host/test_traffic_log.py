@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.embedded.host.traffic_log import (
-    FILE,
-    TrafficLog,
-)
-from tests.infra.telemetry.test_request_metrics import (
-    FAILED,
-    RECORD,
-)
+from infra.embedded.host.traffic_log import FILE, TrafficLog
+from tests.infra.telemetry.test_request_metrics import FAILED, RECORD
 from tests.kit.waiting import eventually
 
 COLUMNS = """

@@ -3,17 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import (
-    EnvironmentSpec,
-    LogKind,
-    WorkloadState,
-)
+from domain.ports import EnvironmentSpec, LogKind, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import key_of
-from tests.infra.compute.conftest import (
-    BARE,
-    House,
-)
+from tests.infra.compute.conftest import BARE, House
 
 BROKEN = """
 raise RuntimeError("no compiler for this one")

@@ -5,21 +5,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-from domain.ports import (
-    LogKind,
-    Workload,
-    WorkloadKind,
-)
+from domain.ports import LogKind, Workload, WorkloadKind
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.infra.compute.conftest import (
-    BARE,
-    QUICK,
-    UV,
-    House,
-)
+from tests.infra.compute.conftest import BARE, QUICK, UV, House
 from tests.kit.waiting import eventually
 
 

@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra.compute.conftest import is_running
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.kit.waiting import PATIENCE, eventually
 
 REPOSITORY = Path(__file__).resolve().parents[5]
 GUARDIAN = REPOSITORY / "infra" / "compute" / "guardian.py"

@@ -4,16 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.errors import (
-    DomainError,
-    StorageFull,
-    Throttled,
-    Unavailable,
-)
-from domain.ports import (
-    BlobProperties,
-    WorkloadState,
-)
+from domain.errors import DomainError, StorageFull, Throttled, Unavailable
+from domain.ports import BlobProperties, WorkloadState
 from infra.compute.local.serving import fleet
 from tests.infra.compute.conftest import House
 

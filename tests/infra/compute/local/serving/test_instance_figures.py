@@ -5,17 +5,8 @@ from typing import Any
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from infra.compute.local.serving.instance_figures import (
-    InstanceFigures,
-    InstanceMeters,
-)
-from infra.telemetry.metric_names import (
-    CAPACITY,
-    CPU,
-    DEPLOYMENTS,
-    MEMORY,
-    views,
-)
+from infra.compute.local.serving.instance_figures import InstanceFigures, InstanceMeters
+from infra.telemetry.metric_names import CAPACITY, CPU, DEPLOYMENTS, MEMORY, views
 from tests.infra.compute.conftest import House
 from tests.kit.waiting import eventually
 

@@ -1,9 +1,6 @@
 import itertools
 
-from infra.compute.local.workers.shares import (
-    Claim,
-    shares,
-)
+from infra.compute.local.workers.shares import Claim, shares
 
 SLICE = 10.0
 

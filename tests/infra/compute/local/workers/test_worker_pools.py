@@ -23,15 +23,8 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
-from tests.infra.compute.conftest import (
-    House,
-    is_running,
-    opened,
-)
-from tests.kit.waiting import (
-    PATIENCE,
-    eventually,
-)
+from tests.infra.compute.conftest import House, is_running, opened
+from tests.kit.waiting import PATIENCE, eventually
 
 ONE, TWO, THREE = "batch/one", "batch/two", "batch/three"
 

@@ -4,17 +4,10 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from azure.core.exceptions import (
-    ClientAuthenticationError,
-    HttpResponseError,
-    ResourceExistsError,
-)
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError
 from azure.storage.blob import BlobClient, BlobType, ContainerClient, StandardBlobTier
 
-from tests.infra.embedded.blobs.rest.conftest import (
-    SDK,
-    Signed,
-)
+from tests.infra.embedded.blobs.rest.conftest import SDK, Signed
 from tests.kit.waiting import PATIENCE
 
 Deed = Callable[[ContainerClient], object]

@@ -13,10 +13,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.bodies import Caps
 from tests.infra.embedded.blobs.rest.conftest import Signed
 from tests.kit import door_stage
-from tests.kit.waiting import (
-    PATIENCE,
-    until,
-)
+from tests.kit.waiting import PATIENCE, until
 
 
 def spoken(url: str, head: str, *, method: str = "PUT") -> socket.socket:

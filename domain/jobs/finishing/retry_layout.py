@@ -9,12 +9,7 @@ from dataclasses import dataclass
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.jobs.finishing.parquet_folder import FolderPart
-from domain.jobs.records.job_plan import (
-    Plan,
-    lines_of,
-    plan_folder,
-    read_whole,
-)
+from domain.jobs.records.job_plan import Plan, lines_of, plan_folder, read_whole
 from domain.ports import BlobStore
 from domain.values import Value
 

@@ -4,10 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.rollout.latency_histogram import (
-    band,
-    quantile,
-)
+from domain.ground.latency_histogram import band, quantile
 
 
 @settings(deadline=None)
