@@ -24,7 +24,7 @@ from benchmarks.growth import power, slope
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.jobs.invoking.job_outputs import default_output
-from domain.jobs.planning.job_planning import BatchPlanning
+from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.web.outbound import OutboundAddresses
@@ -80,7 +80,7 @@ async def plan(folder: Path, by: MiniBatchBy) -> dict[str, float]:
     watching = asyncio.create_task(watch())
     before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()
-    planned = await BatchPlanning(blobs, web).plan(job, limit=3600)
+    planned = await JobPlanning(blobs, web).plan(job, limit=3600)
     took = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_SELF)
     watching.cancel()

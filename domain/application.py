@@ -11,12 +11,12 @@ from domain.events.activities import EventActivities
 from domain.ground.operation import Operations
 from domain.ground.sweeping import Sweeping
 from domain.inbound.activities import InboundActivities
-from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.jobs.job_control import BatchJobs
+from domain.jobs.batch_jobs import BatchJobs
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.job_retention import JobRetention
-from domain.jobs.job_supervision import BatchSupervision
+from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.units.job_workers import JobWorkers
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.names import WorkspaceScope
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.token_issuing import TokenIssuing
@@ -53,10 +53,10 @@ class Application:
     shadow_reports: ShadowReporting
     scoring: OnlineScoring
     cors_origins: tuple[str, ...]
-    invocation: BatchInvocation
+    invocation: JobInvocation
     jobs: BatchJobs
-    supervision: BatchSupervision
-    mini_batches: MiniBatchScoring
+    supervision: JobSupervision
+    mini_batches: UnitDelivery
     workers: JobWorkers
     dropping: BlobDropping
     schedules: Schedules

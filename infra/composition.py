@@ -23,14 +23,14 @@ from domain.ground.operation import Operations
 from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
 from domain.ground.sweeping import Sweeping
-from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.jobs.job_control import BatchJobs
+from domain.jobs.batch_jobs import BatchJobs
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.job_retention import JobRetention
-from domain.jobs.job_supervision import BatchSupervision
-from domain.jobs.planning.job_planning import BatchPlanning
+from domain.jobs.job_supervision import JobSupervision
+from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.records import batch_job
 from domain.jobs.units.job_workers import JobWorkers
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.names import WorkspaceScope
 from domain.online import rollout_changes
 from domain.online.endpoint_changes import EndpointChanges
@@ -236,7 +236,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         max_bytes=settings.web_file_max_bytes,
         max_time=settings.web_file_max_time,
     )
-    invocation = BatchInvocation(
+    invocation = JobInvocation(
         a.store,
         a.queue,
         a.blobs,
@@ -249,14 +249,14 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
     )
     workers = JobWorkers(a.store, a.compute, batch)
     alone = settings.platform == "embedded"
-    supervision = BatchSupervision(
+    supervision = JobSupervision(
         a.store,
         a.queue,
         a.blobs,
         a.compute,
         a.clock,
         batch=batch,
-        planning=BatchPlanning(a.blobs, web),
+        planning=JobPlanning(a.blobs, web),
         outbox=outbox,
         units_ahead=alone if settings.units_ahead is None else settings.units_ahead,
     )
@@ -362,7 +362,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         jobs=jobs,
         retention=JobRetention(a.store, a.blobs, a.clock, jobs, keep=keep),
         supervision=supervision,
-        mini_batches=MiniBatchScoring(
+        mini_batches=UnitDelivery(
             a.store,
             a.queue,
             a.blobs,

@@ -16,7 +16,7 @@ from domain.inbound.activities import InboundActivities
 from domain.inbound.event_invoking import EventInvoking
 from domain.inbound.event_mappings import EventMappings
 from domain.inbound.event_receiving import EventReceiving
-from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.ports import Cipher, Clock, EventTopics, ResourceStore, Webhooks, WorkQueue
 
 
@@ -76,7 +76,7 @@ def compose_inbound(
     cipher: Cipher,
     *,
     sums: StoredSums,
-    invocation: BatchInvocation,
+    invocation: JobInvocation,
     location: str,
 ) -> InboundActivities:
     mappings = EventMappings(store, clock, cipher, location)

@@ -27,7 +27,7 @@ from domain.ground.messages import CheckDrop
 from domain.ground.outbox import Outbox
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_inputs import drop_input
-from domain.jobs.invoking.job_invocation import BatchInvocation, JobExists
+from domain.jobs.invoking.job_invocation import JobExists, JobInvocation
 from domain.jobs.records.job_request import JobProperties
 from domain.ports import BlobFolder, BlobStore, Clock, Document, ResourceStore, WorkQueue
 
@@ -43,7 +43,7 @@ class BlobDropping:
         blobs: BlobStore,
         clock: Clock,
         *,
-        invocation: BatchInvocation,
+        invocation: JobInvocation,
         limits: DropLimits | None = None,
         outbox: Outbox,
     ) -> None:

@@ -17,7 +17,7 @@ from domain.ground.operation import ErrorRecord
 from domain.inbound import received_event
 from domain.inbound.event_receiving import GRACE
 from domain.inbound.received_event import RETENTION, ReceivedEvent, ReceivedStatus, received_of
-from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.ports import Clock, Document, Message, Replace, ResourceStore, WorkQueue
 
 WAITS_FOR_ENDPOINT = timedelta(days=1)
@@ -34,7 +34,7 @@ class EventInvoking:
         store: ResourceStore,
         queue: WorkQueue,
         clock: Clock,
-        invocation: BatchInvocation,
+        invocation: JobInvocation,
     ) -> None:
         self._store = store
         self._queue = queue

@@ -13,7 +13,7 @@ from domain.jobs.invoking.job_outputs import OutputReservations
 from domain.jobs.records.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.records.output_ownership import OutputDisturbed, obstructed
 from domain.jobs.retrying.retry_joining import RetryJoining
 from domain.ports import BlobStore, Clock, Compute, ResourceStore
@@ -46,7 +46,7 @@ class JobFinalizing:
         blobs: BlobStore,
         compute: Compute,
         clock: Clock,
-        times: BatchTimes,
+        times: JobTimes,
     ) -> None:
         self._blobs = blobs
         self._compute = compute

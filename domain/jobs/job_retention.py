@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from domain.errors import Conflict, DocumentNotFound, StaleETag
-from domain.jobs.job_control import BatchJobs
+from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.job_status import JobStatus

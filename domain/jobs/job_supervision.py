@@ -20,7 +20,7 @@ from domain.ground.outbox import Outbox
 from domain.jobs import job_deletion
 from domain.jobs.finishing.job_reports import JobReports
 from domain.jobs.job_finalizing import JobFinalizing, Unfinished
-from domain.jobs.planning.job_planning import BatchPlanning, progress_of
+from domain.jobs.planning.job_planning import JobPlanning, progress_of
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, Ending, ending_of
 from domain.jobs.records.job_facts import job_moved
@@ -29,7 +29,7 @@ from domain.jobs.records.job_overview import told
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore, StoredJob, StoredProgress
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_recording import UnitRecording
@@ -65,7 +65,7 @@ class Step:
     lease: float | None = None
 
 
-class BatchSupervision:
+class JobSupervision:
     """`advance` may be called with any message at any time: it does what the stored state
     leaves to be done. `units_ahead`: jobs have twice as many units in flight as workers; each
     compute lets no more run than they have workers, but two computes know nothing of each
@@ -80,9 +80,9 @@ class BatchSupervision:
         clock: Clock,
         *,
         batch: BatchProvisioning,
-        planning: BatchPlanning,
+        planning: JobPlanning,
         retry_planning: RetryPlanning | None = None,
-        times: BatchTimes | None = None,
+        times: JobTimes | None = None,
         outbox: Outbox,
         units_ahead: bool = True,
     ) -> None:
@@ -93,7 +93,7 @@ class BatchSupervision:
         self._blobs = blobs
         self._clock = clock
         self._workers = JobWorkers(store, compute, batch)
-        self._times = times or BatchTimes()
+        self._times = times or JobTimes()
         self._jobs = JobStore(store)
         self._planning = planning
         self._retry_planning = retry_planning or RetryPlanning(store, blobs)

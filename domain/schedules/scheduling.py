@@ -12,7 +12,7 @@ from domain.errors import Conflict, DocumentNotFound, DomainError, StaleETag, Th
 from domain.ground.messages import CheckSchedule
 from domain.ground.resource import from_document as stored_resource
 from domain.jobs.invoking.job_expressions import filled
-from domain.jobs.invoking.job_invocation import BatchInvocation
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.records.job_request import JobProperties
 from domain.ports import Clock, Document, Replace, ResourceStore, WorkQueue
 from domain.schedules.schedule import (
@@ -46,7 +46,7 @@ class Scheduling:
         queue: WorkQueue,
         clock: Clock,
         *,
-        invocation: BatchInvocation,
+        invocation: JobInvocation,
         misfire_window: timedelta = MISFIRE_WINDOW,
     ) -> None:
         self._store = store

@@ -9,7 +9,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.errors import Conflict, NotFound
 from domain.ground.operation import Operation, OperationKind, Operations, OperationStatus
-from domain.jobs.job_control import BatchJobs
+from domain.jobs.batch_jobs import BatchJobs
 from domain.online.online_provisioning import OnlineProvisioning
 from handlers import wire
 from handlers.control import batch_endpoints, online_endpoints

@@ -7,8 +7,8 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.errors import DomainError, Invalid
 from domain.ground import access
-from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.jobs.job_control import BatchJobs, JobView
+from domain.jobs.batch_jobs import BatchJobs, JobView
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.records.job_request import (
     JobProperties,
     JobRequest,
@@ -52,7 +52,7 @@ wire.register(RetryRequest, read_only=("id", "name", "type", "systemData"))
 wire.register(JobRequest, read_only=("id", "name", "type", "systemData"))
 
 
-def blueprint(routes: Routes, invocation: BatchInvocation, jobs: BatchJobs) -> func.Blueprint:
+def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> func.Blueprint:
     bp = func.Blueprint()
     _data_plane(routes, bp, invocation, jobs)
     _control_plane(routes, bp, invocation, jobs)
@@ -60,7 +60,7 @@ def blueprint(routes: Routes, invocation: BatchInvocation, jobs: BatchJobs) -> f
 
 
 def _data_plane(
-    routes: Routes, bp: func.Blueprint, invocation: BatchInvocation, jobs: BatchJobs
+    routes: Routes, bp: func.Blueprint, invocation: JobInvocation, jobs: BatchJobs
 ) -> None:
     def render(view: JobView) -> dict[str, Any]:
         return render_job(routes, jobs.arm_id(view.job.name), view)
@@ -128,7 +128,7 @@ async def _authorised(routes: Routes, request: Request, action: str) -> Principa
 
 
 def _control_plane(
-    routes: Routes, bp: func.Blueprint, invocation: BatchInvocation, jobs: BatchJobs
+    routes: Routes, bp: func.Blueprint, invocation: JobInvocation, jobs: BatchJobs
 ) -> None:
     def render(view: JobView) -> dict[str, Any]:
         return render_job(routes, jobs.arm_id(view.job.name), view, arm_spelling)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from domain.assets.datastore import DEFAULT
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
 from domain.jobs.records.job_pace import Pace
 from domain.jobs.records.job_progress import Progress

@@ -13,14 +13,14 @@ from domain.ground.messages import (
     CheckDrop,
     ScoreUnit,
 )
-from domain.jobs.job_supervision import BatchSupervision
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.job_supervision import JobSupervision
+from domain.jobs.units.unit_delivery import UnitDelivery
 from handlers.messages.provisioning_messages import SERVICE_BUS
 from handlers.tracing import traced_message
 
 
 def blueprint(
-    supervision: BatchSupervision, scoring: MiniBatchScoring, dropping: BlobDropping
+    supervision: JobSupervision, scoring: UnitDelivery, dropping: BlobDropping
 ) -> func.Blueprint:
     bp = func.Blueprint()
 

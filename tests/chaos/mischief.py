@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.ports import Document, Message, Replace, Write
 from infra.embedded import __main__ as embedded
 from infra.embedded.database.sqlite import Database
@@ -74,7 +74,7 @@ def _hurry() -> None:
     for kind, shorter in (
         (Listening, {"lock": LOCK}),
         (
-            BatchTimes,
+            JobTimes,
             {
                 "release_lease": LOCK.total_seconds(),
                 "grace": LOCK.total_seconds(),

@@ -16,7 +16,7 @@ import pytest
 
 from domain.errors import Unauthenticated
 from domain.ground.access import ROLES
-from domain.jobs.job_control import BatchJobs
+from domain.jobs.batch_jobs import BatchJobs
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
 from handlers import openapi

@@ -50,16 +50,16 @@ from domain.ground.messages import (
 )
 from domain.ground.resource import Conditions, Wanted
 from domain.ground.sweeping import Sweeping
-from domain.jobs.invoking.job_invocation import BatchInvocation
-from domain.jobs.job_control import BatchJobs, JobView
-from domain.jobs.job_supervision import BatchSupervision
-from domain.jobs.planning.job_planning import BatchPlanning
+from domain.jobs.batch_jobs import BatchJobs, JobView
+from domain.jobs.invoking.job_invocation import JobInvocation
+from domain.jobs.job_supervision import JobSupervision
+from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_request import JobProperties, RequestedInput
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.names import WorkspaceScope
 from domain.ports import (
     Clock,
@@ -382,7 +382,7 @@ class BatchStage:
         *,
         script: Script = line_counts,
         mischief: Mischief | None = None,
-        times: BatchTimes | None = None,
+        times: JobTimes | None = None,
         drops: DropLimits | None = None,
         most_units: int = 40_000,
         at_once: int = 4,
@@ -398,7 +398,7 @@ class BatchStage:
         self.crashes = 0
         self._seconds = seconds
         # Quick units are bundled from the first one on: jobs here are small.
-        self._times = replace(times or BatchTimes(), bundle_parts=1)
+        self._times = replace(times or JobTimes(), bundle_parts=1)
         self._drops = drops or DropLimits()
         self._most_units = most_units
         self._at_once = at_once
@@ -463,7 +463,7 @@ class BatchStage:
             computes=computes,
             outbox=facts,
         )
-        self.invocation = BatchInvocation(
+        self.invocation = JobInvocation(
             store,
             queue,
             blobs,
@@ -475,7 +475,7 @@ class BatchStage:
             outbox=facts,
             times=self._times,
         )
-        self.supervision = BatchSupervision(
+        self.supervision = JobSupervision(
             store,
             queue,
             blobs,
@@ -483,12 +483,12 @@ class BatchStage:
             clock,
             batch=self.batch,
             outbox=facts,
-            planning=BatchPlanning(blobs, self.web, most_units=self._most_units),
+            planning=JobPlanning(blobs, self.web, most_units=self._most_units),
             retry_planning=RetryPlanning(store, blobs, most_units=self._most_units),
             times=self._times,
         )
         self.workers = JobWorkers(store, compute, self.batch)
-        self.scoring = MiniBatchScoring(
+        self.scoring = UnitDelivery(
             store, queue, blobs, self.scorer, clock, workers=self.workers, times=self._times
         )
         self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)

@@ -27,7 +27,7 @@ from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, JobInput, Retry
 from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_request import JobProperties
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.records.retry_request import RetriedJobs, own_output, retry_faults, written_as
 from domain.names import WorkspaceScope, asset_name_fault
 from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WebFiles, WorkQueue
@@ -47,7 +47,7 @@ class Invoked:
     new: bool
 
 
-class BatchInvocation:
+class JobInvocation:
     """The same idempotency key and request give the same job, however often they come and
     wherever a crash cut in; the same key with another request is a Conflict."""
 
@@ -62,7 +62,7 @@ class BatchInvocation:
         assets: AssetRegistration,
         batch: BatchProvisioning,
         web: WebFiles,
-        times: BatchTimes | None = None,
+        times: JobTimes | None = None,
         outbox: Outbox,
     ) -> None:
         self._store = store
@@ -74,7 +74,7 @@ class BatchInvocation:
         self._assets = assets
         self._batch = batch
         self._web = web
-        self._times = times or BatchTimes()
+        self._times = times or JobTimes()
         self._retried = RetriedJobs(store)
         self._reservations = OutputReservations(store, blobs, clock)
 

@@ -40,7 +40,7 @@ class PlanTooLong(Invalid):
         )
 
 
-class BatchPlanning:
+class JobPlanning:
     """Memory does not grow with the number of files, nor with their size."""
 
     def __init__(self, blobs: BlobStore, web: WebFiles, *, most_units: int = MOST_UNITS) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from domain.jobs.records.job_pace import Mark, Marks, Pace, marked, pace
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.values import Value
 
 _LARGEST = 16
@@ -63,7 +63,7 @@ class Progress(Value):
     def is_over(self) -> bool:
         return self.is_complete or self.is_over_threshold
 
-    def open(self, now: float, times: BatchTimes) -> tuple[Self, list[range]]:
+    def open(self, now: float, times: JobTimes) -> tuple[Self, list[range]]:
         """Fill the window; which bundles of units are to be sent."""
         opened = self.but(marks=marked(self.marks, self._mark(now)))
         return opened._release(dict(self.in_flight), now, times)
@@ -88,7 +88,7 @@ class Progress(Value):
         units: Mapping[int, Tally],
         seconds: float,
         now: float,
-        times: BatchTimes,
+        times: JobTimes,
         *,
         took: float = 0.0,
     ) -> tuple[Self, list[range]]:
@@ -110,7 +110,7 @@ class Progress(Value):
             return after.but(closed=after.is_over_threshold), []
         return after._release(left, now, times)
 
-    def _next_bundle(self, units: int, seconds: float, took: float, times: BatchTimes) -> int:
+    def _next_bundle(self, units: int, seconds: float, took: float, times: JobTimes) -> int:
         """Twice as many units where that many would still be quick, half where so many as now
         are not, if all are as these, which `took` so long, their scripts `seconds` of it. Of
         jobs that go on side by side, none is a bundle ahead that others would notice."""
@@ -129,7 +129,7 @@ class Progress(Value):
         """Units that were sent and whose lease has run out."""
         return [ordinal for ordinal, f in self.in_flight.items() if f.lease_until <= now]
 
-    def resend(self, units: Iterable[int], now: float, times: BatchTimes) -> Self:
+    def resend(self, units: Iterable[int], now: float, times: JobTimes) -> Self:
         """`units` are sent once more."""
         in_flight = dict(self.in_flight)
         for unit in units:
@@ -147,7 +147,7 @@ class Progress(Value):
         return self.but(in_flight=in_flight)
 
     def _release(
-        self, in_flight: dict[int, InFlight], now: float, times: BatchTimes
+        self, in_flight: dict[int, InFlight], now: float, times: JobTimes
     ) -> tuple[Self, list[range]]:
         # Towards the end smaller ones, so that nobody is left with a whole bundle to do.
         size = max(1, min(self.bundle, (self.units - self.released) // (2 * self.window)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class BatchTimes:
+class JobTimes:
     """In seconds, but for what counts looks or parts."""
 
     wait_limit: float = 240.0

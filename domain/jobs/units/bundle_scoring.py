@@ -12,7 +12,7 @@ from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import UnitRecord
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_store import StoredUnit
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_outcomes import Ran, record_of
 from domain.jobs.units.unit_recording import UnitRecording
@@ -25,7 +25,7 @@ class BundleScoring:
     """One unit after the other, for as long as all goes well and quickly."""
 
     def __init__(
-        self, units: UnitScoring, recording: UnitRecording, workers: JobWorkers, times: BatchTimes
+        self, units: UnitScoring, recording: UnitRecording, workers: JobWorkers, times: JobTimes
     ) -> None:
         self._units = units
         self._recording = recording

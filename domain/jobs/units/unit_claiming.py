@@ -6,7 +6,7 @@ from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.ground.messages import ScoreUnit
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_store import JobStore, StoredUnit
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.ports import Clock
 
 
@@ -17,7 +17,7 @@ class HeldElsewhere(Exception):
 class UnitClaiming:
     """An attempt is run by the delivery that claimed it and by nobody else, ever."""
 
-    def __init__(self, jobs: JobStore, clock: Clock, times: BatchTimes, holder: str) -> None:
+    def __init__(self, jobs: JobStore, clock: Clock, times: JobTimes, holder: str) -> None:
         self._jobs = jobs
         self._clock = clock
         self._times = times

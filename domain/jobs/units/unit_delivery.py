@@ -10,7 +10,7 @@ from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore, StoredUnit
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.bundle_scoring import BundleScoring
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
@@ -22,7 +22,7 @@ _SUSPECT = 3
 """Crashes after which a unit is run apart from those that ran beside it."""
 
 
-class MiniBatchScoring:
+class UnitDelivery:
     """Scoring a unit twice, late, or by two hosts at once leaves one record and the rows
     that it names. `holder` names the host across restarts: what `scorer` has under way is
     gone on with there alone."""
@@ -37,10 +37,10 @@ class MiniBatchScoring:
         *,
         workers: JobWorkers,
         holder: str = "",
-        times: BatchTimes | None = None,
+        times: JobTimes | None = None,
         max_crashes: int = 10,
     ) -> None:
-        self._times = times or BatchTimes()
+        self._times = times or JobTimes()
         self._jobs = JobStore(store)
         self._claiming = UnitClaiming(self._jobs, clock, self._times, holder)
         self._recording = UnitRecording(store, queue, clock, self._times)

@@ -11,7 +11,7 @@ from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit, UnitRecord
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_store import JobStore, StoredProgress, StoredUnit
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.ports import Clock, Message, ResourceStore, WorkQueue
 
 Recorded = tuple[StoredUnit, UnitRecord]
@@ -31,7 +31,7 @@ class UnitRecording:
     unsent is found by its lease."""
 
     def __init__(
-        self, store: ResourceStore, queue: WorkQueue, clock: Clock, times: BatchTimes
+        self, store: ResourceStore, queue: WorkQueue, clock: Clock, times: JobTimes
     ) -> None:
         self._jobs = JobStore(store)
         self._queue = queue

@@ -17,7 +17,7 @@ from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore, StoredUnit
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_claiming import UnitClaiming
 from domain.jobs.units.unit_inputs import Files, UnitInputs
@@ -38,7 +38,7 @@ class UnitScoring:
         blobs: BlobStore,
         scorer: Scorer,
         clock: Clock,
-        times: BatchTimes,
+        times: JobTimes,
         *,
         workers: JobWorkers,
         claiming: UnitClaiming,

@@ -1,6 +1,6 @@
 """Dropping files on a stage, and what their jobs scored."""
 
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from tests.kit.batch_stage import ENDPOINT, BatchStage, Crash
 
 INBOX = "batch-inbox"

@@ -11,12 +11,12 @@ import pytest
 from domain.batch.batch_deployment import OutputAction, OutputFormat, RetrySettings
 from domain.errors import Conflict, NotFound
 from domain.ground.operation import OperationStatus
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.batch_job import NO_SUCCESS
 from domain.jobs.records.job_request import RequestedRetries
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_times import BatchTimes
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.records.job_times import JobTimes
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import Observation, Scorer, UnitMiniBatch, UnitOutcome, UnitRequest, WorkloadState
 from tests.kit.batch_stage import STORE, BatchStage, Lost, Rows, Script, line_counts
 
@@ -161,7 +161,7 @@ async def test_a_unit_that_ends_its_host_each_time_is_given_up(tmp_path: Path) -
 
 
 async def test_a_mini_batch_longer_than_an_invocation_may_wait_goes_on(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path, times=BatchTimes(wait_again=1.0)) as stage:
+    async with BatchStage(tmp_path, times=JobTimes(wait_again=1.0)) as stage:
         await stage.deploy(mini_batch_size=3)
         stage.mischief.slow = 0.8
         view = await run(stage)
@@ -198,7 +198,7 @@ async def test_a_mini_batch_of_ten_minutes_is_waited_for_in_several_invocations(
     async with BatchStage(tmp_path, at_once=1) as stage:
         await stage.deploy(mini_batch_size=3)
         lengthy = Lengthy(stage)
-        stage.scoring = MiniBatchScoring(
+        stage.scoring = UnitDelivery(
             stage.store,
             stage.queue,
             stage.blobs,
@@ -462,7 +462,7 @@ async def test_a_running_job_tells_in_its_log_how_far_it_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="ml_endpoints.batch")
-    times = BatchTimes(report_looks=1)
+    times = JobTimes(report_looks=1)
     async with BatchStage(tmp_path, times=times, at_once=2) as stage:
         await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=2)
         await stage.upload(FILES)

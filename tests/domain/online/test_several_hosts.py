@@ -11,7 +11,7 @@ import pytest
 from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.units.job_workers import OUT_OF_QUOTA, JobWorkers
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import (
     Observation,
     Page,
@@ -190,7 +190,7 @@ async def running(stage: BatchStage) -> str:
 
 def host(stage: BatchStage, holder: str, scorer: Scorer, compute: FunctionCompute) -> Any:
     """Another host's scoring of units."""
-    return MiniBatchScoring(
+    return UnitDelivery(
         stage.store,
         stage.queue,
         stage.blobs,

@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import Conflict, NotFound, PreconditionFailed
 from domain.ground.resource import Conditions, Wanted
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.job_status import JobStatus
 from domain.schedules.schedule import RunStatus, ScheduleProperties, ScheduleRun
 from domain.schedules.schedules import ScheduleView

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.invoking.job_outputs import OutputInUse
-from domain.jobs.job_control import JobView
 from domain.jobs.records.job_request import RequestedOutput
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest

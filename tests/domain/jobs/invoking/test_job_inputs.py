@@ -15,12 +15,12 @@ from pyarrow import parquet
 
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.errors import Detail, Invalid
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.planning.web_copies import file_name_of
 from domain.jobs.records.job_plan import PlannedFile, PlanReader
 from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
@@ -358,7 +358,7 @@ async def test_a_private_address_is_refused_at_once_and_a_web_folder_too(tmp_pat
 
 
 async def test_planning_that_takes_too_long_fails_the_job_with_advice(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path, times=BatchTimes(plan_limit=0.0)) as stage:
+    async with BatchStage(tmp_path, times=JobTimes(plan_limit=0.0)) as stage:
         await stage.deploy()
         await stage.upload({"a.txt": "1\n"})
         view = await ended(stage, input_data=inputs(data="data"))

@@ -4,10 +4,10 @@ import itertools
 
 from domain.jobs.records.job_pace import Mark, marked, pace
 from domain.jobs.records.job_progress import Progress, Tally
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 
 SLOW = 1.0
-TIMES = BatchTimes()
+TIMES = JobTimes()
 ONE = Tally(succeeded_mini_batches=1, succeeded_files=3, rows=9)
 
 

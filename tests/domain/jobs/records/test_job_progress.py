@@ -2,10 +2,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.jobs.records.job_progress import Progress, Tally
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 
 SLOW = 1.0
-TIMES = BatchTimes(release_lease=30)
+TIMES = JobTimes(release_lease=30)
 GOOD = Tally(succeeded_mini_batches=1, succeeded_files=2, rows=5)
 BAD = Tally(failed_mini_batches=1, failed_files=2)
 

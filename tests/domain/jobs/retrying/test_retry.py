@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from domain.errors import Conflict, Invalid, NotFound
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.job_request import JobProperties, RequestedInput, RequestedRetries
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.records.retry_request import NothingToRetry
 from domain.jobs.retrying import retry_joining
 from domain.ports import UnitMiniBatch, UnitRequest
@@ -219,7 +219,7 @@ async def test_a_disturbed_retry_leaves_the_same(
     quick = seed % 2
     script = Script(*(sorted(FILES)[1:] if quick else ("f00.txt", "f04.txt", "f05.txt")))
     seconds = QUICK if quick else SLOW
-    times = BatchTimes(join_slice=0)
+    times = JobTimes(join_slice=0)
     async with BatchStage(tmp_path, script=script, times=times, seconds=seconds) as stage:
         await stage.deploy(output_format=output_format, mini_batch_size=1)
         await stage.upload(FILES)
@@ -246,7 +246,7 @@ async def test_joining_goes_on_over_many_steps(
     monkeypatch.setattr(retry_joining, "_PIECE", 7)
     wanted = await undisturbed(calm, "Csv", 1)
     script = Script("f04.txt")
-    async with BatchStage(tmp_path, script=script, times=BatchTimes(join_slice=0)) as stage:
+    async with BatchStage(tmp_path, script=script, times=JobTimes(join_slice=0)) as stage:
         await stage.deploy(mini_batch_size=1)
         await stage.upload(FILES)
         first = await stage.invoke()

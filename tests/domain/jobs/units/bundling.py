@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
-from domain.jobs.job_control import JobView
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.batch_unit import Unit
-from domain.jobs.records.job_times import BatchTimes
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.records.job_times import JobTimes
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.rules.queue_consumer import Received
 from tests.kit.batch_stage import QUICK, BatchStage, Rows, Script, line_counts
 
 FILES = {f"{i:03d}.txt": f"{i}\n" for i in range(90)}
 HEADER = "input_file,input_row,line,length"
-UNHURRIED = BatchTimes(bundle_limit=3600, wait_limit=7200)
+UNHURRIED = JobTimes(bundle_limit=3600, wait_limit=7200)
 """However busy the machine is, no bundle is taken apart for it."""
 
 Hook = Callable[..., Awaitable[None]]
@@ -69,14 +69,14 @@ class BundleStage(BatchStage):
     def is_bundled(self, unit: int) -> bool:
         return any(unit in bundle for bundle in self.bundles)
 
-    def host(self, **ports: Any) -> MiniBatchScoring:
+    def host(self, **ports: Any) -> UnitDelivery:
         """A host beside the stage's own, on the same stores, or on `ports` in their place."""
         given = {
             **{name: getattr(self, name) for name in ("store", "queue", "blobs", "scorer")},
             **{"workers": self.workers, "times": self._times},
             **ports,
         }
-        return MiniBatchScoring(clock=self.clock, **given)
+        return UnitDelivery(clock=self.clock, **given)
 
     async def start(self, files: Mapping[str, str] = FILES, **settings: Any) -> str:
         """A job over `files`, invoked."""

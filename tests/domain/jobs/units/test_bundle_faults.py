@@ -17,7 +17,7 @@ from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.units import bundle_scoring
-from domain.jobs.units.unit_delivery import MiniBatchScoring
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import Replace, Write
 from tests.domain.jobs.units.bundling import (
     FILES,
@@ -381,7 +381,7 @@ async def test_of_a_bundle_of_which_another_host_was_faster_the_rest_is_recorded
 class Hosts:
     """Deliveries go to one of several hosts, each with workers of its own."""
 
-    def __init__(self, hosts: list[MiniBatchScoring], rng: random.Random) -> None:
+    def __init__(self, hosts: list[UnitDelivery], rng: random.Random) -> None:
         self._hosts = hosts
         self._rng = rng
 

@@ -9,7 +9,7 @@ import pytest
 
 from domain.batch.batch_deployment import OutputFormat, RetrySettings
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units import bundle_scoring, unit_scoring
 from domain.ports import UnitMiniBatch, UnitOutcome, UnitRequest
 from tests.domain.jobs.units.bundling import (
@@ -243,7 +243,7 @@ async def test_bundles_that_come_near_their_time_become_smaller_before_they_are_
         if name >= "060.txt":
             clock[0] += 0.06
 
-    times = BatchTimes(bundle_limit=0.5)
+    times = JobTimes(bundle_limit=0.5)
     async with BundleStage(tmp_path, script=doing(dawdle), times=times, at_once=1) as stage:
         view = await stage.run(MANY)
         assert stage.output(view) == output_without(files=MANY)

@@ -9,7 +9,7 @@ from domain.ground.messages import ScoreUnit
 from domain.jobs.records.batch_unit import Unit, UnitRecord
 from domain.jobs.records.job_progress import Tally
 from domain.jobs.records.job_store import JobStore, StoredUnit
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.scoring_stage import MovedClock
@@ -29,7 +29,7 @@ class Stage:
         self.there = self._host("there")
 
     def _host(self, name: str) -> UnitClaiming:
-        return UnitClaiming(self.jobs, self.clock, BatchTimes(claim_lease=LEASE), name)
+        return UnitClaiming(self.jobs, self.clock, JobTimes(claim_lease=LEASE), name)
 
     async def first(self, id: str = "m1", message: ScoreUnit = SENT) -> StoredUnit:
         claimed = await self.here.claim(message, id, redelivered=False)

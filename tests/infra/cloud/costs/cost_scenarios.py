@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from domain.ground.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
-from domain.jobs.records.job_times import BatchTimes
+from domain.jobs.records.job_times import JobTimes
 from tests.infra.cloud.costs.cost_figures import Figures
 from tests.infra.cloud.costs.cost_stage import ARRIVAL, Bill, CostStage
 from tests.kit.gateway_stage import PRIMARY
@@ -127,9 +127,7 @@ async def quick_units(stage: CostStage) -> Costs:
     stage.worker.seconds = 0.0
     scoring = stage.application.mini_batches
     # However slow the loopback servers are, no bundle is made smaller for it.
-    scoring._bundles._times = scoring._recording._times = BatchTimes(
-        bundle_limit=600, bundle_parts=1
-    )
+    scoring._bundles._times = scoring._recording._times = JobTimes(bundle_limit=600, bundle_parts=1)
     await stage.job(1)
     few, many = [await stage.job(files) for files in (96, 160)]
     part = many.only(MINI_BATCHES_QUEUE)
