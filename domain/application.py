@@ -56,7 +56,7 @@ class Application:
     invocation: JobInvocation
     jobs: BatchJobs
     supervision: JobSupervision
-    mini_batches: UnitDelivery
+    units: UnitDelivery
     workers: JobWorkers
     dropping: BlobDropping
     schedules: Schedules

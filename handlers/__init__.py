@@ -49,7 +49,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield provisioning_messages.blueprint(a.online, a.batch, a.scaling)
-    yield batch_messages.blueprint(a.supervision, a.mini_batches, a.dropping)
+    yield batch_messages.blueprint(a.supervision, a.units, a.dropping)
     yield event_messages.blueprint(
         a.events.dispatching, a.events.delivering, a.events.validating, a.inbound.invoking
     )

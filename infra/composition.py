@@ -362,7 +362,7 @@ def _application(settings: Settings, adapters: Adapters) -> Application:
         jobs=jobs,
         retention=JobRetention(a.store, a.blobs, a.clock, jobs, keep=keep),
         supervision=supervision,
-        mini_batches=UnitDelivery(
+        units=UnitDelivery(
             a.store,
             a.queue,
             a.blobs,

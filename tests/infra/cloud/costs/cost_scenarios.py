@@ -125,7 +125,7 @@ async def quick_units(stage: CostStage) -> Costs:
     await stage.register_assets()
     await stage.batch_endpoint(mini_batch_size=1)
     stage.worker.seconds = 0.0
-    scoring = stage.application.mini_batches
+    scoring = stage.application.units
     # However slow the loopback servers are, no bundle is made smaller for it.
     scoring._bundles._times = scoring._recording._times = JobTimes(bundle_limit=600, bundle_parts=1)
     await stage.job(1)
