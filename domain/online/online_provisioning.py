@@ -7,11 +7,12 @@ from domain.assets.asset_references import AssetReferences, revision_of
 from domain.assets.asset_registration import AssetRegistration
 from domain.errors import Conflict, Detail, Invalid, NotFound
 from domain.ground.auth_mode import AuthMode
+from domain.ground.facts import Fact
 from domain.ground.keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.ground.operation import OperationKind
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import Accepted, Stored, Wanted, from_document
+from domain.ground.resource import Accepted, Stored, TrackedResource, Wanted, from_document
 from domain.names import WorkspaceScope
 from domain.online.deployment_checks import checked
 from domain.online.deployment_scales import DeploymentScales
@@ -34,6 +35,7 @@ from domain.online.rollout import plan_faults
 from domain.online.rollout_changes import alarm
 from domain.online.traffic import traffic_faults
 from domain.online.traffic_changes import moved_traffic, went_before
+from domain.online.traffic_facts import traffic_moved
 from domain.ports import (
     BlobStore,
     Cipher,
@@ -221,6 +223,9 @@ class OnlineProvisioning(
         if new.rollout is None or not new.rollout.running or new.rollout == before:
             return []
         return [alarm(new.name, new.rollout, self._clock.now())]
+
+    def _facts(self, old: TrackedResource | None, new: TrackedResource) -> list[Fact]:
+        return traffic_moved(old, new)
 
     def _endpoint_faults(
         self,

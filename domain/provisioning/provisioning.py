@@ -21,6 +21,7 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
+from domain.ground.facts import Fact
 from domain.ground.operation import (
     OPERATION_TTL,
     Operation,
@@ -39,7 +40,6 @@ from domain.ground.resource import (
     from_document,
     to_body,
 )
-from domain.online.traffic_facts import traffic_moved
 from domain.ports import Clock, Compute, Create, Document, Replace, ResourceStore, WorkQueue, Write
 from domain.provisioning.endpoint_documents import ENDPOINT_ID, D, E, deployment_id, owner_of
 from domain.provisioning.reconciling import LEASE, replaced
@@ -90,6 +90,10 @@ class Provisioning(Restoring[E, D], Generic[E, EP, D, DP]):
         self, wanted: Wanted[EP], old: E | None, deployments: Sequence[D]
     ) -> list[Detail]:
         """Every fault of the wish."""
+
+    def _facts(self, old: TrackedResource | None, new: TrackedResource) -> list[Fact]:
+        """What a taken wish changes at once, and what is told of it."""
+        return []
 
     def _with_endpoint(self, old: E | None, new: E) -> list[Write]:
         """What is written together with an endpoint that was put."""
@@ -313,7 +317,7 @@ class Provisioning(Restoring[E, D], Generic[E, EP, D, DP]):
         written = await self._outbox.transact(
             operation.partition,
             [write, _create_operation(operation), *beside],
-            traffic_moved(old, new),
+            self._facts(old, new),
         )
         owner = owner_of(new)
         self._changed(owner)

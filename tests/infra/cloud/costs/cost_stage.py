@@ -227,9 +227,7 @@ class CostStage:
             PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
             BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
             EVENTS_QUEUE: lambda: handle_event(app, body),
-            MINI_BATCHES_QUEUE: lambda: app.units.score(
-                ScoreUnit.from_document(body), message.id
-            ),
+            MINI_BATCHES_QUEUE: lambda: app.units.score(ScoreUnit.from_document(body), message.id),
             BLOB_DROPS_QUEUE: lambda: app.dropping.check(CheckDrop.from_document(body)),
         }
         await handled[message.queue]()
