@@ -54,7 +54,7 @@ def ignored(path: str) -> bool:
         "requirements.txt",
         "domain/ports/__init__.py",
         "handlers/http.py",
-        "infra/composition.py",
+        "infra/composition/__init__.py",
         "infra/embedded/database/sqlite.py",
         "runtime/__main__.py",
         "runtime/serve.py",

@@ -34,7 +34,8 @@ from domain.ports import (
     WebhookUnreachable,
     WorkQueue,
 )
-from infra.composition import Adapters, _application
+from infra.composition import compose_on
+from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
@@ -163,14 +164,7 @@ class EventStage:
         self.queue = MortalQueue(self.sqlite_queue)
         self.blobs = FileBlobStore(self.folder, base_url=URL, key=b"k" * 32)
         verifier = OwnerVerifier()
-        self.app: Application = _application(
-            Settings.read(
-                {
-                    "ML_ENDPOINTS_PLATFORM": "embedded",
-                    "ML_ENDPOINTS_BASE_URL": URL,
-                    "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
-                }
-            ),
+        self.app: Application = compose_on(
             Adapters(
                 store=self.store,
                 queue=self.queue,
@@ -184,6 +178,13 @@ class EventStage:
                 webhooks=self.receiver,
                 topics=self.topics,
                 on_settled=(self.records.append,),
+            ),
+            Settings.read(
+                {
+                    "ML_ENDPOINTS_PLATFORM": "embedded",
+                    "ML_ENDPOINTS_BASE_URL": URL,
+                    "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
+                }
             ),
         )
         self.events = self.app.events
@@ -227,9 +228,11 @@ class EventStage:
         app = self.app
         handled: dict[str, Callable[[], Any]] = {
             PROVISIONING_QUEUE: lambda: (
-                app.online if body["kind"] == "onlineEndpoints" else app.batch
+                app.online.provisioning
+                if body["kind"] == "onlineEndpoints"
+                else app.batch.provisioning
             ).reconcile(Reconcile.from_document(body)),
-            BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
+            BATCH_JOBS_QUEUE: lambda: app.jobs.supervision.advance(AdvanceJob.from_document(body)),
             EVENTS_QUEUE: lambda: handle_event(app, body),
         }
         await handled[queue]()
@@ -267,25 +270,29 @@ class EventStage:
 
     async def put_endpoint(self, name: str = "iris", **properties: Any) -> None:
         """A fact or two: an online endpoint is made, or changed."""
-        await self.app.online.put_endpoint(name, online_endpoint(**properties), CALLER, ANY)
+        await self.app.online.provisioning.put_endpoint(
+            name, online_endpoint(**properties), CALLER, ANY
+        )
 
     async def many_facts(self, count: int) -> None:
         for number in range(count):
             await self.put_endpoint(f"endpoint-{number}")
 
     async def register_assets(self) -> None:
-        await register_assets(self.app.assets, self.blobs)
+        await register_assets(self.app.assets.registration, self.blobs)
         await self.blobs.write("workspaceblobstore", "data/a.csv", b"x")
 
     async def batch_endpoint(self, name: str = "irises") -> None:
         """With the default deployment `blue`, ready for jobs."""
         await self.register_assets()
-        await self.app.batch.put_endpoint(name, batch_endpoint(), CALLER, ANY)
+        await self.app.batch.provisioning.put_endpoint(name, batch_endpoint(), CALLER, ANY)
         await self.settle(2)
-        await self.app.batch.put_deployment(name, "blue", batch_deployment(), CALLER, ANY)
+        await self.app.batch.provisioning.put_deployment(
+            name, "blue", batch_deployment(), CALLER, ANY
+        )
         await self.settle(2)
         default = batch_endpoint(defaults={"deployment_name": "blue"})
-        await self.app.batch.put_endpoint(name, default, CALLER, ANY)
+        await self.app.batch.provisioning.put_endpoint(name, default, CALLER, ANY)
         await self.settle(2)
 
 

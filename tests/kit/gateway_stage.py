@@ -22,7 +22,8 @@ from handlers import openapi
 from handlers.control import online_actions, online_endpoints
 from handlers.data import scoring
 from handlers.http import Routes
-from infra.composition import Adapters, _application
+from infra.composition import compose_on
+from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
@@ -102,8 +103,10 @@ def _jwks() -> dict[str, Any]:
 def _online(a: Application) -> Iterator[func.Blueprint]:
     """What online endpoints need of the app."""
     routes = Routes(a.verifier, a.scope, a.base_url)
-    yield online_endpoints.blueprint(routes, a.online)
-    yield online_actions.blueprint(routes, a.online, a.tokens, a.rollouts, a.shadow_reports)
+    yield online_endpoints.blueprint(routes, a.online.provisioning)
+    yield online_actions.blueprint(
+        routes, a.online.provisioning, a.online.tokens, a.rollout.guarding, a.rollout.shadow_reports
+    )
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
 
@@ -177,7 +180,7 @@ class Gateways:
 
     def start(self, stack: AsyncExitStack) -> Gateway:
         """One more host, or one that was started anew."""
-        application = _application(self.settings, self.adapters)
+        application = compose_on(self.adapters, self.settings)
         app = func.FunctionApp()
         for blueprint in _online(application):
             app.register_functions(blueprint)
@@ -199,12 +202,14 @@ class Gateways:
             for message in taken:
                 await self.queue.complete(message.lock_token)
                 asked = Reconcile.from_document(json.loads(message.body))
-                await self.all[turn % len(self.all)].application.online.reconcile(asked)
+                await self.all[turn % len(self.all)].application.online.provisioning.reconcile(
+                    asked
+                )
         raise AssertionError("messages go on")
 
     async def iris(self, *deployments: str, **properties: Any) -> None:
         """The endpoint `iris` with `deployments`, all ready."""
-        await register_assets(self.one.application.assets, self.blobs)
+        await register_assets(self.one.application.assets.registration, self.blobs)
         keys = {"primaryKey": PRIMARY}
         body = {"properties": {"keys": keys, **properties}}
         reply = await self.one.arm("PUT", "onlineEndpoints/iris", body)

@@ -61,7 +61,7 @@ async def receive(stage: EventStage, *events: dict[str, Any], name: str = "blobs
 
 
 async def job_names(stage: EventStage) -> list[str]:
-    return [view.job.name for view in (await stage.app.jobs.list(100, None))[0]]
+    return [view.job.name for view in (await stage.app.jobs.collection.list(100, None))[0]]
 
 
 async def test_an_event_becomes_a_job_over_what_it_names(stage: EventStage) -> None:
@@ -77,7 +77,7 @@ async def test_an_event_becomes_a_job_over_what_it_names(stage: EventStage) -> N
     )
     assert await receive(stage, grid_event()) == Reception(1, 0, 0)
     await stage.settle(2)
-    [view], _ = await stage.app.jobs.list(10, None)
+    [view], _ = await stage.app.jobs.collection.list(10, None)
     [read] = view.job.inputs
     assert (read.container, read.path) == ("workspaceblobstore", "data/a.csv")
     assert view.job.display_name == f"{BLOB} 5"

@@ -157,9 +157,9 @@ async def test_a_look_by_two_hosts_at_once_is_one(gateways: Gateways) -> None:
     await load(gateways)
     gateways.clock.move(61)
     (alarm,) = await gateways.store.due(gateways.clock.unix())
-    await gateways.one.application.rollouts.resume(alarm)
+    await gateways.one.application.rollout.guarding.resume(alarm)
     with pytest.raises(StaleETag):
-        await gateways.other.application.rollouts.resume(alarm)
+        await gateways.other.application.rollout.guarding.resume(alarm)
     assert (await status(gateways))["step"] == 2
 
 

@@ -70,8 +70,8 @@ async def idle(stage: CostStage) -> Costs:
     async def restore() -> Figures:
         bill = Bill()
         with stage.billed(bill):
-            await application.online.restore()
-            await application.batch.restore()
+            await application.online.provisioning.restore()
+            await application.batch.provisioning.restore()
         return Figures.of(bill)
 
     bill = Bill()
@@ -112,7 +112,7 @@ async def large_units(stage: CostStage) -> Costs:
     await stage.job(1)
     bills = []
     for units in (2, 6):
-        stage.application.supervision._planning._most_units = units
+        stage.application.jobs.supervision._planning._most_units = units
         bills.append(await stage.job(4 * units))
     few, many = map(Figures.of, bills)
     part = bills[1].only(MINI_BATCHES_QUEUE)
@@ -125,7 +125,7 @@ async def quick_units(stage: CostStage) -> Costs:
     await stage.register_assets()
     await stage.batch_endpoint(mini_batch_size=1)
     stage.worker.seconds = 0.0
-    scoring = stage.application.units
+    scoring = stage.application.jobs.units
     # However slow the loopback servers are, no bundle is made smaller for it.
     scoring._bundles._times = scoring._recording._times = JobTimes(bundle_limit=600, bundle_parts=1)
     await stage.job(1)

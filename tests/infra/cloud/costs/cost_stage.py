@@ -46,7 +46,8 @@ from infra.cloud.queues import service_bus
 from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
-from infra.composition import Adapters, _application
+from infra.composition import compose_on
+from infra.composition.adapters import Adapters
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.embedded.no_topics import NoTopics
@@ -225,16 +226,20 @@ class CostStage:
         body, app = json.loads(message.body), self.application
         handled: dict[str, Callable[[], Any]] = {
             PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
-            BATCH_JOBS_QUEUE: lambda: app.supervision.advance(AdvanceJob.from_document(body)),
+            BATCH_JOBS_QUEUE: lambda: app.jobs.supervision.advance(AdvanceJob.from_document(body)),
             EVENTS_QUEUE: lambda: handle_event(app, body),
-            MINI_BATCHES_QUEUE: lambda: app.units.score(ScoreUnit.from_document(body), message.id),
-            BLOB_DROPS_QUEUE: lambda: app.dropping.check(CheckDrop.from_document(body)),
+            MINI_BATCHES_QUEUE: lambda: app.jobs.units.score(
+                ScoreUnit.from_document(body), message.id
+            ),
+            BLOB_DROPS_QUEUE: lambda: app.drops.dropping.check(CheckDrop.from_document(body)),
         }
         await handled[message.queue]()
 
     async def _reconcile(self, message: Reconcile) -> None:
         app = self.application
-        await (app.online if message.kind == "onlineEndpoints" else app.batch).reconcile(message)
+        await (
+            app.online.provisioning if message.kind == "onlineEndpoints" else app.batch.provisioning
+        ).reconcile(message)
 
     # -- what is done -------------------------------------------------------------------
 
@@ -249,7 +254,9 @@ class CostStage:
             (asset.ENVIRONMENTS, "e", asset.EnvironmentVersionProperties(conda_file=conda)),
         ]
         for kind, name, properties in wanted:
-            await self.application.assets.put_version(kind, name, "1", properties, CALLER, ANY)
+            await self.application.assets.registration.put_version(
+                kind, name, "1", properties, CALLER, ANY
+            )
 
     async def arm(self, method: str, path: str, properties: Mapping[str, Any]) -> Bill:
         """A control-plane write through the HTTP door, until its operation has ended."""
@@ -281,7 +288,7 @@ class CostStage:
 
     async def batch_endpoint(self, **settings: Any) -> None:
         """The endpoint `irises` with a default deployment."""
-        batch, unbilled = self.application.batch, Bill()
+        batch, unbilled = self.application.batch.provisioning, Bill()
         await batch.put_endpoint("irises", batch_endpoint(), CALLER, ANY)
         await self.pump(unbilled)
         await batch.put_deployment("irises", "blue", batch_deployment(**settings), CALLER, ANY)
@@ -297,7 +304,7 @@ class CostStage:
         with self.billed(bill):
             await self._invoke(name)
         await self.pump(bill)
-        view = await self.application.jobs.get(name)
+        view = await self.application.jobs.collection.get(name)
         assert view.job.status.value == "Completed", view.job.error
         return bill
 
@@ -308,7 +315,7 @@ class CostStage:
         await self.pump(Bill(), [BATCH_JOBS_QUEUE], most=1)
         bill = Bill()
         await self.pump(bill, [BATCH_JOBS_QUEUE], most=1)
-        view = await self.application.jobs.get("looked-at")
+        view = await self.application.jobs.collection.get("looked-at")
         assert view.job.status.value == "Running", view.job.error
         return bill
 
@@ -320,7 +327,7 @@ class CostStage:
         uri = f"azureml://datastores/{STORE}/paths/{name}"
         given = {"data": RequestedInput(job_input_type="UriFolder", uri=uri)}
         asked = JobProperties(name=name, input_data=given)
-        await self.application.invocation.invoke("irises", asked, caller=CALLER)
+        await self.application.jobs.invocation.invoke("irises", asked, caller=CALLER)
 
     async def drop(self, files: int, *, apart: float = 0.0) -> Bill:
         """So many files are dropped, `apart` seconds one after another, until the drop has
@@ -330,7 +337,7 @@ class CostStage:
             await self.blobs.write(INBOX, name, b"five\n")
         for name in names:
             with self.billed(bill, ARRIVAL):
-                await self.application.dropping.arrive(name)
+                await self.application.drops.dropping.arrive(name)
             self.clock.move(apart)
         await self.pump(bill, [BLOB_DROPS_QUEUE])
         return bill
@@ -401,7 +408,7 @@ async def _application_on(
             webhooks=Receiver(clock),
             topics=NoTopics(),
         )
-        application = _application(read, adapters)
+        application = compose_on(adapters, read)
         app = func.FunctionApp()
         for blueprint in _online(application):
             app.register_functions(blueprint)

@@ -1,0 +1,12 @@
+"""What is done with assets, as one record for the triggers to share."""
+
+from dataclasses import dataclass
+
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.datastore import Datastores
+
+
+@dataclass(frozen=True)
+class AssetActivities:
+    registration: AssetRegistration
+    datastores: Datastores

@@ -1,0 +1,19 @@
+"""What is done with schedules, as one record for the triggers to share."""
+
+from dataclasses import dataclass
+
+from domain.ground.sweeping import Resume
+from domain.schedules import schedule
+from domain.schedules.schedules import Schedules
+from domain.schedules.scheduling import Scheduling
+
+
+@dataclass(frozen=True)
+class ScheduleActivities:
+    collection: Schedules
+    scheduling: Scheduling
+
+    @property
+    def owners(self) -> dict[str, Resume]:
+        """Who resumes what of it the sweep finds."""
+        return {schedule.STATE_KIND: self.scheduling.resume}

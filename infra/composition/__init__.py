@@ -1,0 +1,73 @@
+"""The application, put together feature by feature on the adapters that the settings name."""
+
+from domain.application import Application, Triggers
+from domain.ground.operation import Operations
+from domain.ground.sweeping import Sweeping
+from infra.composition.adapters import Adapters, chosen, traced
+from infra.composition.assets import asset_use, compose_assets
+from infra.composition.batch import compose_batch
+from infra.composition.drops import compose_drops
+from infra.composition.events import compose_events
+from infra.composition.ground import compose_ground
+from infra.composition.inbound import compose_inbound
+from infra.composition.jobs import compose_jobs
+from infra.composition.online import compose_online, compose_rollout
+from infra.composition.schedules import compose_schedules
+from infra.composition.scoring import compose_routes, compose_scaling, compose_scoring
+from infra.settings import Settings
+from infra.telemetry import telemetry
+
+
+def compose(settings: Settings) -> Application:
+    """The application on the adapters that the settings name. Opens nothing: adapters open
+    what they need at first use."""
+    adapters = chosen(settings)
+    if telemetry.start(settings):
+        adapters = traced(adapters)
+    return compose_on(adapters, settings)
+
+
+def compose_on(adapters: Adapters, settings: Settings) -> Application:
+    """The application on `adapters`, whatever the settings say of them."""
+    ground = compose_ground(settings, adapters)
+    use = asset_use(ground)
+    assets = compose_assets(ground, use=use)
+    routes = compose_routes(ground, settings)
+    online = compose_online(ground, settings, assets=assets.registration, routes=routes)
+    rollout = compose_rollout(ground, changes=online.changes)
+    batch = compose_batch(ground, settings, assets=assets.registration, use=use)
+    jobs = compose_jobs(ground, settings, assets=assets.registration, batch=batch.provisioning)
+    drops = compose_drops(ground, settings, invocation=jobs.invocation)
+    schedules = compose_schedules(ground, settings, invocation=jobs.invocation)
+    events = compose_events(ground, base_url=settings.base_url)
+    inbound = compose_inbound(ground, invocation=jobs.invocation)
+    owners = [f.owners for f in (online, rollout, batch, jobs, drops, schedules, events, inbound)]
+    return Application(
+        scope=ground.scope,
+        location=ground.location,
+        base_url=settings.base_url,
+        cors_origins=settings.cors_origins,
+        verifier=adapters.verifier,
+        triggers=Triggers(
+            sweep_schedule=settings.sweep_schedule,
+            restore_schedule=settings.restore_schedule,
+            inbox_by_event_grid=settings.inbox_source == "event_grid",
+        ),
+        operations=Operations(adapters.store),
+        assets=assets,
+        online=online,
+        rollout=rollout,
+        scoring=compose_scoring(ground, settings, routes=routes, online=online.provisioning),
+        scaling=compose_scaling(ground, settings, online=online.provisioning),
+        batch=batch,
+        jobs=jobs,
+        drops=drops,
+        schedules=schedules,
+        events=events,
+        inbound=inbound,
+        sweeping=Sweeping(
+            adapters.store,
+            adapters.clock,
+            {kind: resume for owned in owners for kind, resume in owned.items()},
+        ),
+    )

@@ -1,0 +1,25 @@
+"""Models, code, environments and data, and who uses them."""
+
+from domain.assets.activities import AssetActivities
+from domain.assets.asset_registration import AssetRegistration
+from domain.assets.asset_use import AssetUse
+from domain.assets.datastore import Datastores
+from domain.batch.batch_deployment import KIND as BATCH_DEPLOYMENT
+from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
+from infra.composition.ground import Ground
+
+
+def asset_use(ground: Ground) -> AssetUse:
+    """Which deployments, of either kind, use an asset or a compute."""
+    kinds = (ONLINE_DEPLOYMENT, BATCH_DEPLOYMENT)
+    return AssetUse(ground.adapters.store, ground.scope, kinds)
+
+
+def compose_assets(ground: Ground, *, use: AssetUse) -> AssetActivities:
+    a = ground.adapters
+    return AssetActivities(
+        registration=AssetRegistration(
+            a.store, a.blobs, a.compute, a.clock, ground.scope, in_use=use.of
+        ),
+        datastores=Datastores(a.blobs),
+    )

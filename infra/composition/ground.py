@@ -1,0 +1,49 @@
+"""What every feature stands on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from domain.events.subscribers import Subscribers
+from domain.ground.outbox import Outbox
+from domain.ground.stored_sums import StoredSums
+from domain.names import WorkspaceScope
+from infra.composition.adapters import Adapters
+from infra.settings import Settings
+
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True)
+class Ground:
+    adapters: Adapters
+    scope: WorkspaceScope
+    location: str
+    subscribers: Subscribers
+    outbox: Outbox
+    sums: StoredSums
+
+
+def compose_ground(settings: Settings, adapters: Adapters) -> Ground:
+    a = adapters
+    subscribers = Subscribers(a.store, a.clock)
+    return Ground(
+        adapters=a,
+        scope=WorkspaceScope(settings.subscription_id, settings.resource_group, settings.workspace),
+        location=settings.location,
+        subscribers=subscribers,
+        outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
+        sums=StoredSums(a.store, a.clock, period=settings.aggregate_period),
+    )
+
+
+def each(listeners: tuple[Callable[[Told], None], ...]) -> Callable[[Told], None] | None:
+    """All of `listeners` as one; None where there are none."""
+    if len(listeners) < 2:
+        return listeners[0] if listeners else None
+
+    def tell(told: Told) -> None:
+        for listener in listeners:
+            listener(told)
+
+    return tell

@@ -1,0 +1,55 @@
+"""Online endpoints: what runs, who may call it, what is rolled out."""
+
+from datetime import timedelta
+
+from domain.assets.asset_registration import AssetRegistration
+from domain.online.activities import OnlineActivities
+from domain.online.endpoint_changes import EndpointChanges
+from domain.online.endpoint_tokens import TokenSettings
+from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.token_issuing import TokenIssuing
+from domain.rollout.activities import RolloutActivities
+from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.shadow_reporting import ShadowReporting
+from domain.scoring.online_routing import RouteTable
+from infra.composition.ground import Ground
+from infra.settings import Settings
+
+
+def compose_online(
+    ground: Ground, settings: Settings, *, assets: AssetRegistration, routes: RouteTable
+) -> OnlineActivities:
+    """`routes` is told of every endpoint that changed."""
+    a = ground.adapters
+    changes = EndpointChanges(a.store, routes.invalidate, ground.outbox)
+    provisioning = OnlineProvisioning(
+        a.store,
+        a.queue,
+        a.compute,
+        a.clock,
+        ground.scope,
+        ground.location,
+        assets=assets,
+        blobs=a.blobs,
+        cipher=a.cipher,
+        changed=routes.invalidate,
+        outbox=ground.outbox,
+    )
+    tokens = TokenSettings(
+        lifetime=timedelta(seconds=settings.aml_token_lifetime),
+        refresh_after=timedelta(seconds=settings.aml_token_refresh_after),
+        key_rotation=timedelta(seconds=settings.aml_token_key_rotation),
+    )
+    return OnlineActivities(
+        provisioning=provisioning,
+        changes=changes,
+        tokens=TokenIssuing(changes, a.cipher, a.clock, tokens),
+    )
+
+
+def compose_rollout(ground: Ground, *, changes: EndpointChanges) -> RolloutActivities:
+    a = ground.adapters
+    return RolloutActivities(
+        guarding=GuardedRollout(a.store, a.clock, changes, ground.sums),
+        shadow_reports=ShadowReporting(a.store, changes),
+    )

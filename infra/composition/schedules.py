@@ -1,0 +1,26 @@
+"""Schedules, and the jobs that they start."""
+
+from datetime import timedelta
+
+from domain.jobs.invoking.job_invocation import JobInvocation
+from domain.schedules.activities import ScheduleActivities
+from domain.schedules.schedules import Schedules
+from domain.schedules.scheduling import Scheduling
+from infra.composition.ground import Ground
+from infra.settings import Settings
+
+
+def compose_schedules(
+    ground: Ground, settings: Settings, *, invocation: JobInvocation
+) -> ScheduleActivities:
+    a = ground.adapters
+    return ScheduleActivities(
+        collection=Schedules(a.store, a.queue, a.clock, ground.location),
+        scheduling=Scheduling(
+            a.store,
+            a.queue,
+            a.clock,
+            invocation=invocation,
+            misfire_window=timedelta(seconds=settings.schedule_misfire_window),
+        ),
+    )
