@@ -9,7 +9,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format requirements chaos steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format drawing requirements chaos steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ check: lint ## Lint, and the fast tests
 
 requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from uv.lock
 	@$(BIN)/uv export --frozen --no-default-groups --no-hashes --no-header --no-annotate --quiet -o requirements.txt
+
+drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md
+	@$(BIN)/python -m tests.architecture.drawing
 
 format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff format .

@@ -19,6 +19,7 @@ from domain.assets.asset import (
     ModelVersionProperties,
     Saved,
 )
+from domain.assets.asset_containers import AssetContainers
 from domain.assets.asset_registration import AssetRegistration, PendingUpload
 from domain.assets.datastore import storage_account_id
 from domain.errors import Invalid
@@ -81,18 +82,19 @@ wire.register(
 def blueprint(routes: Routes, registration: AssetRegistration) -> func.Blueprint:
     bp = func.Blueprint()
     for kind in KINDS:
-        _add_containers(routes, bp, registration, kind)
-        _add_versions(routes, bp, registration, kind)
+        _add_container_writes(routes, bp, registration.containers, kind)
+        _add_container_reads(routes, bp, registration.containers, kind)
+        _add_version_writes(routes, bp, registration, kind)
+        _add_version_reads(routes, bp, registration, kind)
         if kind.uri is not None:
             _add_upload(routes, bp, registration, kind)
     return bp
 
 
-def _add_containers(
-    routes: Routes, bp: func.Blueprint, registration: AssetRegistration, kind: AssetKind
+def _add_container_writes(
+    routes: Routes, bp: func.Blueprint, containers: AssetContainers, kind: AssetKind
 ) -> None:
     body = AssetBody[kind.container_properties]  # type: ignore[name-defined]  # of the row
-    containers = registration.containers
     item, noun = f"{kind.plural}/{{name}}", kind.noun
 
     def answer(saved: Saved[AssetContainer]) -> Response:
@@ -138,14 +140,34 @@ def _add_containers(
 
     @routes.arm(
         bp,
-        "GET",
+        "DELETE",
         item,
+        name=f"delete_{noun}",
+        action=f"{kind.plural}/delete",
+        summary=f"Delete a {noun} container and its versions",
+        statuses=(200, 204),
+    )
+    async def delete(req: Request) -> Response:
+        gone = await containers.delete(kind, req.path_params["name"], conditions(req))
+        return Response(status_code=200 if gone else 204)
+
+
+def _add_container_reads(
+    routes: Routes, bp: func.Blueprint, containers: AssetContainers, kind: AssetKind
+) -> None:
+    noun = kind.noun
+
+    @routes.arm(
+        bp,
+        "GET",
+        f"{kind.plural}/{{name}}",
         name=f"get_{noun}",
         action=f"{kind.plural}/read",
         summary=f"Read a {noun} container",
     )
     async def get(req: Request) -> Response:
-        return answer(await containers.get(kind, req.path_params["name"]))
+        saved = await containers.get(kind, req.path_params["name"])
+        return _answer(_rendered_container(routes, kind, saved.asset), saved)
 
     @routes.arm(
         bp,
@@ -164,32 +186,20 @@ def _add_containers(
         items = [_rendered_container(routes, kind, saved.asset) for saved in found]
         return routes.page(req, items, more)
 
-    @routes.arm(
-        bp,
-        "DELETE",
-        item,
-        name=f"delete_{noun}",
-        action=f"{kind.plural}/delete",
-        summary=f"Delete a {noun} container and its versions",
-        statuses=(200, 204),
-    )
-    async def delete(req: Request) -> Response:
-        gone = await containers.delete(kind, req.path_params["name"], conditions(req))
-        return Response(status_code=200 if gone else 204)
+
+def _names(req: Request) -> tuple[str, str]:
+    return req.path_params["name"], req.path_params["version"]
 
 
-def _add_versions(
+def _add_version_writes(
     routes: Routes, bp: func.Blueprint, registration: AssetRegistration, kind: AssetKind
 ) -> None:
     body = AssetBody[kind.version_properties]  # type: ignore[name-defined]  # of the row
-    collection = f"{kind.plural}/{{name}}/versions"
-    item, noun, actions = f"{collection}/{{version}}", kind.noun, f"{kind.plural}/versions"
+    item, noun = f"{kind.plural}/{{name}}/versions/{{version}}", kind.noun
+    actions = f"{kind.plural}/versions"
 
     def answer(saved: Saved[AssetVersion]) -> Response:
         return _answer(_rendered_version(routes, kind, saved.asset), saved)
-
-    def names(req: Request) -> tuple[str, str]:
-        return req.path_params["name"], req.path_params["version"]
 
     @routes.arm(
         bp,
@@ -205,7 +215,7 @@ def _add_versions(
         wanted = await wire.read(req, body)
         who, when = caller(req).id, conditions(req)
         return answer(
-            await registration.put_version(kind, *names(req), wanted.properties, who, when)
+            await registration.put_version(kind, *_names(req), wanted.properties, who, when)
         )
 
     @routes.arm(
@@ -219,25 +229,46 @@ def _add_versions(
     )
     async def patch(req: Request) -> Response:
         async def read() -> tuple[Any, str]:
-            found = await registration.version(kind, *names(req))
+            found = await registration.version(kind, *_names(req))
             return body(properties=found.asset.properties), found.etag
 
         async def replace(wanted: Any, when: Conditions) -> Saved[AssetVersion]:
             who = caller(req).id
-            return await registration.put_version(kind, *names(req), wanted.properties, who, when)
+            return await registration.put_version(kind, *_names(req), wanted.properties, who, when)
 
         return answer(await merged(req, body, read, replace))
 
     @routes.arm(
         bp,
-        "GET",
+        "DELETE",
         item,
+        name=f"delete_{noun}_version",
+        action=f"{actions}/delete",
+        summary=f"Delete a {noun} version",
+        statuses=(200, 204),
+    )
+    async def delete(req: Request) -> Response:
+        gone = await registration.delete_version(kind, *_names(req), conditions(req))
+        return Response(status_code=200 if gone else 204)
+
+
+def _add_version_reads(
+    routes: Routes, bp: func.Blueprint, registration: AssetRegistration, kind: AssetKind
+) -> None:
+    collection, noun = f"{kind.plural}/{{name}}/versions", kind.noun
+    actions = f"{kind.plural}/versions"
+
+    @routes.arm(
+        bp,
+        "GET",
+        f"{collection}/{{version}}",
         name=f"get_{noun}_version",
         action=f"{actions}/read",
         summary=f"Read a {noun} version",
     )
     async def get(req: Request) -> Response:
-        return answer(await registration.version(kind, *names(req)))
+        saved = await registration.version(kind, *_names(req))
+        return _answer(_rendered_version(routes, kind, saved.asset), saved)
 
     @routes.arm(
         bp,
@@ -254,19 +285,6 @@ def _add_versions(
         )
         items = [_rendered_version(routes, kind, saved.asset) for saved in found]
         return routes.page(req, items, more)
-
-    @routes.arm(
-        bp,
-        "DELETE",
-        item,
-        name=f"delete_{noun}_version",
-        action=f"{actions}/delete",
-        summary=f"Delete a {noun} version",
-        statuses=(200, 204),
-    )
-    async def delete(req: Request) -> Response:
-        gone = await registration.delete_version(kind, *names(req), conditions(req))
-        return Response(status_code=200 if gone else 204)
 
 
 def _add_upload(

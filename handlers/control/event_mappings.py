@@ -57,7 +57,12 @@ def blueprint(routes: Routes, mappings: EventMappings, receiving: EventReceiving
             render=rendered,
         ),
     )
+    _add_keys(routes, bp, mappings)
+    _add_events(routes, bp, receiving)
+    return bp
 
+
+def _add_keys(routes: Routes, bp: func.Blueprint, mappings: EventMappings) -> None:
     @routes.arm(
         bp,
         "POST",
@@ -84,6 +89,8 @@ def blueprint(routes: Routes, mappings: EventMappings, receiving: EventReceiving
         )
         return json_response(wire.to_wire(keys), headers=_NO_STORE)
 
+
+def _add_events(routes: Routes, bp: func.Blueprint, receiving: EventReceiving) -> None:
     @routes.arm(
         bp,
         "GET",
@@ -96,8 +103,6 @@ def blueprint(routes: Routes, mappings: EventMappings, receiving: EventReceiving
         asked = paging(req)
         found, more = await receiving.recent(req.path_params["name"], asked.top, asked.continuation)
         return routes.page(req, [_rendered_event(each) for each in found], more)
-
-    return bp
 
 
 def _rendered_event(received: ReceivedEvent) -> dict[str, Any]:

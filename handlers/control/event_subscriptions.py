@@ -43,22 +43,7 @@ def blueprint(
     bp = func.Blueprint()
 
     async def rendered(stored: Stored[EventSubscription]) -> dict[str, Any]:
-        subscription = stored.resource
-        courier = await subscriptions.courier(subscription)
-        read_only = {
-            "state": subscription.state.value,
-            "reason": subscription.reason,
-            "allowedRate": subscription.allowed_rate,
-            "deliveries": {
-                "delivered": courier.delivered,
-                "failedAttempts": courier.failed_attempts,
-                "deadLettered": courier.dead_lettered,
-                "failuresInARow": courier.failures,
-                "lastFault": courier.last_fault,
-            },
-        }
-        id = routes.scope.path(PATH, subscription.name)
-        return render_resource(subscription, id, PATH, read_only)
+        return await _rendered(routes, subscriptions, stored.resource)
 
     named_resources.add(
         routes,
@@ -87,6 +72,12 @@ def blueprint(
         stored = await subscriptions.validate(req.path_params["name"], caller(req).id)
         return json_response(await rendered(stored), headers={"ETag": stored.etag})
 
+    _add_keys(routes, bp, subscriptions)
+    _add_dead_letters(routes, bp, dead_letters)
+    return bp
+
+
+def _add_keys(routes: Routes, bp: func.Blueprint, subscriptions: EventSubscriptions) -> None:
     @routes.arm(
         bp,
         "POST",
@@ -109,6 +100,8 @@ def blueprint(
         keys = await subscriptions.regenerate_key(req.path_params["name"], caller(req).id)
         return json_response(wire.to_wire(keys), headers=_NO_STORE)
 
+
+def _add_dead_letters(routes: Routes, bp: func.Blueprint, dead_letters: DeadLetters) -> None:
     @routes.arm(
         bp,
         "GET",
@@ -137,7 +130,25 @@ def blueprint(
         count = await dead_letters.redeliver(req.path_params["name"], asked.event_id)
         return json_response({"redelivered": count})
 
-    return bp
+
+async def _rendered(
+    routes: Routes, subscriptions: EventSubscriptions, subscription: EventSubscription
+) -> dict[str, Any]:
+    courier = await subscriptions.courier(subscription)
+    read_only = {
+        "state": subscription.state.value,
+        "reason": subscription.reason,
+        "allowedRate": subscription.allowed_rate,
+        "deliveries": {
+            "delivered": courier.delivered,
+            "failedAttempts": courier.failed_attempts,
+            "deadLettered": courier.dead_lettered,
+            "failuresInARow": courier.failures,
+            "lastFault": courier.last_fault,
+        },
+    }
+    id = routes.scope.path(PATH, subscription.name)
+    return render_resource(subscription, id, PATH, read_only)
 
 
 def _rendered_letter(routes: Routes, letter: DeadLetter) -> dict[str, Any]:

@@ -55,7 +55,8 @@ wire.register(JobRequest, read_only=("id", "name", "type", "systemData"))
 def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> func.Blueprint:
     bp = func.Blueprint()
     _data_plane(routes, bp, invocation, jobs)
-    _control_plane(routes, bp, invocation, jobs)
+    _add_reading(routes, bp, jobs)
+    _add_actions(routes, bp, invocation, jobs)
     return bp
 
 
@@ -127,11 +128,13 @@ async def _authorised(routes: Routes, request: Request, action: str) -> Principa
     return principal
 
 
-def _control_plane(
-    routes: Routes, bp: func.Blueprint, invocation: JobInvocation, jobs: BatchJobs
-) -> None:
+def _arm(routes: Routes, jobs: BatchJobs, view: JobView) -> dict[str, Any]:
+    return render_job(routes, jobs.arm_id(view.job.name), view, arm_spelling)
+
+
+def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
     def render(view: JobView) -> dict[str, Any]:
-        return render_job(routes, jobs.arm_id(view.job.name), view, arm_spelling)
+        return _arm(routes, jobs, view)
 
     async def page(req: Request, endpoint: str | None) -> Response:
         asked = paging(req)
@@ -182,6 +185,10 @@ def _control_plane(
     async def list_batch_endpoint_jobs_for_sdk(req: Request) -> Response:
         return await page(req, req.path_params["endpoint"])
 
+
+def _add_actions(
+    routes: Routes, bp: func.Blueprint, invocation: JobInvocation, jobs: BatchJobs
+) -> None:
     @routes.arm(
         bp,
         "POST",
@@ -215,7 +222,8 @@ def _control_plane(
         )
         view = await jobs.get(invoked.job.name)
         headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
-        return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
+        status = 201 if invoked.new else 200
+        return json_response(_arm(routes, jobs, view), status=status, headers=headers)
 
     @routes.arm(
         bp,

@@ -262,7 +262,7 @@ def test_the_inbox_is_there_and_each_blob_in_it_is_told_to_the_function() -> Non
     assert set(containers) == {INBOX, "workspaceblobstore", "system"}
     variables = TREES["inbox-subscription.bicep"]["variables"]
     assert variables["inbox"]["value"] == INBOX
-    source = (ROOT / "handlers" / "input_blobs.py").read_text()
+    source = (ROOT / "handlers" / "messages" / "input_blobs.py").read_text()
     assert f'function_name("{variables["function"]["value"]}")' in source
     [subscription] = resources("Microsoft.EventGrid/systemTopics/eventSubscriptions")
     chosen = subscription["properties"]["filter"]

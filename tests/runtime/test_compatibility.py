@@ -9,14 +9,18 @@ import pytest
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 # `environment` runs under the application's own Python.
-MODULES = sorted(path.stem for path in RUNTIME.glob("*.py") if path.stem != "environment")
+MODULES = sorted(
+    path.relative_to(RUNTIME).as_posix()
+    for path in RUNTIME.rglob("*.py")
+    if path.stem != "environment"
+)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_is_python_3_9(module: str) -> None:
-    source = (RUNTIME / f"{module}.py").read_text()
+    source = (RUNTIME / module).read_text()
     ast.parse(source, feature_version=(3, 9))
-    assert "from __future__ import annotations" in source or module == "__init__"
+    assert "from __future__ import annotations" in source or module.endswith("__init__.py")
 
 
 @pytest.mark.parametrize("command", ["serve", "work"])

@@ -12,7 +12,7 @@ from tests.infra.compute.conftest import is_running
 from tests.kit.waiting import PATIENCE, eventually
 
 REPOSITORY = Path(__file__).resolve().parents[5]
-GUARDIAN = REPOSITORY / "infra" / "compute" / "guardian.py"
+GUARDIAN = REPOSITORY / "infra" / "compute" / "local" / "processes" / "guardian.py"
 
 WITH_CHILDREN = """
 import os, subprocess
