@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from domain.assets import asset
@@ -15,26 +14,16 @@ from domain.assets.datastore import Datastores
 from domain.batch.compute_target import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.names import WorkspaceScope
-from domain.ports import BlobStore, Clock
+from domain.ports import BlobStore
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from tests.kit.clocks import BusyClock
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 BASE_URL = "https://example.test:7443"
 CONDA = "dependencies: [python, {pip: [joblib]}]"
-
-
-class MovedClock(Clock):
-    """A second later at each look."""
-
-    def __init__(self) -> None:
-        self._now = datetime(2026, 1, 2, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        self._now += timedelta(seconds=1)
-        return self._now
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,10 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
     compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv)
-    clock, in_use = MovedClock(), AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of
+    clock, in_use = (
+        BusyClock(1.0),
+        AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of,
+    )
     yield AssetStage(
         store,
         blobs,

@@ -14,7 +14,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -62,7 +62,6 @@ from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.names import WorkspaceScope
 from domain.ports import (
-    Clock,
     Compute,
     Document,
     EnvironmentSpec,
@@ -94,6 +93,7 @@ from runtime.batch import inputs as worker_inputs
 from runtime.batch.rows import Form, Lines
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import Table
+from tests.kit.clocks import HeldClock
 from tests.kit.facts import outbox
 from tests.kit.waiting import PATIENCE
 
@@ -118,16 +118,6 @@ SLOW, QUICK = 0.1, 0.0
 
 class Crash(Exception):
     """The host ends here."""
-
-
-class HeldClock(Clock):
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.time, UTC)
 
 
 @dataclass
@@ -414,9 +404,9 @@ class BatchStage:
     async def live(self) -> None:
         self.mischief.dead = False
         mischief = self.mischief
-        self.store = SqliteResourceStore(self.folder / "documents.db", now=lambda: self.clock.time)
+        self.store = SqliteResourceStore(self.folder / "documents.db", now=self.clock.unix)
         self.queue = SqliteWorkQueue(
-            self.folder / "queues.db", max_delivery_count=5, now=lambda: self.clock.time
+            self.folder / "queues.db", max_delivery_count=5, now=self.clock.unix
         )
         self.blobs = FileBlobStore(
             self.folder, base_url=self.base_url, key=lambda: b"k" * 32, now=self.clock.now

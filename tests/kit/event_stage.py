@@ -42,11 +42,11 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.settings import Settings
 from tests.kit.asset_stage import register_assets
+from tests.kit.clocks import HeldClock
 from tests.kit.gateway_stage import OwnerVerifier
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
-    MovedClock,
     ToldCompute,
     batch_deployment,
     batch_endpoint,
@@ -84,7 +84,7 @@ class Receiver(Webhooks):
     """Webhooks that answer by `answers`: 204 unless told, and consent to whoever asks.
     None in the place of an answer is none at all."""
 
-    clock: MovedClock
+    clock: HeldClock
     consents: bool = True
     rate: str | None = None
     answers: Callable[[Request], WebhookAnswer | int | None] = lambda _: 204
@@ -148,7 +148,7 @@ class MortalQueue(WorkQueue):
 
 
 class EventStage:
-    def __init__(self, folder: Path, clock: MovedClock) -> None:
+    def __init__(self, folder: Path, clock: HeldClock) -> None:
         self.folder = folder
         self.clock = clock
         self.receiver = Receiver(clock)
@@ -312,6 +312,6 @@ async def handle_event(app: Application, body: dict[str, Any]) -> None:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[EventStage]:
-    stage = EventStage(folder, MovedClock())
+    stage = EventStage(folder, HeldClock())
     yield stage
     await stage.die()

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from infra.web.webhooks import HttpWebhooks
 from tests.kit.asset_stage import register_assets
-from tests.kit.provisioning_stage import MovedClock, ToldCompute
+from tests.kit.clocks import HeldClock
+from tests.kit.provisioning_stage import ToldCompute
 from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -44,21 +45,6 @@ URL = "http://testserver"
 ISSUER, AUDIENCE = "https://issuer.example", "https://ml.azure.com"
 SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
 PRIMARY = "primary-key-of-this-test"
-
-
-class BusyClock(MovedClock):
-    """For tests in which requests go on while things change: time passes with each look at it,
-    so by what is done and not by how long a machine takes for that."""
-
-    def now(self) -> datetime:
-        super().move(0.005)
-        return super().now()
-
-    def unix(self) -> float:
-        return self.now().timestamp()
-
-    def move(self, seconds: float) -> None:
-        pass
 
 
 class OwnerVerifier(TokenVerifier):
@@ -146,7 +132,7 @@ class Gateway:
 
 class Gateways:
     def __init__(
-        self, folder: Path, settings: Settings, clock: MovedClock, compute: ReadyCompute
+        self, folder: Path, settings: Settings, clock: HeldClock, compute: ReadyCompute
     ) -> None:
         self.clock = clock
         self.compute = compute
@@ -260,7 +246,7 @@ class Gateways:
 async def opened(
     folder: Path,
     *,
-    clock: MovedClock | None = None,
+    clock: HeldClock | None = None,
     compute: ReadyCompute | None = None,
     hosts: int = 2,
     settings: Mapping[str, str] | None = None,
@@ -278,7 +264,7 @@ async def opened(
             **named,
         }
     )
-    gateways = Gateways(folder, read, clock or MovedClock(), compute or ReadyCompute())
+    gateways = Gateways(folder, read, clock or HeldClock(), compute or ReadyCompute())
     async with AsyncExitStack() as stack:
         for _ in range(hosts):
             gateways.start(stack)

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import (
-    Clock,
     Compute,
     EnvironmentSpec,
     Instance,
@@ -40,25 +39,12 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.kit.asset_stage import register_assets
+from tests.kit.clocks import HeldClock
 from tests.kit.facts import outbox
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 ANY = Conditions()
 CALLER = "a test"
-
-
-class MovedClock(Clock):
-    def __init__(self) -> None:
-        self._now = datetime(2026, 1, 2, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self._now
-
-    def unix(self) -> float:
-        return self._now.timestamp()
-
-    def move(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
 
 
 class ToldCompute(Compute):
@@ -137,7 +123,7 @@ class ToldCompute(Compute):
 @dataclass
 class ProvisioningStage:
     folder: Path
-    clock: MovedClock
+    clock: HeldClock
     compute: ToldCompute
     store: SqliteResourceStore
     queue: SqliteWorkQueue
@@ -261,9 +247,9 @@ def faults(error: Invalid) -> dict[str | None, str]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: MovedClock | None = None) -> AsyncIterator[ProvisioningStage]:
+async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[ProvisioningStage]:
     """Opened again on the same folder, it is what a restart finds: all but the compute."""
-    clock, compute = clock or MovedClock(), ToldCompute()
+    clock, compute = clock or HeldClock(), ToldCompute()
     store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
     queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
     blobs = FileBlobStore(folder, base_url="https://example.test:7443", key=b"k" * 32)

@@ -4,7 +4,7 @@ answers are scripted."""
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from domain.errors import DocumentNotFound, Unavailable
@@ -21,7 +21,6 @@ from domain.online.online_deployment import (
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.ports import (
     Cipher,
-    Clock,
     Compute,
     Create,
     Delete,
@@ -43,21 +42,11 @@ from domain.ports import (
     WorkloadState,
     Write,
 )
+from tests.kit.clocks import START
 
 PRIMARY = "primary-key-of-this-test"
 SECONDARY = "secondary-key-of-this-test"
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-class MovedClock(Clock):
-    def __init__(self) -> None:
-        self._now = NOW
-
-    def now(self) -> datetime:
-        return self._now
-
-    def move(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
+NOW = START
 
 
 class PlainCipher(Cipher):

@@ -27,6 +27,7 @@ from azure.servicebus.exceptions import (
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
+from tests.kit.clocks import HeldClock
 from tests.kit.waiting import PATIENCE, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.messages import Stored
@@ -85,21 +86,9 @@ async def some(receiver: ServiceBusReceiver, count: int) -> list[ServiceBusRecei
     return found
 
 
-class MovedClock:
-    def __init__(self) -> None:
-        self._moved = 0.0
-        self._began = float(int(time.time()))
-
-    def __call__(self) -> float:
-        return self._began + self._moved
-
-    def move(self, seconds: float) -> None:
-        self._moved += seconds
-
-
 async def test_messages_keep_their_content_and_properties(broker: Broker, client: Client) -> None:
-    clock = MovedClock()
-    entity = broker.add("kept", lock_duration=10 * PATIENCE, now=clock)
+    clock = HeldClock(float(int(time.time())))
+    entity = broker.add("kept", lock_duration=10 * PATIENCE, now=clock.unix)
     sent = ServiceBusMessage(
         b"\x00\x53\x75 not a section",
         message_id="an id",
@@ -194,8 +183,8 @@ async def test_a_lock_that_ends_gives_its_message_to_another(client: Client, ent
 
 
 async def test_a_lock_ends_by_itself_unless_it_is_renewed(broker: Broker, client: Client) -> None:
-    clock = MovedClock()
-    entity = broker.add("short", lock_duration=PATIENCE, now=clock)
+    clock = HeldClock(float(int(time.time())))
+    entity = broker.add("short", lock_duration=PATIENCE, now=clock.unix)
     put(entity, "work")
     receiver = client.receiver(entity.name)
     message = await one(receiver)

@@ -10,7 +10,8 @@ from domain.errors import Unavailable
 from domain.ground.stored_sums import WRITERS, StoredSums, Subject
 from domain.ports import Document, Write
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import MovedClock, WatchedStore
+from tests.kit.clocks import HeldClock
+from tests.kit.scoring_stage import WatchedStore
 from tests.kit.waiting import PATIENCE, eventually
 
 SUBJECT = Subject("p", "figures", "figures", 600, {"of": "iris"})
@@ -39,7 +40,7 @@ async def store(tmp_path: Path) -> AsyncIterator[LossyStore]:
 
 
 def gateway(store: LossyStore, *, period: float = 300, capacity: int = 100) -> StoredSums:
-    return StoredSums(store, MovedClock(), period=period, capacity=capacity, write_limit=PATIENCE)
+    return StoredSums(store, HeldClock(), period=period, capacity=capacity, write_limit=PATIENCE)
 
 
 async def test_what_gateways_count_adds_up_at_any_depth(store: LossyStore) -> None:

@@ -16,10 +16,10 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import SCORE, OnlineScoring
 from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from tests.kit.clocks import HeldClock
 from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
-    MovedClock,
     ScriptedScorer,
     StaticCompute,
     names_itself,
@@ -55,7 +55,7 @@ class Gateway:
         self.brought_up: list[tuple[str, str]] = []
         self.runs = True
         waking = Waking(self.compute, self.queue, self.bring_up, limit=limit, max_waiting=most)
-        routes = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
         self.scoring = OnlineScoring(routes, self.compute, self.scorer, waking=waking)
 
     async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:

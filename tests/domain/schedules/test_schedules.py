@@ -13,7 +13,8 @@ from domain.schedules.schedules import Schedules, ScheduleView
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.domain.schedules.test_scheduling import properties
-from tests.kit.scoring_stage import MovedClock, WatchedStore
+from tests.kit.clocks import HeldClock
+from tests.kit.scoring_stage import WatchedStore
 
 ANY = Conditions()
 
@@ -49,7 +50,7 @@ class Busy(WatchedStore):
 class Stage:
     def __init__(self, store: SqliteResourceStore, queue: SqliteWorkQueue) -> None:
         self.store = Busy(store)
-        self.schedules = Schedules(self.store, queue, MovedClock(), "here")
+        self.schedules = Schedules(self.store, queue, HeldClock(), "here")
 
     async def put(self, name: str, *, enabled: bool = True) -> None:
         wanted = Wanted[ScheduleProperties](properties=properties(isEnabled=enabled))

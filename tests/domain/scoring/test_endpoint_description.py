@@ -15,10 +15,10 @@ from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.scoring_exchange import Answer, Call
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from runtime.online.schema import Documents
+from tests.kit.clocks import HeldClock
 from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
-    MovedClock,
     ScriptedScorer,
     StaticCompute,
     says,
@@ -86,7 +86,7 @@ class Stage:
         self.compute = StaticCompute()
         self.scorer = ScriptedScorer(self._tell)
         self.endpoints = Endpoints(store)
-        routes = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
         self.scoring = OnlineScoring(routes, self.compute, self.scorer)
 
     async def put(self, **traffic: int) -> None:

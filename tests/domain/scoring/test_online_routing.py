@@ -12,7 +12,8 @@ from domain.ground.keys import KeyType, matches
 from domain.ground.provisioning_state import ProvisioningState
 from domain.scoring.online_routing import RouteTable
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import PRIMARY, SECONDARY, Endpoints, MovedClock, WatchedStore
+from tests.kit.clocks import HeldClock
+from tests.kit.scoring_stage import PRIMARY, SECONDARY, Endpoints, WatchedStore
 from tests.kit.waiting import PATIENCE
 
 
@@ -34,12 +35,12 @@ async def endpoints(store: WatchedStore) -> Endpoints:
 
 
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
+def clock() -> HeldClock:
+    return HeldClock()
 
 
 @pytest.fixture
-def table(store: WatchedStore, clock: MovedClock) -> RouteTable:
+def table(store: WatchedStore, clock: HeldClock) -> RouteTable:
     return RouteTable(store, clock, read_limit=PATIENCE)
 
 
@@ -75,7 +76,7 @@ async def test_names_are_case_insensitive(
 
 
 async def test_a_fresh_route_costs_no_read(
-    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
     await table.find("iris")
     clock.move(0.99)
@@ -85,7 +86,7 @@ async def test_a_fresh_route_costs_no_read(
 
 
 async def test_an_ageing_route_is_read_once_behind_the_requests(
-    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
     first = await table.find("iris")
     clock.move(1.5)
@@ -102,7 +103,7 @@ async def test_an_ageing_route_is_read_once_behind_the_requests(
 
 
 async def test_an_old_route_makes_every_request_wait_for_one_reading(
-    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
     await table.find("iris")
     clock.move(2.0)
@@ -131,7 +132,7 @@ async def test_a_request_that_gives_up_does_not_end_the_reading_for_others(
 
 @pytest.mark.parametrize("age", [0.5, 1.2, 1.9])
 async def test_a_revoked_key_is_refused_within_two_seconds_of_its_revocation(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock, age: float
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock, age: float
 ) -> None:
     await table.find("iris")
     clock.move(age)
@@ -145,7 +146,7 @@ async def test_a_revoked_key_is_refused_within_two_seconds_of_its_revocation(
 
 
 async def test_a_clock_set_back_does_not_keep_a_route_alive(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock
 ) -> None:
     await table.find("iris")
     await endpoints.rotate("iris", KeyType.PRIMARY, "a-key-of-another-day")
@@ -183,7 +184,7 @@ async def test_a_reading_begun_before_an_invalidation_does_not_count(
 
 
 async def test_a_deployment_s_change_is_seen_with_its_endpoint(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock
 ) -> None:
     await table.find("iris")
     await endpoints.put_deployment("iris", "red", timeout=9)
@@ -196,7 +197,7 @@ async def test_a_deployment_s_change_is_seen_with_its_endpoint(
 
 
 async def test_a_store_that_cannot_be_read_refuses_rather_than_trusts_an_old_route(
-    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
     before = await table.find("iris")
     store.broken = True
@@ -212,7 +213,7 @@ async def test_a_store_that_cannot_be_read_refuses_rather_than_trusts_an_old_rou
 
 
 async def test_a_store_that_hangs_is_not_waited_for_long(
-    endpoints: Endpoints, store: WatchedStore, clock: MovedClock
+    endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
     table = RouteTable(store, clock, read_limit=0.01)
     store.gate.clear()
@@ -221,7 +222,7 @@ async def test_a_store_that_hangs_is_not_waited_for_long(
 
 
 async def test_an_endpoint_that_is_not_there_is_remembered_for_a_moment(
-    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
     for _ in range(100):
         assert await table.find("tulips") is None
@@ -249,7 +250,7 @@ async def test_what_can_be_no_name_never_reaches_the_store(
 
 
 async def test_probing_pushes_no_route_out_and_memory_stays_bounded(
-    store: WatchedStore, endpoints: Endpoints, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+    store: WatchedStore, endpoints: Endpoints, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("domain.scoring.online_routing.ABSENT_CAPACITY", 5)
     table = RouteTable(store, clock, capacity=3, read_limit=PATIENCE)
@@ -263,7 +264,7 @@ async def test_probing_pushes_no_route_out_and_memory_stays_bounded(
 
 
 async def test_the_route_used_least_lately_is_the_one_that_goes(
-    store: WatchedStore, endpoints: Endpoints, clock: MovedClock
+    store: WatchedStore, endpoints: Endpoints, clock: HeldClock
 ) -> None:
     for name in ("one", "two", "three"):
         await endpoints.put(name, {})
@@ -279,7 +280,7 @@ async def test_the_route_used_least_lately_is_the_one_that_goes(
 
 @pytest.mark.parametrize("way", ["deleting", "deleted"])
 async def test_an_endpoint_on_its_way_out_is_not_there(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock, way: str
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock, way: str
 ) -> None:
     assert await table.find("iris") is not None
     if way == "deleting":
@@ -291,7 +292,7 @@ async def test_an_endpoint_on_its_way_out_is_not_there(
 
 
 async def test_a_recreated_endpoint_has_none_of_its_predecessor(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock
 ) -> None:
     await endpoints.put("tulips", {})
     first = await table.find("tulips")
@@ -313,7 +314,7 @@ async def test_a_deployment_being_deleted_is_not_routed_to(
 
 
 async def test_the_split_goes_on_where_it_was_while_the_traffic_stays(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock
 ) -> None:
     chosen: Counter[str] = Counter()
     for i in range(1000):
@@ -329,7 +330,7 @@ async def test_the_split_goes_on_where_it_was_while_the_traffic_stays(
 
 
 async def test_changed_traffic_holds_at_once_after_the_reading(
-    table: RouteTable, endpoints: Endpoints, clock: MovedClock
+    table: RouteTable, endpoints: Endpoints, clock: HeldClock
 ) -> None:
     await table.find("iris")
     await endpoints.change("iris", traffic={"green": 100})

@@ -23,12 +23,11 @@ from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_bodies import StreamedAnswer
 from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.held_time import HeldTime, hold_time
+from tests.kit.clocks import HeldClock, hold_durations
 from tests.kit.scoring_stage import (
     PRIMARY,
     SECONDARY,
     Endpoints,
-    MovedClock,
     ScriptedScorer,
     StaticCompute,
     WatchedStore,
@@ -70,10 +69,10 @@ class Stage:
 
     store: WatchedStore
     endpoints: Endpoints
-    clock: MovedClock
+    clock: HeldClock
     compute: StaticCompute
     scorer: ScriptedScorer
-    time: HeldTime
+    time: HeldClock
     records: list[RequestRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -135,8 +134,8 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     for name in ("blue", "green"):
         await endpoints.put_deployment("iris", name)
         compute.start("iris", name)
-    time = hold_time(monkeypatch)
-    yield Stage(store, endpoints, MovedClock(), compute, ScriptedScorer(), time)
+    time = hold_durations(monkeypatch)
+    yield Stage(store, endpoints, HeldClock(), compute, ScriptedScorer(), time)
     await real.close()
 
 
@@ -518,7 +517,7 @@ async def test_a_failure_that_comes_when_the_time_is_up_is_the_timeout(
     await stage.endpoints.put_deployment("iris", "green", timeout=0.02)
 
     async def overrun() -> ScoringResponse:
-        stage.time.now += 0.03
+        stage.time.move(0.03)
         body = b"late"
         return says(status, pieces_of(body) if streamed else body)
 
@@ -536,7 +535,7 @@ async def test_the_time_a_caller_takes_to_send_its_body_is_not_the_model_s(stage
     class Slow(Body):
         async def pieces(self) -> AsyncIterator[bytes]:
             yield b"a"
-            stage.time.now += 0.03
+            stage.time.move(0.03)
             yield b"b"
 
     async def take(request: ScoringRequest) -> ScoringResponse:
@@ -935,7 +934,7 @@ async def test_a_model_cannot_speak_for_the_gateway(stage: Stage) -> None:
 
 async def test_a_finished_request_is_told_once_with_all_there_is_to_say(stage: Stage) -> None:
     def fail(instance: Instance, request: ScoringRequest) -> ScoringResponse:
-        stage.time.now += 0.25
+        stage.time.move(0.25)
         return says(500, b"oops!")
 
     stage.scorer.script = fail

@@ -12,8 +12,9 @@ from domain.scoring.online_routing import Route
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
+from tests.kit.clocks import HeldClock
 from tests.kit.gateway_stage import PRIMARY, Gateways, issuers_token, opened
-from tests.kit.scoring_stage import MovedClock, PlainCipher
+from tests.kit.scoring_stage import PlainCipher
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ async def test_a_checked_token_is_trusted_until_it_expires_but_not_for_long(
     gateways: Gateways, left: float | None, trusted: float
 ) -> None:
     await put(gateways, "aad_token")
-    route, clock = await route_of(gateways), MovedClock()
+    route, clock = await route_of(gateways), HeldClock()
     verifier = CountingVerifier(None if left is None else clock.now().timestamp() + left)
     access = ScoringAccess(PlainCipher(), clock, verifier)
     await access.check(route, b"a-token")
@@ -234,7 +235,7 @@ async def test_a_checked_token_is_trusted_until_it_expires_but_not_for_long(
 
 async def test_what_is_remembered_is_bounded(gateways: Gateways) -> None:
     await put(gateways, "aad_token")
-    route, clock = await route_of(gateways), MovedClock()
+    route, clock = await route_of(gateways), HeldClock()
     verifier = CountingVerifier(clock.now().timestamp() + 100)
     access = ScoringAccess(PlainCipher(), clock, verifier, remembered=10)
     for number in range(100):
@@ -249,7 +250,7 @@ async def test_an_issuer_out_of_reach_is_503_not_401(gateways: Gateways) -> None
     verifier = CountingVerifier(None)
     verifier.away = True
     scoring = gateways.other.application.scoring
-    scoring._access = ScoringAccess(PlainCipher(), MovedClock(), verifier)
+    scoring._access = ScoringAccess(PlainCipher(), HeldClock(), verifier)
     assert await error(gateways, "a-token") == (503, "ServiceUnavailable")
 
 

@@ -13,11 +13,10 @@ from domain.scoring.scoring_bodies import SLOW_START, SLOWEST
 from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from domain.scoring.uploads import FEWEST
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.held_time import HeldTime, hold_time
+from tests.kit.clocks import HeldClock, hold_durations
 from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
-    MovedClock,
     ScriptedScorer,
     StaticCompute,
     says,
@@ -41,7 +40,7 @@ class GatedBody(RequestBody):
 
 
 class Gateway:
-    def __init__(self, store: SqliteResourceStore, time: HeldTime) -> None:
+    def __init__(self, store: SqliteResourceStore, time: HeldClock) -> None:
         self.time = time
         self.endpoints, compute = Endpoints(store), StaticCompute()
         compute.start("iris", "blue", 2)
@@ -49,7 +48,7 @@ class Gateway:
         self.changed = asyncio.Event()
         self.gate = asyncio.Event()
         scorer = ScriptedScorer(self.takes_all)
-        routes = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
         self.scoring = OnlineScoring(routes, compute, scorer)
 
     async def takes_all(self, instance: Instance, request: ScoringRequest) -> ScoringResponse:
@@ -76,7 +75,7 @@ class Gateway:
 @pytest.fixture
 async def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     store = SqliteResourceStore(tmp_path / "documents.db")
-    gateway = Gateway(store, hold_time(monkeypatch))
+    gateway = Gateway(store, hold_durations(monkeypatch))
     await gateway.endpoints.put("iris", {"blue": 100})
     await gateway.endpoints.put_deployment("iris", "blue", max_concurrent=3)
     yield gateway
@@ -102,7 +101,7 @@ async def test_only_so_many_large_bodies_come_at_once_and_small_requests_go_on(
 async def test_a_body_that_trickles_is_given_up(gateway: Gateway) -> None:
     upload = asyncio.create_task(gateway.ask(large=True))
     await gateway.has_begun(1)
-    gateway.time.now += SLOW_START + 2 / SLOWEST + 1
+    gateway.time.move(SLOW_START + 2 / SLOWEST + 1)
     gateway.gate.set()
     answer = await upload
     assert answer.status == 408

@@ -23,10 +23,10 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.embedded.host.http_server import HttpServer
+from tests.kit.clocks import HeldClock
 from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
-    MovedClock,
     ScriptedScorer,
     StaticCompute,
     WatchedStore,
@@ -48,7 +48,7 @@ class Stage:
         self.records: list[RequestRecord] = []
         self.recorded = asyncio.Event()
         self.scoring = OnlineScoring(
-            RouteTable(store, MovedClock(), read_limit=PATIENCE),
+            RouteTable(store, HeldClock(), read_limit=PATIENCE),
             self.compute,
             self.scorer,
             max_request_bytes=LIMIT,

@@ -23,7 +23,8 @@ from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import PRIMARY, Endpoints, MovedClock
+from tests.kit.clocks import HeldClock
+from tests.kit.scoring_stage import PRIMARY, Endpoints
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 from ..conftest import OpenClient
@@ -76,7 +77,7 @@ async def client(
         await compute.ensure(_workload(name, limit, gate))
     for name in LIMITS:
         await eventually(partial(_ready, compute, name), f"{name} is ready")
-    routing = RouteTable(store, MovedClock(), read_limit=PATIENCE)
+    routing = RouteTable(store, HeldClock(), read_limit=PATIENCE)
     activity = OnlineScoring(routing, compute, scorer)
     client = open_client(scoring.blueprint(routes, activity), role=PRIMARY)
     client.headers["content-type"] = "application/json"

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
-from tests.kit.gateway_stage import BusyClock, Gateways, opened
+from tests.kit.clocks import BusyClock
+from tests.kit.gateway_stage import Gateways, opened
 from tests.kit.scoring_stage import says
 from tests.kit.waiting import eventually, patience
 
@@ -15,7 +16,7 @@ ROUNDS = 8
 
 
 async def test_traffic_moves_back_and_forth_and_no_request_fails(tmp_path: Path) -> None:
-    async with opened(tmp_path, clock=BusyClock()) as gateways:
+    async with opened(tmp_path, clock=BusyClock(0.005)) as gateways:
         await gateways.iris("blue", "green")
         await gateways.patch(traffic={"blue": 100})
         await _shift_under_load(gateways)

@@ -12,7 +12,7 @@ from domain.jobs.records.job_store import JobStore, StoredUnit
 from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import MovedClock
+from tests.kit.clocks import HeldClock
 
 JOB = "job"
 SENT = ScoreUnit(job=JOB, unit=3)
@@ -23,7 +23,7 @@ class Stage:
     """Claims by two hosts, `here` and `there`, on one store."""
 
     def __init__(self, store: SqliteResourceStore) -> None:
-        self.clock = MovedClock()
+        self.clock = HeldClock()
         self.jobs = JobStore(store)
         self.here = self._host("here")
         self.there = self._host("there")

@@ -54,6 +54,7 @@ from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import Received
 from infra.settings import Settings
 from infra.web.token_verifier import JwtVerifier, StaticKeys
+from tests.kit.clocks import HeldClock
 from tests.kit.cloud_costs import CloudCosts, Counted, Operation
 from tests.kit.event_stage import HOOK, Receiver, handle_event
 from tests.kit.gateway_stage import (
@@ -66,7 +67,7 @@ from tests.kit.gateway_stage import (
     _jwks,
     _online,
 )
-from tests.kit.provisioning_stage import ANY, CALLER, MovedClock, batch_deployment, batch_endpoint
+from tests.kit.provisioning_stage import ANY, CALLER, batch_deployment, batch_endpoint
 from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
@@ -182,7 +183,7 @@ class CostStage:
         broker: "Broker",
         consumer: ServiceBusConsumer,
         blobs: AzureBlobStore,
-        clock: MovedClock,
+        clock: HeldClock,
         worker: CloudWorker,
     ) -> None:
         self.application = application
@@ -364,7 +365,7 @@ async def opened(cosmos: CosmosServer, blob_server: BlobServer) -> AsyncIterator
 async def _application_on(
     cosmos: CosmosServer, storage: str, broker: "Broker"
 ) -> AsyncIterator[CostStage]:
-    costs, clock = CloudCosts(), MovedClock()
+    costs, clock = CloudCosts(), HeldClock()
     async with AsyncExitStack() as stack:
         bus = ServiceBus(connection_string=broker.connection_string)
         stack.push_async_callback(bus.close)

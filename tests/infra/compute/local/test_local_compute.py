@@ -8,6 +8,7 @@ import pytest
 
 from domain.ports import BlobFolder, EnvironmentSpec, LogKind, Probe, WorkloadKind, WorkloadState
 from tests.infra.compute.conftest import House, is_running, opened
+from tests.kit.clocks import HeldClock
 from tests.kit.waiting import PATIENCE, eventually
 
 KEY = "online/iris/blue"
@@ -81,26 +82,18 @@ async def test_a_script_that_cannot_be_imported_fails_at_once_with_its_traceback
     assert "Traceback" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
 
 
-class HeldClock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_an_init_that_hangs_is_explained(tmp_path: Path) -> None:
     script = "import time\ndef init(): print('waiting'); time.sleep(600)\ndef run(d): pass"
     probe = Probe(initial_delay=100, period=50, timeout=0.2, failure_threshold=4)
-    clock = HeldClock()
-    async with opened(tmp_path, clock=clock) as house:
+    clock = HeldClock(0.0)
+    async with opened(tmp_path, clock=clock.unix) as house:
         await house.compute.ensure(await house.workload(script, readiness=probe))
 
         async def hangs() -> bool:
             return "waiting" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
 
         await eventually(hangs)
-        clock.now = 300
+        clock.time = 300
         failed = await house.reach(KEY, WorkloadState.FAILED)
     assert failed.code == "ResourceNotReady"
     assert failed.reason is not None
@@ -237,13 +230,13 @@ async def test_an_instance_that_stops_answering_is_replaced(tmp_path: Path) -> N
     """
     # Failures count when the clock says so: not while the machine is too slow for an answer.
     probe = Probe(initial_delay=100, period=0.1, timeout=0.2, failure_threshold=2)
-    clock = HeldClock()
-    async with opened(tmp_path, clock=clock) as house:
+    clock = HeldClock(0.0)
+    async with opened(tmp_path, clock=clock.unix) as house:
         await house.serve(await house.workload(script, liveness=probe))
         before = house.compute.instances(KEY)[0]
         asking = asyncio.create_task(house.score(KEY))
         await eventually(stopped.exists)
-        clock.now = 100
+        clock.time = 100
         with pytest.raises(Exception, match="went away"):
             await asking
         [after] = await eventually(lambda: house.compute.instances(KEY))

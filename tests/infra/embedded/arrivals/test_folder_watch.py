@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.embedded.arrivals.folder_watch import FolderWatch
+from tests.kit.clocks import HeldClock
 from tests.kit.waiting import until
 
 SECOND = 1_000_000_000
@@ -134,12 +135,12 @@ def test_a_folder_that_goes_and_comes_back_is_looked_into_again(tmp_path: Path) 
 def test_a_look_at_an_unchanged_folder_does_not_scan_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock()
+    clock = HeldClock(time.time())
     for number in range(50):
         (tmp_path / f"{number}.csv").write_text("x")
-    watch = FolderWatch(tmp_path, {}, now=clock)
+    watch = FolderWatch(tmp_path, {}, now=lambda: int(clock.time * SECOND))
     assert len(names(watch) + names(watch)) == 50
-    clock.now += 10 * SECOND
+    clock.move(10)
     names(watch), names(watch)
     scandir, scanned = os.scandir, []
 
@@ -152,11 +153,3 @@ def test_a_look_at_an_unchanged_folder_does_not_scan_it(
     assert scanned == []
     names(watch, full=True)
     assert len(scanned) == 1
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = time.time_ns()
-
-    def __call__(self) -> int:
-        return self.now

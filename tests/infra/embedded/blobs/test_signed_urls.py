@@ -6,27 +6,20 @@ import pytest
 from domain import errors
 from domain.ports import Permission
 from infra.embedded.blobs.signed_urls import SignedUrls
+from tests.kit.clocks import HeldClock
 
 READ, WRITE, LIST = Permission.READ, Permission.WRITE, Permission.LIST
 HOUR = timedelta(hours=1)
 
 
-class Time:
-    def __init__(self) -> None:
-        self.at = datetime(2030, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock(datetime(2030, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC).timestamp())
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def urls(time: Time) -> SignedUrls:
-    return SignedUrls("https://127.0.0.1:7443/", b"k" * 32, now=time)
+def urls(clock: HeldClock) -> SignedUrls:
+    return SignedUrls("https://127.0.0.1:7443/", b"k" * 32, now=clock.now)
 
 
 def query_of(url: str) -> dict[str, str]:
@@ -48,11 +41,11 @@ def test_a_permission_that_was_not_given_is_refused(urls: SignedUrls) -> None:
         urls.verify(WRITE, "system", "a", query)
 
 
-def test_an_expired_url_is_refused(urls: SignedUrls, time: Time) -> None:
+def test_an_expired_url_is_refused(urls: SignedUrls, clock: HeldClock) -> None:
     query = query_of(urls.sign("system", "a", frozenset({READ}), HOUR))
-    time.at += HOUR
+    clock.move(HOUR.total_seconds())
     urls.verify(READ, "system", "a", query)
-    time.at += timedelta(seconds=1)
+    clock.move(1)
     with pytest.raises(errors.Forbidden, match="expired"):
         urls.verify(READ, "system", "a", query)
 
@@ -100,8 +93,8 @@ def test_a_url_without_a_signature_is_refused(urls: SignedUrls) -> None:
         urls.verify(READ, "system", "a", {})
 
 
-def test_another_key_signs_differently(urls: SignedUrls, time: Time) -> None:
-    other = SignedUrls("https://127.0.0.1:7443", b"j" * 32, now=time)
+def test_another_key_signs_differently(urls: SignedUrls, clock: HeldClock) -> None:
+    other = SignedUrls("https://127.0.0.1:7443", b"j" * 32, now=clock.now)
     query = query_of(urls.sign("system", "a", frozenset({READ}), HOUR))
     with pytest.raises(errors.Forbidden):
         other.verify(READ, "system", "a", query)

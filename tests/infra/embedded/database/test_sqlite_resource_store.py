@@ -9,16 +9,9 @@ from domain import errors
 from domain.ports import Create, Delete, Replace
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore, page_statement
 from tests.infra.embedded.killed import killed_when_it_says
+from tests.kit.clocks import HeldClock
 
 BODY = {"kind": "Thing"}
-
-
-class Time:
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def __call__(self) -> float:
-        return self.at
 
 
 async def test_what_was_acknowledged_survives_the_process(tmp_path: Path) -> None:
@@ -62,13 +55,13 @@ async def test_what_was_acknowledged_survives_the_process(tmp_path: Path) -> Non
 
 
 async def test_an_expired_document_is_gone_from_every_answer(tmp_path: Path) -> None:
-    time = Time()
-    store = SqliteResourceStore(tmp_path / "documents.db", now=time)
+    clock = HeldClock()
+    store = SqliteResourceStore(tmp_path / "documents.db", now=clock.unix)
     await store.transact("p", [Create("a", BODY, due_at=1.0, ttl=10), Create("b", BODY, ttl=10)])
-    time.at += 5
+    clock.move(5)
     await store.transact("p", [Replace("b", BODY, None, ttl=10)])
     assert [document.id for document in await store.due(5)] == ["a"]
-    time.at += 5
+    clock.move(5)
     with pytest.raises(errors.DocumentNotFound):
         await store.get("p", "a")
     for write in (Replace("a", BODY, None), Delete("a")):
@@ -82,11 +75,11 @@ async def test_an_expired_document_is_gone_from_every_answer(tmp_path: Path) -> 
 
 
 async def test_expired_documents_leave_the_disk_as_writes_come(tmp_path: Path) -> None:
-    time = Time()
-    store = SqliteResourceStore(tmp_path / "documents.db", now=time)
+    clock = HeldClock()
+    store = SqliteResourceStore(tmp_path / "documents.db", now=clock.unix)
     for start in range(0, 200, 100):
         await store.transact("p", [Create(f"{start + n}", BODY, ttl=1) for n in range(100)])
-    time.at += 2
+    clock.move(2)
     for n in range(4):
         await store.transact("q", [Create(f"{n}", BODY)])
     left = await store._database.read(

@@ -11,28 +11,21 @@ from domain.ports import Message
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.rules.queue_consumer import LockLost, Received
 from tests.infra.embedded.killed import killed_when_it_says
+from tests.kit.clocks import HeldClock
 from tests.kit.waiting import patience
 
 LOCK = timedelta(seconds=30)
 Q = "mini-batches"
 
 
-class Time:
-    def __init__(self) -> None:
-        self.at = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.at
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-async def queue(tmp_path: Path, time: Time) -> AsyncIterator[SqliteWorkQueue]:
-    queue = SqliteWorkQueue(tmp_path / "q.db", max_delivery_count=3, dead_letters=5, now=time)
+async def queue(tmp_path: Path, clock: HeldClock) -> AsyncIterator[SqliteWorkQueue]:
+    queue = SqliteWorkQueue(tmp_path / "q.db", max_delivery_count=3, dead_letters=5, now=clock.unix)
     yield queue
     await queue.close()
 
@@ -50,7 +43,7 @@ async def one(queue: SqliteWorkQueue) -> Received:
 
 
 async def test_a_received_message_is_hidden_until_it_is_completed(
-    queue: SqliteWorkQueue, time: Time
+    queue: SqliteWorkQueue, clock: HeldClock
 ) -> None:
     await queue.send(Q, Message({"n": 1}))
     received = await one(queue)
@@ -59,24 +52,26 @@ async def test_a_received_message_is_hidden_until_it_is_completed(
     assert received.id == received.properties["message_id"]
     assert await queue.receive(Q, 10, LOCK) == []
     await queue.complete(received.lock_token)
-    time.at += 100
+    clock.move(100)
     assert await queue.receive(Q, 10, LOCK) == []
 
 
-async def test_an_expired_lock_brings_the_message_again(queue: SqliteWorkQueue, time: Time) -> None:
+async def test_an_expired_lock_brings_the_message_again(
+    queue: SqliteWorkQueue, clock: HeldClock
+) -> None:
     await queue.send(Q, Message({"n": 1}))
     first = await one(queue)
-    time.at += 30
+    clock.move(30)
     second = await one(queue)
     assert (second.id, second.sequence_number) == (first.id, first.sequence_number)
     assert second.delivery_count == 2
     assert second.lock_token != first.lock_token
 
 
-async def test_a_lost_lock_settles_nothing(queue: SqliteWorkQueue, time: Time) -> None:
+async def test_a_lost_lock_settles_nothing(queue: SqliteWorkQueue, clock: HeldClock) -> None:
     await queue.send(Q, Message({"n": 1}))
     first = await one(queue)
-    time.at += 30
+    clock.move(30)
     for received_again in (False, True):
         if received_again:
             second = await one(queue)
@@ -96,19 +91,19 @@ async def test_a_lost_lock_settles_nothing(queue: SqliteWorkQueue, time: Time) -
             await queue.complete(foreign)
 
 
-async def test_a_renewed_lock_lasts_longer(queue: SqliteWorkQueue, time: Time) -> None:
+async def test_a_renewed_lock_lasts_longer(queue: SqliteWorkQueue, clock: HeldClock) -> None:
     await queue.send(Q, Message({"n": 1}))
     received = await one(queue)
-    time.at += 29
+    clock.move(29)
     until = await queue.renew(received.lock_token)
-    assert until.timestamp() == time.at + 30
-    time.at += 29
+    assert until.timestamp() == clock.time + 30
+    clock.move(29)
     assert await queue.receive(Q, 1, LOCK) == []
     await queue.complete(received.lock_token)
 
 
 async def test_an_abandoned_message_comes_again_at_once_or_after_its_delay(
-    queue: SqliteWorkQueue, time: Time
+    queue: SqliteWorkQueue, clock: HeldClock
 ) -> None:
     await queue.send(Q, Message({"n": 1}))
     await queue.abandon((await one(queue)).lock_token)
@@ -116,7 +111,7 @@ async def test_an_abandoned_message_comes_again_at_once_or_after_its_delay(
     assert second.delivery_count == 2
     await queue.abandon(second.lock_token, timedelta(seconds=5))
     assert await queue.receive(Q, 1, LOCK) == []
-    time.at += 5
+    clock.move(5)
     assert (await one(queue)).delivery_count == 3
 
 

@@ -18,20 +18,13 @@ from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.host.functions import AppError, index
 from infra.embedded.host.invocation import begin, current_invocation, operation_id
 from infra.embedded.host.queue_listener import Listening, QueueListener
+from tests.kit.clocks import HeldClock
 from tests.kit.waiting import PATIENCE, eventually
 
 Handler = Callable[[func.ServiceBusMessage], Awaitable[None]]
 Listen = Callable[..., QueueListener]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-
-
-class HeldClock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -42,7 +35,7 @@ def clock() -> HeldClock:
 
 @pytest.fixture
 async def queue(tmp_path: Path, clock: HeldClock) -> AsyncIterator[SqliteWorkQueue]:
-    work = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=3, now=clock)
+    work = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=3, now=clock.unix)
     yield work
     await work.close()
 
@@ -97,7 +90,7 @@ async def test_a_message_reaches_its_function_as_in_the_cloud(
     assert msg.delivery_count == 1
     assert msg.message_id
     assert msg.enqueued_time_utc is not None
-    assert msg.enqueued_time_utc.timestamp() == clock.now
+    assert msg.enqueued_time_utc.timestamp() == clock.time
     assert msg.application_properties["traceparent"].split("-")[1] == TRACE
     assert msg.metadata is not None
     assert msg.metadata["DeliveryCount"] == 1
@@ -124,9 +117,9 @@ async def test_a_failed_message_comes_again_counted_and_later_each_time(
     for count, delay in ((1, 0.125), (2, 0.25)):
         await eventually(given_back)
         assert seen[-1] == count
-        clock.now += 0.99 * delay
+        clock.move(0.99 * delay)
         assert not await queue.receive("work", 1, timedelta(seconds=3))
-        clock.now += 0.01 * delay
+        clock.move(0.01 * delay)
         await eventually(lambda: len(seen) == count + 1)  # noqa: B023
     await eventually(lambda: empty(queue))
     assert seen == [1, 2, 3]
@@ -169,7 +162,7 @@ async def test_a_delayed_message_waits(
     listen(handler)
     await queue.send("work", Message({"n": "late"}, timedelta(seconds=0.3)), Message({"n": "now"}))
     await eventually(lambda: seen == ["now"])
-    clock.now += 0.3
+    clock.move(0.3)
     await eventually(lambda: seen == ["now", "late"])
 
 
@@ -222,10 +215,10 @@ async def test_a_long_invocation_keeps_its_lock(
     listen(handler, lock=timedelta(seconds=0.3))
     await eventually(lambda: calls)
     first = locked_until()
-    clock.now += 0.2
+    clock.move(0.2)
     await eventually(lambda: locked_until() > first)
-    clock.now += 0.2
-    assert clock.now > first
+    clock.move(0.2)
+    assert clock.time > first
     assert not await queue.receive("work", 1, timedelta(seconds=3))
     go_on.set()
     await eventually(lambda: empty(queue))
@@ -246,7 +239,7 @@ async def test_a_lock_is_renewed_only_as_long_as_allowed(
     await queue.send("work", Message({}))
     listen(handler, lock=timedelta(seconds=0.3), max_renewal=timedelta(0))
     await eventually(lambda: len(counts) == 1)
-    clock.now += 0.3
+    clock.move(0.3)
     await eventually(lambda: len(counts) == 2)
     go_on.set()
     await eventually(lambda: empty(queue))

@@ -1,0 +1,62 @@
+"""Clocks that tests move, for whatever tells the time in the product: a port Clock, and the plain
+functions of seconds that adapters take (`clock.unix`)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.ports import Clock
+from domain.scoring import online_scoring, scoring_bodies, scoring_exchange
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class HeldClock(Clock):
+    """Stands still until it is moved. `time` is in seconds since the epoch, to the microsecond."""
+
+    def __init__(self, time: float = START.timestamp()) -> None:
+        self.time = time
+
+    @property
+    def time(self) -> float:
+        return self._now.timestamp()
+
+    @time.setter
+    def time(self, seconds: float) -> None:
+        self._now = datetime.fromtimestamp(seconds, UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def unix(self) -> float:
+        return self.time
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class BusyClock(HeldClock):
+    """For what goes on while things change: it moves by `step` seconds with each look at it, so
+    by what is done and not by how long a machine takes for that; a test can't move it."""
+
+    def __init__(self, step: float) -> None:
+        super().__init__()
+        self._step = timedelta(seconds=step)
+
+    def now(self) -> datetime:
+        self._now += self._step
+        return self._now
+
+    def unix(self) -> float:
+        return self.now().timestamp()
+
+    def move(self, seconds: float) -> None:
+        pass
+
+
+def hold_durations(monkeypatch: pytest.MonkeyPatch) -> HeldClock:
+    """What the scoring path takes from here on for the time that requests and bodies take."""
+    held = HeldClock(100.0)
+    for module in (online_scoring, scoring_bodies, scoring_exchange):
+        monkeypatch.setattr(module, "perf_counter", held.unix)
+    return held
