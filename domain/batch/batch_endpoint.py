@@ -1,6 +1,6 @@
 """A batch endpoint: a stable name over batch deployments, one of them the default."""
 
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.resource import StringMap, Text, TrackedResource
 from domain.values import Value
 

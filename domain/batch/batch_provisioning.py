@@ -16,7 +16,7 @@ from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Conflict, Detail, DomainError, Unsupported, refuse
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted

@@ -1,4 +1,5 @@
-"""Which role may do what: Azure's built-in roles over Azure ML's actions.
+"""How callers say who they are, and which role may do what: Azure's built-in roles over Azure
+ML's actions.
 
 Actions are relative to `Microsoft.MachineLearningServices/workspaces/`; `*` matches any
 run of characters, as in Azure role definitions. A role may be given for a part of the
@@ -6,6 +7,7 @@ workspace only: `scorer/onlineEndpoints/iris` is `scorer` at that path and below
 """
 
 import re
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from domain.errors import Forbidden
@@ -19,6 +21,20 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 _SCOPE = re.compile(r"(/[A-Za-z0-9_.-]{1,128}){1,8}")
+
+
+class AuthMode(StrEnum):
+    """Of an endpoint: what it takes from its callers."""
+
+    KEY = "Key"
+    AML_TOKEN = "AMLToken"
+    AAD_TOKEN = "AADToken"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "AuthMode | None":
+        """The YAML spellings (`key`, `aml_token`) and any case."""
+        text = str(value).casefold().replace("_", "")
+        return next((mode for mode in cls if mode.value.casefold() == text), None)
 
 
 def allows(principal: Principal, action: str, scope: str = "") -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, field_validator
 
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.keys import SealedKeys, key_fault
 from domain.ground.resource import StringMap, Text, TrackedResource
 from domain.online.endpoint_tokens import TokenKeyRing

@@ -6,7 +6,7 @@ from datetime import datetime
 from domain.assets.asset_references import AssetReferences, revision_of
 from domain.assets.asset_registration import AssetRegistration
 from domain.errors import Conflict, Detail, Invalid, NotFound
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
 from domain.ground.keys import Keys, KeyType, SealedKeys, key_fault, matches, new_key
 from domain.ground.operation import OperationKind

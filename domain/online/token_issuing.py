@@ -1,7 +1,7 @@
 """Tokens for the callers of endpoints in aml_token mode."""
 
 from domain.errors import Conflict, Invalid
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.online import endpoint_tokens
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.endpoint_tokens import EndpointToken, TokenKeyRing, TokenSettings

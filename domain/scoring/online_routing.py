@@ -13,7 +13,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from domain.errors import DocumentNotFound, Throttled, Unavailable
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import from_document
 from domain.names import endpoint_name_fault

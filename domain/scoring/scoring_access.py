@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from domain.errors import Unauthenticated
 from domain.ground import access
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.keys import matches
 from domain.online import endpoint_tokens
 from domain.online.endpoint_tokens import TokenKeyRing

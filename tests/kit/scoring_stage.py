@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.errors import DocumentNotFound, Unavailable
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.keys import KeyType, SealedKeys
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Sku, from_document, to_body

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.ground.auth_mode import AuthMode
+from domain.ground.access import AuthMode
 from domain.ground.keys import KeyType
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
