@@ -9,7 +9,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format drawing requirements chaos steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements chaos steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from u
 
 drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md
 	@$(BIN)/python -m tests.architecture.drawing
+
+settings-page: $(STAMP) ## Write docs/settings.md from the settings
+	@$(BIN)/python -m tests.architecture.settings_page
 
 format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff format .

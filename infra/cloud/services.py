@@ -31,14 +31,15 @@ class CloudServices:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = SystemClock()
-        self.cipher = SettingCipher(settings.cipher_key or "")
-        keys = PublishedKeys(settings.token_jwks_url)
-        issuer = settings.token_issuer
-        self.token_verifier = JwtVerifier(issuer, settings.token_audience, keys)
-        self.scoring_token_verifier = JwtVerifier(issuer, settings.scoring_audience, keys)
-        self.webhooks = HttpWebhooks(OutboundAddresses(settings.private_networks))
+        identity = settings.identity
+        self.cipher = SettingCipher(settings.cloud.cipher_key or "")
+        keys = PublishedKeys(identity.token_jwks_url)
+        issuer = identity.token_issuer
+        self.token_verifier = JwtVerifier(issuer, identity.token_audience, keys)
+        self.scoring_token_verifier = JwtVerifier(issuer, identity.scoring_audience, keys)
+        self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self._credential = DefaultAzureCredential(
-            managed_identity_client_id=settings.azure_client_id
+            managed_identity_client_id=settings.cloud.azure_client_id
         )
         self.store = self._store()
         self._bus = self._service_bus()
@@ -73,28 +74,28 @@ class CloudServices:
             closing.push_async_callback(self.consumer.close)
 
     def _store(self) -> CosmosResourceStore:
-        settings = self.settings
-        where = settings.cosmos_connection or settings.cosmos_endpoint or ""
+        cloud = self.settings.cloud
+        where = cloud.cosmos_connection or cloud.cosmos_endpoint or ""
         is_emulator = _LOOPBACK.search(where) is not None
         options: dict[str, Any] = {
-            "database": settings.cosmos_database,
-            "container": settings.cosmos_container,
+            "database": cloud.cosmos_database,
+            "container": cloud.cosmos_container,
             # An emulator begins empty, and names itself by addresses nobody can reach.
             "create": is_emulator,
             "client_options": {"enable_endpoint_discovery": not is_emulator},
         }
-        if settings.cosmos_connection:
-            return CosmosResourceStore.from_connection_string(settings.cosmos_connection, **options)
-        return CosmosResourceStore(settings.cosmos_endpoint or "", self._credential, **options)
+        if cloud.cosmos_connection:
+            return CosmosResourceStore.from_connection_string(cloud.cosmos_connection, **options)
+        return CosmosResourceStore(cloud.cosmos_endpoint or "", self._credential, **options)
 
     def _service_bus(self) -> ServiceBus:
-        settings = self.settings
-        if settings.service_bus_connection:
-            return ServiceBus(connection_string=settings.service_bus_connection)
-        return ServiceBus(namespace=settings.service_bus_namespace, credential=self._credential)
+        cloud = self.settings.cloud
+        if cloud.service_bus_connection:
+            return ServiceBus(connection_string=cloud.service_bus_connection)
+        return ServiceBus(namespace=cloud.service_bus_namespace, credential=self._credential)
 
     def _blobs(self) -> AzureBlobStore:
-        settings = self.settings
-        if settings.blob_connection:
-            return AzureBlobStore.from_connection_string(settings.blob_connection)
-        return AzureBlobStore(settings.blob_service_url or "", self._credential)
+        cloud = self.settings.cloud
+        if cloud.blob_connection:
+            return AzureBlobStore.from_connection_string(cloud.blob_connection)
+        return AzureBlobStore(cloud.blob_service_url or "", self._credential)

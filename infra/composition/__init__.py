@@ -1,5 +1,7 @@
 """The application, put together feature by feature on the adapters that the settings name."""
 
+import platform
+
 from domain.application import Application, Triggers
 from domain.ground.operation import Operations
 from domain.ground.sweeping import Sweeping
@@ -29,36 +31,52 @@ def compose(settings: Settings) -> Application:
 
 def compose_on(adapters: Adapters, settings: Settings) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
-    ground = compose_ground(settings, adapters)
+    ground = compose_ground(
+        adapters, settings.installation, aggregate_period=settings.scoring.aggregate_period
+    )
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
-    routes = compose_routes(ground, settings)
-    online = compose_online(ground, settings, assets=assets.registration, routes=routes)
+    routes = compose_routes(ground, settings.scoring)
+    online = compose_online(ground, settings.tokens, assets=assets.registration, routes=routes)
     rollout = compose_rollout(ground, changes=online.changes)
-    batch = compose_batch(ground, settings, assets=assets.registration, use=use)
-    jobs = compose_jobs(ground, settings, assets=assets.registration, batch=batch.provisioning)
-    drops = compose_drops(ground, settings, invocation=jobs.invocation)
-    schedules = compose_schedules(ground, settings, invocation=jobs.invocation)
-    events = compose_events(ground, base_url=settings.base_url)
+    batch = compose_batch(ground, settings.batch, assets=assets.registration, use=use)
+    jobs = compose_jobs(
+        ground,
+        settings.batch,
+        assets=assets.registration,
+        batch=batch.provisioning,
+        private_networks=settings.web.private_networks,
+        units_ahead=settings.installation.platform == "embedded",
+        holder=f"{platform.node()}:{settings.embedded.data_dir.absolute()}",
+    )
+    drops = compose_drops(ground, settings.drops, invocation=jobs.invocation)
+    schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
+    events = compose_events(ground, base_url=settings.installation.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     owners = [f.owners for f in (online, rollout, batch, jobs, drops, schedules, events, inbound)]
     return Application(
         scope=ground.scope,
         location=ground.location,
-        base_url=settings.base_url,
-        cors_origins=settings.cors_origins,
+        base_url=settings.installation.base_url,
+        cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
         triggers=Triggers(
-            sweep_schedule=settings.sweep_schedule,
-            restore_schedule=settings.restore_schedule,
-            inbox_by_event_grid=settings.inbox_source == "event_grid",
+            sweep_schedule=settings.triggers.sweep_schedule,
+            restore_schedule=settings.triggers.restore_schedule,
+            inbox_by_event_grid=settings.triggers.inbox_source == "event_grid",
         ),
         operations=Operations(adapters.store),
         assets=assets,
         online=online,
         rollout=rollout,
-        scoring=compose_scoring(ground, settings, routes=routes, online=online.provisioning),
-        scaling=compose_scaling(ground, settings, online=online.provisioning),
+        scoring=compose_scoring(
+            ground,
+            settings.scoring,
+            routes=routes,
+            online=online.provisioning,
+            wake_wait=settings.scaling.wake_wait,
+        ),
+        scaling=compose_scaling(ground, settings.scaling, online=online.provisioning),
         batch=batch,
         jobs=jobs,
         drops=drops,

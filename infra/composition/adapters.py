@@ -54,7 +54,7 @@ class Adapters:
 
 def chosen(settings: Settings) -> Adapters:
     """Those that the settings name. Opens nothing: adapters open what they need at first use."""
-    match settings.host or _HOSTS[settings.platform]:
+    match settings.installation.host or _HOSTS[settings.installation.platform]:
         case "embedded":
             from infra.embedded.services import EmbeddedServices
 

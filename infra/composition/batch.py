@@ -8,11 +8,11 @@ from domain.batch.activities import BatchActivities
 from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
 from infra.composition.ground import Ground
-from infra.settings import Settings
+from infra.settings.features import BatchSettings
 
 
 def compose_batch(
-    ground: Ground, settings: Settings, *, assets: AssetRegistration, use: AssetUse
+    ground: Ground, settings: BatchSettings, *, assets: AssetRegistration, use: AssetUse
 ) -> BatchActivities:
     a = ground.adapters
     computes = ComputeTargets(

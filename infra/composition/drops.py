@@ -6,11 +6,11 @@ from domain.drops.drop_limits import DropLimits
 from domain.drops.taken_drops import TakenDrops
 from domain.jobs.invoking.job_invocation import JobInvocation
 from infra.composition.ground import Ground
-from infra.settings import Settings
+from infra.settings.features import DropSettings
 
 
 def compose_drops(
-    ground: Ground, settings: Settings, *, invocation: JobInvocation
+    ground: Ground, settings: DropSettings, *, invocation: JobInvocation
 ) -> DropActivities:
     a = ground.adapters
     return DropActivities(
@@ -21,10 +21,10 @@ def compose_drops(
             a.clock,
             invocation=invocation,
             limits=DropLimits(
-                settings.drop_quiet_period,
-                settings.drop_max_wait,
-                settings.drop_max_files,
-                settings.drop_max_bytes,
+                settings.quiet_period,
+                settings.max_wait,
+                settings.max_files,
+                settings.max_bytes,
             ),
             outbox=ground.outbox,
         ),

@@ -9,7 +9,7 @@ from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
 from domain.names import WorkspaceScope
 from infra.composition.adapters import Adapters
-from infra.settings import Settings
+from infra.settings.adapters import InstallationSettings
 
 Told = TypeVar("Told")
 
@@ -24,16 +24,20 @@ class Ground:
     sums: StoredSums
 
 
-def compose_ground(settings: Settings, adapters: Adapters) -> Ground:
+def compose_ground(
+    adapters: Adapters, installation: InstallationSettings, *, aggregate_period: float
+) -> Ground:
     a = adapters
     subscribers = Subscribers(a.store, a.clock)
     return Ground(
         adapters=a,
-        scope=WorkspaceScope(settings.subscription_id, settings.resource_group, settings.workspace),
-        location=settings.location,
+        scope=WorkspaceScope(
+            installation.subscription_id, installation.resource_group, installation.workspace
+        ),
+        location=installation.location,
         subscribers=subscribers,
         outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
-        sums=StoredSums(a.store, a.clock, period=settings.aggregate_period),
+        sums=StoredSums(a.store, a.clock, period=aggregate_period),
     )
 
 

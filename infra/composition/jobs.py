@@ -1,6 +1,6 @@
 """Batch jobs, from their invocation to their removal."""
 
-import platform
+from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.assets.asset_registration import AssetRegistration
@@ -15,19 +15,26 @@ from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import WebFiles
 from infra.composition.ground import Ground
-from infra.settings import Settings
+from infra.settings.features import BatchSettings
+from infra.settings.values import Network
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 
 
 def compose_jobs(
-    ground: Ground, settings: Settings, *, assets: AssetRegistration, batch: BatchProvisioning
+    ground: Ground,
+    settings: BatchSettings,
+    *,
+    assets: AssetRegistration,
+    batch: BatchProvisioning,
+    private_networks: Sequence[Network],
+    units_ahead: bool,
+    holder: str,
 ) -> JobActivities:
     a = ground.adapters
-    web = _web_files(settings)
+    web = _web_files(settings, private_networks)
     collection = BatchJobs(a.store, a.queue, a.blobs, a.clock, ground.scope)
     workers = JobWorkers(a.store, a.compute, batch)
-    alone = settings.platform == "embedded"
     return JobActivities(
         invocation=JobInvocation(
             a.store,
@@ -50,7 +57,7 @@ def compose_jobs(
             batch=batch,
             planning=JobPlanning(a.blobs, web),
             outbox=ground.outbox,
-            units_ahead=alone if settings.units_ahead is None else settings.units_ahead,
+            units_ahead=units_ahead if settings.units_ahead is None else settings.units_ahead,
         ),
         units=UnitDelivery(
             a.store,
@@ -59,7 +66,7 @@ def compose_jobs(
             a.scorer,
             a.clock,
             workers=workers,
-            holder=f"{platform.node()}:{settings.data_dir.absolute()}",
+            holder=holder,
         ),
         workers=workers,
         retention=JobRetention(
@@ -72,9 +79,9 @@ def compose_jobs(
     )
 
 
-def _web_files(settings: Settings) -> WebFiles:
+def _web_files(settings: BatchSettings, private_networks: Sequence[Network]) -> WebFiles:
     return PublicWebFiles(
-        OutboundAddresses(settings.private_networks),
+        OutboundAddresses(private_networks),
         max_bytes=settings.web_file_max_bytes,
         max_time=settings.web_file_max_time,
     )

@@ -13,11 +13,11 @@ from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scoring.online_routing import RouteTable
 from infra.composition.ground import Ground
-from infra.settings import Settings
+from infra.settings.features import TokenSettings as Tokens
 
 
 def compose_online(
-    ground: Ground, settings: Settings, *, assets: AssetRegistration, routes: RouteTable
+    ground: Ground, settings: Tokens, *, assets: AssetRegistration, routes: RouteTable
 ) -> OnlineActivities:
     """`routes` is told of every endpoint that changed."""
     a = ground.adapters
@@ -36,9 +36,9 @@ def compose_online(
         outbox=ground.outbox,
     )
     tokens = TokenSettings(
-        lifetime=timedelta(seconds=settings.aml_token_lifetime),
-        refresh_after=timedelta(seconds=settings.aml_token_refresh_after),
-        key_rotation=timedelta(seconds=settings.aml_token_key_rotation),
+        lifetime=timedelta(seconds=settings.lifetime),
+        refresh_after=timedelta(seconds=settings.refresh_after),
+        key_rotation=timedelta(seconds=settings.key_rotation),
     )
     return OnlineActivities(
         provisioning=provisioning,

@@ -7,11 +7,11 @@ from domain.schedules.activities import ScheduleActivities
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
 from infra.composition.ground import Ground
-from infra.settings import Settings
+from infra.settings.features import ScheduleSettings
 
 
 def compose_schedules(
-    ground: Ground, settings: Settings, *, invocation: JobInvocation
+    ground: Ground, settings: ScheduleSettings, *, invocation: JobInvocation
 ) -> ScheduleActivities:
     a = ground.adapters
     return ScheduleActivities(
@@ -21,6 +21,6 @@ def compose_schedules(
             a.queue,
             a.clock,
             invocation=invocation,
-            misfire_window=timedelta(seconds=settings.schedule_misfire_window),
+            misfire_window=timedelta(seconds=settings.misfire_window),
         ),
     )

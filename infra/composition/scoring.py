@@ -11,16 +11,21 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.scoring_access import ScoringAccess
 from infra.composition.ground import Ground, each
-from infra.settings import Settings
+from infra.settings.features import ScalingSettings, ScoringSettings
 
 
-def compose_routes(ground: Ground, settings: Settings) -> RouteTable:
+def compose_routes(ground: Ground, settings: ScoringSettings) -> RouteTable:
     a = ground.adapters
     return RouteTable(a.store, a.clock, read_limit=settings.route_read_limit)
 
 
 def compose_scoring(
-    ground: Ground, settings: Settings, *, routes: RouteTable, online: OnlineProvisioning
+    ground: Ground,
+    settings: ScoringSettings,
+    *,
+    routes: RouteTable,
+    online: OnlineProvisioning,
+    wake_wait: float,
 ) -> OnlineScoring:
     a = ground.adapters
     instances = InstanceChoice(a.compute)
@@ -40,11 +45,13 @@ def compose_scoring(
         sums=ground.sums,
         max_request_bytes=settings.max_request_bytes,
         on_finished=each(a.on_finished),
-        waking=Waking(a.compute, a.queue, online.bring_to_scale, limit=settings.wake_wait),
+        waking=Waking(a.compute, a.queue, online.bring_to_scale, limit=wake_wait),
     )
 
 
-def compose_scaling(ground: Ground, settings: Settings, *, online: OnlineProvisioning) -> Scaling:
+def compose_scaling(
+    ground: Ground, settings: ScalingSettings, *, online: OnlineProvisioning
+) -> Scaling:
     a = ground.adapters
-    idle_time = timedelta(seconds=settings.scale_idle_time)
+    idle_time = timedelta(seconds=settings.idle_time)
     return Scaling(a.store, a.compute, a.scorer, a.clock, online, idle_time=idle_time)

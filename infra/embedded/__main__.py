@@ -21,10 +21,12 @@ from infra.embedded.host.host import Address, Host
 from infra.embedded.host.host_json import HostJson, read_host_json
 from infra.embedded.host.logs import start_logging
 from infra.embedded.services import EmbeddedServices
-from infra.settings import Settings, SettingsError, environment_name, read_values
+from infra.settings import Settings, SettingsError, read_values
+from infra.settings.adapters import EmbeddedSettings, InstallationSettings
 
 _REFUSED = 2
 _SWITCH = 0.001
+_DATA_DIR = EmbeddedSettings.environment_name("data_dir")
 """Seconds."""
 
 _EPILOG = """\
@@ -92,7 +94,7 @@ def _serve(options: argparse.Namespace) -> int:
     here = Path.cwd()
     values = read_values(os.environ, here / "local.settings.json")
     host_json = read_host_json(here / "host.json")
-    data_dir = options.data_dir or values.get(environment_name("data_dir"), "").strip() or ".data"
+    data_dir = options.data_dir or values.get(_DATA_DIR, "").strip() or ".data"
     folder = DataFolder(Path(data_dir).absolute())
     lock = HostLock(folder)
     try:
@@ -110,7 +112,7 @@ def _serve(options: argparse.Namespace) -> int:
         # What the Functions host would do: the app finds its settings in its environment.
         os.environ.update(_environment(values, folder, url))
         settings = Settings.read(os.environ)
-        stop_logging = start_logging(settings.log_level, folder.root)
+        stop_logging = start_logging(settings.embedded.log_level, folder.root)
         try:
             address = Address(url, bound, not options.http, _certificate_names(options.host))
             return _run(options, settings, address, host_json, folder)
@@ -170,11 +172,11 @@ def _stop_on_signals() -> asyncio.Event:
 def _environment(values: Mapping[str, str], folder: DataFolder, url: str) -> dict[str, str]:
     environment = dict(values)
     for field, value in (("platform", "embedded"), ("base_url", url)):
-        name = environment_name(field)
+        name = InstallationSettings.environment_name(field)
         if not environment.get(name, "").strip():
             environment[name] = value
-    environment[environment_name("data_dir")] = str(folder.root)
-    environment[environment_name("host")] = "embedded"
+    environment[_DATA_DIR] = str(folder.root)
+    environment[InstallationSettings.environment_name("host")] = "embedded"
     return environment
 
 

@@ -47,32 +47,32 @@ class EmbeddedServices:
         self.clock = SystemClock()
         self.stores: Stores = (
             CloudStores(settings, folder)
-            if settings.platform == "azure"
+            if settings.installation.platform == "azure"
             else LocalStores(settings, folder)
         )
         self.compute = LocalCompute(
             folder.root, self.stores.blobs, self.stores.outputs, uv=find_uv_bin()
         )
         self.scorer = LocalScorer(self.compute)
-        self.webhooks = HttpWebhooks(OutboundAddresses(settings.private_networks))
+        self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.request_metrics = RequestMetrics()
         self.delivery_metrics = DeliveryMetrics()
         self.instance_figures = InstanceFigures(self.compute)
         self.traffic_log = TrafficLog(
             folder.root / "logs",
-            settings.subscription_id,
-            settings.workspace,
-            settings.workspace_id,
+            settings.installation.subscription_id,
+            settings.installation.workspace,
+            settings.installation.workspace_id,
         )
         self.receipts = receipts_database(folder.receipts)
         self.clients = ClientRegistry(folder.secrets)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
         self.issuer = TokenIssuer(
-            settings.token_issuer,
-            settings.token_audience,
+            settings.identity.token_issuer,
+            settings.identity.token_audience,
             self.signing_key,
             self.clients,
-            audiences=(settings.scoring_audience,),
+            audiences=(settings.identity.scoring_audience,),
         )
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -80,7 +80,7 @@ class EmbeddedServices:
     def open(cls, settings: Settings) -> "EmbeddedServices":
         """The services of the settings' data folder: the same for everyone in this process
         until they are closed. Raises ValueError if they are open under other settings."""
-        root = settings.data_dir.absolute()
+        root = settings.embedded.data_dir.absolute()
         services = cls._opened.get(root)
         if services is None:
             services = cls._opened[root] = cls(settings, DataFolder(root))
@@ -91,27 +91,27 @@ class EmbeddedServices:
     @property
     def on_finished(self) -> tuple[OnFinished, ...]:
         """Who is told of each scoring request that has ended."""
-        if self.settings.log_traffic:
+        if self.settings.embedded.log_traffic:
             return self.request_metrics.record, self.traffic_log.record
         return (self.request_metrics.record,)
 
     @cached_property
     def token_verifier(self) -> JwtVerifier:
         """Trusts the settings' issuer: this host's own unless its keys are elsewhere."""
-        settings = self.settings
-        return JwtVerifier(settings.token_issuer, settings.token_audience, self._issuers_keys)
+        identity = self.settings.identity
+        return JwtVerifier(identity.token_issuer, identity.token_audience, self._issuers_keys)
 
     @cached_property
     def scoring_token_verifier(self) -> JwtVerifier:
         """The same issuer's tokens for the scoring audience."""
-        settings = self.settings
-        return JwtVerifier(settings.token_issuer, settings.scoring_audience, self._issuers_keys)
+        identity = self.settings.identity
+        return JwtVerifier(identity.token_issuer, identity.scoring_audience, self._issuers_keys)
 
     @cached_property
     def _issuers_keys(self) -> KeySource:
-        settings = self.settings
-        own = settings.token_jwks_url == settings.base_url + KEYS_PATH
-        return StaticKeys(self.signing_key.jwks) if own else PublishedKeys(settings.token_jwks_url)
+        url = self.settings.identity.token_jwks_url
+        own = url == self.settings.installation.base_url + KEYS_PATH
+        return StaticKeys(self.signing_key.jwks) if own else PublishedKeys(url)
 
     async def start(self) -> None:
         """For the host that has the folder to itself: what a killed one had in hand is
@@ -119,7 +119,7 @@ class EmbeddedServices:
         await asyncio.to_thread(self.folder.make)
         await self.stores.start()
         await self.compute.start()
-        if self.settings.log_traffic:
+        if self.settings.embedded.log_traffic:
             self.traffic_log.start()
         self._sweeping = asyncio.create_task(self._sweep())
 

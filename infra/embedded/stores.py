@@ -70,11 +70,13 @@ class LocalStores(Stores):
     def __init__(self, settings: Settings, folder: DataFolder) -> None:
         self._folder = folder
         self._documents = self.store = SqliteResourceStore(folder.documents)
-        queue = SqliteWorkQueue(folder.queues, max_delivery_count=settings.queue_max_delivery)
+        queue = SqliteWorkQueue(
+            folder.queues, max_delivery_count=settings.triggers.queue_max_delivery
+        )
         self._queue = self.queue = self.consumer = queue
         self._files = self.blobs = FileBlobStore(
             folder.root,
-            base_url=settings.base_url,
+            base_url=settings.installation.base_url,
             key=lambda: read_or_make_private(
                 folder.secrets / "blob-urls.key", secrets.token_bytes(32)
             ),

@@ -13,6 +13,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import ProxyTracerProvider
 
 from infra.settings import Settings
+from infra.settings.adapters import TelemetrySettings
 
 SERVICE = "ml-endpoints"
 _EXPORT_TIMEOUT = 5
@@ -34,16 +35,18 @@ def start(settings: Settings) -> bool:
     called before any function or adapter is made, for they look whether there is a use."""
     if not isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
         return True
-    if settings.application_insights:
-        _to_application_insights(settings, settings.application_insights)
+    told = settings.telemetry
+    if told.application_insights:
+        credential = _credential(settings.cloud.azure_client_id)
+        _to_application_insights(told, told.application_insights, credential)
         return True
-    if settings.otlp_endpoint:
-        _to_collector(settings, settings.otlp_endpoint)
+    if told.otlp_endpoint:
+        _to_collector(told, told.otlp_endpoint)
         return True
     return False
 
 
-def _to_collector(settings: Settings, endpoint: str) -> None:
+def _to_collector(settings: TelemetrySettings, endpoint: str) -> None:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -93,7 +96,7 @@ def _logs_to_collector(endpoint: str, resource: Any) -> None:
     logging.getLogger().addHandler(LoggingHandler(logger_provider=provider))
 
 
-def _to_application_insights(settings: Settings, connection: str) -> None:
+def _to_application_insights(settings: TelemetrySettings, connection: str, credential: Any) -> None:
     # Its detector of virtual machines would ask the network at start.
     os.environ.setdefault("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "azure_app_service")
     from azure.monitor.opentelemetry import configure_azure_monitor
@@ -104,7 +107,7 @@ def _to_application_insights(settings: Settings, connection: str) -> None:
 
     configure_azure_monitor(
         connection_string=connection,
-        credential=_credential(settings),
+        credential=credential,
         sampling_ratio=settings.trace_sampling,
         resource=_resource(),
         disable_logging=not settings.telemetry_logs,
@@ -120,13 +123,13 @@ def _to_application_insights(settings: Settings, connection: str) -> None:
     provider.id_generator = HostsTraceIds()
 
 
-def _credential(settings: Settings) -> Any:
+def _credential(client_id: str | None) -> Any:
     """What telemetry is sent with in Azure, where the resource takes no instrumentation key."""
-    if settings.azure_client_id is None:
+    if client_id is None:
         return None
     from azure.identity import ManagedIdentityCredential
 
-    return ManagedIdentityCredential(client_id=settings.azure_client_id)
+    return ManagedIdentityCredential(client_id=client_id)
 
 
 def _resource() -> Any:

@@ -19,7 +19,8 @@ from domain.ground import messages
 from handlers.messages.input_blobs import STORAGE
 from handlers.messages.provisioning_messages import SERVICE_BUS
 from infra.cloud.documents.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY
-from infra.settings import FOREIGN_NAMES, Settings, environment_name
+from infra.settings import Settings
+from infra.settings.adapters import CloudSettings, TriggerSettings
 
 ROOT = Path(__file__).parents[2]
 BICEP = ROOT / "infra" / "bicep"
@@ -148,7 +149,7 @@ def test_the_queues_are_the_apps_and_dead_letter_as_its_settings_say() -> None:
     assert properties["deadLetteringOnMessageExpiration"] is True
     assert properties["lockDuration"] == "PT1M"
     default = TREES["main.bicep"]["parameters"]["maxDeliveryCount"]["default"]
-    assert default == Settings.model_fields["queue_max_delivery"].default
+    assert default == TriggerSettings.model_fields["queue_max_delivery"].default
     assert properties["maxDeliveryCount"] == "maxDeliveryCount"
     assert "maxDeliveryCount" in str(app_settings()["ML_ENDPOINTS_QUEUE_MAX_DELIVERY"])
 
@@ -161,7 +162,7 @@ def test_the_host_renews_locks_for_as_long_as_a_function_may_run() -> None:
 
 def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_know() -> None:
     given = set(app_settings())
-    known = {environment_name(field) for field in Settings.model_fields}
+    known = set(Settings.names())
     assert given - known == OF_THE_PLATFORM
     stand_ins = {
         "ML_ENDPOINTS_BASE_URL": "https://func.azurewebsites.net",
@@ -172,18 +173,20 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
         "ML_ENDPOINTS_TRACE_SAMPLING": TREES["main.bicep"]["parameters"]["traceSampling"][
             "default"
         ],
-        FOREIGN_NAMES["service_bus_namespace"]: "sb.servicebus.windows.net",
-        FOREIGN_NAMES["blob_service_url"]: "https://st.blob.core.windows.net/",
-        FOREIGN_NAMES["cosmos_endpoint"]: "https://cosmos.documents.azure.com:443/",
+        CloudSettings.environment_name("service_bus_namespace"): "sb.servicebus.windows.net",
+        CloudSettings.environment_name("blob_service_url"): "https://st.blob.core.windows.net/",
+        CloudSettings.environment_name(
+            "cosmos_endpoint"
+        ): "https://cosmos.documents.azure.com:443/",
     }
     told = {
         name: stand_ins.get(name, value if isinstance(value, str) else "something")
         for name, value in app_settings().items()
     }
     settings = Settings.read(told)
-    assert settings.platform == "azure"
-    assert settings.inbox_source == "event_grid"
-    assert settings.telemetry_logs is False
+    assert settings.installation.platform == "azure"
+    assert settings.triggers.inbox_source == "event_grid"
+    assert settings.telemetry.telemetry_logs is False
 
 
 def test_connections_are_by_identity_and_no_setting_holds_a_key() -> None:
@@ -244,8 +247,8 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
 def test_the_documents_container_is_what_the_store_expects() -> None:
     [database] = resources("Microsoft.DocumentDB/databaseAccounts/sqlDatabases")
     [container] = resources("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers")
-    assert database["name"] == Settings.model_fields["cosmos_database"].default
-    assert container["name"] == Settings.model_fields["cosmos_container"].default
+    assert database["name"] == CloudSettings.model_fields["cosmos_database"].default
+    assert container["name"] == CloudSettings.model_fields["cosmos_container"].default
     made = container["properties"]["resource"]
     assert made["id"] == container["name"]
     assert made["partitionKey"]["paths"] == [PARTITION_KEY]

@@ -76,7 +76,7 @@ class Host:
         self._host_json = host_json
         self._environment = environment
         self._log_requests = log_requests
-        self._grace = services.settings.stop_grace if grace is None else grace
+        self._grace = services.settings.embedded.stop_grace if grace is None else grace
         self._ready = False
         self._figures = [
             services.request_metrics.text,
@@ -102,7 +102,7 @@ class Host:
                 self._address.bound,
                 tls,
                 grace=self._grace,
-                head_time=self._services.settings.head_time,
+                head_time=self._services.settings.embedded.head_time,
             )
             self._figures.append(server.text)
             connection = await self._connection(tls)
@@ -173,7 +173,7 @@ class Host:
         listening = Listening(
             max_concurrent_calls=host_json.max_concurrent_calls,
             max_renewal=host_json.max_auto_lock_renewal,
-            max_delivery=services.settings.queue_max_delivery,
+            max_delivery=services.settings.triggers.queue_max_delivery,
         )
         arriving = Arriving(
             parallel=host_json.blob_parallelism, tries=host_json.poison_blob_threshold
@@ -215,7 +215,7 @@ class Host:
             token_url=self._address.url + issuer.TOKEN_PATH,
             client_id=client.client_id,
             client_secret=client.client_secret,
-            workspace=self._services.settings.workspace_id,
+            workspace=self._services.settings.installation.workspace_id,
             inbox=self._services.stores.inbox(INBOX),
         )
 

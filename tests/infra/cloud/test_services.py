@@ -6,7 +6,7 @@ import pytest
 
 from infra.cloud.services import CloudServices
 from infra.settings import Settings
-from tests.infra.test_settings import AZURE
+from tests.infra.settings.test_settings import AZURE
 
 
 @pytest.fixture

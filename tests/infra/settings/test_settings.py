@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from infra.settings import Settings, SettingsError, environment_name
+from infra.settings import EMBEDDED_DEFAULTS, Settings, SettingsError
+from tests.architecture.settings_page import PAGE, meanings, settings_page, written
+from tests.kit.real_app import ROOT
 
-ROOT = Path(__file__).parents[2]
 OF_THE_HOST = {
     "AzureWebJobsStorage",
     "BlobConnection__queueServiceUri",
@@ -28,12 +29,12 @@ def faults(environment: dict[str, str], file: Path | None = None) -> tuple[str, 
 
 def test_an_embedded_installation_needs_nothing_but_its_platform() -> None:
     settings = Settings.read(EMBEDDED)
-    assert settings.base_url == "https://127.0.0.1:7443"
-    assert settings.token_issuer == settings.base_url
-    assert settings.token_jwks_url == "https://127.0.0.1:7443/oauth2/v2.0/keys"
-    assert settings.drop_quiet_period == 2
-    assert settings.max_request_bytes == 100 * 1024 * 1024
-    assert settings.workspace_id == (
+    assert settings.installation.base_url == "https://127.0.0.1:7443"
+    assert settings.identity.token_issuer == settings.installation.base_url
+    assert settings.identity.token_jwks_url == "https://127.0.0.1:7443/oauth2/v2.0/keys"
+    assert settings.drops.quiet_period == 2
+    assert settings.scoring.max_request_bytes == 100 * 1024 * 1024
+    assert settings.installation.workspace_id == (
         "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
         "/providers/Microsoft.MachineLearningServices/workspaces/workspace"
     )
@@ -41,8 +42,8 @@ def test_an_embedded_installation_needs_nothing_but_its_platform() -> None:
 
 def test_what_follows_from_the_base_url_follows_it() -> None:
     settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_BASE_URL": "https://ml.example:8443/"})
-    assert settings.base_url == "https://ml.example:8443"
-    assert settings.token_issuer == "https://ml.example:8443"
+    assert settings.installation.base_url == "https://ml.example:8443"
+    assert settings.identity.token_issuer == "https://ml.example:8443"
 
 
 def test_everything_missing_in_azure_is_named_at_once() -> None:
@@ -82,15 +83,15 @@ AZURE = {
 
 def test_azure_is_told_by_identities_or_by_connection_strings() -> None:
     settings = Settings.read(AZURE)
-    assert settings.service_bus_namespace == "sb.servicebus.windows.net"
-    assert settings.blob_service_url == "https://st.blob.core.windows.net"
-    assert settings.cosmos_endpoint == "https://db.documents.azure.com:443"
+    assert settings.cloud.service_bus_namespace == "sb.servicebus.windows.net"
+    assert settings.cloud.blob_service_url == "https://st.blob.core.windows.net"
+    assert settings.cloud.cosmos_endpoint == "https://db.documents.azure.com:443"
     told = {k: v for k, v in AZURE.items() if "__" not in k}
     strings = {f"{name}Connection": f"of={name}" for name in ("ServiceBus", "Blob", "Cosmos")}
     settings = Settings.read({**told, **strings})
-    assert settings.service_bus_connection == "of=ServiceBus"
-    assert settings.blob_connection == "of=Blob"
-    assert settings.cosmos_connection == "of=Cosmos"
+    assert settings.cloud.service_bus_connection == "of=ServiceBus"
+    assert settings.cloud.blob_connection == "of=Blob"
+    assert settings.cloud.cosmos_connection == "of=Cosmos"
 
 
 def test_what_is_missing_and_what_is_wrong_are_told_together() -> None:
@@ -111,7 +112,7 @@ def test_no_secret_is_shown_with_the_settings() -> None:
         "APPLICATIONINSIGHTS_CONNECTION_STRING": "s3cret",
     }
     settings = Settings.read({**AZURE, **secrets})
-    assert settings.application_insights == "s3cret"
+    assert settings.telemetry.application_insights == "s3cret"
     assert "s3cret" not in f"{settings!r} {settings}"
 
 
@@ -145,9 +146,9 @@ def test_the_environment_wins_over_the_file_and_blank_means_not_set(tmp_path: Pa
     }
     file.write_text(json.dumps({"Values": values}))
     settings = Settings.read({"ML_ENDPOINTS_WORKSPACE": "from-environment"}, file)
-    assert settings.workspace == "from-environment"
-    assert settings.resource_group == "from-file"
-    assert settings.location == "local"
+    assert settings.installation.workspace == "from-environment"
+    assert settings.installation.resource_group == "from-file"
+    assert settings.installation.location == "local"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"Values": [1]}', '{"Values": {"A": 1}}'])
@@ -162,7 +163,7 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path: Path, content: str) -
 )
 def test_sizes_have_units(text: str, size: int) -> None:
     settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_MAX_REQUEST_BYTES": text})
-    assert settings.max_request_bytes == size
+    assert settings.scoring.max_request_bytes == size
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_sizes_have_units(text: str, size: int) -> None:
 )
 def test_origins_stand_between_commas(text: str, origins: tuple[str, ...]) -> None:
     settings = Settings.read({**EMBEDDED, "ML_ENDPOINTS_CORS_ORIGINS": text})
-    assert settings.cors_origins == origins
+    assert settings.scoring.cors_origins == origins
 
 
 def test_what_is_no_origin_or_comes_too_late_is_refused() -> None:
@@ -189,11 +190,28 @@ def test_what_is_no_origin_or_comes_too_late_is_refused() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        Settings.read(EMBEDDED).workspace = "other"  # type: ignore[misc]
+        Settings.read(EMBEDDED).installation.workspace = "other"  # type: ignore[misc]
 
 
 def test_the_sample_file_has_every_setting_and_is_accepted() -> None:
     file = ROOT / "local.settings.sample.json"
     values = json.loads(file.read_text())["Values"]
-    assert set(values) - OF_THE_HOST == {environment_name(field) for field in Settings.model_fields}
+    assert set(values) - OF_THE_HOST == set(Settings.names())
     assert Settings.read({}, file) == Settings.read(EMBEDDED)
+    needed = {**EMBEDDED_DEFAULTS, **EMBEDDED, "ML_ENDPOINTS_BASE_URL": ""}
+    for group in Settings.groups().values():
+        for info in group.model_fields.values():
+            name = str(info.alias)
+            default = needed.get(name, "") if info.is_required() else written(info)
+            assert values[name] == default, name
+
+
+def test_every_setting_says_what_it_means_and_the_page_has_all_of_it() -> None:
+    for group in Settings.groups().values():
+        assert set(meanings(group)) == set(group.model_fields)
+    assert PAGE.read_text() == settings_page(), "`make settings-page` writes it anew"
+
+
+def test_no_two_settings_have_one_name() -> None:
+    names = Settings.names()
+    assert len(names) == len(set(names))

@@ -1,0 +1,176 @@
+"""Every setting of the app, read once, at start.
+
+A setting is `ML_ENDPOINTS_<NAME>` in the environment, or under "Values" of
+local.settings.json, where the environment wins (as Functions Core Tools has it). A blank
+value is the same as none. Nothing else in the app reads the environment. Connections and
+telemetry go by the names that the Functions host and the SDKs know, so that each is told
+once. What each setting means stands with it in `adapters` and `features`.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_type_hints
+
+from pydantic import ValidationError
+
+from infra.settings.adapters import (
+    CloudSettings,
+    EmbeddedSettings,
+    IdentitySettings,
+    InstallationSettings,
+    TelemetrySettings,
+    TriggerSettings,
+    WebSettings,
+)
+from infra.settings.features import (
+    BatchSettings,
+    DropSettings,
+    ScalingSettings,
+    ScheduleSettings,
+    ScoringSettings,
+    TokenSettings,
+)
+from infra.settings.group import PREFIX, SettingsGroup
+
+_NEEDED_IN_AZURE = (
+    ("service_bus_connection", "service_bus_namespace"),
+    ("blob_connection", "blob_service_url"),
+    ("cosmos_connection", "cosmos_endpoint"),
+    ("cipher_key",),
+)
+_of_installation = InstallationSettings.environment_name
+_PLATFORM, _HOST, _BASE_URL = map(_of_installation, ("platform", "host", "base_url"))
+_ISSUER = IdentitySettings.environment_name("token_issuer")
+_JWKS_URL = IdentitySettings.environment_name("token_jwks_url")
+
+EMBEDDED_DEFAULTS = {
+    _BASE_URL: "https://127.0.0.1:7443",
+    _of_installation("subscription_id"): "00000000-0000-0000-0000-000000000000",
+    _of_installation("resource_group"): "local",
+    _of_installation("workspace"): "workspace",
+    _of_installation("location"): "local",
+    IdentitySettings.environment_name("token_audience"): "api://ml-endpoints",
+}
+"""What an embedded host takes where it is told nothing; a Functions host must be told."""
+
+
+class SettingsError(Exception):
+    """Says everything that is wrong with the settings at once, by environment name."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("the settings are not right:\n" + "\n".join(f"  - {f}" for f in faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration, by adapter and by feature."""
+
+    installation: InstallationSettings
+    identity: IdentitySettings
+    triggers: TriggerSettings
+    embedded: EmbeddedSettings
+    cloud: CloudSettings
+    web: WebSettings
+    telemetry: TelemetrySettings
+    tokens: TokenSettings
+    scoring: ScoringSettings
+    scaling: ScalingSettings
+    batch: BatchSettings
+    drops: DropSettings
+    schedules: ScheduleSettings
+
+    @classmethod
+    def groups(cls) -> dict[str, type[SettingsGroup]]:
+        """By field."""
+        return get_type_hints(cls)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Every setting's name in the environment."""
+        return [n for group in cls.groups().values() for n in group.environment_names().values()]
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], local_settings: Path | None = None) -> Self:
+        """The settings that `environment` over the file `local_settings` (which need not
+        exist) amounts to. Raises SettingsError with every fault at once."""
+        values = {**_file_values(local_settings), **environment}
+        names = cls.names()
+        told = {k: v.strip() for k, v in values.items() if v.strip()}
+        unknown = [k for k in sorted(told) if k.startswith(PREFIX) and k not in names]
+        faults = [_unknown(name, names) for name in unknown]
+        faults.extend(_missing_in_azure(told))
+        given = {**_defaults(told), **told}
+        read: dict[str, Any] = {
+            field: _read(group, given, faults) for field, group in cls.groups().items()
+        }
+        if faults:
+            raise SettingsError(faults)
+        return cls(**read)
+
+
+def _read(
+    group: type[SettingsGroup], given: Mapping[str, str], faults: list[str]
+) -> SettingsGroup | None:
+    """None, and more `faults`, where it cannot be."""
+    try:
+        return group.model_validate(group.among(given))
+    except ValidationError as error:
+        faults.extend(_fault(dict(fault)) for fault in error.errors())
+        return None
+
+
+def _missing_in_azure(told: Mapping[str, str]) -> list[str]:
+    if told.get(_PLATFORM) != "azure":
+        return []
+    needed = [list(map(CloudSettings.environment_name, either)) for either in _NEEDED_IN_AZURE]
+    return [
+        " or ".join(either) + ": missing"
+        for either in needed
+        if not any(name in told for name in either)
+    ]
+
+
+def _defaults(told: Mapping[str, str]) -> dict[str, str]:
+    if told.get(_PLATFORM) != "embedded" and told.get(_HOST) != "embedded":
+        return {}
+    base_url = told.get(_BASE_URL, EMBEDDED_DEFAULTS[_BASE_URL]).rstrip("/")
+    issuer = told.get(_ISSUER, base_url)
+    return {
+        **EMBEDDED_DEFAULTS,
+        _ISSUER: issuer,
+        _JWKS_URL: f"{issuer.rstrip('/')}/oauth2/v2.0/keys",
+    }
+
+
+def _file_values(path: Path | None) -> dict[str, str]:
+    if path is None or not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")).get("Values", {})
+        wrong = [k for k, v in values.items() if not isinstance(v, str)]
+    except (OSError, ValueError, AttributeError) as error:
+        raise SettingsError([f'{path.name}: not a JSON object with "Values": {error}']) from error
+    if wrong:
+        raise SettingsError([f"{path.name}: the value of {k} must be a string" for k in wrong])
+    return dict(values)
+
+
+def read_values(environment: Mapping[str, str], local_settings: Path) -> dict[str, str]:
+    """Environment over the file's "Values": what the Functions host would hand the app."""
+    return {**_file_values(local_settings), **environment}
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:  # of several settings together; it names them itself
+        return message
+    return f"{error['loc'][0]}: " + ("missing" if error["type"] == "missing" else message)

@@ -1,0 +1,160 @@
+"""What the installation is, what it runs on and whom it trusts."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from infra.settings.group import SettingsGroup
+from infra.settings.values import (
+    SECONDS,
+    BaseAddress,
+    HostName,
+    Location,
+    Name,
+    Networks,
+    Schedule,
+    Secret,
+    SubscriptionId,
+    Text,
+    WebAddress,
+    WorkspaceName,
+)
+
+
+class InstallationSettings(SettingsGroup):
+    """Which adapters are composed, and the workspace that they serve."""
+
+    platform: Literal["embedded", "azure"] = Field(alias="ML_ENDPOINTS_PLATFORM")
+    """Which adapters keep things: this machine's own or Azure's."""
+    host: Literal["embedded", "functions"] | None = Field(None, alias="ML_ENDPOINTS_HOST")
+    """Who drives the functions: the embedded host, which runs models as local processes and
+    says so itself, or a Functions host. None means what the platform's name says."""
+    base_url: BaseAddress = Field(alias="ML_ENDPOINTS_BASE_URL")
+    """What callers put before every path; it stands in scoring URIs and Location headers."""
+    subscription_id: SubscriptionId = Field(alias="ML_ENDPOINTS_SUBSCRIPTION_ID")
+    """The Azure subscription that every resource's id begins with."""
+    resource_group: Name = Field(alias="ML_ENDPOINTS_RESOURCE_GROUP")
+    """The resource group in every resource's id."""
+    workspace: WorkspaceName = Field(alias="ML_ENDPOINTS_WORKSPACE")
+    """The workspace in every resource's id."""
+    location: Location = Field(alias="ML_ENDPOINTS_LOCATION")
+    """The region that resources say they are in."""
+
+    @property
+    def workspace_id(self) -> str:
+        """The workspace's full ARM id, which every resource's id begins with."""
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+
+class IdentitySettings(SettingsGroup):
+    """Whose bearer tokens are taken."""
+
+    token_issuer: Text = Field(alias="ML_ENDPOINTS_TOKEN_ISSUER")
+    """The `iss` that a bearer token must carry, to the letter. Embedded, none means the base
+    URL: the host's own issuer."""
+    token_audience: Text = Field(alias="ML_ENDPOINTS_TOKEN_AUDIENCE")
+    """The `aud` that a bearer token must carry."""
+    token_jwks_url: WebAddress = Field(alias="ML_ENDPOINTS_TOKEN_JWKS_URL")
+    """Where the issuer publishes its keys. Embedded, none means below the issuer."""
+    scoring_audience: Text = Field("https://ml.azure.com", alias="ML_ENDPOINTS_SCORING_AUDIENCE")
+    """The `aud` of the issuer's tokens that aad_token endpoints take."""
+
+
+class TriggerSettings(SettingsGroup):
+    """When the host calls the app by itself, and how often once more."""
+
+    sweep_schedule: Schedule = Field("*/10 * * * * *", alias="ML_ENDPOINTS_SWEEP_SCHEDULE")
+    """How often unfinished work is looked for."""
+    restore_schedule: Schedule = Field("30 * * * * *", alias="ML_ENDPOINTS_RESTORE_SCHEDULE")
+    """How often a host brings its own compute up to what is deployed. Where several hosts
+    share the stores, what one of them changed runs on the others after this, and what it made
+    answers there after this or with the first request for it."""
+    queue_max_delivery: Annotated[int, Field(ge=1, le=2000)] = Field(
+        5, alias="ML_ENDPOINTS_QUEUE_MAX_DELIVERY"
+    )
+    """Deliveries of a message before it is dead-lettered. In Azure this is a property of
+    each Service Bus queue, so host.json cannot carry it; set both alike."""
+    inbox_source: Literal["event_grid", "polling"] = Field(
+        "event_grid", alias="ML_ENDPOINTS_INBOX_SOURCE"
+    )
+    """Azure: how the Functions host hears of blobs in the inbox. Flex Consumption knows
+    Event Grid only; a storage without Event Grid (Azurite) needs polling."""
+
+
+class EmbeddedSettings(SettingsGroup):
+    """The embedded host, and what it keeps."""
+
+    data_dir: Path = Field(Path(".data"), alias="ML_ENDPOINTS_DATA_DIR")
+    """The one folder that everything is kept under."""
+    head_time: Annotated[float, Field(gt=0, le=3600), SECONDS] = Field(
+        20, alias="ML_ENDPOINTS_HEAD_TIME"
+    )
+    """How long a caller may take over the head of a request."""
+    stop_grace: Annotated[float, Field(ge=0, le=3600), SECONDS] = Field(
+        20, alias="ML_ENDPOINTS_STOP_GRACE"
+    )
+    """How long requests and messages in hand may go on when the host stops."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", alias="ML_ENDPOINTS_LOG_LEVEL"
+    )
+    """The least severe lines that are logged."""
+    log_traffic: bool = Field(False, alias="ML_ENDPOINTS_LOG_TRAFFIC")
+    """Whether each scoring request is written to `logs/traffic.jsonl`."""
+
+
+class CloudSettings(SettingsGroup):
+    """Azure's services, each by a connection string or by an address and an identity."""
+
+    service_bus_connection: Secret = Field(None, alias="ServiceBusConnection")
+    """A connection string; without one, the namespace and an identity."""
+    service_bus_namespace: HostName | None = Field(
+        None, alias="ServiceBusConnection__fullyQualifiedNamespace"
+    )
+    """`<name>.servicebus.windows.net`."""
+    blob_connection: Secret = Field(None, alias="BlobConnection")
+    """A connection string; without one, the service's URL and an identity."""
+    blob_service_url: BaseAddress | None = Field(None, alias="BlobConnection__blobServiceUri")
+    """`https://<account>.blob.core.windows.net`."""
+    cosmos_connection: Secret = Field(None, alias="CosmosConnection")
+    """A connection string; without one, the endpoint and an identity."""
+    cosmos_endpoint: BaseAddress | None = Field(None, alias="CosmosConnection__accountEndpoint")
+    """`https://<account>.documents.azure.com`."""
+    cosmos_database: Text = Field("ml-endpoints", alias="ML_ENDPOINTS_COSMOS_DATABASE")
+    """The database in that account."""
+    cosmos_container: Text = Field("resources", alias="ML_ENDPOINTS_COSMOS_CONTAINER")
+    """The one container in that database, for every document."""
+    azure_client_id: Text | None = Field(None, alias="AZURE_CLIENT_ID")
+    """The user-assigned identity to use; none means the machine's own."""
+    cipher_key: Annotated[str | None, Field(min_length=32, repr=False)] = Field(
+        None, alias="ML_ENDPOINTS_CIPHER_KEY"
+    )
+    """What endpoints' keys are sealed with at rest, a random text kept in Key Vault. Several
+    between commas: the first seals, every one opens."""
+
+
+class WebSettings(SettingsGroup):
+    """Addresses outside, named in requests."""
+
+    private_networks: Networks = Field((), alias="ML_ENDPOINTS_PRIVATE_NETWORKS")
+    """Networks (`10.1.0.0/16`) that URLs in requests (inputs of jobs, webhooks) may lead to
+    although they are not public; to them, and to nowhere else, plain HTTP is spoken too."""
+
+
+class TelemetrySettings(SettingsGroup):
+    """Where traces, metrics and logs go."""
+
+    application_insights: Secret = Field(None, alias="APPLICATIONINSIGHTS_CONNECTION_STRING")
+    """The connection string of an Application Insights resource to send telemetry to."""
+    otlp_endpoint: BaseAddress | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """An OpenTelemetry collector (OTLP over HTTP) to send telemetry to, where there is no
+    Application Insights."""
+    trace_sampling: Annotated[float, Field(ge=0, le=1)] = Field(
+        1, alias="ML_ENDPOINTS_TRACE_SAMPLING"
+    )
+    """The share of new traces that is sent; a caller's own decision is kept."""
+    telemetry_logs: bool = Field(True, alias="ML_ENDPOINTS_TELEMETRY_LOGS")
+    """Whether logs are sent with the traces. The Functions host in Azure sends them itself."""
