@@ -13,6 +13,7 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
+from domain.ground.fence import taken_over
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, Stored, Wanted, to_body
 from domain.ground.resource import from_document as stored_resource
@@ -184,7 +185,7 @@ class Schedules:
         )
         if before is None or not as_before:
             state = state.but(next_at=new.properties.next_after(self._clock.now()))
-        return state.but(enabled=new.properties.is_enabled, chain=state.chain + 1, tick=0)
+        return taken_over(state.but(enabled=new.properties.is_enabled))
 
     async def _find(self, name: str) -> tuple[Document | None, Document | None]:
         if stored.name_fault(name):

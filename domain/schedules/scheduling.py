@@ -8,8 +8,9 @@ while nobody was up are met once, by the newest of them, if that is not too long
 import logging
 from datetime import datetime, timedelta
 
-from domain.errors import Conflict, DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
-from domain.ground.messages import CheckSchedule
+from domain.errors import Conflict, DocumentNotFound, DomainError, Throttled, Unavailable
+from domain.ground.driving import GRACE, Driving, Step
+from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ground.resource import from_document as stored_resource
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_invocation import JobInvocation
@@ -27,18 +28,19 @@ from domain.schedules.schedule import (
     state_id,
     state_of,
 )
-from domain.schedules.schedule_state import ScheduleMessages
+from domain.schedules.schedule_state import ScheduleMessages, message_for
 
 MISFIRE_WINDOW = timedelta(hours=1)
 
-_TRIES = 20
-_LONGEST_WAIT = 60.0
 _MOST_ERROR = 1000
 _log = logging.getLogger("ml_endpoints.schedule")
 
 
 class Scheduling:
     """`misfire_window`: how late a due time may be met at all."""
+
+    queue = SCHEDULES_QUEUE
+    grace = GRACE
 
     def __init__(
         self,
@@ -54,60 +56,65 @@ class Scheduling:
         self._invocation = invocation
         self._window = misfire_window
         self._messages = ScheduleMessages(queue, clock)
+        self._driving = Driving(self, queue, clock)
 
     async def check(self, message: CheckSchedule, *, redelivered: bool = False) -> None:
         """Take the schedule's next step, if it is due."""
-        for _ in range(_TRIES):
-            document = await self._document(message.schedule)
-            if document is None:
-                return
-            state = state_of(document)
-            if message.chain != state.chain:
-                return
-            if message.tick != state.tick:
-                if redelivered and message.tick < state.tick:
-                    await self._messages.arrange(state)
-                return
-            try:
-                after = await self._step(state, document)
-            except (StaleETag, DocumentNotFound):
-                continue
-            if after.firing is None or after.firing.waits:
-                await self._messages.arrange(after, _pause(after))
-                return
-            message = message.but(tick=after.tick)
-        raise Unavailable(f"Schedule '{message.schedule}' found no turn.")
+        await self._driving.go_on(message, redelivered=redelivered)
 
     async def resume(self, document: Document) -> None:
         """Take over a schedule that comes due soon, or that nobody has moved. Raises
         StaleETag."""
-        state = state_of(document)
-        taken = state.but(chain=state.chain + 1, tick=0)
-        await self._write(document, taken, self._messages.due_at(taken))
-        await self._messages.arrange(taken)
+        await self._driving.resume(document)
 
-    async def _step(self, state: ScheduleState, document: Document) -> ScheduleState:
-        """Where it stands after the next step, saved."""
+    # -- what is driven -----------------------------------------------------------------
+
+    async def find(self, message: CheckSchedule) -> Document | None:
+        try:
+            return await self._store.get(PARTITION, state_id(message.schedule))
+        except DocumentNotFound:
+            return None
+
+    def read(self, document: Document) -> ScheduleState:
+        return state_of(document)
+
+    async def step(
+        self, state: ScheduleState, document: Document, message: CheckSchedule
+    ) -> Step[ScheduleState]:
+        return self._messages.step(await self._after(state))
+
+    async def save(
+        self, document: Document, step: Step[ScheduleState], due_at: float | None
+    ) -> None:
+        write = Replace(document.id, step.state.to_body(), document.etag, due_at=due_at)
+        await self._store.transact(PARTITION, [write])
+
+    def message(self, state: ScheduleState, before: CheckSchedule | None) -> CheckSchedule:
+        return message_for(state)
+
+    def pause(self, state: ScheduleState) -> float:
+        return self._messages.pause(state)
+
+    # -- steps --------------------------------------------------------------------------
+
+    async def _after(self, state: ScheduleState) -> ScheduleState:
+        """Where it stands after the next step."""
         if state.firing is not None:
-            return await self._fire(state, state.firing, document)
+            return await self._fire(state, state.firing)
         now = self._now()
         if state.next_at is None or now < state.next_at:
-            return await self._save(state, document)
+            return state
         found = await self._store.get(PARTITION, document_id(state.schedule))
         properties = stored_resource(Schedule, found).properties
         due = properties.trigger.newest(state.next_at, now)
         after = state.but(next_at=properties.next_after(max(due, now)))
         if now - due > self._window:
             error = f"It came due while nobody was up, more than {self._window} ago."
-            return await self._end(after, document, due, RunStatus.MISSED, error=error)
+            return self._ended(after, due, RunStatus.MISSED, error=error)
         definition = properties.action.endpoint_invocation_definition
-        return await self._save(
-            after.but(firing=Firing(trigger_time=due, definition=definition)), document
-        )
+        return after.but(firing=Firing(trigger_time=due, definition=definition))
 
-    async def _fire(
-        self, state: ScheduleState, firing: Firing, document: Document
-    ) -> ScheduleState:
+    async def _fire(self, state: ScheduleState, firing: Firing) -> ScheduleState:
         due, definition = firing.trigger_time, firing.definition
         name = f"{state.schedule}-{_stamp(due)}"
         try:
@@ -122,8 +129,7 @@ class Scheduling:
             raise
         except DomainError as error:
             if self._may_pass(error, state, firing):
-                waiting = state.but(firing=firing.but(waits=firing.waits + 1))
-                return await self._save(waiting, document)
+                return state.but(firing=firing.but(waits=firing.waits + 1))
             _log.warning(
                 "Schedule '%s' started no job for %s: %s",
                 state.schedule,
@@ -132,7 +138,7 @@ class Scheduling:
                 extra={"action": "schedule_failed", "schedule": state.schedule},
             )
             told = error.message[:_MOST_ERROR]
-            return await self._end(state, document, due, RunStatus.FAILED, error=told)
+            return self._ended(state, due, RunStatus.FAILED, error=told)
         job = invoked.job.name
         _log.info(
             "Schedule '%s' started job %s",
@@ -140,7 +146,7 @@ class Scheduling:
             job,
             extra={"action": "schedule_fired", "schedule": state.schedule, "job": job},
         )
-        return await self._end(state, document, due, RunStatus.STARTED, job=job)
+        return self._ended(state, due, RunStatus.STARTED, job=job)
 
     def _may_pass(self, error: DomainError, state: ScheduleState, firing: Firing) -> bool:
         """Whether to try again: the deployment is being changed, and the next due time and the
@@ -150,10 +156,9 @@ class Scheduling:
         is_busy = isinstance(error, Conflict) and error.code == "DeploymentNotReady"
         return is_busy and not late and not next_is_due
 
-    async def _end(
+    def _ended(
         self,
         state: ScheduleState,
-        document: Document,
         due: datetime,
         status: RunStatus,
         *,
@@ -163,32 +168,10 @@ class Scheduling:
         run = ScheduleRun(
             trigger_time=due, status=status, at=self._now(), job_name=job, error=error
         )
-        return await self._save(state.ended(run), document)
-
-    async def _save(self, state: ScheduleState, document: Document) -> ScheduleState:
-        after = state.but(tick=state.tick + 1)
-        due_at = self._messages.due_at(after)
-        await self._write(document, after, due_at and due_at + _pause(after))
-        return after
-
-    async def _write(self, document: Document, state: ScheduleState, due_at: float | None) -> None:
-        write = Replace(document.id, state.to_body(), document.etag, due_at=due_at)
-        await self._store.transact(PARTITION, [write])
-
-    async def _document(self, name: str) -> Document | None:
-        try:
-            return await self._store.get(PARTITION, state_id(name))
-        except DocumentNotFound:
-            return None
+        return state.ended(run)
 
     def _now(self) -> datetime:
         return self._clock.now()
-
-
-def _pause(state: ScheduleState) -> float:
-    """Seconds before a firing that has to wait is tried again."""
-    waits = state.firing.waits if state.firing else 0
-    return min(_LONGEST_WAIT, 2.0 ** min(waits, 10)) if waits else 0.0
 
 
 def _stamp(due: datetime) -> str:
