@@ -20,10 +20,11 @@ from domain.drops.drop_capture import DropCapture, manifests
 from domain.drops.drop_facts import drop_sealed
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
-from domain.drops.drop_store import GRACE, TRIES, DropStore, no_turn
+from domain.drops.drop_store import DropStore, message_for
 from domain.drops.option_files import OptionFiles
 from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
-from domain.ground.messages import CheckDrop
+from domain.ground.driving import GRACE, Driving, Step
+from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.ground.outbox import Outbox
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_inputs import drop_input
@@ -36,6 +37,9 @@ _log = logging.getLogger("ml_endpoints.drop")
 
 
 class BlobDropping:
+    queue = BLOB_DROPS_QUEUE
+    grace = GRACE
+
     def __init__(
         self,
         store: ResourceStore,
@@ -52,6 +56,7 @@ class BlobDropping:
         self._options = OptionFiles(blobs)
         self._arrivals = DropArrivals(store, blobs, self._drops, self._options)
         self._capture = DropCapture(store, blobs)
+        self._driving = Driving(self, queue, clock)
 
     async def arrive(self, name: str, landed_at: datetime | None = None) -> None:
         """A blob has landed in the inbox under `name`, `{endpoint}/…`, at `landed_at` or just
@@ -60,68 +65,59 @@ class BlobDropping:
 
     async def check(self, message: CheckDrop, *, redelivered: bool = False) -> None:
         """Seal the drop if it is complete and start its job; else look again later."""
-        for _ in range(TRIES):
-            document = await self._drops.document(message.endpoint)
-            if document is None:
-                return
-            drop = drop_of(document)
-            if message.chain != drop.chain:
-                return
-            if message.tick != drop.tick:
-                if redelivered and message.tick < drop.tick and drop.state is not DropState.IDLE:
-                    await self._drops.send(drop, 0.0)
-                return
-            try:
-                if await self._advance(drop, document):
-                    return
-            except (StaleETag, DocumentNotFound):
-                continue
-            message = message.but(tick=message.tick + 1)
-        raise no_turn(message.endpoint)
+        await self._driving.go_on(message, redelivered=redelivered)
 
     async def resume(self, document: Document) -> None:
         """Take over a drop of which nobody has given a sign of life. Raises StaleETag."""
-        drop = drop_of(document)
-        taken = drop.but(chain=drop.chain + 1, tick=0)
-        await self._drops.save(document, taken, None if drop.state is DropState.IDLE else GRACE)
-        if drop.state is not DropState.IDLE:
-            await self._drops.send(taken, 0.0)
+        await self._driving.resume(document)
 
-    async def _advance(self, drop: BlobDrop, document: Document) -> bool:
-        """Take a step; True when this message's work is done."""
-        match drop.state:
+    # -- what is driven -----------------------------------------------------------------
+
+    async def find(self, message: CheckDrop) -> Document | None:
+        return await self._drops.document(message.endpoint)
+
+    def read(self, document: Document) -> BlobDrop:
+        return drop_of(document)
+
+    async def step(
+        self, state: BlobDrop, document: Document, message: CheckDrop
+    ) -> Step[BlobDrop] | None:
+        match state.state:
             case DropState.IDLE:
-                return True
+                return Step(state, None)
             case DropState.GATHERING:
-                pause = self._drops.pause(drop)
-                if pause > 0:
-                    await self._look_again(drop, document, pause)
-                    return True
-                return await self._seal(drop, document)
+                pause = self._drops.pause(state)
+                return Step(state, pause) if pause > 0 else await self._seal(state)
             case DropState.SEALED:
-                return await self._start(drop, document)
+                return await self._start(state)
 
-    async def _seal(self, drop: BlobDrop, document: Document) -> bool:
+    async def save(self, document: Document, step: Step[BlobDrop], due_at: float | None) -> None:
+        await self._drops.save(document, step.state, due_at, *step.beside, told=step.told)
+
+    def message(self, state: BlobDrop, before: CheckDrop | None) -> CheckDrop:
+        return message_for(state)
+
+    def pause(self, state: BlobDrop) -> float:
+        return 0.0
+
+    # -- steps --------------------------------------------------------------------------
+
+    async def _seal(self, drop: BlobDrop) -> Step[BlobDrop]:
         try:
             drop = await self._with_options(drop)
-            if self._drops.pause(drop) > 0:
+            if (pause := self._drops.pause(drop)) > 0:
                 # Options that have come with the files ask for more patience.
-                await self._look_again(drop, document, self._drops.pause(drop))
-                return True
+                return Step(drop, pause)
             # Sealing waits for an endpoint that can take the job, and gathers meanwhile.
             named = drop.options.deployment if drop.options else None
             await self._invocation.deployment(drop.endpoint, named)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:
-            await self._wait(drop, document, error)
-            return True
+            return await self._waiting(drop, error)
         captured = await self._capture.capture(drop, self._drops.limits(drop))
-        sealed = drop.sealed(captured.manifest, captured.files).but(tick=drop.tick + 1)
-        sealed = sealed.but(folder=captured.folder)
-        told = drop_sealed(drop.endpoint, drop.id, captured.files)
-        await self._drops.save(document, sealed, GRACE, told=told)
-        return False
+        sealed = drop.sealed(captured.manifest, captured.files).but(folder=captured.folder)
+        return Step(sealed, 0.0, told=drop_sealed(drop.endpoint, drop.id, captured.files))
 
     async def _with_options(self, drop: BlobDrop) -> BlobDrop:
         """A drop keeps the options that it began with, or the first that came after; one that
@@ -130,7 +126,7 @@ class BlobDropping:
             return drop
         return drop.but(options=(await self._options.read(drop.endpoint)).options)
 
-    async def _start(self, drop: BlobDrop, document: Document) -> bool:
+    async def _start(self, drop: BlobDrop) -> Step[BlobDrop]:
         """The job, and then the arrivals; either may have been done before."""
         if drop.manifest is None:
             raise AssertionError("a sealed drop has a manifest")
@@ -140,14 +136,12 @@ class BlobDropping:
                     found = await self._with_options(drop)
                     if found.options != drop.options:
                         # Saved first: a job is only ever asked for as the document has it.
-                        await self._drops.save(document, found.but(tick=drop.tick + 1), GRACE)
-                        return False
+                        return Step(found, 0.0)
                 await self._invoke(drop, drop.manifest)
             except (Unavailable, Throttled, StaleETag, DocumentNotFound):
                 raise
             except DomainError as error:
-                await self._wait(drop, document, error)
-                return True
+                return await self._waiting(drop, error)
         else:
             _log.info(
                 "The drop for endpoint '%s' was complete and had no file to score: no job",
@@ -157,18 +151,17 @@ class BlobDropping:
         if drop.waiting_for is not None:
             await self._options.clear(drop.endpoint)
         await self._capture.mark(drop, drop.manifest)
+        return await self._closed(drop, drop.manifest)
+
+    async def _closed(self, drop: BlobDrop, manifest: str) -> Step[BlobDrop]:
         files, size = await self._capture.left(drop.endpoint, self._drops.limits(drop))
-        closed = drop.closed(self._drops.now(), files=files, bytes=size).but(tick=drop.tick + 1)
+        closed = drop.closed(self._drops.now(), files=files, bytes=size)
+        taken = taken_drops.begun(drop, manifests(manifest), self._drops.now())
         if closed.state is DropState.GATHERING:
             closed = await self._options.given(closed)
-        else:
-            await self._options.review(drop.endpoint)
-        due_in = None if closed.state is DropState.IDLE else self._drops.due_in(closed)
-        taken = taken_drops.begun(drop, manifests(drop.manifest), self._drops.now())
-        await self._drops.save(document, closed, due_in, taken)
-        if closed.state is DropState.GATHERING:
-            await self._drops.send(closed, self._drops.pause(closed))
-        return True
+            return Step(closed, self._drops.pause(closed), beside=(taken,))
+        await self._options.review(drop.endpoint)
+        return Step(closed, None, beside=(taken,))
 
     async def _invoke(self, drop: BlobDrop, manifest: str) -> None:
         folder = BlobFolder(INBOX, drop.folder)
@@ -193,7 +186,7 @@ class BlobDropping:
             extra={"action": "drop_started", "endpoint": drop.endpoint, "job": drop.id},
         )
 
-    async def _wait(self, drop: BlobDrop, document: Document, error: DomainError) -> None:
+    async def _waiting(self, drop: BlobDrop, error: DomainError) -> Step[BlobDrop]:
         """The endpoint cannot take a job now. The files stay where they are."""
         pause = min(_LONGEST_WAIT, 2.0 ** min(drop.waits, 10))
         _log.log(
@@ -205,13 +198,7 @@ class BlobDropping:
         )
         if error.message != drop.waiting_for:
             await self._options.tell(drop.endpoint, error.message)
-        waiting = drop.but(waits=drop.waits + 1, waiting_for=error.message)
-        await self._look_again(waiting, document, pause)
-
-    async def _look_again(self, drop: BlobDrop, document: Document, pause: float) -> None:
-        after = drop.but(tick=drop.tick + 1)
-        await self._drops.save(document, after, pause + GRACE)
-        await self._drops.send(after, pause)
+        return Step(drop.but(waits=drop.waits + 1, waiting_for=error.message), pause)
 
 
 def _job_of(drop: BlobDrop, asked: JobProperties) -> JobProperties:

@@ -7,9 +7,11 @@ from domain.assets.datastore import INBOX
 from domain.drops import blob_drop
 from domain.drops.arrival_capture import ArrivalCapture
 from domain.drops.blob_drop import Arrival, BlobDrop, DropState, drop_of
-from domain.drops.drop_store import TRIES, DropStore, no_turn
+from domain.drops.drop_store import DropStore, no_turn
 from domain.drops.option_files import OptionFiles
 from domain.errors import BlobNotFound, DocumentExists, DocumentNotFound, Invalid, StaleETag
+from domain.ground.driving import RACES
+from domain.ground.fence import taken_over
 from domain.names import endpoint_name_fault
 from domain.ports import BlobProperties, BlobStore, ResourceStore
 
@@ -81,7 +83,7 @@ class DropArrivals:
         self, endpoint: str, marker: str | None = None, landed: float | None = None
     ) -> None:
         where = blob_drop.partition(endpoint)
-        for _ in range(TRIES):
+        for _ in range(RACES):
             document = await self._drops.document(endpoint)
             drop = drop_of(document) if document else BlobDrop(endpoint=endpoint)
             now = self._drops.now()
@@ -98,9 +100,9 @@ class DropArrivals:
             hurries = (marker is not None or fills) and drop.state is DropState.GATHERING
             starts = hurries or drop.state is DropState.IDLE
             if starts:
-                touched = touched.but(chain=drop.chain + 1, tick=0)
+                touched = taken_over(touched)
             try:
-                await self._drops.save(document, touched, self._drops.due_in(touched))
+                await self._drops.save(document, touched, self._drops.due_at(touched))
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue
             self._counted(where, files, size)
@@ -147,16 +149,16 @@ class DropArrivals:
             )
             await self._options.tell(endpoint, error.message)
             return
-        for _ in range(TRIES):
+        for _ in range(RACES):
             document = await self._drops.document(endpoint)
             drop = drop_of(document) if document else None
             if drop is None or drop.waiting_for is None:
                 if found.told:
                     await self._options.clear(endpoint)
                 return
-            hurried = drop.but(chain=drop.chain + 1, tick=0)
+            hurried = taken_over(drop)
             try:
-                await self._drops.save(document, hurried, self._drops.due_in(hurried))
+                await self._drops.save(document, hurried, self._drops.due_at(hurried))
             except (StaleETag, DocumentNotFound):
                 continue
             await self._drops.send(hurried, 0.0)

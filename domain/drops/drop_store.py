@@ -7,15 +7,11 @@ from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop
 from domain.drops.drop_limits import DropLimits
 from domain.errors import DocumentNotFound, Unavailable
+from domain.ground.driving import GRACE
 from domain.ground.facts import Fact
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.ground.outbox import Outbox
 from domain.ports import Clock, Create, Document, Message, Replace, ResourceStore, WorkQueue, Write
-
-TRIES = 50
-"""At a write that others may do at the same moment."""
-GRACE = 15.0
-"""Seconds after which a drop that gave no sign of life is taken over."""
 
 
 class DropStore:
@@ -45,8 +41,9 @@ class DropStore:
         """Seconds until it is complete, if nothing else comes."""
         return max(0.0, drop.seal_at(self.limits(drop)) - self.now())
 
-    def due_in(self, drop: BlobDrop) -> float:
-        return self.pause(drop) + GRACE
+    def due_at(self, drop: BlobDrop) -> float:
+        """When the sweep takes it over (Unix seconds), if nobody has looked at it."""
+        return self.now() + self.pause(drop) + GRACE
 
     async def document(self, endpoint: str) -> Document | None:
         try:
@@ -58,13 +55,12 @@ class DropStore:
         self,
         document: Document | None,
         drop: BlobDrop,
-        due_in: float | None,
+        due_at: float | None,
         *beside: Write,
         told: Sequence[Fact] = (),
     ) -> None:
         """With what is written `beside` it, and the facts `told` by it. Raises StaleETag,
         DocumentExists or DocumentNotFound when somebody was faster."""
-        due_at = None if due_in is None else self.now() + due_in
         write: Write = Create(blob_drop.DOCUMENT_ID, drop.to_body(), due_at=due_at)
         if document is not None:
             write = Replace(document.id, drop.to_body(), document.etag, due_at=due_at)
@@ -73,9 +69,12 @@ class DropStore:
 
     async def send(self, drop: BlobDrop, pause: float) -> None:
         """Have it looked at after `pause` seconds."""
-        message = CheckDrop(endpoint=drop.endpoint, chain=drop.chain, tick=drop.tick)
-        delay = timedelta(seconds=pause)
-        await self._queue.send(BLOB_DROPS_QUEUE, Message(message.to_document(), delay=delay))
+        message = Message(message_for(drop).to_document(), delay=timedelta(seconds=pause))
+        await self._queue.send(BLOB_DROPS_QUEUE, message)
+
+
+def message_for(drop: BlobDrop) -> CheckDrop:
+    return CheckDrop(endpoint=drop.endpoint, chain=drop.chain, tick=drop.tick)
 
 
 def no_turn(endpoint: str) -> Unavailable:
