@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
-from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
+from domain.ground.driving import GRACE, RACES
+from domain.ground.fence import taken_over
+from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.ground.operation import Operation, Operations
 from domain.jobs import job_deletion
 from domain.jobs.records import batch_job
-from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.batch_job import BatchJob, message_for
 from domain.jobs.records.job_operations import started_cancellation
 from domain.jobs.records.job_pace import Pace
 from domain.jobs.records.job_progress import Progress
@@ -16,8 +18,6 @@ from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore, StoredJob
 from domain.names import WorkspaceScope
 from domain.ports import BlobStore, Clock, Message, ResourceStore, WorkQueue, Write
-
-_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class BatchJobs:
     async def cancel(self, name: str) -> Operation:
         """No further mini-batch is started, those that run are given up. The operation ends
         when the job is Canceled. Raises Conflict for a job that cannot be canceled any more."""
-        for _ in range(_TRIES):
+        for _ in range(RACES):
             stored = await self._stored(name)
             job = stored.job
             if job.status is JobStatus.CANCEL_REQUESTED and job.cancel_operation_id:
@@ -93,10 +93,9 @@ class BatchJobs:
                     code="JobNotCancelable",
                 )
             operation, create = started_cancellation(job, self.arm_id(name), self._clock.now())
-            moved = job.moved(JobStatus.CANCEL_REQUESTED, self._clock.now()).but(
-                chain=job.chain + 1, tick=0, cancel_operation_id=operation.id
-            )
-            due_at = self._clock.now().timestamp() + 15
+            moved = job.moved(JobStatus.CANCEL_REQUESTED, self._clock.now())
+            moved = taken_over(moved.but(cancel_operation_id=operation.id))
+            due_at = self._clock.now().timestamp() + GRACE
             writes: list[Write] = [stored.replaced(moved, due_at), create]
             progress = await self._jobs.progress(name)
             if progress is not None:
@@ -105,8 +104,7 @@ class BatchJobs:
                 await self._store.transact(stored.document.partition, writes)
             except (StaleETag, DocumentNotFound):
                 continue
-            message = AdvanceJob(job=moved.name, chain=moved.chain, tick=moved.tick)
-            await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document()))
+            await self._queue.send(BATCH_JOBS_QUEUE, Message(message_for(moved).to_document()))
             return operation
         raise Conflict(f"Job '{name}' changes too fast to be canceled. Try again.")
 
@@ -122,8 +120,8 @@ class BatchJobs:
                 f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
                 code="JobNotEnded",
             )
-        marked = job.but(deleting=True, chain=job.chain + 1, tick=0)
-        due_at = self._clock.now().timestamp() + 15
+        marked = taken_over(job.but(deleting=True))
+        due_at = self._clock.now().timestamp() + GRACE
         await self._store.transact(stored.document.partition, [stored.replaced(marked, due_at)])
         await job_deletion.purge(self._store, self._blobs, replace(stored, job=marked))
         return True

@@ -1,19 +1,18 @@
-"""Driving a batch job from saved to ended, one step at a time.
+"""A batch job on its way from saved to ended, one step at a time.
 
-A job has one chain of `AdvanceJob` messages; each takes the next step and sends its successor,
-later if there is nothing to do but wait. A tick is saved before its message is sent, and a
-message that names another tick, or an older chain, does nothing: doubled messages do not
-multiply. When a chain breaks, the sweep starts the next one. A nudge takes a step beside it.
+It goes by the driver of domain/ground/driving.py, from one `AdvanceJob` message to the next; a
+nudge has it looked at beside.
 """
 
 import asyncio
 import logging
 import weakref
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
+from functools import partial
 
 from domain.batch.batch_provisioning import BatchProvisioning
-from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
+from domain.errors import DocumentNotFound, DomainError, Throttled, Unavailable
+from domain.ground.driving import Driving, Step
 from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.operation import ErrorRecord
 from domain.ground.outbox import Outbox
@@ -22,7 +21,7 @@ from domain.jobs.finishing.job_reports import JobReports
 from domain.jobs.job_finalizing import JobFinalizing, Unfinished
 from domain.jobs.planning.job_planning import JobPlanning, progress_of
 from domain.jobs.records import batch_job
-from domain.jobs.records.batch_job import BatchJob, Ending, ending_of
+from domain.jobs.records.batch_job import BatchJob, Ending, ending_of, message_for
 from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_operations import ended_cancellation
 from domain.jobs.records.job_overview import told
@@ -39,7 +38,6 @@ from domain.ports import (
     Compute,
     Create,
     Document,
-    Message,
     Observation,
     ResourceStore,
     WorkloadState,
@@ -47,22 +45,8 @@ from domain.ports import (
     Write,
 )
 
-_RACES = 50
 _log = logging.getLogger("ml_endpoints.batch")
 _S = JobStatus
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a look at a job has led to. `job` is saved together with `beside`; then `units`
-    are sent. The next look comes after `pause` seconds; None: there is nothing left to do.
-    `lease` is how long that look may take before the sweep thinks it lost."""
-
-    job: BatchJob
-    pause: float | None
-    beside: tuple[Write, ...] = ()
-    units: tuple[range, ...] = ()
-    lease: float | None = None
 
 
 class JobSupervision:
@@ -70,6 +54,8 @@ class JobSupervision:
     leaves to be done. `units_ahead`: jobs have twice as many units in flight as workers; each
     compute lets no more run than they have workers, but two computes know nothing of each
     other."""
+
+    queue = BATCH_JOBS_QUEUE
 
     def __init__(
         self,
@@ -89,7 +75,6 @@ class JobSupervision:
         self._units_ahead = units_ahead
         self._store = store
         self._outbox = outbox
-        self._queue = queue
         self._blobs = blobs
         self._clock = clock
         self._workers = JobWorkers(store, compute, batch)
@@ -100,73 +85,44 @@ class JobSupervision:
         self._recording = UnitRecording(store, queue, clock, self._times)
         self._reports = JobReports(store, blobs, compute)
         self._finalizing = JobFinalizing(store, blobs, compute, clock, self._times)
+        self._driving = Driving(self, queue, clock)
         # Of this process only: it spares double work, and nothing rests on it.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def advance(self, message: AdvanceJob, *, redelivered: bool = False) -> None:
-        """Take the job's next step. `redelivered`: an earlier delivery of this very message
-        did not end well, and may have failed to send its successor."""
+        """Take the job's next step."""
         turn = self._turns.setdefault(message.job, asyncio.Lock())
         async with asyncio.timeout(self._times.plan_lease), turn:
-            races = 0
-            while True:
-                stored = await self._jobs.job(message.job)
-                if stored is None:
-                    return
-                job = stored.job
-                if message.chain is not None and not self._is_next(message, job):
-                    if not redelivered or message.chain != job.chain or message.tick > job.tick:
-                        return
-                    redelivered = False
-                    await self._send(job, 0.0)
-                    message = AdvanceJob(job=job.name, unsent=True)
-                try:
-                    step = await self._step(stored, message.unsent)
-                    saved = await self._save(stored, step, nudged=message.chain is None)
-                except (StaleETag, DocumentNotFound):
-                    # The job, or its progress, has moved meanwhile: look again.
-                    races += 1
-                    if races > _RACES:
-                        raise
-                    continue
-                if saved is None or step.pause is None:
-                    return
-                if step.pause > 0:
-                    await self._send(saved, step.pause)
-                    return
-                message = AdvanceJob(job=saved.name, chain=saved.chain, tick=saved.tick)
-
-    @staticmethod
-    def _is_next(message: AdvanceJob, job: BatchJob) -> bool:
-        return (message.chain, message.tick) == (job.chain, job.tick)
+            await self._driving.go_on(message, redelivered=redelivered)
 
     async def resume(self, document: Document) -> None:
         """Take over a job of which nobody has given a sign of life. Raises StaleETag."""
-        job = batch_job.from_document(document)
-        taken = job.but(chain=job.chain + 1, tick=0)
-        write = StoredJob(job, document).replaced(taken, self._due(self._times.grace))
-        await self._store.transact(document.partition, [write])
-        await self._send(taken, 0.0, unsent=True)
+        await self._driving.resume(document)
 
-    async def _save(self, stored: StoredJob, step: Step, *, nudged: bool) -> BatchJob | None:
-        """The job as saved; None when a nudge has found nothing to save: the chain goes on
-        by itself."""
-        job = step.job
-        if nudged:
-            if job == stored.job and step.pause is not None and not step.beside:
-                return None
-            job = job.but(chain=job.chain + 1, tick=0)
-        else:
-            job = job.but(tick=job.tick + 1)
-        due_at = None
-        if step.pause is not None:
-            due_at = self._due(step.pause + (step.lease or self._times.grace))
-        writes: list[Write] = [stored.replaced(job, due_at), *step.beside]
-        told = job_moved(stored.job, job)
-        await self._outbox.transact(stored.document.partition, writes, told)
-        if step.units:
-            await self._recording.send(job.name, step.units)
-        if job.status is not stored.job.status:
+    # -- what is driven -----------------------------------------------------------------
+
+    @property
+    def grace(self) -> float:
+        return self._times.grace
+
+    async def find(self, message: AdvanceJob) -> Document | None:
+        stored = await self._jobs.job(message.job)
+        return stored.document if stored else None
+
+    def read(self, document: Document) -> BatchJob:
+        return self._jobs.read(document).job
+
+    async def step(
+        self, state: BatchJob, document: Document, message: AdvanceJob
+    ) -> Step[BatchJob] | None:
+        step = await self._step(StoredJob(state, document), message.unsent)
+        return step and replace(step, told=job_moved(state, step.state))
+
+    async def save(self, document: Document, step: Step[BatchJob], due_at: float | None) -> None:
+        before, job = self.read(document), step.state
+        write = StoredJob(before, document).replaced(job, due_at)
+        await self._outbox.transact(document.partition, [write, *step.beside], step.told)
+        if job.status is not before.status:
             _log.info(
                 "Job %s is %s%s",
                 job.name,
@@ -174,23 +130,20 @@ class JobSupervision:
                 f": {job.error.message}" if job.error else "",
                 extra={"action": "job_status", "job": job.name, "status": job.status.value},
             )
-        return job
 
-    async def _send(self, job: BatchJob, pause: float, *, unsent: bool = False) -> None:
-        message = AdvanceJob(job=job.name, chain=job.chain, tick=job.tick, unsent=unsent)
-        delay = timedelta(seconds=pause)
-        await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document(), delay=delay))
+    def message(self, state: BatchJob, before: AdvanceJob | None) -> AdvanceJob:
+        return message_for(state).but(unsent=before is None)
 
-    def _due(self, seconds: float) -> float:
-        return self._clock.now().timestamp() + seconds
+    def pause(self, state: BatchJob) -> float:
+        return 0.0
 
     # -- steps --------------------------------------------------------------------------
 
-    async def _step(self, stored: StoredJob, unsent: bool) -> Step:
+    async def _step(self, stored: StoredJob, unsent: bool) -> Step[BatchJob] | None:
         job = stored.job
         if job.deleting:
             await job_deletion.purge(self._store, self._blobs, stored)
-            return Step(job, None)
+            return None
         match job.status:
             case _S.NOT_STARTED:
                 moved = job.moved(_S.PREPARING, self._clock.now())
@@ -206,7 +159,7 @@ class JobSupervision:
             case _:
                 return await self._release(job)
 
-    async def _plan(self, job: BatchJob) -> Step:
+    async def _plan(self, job: BatchJob) -> Step[BatchJob]:
         try:
             planning = self._planning if job.retry is None else self._retry_planning
             plan = await planning.plan(job, limit=self._times.plan_limit)
@@ -219,11 +172,11 @@ class JobSupervision:
         planned = job.moved(_S.QUEUED, self._clock.now()).but(plan=plan)
         return Step(planned, 0.0, beside=(create,))
 
-    def _failed_early(self, job: BatchJob, error: DomainError) -> Step:
+    def _failed_early(self, job: BatchJob, error: DomainError) -> Step[BatchJob]:
         record = ErrorRecord(code=error.code, message=error.message, target=error.target)
         return Step(job.moved(_S.FAILED, self._clock.now(), record), 0.0)
 
-    async def _start(self, job: BatchJob) -> Step:
+    async def _start(self, job: BatchJob) -> Step[BatchJob]:
         try:
             observation = await self._workers.find(job)
         except (Unavailable, Throttled):
@@ -243,10 +196,10 @@ class JobSupervision:
             running,
             self._times.supervise_every,
             beside=(stored.replaced(opened),),
-            units=tuple(units),
+            then=partial(self._recording.send, job.name, tuple(units)),
         )
 
-    async def _watch(self, job: BatchJob, unsent: bool) -> Step:
+    async def _watch(self, job: BatchJob, unsent: bool) -> Step[BatchJob]:
         stored = await self._progress(job)
         progress = stored.progress
         if progress.is_over:
@@ -261,7 +214,8 @@ class JobSupervision:
             await self._report(job, progress)
         after, units = await self._overdue(job, stored, unsent)
         beside = () if after is None else (after,)
-        return Step(job, self._times.supervise_every, beside=beside, units=units)
+        then = partial(self._recording.send, job.name, units) if units else None
+        return Step(job, self._times.supervise_every, beside=beside, then=then)
 
     async def _report(self, job: BatchJob, progress: Progress) -> None:
         now = self._clock.now()
@@ -295,11 +249,11 @@ class JobSupervision:
         after = stored.progress.lease(leases).resend(lost, now, self._times)
         return stored.replaced(after), tuple(range(unit, unit + 1) for unit in lost)
 
-    def _finalize(self, job: BatchJob, ending: Ending) -> Step:
+    def _finalize(self, job: BatchJob, ending: Ending) -> Step[BatchJob]:
         moved = job.moved(_S.FINALIZING, self._clock.now()).but(ending=ending)
         return Step(moved, 0.0, lease=self._times.plan_lease)
 
-    async def _finish(self, job: BatchJob) -> Step:
+    async def _finish(self, job: BatchJob) -> Step[BatchJob]:
         canceled = job.status is _S.CANCEL_REQUESTED
         gone = False
         if canceled:
@@ -325,7 +279,7 @@ class JobSupervision:
         moved = job.moved(status, self._clock.now(), error).but(released=gone)
         return Step(moved, None if gone else 0.0, beside=beside)
 
-    async def _release(self, job: BatchJob) -> Step:
+    async def _release(self, job: BatchJob) -> Step[BatchJob]:
         """What is left to do for a job that has ended."""
         if job.released:
             return Step(job, None)

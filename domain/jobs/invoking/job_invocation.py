@@ -17,14 +17,14 @@ from domain.errors import (
     NotFound,
     refuse,
 )
-from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
+from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
 from domain.jobs.invoking.job_inputs import JobInputs
 from domain.jobs.invoking.job_outputs import OutputReservations, output_of
 from domain.jobs.invoking.job_overrides import mini_batch_size_fault, over, overridden, said
 from domain.jobs.records import batch_job
-from domain.jobs.records.batch_job import BatchJob, JobInput, Retry
+from domain.jobs.records.batch_job import BatchJob, JobInput, Retry, message_for
 from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_request import JobProperties
 from domain.jobs.records.job_times import JobTimes
@@ -126,8 +126,7 @@ class JobInvocation:
             if found is not None and found.request == job.request:
                 return Invoked(found, new=False)
             raise JobExists(job.name) from None
-        message = AdvanceJob(job=job.name, chain=job.chain, tick=job.tick)
-        await self._queue.send(BATCH_JOBS_QUEUE, Message(message.to_document()))
+        await self._queue.send(BATCH_JOBS_QUEUE, Message(message_for(job).to_document()))
         return Invoked(job, new=True)
 
     async def _checked(

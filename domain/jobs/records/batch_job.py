@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
+from domain.ground.messages import AdvanceJob
 from domain.ground.operation import ErrorRecord
 from domain.ground.resource import StringMap, Tags, Text
 from domain.jobs.records.globs import Globs
@@ -204,6 +205,11 @@ class BatchJob(Value):
 
 def from_document(document: Document) -> BatchJob:
     return BatchJob.from_document(document.body["job"])
+
+
+def message_for(job: BatchJob) -> AdvanceJob:
+    """That has its next step taken."""
+    return AdvanceJob(job=job.name, chain=job.chain, tick=job.tick)
 
 
 def progress_body(progress: Progress) -> Json:

@@ -53,13 +53,14 @@ class JobStore:
 
     async def job(self, name: str) -> StoredJob | None:
         document = await self._get(name, batch_job.DOCUMENT_ID)
-        if document is None:
-            return None
+        return self.read(document) if document else None
+
+    def read(self, document: Document) -> StoredJob:
         # It is read for every unit and seldom changes: understood once for each ETag.
-        known = self._read.pop(name, None)
+        known = self._read.pop(document.partition, None)
         if known is None or known.document.etag != document.etag:
             known = StoredJob(batch_job.from_document(document), document)
-        self._read[name] = known
+        self._read[document.partition] = known
         if len(self._read) > _REMEMBERED:
             self._read.pop(next(iter(self._read)))
         return known

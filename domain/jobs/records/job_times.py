@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from domain.ground.driving import GRACE
+
 
 @dataclass(frozen=True)
 class JobTimes:
@@ -33,7 +35,7 @@ class JobTimes:
     """Looks at a running job from one report of its progress in the logs to the next."""
     quota_pause: float = 2.0
     """Before a job that found the compute full of other jobs asks again."""
-    grace: float = 15.0
+    grace: float = GRACE
     """A job whose next look is overdue by this much is taken over by the sweep."""
     plan_limit: float = 840.0
     """A job whose planning takes longer fails. Shorter than `plan_lease`."""
