@@ -24,7 +24,7 @@ from infra.embedded.database.sqlite import Database
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.disk import Disk
-from infra.embedded.host.queue_listener import Listening
+from infra.embedded.host.queue_delivery import Listening
 
 FILE = "mischief"
 

@@ -16,12 +16,6 @@ from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     EVENTS_QUEUE,
     PROVISIONING_QUEUE,
-    AdvanceJob,
-    DeliverEvents,
-    DispatchEvent,
-    InvokeByEvent,
-    Reconcile,
-    ValidateSubscription,
 )
 from domain.ground.resource import Stored, Wanted
 from domain.ports import (
@@ -34,6 +28,7 @@ from domain.ports import (
     WebhookUnreachable,
     WorkQueue,
 )
+from handlers import blueprints
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
@@ -52,6 +47,7 @@ from tests.kit.provisioning_stage import (
     batch_endpoint,
     online_endpoint,
 )
+from tests.kit.pumping_host import PumpingHost
 from tests.kit.scoring_stage import ScriptedScorer
 
 URL = "https://ml.example.test:7443"
@@ -188,10 +184,10 @@ class EventStage:
             ),
         )
         self.events = self.app.events
+        self.host = PumpingHost(blueprints(self.app), self.sqlite_queue, self.clock)
 
     async def die(self) -> None:
-        assert self.app.scoring._sums is not None
-        await self.app.scoring._sums.close()
+        await self.app.close()
         await self.sqlite_queue.close()
         await self.store.close()
         await self.blobs.close()
@@ -204,11 +200,10 @@ class EventStage:
 
     async def turn(self, queues: Sequence[str] = QUEUES) -> int:
         """Handle every message there is in `queues`, once; how many they were."""
-        taken = [m for q in queues for m in await self.sqlite_queue.receive(q, 500, _LOCK)]
-        for message in taken:
-            await self.handle(message.queue, json.loads(message.body))
-            await self.sqlite_queue.complete(message.lock_token)
-        return len(taken)
+        taken = await self.host.turn(queues)
+        if self.host.failures:
+            raise self.host.failures.pop()
+        return taken
 
     async def settle(self, seconds: float = 5.0, *, step: float = 0.5) -> None:
         """So much time passes, with messages handled and the sweep made as a host does."""
@@ -222,20 +217,7 @@ class EventStage:
             if self.clock.unix() >= ends:
                 return
             self.clock.move(step)
-            await self.app.sweeping.sweep()
-
-    async def handle(self, queue: str, body: dict[str, Any]) -> None:
-        app = self.app
-        handled: dict[str, Callable[[], Any]] = {
-            PROVISIONING_QUEUE: lambda: (
-                app.online.provisioning
-                if body["kind"] == "onlineEndpoints"
-                else app.batch.provisioning
-            ).reconcile(Reconcile.from_document(body)),
-            BATCH_JOBS_QUEUE: lambda: app.jobs.supervision.advance(AdvanceJob.from_document(body)),
-            EVENTS_QUEUE: lambda: handle_event(app, body),
-        }
-        await handled[queue]()
+            await self.host.run("sweep")
 
     # -- what stands on it --------------------------------------------------------------
 
@@ -294,20 +276,6 @@ class EventStage:
         default = batch_endpoint(defaults={"deployment_name": "blue"})
         await self.app.batch.provisioning.put_endpoint(name, default, CALLER, ANY)
         await self.settle(2)
-
-
-async def handle_event(app: Application, body: dict[str, Any]) -> None:
-    """What the function `handle_event` does with a message."""
-    events, inbound = app.events, app.inbound
-    handled: dict[str, Callable[[], Any]] = {
-        "DispatchEvent": lambda: events.dispatching.dispatch(DispatchEvent.from_document(body)),
-        "DeliverEvents": lambda: events.delivering.deliver(DeliverEvents.from_document(body)),
-        "ValidateSubscription": lambda: events.validating.validate(
-            ValidateSubscription.from_document(body)
-        ),
-        "InvokeByEvent": lambda: inbound.invoking.invoke(InvokeByEvent.from_document(body)),
-    }
-    await handled[body["work"]]()
 
 
 @asynccontextmanager

@@ -1,35 +1,27 @@
 """Two whole applications on one set of embedded adapters, as two hosts on one set of services
 are: each with its own routes, counts and HTTP door; models are scripted."""
 
-import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.application import Application
 from domain.errors import Unauthenticated
-from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
+from domain.ground.messages import PROVISIONING_QUEUE
 from domain.ports import Instance, Principal, TokenVerifier
-from handlers import openapi
-from handlers.control import online_actions, online_endpoints
-from handlers.data import scoring
-from handlers.http import Routes
+from handlers import blueprints
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.embedded.host.functions import index
-from infra.embedded.host.http_app import HttpApp
 from infra.embedded.no_topics import NoTopics
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
@@ -38,6 +30,7 @@ from infra.web.webhooks import HttpWebhooks
 from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
 from tests.kit.provisioning_stage import ToldCompute
+from tests.kit.pumping_host import PumpingHost
 from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -81,27 +74,19 @@ def issuers_token(*roles: str, **changes: Any) -> str:
     return jwt.encode(claims, SIGNING_KEY, algorithm="ES256", headers={"kid": "k"})
 
 
-def _jwks() -> dict[str, Any]:
+def jwks() -> dict[str, Any]:
     public = jwt.algorithms.ECAlgorithm.to_jwk(SIGNING_KEY.public_key(), as_dict=True)
     return {"keys": [{**public, "kid": "k", "use": "sig", "alg": "ES256"}]}
-
-
-def _online(a: Application) -> Iterator[func.Blueprint]:
-    """What online endpoints need of the app."""
-    routes = Routes(a.verifier, a.scope, a.base_url)
-    yield online_endpoints.blueprint(routes, a.online.provisioning)
-    yield online_actions.blueprint(
-        routes, a.online.provisioning, a.online.tokens, a.rollout.guarding, a.rollout.shadow_reports
-    )
-    yield scoring.blueprint(routes, a.scoring, a.cors_origins)
-    yield openapi.blueprint(routes)
 
 
 class Gateway:
     """One host."""
 
-    def __init__(self, application: Application, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, application: Application, host: PumpingHost, http: httpx.AsyncClient
+    ) -> None:
         self.application = application
+        self.host = host
         self.http = http
         self._base = application.scope.id
 
@@ -150,7 +135,7 @@ class Gateways:
             cipher=FernetCipher(folder / "cipher.key"),
             clock=clock,
             verifier=OwnerVerifier(),
-            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
+            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
             webhooks=HttpWebhooks(OutboundAddresses()),
             topics=NoTopics(),
         )
@@ -167,14 +152,10 @@ class Gateways:
     def start(self, stack: AsyncExitStack) -> Gateway:
         """One more host, or one that was started anew."""
         application = compose_on(self.adapters, self.settings)
-        app = func.FunctionApp()
-        for blueprint in _online(application):
-            app.register_functions(blueprint)
-        asgi: Any = HttpApp(index(app, {}), exact={})
-        transport = httpx.ASGITransport(asgi)
-        http = httpx.AsyncClient(transport=transport, base_url=URL, timeout=PATIENCE)
+        host = PumpingHost(blueprints(application), self.queue, self.clock)
+        http = host.client(URL)
         stack.push_async_callback(http.aclose)
-        gateway = Gateway(application, http)
+        gateway = Gateway(application, host, http)
         self.all.append(gateway)
         return gateway
 
@@ -182,15 +163,11 @@ class Gateways:
         """Deliver messages, to either host, until nothing is left to do."""
         for turn in range(100):
             self.clock.move(2)
-            taken = await self.queue.receive(PROVISIONING_QUEUE, 500, timedelta(seconds=30))
-            if not taken:
+            host = self.all[turn % len(self.all)].host
+            if not await host.turn([PROVISIONING_QUEUE]):
                 return
-            for message in taken:
-                await self.queue.complete(message.lock_token)
-                asked = Reconcile.from_document(json.loads(message.body))
-                await self.all[turn % len(self.all)].application.online.provisioning.reconcile(
-                    asked
-                )
+            if host.failures:
+                raise host.failures.pop()
         raise AssertionError("messages go on")
 
     async def iris(self, *deployments: str, **properties: Any) -> None:
@@ -239,7 +216,7 @@ class Gateways:
     async def look(self, seconds: float = 3) -> None:
         """Time passes, then some host's sweep comes."""
         self.clock.move(seconds)
-        await self.all[-1].application.sweeping.sweep()
+        await self.all[-1].host.run("sweep")
 
 
 @asynccontextmanager
@@ -270,9 +247,7 @@ async def opened(
             gateways.start(stack)
         yield gateways
     for gateway in gateways.all:
-        sums = gateway.application.scoring._sums
-        assert sums is not None
-        await sums.close()
+        await gateway.application.close()
     await gateways.blobs.close()
     await gateways.queue.close()
     await gateways.store.close()

@@ -200,7 +200,15 @@ class BlobArrivals:
         place = f"{self._container}/{blob.name}"
         try:
             with contextlib.closing(self._source.body(blob.name)) as body:
-                await self._function.call(self._argument(blob, landed, body))
+                await self._function.call(
+                    input_stream(
+                        blob,
+                        datetime.fromtimestamp(landed / 1e9, UTC),
+                        body,
+                        container=self._container,
+                        url=self._blobs.url(self._container, blob.name),
+                    )
+                )
         except Exception:  # A failed delivery is tried again, whatever it raised.
             if tries >= self._arriving.tries:
                 _log.exception("%s gave up on %s: poison", self._function.name, place)
@@ -213,26 +221,29 @@ class BlobArrivals:
         due = time.monotonic() + self._arriving.first_delay * 2 ** min(tries - 1, 8)
         heapq.heappush(self._again, (due, arrival.name, arrival))
 
-    def _argument(self, blob: BlobProperties, landed: int, body: io.RawIOBase) -> Any:
-        # In the cloud a blob is last modified when it lands; a file may be renamed in later.
-        modified = max(blob.last_modified, datetime.fromtimestamp(landed / 1e9, UTC))
-        properties = {
-            "ContentLength": blob.size,
-            "ContentType": blob.content_type,
-            "ETag": blob.etag,
-            "LastModified": modified.isoformat(),
-        }
-        metadata = {
-            "BlobTrigger": Datum(f"{self._container}/{blob.name}", "string"),
-            "Uri": Datum(self._blobs.url(self._container, blob.name), "string"),
-            "Properties": Datum(json.dumps(properties), "json"),
-            "Metadata": Datum(json.dumps(dict(blob.metadata)) if blob.metadata else "{}", "json"),
-        }
-        stream = converted("blobTrigger", Datum(b"", "bytes"), metadata)
-        # The converter takes a body of bytes only, and a file of any size must not be read
-        # into memory for a function that may never look at it.
-        stream._io = body
-        return stream
+
+def input_stream(
+    blob: BlobProperties, landed: datetime, body: io.RawIOBase, *, container: str, url: str
+) -> Any:
+    """What a blob's function is called with; `body` is read when the function does."""
+    # In the cloud a blob is last modified when it lands; a file may be renamed in later.
+    properties = {
+        "ContentLength": blob.size,
+        "ContentType": blob.content_type,
+        "ETag": blob.etag,
+        "LastModified": max(blob.last_modified, landed).isoformat(),
+    }
+    metadata = {
+        "BlobTrigger": Datum(f"{container}/{blob.name}", "string"),
+        "Uri": Datum(url, "string"),
+        "Properties": Datum(json.dumps(properties), "json"),
+        "Metadata": Datum(json.dumps(dict(blob.metadata)) if blob.metadata else "{}", "json"),
+    }
+    stream = converted("blobTrigger", Datum(b"", "bytes"), metadata)
+    # The converter takes a body of bytes only, and a file of any size must not be read
+    # into memory for a function that may never look at it.
+    stream._io = body
+    return stream
 
 
 def path_pattern(path: str) -> tuple[str, "re.Pattern[str]"]:

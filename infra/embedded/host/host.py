@@ -27,7 +27,8 @@ from infra.embedded.host.host_json import HostJson
 from infra.embedded.host.http_app import Endpoint, HttpApp
 from infra.embedded.host.http_server import HttpServer
 from infra.embedded.host.metrics_door import MetricsDoor
-from infra.embedded.host.queue_listener import Listening, QueueListener
+from infra.embedded.host.queue_delivery import Listening
+from infra.embedded.host.queue_listener import QueueListener
 from infra.embedded.host.routes import RouteError
 from infra.embedded.host.timers import Timer
 from infra.embedded.services import EmbeddedServices

@@ -67,7 +67,7 @@ class Timer:
             left = (due - self._clock.now()).total_seconds()
 
     async def _invoke(self, *, past_due: bool, last: datetime | None, upcoming: datetime) -> None:
-        argument = _argument(past_due, last, upcoming)
+        argument = timer_request(past_due=past_due, last=last, upcoming=upcoming)
         # A task of its own, so that stopping the timer need not stop the invocation.
         self._invocation = asyncio.create_task(self._call(argument))
         await asyncio.shield(self._invocation)
@@ -80,7 +80,10 @@ class Timer:
             _log.exception("%s failed", self._function.name)
 
 
-def _argument(past_due: bool, last: datetime | None, upcoming: datetime) -> func.TimerRequest:
+def timer_request(
+    *, past_due: bool, last: datetime | None, upcoming: datetime
+) -> func.TimerRequest:
+    """What a timer's function is called with. `last`: when it came due before, if it did."""
     status = {
         "Last": (last or _NEVER).isoformat(),
         "Next": upcoming.isoformat(),

@@ -298,15 +298,15 @@ async def test_messages_that_are_lost_are_made_good_by_the_sweep(stage: EventSta
     lost: list[str] = []
     for _ in range(400):
         for message in await stage.sqlite_queue.receive(EVENTS_QUEUE, 500, LOCK):
-            body = json.loads(message.body)
-            await stage.sqlite_queue.complete(message.lock_token)
-            if body["work"] not in lost:
-                lost.append(body["work"])
+            work = json.loads(message.body)["work"]
+            if work not in lost:
+                lost.append(work)
+                await stage.sqlite_queue.complete(message.lock_token)
             else:
-                await stage.handle(EVENTS_QUEUE, body)
+                await stage.host.deliver(message)
         await stage.turn(["provisioning"])
         stage.clock.move(1)
-        await stage.app.sweeping.sweep()
+        await stage.host.run("sweep")
         if stage.receiver.posts:
             break
     # A dispatch that was lost is done by the sweep itself, without another message.
@@ -320,8 +320,7 @@ async def test_messages_that_come_twice_deliver_once(stage: EventStage) -> None:
     for _ in range(20):
         for message in await stage.sqlite_queue.receive(EVENTS_QUEUE, 500, LOCK):
             for _ in range(2):
-                await stage.handle(EVENTS_QUEUE, json.loads(message.body))
-            await stage.sqlite_queue.complete(message.lock_token)
+                await stage.host.deliver(message)
         await stage.turn(["provisioning"])
         stage.clock.move(0.5)
     assert stage.receiver.types == ["OnlineEndpoint.Created"]
@@ -369,17 +368,17 @@ async def test_a_courier_whose_next_message_was_not_sent_sends_it_when_it_is_red
         body = json.loads(message.body)
         if body["work"] == "DeliverEvents":
             break
-        await stage.handle(EVENTS_QUEUE, body)
-        await stage.sqlite_queue.complete(message.lock_token)
+        await stage.host.deliver(message)
     stage.queue.dies_at = EVENTS_QUEUE
-    with pytest.raises(Crash):
-        await stage.handle(EVENTS_QUEUE, body)
-    await stage.sqlite_queue.complete(message.lock_token)
+    await stage.host.deliver(message)
+    assert isinstance(stage.host.failures.pop(), Crash)
     stage.queue.dies_at = None
-    asked = DeliverEvents.from_document(body)
-    await stage.events.delivering.deliver(asked)
-    assert (await stage.sqlite_queue.counts(EVENTS_QUEUE)).waiting == 0, "stale by itself"
-    await stage.events.delivering.deliver(asked, redelivered=True)
+    stage.clock.move(1)
+    [again] = await stage.sqlite_queue.receive(EVENTS_QUEUE, 5, LOCK)
+    before = await stage.sqlite_queue.counts(EVENTS_QUEUE)
+    await stage.events.delivering.deliver(DeliverEvents.from_document(body))
+    assert await stage.sqlite_queue.counts(EVENTS_QUEUE) == before, "stale by itself"
+    await stage.host.deliver(again)
     await stage.settle(5)
     assert [post.event["id"] for post in stage.receiver.posts] == [
         stage.receiver.posts[0].event["id"]
@@ -405,9 +404,7 @@ async def test_two_hosts_that_both_handle_a_message_lose_nothing(stage: EventSta
     for _ in range(60):
         taken = await stage.sqlite_queue.receive(EVENTS_QUEUE, 50, LOCK)
         for message in taken:
-            body = json.loads(message.body)
-            await asyncio.gather(*(s.handle(EVENTS_QUEUE, body) for s in (stage, other)))
-            await stage.sqlite_queue.complete(message.lock_token)
+            await asyncio.gather(*(s.host.deliver(message) for s in (stage, other)))
         await stage.turn(["provisioning"])
         stage.clock.move(0.5)
     subjects = {p.event["subject"] for s in (stage, other) for p in s.receiver.posts}

@@ -4,19 +4,16 @@ Messages are handled one at a time, and delays are over at once: a count holds n
 none of the looks that come with the hours of a clock."""
 
 import itertools
-import json
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import azure.functions as func
 import httpx
 
-from domain.application import Application
 from domain.assets import asset
 from domain.assets.datastore import INBOX
 from domain.events.event_subscription import EventSubscriptionProperties
@@ -26,10 +23,6 @@ from domain.ground.messages import (
     EVENTS_QUEUE,
     MINI_BATCHES_QUEUE,
     PROVISIONING_QUEUE,
-    AdvanceJob,
-    CheckDrop,
-    Reconcile,
-    ScoreUnit,
 )
 from domain.ground.resource import Wanted
 from domain.ground.stored_sums import StoredSums
@@ -38,6 +31,7 @@ from domain.ports import MiniBatchResult, ScoringRequest, UnitOutcome, UnitReque
 from domain.rollout.mirroring import Copy, Mirroring
 from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.online_routing import DeploymentRoute
+from handlers import blueprints
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
@@ -48,15 +42,12 @@ from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
-from infra.embedded.host.functions import index
-from infra.embedded.host.http_app import HttpApp
 from infra.embedded.no_topics import NoTopics
-from infra.rules.queue_consumer import Received
 from infra.settings import Settings
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.kit.clocks import HeldClock
 from tests.kit.cloud_costs import CloudCosts, Counted, Operation
-from tests.kit.event_stage import HOOK, Receiver, handle_event
+from tests.kit.event_stage import HOOK, Receiver
 from tests.kit.gateway_stage import (
     AUDIENCE,
     ISSUER,
@@ -64,10 +55,10 @@ from tests.kit.gateway_stage import (
     Gateway,
     OwnerVerifier,
     ReadyCompute,
-    _jwks,
-    _online,
+    jwks,
 )
 from tests.kit.provisioning_stage import ANY, CALLER, batch_deployment, batch_endpoint
+from tests.kit.pumping_host import PumpingHost
 from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
@@ -177,7 +168,6 @@ class CostStage:
 
     def __init__(
         self,
-        application: Application,
         gateway: Gateway,
         costs: CloudCosts,
         broker: "Broker",
@@ -186,8 +176,9 @@ class CostStage:
         clock: HeldClock,
         worker: CloudWorker,
     ) -> None:
-        self.application = application
+        self.application = gateway.application
         self.gateway = gateway
+        self.host = gateway.host
         self.worker = worker
         self.blobs = blobs
         self.clock = clock
@@ -218,29 +209,10 @@ class CostStage:
             for message in await self._consumer.receive(queue, 1, _LOCK):
                 self.clock.move(0 if queue == MINI_BATCHES_QUEUE else 3)
                 with self.billed(bill, queue):
-                    await self._handle(message)
-                    await self._consumer.complete(message.lock_token)
+                    await self.host.deliver(message)
+                assert not self.host.failures, self.host.failures
                 bill.pieces.append((queue, Counted(), {"deliveries": 1}))
         assert most < 1000, "messages go on"
-
-    async def _handle(self, message: Received) -> None:
-        body, app = json.loads(message.body), self.application
-        handled: dict[str, Callable[[], Any]] = {
-            PROVISIONING_QUEUE: lambda: self._reconcile(Reconcile.from_document(body)),
-            BATCH_JOBS_QUEUE: lambda: app.jobs.supervision.advance(AdvanceJob.from_document(body)),
-            EVENTS_QUEUE: lambda: handle_event(app, body),
-            MINI_BATCHES_QUEUE: lambda: app.jobs.units.score(
-                ScoreUnit.from_document(body), message.id
-            ),
-            BLOB_DROPS_QUEUE: lambda: app.drops.dropping.check(CheckDrop.from_document(body)),
-        }
-        await handled[message.queue]()
-
-    async def _reconcile(self, message: Reconcile) -> None:
-        app = self.application
-        await (
-            app.online.provisioning if message.kind == "onlineEndpoints" else app.batch.provisioning
-        ).reconcile(message)
 
     # -- what is done -------------------------------------------------------------------
 
@@ -334,11 +306,10 @@ class CostStage:
         """So many files are dropped, `apart` seconds one after another, until the drop has
         started its job, which is left waiting."""
         bill, names = Bill(), [f"irises/{secrets.token_hex(8)}.txt" for _ in range(files)]
-        for name in names:
-            await self.blobs.write(INBOX, name, b"five\n")
-        for name in names:
+        dropped = [await self.blobs.write(INBOX, name, b"five\n") for name in names]
+        for blob in dropped:
             with self.billed(bill, ARRIVAL):
-                await self.application.drops.dropping.arrive(name)
+                await self.host.arrive(self.blobs, INBOX, blob)
             self.clock.move(apart)
         await self.pump(bill, [BLOB_DROPS_QUEUE])
         return bill
@@ -405,18 +376,13 @@ async def _application_on(
             cipher=SettingCipher("a key for tests alone"),
             clock=clock,
             verifier=OwnerVerifier(),
-            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(_jwks)),
+            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
             webhooks=Receiver(clock),
             topics=NoTopics(),
         )
         application = compose_on(adapters, read)
-        app = func.FunctionApp()
-        for blueprint in _online(application):
-            app.register_functions(blueprint)
-        asgi: Any = HttpApp(index(app, {}), exact={})
-        transport = httpx.ASGITransport(asgi)
-        door = httpx.AsyncClient(transport=transport, base_url=URL, timeout=PATIENCE)
-        await stack.enter_async_context(door)
+        host = PumpingHost(blueprints(application), consumer, clock)
+        door = await stack.enter_async_context(host.client(URL))
         scoring = application.scoring
         assert scoring._mirroring is not None
         assert scoring._sums is not None
@@ -426,5 +392,5 @@ async def _application_on(
         stack.push_async_callback(sums.close)
         scoring._sums = sums
         scoring._mirroring = PacedMirroring(scoring._mirroring, sums)
-        gateway = Gateway(application, door)
-        yield CostStage(application, gateway, costs, broker, consumer, blobs, clock, worker)
+        gateway = Gateway(application, host, door)
+        yield CostStage(gateway, costs, broker, consumer, blobs, clock, worker)

@@ -16,7 +16,8 @@ from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.embedded.host.functions import index
 from infra.embedded.host.invocation import begin, operation_id
-from infra.embedded.host.queue_listener import Listening, QueueListener
+from infra.embedded.host.queue_delivery import Listening
+from infra.embedded.host.queue_listener import QueueListener
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 

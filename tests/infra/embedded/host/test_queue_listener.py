@@ -17,7 +17,8 @@ from domain.ports import Message
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.host.functions import AppError, index
 from infra.embedded.host.invocation import begin, current_invocation, operation_id
-from infra.embedded.host.queue_listener import Listening, QueueListener
+from infra.embedded.host.queue_delivery import Listening
+from infra.embedded.host.queue_listener import QueueListener
 from tests.kit.clocks import HeldClock
 from tests.kit.waiting import PATIENCE, eventually
 
