@@ -7,6 +7,7 @@ from domain.batch.activities import BatchActivities
 from domain.drops.activities import DropActivities
 from domain.events.activities import EventActivities
 from domain.ground.operation import Operations
+from domain.ground.stored_sums import StoredSums
 from domain.ground.sweeping import Sweeping
 from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
@@ -45,6 +46,7 @@ class Application:
     online: OnlineActivities
     rollout: RolloutActivities
     scoring: OnlineScoring
+    sums: StoredSums
     scaling: Scaling
     batch: BatchActivities
     jobs: JobActivities
@@ -54,6 +56,9 @@ class Application:
     inbound: InboundActivities
     sweeping: Sweeping
 
-    async def close(self) -> None:
-        """For a host that stops, once nothing is triggered any more."""
-        await self.scoring.close()
+    async def close(self, *, grace: float = 2.0) -> None:
+        """For a host that stops, once nothing is triggered any more: what goes on behind
+        requests that were answered ends within `grace` seconds or little more, and whatever
+        was counted is stored."""
+        await self.scoring.close(grace=grace)
+        await self.sums.close()

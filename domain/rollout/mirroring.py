@@ -7,16 +7,18 @@ counted as lost. What both deployments said is compared and counted.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from time import perf_counter
 
 from domain.ground.stored_sums import StoredSums, Subject
 from domain.ports import InstanceLost, Scorer, ScoringRequest, ScoringResponse
 from domain.rollout import shadow_diff
 from domain.rollout.shadow_diff import Lost, Side
+from domain.scoring.exchange_taps import Tap
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import DeploymentRoute, Route
-from domain.scoring.scoring_bodies import KeptBody, close
+from domain.scoring.online_routing import DeploymentRoute
+from domain.scoring.request_record import Listener, RequestRecord
+from domain.scoring.scoring_bodies import KeptBody, Missing, close
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.scoring_headers import MODEL_REASON, value_of
 from domain.scoring.scoring_refusals import CALLER_GONE, TOO_MANY_PENDING
@@ -29,22 +31,7 @@ _COMPARED_AT_ONCE = 16 * 1024
 """Bytes of an answer up to which comparing it costs the event loop nothing to speak of."""
 
 
-class Copy:
-    """One request that is to be mirrored. `request` is the original as it went to its
-    instance; `body` and `answer` are kept as they pass."""
-
-    __slots__ = ("answer", "body", "mirror", "request", "subject", "too_large")
-
-    def __init__(self, subject: Subject, mirror: DeploymentRoute) -> None:
-        self.subject = subject
-        self.mirror = mirror
-        self.request: ScoringRequest | None = None
-        self.body: bytes | KeptBody | None = None
-        self.answer: bytes | KeptBody | None = None
-        self.too_large = False
-
-
-class Mirroring:
+class Mirroring(Tap):
     """One gateway's copies. One event loop owns it; its figures go to `sums`."""
 
     def __init__(
@@ -53,8 +40,8 @@ class Mirroring:
         instances: InstanceChoice,
         sums: StoredSums,
         *,
-        max_in_flight: int = 32,
-        max_bytes: int = 2**20,
+        max_in_flight: int,
+        max_bytes: int,
     ) -> None:
         self._scorer = scorer
         self._instances = instances
@@ -63,56 +50,64 @@ class Mirroring:
         self._max_bytes = max_bytes
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def copy(self, route: Route, live: DeploymentRoute, exchange: Exchange) -> Copy | None:
+    @property
+    def in_flight(self) -> int:
+        """Copies that are under way."""
+        return len(self._under_way)
+
+    def listen(self, exchange: Exchange) -> Listener | None:
         """The copy to be, if it is this request's turn to be mirrored."""
+        route, live = exchange.route, exchange.deployment
+        if route is None or live is None or not exchange.by_split:
+            return None
+        if exchange.call.method == "OPTIONS":
+            return None
         mirror = route.mirror()
         if mirror is None:
             return None
+        exchange.keep_request(self._max_bytes)
+        exchange.keep_answer(self._max_bytes)
         subject = shadow_diff.subject(
             route.endpoint, live.name, live.revision, mirror.name, mirror.revision
         )
-        copy = Copy(subject, mirror)
-        length = exchange.headers.length
-        copy.too_large = length is not None and length > self._max_bytes
-        exchange.ended.append(lambda exchange, code: self._ended(copy, exchange, code))
-        return copy
+        return _Copy(self, exchange, mirror, subject)
 
-    def keep(self, body: AsyncIterator[bytes]) -> KeptBody:
-        return KeptBody(body, self._max_bytes)
-
-    async def idle(self, *, within: float) -> None:
-        """Wait until no copy is under way. Those that take longer than `within` seconds are
-        given up, and counted as lost."""
+    async def close(self, *, grace: float) -> None:
+        """Copies that take longer than `grace` seconds are given up, and counted as lost."""
         if not self._under_way:
             return
-        _, still = await asyncio.wait(self._under_way, timeout=within)
+        _, still = await asyncio.wait(self._under_way, timeout=grace)
         for copy in still:
             copy.cancel()
         if still:
             await asyncio.wait(still, timeout=_GIVING_UP)
 
-    def _ended(self, copy: Copy, exchange: Exchange, code: int) -> None:
-        body = _whole(copy.body)
-        if copy.too_large or (isinstance(copy.body, KeptBody) and copy.body.too_large):
+    def follow(self, copy: "_Copy", record: RequestRecord) -> None:
+        """The original is over: send its copy, unless that is lost."""
+        exchange = copy.exchange
+        body = exchange.request_body(self._max_bytes)
+        if body is Missing.TOO_LARGE:
             self._lose(copy, Lost.TOO_LARGE)
-        elif body is None or copy.request is None or code == CALLER_GONE:
+        elif body is Missing.INCOMPLETE or exchange.request is None or record.code == CALLER_GONE:
             self._lose(copy, Lost.INCOMPLETE)
-        elif len(self._under_way) >= self._max_in_flight:
+        elif self.in_flight >= self._max_in_flight:
             self._lose(copy, Lost.TOO_MANY_IN_FLIGHT)
         else:
-            original = copy.request
-            request = ScoringRequest(
-                original.method, original.path, original.query, original.headers, body
+            answer = exchange.answer_body(self._max_bytes)
+            live = Side(
+                200 <= record.code < 300,
+                record.model_seconds or record.total_seconds,
+                answer if isinstance(answer, bytes) else None,
             )
-            live = Side(200 <= code < 300, exchange.seconds, _whole(copy.answer))
+            request = replace(exchange.request, body=body)
             task = asyncio.create_task(self._send(copy, request, live))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    def _lose(self, copy: Copy, why: Lost) -> None:
+    def _lose(self, copy: "_Copy", why: Lost) -> None:
         self._sums.add(copy.subject, shadow_diff.lost(why))
 
-    async def _send(self, copy: Copy, request: ScoringRequest, live: Side) -> None:
+    async def _send(self, copy: "_Copy", request: ScoringRequest, live: Side) -> None:
         try:
             met = await self._ask(copy.mirror, request)
             if isinstance(met, Lost):
@@ -162,15 +157,31 @@ class Mirroring:
         body = response.body
         if isinstance(body, bytes):
             return body if len(body) <= self._max_bytes else None
-        kept = self.keep(body)
+        kept = KeptBody(self._max_bytes)
         try:
-            async for _ in kept:
+            async for piece in body:
+                kept.add(piece)
                 if kept.too_large:
                     return None
+            kept.end()
         finally:
-            await close(kept)
-        return kept.whole
+            await close(body)
+        whole = kept.up_to(self._max_bytes)
+        return whole if isinstance(whole, bytes) else None
 
 
-def _whole(kept: bytes | KeptBody | None) -> bytes | None:
-    return kept.whole if isinstance(kept, KeptBody) else kept
+class _Copy(Listener):
+    """One request that is to be mirrored, from its routing to its end."""
+
+    __slots__ = ("_mirroring", "exchange", "mirror", "subject")
+
+    def __init__(
+        self, mirroring: Mirroring, exchange: Exchange, mirror: DeploymentRoute, subject: Subject
+    ) -> None:
+        self._mirroring = mirroring
+        self.exchange = exchange
+        self.mirror = mirror
+        self.subject = subject
+
+    def ended(self, record: RequestRecord) -> None:
+        self._mirroring.follow(self, record)

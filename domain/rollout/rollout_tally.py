@@ -4,7 +4,8 @@ deployment that the rollout guards, as far as the split brought them there."""
 from domain.ground.latency_histogram import band
 from domain.ground.stored_sums import StoredSums, Subject
 from domain.online.online_endpoint import partition
-from domain.scoring.online_routing import DeploymentRoute, Route
+from domain.scoring.exchange_taps import Tap
+from domain.scoring.request_record import Listener, RequestRecord
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.scoring_refusals import CALLER_GONE
 
@@ -24,23 +25,35 @@ def subject(endpoint: str, tally: str, deployment: str) -> Subject:
     )
 
 
-def tallied(
-    sums: StoredSums, route: Route, deployment: DeploymentRoute, exchange: Exchange
-) -> None:
-    """See to it that the request is counted when it is over, under the step by which it was
-    routed. What its caller broke off or made too large says nothing of the deployment."""
-    if deployment.name.casefold() not in route.tallied:
-        return
-    counted = subject(route.endpoint, route.tally, deployment.name)
+class RolloutTally(Tap):
+    """Counts each request to a guarded deployment when it is over, under the step by which it
+    was routed. What its caller broke off or made too large says nothing of the deployment."""
 
-    def ended(exchange: Exchange, code: int) -> None:
-        if code == CALLER_GONE or exchange.refusal in _NOT_ITS_FAULT:
+    def __init__(self, sums: StoredSums) -> None:
+        self._sums = sums
+
+    def listen(self, exchange: Exchange) -> Listener | None:
+        route, deployment = exchange.route, exchange.deployment
+        if route is None or not route.tally or deployment is None or not exchange.by_split:
+            return None
+        if deployment.name.casefold() not in route.tallied:
+            return None
+        return _Tallied(self._sums, subject(route.endpoint, route.tally, deployment.name))
+
+
+class _Tallied(Listener):
+    __slots__ = ("_subject", "_sums")
+
+    def __init__(self, sums: StoredSums, subject: Subject) -> None:
+        self._sums = sums
+        self._subject = subject
+
+    def ended(self, record: RequestRecord) -> None:
+        if record.code == CALLER_GONE or record.reason in _NOT_ITS_FAULT:
             return
         amounts = {
             "requests": 1,
-            "errors": int(code >= 400),
-            "latency": {band(exchange.seconds): 1},
+            "errors": int(record.code >= 400),
+            "latency": {band(record.model_seconds or record.total_seconds): 1},
         }
-        sums.add(counted, amounts)
-
-    exchange.ended.append(ended)
+        self._sums.add(self._subject, amounts)

@@ -17,6 +17,7 @@ from domain.errors import DomainError
 from domain.ground.messages import SCALING_QUEUE, WakeDeployment
 from domain.ports import Compute, Message, Observation, WorkloadState, WorkQueue
 from domain.scoring import scoring_refusals as refusals
+from domain.scoring.awakening import Awakening
 from domain.scoring.online_routing import DeploymentRoute
 
 _log = logging.getLogger("ml_endpoints.scaling")
@@ -39,7 +40,7 @@ class _Wake:
         self.task: asyncio.Task[None] | None = None
 
 
-class Waking:
+class Waking(Awakening):
     """`limit` in seconds bounds one request's wait, `max_waiting` the requests that wait for
     one deployment. One event loop owns it."""
 
@@ -49,7 +50,7 @@ class Waking:
         queue: WorkQueue,
         bring_up: BringUp,
         *,
-        limit: float = 30.0,
+        limit: float,
         max_waiting: int = 1000,
     ) -> None:
         self._compute = compute

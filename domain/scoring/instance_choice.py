@@ -12,9 +12,9 @@ class InstanceChoice:
     equals, each in turn; outliers only where there is no other. How many an instance takes
     is its own to say."""
 
-    def __init__(self, compute: Compute, outliers: Outliers | None = None) -> None:
+    def __init__(self, compute: Compute, outliers: Outliers) -> None:
         self._compute = compute
-        self._outliers = outliers or Outliers()
+        self._outliers = outliers
         self._under_way: dict[str, int] = {}
 
     def choose(
@@ -44,6 +44,15 @@ class InstanceChoice:
 
     def any(self, deployment: DeploymentRoute) -> bool:
         return bool(self._compute.instances(deployment.workload_key))
+
+    def processes(self, deployment: DeploymentRoute) -> int:
+        """How many take requests: each instance is as many as the deployment has workers."""
+        return len(self._compute.instances(deployment.workload_key))
+
+    @property
+    def under_way(self) -> int:
+        """Requests that this gateway has under way, to all instances there are."""
+        return sum(self._under_way.values())
 
     def enter(self, instance: Instance) -> None:
         address = instance.address

@@ -10,25 +10,22 @@ No store and no queue is touched here while the route is fresh and an instance i
 
 import asyncio
 import json
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 from domain.errors import Unavailable
-from domain.ground.stored_sums import StoredSums
-from domain.ports import Compute, Instance, InstanceLost, Scorer, ScoringRequest, ScoringResponse
-from domain.rollout.mirroring import Copy, Mirroring
-from domain.rollout.rollout_tally import tallied
-from domain.scaling.waking import Waking
+from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring import scoring_refusals as refusals
-from domain.scoring.instance_choice import InstanceChoice
+from domain.scoring.exchange_taps import Tap, Taps
+from domain.scoring.instance_asking import InstanceAsking
 from domain.scoring.online_routing import DeploymentRoute, Route, RouteTable
-from domain.scoring.request_record import OnFinished
-from domain.scoring.scoring_access import KeyAccess
+from domain.scoring.request_record import Ending
+from domain.scoring.scoring_access import ScoringAccess
 from domain.scoring.scoring_bodies import CountedBody, StreamedAnswer, close
 from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, Exchange
 from domain.scoring.scoring_headers import MODEL_REASON, MODEL_STATUS, forwarded_back, value_of
 from domain.scoring.scoring_refusals import Refused
-from domain.scoring.uploads import Uploads
 
 SCORE = "/score"
 SWAGGER = "/swagger.json"
@@ -42,62 +39,48 @@ _LOAD_BYTES = 4096
 
 class OnlineScoring:
     """Scores a request on the deployment that its endpoint's split, or its caller, names.
-    Without `access` only key mode opens; without `mirroring` nothing is mirrored; without
-    `sums` no rollout is counted."""
+    `taps` hear of every request, and none can fail one."""
 
     def __init__(
         self,
         routes: RouteTable,
-        compute: Compute,
-        scorer: Scorer,
+        access: ScoringAccess,
+        asking: InstanceAsking,
+        taps: Sequence[Tap],
         *,
-        access: KeyAccess | None = None,
-        instances: InstanceChoice | None = None,
-        mirroring: Mirroring | None = None,
-        sums: StoredSums | None = None,
-        max_request_bytes: int = 100 * 2**20,
-        on_finished: OnFinished | None = None,
-        waking: Waking | None = None,
+        max_request_bytes: int,
     ) -> None:
         self._routes = routes
-        self._access = access or KeyAccess()
-        self._instances = instances or InstanceChoice(compute)
-        self._mirroring = mirroring
-        self._sums = sums
-        self._scorer = scorer
+        self._access = access
+        self._asking = asking
+        self._taps = Taps(taps)
         self._max_request_bytes = max_request_bytes
-        self._on_finished = on_finished
-        self._waking = waking
-        self._uploads = Uploads(compute)
 
     async def score(self, call: Call) -> Answer:
         """Pass `call` to one instance and give its answer, or the reason why not; a request
         that an instance may have seen is never sent twice. Raises CallerGone. Cancelling
         gives the request up, at the instance too. A streamed body must be iterated to its
         end or closed."""
-        exchange = Exchange(call, self._on_finished)
+        exchange = Exchange(call)
         try:
             return await self._pass(call, exchange)
         except Refused as refusal:
-            return exchange.refused(refusal)
+            return self._refuse(exchange, refusal)
         except Unavailable as error:
-            return exchange.refused(refusals.route_unknown(error.message))
+            return self._refuse(exchange, refusals.route_unknown(error.message))
         except CallerStalled:
-            return exchange.refused(refusals.body_stalled())
+            return self._refuse(exchange, refusals.body_stalled())
         except (CallerGone, asyncio.CancelledError):
-            exchange.finish(refusals.CALLER_GONE)
+            self._taps.end(exchange, refusals.CALLER_GONE, Ending.CALLER_GONE)
             raise
         except Exception:  # counted, then left to the host, which answers 500
-            exchange.finish(500)
+            self._taps.end(exchange, 500, Ending.FAILED)
             raise
 
-    async def close(self, *, grace: float = 2.0) -> None:
-        """Let mirrored copies end within `grace` seconds, and store what was counted. No
-        request is scored after."""
-        if self._mirroring is not None:
-            await self._mirroring.idle(within=grace)
-        if self._sums is not None:
-            await self._sums.close()
+    async def close(self, *, grace: float) -> None:
+        """Have the taps end what they have under way, within `grace` seconds or little more.
+        No request is scored after."""
+        await self._taps.close(grace=grace)
 
     async def sharing(self, endpoint: str) -> list[str]:
         """The names of the deployments that have traffic, most first."""
@@ -114,20 +97,16 @@ class OnlineScoring:
             raise refusals.no_such_endpoint(call.endpoint)
         await self._access.check(route, headers.bearer)
         deployment = _choose(route, headers.deployment, call.path)
-        exchange.deployment = deployment.name
-        copy: Copy | None = None
-        if call.path == SCORE and not headers.deployment:
-            if self._sums is not None and route.tally:
-                tallied(self._sums, route, deployment, exchange)
-            if self._mirroring is not None and call.method != "OPTIONS":
-                copy = self._mirroring.copy(route, deployment, exchange)
-        body = await self._body(call, exchange, copy)
+        exchange.route = route
+        exchange.deployment = deployment
+        exchange.by_split = call.path == SCORE and not headers.deployment
+        self._taps.offer(exchange)
+        body = await self._body(call, exchange)
         request = ScoringRequest(call.method, call.path, call.query, headers.forwarded, body)
-        if copy is not None:
-            copy.request = request
-        response, instance = await self._ask(deployment, request, exchange)
+        exchange.request = request
+        response, instance = await self._asking.ask(exchange, deployment, request)
         if 200 <= response.status < 300:
-            return self._answer(response.status, response, instance, exchange, copy)
+            return self._answer(response.status, response, instance, exchange)
         if response.status == 429:
             reason = value_of(response.headers, MODEL_REASON)
             if reason == refusals.TOO_MANY_PENDING:
@@ -139,90 +118,21 @@ class OnlineScoring:
         exchange.model_reason = refusals.MODEL_ERROR
         return self._answer(424, response, instance, exchange)
 
-    async def _body(self, call: Call, exchange: Exchange, copy: Copy | None) -> bytes | CountedBody:
+    async def _body(self, call: Call, exchange: Exchange) -> bytes | CountedBody:
         length = exchange.headers.length
         if length == 0:
-            if copy is not None:
-                copy.body = b""
+            exchange.came(b"")
             return b""
         if length is not None and length > self._max_request_bytes:
             raise refusals.body_too_large(self._max_request_bytes)
         if length is None or length > WHOLE_BODY:
-            pieces = call.body.pieces()
-            if copy is not None and self._mirroring is not None and not copy.too_large:
-                pieces = copy.body = self._mirroring.keep(pieces)
-            body = CountedBody(pieces, self._max_request_bytes)
-            exchange.streamed_in = body
-            return body
+            return exchange.comes(call.body.pieces(), self._max_request_bytes)
         whole = await call.body.whole()
-        exchange.request_bytes = len(whole)
-        if copy is not None:
-            copy.body = whole
+        exchange.came(whole)
         return whole
 
-    async def _ask(
-        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
-    ) -> tuple[ScoringResponse, Instance]:
-        """One instance's answer; it is counted as busy until `leave`. Where all sleep, or none
-        is up yet after a start of this host, one is waited for first."""
-        if exchange.streamed_in is not None:
-            with self._uploads.place(deployment):
-                return await self._ask_some(deployment, request, exchange)
-        return await self._ask_some(deployment, request, exchange)
-
-    async def _ask_some(
-        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
-    ) -> tuple[ScoringResponse, Instance]:
-        comes = deployment.may_sleep or deployment.proven
-        if comes and self._waking is not None and not self._instances.any(deployment):
-            async with self._waking.turn(exchange.endpoint, deployment):
-                return await self._ask_awake(deployment, request, exchange)
-        return await self._ask_awake(deployment, request, exchange)
-
-    async def _ask_awake(
-        self, deployment: DeploymentRoute, request: ScoringRequest, exchange: Exchange
-    ) -> tuple[ScoringResponse, Instance]:
-        """A second instance is tried only if the first has certainly seen nothing."""
-        started = perf_counter()
-        instance: Instance | None = None
-        for _ in range(2):
-            instance = self._instances.choose(deployment, besides=instance)
-            if instance is None:
-                break
-            self._instances.enter(instance)
-            answered = False
-            try:
-                left = deployment.request_timeout - (perf_counter() - started)
-                response = await self._scorer.score(instance, request, timeout=max(left, 0.001))
-                answered = True
-                exchange.answered(response.status, started)
-                self._instances.answered(
-                    deployment, instance, response.status, exchange.model_seconds
-                )
-                return response, instance
-            except TimeoutError:
-                self._instances.failed(deployment, instance)
-                raise refusals.timed_out(deployment.name, deployment.request_timeout) from None
-            except InstanceLost as lost:
-                self._instances.failed(deployment, instance)
-                streamed = exchange.streamed_in
-                if streamed is not None and streamed.failed is not None:
-                    raise streamed.failed from None
-                if lost.sent or (streamed is not None and streamed.begun):
-                    raise refusals.instance_lost(deployment.name, str(lost)) from lost
-            finally:
-                if not answered:
-                    self._instances.leave(instance)
-        exchange.model_reason = refusals.MODEL_NOT_READY
-        raise refusals.not_ready(deployment.name, deployment.state.value)
-
     def _answer(
-        self,
-        status: int,
-        response: ScoringResponse,
-        instance: Instance,
-        exchange: Exchange,
-        copy: Copy | None = None,
+        self, status: int, response: ScoringResponse, instance: Instance, exchange: Exchange
     ) -> Answer:
         headers = exchange.answer_headers(forwarded_back(response.headers))
         if status == 424:
@@ -230,24 +140,26 @@ class OnlineScoring:
             headers.append((MODEL_REASON, refusals.MODEL_ERROR))
         body = response.body
         if isinstance(body, bytes):
-            self._instances.leave(instance)
-            exchange.response_bytes = len(body)
-            if copy is not None:
-                copy.answer = body
-            exchange.finish(status)
+            self._asking.leave(instance)
+            exchange.went(body)
+            self._taps.end(exchange, status, Ending.ANSWERED)
             return Answer(status, headers, body)
 
         headed = perf_counter()
-        if copy is not None and self._mirroring is not None:
-            body = copy.answer = self._mirroring.keep(body)
 
-        def ended(passed: int, gone: bool) -> None:
-            self._instances.leave(instance)
+        def ended(passed: int, ending: Ending) -> None:
+            self._asking.leave(instance)
             exchange.response_bytes = passed
             exchange.response_seconds = perf_counter() - headed
-            exchange.finish(refusals.CALLER_GONE if gone else status)
+            gone = ending is Ending.CALLER_GONE
+            self._taps.end(exchange, refusals.CALLER_GONE if gone else status, ending)
 
-        return Answer(status, headers, StreamedAnswer(body, ended))
+        return Answer(status, headers, StreamedAnswer(exchange.goes(body), ended))
+
+    def _refuse(self, exchange: Exchange, refusal: Refused) -> Answer:
+        answer = exchange.refused(refusal)
+        self._taps.end(exchange, refusal.status, Ending.REFUSED)
+        return answer
 
     async def _overloaded(
         self,
@@ -257,7 +169,7 @@ class OnlineScoring:
         exchange: Exchange,
     ) -> Refused:
         body = await self._drop(response, instance)
-        in_flight, instances = self._instances.in_flight(deployment)
+        in_flight, instances = self._asking.in_flight(deployment)
         exchange.model_reason = refusals.TOO_MANY_PENDING
         after = value_of(response.headers, "retry-after") or ""
         return refusals.overloaded(
@@ -271,7 +183,7 @@ class OnlineScoring:
 
     async def _drop(self, response: ScoringResponse, instance: Instance) -> bytes:
         """Done with an instance's answer that goes no further; its body, where it is whole."""
-        self._instances.leave(instance)
+        self._asking.leave(instance)
         body = response.body
         if isinstance(body, bytes):
             return body

@@ -1,13 +1,27 @@
-"""What is kept of a finished scoring request."""
+"""What is kept of a finished scoring request, and who is told of it."""
 
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Ending(StrEnum):
+    ANSWERED = "answered"
+    """The instance's answer was passed on whole, whatever its status."""
+    REFUSED = "refused"
+    """The gateway answered in the model's place."""
+    BROKEN_OFF = "brokenOff"
+    """The answer had begun, and its body broke off at the instance."""
+    CALLER_GONE = "callerGone"
+    """The caller did not wait for the end."""
+    FAILED = "failed"
+    """By a fault of the gateway's own."""
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request, told once, when it is over: for telemetry and the traffic log. Times are
-    in seconds, sizes in bytes of body.
+    """One request, told once, when it is over. Times are in seconds, sizes in bytes of body.
 
     `code` is what the caller was answered (499: it went away first) and `reason` the
     refusal's code, '' for none; `model_status` and `model_reason` are the container's own,
@@ -22,6 +36,7 @@ class RequestRecord:
     deployment: str
     code: int
     reason: str
+    ending: Ending
     model_status: int | None
     model_reason: str
     request_bytes: int
@@ -34,5 +49,10 @@ class RequestRecord:
     response_seconds: float
 
 
-OnFinished = Callable[[RequestRecord], None]
-"""Called on the event loop at the end of every request; must return at once and not raise."""
+class Listener(Protocol):
+    """Hears how an exchange ends."""
+
+    @abstractmethod
+    def ended(self, record: RequestRecord) -> None:
+        """Called once, on the event loop. Must return at once: what takes time belongs into
+        a task of the tap's own. Whatever it raises is logged and harms nobody."""

@@ -37,18 +37,7 @@ class _Known:
     refused: str | None = None
 
 
-class KeyAccess:
-    """In key mode either of the endpoint's two keys opens it; no other credential does, and
-    nothing opens an endpoint in another mode."""
-
-    async def check(self, route: Route, credential: bytes | None) -> None:
-        """Returns if `credential` opens the endpoint in its auth mode. Raises Refused: 401
-        for a credential that is none, 403 for a caller without the right. Raises Unavailable
-        while the issuer's keys cannot be had."""
-        _check_key(route, credential)
-
-
-class ScoringAccess(KeyAccess):
+class ScoringAccess:
     """Opens endpoints in every auth mode. One event loop owns it."""
 
     def __init__(
@@ -62,6 +51,10 @@ class ScoringAccess(KeyAccess):
         self._remembered = remembered
 
     async def check(self, route: Route, credential: bytes | None) -> None:
+        """Returns if `credential` opens the endpoint in its auth mode: in key mode either of
+        its two keys does, and no other credential. Raises Refused: 401 for a credential that
+        is none, 403 for a caller without the right. Raises Unavailable while the issuer's
+        keys cannot be had."""
         mode = route.auth_mode
         if credential is None or mode is AuthMode.KEY:
             _check_key(route, credential)

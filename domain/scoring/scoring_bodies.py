@@ -1,9 +1,11 @@
 """Bodies that pass through piece by piece, watched on their way."""
 
 from collections.abc import AsyncIterator, Callable
+from enum import Enum
 from time import perf_counter
 
 from domain.scoring import scoring_refusals as refusals
+from domain.scoring.request_record import Ending
 
 SLOW_START = 30.0
 """Seconds that a body has before its speed counts."""
@@ -18,32 +20,76 @@ async def close(body: AsyncIterator[bytes]) -> None:
         await aclose()
 
 
-class KeptBody(AsyncIterator[bytes]):
-    """A body passed on unchanged, of which a copy is kept up to `limit` bytes. `whole` is
-    that copy, once the body has ended; None before, and for a body that was larger."""
+class Missing(Enum):
+    """Why there is nothing to be had of a body that was to be kept."""
 
-    __slots__ = ("_body", "_kept", "_limit", "too_large", "whole")
+    TOO_LARGE = "tooLarge"
+    INCOMPLETE = "incomplete"
 
-    def __init__(self, body: AsyncIterator[bytes], limit: int) -> None:
-        self._body = body
+
+class KeptBody:
+    """The copy of a body that is kept while it passes, for all who ask for it: up to the
+    largest `limit` in bytes. `declared` is the length that its head declares."""
+
+    __slots__ = ("_content", "_declared", "_limit", "_whole", "too_large")
+
+    def __init__(self, limit: int, declared: int | None = None) -> None:
         self._limit = limit
-        self._kept = bytearray()
+        self._declared = declared
+        self._content = bytearray()
+        self._whole: bytes | None = None
         self.too_large = False
-        self.whole: bytes | None = None
+
+    def raise_limit(self, limit: int) -> None:
+        self._limit = max(self._limit, limit)
+
+    def take(self, whole: bytes) -> None:
+        """It came in one."""
+        self._whole = whole
+
+    def watch(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """`body`, unchanged, which is kept as it is iterated."""
+        if self._declared is not None and self._declared > self._limit:
+            return body
+        return _WatchedBody(body, self)
+
+    def add(self, piece: bytes) -> None:
+        if self.too_large:
+            return
+        if len(self._content) + len(piece) > self._limit:
+            self.too_large = True
+            self._content.clear()
+        else:
+            self._content += piece
+
+    def end(self) -> None:
+        if not self.too_large:
+            self.take(bytes(self._content))
+
+    def up_to(self, limit: int) -> bytes | Missing:
+        """The body, if it has passed whole and is not larger than `limit`."""
+        declared, whole = self._declared, self._whole
+        if self.too_large or (declared is not None and declared > limit):
+            return Missing.TOO_LARGE
+        if whole is None:
+            return Missing.INCOMPLETE
+        return whole if len(whole) <= limit else Missing.TOO_LARGE
+
+
+class _WatchedBody(AsyncIterator[bytes]):
+    __slots__ = ("_body", "_kept")
+
+    def __init__(self, body: AsyncIterator[bytes], kept: KeptBody) -> None:
+        self._body = body
+        self._kept = kept
 
     async def __anext__(self) -> bytes:
         try:
             piece = await anext(self._body)
         except StopAsyncIteration:
-            if not self.too_large:
-                self.whole = bytes(self._kept)
+            self._kept.end()
             raise
-        if not self.too_large:
-            if len(self._kept) + len(piece) > self._limit:
-                self.too_large = True
-                self._kept.clear()
-            else:
-                self._kept += piece
+        self._kept.add(piece)
         return piece
 
     async def aclose(self) -> None:
@@ -87,20 +133,23 @@ class CountedBody(AsyncIterator[bytes]):
 
 class StreamedAnswer(AsyncIterator[bytes]):
     """An answer's body on its way to the caller. `ended` is called once, with the bytes
-    passed on and whether the caller left the rest; must be iterated to its end or closed."""
+    passed on and how it ended; must be iterated to its end or closed."""
 
     __slots__ = ("_body", "_ended", "_passed")
 
-    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[int, bool], None]) -> None:
+    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[int, Ending], None]) -> None:
         self._body = body
-        self._ended: Callable[[int, bool], None] | None = ended
+        self._ended: Callable[[int, Ending], None] | None = ended
         self._passed = 0
 
     async def __anext__(self) -> bytes:
         try:
             piece = await anext(self._body)
-        except Exception:  # the body's end, or the instance's
-            self._end(gone=False)
+        except StopAsyncIteration:
+            self._end(Ending.ANSWERED)
+            raise
+        except Exception:  # whatever ended it before its time, the instance's end too
+            self._end(Ending.BROKEN_OFF)
             raise
         except BaseException:  # cancelled: nobody takes the rest
             await self.aclose()
@@ -111,10 +160,10 @@ class StreamedAnswer(AsyncIterator[bytes]):
     async def aclose(self) -> None:
         """Leave the rest."""
         if self._ended is not None:
-            self._end(gone=True)
+            self._end(Ending.CALLER_GONE)
             await close(self._body)
 
-    def _end(self, *, gone: bool) -> None:
+    def _end(self, ending: Ending) -> None:
         if self._ended is not None:
             ended, self._ended = self._ended, None
-            ended(self._passed, gone)
+            ended(self._passed, ending)

@@ -1,11 +1,13 @@
 """One scoring request and what becomes of it: what comes in, what goes out, what is kept."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Protocol
 
-from domain.scoring.request_record import OnFinished, RequestRecord
-from domain.scoring.scoring_bodies import CountedBody, StreamedAnswer
+from domain.ports import ScoringRequest, ScoringResponse
+from domain.scoring.online_routing import DeploymentRoute, Route
+from domain.scoring.request_record import Ending, Listener, RequestRecord
+from domain.scoring.scoring_bodies import CountedBody, KeptBody, Missing, StreamedAnswer
 from domain.scoring.scoring_headers import (
     CLIENT_REQUEST_ID,
     DEPLOYMENT,
@@ -80,77 +82,135 @@ class Answer:
 
 
 class Exchange:
-    """One request under way: what its record will say. Whoever is in `ended` is told, once,
-    with the code; it must return at once and not raise."""
+    """One request under way: what is known of it by now.
+
+    `route` and `deployment` are None until it is known where the request goes; `by_split`
+    says that the endpoint's split chose. `request` is what went to the instance, `response`
+    what came from it, as far as one was asked; `refusal` the code of the gateway's own.
+    """
 
     __slots__ = (
-        "_call",
-        "_on_finished",
+        "_kept_answer",
+        "_kept_request",
         "_started",
+        "by_split",
+        "call",
         "deployment",
-        "ended",
         "headers",
+        "listeners",
         "model_reason",
         "model_seconds",
-        "model_status",
+        "offered",
         "refusal",
+        "request",
         "request_bytes",
+        "response",
         "response_bytes",
         "response_seconds",
+        "route",
         "streamed_in",
     )
 
-    def __init__(self, call: Call, on_finished: OnFinished | None) -> None:
-        self._call = call
-        self._on_finished = on_finished
+    def __init__(self, call: Call) -> None:
         self._started = perf_counter()
+        self._kept_answer: KeptBody | None = None
+        self._kept_request: KeptBody | None = None
+        self.call = call
         self.headers = RequestHeaders(call.headers)
-        self.deployment = ""
-        self.ended: list[Callable[[Exchange, int], None]] = []
+        self.route: Route | None = None
+        self.deployment: DeploymentRoute | None = None
+        self.by_split = False
+        self.offered = False
+        self.listeners: list[Listener] | None = None
         self.model_reason = ""
         self.model_seconds = 0.0
-        self.model_status: int | None = None
         self.refusal = ""
+        self.request: ScoringRequest | None = None
         self.request_bytes = 0
+        self.response: ScoringResponse | None = None
         self.response_bytes = 0
         self.response_seconds = 0.0
         self.streamed_in: CountedBody | None = None
 
-    @property
-    def endpoint(self) -> str:
-        return self._call.endpoint
+    # -- for taps ---------------------------------------------------------------------------
 
-    @property
-    def seconds(self) -> float:
-        """What the model took, as far as one was asked; else how long it is under way."""
-        return self.model_seconds or perf_counter() - self._started
+    def keep_request(self, limit: int) -> None:
+        """Have a copy of the request's body kept, if it is no larger than `limit` bytes. To
+        be asked for when the exchange is offered."""
+        if self._kept_request is None:
+            self._kept_request = KeptBody(limit, self.headers.length)
+        else:
+            self._kept_request.raise_limit(limit)
 
-    def answered(self, status: int, asked_at: float) -> None:
+    def keep_answer(self, limit: int) -> None:
+        """The same of the answer's body, as the instance gave it."""
+        if self._kept_answer is None:
+            self._kept_answer = KeptBody(limit)
+        else:
+            self._kept_answer.raise_limit(limit)
+
+    def request_body(self, limit: int) -> bytes | Missing:
+        """The request's body, once the exchange has ended; INCOMPLETE too where nobody asked
+        for it to be kept."""
+        kept = self._kept_request
+        return Missing.INCOMPLETE if kept is None else kept.up_to(limit)
+
+    def answer_body(self, limit: int) -> bytes | Missing:
+        """The same of the answer's body. There is none where the gateway has answered."""
+        kept = self._kept_answer
+        return Missing.INCOMPLETE if kept is None else kept.up_to(limit)
+
+    # -- on the request's way ---------------------------------------------------------------
+
+    def came(self, whole: bytes) -> None:
+        """The request's body came in one."""
+        self.request_bytes = len(whole)
+        if self._kept_request is not None:
+            self._kept_request.take(whole)
+
+    def comes(self, pieces: AsyncIterator[bytes], most: int) -> CountedBody:
+        """The request's body, as it comes."""
+        if self._kept_request is not None:
+            pieces = self._kept_request.watch(pieces)
+        self.streamed_in = CountedBody(pieces, most)
+        return self.streamed_in
+
+    def answered(self, response: ScoringResponse, asked_at: float) -> None:
         """The head of the model's answer is there; its time counts from when the model had
         the whole request."""
         streamed = self.streamed_in
         if streamed is not None:
             asked_at = streamed.ended_at or perf_counter()
         self.model_seconds = perf_counter() - asked_at
-        self.model_status = status
+        self.response = response
+
+    def went(self, whole: bytes) -> None:
+        """The answer's body goes to the caller in one."""
+        self.response_bytes = len(whole)
+        if self._kept_answer is not None:
+            self._kept_answer.take(whole)
+
+    def goes(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The answer's body, as it goes to the caller."""
+        return body if self._kept_answer is None else self._kept_answer.watch(body)
 
     def answer_headers(self, headers: Headers) -> Headers:
         """`headers` and what every answer carries."""
         own = self.headers
-        if self.deployment:
-            headers.append((DEPLOYMENT, self.deployment))
+        if self.deployment is not None:
+            headers.append((DEPLOYMENT, self.deployment.name))
         headers.append((REQUEST_ID, own.request_id))
         headers.append((LEGACY_REQUEST_ID, own.request_id))
         if own.client_request_id:
             headers.append((CLIENT_REQUEST_ID, own.client_request_id))
-        if self.model_status is not None:
+        if self.response is not None:
             headers.append((MODEL_TIME, f"{self.model_seconds * 1000:.3f}"))
         return headers
 
     def refused(self, refusal: Refused) -> Answer:
         headers = self.answer_headers([])
-        if self.model_status is not None:
-            headers.append((MODEL_STATUS, str(self.model_status)))
+        if self.response is not None:
+            headers.append((MODEL_STATUS, str(self.response.status)))
         if refusal.reason is not None:
             headers.append((MODEL_REASON, refusal.reason))
         if refusal.retry_after is not None:
@@ -158,34 +218,27 @@ class Exchange:
         if refusal.status == 401:
             headers.append(("www-authenticate", "Bearer"))
         self.refusal = refusal.code
-        self.finish(refusal.status)
         return Answer(refusal.status, headers, b"", refusal)
 
-    def finish(self, code: int) -> None:
-        for told in self.ended:
-            told(self, code)
-        if self._on_finished is None:
-            return
-        call, headers = self._call, self.headers
-        total = perf_counter() - self._started
-        streamed = self.streamed_in
-        self._on_finished(
-            RequestRecord(
-                method=call.method,
-                path=call.path,
-                endpoint=call.endpoint,
-                deployment=self.deployment,
-                code=code,
-                reason=self.refusal,
-                model_status=self.model_status,
-                model_reason=self.model_reason,
-                request_bytes=streamed.passed if streamed else self.request_bytes,
-                response_bytes=self.response_bytes,
-                user_agent=headers.user_agent[:70],
-                request_id=headers.request_id,
-                client_request_id=headers.client_request_id,
-                total_seconds=total,
-                model_seconds=self.model_seconds,
-                response_seconds=self.response_seconds,
-            )
+    def record(self, code: int, ending: Ending) -> RequestRecord:
+        """What is to be told of it now that it has ended."""
+        call, headers, streamed = self.call, self.headers, self.streamed_in
+        return RequestRecord(
+            method=call.method,
+            path=call.path,
+            endpoint=call.endpoint,
+            deployment="" if self.deployment is None else self.deployment.name,
+            code=code,
+            reason=self.refusal,
+            ending=ending,
+            model_status=None if self.response is None else self.response.status,
+            model_reason=self.model_reason,
+            request_bytes=self.request_bytes if streamed is None else streamed.passed,
+            response_bytes=self.response_bytes,
+            user_agent=headers.user_agent[:70],
+            request_id=headers.request_id,
+            client_request_id=headers.client_request_id,
+            total_seconds=perf_counter() - self._started,
+            model_seconds=self.model_seconds,
+            response_seconds=self.response_seconds,
         )

@@ -7,8 +7,8 @@ connections and memory there, not turns. Bounded, they cannot keep small request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from domain.ports import Compute
 from domain.scoring import scoring_refusals as refusals
+from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import DeploymentRoute
 
 FEWEST = 8
@@ -17,8 +17,8 @@ FEWEST = 8
 class Uploads:
     """One gateway's count."""
 
-    def __init__(self, compute: Compute) -> None:
-        self._compute = compute
+    def __init__(self, instances: InstanceChoice) -> None:
+        self._instances = instances
         self._there: dict[str, int] = {}
 
     @contextmanager
@@ -27,7 +27,7 @@ class Uploads:
         the instances take at once, but FEWEST at least."""
         key = deployment.workload_key
         there = self._there.get(key, 0)
-        processes = len(self._compute.instances(key)) or deployment.workers
+        processes = self._instances.processes(deployment) or deployment.workers
         most = max(FEWEST, 2 * deployment.max_concurrent * processes // deployment.workers)
         if there >= most:
             raise refusals.too_many_uploads(deployment.name, most)
