@@ -21,8 +21,9 @@ from azurefunctions.extensions.http.fastapi import Request
 
 from domain.names import WorkspaceScope
 from domain.ports import Instance, Principal, ScoringRequest, ScoringResponse, TokenVerifier
+from domain.scoring.exchange_taps import RecordTap
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.online_scoring import SCORE
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_exchange import Call, RequestBody
 from handlers.data import scoring as handlers
@@ -32,7 +33,7 @@ from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from tests.kit.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticCompute
+from tests.kit.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticCompute, scoring_on
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 HEADERS = [
@@ -78,9 +79,8 @@ async def main(requests: int, profile: bool) -> None:
         for name in ("blue", "green"):
             await endpoints.put_deployment("iris", name)
             compute.start("iris", name, 2)
-        activity = OnlineScoring(
-            RouteTable(store, SystemClock()), compute, InstantScorer(), on_finished=_forget
-        )
+        routes = RouteTable(store, SystemClock())
+        activity = scoring_on(routes, compute, InstantScorer(), RecordTap(_forget))
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
 
@@ -138,7 +138,7 @@ class _Nobody(TokenVerifier):
 
 
 def _forget(record: RequestRecord) -> None:
-    """A hook, so that the making of records is counted in."""
+    """A tap, so that the making of records is counted in."""
 
 
 async def microseconds(once: Callable[[], Awaitable[None]], requests: int) -> float:

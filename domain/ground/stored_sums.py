@@ -76,6 +76,11 @@ class StoredSums:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
+    @property
+    def pending(self) -> int:
+        """Subjects for which something is gathered that is not known to be stored."""
+        return len(self._gathered)
+
     def add(self, subject: Subject, amounts: Sums) -> None:
         """Count `amounts`. Costs no I/O."""
         gathered = self._gathered.get(subject)

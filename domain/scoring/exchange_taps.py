@@ -8,10 +8,10 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from domain.scoring.request_record import Ending, Listener
+from domain.scoring.request_record import Ending, Listener, RequestRecord
 from domain.scoring.scoring_exchange import Exchange
 
 _log = logging.getLogger("ml_endpoints.scoring")
@@ -38,6 +38,20 @@ class Tap(Protocol):
     async def close(self, *, grace: float) -> None:
         """Let what is under way for exchanges that have ended come to its end within `grace`
         seconds, and give up the rest. Most taps have nothing under way."""
+        return
+
+
+class RecordTap(Tap, Listener):
+    """Hears of every exchange, and gives its record to `take`."""
+
+    def __init__(self, take: Callable[[RequestRecord], None]) -> None:
+        self._take = take
+
+    def listen(self, exchange: Exchange) -> Listener | None:
+        return self
+
+    def ended(self, record: RequestRecord) -> None:
+        self._take(record)
 
 
 class Taps:

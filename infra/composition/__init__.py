@@ -15,7 +15,13 @@ from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
 from infra.composition.schedules import compose_schedules
-from infra.composition.scoring import compose_routes, compose_scaling, compose_scoring
+from infra.composition.scoring import (
+    compose_instances,
+    compose_routes,
+    compose_scaling,
+    compose_scoring,
+    compose_waking,
+)
 from infra.settings import Settings
 from infra.telemetry import telemetry
 
@@ -38,7 +44,16 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
     assets = compose_assets(ground, use=use)
     routes = compose_routes(ground, settings.scoring)
     online = compose_online(ground, settings.tokens, assets=assets.registration, routes=routes)
-    rollout = compose_rollout(ground, changes=online.changes)
+    instances = compose_instances(ground)
+    rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
+    scoring = compose_scoring(
+        ground,
+        settings.scoring,
+        routes=routes,
+        instances=instances,
+        awakening=compose_waking(ground, settings.scaling, online=online.provisioning),
+        taps=rollout.taps,
+    )
     batch = compose_batch(ground, settings.batch, assets=assets.registration, use=use)
     jobs = compose_jobs(
         ground,
@@ -69,13 +84,8 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         assets=assets,
         online=online,
         rollout=rollout,
-        scoring=compose_scoring(
-            ground,
-            settings.scoring,
-            routes=routes,
-            online=online.provisioning,
-            wake_wait=settings.scaling.wake_wait,
-        ),
+        scoring=scoring,
+        sums=ground.sums,
         scaling=compose_scaling(ground, settings.scaling, online=online.provisioning),
         batch=batch,
         jobs=jobs,

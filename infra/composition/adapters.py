@@ -16,7 +16,7 @@ from domain.ports import (
     Webhooks,
     WorkQueue,
 )
-from domain.scoring.request_record import OnFinished
+from domain.scoring.exchange_taps import RecordTap, Tap
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Adapters:
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     webhooks: Webhooks
     topics: EventTopics
-    on_finished: tuple[OnFinished, ...] = ()
-    """Who is told of each scoring request that has ended."""
+    taps: tuple[Tap, ...] = ()
+    """Who listens to scoring requests, to measure them or write them down."""
     on_settled: tuple[OnSettled, ...] = ()
     """Who is told of each round of deliveries of events that has ended."""
     running: "Running | None" = None
@@ -72,7 +72,7 @@ def chosen(settings: Settings) -> Adapters:
                 scoring_verifier=services.scoring_token_verifier,
                 webhooks=services.webhooks,
                 topics=stores.topics,
-                on_finished=services.on_finished,
+                taps=services.taps,
                 on_settled=(services.delivery_metrics.record,),
                 running=services.compute,
             )
@@ -109,6 +109,6 @@ def traced(adapters: Adapters) -> Adapters:
         adapters,
         queue=TracedWorkQueue(adapters.queue),
         scorer=TracedScorer(adapters.scorer),
-        on_finished=(*adapters.on_finished, RequestMeters().record),
+        taps=(*adapters.taps, RecordTap(RequestMeters().record)),
         on_settled=(*adapters.on_settled, DeliveryMeters().record),
     )

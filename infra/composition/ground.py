@@ -13,6 +13,9 @@ from infra.settings.adapters import InstallationSettings
 
 Told = TypeVar("Told")
 
+_WRITE_LIMIT = 5.0
+"""Seconds that storing counts may take, where the next are not due later still."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -28,6 +31,7 @@ def compose_ground(
     adapters: Adapters, installation: InstallationSettings, *, aggregate_period: float
 ) -> Ground:
     a = adapters
+    period = aggregate_period
     subscribers = Subscribers(a.store, a.clock)
     return Ground(
         adapters=a,
@@ -37,7 +41,7 @@ def compose_ground(
         location=installation.location,
         subscribers=subscribers,
         outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
-        sums=StoredSums(a.store, a.clock, period=aggregate_period),
+        sums=StoredSums(a.store, a.clock, period=period, write_limit=max(period, _WRITE_LIMIT)),
     )
 
 

@@ -10,9 +10,13 @@ from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.token_issuing import TokenIssuing
 from domain.rollout.activities import RolloutActivities
 from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.mirroring import Mirroring
+from domain.rollout.rollout_tally import RolloutTally
 from domain.rollout.shadow_reporting import ShadowReporting
+from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
 from infra.composition.ground import Ground
+from infra.settings.features import ScoringSettings
 from infra.settings.features import TokenSettings as Tokens
 
 
@@ -47,9 +51,23 @@ def compose_online(
     )
 
 
-def compose_rollout(ground: Ground, *, changes: EndpointChanges) -> RolloutActivities:
+def compose_rollout(
+    ground: Ground,
+    settings: ScoringSettings,
+    *,
+    changes: EndpointChanges,
+    instances: InstanceChoice,
+) -> RolloutActivities:
     a = ground.adapters
     return RolloutActivities(
         guarding=GuardedRollout(a.store, a.clock, changes, ground.sums),
         shadow_reports=ShadowReporting(a.store, changes),
+        tally=RolloutTally(ground.sums),
+        mirroring=Mirroring(
+            a.scorer,
+            instances,
+            ground.sums,
+            max_in_flight=settings.mirror_max_in_flight,
+            max_bytes=settings.mirror_max_bytes,
+        ),
     )

@@ -1,16 +1,20 @@
 """What a scoring request goes through, and what follows the load it makes."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.online.online_provisioning import OnlineProvisioning
-from domain.rollout.mirroring import Mirroring
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
+from domain.scoring.awakening import Awakening
+from domain.scoring.exchange_taps import Tap
+from domain.scoring.instance_asking import InstanceAsking
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.outliers import Outliers
 from domain.scoring.scoring_access import ScoringAccess
-from infra.composition.ground import Ground, each
+from infra.composition.ground import Ground
 from infra.settings.features import ScalingSettings, ScoringSettings
 
 
@@ -19,34 +23,35 @@ def compose_routes(ground: Ground, settings: ScoringSettings) -> RouteTable:
     return RouteTable(a.store, a.clock, read_limit=settings.route_read_limit)
 
 
+def compose_instances(ground: Ground) -> InstanceChoice:
+    return InstanceChoice(ground.adapters.compute, Outliers())
+
+
 def compose_scoring(
     ground: Ground,
     settings: ScoringSettings,
     *,
     routes: RouteTable,
-    online: OnlineProvisioning,
-    wake_wait: float,
+    instances: InstanceChoice,
+    awakening: Awakening,
+    taps: Sequence[Tap],
 ) -> OnlineScoring:
+    """`taps` listen beside those that come with the adapters."""
     a = ground.adapters
-    instances = InstanceChoice(a.compute)
     return OnlineScoring(
         routes,
-        a.compute,
-        a.scorer,
-        access=ScoringAccess(a.cipher, a.clock, a.scoring_verifier),
-        instances=instances,
-        mirroring=Mirroring(
-            a.scorer,
-            instances,
-            ground.sums,
-            max_in_flight=settings.mirror_max_in_flight,
-            max_bytes=settings.mirror_max_bytes,
-        ),
-        sums=ground.sums,
+        ScoringAccess(a.cipher, a.clock, a.scoring_verifier),
+        InstanceAsking(a.scorer, instances, awakening),
+        [*taps, *a.taps],
         max_request_bytes=settings.max_request_bytes,
-        on_finished=each(a.on_finished),
-        waking=Waking(a.compute, a.queue, online.bring_to_scale, limit=wake_wait),
     )
+
+
+def compose_waking(
+    ground: Ground, settings: ScalingSettings, *, online: OnlineProvisioning
+) -> Waking:
+    a = ground.adapters
+    return Waking(a.compute, a.queue, online.bring_to_scale, limit=settings.wake_wait)
 
 
 def compose_scaling(

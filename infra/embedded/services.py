@@ -11,7 +11,7 @@ from typing import ClassVar
 from uv import find_uv_bin
 
 from domain.errors import DomainError
-from domain.scoring.request_record import OnFinished
+from domain.scoring.exchange_taps import RecordTap, Tap
 from infra.clock import SystemClock
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_scorer import LocalScorer
@@ -89,11 +89,12 @@ class EmbeddedServices:
         return services
 
     @property
-    def on_finished(self) -> tuple[OnFinished, ...]:
-        """Who is told of each scoring request that has ended."""
+    def taps(self) -> tuple[Tap, ...]:
+        """Who listens to scoring requests, to measure them or write them down."""
+        metrics = RecordTap(self.request_metrics.record)
         if self.settings.embedded.log_traffic:
-            return self.request_metrics.record, self.traffic_log.record
-        return (self.request_metrics.record,)
+            return metrics, RecordTap(self.traffic_log.record)
+        return (metrics,)
 
     @cached_property
     def token_verifier(self) -> JwtVerifier:

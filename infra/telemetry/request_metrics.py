@@ -58,8 +58,9 @@ class _Counted:
 
 
 class RequestMetrics:
-    """`record` is an `OnFinished`. What is held is bounded: beyond MAX_DEPLOYMENTS the
-    deployment asked longest ago is forgotten, and begins at zero when it is asked again."""
+    """`record` takes each request that has ended. What is held is bounded: beyond
+    MAX_DEPLOYMENTS the deployment asked longest ago is forgotten, and begins at zero when it is
+    asked again."""
 
     def __init__(self, most: int = MAX_DEPLOYMENTS) -> None:
         self._most = most

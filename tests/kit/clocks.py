@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.ports import Clock
-from domain.scoring import online_scoring, scoring_bodies, scoring_exchange
+from domain.rollout import mirroring
+from domain.scoring import instance_asking, online_scoring, scoring_bodies, scoring_exchange
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -55,8 +56,9 @@ class BusyClock(HeldClock):
 
 
 def hold_durations(monkeypatch: pytest.MonkeyPatch) -> HeldClock:
-    """What the scoring path takes from here on for the time that requests and bodies take."""
+    """What the scoring path, and what sends copies of its requests, take from here on for the
+    time that requests and bodies take."""
     held = HeldClock(100.0)
-    for module in (online_scoring, scoring_bodies, scoring_exchange):
+    for module in (instance_asking, online_scoring, scoring_bodies, scoring_exchange, mirroring):
         monkeypatch.setattr(module, "perf_counter", held.unix)
     return held

@@ -31,7 +31,7 @@ from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
 from tests.kit.provisioning_stage import ToldCompute
 from tests.kit.pumping_host import PumpingHost
-from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.scoring_stage import Records, ScriptedScorer
 from tests.kit.waiting import PATIENCE, eventually
 
 URL = "http://testserver"
@@ -103,14 +103,12 @@ class Gateway:
 
     async def store_counts(self) -> None:
         """What a few seconds bring about: copies have ended, counts are in the store."""
-        mirroring, sums = self.application.scoring._mirroring, self.application.scoring._sums
-        assert mirroring is not None
-        assert sums is not None
-        await mirroring.idle(within=PATIENCE)
+        mirroring, sums = self.application.rollout.mirroring, self.application.sums
+        await eventually(lambda: not mirroring.in_flight, "no copy is under way")
 
         async def stored() -> bool:
             await sums.flush()
-            return not sums._gathered
+            return not sums.pending
 
         await eventually(stored, "all that was counted is stored")
 
@@ -122,6 +120,7 @@ class Gateways:
         self.clock = clock
         self.compute = compute
         self.scorer = ScriptedScorer()
+        self.records = Records()
         self.settings = settings
         self.store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
         self.queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
@@ -138,6 +137,7 @@ class Gateways:
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
             webhooks=HttpWebhooks(OutboundAddresses()),
             topics=NoTopics(),
+            taps=(self.records,),
         )
         self.all: list[Gateway] = []
 

@@ -4,10 +4,11 @@ answers are scripted."""
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from domain.errors import DocumentNotFound, Unavailable
+from domain.errors import DocumentNotFound, Unauthenticated, Unavailable
 from domain.ground.access import AuthMode
 from domain.ground.keys import KeyType, SealedKeys
 from domain.ground.provisioning_state import ProvisioningState
@@ -30,11 +31,13 @@ from domain.ports import (
     LogKind,
     Observation,
     Page,
+    Principal,
     Replace,
     ResourceStore,
     Scorer,
     ScoringRequest,
     ScoringResponse,
+    TokenVerifier,
     UnitOutcome,
     UnitRequest,
     Workload,
@@ -42,7 +45,16 @@ from domain.ports import (
     WorkloadState,
     Write,
 )
-from tests.kit.clocks import START
+from domain.scoring.awakening import Awakening
+from domain.scoring.exchange_taps import RecordTap, Tap
+from domain.scoring.instance_asking import InstanceAsking
+from domain.scoring.instance_choice import InstanceChoice
+from domain.scoring.online_routing import DeploymentRoute, RouteTable
+from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.outliers import Outliers
+from domain.scoring.request_record import RequestRecord
+from domain.scoring.scoring_access import ScoringAccess
+from tests.kit.clocks import START, HeldClock
 
 PRIMARY = "primary-key-of-this-test"
 SECONDARY = "secondary-key-of-this-test"
@@ -288,3 +300,42 @@ class StaticCompute(Compute):
 
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
         return ""
+
+
+class NoTokens(TokenVerifier):
+    """For endpoints in key mode: nobody has a token."""
+
+    async def verify(self, token: str) -> Principal:
+        raise Unauthenticated("Not a token of this test's.")
+
+
+class NothingWakes(Awakening):
+    """Where no instance is ready, none will be."""
+
+    @asynccontextmanager
+    async def turn(self, endpoint: str, deployment: DeploymentRoute) -> AsyncIterator[None]:
+        yield
+
+
+class Records(RecordTap):
+    """What became of each request."""
+
+    def __init__(self) -> None:
+        self.all: list[RequestRecord] = []
+        super().__init__(self.all.append)
+
+
+def scoring_on(
+    routes: RouteTable,
+    compute: Compute,
+    scorer: Scorer,
+    *taps: Tap,
+    instances: InstanceChoice | None = None,
+    awakening: Awakening | None = None,
+    max_request_bytes: int = 100 * 2**20,
+) -> OnlineScoring:
+    """The scoring path over endpoints in key mode."""
+    access = ScoringAccess(PlainCipher(), HeldClock(), NoTokens())
+    chosen = instances or InstanceChoice(compute, Outliers())
+    asking = InstanceAsking(scorer, chosen, awakening or NothingWakes())
+    return OnlineScoring(routes, access, asking, list(taps), max_request_bytes=max_request_bytes)

@@ -65,13 +65,12 @@ import azure.functions as func
 
 from domain.names import WorkspaceScope
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import OnlineScoring
 from domain.ports import ScoringResponse
-from handlers import scoring
+from handlers.data import scoring
 from handlers.http import Routes
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import Endpoints, ScriptedScorer, StaticCompute
+from tests.kit.scoring_stage import Endpoints, ScriptedScorer, StaticCompute, scoring_on
 
 
 def echo(instance, request):
@@ -89,7 +88,7 @@ store = SqliteResourceStore(Path("documents.db"))
 compute = StaticCompute()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 routes = RouteTable(store, SystemClock(), read_limit=180)
-activity = OnlineScoring(routes, compute, ScriptedScorer(echo))
+activity = scoring_on(routes, compute, ScriptedScorer(echo))
 app.register_functions(scoring.blueprint(Routes(None, WorkspaceScope("", "", ""), ""), activity))
 
 

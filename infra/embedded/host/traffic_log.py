@@ -31,8 +31,9 @@ _log = logging.getLogger(__name__)
 
 
 class TrafficLog:
-    """`record` is an `OnFinished`. Lines are written on a thread; when it cannot keep up,
-    requests go on and lines are dropped and counted. `workspace_id` is the full ARM id."""
+    """`record` takes each request that has ended. Lines are written on a thread; when it cannot
+    keep up, requests go on and lines are dropped and counted. `workspace_id` is the full ARM
+    id."""
 
     def __init__(
         self,

@@ -134,8 +134,7 @@ async def test_events_that_are_none_of_the_mapping_s_are_counted(stage: EventSta
         grid_event("6", topic="/other"),
     ]
     assert await receive(stage, grid_event(), *unlike) == Reception(1, 0, 6)
-    assert stage.app.scoring._sums is not None
-    await stage.app.scoring._sums.flush()
+    await stage.app.sums.flush()
     counts = await stage.app.inbound.receiving.counts(
         await stage.app.inbound.receiving.mapping("blobs")
     )

@@ -70,8 +70,7 @@ async def test_a_mirror_that_hangs_or_breaks_never_slows_or_fails_a_caller(
     gateways: Gateways,
 ) -> None:
     await mirrored(gateways)
-    mirroring = gateways.one.application.scoring._mirroring
-    assert mirroring is not None
+    mirroring = gateways.one.application.rollout.mirroring
     let_go = asyncio.Event()
     hanging = 0
     breaks: list[BaseException] = [RuntimeError("a fault inside"), InstanceLost("x", sent=True)]
@@ -91,7 +90,7 @@ async def test_a_mirror_that_hangs_or_breaks_never_slows_or_fails_a_caller(
         async with patience():
             reply = await gateways.one.score()
         assert (reply.status_code, reply.content) == (200, b"1")
-        await eventually(lambda: len(mirroring._under_way) == hanging, "the others have ended")
+        await eventually(lambda: mirroring.in_flight == hanging, "the others have ended")
     let_go.set()
     (found,) = await reports(gateways)
     # 10 turns: one died of a fault of ours, one lost its instance, 3 at once, 5 too many.
@@ -118,7 +117,7 @@ async def test_a_copy_that_hangs_does_not_keep_a_closing_gateway_from_storing_it
     for _ in range(4):
         await gateways.one.score()
     async with patience():
-        await gateways.one.application.scoring.close(grace=0.05)
+        await gateways.one.application.close(grace=0.05)
     (found,) = await reports(gateways)
     assert (found["mirrored"], found["lost"]) == (1, {"incomplete": 1})
 
@@ -278,9 +277,7 @@ async def test_without_a_mirror_nothing_is_kept(gateways: Gateways) -> None:
     await gateways.patch(traffic={"blue": 100})
     for _ in range(5):
         await gateways.one.score()
-    sums = gateways.one.application.scoring._sums
-    assert sums is not None
-    assert not sums._gathered
+    assert not gateways.one.application.sums.pending
     assert await reports(gateways) == []
 
 

@@ -13,7 +13,7 @@ from domain.online.online_deployment import workload_key
 from domain.ports import Instance, Message, Observation, ScoringRequest, ScoringResponse, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.online_scoring import SCORE
 from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
@@ -24,6 +24,7 @@ from tests.kit.scoring_stage import (
     StaticCompute,
     names_itself,
     says,
+    scoring_on,
 )
 from tests.kit.waiting import PATIENCE, eventually, patience
 
@@ -56,7 +57,7 @@ class Gateway:
         self.runs = True
         waking = Waking(self.compute, self.queue, self.bring_up, limit=limit, max_waiting=most)
         routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
-        self.scoring = OnlineScoring(routes, self.compute, self.scorer, waking=waking)
+        self.scoring = scoring_on(routes, self.compute, self.scorer, awakening=waking)
 
     async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
         self.brought_up.append((endpoint, deployment))

@@ -11,7 +11,6 @@ from openapi_spec_validator import validate
 from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring.endpoint_description import describe, merge
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.scoring_exchange import Answer, Call
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from runtime.online.schema import Documents
@@ -22,6 +21,7 @@ from tests.kit.scoring_stage import (
     ScriptedScorer,
     StaticCompute,
     says,
+    scoring_on,
 )
 from tests.kit.waiting import PATIENCE
 
@@ -87,7 +87,7 @@ class Stage:
         self.scorer = ScriptedScorer(self._tell)
         self.endpoints = Endpoints(store)
         routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
-        self.scoring = OnlineScoring(routes, self.compute, self.scorer)
+        self.scoring = scoring_on(routes, self.compute, self.scorer)
 
     async def put(self, **traffic: int) -> None:
         await self.endpoints.put("iris", traffic)

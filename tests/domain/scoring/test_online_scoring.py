@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,10 @@ from domain.ground.access import AuthMode
 from domain.ground.keys import KeyType
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
+from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, SWAGGER, OnlineScoring
+from domain.scoring.online_scoring import SCORE, SWAGGER
+from domain.scoring.outliers import Outliers
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_bodies import StreamedAnswer
 from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, RequestBody
@@ -28,10 +30,12 @@ from tests.kit.scoring_stage import (
     PRIMARY,
     SECONDARY,
     Endpoints,
+    Records,
     ScriptedScorer,
     StaticCompute,
     WatchedStore,
     says,
+    scoring_on,
 )
 from tests.kit.waiting import PATIENCE, patience
 
@@ -73,16 +77,18 @@ class Stage:
     compute: StaticCompute
     scorer: ScriptedScorer
     time: HeldClock
-    records: list[RequestRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.told = Records()
+        self.instances = InstanceChoice(self.compute, Outliers())
         self.routes = RouteTable(self.store, self.clock, read_limit=PATIENCE)
-        self.scoring = OnlineScoring(
+        self.scoring = scoring_on(
             self.routes,
             self.compute,
             self.scorer,
+            self.told,
+            instances=self.instances,
             max_request_bytes=1000_000,
-            on_finished=self.records.append,
         )
 
     async def score(
@@ -116,12 +122,12 @@ class Stage:
     @property
     def record(self) -> RequestRecord:
         """The only one so far."""
-        [record] = self.records
+        [record] = self.told.all
         return record
 
     @property
     def under_way(self) -> int:
-        return sum(self.scoring._instances._under_way.values())
+        return self.instances.under_way
 
 
 @pytest.fixture
@@ -756,7 +762,7 @@ async def test_a_streamed_answer_is_passed_as_it_comes(stage: Stage) -> None:
     answer = await stage.score()
     assert isinstance(answer.body, StreamedAnswer)
     assert await anext(answer.body) == b"one"
-    assert not stage.records
+    assert not stage.told.all
     assert stage.under_way == 1
     more.set()
     assert [piece async for piece in answer.body] == [b"two"]
@@ -804,7 +810,7 @@ async def test_a_streamed_answer_that_breaks_off_is_not_made_to_look_whole(stage
     with pytest.raises(InstanceLost):
         await anext(answer.body)
     assert stage.under_way == 0
-    assert len(stage.records) == 1
+    assert len(stage.told.all) == 1
 
 
 # -- headers ------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Who may score, in each auth mode, with two gateways on one store."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,7 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.ports import Principal, TokenVerifier
-from domain.scoring.online_routing import Route
-from domain.scoring.request_record import RequestRecord
+from domain.scoring.online_routing import Route, RouteTable
 from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
 from tests.kit.clocks import HeldClock
@@ -182,12 +183,10 @@ async def test_what_is_no_token_of_the_issuer_s_for_scoring_is_401(
 
 
 async def test_refusals_are_told_through_the_request_record(gateways: Gateways) -> None:
-    records: list[RequestRecord] = []
-    gateways.other.application.scoring._on_finished = records.append
     await put(gateways, "aad_token")
     await gateways.other.score("no.token.atall")
     await gateways.other.score(issuers_token("reader"))
-    told = [(record.code, record.reason) for record in records]
+    told = [(record.code, record.reason) for record in gateways.records.all]
     assert told == [(401, "AuthenticationFailed"), (403, "AuthorizationFailed")]
 
 
@@ -208,7 +207,7 @@ class CountingVerifier(TokenVerifier):
 
 
 async def route_of(gateways: Gateways) -> Route:
-    route = await gateways.other.application.scoring._routes.find("iris")
+    route = await RouteTable(gateways.store, gateways.clock).find("iris")
     assert route is not None
     return route
 
@@ -240,18 +239,22 @@ async def test_what_is_remembered_is_bounded(gateways: Gateways) -> None:
     access = ScoringAccess(PlainCipher(), clock, verifier, remembered=10)
     for number in range(100):
         await access.check(route, f"token-{number}".encode())
-    assert len(access._known) == 10
-    await access.check(route, b"token-99")
+    for number in range(90, 100):
+        await access.check(route, f"token-{number}".encode())
     assert verifier.asked == 100
+    await access.check(route, b"token-89")
+    assert verifier.asked == 101
 
 
 async def test_an_issuer_out_of_reach_is_503_not_401(gateways: Gateways) -> None:
     await put(gateways, "aad_token")
     verifier = CountingVerifier(None)
     verifier.away = True
-    scoring = gateways.other.application.scoring
-    scoring._access = ScoringAccess(PlainCipher(), HeldClock(), verifier)
-    assert await error(gateways, "a-token") == (503, "ServiceUnavailable")
+    gateways.adapters = replace(gateways.adapters, scoring_verifier=verifier)
+    async with AsyncExitStack() as stack:
+        reply = await gateways.start(stack).score("a-token")
+    assert reply.status_code == 503
+    assert reply.json()["error"]["code"] == "ServiceUnavailable"
 
 
 async def test_a_token_is_checked_without_the_store(gateways: Gateways) -> None:

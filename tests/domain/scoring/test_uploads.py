@@ -8,7 +8,7 @@ import pytest
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.online_scoring import SCORE
 from domain.scoring.scoring_bodies import SLOW_START, SLOWEST
 from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from domain.scoring.uploads import FEWEST
@@ -20,6 +20,7 @@ from tests.kit.scoring_stage import (
     ScriptedScorer,
     StaticCompute,
     says,
+    scoring_on,
 )
 from tests.kit.waiting import PATIENCE, patience
 
@@ -49,7 +50,7 @@ class Gateway:
         self.gate = asyncio.Event()
         scorer = ScriptedScorer(self.takes_all)
         routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
-        self.scoring = OnlineScoring(routes, compute, scorer)
+        self.scoring = scoring_on(routes, compute, scorer)
 
     async def takes_all(self, instance: Instance, request: ScoringRequest) -> ScoringResponse:
         if not isinstance(request.body, bytes):

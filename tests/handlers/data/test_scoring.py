@@ -13,8 +13,10 @@ import httpx
 import pytest
 
 from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
+from domain.scoring.exchange_taps import RecordTap
+from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.outliers import Outliers
 from domain.scoring.request_record import RequestRecord
 from handlers.data import caller, scoring
 from handlers.data.caller import Caller
@@ -31,6 +33,7 @@ from tests.kit.scoring_stage import (
     StaticCompute,
     WatchedStore,
     says,
+    scoring_on,
 )
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -47,12 +50,14 @@ class Stage:
         self.store = store
         self.records: list[RequestRecord] = []
         self.recorded = asyncio.Event()
-        self.scoring = OnlineScoring(
+        self.instances = InstanceChoice(self.compute, Outliers())
+        self.scoring = scoring_on(
             RouteTable(store, HeldClock(), read_limit=PATIENCE),
             self.compute,
             self.scorer,
+            RecordTap(self._record),
+            instances=self.instances,
             max_request_bytes=LIMIT,
-            on_finished=self._record,
         )
         self.port = 0
         self.client: httpx.AsyncClient
@@ -68,7 +73,7 @@ class Stage:
 
     @property
     def under_way(self) -> int:
-        return sum(self.scoring._instances._under_way.values())
+        return self.instances.under_way
 
     def answers_with(self, take: Callable[[ScoringRequest], Awaitable[ScoringResponse]]) -> None:
         self.scorer.script = lambda instance, request: take(request)

@@ -15,7 +15,6 @@ import pytest
 from domain.online.online_deployment import workload_key
 from domain.ports import BlobFolder, EnvironmentSpec, Probe, Workload, WorkloadKind, WorkloadState
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import OnlineScoring
 from handlers.data import scoring
 from handlers.http import Routes
 from infra.compute.local.files.outputs import OutputsInPlace
@@ -24,7 +23,7 @@ from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import PRIMARY, Endpoints
+from tests.kit.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 from ..conftest import OpenClient
@@ -78,7 +77,7 @@ async def client(
     for name in LIMITS:
         await eventually(partial(_ready, compute, name), f"{name} is ready")
     routing = RouteTable(store, HeldClock(), read_limit=PATIENCE)
-    activity = OnlineScoring(routing, compute, scorer)
+    activity = scoring_on(routing, compute, scorer)
     client = open_client(scoring.blueprint(routes, activity), role=PRIMARY)
     client.headers["content-type"] = "application/json"
     yield client

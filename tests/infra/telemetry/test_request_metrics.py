@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from domain.scoring.request_record import RequestRecord
+from domain.scoring.request_record import Ending, RequestRecord
 from infra.telemetry.metric_names import DEPLOYMENTS, ENDPOINTS, views
 from infra.telemetry.request_meters import RequestMeters
 from infra.telemetry.request_metrics import MAX_STATUSES, RequestMetrics
@@ -20,6 +20,7 @@ RECORD = RequestRecord(
     deployment="blue",
     code=200,
     reason="",
+    ending=Ending.ANSWERED,
     model_status=200,
     model_reason="",
     request_bytes=10,

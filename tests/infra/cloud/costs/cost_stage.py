@@ -3,16 +3,16 @@
 Messages are handled one at a time, and delays are over at once: a count holds no race, and
 none of the looks that come with the hours of a clock."""
 
-import itertools
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from domain.assets import asset
 from domain.assets.datastore import INBOX
@@ -25,12 +25,15 @@ from domain.ground.messages import (
     PROVISIONING_QUEUE,
 )
 from domain.ground.resource import Wanted
-from domain.ground.stored_sums import StoredSums
 from domain.jobs.records.job_request import JobProperties, RequestedInput
-from domain.ports import MiniBatchResult, ScoringRequest, UnitOutcome, UnitRequest
-from domain.rollout.mirroring import Copy, Mirroring
-from domain.rollout.shadow_diff import Lost, Side
-from domain.scoring.online_routing import DeploymentRoute
+from domain.ports import (
+    Instance,
+    MiniBatchResult,
+    ScoringRequest,
+    ScoringResponse,
+    UnitOutcome,
+    UnitRequest,
+)
 from handlers import blueprints
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
@@ -45,7 +48,7 @@ from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
 from infra.settings import Settings
 from infra.web.token_verifier import JwtVerifier, StaticKeys
-from tests.kit.clocks import HeldClock
+from tests.kit.clocks import HeldClock, hold_durations
 from tests.kit.cloud_costs import CloudCosts, Counted, Operation
 from tests.kit.event_stage import HOOK, Receiver
 from tests.kit.gateway_stage import (
@@ -116,14 +119,29 @@ class Bill:
 class CloudWorker(ScriptedScorer):
     """Scores a unit as runtime/ does over the network: each input is downloaded from its
     signed URL and the rows, one a file, are put as one block. That is counted too. `seconds` are
-    what it says of each mini-batch."""
+    what it says of each mini-batch.
+
+    A request takes an instance these times in turn, each for two of them, whatever it took: what
+    a host counts has a number for every band of latencies that it met, and grows with their
+    spread."""
 
     seconds = 0.1
 
-    def __init__(self, http: httpx.AsyncClient, costs: CloudCosts) -> None:
+    _TIMES = tuple(0.005 * 1.1**n for n in range(10))
+
+    def __init__(self, http: httpx.AsyncClient, costs: CloudCosts, durations: HeldClock) -> None:
         super().__init__()
         self._http = http
         self._costs = costs
+        self._durations = durations
+        self._met: Counter[str] = Counter()
+
+    async def score(
+        self, instance: Instance, request: ScoringRequest, *, timeout: float
+    ) -> ScoringResponse:
+        self._durations.move(self._TIMES[self._met[instance.id] // 2 % len(self._TIMES)])
+        self._met[instance.id] += 1
+        return await super().score(instance, request, timeout=timeout)
 
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         rows: list[str] = []
@@ -143,24 +161,6 @@ class CloudWorker(ScriptedScorer):
         self._costs.add(Operation("blob put block (worker)", reply.status_code))
         columns = ("input_file", "input_row", "prediction")
         return UnitOutcome(tuple(results), len(rows), len(content), "", columns)
-
-
-class PacedMirroring(Mirroring):
-    """Says that originals and copies took these times in turn, whatever they took: what a host
-    counts has a number for every band of latencies that it met, and grows with their spread."""
-
-    _TIMES = tuple(0.005 * 1.1**n for n in range(10))
-
-    def __init__(self, mirroring: Mirroring, sums: StoredSums) -> None:
-        super().__init__(mirroring._scorer, mirroring._instances, sums)
-        self._times = itertools.cycle(self._TIMES)
-
-    async def _send(self, copy: Copy, request: ScoringRequest, live: Side) -> None:
-        await super()._send(copy, request, replace(live, seconds=next(self._times)))
-
-    async def _ask(self, mirror: DeploymentRoute, request: ScoringRequest) -> Side | Lost:
-        met = await super()._ask(mirror, request)
-        return met if isinstance(met, Lost) else replace(met, seconds=next(self._times))
 
 
 class CostStage:
@@ -363,10 +363,12 @@ async def _application_on(
             {
                 "ML_ENDPOINTS_PLATFORM": "embedded",
                 "ML_ENDPOINTS_BASE_URL": URL,
+                # Scenarios say themselves when counts are stored.
                 "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
             }
         )
-        worker = CloudWorker(outside, costs)
+        durations = hold_durations(stack.enter_context(pytest.MonkeyPatch.context()))
+        worker = CloudWorker(outside, costs, durations)
         adapters = Adapters(
             store=store,
             queue=queue,
@@ -383,14 +385,6 @@ async def _application_on(
         application = compose_on(adapters, read)
         host = PumpingHost(blueprints(application), consumer, clock)
         door = await stack.enter_async_context(host.client(URL))
-        scoring = application.scoring
-        assert scoring._mirroring is not None
-        assert scoring._sums is not None
-        stack.push_async_callback(scoring._sums.close)
-        # Scenarios say themselves when counts are stored, and each is stored at once.
-        sums = StoredSums(store, clock, period=86400, write_limit=PATIENCE)
-        stack.push_async_callback(sums.close)
-        scoring._sums = sums
-        scoring._mirroring = PacedMirroring(scoring._mirroring, sums)
+        stack.push_async_callback(application.sums.close)
         gateway = Gateway(application, host, door)
         yield CostStage(gateway, costs, broker, consumer, blobs, clock, worker)

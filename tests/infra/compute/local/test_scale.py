@@ -11,12 +11,12 @@ import pytest
 from domain.ports import Message, Observation, Workload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, OnlineScoring
+from domain.scoring.online_scoring import SCORE
 from domain.scoring.scoring_exchange import Answer, Call, RequestBody
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House
-from tests.kit.scoring_stage import PRIMARY, Endpoints
+from tests.kit.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually
 
 KEY = "online/iris/blue"
@@ -55,11 +55,11 @@ class Gateway:
     def __init__(self, house: House, store: SqliteResourceStore) -> None:
         self.endpoints = Endpoints(store)
         self.queue = WakingQueue(house)
-        self.scoring = OnlineScoring(
+        self.scoring = scoring_on(
             RouteTable(store, SystemClock(), read_limit=PATIENCE),
             house.compute,
             house.scorer,
-            waking=Waking(house.compute, self.queue, self.bring_up, limit=PATIENCE),
+            awakening=Waking(house.compute, self.queue, self.bring_up, limit=PATIENCE),
         )
 
     async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
