@@ -10,8 +10,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from functools import partial
 
-from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.events import delivery
 from domain.events.delivery import (
     Courier,
@@ -24,26 +24,29 @@ from domain.events.delivery import (
     pause_after,
 )
 from domain.events.delivery_record import DeliveryRecord, OnSettled
-from domain.events.event_dispatching import LEASE, Couriers
+from domain.events.event_dispatching import LEASE, Couriers, message_for
 from domain.events.event_sending import Attempt, EventSending
 from domain.events.event_subscription import EventSubscription, SubscriptionState
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.ground.messages import DeliverEvents
-from domain.ports import Clock, Delete, Document, Replace, ResourceStore, Write
+from domain.ground.driving import Driving, Step
+from domain.ground.messages import EVENTS_QUEUE, DeliverEvents
+from domain.ports import Clock, Delete, Document, Replace, ResourceStore, WorkQueue, Write
 
 AT_ONCE = 8
 """Attempts for one subscription at the same time."""
 
-_ROUNDS_LAST = 20.0
-_RACES = 20
 _PAGE = 40
 _log = logging.getLogger("ml_endpoints.events")
 
 
 class EventDelivering:
+    queue = EVENTS_QUEUE
+    grace = LEASE
+
     def __init__(
         self,
         store: ResourceStore,
+        queue: WorkQueue,
         clock: Clock,
         couriers: Couriers,
         subscriptions: EventSubscriptions,
@@ -59,109 +62,113 @@ class EventDelivering:
         self._sending = sending
         self._on_settled = on_settled
         self._rng = rng or random.Random()
+        self._driving = Driving(self, queue, clock)
 
     async def deliver(self, message: DeliverEvents, *, redelivered: bool = False) -> None:
-        """Deliver what is due, and have the rest come back when it is. `redelivered`: an
-        earlier delivery of this message may have failed to send its successor."""
-        ends = asyncio.get_running_loop().time() + _ROUNDS_LAST
-        races = 0
-        while True:
-            document = await self._couriers.find(message.uid)
-            if document is None:
-                return
-            courier = courier_of(document)
-            if (courier.chain, courier.tick) != (message.chain, message.tick):
-                if redelivered and (courier.chain, courier.tick) == (
-                    message.chain,
-                    message.tick + 1,
-                ):
-                    await self._couriers.send(courier)
-                return
-            try:
-                after = await self._round(courier, document)
-                if after is None and asyncio.get_running_loop().time() < ends:
-                    continue
-                await self._rest(courier if after is None else after, document, after is None)
-                return
-            except (StaleETag, DocumentExists, DocumentNotFound):
-                races += 1
-                if races > _RACES:
-                    raise
+        """Deliver what is due, and have the rest come back when it is."""
+        await self._driving.go_on(message, redelivered=redelivered)
 
     async def resume(self, document: Document) -> None:
         """Take over a courier of which nobody has given a sign of life. Raises StaleETag."""
-        courier = courier_of(document)
-        taken = courier.but(chain=courier.chain + 1, tick=0)
-        write = Replace(document.id, taken.to_body(), document.etag, due_at=self._now() + LEASE)
-        await self._store.transact(document.partition, [write])
-        await self._couriers.send(taken)
+        await self._driving.resume(document)
 
-    async def _round(self, courier: Courier, document: Document) -> Courier | None:
-        """Do what can be done now. None: there may be more; else how the courier rests."""
-        subscription = await self._subscriptions.of_courier(courier.subscription, courier.uid)
+    # -- what is driven -----------------------------------------------------------------
+
+    async def find(self, message: DeliverEvents) -> Document | None:
+        return await self._couriers.find(message.uid)
+
+    def read(self, document: Document) -> Courier:
+        return courier_of(document)
+
+    async def step(
+        self, state: Courier, document: Document, message: DeliverEvents
+    ) -> Step[Courier] | None:
+        subscription = await self._subscriptions.of_courier(state.subscription, state.uid)
         if subscription is None:
-            return await self._clear(courier, document)
+            return await self._clear(state, document)
         if subscription.state is SubscriptionState.PENDING:
-            return courier.but(phase=Phase.IDLE)  # Becoming Active wakes it.
+            return self._resting(state.but(phase=Phase.IDLE))  # Becoming Active wakes it.
         if subscription.state is not SubscriptionState.ACTIVE:
-            return await self._give_all_up(subscription, courier, document)
+            return await self._give_all_up(subscription, state)
+        return await self._round(subscription, state)
+
+    async def save(self, document: Document, step: Step[Courier], due_at: float | None) -> None:
+        write = Replace(document.id, step.state.to_body(), document.etag, due_at=due_at)
+        await self._store.transact(document.partition, [write, *step.beside])
+
+    def message(self, state: Courier, before: DeliverEvents | None) -> DeliverEvents:
+        return message_for(state)
+
+    def pause(self, state: Courier) -> float:
+        return 0.0 if state.phase is Phase.BUSY else max(0.0, state.until - self._now())
+
+    # -- steps --------------------------------------------------------------------------
+
+    async def _round(self, to: EventSubscription, courier: Courier) -> Step[Courier]:
+        """Do what can be done now."""
         now = self._now()
         if courier.phase is Phase.HELD and now < courier.until:
-            return courier
-        most = 1 if courier.failures else _at_once(subscription)
-        waiting = await self._waiting(courier.uid, most)
-        if not waiting:
-            return courier.but(phase=Phase.IDLE, failures=0)
+            return Step(courier, self.pause(courier))
+        waiting = await self._waiting(courier.uid, 1 if courier.failures else _at_once(to))
         due = [w for w in waiting if w.due <= now]
-        if not due:
-            return courier.but(phase=Phase.WAITING, until=waiting[0].due)
-        return await self._attempt(subscription, courier, document, due)
+        if due:
+            return await self._attempt(to, courier, due)
+        if not waiting:
+            return self._resting(courier.but(phase=Phase.IDLE, failures=0))
+        return self._resting(courier.but(phase=Phase.WAITING, until=waiting[0].due))
+
+    def _resting(self, courier: Courier) -> Step[Courier]:
+        pause = None if courier.phase is Phase.IDLE else self.pause(courier)
+        return Step(courier, pause, then=partial(self._look_back, courier))
+
+    async def _look_back(self, courier: Courier) -> None:
+        """Whatever came before it was saved that the courier rests has found it at work."""
+        waiting = await self._waiting(courier.uid, 1)
+        if waiting and waiting[0].due <= self._now() and await self._takes(courier):
+            await self._couriers.wake(courier.subscription, courier.uid)
+
+    async def _takes(self, courier: Courier) -> bool:
+        found = await self._subscriptions.of_courier(courier.subscription, courier.uid)
+        return found is None or found.state is not SubscriptionState.PENDING
 
     async def _attempt(
-        self,
-        subscription: EventSubscription,
-        courier: Courier,
-        document: Document,
-        due: Sequence[Delivery],
-    ) -> Courier | None:
-        living = [d for d in due if not self._is_too_old(subscription, d)]
-        attempts = await asyncio.gather(
-            *(self._sending.send(subscription, d.event) for d in living)
-        )
+        self, to: EventSubscription, courier: Courier, due: Sequence[Delivery]
+    ) -> Step[Courier]:
+        living = [d for d in due if not self._is_too_old(to, d)]
+        attempts = await asyncio.gather(*(self._sending.send(to, d.event) for d in living))
         outcomes = list(zip(living, attempts, strict=True))
-        left = [self._settled(subscription, each, attempt) for each, attempt in outcomes]
+        left = [self._settled(to, each, attempt) for each, attempt in outcomes]
         left += [
-            self._given_up(subscription, each, "TimeToLiveExceeded")
-            for each in due
-            if each not in living
+            self._given_up(to, each, "TimeToLiveExceeded") for each in due if each not in living
         ]
-        after = self._after(subscription, courier, outcomes)
-        await self._save(subscription, courier, after, document, due, left)
-        if any(a.verdict is Verdict.GONE for a in attempts):
-            told = "The webhook answered 410: it is gone. Validate the subscription to go on."
-            await self._subscriptions.disable(subscription.name, subscription.uid, told)
-        return None
+        after = self._after(to, courier, outcomes)
+        gone = any(a.verdict is Verdict.GONE for a in attempts)
+        return self._goes_on(to, courier, after, due, left, gone=gone)
 
-    async def _save(
+    def _goes_on(
         self,
         to: EventSubscription,
         courier: Courier,
         after: Courier,
-        document: Document,
         done: Sequence[Delivery],
         left: Sequence[Delivery | DeadLetter | None],
-    ) -> None:
+        *,
+        gone: bool = False,
+    ) -> Step[Courier]:
         """`left` takes the place of `done`, and `after` of `courier`, with the dead counted."""
         dead = tuple(each.reason for each in left if isinstance(each, DeadLetter))
         after = after.but(dead_lettered=courier.dead_lettered + len(dead))
-        writes: list[Write] = [
-            Replace(document.id, after.to_body(), document.etag, due_at=self._now() + LEASE)
-        ]
-        writes += [Delete(each.id) for each in done]
-        writes += [each.creation() for each in left if each is not None]
-        await self._store.transact(document.partition, writes)
-        if self._on_settled is not None:
-            self._on_settled(DeliveryRecord.of(to, courier, after, dead))
+
+        async def tell() -> None:
+            if self._on_settled is not None:
+                self._on_settled(DeliveryRecord.of(to, courier, after, dead))
+            if gone:
+                told = "The webhook answered 410: it is gone. Validate the subscription to go on."
+                await self._subscriptions.disable(to.name, to.uid, told)
+
+        beside: list[Write] = [Delete(each.id) for each in done]
+        beside += [each.creation() for each in left if each is not None]
+        return Step(after, self.pause(after), beside=tuple(beside), then=tell)
 
     def _settled(
         self, to: EventSubscription, waiting: Delivery, attempt: Attempt
@@ -238,51 +245,22 @@ class EventDelivering:
             failed_attempts=courier.failed_attempts + len(faults),
         )
 
-    async def _rest(self, after: Courier, document: Document, goes_on: bool) -> None:
-        """Save how the courier rests, and send the message that ends it."""
-        latest = document
-        if goes_on:
-            found = await self._couriers.find(after.uid)
-            if found is None:
-                return
-            latest, after = found, courier_of(found)
-        after = after.but(tick=after.tick + 1)
-        is_idle = after.phase is Phase.IDLE
-        until = self._now() if after.phase is Phase.BUSY else after.until
-        due_at = None if is_idle else max(until, self._now()) + LEASE
-        write = Replace(latest.id, after.to_body(), latest.etag, due_at=due_at)
-        await self._store.transact(latest.partition, [write])
-        if not is_idle:
-            await self._couriers.send(after)
-        if after.phase in (Phase.IDLE, Phase.WAITING):
-            # Whatever came before that was saved has found the courier at work.
-            waiting = await self._waiting(after.uid, 1)
-            if waiting and waiting[0].due <= self._now() and await self._takes(after):
-                await self._couriers.wake(after.subscription, after.uid)
-
-    async def _takes(self, courier: Courier) -> bool:
-        found = await self._subscriptions.of_courier(courier.subscription, courier.uid)
-        return found is None or found.state is not SubscriptionState.PENDING
-
     async def _waiting(self, uid: str, most: int) -> list[Delivery]:
         page = await self._store.query(
             delivery.KIND, partition=delivery.partition(uid), page_size=most
         )
         return [delivery_of(d) for d in page.documents]
 
-    async def _give_all_up(
-        self, to: EventSubscription, courier: Courier, document: Document
-    ) -> Courier | None:
+    async def _give_all_up(self, to: EventSubscription, courier: Courier) -> Step[Courier]:
         """It takes no events any more: what waits can be read and redelivered for a while."""
         waiting = await self._waiting(courier.uid, _PAGE)
         if not waiting:
-            return courier.but(phase=Phase.IDLE, failures=0)
+            return self._resting(courier.but(phase=Phase.IDLE, failures=0))
         left = [self._given_up(to, each, f"Subscription{to.state.value}") for each in waiting]
         after = courier.but(phase=Phase.BUSY, failures=0)
-        await self._save(to, courier, after, document, waiting, left)
-        return None
+        return self._goes_on(to, courier, after, waiting, left)
 
-    async def _clear(self, courier: Courier, document: Document) -> Courier | None:
+    async def _clear(self, courier: Courier, document: Document) -> Step[Courier] | None:
         """The subscription is gone: so is what waits for it, and last the courier."""
         left = False
         for kind in (delivery.KIND, delivery.DEAD_KIND):
@@ -292,8 +270,9 @@ class EventDelivering:
                 await self._store.transact(
                     document.partition, [Delete(d.id) for d in page.documents]
                 )
-        if not left:
-            await self._store.transact(document.partition, [Delete(document.id, document.etag)])
+        if left:
+            return Step(courier, 0.0)
+        await self._store.transact(document.partition, [Delete(document.id, document.etag)])
         return None
 
     def _is_too_old(self, to: EventSubscription, waiting: Delivery) -> bool:

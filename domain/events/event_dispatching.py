@@ -5,13 +5,14 @@ slow or dead keeps up nobody else.
 """
 
 import logging
-from datetime import timedelta
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.events import delivery
 from domain.events.delivery import Courier, Delivery, Phase, courier_of
 from domain.events.event_subscription import EventSubscription
 from domain.events.subscribers import Subscribers
+from domain.ground.driving import RACES
+from domain.ground.fence import taken_over
 from domain.ground.messages import EVENTS_QUEUE, DeliverEvents, DispatchEvent
 from domain.ground.outbox import event_of
 from domain.ports import (
@@ -27,9 +28,8 @@ from domain.ports import (
 )
 
 LEASE = 60.0
-"""Seconds without a sign of life after which the sweep takes a courier over."""
+"""Seconds that a round may take before the sweep takes its courier over: it waits on receivers."""
 
-_RACES = 20
 _log = logging.getLogger("ml_endpoints.events")
 
 
@@ -50,12 +50,12 @@ class Couriers:
     async def wake(self, name: str, uid: str, *, at_once: bool = False) -> None:
         """Something is due for the subscription. One that is at work, or has to hold back,
         finds it by itself; `at_once` ends the holding back."""
-        for _ in range(_RACES):
+        for _ in range(RACES):
             document = await self.find(uid)
             courier = courier_of(document) if document else Courier(subscription=name, uid=uid)
             if courier.phase is Phase.BUSY or (courier.phase is Phase.HELD and not at_once):
                 return
-            busy = courier.but(phase=Phase.BUSY, chain=courier.chain + 1, tick=0, failures=0)
+            busy = taken_over(courier.but(phase=Phase.BUSY, failures=0))
             due_at = self._clock.now().timestamp() + LEASE
             write: Write = Create(delivery.COURIER_ID, busy.to_body(), due_at=due_at)
             if document is not None:
@@ -64,19 +64,8 @@ class Couriers:
                 await self._store.transact(delivery.partition(uid), [write])
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue
-            await self.send(busy)
+            await self._queue.send(EVENTS_QUEUE, Message(message_for(busy).to_document()))
             return
-
-    async def send(self, courier: Courier) -> None:
-        """The message that has the courier go on, when its time has come."""
-        message = DeliverEvents(
-            subscription=courier.subscription,
-            uid=courier.uid,
-            chain=courier.chain,
-            tick=courier.tick,
-        )
-        waits = 0.0 if courier.phase is Phase.BUSY else courier.until
-        await self._queue.send(EVENTS_QUEUE, later(message, waits, self._clock))
 
 
 class EventDispatching:
@@ -117,7 +106,11 @@ class EventDispatching:
         await self._couriers.wake(to.name, to.uid)
 
 
-def later(message: DeliverEvents, at: float, clock: Clock) -> Message:
-    """The message, to come at `at` (Unix seconds), or now."""
-    seconds = max(0.0, at - clock.now().timestamp())
-    return Message(message.to_document(), delay=timedelta(seconds=seconds))
+def message_for(courier: Courier) -> DeliverEvents:
+    """That has the courier go on."""
+    return DeliverEvents(
+        subscription=courier.subscription,
+        uid=courier.uid,
+        chain=courier.chain,
+        tick=courier.tick,
+    )

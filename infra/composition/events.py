@@ -45,6 +45,12 @@ def compose_events(ground: Ground, *, base_url: str) -> EventActivities:
         ),
         dispatching=EventDispatching(a.store, a.clock, ground.subscribers, couriers),
         delivering=EventDelivering(
-            a.store, a.clock, couriers, subscriptions, sending, on_settled=each(a.on_settled)
+            a.store,
+            a.queue,
+            a.clock,
+            couriers,
+            subscriptions,
+            sending,
+            on_settled=each(a.on_settled),
         ),
     )
