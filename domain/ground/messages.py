@@ -16,6 +16,9 @@ SCALING_QUEUE = "scaling"
 SCHEDULES_QUEUE = "schedules"
 EVENTS_QUEUE = "events"
 
+SCHEMA = "schema"
+"""The property of a message that says what form its body has (domain/ground/schema.py)."""
+
 
 class Reconcile(Value):
     """Bring one endpoint or deployment closer to what is wanted.

@@ -70,11 +70,15 @@ class ResourceStore(Protocol):
     An id is 1 to 255 characters without `/ \\ ? #`, and neither `.` nor `..`; a body has a
     string field `kind`. A document is at most 1 MB of JSON, those of one transaction 2 MB
     together. Whole numbers beyond 2**53 may lose digits.
+
+    With each body its schema is kept (domain/ground/schema.py), as a field `schema` that no
+    caller sees or may write. Reading a document of a newer one that is not understood raises
+    NewerSchema.
     """
 
     @abstractmethod
     async def get(self, partition: str, id: str) -> Document:
-        """The current document. Raises DocumentNotFound."""
+        """The current document. Raises DocumentNotFound, NewerSchema."""
 
     @abstractmethod
     async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
@@ -96,10 +100,11 @@ class ResourceStore(Protocol):
     ) -> Page:
         """Documents of `kind`, in order of (partition, id), whose top-level body fields
         equal `where`. A page is stable under writes: a document present throughout the
-        paging is seen exactly once. Raises Invalid for a continuation it never gave.
+        paging is seen exactly once. Raises Invalid for a continuation it never gave, and
+        NewerSchema: nobody may go on as if a document were not there.
         Without a partition this crosses partitions; keep it off hot paths."""
 
     @abstractmethod
     async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
         """Up to `limit` documents with `due_at` <= `before` (Unix seconds), earliest
-        first, across partitions."""
+        first, across partitions. Those of a newer schema are left to newer processes."""

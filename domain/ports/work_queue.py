@@ -1,7 +1,8 @@
 """Named queues, at least once."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -10,10 +11,12 @@ from domain.ports.resource_store import Json
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: a small JSON body that names work, never carries it."""
+    """What is sent: a small JSON body that names work, never carries it. `properties` travel
+    beside it; `schema` is the queue's own (domain/ground/schema.py) unless they say another."""
 
     body: Json
     delay: timedelta = timedelta(0)
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkQueue(Protocol):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from domain import errors
+from domain.ground import schema
 from domain.ports import Create, Delete, Json, Replace, Write
 
 MOST_BYTES = 1024 * 1024
@@ -14,14 +15,17 @@ MOST_BYTES_AT_ONCE = 2_000_000
 MOST_WRITES = 100
 MOST_IN_PAGE = 1000
 MOST_BYTES_IN_PAGE = 16 * 1024 * 1024
+SCHEMA = "schema"
+"""The field of a stored body that says what form it has. Inside the body, so that a process of
+before it was there, which does not look, replaces it with what it writes: nothing."""
 
 _ID = re.compile(r"(?!\.{1,2}\Z)[^/\\?#]{1,255}", re.DOTALL)
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
 def encoded_bodies(partition: str, writes: Sequence[Write]) -> list[str | None]:
-    """The body of each write as JSON, None for a Delete. Raises Invalid or TooLarge for a
-    transaction that no store may take."""
+    """The body of each write as JSON, with its schema; None for a Delete. Raises Invalid or
+    TooLarge for a transaction that no store may take."""
     check_text(partition)
     if not 1 <= len(writes) <= MOST_WRITES:
         raise errors.Invalid(f"A transaction takes 1 to {MOST_WRITES} writes, not {len(writes)}.")
@@ -34,6 +38,20 @@ def encoded_bodies(partition: str, writes: Sequence[Write]) -> list[str | None]:
             f"The transaction has {size} bytes of JSON; {MOST_BYTES_AT_ONCE} is the limit."
         )
     return bodies
+
+
+def stamped(body: Json) -> Json:
+    """The body as it is stored."""
+    return {SCHEMA: schema.of_documents(body["kind"]), **body}
+
+
+def opened(partition: str, id: str, body: Json) -> Json:
+    """Inverse of `stamped`; takes from what it is given. Raises NewerSchema."""
+    found = body.pop(SCHEMA, schema.FIRST)
+    known = schema.of_documents(body["kind"])
+    if not schema.is_known(found, known):
+        raise errors.NewerSchema(f"The document {id!r} in {partition!r}", found, known)
+    return body
 
 
 def check_where(where: Mapping[str, str | int | bool]) -> None:
@@ -87,6 +105,8 @@ def _encoded(write: Create | Replace) -> str:
         )
     if not isinstance(write.body.get("kind"), str):
         raise errors.Invalid("A document's body needs a string field 'kind'.", target=write.id)
+    if SCHEMA in write.body:
+        raise errors.Invalid(f"A body's field '{SCHEMA}' is the store's own.", target=write.id)
     body = _json(write.body, write.id)
     check_text(write.id, body)
     size = len(body.encode())
@@ -95,7 +115,8 @@ def _encoded(write: Create | Replace) -> str:
             f"The document {write.id!r} is {size} bytes of JSON; {MOST_BYTES} is the limit.",
             target=write.id,
         )
-    return body
+    # As `stamped` would have it.
+    return f'{{"{SCHEMA}":"{schema.of_documents(write.body["kind"])}",{body[1:]}'
 
 
 def _json(body: Json, id: str) -> str:

@@ -1,8 +1,11 @@
 """What every work queue sends alike."""
 
 import json
+from collections.abc import Mapping
 
 from domain import errors
+from domain.ground import schema
+from domain.ground.messages import SCHEMA
 from domain.ports import Message
 
 BODY_BYTES = 256 * 1024
@@ -20,6 +23,11 @@ def encoded(message: Message) -> bytes:
             f"The message is {len(body)} bytes of JSON; {BODY_BYTES} is the limit."
         )
     return body
+
+
+def properties(queue: str, message: Message, carrier: Mapping[str, str]) -> dict[str, str]:
+    """What travels beside the body, the sender's trace context `carrier` with it."""
+    return {SCHEMA: schema.of_messages(queue), **carrier, **message.properties}
 
 
 def check_queue(queue: str) -> None:

@@ -107,8 +107,7 @@ class EmbeddedRecipient:
                 await self._queue.wait(queue, PATIENCE)
                 for message in await self._queue.receive(queue, count, timedelta(seconds=PATIENCE)):
                     await self._queue.complete(message.lock_token)
-                    traceparent = message.properties.get("traceparent")
-                    taken.append(Delivered(json.loads(message.body), traceparent))
+                    taken.append(Delivered(json.loads(message.body), message.properties))
         return taken
 
     async def is_empty(self, queue: str) -> bool:

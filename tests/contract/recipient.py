@@ -1,6 +1,6 @@
 """The consumer's side of a queue, as the suites see it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from domain.ports import Json
 @dataclass(frozen=True)
 class Delivered:
     body: Json
-    traceparent: str | None
+    properties: Mapping[str, str]
 
 
 class Recipient(Protocol):

@@ -46,8 +46,7 @@ class CloudRecipient:
                 await self._consumer.wait(queue, PATIENCE)
                 for message in await self._consumer.receive(queue, 1, timedelta(seconds=30)):
                     await self._consumer.complete(message.lock_token)
-                    traceparent = message.properties.get("traceparent")
-                    taken.append(Delivered(json.loads(message.body), traceparent))
+                    taken.append(Delivered(json.loads(message.body), message.properties))
         return taken
 
     async def is_empty(self, queue: str) -> bool:

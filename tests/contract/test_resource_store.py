@@ -6,6 +6,7 @@ import pytest
 
 from domain import errors
 from domain.ports import Create, Delete, Document, Json, Replace, ResourceStore
+from tests.kit.newer_process import newer_process
 
 
 def body(**fields: object) -> Json:
@@ -319,3 +320,56 @@ async def test_a_document_with_a_time_to_live_is_there_until_then(store: Resourc
     assert (await store.get("p", "a")).body == body()
     await store.transact("p", [Replace("a", body(n=1), None)])
     assert (await store.get("p", "a")).body == body(n=1)
+
+
+async def test_a_document_of_a_newer_schema_with_the_same_first_part_is_read(
+    store: ResourceStore,
+) -> None:
+    with newer_process(documents={"Thing": "1.9"}):
+        written = await created(store, n=1)
+    assert await store.get("p", "a") == written
+    assert (await store.query("Thing")).documents == [written]
+    [again] = await store.transact("p", [Replace("a", body(n=2), written.etag)])
+    assert again is not None
+    assert again.body == (await store.get("p", "a")).body == body(n=2)
+
+
+async def test_a_document_of_a_newer_schema_is_refused_and_left_as_it_is(
+    store: ResourceStore,
+) -> None:
+    other = await created(store, "other")
+    with newer_process(documents={"Thing": "2.0"}):
+        written = await created(store, n=1)
+    with pytest.raises(errors.NewerSchema, match=r"schema 2\.0, and 1\.0 is known here"):
+        await store.get("p", "a")
+    with pytest.raises(errors.NewerSchema):
+        await store.query("Thing")
+    assert await store.get("p", "other") == other
+    with newer_process(documents={"Thing": "2.0"}):
+        assert await store.get("p", "a") == written
+        assert (await store.query("Thing")).documents == [written, other]
+        [last] = await store.transact("p", [Replace("a", body(n=2), written.etag)])
+    with newer_process(documents={"Thing": "3.1"}):
+        assert await store.get("p", "a") == last
+
+
+async def test_what_only_newer_processes_understand_holds_up_nothing_that_is_due(
+    store: ResourceStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with newer_process(documents={"Thing": "2.0"}):
+        for n in range(7):
+            await store.transact("p", [Create(f"newer-{n}", body(), due_at=float(n))])
+    for n in range(3):
+        await store.transact("p", [Create(f"{n}", body(), due_at=10.0 + n)])
+    assert [document.id for document in await store.due(20, limit=2)] == ["0", "1"]
+    assert [document.id for document in await store.due(20)] == ["0", "1", "2"]
+    assert "7 due documents are left to newer processes." in caplog.text
+    with newer_process(documents={"Thing": "2.0"}):
+        assert len(await store.due(20)) == 10
+
+
+async def test_the_schema_is_the_stores_own_field(store: ResourceStore) -> None:
+    written = await created(store)
+    assert "schema" not in written.body
+    with pytest.raises(errors.Invalid, match="the store's own"):
+        await store.transact("p", [Create("b", body(schema="1.0"))])

@@ -8,6 +8,7 @@ from opentelemetry import context, trace
 from domain import errors
 from domain.ports import Message, WorkQueue
 from tests.contract.recipient import Recipient
+from tests.kit.newer_process import newer_process
 
 
 async def test_what_is_sent_is_delivered_intact(queue: WorkQueue, recipient: Recipient) -> None:
@@ -74,5 +75,16 @@ async def test_the_senders_trace_travels_along(queue: WorkQueue, recipient: Reci
     finally:
         context.detach(token)
     (delivered,) = await recipient.take("mini-batches", 1)
-    assert delivered.traceparent is not None
-    assert delivered.traceparent.split("-")[1] == f"{0xABC:032x}"
+    assert delivered.properties["traceparent"].split("-")[1] == f"{0xABC:032x}"
+
+
+async def test_a_messages_schema_travels_beside_its_body(
+    queue: WorkQueue, recipient: Recipient
+) -> None:
+    await queue.send("mini-batches", Message({"n": 1}))
+    with newer_process(messages={"mini-batches": "2.1"}):
+        await queue.send("mini-batches", Message({"n": 2}))
+    await queue.send("mini-batches", Message({"n": 3}, properties={"schema": "7.0", "times": "1"}))
+    delivered = await recipient.take("mini-batches", 3)
+    told = {d.body["n"]: (d.properties["schema"], d.properties.get("times")) for d in delivered}
+    assert told == {1: ("1.0", None), 2: ("2.1", None), 3: ("7.0", "1")}

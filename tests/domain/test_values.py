@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -6,6 +7,7 @@ from pydantic import ValidationError
 from domain.ground.resource import EnvironmentVariables
 from domain.online.online_deployment import OnlineDeploymentProperties, RequestSettings
 from domain.values import Value
+from handlers.wire import to_wire
 
 
 class Leaf(Value):
@@ -15,22 +17,26 @@ class Leaf(Value):
 
 class Branch(Value):
     a_leaf: Leaf
+    leaves: tuple[Leaf, ...] = ()
     by_name: dict[str, int] = {}
 
 
-BRANCH = Branch(a_leaf=Leaf(some_text="x", how_long=timedelta(milliseconds=500)), by_name={"A": 1})
+LEAF = Leaf(some_text="x", how_long=timedelta(milliseconds=500))
+BRANCH = Branch(a_leaf=LEAF, leaves=(LEAF, Leaf(some_text="z")), by_name={"A": 1})
+TREE = Branch(a_leaf=LEAF, by_name={"A": 1})
 
 
 def test_a_document_reads_back_as_the_same_value() -> None:
     document = BRANCH.to_document()
-    assert set(document) == {"a_leaf", "by_name"}
+    assert set(document) == {"a_leaf", "leaves", "by_name"}
     assert Branch.from_document(document) == BRANCH
 
 
 def test_wire_names_are_camel_case_and_are_read_too() -> None:
-    wire = BRANCH.model_dump(mode="json", by_alias=True)
-    assert wire == {"aLeaf": {"someText": "x", "howLong": "PT0.5S"}, "byName": {"A": 1}}
-    assert Branch.from_document(wire) == BRANCH
+    wire = TREE.model_dump(mode="json", by_alias=True)
+    leaf = {"someText": "x", "howLong": "PT0.5S"}
+    assert wire == {"aLeaf": leaf, "leaves": [], "byName": {"A": 1}}
+    assert Branch.from_document(wire) == TREE
 
 
 def test_a_value_cannot_be_changed_in_place() -> None:
@@ -40,7 +46,52 @@ def test_a_value_cannot_be_changed_in_place() -> None:
 
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(ValidationError, match="Extra inputs"):
-        Leaf.from_document({"some_text": "x", "other": 1})
+        Leaf.model_validate({"some_text": "x", "other": 1})
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Leaf(some_text="x", other=1)  # type: ignore[call-arg]
+
+
+def newer(document: dict[str, Any]) -> dict[str, Any]:
+    """What a process that knows more fields would have written."""
+    leaves = [{**leaf, "colour": n} for n, leaf in enumerate(document["leaves"])]
+    a_leaf = {**document["a_leaf"], "colour": {"is": ["green"]}}
+    return {**document, "a_leaf": a_leaf, "leaves": leaves, "height": 7}
+
+
+def test_an_unknown_field_of_a_stored_body_is_read_over_and_kept() -> None:
+    body = newer(BRANCH.to_document())
+    read = Branch.from_document(body)
+    assert (read.a_leaf.some_text, read.by_name) == ("x", {"A": 1})
+    assert read.to_document() == body
+    after = read.but(by_name={"A": 2}).but(a_leaf=read.a_leaf.but(some_text="y"))
+    assert after.to_document() == {
+        **body,
+        "by_name": {"A": 2},
+        "a_leaf": {**body["a_leaf"], "some_text": "y"},
+    }
+
+
+def test_what_is_written_back_in_another_order_keeps_what_belongs_to_it() -> None:
+    body = newer(BRANCH.to_document())
+    read = Branch.from_document(body)
+    first, second = body["leaves"]
+    after = read.but(leaves=(read.leaves[1], Leaf(some_text="new"), read.leaves[0]))
+    assert after.to_document()["leaves"] == [second, Leaf(some_text="new").to_document(), first]
+
+
+def test_what_is_not_known_is_not_shown_and_makes_no_difference_elsewhere() -> None:
+    body = {**BRANCH.to_document(), "height": 7}
+    read = Branch.from_document(body)
+    assert to_wire(read) == to_wire(BRANCH)
+    assert read.a_leaf == BRANCH.a_leaf
+    assert read.but(by_name={}) == read.but(by_name={})
+    with pytest.raises(ValidationError):
+        read.but(height=8)
+
+
+def test_a_body_that_is_wrong_in_what_is_known_is_refused() -> None:
+    with pytest.raises(ValidationError, match="Field required"):
+        Leaf.from_document({"other": 1})
 
 
 def test_but_validates_as_a_new_value_would_be() -> None:

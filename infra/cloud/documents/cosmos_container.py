@@ -5,7 +5,7 @@ An item:
     id, pk          the document's id; its partition, which is the partition key
     kind, place     what a query asks for and pages by: `place` is the partition, U+0000, the
                     id, so that one string has the order of (partition, id)
-    body            the document's body, not indexed
+    body            the document's body and its schema, not indexed
     due_at, ttl     only where set; no `due_at`, no entry in its index
     write           a token of the transaction that wrote it
 """

@@ -21,10 +21,11 @@ from infra.cloud.documents.cosmos_transaction import (
     place,
 )
 from infra.cloud.patience import Patience
-from infra.rules import document_rules
+from infra.rules import document_rules, due_documents
 from infra.rules.continuations import Continuations
 
 _FIELDS = "c.pk, c.id, c.body, c.due_at, c._etag"
+_Item = Mapping[str, Any]
 _CONTINUATION_PARTITION = "system/continuations"
 _CONTINUATION_ID = "key"
 
@@ -113,7 +114,8 @@ class CosmosResourceStore(ResourceStore):
             f"SELECT TOP {limit + 1} {_FIELDS} FROM c WHERE {' AND '.join(conditions)}"
             f" ORDER BY c.kind {order}, c.place {order}"
         )
-        documents, more = await self._select(statement, values, partition, limit)
+        items, more = await self._select(statement, values, partition, limit)
+        documents = [_document(item) for item in items]
         if not more:
             return Page(documents)
         last = documents[-1]
@@ -121,37 +123,38 @@ class CosmosResourceStore(ResourceStore):
         return Page(documents, signer.write((last.partition, last.id), asked))
 
     async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
-        documents, _ = await self._select(
-            f"SELECT TOP {limit} {_FIELDS} FROM c WHERE c.due_at <= @before ORDER BY c.due_at",
-            {"@before": before},
-            None,
-            limit,
-        )
-        return documents
+        async def earliest(count: int) -> list[_Item]:
+            items, _ = await self._select(
+                f"SELECT TOP {count} {_FIELDS} FROM c WHERE c.due_at <= @before ORDER BY c.due_at",
+                {"@before": before},
+                None,
+                count,
+            )
+            return items
+
+        return await due_documents.understood(earliest, _document, limit)
 
     async def _select(
         self, statement: str, values: Mapping[str, Any], partition: str | None, limit: int
-    ) -> tuple[list[Document], bool]:
-        """The first `limit` documents, fewer if they are large, and whether there are more."""
+    ) -> tuple[list[_Item], bool]:
+        """The first `limit` items, fewer if they are large, and whether there are more."""
         container = await self._container.opened()
         parameters: list[dict[str, object]] = [
             {"name": name, "value": value} for name, value in values.items()
         ]
         scope: dict[str, Any] = {} if partition is None else {"partition_key": partition}
 
-        async def select() -> tuple[list[Document], bool]:
-            documents: list[Document] = []
+        async def select() -> tuple[list[_Item], bool]:
+            items: list[_Item] = []
             size = 0
             async for item in container.query_items(
                 statement, parameters=parameters, max_item_count=limit + 1, **scope
             ):
                 size += len(json.dumps(item["body"]))
-                if len(documents) == limit or (
-                    documents and size > document_rules.MOST_BYTES_IN_PAGE
-                ):
-                    return documents, True
-                documents.append(_document(item))
-            return documents, False
+                if len(items) == limit or (items and size > document_rules.MOST_BYTES_IN_PAGE):
+                    return items, True
+                items.append(item)
+            return items, False
 
         where = "all partitions" if partition is None else repr(partition)
         return await self._patience.through(
@@ -172,12 +175,12 @@ class CosmosResourceStore(ResourceStore):
         return self._continuations
 
 
-def _document(item: Mapping[str, Any]) -> Document:
+def _document(item: _Item) -> Document:
     due_at = item.get("due_at")
     return Document(
         item["pk"],
         item["id"],
-        item["body"],
+        document_rules.opened(item["pk"], item["id"], item["body"]),
         document_etag(item["_etag"]),
         None if due_at is None else float(due_at),
     )

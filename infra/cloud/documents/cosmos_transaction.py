@@ -114,7 +114,7 @@ class CosmosTransaction:
             "pk": self._partition,
             "kind": write.body["kind"],
             "place": place(self._partition, write.id),
-            "body": write.body,
+            "body": document_rules.stamped(write.body),
             "write": self._token,
         }
         if write.due_at is not None:
@@ -132,7 +132,7 @@ class CosmosTransaction:
         return Document(
             self._partition,
             write.id,
-            json.loads(body),
+            document_rules.opened(self._partition, write.id, json.loads(body)),
             _NO_ETAG if etag is None else document_etag(etag),
             write.due_at,
         )

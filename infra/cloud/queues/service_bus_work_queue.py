@@ -13,7 +13,7 @@ from opentelemetry import propagate
 
 from domain.ports import Message, WorkQueue
 from infra.cloud.queues.service_bus import Link, Patience, ServiceBus, persist
-from infra.rules.message_bodies import check_queue, encoded
+from infra.rules.message_bodies import check_queue, encoded, properties
 
 _BATCH = 1000
 
@@ -42,9 +42,9 @@ class ServiceBusWorkQueue(WorkQueue):
 
     async def send(self, queue: str, *messages: Message) -> None:
         check_queue(queue)
-        carrier: dict[str | bytes, str] = {}
+        carrier: dict[str, str] = {}
         propagate.inject(carrier)
-        outgoing = [self._outgoing(message, carrier) for message in messages]
+        outgoing = [self._outgoing(queue, message, carrier) for message in messages]
         if not outgoing:
             return
         link = self._links.get(queue)
@@ -61,13 +61,16 @@ class ServiceBusWorkQueue(WorkQueue):
         self._links.clear()
         await asyncio.gather(*(link.close() for link in links))
 
-    def _outgoing(self, message: Message, carrier: Mapping[str | bytes, Any]) -> ServiceBusMessage:
+    def _outgoing(
+        self, queue: str, message: Message, carrier: Mapping[str, str]
+    ) -> ServiceBusMessage:
         later = message.delay > timedelta(0)
+        beside: dict[str | bytes, Any] = dict(properties(queue, message, carrier).items())
         return ServiceBusMessage(
             encoded(message),
             content_type="application/json",
             message_id=uuid.uuid4().hex,
-            application_properties={**carrier},
+            application_properties=beside,
             scheduled_enqueue_time_utc=self._now() + message.delay if later else None,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 from domain import errors
 from domain.ports import Delete, Document, Page, Replace, ResourceStore, Write
 from infra.embedded.database.sqlite import Database
+from infra.rules import due_documents
 from infra.rules.continuations import Continuations
 from infra.rules.document_rules import (
     MOST_BYTES_IN_PAGE,
@@ -19,6 +20,7 @@ from infra.rules.document_rules import (
     encoded_bodies,
     exists,
     not_found,
+    opened,
     page_limit,
     stale,
 )
@@ -44,6 +46,7 @@ INSERT INTO secrets VALUES ('continuations', randomblob(32))
 _PURGED_AT_ONCE = 50
 
 _COLUMNS = "partition, id, body, etag, due_at"
+_Row = tuple[str, str, str, str, float | None]
 _ALIVE = "(expires_at IS NULL OR expires_at > :now)"
 
 
@@ -134,19 +137,19 @@ class SqliteResourceStore(ResourceStore):
         return Page(documents, continuations.write((last.partition, last.id), asked))
 
     async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
-        values = {"before": before, "limit": limit, "now": self._now()}
+        values = {"before": before, "now": self._now()}
 
-        def find(connection: sqlite3.Connection) -> list[Document]:
-            return [
-                _document(row)
-                for row in connection.execute(
+        async def earliest(count: int) -> list[_Row]:
+            def find(connection: sqlite3.Connection) -> list[_Row]:
+                return connection.execute(
                     f"SELECT {_COLUMNS} FROM documents"
-                    f" WHERE due_at <= :before AND {_ALIVE} ORDER BY due_at LIMIT :limit",
-                    values,
-                )
-            ]
+                    f" WHERE due_at <= :before AND {_ALIVE} ORDER BY due_at LIMIT :count",
+                    {**values, "count": count},
+                ).fetchall()
 
-        return await self._database.read(find)
+            return await self._database.read(find)
+
+        return await due_documents.understood(earliest, _document, limit)
 
     async def _signer(self) -> Continuations:
         if self._continuations is None:
@@ -221,7 +224,8 @@ def _apply(
         ).rowcount
         if not done:
             raise exists(partition, write.id)
-    return Document(partition, write.id, json.loads(body), etag, write.due_at)
+    body_written = opened(partition, write.id, json.loads(body))
+    return Document(partition, write.id, body_written, etag, write.due_at)
 
 
 def _matching(etag: str | None, values: dict[str, Any]) -> str:
@@ -268,6 +272,6 @@ def _conditions(where: Mapping[str, str | int | bool]) -> tuple[list[str], dict[
     return conditions, values
 
 
-def _document(row: tuple[str, str, str, str, float | None]) -> Document:
+def _document(row: _Row) -> Document:
     partition, id, body, etag, due_at = row
-    return Document(partition, id, json.loads(body), etag, due_at)
+    return Document(partition, id, opened(partition, id, json.loads(body)), etag, due_at)

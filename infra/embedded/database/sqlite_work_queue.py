@@ -23,7 +23,7 @@ from infra.embedded.database import work_queue_tables as tables
 from infra.embedded.database.sqlite import Database
 from infra.embedded.database.wakeups import Wakeups
 from infra.embedded.database.work_queue_records import DeadLetter, QueueCounts
-from infra.rules.message_bodies import check_queue, encoded
+from infra.rules.message_bodies import check_queue, encoded, properties
 from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 
 _SENT_AT_ONCE = 1000
@@ -68,7 +68,7 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
                 queue,
                 now + max(0.0, message.delay.total_seconds()),
                 encoded(message),
-                json.dumps({"message_id": uuid.uuid4().hex, **carrier}),
+                json.dumps({"message_id": uuid.uuid4().hex, **properties(queue, message, carrier)}),
                 now,
             )
             for message in messages
