@@ -38,21 +38,19 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield assets.blueprint(routes, a.assets.registration)
     yield datastores.blueprint(routes, a.assets.datastores)
     yield computes.blueprint(routes, a.batch.computes)
-    yield online_endpoints.blueprint(routes, a.online.provisioning)
+    yield online_endpoints.blueprint(routes, a.online)
     yield online_actions.blueprint(
-        routes, a.online.provisioning, a.online.tokens, a.rollout.guarding, a.rollout.shadow_reports
+        routes, a.online.tokens, a.rollout.guarding, a.rollout.shadow_reports
     )
-    yield batch_endpoints.blueprint(routes, a.batch.provisioning)
+    yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield schedules.blueprint(routes, a.schedules.collection, a.schedules.scheduling)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)
     yield events_door.blueprint(routes, a.inbound.receiving, a.events.validating)
-    yield operations.blueprint(
-        routes, a.operations, a.online.provisioning, a.batch.provisioning, a.jobs.collection
-    )
+    yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs.collection)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
-    yield provisioning_messages.blueprint(a.online.provisioning, a.batch.provisioning, a.scaling)
+    yield provisioning_messages.blueprint(a.online.reconciler, a.batch.reconciler, a.scaling)
     yield batch_messages.blueprint(a.jobs.supervision, a.jobs.units, a.drops.dropping)
     yield event_messages.blueprint(
         a.events.dispatching, a.events.delivering, a.events.validating, a.inbound.invoking
@@ -60,8 +58,8 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield input_blobs.blueprint(a.drops.dropping, by_event_grid=a.triggers.inbox_by_event_grid)
     yield timers.blueprint(
         a.sweeping,
-        a.online.provisioning,
-        a.batch.provisioning,
+        a.online.restorer,
+        a.batch.restorer,
         a.jobs.workers,
         a.scaling,
         a.jobs.retention,

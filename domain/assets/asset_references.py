@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,16 +23,28 @@ _DESCRIPTIVE = (
 )
 
 
+@dataclass(frozen=True)
+class AssetSources:
+    """Where deployments of a workspace find what they point at, and what can run it."""
+
+    assets: AssetRegistration
+    blobs: BlobStore
+    compute: Compute
+    scope: WorkspaceScope
+
+    def references(self) -> "AssetReferences":
+        """For one deployment body."""
+        return AssetReferences(self)
+
+
 class AssetReferences:
     """Resolves the references of one deployment body; `faults` collects what is wrong."""
 
-    def __init__(
-        self, assets: AssetRegistration, blobs: BlobStore, compute: Compute, scope: WorkspaceScope
-    ) -> None:
-        self._assets = assets
-        self._scope = scope
-        self._blobs = blobs
-        self._compute = compute
+    def __init__(self, sources: AssetSources) -> None:
+        self._assets = sources.assets
+        self._scope = sources.scope
+        self._blobs = sources.blobs
+        self._compute = sources.compute
         self._mlflow: BlobFolder | None = None
         self.faults: list[Detail] = []
 

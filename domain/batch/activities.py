@@ -2,21 +2,29 @@
 
 from dataclasses import dataclass
 
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
+from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
+from domain.batch.batch_workloads import BatchWorkloads
 from domain.batch.compute_target import ComputeTargets
 from domain.ground.sweeping import Resume
+from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.provisioning import Provisioning
+from domain.provisioning.reconciler import Reconciler
+from domain.provisioning.restorer import Restorer
 
 
 @dataclass(frozen=True)
 class BatchActivities:
-    provisioning: BatchProvisioning
+    documents: EndpointDocuments[BatchEndpoint, BatchDeployment]
+    provisioning: Provisioning[
+        BatchEndpoint, BatchEndpointProperties, BatchDeployment, BatchDeploymentProperties
+    ]
+    reconciler: Reconciler[BatchEndpoint, BatchDeployment]
+    restorer: Restorer[BatchEndpoint, BatchDeployment]
+    workloads: BatchWorkloads
     computes: ComputeTargets
 
     @property
     def owners(self) -> dict[str, Resume]:
         """Who resumes what of it the sweep finds."""
-        provisioning = self.provisioning
-        return {
-            provisioning.endpoint_kind: provisioning.resume,
-            provisioning.deployment_kind: provisioning.resume,
-        }
+        return self.reconciler.owners

@@ -12,6 +12,8 @@ from domain.ground.resource import EnvironmentVariables, StringMap, Text, Tracke
 from domain.values import Value
 
 KIND = "batchDeployment"
+KEY_PREFIX = "batch-deployment/"
+"""Of what runs of deployments, on the compute: jobs have workloads of their own."""
 INT_MAX = 2**31 - 1
 DEFAULT_FILE_NAME = "predictions.csv"
 """Azure ML's, whatever the format; what was not chosen gets the format's own suffix."""
@@ -157,4 +159,4 @@ class BatchDeployment(TrackedResource):
     @property
     def workload_key(self) -> str:
         """Names the deployment's own environment and files; jobs have workloads of their own."""
-        return f"batch-deployment/{self.endpoint.casefold()}/{self.name.casefold()}"
+        return f"{KEY_PREFIX}{self.endpoint.casefold()}/{self.name.casefold()}"

@@ -10,7 +10,7 @@ import weakref
 from dataclasses import replace
 from functools import partial
 
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.batch_workloads import BatchWorkloads
 from domain.errors import DocumentNotFound, DomainError, Throttled, Unavailable
 from domain.ground.driving import Driving, Step
 from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
@@ -65,7 +65,7 @@ class JobSupervision:
         compute: Compute,
         clock: Clock,
         *,
-        batch: BatchProvisioning,
+        workloads: BatchWorkloads,
         planning: JobPlanning,
         retry_planning: RetryPlanning | None = None,
         times: JobTimes | None = None,
@@ -77,7 +77,7 @@ class JobSupervision:
         self._outbox = outbox
         self._blobs = blobs
         self._clock = clock
-        self._workers = JobWorkers(store, compute, batch)
+        self._workers = JobWorkers(store, compute, workloads)
         self._times = times or JobTimes()
         self._jobs = JobStore(store)
         self._planning = planning

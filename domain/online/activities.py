@@ -4,21 +4,33 @@ from dataclasses import dataclass
 
 from domain.ground.sweeping import Resume
 from domain.online.endpoint_changes import EndpointChanges
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.key_issuing import KeyIssuing
+from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
+from domain.online.online_deployments import OnlineDeployments
+from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
+from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
+from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.provisioning import Provisioning
+from domain.provisioning.reconciler import Reconciler
+from domain.provisioning.restorer import Restorer
 
 
 @dataclass(frozen=True)
 class OnlineActivities:
-    provisioning: OnlineProvisioning
+    documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment]
+    provisioning: Provisioning[
+        OnlineEndpoint, OnlineEndpointProperties, OnlineDeployment, OnlineDeploymentProperties
+    ]
+    reconciler: Reconciler[OnlineEndpoint, OnlineDeployment]
+    restorer: Restorer[OnlineEndpoint, OnlineDeployment]
+    deployments: OnlineDeployments
     changes: EndpointChanges
+    keys: KeyIssuing
     tokens: TokenIssuing
+    following: ScaleFollowing
 
     @property
     def owners(self) -> dict[str, Resume]:
         """Who resumes what of it the sweep finds."""
-        provisioning = self.provisioning
-        return {
-            provisioning.endpoint_kind: provisioning.resume,
-            provisioning.deployment_kind: provisioning.resume,
-        }
+        return self.reconciler.owners

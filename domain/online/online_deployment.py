@@ -13,6 +13,8 @@ from domain.online.deployment_scale import DeploymentScale, ScaleBounds
 from domain.values import Value
 
 KIND = "onlineDeployment"
+KEY_PREFIX = "online/"
+"""Of what runs of deployments, on the compute."""
 
 
 def document_id(deployment: str) -> str:
@@ -153,7 +155,7 @@ def workers_fault(asked: str | None) -> str | None:
 
 
 def workload_key(endpoint: str, deployment: str) -> str:
-    return f"online/{endpoint.casefold()}/{deployment.casefold()}"
+    return f"{KEY_PREFIX}{endpoint.casefold()}/{deployment.casefold()}"
 
 
 def running_revision(deployment: OnlineDeployment) -> str:

@@ -1,37 +1,44 @@
 """What the compute runs for an online deployment."""
 
-from domain.assets.asset_registration import AssetRegistration
+from typing import final
+
+from domain.assets.asset_references import AssetSources, revision_of
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Unsupported
+from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, ProbeSettings
-from domain.ports import BlobStore, Compute, EnvironmentSpec, Probe, Workload, WorkloadKind
+from domain.ports import EnvironmentSpec, Probe, Workload, WorkloadKind
+from domain.provisioning.kind import KindWorkloads
 
 
-class OnlineWorkloads:
-    def __init__(self, assets: AssetRegistration, blobs: BlobStore, compute: Compute) -> None:
-        self._assets = assets
-        self._blobs = blobs
-        self._compute = compute
+@final
+class OnlineWorkloads(KindWorkloads[OnlineDeployment]):
+    def __init__(self, sources: AssetSources, scales: DeploymentScales) -> None:
+        self._sources = sources
+        self._scales = scales
 
-    async def of(
-        self, deployment: OnlineDeployment, revision: str, instance_count: int
-    ) -> Workload:
+    async def revision_and_count(self, deployment: OnlineDeployment) -> tuple[str, int]:
+        revision = revision_of(deployment.properties.to_document())
+        return revision, await self._scales.instances(deployment)
+
+    async def of(self, deployment: OnlineDeployment) -> Workload:
         """With the folders of its model and code. Raises Unsupported for a deployment that
         names too little to be run."""
+        revision, instance_count = await self.revision_and_count(deployment)
         asked = deployment.properties
         configuration = asked.code_configuration
-        model = await self._assets.model(asked.model) if asked.model else None
+        model = await self._sources.assets.model(asked.model) if asked.model else None
         code = model.folder if model else None
         if configuration is not None and configuration.code_id is not None:
-            code = (await self._assets.code(configuration.code_id)).folder
+            code = (await self._sources.assets.code(configuration.code_id)).folder
         environment: EnvironmentSpec | None = None
         if asked.environment_id is not None:
-            environment = (await self._assets.environment(asked.environment_id)).spec
+            environment = (await self._sources.assets.environment(asked.environment_id)).spec
         elif model is not None:
-            environment = await MlflowModels(self._blobs).environment(model.folder)
+            environment = await MlflowModels(self._sources.blobs).environment(model.folder)
         if code is None or environment is None:
             raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
-        cpu, memory = self._compute.size(asked.instance_type)
+        cpu, memory = self._sources.compute.size(asked.instance_type)
         limits = asked.request_settings
         return Workload(
             key=deployment.workload_key,

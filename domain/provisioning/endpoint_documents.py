@@ -1,108 +1,103 @@
-"""Endpoints and their deployments as the store holds them: their names, ids and partitions,
-and reading them."""
+"""Endpoints and their deployments as the store holds them: their ids, and reading them."""
 
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Generic, final
 
 from domain import names
 from domain.errors import DocumentNotFound, NotFound
-from domain.ground.resource import Stored, TrackedResource, from_document
+from domain.ground.resource import Stored
 from domain.ports import Document, ResourceStore
+from domain.provisioning.kind import D, E, KindTypes
+from domain.provisioning.place import Place
 
-E = TypeVar("E", bound=TrackedResource)
-D = TypeVar("D", bound=TrackedResource)
-
-ENDPOINT_ID = "endpoint"
-
-
-def deployment_id(name: str) -> str:
-    return f"deployment:{name.casefold()}"
+_ALL = 1000
+"""More than an endpoint may have."""
 
 
-def owner_of(resource: TrackedResource) -> str:
-    """The endpoint's name: a deployment's own endpoint, or an endpoint itself."""
-    owner: str = getattr(resource, "endpoint", resource.name)
-    return owner
-
-
+@final
 class EndpointDocuments(Generic[E, D]):
-    """One kind of endpoint. An endpoint, its deployments and their operations share a
-    partition, so that one transaction can speak of all of them."""
+    """One kind of endpoint."""
 
-    kind: ClassVar[Literal["onlineEndpoints", "batchEndpoints"]]
-    endpoint_kind: ClassVar[str]
-    deployment_kind: ClassVar[str]
-    endpoint_type: type[E]
-    deployment_type: type[D]
-
-    def __init__(self, store: ResourceStore, scope: names.WorkspaceScope) -> None:
+    def __init__(
+        self, store: ResourceStore, scope: names.WorkspaceScope, types: KindTypes[E, D]
+    ) -> None:
         self._store = store
         self._scope = scope
+        self.types = types
 
-    # -- names --------------------------------------------------------------------------
+    def arm_id(self, place: Place) -> str:
+        kind = self.types.kind
+        if place.deployment is None:
+            return self._scope.path(kind, place.endpoint)
+        return self._scope.path(kind, place.endpoint, "deployments", place.deployment)
 
-    def partition(self, endpoint: str) -> str:
-        return f"{self.kind}/{endpoint.casefold()}"
-
-    def endpoint_arm_id(self, endpoint: str) -> str:
-        return self._scope.path(self.kind, endpoint)
-
-    def deployment_arm_id(self, endpoint: str, deployment: str) -> str:
-        return self._scope.path(self.kind, endpoint, "deployments", deployment)
-
-    # -- reading ------------------------------------------------------------------------
+    def noun(self, place: Place) -> str:
+        """What messages call it."""
+        endpoint = f"{self.types.noun} '{place.endpoint[:64]}'"
+        if place.deployment is None:
+            return endpoint
+        return f"Deployment '{place.deployment[:64]}' of {endpoint.casefold()}"
 
     async def endpoint(self, name: str) -> Stored[E]:
         """Raises NotFound."""
-        document = await self._find(name)
-        if document is None:
-            raise NotFound(f"{self._endpoint_noun(name)} was not found.")
-        return Stored(from_document(self.endpoint_type, document), document.etag)
+        document = await self.found(Place(name))
+        return Stored(self.types.endpoint(document), document.etag)
 
     async def endpoints(
         self, top: int, continuation: str | None
     ) -> tuple[list[Stored[E]], str | None]:
-        page = await self._store.query(self.endpoint_kind, page_size=top, continuation=continuation)
-        found = [Stored(from_document(self.endpoint_type, d), d.etag) for d in page.documents]
-        return found, page.continuation
+        page = await self._store.query(
+            self.types.endpoint_kind, page_size=top, continuation=continuation
+        )
+        return [Stored(self.types.endpoint(d), d.etag) for d in page.documents], page.continuation
 
     async def deployment(self, endpoint: str, name: str) -> Stored[D]:
         """Raises NotFound, for the endpoint first."""
-        document = await self._find(endpoint, name)
+        place = Place(endpoint, name)
+        document = await self.find(place)
         if document is None:
-            await self.endpoint(endpoint)
-            raise NotFound(f"{self._deployment_noun(endpoint, name)} was not found.")
-        return Stored(from_document(self.deployment_type, document), document.etag)
+            await self.found(place.owner)
+            raise NotFound(f"{self.noun(place)} was not found.")
+        return Stored(self.types.deployment(document), document.etag)
 
     async def deployments(
         self, endpoint: str, top: int, continuation: str | None = None
     ) -> tuple[list[Stored[D]], str | None]:
         """Raises NotFound for an endpoint that is not there."""
-        await self.endpoint(endpoint)
+        await self.found(Place(endpoint))
+        return await self._deployments(endpoint, top, continuation)
+
+    async def all_deployments(self, endpoint: str) -> list[Stored[D]]:
+        """None where there is no such endpoint."""
+        return (await self._deployments(endpoint, _ALL, None))[0]
+
+    async def _deployments(
+        self, endpoint: str, top: int, continuation: str | None
+    ) -> tuple[list[Stored[D]], str | None]:
         page = await self._store.query(
-            self.deployment_kind,
-            partition=self.partition(endpoint),
+            self.types.deployment_kind,
+            partition=self.types.partition(endpoint),
             page_size=top,
             continuation=continuation,
         )
-        found = [Stored(from_document(self.deployment_type, d), d.etag) for d in page.documents]
-        return found, page.continuation
+        return [Stored(self.types.deployment(d), d.etag) for d in page.documents], page.continuation
 
-    async def _find(self, endpoint: str, deployment: str | None = None) -> Document | None:
-        """The document of an endpoint, or of a deployment; None too for what is no name."""
-        id = ENDPOINT_ID if deployment is None else deployment_id(deployment)
-        given = [endpoint] if deployment is None else [endpoint, deployment]
+    async def find(self, place: Place) -> Document | None:
+        """None too for what is no name."""
+        given = [place.endpoint] if place.deployment is None else [place.endpoint, place.deployment]
         if any(names.endpoint_name_fault(name) for name in given):
             return None
-        return await self._get(self.partition(endpoint), id)
-
-    async def _get(self, partition: str, id: str) -> Document | None:
         try:
-            return await self._store.get(partition, id)
+            return await self.get(place)
         except DocumentNotFound:
             return None
 
-    def _endpoint_noun(self, name: str) -> str:
-        return f"{'Online' if self.kind == 'onlineEndpoints' else 'Batch'} endpoint '{name[:64]}'"
+    async def get(self, place: Place) -> Document:
+        """Raises DocumentNotFound."""
+        return await self._store.get(self.types.partition(place.endpoint), place.document_id)
 
-    def _deployment_noun(self, endpoint: str, name: str) -> str:
-        return f"Deployment '{name[:64]}' of {self._endpoint_noun(endpoint).casefold()}"
+    async def found(self, place: Place) -> Document:
+        """Raises NotFound."""
+        document = await self.find(place)
+        if document is None:
+            raise NotFound(f"{self.noun(place)} was not found.")
+        return document

@@ -1,14 +1,11 @@
 """What is told of endpoints and deployments that come, change and go."""
 
-from typing import Literal
-
 from domain.ground.facts import EventType, Fact
 from domain.ground.operation import ErrorRecord
 from domain.ground.provisioning_state import ProvisioningState
-from domain.ground.resource import TrackedResource
 from domain.ports import Json
-
-EndpointKind = Literal["onlineEndpoints", "batchEndpoints"]
+from domain.provisioning.kind import EndpointKind
+from domain.provisioning.place import Place
 
 _ENDPOINT = {
     "onlineEndpoints": {
@@ -36,45 +33,33 @@ _DEPLOYMENT = {
 }
 
 
-def ended(
-    kind: EndpointKind,
-    resource: TrackedResource,
-    state: ProvisioningState,
-    error: ErrorRecord | None = None,
-) -> list[Fact]:
-    """The operation that `resource` was in has ended in `state`; or a deployment that had
-    succeeded has died."""
-    data = _resource_data(resource)
-    if "endpoint" in data and "deployment" in data:
-        word = "ready" if state is ProvisioningState.SUCCEEDED else "failed"
-        if error is not None:
-            data["error"] = error.to_document()
-        return [Fact(type=_DEPLOYMENT[kind][word], subject=_subject(kind, resource), data=data)]
-    word = "created" if resource.provisioning_state is ProvisioningState.CREATING else "updated"
-    return [Fact(type=_ENDPOINT[kind][word], subject=_subject(kind, resource), data=data)]
+def endpoint_ended(kind: EndpointKind, place: Place, before: ProvisioningState) -> list[Fact]:
+    """The operation that the endpoint was in, as `before` says, has ended well."""
+    word = "created" if before is ProvisioningState.CREATING else "updated"
+    return [_fact(kind, place, _ENDPOINT[kind][word])]
 
 
-def deleted(kind: EndpointKind, *resources: TrackedResource) -> list[Fact]:
+def deployment_ready(kind: EndpointKind, place: Place) -> list[Fact]:
+    return [_fact(kind, place, _DEPLOYMENT[kind]["ready"])]
+
+
+def deployment_failed(kind: EndpointKind, place: Place, error: ErrorRecord) -> list[Fact]:
+    """Its operation has failed; or it had succeeded, and has died."""
+    return [_fact(kind, place, _DEPLOYMENT[kind]["failed"], error=error.to_document())]
+
+
+def deleted(kind: EndpointKind, *places: Place) -> list[Fact]:
     """They are gone."""
     return [
-        Fact(
-            type=(_DEPLOYMENT if hasattr(gone, "endpoint") else _ENDPOINT)[kind]["deleted"],
-            subject=_subject(kind, gone),
-            data=_resource_data(gone),
-        )
-        for gone in resources
+        _fact(kind, place, (_DEPLOYMENT if place.is_deployment else _ENDPOINT)[kind]["deleted"])
+        for place in places
     ]
 
 
-def _resource_data(resource: TrackedResource) -> Json:
-    owner = getattr(resource, "endpoint", None)
-    if owner is None:
-        return {"endpoint": resource.name}
-    return {"endpoint": owner, "deployment": resource.name}
-
-
-def _subject(kind: EndpointKind, resource: TrackedResource) -> str:
-    owner = getattr(resource, "endpoint", None)
-    if owner is None:
-        return f"{kind}/{resource.name}"
-    return f"{kind}/{owner}/deployments/{resource.name}"
+def _fact(kind: EndpointKind, place: Place, type: EventType, **more: object) -> Fact:
+    data: Json = {"endpoint": place.endpoint}
+    subject = f"{kind}/{place.endpoint}"
+    if place.deployment is not None:
+        data["deployment"] = place.deployment
+        subject = f"{subject}/deployments/{place.deployment}"
+    return Fact(type=type, subject=subject, data={**data, **more})

@@ -16,7 +16,7 @@ from domain.ground.messages import WakeDeployment
 from domain.online.deployment_scale import DeploymentScale, from_document
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import workload_key
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.scale_following import ScaleFollowing
 from domain.ports import (
     Clock,
     Compute,
@@ -50,7 +50,7 @@ class Scaling:
         compute: Compute,
         scorer: Scorer,
         clock: Clock,
-        online: OnlineProvisioning,
+        following: ScaleFollowing,
         *,
         idle_time: timedelta,
     ) -> None:
@@ -58,7 +58,7 @@ class Scaling:
         self._compute = compute
         self._scorer = scorer
         self._clock = clock
-        self._online = online
+        self._following = following
         self._idle_time = idle_time
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -84,7 +84,7 @@ class Scaling:
             try:
                 if scale.instances == 0:
                     await self._decide(document, scale, 1, "a request came while it slept")
-                await self._online.bring_to_scale(scale.endpoint, scale.deployment)
+                await self._following.bring_to_scale(scale.endpoint, scale.deployment)
                 return
             except StaleETag:
                 continue
@@ -120,13 +120,13 @@ class Scaling:
     async def _follow(
         self, document: Document, before: DeploymentScale, then: DeploymentScale
     ) -> None:
-        seen = await self._online.bring_to_scale(then.endpoint, then.deployment)
+        seen = await self._following.bring_to_scale(then.endpoint, then.deployment)
         if seen is None or seen.state is not WorkloadState.FAILED or seen.code != "OutOfQuota":
             return
         fewer = max(before.instances if before.instances < then.instances else seen.ready, 1)
         if fewer < then.instances:
             await self._decide(document, then, fewer, f"there is no room for more: {seen.reason}")
-            await self._online.bring_to_scale(then.endpoint, then.deployment)
+            await self._following.bring_to_scale(then.endpoint, then.deployment)
 
     async def _decide(
         self, document: Document, scale: DeploymentScale, instances: int, reason: str

@@ -4,9 +4,9 @@ from typing import Any
 
 import azure.functions as func
 
+from domain.batch.activities import BatchActivities
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
-from domain.batch.batch_provisioning import BatchProvisioning
 from domain.ground.resource import Wanted
 from handlers import wire
 from handlers.control.online_endpoints import progress
@@ -30,14 +30,14 @@ wire.register(
 )
 
 
-def blueprint(routes: Routes, batch: BatchProvisioning) -> func.Blueprint:
+def blueprint(routes: Routes, batch: BatchActivities) -> func.Blueprint:
     bp = func.Blueprint()
     add(routes, bp, endpoints(routes, batch))
     add(routes, bp, deployments(routes, batch))
     return bp
 
 
-def endpoints(routes: Routes, batch: BatchProvisioning) -> Collection[BatchEndpoint]:
+def endpoints(routes: Routes, batch: BatchActivities) -> Collection[BatchEndpoint]:
     return Collection(
         noun="batch_endpoint",
         title="a batch endpoint",
@@ -46,15 +46,15 @@ def endpoints(routes: Routes, batch: BatchProvisioning) -> Collection[BatchEndpo
         parameters=("endpoint",),
         actions="batchEndpoints",
         body=Wanted[BatchEndpointProperties],
-        get=batch.endpoint,
-        list=batch.endpoints,
-        put=batch.put_endpoint,
-        delete=batch.delete_endpoint,
-        render=lambda endpoint: render_endpoint(routes, batch, endpoint),
+        get=batch.documents.endpoint,
+        list=batch.documents.endpoints,
+        put=batch.provisioning.put_endpoint,
+        delete=batch.provisioning.delete_endpoint,
+        render=lambda endpoint: render_endpoint(routes, endpoint),
     )
 
 
-def deployments(routes: Routes, batch: BatchProvisioning) -> Collection[BatchDeployment]:
+def deployments(routes: Routes, batch: BatchActivities) -> Collection[BatchDeployment]:
     return Collection(
         noun="batch_deployment",
         title="a deployment of a batch endpoint",
@@ -63,28 +63,25 @@ def deployments(routes: Routes, batch: BatchProvisioning) -> Collection[BatchDep
         parameters=("endpoint", "deployment"),
         actions="batchEndpoints/deployments",
         body=Wanted[BatchDeploymentProperties],
-        get=batch.deployment,
-        list=batch.deployments,
-        put=batch.put_deployment,
-        delete=batch.delete_deployment,
-        render=lambda deployment: render_deployment(routes, batch, deployment),
+        get=batch.documents.deployment,
+        list=batch.documents.deployments,
+        put=batch.provisioning.put_deployment,
+        delete=batch.provisioning.delete_deployment,
+        render=lambda deployment: render_deployment(routes, deployment),
     )
 
 
-def render_endpoint(
-    routes: Routes, batch: BatchProvisioning, endpoint: BatchEndpoint
-) -> dict[str, Any]:
+def render_endpoint(routes: Routes, endpoint: BatchEndpoint) -> dict[str, Any]:
     jobs = routes.absolute(f"/endpoints/{endpoint.name}/jobs")
     read_only = {"scoringUri": jobs, "swaggerUri": None, **progress(routes, endpoint)}
-    return render_resource(
-        endpoint, batch.endpoint_arm_id(endpoint.name), "batchEndpoints", read_only
+    arm_id = routes.scope.path("batchEndpoints", endpoint.name)
+    return render_resource(endpoint, arm_id, "batchEndpoints", read_only)
+
+
+def render_deployment(routes: Routes, deployment: BatchDeployment) -> dict[str, Any]:
+    arm_id = routes.scope.path(
+        "batchEndpoints", deployment.endpoint, "deployments", deployment.name
     )
-
-
-def render_deployment(
-    routes: Routes, batch: BatchProvisioning, deployment: BatchDeployment
-) -> dict[str, Any]:
-    arm_id = batch.deployment_arm_id(deployment.endpoint, deployment.name)
     return render_resource(
         deployment, arm_id, "batchEndpoints/deployments", progress(routes, deployment)
     )

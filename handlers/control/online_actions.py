@@ -4,7 +4,6 @@ traffic before, reports on mirrored traffic. The last two are not Azure ML's."""
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.token_issuing import TokenIssuing
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.shadow_reporting import ShadowReporting
@@ -15,7 +14,6 @@ from handlers.http import Routes, caller, json_response
 
 def blueprint(
     routes: Routes,
-    online: OnlineProvisioning,
     tokens: TokenIssuing,
     rollouts: GuardedRollout,
     shadows: ShadowReporting,
@@ -42,7 +40,7 @@ def blueprint(
     )
     async def roll_back_online_endpoint(req: Request) -> Response:
         stored = await rollouts.roll_back(req.path_params["endpoint"], caller(req).id)
-        body = render_endpoint(routes, online, stored.resource)
+        body = render_endpoint(routes, stored.resource)
         return json_response(body, headers={"ETag": stored.etag})
 
     @routes.arm(

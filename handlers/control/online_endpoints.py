@@ -8,10 +8,10 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from domain.errors import Invalid
 from domain.ground.keys import KeyType
 from domain.ground.resource import Wanted
+from domain.online.activities import OnlineActivities
 from domain.online.deployment_scale import DeploymentScale
 from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
-from domain.online.online_provisioning import OnlineProvisioning
 from domain.online.rollout import Rollout
 from domain.ports import LogKind
 from domain.values import Value
@@ -46,7 +46,7 @@ class GetLogs(Value):
     tail: int = 5000
 
 
-def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
+def blueprint(routes: Routes, online: OnlineActivities) -> func.Blueprint:
     bp = func.Blueprint()
     add(routes, bp, endpoints(routes, online))
     add(routes, bp, deployments(routes, online))
@@ -59,7 +59,7 @@ def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
         summary="Both keys of an online endpoint",
     )
     async def list_online_endpoint_keys(req: Request) -> Response:
-        keys = await online.keys(req.path_params["endpoint"])
+        keys = await online.keys.keys(req.path_params["endpoint"])
         return json_response(wire.to_wire(keys), headers={"Cache-Control": "no-store"})
 
     @routes.arm(
@@ -73,7 +73,7 @@ def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
     )
     async def regenerate_online_endpoint_key(req: Request) -> Response:
         asked = await wire.read(req, RegenerateKeys)
-        accepted = await online.regenerate_key(
+        accepted = await online.keys.regenerate_key(
             req.path_params["endpoint"], asked.key_type, asked.key_value, caller(req).id
         )
         return routes.accepted(accepted.operation)
@@ -92,7 +92,7 @@ def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
         if not 1 <= asked.tail <= 100_000:
             raise Invalid("tail is 1 to 100000 lines.", target="tail")
         names = req.path_params
-        content = await online.logs(
+        content = await online.deployments.logs(
             names["endpoint"], names["deployment"], asked.container_type, asked.tail
         )
         return json_response({"content": content})
@@ -100,7 +100,7 @@ def blueprint(routes: Routes, online: OnlineProvisioning) -> func.Blueprint:
     return bp
 
 
-def endpoints(routes: Routes, online: OnlineProvisioning) -> Collection[OnlineEndpoint]:
+def endpoints(routes: Routes, online: OnlineActivities) -> Collection[OnlineEndpoint]:
     return Collection(
         noun="online_endpoint",
         title="an online endpoint",
@@ -109,15 +109,15 @@ def endpoints(routes: Routes, online: OnlineProvisioning) -> Collection[OnlineEn
         parameters=("endpoint",),
         actions="onlineEndpoints",
         body=Wanted[OnlineEndpointProperties],
-        get=online.endpoint,
-        list=online.endpoints,
-        put=online.put_endpoint,
-        delete=online.delete_endpoint,
-        render=lambda endpoint: render_endpoint(routes, online, endpoint),
+        get=online.documents.endpoint,
+        list=online.documents.endpoints,
+        put=online.provisioning.put_endpoint,
+        delete=online.provisioning.delete_endpoint,
+        render=lambda endpoint: render_endpoint(routes, endpoint),
     )
 
 
-def deployments(routes: Routes, online: OnlineProvisioning) -> Collection[OnlineDeployment]:
+def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDeployment]:
     return Collection(
         noun="online_deployment",
         title="a deployment of an online endpoint",
@@ -126,17 +126,15 @@ def deployments(routes: Routes, online: OnlineProvisioning) -> Collection[Online
         parameters=("endpoint", "deployment"),
         actions="onlineEndpoints/deployments",
         body=Wanted[OnlineDeploymentProperties],
-        get=online.deployment,
-        list=online.deployments,
-        put=online.put_deployment,
-        delete=online.delete_deployment,
-        render=lambda deployment: render_deployment(routes, online, deployment),
+        get=online.deployments.get,
+        list=online.deployments.list,
+        put=online.provisioning.put_deployment,
+        delete=online.provisioning.delete_deployment,
+        render=lambda deployment: render_deployment(routes, deployment),
     )
 
 
-def render_endpoint(
-    routes: Routes, online: OnlineProvisioning, endpoint: OnlineEndpoint
-) -> dict[str, Any]:
+def render_endpoint(routes: Routes, endpoint: OnlineEndpoint) -> dict[str, Any]:
     read_only = {
         "scoringUri": routes.absolute(f"/endpoints/{endpoint.name}/score"),
         "swaggerUri": routes.absolute(f"/endpoints/{endpoint.name}/swagger.json"),
@@ -144,7 +142,7 @@ def render_endpoint(
     }
     if endpoint.rollout is not None:
         read_only["rolloutStatus"] = rollout_status(endpoint.rollout)
-    arm_id = online.endpoint_arm_id(endpoint.name)
+    arm_id = routes.scope.path("onlineEndpoints", endpoint.name)
     return render_resource(endpoint, arm_id, "onlineEndpoints", read_only)
 
 
@@ -156,10 +154,10 @@ def rollout_status(rollout: Rollout) -> dict[str, Any]:
     return {**shown, "step": rollout.step + 1, "steps": steps, "traffic": rollout.traffic}
 
 
-def render_deployment(
-    routes: Routes, online: OnlineProvisioning, deployment: OnlineDeployment
-) -> dict[str, Any]:
-    arm_id = online.deployment_arm_id(deployment.endpoint, deployment.name)
+def render_deployment(routes: Routes, deployment: OnlineDeployment) -> dict[str, Any]:
+    arm_id = routes.scope.path(
+        "onlineEndpoints", deployment.endpoint, "deployments", deployment.name
+    )
     read_only = progress(routes, deployment)
     if deployment.scale is not None:
         read_only["scaleStatus"] = scale_status(deployment.scale)

@@ -6,11 +6,11 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.activities import BatchActivities
 from domain.errors import Conflict, NotFound
 from domain.ground.operation import Operation, OperationKind, Operations, OperationStatus
 from domain.jobs.batch_jobs import BatchJobs
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.activities import OnlineActivities
 from handlers import wire
 from handlers.control import batch_endpoints, online_endpoints
 from handlers.data.job_view import arm_spelling, render_job
@@ -22,8 +22,8 @@ Show = Callable[..., Awaitable[dict[str, Any]]]
 def blueprint(
     routes: Routes,
     operations: Operations,
-    online: OnlineProvisioning,
-    batch: BatchProvisioning,
+    online: OnlineActivities,
+    batch: BatchActivities,
     jobs: BatchJobs,
 ) -> func.Blueprint:
     bp = func.Blueprint()
@@ -87,7 +87,7 @@ def failure(operation: Operation) -> Conflict:
 
 
 def _shows(
-    routes: Routes, online: OnlineProvisioning, batch: BatchProvisioning, jobs: BatchJobs
+    routes: Routes, online: OnlineActivities, batch: BatchActivities, jobs: BatchJobs
 ) -> dict[tuple[str, int], Show]:
     """How to show what an operation made, by the kind in its target's path and its depth."""
 

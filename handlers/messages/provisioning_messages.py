@@ -1,12 +1,12 @@
 """Queue messages that bring endpoints and deployments closer to what is wanted, and awake."""
 
 import json
+from typing import Any
 
 import azure.functions as func
 
-from domain.batch.batch_provisioning import BatchProvisioning
 from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.provisioning.reconciler import Reconciler
 from domain.scaling.scaling import Scaling
 from handlers.tracing import traced_message
 
@@ -15,13 +15,10 @@ SERVICE_BUS = "ServiceBusConnection"
 
 
 def blueprint(
-    online: OnlineProvisioning, batch: BatchProvisioning, scaling: Scaling
+    online: Reconciler[Any, Any], batch: Reconciler[Any, Any], scaling: Scaling
 ) -> func.Blueprint:
     bp = func.Blueprint()
-    kinds: dict[str, OnlineProvisioning | BatchProvisioning] = {
-        "onlineEndpoints": online,
-        "batchEndpoints": batch,
-    }
+    kinds = {"onlineEndpoints": online, "batchEndpoints": batch}
 
     @bp.function_name("reconcile")
     @bp.service_bus_queue_trigger(

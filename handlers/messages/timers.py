@@ -1,12 +1,13 @@
 """What happens by the clock."""
 
+from typing import Any
+
 import azure.functions as func
 
-from domain.batch.batch_provisioning import BatchProvisioning
 from domain.ground.sweeping import Sweeping
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.units.job_workers import JobWorkers
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.provisioning.restorer import Restorer
 from domain.scaling.scaling import Scaling
 from handlers.tracing import traced_event
 
@@ -17,8 +18,8 @@ EVERY_TICK = "* * * * * *"
 
 def blueprint(
     sweeping: Sweeping,
-    online: OnlineProvisioning,
-    batch: BatchProvisioning,
+    online: Restorer[Any, Any],
+    batch: Restorer[Any, Any],
     workers: JobWorkers,
     scaling: Scaling,
     retention: JobRetention,

@@ -51,7 +51,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         settings.scoring,
         routes=routes,
         instances=instances,
-        awakening=compose_waking(ground, settings.scaling, online=online.provisioning),
+        awakening=compose_waking(ground, settings.scaling, following=online.following),
         taps=rollout.taps,
     )
     batch = compose_batch(ground, settings.batch, assets=assets.registration, use=use)
@@ -59,7 +59,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         ground,
         settings.batch,
         assets=assets.registration,
-        batch=batch.provisioning,
+        batch=batch,
         private_networks=settings.web.private_networks,
         units_ahead=settings.installation.platform == "embedded",
         holder=f"{platform.node()}:{settings.embedded.data_dir.absolute()}",
@@ -86,7 +86,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         rollout=rollout,
         scoring=scoring,
         sums=ground.sums,
-        scaling=compose_scaling(ground, settings.scaling, online=online.provisioning),
+        scaling=compose_scaling(ground, settings.scaling, following=online.following),
         batch=batch,
         jobs=jobs,
         drops=drops,

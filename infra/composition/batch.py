@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.batch.activities import BatchActivities
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.batch_kind import BatchKind
+from domain.batch.batch_workloads import BatchWorkloads
 from domain.batch.compute_target import ComputeTargets
-from infra.composition.ground import Ground
+from domain.provisioning.provisioned import Provisioned
+from infra.composition.ground import Ground, means
 from infra.settings.features import BatchSettings
 
 
@@ -24,16 +27,15 @@ def compose_batch(
         in_use=use.of,
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )
-    provisioning = BatchProvisioning(
-        a.store,
-        a.queue,
-        a.compute,
-        a.clock,
-        ground.scope,
-        ground.location,
-        assets=assets,
-        blobs=a.blobs,
+    sources = AssetSources(assets, a.blobs, a.compute, ground.scope)
+    workloads = BatchWorkloads(sources, computes)
+    kind = BatchKind(sources, computes, ground.location)
+    endpoints = Provisioned.of(kind, workloads, means(ground))
+    return BatchActivities(
+        documents=endpoints.documents,
+        provisioning=endpoints.provisioning,
+        reconciler=endpoints.reconciler,
+        restorer=endpoints.restorer,
+        workloads=workloads,
         computes=computes,
-        outbox=ground.outbox,
     )
-    return BatchActivities(provisioning=provisioning, computes=computes)

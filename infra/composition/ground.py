@@ -8,6 +8,7 @@ from domain.events.subscribers import Subscribers
 from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
 from domain.names import WorkspaceScope
+from domain.provisioning.provisioned import Means
 from infra.composition.adapters import Adapters
 from infra.settings.adapters import InstallationSettings
 
@@ -43,6 +44,12 @@ def compose_ground(
         outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
         sums=StoredSums(a.store, a.clock, period=period, write_limit=max(period, _WRITE_LIMIT)),
     )
+
+
+def means(ground: Ground) -> Means:
+    """What endpoints are provisioned with."""
+    a = ground.adapters
+    return Means(a.store, a.queue, a.compute, a.clock, ground.scope, ground.outbox)
 
 
 def each(listeners: tuple[Callable[[Told], None], ...]) -> Callable[[Told], None] | None:

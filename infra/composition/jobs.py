@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.assets.asset_registration import AssetRegistration
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.activities import BatchActivities
 from domain.jobs.activities import JobActivities
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.invoking.job_invocation import JobInvocation
@@ -26,7 +26,7 @@ def compose_jobs(
     settings: BatchSettings,
     *,
     assets: AssetRegistration,
-    batch: BatchProvisioning,
+    batch: BatchActivities,
     private_networks: Sequence[Network],
     units_ahead: bool,
     holder: str,
@@ -34,7 +34,7 @@ def compose_jobs(
     a = ground.adapters
     web = _web_files(settings, private_networks)
     collection = BatchJobs(a.store, a.queue, a.blobs, a.clock, ground.scope)
-    workers = JobWorkers(a.store, a.compute, batch)
+    workers = JobWorkers(a.store, a.compute, batch.workloads)
     return JobActivities(
         invocation=JobInvocation(
             a.store,
@@ -43,7 +43,7 @@ def compose_jobs(
             a.clock,
             ground.scope,
             assets=assets,
-            batch=batch,
+            batch=batch.documents,
             web=web,
             outbox=ground.outbox,
         ),
@@ -54,7 +54,7 @@ def compose_jobs(
             a.blobs,
             a.compute,
             a.clock,
-            batch=batch,
+            workloads=batch.workloads,
             planning=JobPlanning(a.blobs, web),
             outbox=ground.outbox,
             units_ahead=units_ahead if settings.units_ahead is None else settings.units_ahead,

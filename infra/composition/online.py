@@ -2,12 +2,19 @@
 
 from datetime import timedelta
 
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.online.activities import OnlineActivities
+from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.endpoint_tokens import TokenSettings
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.key_issuing import KeyIssuing
+from domain.online.online_deployments import OnlineDeployments
+from domain.online.online_kind import OnlineKind
+from domain.online.online_workloads import OnlineWorkloads
+from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
+from domain.provisioning.provisioned import Provisioned
 from domain.rollout.activities import RolloutActivities
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.mirroring import Mirroring
@@ -15,7 +22,7 @@ from domain.rollout.rollout_tally import RolloutTally
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
-from infra.composition.ground import Ground
+from infra.composition.ground import Ground, means
 from infra.settings.features import ScoringSettings
 from infra.settings.features import TokenSettings as Tokens
 
@@ -26,28 +33,26 @@ def compose_online(
     """`routes` is told of every endpoint that changed."""
     a = ground.adapters
     changes = EndpointChanges(a.store, routes.invalidate, ground.outbox)
-    provisioning = OnlineProvisioning(
-        a.store,
-        a.queue,
-        a.compute,
-        a.clock,
-        ground.scope,
-        ground.location,
-        assets=assets,
-        blobs=a.blobs,
-        cipher=a.cipher,
-        changed=routes.invalidate,
-        outbox=ground.outbox,
-    )
+    sources = AssetSources(assets, a.blobs, a.compute, ground.scope)
+    scales = DeploymentScales(a.store)
+    kind = OnlineKind(sources, scales, a.cipher, ground.location, routes.invalidate)
+    endpoints = Provisioned.of(kind, OnlineWorkloads(sources, scales), means(ground))
+    documents = endpoints.documents
     tokens = TokenSettings(
         lifetime=timedelta(seconds=settings.lifetime),
         refresh_after=timedelta(seconds=settings.refresh_after),
         key_rotation=timedelta(seconds=settings.key_rotation),
     )
     return OnlineActivities(
-        provisioning=provisioning,
+        documents=documents,
+        provisioning=endpoints.provisioning,
+        reconciler=endpoints.reconciler,
+        restorer=endpoints.restorer,
+        deployments=OnlineDeployments(documents, scales, a.compute),
         changes=changes,
+        keys=KeyIssuing(documents, endpoints.provisioning, a.cipher),
         tokens=TokenIssuing(changes, a.cipher, a.clock, tokens),
+        following=ScaleFollowing(documents, kind, endpoints.running),
     )
 
 

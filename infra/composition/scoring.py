@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from domain.online.online_provisioning import OnlineProvisioning
+from domain.online.scale_following import ScaleFollowing
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
 from domain.scoring.awakening import Awakening
@@ -48,15 +48,15 @@ def compose_scoring(
 
 
 def compose_waking(
-    ground: Ground, settings: ScalingSettings, *, online: OnlineProvisioning
+    ground: Ground, settings: ScalingSettings, *, following: ScaleFollowing
 ) -> Waking:
     a = ground.adapters
-    return Waking(a.compute, a.queue, online.bring_to_scale, limit=settings.wake_wait)
+    return Waking(a.compute, a.queue, following.bring_to_scale, limit=settings.wake_wait)
 
 
 def compose_scaling(
-    ground: Ground, settings: ScalingSettings, *, online: OnlineProvisioning
+    ground: Ground, settings: ScalingSettings, *, following: ScaleFollowing
 ) -> Scaling:
     a = ground.adapters
     idle_time = timedelta(seconds=settings.idle_time)
-    return Scaling(a.store, a.compute, a.scorer, a.clock, online, idle_time=idle_time)
+    return Scaling(a.store, a.compute, a.scorer, a.clock, following, idle_time=idle_time)

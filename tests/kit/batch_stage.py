@@ -26,11 +26,11 @@ from domain.assets.asset import (
     CodeVersionProperties,
     EnvironmentVersionProperties,
 )
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
-from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
 from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
@@ -80,6 +80,7 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
+from domain.provisioning.provisioned import Means
 from domain.schedules import schedule
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
@@ -94,6 +95,7 @@ from runtime.batch.rows import Form, Lines
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import Table
 from tests.kit.clocks import HeldClock
+from tests.kit.endpoint_activities import batch_activities
 from tests.kit.facts import outbox
 from tests.kit.waiting import PATIENCE
 
@@ -441,18 +443,9 @@ class BatchStage:
         )
         self.assets = assets
         facts = outbox(store, queue, clock)
-        self.batch = BatchProvisioning(
-            store,
-            queue,
-            compute,
-            clock,
-            SCOPE,
-            "here",
-            assets=assets,
-            blobs=blobs,
-            computes=computes,
-            outbox=facts,
-        )
+        sources = AssetSources(assets, blobs, compute, SCOPE)
+        means = Means(store, queue, compute, clock, SCOPE, facts)
+        self.batch = batch_activities(means, sources, computes)
         self.invocation = JobInvocation(
             store,
             queue,
@@ -460,7 +453,7 @@ class BatchStage:
             clock,
             SCOPE,
             assets=assets,
-            batch=self.batch,
+            batch=self.batch.documents,
             web=self.web,
             outbox=facts,
             times=self._times,
@@ -471,13 +464,13 @@ class BatchStage:
             blobs,
             compute,
             clock,
-            batch=self.batch,
+            workloads=self.batch.workloads,
             outbox=facts,
             planning=JobPlanning(blobs, self.web, most_units=self._most_units),
             retry_planning=RetryPlanning(store, blobs, most_units=self._most_units),
             times=self._times,
         )
-        self.workers = JobWorkers(store, compute, self.batch)
+        self.workers = JobWorkers(store, compute, self.batch.workloads)
         self.scoring = UnitDelivery(
             store, queue, blobs, self.scorer, clock, workers=self.workers, times=self._times
         )
@@ -495,8 +488,7 @@ class BatchStage:
                 blob_drop.KIND: self.dropping.resume,
                 taken_drops.KIND: TakenDrops(store, blobs, clock).resume,
                 schedule.STATE_KIND: self.scheduling.resume,
-                self.batch.endpoint_kind: self.batch.resume,
-                self.batch.deployment_kind: self.batch.resume,
+                **self.batch.owners,
             },
         )
 
@@ -525,7 +517,7 @@ class BatchStage:
         anything = Conditions()
         await self.assets.put_version(CODES, "code", "1", code, "me", anything)
         await self.assets.put_version(ENVIRONMENTS, "env", "1", environment, "me", anything)
-        await self.batch.put_deployment(
+        await self.batch.provisioning.put_deployment(
             ENDPOINT,
             "blue",
             Wanted[BatchDeploymentProperties](
@@ -556,7 +548,7 @@ class BatchStage:
             defaults=BatchEndpointDefaults(deployment_name=default)
         )
         wanted = Wanted[BatchEndpointProperties](properties=properties)
-        await self.batch.put_endpoint(ENDPOINT, wanted, "me", Conditions())
+        await self.batch.provisioning.put_endpoint(ENDPOINT, wanted, "me", Conditions())
 
     async def upload(self, files: Mapping[str, str], folder: str = "data") -> None:
         for name, content in files.items():
@@ -635,7 +627,7 @@ class BatchStage:
         again = message.delivery_count > 1
         match message.queue:
             case "provisioning":
-                await self.batch.reconcile(Reconcile.from_document(body))
+                await self.batch.reconciler.reconcile(Reconcile.from_document(body))
             case "batch-jobs":
                 await self.supervision.advance(AdvanceJob.from_document(body), redelivered=again)
             case "mini-batches":

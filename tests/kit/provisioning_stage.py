@@ -9,11 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
+from domain.batch.activities import BatchActivities
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointProperties
-from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
 from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
@@ -21,9 +22,9 @@ from domain.ground.operation import Operation, Operations
 from domain.ground.resource import Conditions, Wanted
 from domain.ground.sweeping import Sweeping
 from domain.names import WorkspaceScope
+from domain.online.activities import OnlineActivities
 from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
-from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import (
     Compute,
     EnvironmentSpec,
@@ -34,12 +35,14 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
+from domain.provisioning.provisioned import Means
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
+from tests.kit.endpoint_activities import LOCATION, batch_activities, online_activities
 from tests.kit.facts import outbox
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
@@ -129,8 +132,8 @@ class ProvisioningStage:
     queue: SqliteWorkQueue
     blobs: FileBlobStore
     registration: AssetRegistration
-    online: OnlineProvisioning
-    batch: BatchProvisioning
+    online: OnlineActivities
+    batch: BatchActivities
     sweeping: Sweeping
     operations: Operations
     changed: list[str] = field(default_factory=list)
@@ -146,11 +149,8 @@ class ProvisioningStage:
         return [Reconcile.from_document(json.loads(message.body)) for message in taken]
 
     async def deliver(self, message: Reconcile) -> None:
-        kinds: dict[str, OnlineProvisioning | BatchProvisioning] = {
-            "onlineEndpoints": self.online,
-            "batchEndpoints": self.batch,
-        }
-        await kinds[message.kind].reconcile(message)
+        activities = self.online if message.kind == "onlineEndpoints" else self.batch
+        await activities.reconciler.reconcile(message)
 
     async def turn(self) -> int:
         """Deliver every message there is, once; how many they were."""
@@ -183,13 +183,15 @@ class ProvisioningStage:
 
     async def put_endpoint(self, name: str = "iris", **properties: Any) -> Operation:
         wanted = online_endpoint(**properties)
-        return (await self.online.put_endpoint(name, wanted, CALLER, ANY)).operation
+        return (await self.online.provisioning.put_endpoint(name, wanted, CALLER, ANY)).operation
 
     async def put_deployment(
         self, name: str = "blue", endpoint: str = "iris", **changes: Any
     ) -> Operation:
         wanted = online_deployment(**changes)
-        accepted = await self.online.put_deployment(endpoint, name, wanted, CALLER, ANY)
+        accepted = await self.online.provisioning.put_deployment(
+            endpoint, name, wanted, CALLER, ANY
+        )
         return accepted.operation
 
     async def iris(self, *deployments: str) -> None:
@@ -201,7 +203,7 @@ class ProvisioningStage:
         await self.settle()
 
     async def deployment_state(self, name: str = "blue", endpoint: str = "iris") -> str:
-        stored = await self.online.deployment(endpoint, name)
+        stored = await self.online.deployments.get(endpoint, name)
         return stored.resource.provisioning_state.value
 
 
@@ -256,33 +258,11 @@ async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[
     in_use = AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of
     registration = AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use)
     changed: list[str] = []
-    online = OnlineProvisioning(
-        store,
-        queue,
-        compute,
-        clock,
-        SCOPE,
-        "here",
-        assets=registration,
-        blobs=blobs,
-        cipher=FernetCipher(folder / "cipher.key"),
-        changed=changed.append,
-        outbox=outbox(store, queue, clock),
-    )
-    batch = BatchProvisioning(
-        store,
-        queue,
-        compute,
-        clock,
-        SCOPE,
-        "here",
-        assets=registration,
-        blobs=blobs,
-        computes=ComputeTargets(store, compute, clock, SCOPE, "here", in_use=in_use),
-        outbox=outbox(store, queue, clock),
-    )
-    kinds = {p.endpoint_kind: p.resume for p in (online, batch)}
-    kinds |= {p.deployment_kind: p.resume for p in (online, batch)}
+    sources = AssetSources(registration, blobs, compute, SCOPE)
+    means = Means(store, queue, compute, clock, SCOPE, outbox(store, queue, clock))
+    online = online_activities(means, sources, FernetCipher(folder / "cipher.key"), changed.append)
+    computes = ComputeTargets(store, compute, clock, SCOPE, LOCATION, in_use=in_use)
+    batch = batch_activities(means, sources, computes)
     stage = ProvisioningStage(
         folder,
         clock,
@@ -293,7 +273,7 @@ async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[
         registration,
         online,
         batch,
-        Sweeping(store, clock, kinds),
+        Sweeping(store, clock, {**online.owners, **batch.owners}),
         Operations(store),
     )
     yield replace(stage, changed=changed)

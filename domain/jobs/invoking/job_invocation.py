@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from domain.assets.asset_registration import AssetRegistration
 from domain.batch.batch_deployment import BatchDeployment
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.batch_endpoint import BatchEndpoint
 from domain.errors import (
     Conflict,
     Detail,
@@ -31,6 +31,7 @@ from domain.jobs.records.job_times import JobTimes
 from domain.jobs.records.retry_request import RetriedJobs, own_output, retry_faults, written_as
 from domain.names import WorkspaceScope, asset_name_fault
 from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WebFiles, WorkQueue
+from domain.provisioning.endpoint_documents import EndpointDocuments
 
 _KEY_KIND = "invocationKey"
 _KEY_ID = "key"
@@ -60,7 +61,7 @@ class JobInvocation:
         scope: WorkspaceScope,
         *,
         assets: AssetRegistration,
-        batch: BatchProvisioning,
+        batch: EndpointDocuments[BatchEndpoint, BatchDeployment],
         web: WebFiles,
         times: JobTimes | None = None,
         outbox: Outbox,

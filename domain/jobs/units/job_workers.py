@@ -5,7 +5,7 @@ and each has a compute of its own, each has workers of its own for a job that it
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.batch.batch_provisioning import BatchProvisioning
+from domain.batch.batch_workloads import BatchWorkloads
 from domain.errors import Throttled
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
@@ -28,10 +28,10 @@ _KEY_PREFIX = batch_job.workload_key("")
 class JobWorkers:
     """Started for whoever needs them here, and taken away when their job is over."""
 
-    def __init__(self, store: ResourceStore, compute: Compute, batch: BatchProvisioning) -> None:
+    def __init__(self, store: ResourceStore, compute: Compute, workloads: BatchWorkloads) -> None:
         self._jobs = JobStore(store)
         self._compute = compute
-        self._batch = batch
+        self._workloads = workloads
 
     async def find(self, job: BatchJob) -> Observation | None:
         """What the compute shows of the job's workers; it is asked for them if it knows
@@ -74,7 +74,7 @@ class JobWorkers:
         return any(key.startswith(_KEY_PREFIX) for key in keys)
 
     async def _ensure(self, job: BatchJob) -> Observation:
-        workload = await self._batch.workload(
+        workload = await self._workloads.of_job(
             job.settings, key=job.workload_key, worker_processes=job.workers
         )
         # Whoever names a folder for its scripts' own files shares its workers with nobody.

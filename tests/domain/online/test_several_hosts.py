@@ -40,45 +40,47 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 
 
 async def change(stage: ProvisioningStage, **properties: Any) -> None:
-    await stage.online.put_deployment("iris", "blue", online_deployment(**properties), CALLER, ANY)
+    await stage.online.provisioning.put_deployment(
+        "iris", "blue", online_deployment(**properties), CALLER, ANY
+    )
     await stage.settle()
 
 
 async def test_what_another_host_made_is_set_going_here_without_a_message(two: Two) -> None:
     await two.one.iris("blue")
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     assert two.other.compute.running == two.one.compute.running
     assert await two.one.turn() == 0
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     assert two.other.compute.ensured == [KEY], "what runs is left as it is"
 
 
 async def test_what_another_host_changed_is_changed_here(two: Two) -> None:
     await two.one.iris("blue")
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     await change(two.one, environment_variables={"NEW": "yes"}, capacity=2)
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     assert two.other.compute.running == two.one.compute.running
     assert two.other.compute.running[KEY].instance_count == 2
 
 
 async def test_what_another_host_removed_is_removed_here_and_nothing_else(two: Two) -> None:
     await two.one.iris("blue", "green")
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     running = two.other.compute.running
     job = replace(running[KEY], key="batch/a-job", kind=WorkloadKind.BATCH)
     await two.other.compute.ensure(job)
-    await two.one.online.delete_deployment("iris", "blue", CALLER, ANY)
+    await two.one.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
     await two.one.settle()
-    await two.other.online.restore()
-    await two.other.batch.restore()
+    await two.other.online.restorer.restore()
+    await two.other.batch.restorer.restore()
     assert set(running) == {"online/iris/green", "batch/a-job"}
 
 
 async def test_many_deployments_are_looked_at_in_turns_after_the_first_time(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.provisioning.restoring._PAGES", 1)
+    monkeypatch.setattr("domain.provisioning.restorer._PAGES", 1)
     query = two.other.store.query
 
     async def small_pages(kind: str, **asked: Any) -> Page:
@@ -86,19 +88,19 @@ async def test_many_deployments_are_looked_at_in_turns_after_the_first_time(
 
     monkeypatch.setattr(two.other.store, "query", small_pages)
     await two.one.iris("blue", "green", "red")
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     running = two.other.compute.running
     assert running == two.one.compute.running, "all of them, at first"
-    await two.one.online.delete_deployment("iris", "blue", CALLER, ANY)
-    await two.one.online.delete_deployment("iris", "green", CALLER, ANY)
+    await two.one.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
+    await two.one.online.provisioning.delete_deployment("iris", "green", CALLER, ANY)
     await two.one.settle()
     del running["online/iris/red"]
     await two.one.put_deployment("white")
     await two.one.settle()
     for _ in range(2):
         assert running != two.one.compute.running
-        await two.other.online.restore()
-    await two.other.online.restore()
+        await two.other.online.restorer.restore()
+    await two.other.online.restorer.restore()
     assert running == two.one.compute.running
 
 
@@ -106,11 +108,11 @@ async def test_what_is_made_again_while_others_are_looked_at_is_no_leftover(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await two.one.iris("blue")
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     query = two.other.store.query
 
     async def while_it_is_gone(kind: str, **asked: Any) -> Page:
-        await two.one.online.delete_deployment("iris", "blue", CALLER, ANY)
+        await two.one.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
         await two.one.settle()
         page = await query(kind, **asked)
         await two.one.put_deployment("blue")
@@ -118,13 +120,13 @@ async def test_what_is_made_again_while_others_are_looked_at_is_no_leftover(
         return page
 
     monkeypatch.setattr(two.other.store, "query", while_it_is_gone)
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     assert KEY in two.other.compute.running
 
 
 async def test_a_change_that_failed_on_another_host_does_not_stay_here(two: Two) -> None:
     await two.one.iris("blue")
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     proven = two.other.compute.running[KEY]
     two.one.compute.told[KEY] = WorkloadState.FAILED
     await change(two.one, environment_variables={"NEW": "yes"})
@@ -132,7 +134,7 @@ async def test_a_change_that_failed_on_another_host_does_not_stay_here(two: Two)
     failed = two.one.compute.running[KEY]
     await two.other.compute.ensure(failed)
     for stage in (two.one, two.other):
-        await stage.online.restore()
+        await stage.online.restorer.restore()
     assert two.other.compute.running[KEY] == proven
     assert two.one.compute.running[KEY] == failed, "kept for its logs; what served serves on"
 
@@ -149,9 +151,9 @@ async def test_what_changes_while_it_is_looked_at_is_left_for_the_next_time(
         return await observe(key)
 
     monkeypatch.setattr(two.other.compute, "observe", slow)
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     assert not two.other.compute.running
-    await two.other.online.restore()
+    await two.other.online.restorer.restore()
     assert two.other.compute.running == two.one.compute.running
 
 
@@ -196,7 +198,7 @@ def host(stage: BatchStage, holder: str, scorer: Scorer, compute: FunctionComput
         stage.blobs,
         scorer,
         stage.clock,
-        workers=JobWorkers(stage.store, compute, stage.batch),
+        workers=JobWorkers(stage.store, compute, stage.batch.workloads),
         holder=holder,
     )
 
@@ -256,7 +258,7 @@ async def test_workers_of_a_job_that_is_over_are_taken_away_here_too(tmp_path: P
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
         compute = FunctionCompute()
-        workers = JobWorkers(stage.store, compute, stage.batch)
+        workers = JobWorkers(stage.store, compute, stage.batch.workloads)
         message = await sent(stage)
         await host(stage, "other", stage.scorer, compute).score(*message)
         compute.looks |= {"batch/unheard-of": 2, "batch-deployment/irises/blue": 2}

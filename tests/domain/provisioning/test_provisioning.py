@@ -13,9 +13,11 @@ from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ground.operation import Operation, OperationKind, OperationStatus
 from domain.ground.provisioning_state import TransitionRefused
 from domain.ground.resource import Conditions
+from domain.online.online_deployment import KIND as DEPLOYMENT_KIND
+from domain.online.online_endpoint import KIND as ENDPOINT_KIND
 from domain.ports import Create, Delete, Message, WorkloadState
+from domain.provisioning.endpoint_saving import LEASE, pause_before
 from domain.provisioning.provisioning import MAX_DEPLOYMENTS
-from domain.provisioning.reconciling import LEASE, pause_before
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
@@ -30,13 +32,13 @@ KEY = "online/iris/blue"
 
 
 async def delete_deployment(stage: ProvisioningStage, name: str = "blue") -> Operation:
-    accepted = await stage.online.delete_deployment("iris", name, CALLER, ANY)
+    accepted = await stage.online.provisioning.delete_deployment("iris", name, CALLER, ANY)
     assert accepted is not None
     return accepted.operation
 
 
 async def delete_endpoint(stage: ProvisioningStage) -> Operation:
-    accepted = await stage.online.delete_endpoint("iris", CALLER, ANY)
+    accepted = await stage.online.provisioning.delete_endpoint("iris", CALLER, ANY)
     assert accepted is not None
     return accepted.operation
 
@@ -45,14 +47,14 @@ async def delete_endpoint(stage: ProvisioningStage) -> Operation:
 
 
 async def test_an_endpoint_is_created_to_the_end(stage: ProvisioningStage) -> None:
-    accepted = await stage.online.put_endpoint("iris", online_endpoint(), CALLER, ANY)
+    accepted = await stage.online.provisioning.put_endpoint("iris", online_endpoint(), CALLER, ANY)
     assert accepted.new
     assert accepted.resource is not None
     assert accepted.resource.provisioning_state == "Creating"
     assert await stage.status(accepted.operation) == "InProgress"
     await stage.settle()
     assert await stage.status(accepted.operation) == "Succeeded"
-    stored = await stage.online.endpoint("iris")
+    stored = await stage.online.documents.endpoint("iris")
     assert stored.resource.provisioning_state == "Succeeded"
     assert stored.resource.created_by == CALLER
 
@@ -117,9 +119,9 @@ async def test_a_deployment_is_deleted_to_the_end(stage: ProvisioningStage) -> N
     await stage.settle()
     assert await stage.status(operation) == "Succeeded"
     with pytest.raises(NotFound, match="Deployment 'blue'"):
-        await stage.online.deployment("iris", "blue")
+        await stage.online.deployments.get("iris", "blue")
     assert KEY not in stage.compute.running
-    assert await stage.online.delete_deployment("iris", "blue", CALLER, ANY) is None
+    assert await stage.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY) is None
 
 
 async def test_deleting_an_endpoint_takes_its_deployments(stage: ProvisioningStage) -> None:
@@ -132,11 +134,11 @@ async def test_deleting_an_endpoint_takes_its_deployments(stage: ProvisioningSta
     assert await stage.status(operation) == "Succeeded"
     assert stage.compute.running == {}
     with pytest.raises(NotFound, match="'iris'"):
-        await stage.online.endpoint("iris")
+        await stage.online.documents.endpoint("iris")
     with pytest.raises(NotFound, match="'iris'"):
-        await stage.online.deployment("iris", "green")
-    assert (await stage.store.query(stage.online.deployment_kind)).documents == []
-    assert await stage.online.delete_endpoint("iris", CALLER, ANY) is None
+        await stage.online.deployments.get("iris", "green")
+    assert (await stage.store.query(DEPLOYMENT_KIND)).documents == []
+    assert await stage.online.provisioning.delete_endpoint("iris", CALLER, ANY) is None
 
 
 async def test_what_was_deleted_can_be_created_anew(stage: ProvisioningStage) -> None:
@@ -156,10 +158,10 @@ async def test_names_are_one_in_any_case_and_stay_as_first_spelled(
     await stage.iris("blue")
     operation = await stage.put_deployment("BLUE", "IRIS", capacity=2)
     await stage.settle()
-    stored = await stage.online.deployment("Iris", "Blue")
+    stored = await stage.online.deployments.get("Iris", "Blue")
     assert (stored.resource.endpoint, stored.resource.name) == ("iris", "blue")
     assert operation.target.endswith("/onlineEndpoints/iris/deployments/blue")
-    assert len((await stage.online.deployments("iris", 10))[0]) == 1
+    assert len((await stage.online.deployments.list("iris", 10))[0]) == 1
 
 
 # -- while an operation runs ------------------------------------------------------------------
@@ -255,7 +257,7 @@ async def test_a_compute_that_fails_gives_code_and_reason_and_a_put_revives(
         "UserScriptImportError",
         "No module named 'x'",
     )
-    failed = (await stage.online.deployment("iris", "blue")).resource
+    failed = (await stage.online.deployments.get("iris", "blue")).resource
     assert failed.provisioning_state == "Failed"
     assert failed.error == ended.error
 
@@ -263,7 +265,7 @@ async def test_a_compute_that_fails_gives_code_and_reason_and_a_put_revives(
     revival = await stage.put_deployment()
     await stage.settle()
     assert await stage.status(revival) == "Succeeded"
-    revived = (await stage.online.deployment("iris", "blue")).resource
+    revived = (await stage.online.deployments.get("iris", "blue")).resource
     assert (revived.provisioning_state, revived.error) == ("Succeeded", None)
 
 
@@ -282,9 +284,9 @@ async def test_a_deployment_that_dies_for_good_later_says_so(stage: Provisioning
     stage.compute.state = WorkloadState.FAILED
     stage.compute.code, stage.compute.reason = "ResourceNotReady", "crashed 10 times"
     before = len(stage.compute.ensured)
-    await stage.online.restore()
+    await stage.online.restorer.restore()
     await stage.settle()
-    dead = (await stage.online.deployment("iris", "blue")).resource
+    dead = (await stage.online.deployments.get("iris", "blue")).resource
     assert dead.provisioning_state == "Failed"
     assert dead.error is not None
     assert dead.error.message == "crashed 10 times"
@@ -462,7 +464,7 @@ async def test_two_sweeps_at_one_moment_are_one(stage: ProvisioningStage) -> Non
     stage.clock.move(2 * LEASE)
     due = list(await stage.store.due(stage.clock.unix()))
     results = await asyncio.gather(
-        *(stage.online.resume(document) for document in due * 2), return_exceptions=True
+        *(stage.online.reconciler.resume(document) for document in due * 2), return_exceptions=True
     )
     assert [type(result).__name__ for result in results].count("NoneType") == 1
     assert len(await stage.messages()) == 1
@@ -474,7 +476,7 @@ async def test_an_unknown_or_broken_document_does_not_hold_up_the_sweep(
     due = stage.clock.unix() - 100
     odd = [
         Create("a", {"kind": "nobody's"}, due_at=due),
-        Create("b", {"kind": stage.online.endpoint_kind, "resource": {}}, due_at=due),
+        Create("b", {"kind": ENDPOINT_KIND, "resource": {}}, due_at=due),
     ]
     await stage.store.transact("odd", odd)
     operation = await stage.put_endpoint()
@@ -501,7 +503,9 @@ async def test_of_two_creations_one_wins_and_the_other_is_told(
 ) -> None:
     results = await asyncio.gather(
         *(
-            stage.online.put_endpoint("iris", online_endpoint(description=d), CALLER, conditions)
+            stage.online.provisioning.put_endpoint(
+                "iris", online_endpoint(description=d), CALLER, conditions
+            )
             for d in "abc"
         ),
         return_exceptions=True,
@@ -512,7 +516,7 @@ async def test_of_two_creations_one_wins_and_the_other_is_told(
     expected = PreconditionFailed if conditions.must_be_new else TransitionRefused
     assert [type(error) for error in lost] == [expected] * 2
     await stage.settle()
-    stored = (await stage.online.endpoint("iris")).resource
+    stored = (await stage.online.documents.endpoint("iris")).resource
     assert won[0].resource is not None
     assert stored.properties.description == won[0].resource.properties.description
 
@@ -522,11 +526,11 @@ async def test_of_two_updates_one_wins_and_the_other_is_told(
     stage: ProvisioningStage, by_etag: bool
 ) -> None:
     await stage.iris("blue")
-    etag = (await stage.online.deployment("iris", "blue")).etag
+    etag = (await stage.online.deployments.get("iris", "blue")).etag
     conditions = Conditions(if_match=etag) if by_etag else ANY
     results = await asyncio.gather(
         *(
-            stage.online.put_deployment(
+            stage.online.provisioning.put_deployment(
                 "iris", "blue", online_deployment(capacity=count), CALLER, conditions
             )
             for count in (2, 3)
@@ -555,23 +559,23 @@ async def test_an_endpoint_deleted_while_a_deployment_is_put_leaves_neither(
     assert not isinstance(results[1], BaseException), "a DELETE is not held up"
     await stage.settle()
     assert stage.compute.running == {}
-    assert (await stage.store.query(stage.online.deployment_kind)).documents == []
+    assert (await stage.store.query(DEPLOYMENT_KIND)).documents == []
 
 
 async def test_a_stale_etag_stops_a_change_and_a_removal(stage: ProvisioningStage) -> None:
     await stage.iris("blue")
     stale = Conditions(if_match="stale")
-    online = stage.online
+    provisioning = stage.online.provisioning
     with pytest.raises(PreconditionFailed):
-        await online.put_endpoint("iris", online_endpoint(), CALLER, stale)
+        await provisioning.put_endpoint("iris", online_endpoint(), CALLER, stale)
     with pytest.raises(PreconditionFailed):
-        await online.delete_endpoint("iris", CALLER, stale)
+        await provisioning.delete_endpoint("iris", CALLER, stale)
     with pytest.raises(PreconditionFailed):
-        await online.put_deployment("iris", "blue", online_deployment(), CALLER, stale)
+        await provisioning.put_deployment("iris", "blue", online_deployment(), CALLER, stale)
     with pytest.raises(PreconditionFailed):
-        await online.delete_deployment("iris", "blue", CALLER, stale)
+        await provisioning.delete_deployment("iris", "blue", CALLER, stale)
     with pytest.raises(PreconditionFailed):
-        await online.put_endpoint("other", online_endpoint(), CALLER, stale)
+        await provisioning.put_endpoint("other", online_endpoint(), CALLER, stale)
 
 
 # -- restarts ---------------------------------------------------------------------------------
@@ -581,16 +585,16 @@ async def test_a_restart_sets_going_what_ran_and_leaves_the_rest(tmp_path: Path)
     async with opened(tmp_path) as stage:
         await stage.iris("blue", "green")
         stage.compute.told["online/iris/green"] = WorkloadState.FAILED
-        await stage.online.restore()
+        await stage.online.restorer.restore()
         await stage.settle()
-        etag = (await stage.online.deployment("iris", "blue")).etag
+        etag = (await stage.online.deployments.get("iris", "blue")).etag
     async with opened(tmp_path, stage.clock) as again:
-        await again.online.restore()
+        await again.online.restorer.restore()
         await again.settle()
         assert list(again.compute.running) == [KEY]
-        restored = await again.online.deployment("iris", "blue")
+        restored = await again.online.deployments.get("iris", "blue")
         assert (restored.resource.provisioning_state, restored.etag) == ("Succeeded", etag)
-        await again.online.restore()
+        await again.online.restorer.restore()
         assert await again.turn() == 0, "what runs is left as it is"
 
 
@@ -602,16 +606,16 @@ async def test_what_served_before_a_failed_update_serves_after_a_restart_too(
         proven = stage.compute.running[KEY]
         stage.compute.told[KEY] = WorkloadState.FAILED
         wanted = online_deployment(environment_variables={"NEW": "yes"})
-        await stage.online.put_deployment("iris", "blue", wanted, CALLER, Conditions())
+        await stage.online.provisioning.put_deployment("iris", "blue", wanted, CALLER, Conditions())
         await stage.settle()
         assert await stage.deployment_state() == "Failed"
         assert stage.compute.running[KEY] != proven
     async with opened(tmp_path, stage.clock) as again:
-        await again.online.restore()
+        await again.online.restorer.restore()
         await again.settle()
         assert again.compute.running[KEY] == proven
         assert await again.deployment_state() == "Failed", "the wish has failed all the same"
-        await again.online.restore()
+        await again.online.restorer.restore()
         await again.settle()
         assert again.compute.ensured == [KEY], "what runs is left as it is"
 
@@ -624,8 +628,8 @@ async def test_a_restart_goes_on_with_an_operation_on_one_chain(tmp_path: Path) 
         await stage.turn()
     async with opened(tmp_path, stage.clock) as again:
         again.compute.state = WorkloadState.BUILDING
-        await again.online.restore()
-        await again.online.restore()
+        await again.online.restorer.restore()
+        await again.online.restorer.restore()
         assert await again.turn() == 1
         assert list(again.compute.running) == [KEY], "the compute has been told anew"
         again.compute.state = WorkloadState.READY
@@ -638,10 +642,10 @@ async def test_what_is_slow_to_come_back_is_waited_for_and_then_settles(tmp_path
         await stage.iris("blue")
     async with opened(tmp_path, stage.clock) as again:
         again.compute.state = WorkloadState.STARTING
-        await again.online.restore()
+        await again.online.restorer.restore()
         for _ in range(3):
             assert await again.turn() == 1
-            await again.online.restore()
+            await again.online.restorer.restore()
         assert await again.deployment_state() == "Succeeded"
         again.compute.state = WorkloadState.READY
         await again.settle()
@@ -657,24 +661,28 @@ HOSTILE = ["a/b", "..", "a#b?c", "x" * 300, "\x00", "ünïcode", "", "a\\b", "%2
 async def test_a_name_that_can_be_none_is_not_found_and_cannot_be_made(
     stage: ProvisioningStage, name: str
 ) -> None:
-    online = stage.online
-    for missing in (online.endpoint(name), online.deployment(name, "blue"), online.keys(name)):
+    online, provisioning = stage.online, stage.online.provisioning
+    for missing in (
+        online.documents.endpoint(name),
+        online.deployments.get(name, "blue"),
+        online.keys.keys(name),
+    ):
         with pytest.raises(NotFound):
             await missing
     with pytest.raises(NotFound):
-        await online.deployments(name, 10)
+        await online.deployments.list(name, 10)
     with pytest.raises(NotFound):
-        await online.put_deployment(name, "blue", online_deployment(), CALLER, ANY)
-    assert await online.delete_endpoint(name, CALLER, ANY) is None
-    assert await online.delete_deployment(name, name, CALLER, ANY) is None
+        await provisioning.put_deployment(name, "blue", online_deployment(), CALLER, ANY)
+    assert await provisioning.delete_endpoint(name, CALLER, ANY) is None
+    assert await provisioning.delete_deployment(name, name, CALLER, ANY) is None
     with pytest.raises(Invalid) as refused:
-        await online.put_endpoint(name, online_endpoint(), CALLER, ANY)
+        await provisioning.put_endpoint(name, online_endpoint(), CALLER, ANY)
     assert "name" in faults(refused.value)
     await stage.put_endpoint()
     with pytest.raises(NotFound):
-        await online.deployment("iris", name)
+        await online.deployments.get("iris", name)
     with pytest.raises(Invalid) as refused:
-        await online.put_deployment("iris", name, online_deployment(), CALLER, ANY)
+        await provisioning.put_deployment("iris", name, online_deployment(), CALLER, ANY)
     assert {"name", "properties.codeConfiguration.codeId"} <= set(faults(refused.value))
 
 
@@ -700,12 +708,12 @@ async def test_an_endpoint_holds_twenty_deployments(stage: ProvisioningStage) ->
 async def test_lists_come_in_pages(stage: ProvisioningStage) -> None:
     for name in ("ccc", "aaa", "bbb"):
         await stage.put_endpoint(name)
-    first, continuation = await stage.online.endpoints(2, None)
-    rest, end = await stage.online.endpoints(2, continuation)
+    first, continuation = await stage.online.documents.endpoints(2, None)
+    rest, end = await stage.online.documents.endpoints(2, continuation)
     assert [s.resource.name for s in [*first, *rest]] == ["aaa", "bbb", "ccc"]
     assert end is None
     with pytest.raises(Invalid):
-        await stage.online.endpoints(2, "not-a-continuation")
+        await stage.online.documents.endpoints(2, "not-a-continuation")
 
 
 async def test_a_queue_that_is_away_leaves_the_wish_for_the_sweep(
@@ -722,4 +730,6 @@ async def test_a_queue_that_is_away_leaves_the_wish_for_the_sweep(
     stage.clock.move(LEASE)
     assert await stage.sweeping.sweep() == 1
     await stage.settle()
-    assert (await stage.online.endpoint("iris")).resource.provisioning_state == "Succeeded"
+    assert (
+        await stage.online.documents.endpoint("iris")
+    ).resource.provisioning_state == "Succeeded"

@@ -32,8 +32,9 @@ class Floor:
         self.average = 0.0
         self.idle = 0.0
         self.scorer = ScriptedScorer(self._load)
+        following = stage.online.following
         self.scaling = Scaling(
-            stage.store, stage.compute, self.scorer, stage.clock, stage.online, idle_time=IDLE
+            stage.store, stage.compute, self.scorer, stage.clock, following, idle_time=IDLE
         )
 
     def _load(self, instance: Instance, request: ScoringRequest) -> ScoringResponse:
@@ -70,7 +71,7 @@ class Floor:
         return self.stage.compute.running[KEY].instance_count
 
     async def deployment(self) -> OnlineDeployment:
-        return (await self.stage.online.deployment("iris", "blue")).resource
+        return (await self.stage.online.deployments.get("iris", "blue")).resource
 
 
 @pytest.fixture
@@ -98,9 +99,9 @@ async def test_load_brings_instances_and_calm_takes_them_slowly(
 
 async def test_scaling_does_not_disturb_who_changes_the_deployment(floor: Floor) -> None:
     await floor.put()
-    before = (await floor.stage.online.deployment("iris", "blue")).etag
+    before = (await floor.stage.online.deployments.get("iris", "blue")).etag
     await floor.tick(2.0)
-    assert (await floor.stage.online.deployment("iris", "blue")).etag == before
+    assert (await floor.stage.online.deployments.get("iris", "blue")).etag == before
 
 
 async def test_a_put_that_does_not_speak_of_scale_leaves_the_count(floor: Floor) -> None:
@@ -135,7 +136,7 @@ async def test_the_count_survives_a_restart_and_restore(floor: Floor, tmp_path: 
     await floor.put()
     assert await floor.tick(2.0) == 3
     async with opened(tmp_path, floor.stage.clock) as again:
-        await again.online.restore()
+        await again.online.restorer.restore()
         await again.settle()
         assert again.compute.running[KEY].instance_count == 3
 
@@ -218,7 +219,7 @@ async def test_going_back_to_a_fixed_count_ends_the_scaling(floor: Floor) -> Non
 async def test_a_deployment_made_anew_under_the_name_begins_anew(floor: Floor) -> None:
     await floor.put()
     await floor.tick(2.0)
-    await floor.stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+    await floor.stage.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
     await floor.stage.settle()
     await floor.scaling.wake(WAKE)
     assert KEY not in floor.stage.compute.running
@@ -256,7 +257,7 @@ async def test_without_room_for_more_it_stays_as_it_is_and_says_so(
 async def test_a_failed_deployment_is_left_alone(floor: Floor) -> None:
     await floor.put()
     floor.stage.compute.state = WorkloadState.FAILED
-    await floor.stage.online.restore()
+    await floor.stage.online.restorer.restore()
     await floor.stage.settle()
     assert await floor.stage.deployment_state() == "Failed"
     ensured = len(floor.stage.compute.ensured)

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
-from domain.batch.batch_provisioning import BatchProvisioning
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
-from domain.online.online_provisioning import OnlineProvisioning
 from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest, WorkloadKind
+from domain.provisioning.provisioned import Means
 from infra.cloud.no_compute import REASON, NoCompute, NoScorer
 from infra.embedded.access.cipher import FernetCipher
+from tests.kit.endpoint_activities import batch_activities, online_activities
 from tests.kit.facts import outbox
 from tests.kit.provisioning_stage import (
     ANY,
@@ -37,39 +38,35 @@ async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
         s, compute = stage, NoCompute()
         in_use = AssetUse(s.store, SCOPE, ("onlineDeployment", "batchDeployment")).of
         registration = AssetRegistration(s.store, s.blobs, compute, s.clock, SCOPE, in_use=in_use)
+        sources = AssetSources(registration, s.blobs, compute, SCOPE)
+        facts = outbox(s.store, s.queue, s.clock)
+        means = Means(s.store, s.queue, compute, s.clock, SCOPE, facts)
+        online = online_activities(
+            means, sources, FernetCipher(tmp_path / "cipher.key"), s.changed.append
+        )
         computes = ComputeTargets(s.store, compute, s.clock, SCOPE, "here", in_use=in_use)
-        online = OnlineProvisioning(
-            *(s.store, s.queue, compute, s.clock, SCOPE, "here"),
-            assets=registration,
-            blobs=s.blobs,
-            cipher=FernetCipher(tmp_path / "cipher.key"),
-            changed=s.changed.append,
-            outbox=outbox(s.store, s.queue, s.clock),
-        )
-        batch = BatchProvisioning(
-            *(s.store, s.queue, compute, s.clock, SCOPE, "here"),
-            assets=registration,
-            blobs=s.blobs,
-            computes=computes,
-            outbox=outbox(s.store, s.queue, s.clock),
-        )
+        batch = batch_activities(means, sources, computes)
         yield replace(stage, online=online, batch=batch, registration=registration)
 
 
 async def test_an_endpoint_is_made_but_a_deployment_is_refused(stage: ProvisioningStage) -> None:
     await stage.put_endpoint()
     await stage.settle()
-    assert (await stage.online.endpoint("iris")).resource.provisioning_state.value == "Succeeded"
+    assert (
+        await stage.online.documents.endpoint("iris")
+    ).resource.provisioning_state.value == "Succeeded"
     with pytest.raises(Invalid) as refused:
         await stage.put_deployment()
     assert REASON in faults(refused.value).values()
 
 
 async def test_a_batch_deployment_is_refused(stage: ProvisioningStage) -> None:
-    await stage.batch.put_endpoint("iris", batch_endpoint(), CALLER, ANY)
+    await stage.batch.provisioning.put_endpoint("iris", batch_endpoint(), CALLER, ANY)
     await stage.settle()
     with pytest.raises(Invalid) as refused:
-        await stage.batch.put_deployment("iris", "blue", batch_deployment(), CALLER, ANY)
+        await stage.batch.provisioning.put_deployment(
+            "iris", "blue", batch_deployment(), CALLER, ANY
+        )
     assert REASON in faults(refused.value).values()
 
 

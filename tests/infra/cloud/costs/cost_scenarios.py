@@ -70,8 +70,8 @@ async def idle(stage: CostStage) -> Costs:
     async def restore() -> Figures:
         bill = Bill()
         with stage.billed(bill):
-            await application.online.provisioning.restore()
-            await application.batch.provisioning.restore()
+            await application.online.restorer.restore()
+            await application.batch.restorer.restore()
         return Figures.of(bill)
 
     bill = Bill()

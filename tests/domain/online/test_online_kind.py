@@ -46,20 +46,20 @@ async def test_traffic_needs_deployments_that_are_there(stage: ProvisioningStage
     await stage.iris("blue", "green")
     await stage.put_endpoint(traffic={"blue": 90, "green": 10})
     await stage.settle()
-    endpoint = (await stage.online.endpoint("iris")).resource
+    endpoint = (await stage.online.documents.endpoint("iris")).resource
     assert (endpoint.traffic_of("BLUE"), endpoint.traffic_of("red")) == (90, 0)
 
 
 async def test_zero_percent_is_not_kept(stage: ProvisioningStage) -> None:
     await stage.iris("blue", "green")
     await stage.put_endpoint(traffic={"blue": 100, "green": 0}, mirror_traffic={"green": 0})
-    properties = (await stage.online.endpoint("iris")).resource.properties
+    properties = (await stage.online.documents.endpoint("iris")).resource.properties
     assert (properties.traffic, properties.mirror_traffic) == ({"blue": 100}, {})
 
 
 async def test_a_deployment_that_is_being_deleted_gets_no_traffic(stage: ProvisioningStage) -> None:
     await stage.iris("blue")
-    await stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+    await stage.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
     found = await refused_endpoint(stage, traffic={"blue": 100})
     assert "does not exist" in found["properties.traffic.blue"]
 
@@ -71,14 +71,14 @@ async def test_deleting_a_deployment_that_holds_traffic_is_refused(
     await stage.put_endpoint(traffic={"Blue": 100})
     await stage.settle()
     with pytest.raises(Conflict, match="holds 100 % of the traffic") as refused:
-        await stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+        await stage.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
     assert refused.value.code == "DeploymentHoldsTraffic"
     assert refused.value.target == "properties.traffic"
     assert await stage.deployment_state("blue") == "Succeeded"
-    assert await stage.online.delete_deployment("iris", "green", CALLER, ANY)
+    assert await stage.online.provisioning.delete_deployment("iris", "green", CALLER, ANY)
     await stage.put_endpoint(traffic={})
     await stage.settle()
-    assert await stage.online.delete_deployment("iris", "blue", CALLER, ANY)
+    assert await stage.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
 
 
 async def test_every_fault_of_an_endpoint_is_told_at_once_with_its_target(
@@ -120,7 +120,7 @@ async def test_a_router_is_told_of_every_change_and_sees_a_higher_version(
     versions: list[int] = []
 
     async def look() -> None:
-        versions.append((await stage.online.endpoint("iris")).resource.route_version)
+        versions.append((await stage.online.documents.endpoint("iris")).resource.route_version)
         assert stage.changed
         assert set(stage.changed) == {"iris"}
         stage.changed.clear()
@@ -136,7 +136,7 @@ async def test_a_router_is_told_of_every_change_and_sees_a_higher_version(
     await stage.put_endpoint(traffic={"blue": 100})
     await look()
     await stage.settle()
-    await stage.online.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
+    await stage.online.keys.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
     await look()
     assert versions == sorted(set(versions))
 
@@ -146,9 +146,9 @@ async def test_a_router_is_told_of_every_change_and_sees_a_higher_version(
 
 async def test_keys_are_generated_and_never_shown_by_the_endpoint(stage: ProvisioningStage) -> None:
     await stage.put_endpoint()
-    keys = await stage.online.keys("iris")
+    keys = await stage.online.keys.keys("iris")
     assert len({keys.primary_key, keys.secondary_key}) == 2
-    endpoint = (await stage.online.endpoint("iris")).resource
+    endpoint = (await stage.online.documents.endpoint("iris")).resource
     assert endpoint.properties.keys is None
     assert keys.primary_key not in str(endpoint.to_document())
 
@@ -157,7 +157,7 @@ async def test_a_caller_may_bring_keys_when_it_creates_an_endpoint(
     stage: ProvisioningStage,
 ) -> None:
     await stage.put_endpoint(keys={"primary_key": MINE})
-    keys = await stage.online.keys("iris")
+    keys = await stage.online.keys.keys("iris")
     assert keys.primary_key == MINE
     assert keys.secondary_key != MINE
 
@@ -179,9 +179,9 @@ async def test_a_regenerated_key_replaces_the_old_one_at_once(
 ) -> None:
     await stage.put_endpoint()
     await stage.settle()
-    before = await stage.online.keys("iris")
-    accepted = await stage.online.regenerate_key("iris", which, None, CALLER)
-    after = await stage.online.keys("iris")
+    before = await stage.online.keys.keys("iris")
+    accepted = await stage.online.keys.regenerate_key("iris", which, None, CALLER)
+    after = await stage.online.keys.keys("iris")
     changed = (after.primary_key != before.primary_key, after.secondary_key != before.secondary_key)
     assert changed == (which is KeyType.PRIMARY, which is KeyType.SECONDARY)
     assert accepted.operation.kind == "RegenerateKeys"
@@ -192,8 +192,8 @@ async def test_a_regenerated_key_replaces_the_old_one_at_once(
 async def test_a_caller_may_bring_the_new_key(stage: ProvisioningStage) -> None:
     await stage.put_endpoint()
     await stage.settle()
-    await stage.online.regenerate_key("iris", KeyType.SECONDARY, MINE, CALLER)
-    assert (await stage.online.keys("iris")).secondary_key == MINE
+    await stage.online.keys.regenerate_key("iris", KeyType.SECONDARY, MINE, CALLER)
+    assert (await stage.online.keys.keys("iris")).secondary_key == MINE
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ async def test_a_key_that_no_header_can_carry_is_refused(
     await stage.put_endpoint()
     await stage.settle()
     with pytest.raises(Invalid) as refused:
-        await stage.online.regenerate_key("iris", KeyType.PRIMARY, value, CALLER)
+        await stage.online.keys.regenerate_key("iris", KeyType.PRIMARY, value, CALLER)
     assert refused.value.target == "keyValue"
 
 
 async def test_a_key_is_not_regenerated_while_an_operation_runs(stage: ProvisioningStage) -> None:
     await stage.put_endpoint()
     with pytest.raises(TransitionRefused):
-        await stage.online.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
+        await stage.online.keys.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
 
 
 # -- deployments ------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ async def test_a_deployment_becomes_the_workload_it_asks_for(stage: Provisioning
 
 async def test_azure_ml_s_defaults_hold(stage: ProvisioningStage) -> None:
     await stage.iris("blue")
-    properties = (await stage.online.deployment("iris", "blue")).resource.properties
+    properties = (await stage.online.deployments.get("iris", "blue")).resource.properties
     assert properties.instance_type == "Standard_F4s_v2"
     assert properties.scale_settings.scale_type is ScaleType.DEFAULT
     assert properties.request_settings.request_timeout.total_seconds() == 5
@@ -253,14 +253,14 @@ async def test_references_are_resolved_when_they_are_put(stage: ProvisioningStag
     await stage.iris()
     await stage.put_deployment(model="azureml:m@latest")
     await stage.settle()
-    model = (await stage.online.deployment("iris", "blue")).resource.properties.model
+    model = (await stage.online.deployments.get("iris", "blue")).resource.properties.model
     assert model == SCOPE.path("models", "m", "versions", "1")
     uri = "azureml://datastores/workspaceblobstore/paths/src/score.py"
     await stage.registration.put_version(
         asset.MODELS, "m", "2", asset.ModelVersionProperties(model_uri=uri), CALLER, ANY
     )
     await stage.put_deployment(model="azureml:m@latest", description="again")
-    properties = (await stage.online.deployment("iris", "blue")).resource.properties
+    properties = (await stage.online.deployments.get("iris", "blue")).resource.properties
     assert properties.model == SCOPE.path("models", "m", "versions", "2")
     assert properties.code_configuration is not None
     assert properties.code_configuration.code_id == SCOPE.path("codes", "c", "versions", "1")
@@ -353,7 +353,7 @@ async def test_an_mlflow_model_needs_neither_code_nor_environment(
     assert workload.code == workload.model
     assert workload.code.path == "mlflow"
     assert workload.environment == EnvironmentSpec("3.11", ("mlflow-skinny",))
-    stored = await stage.online.deployment("iris", "blue")
+    stored = await stage.online.deployments.get("iris", "blue")
     assert stored.resource.properties.environment_id is None
     # Either of the two may still be given.
     await stage.put_deployment(**{**ALONE, "environment_id": "azureml:e:1"})
@@ -402,7 +402,7 @@ async def test_a_deployment_may_do_without_a_model(stage: ProvisioningStage) -> 
 
 async def test_logs_are_those_of_the_deployment(stage: ProvisioningStage) -> None:
     await stage.iris("blue")
-    logs = await stage.online.logs("Iris", "Blue", LogKind.INFERENCE_SERVER, 7)
+    logs = await stage.online.deployments.logs("Iris", "Blue", LogKind.INFERENCE_SERVER, 7)
     assert logs == f"InferenceServer of {KEY}, 7"
 
 
@@ -415,8 +415,8 @@ async def test_an_endpoint_s_location_is_the_installation_s_unless_told(
     stage: ProvisioningStage,
 ) -> None:
     await stage.put_endpoint()
-    assert (await stage.online.endpoint("iris")).resource.location == "here"
+    assert (await stage.online.documents.endpoint("iris")).resource.location == "here"
     wanted = online_endpoint().but(location="elsewhere")
-    await stage.online.put_endpoint("other", wanted, CALLER, ANY)
-    assert (await stage.online.endpoint("other")).resource.location == "elsewhere"
+    await stage.online.provisioning.put_endpoint("other", wanted, CALLER, ANY)
+    assert (await stage.online.documents.endpoint("other")).resource.location == "elsewhere"
     assert online_deployment().location is None

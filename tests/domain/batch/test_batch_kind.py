@@ -23,12 +23,14 @@ KEY = "batch-deployment/scan/one"
 
 async def put_endpoint(stage: ProvisioningStage, **properties: Any) -> Operation:
     wanted = batch_endpoint(**properties)
-    return (await stage.batch.put_endpoint("scan", wanted, CALLER, ANY)).operation
+    return (await stage.batch.provisioning.put_endpoint("scan", wanted, CALLER, ANY)).operation
 
 
 async def put_deployment(stage: ProvisioningStage, name: str = "one", **changes: Any) -> Operation:
     wanted = batch_deployment(**changes)
-    return (await stage.batch.put_deployment("scan", name, wanted, CALLER, ANY)).operation
+    return (
+        await stage.batch.provisioning.put_deployment("scan", name, wanted, CALLER, ANY)
+    ).operation
 
 
 async def scan(stage: ProvisioningStage, *deployments: str) -> None:
@@ -58,8 +60,8 @@ async def test_a_job_s_workload_has_the_deployment_s_files_and_its_own_processes
     stage: ProvisioningStage,
 ) -> None:
     await scan(stage, "one")
-    properties = (await stage.batch.deployment("scan", "one")).resource.properties
-    workload = await stage.batch.workload(properties, key="batch/j", worker_processes=3)
+    properties = (await stage.batch.documents.deployment("scan", "one")).resource.properties
+    workload = await stage.batch.workloads.of_job(properties, key="batch/j", worker_processes=3)
     assert (workload.key, workload.instance_count) == ("batch/j", 3)
     assert workload.revision == stage.compute.running[KEY].revision
 
@@ -80,14 +82,14 @@ async def test_a_change_that_processes_would_not_see_leaves_the_revision(
 async def test_references_are_resolved_when_they_are_put(stage: ProvisioningStage) -> None:
     await scan(stage)
     await put_deployment(stage, model={"assetId": "azureml:m@latest"})
-    model = (await stage.batch.deployment("scan", "one")).resource.properties.model
+    model = (await stage.batch.documents.deployment("scan", "one")).resource.properties.model
     assert model is not None
     assert model.asset_id == SCOPE.path("models", "m", "versions", "1")
 
 
 async def test_azure_ml_s_defaults_hold(stage: ProvisioningStage) -> None:
     await scan(stage, "one")
-    properties = (await stage.batch.deployment("scan", "one")).resource.properties
+    properties = (await stage.batch.documents.deployment("scan", "one")).resource.properties
     assert properties.mini_batch_size == 10
     assert properties.error_threshold == -1
     assert properties.retry_settings.max_retries == 3
@@ -112,19 +114,19 @@ async def test_the_default_deployment_is_not_deleted(stage: ProvisioningStage) -
     await put_endpoint(stage, defaults={"deployment_name": "ONE"})
     await stage.settle()
     with pytest.raises(Conflict, match="is the default") as refused:
-        await stage.batch.delete_deployment("scan", "one", CALLER, ANY)
+        await stage.batch.provisioning.delete_deployment("scan", "one", CALLER, ANY)
     assert refused.value.code == "DeploymentIsDefault"
-    assert await stage.batch.delete_deployment("scan", "two", CALLER, ANY)
+    assert await stage.batch.provisioning.delete_deployment("scan", "two", CALLER, ANY)
     await put_endpoint(stage)
     await stage.settle()
-    assert await stage.batch.delete_deployment("scan", "one", CALLER, ANY)
+    assert await stage.batch.provisioning.delete_deployment("scan", "one", CALLER, ANY)
 
 
 async def test_deleting_the_endpoint_takes_even_the_default(stage: ProvisioningStage) -> None:
     await scan(stage, "one")
     await put_endpoint(stage, defaults={"deployment_name": "one"})
     await stage.settle()
-    accepted = await stage.batch.delete_endpoint("scan", CALLER, ANY)
+    accepted = await stage.batch.provisioning.delete_endpoint("scan", CALLER, ANY)
     assert accepted is not None
     await stage.settle()
     assert await stage.status(accepted.operation) == "Succeeded"
@@ -164,7 +166,7 @@ async def test_an_output_file_is_named_without_tricks(stage: ProvisioningStage, 
 async def test_a_restart_finds_batch_deployments_ready(stage: ProvisioningStage) -> None:
     await scan(stage, "one")
     async with opened(stage.folder, stage.clock) as again:
-        await again.batch.restore()
+        await again.batch.restorer.restore()
         await again.settle()
         assert list(again.compute.running) == [KEY]
 
@@ -178,6 +180,6 @@ async def test_online_and_batch_endpoints_of_one_name_stay_apart(stage: Provisio
     await put_deployment(stage, "one")
     await stage.settle()
     assert set(stage.compute.running) == {KEY, "online/scan/one"}
-    await stage.online.delete_endpoint("scan", CALLER, ANY)
+    await stage.online.provisioning.delete_endpoint("scan", CALLER, ANY)
     await stage.settle()
     assert set(stage.compute.running) == {KEY}

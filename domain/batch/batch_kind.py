@@ -1,0 +1,200 @@
+"""What batch endpoints and their deployments may be."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import final
+
+from domain.assets.asset_references import AssetSources
+from domain.batch.batch_deployment import (
+    KEY_PREFIX,
+    BatchDeployment,
+    BatchDeploymentProperties,
+    ModelReference,
+    ReferenceType,
+)
+from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
+from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
+from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
+from domain.batch.compute_target import ComputeTargets
+from domain.errors import Conflict, Detail, DomainError, refuse
+from domain.ground.access import AuthMode
+from domain.ground.facts import Fact
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import Wanted
+from domain.names import file_name_fault
+from domain.ports import WorkloadKind, Write
+from domain.provisioning.kind import Kind, KindTypes
+
+
+@final
+class BatchKind(
+    Kind[BatchEndpoint, BatchEndpointProperties, BatchDeployment, BatchDeploymentProperties]
+):
+    """`location` is where resources are that name none."""
+
+    types = KindTypes(
+        kind="batchEndpoints",
+        noun="Batch endpoint",
+        endpoint_type=BatchEndpoint,
+        endpoint_kind=ENDPOINT_KIND,
+        deployment_type=BatchDeployment,
+        deployment_kind=DEPLOYMENT_KIND,
+        workload_kind=WorkloadKind.BATCH,
+        key_prefix=KEY_PREFIX,
+    )
+
+    def __init__(self, sources: AssetSources, computes: ComputeTargets, location: str) -> None:
+        self._sources = sources
+        self._computes = computes
+        self._location = location
+
+    # -- endpoints ----------------------------------------------------------------------
+
+    def endpoint_faults(
+        self,
+        wanted: Wanted[BatchEndpointProperties],
+        old: BatchEndpoint | None,
+        deployments: Sequence[BatchDeployment],
+    ) -> list[Detail]:
+        asked = wanted.properties
+        faults: list[Detail] = []
+        if asked.auth_mode is not AuthMode.AAD_TOKEN:
+            faults.append(
+                Detail(
+                    "BadArgument",
+                    "Batch endpoints take tokens only: authMode is AADToken.",
+                    "properties.authMode",
+                )
+            )
+        default = asked.defaults.deployment_name
+        there = [
+            d.name for d in deployments if d.provisioning_state is not ProvisioningState.DELETING
+        ]
+        if default and default.casefold() not in {name.casefold() for name in there}:
+            faults.append(
+                Detail(
+                    "BadArgument",
+                    f"Deployment '{default}' does not exist on this endpoint "
+                    f"(there: {', '.join(sorted(there)) or 'none'}). Create it first.",
+                    "properties.defaults.deploymentName",
+                )
+            )
+        return faults
+
+    def new_endpoint(
+        self,
+        name: str,
+        wanted: Wanted[BatchEndpointProperties],
+        old: BatchEndpoint | None,
+        caller: str,
+        now: datetime,
+    ) -> BatchEndpoint:
+        shared = wanted.taken(wanted.properties, caller, now)
+        if old:
+            return old.but(**shared, generation=old.generation + 1)
+        return BatchEndpoint(
+            name=name,
+            location=wanted.location or self._location,
+            created_at=now,
+            created_by=caller,
+            **shared,
+        )
+
+    def beside_endpoint(
+        self, old: BatchEndpoint | None, new: BatchEndpoint, now: datetime
+    ) -> list[Write]:
+        return []
+
+    def endpoint_facts(self, old: BatchEndpoint | None, new: BatchEndpoint) -> list[Fact]:
+        return []
+
+    def touched(self, endpoint: BatchEndpoint) -> BatchEndpoint:
+        return endpoint
+
+    def changed(self, endpoint: str) -> None:
+        """Nobody keeps a route to it."""
+
+    # -- deployments --------------------------------------------------------------------
+
+    async def new_deployment(
+        self,
+        endpoint: BatchEndpoint,
+        name: str,
+        wanted: Wanted[BatchDeploymentProperties],
+        old: BatchDeployment | None,
+        caller: str,
+        now: datetime,
+    ) -> BatchDeployment:
+        properties = await self._checked(wanted.properties)
+        shared = wanted.taken(properties, caller, now)
+        if old:
+            return old.but(**shared, generation=old.generation + 1)
+        return BatchDeployment(
+            name=name,
+            endpoint=endpoint.name,
+            location=wanted.location or self._location,
+            created_at=now,
+            created_by=caller,
+            **shared,
+        )
+
+    async def _checked(self, asked: BatchDeploymentProperties) -> BatchDeploymentProperties:
+        references = self._sources.references()
+        faults = references.faults
+        model = asked.model
+        if model is not None and model.reference_type is not ReferenceType.ID:
+            faults.append(
+                Detail(
+                    "NotSupported",
+                    f"A model is referred to by its id here, not by '{model.reference_type}'.",
+                    "properties.model.referenceType",
+                )
+            )
+        elif model is not None:
+            resolved = await references.model(model.asset_id, "properties.model.assetId")
+            model = ModelReference(asset_id=resolved)
+        code = await references.code(asked.code_configuration)
+        environment = await references.environment(
+            asked.environment_id,
+            asked.resources.instance_type,
+            "properties.resources.instanceType",
+        )
+        if fault := file_name_fault(asked.output_file_name):
+            told = f"{fault} A job's output location is given at invoke."
+            faults.append(Detail("BadArgument", told, "properties.outputFileName"))
+        try:
+            await self._computes.check_instance_count(
+                asked.compute, asked.resources.instance_count, "properties.resources.instanceCount"
+            )
+        except DomainError as error:
+            faults.append(Detail(error.code, error.message, error.target or "properties.compute"))
+        refuse(faults)
+        return asked.but(model=model, code_configuration=code, environment_id=environment)
+
+    async def beside_deployment(
+        self, old: BatchDeployment | None, new: BatchDeployment, now: datetime
+    ) -> list[Write]:
+        return []
+
+    async def beside_removal(self, endpoint: str, deployments: Sequence[str]) -> list[Write]:
+        return []
+
+    def is_only_scaled(self, old: BatchDeployment, new: BatchDeployment) -> bool:
+        return False
+
+    def check_removable(self, endpoint: BatchEndpoint, deployment: BatchDeployment) -> None:
+        default = endpoint.properties.defaults.deployment_name
+        if default and default.casefold() == deployment.name.casefold():
+            raise Conflict(
+                f"Deployment '{deployment.name}' is the default of endpoint '{endpoint.name}'. "
+                "Name another default (or none) first, then delete.",
+                code="DeploymentIsDefault",
+                target="properties.defaults.deploymentName",
+            )
+
+    def proven(self, deployment: BatchDeployment) -> BatchDeployment:
+        return deployment.but(proven=deployment.properties)
+
+    def before_failure(self, deployment: BatchDeployment) -> BatchDeployment | None:
+        proven = deployment.proven
+        return deployment.but(properties=proven) if proven is not None else None

@@ -1,0 +1,71 @@
+"""What the compute runs for batch deployments and their jobs."""
+
+from typing import final
+
+from domain.assets.asset_references import AssetSources, revision_of
+from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
+from domain.batch.compute_target import ComputeTargets
+from domain.errors import Unsupported
+from domain.ports import Workload, WorkloadKind
+from domain.provisioning.kind import KindWorkloads
+
+_RUNS = (
+    "model",
+    "code_configuration",
+    "environment_id",
+    "environment_variables",
+    "resources",
+)
+"""The properties that change what a deployment's processes would see."""
+
+
+@final
+class BatchWorkloads(KindWorkloads[BatchDeployment]):
+    """A deployment is ready when its environment is built and its files are at hand; processes
+    come with each job."""
+
+    def __init__(self, sources: AssetSources, computes: ComputeTargets) -> None:
+        self._sources = sources
+        self._computes = computes
+
+    async def revision_and_count(self, deployment: BatchDeployment) -> tuple[str, int]:
+        return _revision(deployment.properties), 0
+
+    async def of(self, deployment: BatchDeployment) -> Workload:
+        return await self.of_job(
+            deployment.properties, key=deployment.workload_key, worker_processes=0
+        )
+
+    async def of_job(
+        self, asked: BatchDeploymentProperties, *, key: str, worker_processes: int
+    ) -> Workload:
+        """With the folders of its model and code. Raises Unsupported for settings that name
+        too little to be run."""
+        configuration = asked.code_configuration
+        if configuration is None or configuration.code_id is None or asked.environment_id is None:
+            raise Unsupported("The deployment has no code or environment.")
+        code = await self._sources.assets.code(configuration.code_id)
+        environment = await self._sources.assets.environment(asked.environment_id)
+        reference = asked.model.asset_id if asked.model else None
+        model = await self._sources.assets.model(reference) if reference else None
+        cpu, memory = self._sources.compute.size(asked.resources.instance_type)
+        compute = await self._computes.named(asked.compute)
+        return Workload(
+            key=key,
+            kind=WorkloadKind.BATCH,
+            revision=_revision(asked),
+            environment=environment.spec,
+            model=model.folder if model else None,
+            code=code.folder,
+            scoring_script=configuration.scoring_script,
+            environment_variables=asked.environment_variables,
+            instance_count=worker_processes,
+            cpu=cpu,
+            memory=memory,
+            cluster=compute.cluster(asked.max_concurrency_per_instance),
+        )
+
+
+def _revision(asked: BatchDeploymentProperties) -> str:
+    document = asked.to_document()
+    return revision_of({name: document[name] for name in _RUNS})

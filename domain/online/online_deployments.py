@@ -1,0 +1,43 @@
+"""Deployments of online endpoints as they are shown: with their scale, and what they print."""
+
+from typing import final
+
+from domain.ground.resource import Stored
+from domain.online.deployment_scales import DeploymentScales
+from domain.online.online_deployment import OnlineDeployment, workload_key
+from domain.online.online_endpoint import OnlineEndpoint
+from domain.ports import Compute, LogKind
+from domain.provisioning.endpoint_documents import EndpointDocuments
+
+
+@final
+class OnlineDeployments:
+    def __init__(
+        self,
+        documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment],
+        scales: DeploymentScales,
+        compute: Compute,
+    ) -> None:
+        self._documents = documents
+        self._scales = scales
+        self._compute = compute
+
+    async def get(self, endpoint: str, name: str) -> Stored[OnlineDeployment]:
+        """Raises NotFound, for the endpoint first."""
+        return await self._scaled(await self._documents.deployment(endpoint, name))
+
+    async def list(
+        self, endpoint: str, top: int, continuation: str | None = None
+    ) -> tuple[list[Stored[OnlineDeployment]], str | None]:
+        """Raises NotFound for an endpoint that is not there."""
+        page, following = await self._documents.deployments(endpoint, top, continuation)
+        return [await self._scaled(stored) for stored in page], following
+
+    async def logs(self, endpoint: str, name: str, kind: LogKind, tail: int) -> str:
+        """The last `tail` lines of what the deployment's instances printed. Raises NotFound."""
+        await self._documents.deployment(endpoint, name)
+        return await self._compute.logs(workload_key(endpoint, name), kind, tail=tail)
+
+    async def _scaled(self, stored: Stored[OnlineDeployment]) -> Stored[OnlineDeployment]:
+        scale = await self._scales.of(stored.resource)
+        return Stored(stored.resource.but(scale=scale), stored.etag)

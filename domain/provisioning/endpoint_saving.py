@@ -1,0 +1,161 @@
+"""Saving endpoints and deployments: in one transaction with their operations and what is told
+of them, then the message that has them reconciled. A document that is on its way carries a
+lease, past which the sweep takes it up."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, final
+
+from domain.errors import DocumentNotFound, StaleETag
+from domain.ground.facts import Fact
+from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
+from domain.ground.operation import (
+    OPERATION_TTL,
+    ErrorRecord,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    operation_body,
+    operation_document_id,
+)
+from domain.ground.outbox import Outbox
+from domain.ground.resource import TrackedResource, to_body
+from domain.ports import Clock, Create, Document, Message, Replace, ResourceStore, WorkQueue, Write
+from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.kind import D, E, Kind
+from domain.provisioning.place import Place
+
+LEASE = 30.0
+"""Seconds without a sign of life after which the sweep takes a reconciliation over."""
+
+
+@final
+class EndpointSaving(Generic[E, D]):
+    """One kind of endpoint."""
+
+    def __init__(
+        self,
+        documents: EndpointDocuments[E, D],
+        kind: Kind[E, Any, D, Any],
+        store: ResourceStore,
+        queue: WorkQueue,
+        clock: Clock,
+        outbox: Outbox,
+    ) -> None:
+        self._documents = documents
+        self._kind = kind
+        self._types = kind.types
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+        self._outbox = outbox
+
+    # -- writes, to be saved together ---------------------------------------------------
+
+    def touched(self, endpoint: E, document: Document) -> Write:
+        """The endpoint, told of a change of a deployment. Its own lease, if it has one, stays."""
+        return replaced(self._kind.touched(endpoint), document, document.due_at)
+
+    def started(self, kind: OperationKind, place: Place, now: datetime) -> Operation:
+        partition = self._types.partition(place.endpoint)
+        return Operation.start(kind, partition, self._documents.arm_id(place), now)
+
+    async def operation(self, resource: TrackedResource, endpoint: str) -> Operation | None:
+        """The last one of a resource of `endpoint`, while it is kept."""
+        document = await self._operation(resource, endpoint)
+        return Operation.from_document(document.body["operation"]) if document else None
+
+    async def _operation(self, resource: TrackedResource, endpoint: str) -> Document | None:
+        if resource.operation_id is None:
+            return None
+        id = operation_document_id(resource.operation_id)
+        try:
+            return await self._store.get(self._types.partition(endpoint), id)
+        except DocumentNotFound:
+            return None
+
+    async def ended(
+        self,
+        resource: TrackedResource,
+        endpoint: str,
+        status: OperationStatus,
+        error: ErrorRecord | None = None,
+    ) -> list[Write]:
+        """What ends the operation that the resource is in."""
+        document = await self._operation(resource, endpoint)
+        if document is None:
+            return []
+        operation = Operation.from_document(document.body["operation"])
+        body = operation_body(operation.end(status, self._clock.now(), error))
+        return [Replace(document.id, body, document.etag, ttl=OPERATION_TTL)]
+
+    # -- saving -------------------------------------------------------------------------
+
+    async def save(
+        self, endpoint: str, writes: Sequence[Write], facts: Sequence[Fact]
+    ) -> Sequence[Document | None]:
+        """One transaction. Raises what the store does when it has lost a race."""
+        partition = self._types.partition(endpoint)
+        written = await self._outbox.transact(partition, writes, facts)
+        self._kind.changed(endpoint)
+        return written
+
+    async def take_over(self, place: Place, resource: TrackedResource, document: Document) -> None:
+        """Begin another chain of messages: those of the earlier one are stale from now on."""
+        taken = resource.but(chain=resource.chain + 1)
+        due_at = self._clock.now().timestamp() + LEASE
+        await self._store.transact(document.partition, [replaced(taken, document, due_at)])
+        await self.send(place, taken)
+
+    async def beat(self, document: Document) -> None:
+        """A sign of life, not more often than the lease needs."""
+        now = self._clock.now().timestamp()
+        if document.due_at is None or document.due_at - now < LEASE / 2:
+            await self._write_due(document, now + LEASE)
+
+    async def settle(self, document: Document) -> None:
+        """Nothing is left to do: the lease ends."""
+        if document.due_at is not None:
+            await self._write_due(document, None)
+
+    async def _write_due(self, document: Document, due_at: float | None) -> None:
+        write = Replace(document.id, document.body, document.etag, due_at=due_at)
+        try:
+            await self._store.transact(document.partition, [write])
+        except (StaleETag, DocumentNotFound):
+            # Someone changed it meanwhile, and has left a lease of their own.
+            return
+
+    # -- messages -----------------------------------------------------------------------
+
+    async def send(self, place: Place, resource: TrackedResource, step: int = 0) -> None:
+        """Have the resource reconciled; with a `step` as what it is, not as something new."""
+        message = Reconcile(
+            kind=self._types.kind,
+            endpoint=place.endpoint,
+            deployment=place.deployment,
+            generation=resource.generation,
+            chain=resource.chain,
+            step=step,
+        )
+        await self._queue.send(PROVISIONING_QUEUE, Message(message.to_document()))
+
+    async def look_again(self, message: Reconcile) -> None:
+        again = message.but(step=message.step + 1).to_document()
+        await self._queue.send(PROVISIONING_QUEUE, Message(again, delay=pause_before(message.step)))
+
+
+def created(operation: Operation) -> Create:
+    id = operation_document_id(operation.id)
+    return Create(id, operation_body(operation), ttl=OPERATION_TTL)
+
+
+def replaced(resource: TrackedResource, document: Document, due_at: float | None = None) -> Replace:
+    """The resource in the place of what `document` holds of it."""
+    body = to_body(document.body["kind"], resource)
+    return Replace(document.id, body, document.etag, due_at=due_at)
+
+
+def pause_before(step: int) -> timedelta:
+    """How long a reconciliation rests before its next look: 50 ms at first, 1 s at most."""
+    return timedelta(seconds=min(1.0, 0.05 * 1.3 ** min(step, 20)))

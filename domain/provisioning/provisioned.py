@@ -1,0 +1,52 @@
+"""One kind of endpoint, put together."""
+
+from dataclasses import dataclass
+from typing import Generic, Self
+
+from domain.ground.outbox import Outbox
+from domain.names import WorkspaceScope
+from domain.ports import Clock, Compute, ResourceStore, WorkQueue
+from domain.provisioning.deployment_running import DeploymentRunning
+from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.endpoint_saving import EndpointSaving
+from domain.provisioning.kind import DP, EP, D, E, Kind, KindWorkloads
+from domain.provisioning.provisioning import Provisioning
+from domain.provisioning.reconciler import Reconciler
+from domain.provisioning.restorer import Restorer
+
+
+@dataclass(frozen=True)
+class Means:
+    """What endpoints of any kind are provisioned with."""
+
+    store: ResourceStore
+    queue: WorkQueue
+    compute: Compute
+    clock: Clock
+    scope: WorkspaceScope
+    outbox: Outbox
+
+
+@dataclass(frozen=True)
+class Provisioned(Generic[E, EP, D, DP]):
+    """Its endpoints and deployments: read, wished for, brought about, and kept running."""
+
+    documents: EndpointDocuments[E, D]
+    running: DeploymentRunning[D]
+    provisioning: Provisioning[E, EP, D, DP]
+    reconciler: Reconciler[E, D]
+    restorer: Restorer[E, D]
+
+    @classmethod
+    def of(cls, kind: Kind[E, EP, D, DP], workloads: KindWorkloads[D], means: Means) -> Self:
+        m = means
+        documents = EndpointDocuments(m.store, m.scope, kind.types)
+        running = DeploymentRunning(kind.types, workloads, m.compute)
+        saving = EndpointSaving(documents, kind, m.store, m.queue, m.clock, m.outbox)
+        return cls(
+            documents=documents,
+            running=running,
+            provisioning=Provisioning(documents, kind, saving, m.clock),
+            reconciler=Reconciler(documents, kind, running, saving),
+            restorer=Restorer(documents, kind, running, saving, m.store),
+        )
