@@ -9,7 +9,7 @@ from domain.ground.outbox import Outbox
 from domain.ground.resource import Stored, from_document, to_body
 from domain.online import online_endpoint
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.traffic_facts import traffic_moved
+from domain.online.traffic.traffic_facts import traffic_moved
 from domain.ports import Document, Replace, ResourceStore, Write
 
 _LOOKS = 20

@@ -12,9 +12,9 @@ from domain.online.online_endpoint import (
     OnlineEndpointProperties,
     PublicNetworkAccess,
 )
-from domain.online.rollout import plan_faults
-from domain.online.traffic import traffic_faults
-from domain.online.traffic_changes import went_before
+from domain.online.traffic.rollout import plan_faults
+from domain.online.traffic.traffic import traffic_faults
+from domain.online.traffic.traffic_changes import went_before
 
 
 def endpoint_faults(

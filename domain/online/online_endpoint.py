@@ -9,8 +9,8 @@ from domain.ground.access import AuthMode
 from domain.ground.keys import SealedKeys, key_fault
 from domain.ground.resource import StringMap, Text, TrackedResource
 from domain.online.endpoint_tokens import TokenKeyRing
-from domain.online.rollout import Rollout, RolloutPlan
-from domain.online.traffic import Percentages
+from domain.online.traffic.rollout import Rollout, RolloutPlan
+from domain.online.traffic.traffic import Percentages
 from domain.values import Value
 
 KIND = "onlineEndpoint"

@@ -22,9 +22,9 @@ from domain.online.online_deployment import (
 from domain.online.online_deployment import KIND as DEPLOYMENT_KIND
 from domain.online.online_endpoint import KIND as ENDPOINT_KIND
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
-from domain.online.rollout_changes import alarm
-from domain.online.traffic_changes import moved_traffic
-from domain.online.traffic_facts import traffic_moved
+from domain.online.traffic.rollout_changes import alarm
+from domain.online.traffic.traffic_changes import moved_traffic
+from domain.online.traffic.traffic_facts import traffic_moved
 from domain.ports import Cipher, WorkloadKind, Write
 from domain.provisioning.kind import Kind, KindTypes
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.ground.sweeping import Resume
-from domain.online import rollout_changes
+from domain.online.traffic import rollout_changes
 from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.mirroring import Mirroring
 from domain.rollout.rollout_tally import RolloutTally

@@ -16,9 +16,9 @@ from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.rollout import Observed, Rollout, RolloutState, Verdict
-from domain.online.rollout_changes import LOOK_AFTER, with_rollout
-from domain.online.traffic import Percentages, traffic_faults
+from domain.online.traffic.rollout import Observed, Rollout, RolloutState, Verdict
+from domain.online.traffic.rollout_changes import LOOK_AFTER, with_rollout
+from domain.online.traffic.traffic import Percentages, traffic_faults
 from domain.ports import Clock, Delete, Document, Replace, ResourceStore
 from domain.rollout import rollout_tally
 

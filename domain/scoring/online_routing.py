@@ -20,7 +20,7 @@ from domain.names import endpoint_name_fault
 from domain.online import online_deployment, online_endpoint
 from domain.online.online_deployment import OnlineDeployment, running_revision
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.traffic import TrafficSplit
+from domain.online.traffic.traffic import TrafficSplit
 from domain.ports import Clock, Document, ResourceStore
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from domain.online.activities import OnlineActivities
 from domain.online.deployment_scale import DeploymentScale
 from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
-from domain.online.rollout import Rollout
+from domain.online.traffic.rollout import Rollout
 from domain.ports import LogKind
 from domain.values import Value
 from handlers import wire

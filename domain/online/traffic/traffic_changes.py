@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
-from domain.online.rollout import RolloutState
-from domain.online.rollout_changes import begun, with_rollout
-from domain.online.traffic import Percentages
+from domain.online.traffic.rollout import RolloutState
+from domain.online.traffic.rollout_changes import begun, with_rollout
+from domain.online.traffic.traffic import Percentages
 
 
 def went_before(asked: OnlineEndpointProperties, old: OnlineEndpoint) -> Percentages:

@@ -1,6 +1,6 @@
 import pytest
 
-from domain.online.traffic import traffic_faults
+from domain.online.traffic.traffic import traffic_faults
 
 THERE = ["blue", "green"]
 

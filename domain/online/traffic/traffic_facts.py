@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from domain.ground.facts import EventType, Fact
 from domain.ground.resource import TrackedResource
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.rollout import RolloutState
+from domain.online.traffic.rollout import RolloutState
 from domain.ports import Json
 
 _OVER = {

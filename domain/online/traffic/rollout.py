@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from domain.errors import Detail
 from domain.ground.latency_histogram import quantile
 from domain.ground.stored_sums import Sums
-from domain.online.traffic import Percentages, traffic_faults
+from domain.online.traffic.traffic import Percentages, traffic_faults
 from domain.values import Value
 
 MAX_STEPS = 20

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from domain.online.rollout import (
+from domain.online.traffic.rollout import (
     Observed,
     Rollout,
     RolloutLimits,

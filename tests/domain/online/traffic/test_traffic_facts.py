@@ -6,8 +6,8 @@ from typing import Any
 from domain.ground.facts import EventType, Fact
 from domain.ground.keys import SealedKey, SealedKeys
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
-from domain.online.rollout import Rollout, RolloutPlan, RolloutState
-from domain.online.traffic_facts import traffic_moved
+from domain.online.traffic.rollout import Rollout, RolloutPlan, RolloutState
+from domain.online.traffic.traffic_facts import traffic_moved
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.rollout import Rollout, RolloutPlan, RolloutState
-from domain.online.traffic import Percentages
+from domain.online.traffic.rollout import Rollout, RolloutPlan, RolloutState
+from domain.online.traffic.traffic import Percentages
 from domain.ports import Create, Write
 
 ALARM_KIND = "rolloutAlarm"
