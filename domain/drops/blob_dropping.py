@@ -18,19 +18,17 @@ from domain.drops.blob_drop import BlobDrop, DropState, drop_of
 from domain.drops.drop_arrivals import DropArrivals
 from domain.drops.drop_capture import DropCapture, manifests
 from domain.drops.drop_facts import drop_sealed
-from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
 from domain.drops.drop_store import DropStore, message_for
 from domain.drops.option_files import OptionFiles
 from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
 from domain.ground.driving import GRACE, Driving, Step
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
-from domain.ground.outbox import Outbox
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_inputs import drop_input
 from domain.jobs.invoking.job_invocation import JobExists, JobInvocation
 from domain.jobs.records.job_request import JobProperties
-from domain.ports import BlobFolder, BlobStore, Clock, Document, ResourceStore, WorkQueue
+from domain.ports import BlobFolder, Clock, Document, WorkQueue
 
 _LONGEST_WAIT = 60.0
 _log = logging.getLogger("ml_endpoints.drop")
@@ -42,20 +40,20 @@ class BlobDropping:
 
     def __init__(
         self,
-        store: ResourceStore,
         queue: WorkQueue,
-        blobs: BlobStore,
         clock: Clock,
         *,
+        drops: DropStore,
+        arrivals: DropArrivals,
+        options: OptionFiles,
+        capture: DropCapture,
         invocation: JobInvocation,
-        limits: DropLimits | None = None,
-        outbox: Outbox,
     ) -> None:
+        self._drops = drops
+        self._arrivals = arrivals
+        self._options = options
+        self._capture = capture
         self._invocation = invocation
-        self._drops = DropStore(store, queue, clock, limits or DropLimits(), outbox)
-        self._options = OptionFiles(blobs)
-        self._arrivals = DropArrivals(store, blobs, self._drops, self._options)
-        self._capture = DropCapture(store, blobs)
         self._driving = Driving(self, queue, clock)
 
     async def arrive(self, name: str, landed_at: datetime | None = None) -> None:

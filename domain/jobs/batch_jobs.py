@@ -11,13 +11,14 @@ from domain.ground.operation import Operation, Operations
 from domain.jobs import job_deletion
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, message_for
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_operations import started_cancellation
 from domain.jobs.records.job_pace import Pace
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import JobStore, StoredJob
+from domain.jobs.records.job_store import StoredJob
 from domain.names import WorkspaceScope
-from domain.ports import BlobStore, Clock, Message, ResourceStore, WorkQueue, Write
+from domain.ports import Message, Write
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,13 @@ class JobView:
 
 
 class BatchJobs:
-    def __init__(
-        self,
-        store: ResourceStore,
-        queue: WorkQueue,
-        blobs: BlobStore,
-        clock: Clock,
-        scope: WorkspaceScope,
-    ) -> None:
-        self._store = store
-        self._queue = queue
-        self._blobs = blobs
-        self._clock = clock
+    def __init__(self, ground: JobGround, scope: WorkspaceScope) -> None:
+        self._jobs = ground.jobs
+        self._store = ground.store
+        self._queue = ground.queue
+        self._blobs = ground.blobs
+        self._clock = ground.clock
         self._scope = scope
-        self._jobs = JobStore(store)
 
     def arm_id(self, name: str) -> str:
         return self._scope.path("jobs", name)

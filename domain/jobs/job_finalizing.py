@@ -13,10 +13,9 @@ from domain.jobs.invoking.job_outputs import OutputReservations
 from domain.jobs.records.batch_job import TOLD_BY_RECORDS, BatchJob, ending_of
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_times import JobTimes
 from domain.jobs.records.output_ownership import OutputDisturbed, obstructed
 from domain.jobs.retrying.retry_joining import RetryJoining
-from domain.ports import BlobStore, Clock, Compute, ResourceStore
+from domain.ports import Clock, Compute
 
 _GRACE = timedelta(seconds=5)
 
@@ -42,20 +41,22 @@ class JobFinalizing:
 
     def __init__(
         self,
-        store: ResourceStore,
-        blobs: BlobStore,
-        compute: Compute,
         clock: Clock,
-        times: JobTimes,
+        compute: Compute,
+        *,
+        aggregation: ResultAggregation,
+        folder: ParquetFolder,
+        joining: RetryJoining,
+        reports: JobReports,
+        reservations: OutputReservations,
     ) -> None:
-        self._blobs = blobs
-        self._compute = compute
         self._clock = clock
-        self._aggregation = ResultAggregation(store, blobs)
-        self._folder = ParquetFolder(blobs)
-        self._joining = RetryJoining(store, blobs, slice=times.join_slice)
-        self._reports = JobReports(store, blobs, compute)
-        self._reservations = OutputReservations(store, blobs, clock)
+        self._compute = compute
+        self._aggregation = aggregation
+        self._folder = folder
+        self._joining = joining
+        self._reports = reports
+        self._reservations = reservations
 
     async def finish(
         self, job: BatchJob, progress: Progress, error: ErrorRecord | None

@@ -7,8 +7,8 @@ from domain.errors import Conflict, DocumentNotFound, StaleETag
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_status import JobStatus
-from domain.ports import BlobStore, Clock, ResourceStore
 
 _PAGE = 100
 _ENDED = tuple(status for status in JobStatus if status.is_terminal)
@@ -18,18 +18,10 @@ _log = logging.getLogger("ml_endpoints.batch")
 class JobRetention:
     """`keep` is how long an ended job is kept; None: for good."""
 
-    def __init__(
-        self,
-        store: ResourceStore,
-        blobs: BlobStore,
-        clock: Clock,
-        jobs: BatchJobs,
-        *,
-        keep: timedelta | None,
-    ) -> None:
-        self._store = store
-        self._blobs = blobs
-        self._clock = clock
+    def __init__(self, ground: JobGround, jobs: BatchJobs, *, keep: timedelta | None) -> None:
+        self._store = ground.store
+        self._blobs = ground.blobs
+        self._clock = ground.clock
         self._jobs = jobs
         self._keep = keep
 

@@ -10,12 +10,10 @@ import weakref
 from dataclasses import replace
 from functools import partial
 
-from domain.batch.batch_workloads import BatchWorkloads
 from domain.errors import DocumentNotFound, DomainError, Throttled, Unavailable
 from domain.ground.driving import Driving, Step
 from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.operation import ErrorRecord
-from domain.ground.outbox import Outbox
 from domain.jobs import job_deletion
 from domain.jobs.finishing.job_reports import JobReports
 from domain.jobs.job_finalizing import JobFinalizing, Unfinished
@@ -23,25 +21,20 @@ from domain.jobs.planning.job_planning import JobPlanning, progress_of
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, Ending, ending_of, message_for
 from domain.jobs.records.job_facts import job_moved
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_operations import ended_cancellation
 from domain.jobs.records.job_overview import told
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import JobStore, StoredJob, StoredProgress
-from domain.jobs.records.job_times import JobTimes
+from domain.jobs.records.job_store import StoredJob, StoredProgress
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.ports import (
-    BlobStore,
-    Clock,
-    Compute,
     Create,
     Document,
     Observation,
-    ResourceStore,
     WorkloadState,
-    WorkQueue,
     Write,
 )
 
@@ -59,33 +52,30 @@ class JobSupervision:
 
     def __init__(
         self,
-        store: ResourceStore,
-        queue: WorkQueue,
-        blobs: BlobStore,
-        compute: Compute,
-        clock: Clock,
+        ground: JobGround,
         *,
-        workloads: BatchWorkloads,
         planning: JobPlanning,
-        retry_planning: RetryPlanning | None = None,
-        times: JobTimes | None = None,
-        outbox: Outbox,
-        units_ahead: bool = True,
+        retry_planning: RetryPlanning,
+        workers: JobWorkers,
+        recording: UnitRecording,
+        reports: JobReports,
+        finalizing: JobFinalizing,
+        units_ahead: bool,
     ) -> None:
-        self._units_ahead = units_ahead
-        self._store = store
-        self._outbox = outbox
-        self._blobs = blobs
-        self._clock = clock
-        self._workers = JobWorkers(store, compute, workloads)
-        self._times = times or JobTimes()
-        self._jobs = JobStore(store)
+        self._jobs = ground.jobs
+        self._store = ground.store
+        self._blobs = ground.blobs
+        self._clock = ground.clock
+        self._outbox = ground.outbox
+        self._times = ground.times
         self._planning = planning
-        self._retry_planning = retry_planning or RetryPlanning(store, blobs)
-        self._recording = UnitRecording(store, queue, clock, self._times)
-        self._reports = JobReports(store, blobs, compute)
-        self._finalizing = JobFinalizing(store, blobs, compute, clock, self._times)
-        self._driving = Driving(self, queue, clock)
+        self._retry_planning = retry_planning
+        self._workers = workers
+        self._recording = recording
+        self._reports = reports
+        self._finalizing = finalizing
+        self._units_ahead = units_ahead
+        self._driving = Driving(self, ground.queue, ground.clock)
         # Of this process only: it spares double work, and nothing rests on it.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 

@@ -3,16 +3,21 @@
 import platform
 
 from domain.application import Application, Triggers
+from domain.assets.activities import AssetActivities
+from domain.batch.activities import BatchActivities
 from domain.ground.operation import Operations
 from domain.ground.sweeping import Sweeping
+from domain.jobs.activities import JobActivities
+from domain.jobs.records.job_times import JobTimes
+from domain.names import WorkspaceScope
 from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
 from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
-from infra.composition.ground import compose_ground
+from infra.composition.ground import Ground, compose_ground
 from infra.composition.inbound import compose_inbound
-from infra.composition.jobs import compose_jobs
+from infra.composition.jobs import compose_jobs, compose_web_files
 from infra.composition.online import compose_online, compose_rollout
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
@@ -23,6 +28,7 @@ from infra.composition.scoring import (
     compose_waking,
 )
 from infra.settings import Settings
+from infra.settings.adapters import TriggerSettings
 from infra.telemetry import telemetry
 
 
@@ -37,8 +43,12 @@ def compose(settings: Settings) -> Application:
 
 def compose_on(adapters: Adapters, settings: Settings) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
+    here = settings.installation
     ground = compose_ground(
-        adapters, settings.installation, aggregate_period=settings.scoring.aggregate_period
+        adapters,
+        scope=WorkspaceScope(here.subscription_id, here.resource_group, here.workspace),
+        location=here.location,
+        aggregate_period=settings.scoring.aggregate_period,
     )
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
@@ -55,31 +65,19 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         taps=rollout.taps,
     )
     batch = compose_batch(ground, settings.batch, assets=assets.registration, use=use)
-    jobs = compose_jobs(
-        ground,
-        settings.batch,
-        assets=assets.registration,
-        batch=batch,
-        private_networks=settings.web.private_networks,
-        units_ahead=settings.installation.platform == "embedded",
-        holder=f"{platform.node()}:{settings.embedded.data_dir.absolute()}",
-    )
+    jobs = _jobs(ground, settings, assets=assets, batch=batch)
     drops = compose_drops(ground, settings.drops, invocation=jobs.invocation)
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
-    events = compose_events(ground, base_url=settings.installation.base_url)
+    events = compose_events(ground, base_url=here.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     owners = [f.owners for f in (online, rollout, batch, jobs, drops, schedules, events, inbound)]
     return Application(
         scope=ground.scope,
         location=ground.location,
-        base_url=settings.installation.base_url,
+        base_url=here.base_url,
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
-        triggers=Triggers(
-            sweep_schedule=settings.triggers.sweep_schedule,
-            restore_schedule=settings.triggers.restore_schedule,
-            inbox_by_event_grid=settings.triggers.inbox_source == "event_grid",
-        ),
+        triggers=_triggers(settings.triggers),
         operations=Operations(adapters.store),
         assets=assets,
         online=online,
@@ -98,4 +96,27 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
             adapters.clock,
             {kind: resume for owned in owners for kind, resume in owned.items()},
         ),
+    )
+
+
+def _jobs(
+    ground: Ground, settings: Settings, *, assets: AssetActivities, batch: BatchActivities
+) -> JobActivities:
+    return compose_jobs(
+        ground,
+        settings.batch,
+        assets=assets.registration,
+        batch=batch,
+        web=compose_web_files(settings.batch, settings.web.private_networks),
+        times=JobTimes(),
+        units_ahead=settings.installation.platform == "embedded",
+        holder=f"{platform.node()}:{settings.embedded.data_dir.absolute()}",
+    )
+
+
+def _triggers(settings: TriggerSettings) -> Triggers:
+    return Triggers(
+        sweep_schedule=settings.sweep_schedule,
+        restore_schedule=settings.restore_schedule,
+        inbox_by_event_grid=settings.inbox_source == "event_grid",
     )

@@ -2,7 +2,11 @@
 
 from domain.drops.activities import DropActivities
 from domain.drops.blob_dropping import BlobDropping
+from domain.drops.drop_arrivals import DropArrivals
+from domain.drops.drop_capture import DropCapture
 from domain.drops.drop_limits import DropLimits
+from domain.drops.drop_store import DropStore
+from domain.drops.option_files import OptionFiles
 from domain.drops.taken_drops import TakenDrops
 from domain.jobs.invoking.job_invocation import JobInvocation
 from infra.composition.ground import Ground
@@ -13,20 +17,23 @@ def compose_drops(
     ground: Ground, settings: DropSettings, *, invocation: JobInvocation
 ) -> DropActivities:
     a = ground.adapters
+    limits = DropLimits(
+        quiet_period=settings.quiet_period,
+        max_wait=settings.max_wait,
+        max_files=settings.max_files,
+        max_bytes=settings.max_bytes,
+    )
+    drops = DropStore(a.store, a.queue, a.clock, limits, ground.outbox)
+    options = OptionFiles(a.blobs)
     return DropActivities(
         dropping=BlobDropping(
-            a.store,
             a.queue,
-            a.blobs,
             a.clock,
+            drops=drops,
+            arrivals=DropArrivals(a.store, a.blobs, drops, options),
+            options=options,
+            capture=DropCapture(a.store, a.blobs),
             invocation=invocation,
-            limits=DropLimits(
-                settings.quiet_period,
-                settings.max_wait,
-                settings.max_files,
-                settings.max_bytes,
-            ),
-            outbox=ground.outbox,
         ),
         taken=TakenDrops(a.store, a.blobs, a.clock),
     )

@@ -10,7 +10,6 @@ from domain.ground.stored_sums import StoredSums
 from domain.names import WorkspaceScope
 from domain.provisioning.provisioned import Means
 from infra.composition.adapters import Adapters
-from infra.settings.adapters import InstallationSettings
 
 Told = TypeVar("Told")
 
@@ -29,17 +28,15 @@ class Ground:
 
 
 def compose_ground(
-    adapters: Adapters, installation: InstallationSettings, *, aggregate_period: float
+    adapters: Adapters, *, scope: WorkspaceScope, location: str, aggregate_period: float
 ) -> Ground:
     a = adapters
     period = aggregate_period
     subscribers = Subscribers(a.store, a.clock)
     return Ground(
         adapters=a,
-        scope=WorkspaceScope(
-            installation.subscription_id, installation.resource_group, installation.workspace
-        ),
-        location=installation.location,
+        scope=scope,
+        location=location,
         subscribers=subscribers,
         outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
         sums=StoredSums(a.store, a.clock, period=period, write_limit=max(period, _WRITE_LIMIT)),

@@ -7,14 +7,27 @@ from domain.assets.asset_registration import AssetRegistration
 from domain.batch.activities import BatchActivities
 from domain.jobs.activities import JobActivities
 from domain.jobs.batch_jobs import BatchJobs
+from domain.jobs.finishing.job_reports import JobReports
+from domain.jobs.finishing.parquet_folder import ParquetFolder
+from domain.jobs.finishing.result_aggregation import ResultAggregation
 from domain.jobs.invoking.job_invocation import JobInvocation
+from domain.jobs.invoking.job_outputs import OutputReservations
+from domain.jobs.job_finalizing import JobFinalizing
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.planning.job_planning import JobPlanning
+from domain.jobs.planning.web_copies import WebCopies
+from domain.jobs.records.job_ground import JobGround
+from domain.jobs.records.job_plan import MOST_UNITS
+from domain.jobs.records.job_store import JobStore
+from domain.jobs.records.job_times import JobTimes
+from domain.jobs.retrying.retry_joining import RetryJoining
+from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
-from domain.jobs.units.unit_delivery import UnitDelivery
-from domain.ports import WebFiles
+from domain.jobs.units.unit_recording import UnitRecording
+from domain.ports import Compute, WebFiles
 from infra.composition.ground import Ground
+from infra.composition.units import compose_units
 from infra.settings.features import BatchSettings
 from infra.settings.values import Network
 from infra.web.outbound import OutboundAddresses
@@ -27,61 +40,73 @@ def compose_jobs(
     *,
     assets: AssetRegistration,
     batch: BatchActivities,
-    private_networks: Sequence[Network],
+    web: WebFiles,
+    times: JobTimes,
     units_ahead: bool,
     holder: str,
+    most_units: int = MOST_UNITS,
 ) -> JobActivities:
+    """`units_ahead` holds where the settings say nothing of it."""
     a = ground.adapters
-    web = _web_files(settings, private_networks)
-    collection = BatchJobs(a.store, a.queue, a.blobs, a.clock, ground.scope)
-    workers = JobWorkers(a.store, a.compute, batch.workloads)
+    jobs = JobGround(JobStore(a.store), a.queue, a.blobs, a.clock, ground.outbox, times)
+    workers = JobWorkers(jobs.jobs, a.compute, batch.workloads)
+    recording = UnitRecording(jobs)
+    reservations = OutputReservations(a.store, a.blobs, a.clock)
+    aggregation = ResultAggregation(a.store, a.blobs)
+    reports = JobReports(a.store, a.blobs, a.compute)
+    copies = WebCopies(a.blobs, web, pause=times.web_pause)
+    collection = BatchJobs(jobs, ground.scope)
     return JobActivities(
         invocation=JobInvocation(
-            a.store,
-            a.queue,
-            a.blobs,
-            a.clock,
+            jobs,
             ground.scope,
             assets=assets,
             batch=batch.documents,
             web=web,
-            outbox=ground.outbox,
+            reservations=reservations,
         ),
         collection=collection,
         supervision=JobSupervision(
-            a.store,
-            a.queue,
-            a.blobs,
-            a.compute,
-            a.clock,
-            workloads=batch.workloads,
-            planning=JobPlanning(a.blobs, web),
-            outbox=ground.outbox,
+            jobs,
+            planning=JobPlanning(a.blobs, copies, most_units=most_units),
+            retry_planning=RetryPlanning(jobs, aggregation, most_units=most_units),
+            workers=workers,
+            recording=recording,
+            reports=reports,
+            finalizing=_finalizing(jobs, a.compute, aggregation, reports, reservations),
             units_ahead=units_ahead if settings.units_ahead is None else settings.units_ahead,
         ),
-        units=UnitDelivery(
-            a.store,
-            a.queue,
-            a.blobs,
-            a.scorer,
-            a.clock,
-            workers=workers,
-            holder=holder,
-        ),
+        units=compose_units(jobs, a.scorer, workers=workers, recording=recording, holder=holder),
         workers=workers,
         retention=JobRetention(
-            a.store,
-            a.blobs,
-            a.clock,
-            collection,
-            keep=timedelta(days=settings.job_retention_days) or None,
+            jobs, collection, keep=timedelta(days=settings.job_retention_days) or None
         ),
     )
 
 
-def _web_files(settings: BatchSettings, private_networks: Sequence[Network]) -> WebFiles:
+def compose_web_files(settings: BatchSettings, private_networks: Sequence[Network]) -> WebFiles:
+    """What a job reads of the web."""
     return PublicWebFiles(
         OutboundAddresses(private_networks),
         max_bytes=settings.web_file_max_bytes,
         max_time=settings.web_file_max_time,
+    )
+
+
+def _finalizing(
+    jobs: JobGround,
+    compute: Compute,
+    aggregation: ResultAggregation,
+    reports: JobReports,
+    reservations: OutputReservations,
+) -> JobFinalizing:
+    folder = ParquetFolder(jobs.blobs)
+    return JobFinalizing(
+        jobs.clock,
+        compute,
+        aggregation=aggregation,
+        folder=folder,
+        joining=RetryJoining(jobs, folder),
+        reports=reports,
+        reservations=reservations,
     )

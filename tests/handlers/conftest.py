@@ -26,6 +26,7 @@ from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from tests.kit import provisioning_stage
 from tests.kit.arm_client import ArmClient
+from tests.kit.job_ground import job_ground
 from tests.kit.provisioning_stage import ProvisioningStage
 from tests.kit.waiting import PATIENCE
 
@@ -86,6 +87,7 @@ class ControlPlane:
 
     def client(self, role: str | None = "owner") -> ArmClient:
         stage, routes = self.stage, self.routes
+        ground = job_ground(stage.store, stage.queue, stage.blobs, stage.clock)
         http = self.open_client(
             workspaces.blueprint(routes, "here"),
             online_endpoints.blueprint(routes, stage.online),
@@ -95,7 +97,7 @@ class ControlPlane:
                 stage.operations,
                 stage.online,
                 stage.batch,
-                BatchJobs(stage.store, stage.queue, stage.blobs, stage.clock, routes.scope),
+                BatchJobs(ground, routes.scope),
             ),
             openapi.blueprint(routes),
             role=role,

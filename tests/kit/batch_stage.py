@@ -26,16 +26,9 @@ from domain.assets.asset import (
     CodeVersionProperties,
     EnvironmentVersionProperties,
 )
-from domain.assets.asset_references import AssetSources
-from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
-from domain.batch.compute_target import ComputeTargets
-from domain.drops import blob_drop, taken_drops
-from domain.drops.blob_dropping import BlobDropping
-from domain.drops.drop_limits import DropLimits
-from domain.drops.taken_drops import TakenDrops
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -50,16 +43,12 @@ from domain.ground.messages import (
 )
 from domain.ground.resource import Conditions, Wanted
 from domain.ground.sweeping import Sweeping
-from domain.jobs.batch_jobs import BatchJobs, JobView
-from domain.jobs.invoking.job_invocation import JobInvocation
-from domain.jobs.job_supervision import JobSupervision
-from domain.jobs.planning.job_planning import JobPlanning
+from domain.jobs.batch_jobs import JobView
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_times import JobTimes
-from domain.jobs.retrying.retry_planning import RetryPlanning
-from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import UnitDelivery
+from domain.jobs.units.unit_recording import UnitRecording
 from domain.names import WorkspaceScope
 from domain.ports import (
     Compute,
@@ -80,23 +69,31 @@ from domain.ports import (
     WorkloadKind,
     WorkloadState,
 )
-from domain.provisioning.provisioned import Means
-from domain.schedules import schedule
-from domain.schedules.schedules import Schedules
-from domain.schedules.scheduling import Scheduling
+from infra.composition.adapters import Adapters
+from infra.composition.assets import asset_use, compose_assets
+from infra.composition.batch import compose_batch
+from infra.composition.drops import compose_drops
+from infra.composition.ground import compose_ground
+from infra.composition.jobs import compose_jobs
+from infra.composition.schedules import compose_schedules
+from infra.composition.units import compose_units
+from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import Received
+from infra.settings.features import BatchSettings, DropSettings, ScheduleSettings
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
+from infra.web.webhooks import HttpWebhooks
 from runtime.batch import inputs as worker_inputs
 from runtime.batch.rows import Form, Lines
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import Table
 from tests.kit.clocks import HeldClock
-from tests.kit.endpoint_activities import batch_activities
-from tests.kit.facts import outbox
+from tests.kit.gateway_stage import OwnerVerifier
+from tests.kit.job_ground import job_ground
 from tests.kit.waiting import PATIENCE
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
@@ -375,7 +372,7 @@ class BatchStage:
         script: Script = line_counts,
         mischief: Mischief | None = None,
         times: JobTimes | None = None,
-        drops: DropLimits | None = None,
+        drops: DropSettings | None = None,
         most_units: int = 40_000,
         at_once: int = 4,
         web: WebFiles | None = None,
@@ -390,8 +387,8 @@ class BatchStage:
         self.crashes = 0
         self._seconds = seconds
         # Quick units are bundled from the first one on: jobs here are small.
-        self._times = replace(times or JobTimes(), bundle_parts=1)
-        self._drops = drops or DropLimits()
+        self.times = replace(times or JobTimes(), bundle_parts=1)
+        self._drops = drops or DropSettings()
         self._most_units = most_units
         self._at_once = at_once
         self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=PATIENCE)
@@ -420,76 +417,59 @@ class BatchStage:
         queue: Any = Mortal(self.queue, mischief)
         blobs: Any = Mortal(self.blobs, mischief)
         compute: Any = Mortal(self.compute, mischief)
-        clock = self.clock
-
-        async def unused(*_: object) -> list[str]:
-            return []
-
-        assets = AssetRegistration(
-            store,
-            blobs,
-            compute,
-            clock,
-            SCOPE,
-            in_use=unused,
+        adapters = Adapters(
+            store=store,
+            queue=queue,
+            blobs=blobs,
+            compute=compute,
+            scorer=self.scorer,
+            cipher=FernetCipher(self.folder / "cipher.key"),
+            clock=self.clock,
+            verifier=OwnerVerifier(),
+            scoring_verifier=OwnerVerifier(),
+            webhooks=HttpWebhooks(OutboundAddresses()),
+            topics=NoTopics(),
         )
-        computes = ComputeTargets(
-            store,
-            compute,
-            clock,
-            SCOPE,
-            "here",
-            in_use=unused,
-        )
-        self.assets = assets
-        facts = outbox(store, queue, clock)
-        sources = AssetSources(assets, blobs, compute, SCOPE)
-        means = Means(store, queue, compute, clock, SCOPE, facts)
-        self.batch = batch_activities(means, sources, computes)
-        self.invocation = JobInvocation(
-            store,
-            queue,
-            blobs,
-            clock,
-            SCOPE,
-            assets=assets,
-            batch=self.batch.documents,
+        ground = compose_ground(adapters, scope=SCOPE, location="here", aggregate_period=300)
+        use = asset_use(ground)
+        self.assets = compose_assets(ground, use=use).registration
+        batch = compose_batch(ground, BatchSettings(), assets=self.assets, use=use)
+        jobs = compose_jobs(
+            ground,
+            BatchSettings(),
+            assets=self.assets,
+            batch=batch,
             web=self.web,
-            outbox=facts,
-            times=self._times,
+            times=self.times,
+            units_ahead=True,
+            holder="",
+            most_units=self._most_units,
         )
-        self.supervision = JobSupervision(
-            store,
-            queue,
-            blobs,
-            compute,
-            clock,
-            workloads=self.batch.workloads,
-            outbox=facts,
-            planning=JobPlanning(blobs, self.web, most_units=self._most_units),
-            retry_planning=RetryPlanning(store, blobs, most_units=self._most_units),
-            times=self._times,
-        )
-        self.workers = JobWorkers(store, compute, self.batch.workloads)
-        self.scoring = UnitDelivery(
-            store, queue, blobs, self.scorer, clock, workers=self.workers, times=self._times
-        )
-        self.jobs = BatchJobs(store, queue, blobs, clock, SCOPE)
-        self.dropping = BlobDropping(
-            store, queue, blobs, clock, invocation=self.invocation, limits=self._drops, outbox=facts
-        )
-        self.schedules = Schedules(store, queue, clock, "here")
-        self.scheduling = Scheduling(store, queue, clock, invocation=self.invocation)
-        self.sweeping = Sweeping(
-            store,
-            clock,
-            {
-                batch_job.KIND: self.supervision.resume,
-                blob_drop.KIND: self.dropping.resume,
-                taken_drops.KIND: TakenDrops(store, blobs, clock).resume,
-                schedule.STATE_KIND: self.scheduling.resume,
-                **self.batch.owners,
-            },
+        drops = compose_drops(ground, self._drops, invocation=jobs.invocation)
+        schedules = compose_schedules(ground, ScheduleSettings(), invocation=jobs.invocation)
+        self.batch = batch
+        self.invocation = jobs.invocation
+        self.supervision = jobs.supervision
+        self.workers = jobs.workers
+        self.scoring = jobs.units
+        self.jobs = jobs.collection
+        self.dropping = drops.dropping
+        self.schedules = schedules.collection
+        self.scheduling = schedules.scheduling
+        owners = {**batch.owners, **jobs.owners, **drops.owners, **schedules.owners}
+        self.sweeping = Sweeping(store, self.clock, owners)
+
+    def host(self, *, holder: str = "", **ports: Any) -> UnitDelivery:
+        """A host beside the stage's own, on the same stores, or on `ports` in their place."""
+        names = ("store", "queue", "blobs", "scorer", "workers")
+        given = {**{name: getattr(self, name) for name in names}, **ports}
+        jobs = job_ground(given["store"], given["queue"], given["blobs"], self.clock, self.times)
+        return compose_units(
+            jobs,
+            given["scorer"],
+            workers=given["workers"],
+            recording=UnitRecording(jobs),
+            holder=holder,
         )
 
     async def die(self) -> None:

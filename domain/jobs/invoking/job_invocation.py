@@ -18,7 +18,6 @@ from domain.errors import (
     refuse,
 )
 from domain.ground.messages import BATCH_JOBS_QUEUE
-from domain.ground.outbox import Outbox
 from domain.ground.provisioning_state import ProvisioningState
 from domain.jobs.invoking.job_inputs import JobInputs
 from domain.jobs.invoking.job_outputs import OutputReservations, output_of
@@ -26,11 +25,11 @@ from domain.jobs.invoking.job_overrides import mini_batch_size_fault, over, over
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, JobInput, Retry, message_for
 from domain.jobs.records.job_facts import job_moved
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_request import JobProperties
-from domain.jobs.records.job_times import JobTimes
-from domain.jobs.records.retry_request import RetriedJobs, own_output, retry_faults, written_as
+from domain.jobs.records.retry_request import own_output, retried_job, retry_faults, written_as
 from domain.names import WorkspaceScope, asset_name_fault
-from domain.ports import BlobStore, Clock, Create, Message, ResourceStore, WebFiles, WorkQueue
+from domain.ports import Create, Message, WebFiles
 from domain.provisioning.endpoint_documents import EndpointDocuments
 
 _KEY_KIND = "invocationKey"
@@ -54,30 +53,26 @@ class JobInvocation:
 
     def __init__(
         self,
-        store: ResourceStore,
-        queue: WorkQueue,
-        blobs: BlobStore,
-        clock: Clock,
+        ground: JobGround,
         scope: WorkspaceScope,
         *,
         assets: AssetRegistration,
         batch: EndpointDocuments[BatchEndpoint, BatchDeployment],
         web: WebFiles,
-        times: JobTimes | None = None,
-        outbox: Outbox,
+        reservations: OutputReservations,
     ) -> None:
-        self._store = store
-        self._outbox = outbox
-        self._queue = queue
-        self._blobs = blobs
-        self._clock = clock
+        self._jobs = ground.jobs
+        self._store = ground.store
+        self._outbox = ground.outbox
+        self._queue = ground.queue
+        self._blobs = ground.blobs
+        self._clock = ground.clock
+        self._times = ground.times
         self._scope = scope
         self._assets = assets
         self._batch = batch
         self._web = web
-        self._times = times or JobTimes()
-        self._retried = RetriedJobs(store)
-        self._reservations = OutputReservations(store, blobs, clock)
+        self._reservations = reservations
 
     async def invoke(
         self,
@@ -143,7 +138,7 @@ class JobInvocation:
         faults: list[Detail] = []
         overrides, first = asked.overrides, None
         if asked.retry_of is not None:
-            first = await self._retried.find(endpoint, asked.retry_of)
+            first = await retried_job(self._jobs, endpoint, asked.retry_of)
             overrides = over(first.overrides, overrides)
             deployment = deployment or first.deployment
         chosen = await self.deployment(endpoint, deployment)

@@ -25,7 +25,7 @@ from domain.jobs.records.job_plan import (
     unit_size,
 )
 from domain.jobs.records.job_progress import Progress
-from domain.ports import BlobStore, WebFiles
+from domain.ports import BlobStore
 
 _log = logging.getLogger("ml_endpoints.batch")
 
@@ -43,9 +43,11 @@ class PlanTooLong(Invalid):
 class JobPlanning:
     """Memory does not grow with the number of files, nor with their size."""
 
-    def __init__(self, blobs: BlobStore, web: WebFiles, *, most_units: int = MOST_UNITS) -> None:
+    def __init__(
+        self, blobs: BlobStore, copies: WebCopies, *, most_units: int = MOST_UNITS
+    ) -> None:
         self._blobs = blobs
-        self._copies = WebCopies(blobs, web)
+        self._copies = copies
         self._most_units = most_units
 
     async def plan(self, job: BatchJob, *, limit: float) -> Plan:

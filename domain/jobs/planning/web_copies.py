@@ -16,7 +16,6 @@ _LONGEST_NAME = 200
 """In bytes: file systems take 255."""
 _EXTENSION = re.compile(r"(\.[A-Za-z0-9]{1,10})?\Z")
 _TRIES = 3
-_PAUSE = 1.0
 
 
 def copies_folder(job: str) -> str:
@@ -37,7 +36,7 @@ class WebCopies:
     """However often a job is planned, and by however many hosts, each of its web files is the
     first whole copy that was made of it."""
 
-    def __init__(self, blobs: BlobStore, web: WebFiles, *, pause: float = _PAUSE) -> None:
+    def __init__(self, blobs: BlobStore, web: WebFiles, *, pause: float) -> None:
         self._blobs = blobs
         self._web = web
         self._pause = pause

@@ -42,6 +42,8 @@ class JobTimes:
     plan_lease: float = 900.0
     """The longest that planning, or joining results, goes on before the sweep takes over."""
 
+    web_pause: float = 1.0
+    """Pause before a web file that did not come is asked for again, doubled each time."""
     join_slice: float = 60.0
     """The longest that one step joins the results of a retry, about."""
     between_slices: float = 0.05

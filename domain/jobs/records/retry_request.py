@@ -5,7 +5,6 @@ from domain.errors import Conflict, Detail, NotFound
 from domain.jobs.records.batch_job import BatchJob, JobOutput
 from domain.jobs.records.job_request import JobProperties
 from domain.jobs.records.job_store import JobStore
-from domain.ports import ResourceStore
 
 
 class NothingToRetry(Conflict):
@@ -19,42 +18,34 @@ class NothingToRetry(Conflict):
         )
 
 
-class RetriedJobs:
-    def __init__(self, store: ResourceStore) -> None:
-        self._jobs = JobStore(store)
-
-    async def find(self, endpoint: str, name: str) -> BatchJob:
-        """The ended job of `endpoint` that has files without rows. Raises NotFound, Conflict,
-        NothingToRetry."""
-        found = await self._jobs.job(name)
-        if (
-            found is None
-            or found.job.deleting
-            or found.job.endpoint.casefold() != endpoint.casefold()
-        ):
-            raise NotFound(
-                f"The endpoint '{endpoint}' has no job '{name[:100]}' to retry.",
-                target="properties.retryOf",
-            )
-        job = found.job
-        if not job.status.is_terminal:
-            raise Conflict(
-                f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
-                code="JobNotEnded",
-                target="properties.retryOf",
-            )
-        progress = await self._jobs.progress(name)
-        if job.plan is None or progress is None:
-            raise Conflict(
-                f"Job '{job.name}' ended before its files were listed, so nothing is known of "
-                "them. Invoke the endpoint with its input instead.",
-                code="JobNotPlanned",
-                target="properties.retryOf",
-            )
-        tally = progress.progress.tally
-        if not tally.failed_files and tally.succeeded_files == progress.progress.files:
-            raise NothingToRetry(job.name)
-        return job
+async def retried_job(jobs: JobStore, endpoint: str, name: str) -> BatchJob:
+    """The ended job of `endpoint` that has files without rows. Raises NotFound, Conflict,
+    NothingToRetry."""
+    found = await jobs.job(name)
+    if found is None or found.job.deleting or found.job.endpoint.casefold() != endpoint.casefold():
+        raise NotFound(
+            f"The endpoint '{endpoint}' has no job '{name[:100]}' to retry.",
+            target="properties.retryOf",
+        )
+    job = found.job
+    if not job.status.is_terminal:
+        raise Conflict(
+            f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
+            code="JobNotEnded",
+            target="properties.retryOf",
+        )
+    progress = await jobs.progress(name)
+    if job.plan is None or progress is None:
+        raise Conflict(
+            f"Job '{job.name}' ended before its files were listed, so nothing is known of "
+            "them. Invoke the endpoint with its input instead.",
+            code="JobNotPlanned",
+            target="properties.retryOf",
+        )
+    tally = progress.progress.tally
+    if not tally.failed_files and tally.succeeded_files == progress.progress.files:
+        raise NothingToRetry(job.name)
+    return job
 
 
 def retry_faults(asked: JobProperties, first: BatchJob) -> list[Detail]:

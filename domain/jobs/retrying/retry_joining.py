@@ -18,6 +18,7 @@ from domain.jobs.finishing.result_aggregation import CONTENT_TYPES
 from domain.jobs.finishing.result_rows import ResultRows
 from domain.jobs.finishing.retry_layout import Base, KeptRows, LayoutReader, OwnRows
 from domain.jobs.records.batch_job import BatchJob, JobOutput
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.output_ownership import (
     JOB,
@@ -27,7 +28,7 @@ from domain.jobs.records.output_ownership import (
     obstructed,
     state_of,
 )
-from domain.ports import BlobProperties, BlobStore, ResourceStore
+from domain.ports import BlobProperties
 
 _PIECE = 8 * 1024 * 1024
 _MOST_PIECES = 45_000
@@ -46,14 +47,14 @@ class _Range:
 
 
 class RetryJoining:
-    """`slice` is how many seconds one call may take, about."""
+    """One call takes as long as the times' `join_slice`, about."""
 
-    def __init__(self, store: ResourceStore, blobs: BlobStore, *, slice: float) -> None:
-        self._store = store
-        self._blobs = blobs
-        self._layouts = LayoutReader(blobs)
-        self._folder = ParquetFolder(blobs)
-        self._slice = slice
+    def __init__(self, ground: JobGround, folder: ParquetFolder) -> None:
+        self._store = ground.store
+        self._blobs = ground.blobs
+        self._layouts = LayoutReader(ground.blobs)
+        self._folder = folder
+        self._slice = ground.times.join_slice
 
     async def join(self, job: BatchJob, rows: ResultRows, *, partial: bool) -> int | None:
         """Go on from `job.joined`. None once the results are there, else what is joined by

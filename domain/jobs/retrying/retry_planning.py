@@ -22,6 +22,7 @@ from domain.jobs.finishing.retry_layout import Base, KeptRows, LayoutReader, Lay
 from domain.jobs.planning.job_planning import PlanTooLong
 from domain.jobs.planning.web_copies import copies_folder
 from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import (
     MOST_UNITS,
     Plan,
@@ -32,7 +33,6 @@ from domain.jobs.records.job_plan import (
     Weighed,
     unit_size,
 )
-from domain.jobs.records.job_store import JobStore
 from domain.jobs.records.output_ownership import JOB
 from domain.ports import BlobStore, ResourceStore
 
@@ -48,12 +48,12 @@ class BaseGone(Conflict):
 
 class RetryPlanning:
     def __init__(
-        self, store: ResourceStore, blobs: BlobStore, *, most_units: int = MOST_UNITS
+        self, ground: JobGround, aggregation: ResultAggregation, *, most_units: int = MOST_UNITS
     ) -> None:
-        self._store = store
-        self._jobs = JobStore(store)
-        self._blobs = blobs
-        self._aggregation = ResultAggregation(store, blobs)
+        self._store = ground.store
+        self._jobs = ground.jobs
+        self._blobs = ground.blobs
+        self._aggregation = aggregation
         self._most_units = most_units
 
     async def plan(self, job: BatchJob, *, limit: float) -> Plan:

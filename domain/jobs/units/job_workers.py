@@ -15,7 +15,6 @@ from domain.ports import (
     BlobFolder,
     Compute,
     Observation,
-    ResourceStore,
     WorkloadKind,
     WorkloadState,
 )
@@ -28,8 +27,8 @@ _KEY_PREFIX = batch_job.workload_key("")
 class JobWorkers:
     """Started for whoever needs them here, and taken away when their job is over."""
 
-    def __init__(self, store: ResourceStore, compute: Compute, workloads: BatchWorkloads) -> None:
-        self._jobs = JobStore(store)
+    def __init__(self, jobs: JobStore, compute: Compute, workloads: BatchWorkloads) -> None:
+        self._jobs = jobs
         self._compute = compute
         self._workloads = workloads
 

@@ -7,16 +7,14 @@ from domain.errors import Throttled, Unavailable
 from domain.ground.messages import ScoreUnit
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import JobStore, StoredUnit
-from domain.jobs.records.job_times import JobTimes
+from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.units.bundle_scoring import BundleScoring
-from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.jobs.units.unit_scoring import UnitScoring
-from domain.ports import BlobStore, Clock, ResourceStore, Scorer, WorkQueue
 
 _SUSPECT = 3
 """Crashes after which a unit is run apart from those that ran beside it."""
@@ -24,39 +22,24 @@ _SUSPECT = 3
 
 class UnitDelivery:
     """Scoring a unit twice, late, or by two hosts at once leaves one record and the rows
-    that it names. `holder` names the host across restarts: what `scorer` has under way is
-    gone on with there alone."""
+    that it names."""
 
     def __init__(
         self,
-        store: ResourceStore,
-        queue: WorkQueue,
-        blobs: BlobStore,
-        scorer: Scorer,
-        clock: Clock,
+        ground: JobGround,
         *,
-        workers: JobWorkers,
-        holder: str = "",
-        times: JobTimes | None = None,
+        units: UnitScoring,
+        bundles: BundleScoring,
+        claiming: UnitClaiming,
+        recording: UnitRecording,
         max_crashes: int = 10,
     ) -> None:
-        self._times = times or JobTimes()
-        self._jobs = JobStore(store)
-        self._claiming = UnitClaiming(self._jobs, clock, self._times, holder)
-        self._recording = UnitRecording(store, queue, clock, self._times)
-        self._units = UnitScoring(
-            self._jobs,
-            queue,
-            blobs,
-            scorer,
-            clock,
-            self._times,
-            workers=workers,
-            claiming=self._claiming,
-            recording=self._recording,
-            holder=holder,
-        )
-        self._bundles = BundleScoring(self._units, self._recording, workers, self._times)
+        self._jobs = ground.jobs
+        self._times = ground.times
+        self._units = units
+        self._bundles = bundles
+        self._claiming = claiming
+        self._recording = recording
         self._max_crashes = max_crashes
 
     async def score(self, message: ScoreUnit, id: str, *, redelivered: bool = False) -> None:

@@ -9,10 +9,10 @@ from domain.ground.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, Advance
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit, UnitRecord
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_progress import Progress
-from domain.jobs.records.job_store import JobStore, StoredProgress, StoredUnit
-from domain.jobs.records.job_times import JobTimes
-from domain.ports import Clock, Message, ResourceStore, WorkQueue
+from domain.jobs.records.job_store import StoredProgress, StoredUnit
+from domain.ports import Message
 
 Recorded = tuple[StoredUnit, UnitRecord]
 
@@ -30,13 +30,11 @@ class UnitRecording:
     the next units into the window. Their messages are sent after it; what a crash leaves
     unsent is found by its lease."""
 
-    def __init__(
-        self, store: ResourceStore, queue: WorkQueue, clock: Clock, times: JobTimes
-    ) -> None:
-        self._jobs = JobStore(store)
-        self._queue = queue
-        self._clock = clock
-        self._times = times
+    def __init__(self, ground: JobGround) -> None:
+        self._jobs = ground.jobs
+        self._queue = ground.queue
+        self._clock = ground.clock
+        self._times = ground.times
         # Of this process only: it spares conflicts, and nothing rests on it.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._last: dict[str, StoredProgress] = {}

@@ -14,44 +14,41 @@ from domain.errors import DocumentNotFound, StaleETag, Throttled, Unavailable
 from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
+from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
-from domain.jobs.records.job_store import JobStore, StoredUnit
-from domain.jobs.records.job_times import JobTimes
+from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_claiming import UnitClaiming
 from domain.jobs.units.unit_inputs import Files, UnitInputs
 from domain.jobs.units.unit_outcomes import Ran, record_of, record_of_given_up
 from domain.jobs.units.unit_recording import UnitRecording
-from domain.ports import BlobStore, Clock, Message, Scorer, UnitOutcome, UnitRequest, WorkQueue
+from domain.ports import Message, Scorer, UnitOutcome, UnitRequest
 
 _log = logging.getLogger("ml_endpoints.batch")
 
 
 class UnitScoring:
-    """What `scorer` has under way is gone on with on the host `holder` alone."""
+    """`holder` names the host across restarts: what `scorer` has under way is gone on with
+    there alone."""
 
     def __init__(
         self,
-        jobs: JobStore,
-        queue: WorkQueue,
-        blobs: BlobStore,
+        ground: JobGround,
         scorer: Scorer,
-        clock: Clock,
-        times: JobTimes,
         *,
         workers: JobWorkers,
         claiming: UnitClaiming,
         recording: UnitRecording,
         holder: str,
     ) -> None:
-        self.inputs = UnitInputs(blobs)
-        self._jobs = jobs
-        self._queue = queue
-        self._blobs = blobs
+        self.inputs = UnitInputs(ground.blobs)
+        self._jobs = ground.jobs
+        self._queue = ground.queue
+        self._blobs = ground.blobs
         self._scorer = scorer
-        self._clock = clock
-        self._times = times
+        self._clock = ground.clock
+        self._times = ground.times
         self._workers = workers
         self._claiming = claiming
         self._recording = recording

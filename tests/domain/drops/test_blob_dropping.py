@@ -9,12 +9,16 @@ import pytest
 
 from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
-from domain.drops.drop_limits import DropLimits
+from domain.drops.drop_limits import MOST_FILES, DropLimits
 from domain.jobs.records.job_status import JobStatus
+from infra.settings.features import DropSettings
 from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
 from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, BatchStage, Crash, Mischief
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
+
+
+LIMITS = DropLimits(quiet_period=2, max_wait=100, max_files=MOST_FILES, max_bytes=None)
 
 
 async def test_files_dropped_together_become_one_job(tmp_path: Path) -> None:
@@ -33,7 +37,7 @@ async def test_files_dropped_together_become_one_job(tmp_path: Path) -> None:
 
 
 async def test_a_drop_waits_until_it_is_quiet_but_not_forever(tmp_path: Path) -> None:
-    settings = DropLimits(quiet_period=4, max_wait=20)
+    settings = DropSettings(quiet_period=4, max_wait=20)
     async with BatchStage(tmp_path, drops=settings) as stage:
         await stage.deploy()
         begun = stage.clock.time
@@ -60,7 +64,7 @@ class Once:
 
 
 async def test_a_marker_seals_at_once_and_is_no_input(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path, drops=DropLimits(quiet_period=1000)) as stage:
+    async with BatchStage(tmp_path, drops=DropSettings(quiet_period=1000)) as stage:
         await stage.deploy()
         begun = stage.clock.time
         await drop(stage, "a.txt")
@@ -175,7 +179,7 @@ async def test_a_drops_job_is_the_same_for_a_host_that_came_up_on_another_port(
 
 
 async def test_a_drop_larger_than_allowed_goes_on_in_the_next(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path, drops=DropLimits(max_files=3)) as stage:
+    async with BatchStage(tmp_path, drops=DropSettings(max_files=3)) as stage:
         await stage.deploy()
         await drop(stage, *(f"{i}.txt" for i in range(7)))
         await stage.pump()
@@ -202,7 +206,7 @@ async def test_every_dropped_file_is_scored_once_whatever_happens(
     """In every other run units are quick, and come in bundles if a job has enough of them."""
     rng = random.Random(seed)
     mischief = Mischief(rng, crash=0.02, double=0.3, delay=0.2, lose=0.1 * (seed % 3 == 0))
-    settings = DropLimits(quiet_period=2, max_wait=30, max_files=(200, 5)[seed // 2 % 2])
+    settings = DropSettings(quiet_period=2, max_wait=30, max_files=(200, 5)[seed // 2 % 2])
     seconds, size, workers = ((SLOW, 3, 2), (QUICK, 1, 1))[seed % 2]
     stage = BatchStage(tmp_path, mischief=mischief, drops=settings, seconds=seconds)
     async with stage:
@@ -264,13 +268,13 @@ def test_a_drop_gathers_is_sealed_and_the_next_one_begins() -> None:
     idle = BlobDrop(endpoint="e")
     gathering = idle.touched(10, None)
     assert gathering.state is DropState.GATHERING
-    assert gathering.seal_at(DropLimits(2, 100)) == 12
-    assert gathering.touched(11.5, None).seal_at(DropLimits(2, 100)) == 13.5
-    assert gathering.touched(500, None).seal_at(DropLimits(2, 100)) == 110
-    assert gathering.touched(11, "e/_SUCCESS").seal_at(DropLimits(2, 100)) == 11
+    assert gathering.seal_at(LIMITS) == 12
+    assert gathering.touched(11.5, None).seal_at(LIMITS) == 13.5
+    assert gathering.touched(500, None).seal_at(LIMITS) == 110
+    assert gathering.touched(11, "e/_SUCCESS").seal_at(LIMITS) == 11
     slow = idle.touched(10, None, landed=7)
-    assert slow.seal_at(DropLimits(2, 100)) == 11
-    assert slow.touched(12, None, landed=8).seal_at(DropLimits(2, 100)) == 13
+    assert slow.seal_at(LIMITS) == 11
+    assert slow.touched(12, None, landed=8).seal_at(LIMITS) == 13
     sealed = gathering.sealed("m", 3)
     assert sealed.touched(20, None).pending
     assert sealed.closed(30).state is DropState.IDLE

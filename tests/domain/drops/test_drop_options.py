@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions, parse
 from domain.errors import Invalid
 from domain.jobs.records.job_status import JobStatus
+from infra.settings.features import DropSettings
 from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
 from tests.kit.batch_stage import ENDPOINT, BatchStage
 
@@ -82,7 +82,7 @@ async def test_a_change_of_options_is_for_the_next_drop(tmp_path: Path) -> None:
 
 
 async def test_a_drop_is_sealed_as_soon_as_it_is_full(tmp_path: Path) -> None:
-    limits = DropLimits(quiet_period=1000, max_wait=5000)
+    limits = DropSettings(quiet_period=1000, max_wait=5000)
     async with BatchStage(tmp_path, drops=limits) as stage:
         await stage.deploy()
         await say(stage, {"maxFiles": 3})
@@ -97,7 +97,7 @@ async def test_a_drop_is_sealed_as_soon_as_it_is_full(tmp_path: Path) -> None:
 
 
 async def test_a_drop_is_sealed_by_its_bytes_and_one_file_always_fits(tmp_path: Path) -> None:
-    limits = DropLimits(quiet_period=1000, max_wait=5000, max_bytes=10)
+    limits = DropSettings(quiet_period=1000, max_wait=5000, max_bytes=10)
     async with BatchStage(tmp_path, drops=limits) as stage:
         await stage.deploy()
         await drop(stage, "large.txt", content="x" * 50 + "\n")

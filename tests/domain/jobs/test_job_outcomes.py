@@ -16,7 +16,6 @@ from domain.jobs.records.batch_job import NO_SUCCESS
 from domain.jobs.records.job_request import RequestedRetries
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import JobTimes
-from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import Observation, Scorer, UnitMiniBatch, UnitOutcome, UnitRequest, WorkloadState
 from tests.kit.batch_stage import STORE, BatchStage, Lost, Rows, Script, line_counts
 
@@ -198,15 +197,7 @@ async def test_a_mini_batch_of_ten_minutes_is_waited_for_in_several_invocations(
     async with BatchStage(tmp_path, at_once=1) as stage:
         await stage.deploy(mini_batch_size=3)
         lengthy = Lengthy(stage)
-        stage.scoring = UnitDelivery(
-            stage.store,
-            stage.queue,
-            stage.blobs,
-            lengthy,
-            stage.clock,
-            workers=stage.workers,
-            holder="here",
-        )
+        stage.scoring = stage.host(scorer=lengthy, holder="here")
         begun = stage.clock.time
         view = await run(stage)
         assert view.job.status is JobStatus.COMPLETED

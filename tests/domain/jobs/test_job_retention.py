@@ -9,13 +9,15 @@ from domain.errors import NotFound
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.records import batch_job
 from tests.kit.batch_stage import STORE, BatchStage
+from tests.kit.job_ground import job_ground
 
 DAY = 86400.0
 
 
 def retention(stage: BatchStage, days: float | None) -> JobRetention:
     keep = None if days is None else timedelta(days=days)
-    return JobRetention(stage.store, stage.blobs, stage.clock, stage.jobs, keep=keep)
+    ground = job_ground(stage.store, stage.queue, stage.blobs, stage.clock)
+    return JobRetention(ground, stage.jobs, keep=keep)
 
 
 async def test_a_job_goes_after_its_time_and_its_results_stay(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.job_status import JobStatus
+from domain.jobs.records.job_store import JobStore
 from domain.jobs.units.job_workers import OUT_OF_QUOTA, JobWorkers
-from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import (
     Observation,
     Page,
@@ -192,15 +192,8 @@ async def running(stage: BatchStage) -> str:
 
 def host(stage: BatchStage, holder: str, scorer: Scorer, compute: FunctionCompute) -> Any:
     """Another host's scoring of units."""
-    return UnitDelivery(
-        stage.store,
-        stage.queue,
-        stage.blobs,
-        scorer,
-        stage.clock,
-        workers=JobWorkers(stage.store, compute, stage.batch.workloads),
-        holder=holder,
-    )
+    workers = JobWorkers(JobStore(stage.store), compute, stage.batch.workloads)
+    return stage.host(holder=holder, scorer=scorer, workers=workers)
 
 
 async def sent(stage: BatchStage) -> tuple[ScoreUnit, str]:
@@ -258,7 +251,7 @@ async def test_workers_of_a_job_that_is_over_are_taken_away_here_too(tmp_path: P
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
         compute = FunctionCompute()
-        workers = JobWorkers(stage.store, compute, stage.batch.workloads)
+        workers = JobWorkers(JobStore(stage.store), compute, stage.batch.workloads)
         message = await sent(stage)
         await host(stage, "other", stage.scorer, compute).score(*message)
         compute.looks |= {"batch/unheard-of": 2, "batch-deployment/irises/blue": 2}

@@ -329,7 +329,7 @@ async def test_a_web_file_is_fetched_once_and_scored_like_a_blob(
 async def test_a_web_file_that_cannot_be_had_fails_the_job_and_one_that_returns_does_not(
     tmp_path: Path, server: WebServer
 ) -> None:
-    async with BatchStage(tmp_path, web=HERE) as stage:
+    async with BatchStage(tmp_path, web=HERE, times=JobTimes(web_pause=0.01)) as stage:
         await stage.deploy()
         view = await ended(stage, input_data=inputs(web=file(f"{server.url}/gone.txt?sig=x")))
         assert view.job.error is not None
@@ -337,7 +337,6 @@ async def test_a_web_file_that_cannot_be_had_fails_the_job_and_one_that_returns_
         assert "/gone.txt' cannot be read: it answered 404" in view.job.error.message
         statuses = [503, 500, 200]
         server.answers["/ill.txt"] = lambda request: reply(request, statuses.pop(0), b"1\n")
-        stage.supervision._planning._copies._pause = 0.01
         view = await ended(stage, input_data=inputs(web=file(f"{server.url}/ill.txt")))
         assert len(lines(stage, view)) == 1
 

@@ -14,7 +14,6 @@ from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_times import JobTimes
-from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.rules.queue_consumer import Received
 from tests.kit.batch_stage import QUICK, BatchStage, Rows, Script, line_counts
@@ -68,15 +67,6 @@ class BundleStage(BatchStage):
 
     def is_bundled(self, unit: int) -> bool:
         return any(unit in bundle for bundle in self.bundles)
-
-    def host(self, **ports: Any) -> UnitDelivery:
-        """A host beside the stage's own, on the same stores, or on `ports` in their place."""
-        given = {
-            **{name: getattr(self, name) for name in ("store", "queue", "blobs", "scorer")},
-            **{"workers": self.workers, "times": self._times},
-            **ports,
-        }
-        return UnitDelivery(clock=self.clock, **given)
 
     async def start(self, files: Mapping[str, str] = FILES, **settings: Any) -> str:
         """A job over `files`, invoked."""

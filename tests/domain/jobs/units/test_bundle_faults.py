@@ -265,7 +265,8 @@ async def test_a_passing_fault_in_a_bundle_is_neither_a_try_nor_a_crash(
             before and once(before, error),
             after and once(after, error),
         )
-        stage.scoring = stage.host(**{port: around})
+        ports: dict[str, Any] = {port: around}
+        stage.scoring = stage.host(**ports)
         view = await stage.run()
         assert error.__traceback__ is not None, "it was raised"
         assert view.job.status is JobStatus.COMPLETED

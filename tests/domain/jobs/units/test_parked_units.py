@@ -32,7 +32,7 @@ class DyingStage(BundleStage):
 
         async def look(name: str, *_: Any) -> None:
             if name == "run_unit" and not self.waiting:
-                self.clock.time += self._times.release_lease + 1
+                self.clock.time += self.times.release_lease + 1
                 await self.supervision.advance(AdvanceJob(job="job"))
 
         async def die(name: str, *call: Any) -> None:

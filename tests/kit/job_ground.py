@@ -1,0 +1,18 @@
+"""What the steps of a job stand on, as the composed app has it."""
+
+from domain.jobs.records.job_ground import JobGround
+from domain.jobs.records.job_store import JobStore
+from domain.jobs.records.job_times import JobTimes
+from domain.ports import BlobStore, Clock, ResourceStore, WorkQueue
+from tests.kit.facts import outbox
+
+
+def job_ground(
+    store: ResourceStore,
+    queue: WorkQueue,
+    blobs: BlobStore,
+    clock: Clock,
+    times: JobTimes | None = None,
+) -> JobGround:
+    facts = outbox(store, queue, clock)
+    return JobGround(JobStore(store), queue, blobs, clock, facts, times or JobTimes())
