@@ -6,6 +6,7 @@ from domain.assets.activities import AssetActivities
 from domain.batch.activities import BatchActivities
 from domain.drops.activities import DropActivities
 from domain.events.activities import EventActivities
+from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.ground.stored_sums import StoredSums
 from domain.ground.sweeping import Sweeping
@@ -55,6 +56,7 @@ class Application:
     events: EventActivities
     inbound: InboundActivities
     sweeping: Sweeping
+    giving_back: GivingBack
 
     async def close(self, *, grace: float = 2.0) -> None:
         """For a host that stops, once nothing is triggered any more: what goes on behind

@@ -103,17 +103,13 @@ class Unavailable(DomainError):
 
 
 class NewerSchema(Unavailable):
-    """A newer version of this software wrote it, in a form that this one does not understand: it
-    is left alone, for processes of that version."""
+    """A newer version of this software wrote or sent it, in a form that this one does not
+    understand: it is left alone, for processes of that version."""
 
     code = "NewerSchema"
 
-    def __init__(self, what: str, found: object, known: str) -> None:
-        super().__init__(
-            f"{what} was written by a newer version of this software: it has schema {found}, and"
-            f" {known} is known here. It is left as it is.",
-            retry_after=30.0,
-        )
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=30.0)
 
 
 class DocumentNotFound(NotFound):

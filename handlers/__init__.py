@@ -44,16 +44,24 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     )
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
-    yield schedules.blueprint(routes, a.schedules.collection, a.schedules.scheduling)
+    yield schedules.blueprint(routes, a.schedules.collection, a.schedules.scheduling, a.giving_back)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)
     yield events_door.blueprint(routes, a.inbound.receiving, a.events.validating)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs.collection)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
-    yield provisioning_messages.blueprint(a.online.reconciler, a.batch.reconciler, a.scaling)
-    yield batch_messages.blueprint(a.jobs.supervision, a.jobs.units, a.drops.dropping)
+    yield provisioning_messages.blueprint(
+        a.online.reconciler, a.batch.reconciler, a.scaling, a.giving_back
+    )
+    yield batch_messages.blueprint(
+        a.jobs.supervision, a.jobs.units, a.drops.dropping, a.giving_back
+    )
     yield event_messages.blueprint(
-        a.events.dispatching, a.events.delivering, a.events.validating, a.inbound.invoking
+        a.events.dispatching,
+        a.events.delivering,
+        a.events.validating,
+        a.inbound.invoking,
+        a.giving_back,
     )
     yield input_blobs.blueprint(a.drops.dropping, by_event_grid=a.triggers.inbox_by_event_grid)
     yield timers.blueprint(

@@ -81,7 +81,7 @@ class DropCapture:
         for name in manifests(manifest):
             page: list[Arrival] = []
             async for line in lines_of(self._blobs, SYSTEM_CONTAINER, name):
-                blob, etag, size, at = json.loads(line)
+                blob, etag, size, at, *_ = json.loads(line)
                 page.append(Arrival(name=blob, etag=etag, size=size, at=at, drop=drop.id))
                 if len(page) == _PAGE:
                     await self._write(drop, page)

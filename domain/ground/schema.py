@@ -5,6 +5,8 @@ misunderstand (docs/adr/0019). Stores and queues write the number, beside what t
 refuse a first part above the one here.
 """
 
+from domain.errors import NewerSchema
+
 FIRST = "1.0"
 """Also of what carries none."""
 
@@ -25,9 +27,15 @@ def of_messages(queue: str) -> str:
     return MESSAGES.get(queue, FIRST)
 
 
-def is_known(found: object, known: str) -> bool:
-    """Whether who knows `known` understands what says that it has the form `found`."""
-    return found == known or _major(found) <= _major(known)
+def check(found: object, known: str, what: str) -> None:
+    """Raises NewerSchema where who knows `known` does not understand `what`, which says that it
+    has the form `found`."""
+    if found == known or _major(found) <= _major(known):
+        return
+    raise NewerSchema(
+        f"{what} was written by a newer version of this software: it has schema {found}, and"
+        f" {known} is known here. It is left as it is."
+    )
 
 
 def _major(schema: object) -> float:

@@ -7,7 +7,7 @@ shows signs of life, so that only abandoned work falls due.
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from domain.errors import DocumentNotFound, StaleETag
+from domain.errors import DocumentNotFound, NewerSchema, StaleETag
 from domain.ports import Clock, Document, ResourceStore
 
 Resume = Callable[[Document], Awaitable[None]]
@@ -38,6 +38,8 @@ class Sweeping:
             except (StaleETag, DocumentNotFound):
                 # Another host, or the work itself, moved first.
                 continue
+            except NewerSchema as newer:
+                _log.warning("It is left to newer processes: %s", newer.message)
             except Exception:  # one bad document must not stop the sweep of the rest
                 _log.exception(
                     "Could not resume %s of %s",

@@ -8,6 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request
 
 from domain.errors import Invalid
 from domain.ground import access
+from domain.ground.giving_back import GivingBack
 from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ground.resource import Wanted
 from domain.ports import Principal
@@ -19,8 +20,7 @@ from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
 from handlers.data import batch_jobs
 from handlers.http import Routes, render_resource
-from handlers.messages.batch_messages import is_redelivered
-from handlers.messages.provisioning_messages import SERVICE_BUS
+from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
 from handlers.tracing import traced_message
 
 PATH = "schedules"
@@ -37,7 +37,9 @@ wire.register(
 )
 
 
-def blueprint(routes: Routes, schedules: Schedules, scheduling: Scheduling) -> func.Blueprint:
+def blueprint(
+    routes: Routes, schedules: Schedules, scheduling: Scheduling, giving_back: GivingBack
+) -> func.Blueprint:
     bp = func.Blueprint()
 
     async def rendered(view: ScheduleView) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def blueprint(routes: Routes, schedules: Schedules, scheduling: Scheduling) -> f
         arg_name="message", queue_name=SCHEDULES_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(SCHEDULES_QUEUE)
+    @left_to_newer(SCHEDULES_QUEUE, giving_back)
     async def check_schedule(message: func.ServiceBusMessage) -> None:
         asked = CheckSchedule.from_document(json.loads(message.get_body()))
         await scheduling.check(asked, redelivered=is_redelivered(message))

@@ -5,6 +5,7 @@ import json
 import azure.functions as func
 
 from domain.drops.blob_dropping import BlobDropping
+from domain.ground.giving_back import GivingBack
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -15,12 +16,15 @@ from domain.ground.messages import (
 )
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.units.unit_delivery import UnitDelivery
-from handlers.messages.provisioning_messages import SERVICE_BUS
+from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
 from handlers.tracing import traced_message
 
 
 def blueprint(
-    supervision: JobSupervision, scoring: UnitDelivery, dropping: BlobDropping
+    supervision: JobSupervision,
+    scoring: UnitDelivery,
+    dropping: BlobDropping,
+    giving_back: GivingBack,
 ) -> func.Blueprint:
     bp = func.Blueprint()
 
@@ -29,6 +33,7 @@ def blueprint(
         arg_name="message", queue_name=BATCH_JOBS_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(BATCH_JOBS_QUEUE)
+    @left_to_newer(BATCH_JOBS_QUEUE, giving_back)
     async def advance_job(message: func.ServiceBusMessage) -> None:
         asked = AdvanceJob.from_document(json.loads(message.get_body()))
         await supervision.advance(asked, redelivered=is_redelivered(message))
@@ -38,6 +43,7 @@ def blueprint(
         arg_name="message", queue_name=MINI_BATCHES_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(MINI_BATCHES_QUEUE)
+    @left_to_newer(MINI_BATCHES_QUEUE, giving_back)
     async def score_unit(message: func.ServiceBusMessage) -> None:
         asked = ScoreUnit.from_document(json.loads(message.get_body()))
         await scoring.score(asked, message.message_id or "", redelivered=is_redelivered(message))
@@ -47,13 +53,9 @@ def blueprint(
         arg_name="message", queue_name=BLOB_DROPS_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(BLOB_DROPS_QUEUE)
+    @left_to_newer(BLOB_DROPS_QUEUE, giving_back)
     async def check_drop(message: func.ServiceBusMessage) -> None:
         asked = CheckDrop.from_document(json.loads(message.get_body()))
         await dropping.check(asked, redelivered=is_redelivered(message))
 
     return bp
-
-
-def is_redelivered(message: func.ServiceBusMessage) -> bool:
-    """Whether an earlier delivery of this message did not end well. The count is 1 at first."""
-    return (message.delivery_count or 1) > 1

@@ -4,9 +4,11 @@ import json
 
 import azure.functions as func
 
+from domain.errors import NewerSchema
 from domain.events.event_delivering import EventDelivering
 from domain.events.event_dispatching import EventDispatching
 from domain.events.subscription_validating import SubscriptionValidating
+from domain.ground.giving_back import GivingBack
 from domain.ground.messages import (
     EVENTS_QUEUE,
     DeliverEvents,
@@ -15,8 +17,7 @@ from domain.ground.messages import (
     ValidateSubscription,
 )
 from domain.inbound.event_invoking import EventInvoking
-from handlers.messages.batch_messages import is_redelivered
-from handlers.messages.provisioning_messages import SERVICE_BUS
+from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
 from handlers.tracing import traced_message
 
 
@@ -25,6 +26,7 @@ def blueprint(
     delivering: EventDelivering,
     validating: SubscriptionValidating,
     invoking: EventInvoking,
+    giving_back: GivingBack,
 ) -> func.Blueprint:
     bp = func.Blueprint()
 
@@ -33,6 +35,7 @@ def blueprint(
         arg_name="message", queue_name=EVENTS_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(EVENTS_QUEUE)
+    @left_to_newer(EVENTS_QUEUE, giving_back)
     async def handle_event(message: func.ServiceBusMessage) -> None:
         body = json.loads(message.get_body())
         match body["work"]:
@@ -46,6 +49,6 @@ def blueprint(
             case "InvokeByEvent":
                 await invoking.invoke(InvokeByEvent.from_document(body))
             case other:
-                raise ValueError(f"no such work with events: {other!r}")
+                raise NewerSchema(f"No work with events that is known here is called {other!r}.")
 
     return bp

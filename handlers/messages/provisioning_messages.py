@@ -5,17 +5,19 @@ from typing import Any
 
 import azure.functions as func
 
+from domain.ground.giving_back import GivingBack
 from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.provisioning.reconciler import Reconciler
 from domain.scaling.scaling import Scaling
+from handlers.messages.deliveries import SERVICE_BUS, left_to_newer
 from handlers.tracing import traced_message
-
-SERVICE_BUS = "ServiceBusConnection"
-"""The setting that holds the connection."""
 
 
 def blueprint(
-    online: Reconciler[Any, Any], batch: Reconciler[Any, Any], scaling: Scaling
+    online: Reconciler[Any, Any],
+    batch: Reconciler[Any, Any],
+    scaling: Scaling,
+    giving_back: GivingBack,
 ) -> func.Blueprint:
     bp = func.Blueprint()
     kinds = {"onlineEndpoints": online, "batchEndpoints": batch}
@@ -25,6 +27,7 @@ def blueprint(
         arg_name="message", queue_name=PROVISIONING_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(PROVISIONING_QUEUE)
+    @left_to_newer(PROVISIONING_QUEUE, giving_back)
     async def reconcile(message: func.ServiceBusMessage) -> None:
         asked = Reconcile.from_document(json.loads(message.get_body()))
         await kinds[asked.kind].reconcile(asked)
@@ -34,6 +37,7 @@ def blueprint(
         arg_name="message", queue_name=SCALING_QUEUE, connection=SERVICE_BUS
     )
     @traced_message(SCALING_QUEUE)
+    @left_to_newer(SCALING_QUEUE, giving_back)
     async def wake_deployment(message: func.ServiceBusMessage) -> None:
         await scaling.wake(WakeDeployment.from_document(json.loads(message.get_body())))
 

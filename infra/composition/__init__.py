@@ -5,6 +5,7 @@ import platform
 from domain.application import Application, Triggers
 from domain.assets.activities import AssetActivities
 from domain.batch.activities import BatchActivities
+from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.ground.sweeping import Sweeping
 from domain.jobs.activities import JobActivities
@@ -91,6 +92,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         schedules=schedules,
         events=events,
         inbound=inbound,
+        giving_back=GivingBack(adapters.queue),
         sweeping=Sweeping(
             adapters.store,
             adapters.clock,

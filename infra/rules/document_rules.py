@@ -49,8 +49,8 @@ def opened(partition: str, id: str, body: Json) -> Json:
     """Inverse of `stamped`; takes from what it is given. Raises NewerSchema."""
     found = body.pop(SCHEMA, schema.FIRST)
     known = schema.of_documents(body["kind"])
-    if not schema.is_known(found, known):
-        raise errors.NewerSchema(f"The document {id!r} in {partition!r}", found, known)
+    if found != known:
+        schema.check(found, known, f"The document {id!r} in {partition!r}")
     return body
 
 

@@ -16,8 +16,8 @@ from pycep import BicepParser
 
 from domain.assets.datastore import INBOX
 from domain.ground import messages
+from handlers.messages.deliveries import SERVICE_BUS
 from handlers.messages.input_blobs import STORAGE
-from handlers.messages.provisioning_messages import SERVICE_BUS
 from infra.cloud.documents.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY
 from infra.settings import Settings
 from infra.settings.adapters import CloudSettings, TriggerSettings

@@ -10,7 +10,7 @@ trace in it.
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from typing import NamedTuple
 
 from domain.assets.datastore import SYSTEM_CONTAINER
@@ -28,6 +28,7 @@ _READ_AHEAD = 32
 """Mini-batches whose lines are read together, if they are no more than 64 KiB."""
 _TOGETHER = 64 * 1024
 _TEXTS_KEPT = 128
+_PIECE_VALUES = len(fields(InputPiece))
 
 
 def plan_folder(job: str) -> str:
@@ -62,9 +63,16 @@ class PlannedFile(NamedTuple):
 
     @classmethod
     def _planned(
-        cls, name: str, etag: str, size: int, source: int = 0, piece: Sequence[int] = ()
+        cls,
+        name: str,
+        etag: str,
+        size: int,
+        source: int = 0,
+        piece: Sequence[int] | None = None,
+        *_: object,
     ) -> "PlannedFile":
-        return cls(name, etag, size, source, InputPiece(*piece) if piece else None)
+        """Of a line's values; what a newer process says after those known here is read over."""
+        return cls(name, etag, size, source, InputPiece(*piece[:_PIECE_VALUES]) if piece else None)
 
     @property
     def begins(self) -> bool:

@@ -1,3 +1,4 @@
+import json
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from domain.jobs.records.job_plan import (
     Weighed,
     unit_size,
 )
+from domain.ports import InputPiece
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 
 
@@ -86,3 +88,10 @@ def test_units_hold_one_mini_batch_until_there_are_too_many() -> None:
         3,
         25,
     ]
+
+
+def test_what_a_newer_process_says_of_a_file_besides_is_read_over() -> None:
+    file = PlannedFile("a.csv", '"1"', 10, 1, InputPiece(3, 4, 5, 6, 7))
+    name, etag, size, source, piece = json.loads(file.line())
+    line = json.dumps([name, etag, size, source, [*piece, "rows", 8], {"colour": "green"}])
+    assert PlannedFile.from_lines(line.encode() + b"\n" + file.line()) == [file, file]
