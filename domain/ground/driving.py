@@ -6,6 +6,7 @@ message is sent. docs/driven-processes.md says what that guarantees, and how to 
 """
 
 import asyncio
+import contextlib
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -105,8 +106,8 @@ class Driving(Generic[S, M]):
     and as long as there is one to take, a message is on its way or the document falls due.
 
     A process whose state has no `tick` (a deployment being provisioned) is looked at without
-    a write for each look: `chain` and `generation` discard its stale messages, a doubled one
-    is looked at beside, and a look that changes nothing only keeps the document from falling
+    a write for each look: `chain` and `generation` discard its stale messages, a doubled one has
+    it looked at beside, and a look that changes nothing only keeps the document from falling
     due, not more often than its grace needs."""
 
     def __init__(self, process: Driven[S, M], queue: WorkQueue, clock: Clock) -> None:
@@ -168,28 +169,36 @@ class Driving(Generic[S, M]):
         """The step as it was saved. None when a nudge has changed nothing: the chain goes on by
         itself."""
         fence, nudged = Fence.of(before), message.chain is None
-        may_stay = fence.tick is None or (nudged and not untold)
-        if may_stay and self._stands(document, before, step):
-            return None if nudged else step
-        after = fence.taken_over() if nudged else fence.ticked()
-        step = replace(step, state=after.on(step.state))
         due_at = None
         if step.pause is not None:
             due_at = self._due_at(step.pause, step.lease if step.by_message else 0.0)
+        if _changes_nothing(step, before):
+            stands = self._stands(document, step)
+            if nudged and not untold and stands:
+                return None
+            if fence.tick is None:
+                if not stands:
+                    await self._prolong(document, step, due_at)
+                return step
+        after = fence.taken_over() if nudged else fence.ticked()
+        step = replace(step, state=after.on(step.state))
         await self._process.save(document, step, due_at)
         if step.then is not None:
             await step.then()
         return step
 
-    def _stands(self, document: Document, before: S, step: Step[S]) -> bool:
-        """Whether the document may stay as it is: nothing has changed, and it will not fall
-        due before half of the lease is over."""
-        if step.state != before or step.beside or step.told or step.then:
-            return False
+    def _stands(self, document: Document, step: Step[S]) -> bool:
+        """Whether the document falls due rightly: not before half of the lease is over."""
         if step.pause is None or document.due_at is None:
             return step.pause is None and document.due_at is None
         lease = self._process.grace if step.lease is None else step.lease
         return document.due_at - self._clock.now().timestamp() >= lease / 2
+
+    async def _prolong(self, document: Document, step: Step[S], due_at: float | None) -> None:
+        # Whoever has changed it meanwhile has said anew when it falls due. The look is followed
+        # by another all the same: what it has done may have to be undone, now that others came.
+        with contextlib.suppress(StaleETag, DocumentExists, DocumentNotFound):
+            await self._process.save(document, step, due_at)
 
     def _due_at(self, pause: float, lease: float | None) -> float:
         lease = self._process.grace if lease is None else lease
@@ -198,6 +207,10 @@ class Driving(Generic[S, M]):
     async def _send(self, message: M, pause: float) -> None:
         sent = Message(message.to_document(), delay=timedelta(seconds=pause))
         await self._queue.send(self._process.queue, sent)
+
+
+def _changes_nothing(step: Step[S], before: S) -> bool:
+    return step.state == before and not (step.beside or step.told or step.then)
 
 
 def _verdict(message: Chained, state: Fenced, untold: bool) -> Verdict:

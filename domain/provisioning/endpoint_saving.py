@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, final
 
-from domain.errors import DocumentNotFound, StaleETag
+from domain.errors import DocumentNotFound
 from domain.ground.facts import Fact
 from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ground.operation import (
@@ -100,37 +100,21 @@ class EndpointSaving(Generic[E, D]):
         self._kind.changed(endpoint)
         return written
 
-    async def take_over(self, place: Place, resource: TrackedResource, document: Document) -> None:
-        """Begin another chain of messages: those of the earlier one are stale from now on."""
-        taken = resource.but(chain=resource.chain + 1)
-        due_at = self._clock.now().timestamp() + LEASE
-        await self._store.transact(document.partition, [replaced(taken, document, due_at)])
-        await self.send(place, taken)
-
-    async def beat(self, document: Document) -> None:
-        """A sign of life, not more often than the lease needs."""
-        now = self._clock.now().timestamp()
-        if document.due_at is None or document.due_at - now < LEASE / 2:
-            await self._write_due(document, now + LEASE)
-
-    async def settle(self, document: Document) -> None:
-        """Nothing is left to do: the lease ends."""
-        if document.due_at is not None:
-            await self._write_due(document, None)
-
-    async def _write_due(self, document: Document, due_at: float | None) -> None:
-        write = Replace(document.id, document.body, document.etag, due_at=due_at)
-        try:
-            await self._store.transact(document.partition, [write])
-        except (StaleETag, DocumentNotFound):
-            # Someone changed it meanwhile, and has left a lease of their own.
-            return
+    async def keep(
+        self, resource: TrackedResource, document: Document, due_at: float | None
+    ) -> None:
+        """The resource with another lease, or none. Raises StaleETag, DocumentNotFound."""
+        await self._store.transact(document.partition, [replaced(resource, document, due_at)])
 
     # -- messages -----------------------------------------------------------------------
 
     async def send(self, place: Place, resource: TrackedResource, step: int = 0) -> None:
         """Have the resource reconciled; with a `step` as what it is, not as something new."""
-        message = Reconcile(
+        message = self.message(place, resource, step).to_document()
+        await self._queue.send(PROVISIONING_QUEUE, Message(message))
+
+    def message(self, place: Place, resource: TrackedResource, step: int) -> Reconcile:
+        return Reconcile(
             kind=self._types.kind,
             endpoint=place.endpoint,
             deployment=place.deployment,
@@ -138,9 +122,9 @@ class EndpointSaving(Generic[E, D]):
             chain=resource.chain,
             step=step,
         )
-        await self._queue.send(PROVISIONING_QUEUE, Message(message.to_document()))
 
     async def look_again(self, message: Reconcile) -> None:
+        """After a pause: what it names is gone, but for what runs of it."""
         again = message.but(step=message.step + 1).to_document()
         await self._queue.send(PROVISIONING_QUEUE, Message(again, delay=pause_before(message.step)))
 

@@ -47,6 +47,6 @@ class Provisioned(Generic[E, EP, D, DP]):
             documents=documents,
             running=running,
             provisioning=Provisioning(documents, kind, saving, m.clock),
-            reconciler=Reconciler(documents, kind, running, saving),
+            reconciler=Reconciler(documents, kind, running, saving, m.queue, m.clock),
             restorer=Restorer(documents, kind, running, saving, m.store),
         )

@@ -1,9 +1,9 @@
 """What gateways count of a rollout's step: requests, failures and latencies of each
 deployment that the rollout guards, as far as the split brought them there."""
 
-from domain.ground.latency_histogram import band
 from domain.ground.stored_sums import StoredSums, Subject
 from domain.online.online_endpoint import partition
+from domain.online.traffic.latency_histogram import band
 from domain.scoring.exchange_taps import Tap
 from domain.scoring.request_record import Listener, RequestRecord
 from domain.scoring.scoring_exchange import Exchange

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from domain.ground.latency_histogram import band, quantile
 from domain.ground.stored_sums import Subject, Sums
 from domain.online.online_endpoint import partition
+from domain.online.traffic.latency_histogram import band, quantile
 from domain.values import Value
 
 KIND = "shadowDiff"

@@ -17,8 +17,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from domain.errors import Detail
-from domain.ground.latency_histogram import quantile
 from domain.ground.stored_sums import Sums
+from domain.online.traffic.latency_histogram import quantile
 from domain.online.traffic.traffic import Percentages, traffic_faults
 from domain.values import Value
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.ground.latency_histogram import band, quantile
+from domain.online.traffic.latency_histogram import band, quantile
 
 
 @settings(deadline=None)
