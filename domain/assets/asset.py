@@ -76,17 +76,14 @@ class DataContainerProperties(AssetProperties):
     data_type: DataType = DataType.URI_FOLDER
 
 
-class VersionProperties(AssetProperties):
-    is_anonymous: bool = False
-
-
 class Flavor(Value):
     data: StringMap = {}
 
 
-class ModelVersionProperties(VersionProperties):
+class ModelVersionProperties(AssetProperties):
     FREE: ClassVar = AssetProperties.FREE | {"stage"}
 
+    is_anonymous: bool = False
     model_type: ModelType = ModelType.CUSTOM
     model_uri: Uri
     flavors: dict[str, Flavor] = {}
@@ -94,16 +91,18 @@ class ModelVersionProperties(VersionProperties):
     stage: Stage | None = None
 
 
-class CodeVersionProperties(VersionProperties):
+class CodeVersionProperties(AssetProperties):
+    is_anonymous: bool = False
     code_uri: Uri
 
 
-class EnvironmentVersionProperties(VersionProperties):
+class EnvironmentVersionProperties(AssetProperties):
     """`image` is kept and returned; models here run in local processes, which do not use
     it. `conda_file` is YAML text, whether it came as text or as an object."""
 
     FREE: ClassVar = AssetProperties.FREE | {"stage"}
 
+    is_anonymous: bool = False
     conda_file: str | None = None
     image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     os_type: OsType = OsType.LINUX
@@ -116,27 +115,32 @@ class EnvironmentVersionProperties(VersionProperties):
         return conda.text_of(value)
 
 
-class DataVersionProperties(VersionProperties):
+class DataVersionProperties(AssetProperties):
+    is_anonymous: bool = False
     data_type: DataType = DataType.URI_FOLDER
     data_uri: Uri
 
 
-class Asset(Value):
-    """Who made it and who changed it last."""
+VersionProperties = (
+    ModelVersionProperties
+    | CodeVersionProperties
+    | EnvironmentVersionProperties
+    | DataVersionProperties
+)
+P = TypeVar("P", bound=AssetProperties)
+
+
+class AssetContainer(Value, Generic[P]):
+    """All versions of one name, who made it and who changed it last. `next_ordinal` counts
+    creations and `highest` is the highest whole number that was ever a version: neither is
+    used twice. `latest` is the version created last of those that are not archived."""
 
     name: str
     created_at: datetime
     created_by: str
     modified_at: datetime
     modified_by: str
-
-
-class AssetContainer(Asset):
-    """All versions of one name. `next_ordinal` counts creations and `highest` is the
-    highest whole number that was ever a version: neither is used twice. `latest` is the
-    version created last of those that are not archived."""
-
-    properties: ContainerProperties | DataContainerProperties
+    properties: P
     next_ordinal: int = 1
     highest: int = 0
     latest: str | None = None
@@ -146,25 +150,18 @@ class AssetContainer(Asset):
         return str(self.highest + 1)
 
 
-class ModelContainer(AssetContainer):
-    properties: ContainerProperties
+AnyContainer = AssetContainer[ContainerProperties] | AssetContainer[DataContainerProperties]
 
 
-class CodeContainer(AssetContainer):
-    properties: ContainerProperties
+class AssetVersion(Value):
+    """Who made it and who changed it last. `ordinal` is its place in the order of creation
+    within its container."""
 
-
-class EnvironmentContainer(AssetContainer):
-    properties: ContainerProperties
-
-
-class DataContainer(AssetContainer):
-    properties: DataContainerProperties
-
-
-class AssetVersion(Asset):
-    """`ordinal` is its place in the order of creation within its container."""
-
+    name: str
+    created_at: datetime
+    created_by: str
+    modified_at: datetime
+    modified_by: str
     version: str
     ordinal: int
     properties: VersionProperties
@@ -217,7 +214,7 @@ class AssetKind:
 
     plural: str
     noun: str
-    container: type[AssetContainer]
+    container: type[AnyContainer]
     container_properties: type[AssetProperties]
     version: type[AssetVersion]
     version_properties: type[VersionProperties]
@@ -239,7 +236,7 @@ class AssetKind:
 MODELS = AssetKind(
     "models",
     "model",
-    ModelContainer,
+    AssetContainer[ContainerProperties],
     ContainerProperties,
     ModelVersion,
     ModelVersionProperties,
@@ -248,7 +245,7 @@ MODELS = AssetKind(
 CODES = AssetKind(
     "codes",
     "code",
-    CodeContainer,
+    AssetContainer[ContainerProperties],
     ContainerProperties,
     CodeVersion,
     CodeVersionProperties,
@@ -257,7 +254,7 @@ CODES = AssetKind(
 ENVIRONMENTS = AssetKind(
     "environments",
     "environment",
-    EnvironmentContainer,
+    AssetContainer[ContainerProperties],
     ContainerProperties,
     EnvironmentVersion,
     EnvironmentVersionProperties,
@@ -265,7 +262,7 @@ ENVIRONMENTS = AssetKind(
 DATA = AssetKind(
     "data",
     "data",
-    DataContainer,
+    AssetContainer[DataContainerProperties],
     DataContainerProperties,
     DataVersion,
     DataVersionProperties,
@@ -280,7 +277,7 @@ def version_id(version: str) -> str:
     return f"version:{version.casefold()}"
 
 
-A_co = TypeVar("A_co", bound=Asset, covariant=True)
+A_co = TypeVar("A_co", bound=Value, covariant=True)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Containers of assets: what is said of all versions of a name."""
 
-from domain.assets.asset import CONTAINER_ID, AssetContainer, AssetKind, AssetProperties, Saved
+from domain.assets.asset import CONTAINER_ID, AnyContainer, AssetKind, AssetProperties, Saved
 from domain.assets.asset_documents import (
     TRIES,
     AssetDocuments,
@@ -28,7 +28,7 @@ class AssetContainers:
         self._clock = clock
         self._in_use = in_use
 
-    async def get(self, kind: AssetKind, name: str) -> Saved[AssetContainer]:
+    async def get(self, kind: AssetKind, name: str) -> Saved[AnyContainer]:
         """Raises NotFound."""
         document = await self._documents.container(kind, name)
         if document is None:
@@ -37,7 +37,7 @@ class AssetContainers:
 
     async def list(
         self, kind: AssetKind, view: ListView, top: int, continuation: str | None
-    ) -> tuple[list[Saved[AssetContainer]], str | None]:
+    ) -> tuple[list[Saved[AnyContainer]], str | None]:
         """By name."""
         page = await self._store.query(
             kind.container_kind,
@@ -54,7 +54,7 @@ class AssetContainers:
         wanted: AssetProperties,
         caller: str,
         conditions: Conditions,
-    ) -> Saved[AssetContainer]:
+    ) -> Saved[AnyContainer]:
         """Create or replace what is said of a container; its versions stay."""
         check_names(name)
         for _ in range(TRIES):
@@ -110,7 +110,7 @@ class AssetContainers:
 
     def new(
         self, kind: AssetKind, name: str, properties: AssetProperties, caller: str
-    ) -> AssetContainer:
+    ) -> AnyContainer:
         """A container that is yet to be stored."""
         now = self._clock.now()
         return kind.container(
@@ -123,7 +123,7 @@ class AssetContainers:
         )
 
 
-def _check_data_type(old: AssetContainer, wanted: AssetProperties) -> None:
+def _check_data_type(old: AnyContainer, wanted: AssetProperties) -> None:
     before = getattr(old.properties, "data_type", None)
     if before != getattr(wanted, "data_type", None) and old.next_ordinal > 1:
         raise Conflict(

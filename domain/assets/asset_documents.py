@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from domain.assets.asset import (
     CONTAINER_ID,
-    AssetContainer,
+    AnyContainer,
     AssetKind,
     AssetVersion,
     Saved,
@@ -118,7 +118,7 @@ def saved(model: type[T], document: Document, *, new: bool = False) -> Saved[T]:
     return Saved(entity(model, document), document.etag, new)
 
 
-def container_write(kind: AssetKind, asset: AssetContainer, document: Document | None) -> Write:
+def container_write(kind: AssetKind, asset: AnyContainer, document: Document | None) -> Write:
     """Create, or replace the one that `document` is."""
     body = _body(kind.container_kind, asset, asset.properties.is_archived)
     if document is not None:

@@ -10,7 +10,7 @@ from domain.assets.asset import (
     DATA,
     ENVIRONMENTS,
     MODELS,
-    AssetContainer,
+    AnyContainer,
     AssetKind,
     AssetVersion,
     CodeVersion,
@@ -189,7 +189,7 @@ class AssetRegistration:
         wanted: VersionProperties,
         caller: str,
         document: Document | None,
-    ) -> AssetContainer:
+    ) -> AnyContainer:
         """The container of a new version, made with it where there is none."""
         if document is not None:
             found = entity(kind.container, document)
@@ -204,7 +204,7 @@ class AssetRegistration:
         self,
         kind: AssetKind,
         version: str,
-        parent: AssetContainer,
+        parent: AnyContainer,
         wanted: VersionProperties,
         caller: str,
         admitted: Json,
@@ -246,8 +246,8 @@ class AssetRegistration:
         return old.but(properties=wanted, modified_at=self._clock.now(), modified_by=caller)
 
     async def _after_change(
-        self, kind: AssetKind, parent: AssetContainer, old: AssetVersion, new: AssetVersion
-    ) -> AssetContainer:
+        self, kind: AssetKind, parent: AnyContainer, old: AssetVersion, new: AssetVersion
+    ) -> AnyContainer:
         """The container once `old` has become `new`: archival may move `latest`."""
         if old.properties.is_archived == new.properties.is_archived:
             return parent
@@ -295,7 +295,7 @@ class AssetRegistration:
         return PendingUpload(id=id, blob_uri=self._blobs.url(container), sas_uri=sas_uri)
 
 
-def _with(parent: AssetContainer, new: AssetVersion) -> AssetContainer:
+def _with(parent: AnyContainer, new: AssetVersion) -> AnyContainer:
     """The container once it has the new version `new`."""
     number = int(new.version) if new.version.isascii() and new.version.isdigit() else 0
     return parent.but(
@@ -305,7 +305,7 @@ def _with(parent: AssetContainer, new: AssetVersion) -> AssetContainer:
     )
 
 
-def _check_data_type(container: AssetContainer, wanted: VersionProperties) -> None:
+def _check_data_type(container: AnyContainer, wanted: VersionProperties) -> None:
     expected = getattr(container.properties, "data_type", None)
     given = getattr(wanted, "data_type", None)
     if expected != given:

@@ -7,7 +7,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.assets.asset import (
     KINDS,
-    AssetContainer,
+    AnyContainer,
     AssetKind,
     AssetProperties,
     AssetVersion,
@@ -97,7 +97,7 @@ def _add_container_writes(
     body = AssetBody[kind.container_properties]  # type: ignore[name-defined]  # of the row
     item, noun = f"{kind.plural}/{{name}}", kind.noun
 
-    def answer(saved: Saved[AssetContainer]) -> Response:
+    def answer(saved: Saved[AnyContainer]) -> Response:
         return _answer(_rendered_container(routes, kind, saved.asset), saved)
 
     @routes.arm(
@@ -132,7 +132,7 @@ def _add_container_writes(
             found = await containers.get(kind, name)
             return body(properties=found.asset.properties), found.etag
 
-        async def replace(wanted: Any, when: Conditions) -> Saved[AssetContainer]:
+        async def replace(wanted: Any, when: Conditions) -> Saved[AnyContainer]:
             properties: AssetProperties = wanted.properties
             return await containers.put(kind, name, properties, caller(req).id, when)
 
@@ -314,9 +314,7 @@ def _answer(body: dict[str, Any], saved: Saved[Any]) -> Response:
     return json_response(body, status=201 if saved.new else 200, headers={"ETag": saved.etag})
 
 
-def _rendered_container(
-    routes: Routes, kind: AssetKind, container: AssetContainer
-) -> dict[str, Any]:
+def _rendered_container(routes: Routes, kind: AssetKind, container: AnyContainer) -> dict[str, Any]:
     return {
         "id": routes.scope.path(kind.plural, container.name),
         "name": container.name,

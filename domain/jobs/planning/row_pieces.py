@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
-from domain.errors import BlobNotFound, StaleETag
+from domain.errors import BlobNotFound, Invalid, StaleETag
 from domain.jobs.planning import parquet_footer
 from domain.jobs.planning.row_formats import RowFormat, RowsUnreadable, format_of
 from domain.jobs.planning.text_records import TextRecords
@@ -22,7 +22,7 @@ _MOST_PIECES = 10_000_000
 """Of a file that tells of its rows without holding a byte for each."""
 
 
-class InputChanged(RowsUnreadable):
+class InputChanged(Invalid):
     code = "InputChanged"
 
     def __init__(self, name: str) -> None:

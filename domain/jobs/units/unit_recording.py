@@ -4,7 +4,7 @@ import asyncio
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 
-from domain.errors import DocumentNotFound, StaleETag
+from domain.errors import DocumentNotFound, PreconditionFailed, StaleETag
 from domain.ground.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, AdvanceJob, ScoreUnit
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
@@ -21,7 +21,7 @@ _TURN = 60.0
 _REMEMBERED = 256
 
 
-class RecordingContended(StaleETag):
+class RecordingContended(PreconditionFailed):
     code = "RecordingContended"
 
 
