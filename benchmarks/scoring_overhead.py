@@ -33,7 +33,7 @@ from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from tests.kit.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticCompute, scoring_on
+from tests.kit.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticServing, scoring_on
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 HEADERS = [
@@ -74,7 +74,7 @@ class WholeBody(RequestBody):
 async def main(requests: int, profile: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteResourceStore(Path(folder) / "documents.db")
-        endpoints, compute = Endpoints(store), StaticCompute()
+        endpoints, compute = Endpoints(store), StaticServing()
         await endpoints.put("iris", {"blue": 50, "green": 50})
         for name in ("blue", "green"):
             await endpoints.put_deployment("iris", name)

@@ -19,7 +19,7 @@ from domain.assets.asset import (
 from domain.assets.datastore import kind_of, locate
 from domain.errors import BlobNotFound, Detail, Invalid, refuse
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Compute
+from domain.ports import BlobFolder, BlobStore, Capabilities
 
 _WIRE = {"model_uri": "modelUri", "code_uri": "codeUri", "data_uri": "dataUri"}
 
@@ -27,9 +27,9 @@ _WIRE = {"model_uri": "modelUri", "code_uri": "codeUri", "data_uri": "dataUri"}
 class AssetAdmission:
     """Checks a new version against the blob store and the compute."""
 
-    def __init__(self, blobs: BlobStore, compute: Compute, scope: WorkspaceScope) -> None:
+    def __init__(self, blobs: BlobStore, capabilities: Capabilities, scope: WorkspaceScope) -> None:
         self._blobs = blobs
-        self._compute = compute
+        self._capabilities = capabilities
         self._scope = scope
 
     async def admit(self, kind: AssetKind, properties: VersionProperties) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class AssetAdmission:
             return None
         spec, told = conda.read(asked.conda_file)
         if spec is not None:
-            reasons = await self._compute.refusals(spec, None)
+            reasons = await self._capabilities.refusals(spec, None)
             told = [Detail("NotSupported", reason, conda.TARGET) for reason in reasons]
         refuse(faults + told)
         return spec

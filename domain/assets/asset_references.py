@@ -12,7 +12,7 @@ from domain.assets.code_configuration import CodeConfiguration
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import BlobNotFound, Detail, DomainError, Invalid
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Compute, EnvironmentSpec
+from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec
 
 _DESCRIPTIVE = (
     "description",
@@ -29,7 +29,7 @@ class AssetSources:
 
     assets: AssetRegistration
     blobs: BlobStore
-    compute: Compute
+    capabilities: Capabilities
     scope: WorkspaceScope
 
     def references(self) -> "AssetReferences":
@@ -44,7 +44,7 @@ class AssetReferences:
         self._assets = sources.assets
         self._scope = sources.scope
         self._blobs = sources.blobs
-        self._compute = sources.compute
+        self._capabilities = sources.capabilities
         self._mlflow: BlobFolder | None = None
         self.faults: list[Detail] = []
 
@@ -153,13 +153,13 @@ class AssetReferences:
     async def _check_provided(
         self, spec: EnvironmentSpec, instance_type: str | None, at: str, size_at: str
     ) -> None:
-        for reason in await self._compute.refusals(spec, instance_type):
+        for reason in await self._capabilities.refusals(spec, instance_type):
             target = size_at if "nstance type" in reason else at
             self.faults.append(Detail("BadArgument", reason, target))
 
     def _check_size(self, instance_type: str | None, target: str) -> None:
         try:
-            self._compute.size(instance_type)
+            self._capabilities.size(instance_type)
         except Invalid as error:
             self._fault(error, target)
 

@@ -50,8 +50,8 @@ from domain.ground.resource import Conditions
 from domain.names import WorkspaceScope, parse_asset_reference
 from domain.ports import (
     BlobStore,
+    Capabilities,
     Clock,
-    Compute,
     Delete,
     Document,
     Json,
@@ -82,7 +82,7 @@ class AssetRegistration:
         self,
         store: ResourceStore,
         blobs: BlobStore,
-        compute: Compute,
+        capabilities: Capabilities,
         clock: Clock,
         scope: WorkspaceScope,
         *,
@@ -94,7 +94,7 @@ class AssetRegistration:
         self._blobs = blobs
         self._clock = clock
         self._scope = scope
-        self._admission = AssetAdmission(blobs, compute, scope)
+        self._admission = AssetAdmission(blobs, capabilities, scope)
         self._in_use = in_use
         self._upload_validity = upload_validity
 

@@ -22,7 +22,7 @@ from domain.ground.facts import Fact
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
 from domain.names import file_name_fault
-from domain.ports import WorkloadKind, Write
+from domain.ports import Write
 from domain.provisioning.kind import Kind, KindTypes
 
 
@@ -39,7 +39,6 @@ class BatchKind(
         endpoint_kind=ENDPOINT_KIND,
         deployment_type=BatchDeployment,
         deployment_kind=DEPLOYMENT_KIND,
-        workload_kind=WorkloadKind.BATCH,
         key_prefix=KEY_PREFIX,
     )
 

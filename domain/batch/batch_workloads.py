@@ -6,7 +6,7 @@ from domain.assets.asset_references import AssetSources, revision_of
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Unsupported
-from domain.ports import Workload, WorkloadKind
+from domain.ports import Program, WorkersWorkload
 from domain.provisioning.kind import KindWorkloads
 
 _RUNS = (
@@ -20,7 +20,7 @@ _RUNS = (
 
 
 @final
-class BatchWorkloads(KindWorkloads[BatchDeployment]):
+class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
     """A deployment is ready when its environment is built and its files are at hand; processes
     come with each job."""
 
@@ -31,14 +31,14 @@ class BatchWorkloads(KindWorkloads[BatchDeployment]):
     async def revision_and_count(self, deployment: BatchDeployment) -> tuple[str, int]:
         return _revision(deployment.properties), 0
 
-    async def of(self, deployment: BatchDeployment) -> Workload:
+    async def of(self, deployment: BatchDeployment) -> WorkersWorkload:
         return await self.of_job(
             deployment.properties, key=deployment.workload_key, worker_processes=0
         )
 
     async def of_job(
         self, asked: BatchDeploymentProperties, *, key: str, worker_processes: int
-    ) -> Workload:
+    ) -> WorkersWorkload:
         """With the folders of its model and code. Raises Unsupported for settings that name
         too little to be run."""
         configuration = asked.code_configuration
@@ -48,20 +48,20 @@ class BatchWorkloads(KindWorkloads[BatchDeployment]):
         environment = await self._sources.assets.environment(asked.environment_id)
         reference = asked.model.asset_id if asked.model else None
         model = await self._sources.assets.model(reference) if reference else None
-        cpu, memory = self._sources.compute.size(asked.resources.instance_type)
         compute = await self._computes.named(asked.compute)
-        return Workload(
-            key=key,
-            kind=WorkloadKind.BATCH,
-            revision=_revision(asked),
+        program = Program(
             environment=environment.spec,
             model=model.folder if model else None,
             code=code.folder,
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
-            instance_count=worker_processes,
-            cpu=cpu,
-            memory=memory,
+            size=self._sources.capabilities.size(asked.resources.instance_type),
+        )
+        return WorkersWorkload(
+            key=key,
+            revision=_revision(asked),
+            program=program,
+            worker_count=worker_processes,
             cluster=compute.cluster(asked.max_concurrency_per_instance),
         )
 

@@ -25,7 +25,16 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, Stored, Text, TrackedResource, Wanted, to_body
 from domain.ground.resource import from_document as stored_resource
 from domain.names import WorkspaceScope, asset_name_fault
-from domain.ports import Clock, Cluster, Compute, Create, Delete, Document, Replace, ResourceStore
+from domain.ports import (
+    Capabilities,
+    Clock,
+    Cluster,
+    Create,
+    Delete,
+    Document,
+    Replace,
+    ResourceStore,
+)
 from domain.values import Value
 
 KIND = "compute"
@@ -117,7 +126,7 @@ class ComputeTargets:
     def __init__(
         self,
         store: ResourceStore,
-        compute: Compute,
+        capabilities: Capabilities,
         clock: Clock,
         scope: WorkspaceScope,
         location: str,
@@ -127,7 +136,7 @@ class ComputeTargets:
     ) -> None:
         self._idle_time = idle_time
         self._store = store
-        self._compute = compute
+        self._capabilities = capabilities
         self._clock = clock
         self._scope = scope
         self._location = location
@@ -260,7 +269,7 @@ class ComputeTargets:
 
     def _check_size(self, vm_size: str) -> None:
         try:
-            self._compute.size(vm_size)
+            self._capabilities.size(vm_size)
         except Invalid as error:
             at = "properties.properties.vmSize"
             refuse([Detail(error.code, error.message, at)])

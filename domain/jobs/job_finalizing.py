@@ -15,7 +15,7 @@ from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.output_ownership import OutputDisturbed, obstructed
 from domain.jobs.retrying.retry_joining import RetryJoining
-from domain.ports import Clock, Compute
+from domain.ports import Clock, Workers
 
 _GRACE = timedelta(seconds=5)
 
@@ -42,7 +42,7 @@ class JobFinalizing:
     def __init__(
         self,
         clock: Clock,
-        compute: Compute,
+        workers: Workers,
         *,
         aggregation: ResultAggregation,
         folder: ParquetFolder,
@@ -51,7 +51,7 @@ class JobFinalizing:
         reservations: OutputReservations,
     ) -> None:
         self._clock = clock
-        self._compute = compute
+        self._workers = workers
         self._aggregation = aggregation
         self._folder = folder
         self._joining = joining
@@ -113,7 +113,7 @@ class JobFinalizing:
         grace = _GRACE if job.ending is None or job.ending.error is None else timedelta(0)
         if job.status is JobStatus.CANCEL_REQUESTED:
             grace = timedelta(0)
-        gone = await self._compute.remove(job.workload_key, grace=grace)
+        gone = await self._workers.remove(job.workload_key, grace=grace)
         if gone:
             await self._reservations.free(job)
         return gone

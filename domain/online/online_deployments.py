@@ -6,7 +6,7 @@ from domain.ground.resource import Stored
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, workload_key
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.ports import Compute, LogKind
+from domain.ports import LogKind, Serving
 from domain.provisioning.endpoint_documents import EndpointDocuments
 
 
@@ -16,11 +16,11 @@ class OnlineDeployments:
         self,
         documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment],
         scales: DeploymentScales,
-        compute: Compute,
+        serving: Serving,
     ) -> None:
         self._documents = documents
         self._scales = scales
-        self._compute = compute
+        self._serving = serving
 
     async def get(self, endpoint: str, name: str) -> Stored[OnlineDeployment]:
         """Raises NotFound, for the endpoint first."""
@@ -36,7 +36,7 @@ class OnlineDeployments:
     async def logs(self, endpoint: str, name: str, kind: LogKind, tail: int) -> str:
         """The last `tail` lines of what the deployment's instances printed. Raises NotFound."""
         await self._documents.deployment(endpoint, name)
-        return await self._compute.logs(workload_key(endpoint, name), kind, tail=tail)
+        return await self._serving.logs(workload_key(endpoint, name), kind, tail=tail)
 
     async def _scaled(self, stored: Stored[OnlineDeployment]) -> Stored[OnlineDeployment]:
         scale = await self._scales.of(stored.resource)

@@ -25,7 +25,7 @@ from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperti
 from domain.online.traffic.rollout_changes import alarm
 from domain.online.traffic.traffic_changes import moved_traffic
 from domain.online.traffic.traffic_facts import traffic_moved
-from domain.ports import Cipher, WorkloadKind, Write
+from domain.ports import Cipher, Write
 from domain.provisioning.kind import Kind, KindTypes
 
 
@@ -43,7 +43,6 @@ class OnlineKind(
         endpoint_kind=ENDPOINT_KIND,
         deployment_type=OnlineDeployment,
         deployment_kind=DEPLOYMENT_KIND,
-        workload_kind=WorkloadKind.ONLINE,
         key_prefix=KEY_PREFIX,
     )
 

@@ -7,12 +7,12 @@ from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Unsupported
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, ProbeSettings
-from domain.ports import EnvironmentSpec, Probe, Workload, WorkloadKind
+from domain.ports import EnvironmentSpec, Probe, Program, ServingWorkload
 from domain.provisioning.kind import KindWorkloads
 
 
 @final
-class OnlineWorkloads(KindWorkloads[OnlineDeployment]):
+class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
     def __init__(self, sources: AssetSources, scales: DeploymentScales) -> None:
         self._sources = sources
         self._scales = scales
@@ -21,7 +21,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment]):
         revision = revision_of(deployment.properties.to_document())
         return revision, await self._scales.instances(deployment)
 
-    async def of(self, deployment: OnlineDeployment) -> Workload:
+    async def of(self, deployment: OnlineDeployment) -> ServingWorkload:
         """With the folders of its model and code. Raises Unsupported for a deployment that
         names too little to be run."""
         revision, instance_count = await self.revision_and_count(deployment)
@@ -38,20 +38,20 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment]):
             environment = await MlflowModels(self._sources.blobs).environment(model.folder)
         if code is None or environment is None:
             raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
-        cpu, memory = self._sources.compute.size(asked.instance_type)
         limits = asked.request_settings
-        return Workload(
-            key=deployment.workload_key,
-            kind=WorkloadKind.ONLINE,
-            revision=revision,
+        program = Program(
             environment=environment,
             model=model.folder if model else None,
             code=code,
             scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,
+            size=self._sources.capabilities.size(asked.instance_type),
+        )
+        return ServingWorkload(
+            key=deployment.workload_key,
+            revision=revision,
+            program=program,
             instance_count=instance_count,
-            cpu=cpu,
-            memory=memory,
             max_concurrent_requests=limits.max_concurrent_requests_per_instance,
             workers=deployment.workers,
             max_queue_wait=limits.max_queue_wait,

@@ -6,8 +6,8 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
 from domain.online.online_kind import OnlineKind
-from domain.ports import Observation
-from domain.provisioning.deployment_running import DeploymentRunning
+from domain.online.online_workloads import OnlineWorkloads
+from domain.ports import Serving, ServingObservation
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.place import Place
 
@@ -18,13 +18,15 @@ class ScaleFollowing:
         self,
         documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment],
         kind: OnlineKind,
-        running: DeploymentRunning[OnlineDeployment],
+        workloads: OnlineWorkloads,
+        serving: Serving,
     ) -> None:
         self._documents = documents
         self._kind = kind
-        self._running = running
+        self._workloads = workloads
+        self._serving = serving
 
-    async def bring_to_scale(self, endpoint: str, name: str) -> Observation | None:
+    async def bring_to_scale(self, endpoint: str, name: str) -> ServingObservation | None:
         """Have the compute work towards the count that is stored; None where the deployment
         runs nothing (it has failed, or is on its way out)."""
         document = await self._documents.find(Place(endpoint, name))
@@ -35,5 +37,4 @@ class ScaleFollowing:
             deployment = self._kind.before_failure(deployment)
         if deployment is None or deployment.provisioning_state is ProvisioningState.DELETING:
             return None
-        ensure = await self._running.prepared(deployment)
-        return await ensure()
+        return await self._serving.ensure(await self._workloads.of(deployment))

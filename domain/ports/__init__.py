@@ -6,20 +6,8 @@ Adapters put a time limit around every call that leaves the process.
 """
 
 from domain.ports.blob_store import BlobProperties, BlobStore, Permission
+from domain.ports.capabilities import Capabilities, EnvironmentSpec, InstanceSize
 from domain.ports.clock import Clock
-from domain.ports.compute import (
-    BlobFolder,
-    Cluster,
-    Compute,
-    EnvironmentSpec,
-    Instance,
-    LogKind,
-    Observation,
-    Probe,
-    Workload,
-    WorkloadKind,
-    WorkloadState,
-)
 from domain.ports.event_outlets import (
     EntityKind,
     EventMessage,
@@ -39,13 +27,17 @@ from domain.ports.resource_store import (
     ResourceStore,
     Write,
 )
-from domain.ports.scorer import (
+from domain.ports.scorer import InstanceLost, Scorer, ScoringRequest, ScoringResponse
+from domain.ports.serving import (
+    Instance,
+    Probe,
+    Serving,
+    ServingObservation,
+    ServingWorkload,
+)
+from domain.ports.units import (
     InputPiece,
-    InstanceLost,
     MiniBatchResult,
-    Scorer,
-    ScoringRequest,
-    ScoringResponse,
     UnitInput,
     UnitMiniBatch,
     UnitOutcome,
@@ -53,15 +45,24 @@ from domain.ports.scorer import (
 )
 from domain.ports.web_files import WebFileRefused, WebFiles, WebFileUnavailable
 from domain.ports.work_queue import Message, WorkQueue
+from domain.ports.workers import Cluster, Workers, WorkersWorkload
+from domain.ports.workloads import (
+    BlobFolder,
+    LogKind,
+    Observation,
+    Program,
+    Workloads,
+    WorkloadState,
+)
 
 __all__ = [
     "BlobFolder",
     "BlobProperties",
     "BlobStore",
+    "Capabilities",
     "Cipher",
     "Clock",
     "Cluster",
-    "Compute",
     "Create",
     "Delete",
     "Document",
@@ -72,6 +73,7 @@ __all__ = [
     "InputPiece",
     "Instance",
     "InstanceLost",
+    "InstanceSize",
     "Json",
     "LogKind",
     "Message",
@@ -81,11 +83,15 @@ __all__ = [
     "Permission",
     "Principal",
     "Probe",
+    "Program",
     "Replace",
     "ResourceStore",
     "Scorer",
     "ScoringRequest",
     "ScoringResponse",
+    "Serving",
+    "ServingObservation",
+    "ServingWorkload",
     "TokenVerifier",
     "UnitInput",
     "UnitMiniBatch",
@@ -98,8 +104,9 @@ __all__ = [
     "WebhookUnreachable",
     "Webhooks",
     "WorkQueue",
-    "Workload",
-    "WorkloadKind",
+    "Workers",
+    "WorkersWorkload",
     "WorkloadState",
+    "Workloads",
     "Write",
 ]

@@ -10,7 +10,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from domain.errors import Detail
 from domain.ground.facts import Fact
 from domain.ground.resource import TrackedResource, Wanted, from_document
-from domain.ports import Document, Workload, WorkloadKind, Write
+from domain.ports import Document, Write
 from domain.provisioning.place import Place
 from domain.values import Value
 
@@ -19,6 +19,7 @@ EP = TypeVar("EP", bound=Value)
 D = TypeVar("D", bound=TrackedResource)
 DP = TypeVar("DP", bound=Value)
 D_contra = TypeVar("D_contra", bound=TrackedResource, contravariant=True)
+W_co = TypeVar("W_co", covariant=True)
 
 EndpointKind = Literal["onlineEndpoints", "batchEndpoints"]
 
@@ -35,7 +36,6 @@ class KindTypes(Generic[E, D]):
     endpoint_kind: str
     deployment_type: type[D]
     deployment_kind: str
-    workload_kind: WorkloadKind
     key_prefix: str
 
     def partition(self, endpoint: str) -> str:
@@ -142,11 +142,11 @@ class Kind(Protocol[E, EP, D, DP]):
         """The deployment as it last succeeded; None if it never has."""
 
 
-class KindWorkloads(Protocol[D_contra]):
+class KindWorkloads(Protocol[D_contra, W_co]):
     """What is to run of a kind's deployments."""
 
     @abstractmethod
-    async def of(self, deployment: D_contra) -> Workload:
+    async def of(self, deployment: D_contra) -> W_co:
         """Raises DomainError if something that the deployment points at is gone."""
 
     @abstractmethod

@@ -5,8 +5,8 @@ from typing import Generic, Self
 
 from domain.ground.outbox import Outbox
 from domain.names import WorkspaceScope
-from domain.ports import Clock, Compute, ResourceStore, WorkQueue
-from domain.provisioning.deployment_running import DeploymentRunning
+from domain.ports import Clock, Observation, ResourceStore, Workloads, WorkQueue
+from domain.provisioning.deployment_running import DeploymentRunning, W
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.endpoint_saving import EndpointSaving
 from domain.provisioning.kind import DP, EP, D, E, Kind, KindWorkloads
@@ -21,7 +21,6 @@ class Means:
 
     store: ResourceStore
     queue: WorkQueue
-    compute: Compute
     clock: Clock
     scope: WorkspaceScope
     outbox: Outbox
@@ -38,10 +37,17 @@ class Provisioned(Generic[E, EP, D, DP]):
     restorer: Restorer[E, D]
 
     @classmethod
-    def of(cls, kind: Kind[E, EP, D, DP], workloads: KindWorkloads[D], means: Means) -> Self:
+    def of(
+        cls,
+        kind: Kind[E, EP, D, DP],
+        wanted: KindWorkloads[D, W],
+        compute: Workloads[W, Observation],
+        means: Means,
+    ) -> Self:
+        """`wanted` says what of its deployments is to run, and `compute` runs it."""
         m = means
         documents = EndpointDocuments(m.store, m.scope, kind.types)
-        running = DeploymentRunning(kind.types, workloads, m.compute)
+        running = DeploymentRunning(kind.types, wanted, compute)
         saving = EndpointSaving(documents, kind, m.store, m.queue, m.clock, m.outbox)
         return cls(
             documents=documents,

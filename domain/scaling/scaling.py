@@ -19,13 +19,13 @@ from domain.online.online_deployment import workload_key
 from domain.online.scale_following import ScaleFollowing
 from domain.ports import (
     Clock,
-    Compute,
     Document,
     Instance,
     InstanceLost,
     ResourceStore,
     Scorer,
     ScoringRequest,
+    Serving,
     WorkloadState,
 )
 from domain.scaling.scale_decision import Load, decide
@@ -47,7 +47,7 @@ class Scaling:
     def __init__(
         self,
         store: ResourceStore,
-        compute: Compute,
+        serving: Serving,
         scorer: Scorer,
         clock: Clock,
         following: ScaleFollowing,
@@ -55,7 +55,7 @@ class Scaling:
         idle_time: timedelta,
     ) -> None:
         self._scales = DeploymentScales(store)
-        self._compute = compute
+        self._serving = serving
         self._scorer = scorer
         self._clock = clock
         self._following = following
@@ -103,13 +103,13 @@ class Scaling:
     async def _look(self, document: Document) -> None:
         scale = from_document(document)
         key = workload_key(scale.endpoint, scale.deployment)
-        loads = await self._loads(self._compute.instances(key))
+        loads = await self._loads(self._serving.instances(key))
         then = decide(scale, loads, self._clock.now(), self._idle_time)
         if then != scale:
             document = await self._scales.replace(document, then)
             if then.instances != scale.instances:
                 _tell(then)
-        seen = await self._compute.observe(key)
+        seen = await self._serving.observe(key)
         # Beside one that serves, a failed update keeps its own count, and its logs.
         behind = seen is None or (
             seen.wanted != then.instances and seen.state is not WorkloadState.FAILED

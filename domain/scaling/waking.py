@@ -15,14 +15,14 @@ from contextlib import asynccontextmanager
 
 from domain.errors import DomainError
 from domain.ground.messages import SCALING_QUEUE, WakeDeployment
-from domain.ports import Compute, Message, Observation, WorkloadState, WorkQueue
+from domain.ports import Message, Serving, ServingObservation, WorkloadState, WorkQueue
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.awakening import Awakening
 from domain.scoring.online_routing import DeploymentRoute
 
 _log = logging.getLogger("ml_endpoints.scaling")
 
-BringUp = Callable[[str, str], Awaitable[Observation | None]]
+BringUp = Callable[[str, str], Awaitable[ServingObservation | None]]
 """Has this process's compute work towards what is stored of a deployment, by its endpoint's
 and its own name; None where it runs nothing. Raises DomainError."""
 
@@ -46,14 +46,14 @@ class Waking(Awakening):
 
     def __init__(
         self,
-        compute: Compute,
+        serving: Serving,
         queue: WorkQueue,
         bring_up: BringUp,
         *,
         limit: float,
         max_waiting: int = 1000,
     ) -> None:
-        self._compute = compute
+        self._serving = serving
         self._queue = queue
         self._bring_up = bring_up
         self._limit = limit
@@ -66,7 +66,7 @@ class Waking(Awakening):
         that takes longer than the limit, too many wait already, or it will not come."""
         key = deployment.workload_key
         wake = self._wakes.get(key)
-        if wake is None or (wake.turns is not None and not self._compute.instances(key)):
+        if wake is None or (wake.turns is not None and not self._serving.instances(key)):
             wake = self._wakes[key] = _Wake()
             wake.task = asyncio.create_task(self._wake(endpoint, deployment, wake))
         if wake.waiting >= self._max_waiting:
@@ -104,11 +104,11 @@ class Waking(Awakening):
             return
         loop = asyncio.get_running_loop()
         look_at = loop.time() + _ASK_AGAIN
-        while not (there := len(self._compute.instances(key))):
+        while not (there := len(self._serving.instances(key))):
             await asyncio.sleep(_LOOK)
             if loop.time() >= look_at:
                 look_at = loop.time() + _ASK_AGAIN
-                seen = await self._compute.observe(key)
+                seen = await self._serving.observe(key)
                 if seen is not None and seen.state is WorkloadState.FAILED:
                     return
         workers = deployment.workers
@@ -117,7 +117,7 @@ class Waking(Awakening):
     async def _restored(self, endpoint: str, deployment: DeploymentRoute) -> bool:
         """Whether it is on its way here. One that the compute does not know yet is brought up;
         while it is being changed, its own messages do that."""
-        seen = await self._compute.observe(deployment.workload_key)
+        seen = await self._serving.observe(deployment.workload_key)
         if seen is None and deployment.state.is_terminal:
             try:
                 seen = await self._bring_up(endpoint, deployment.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.ports import Compute, Instance
+from domain.ports import Instance, Serving
 from domain.scoring.online_routing import DeploymentRoute
 from domain.scoring.outliers import Outliers
 
@@ -12,8 +12,8 @@ class InstanceChoice:
     equals, each in turn; outliers only where there is no other. How many an instance takes
     is its own to say."""
 
-    def __init__(self, compute: Compute, outliers: Outliers) -> None:
-        self._compute = compute
+    def __init__(self, serving: Serving, outliers: Outliers) -> None:
+        self._serving = serving
         self._outliers = outliers
         self._under_way: dict[str, int] = {}
 
@@ -21,7 +21,7 @@ class InstanceChoice:
         self, deployment: DeploymentRoute, besides: Instance | None = None
     ) -> Instance | None:
         """None when no instance (but `besides`) takes requests."""
-        instances = self._compute.instances(deployment.workload_key)
+        instances = self._serving.instances(deployment.workload_key)
         if besides is not None:
             instances = [i for i in instances if i.address != besides.address]
         if self._outliers.any:
@@ -43,11 +43,11 @@ class InstanceChoice:
         return best
 
     def any(self, deployment: DeploymentRoute) -> bool:
-        return bool(self._compute.instances(deployment.workload_key))
+        return bool(self._serving.instances(deployment.workload_key))
 
     def processes(self, deployment: DeploymentRoute) -> int:
         """How many take requests: each instance is as many as the deployment has workers."""
-        return len(self._compute.instances(deployment.workload_key))
+        return len(self._serving.instances(deployment.workload_key))
 
     @property
     def under_way(self) -> int:
@@ -78,11 +78,11 @@ class InstanceChoice:
         self._outliers.note(instance, self._peers(deployment), None, failed=True)
 
     def _peers(self, deployment: DeploymentRoute) -> Sequence[Instance]:
-        return self._compute.instances(deployment.workload_key)
+        return self._serving.instances(deployment.workload_key)
 
     def in_flight(self, deployment: DeploymentRoute) -> tuple[int, int]:
         """Requests under way to a deployment's instances from this gateway, and how many
         instances those are."""
-        instances = self._compute.instances(deployment.workload_key)
+        instances = self._serving.instances(deployment.workload_key)
         under_way = sum(self._under_way.get(i.address, 0) for i in instances)
         return under_way, -(-len(instances) // deployment.workers)

@@ -1,7 +1,5 @@
 """The application, put together feature by feature on the adapters that the settings name."""
 
-import platform
-
 from domain.application import Application, Triggers
 from domain.assets.activities import AssetActivities
 from domain.batch.activities import BatchActivities
@@ -112,7 +110,6 @@ def _jobs(
         web=compose_web_files(settings.batch, settings.web.private_networks),
         times=JobTimes(),
         units_ahead=settings.installation.platform == "embedded",
-        holder=f"{platform.node()}:{settings.embedded.data_dir.absolute()}",
     )
 
 

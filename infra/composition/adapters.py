@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Literal
 from domain.events.delivery_record import OnSettled
 from domain.ports import (
     BlobStore,
+    Capabilities,
     Cipher,
     Clock,
-    Compute,
     EventTopics,
     ResourceStore,
     Scorer,
+    Serving,
     TokenVerifier,
     Webhooks,
+    Workers,
     WorkQueue,
 )
 from domain.scoring.exchange_taps import RecordTap, Tap
@@ -35,8 +37,10 @@ class Adapters:
     store: ResourceStore
     queue: WorkQueue
     blobs: BlobStore
-    compute: Compute
+    capabilities: Capabilities
+    serving: Serving
     scorer: Scorer
+    workers: Workers
     cipher: Cipher
     clock: Clock
     verifier: TokenVerifier
@@ -64,8 +68,10 @@ def chosen(settings: Settings) -> Adapters:
                 store=stores.store,
                 queue=stores.queue,
                 blobs=stores.blobs,
-                compute=services.compute,
-                scorer=services.scorer,
+                capabilities=services.compute.capabilities,
+                serving=services.compute.serving,
+                scorer=services.compute.scorer,
+                workers=services.compute.workers,
                 cipher=stores.cipher,
                 clock=services.clock,
                 verifier=services.token_verifier,
@@ -74,19 +80,21 @@ def chosen(settings: Settings) -> Adapters:
                 topics=stores.topics,
                 taps=services.taps,
                 on_settled=(services.delivery_metrics.record,),
-                running=services.compute,
+                running=services.compute.serving,
             )
         case "functions":
-            from infra.cloud.no_compute import NoCompute, NoScorer
             from infra.cloud.services import CloudServices
+            from infra.compute.no_compute import NoCapabilities, NoScorer, NoServing, NoWorkers
 
             cloud = CloudServices.open(settings)
             return Adapters(
                 store=cloud.store,
                 queue=cloud.queue,
                 blobs=cloud.blobs,
-                compute=NoCompute(),
+                capabilities=NoCapabilities(),
+                serving=NoServing(),
                 scorer=NoScorer(),
+                workers=NoWorkers(),
                 cipher=cloud.cipher,
                 clock=cloud.clock,
                 verifier=cloud.token_verifier,
@@ -101,7 +109,7 @@ def traced(adapters: Adapters) -> Adapters:
     from infra.compute.local.serving.instance_figures import InstanceMeters
     from infra.telemetry.delivery_metrics import DeliveryMeters
     from infra.telemetry.request_meters import RequestMeters
-    from infra.telemetry.traced import TracedScorer, TracedWorkQueue
+    from infra.telemetry.traced import TracedScorer, TracedWorkers, TracedWorkQueue
 
     if adapters.running is not None:
         InstanceMeters(adapters.running)
@@ -109,6 +117,7 @@ def traced(adapters: Adapters) -> Adapters:
         adapters,
         queue=TracedWorkQueue(adapters.queue),
         scorer=TracedScorer(adapters.scorer),
+        workers=TracedWorkers(adapters.workers),
         taps=(*adapters.taps, RecordTap(RequestMeters().record)),
         on_settled=(*adapters.on_settled, DeliveryMeters().record),
     )

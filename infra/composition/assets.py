@@ -19,7 +19,7 @@ def compose_assets(ground: Ground, *, use: AssetUse) -> AssetActivities:
     a = ground.adapters
     return AssetActivities(
         registration=AssetRegistration(
-            a.store, a.blobs, a.compute, a.clock, ground.scope, in_use=use.of
+            a.store, a.blobs, a.capabilities, a.clock, ground.scope, in_use=use.of
         ),
         datastores=Datastores(a.blobs),
     )

@@ -20,17 +20,17 @@ def compose_batch(
     a = ground.adapters
     computes = ComputeTargets(
         a.store,
-        a.compute,
+        a.capabilities,
         a.clock,
         ground.scope,
         ground.location,
         in_use=use.of,
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )
-    sources = AssetSources(assets, a.blobs, a.compute, ground.scope)
+    sources = AssetSources(assets, a.blobs, a.capabilities, ground.scope)
     workloads = BatchWorkloads(sources, computes)
     kind = BatchKind(sources, computes, ground.location)
-    endpoints = Provisioned.of(kind, workloads, means(ground))
+    endpoints = Provisioned.of(kind, workloads, a.workers, means(ground))
     return BatchActivities(
         documents=endpoints.documents,
         provisioning=endpoints.provisioning,

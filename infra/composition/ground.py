@@ -46,7 +46,7 @@ def compose_ground(
 def means(ground: Ground) -> Means:
     """What endpoints are provisioned with."""
     a = ground.adapters
-    return Means(a.store, a.queue, a.compute, a.clock, ground.scope, ground.outbox)
+    return Means(a.store, a.queue, a.clock, ground.scope, ground.outbox)
 
 
 def each(listeners: tuple[Callable[[Told], None], ...]) -> Callable[[Told], None] | None:

@@ -25,7 +25,7 @@ from domain.jobs.retrying.retry_joining import RetryJoining
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_recording import UnitRecording
-from domain.ports import Compute, WebFiles
+from domain.ports import WebFiles, Workers
 from infra.composition.ground import Ground
 from infra.composition.units import compose_units
 from infra.settings.features import BatchSettings
@@ -43,17 +43,16 @@ def compose_jobs(
     web: WebFiles,
     times: JobTimes,
     units_ahead: bool,
-    holder: str,
     most_units: int = MOST_UNITS,
 ) -> JobActivities:
     """`units_ahead` holds where the settings say nothing of it."""
     a = ground.adapters
     jobs = JobGround(JobStore(a.store), a.queue, a.blobs, a.clock, ground.outbox, times)
-    workers = JobWorkers(jobs.jobs, a.compute, batch.workloads)
+    workers = JobWorkers(jobs.jobs, a.workers, batch.workloads)
     recording = UnitRecording(jobs)
     reservations = OutputReservations(a.store, a.blobs, a.clock)
     aggregation = ResultAggregation(a.store, a.blobs)
-    reports = JobReports(a.store, a.blobs, a.compute)
+    reports = JobReports(a.store, a.blobs, a.workers)
     copies = WebCopies(a.blobs, web, pause=times.web_pause)
     collection = BatchJobs(jobs, ground.scope)
     return JobActivities(
@@ -73,10 +72,10 @@ def compose_jobs(
             workers=workers,
             recording=recording,
             reports=reports,
-            finalizing=_finalizing(jobs, a.compute, aggregation, reports, reservations),
+            finalizing=_finalizing(jobs, a.workers, aggregation, reports, reservations),
             units_ahead=units_ahead if settings.units_ahead is None else settings.units_ahead,
         ),
-        units=compose_units(jobs, a.scorer, workers=workers, recording=recording, holder=holder),
+        units=compose_units(jobs, a.workers, job_workers=workers, recording=recording),
         workers=workers,
         retention=JobRetention(
             jobs, collection, keep=timedelta(days=settings.job_retention_days) or None
@@ -95,7 +94,7 @@ def compose_web_files(settings: BatchSettings, private_networks: Sequence[Networ
 
 def _finalizing(
     jobs: JobGround,
-    compute: Compute,
+    workers: Workers,
     aggregation: ResultAggregation,
     reports: JobReports,
     reservations: OutputReservations,
@@ -103,7 +102,7 @@ def _finalizing(
     folder = ParquetFolder(jobs.blobs)
     return JobFinalizing(
         jobs.clock,
-        compute,
+        workers,
         aggregation=aggregation,
         folder=folder,
         joining=RetryJoining(jobs, folder),

@@ -33,10 +33,11 @@ def compose_online(
     """`routes` is told of every endpoint that changed."""
     a = ground.adapters
     changes = EndpointChanges(a.store, routes.invalidate, ground.outbox)
-    sources = AssetSources(assets, a.blobs, a.compute, ground.scope)
+    sources = AssetSources(assets, a.blobs, a.capabilities, ground.scope)
     scales = DeploymentScales(a.store)
     kind = OnlineKind(sources, scales, a.cipher, ground.location, routes.invalidate)
-    endpoints = Provisioned.of(kind, OnlineWorkloads(sources, scales), means(ground))
+    workloads = OnlineWorkloads(sources, scales)
+    endpoints = Provisioned.of(kind, workloads, a.serving, means(ground))
     documents = endpoints.documents
     tokens = TokenSettings(
         lifetime=timedelta(seconds=settings.lifetime),
@@ -48,11 +49,11 @@ def compose_online(
         provisioning=endpoints.provisioning,
         reconciler=endpoints.reconciler,
         restorer=endpoints.restorer,
-        deployments=OnlineDeployments(documents, scales, a.compute),
+        deployments=OnlineDeployments(documents, scales, a.serving),
         changes=changes,
         keys=KeyIssuing(documents, endpoints.provisioning, a.cipher),
         tokens=TokenIssuing(changes, a.cipher, a.clock, tokens),
-        following=ScaleFollowing(documents, kind, endpoints.running),
+        following=ScaleFollowing(documents, kind, workloads, a.serving),
     )
 
 

@@ -24,7 +24,7 @@ def compose_routes(ground: Ground, settings: ScoringSettings) -> RouteTable:
 
 
 def compose_instances(ground: Ground) -> InstanceChoice:
-    return InstanceChoice(ground.adapters.compute, Outliers())
+    return InstanceChoice(ground.adapters.serving, Outliers())
 
 
 def compose_scoring(
@@ -51,7 +51,7 @@ def compose_waking(
     ground: Ground, settings: ScalingSettings, *, following: ScaleFollowing
 ) -> Waking:
     a = ground.adapters
-    return Waking(a.compute, a.queue, following.bring_to_scale, limit=settings.wake_wait)
+    return Waking(a.serving, a.queue, following.bring_to_scale, limit=settings.wake_wait)
 
 
 def compose_scaling(
@@ -59,4 +59,4 @@ def compose_scaling(
 ) -> Scaling:
     a = ground.adapters
     idle_time = timedelta(seconds=settings.idle_time)
-    return Scaling(a.store, a.compute, a.scorer, a.clock, following, idle_time=idle_time)
+    return Scaling(a.store, a.serving, a.scorer, a.clock, following, idle_time=idle_time)

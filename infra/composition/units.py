@@ -7,25 +7,28 @@ from domain.jobs.units.unit_claiming import UnitClaiming
 from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.jobs.units.unit_scoring import UnitScoring
-from domain.ports import Scorer
+from domain.ports import Workers
 
 
 def compose_units(
     jobs: JobGround,
-    scorer: Scorer,
+    workers: Workers,
     *,
-    workers: JobWorkers,
+    job_workers: JobWorkers,
     recording: UnitRecording,
-    holder: str,
 ) -> UnitDelivery:
-    claiming = UnitClaiming(jobs.jobs, jobs.clock, jobs.times, holder)
+    claiming = UnitClaiming(jobs.jobs, jobs.clock, jobs.times, workers.holder)
     units = UnitScoring(
-        jobs, scorer, workers=workers, claiming=claiming, recording=recording, holder=holder
+        jobs,
+        workers,
+        job_workers=job_workers,
+        claiming=claiming,
+        recording=recording,
     )
     return UnitDelivery(
         jobs,
         units=units,
-        bundles=BundleScoring(units, recording, workers, jobs.times),
+        bundles=BundleScoring(units, recording, job_workers, jobs.times),
         claiming=claiming,
         recording=recording,
     )

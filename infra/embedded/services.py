@@ -14,7 +14,6 @@ from domain.errors import DomainError
 from domain.scoring.exchange_taps import RecordTap, Tap
 from infra.clock import SystemClock
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_scorer import LocalScorer
 from infra.compute.local.serving.instance_figures import InstanceFigures
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
@@ -53,11 +52,10 @@ class EmbeddedServices:
         self.compute = LocalCompute(
             folder.root, self.stores.blobs, self.stores.outputs, uv=find_uv_bin()
         )
-        self.scorer = LocalScorer(self.compute)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.request_metrics = RequestMetrics()
         self.delivery_metrics = DeliveryMetrics()
-        self.instance_figures = InstanceFigures(self.compute)
+        self.instance_figures = InstanceFigures(self.compute.serving)
         self.traffic_log = TrafficLog(
             folder.root / "logs",
             settings.installation.subscription_id,
@@ -130,7 +128,6 @@ class EmbeddedServices:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
-        await self.scorer.close()
         await self.webhooks.close()
         await asyncio.to_thread(self.traffic_log.close)
         await self.compute.close()

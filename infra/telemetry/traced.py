@@ -1,9 +1,10 @@
 """Adapters that open a span around what leaves the process; composed only where traces go
 somewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from opentelemetry import propagate, trace
@@ -11,12 +12,16 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from domain.ports import (
     Instance,
+    LogKind,
     Message,
+    Observation,
     Scorer,
     ScoringRequest,
     ScoringResponse,
     UnitOutcome,
     UnitRequest,
+    Workers,
+    WorkersWorkload,
     WorkQueue,
 )
 
@@ -64,6 +69,32 @@ class TracedScorer(Scorer):
                 span.set_status(StatusCode.ERROR)
             return response
 
+
+class TracedWorkers(Workers):
+    """Units run in a span; the rest is passed on."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    @property
+    def holder(self) -> str | None:
+        return self._workers.holder
+
+    async def ensure(self, workload: WorkersWorkload) -> Observation:
+        return await self._workers.ensure(workload)
+
+    async def observe(self, key: str) -> Observation | None:
+        return await self._workers.observe(key)
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        return await self._workers.remove(key, grace=grace)
+
+    async def keys(self) -> Sequence[str]:
+        return await self._workers.keys()
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        return await self._workers.logs(key, kind, tail=tail)
+
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         attributes = {
             "http.request.method": "POST",
@@ -73,7 +104,7 @@ class TracedScorer(Scorer):
             "ml_endpoints.mini_batches": len(request.mini_batches),
         }
         with _span("POST /units", SpanKind.CLIENT, attributes) as span:
-            outcome = await self._scorer.run_unit(key, request, wait=wait)
+            outcome = await self._workers.run_unit(key, request, wait=wait)
             if outcome is not None and outcome.lost:
                 span.set_status(StatusCode.ERROR)
             return outcome

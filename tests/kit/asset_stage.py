@@ -55,9 +55,9 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
         store,
         blobs,
         compute,
-        AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use),
+        AssetRegistration(store, blobs, compute.capabilities, clock, SCOPE, in_use=in_use),
         Datastores(blobs),
-        ComputeTargets(store, compute, clock, SCOPE, "here", in_use=in_use),
+        ComputeTargets(store, compute.capabilities, clock, SCOPE, "here", in_use=in_use),
     )
     await compute.close()
     await blobs.close()

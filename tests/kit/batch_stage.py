@@ -1,5 +1,5 @@
 """What tests of the batch path stand on: the embedded adapters in a folder, a pump that
-delivers their messages by a moved clock, and a scorer that runs Python functions in process.
+delivers their messages by a moved clock, and workers that run Python functions in process.
 
 A `Mischief` doubles, reorders, delays and loses messages, and ends the "host" at a random call
 of a port: from then on every call fails, all is thrown away, and built anew from the disk.
@@ -51,22 +51,16 @@ from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.names import WorkspaceScope
 from domain.ports import (
-    Compute,
     Document,
-    EnvironmentSpec,
-    Instance,
     LogKind,
     MiniBatchResult,
     Observation,
-    Scorer,
-    ScoringRequest,
-    ScoringResponse,
     UnitMiniBatch,
     UnitOutcome,
     UnitRequest,
     WebFiles,
-    Workload,
-    WorkloadKind,
+    Workers,
+    WorkersWorkload,
     WorkloadState,
 )
 from infra.composition.adapters import Adapters
@@ -77,6 +71,7 @@ from infra.composition.ground import compose_ground
 from infra.composition.jobs import compose_jobs
 from infra.composition.schedules import compose_schedules
 from infra.composition.units import compose_units
+from infra.compute.no_compute import NoScorer, NoServing
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
@@ -91,6 +86,7 @@ from runtime.batch import inputs as worker_inputs
 from runtime.batch.rows import Form, Lines
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import Table
+from tests.kit.capabilities import AnyCapabilities
 from tests.kit.clocks import HeldClock
 from tests.kit.gateway_stage import OwnerVerifier
 from tests.kit.job_ground import job_ground
@@ -202,23 +198,60 @@ def line_counts(
     return Rows(("input_file", "input_row", "line", "length"), rows)
 
 
-class FunctionScorer(Scorer):
-    """Runs `script` on the files behind the inputs' URLs, as a worker would, and writes the
-    block. Remembers attempts as the port has it. `seconds` are what it says of each run."""
+class FunctionWorkers(Workers):
+    """Ready when looked at for the second time. Runs `script` on the files behind the inputs'
+    URLs, as a worker would, and writes the block. Remembers attempts as the port has it.
+    `seconds` are what it says of each run."""
 
     def __init__(
-        self, script: Script, mischief: Mischief, started: list[str], seconds: float = SLOW
+        self,
+        script: Script,
+        mischief: Mischief,
+        started: list[str],
+        seconds: float = SLOW,
+        holder: str | None = "here",
     ) -> None:
         self.script = script
+        self.looks: dict[str, int] = {}
+        self.fails: Observation | None = None
+        self.ever: set[str] = set()
+        self.before_remove: Callable[[], Awaitable[None]] | None = None
+        self.started = started
         self._seconds = seconds
         self._mischief = mischief
         self._ended: dict[str, UnitOutcome] = {}
-        self.started = started
+        self._holder = holder
 
-    async def score(
-        self, instance: Instance, request: ScoringRequest, *, timeout: float
-    ) -> ScoringResponse:
-        raise NotImplementedError
+    @property
+    def holder(self) -> str | None:
+        return self._holder
+
+    def _see(self, key: str) -> Observation:
+        self.looks[key] += 1
+        if self.fails is not None:
+            return self.fails
+        state = WorkloadState.READY if self.looks[key] > 1 else WorkloadState.STARTING
+        ready = int(state is WorkloadState.READY)
+        return Observation("1", state, ready, 1)
+
+    async def ensure(self, workload: WorkersWorkload) -> Observation:
+        self.looks.setdefault(workload.key, 0)
+        self.ever.add(workload.key)
+        return self._see(workload.key)
+
+    async def observe(self, key: str) -> Observation | None:
+        return self._see(key) if key in self.looks else None
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        if self.before_remove is not None:
+            await self.before_remove()
+        return self.looks.pop(key, None) is None
+
+    async def keys(self) -> Sequence[str]:
+        return list(self.looks)
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        return "init\n" if key in self.looks else ""
 
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         self._mischief.meet()
@@ -313,54 +346,6 @@ def _local(url: str) -> Path:
     return Path(url2pathname(urlsplit(url).path))
 
 
-class FunctionCompute(Compute):
-    """Everything is ready when it is looked at for the second time."""
-
-    def __init__(self) -> None:
-        self.looks: dict[str, int] = {}
-        self.fails: Observation | None = None
-        self.ever: set[str] = set()
-        self.before_remove: Callable[[], Awaitable[None]] | None = None
-
-    def _see(self, key: str) -> Observation:
-        self.looks[key] += 1
-        if self.fails is not None:
-            return self.fails
-        state = WorkloadState.READY if self.looks[key] > 1 else WorkloadState.STARTING
-        ready = int(state is WorkloadState.READY)
-        return Observation("1", state, ready, 1, serving=bool(ready))
-
-    async def refusals(
-        self, environment: EnvironmentSpec, instance_type: str | None
-    ) -> Sequence[str]:
-        return ()
-
-    def size(self, instance_type: str | None) -> tuple[float, int]:
-        return 1.0, 2**30
-
-    async def ensure(self, workload: Workload) -> Observation:
-        self.looks.setdefault(workload.key, 0)
-        self.ever.add(workload.key)
-        return self._see(workload.key)
-
-    async def observe(self, key: str) -> Observation | None:
-        return self._see(key) if key in self.looks else None
-
-    async def remove(self, key: str, *, grace: timedelta) -> bool:
-        if self.before_remove is not None:
-            await self.before_remove()
-        return self.looks.pop(key, None) is None
-
-    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
-        return list(self.looks)
-
-    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
-        return "init\n" if key in self.looks else ""
-
-    def instances(self, key: str) -> Sequence[Instance]:
-        return ()
-
-
 class BatchStage:
     """A host of the batch path. `live` again after a crash, at `base_url`. `seconds`: what its
     scripts say that they take."""
@@ -410,19 +395,20 @@ class BatchStage:
         self.blobs = FileBlobStore(
             self.folder, base_url=self.base_url, key=lambda: b"k" * 32, now=self.clock.now
         )
-        self.compute = FunctionCompute()
-        self.scorer = FunctionScorer(self.script, mischief, self.started, self._seconds)
+        self.workers = FunctionWorkers(self.script, mischief, self.started, self._seconds)
         await self.queue.release_locks()
         store: Any = Mortal(self.store, mischief)
         queue: Any = Mortal(self.queue, mischief)
         blobs: Any = Mortal(self.blobs, mischief)
-        compute: Any = Mortal(self.compute, mischief)
+        workers: Any = Mortal(self.workers, mischief)
         adapters = Adapters(
             store=store,
             queue=queue,
             blobs=blobs,
-            compute=compute,
-            scorer=self.scorer,
+            capabilities=AnyCapabilities(),
+            serving=NoServing(),
+            scorer=NoScorer(),
+            workers=workers,
             cipher=FernetCipher(self.folder / "cipher.key"),
             clock=self.clock,
             verifier=OwnerVerifier(),
@@ -442,7 +428,6 @@ class BatchStage:
             web=self.web,
             times=self.times,
             units_ahead=True,
-            holder="",
             most_units=self._most_units,
         )
         drops = compose_drops(ground, self._drops, invocation=jobs.invocation)
@@ -450,7 +435,7 @@ class BatchStage:
         self.batch = batch
         self.invocation = jobs.invocation
         self.supervision = jobs.supervision
-        self.workers = jobs.workers
+        self.job_workers = jobs.workers
         self.scoring = jobs.units
         self.jobs = jobs.collection
         self.dropping = drops.dropping
@@ -459,17 +444,16 @@ class BatchStage:
         owners = {**batch.owners, **jobs.owners, **drops.owners, **schedules.owners}
         self.sweeping = Sweeping(store, self.clock, owners)
 
-    def host(self, *, holder: str = "", **ports: Any) -> UnitDelivery:
+    def host(self, **ports: Any) -> UnitDelivery:
         """A host beside the stage's own, on the same stores, or on `ports` in their place."""
-        names = ("store", "queue", "blobs", "scorer", "workers")
+        names = ("store", "queue", "blobs", "workers", "job_workers")
         given = {**{name: getattr(self, name) for name in names}, **ports}
         jobs = job_ground(given["store"], given["queue"], given["blobs"], self.clock, self.times)
         return compose_units(
             jobs,
-            given["scorer"],
-            workers=given["workers"],
+            given["workers"],
+            job_workers=given["job_workers"],
             recording=UnitRecording(jobs),
-            holder=holder,
         )
 
     async def die(self) -> None:

@@ -18,7 +18,7 @@ from domain.online.online_kind import OnlineKind
 from domain.online.online_workloads import OnlineWorkloads
 from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
-from domain.ports import Cipher
+from domain.ports import Cipher, Serving, Workers
 from domain.provisioning.provisioned import Means, Provisioned
 
 LOCATION = "here"
@@ -28,30 +28,35 @@ TOKENS = TokenSettings(
 
 
 def online_activities(
-    means: Means, sources: AssetSources, cipher: Cipher, changed: Callable[[str], None]
+    means: Means,
+    sources: AssetSources,
+    serving: Serving,
+    cipher: Cipher,
+    changed: Callable[[str], None],
 ) -> OnlineActivities:
     scales = DeploymentScales(means.store)
     kind = OnlineKind(sources, scales, cipher, LOCATION, changed)
-    endpoints = Provisioned.of(kind, OnlineWorkloads(sources, scales), means)
+    workloads = OnlineWorkloads(sources, scales)
+    endpoints = Provisioned.of(kind, workloads, serving, means)
     changes = EndpointChanges(means.store, changed, means.outbox)
     return OnlineActivities(
         documents=endpoints.documents,
         provisioning=endpoints.provisioning,
         reconciler=endpoints.reconciler,
         restorer=endpoints.restorer,
-        deployments=OnlineDeployments(endpoints.documents, scales, means.compute),
+        deployments=OnlineDeployments(endpoints.documents, scales, serving),
         changes=changes,
         keys=KeyIssuing(endpoints.documents, endpoints.provisioning, cipher),
         tokens=TokenIssuing(changes, cipher, means.clock, TOKENS),
-        following=ScaleFollowing(endpoints.documents, kind, endpoints.running),
+        following=ScaleFollowing(endpoints.documents, kind, workloads, serving),
     )
 
 
 def batch_activities(
-    means: Means, sources: AssetSources, computes: ComputeTargets
+    means: Means, sources: AssetSources, workers: Workers, computes: ComputeTargets
 ) -> BatchActivities:
     workloads = BatchWorkloads(sources, computes)
-    endpoints = Provisioned.of(BatchKind(sources, computes, LOCATION), workloads, means)
+    endpoints = Provisioned.of(BatchKind(sources, computes, LOCATION), workloads, workers, means)
     return BatchActivities(
         documents=endpoints.documents,
         provisioning=endpoints.provisioning,

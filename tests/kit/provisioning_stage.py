@@ -26,13 +26,15 @@ from domain.online.activities import OnlineActivities
 from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.ports import (
-    Compute,
     EnvironmentSpec,
     Instance,
+    InstanceSize,
     LogKind,
-    Observation,
-    Workload,
-    WorkloadKind,
+    ServingObservation,
+    ServingWorkload,
+    UnitOutcome,
+    UnitRequest,
+    WorkersWorkload,
     WorkloadState,
 )
 from domain.provisioning.provisioned import Means
@@ -50,9 +52,9 @@ ANY = Conditions()
 CALLER = "a test"
 
 
-class ToldCompute(Compute):
-    """Says of every workload that it is in `state` (or what `told` has for its key), and of
-    a removal that it is over when `lets_go`."""
+class ToldCompute:
+    """Capabilities, Serving and Workers in one. Says of every workload that it is in `state`
+    (or what `told` has for its key), and of a removal that it is over when `lets_go`."""
 
     def __init__(self) -> None:
         self.state = WorkloadState.READY
@@ -60,7 +62,7 @@ class ToldCompute(Compute):
         self.code: str | None = None
         self.reason: str | None = None
         self.lets_go = True
-        self.running: dict[str, Workload] = {}
+        self.running: dict[str, Any] = {}
         self.ensured: list[str] = []
         self.removed: list[str] = []
         self.refused: list[str] = []
@@ -76,35 +78,38 @@ class ToldCompute(Compute):
             return [*self.refused, error.message]
         return self.refused
 
-    def size(self, instance_type: str | None) -> tuple[float, int]:
+    def size(self, instance_type: str | None) -> InstanceSize:
         if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):
             raise Invalid("There is no such instance type.")
-        return 1.0, 2**30
+        return InstanceSize(1.0, 2**30)
 
-    async def ensure(self, workload: Workload) -> Observation:
+    async def ensure(self, workload: ServingWorkload | WorkersWorkload) -> ServingObservation:
         if self.while_ensuring is not None:
             await self.while_ensuring()
         self.ensured.append(workload.key)
         self.running[workload.key] = workload
         return self._observation(workload)
 
-    async def observe(self, key: str) -> Observation | None:
+    async def observe(self, key: str) -> ServingObservation | None:
         workload = self.running.get(key)
         return self._observation(workload) if workload else None
 
-    def _observation(self, workload: Workload) -> Observation:
+    def _observation(self, workload: ServingWorkload | WorkersWorkload) -> ServingObservation:
         state = self.told.get(workload.key, self.state)
-        ready = workload.instance_count if state is WorkloadState.READY else 0
-        wanted = workload.instance_count
+        if isinstance(workload, WorkersWorkload):
+            wanted = workload.worker_count
+        else:
+            wanted = workload.instance_count
+        ready = wanted if state is WorkloadState.READY else 0
         failed = state is WorkloadState.FAILED
-        return Observation(
+        return ServingObservation(
             workload.revision,
             state,
             ready,
             wanted,
-            ready > 0,
             self.code if failed else None,
             self.reason if failed else None,
+            serving=ready > 0,
         )
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
@@ -113,8 +118,15 @@ class ToldCompute(Compute):
             self.running.pop(key, None)
         return self.lets_go
 
-    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
-        return [key for key, workload in self.running.items() if workload.kind is kind]
+    async def keys(self) -> Sequence[str]:
+        return list(self.running)
+
+    @property
+    def holder(self) -> str | None:
+        return None
+
+    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+        raise NotImplementedError
 
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
         return f"{kind} of {key}, {tail}"
@@ -259,10 +271,12 @@ async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[
     registration = AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use)
     changed: list[str] = []
     sources = AssetSources(registration, blobs, compute, SCOPE)
-    means = Means(store, queue, compute, clock, SCOPE, outbox(store, queue, clock))
-    online = online_activities(means, sources, FernetCipher(folder / "cipher.key"), changed.append)
+    means = Means(store, queue, clock, SCOPE, outbox(store, queue, clock))
+    online = online_activities(
+        means, sources, compute, FernetCipher(folder / "cipher.key"), changed.append
+    )
     computes = ComputeTargets(store, compute, clock, SCOPE, LOCATION, in_use=in_use)
-    batch = batch_activities(means, sources, computes)
+    batch = batch_activities(means, sources, compute, computes)
     stage = ProvisioningStage(
         folder,
         clock,

@@ -22,14 +22,11 @@ from domain.online.online_deployment import (
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.ports import (
     Cipher,
-    Compute,
     Create,
     Delete,
     Document,
-    EnvironmentSpec,
     Instance,
     LogKind,
-    Observation,
     Page,
     Principal,
     Replace,
@@ -37,11 +34,10 @@ from domain.ports import (
     Scorer,
     ScoringRequest,
     ScoringResponse,
+    Serving,
+    ServingObservation,
+    ServingWorkload,
     TokenVerifier,
-    UnitOutcome,
-    UnitRequest,
-    Workload,
-    WorkloadKind,
     WorkloadState,
     Write,
 )
@@ -254,11 +250,8 @@ class ScriptedScorer(Scorer):
             raise found
         return await found if inspect.isawaitable(found) else found
 
-    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
-        raise NotImplementedError
 
-
-class StaticCompute(Compute):
+class StaticServing(Serving):
     """`ready` holds the instances of each workload key; those in `unknown` were never asked
     for, those in `served` have had an instance."""
 
@@ -275,27 +268,19 @@ class StaticCompute(Compute):
     def instances(self, key: str) -> Sequence[Instance]:
         return self.ready.get(key, ())
 
-    async def refusals(
-        self, environment: EnvironmentSpec, instance_type: str | None
-    ) -> Sequence[str]:
-        return ()
-
-    def size(self, instance_type: str | None) -> tuple[float, int]:
-        return 1.0, 2**30
-
-    async def ensure(self, workload: Workload) -> Observation:
+    async def ensure(self, workload: ServingWorkload) -> ServingObservation:
         raise NotImplementedError
 
-    async def observe(self, key: str) -> Observation | None:
+    async def observe(self, key: str) -> ServingObservation | None:
         if key in self.unknown:
             return None
         state = WorkloadState.FAILED if key in self.failed else WorkloadState.STARTING
-        return Observation("1", state, 0, 1, serving=False, served=key in self.served)
+        return ServingObservation("1", state, 0, 1, served=key in self.served)
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         raise NotImplementedError
 
-    async def keys(self, kind: WorkloadKind) -> Sequence[str]:
+    async def keys(self) -> Sequence[str]:
         return list(self.ready)
 
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
@@ -327,7 +312,7 @@ class Records(RecordTap):
 
 def scoring_on(
     routes: RouteTable,
-    compute: Compute,
+    serving: Serving,
     scorer: Scorer,
     *taps: Tap,
     instances: InstanceChoice | None = None,
@@ -336,6 +321,6 @@ def scoring_on(
 ) -> OnlineScoring:
     """The scoring path over endpoints in key mode."""
     access = ScoringAccess(PlainCipher(), HeldClock(), NoTokens())
-    chosen = instances or InstanceChoice(compute, Outliers())
+    chosen = instances or InstanceChoice(serving, Outliers())
     asking = InstanceAsking(scorer, chosen, awakening or NothingWakes())
     return OnlineScoring(routes, access, asking, list(taps), max_request_bytes=max_request_bytes)

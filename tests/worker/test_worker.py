@@ -70,7 +70,7 @@ from handlers.data import scoring
 from handlers.http import Routes
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import Endpoints, ScriptedScorer, StaticCompute, scoring_on
+from tests.kit.scoring_stage import Endpoints, ScriptedScorer, StaticServing, scoring_on
 
 
 def echo(instance, request):
@@ -85,7 +85,7 @@ def echo(instance, request):
 
 
 store = SqliteResourceStore(Path("documents.db"))
-compute = StaticCompute()
+compute = StaticServing()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 routes = RouteTable(store, SystemClock(), read_limit=180)
 activity = scoring_on(routes, compute, ScriptedScorer(echo))

@@ -19,7 +19,7 @@ from domain.jobs.records.job_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import unit_of
-from domain.ports import BlobStore, Compute, LogKind, ResourceStore
+from domain.ports import BlobStore, LogKind, ResourceStore, Workers
 
 _logger = logging.getLogger("ml_endpoints.batch")
 
@@ -33,10 +33,10 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class JobReports:
-    def __init__(self, store: ResourceStore, blobs: BlobStore, compute: Compute) -> None:
+    def __init__(self, store: ResourceStore, blobs: BlobStore, workers: Workers) -> None:
         self._store = store
         self._blobs = blobs
-        self._compute = compute
+        self._workers = workers
         self._plans = PlanReader(blobs)
 
     async def write(
@@ -94,7 +94,7 @@ class JobReports:
 
     async def write_worker_log(self, job: BatchJob) -> None:
         """What the workers printed, kept once they are gone."""
-        text = await self._compute.logs(job.workload_key, LogKind.INFERENCE_SERVER, tail=_LOG_LINES)
+        text = await self._workers.logs(job.workload_key, LogKind.INFERENCE_SERVER, tail=_LOG_LINES)
         if text:
             await self._log(job, "user/stdout/workers.txt", text.encode()[-_LOG_BYTES:])
 

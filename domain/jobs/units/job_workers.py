@@ -1,5 +1,5 @@
-"""The workers of batch jobs on this process's compute. Where several hosts share the stores
-and each has a compute of its own, each has workers of its own for a job that it takes part in.
+"""The workers of batch jobs. Where each of several hosts has a compute of its own, each asks its
+own for workers of a job that it takes part in; one that they share is asked by each of them.
 """
 
 from dataclasses import replace
@@ -13,9 +13,8 @@ from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.ports import (
     BlobFolder,
-    Compute,
     Observation,
-    WorkloadKind,
+    Workers,
     WorkloadState,
 )
 
@@ -27,26 +26,26 @@ _KEY_PREFIX = batch_job.workload_key("")
 class JobWorkers:
     """Started for whoever needs them here, and taken away when their job is over."""
 
-    def __init__(self, jobs: JobStore, compute: Compute, workloads: BatchWorkloads) -> None:
+    def __init__(self, jobs: JobStore, workers: Workers, workloads: BatchWorkloads) -> None:
         self._jobs = jobs
-        self._compute = compute
+        self._workers = workers
         self._workloads = workloads
 
     async def find(self, job: BatchJob) -> Observation | None:
         """What the compute shows of the job's workers; it is asked for them if it knows
         nothing of them. None: other jobs hold the compute now; this one's turn comes."""
         # Asking again for what has failed would set it going anew.
-        seen = await self._compute.observe(job.workload_key) or await self._ensure(job)
+        seen = await self._workers.observe(job.workload_key) or await self._ensure(job)
         refused = seen.state is WorkloadState.FAILED and seen.code == OUT_OF_QUOTA
         if refused and await self._is_shared(job):
-            await self._compute.remove(job.workload_key, grace=_AT_ONCE)
+            await self._workers.remove(job.workload_key, grace=_AT_ONCE)
             return None
         return seen
 
     async def join(self, job: BatchJob) -> bool:
         """Have workers here for one of the job's units. False: the job runs no more. Raises
         Throttled when other jobs hold the compute."""
-        if await self._compute.observe(job.workload_key) is not None:
+        if await self._workers.observe(job.workload_key) is not None:
             return True
         if await self.find(job) is None:
             raise Throttled(f"Other jobs hold the compute that job '{job.name}' needs here.")
@@ -54,22 +53,22 @@ class JobWorkers:
         found = await self._jobs.job(job.name)
         if found is not None and found.job.status is JobStatus.RUNNING:
             return True
-        await self._compute.remove(job.workload_key, grace=_AT_ONCE)
+        await self._workers.remove(job.workload_key, grace=_AT_ONCE)
         return False
 
     async def clear(self) -> None:
         """Take away the workers of jobs that are over or gone: another host may have ended
         them."""
-        for key in await self._compute.keys(WorkloadKind.BATCH):
+        for key in await self._workers.keys():
             if not key.startswith(_KEY_PREFIX):
                 continue
             found = await self._jobs.job(key.removeprefix(_KEY_PREFIX))
             if found is None or found.job.status.is_terminal:
-                await self._compute.remove(key, grace=_AT_ONCE)
+                await self._workers.remove(key, grace=_AT_ONCE)
 
     async def _is_shared(self, job: BatchJob) -> bool:
         """Whether other jobs hold some of the compute now."""
-        keys = set(await self._compute.keys(WorkloadKind.BATCH)) - {job.workload_key}
+        keys = set(await self._workers.keys()) - {job.workload_key}
         return any(key.startswith(_KEY_PREFIX) for key in keys)
 
     async def _ensure(self, job: BatchJob) -> Observation:
@@ -78,4 +77,4 @@ class JobWorkers:
         )
         # Whoever names a folder for its scripts' own files shares its workers with nobody.
         output = None if job.writes_rows else BlobFolder(job.output.container, job.output.folder)
-        return await self._compute.ensure(replace(workload, output=output))
+        return await self._workers.ensure(replace(workload, output=output))

@@ -17,7 +17,7 @@ class HeldElsewhere(Exception):
 class UnitClaiming:
     """An attempt is run by the delivery that claimed it and by nobody else, ever."""
 
-    def __init__(self, jobs: JobStore, clock: Clock, times: JobTimes, holder: str) -> None:
+    def __init__(self, jobs: JobStore, clock: Clock, times: JobTimes, holder: str | None) -> None:
         self._jobs = jobs
         self._clock = clock
         self._times = times

@@ -23,41 +23,36 @@ from domain.jobs.units.unit_claiming import UnitClaiming
 from domain.jobs.units.unit_inputs import Files, UnitInputs
 from domain.jobs.units.unit_outcomes import Ran, record_of, record_of_given_up
 from domain.jobs.units.unit_recording import UnitRecording
-from domain.ports import Message, Scorer, UnitOutcome, UnitRequest
+from domain.ports import Message, UnitOutcome, UnitRequest, Workers
 
 _log = logging.getLogger("ml_endpoints.batch")
 
 
 class UnitScoring:
-    """`holder` names the host across restarts: what `scorer` has under way is gone on with
-    there alone."""
-
     def __init__(
         self,
         ground: JobGround,
-        scorer: Scorer,
+        workers: Workers,
         *,
-        workers: JobWorkers,
+        job_workers: JobWorkers,
         claiming: UnitClaiming,
         recording: UnitRecording,
-        holder: str,
     ) -> None:
         self.inputs = UnitInputs(ground.blobs)
         self._jobs = ground.jobs
         self._queue = ground.queue
         self._blobs = ground.blobs
-        self._scorer = scorer
+        self._workers = workers
         self._clock = ground.clock
         self._times = ground.times
-        self._workers = workers
+        self._job_workers = job_workers
         self._claiming = claiming
         self._recording = recording
-        self._holder = holder
 
     async def run(self, job: BatchJob, plan: Plan, stored: StoredUnit) -> None:
         """To its record, or to where it must wait. Raises Unavailable and Throttled for what
         may pass: `postpone` it then."""
-        if not await self._workers.join(job):
+        if not await self._job_workers.join(job):
             return
         deadline = time.monotonic() + self._times.wait_limit
         files = await self.inputs.files(job, plan, stored.unit.ordinal)
@@ -75,7 +70,7 @@ class UnitScoring:
         began = time.monotonic()
         if request.mini_batches:
             wait = max(0.0, deadline - began)
-            outcome = await self._scorer.run_unit(job.workload_key, request, wait=wait)
+            outcome = await self._workers.run_unit(job.workload_key, request, wait=wait)
         return Ran(stored, files, request, outcome, time.monotonic() - began)
 
     async def conclude(self, job: BatchJob, ran: Ran) -> StoredUnit | None:
@@ -84,7 +79,7 @@ class UnitScoring:
         stored, outcome = ran.stored, ran.outcome
         if outcome is None:
             pause = self._times.wait_again * 1.3 ** min(stored.unit.waits, 6)
-            await self.park(job, stored, pause, self._holder)
+            await self.park(job, stored, pause, self._workers.holder)
             return None
         if outcome.lost is not None:
             return await self._lose(job, stored, outcome)

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import Conflict, Invalid
 from domain.ground.operation import Operation
-from domain.ports import WorkloadKind, WorkloadState
+from domain.ports import WorkersWorkload, WorkloadState
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
@@ -53,7 +53,8 @@ async def test_a_deployment_is_ready_when_its_environment_and_files_are(
     await stage.settle()
     assert await stage.status(operation) == "Succeeded"
     workload = stage.compute.running[KEY]
-    assert (workload.kind, workload.instance_count) == (WorkloadKind.BATCH, 0)
+    assert isinstance(workload, WorkersWorkload)
+    assert workload.worker_count == 0
 
 
 async def test_a_job_s_workload_has_the_deployment_s_files_and_its_own_processes(
@@ -62,7 +63,7 @@ async def test_a_job_s_workload_has_the_deployment_s_files_and_its_own_processes
     await scan(stage, "one")
     properties = (await stage.batch.documents.deployment("scan", "one")).resource.properties
     workload = await stage.batch.workloads.of_job(properties, key="batch/j", worker_processes=3)
-    assert (workload.key, workload.instance_count) == ("batch/j", 3)
+    assert (workload.key, workload.worker_count) == ("batch/j", 3)
     assert workload.revision == stage.compute.running[KEY].revision
 
 

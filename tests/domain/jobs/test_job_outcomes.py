@@ -16,8 +16,16 @@ from domain.jobs.records.batch_job import NO_SUCCESS
 from domain.jobs.records.job_request import RequestedRetries
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import JobTimes
-from domain.ports import Observation, Scorer, UnitMiniBatch, UnitOutcome, UnitRequest, WorkloadState
-from tests.kit.batch_stage import STORE, BatchStage, Lost, Rows, Script, line_counts
+from domain.ports import Observation, UnitMiniBatch, UnitOutcome, UnitRequest, WorkloadState
+from tests.kit.batch_stage import (
+    STORE,
+    BatchStage,
+    FunctionWorkers,
+    Lost,
+    Rows,
+    Script,
+    line_counts,
+)
 
 FILES = {f"{i}.txt": f"{i}\n" for i in range(6)}
 HEADER = "input_file,input_row,line,length"
@@ -168,17 +176,14 @@ async def test_a_mini_batch_longer_than_an_invocation_may_wait_goes_on(tmp_path:
         assert len(stage.started) == len(set(stage.started)) == 2
 
 
-class Lengthy(Scorer):
-    """Of `inner`, but every unit takes ten minutes of the stage's clock."""
+class Lengthy(FunctionWorkers):
+    """As the stage's own, but every unit takes ten minutes of the stage's clock."""
 
     def __init__(self, stage: BatchStage) -> None:
-        self._inner = stage.scorer
+        super().__init__(stage.script, stage.mischief, stage.started)
         self._clock = stage.clock
         self._begun: dict[str, float] = {}
         self.waits: list[float] = []
-
-    async def score(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
 
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         self.waits.append(wait)
@@ -188,7 +193,7 @@ class Lengthy(Scorer):
             self._clock.time += min(wait, left)
         if left > wait:
             return None
-        return await self._inner.run_unit(key, request, wait=wait)
+        return await super().run_unit(key, request, wait=wait)
 
 
 async def test_a_mini_batch_of_ten_minutes_is_waited_for_in_several_invocations(
@@ -197,7 +202,7 @@ async def test_a_mini_batch_of_ten_minutes_is_waited_for_in_several_invocations(
     async with BatchStage(tmp_path, at_once=1) as stage:
         await stage.deploy(mini_batch_size=3)
         lengthy = Lengthy(stage)
-        stage.scoring = stage.host(scorer=lengthy, holder="here")
+        stage.scoring = stage.host(workers=lengthy)
         begun = stage.clock.time
         view = await run(stage)
         assert view.job.status is JobStatus.COMPLETED
@@ -250,7 +255,7 @@ async def test_a_job_is_completed_before_its_workers_are_sent_away(tmp_path: Pat
             log = f"{view.job.logs_folder}/user/stdout/workers.txt"
             seen.append((view.job.status, stage.output(view), stage.has(view, log)))
 
-        stage.compute.before_remove = look
+        stage.workers.before_remove = look
         await stage.pump()
         assert seen
         view = await stage.view(name)
@@ -344,8 +349,8 @@ async def test_other_columns_count_against_the_threshold(tmp_path: Path) -> None
 async def test_compute_that_fails_fails_the_job_with_its_reason(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
-        stage.compute.fails = Observation(
-            "1", WorkloadState.FAILED, 0, 1, False, "UserScriptInitFailed", "init() raised\nlog"
+        stage.workers.fails = Observation(
+            "1", WorkloadState.FAILED, 0, 1, "UserScriptInitFailed", "init() raised\nlog"
         )
         view = await run(stage)
         assert view.job.status is JobStatus.FAILED
@@ -359,19 +364,19 @@ async def test_a_job_waits_for_compute_that_other_jobs_hold(tmp_path: Path) -> N
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
         await stage.upload(FILES)
-        full = Observation("1", WorkloadState.FAILED, 0, 1, False, "OutOfQuota", "8 at most")
-        stage.compute.fails = full
-        stage.compute.looks["batch/other"] = 2
+        full = Observation("1", WorkloadState.FAILED, 0, 1, "OutOfQuota", "8 at most")
+        stage.workers.fails = full
+        stage.workers.looks["batch/other"] = 2
         name = await stage.invoke()
         begun = stage.clock.time
         await stage.pump(until=lambda: stage.clock.time > begun + 60)
         assert (await stage.view(name)).job.status is JobStatus.QUEUED
-        del stage.compute.looks["batch/other"]
-        stage.compute.fails = None
+        del stage.workers.looks["batch/other"]
+        stage.workers.fails = None
         await stage.pump()
         assert (await stage.view(name)).job.status is JobStatus.COMPLETED
         # With nobody to wait for, it says what is the matter.
-        stage.compute.fails = full
+        stage.workers.fails = full
         name = await stage.invoke()
         await stage.pump()
         error = (await stage.view(name)).job.error

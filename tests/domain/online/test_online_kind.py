@@ -10,7 +10,7 @@ from domain.ground.keys import KeyType
 from domain.ground.provisioning_state import TransitionRefused
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
-from domain.ports import EnvironmentSpec, LogKind, WorkloadKind
+from domain.ports import EnvironmentSpec, LogKind, ServingWorkload
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
@@ -228,11 +228,12 @@ async def test_a_deployment_becomes_the_workload_it_asks_for(stage: Provisioning
     )
     await stage.settle()
     workload = stage.compute.running[KEY]
-    assert workload.kind is WorkloadKind.ONLINE
-    assert (workload.instance_count, workload.scoring_script) == (2, "score.py")
-    assert workload.model is not None
-    assert (workload.model.container, workload.model.path) == ("workspaceblobstore", "model.bin")
-    assert workload.code.path == "src"
+    assert isinstance(workload, ServingWorkload)
+    program = workload.program
+    assert (workload.instance_count, program.scoring_script) == (2, "score.py")
+    assert program.model is not None
+    assert (program.model.container, program.model.path) == ("workspaceblobstore", "model.bin")
+    assert program.code.path == "src"
     assert workload.request_timeout.total_seconds() == 0.5
     assert workload.max_concurrent_requests == 7
     assert (workload.liveness.initial_delay, workload.liveness.failure_threshold) == (1.0, 4)
@@ -348,18 +349,18 @@ async def test_an_mlflow_model_needs_neither_code_nor_environment(
     await _register_mlflow(stage, MLMODEL, "dependencies: [python=3.11, {pip: [mlflow-skinny]}]")
     await stage.put_deployment(**ALONE)
     await stage.settle()
-    workload = stage.compute.running[KEY]
-    assert workload.scoring_script is None
-    assert workload.code == workload.model
-    assert workload.code.path == "mlflow"
-    assert workload.environment == EnvironmentSpec("3.11", ("mlflow-skinny",))
+    program = stage.compute.running[KEY].program
+    assert program.scoring_script is None
+    assert program.code == program.model
+    assert program.code.path == "mlflow"
+    assert program.environment == EnvironmentSpec("3.11", ("mlflow-skinny",))
     stored = await stage.online.deployments.get("iris", "blue")
     assert stored.resource.properties.environment_id is None
     # Either of the two may still be given.
     await stage.put_deployment(**{**ALONE, "environment_id": "azureml:e:1"})
     await stage.settle()
-    assert stage.compute.running[KEY].environment.requirements == ("joblib",)
-    assert stage.compute.running[KEY].scoring_script is None
+    assert stage.compute.running[KEY].program.environment.requirements == ("joblib",)
+    assert stage.compute.running[KEY].program.scoring_script is None
 
 
 async def test_an_mlflow_model_that_cannot_be_built_is_refused_with_every_reason(
@@ -397,7 +398,7 @@ async def test_a_deployment_may_do_without_a_model(stage: ProvisioningStage) -> 
     await stage.iris()
     await stage.put_deployment(model=None)
     await stage.settle()
-    assert stage.compute.running[KEY].model is None
+    assert stage.compute.running[KEY].program.model is None
 
 
 async def test_logs_are_those_of_the_deployment(stage: ProvisioningStage) -> None:

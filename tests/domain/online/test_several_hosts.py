@@ -12,16 +12,16 @@ from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.units.job_workers import OUT_OF_QUOTA, JobWorkers
+from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.ports import (
     Observation,
     Page,
-    Scorer,
     UnitOutcome,
     UnitRequest,
-    WorkloadKind,
+    Workers,
     WorkloadState,
 )
-from tests.kit.batch_stage import LOCK, BatchStage, FunctionCompute
+from tests.kit.batch_stage import LOCK, BatchStage, FunctionWorkers, Mischief, line_counts
 from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, online_deployment, opened
 
 KEY = "online/iris/blue"
@@ -68,7 +68,7 @@ async def test_what_another_host_removed_is_removed_here_and_nothing_else(two: T
     await two.one.iris("blue", "green")
     await two.other.online.restorer.restore()
     running = two.other.compute.running
-    job = replace(running[KEY], key="batch/a-job", kind=WorkloadKind.BATCH)
+    job = replace(running[KEY], key="batch/a-job")
     await two.other.compute.ensure(job)
     await two.one.online.provisioning.delete_deployment("iris", "blue", CALLER, ANY)
     await two.one.settle()
@@ -160,14 +160,12 @@ async def test_what_changes_while_it_is_looked_at_is_left_for_the_next_time(
 # -- batch jobs -------------------------------------------------------------------------------
 
 
-class EndlessScorer(Scorer):
+class EndlessWorkers(FunctionWorkers):
     """Runs every unit for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, holder: str) -> None:
+        super().__init__(line_counts, Mischief(), [], holder=holder)
         self.asked: list[str] = []
-
-    async def score(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
 
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         self.asked.append(request.attempt_id)
@@ -190,10 +188,15 @@ async def running(stage: BatchStage) -> str:
     raise AssertionError("the job does not run")
 
 
-def host(stage: BatchStage, holder: str, scorer: Scorer, compute: FunctionCompute) -> Any:
+def others(stage: BatchStage) -> FunctionWorkers:
+    """Another host's."""
+    return FunctionWorkers(line_counts, stage.mischief, stage.started, holder="other")
+
+
+def host(stage: BatchStage, workers: Workers) -> UnitDelivery:
     """Another host's scoring of units."""
-    workers = JobWorkers(JobStore(stage.store), compute, stage.batch.workloads)
-    return stage.host(holder=holder, scorer=scorer, workers=workers)
+    job_workers = JobWorkers(JobStore(stage.store), workers, stage.batch.workloads)
+    return stage.host(workers=workers, job_workers=job_workers)
 
 
 async def sent(stage: BatchStage) -> tuple[ScoreUnit, str]:
@@ -207,9 +210,9 @@ async def sent(stage: BatchStage) -> tuple[ScoreUnit, str]:
 async def test_a_unit_brings_its_jobs_workers_to_the_host_that_takes_it(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
-        compute = FunctionCompute()
-        await host(stage, "other", stage.scorer, compute).score(*await sent(stage))
-        assert list(compute.looks) == [f"batch/{name}"]
+        workers = others(stage)
+        await host(stage, workers).score(*await sent(stage))
+        assert list(workers.looks) == [f"batch/{name}"]
         await stage.pump()
         assert (await stage.view(name)).job.status is JobStatus.COMPLETED
 
@@ -217,13 +220,13 @@ async def test_a_unit_brings_its_jobs_workers_to_the_host_that_takes_it(tmp_path
 async def test_a_unit_that_finds_a_full_host_is_there_for_others(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
-        compute = FunctionCompute()
-        compute.looks["batch/another-job"] = 2
-        compute.fails = Observation(
-            "1", WorkloadState.FAILED, 0, 1, serving=False, code=OUT_OF_QUOTA, reason="full"
+        workers = others(stage)
+        workers.looks["batch/another-job"] = 2
+        workers.fails = Observation(
+            "1", WorkloadState.FAILED, 0, 1, code=OUT_OF_QUOTA, reason="full"
         )
-        await host(stage, "other", stage.scorer, compute).score(*await sent(stage))
-        assert list(compute.looks) == ["batch/another-job"]
+        await host(stage, workers).score(*await sent(stage))
+        assert list(workers.looks) == ["batch/another-job"]
         await stage.pump()
         assert (await stage.view(name)).job.status is JobStatus.COMPLETED
 
@@ -231,34 +234,31 @@ async def test_a_unit_that_finds_a_full_host_is_there_for_others(tmp_path: Path)
 async def test_an_attempt_that_goes_on_in_one_host_is_not_begun_in_another(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
-        scorers = EndlessScorer(), EndlessScorer()
-        one, other = (
-            host(stage, holder, scorer, stage.compute)
-            for holder, scorer in zip(("one", "other"), scorers, strict=True)
-        )
+        both = EndlessWorkers("one"), EndlessWorkers("other")
+        one, other = (host(stage, workers) for workers in both)
         await one.score(*await sent(stage))
         for _ in range(3):
             await other.score(*await sent(stage))
-        assert scorers[1].asked == []
+        assert both[1].asked == []
         await one.score(*await sent(stage))
-        assert scorers[0].asked == [f"{name}/00000000-000000"] * 2
+        assert both[0].asked == [f"{name}/00000000-000000"] * 2
         stage.clock.time += 60
         await other.score(*await sent(stage))
-        assert scorers[1].asked == [f"{name}/00000000-000001"], "its host is gone: anew"
+        assert both[1].asked == [f"{name}/00000000-000001"], "its host is gone: anew"
 
 
 async def test_workers_of_a_job_that_is_over_are_taken_away_here_too(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         name = await running(stage)
-        compute = FunctionCompute()
-        workers = JobWorkers(JobStore(stage.store), compute, stage.batch.workloads)
+        workers = others(stage)
+        job_workers = JobWorkers(JobStore(stage.store), workers, stage.batch.workloads)
         message = await sent(stage)
-        await host(stage, "other", stage.scorer, compute).score(*message)
-        compute.looks |= {"batch/unheard-of": 2, "batch-deployment/irises/blue": 2}
-        await workers.clear()
-        assert set(compute.looks) == {f"batch/{name}", "batch-deployment/irises/blue"}
+        await host(stage, workers).score(*message)
+        workers.looks |= {"batch/unheard-of": 2, "batch-deployment/irises/blue": 2}
+        await job_workers.clear()
+        assert set(workers.looks) == {f"batch/{name}", "batch-deployment/irises/blue"}
         job = (await stage.view(name)).job
         await stage.pump()
-        await workers.clear()
-        assert not await workers.join(job), "none are started for it any more"
-        assert set(compute.looks) == {"batch-deployment/irises/blue"}
+        await job_workers.clear()
+        assert not await job_workers.join(job), "none are started for it any more"
+        assert set(workers.looks) == {"batch-deployment/irises/blue"}

@@ -88,7 +88,7 @@ async def test_an_update_runs_under_the_same_key_with_another_revision(
     await stage.settle()
     assert await stage.deployment_state() == "Succeeded"
     assert stage.compute.running[KEY].revision != before
-    assert stage.compute.running[KEY].environment_variables == {"A": "1"}
+    assert stage.compute.running[KEY].program.environment_variables == {"A": "1"}
 
 
 async def test_a_change_of_the_instance_count_alone_is_scaling(stage: ProvisioningStage) -> None:

@@ -14,7 +14,7 @@ from domain.ground.messages import WakeDeployment
 from domain.online.deployment_scale import from_document
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, ScaleSettings, ScaleType, workload_key
-from domain.ports import Instance, ScoringRequest, ScoringResponse, WorkloadState
+from domain.ports import Instance, ScoringRequest, ScoringResponse, ServingWorkload, WorkloadState
 from domain.scaling.scaling import Scaling
 from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, opened
 from tests.kit.scoring_stage import ScriptedScorer, says
@@ -68,7 +68,8 @@ class Floor:
 
     @property
     def running(self) -> int:
-        return self.stage.compute.running[KEY].instance_count
+        count: int = self.stage.compute.running[KEY].instance_count
+        return count
 
     async def deployment(self) -> OnlineDeployment:
         return (await self.stage.online.deployments.get("iris", "blue")).resource
@@ -239,10 +240,10 @@ async def test_without_room_for_more_it_stays_as_it_is_and_says_so(
 
     ensure = compute.ensure
 
-    async def ensure_within_quota(workload: object) -> object:
-        compute.running[KEY] = workload  # type: ignore[assignment]
+    async def ensure_within_quota(workload: ServingWorkload) -> object:
+        compute.running[KEY] = workload
         told_by_count()
-        return await ensure(workload)  # type: ignore[arg-type]
+        return await ensure(workload)
 
     monkeypatch.setattr(compute, "ensure", ensure_within_quota)
     compute.code, compute.reason = "OutOfQuota", "This machine is full."

@@ -10,7 +10,14 @@ import pytest
 from domain.ground.messages import SCALING_QUEUE
 from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_deployment import workload_key
-from domain.ports import Instance, Message, Observation, ScoringRequest, ScoringResponse, WorkQueue
+from domain.ports import (
+    Instance,
+    Message,
+    ScoringRequest,
+    ScoringResponse,
+    ServingObservation,
+    WorkQueue,
+)
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import SCORE
@@ -21,7 +28,7 @@ from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
     ScriptedScorer,
-    StaticCompute,
+    StaticServing,
     names_itself,
     says,
     scoring_on,
@@ -51,7 +58,7 @@ class Gateway:
     """One gateway before `blue` of `iris`, which may sleep."""
 
     def __init__(self, store: SqliteResourceStore, limit: float, most: int) -> None:
-        self.compute, self.queue, self.scorer = StaticCompute(), KeptQueue(), ScriptedScorer()
+        self.compute, self.queue, self.scorer = StaticServing(), KeptQueue(), ScriptedScorer()
         self.endpoints = Endpoints(store)
         self.brought_up: list[tuple[str, str]] = []
         self.runs = True
@@ -59,7 +66,7 @@ class Gateway:
         routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
         self.scoring = scoring_on(routes, self.compute, self.scorer, awakening=waking)
 
-    async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
+    async def bring_up(self, endpoint: str, deployment: str) -> ServingObservation | None:
         self.brought_up.append((endpoint, deployment))
         if not self.runs:
             return None

@@ -19,7 +19,7 @@ from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
     ScriptedScorer,
-    StaticCompute,
+    StaticServing,
     says,
     scoring_on,
 )
@@ -83,7 +83,7 @@ class Stage:
 
     def __init__(self, store: SqliteResourceStore) -> None:
         self.told: dict[str, bytes] = {}
-        self.compute = StaticCompute()
+        self.compute = StaticServing()
         self.scorer = ScriptedScorer(self._tell)
         self.endpoints = Endpoints(store)
         routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)

@@ -32,7 +32,7 @@ from tests.kit.scoring_stage import (
     Endpoints,
     Records,
     ScriptedScorer,
-    StaticCompute,
+    StaticServing,
     WatchedStore,
     says,
     scoring_on,
@@ -74,7 +74,7 @@ class Stage:
     store: WatchedStore
     endpoints: Endpoints
     clock: HeldClock
-    compute: StaticCompute
+    compute: StaticServing
     scorer: ScriptedScorer
     time: HeldClock
 
@@ -136,7 +136,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     store = WatchedStore(real)
     endpoints = Endpoints(store)
     await endpoints.put("iris", {"blue": 90, "green": 10})
-    compute = StaticCompute()
+    compute = StaticServing()
     for name in ("blue", "green"):
         await endpoints.put_deployment("iris", name)
         compute.start("iris", name)

@@ -18,7 +18,7 @@ from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
     ScriptedScorer,
-    StaticCompute,
+    StaticServing,
     says,
     scoring_on,
 )
@@ -43,7 +43,7 @@ class GatedBody(RequestBody):
 class Gateway:
     def __init__(self, store: SqliteResourceStore, time: HeldClock) -> None:
         self.time = time
-        self.endpoints, compute = Endpoints(store), StaticCompute()
+        self.endpoints, compute = Endpoints(store), StaticServing()
         compute.start("iris", "blue", 2)
         self.begun = 0
         self.changed = asyncio.Event()

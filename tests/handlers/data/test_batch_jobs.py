@@ -303,10 +303,10 @@ async def half_failed(stage: BatchStage) -> str:
             raise ValueError("no")
         return line_counts(request, mini_batch, files)
 
-    stage.scorer.script = fails_on_zero
+    stage.workers.script = fails_on_zero
     job = await stage.invoke()
     await stage.pump()
-    stage.scorer.script = line_counts
+    stage.workers.script = line_counts
     return job
 
 
@@ -378,7 +378,7 @@ async def test_a_running_job_tells_its_pace(stage: BatchStage, client: httpx.Asy
         held.extend(files)
         return line_counts(request, mini_batch, files)
 
-    stage.scorer.script = slow
+    stage.workers.script = slow
     await stage.pump(lambda: len(held) == 2)
     progress = (await client.get(f"{JOBS}/{name}")).json()["properties"]["progress"]
     assert 0 < progress["miniBatchesPerSecond"] == progress["filesPerSecond"] <= 0.1

@@ -30,7 +30,7 @@ from tests.kit.scoring_stage import (
     PRIMARY,
     Endpoints,
     ScriptedScorer,
-    StaticCompute,
+    StaticServing,
     WatchedStore,
     says,
     scoring_on,
@@ -46,7 +46,7 @@ class Stage:
 
     def __init__(self, store: WatchedStore) -> None:
         self.scorer = ScriptedScorer()
-        self.compute = StaticCompute()
+        self.compute = StaticServing()
         self.store = store
         self.records: list[RequestRecord] = []
         self.recorded = asyncio.Event()

@@ -13,13 +13,20 @@ import httpx
 import pytest
 
 from domain.online.online_deployment import workload_key
-from domain.ports import BlobFolder, EnvironmentSpec, Probe, Workload, WorkloadKind, WorkloadState
+from domain.ports import (
+    BlobFolder,
+    EnvironmentSpec,
+    InstanceSize,
+    Probe,
+    Program,
+    ServingWorkload,
+    WorkloadState,
+)
 from domain.scoring.online_routing import RouteTable
 from handlers.data import scoring
 from handlers.http import Routes
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
@@ -66,41 +73,40 @@ async def client(
     store = SqliteResourceStore(tmp_path / "documents.db")
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
     compute = LocalCompute(tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV)
-    scorer = LocalScorer(compute)
     await compute.start()
     endpoints = Endpoints(store)
     await endpoints.put("iris", {"blue": 50, "green": 50})
     await blobs.write("assets", "code/score.py", SCRIPT.encode())
     for name, limit in LIMITS.items():
         await endpoints.put_deployment("iris", name, timeout=limit)
-        await compute.ensure(_workload(name, limit, gate))
+        await compute.serving.ensure(_workload(name, limit, gate))
     for name in LIMITS:
         await eventually(partial(_ready, compute, name), f"{name} is ready")
     routing = RouteTable(store, HeldClock(), read_limit=PATIENCE)
-    activity = scoring_on(routing, compute, scorer)
+    activity = scoring_on(routing, compute.serving, compute.scorer)
     client = open_client(scoring.blueprint(routes, activity), role=PRIMARY)
     client.headers["content-type"] = "application/json"
     yield client
-    await scorer.close()
     await compute.close()
     await blobs.close()
     await store.close()
 
 
-def _workload(name: str, limit: float, gate: Path) -> Workload:
+def _workload(name: str, limit: float, gate: Path) -> ServingWorkload:
     probe = Probe(initial_delay=0.0, period=0.2, timeout=PATIENCE, failure_threshold=10_000)
-    return Workload(
-        key=workload_key("iris", name),
-        kind=WorkloadKind.ONLINE,
-        revision="1",
+    program = Program(
         environment=EnvironmentSpec("3.11", ()),
         model=None,
         code=BlobFolder("assets", "code"),
         scoring_script="score.py",
         environment_variables={"NAME": name, "GATE": str(gate)},
+        size=InstanceSize(0.5, 2**30),
+    )
+    return ServingWorkload(
+        key=workload_key("iris", name),
+        revision="1",
+        program=program,
         instance_count=1,
-        cpu=0.5,
-        memory=2**30,
         request_timeout=timedelta(seconds=limit),
         liveness=probe,
         readiness=probe,
@@ -108,7 +114,7 @@ def _workload(name: str, limit: float, gate: Path) -> Workload:
 
 
 async def _ready(compute: LocalCompute, name: str) -> bool:
-    seen = await compute.observe(workload_key("iris", name))
+    seen = await compute.serving.observe(workload_key("iris", name))
     assert seen is not None
     assert seen.state is not WorkloadState.FAILED, seen.reason
     return seen.state is WorkloadState.READY

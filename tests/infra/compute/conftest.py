@@ -1,4 +1,4 @@
-"""A compute with its scorer and blob store on a temporary folder, and models for it."""
+"""A compute with its blob store on a temporary folder, and models for it."""
 
 import contextlib
 import shutil
@@ -15,20 +15,25 @@ import pytest
 from domain.ports import (
     BlobFolder,
     EnvironmentSpec,
+    Instance,
+    InstanceSize,
     Observation,
     Probe,
+    Program,
     ScoringRequest,
     ScoringResponse,
+    ServingObservation,
+    ServingWorkload,
     UnitInput,
     UnitMiniBatch,
     UnitRequest,
-    Workload,
-    WorkloadKind,
+    WorkersWorkload,
     WorkloadState,
 )
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_scorer import LocalScorer
+from infra.compute.local.serving.local_serving import LocalServing
+from infra.compute.local.workers.local_workers import LocalWorkers
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -61,7 +66,6 @@ class House:
     data: Path
     blobs: FileBlobStore
     compute: LocalCompute
-    scorer: LocalScorer
     codes: list[str] = field(default_factory=list)
 
     async def code(self, script: str) -> BlobFolder:
@@ -70,47 +74,80 @@ class House:
         await self.blobs.write("assets", f"{name}/score.py", textwrap.dedent(script).encode())
         return BlobFolder("assets", name)
 
-    async def workload(
+    async def program(
         self,
-        script: str = ECHO,
+        script: str,
         *,
-        key: str = "online/iris/blue",
-        kind: WorkloadKind = WorkloadKind.ONLINE,
-        revision: str = "1",
-        instances: int = 1,
         environment: EnvironmentSpec = BARE,
-        readiness: Probe = QUICK,
-        liveness: Probe = QUICK,
         memory: int = 4 * 2**30,
         variables: dict[str, str] | None = None,
         model: BlobFolder | None = None,
-        output: BlobFolder | None = None,
-        timeout: timedelta = timedelta(seconds=PATIENCE),
-    ) -> Workload:
-        return Workload(
-            key=key,
-            kind=kind,
-            revision=revision,
+    ) -> Program:
+        return Program(
             environment=environment,
             model=model,
             code=await self.code(script),
             scoring_script="score.py",
             environment_variables=variables or {},
+            size=InstanceSize(1, memory),
+        )
+
+    async def workload(
+        self,
+        script: str = ECHO,
+        *,
+        key: str = "online/iris/blue",
+        revision: str = "1",
+        instances: int = 1,
+        readiness: Probe = QUICK,
+        liveness: Probe = QUICK,
+        timeout: timedelta = timedelta(seconds=PATIENCE),
+        **program: Any,
+    ) -> ServingWorkload:
+        return ServingWorkload(
+            key=key,
+            revision=revision,
+            program=await self.program(script, **program),
             instance_count=instances,
-            cpu=1,
-            memory=memory,
             max_concurrent_requests=4,
             request_timeout=timeout,
             liveness=liveness,
             readiness=readiness,
+        )
+
+    async def batch(
+        self,
+        script: str,
+        *,
+        key: str = "batch/job1",
+        workers: int = 1,
+        output: BlobFolder | None = None,
+        **program: Any,
+    ) -> WorkersWorkload:
+        return WorkersWorkload(
+            key=key,
+            revision="1",
+            program=await self.program(script, **program),
+            worker_count=workers,
             output=output,
         )
 
-    async def batch(self, script: str, **more: Any) -> Workload:
-        return await self.workload(script, key="batch/job1", kind=WorkloadKind.BATCH, **more)
+    @property
+    def serving(self) -> LocalServing:
+        return self.compute.serving
+
+    @property
+    def workers(self) -> LocalWorkers:
+        return self.compute.workers
+
+    def ready_workers(self, key: str) -> list[Instance]:
+        """Those of a job's pool."""
+        pool = self.workers.pools.pool(key)
+        return [each.instance for each in pool.fleet.ready] if pool else []
 
     async def observe(self, key: str) -> Observation:
-        observation = await self.compute.observe(key)
+        of = self.serving if key.startswith("online/") else self.workers
+        observation = await of.observe(key)
         assert observation is not None
         return observation
 
@@ -126,14 +163,21 @@ class House:
 
         return await eventually(there, f"{key} is {state}")
 
-    async def serve(self, workload: Workload) -> Observation:
-        await self.compute.ensure(workload)
-        return await self.reach(workload.key, WorkloadState.READY, revision=workload.revision)
+    async def serve(self, workload: ServingWorkload) -> ServingObservation:
+        await self.serving.ensure(workload)
+        await self.reach(workload.key, WorkloadState.READY, revision=workload.revision)
+        seen = await self.serving.observe(workload.key)
+        assert seen is not None
+        return seen
+
+    async def begin(self, workload: WorkersWorkload) -> Observation:
+        await self.workers.ensure(workload)
+        return await self.reach(workload.key, WorkloadState.READY)
 
     async def score(self, key: str, body: Any = b"[1]", **more: Any) -> ScoringResponse:
         request = ScoringRequest("POST", "/score", "", [("content-type", "application/json")], body)
-        return await self.scorer.score(
-            self.compute.instances(key)[0], request, timeout=more.get("timeout", PATIENCE)
+        return await self.compute.scorer.score(
+            self.serving.instances(key)[0], request, timeout=more.get("timeout", PATIENCE)
         )
 
     async def unit(
@@ -154,7 +198,8 @@ class House:
         return UnitRequest(attempt, tuple(batches), timedelta(seconds=timeout), "csv", block)
 
     async def end(self, key: str, grace: float = 0.0) -> None:
-        await eventually(lambda: self.compute.remove(key, grace=timedelta(seconds=grace)))
+        of = self.serving if key.startswith("online/") else self.workers
+        await eventually(lambda: of.remove(key, grace=timedelta(seconds=grace)))
 
 
 @pytest.fixture
@@ -171,12 +216,10 @@ async def opened(
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
 
     outputs = OutputsInPlace(folder / "blobs")
-    compute = LocalCompute(folder, blobs, outputs, uv=UV, **limits)
-    scorer = LocalScorer(compute, lease_wait=lease_wait)
+    compute = LocalCompute(folder, blobs, outputs, uv=UV, lease_wait=lease_wait, **limits)
     await compute.start()
     try:
-        yield House(folder, blobs, compute, scorer)
+        yield House(folder, blobs, compute)
     finally:
-        await scorer.close()
         await compute.close()
         await blobs.close()

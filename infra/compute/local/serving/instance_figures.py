@@ -8,9 +8,8 @@ from typing import Protocol
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from domain.ports import WorkloadKind
+from infra.compute.local.instances.supervised_instance import SupervisedInstance
 from infra.compute.local.processes.process_groups import cpu_seconds, resident_memory
-from infra.compute.local.serving.supervised_instance import SupervisedInstance
 from infra.telemetry.metric_names import CAPACITY, CPU, DEPLOYMENTS, MEMORY
 from infra.telemetry.prometheus_text import head, line
 
@@ -25,7 +24,7 @@ _SHORTEST = 0.05
 
 
 class Running(Protocol):
-    def running(self, kind: WorkloadKind) -> list[tuple[str, SupervisedInstance]]: ...
+    def running(self) -> list[tuple[str, SupervisedInstance]]: ...
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class InstanceFigures:
     """One reader's view: a processor's utilization is since this reader's last look, so each
     reader has its own. Any thread may read, one at a time."""
 
-    def __init__(self, compute: Running) -> None:
-        self._compute = compute
+    def __init__(self, serving: Running) -> None:
+        self._serving = serving
         self._last: dict[tuple[str, str], _Reading] = {}
 
     def read(self) -> list[Figure]:
@@ -58,7 +57,7 @@ class InstanceFigures:
         is left out."""
         last, self._last = self._last, {}
         found: list[Figure] = []
-        for key, instance in self._compute.running(WorkloadKind.ONLINE):
+        for key, instance in self._serving.running():
             _, endpoint, deployment = key.split("/", 2)
             dimensions = {"endpoint": endpoint, "deployment": deployment, "instanceId": instance.id}
             state = {**dimensions, "State": instance.state.value}
@@ -86,9 +85,9 @@ class InstanceFigures:
 class InstanceMeters:
     """The same as OpenTelemetry gauges. Without an SDK nothing is read."""
 
-    def __init__(self, compute: Running, provider: metrics.MeterProvider | None = None) -> None:
+    def __init__(self, serving: Running, provider: metrics.MeterProvider | None = None) -> None:
         meter = metrics.get_meter(DEPLOYMENTS, meter_provider=provider)
-        self._figures = InstanceFigures(compute)
+        self._figures = InstanceFigures(serving)
         self._read: Sequence[Figure] = ()
         meter.create_observable_gauge(CAPACITY, [self._capacity], unit=_UNITS[CAPACITY])
         meter.create_observable_gauge(CPU, [self._cpu], unit=_UNITS[CPU])

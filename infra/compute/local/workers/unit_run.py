@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from domain.ports import InstanceLost, MiniBatchResult, UnitOutcome, UnitRequest
 from infra.compute.http.unix_http import UnixHttp
-from infra.compute.local.serving.supervised_instance import Lease
+from infra.compute.local.instances.supervised_instance import Lease
 
 _BETWEEN: Final = 180.0
 """Seconds for what the worker does outside of mini-batches: fetch inputs, write the block."""

@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from domain.ports import Observation, Workload, WorkloadState
+from domain.ports import Observation, WorkersWorkload, WorkloadState
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.serving.fleet import Fleet
-from infra.compute.local.serving.supervised_instance import InstanceState, Lease, SupervisedInstance
+from infra.compute.local.instances.fleet import Fleet
+from infra.compute.local.instances.supervised_instance import (
+    InstanceState,
+    Lease,
+    SupervisedInstance,
+)
 
 _LAST_GRACE: Final = 5.0
 """Seconds for `shutdown()` of a worker that is not needed any more."""
@@ -31,23 +35,26 @@ class Waiter:
 
 @dataclass(eq=False)
 class _Member:
-    workload: Workload
+    workload: WorkersWorkload
     served: int = 0
     leases: dict[Lease, SupervisedInstance] = field(default_factory=dict)
     waiting: deque[Waiter] = field(default_factory=deque)
 
     @property
     def asked(self) -> int:
-        return self.workload.instance_count
+        return self.workload.worker_count
 
 
 class WorkerPool:
-    """`fleet` is this pool's own. `share` is how many processes it is to have; what it has
-    beyond, idle, is kept warm until somebody takes it away."""
+    """`fleet` is this pool's own, and `name` its key; one with an `output` is for one job alone.
+    `share` is how many processes it is to have; what it has beyond, idle, is kept warm until
+    somebody takes it away."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, name: str, fleet: Fleet, workload: WorkersWorkload) -> None:
+        self.name = name
         self.fleet = fleet
-        self.cluster = fleet.workload.cluster
+        self.output = workload.output
+        self.cluster = workload.cluster
         self.share = 0
         self._since = self._now()
         self._began = False
@@ -60,7 +67,7 @@ class WorkerPool:
 
     # -- jobs
 
-    def join(self, workload: Workload) -> None:
+    def join(self, workload: WorkersWorkload) -> None:
         member = self._members.get(workload.key)
         if member is None:
             if not self._members:
@@ -96,7 +103,7 @@ class WorkerPool:
     @property
     def idle_time(self) -> float:
         """Seconds that an idle worker is kept; one that only one job can use is not."""
-        return 0.0 if self.fleet.workload.output else self.cluster.idle_time.total_seconds()
+        return 0.0 if self.output else self.cluster.idle_time.total_seconds()
 
     def observation(self, key: str) -> Observation:
         workload = self._members[key].workload
@@ -109,9 +116,8 @@ class WorkerPool:
         return Observation(
             revision=workload.revision,
             state=state,
-            ready=min(ready, workload.instance_count),
-            wanted=workload.instance_count,
-            serving=bool(ready),
+            ready=min(ready, workload.worker_count),
+            wanted=workload.worker_count,
             code=failure.code if failure else None,
             reason=reason,
         )

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from domain.ports import Observation, Workload, WorkloadState
+from domain.ports import Observation, WorkersWorkload, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instance_types import available_cores
-from infra.compute.local.serving.fleet import Fleet
-from infra.compute.local.serving.supervised_instance import Lease, SupervisedInstance
+from infra.compute.local.instances.fleet import Fleet
+from infra.compute.local.instances.supervised_instance import Lease, SupervisedInstance
 from infra.compute.local.workers.shares import Claim, shares
 from infra.compute.local.workers.worker_pool import Waiter, WorkerPool
 
@@ -27,14 +27,15 @@ _log = logging.getLogger(__name__)
 SLICE: Final = 10.0
 _LOOK: Final = 0.5
 
-NewFleet = Callable[[Workload, Path, Callable[[], None]], Fleet]
-"""A fleet with a folder for its logs, and whom to tell of changes."""
+NewFleet = Callable[[str, WorkersWorkload, Path, Callable[[], None]], Fleet]
+"""A fleet of no processes yet: its key, one job of those to come, a folder for its logs, and
+whom to tell of changes."""
 
 
 class WorkerPools:
     """`room` says how many processes batch jobs may have now, all together; `retire` ends a
-    fleet in the background. A pool that has had processes for `slice_seconds` gives way to one
-    that waits for its first."""
+    pool's fleet in the background. A pool that has had processes for `slice_seconds` gives
+    way to one that waits for its first."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class WorkerPools:
         logs: Path,
         *,
         room: Callable[[], int],
-        retire: Callable[[str, Fleet], None],
+        retire: Callable[[WorkerPool], None],
         slice_seconds: float = SLICE,
     ) -> None:
         self._new_fleet = new_fleet
@@ -57,7 +58,7 @@ class WorkerPools:
         self._pressed = False
 
     async def close(self) -> None:
-        """Whoever waits is told; `retire` is given every fleet."""
+        """Whoever waits is told; `retire` is given every pool."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -69,7 +70,7 @@ class WorkerPools:
 
     # -- jobs
 
-    async def join(self, workload: Workload) -> Observation:
+    async def join(self, workload: WorkersWorkload) -> Observation:
         """Let a job have workers; again: change how many it asks for, and try anew what has
         failed."""
         if self._room() <= 0:
@@ -95,22 +96,22 @@ class WorkerPools:
         self.balance()
         return pool.observation(workload.key)
 
-    def leave(self, key: str) -> Fleet | None:
+    def leave(self, key: str) -> WorkerPool | None:
         """The job is over here. What it ran on, if it was known; the caller is to end it where
         it has an output, for nobody else can use it."""
         pool = self._jobs.pop(key, None)
         if pool is None:
             return None
         pool.leave(key)
-        if pool.fleet.workload.output is not None:
-            del self._pools[pool.fleet.workload.key]
+        if pool.output is not None:
+            del self._pools[pool.name]
         self.balance()
-        return pool.fleet
+        return pool
 
     def _take_away(self, key: str) -> None:
-        fleet = self.leave(key)
-        if fleet is not None and fleet.workload.output is not None:
-            self._retire(fleet.workload.key, fleet)
+        pool = self.leave(key)
+        if pool is not None and pool.output is not None:
+            self._retire(pool)
 
     def observe(self, key: str) -> Observation | None:
         pool = self._jobs.get(key)
@@ -120,15 +121,14 @@ class WorkerPools:
     def jobs(self) -> Sequence[str]:
         return list(self._jobs)
 
-    def fleet(self, key: str) -> Fleet | None:
+    def pool(self, key: str) -> WorkerPool | None:
         """What runs for the job."""
-        pool = self._jobs.get(key)
-        return pool.fleet if pool else None
+        return self._jobs.get(key)
 
     def log_tail(self, key: str, lines: int) -> str:
         """The last lines that the job's workers printed since it began."""
-        fleet = self.fleet(key)
-        return fleet.log_tail(lines, since=_begins(key)) if fleet else ""
+        pool = self.pool(key)
+        return pool.fleet.log_tail(lines, since=_begins(key)) if pool else ""
 
     @property
     def fleets(self) -> Sequence[Fleet]:
@@ -260,29 +260,22 @@ class WorkerPools:
         fleet = pool.fleet
         return fleet.failure is not None or not fleet.is_prepared or await fleet.is_stale()
 
-    def _new_pool(self, name: str, workload: Workload) -> WorkerPool:
-        nobody = dataclasses.replace(workload, key=name, instance_count=0)
-        fleet = self._new_fleet(nobody, self._logs / name, lambda: self._changed(name))
+    def _new_pool(self, name: str, workload: WorkersWorkload) -> WorkerPool:
+        fleet = self._new_fleet(name, workload, self._logs / name, lambda: self._changed(name))
         fleet.start()
-        return WorkerPool(fleet)
+        return WorkerPool(name, fleet, workload)
 
     def _end(self, name: str) -> None:
-        pool = self._pools.pop(name)
-        self._retire(name, pool.fleet)
+        self._retire(self._pools.pop(name))
 
 
-def pool_name(workload: Workload) -> str:
+def pool_name(workload: WorkersWorkload) -> str:
     """The same for jobs whose processes would be the same."""
-    same = dataclasses.replace(
-        workload,
-        key="",
-        revision="",
-        instance_count=0,
-        environment_variables={},
-        cluster=dataclasses.replace(workload.cluster, most_processes=None),
-    )
-    variables = sorted(workload.environment_variables.items())
-    return "pool-" + hashlib.sha256(f"{same!r} {variables!r}".encode()).hexdigest()[:16]
+    program = dataclasses.replace(workload.program, environment_variables={})
+    variables = sorted(workload.program.environment_variables.items())
+    cluster = dataclasses.replace(workload.cluster, most_processes=None)
+    text = f"{program!r} {variables!r} {cluster!r} {workload.output!r}"
+    return "pool-" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _worth_having(pool: WorkerPool) -> int:
@@ -297,13 +290,12 @@ def _begins(key: str) -> str:
     return f"Job {key.rpartition('/')[2]} begins."
 
 
-def _refused(workload: Workload) -> Observation:
+def _refused(workload: WorkersWorkload) -> Observation:
     return Observation(
         revision=workload.revision,
         state=WorkloadState.FAILED,
         ready=0,
-        wanted=workload.instance_count,
-        serving=False,
+        wanted=workload.worker_count,
         code="OutOfQuota",
         reason="Online deployments hold all the processes that this machine may run.",
     )

@@ -28,7 +28,7 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import LOCK, QUICK, FunctionScorer, Lost, Mischief, Script, line_counts
+from tests.kit.batch_stage import LOCK, QUICK, FunctionWorkers, Lost, Mischief, Script, line_counts
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "5")))
 BAD = 60
@@ -251,7 +251,7 @@ def sends_bundle(name: str, *args: Any) -> bool:
         ("store", None, records_bundle),
         ("queue", sends_bundle, None),
         ("queue", None, sends_bundle),
-        ("scorer", runs_bad, None),
+        ("workers", runs_bad, None),
         ("blobs", lends_bad, None),
     ],
 )
@@ -297,7 +297,7 @@ async def test_a_fault_leaves_alone_what_another_delivery_has_taken_up(tmp_path:
                 return
             if not any(write.id == batch_job.PROGRESS_ID for write in args[1]):
                 return
-            busy = stage.host(scorer=Around(stage.scorer, none_ends))
+            busy = stage.host(workers=Around(stage.workers, none_ends))
             for message in await stage.queue.receive(MINI_BATCHES_QUEUE, 100, LOCK):
                 asked = ScoreUnit.from_document(json.loads(message.body))
                 if asked.attempt is not None:
@@ -396,9 +396,7 @@ async def test_hosts_that_share_a_job_run_each_unit_once(tmp_path: Path, seed: i
     mischief = Mischief(rng, double=0.3, slow=0.1)
     async with BundleStage(tmp_path, mischief=mischief) as stage:
         hosts = [
-            stage.host(
-                scorer=FunctionScorer(line_counts, mischief, stage.started, QUICK), holder=holder
-            )
+            stage.host(workers=FunctionWorkers(line_counts, mischief, stage.started, QUICK, holder))
             for holder in ("one", "two")
         ]
         stage.scoring = Hosts(hosts, rng)  # type: ignore[assignment]

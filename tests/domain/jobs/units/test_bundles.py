@@ -25,7 +25,7 @@ from tests.kit.batch_stage import (
     QUICK,
     SLOW,
     STORE,
-    FunctionScorer,
+    FunctionWorkers,
     Lost,
     Rows,
     Script,
@@ -205,24 +205,24 @@ async def test_what_a_bundle_has_no_time_for_goes_by_messages_of_its_own(
 async def test_a_unit_that_takes_its_time_holds_up_none_of_its_bundle(tmp_path: Path) -> None:
     """The others are recorded, or free for anybody to run, before it is waited for."""
     async with BundleStage(tmp_path) as stage:
-        scorer = stage.scorer
+        workers = stage.workers
         waits: list[float] = []
 
-        class Slow(FunctionScorer):
+        class Slow(FunctionWorkers):
             async def run_unit(
                 self, key: str, request: UnitRequest, *, wait: float
             ) -> UnitOutcome | None:
                 if request.mini_batches[0].ordinal != BAD:
-                    return await scorer.run_unit(key, request, wait=wait)
+                    return await workers.run_unit(key, request, wait=wait)
                 waits.append(wait)
                 if len(waits) == 1:
                     return None
                 [bundle] = [each for each in stage.bundles if BAD in each]
                 for unit in (await stage.all_units())[bundle.start : bundle.stop]:
                     assert unit.ordinal == BAD or unit.record is not None or unit.parked
-                return await scorer.run_unit(key, request, wait=wait)
+                return await workers.run_unit(key, request, wait=wait)
 
-        stage.scoring = stage.host(scorer=Slow(stage.script, stage.mischief, []))
+        stage.scoring = stage.host(workers=Slow(stage.script, stage.mischief, []))
         view = await stage.run()
         assert stage.is_bundled(BAD)
         assert view.job.status is JobStatus.COMPLETED
@@ -312,8 +312,8 @@ async def test_a_canceled_job_stops_within_its_bundle(tmp_path: Path, taken_away
                 raise Lost(blame=False)
             return script(request, batch, files)
 
-        stage.scorer.script = lost
-        stage.scoring = stage.host(scorer=Around(stage.scorer, cancel))
+        stage.workers.script = lost
+        stage.scoring = stage.host(workers=Around(stage.workers, cancel))
         view = await stage.run()
         assert view.job.status is JobStatus.CANCELED
         assert view.job.released

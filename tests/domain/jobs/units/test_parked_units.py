@@ -43,7 +43,7 @@ class DyingStage(BundleStage):
                 self.mischief.dead = True
                 raise Crash
 
-        self.scoring = self.host(scorer=Around(self.scorer, look), queue=Around(self.queue, die))
+        self.scoring = self.host(workers=Around(self.workers, look), queue=Around(self.queue, die))
 
     async def lost(self) -> Unit:
         """The unit whose message was not sent."""

@@ -116,23 +116,15 @@ class Bill:
         return max((counted.largest_document for _, counted, _ in self.pieces), default=0)
 
 
-class CloudWorker(ScriptedScorer):
-    """Scores a unit as runtime/ does over the network: each input is downloaded from its
-    signed URL and the rows, one a file, are put as one block. That is counted too. `seconds` are
-    what it says of each mini-batch.
-
-    A request takes an instance these times in turn, each for two of them, whatever it took: what
-    a host counts has a number for every band of latencies that it met, and grows with their
-    spread."""
-
-    seconds = 0.1
+class CloudScorer(ScriptedScorer):
+    """A request takes an instance these times in turn, each for two of them, whatever it took:
+    what a host counts has a number for every band of latencies that it met, and grows with
+    their spread."""
 
     _TIMES = tuple(0.005 * 1.1**n for n in range(10))
 
-    def __init__(self, http: httpx.AsyncClient, costs: CloudCosts, durations: HeldClock) -> None:
+    def __init__(self, durations: HeldClock) -> None:
         super().__init__()
-        self._http = http
-        self._costs = costs
         self._durations = durations
         self._met: Counter[str] = Counter()
 
@@ -142,6 +134,19 @@ class CloudWorker(ScriptedScorer):
         self._durations.move(self._TIMES[self._met[instance.id] // 2 % len(self._TIMES)])
         self._met[instance.id] += 1
         return await super().score(instance, request, timeout=timeout)
+
+
+class CloudCompute(ReadyCompute):
+    """Scores a unit as runtime/ does over the network: each input is downloaded from its
+    signed URL and the rows, one a file, are put as one block. That is counted too. `seconds` are
+    what it says of each mini-batch."""
+
+    seconds = 0.1
+
+    def __init__(self, http: httpx.AsyncClient, costs: CloudCosts) -> None:
+        super().__init__()
+        self._http = http
+        self._costs = costs
 
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         rows: list[str] = []
@@ -174,7 +179,7 @@ class CostStage:
         consumer: ServiceBusConsumer,
         blobs: AzureBlobStore,
         clock: HeldClock,
-        worker: CloudWorker,
+        worker: CloudCompute,
     ) -> None:
         self.application = gateway.application
         self.gateway = gateway
@@ -368,13 +373,15 @@ async def _application_on(
             }
         )
         durations = hold_durations(stack.enter_context(pytest.MonkeyPatch.context()))
-        worker = CloudWorker(outside, costs, durations)
+        compute = worker = CloudCompute(outside, costs)
         adapters = Adapters(
             store=store,
             queue=queue,
             blobs=blobs,
-            compute=ReadyCompute(),
-            scorer=worker,
+            capabilities=compute,
+            serving=compute,
+            scorer=CloudScorer(durations),
+            workers=compute,
             cipher=SettingCipher("a key for tests alone"),
             clock=clock,
             verifier=OwnerVerifier(),

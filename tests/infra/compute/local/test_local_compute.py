@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import BlobFolder, EnvironmentSpec, LogKind, Probe, WorkloadKind, WorkloadState
+from domain.ports import BlobFolder, EnvironmentSpec, LogKind, Probe, WorkloadState
 from tests.infra.compute.conftest import House, is_running, opened
 from tests.kit.clocks import HeldClock
 from tests.kit.waiting import PATIENCE, eventually
@@ -16,16 +16,16 @@ KEY = "online/iris/blue"
 
 async def test_a_deployment_becomes_ready_and_scores(house: House) -> None:
     workload = await house.workload()
-    first = await house.compute.ensure(workload)
+    first = await house.serving.ensure(workload)
     assert first.state is WorkloadState.BUILDING
-    ready = await house.reach(KEY, WorkloadState.READY)
-    assert (ready.ready, ready.wanted, ready.serving) == (1, 1, True)
+    ready = await house.serve(workload)
+    assert (ready.ready, ready.wanted, ready.serving, ready.served) == (1, 1, True, True)
     answer = await house.score(KEY, b'"hello"')
     assert answer.status == 200
     assert isinstance(answer.body, bytes)
     assert "hello" in answer.body.decode()
-    assert "the model is loaded" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
-    assert "Environment" in await house.compute.logs(KEY, LogKind.STORAGE_INITIALIZER, tail=50)
+    assert "the model is loaded" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+    assert "Environment" in await house.serving.logs(KEY, LogKind.STORAGE_INITIALIZER, tail=50)
 
 
 async def test_the_process_sees_its_model_code_and_variables_and_nothing_of_the_hosts(
@@ -61,25 +61,25 @@ async def test_the_process_sees_its_model_code_and_variables_and_nothing_of_the_
 
 async def test_an_instance_that_dies_is_replaced(house: House) -> None:
     await house.serve(await house.workload("import os\ndef init(): pass\ndef run(d): os._exit(9)"))
-    before = house.compute.instances(KEY)[0]
+    before = house.serving.instances(KEY)[0]
     with pytest.raises(Exception, match="went away"):
         await house.score(KEY)
     await eventually(
-        lambda: house.compute.instances(KEY) and house.compute.instances(KEY)[0] != before
+        lambda: house.serving.instances(KEY) and house.serving.instances(KEY)[0] != before
     )
-    assert "exit status 9" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+    assert "exit status 9" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
 
 
 async def test_a_script_that_cannot_be_imported_fails_at_once_with_its_traceback(
     house: House,
 ) -> None:
-    await house.compute.ensure(await house.workload("import no_such_module_here"))
+    await house.serving.ensure(await house.workload("import no_such_module_here"))
     failed = await house.reach(KEY, WorkloadState.FAILED)
     assert failed.code == "UserScriptImportError"
     assert failed.reason is not None
     assert "no_such_module_here" in failed.reason
-    assert not failed.serving
-    assert "Traceback" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+    assert not house.serving.instances(KEY)
+    assert "Traceback" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
 
 
 async def test_an_init_that_hangs_is_explained(tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ async def test_an_init_that_hangs_is_explained(tmp_path: Path) -> None:
     probe = Probe(initial_delay=100, period=50, timeout=0.2, failure_threshold=4)
     clock = HeldClock(0.0)
     async with opened(tmp_path, clock=clock.unix) as house:
-        await house.compute.ensure(await house.workload(script, readiness=probe))
+        await house.serving.ensure(await house.workload(script, readiness=probe))
 
         async def hangs() -> bool:
-            return "waiting" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+            return "waiting" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
 
         await eventually(hangs)
         clock.time = 300
@@ -112,22 +112,22 @@ async def test_a_failed_deployment_is_revived_by_ensure(house: House) -> None:
     def run(d): return 1
     """
     workload = await house.workload(script, variables={"SWITCH": str(switch)})
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     await house.reach(KEY, WorkloadState.FAILED)
     switch.touch()
-    revived = await house.compute.ensure(workload)
+    revived = await house.serving.ensure(workload)
     assert revived.state is WorkloadState.STARTING
     await house.reach(KEY, WorkloadState.READY)
 
 
 async def test_code_that_is_not_in_the_store_is_named(house: House) -> None:
     workload = await house.workload(model=BlobFolder("assets", "models/none"))
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     failed = await house.reach(KEY, WorkloadState.FAILED)
     assert failed.code == "ResourceNotFound"
     assert "assets/models/none" in str(failed.reason)
     await house.blobs.write("assets", "models/none/model.pkl", b"x")
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     await house.reach(KEY, WorkloadState.READY)
 
 
@@ -155,12 +155,14 @@ async def test_a_roll_out_never_stops_serving(house: House) -> None:
 
 async def test_a_roll_out_that_fails_leaves_the_old_revision_serving(house: House) -> None:
     await house.serve(await house.workload())
-    await house.compute.ensure(await house.workload("nonsense(", revision="2"))
-    failed = await house.reach(KEY, WorkloadState.FAILED, revision="2")
+    await house.serving.ensure(await house.workload("nonsense(", revision="2"))
+    await house.reach(KEY, WorkloadState.FAILED, revision="2")
+    failed = await house.serving.observe(KEY)
+    assert failed is not None
     assert failed.serving
     assert (await house.score(KEY)).status == 200
     again = await house.workload(revision="1")
-    assert (await house.compute.ensure(again)).state is WorkloadState.READY
+    assert (await house.serving.ensure(again)).state is WorkloadState.READY
 
 
 async def test_draining_lets_requests_in_flight_finish(house: House) -> None:
@@ -174,27 +176,27 @@ async def test_draining_lets_requests_in_flight_finish(house: House) -> None:
     """
     await house.serve(await house.workload(script))
     asked = asyncio.create_task(house.score(KEY))
-    address = house.compute.instances(KEY)[0].address
-    await eventually(lambda: house.compute.http.in_flight(address))
-    removed = await house.compute.remove(KEY, grace=timedelta(seconds=PATIENCE))
-    assert house.compute.instances(KEY) == ()
+    address = house.serving.instances(KEY)[0].address
+    await eventually(lambda: house.compute.premises.http.in_flight(address))
+    removed = await house.serving.remove(KEY, grace=timedelta(seconds=PATIENCE))
+    assert house.serving.instances(KEY) == ()
     assert not removed
     gate.touch()
     answer = await asked
     assert (answer.status, answer.body) == (200, b'"done"')
     await house.end(KEY, PATIENCE)
-    assert await house.compute.keys(WorkloadKind.ONLINE) == []
-    assert await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=5) == ""
+    assert await house.serving.keys() == []
+    assert await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=5) == ""
 
 
 async def test_scaling_changes_the_number_of_instances_and_nothing_else(house: House) -> None:
     workload = await house.workload()
     await house.serve(workload)
-    first = house.compute.instances(KEY)[0]
-    await house.compute.ensure(replace(workload, instance_count=2))
-    await eventually(lambda: len(house.compute.instances(KEY)) == 2)
-    await house.compute.ensure(workload)
-    await eventually(lambda: house.compute.instances(KEY) == (first,))
+    first = house.serving.instances(KEY)[0]
+    await house.serving.ensure(replace(workload, instance_count=2))
+    await eventually(lambda: len(house.serving.instances(KEY)) == 2)
+    await house.serving.ensure(workload)
+    await eventually(lambda: house.serving.instances(KEY) == (first,))
 
 
 async def test_an_instance_that_uses_too_much_memory_is_killed_with_the_reason(
@@ -212,7 +214,7 @@ async def test_an_instance_that_uses_too_much_memory_is_killed_with_the_reason(
         await house.score(KEY)
 
     async def told() -> bool:
-        log = await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+        log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
         return "of memory; its instance type has 200 MiB" in log
 
     await eventually(told)
@@ -233,15 +235,15 @@ async def test_an_instance_that_stops_answering_is_replaced(tmp_path: Path) -> N
     clock = HeldClock(0.0)
     async with opened(tmp_path, clock=clock.unix) as house:
         await house.serve(await house.workload(script, liveness=probe))
-        before = house.compute.instances(KEY)[0]
+        before = house.serving.instances(KEY)[0]
         asking = asyncio.create_task(house.score(KEY))
         await eventually(stopped.exists)
         clock.time = 100
         with pytest.raises(Exception, match="went away"):
             await asking
-        [after] = await eventually(lambda: house.compute.instances(KEY))
+        [after] = await eventually(lambda: house.serving.instances(KEY))
         assert after != before
-        log = await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+        log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
     assert "liveness probes in a row" in log
 
 
@@ -264,18 +266,18 @@ async def test_megabytes_of_printing_neither_block_nor_fill_the_disk(house: Hous
 
     await eventually(bounded)
     assert (await house.score(KEY, b"0")).status == 200
-    assert "the end" in await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=100)
+    assert "the end" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=100)
 
 
 async def test_more_instances_than_the_machine_allows_are_refused(house: House) -> None:
-    await house.compute.ensure(await house.workload(instances=65))
+    await house.serving.ensure(await house.workload(instances=65))
     failed = await house.reach(KEY, WorkloadState.FAILED)
     assert failed.code == "OutOfQuota"
     assert "at most 64" in str(failed.reason)
 
 
 async def test_what_can_never_run_is_refused_with_reasons(house: House) -> None:
-    refusals = house.compute.refusals
+    refusals = house.compute.capabilities.refusals
     assert await refusals(EnvironmentSpec("3.11", ()), "Standard_DS3_v2") == []
     assert await refusals(EnvironmentSpec("3.11", ()), "local") == []
     old, unknown = await refusals(EnvironmentSpec("3.7", ()), "Standard_Nonsense")
@@ -286,8 +288,9 @@ async def test_what_can_never_run_is_refused_with_reasons(house: House) -> None:
 
 
 async def test_a_script_outside_of_its_code_is_refused(house: House) -> None:
-    workload = replace(await house.workload(), scoring_script="../../../../score.py")
-    await house.compute.ensure(workload)
+    workload = await house.workload()
+    program = replace(workload.program, scoring_script="../../../../score.py")
+    await house.serving.ensure(replace(workload, program=program))
     failed = await house.reach(KEY, WorkloadState.FAILED)
     assert "leaves the code's folder" in str(failed.reason)
 
@@ -301,8 +304,8 @@ async def test_closing_leaves_no_process_and_no_socket(house: House, tmp_path: P
     def run(d): return 1
     """
     await house.serve(await house.workload(script))
-    socket = Path(house.compute.instances(KEY)[0].address)
-    log = await house.compute.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+    socket = Path(house.serving.instances(KEY)[0].address)
+    log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
     pids = [int(word) for word in log.partition("pids ")[2].split()[:2]]
     await house.compute.close()
     assert not socket.parent.exists()

@@ -12,7 +12,6 @@ from domain.ports import (
     ScoringRequest,
     UnitOutcome,
     UnitRequest,
-    WorkloadKind,
     WorkloadState,
 )
 from tests.infra.compute.conftest import House
@@ -38,13 +37,13 @@ def run(mini_batch):
 
 
 async def collect(house: House, request: UnitRequest) -> UnitOutcome:
-    outcome = await house.scorer.run_unit(JOB, request, wait=PATIENCE)
+    outcome = await house.workers.run_unit(JOB, request, wait=PATIENCE)
     assert outcome is not None
     return outcome
 
 
 async def test_a_unit_is_scored_and_its_block_written(house: House) -> None:
-    await house.serve(await house.batch(UPPER))
+    await house.begin(await house.batch(UPPER))
     request = await house.unit("a1", [["one", "two"], ["three"]])
     outcome = await collect(house, request)
     assert outcome.lost is None
@@ -57,7 +56,7 @@ async def test_a_unit_is_scored_and_its_block_written(house: House) -> None:
 
 
 async def test_an_exception_fails_its_mini_batch_alone(house: House) -> None:
-    await house.serve(await house.batch(UPPER))
+    await house.begin(await house.batch(UPPER))
     outcome = await collect(house, await house.unit("a1", [["raise"], ["fine"]], tries=2))
     assert outcome.lost is None
     failed, fine = outcome.results
@@ -68,12 +67,12 @@ async def test_an_exception_fails_its_mini_batch_alone(house: House) -> None:
 async def test_a_mini_batch_past_its_timeout_loses_its_worker_which_is_replaced(
     house: House,
 ) -> None:
-    await house.serve(await house.batch(UPPER))
+    await house.begin(await house.batch(UPPER))
     for number in range(10):
         # Where the machine is too slow for the one that is fine, twice the time.
         timeout = 0.5 * 2**number
         unit = await house.unit(f"a{number}", [["fine"], ["hang"]], timeout=timeout)
-        [before] = await eventually(lambda: house.compute.instances(JOB))
+        [before] = await eventually(lambda: house.ready_workers(JOB))
         outcome = await collect(house, unit)
         if outcome.lost_ordinal != 0:
             break
@@ -82,16 +81,16 @@ async def test_a_mini_batch_past_its_timeout_loses_its_worker_which_is_replaced(
     assert [each.ordinal for each in outcome.results] == [0]
     again = await collect(house, await house.unit("again", [["fine"]]))
     assert again.lost is None
-    assert house.compute.instances(JOB)[0].address != before.address
+    assert house.ready_workers(JOB)[0].address != before.address
 
 
 async def test_a_crash_is_blamed_on_the_mini_batch_under_way(house: House) -> None:
-    await house.serve(await house.batch(UPPER))
+    await house.begin(await house.batch(UPPER))
     for attempt in range(8):
         outcome = await collect(house, await house.unit(f"a{attempt}", [["fine"], ["crash"]]))
         assert outcome.lost_ordinal == 1
         assert "exit status 11" in str(outcome.lost)
-    observation = await house.compute.observe(JOB)
+    observation = await house.workers.observe(JOB)
     assert observation is not None
     assert observation.state is not WorkloadState.FAILED
 
@@ -105,7 +104,7 @@ async def test_a_worker_writes_to_the_jobs_output_folder(house: House) -> None:
             file.write("own output")
         return [1] * len(mini_batch)
     """
-    await house.serve(await house.batch(script, output=BlobFolder("out", "azureml/job1/score")))
+    await house.begin(await house.batch(script, output=BlobFolder("out", "azureml/job1/score")))
     outcome = await collect(house, await house.unit("a1", [["x"]]))
     assert outcome.results[0].succeeded, outcome.results
     pieces = [p async for p in house.blobs.read("out", "azureml/job1/score/mine.txt")]
@@ -113,10 +112,10 @@ async def test_a_worker_writes_to_the_jobs_output_folder(house: House) -> None:
 
 
 async def test_an_attempt_is_joined_and_not_repeated(house: House) -> None:
-    await house.serve(await house.batch(UPPER))
+    await house.begin(await house.batch(UPPER))
     gate = house.data / "gate"
     request = await house.unit("a1", [[f"wait {gate}"]])
-    assert await house.scorer.run_unit(JOB, request, wait=0.05) is None
+    assert await house.workers.run_unit(JOB, request, wait=0.05) is None
     joined = [asyncio.create_task(collect(house, request)) for _ in range(2)]
     gate.touch()
     first, second = await asyncio.gather(*joined)
@@ -125,28 +124,28 @@ async def test_an_attempt_is_joined_and_not_repeated(house: House) -> None:
 
 
 async def test_units_wait_for_an_idle_worker(house: House) -> None:
-    await house.serve(await house.batch(UPPER, instances=2))
+    await house.begin(await house.batch(UPPER, workers=2))
     requests = [await house.unit(f"a{number}", [["x"]]) for number in range(6)]
     outcomes = await asyncio.gather(*(collect(house, request) for request in requests))
     assert [outcome.lost for outcome in outcomes] == [None] * 6
 
 
 async def test_a_worker_that_is_never_ready_blames_no_mini_batch(house: House) -> None:
-    await house.compute.ensure(await house.batch("import no_such_module_here"))
+    await house.workers.ensure(await house.batch("import no_such_module_here"))
     outcome = await collect(house, await house.unit("a1", [["x"]]))
     assert outcome.lost_ordinal is None
     assert "no_such_module_here" in str(outcome.lost)
 
 
 async def test_a_unit_whose_workers_are_removed_is_lost_without_blame(house: House) -> None:
-    await house.compute.ensure(await house.batch("import time\ndef init(): time.sleep(600)"))
+    await house.workers.ensure(await house.batch("import time\ndef init(): time.sleep(600)"))
     waiting = asyncio.create_task(collect(house, await house.unit("a1", [["x"]])))
 
     async def known() -> bool:
-        return bool(await house.compute.keys(WorkloadKind.BATCH))
+        return bool(await house.workers.keys())
 
     await eventually(known)
-    await house.scorer.run_unit(JOB, await house.unit("a1", [["x"]]), wait=0.05)
+    await house.workers.run_unit(JOB, await house.unit("a1", [["x"]]), wait=0.05)
     await house.end(JOB)
     outcome = await waiting
     assert outcome.lost_ordinal is None
@@ -156,7 +155,7 @@ async def test_a_unit_whose_workers_are_removed_is_lost_without_blame(house: Hou
 async def test_an_instance_that_is_gone_saw_nothing(house: House) -> None:
     request = ScoringRequest("POST", "/score", "", [], b"[]")
     with pytest.raises(InstanceLost) as lost:
-        await house.scorer.score(Instance("x", "/nowhere/x.s"), request, timeout=PATIENCE)
+        await house.compute.scorer.score(Instance("x", "/nowhere/x.s"), request, timeout=PATIENCE)
     assert not lost.value.sent
 
 
@@ -189,5 +188,5 @@ async def test_large_bodies_stream_both_ways_unchanged(house: House) -> None:
     content = b"".join([piece async for piece in answer.body])
     sent = b"".join([piece async for piece in pieces()])
     assert json.loads(content) == sent.decode()
-    address = house.compute.instances("online/iris/blue")[0].address
-    assert house.compute.http.in_flight(address) == 0
+    address = house.serving.instances("online/iris/blue")[0].address
+    assert house.compute.premises.http.in_flight(address) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.ports import Message, Observation, Workload, WorkloadState, WorkQueue
+from domain.ports import Message, ServingObservation, ServingWorkload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import SCORE
@@ -42,13 +42,13 @@ class WakingQueue(WorkQueue):
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.workload: Workload | None = None
+        self.workload: ServingWorkload | None = None
         self.sent = 0
 
     async def send(self, queue: str, *messages: Message) -> None:
         self.sent += len(messages)
         assert self.workload is not None
-        await self.house.compute.ensure(replace(self.workload, instance_count=1))
+        await self.house.serving.ensure(replace(self.workload, instance_count=1))
 
 
 class Gateway:
@@ -57,14 +57,14 @@ class Gateway:
         self.queue = WakingQueue(house)
         self.scoring = scoring_on(
             RouteTable(store, SystemClock(), read_limit=PATIENCE),
-            house.compute,
-            house.scorer,
-            awakening=Waking(house.compute, self.queue, self.bring_up, limit=PATIENCE),
+            house.serving,
+            house.compute.scorer,
+            awakening=Waking(house.serving, self.queue, self.bring_up, limit=PATIENCE),
         )
 
-    async def bring_up(self, endpoint: str, deployment: str) -> Observation | None:
+    async def bring_up(self, endpoint: str, deployment: str) -> ServingObservation | None:
         assert self.queue.workload is not None
-        return await self.queue.house.compute.ensure(self.queue.workload)
+        return await self.queue.house.serving.ensure(self.queue.workload)
 
     async def ask(self) -> Answer:
         headers = [("authorization", f"Bearer {PRIMARY}"), ("content-length", "1")]
@@ -90,20 +90,20 @@ async def test_workers_are_processes_that_share_an_instance_s_requests(house: Ho
     workload = replace(await house.workload(SCRIPT, instances=2), workers=3)
     ready = await house.serve(workload)
     assert (ready.ready, ready.wanted) == (2, 2)
-    instances = house.compute.instances(KEY)
-    assert sorted(i.id.rpartition("-")[2] for i in instances) == [
+    instances = house.serving.instances(KEY)
+    assert sorted(i.id.split("-")[-2] for i in instances) == [
         f"{instance}.{worker}" for instance in range(2) for worker in range(3)
     ]
     shares = []
     for instance in instances:
-        answer = await house.compute.http.request(
+        answer = await house.compute.premises.http.request(
             instance.address, "GET", "/load", timeout=PATIENCE
         )
         assert isinstance(answer.body, bytes)
         shares.append(json.loads(answer.body)["max_concurrent"])
     assert sorted(shares) == [1, 1, 1, 1, 2, 2]
-    await house.compute.ensure(replace(workload, instance_count=1))
-    assert len(house.compute.instances(KEY)) == 3
+    await house.serving.ensure(replace(workload, instance_count=1))
+    assert len(house.serving.instances(KEY)) == 3
 
 
 async def test_one_that_sleeps_wakes_for_a_crowd_without_a_failed_request(
@@ -113,10 +113,11 @@ async def test_one_that_sleeps_wakes_for_a_crowd_without_a_failed_request(
         "iris", "blue", timeout=PATIENCE, may_sleep=True, max_concurrent=4
     )
     gateway.queue.workload = workload = await house.workload(SCRIPT)
-    assert not (await house.compute.ensure(workload)).served
+    assert not (await house.serving.ensure(workload)).served
     await house.serve(workload)
-    await house.compute.ensure(replace(workload, instance_count=0))
-    seen = await house.observe(KEY)
+    await house.serving.ensure(replace(workload, instance_count=0))
+    seen = await house.serving.observe(KEY)
+    assert seen is not None
     assert (seen.state, seen.ready, seen.serving) == (WorkloadState.READY, 0, False)
     assert seen.served
     answers = await asyncio.gather(*(gateway.ask() for _ in range(40)))
@@ -129,7 +130,11 @@ async def test_a_change_and_a_scaling_down_under_load_fail_no_request(
 ) -> None:
     await gateway.endpoints.put_deployment("iris", "blue", timeout=PATIENCE, max_concurrent=4)
     old = await house.workload(SCRIPT, instances=2, variables={"VERSION": "old"})
-    new = replace(old, revision="2", environment_variables={"VERSION": "new"})
+    new = replace(
+        old,
+        revision="2",
+        program=replace(old.program, environment_variables={"VERSION": "new"}),
+    )
     await house.serve(old)
     codes: list[int] = []
     versions: list[object] = []
@@ -148,11 +153,11 @@ async def test_a_change_and_a_scaling_down_under_load_fail_no_request(
 
     callers = [asyncio.create_task(caller()) for _ in range(8)]
     await eventually(lambda: len(codes) > 50)
-    await house.compute.ensure(new)
+    await house.serving.ensure(new)
     await eventually(lambda: "new" in versions)
     changed = True
     await eventually(lambda: len(after_the_change) > 50)
-    await house.compute.ensure(replace(new, instance_count=1))
+    await house.serving.ensure(replace(new, instance_count=1))
     done = len(codes)
     await eventually(lambda: len(codes) > done + 100)
     ended = True

@@ -24,7 +24,7 @@ def broken_package(folder: Path) -> str:
 
 
 async def test_one_spec_wanted_by_many_is_built_once(house: House) -> None:
-    environments = house.compute._environments
+    environments = house.compute.premises.environments
     paths = await asyncio.gather(*(environments.ensure(BARE) for _ in range(5)))
     assert len(set(paths)) == 1
     log = environments.log(BARE).tail(100)
@@ -34,7 +34,7 @@ async def test_one_spec_wanted_by_many_is_built_once(house: House) -> None:
 
 
 async def test_a_build_goes_on_when_one_of_its_waiters_gives_up(house: House) -> None:
-    environments = house.compute._environments
+    environments = house.compute.premises.environments
     first = asyncio.create_task(environments.ensure(BARE))
     second = asyncio.create_task(environments.ensure(BARE))
     await asyncio.sleep(0)
@@ -47,19 +47,19 @@ async def test_a_deployment_whose_environment_cannot_be_built_says_why(
 ) -> None:
     spec = EnvironmentSpec("3.11", (broken_package(tmp_path / "tiny"),))
     workload = await house.workload(environment=spec)
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     failed = await house.reach(workload.key, WorkloadState.FAILED)
     assert failed.code == "ImageBuildFailure"
     assert "no compiler for this one" in str(failed.reason)
-    log = await house.compute.logs(workload.key, LogKind.STORAGE_INITIALIZER, tail=100)
+    log = await house.serving.logs(workload.key, LogKind.STORAGE_INITIALIZER, tail=100)
     assert "no compiler for this one" in log
     assert not (tmp_path / "compute" / "environments" / key_of(spec)).exists()
-    again = await house.compute.ensure(workload)
+    again = await house.serving.ensure(workload)
     assert again.state is WorkloadState.BUILDING
 
 
 async def test_an_environment_whose_python_has_gone_is_built_again(house: House) -> None:
-    environments = house.compute._environments
+    environments = house.compute.premises.environments
     path = await environments.ensure(BARE)
     (path / "bin" / "python").unlink()
     await environments.ensure(BARE)
@@ -69,7 +69,7 @@ async def test_an_environment_whose_python_has_gone_is_built_again(house: House)
 async def test_unused_environments_are_pruned_but_for_the_latest(house: House) -> None:
     import os
 
-    environments = house.compute._environments
+    environments = house.compute.premises.environments
     path = await environments.ensure(BARE)
     os.utime(path, (1, 1))
     environments.prune({path.name}, 0)
@@ -79,7 +79,7 @@ async def test_unused_environments_are_pruned_but_for_the_latest(house: House) -
 
 
 async def test_a_builder_that_cannot_start_is_a_failure_with_a_reason(house: House) -> None:
-    environments = house.compute._environments
+    environments = house.compute.premises.environments
     environments._uv = "/nowhere/uv"
     with pytest.raises(StartFailure, match="build failed"):
         await environments.ensure(EnvironmentSpec("3.11", ("x",)))

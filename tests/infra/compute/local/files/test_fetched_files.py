@@ -20,7 +20,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def assets(house: House) -> Assets:
-    return house.compute._assets
+    return house.compute.premises.assets
 
 
 async def test_the_last_segment_of_the_path_is_kept(house: House, assets: Assets) -> None:

@@ -5,12 +5,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from domain.ports import LogKind, Workload, WorkloadKind
+from domain.ports import LogKind
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_scorer import LocalScorer
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.infra.compute.conftest import BARE, QUICK, UV, House
+from tests.infra.compute.conftest import UV, House
 from tests.kit.waiting import eventually
 
 
@@ -18,33 +17,18 @@ async def main(data: Path, script: str) -> None:
     blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
     compute = LocalCompute(data, blobs, OutputsInPlace(data), uv=UV)
     await compute.start()
-    house = House(data, blobs, compute, LocalScorer(compute))
-    workload = Workload(
-        key="online/e/d",
-        kind=WorkloadKind.ONLINE,
-        revision="1",
-        environment=BARE,
-        model=None,
-        code=await house.code(script),
-        scoring_script="score.py",
-        environment_variables={},
-        instance_count=1,
-        cpu=1,
-        memory=2**32,
-        liveness=QUICK,
-        readiness=QUICK,
-    )
-    await compute.ensure(workload)
+    workload = await House(data, blobs, compute).workload(script, key="online/e/d")
+    await compute.serving.ensure(workload)
 
     log = ""
 
     async def told() -> bool:
         nonlocal log
-        log = await compute.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
+        log = await compute.serving.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
         return "pids" in log
 
     await eventually(told)
-    sockets = compute._sockets.new().parent
+    sockets = compute.premises.sockets.new().parent
     pids = log.partition("pids ")[2].splitlines()[0]
     sys.stdout.write(f"ready {sockets} {pids}\n")
     sys.stdout.flush()

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import DomainError, StorageFull, Throttled, Unavailable
 from domain.ports import BlobProperties, WorkloadState
-from infra.compute.local.serving import fleet
+from infra.compute.local.instances import fleet
 from tests.infra.compute.conftest import House
 
 KEY = "online/iris/blue"
@@ -37,7 +37,7 @@ async def test_faults_of_the_store_that_pass_are_waited_out(
 ) -> None:
     workload = await house.workload()
     faults = Faults(house, [AWAY, BUSY, AWAY], monkeypatch)
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     # Fails the test should it ever be seen as failed.
     await house.reach(KEY, WorkloadState.READY)
     assert not faults.left
@@ -49,19 +49,19 @@ async def test_a_fault_that_stays_is_told_and_the_next_ensure_tries_again(
 ) -> None:
     workload = await house.workload()
     faults = Faults(house, [AWAY] * 4, monkeypatch)
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     failed = await house.reach(KEY, WorkloadState.FAILED)
     assert failed.code == "ResourceNotReady"
     assert "The store is away." in str(failed.reason)
     assert not faults.left
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     await house.reach(KEY, WorkloadState.READY)
 
 
 async def test_a_full_disk_is_not_waited_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     workload = await house.workload()
     faults = Faults(house, [StorageFull("The disk is full."), AWAY], monkeypatch)
-    await house.compute.ensure(workload)
+    await house.serving.ensure(workload)
     failed = await house.reach(KEY, WorkloadState.FAILED)
     assert "The disk is full." in str(failed.reason)
     assert faults.left == [AWAY]

@@ -19,8 +19,7 @@ from domain.ports import (
     UnitMiniBatch,
     UnitOutcome,
     UnitRequest,
-    Workload,
-    WorkloadKind,
+    WorkersWorkload,
     WorkloadState,
 )
 from tests.infra.compute.conftest import House, is_running, opened
@@ -55,13 +54,19 @@ def text_of(outcome: UnitOutcome, request: UnitRequest) -> str:
 class Jobs:
     """Jobs of one deployment, and units of them."""
 
-    def __init__(self, house: House, workload: Workload) -> None:
+    def __init__(self, house: House, workload: WorkersWorkload) -> None:
         self.house = house
         self.workload = workload
         self._units = 0
 
     async def begin(self, key: str, **changes: Any) -> None:
-        await self.house.serve(replace(self.workload, key=key, **changes))
+        await self.house.begin(self.asked(key, **changes))
+
+    def asked(self, key: str, *, mode: str | None = None, **changes: Any) -> WorkersWorkload:
+        """What the job `key` wants; those of another `mode` run something else."""
+        workload = replace(self.workload, key=key, **changes)
+        variables = {"MODE": mode} if mode else {}
+        return replace(workload, program=replace(workload.program, environment_variables=variables))
 
     async def unit(self, content: str) -> UnitRequest:
         self._units += 1
@@ -70,14 +75,14 @@ class Jobs:
     async def run(self, key: str, content: str = "x") -> UnitOutcome:
         request = await self.unit(content)
         while True:
-            outcome = await self.house.scorer.run_unit(key, request, wait=PATIENCE)
+            outcome = await self.house.workers.run_unit(key, request, wait=PATIENCE)
             if outcome is not None:
                 return outcome
 
     async def process(self, key: str, content: str = "x") -> int:
         """Which one ran a unit."""
         request = await self.unit(content)
-        outcome = await self.house.scorer.run_unit(key, request, wait=PATIENCE)
+        outcome = await self.house.workers.run_unit(key, request, wait=PATIENCE)
         assert outcome is not None
         return int(text_of(outcome, request).rpartition(",")[2])
 
@@ -97,7 +102,7 @@ class Jobs:
 
 def waiting(house: House, key: str) -> int:
     """How many units of a job wait for a worker."""
-    return len(house.compute.pools._jobs[key]._members[key].waiting)
+    return len(house.workers.pools._jobs[key]._members[key].waiting)
 
 
 async def jobs_of(house: House, **more: Any) -> Jobs:
@@ -108,12 +113,12 @@ async def test_the_next_job_finds_the_workers_of_the_one_before(house: House) ->
     jobs = await jobs_of(house)
     await jobs.begin(ONE)
     first = await jobs.process(ONE, "say one")
-    assert await house.compute.remove(ONE, grace=timedelta(0))
-    assert await house.compute.observe(ONE) is None
-    seen = await house.compute.ensure(replace(jobs.workload, key=TWO, revision="another count"))
+    assert await house.workers.remove(ONE, grace=timedelta(0))
+    assert await house.workers.observe(ONE) is None
+    seen = await house.workers.ensure(jobs.asked(TWO, revision="another count"))
     assert (seen.state, seen.ready, seen.revision) == (WorkloadState.READY, 1, "another count")
     assert await jobs.process(TWO, "say two") == first
-    log = await house.compute.logs(TWO, LogKind.INFERENCE_SERVER, tail=100)
+    log = await house.workers.logs(TWO, LogKind.INFERENCE_SERVER, tail=100)
     assert "ran two" in log
     assert "ran one" not in log, "what it printed for another job is that job's"
 
@@ -121,7 +126,7 @@ async def test_the_next_job_finds_the_workers_of_the_one_before(house: House) ->
 async def test_jobs_that_would_run_something_else_share_nothing(house: House) -> None:
     jobs = await jobs_of(house)
     await jobs.begin(ONE)
-    await jobs.begin(TWO, environment_variables={"MODE": "b"})
+    await jobs.begin(TWO, mode="b")
     await jobs.begin(THREE, output=BlobFolder("out", "three"))
     ran = [await jobs.process(key) for key in (ONE, TWO, THREE)]
     assert len(set(ran)) == 3
@@ -131,20 +136,20 @@ async def test_workers_end_when_nobody_has_needed_them_for_the_idle_time(house: 
     jobs = await jobs_of(house)
     await jobs.begin(ONE, cluster=Cluster(idle_time=timedelta(hours=1)))
     kept = await jobs.process(ONE)
-    await house.compute.remove(ONE, grace=timedelta(0))
+    await house.workers.remove(ONE, grace=timedelta(0))
     await jobs.begin(TWO, cluster=Cluster(idle_time=timedelta(seconds=0.2)))
     ended = await jobs.process(TWO)
-    await house.compute.remove(TWO, grace=timedelta(0))
+    await house.workers.remove(TWO, grace=timedelta(0))
     await eventually(lambda: not is_running(ended))
     assert is_running(kept)
-    assert await house.compute.keys(WorkloadKind.BATCH) == []
+    assert await house.workers.keys() == []
 
 
 async def test_workers_of_a_jobs_own_output_folder_are_not_kept(house: House) -> None:
     jobs = await jobs_of(house, output=BlobFolder("out", "one"))
     await jobs.begin(ONE)
     pid = await jobs.process(ONE)
-    await house.compute.remove(ONE, grace=timedelta(0))
+    await house.workers.remove(ONE, grace=timedelta(0))
     await eventually(lambda: not is_running(pid))
 
 
@@ -156,10 +161,10 @@ async def test_a_job_that_is_taken_away_stops_at_once_and_the_others_go_on(house
     held = [asyncio.create_task(jobs.run(key, f"wait {gate}")) for key in (ONE, TWO)]
     await eventually(lambda: len(list(house.data.glob("gate.*"))) == 2)
     request = await jobs.unit("x")
-    waiting = asyncio.create_task(house.scorer.run_unit(ONE, request, wait=PATIENCE))
+    waiting = asyncio.create_task(house.workers.run_unit(ONE, request, wait=PATIENCE))
     for _ in range(5):
         await asyncio.sleep(0)
-    assert await eventually(lambda: house.compute.remove(ONE, grace=timedelta(seconds=5)))
+    assert await eventually(lambda: house.workers.remove(ONE, grace=timedelta(seconds=5)))
     assert (await held[0]).lost
     left = await waiting
     assert left is not None
@@ -172,9 +177,9 @@ async def test_a_job_that_is_taken_away_stops_at_once_and_the_others_go_on(house
 async def test_no_job_holds_more_workers_than_it_asked_for(house: House) -> None:
     jobs = await jobs_of(house)
     gate = house.data / "gate"
-    await jobs.begin(ONE, instance_count=1)
-    await jobs.begin(TWO, instance_count=3)
-    await eventually(lambda: len(house.compute.instances(ONE)) >= 3)
+    await jobs.begin(ONE, worker_count=1)
+    await jobs.begin(TWO, worker_count=3)
+    await eventually(lambda: len(house.ready_workers(ONE)) >= 3)
     held = [asyncio.create_task(jobs.run(ONE, f"wait {gate}")) for _ in range(3)]
     await eventually(lambda: list(house.data.glob("gate.*")))
     # The two that are idle are not for it.
@@ -210,8 +215,8 @@ async def test_jobs_take_turns_whatever_they_have_waiting(house: House) -> None:
 async def test_a_pool_has_as_many_as_its_jobs_ask_and_its_compute_allows(house: House) -> None:
     jobs = await jobs_of(house)
     for key in (ONE, TWO, THREE):
-        await jobs.begin(key, instance_count=2, cluster=Cluster("small", 3))
-    await eventually(lambda: len(house.compute.instances(ONE)) == 3)
+        await jobs.begin(key, worker_count=2, cluster=Cluster("small", 3))
+    await eventually(lambda: len(house.ready_workers(ONE)) == 3)
     await asyncio.gather(*(jobs.run(key) for key in (ONE, TWO, THREE) for _ in range(4)))
     assert len(jobs.processes()) == 3
 
@@ -222,8 +227,8 @@ async def test_where_there_are_too_few_for_all_they_take_slices(tmp_path: Path) 
         ended: Counter[str] = Counter()
 
         async def job(key: str) -> None:
-            workload = replace(jobs.workload, key=key, environment_variables={"FOR": key})
-            await house.compute.ensure(workload)
+            workload = jobs.asked(key, mode=key)
+            await house.workers.ensure(workload)
             # None ends: who had to wait for another's end would never come.
             while True:
                 assert (await jobs.run(key)).lost is None
@@ -252,16 +257,16 @@ async def test_a_worker_that_takes_longer_to_start_than_a_slice_does_start(tmp_p
     """
     async with opened(tmp_path, max_instances=1, slice_seconds=0.001) as house:
         jobs = Jobs(house, await house.batch(script))
-        await house.compute.ensure(replace(jobs.workload, key=ONE))
+        await house.workers.ensure(jobs.asked(ONE))
         await eventually(lambda: len(jobs.processes()) == 1)
         started = jobs.processes()
-        other = replace(jobs.workload, key=TWO, environment_variables={"MODE": "b"})
-        await house.compute.ensure(other)
-        await eventually(lambda: house.compute.pools.fleet(TWO).is_prepared)  # type: ignore[union-attr]
+        other = jobs.asked(TWO, mode="b")
+        await house.workers.ensure(other)
+        await eventually(lambda: house.workers.pools.pool(TWO).fleet.is_prepared)  # type: ignore[union-attr]
         running = [asyncio.create_task(jobs.process(key)) for key in (ONE, TWO)]
         await eventually(lambda: waiting(house, ONE) == waiting(house, TWO) == 1)
         for _ in range(3):
-            house.compute.pools.balance()
+            house.workers.pools.balance()
         gate.touch()
         first, second = await asyncio.gather(*running)
         assert {first} == started
@@ -273,24 +278,24 @@ async def test_an_idle_worker_gives_way_to_a_job_and_to_a_deployment(tmp_path: P
         jobs = await jobs_of(house)
         await jobs.begin(ONE)
         first = await jobs.process(ONE)
-        await house.compute.remove(ONE, grace=timedelta(0))
-        await jobs.begin(TWO, environment_variables={"MODE": "b"})
+        await house.workers.remove(ONE, grace=timedelta(0))
+        await jobs.begin(TWO, mode="b")
         await eventually(lambda: not is_running(first))
         second = await jobs.process(TWO)
-        await house.compute.remove(TWO, grace=timedelta(0))
+        await house.workers.remove(TWO, grace=timedelta(0))
         await house.serve(await house.workload())
         await eventually(lambda: not is_running(second))
-        refused = await house.compute.ensure(replace(jobs.workload, key=ONE))
+        refused = await house.workers.ensure(jobs.asked(ONE))
         assert (refused.state, refused.code) == (WorkloadState.FAILED, "OutOfQuota")
-        assert await house.compute.observe(ONE) is None
+        assert await house.workers.observe(ONE) is None
 
 
 async def test_changed_code_is_not_run_by_workers_that_began_with_the_old(house: House) -> None:
     jobs = await jobs_of(house)
     await jobs.begin(ONE)
     first = await jobs.process(ONE)
-    await house.compute.remove(ONE, grace=timedelta(0))
-    code = jobs.workload.code
+    await house.workers.remove(ONE, grace=timedelta(0))
+    code = jobs.workload.program.code
     await house.blobs.write(code.container, f"{code.path}/other.py", b"# more\n")
     await jobs.begin(TWO)
     assert await jobs.process(TWO) != first
@@ -305,11 +310,11 @@ async def test_a_pool_whose_script_fails_is_begun_anew_by_the_next_job(house: Ho
     def run(mini_batch): return [os.getpid()]
     """
     jobs = Jobs(house, await house.batch("import no_such_module_here\n" + script.strip("\n")))
-    await house.compute.ensure(replace(jobs.workload, key=ONE))
+    await house.workers.ensure(jobs.asked(ONE))
     failed = await house.reach(ONE, WorkloadState.FAILED)
     assert failed.reason is not None
-    await house.compute.remove(ONE, grace=timedelta(0))
-    again = await house.compute.ensure(replace(jobs.workload, key=TWO))
+    await house.workers.remove(ONE, grace=timedelta(0))
+    again = await house.workers.ensure(jobs.asked(TWO))
     assert again.state is not WorkloadState.FAILED
 
 
@@ -318,8 +323,8 @@ async def test_a_script_that_is_killed_or_leaks_fails_only_its_mini_batch(
     house: House, content: str, why: str
 ) -> None:
     jobs = await jobs_of(house, memory=256 << 20)
-    await jobs.begin(ONE, instance_count=2)
-    await eventually(lambda: len(house.compute.instances(ONE)) == 2)
+    await jobs.begin(ONE, worker_count=2)
+    await eventually(lambda: len(house.ready_workers(ONE)) == 2)
     gate = house.data / "gate"
     good = asyncio.create_task(jobs.run(ONE, f"wait {gate}"))
     await eventually(lambda: list(house.data.glob("gate.*")))
@@ -328,7 +333,7 @@ async def test_a_script_that_is_killed_or_leaks_fails_only_its_mini_batch(
     assert why in str(bad.lost)
     gate.touch()
     assert (await good).lost is None
-    await eventually(lambda: len(house.compute.instances(ONE)) == 2)
+    await eventually(lambda: len(house.ready_workers(ONE)) == 2)
     assert (await jobs.run(ONE)).lost is None
 
 
@@ -342,10 +347,10 @@ async def test_a_unit_that_finds_no_worker_is_left_waiting_and_keeps_its_place(
         held = asyncio.create_task(jobs.run(ONE, f"wait {gate}"))
         await eventually(lambda: list(house.data.glob("gate.*")))
         waiting = await jobs.unit("x")
-        assert await house.scorer.run_unit(ONE, waiting, wait=PATIENCE) is None
+        assert await house.workers.run_unit(ONE, waiting, wait=PATIENCE) is None
         gate.touch()
         assert (await held).lost is None
-        outcome = await house.scorer.run_unit(ONE, waiting, wait=PATIENCE)
+        outcome = await house.workers.run_unit(ONE, waiting, wait=PATIENCE)
         assert outcome is not None
         assert outcome.rows == 1
 
@@ -370,7 +375,7 @@ async def test_inputs_of_the_unit_that_waits_are_fetched_while_another_runs(hous
     local = await jobs.unit("x")
     remote = UnitInput("far.txt", f"http://127.0.0.1:{port}/far")
     request = replace(local, mini_batches=(UnitMiniBatch(0, (remote,), 1),))
-    waiting = asyncio.create_task(house.scorer.run_unit(ONE, request, wait=PATIENCE))
+    waiting = asyncio.create_task(house.workers.run_unit(ONE, request, wait=PATIENCE))
     await eventually(lambda: asked)
     assert not held.done()
     gate.touch()
@@ -387,8 +392,8 @@ async def test_closing_leaves_no_worker(tmp_path: Path) -> None:
         jobs = await jobs_of(house)
         await jobs.begin(ONE)
         warm = await jobs.process(ONE)
-        await house.compute.remove(ONE, grace=timedelta(0))
-        await jobs.begin(TWO, environment_variables={"MODE": "b"})
+        await house.workers.remove(ONE, grace=timedelta(0))
+        await jobs.begin(TWO, mode="b")
         busy = asyncio.create_task(jobs.run(TWO, f"wait {house.data / 'never'}"))
         await eventually(lambda: len(jobs.processes()) == 2)
         pids = jobs.processes()

@@ -1,4 +1,4 @@
-"""The instances of one revision of a workload, from its environment's build to their end."""
+"""The processes that run one program, from its environment's build to their end."""
 
 import asyncio
 import dataclasses
@@ -11,23 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from domain.errors import DomainError, StorageFull, Throttled, Unavailable
-from domain.ports import Observation, Workload, WorkloadKind, WorkloadState
+from domain.ports import Program, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import Environments, key_of
 from infra.compute.local.files.fetched_files import Assets
-from infra.compute.local.files.outputs import Outputs
-from infra.compute.local.processes.instance_log import InstanceLog
-from infra.compute.local.processes.launch import Launch, launches_of
-from infra.compute.local.serving.supervised_instance import (
+from infra.compute.local.instances.launch import Launch, Prepared
+from infra.compute.local.instances.supervised_instance import (
     InstanceState,
-    Lease,
     SupervisedInstance,
     Surroundings,
 )
+from infra.compute.local.processes.instance_log import InstanceLog
 
 _log = logging.getLogger(__name__)
 
-_DRAIN_MARGIN: Final = 2.0
 _PAUSES: Final = (0.5, 2.0, 5.0)
 """Seconds before what a store would not give is asked for again."""
 
@@ -40,7 +37,21 @@ class Workshop:
     assets: Assets
     around: Surroundings
     runtime: Path
-    outputs: Outputs
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """What a fleet runs. `launches` are those of one instance, in turn: as many processes are
+    one. Processes have `drain_grace` seconds for requests in flight when there are to be fewer.
+    A fleet that `goes_on` has failed only when all of its processes have."""
+
+    key: str
+    revision: str
+    program: Program
+    processes: int
+    launches: Callable[[Prepared], tuple[Launch, ...]]
+    drain_grace: float
+    goes_on: bool = False
 
 
 class Fleet:
@@ -48,9 +59,9 @@ class Fleet:
     ready instances may have changed."""
 
     def __init__(
-        self, workload: Workload, workshop: Workshop, logs: Path, on_change: Callable[[], None]
+        self, plan: FleetPlan, workshop: Workshop, logs: Path, on_change: Callable[[], None]
     ) -> None:
-        self.workload = workload
+        self.plan = plan
         self.logs = logs
         self.instances: list[SupervisedInstance] = []
         self.assets_in_use: set[str] = set()
@@ -64,18 +75,17 @@ class Fleet:
         self._numbers = itertools.count()
 
     @property
-    def revision(self) -> str:
-        return self.workload.revision
+    def environment_key(self) -> str:
+        return key_of(self.plan.program.environment)
 
     @property
-    def environment_key(self) -> str:
-        return key_of(self.workload.environment)
+    def processes(self) -> int:
+        """How many are wanted."""
+        return self.plan.processes
 
     def start(self) -> None:
         self._failure = None
-        self._bringing_up = asyncio.create_task(
-            self._bring_up(), name=f"bring up {self.workload.key}"
-        )
+        self._bringing_up = asyncio.create_task(self._bring_up(), name=f"bring up {self.plan.key}")
 
     def refuse(self, failure: StartFailure) -> None:
         """Start nothing more, and say why."""
@@ -99,15 +109,15 @@ class Fleet:
             for instance in self.instances:
                 self._retire(instance, 0)
 
-    def scale(self, count: int) -> None:
-        """Start instances, or drain the last ones."""
-        if count == self.workload.instance_count:
+    def scale(self, processes: int) -> None:
+        """Start processes, or drain the last ones."""
+        if processes == self.processes:
             return
-        self.workload = dataclasses.replace(self.workload, instance_count=count)
+        self._want(processes)
         if self._launches is None:
             return
         while len(self.instances) > self.processes:
-            self._retire(self.instances.pop(), self.drain_grace)
+            self._retire(self.instances.pop(), self.plan.drain_grace)
         for number in range(len(self.instances), self.processes):
             self._add_instance(number, self._launches)
         self._on_change()
@@ -118,19 +128,22 @@ class Fleet:
         return self._launches is not None
 
     def grow(self, count: int) -> None:
-        """BATCH: start instances until there are `count`."""
+        """Start processes until there are `count`, each with a number of its own."""
         if self._launches is None or count <= len(self.instances):
             return
-        self.workload = dataclasses.replace(self.workload, instance_count=count)
+        self._want(count)
         while len(self.instances) < count:
             # Never a number twice: each has a log of its own, which goes when it does.
             self._add_instance(next(self._numbers), self._launches)
 
     def drop(self, instance: SupervisedInstance, grace: float) -> None:
-        """BATCH: one instance less, and not another in its place."""
+        """One process less, and not another in its place."""
         self.instances.remove(instance)
-        self.workload = dataclasses.replace(self.workload, instance_count=len(self.instances))
+        self._want(len(self.instances))
         self._retire(instance, grace, with_log=True)
+
+    def _want(self, processes: int) -> None:
+        self.plan = dataclasses.replace(self.plan, processes=processes)
 
     @property
     def retiring(self) -> set[asyncio.Task[None]]:
@@ -144,14 +157,9 @@ class Fleet:
 
     async def is_stale(self) -> bool:
         """Whether the store has other files by now than it runs from."""
-        sources = (self.workload.code, self.workload.model)
+        sources = (self.plan.program.code, self.plan.program.model)
         now = {await self._workshop.assets.name_of(each) for each in sources if each is not None}
         return now != self.assets_in_use
-
-    @property
-    def processes(self) -> int:
-        """How many are wanted: each instance has so many workers."""
-        return self.workload.instance_count * self.workload.workers
 
     def _retire(
         self, instance: SupervisedInstance, grace: float, *, with_log: bool = False
@@ -169,11 +177,6 @@ class Fleet:
         self._retiring.discard(task)
         self._on_change()
 
-    @property
-    def drain_grace(self) -> float:
-        """Seconds that a request in flight may still need."""
-        return self.workload.request_timeout.total_seconds() + _DRAIN_MARGIN
-
     async def stop(self, grace: float) -> None:
         """Drain every instance; nothing is left afterwards."""
         if self._bringing_up is not None:
@@ -187,14 +190,14 @@ class Fleet:
 
     @property
     def failure(self) -> StartFailure | None:
-        """Why it has failed. A batch job goes on with the workers it has left."""
+        """Why it has failed."""
         if self._failure is not None:
             return self._failure
         failed = [each.failure for each in self.instances if each.failure is not None]
         if not failed:
             return None
-        batch = self.workload.kind is WorkloadKind.BATCH
-        return failed[0] if not batch or len(failed) == len(self.instances) else None
+        goes_on = self.plan.goes_on and len(failed) < len(self.instances)
+        return None if goes_on else failed[0]
 
     @property
     def state(self) -> WorkloadState:
@@ -206,26 +209,6 @@ class Fleet:
         if len(self.ready) + lost >= self.processes:
             return WorkloadState.READY
         return WorkloadState.STARTING
-
-    def observation(self, *, serving: bool) -> Observation:
-        failure = self.failure
-        return Observation(
-            revision=self.revision,
-            state=self.state,
-            ready=len(self.ready) // self.workload.workers,
-            wanted=self.workload.instance_count,
-            serving=serving,
-            code=failure.code if failure else None,
-            reason=failure.reason if failure else None,
-        )
-
-    def lease(self) -> Lease | None:
-        """An idle, ready worker."""
-        for instance in self.instances:
-            lease = instance.lease()
-            if lease is not None:
-                return lease
-        return None
 
     def log_tail(self, lines: int, since: str | None = None) -> str:
         """The last lines of every instance, under its name if there are several; no earlier
@@ -244,7 +227,7 @@ class Fleet:
             # A full disk or a store that is away: said, and tried again by the next ensure.
             self._failure = StartFailure("ResourceNotReady", f"It cannot be prepared: {error}.")
         except Exception as error:  # a fault of ours must show, not look like a slow build
-            _log.exception("%s cannot be brought up", self.workload.key)
+            _log.exception("%s cannot be brought up", self.plan.key)
             self._failure = StartFailure("InternalServerError", f"Preparing it failed: {error!r}")
         else:
             self._launches = launches
@@ -260,34 +243,27 @@ class Fleet:
             except StorageFull:
                 raise
             except (Unavailable, Throttled) as error:
-                _log.warning("%s is prepared again soon: %s", self.workload.key, error)
+                _log.warning("%s is prepared again soon: %s", self.plan.key, error)
                 await asyncio.sleep(max(pause, min(error.retry_after, _PAUSES[-1])))
         return await self._prepare()
 
     async def _prepare(self) -> tuple[Launch, ...]:
-        workload, workshop = self.workload, self._workshop
-        virtual_environment = await workshop.environments.ensure(workload.environment)
-        code = await workshop.assets.ensure(workload.code)
+        program, workshop = self.plan.program, self._workshop
+        virtual_environment = await workshop.environments.ensure(program.environment)
+        code = await workshop.assets.ensure(program.code)
         self.assets_in_use.add(code.folder.name)
         model = None
-        if workload.model is not None:
-            model = await workshop.assets.ensure(workload.model)
+        if program.model is not None:
+            model = await workshop.assets.ensure(program.model)
             self.assets_in_use.add(model.folder.name)
-        return await asyncio.to_thread(
-            launches_of,
-            workload,
-            runtime=workshop.runtime,
-            virtual_environment=virtual_environment,
-            code=code,
-            model=model,
-            outputs=workshop.outputs,
-        )
+        prepared = Prepared(program, workshop.runtime, virtual_environment, code, model)
+        return await asyncio.to_thread(self.plan.launches, prepared)
 
     def _add_instance(self, number: int, launches: tuple[Launch, ...]) -> None:
         instance_number, worker = divmod(number, len(launches))
         place = f"{instance_number}.{worker}" if len(launches) > 1 else f"{number}"
-        name = self.workload.key.rpartition("/")[2]
-        tag = hashlib.sha256(self.revision.encode()).hexdigest()[:6]
+        name = self.plan.key.rpartition("/")[2]
+        tag = hashlib.sha256(self.plan.revision.encode()).hexdigest()[:6]
         instance = SupervisedInstance(
             f"{name}-{tag}-{place}",
             launches[worker],

@@ -17,12 +17,12 @@ from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instance_types import available_cores
+from infra.compute.local.instances.launch import Launch
+from infra.compute.local.instances.probes import NeverReadyError, Probes, UnresponsiveError
 from infra.compute.local.processes.death import Death, of_exit
 from infra.compute.local.processes.instance_log import InstanceLog
-from infra.compute.local.processes.launch import Launch
 from infra.compute.local.processes.process_groups import Group, ProcessGroups, resident_memory
 from infra.compute.local.processes.sockets import Sockets
-from infra.compute.local.serving.probes import NeverReadyError, Probes, UnresponsiveError
 
 _log = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ class SupervisedInstance:
             os.close(output)
         self._killed = None
         self._group = group
-        self.instance = Instance(self.id, address)
+        self.instance = Instance(f"{self.id}-{socket.stem}", address)
         cores = around.cores.pin(group.id, launch.cpu)
         if launch.cpu > available_cores():
             self.log.note(

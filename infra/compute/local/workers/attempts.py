@@ -1,25 +1,19 @@
-"""Scoring on this machine's instances."""
+"""The attempts of units that this host has under way, or ended and nobody has collected."""
 
 import asyncio
 import contextlib
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from domain.errors import Throttled
-from domain.ports import (
-    Instance,
-    InstanceLost,
-    Scorer,
-    ScoringRequest,
-    ScoringResponse,
-    UnitOutcome,
-    UnitRequest,
-)
+from domain.ports import InstanceLost, UnitOutcome, UnitRequest
+from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.workers.unit_run import UnitRun, wire
 from infra.compute.local.workers.worker_pool import Waiter
+from infra.compute.local.workers.worker_pools import WorkerPools
 
 _PREPARE_TIMEOUT: Final = 5.0
 
@@ -30,16 +24,24 @@ class _Attempt:
     waiter: Waiter
 
 
-class LocalScorer(Scorer):
-    """`max_attempts` bounds the units under way or ended and not collected. One that has found
-    no worker in `lease_wait` seconds is left waiting by its caller."""
+class Attempts:
+    """Units on the workers of `pools`. `publish` brings what a job's workers wrote by themselves
+    into the blob store. `max_attempts` bounds the units under way or ended and not collected.
+    One that has found no worker in `lease_wait` seconds is left waiting by its caller."""
 
     def __init__(
-        self, compute: LocalCompute, *, max_attempts: int = 1000, lease_wait: float = 5.0
+        self,
+        pools: WorkerPools,
+        http: UnixHttp,
+        publish: Callable[[str], Awaitable[None]],
+        *,
+        max_attempts: int,
+        lease_wait: float,
     ) -> None:
         self._lease_wait = lease_wait
-        self._compute = compute
-        self._http = compute.http
+        self._pools = pools
+        self._http = http
+        self._publish = publish
         self._max_attempts = max_attempts
         self._attempts: OrderedDict[str, _Attempt] = OrderedDict()
         self._waiting: set[Waiter] = set()
@@ -52,21 +54,7 @@ class LocalScorer(Scorer):
             attempt.task.cancel()
         await asyncio.gather(*(attempt.task for attempt in attempts), return_exceptions=True)
 
-    async def score(
-        self, instance: Instance, request: ScoringRequest, *, timeout: float
-    ) -> ScoringResponse:
-        target = f"{request.path}?{request.query}" if request.query else request.path
-        status, headers, body = await self._http.request(
-            instance.address,
-            request.method,
-            target,
-            request.headers,
-            request.body,
-            timeout=timeout,
-        )
-        return ScoringResponse(status, headers, body)
-
-    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
+    async def run(self, key: str, request: UnitRequest, wait: float) -> UnitOutcome | None:
         attempt = self._attempts.get(request.attempt_id)
         if attempt is None:
             self._make_room()
@@ -109,7 +97,7 @@ class LocalScorer(Scorer):
         if any(not each.url.startswith("file:") for each in request.mini_batches[0].inputs):
             preparing = asyncio.create_task(self._prepare(key, request, waiter))
         try:
-            lease = await self._compute.pools.lease(key, waiter)
+            lease = await self._pools.lease(key, waiter)
         except StartFailure as failure:
             return UnitOutcome((), lost=f"{failure.code}: {failure.reason}")
         finally:
@@ -122,14 +110,14 @@ class LocalScorer(Scorer):
             lease.release()
         if outcome.lost is None:
             # Before anybody records the unit: this machine may be gone then.
-            await self._compute.publish(key)
+            await self._publish(key)
         return outcome
 
     async def _prepare(self, key: str, request: UnitRequest, waiter: Waiter) -> None:
         """Have a busy worker fetch the unit's first inputs while it scores something else. It
         is only a help: the unit runs wherever a worker comes free first, fetched or not."""
         taken = {each.prepared_on for each in self._waiting if each.prepared_on}
-        worker = self._compute.pools.busy_without(key, taken)
+        worker = self._pools.busy_without(key, taken)
         if worker is None or waiter.lease.done():
             return
         waiter.prepared_on = worker

@@ -12,9 +12,9 @@ from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
-from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest, WorkloadKind
+from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest
 from domain.provisioning.provisioned import Means
-from infra.cloud.no_compute import REASON, NoCompute, NoScorer
+from infra.compute.no_compute import REASON, NoCapabilities, NoScorer, NoServing, NoWorkers
 from infra.embedded.access.cipher import FernetCipher
 from tests.kit.endpoint_activities import batch_activities, online_activities
 from tests.kit.facts import outbox
@@ -35,17 +35,17 @@ async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
     """Whose endpoints are on no compute, though its assets were made where there was one."""
     async with opened(tmp_path) as stage:
         await stage.register_assets()
-        s, compute = stage, NoCompute()
+        s, compute = stage, NoCapabilities()
         in_use = AssetUse(s.store, SCOPE, ("onlineDeployment", "batchDeployment")).of
         registration = AssetRegistration(s.store, s.blobs, compute, s.clock, SCOPE, in_use=in_use)
         sources = AssetSources(registration, s.blobs, compute, SCOPE)
         facts = outbox(s.store, s.queue, s.clock)
-        means = Means(s.store, s.queue, compute, s.clock, SCOPE, facts)
+        means = Means(s.store, s.queue, s.clock, SCOPE, facts)
         online = online_activities(
-            means, sources, FernetCipher(tmp_path / "cipher.key"), s.changed.append
+            means, sources, NoServing(), FernetCipher(tmp_path / "cipher.key"), s.changed.append
         )
         computes = ComputeTargets(s.store, compute, s.clock, SCOPE, "here", in_use=in_use)
-        batch = batch_activities(means, sources, computes)
+        batch = batch_activities(means, sources, NoWorkers(), computes)
         yield replace(stage, online=online, batch=batch, registration=registration)
 
 
@@ -71,19 +71,22 @@ async def test_a_batch_deployment_is_refused(stage: ProvisioningStage) -> None:
 
 
 async def test_nothing_runs_and_nothing_can_be_asked() -> None:
-    compute, scorer = NoCompute(), NoScorer()
+    serving, workers, scorer = NoServing(), NoWorkers(), NoScorer()
     with pytest.raises(Invalid, match="no managed compute"):
-        compute.size(None)
-    assert await compute.keys(WorkloadKind.ONLINE) == ()
-    assert compute.instances("online/iris/blue") == ()
-    assert await compute.observe("online/iris/blue") is None
-    assert await compute.remove("online/iris/blue", grace=timedelta(0))
-    assert await compute.logs("online/iris/blue", LogKind.INFERENCE_SERVER, tail=1) == ""
+        NoCapabilities().size(None)
+    assert serving.instances("online/iris/blue") == ()
+    assert workers.holder is None
+    for key in ("online/iris/blue", "batch/job"):
+        for each in (serving, workers):
+            assert await each.keys() == ()
+            assert await each.observe(key) is None
+            assert await each.remove(key, grace=timedelta(0))
+            assert await each.logs(key, LogKind.INFERENCE_SERVER, tail=1) == ""
     request = ScoringRequest("POST", "/score", "", [], b"")
     with pytest.raises(InstanceLost) as lost:
         await scorer.score(Instance("i", "nowhere"), request, timeout=1)
     assert not lost.value.sent
     unit = UnitRequest("a", (), timedelta(seconds=1), "csv", None)
-    outcome = await scorer.run_unit("batch/job", unit, wait=1)
+    outcome = await workers.run_unit("batch/job", unit, wait=1)
     assert outcome is not None
     assert outcome.lost == REASON

@@ -1,0 +1,89 @@
+"""How one process is started: command, variables, folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.ports import Probe, Program
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.files.fetched_files import Asset
+from infra.compute.local.processes import process_environment
+
+_USUAL = Probe()
+
+
+@dataclass(frozen=True)
+class Launch:
+    """`command` lacks only its socket. `cpu` in cores, `memory` in bytes."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    cpu: float
+    memory: int
+    liveness: Probe
+    readiness: Probe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a program needs, on this machine by now."""
+
+    program: Program
+    runtime: Path
+    virtual_environment: Path
+    code: Asset
+    model: Asset | None
+
+    def launch(
+        self,
+        mode: str,
+        options: tuple[str, ...] = (),
+        *,
+        processes: int = 1,
+        liveness: Probe = _USUAL,
+        readiness: Probe = _USUAL,
+        variables: Mapping[str, str] | None = None,
+    ) -> Launch:
+        """One of the `processes` that share the program's size; `mode` is the runtime's.
+        Raises StartFailure if the scoring script is not among the code, or is outside of it."""
+        program, root = self.program, self.code.root.resolve()
+        ours = {"AML_APP_ROOT": str(root), **(variables or {})}
+        script: tuple[str, ...] = ("--mlflow",)
+        if program.scoring_script is not None:
+            relative = _within(root, program.scoring_script)
+            ours["AZUREML_ENTRY_SCRIPT"] = relative
+            script = ("--script", relative)
+        if self.model is not None:
+            ours["AZUREML_MODEL_DIR"] = str(self.model.folder)
+        python = str(self.virtual_environment / "bin" / "python")
+        cpu = program.size.cpu / processes
+        return Launch(
+            command=(
+                *(python, "-I", str(self.runtime), mode),
+                *(*script, "--app-root", str(root)),
+                *options,
+            ),
+            environment=process_environment.for_instance(
+                self.virtual_environment, cpu, program.environment_variables, ours
+            ),
+            folder=root,
+            cpu=cpu,
+            memory=program.size.memory // processes,
+            liveness=liveness,
+            readiness=readiness,
+        )
+
+
+def _within(root: Path, scoring_script: str) -> str:
+    """The script's path relative to the code. Raises StartFailure."""
+    script = (root / scoring_script).resolve()
+    if not script.is_relative_to(root):
+        raise StartFailure(
+            "BadArgument", f"scoring_script {scoring_script!r} leaves the code's folder."
+        )
+    if not script.is_file():
+        raise StartFailure(
+            "BadArgument", f"scoring_script {scoring_script!r} is not among the code."
+        )
+    return script.relative_to(root).as_posix()

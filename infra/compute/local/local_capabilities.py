@@ -1,0 +1,35 @@
+"""What this machine can run."""
+
+from collections.abc import Sequence
+
+from domain.errors import Invalid
+from domain.ports import Capabilities, EnvironmentSpec, InstanceSize
+from infra.compute.local import instance_types
+from infra.compute.local.files.environments import Environments
+
+
+class LocalCapabilities(Capabilities):
+    """Every Python that uv finds or gets, and the sizes of `instance_types`."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    async def refusals(
+        self, environment: EnvironmentSpec, instance_type: str | None
+    ) -> Sequence[str]:
+        reasons = list(await self._environments.refusals(environment))
+        if instance_type is not None and instance_types.find(instance_type) is None:
+            reasons.append(_no_such_type(instance_type))
+        return reasons
+
+    def size(self, instance_type: str | None) -> InstanceSize:
+        name = instance_types.LOCAL if instance_type is None else instance_type
+        row = instance_types.find(name)
+        if row is None:
+            raise Invalid(_no_such_type(name), target="instanceType")
+        return InstanceSize(row.cpu, row.memory)
+
+
+def _no_such_type(name: str) -> str:
+    known = ", ".join(instance_types.INSTANCE_TYPES)
+    return f"There is no instance type {name!r} here; there are {known}."

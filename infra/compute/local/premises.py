@@ -1,0 +1,123 @@
+"""What a machine's deployments and jobs share: folders, processes, environments, files."""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, Protocol
+
+from domain.errors import Unavailable
+from domain.ports import BlobStore
+from infra.compute.http.unix_http import UnixHttp
+from infra.compute.local.cores import Cores
+from infra.compute.local.files.environments import Environments
+from infra.compute.local.files.fetched_files import Assets
+from infra.compute.local.instances.fleet import Fleet, Workshop
+from infra.compute.local.instances.supervised_instance import Surroundings
+from infra.compute.local.processes.process_groups import ProcessGroups
+from infra.compute.local.processes.sockets import Sockets
+
+RUNTIME: Final = Path(__file__).resolve().parents[3] / "runtime"
+_KEPT_ENVIRONMENTS: Final = 8
+_KEPT_ASSETS: Final = 16
+_KEPT_LOGS: Final = 7 * 86400.0
+
+
+class Tenant(Protocol):
+    """Who runs fleets here."""
+
+    @property
+    def fleets(self) -> Iterable[Fleet]: ...
+
+
+class Premises:
+    """Everything under `folder`. `enter` before the first use; nothing is begun after `shut`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        blobs: BlobStore,
+        environments: Callable[[Path, ProcessGroups], Environments],
+        *,
+        runtime: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        self.http = UnixHttp()
+        self.shut = False
+        self.logs = folder / "logs"
+        self._folder = folder
+        self._processes = ProcessGroups(folder / "processes")
+        self.sockets = Sockets(folder / "tmp")
+        self.environments = environments(folder / "environments", self._processes)
+        self.assets = Assets(folder / "assets", blobs)
+        around = Surroundings(self._processes, self.sockets, self.http, Cores(), clock)
+        self.workshop = Workshop(self.environments, self.assets, around, runtime)
+        self._tenants: list[Tenant] = []
+        self._entering = asyncio.Lock()
+        self._entered = False
+
+    def let_to(self, tenant: Tenant) -> None:
+        """What its fleets use is kept."""
+        self._tenants.append(tenant)
+
+    async def enter(self) -> None:
+        """Sweep what a previous host left: processes, sockets, half-made folders, old logs.
+        Raises Unavailable when the host is stopping."""
+        if self.shut:
+            raise Unavailable("This host is stopping.")
+        async with self._entering:
+            if self._entered:
+                return
+            await asyncio.to_thread(self._sweep)
+            await self._processes.start()
+            self._entered = True
+
+    @property
+    def entered(self) -> bool:
+        return self._entered
+
+    async def leave(self) -> None:
+        """No process of it is left, nor any socket."""
+        await self.environments.close()
+        await self.assets.close()
+        self.http.close()
+        await self._processes.close()
+        await asyncio.to_thread(self.sockets.close)
+
+    def logs_of(self, key: str) -> Path:
+        """A folder for what the processes of a workload print."""
+        return self.logs / _folder_name(key)
+
+    async def clear(self, logs: Path) -> None:
+        """A fleet is gone: so go its logs, and what it used and nobody needs soon. (Nothing is
+        thrown away while the host stops: the next one reads it.)"""
+        if not self.shut:
+            await asyncio.to_thread(shutil.rmtree, logs, ignore_errors=True)
+            await self.prune()
+
+    async def prune(self) -> None:
+        """Throw away what no fleet uses, but for the latest."""
+        fleets = [fleet for tenant in self._tenants for fleet in tenant.fleets]
+        environments = {fleet.environment_key for fleet in fleets}
+        assets = {name for fleet in fleets for name in fleet.assets_in_use}
+        await asyncio.to_thread(self.environments.prune, environments, _KEPT_ENVIRONMENTS)
+        await asyncio.to_thread(self.assets.prune, assets, _KEPT_ASSETS)
+
+    def _sweep(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.sockets.open()
+        self.environments.sweep()
+        self.assets.sweep()
+        self.logs.mkdir(exist_ok=True)
+        for folder in self.logs.iterdir():
+            if folder.stat().st_mtime < time.time() - _KEPT_LOGS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_name(key: str) -> str:
+    """Readable and unique, whatever the key's characters."""
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", key)[:60].strip(".")
+    return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

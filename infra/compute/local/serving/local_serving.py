@@ -1,0 +1,218 @@
+"""Online deployments on this machine: every instance is a local process, or several."""
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from domain.ports import (
+    Instance,
+    LogKind,
+    Serving,
+    ServingObservation,
+    ServingWorkload,
+    WorkloadState,
+)
+from infra.compute.local.endings import Endings
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.instances.fleet import Fleet, FleetPlan
+from infra.compute.local.instances.supervised_instance import SupervisedInstance
+from infra.compute.local.premises import Premises
+from infra.compute.local.serving.serving_launches import serving_launches
+from infra.compute.local.serving.slot import Revision, Slot
+
+_CLOSE_GRACE: Final = 3.0
+_DRAIN_MARGIN: Final = 2.0
+_QUICK: Final = 0.5
+
+
+class LocalServing(Serving):
+    """`max_processes` is this machine's quota, of which batch jobs have `busy` now. What is
+    wanted is held in memory alone: after a restart of the host its processes are gone and
+    it is to be asked again."""
+
+    def __init__(self, premises: Premises, *, max_processes: int, busy: Callable[[], int]) -> None:
+        self._premises = premises
+        self._max_processes = max_processes
+        self._busy = busy
+        self._slots: dict[str, Slot] = {}
+        self._endings = Endings()
+        premises.let_to(self)
+
+    @property
+    def fleets(self) -> list[Fleet]:
+        return [fleet for slot in self._slots.values() for fleet in slot.fleets]
+
+    def close(self) -> set[asyncio.Task[None]]:
+        """What ends everything."""
+        for key in list(self._slots):
+            self._end_slot(key, _CLOSE_GRACE)
+        return self._endings.tasks
+
+    # -- Serving
+
+    async def ensure(self, workload: ServingWorkload) -> ServingObservation:
+        await self._premises.enter()
+        slot = self._slots.get(workload.key)
+        if slot is None:
+            logs = self._premises.logs_of(workload.key)
+            slot = Slot(logs, self._new(workload, logs))
+            self._slots[workload.key] = slot
+            self._begin(slot.current)
+        elif slot.newest.workload.revision == workload.revision:
+            self._adjust(slot, workload)
+        elif slot.current.workload.revision == workload.revision:
+            assert slot.next is not None
+            self._retire(workload.key, slot.next)
+            slot.next = None
+            self._adjust(slot, workload)
+        else:
+            self._roll_out(slot, workload)
+        self._changed(workload.key)
+        return slot.observation
+
+    async def observe(self, key: str) -> ServingObservation | None:
+        slot = self._slots.get(key)
+        return slot.observation if slot else None
+
+    async def remove(self, key: str, *, grace: timedelta) -> bool:
+        if key in self._slots:
+            self._end_slot(key, grace.total_seconds())
+        return await self._endings.over(key, within=_QUICK) and key not in self._slots
+
+    async def keys(self) -> Sequence[str]:
+        return sorted({*self._endings.keys, *self._slots})
+
+    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
+        slot = self._slots.get(key)
+        if slot is None:
+            return ""
+        if kind is LogKind.STORAGE_INITIALIZER:
+            log = self._premises.environments.log(slot.newest.workload.program.environment)
+            return await asyncio.to_thread(log.tail, tail)
+        return await asyncio.to_thread(slot.newest.fleet.log_tail, tail)
+
+    def instances(self, key: str) -> Sequence[Instance]:
+        slot = self._slots.get(key)
+        return slot.instances if slot else ()
+
+    # -- what others on this machine need
+
+    @property
+    def processes(self) -> int:
+        """How many deployments hold."""
+        return self._held()
+
+    def running(self) -> list[tuple[str, SupervisedInstance]]:
+        """Every instance, with its workload's key. Any thread may ask."""
+        return [
+            (key, instance)
+            for key, slot in list(self._slots.items())
+            for fleet in slot.fleets
+            for instance in list(fleet.instances)
+        ]
+
+    # -- inside
+
+    def _new(self, workload: ServingWorkload, logs: Path) -> Revision:
+        folder = logs / hashlib.sha256(workload.revision.encode()).hexdigest()[:16]
+        plan = FleetPlan(
+            key=workload.key,
+            revision=workload.revision,
+            program=workload.program,
+            processes=workload.instance_count * workload.workers,
+            launches=lambda prepared: serving_launches(workload, prepared),
+            drain_grace=workload.request_timeout.total_seconds() + _DRAIN_MARGIN,
+        )
+        workshop = self._premises.workshop
+        fleet = Fleet(plan, workshop, folder, lambda: self._changed(workload.key))
+        return Revision(workload, fleet)
+
+    def _begin(self, revision: Revision) -> None:
+        over = self._over_quota(revision.fleet, revision.workload)
+        if over is not None:
+            revision.fleet.refuse(over)
+        else:
+            revision.fleet.start()
+
+    def _adjust(self, slot: Slot, workload: ServingWorkload) -> None:
+        """The revision that is there already: its instance count, and another try if it has
+        failed."""
+        newest = slot.newest
+        over = self._over_quota(newest.fleet, workload)
+        if over is not None:
+            newest.fleet.refuse(over)
+        elif newest is slot.next and newest.fleet.state is WorkloadState.FAILED:
+            self._roll_out(slot, workload)
+        else:
+            count = workload.instance_count
+            newest.workload = replace(newest.workload, instance_count=count)
+            newest.fleet.scale(count * workload.workers)
+            newest.fleet.revive()
+
+    def _held(self, but_for: Fleet | None = None) -> int:
+        return sum(
+            each.processes for each in self.fleets if each is not but_for and each.failure is None
+        )
+
+    def _over_quota(self, fleet: Fleet, workload: ServingWorkload) -> StartFailure | None:
+        wanted = workload.instance_count * workload.workers
+        others = self._held(but_for=fleet) + self._busy()
+        if others + wanted <= self._max_processes:
+            return None
+        reason = (
+            f"This machine runs at most {self._max_processes} instances; {others} others are "
+            f"wanted already, and {wanted} were asked for."
+        )
+        return StartFailure("OutOfQuota", reason)
+
+    def _roll_out(self, slot: Slot, workload: ServingWorkload) -> None:
+        key = workload.key
+        if slot.next is not None:
+            self._retire(key, slot.next)
+            slot.next = None
+        revision = self._new(workload, slot.logs)
+        if slot.current.fleet.ready:
+            slot.next = revision
+        else:
+            # It serves nobody: there is nothing to protect.
+            self._retire(key, slot.current)
+            slot.current = revision
+        self._begin(revision)
+
+    def _changed(self, key: str) -> None:
+        slot = self._slots.get(key)
+        if slot is not None:
+            if slot.next is not None and slot.next.fleet.state is WorkloadState.READY:
+                old, slot.current, slot.next = slot.current, slot.next, None
+                self._retire(key, old)
+            elif slot.next is not None and slot.next.fleet.state is WorkloadState.FAILED:
+                slot.next.fleet.give_up()
+            slot.instances = tuple(each.instance for each in slot.current.fleet.ready)
+            slot.served = slot.served or bool(slot.instances)
+
+    def _retire(self, key: str, revision: Revision) -> None:
+        fleet = revision.fleet
+
+        async def retire() -> None:
+            await fleet.stop(fleet.plan.drain_grace)
+            slot = self._slots.get(key)
+            if slot is None or all(each.logs != fleet.logs for each in slot.fleets):
+                await asyncio.to_thread(shutil.rmtree, fleet.logs, ignore_errors=True)
+            await self._premises.prune()
+
+        self._endings.begin(key, retire())
+
+    def _end_slot(self, key: str, grace: float) -> None:
+        slot = self._slots.pop(key)
+
+        async def end() -> None:
+            await asyncio.gather(*(fleet.stop(grace) for fleet in slot.fleets))
+            if key not in self._slots:
+                await self._premises.clear(slot.logs)
+
+        self._endings.begin(key, end())

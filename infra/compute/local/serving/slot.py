@@ -1,0 +1,51 @@
+"""Where a deployment runs on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.ports import Instance, ServingObservation, ServingWorkload
+from infra.compute.local.instances.fleet import Fleet
+
+
+@dataclass
+class Revision:
+    """One revision of what a deployment wants, and the fleet that runs it."""
+
+    workload: ServingWorkload
+    fleet: Fleet
+
+
+@dataclass
+class Slot:
+    """What runs under one key. `next` is rolled out beside `current`; `served` says whether any
+    instance has ever taken requests."""
+
+    logs: Path
+    current: Revision
+    next: Revision | None = None
+    instances: tuple[Instance, ...] = ()
+    served: bool = False
+
+    @property
+    def newest(self) -> Revision:
+        return self.next or self.current
+
+    @property
+    def fleets(self) -> list[Fleet]:
+        beside = [] if self.next is None else [self.next.fleet]
+        return [self.current.fleet, *beside]
+
+    @property
+    def observation(self) -> ServingObservation:
+        workload, fleet = self.newest.workload, self.newest.fleet
+        failure = fleet.failure
+        return ServingObservation(
+            revision=workload.revision,
+            state=fleet.state,
+            ready=len(fleet.ready) // workload.workers,
+            wanted=workload.instance_count,
+            code=failure.code if failure else None,
+            reason=failure.reason if failure else None,
+            serving=bool(self.current.fleet.ready),
+            served=self.served,
+        )
