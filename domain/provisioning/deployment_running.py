@@ -44,12 +44,12 @@ class DeploymentRunning(Generic[D]):
         workload = await self._wanted.of(deployment)
         return lambda: self._compute.ensure(workload)
 
-    async def look(self, place: Place, deployment: D, step: int) -> Observation:
+    async def look(self, deployment: D, step: int) -> Observation:
         """How far the deployment is. The first look of a chain sets the compute to work;
         later ones only when it has forgotten (a restart), for asking again revives what has
         failed."""
         if step:
-            seen = await self.observe(place)
+            seen = await self.observe(Place.of(deployment))
             if seen and await self.is_wanted(seen, deployment):
                 return seen
         try:

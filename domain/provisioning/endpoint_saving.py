@@ -1,6 +1,5 @@
 """Saving endpoints and deployments: in one transaction with their operations and what is told
-of them, then the message that has them reconciled. A document that is on its way carries a
-lease, past which the sweep takes it up."""
+of them; then the message that has them reconciled."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -56,33 +55,33 @@ class EndpointSaving(Generic[E, D]):
         """The endpoint, told of a change of a deployment. Its own lease, if it has one, stays."""
         return replaced(self._kind.touched(endpoint), document, document.due_at)
 
-    def started(self, kind: OperationKind, place: Place, now: datetime) -> Operation:
+    def started(self, kind: OperationKind, resource: TrackedResource, now: datetime) -> Operation:
+        place = Place.of(resource)
         partition = self._types.partition(place.endpoint)
         return Operation.start(kind, partition, self._documents.arm_id(place), now)
 
-    async def operation(self, resource: TrackedResource, endpoint: str) -> Operation | None:
-        """The last one of a resource of `endpoint`, while it is kept."""
-        document = await self._operation(resource, endpoint)
+    async def operation(self, resource: TrackedResource) -> Operation | None:
+        """The last one of a resource, while it is kept."""
+        document = await self._operation(resource)
         return Operation.from_document(document.body["operation"]) if document else None
 
-    async def _operation(self, resource: TrackedResource, endpoint: str) -> Document | None:
+    async def _operation(self, resource: TrackedResource) -> Document | None:
         if resource.operation_id is None:
             return None
         id = operation_document_id(resource.operation_id)
         try:
-            return await self._store.get(self._types.partition(endpoint), id)
+            return await self._store.get(self._types.partition(Place.of(resource).endpoint), id)
         except DocumentNotFound:
             return None
 
     async def ended(
         self,
         resource: TrackedResource,
-        endpoint: str,
         status: OperationStatus,
         error: ErrorRecord | None = None,
     ) -> list[Write]:
         """What ends the operation that the resource is in."""
-        document = await self._operation(resource, endpoint)
+        document = await self._operation(resource)
         if document is None:
             return []
         operation = Operation.from_document(document.body["operation"])
@@ -100,33 +99,31 @@ class EndpointSaving(Generic[E, D]):
         self._kind.changed(endpoint)
         return written
 
-    async def keep(
-        self, resource: TrackedResource, document: Document, due_at: float | None
-    ) -> None:
-        """The resource with another lease, or none. Raises StaleETag, DocumentNotFound."""
-        await self._store.transact(document.partition, [replaced(resource, document, due_at)])
+    async def keep(self, partition: str, write: Write) -> None:
+        """What only says how long nobody need look after a resource, or that nobody need."""
+        await self._store.transact(partition, [write])
 
     # -- messages -----------------------------------------------------------------------
 
-    async def send(self, place: Place, resource: TrackedResource, step: int = 0) -> None:
+    async def send(self, resource: TrackedResource, step: int = 0) -> None:
         """Have the resource reconciled; with a `step` as what it is, not as something new."""
-        message = self.message(place, resource, step).to_document()
-        await self._queue.send(PROVISIONING_QUEUE, Message(message))
+        message = self.message(resource).but(step=step)
+        await self._queue.send(PROVISIONING_QUEUE, Message(message.to_document()))
 
-    def message(self, place: Place, resource: TrackedResource, step: int) -> Reconcile:
+    async def send_again(self, message: Reconcile, pause: float) -> None:
+        again = message.but(step=message.step + 1).to_document()
+        await self._queue.send(PROVISIONING_QUEUE, Message(again, delay=timedelta(seconds=pause)))
+
+    def message(self, resource: TrackedResource) -> Reconcile:
+        """The first one of its chain."""
+        place = Place.of(resource)
         return Reconcile(
             kind=self._types.kind,
             endpoint=place.endpoint,
             deployment=place.deployment,
             generation=resource.generation,
             chain=resource.chain,
-            step=step,
         )
-
-    async def look_again(self, message: Reconcile) -> None:
-        """After a pause: what it names is gone, but for what runs of it."""
-        again = message.but(step=message.step + 1).to_document()
-        await self._queue.send(PROVISIONING_QUEUE, Message(again, delay=pause_before(message.step)))
 
 
 def created(operation: Operation) -> Create:
@@ -138,8 +135,3 @@ def replaced(resource: TrackedResource, document: Document, due_at: float | None
     """The resource in the place of what `document` holds of it."""
     body = to_body(document.body["kind"], resource)
     return Replace(document.id, body, document.etag, due_at=due_at)
-
-
-def pause_before(step: int) -> timedelta:
-    """How long a reconciliation rests before its next look: 50 ms at first, 1 s at most."""
-    return timedelta(seconds=min(1.0, 0.05 * 1.3 ** min(step, 20)))

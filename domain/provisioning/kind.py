@@ -46,18 +46,16 @@ class KindTypes(Generic[E, D]):
     def store_kind(self, place: Place) -> str:
         return self.deployment_kind if place.is_deployment else self.endpoint_kind
 
-    def place(self, document: Document) -> Place:
-        """Whose document it is."""
-        resource = document.body["resource"]
-        if document.body["kind"] == self.deployment_kind:
-            return Place(resource["endpoint"], resource["name"])
-        return Place(resource["name"])
-
     def endpoint(self, document: Document) -> E:
         return from_document(self.endpoint_type, document)
 
     def deployment(self, document: Document) -> D:
         return from_document(self.deployment_type, document)
+
+    def resource(self, document: Document) -> TrackedResource:
+        """An endpoint or a deployment, as the document says."""
+        is_deployment = document.body["kind"] == self.deployment_kind
+        return self.deployment(document) if is_deployment else self.endpoint(document)
 
     def workload_key(self, place: Place) -> str:
         return f"{self.key_prefix}{place.endpoint.casefold()}/{place.name.casefold()}"

@@ -1,6 +1,9 @@
 """What names an endpoint, or a deployment of it."""
 
 from dataclasses import dataclass
+from typing import Self
+
+from domain.ground.resource import TrackedResource
 
 ENDPOINT_ID = "endpoint"
 
@@ -11,6 +14,12 @@ class Place:
 
     endpoint: str
     deployment: str | None = None
+
+    @classmethod
+    def of(cls, resource: TrackedResource) -> Self:
+        """A deployment says whose it is."""
+        endpoint = getattr(resource, "endpoint", None)
+        return cls(resource.name) if endpoint is None else cls(endpoint, resource.name)
 
     @property
     def is_deployment(self) -> bool:

@@ -84,11 +84,10 @@ class Provisioning(Generic[E, EP, D, DP]):
             old = old.moved(_S.UPDATING)
         new = self._kind.new_endpoint(name, wanted, old, caller, now)
         beside = self._kind.beside_endpoint(old, new, now)
-        there = Place(new.name)
         kind = OperationKind.UPDATE if old else OperationKind.CREATE
-        operation = self._saving.started(kind, there, now)
+        operation = self._saving.started(kind, new, now)
         facts = self._kind.endpoint_facts(old, new)
-        return await self._save(there, new, document, operation, beside, facts)
+        return await self._save(new, document, operation, beside, facts)
 
     async def change_endpoint(
         self,
@@ -113,9 +112,9 @@ class Provisioning(Generic[E, EP, D, DP]):
         new = self._kind.touched(change(old, now).moved(_S.UPDATING)).but(
             generation=old.generation + 1, modified_at=now, modified_by=caller
         )
-        operation = self._saving.started(kind, Place(new.name), now)
+        operation = self._saving.started(kind, new, now)
         facts = self._kind.endpoint_facts(old, new)
-        return await self._save(Place(new.name), new, document, operation, (), facts)
+        return await self._save(new, document, operation, (), facts)
 
     async def delete_endpoint(
         self, name: str, caller: str, conditions: Conditions
@@ -133,17 +132,17 @@ class Provisioning(Generic[E, EP, D, DP]):
             return None
         conditions.check(document, self._documents.noun(place))
         old = self._types.endpoint(document)
-        if underway := await self._removal_underway(old, name, document):
+        if underway := await self._removal_underway(old, document):
             return underway
-        operation = self._saving.started(OperationKind.DELETE, Place(old.name), self._clock.now())
-        beside = await self._superseded(old, name)
+        operation = self._saving.started(OperationKind.DELETE, old, self._clock.now())
+        beside = await self._superseded(old)
         for stored in await self._documents.all_deployments(name):
-            beside += await self._removed_with(operation, name, stored, caller)
+            beside += await self._removed_with(operation, stored, caller)
         gone = self._removed(old, caller)
-        return await self._save(Place(old.name), gone, document, operation, beside)
+        return await self._save(gone, document, operation, beside)
 
     async def _removed_with(
-        self, operation: Operation, endpoint: str, stored: Stored[D], caller: str
+        self, operation: Operation, stored: Stored[D], caller: str
     ) -> list[Write]:
         """A deployment goes with its endpoint."""
         deployment = stored.resource
@@ -151,9 +150,9 @@ class Provisioning(Generic[E, EP, D, DP]):
             return []
         # The new generation makes the messages of its own operation stale.
         gone = self._removed(deployment, caller).but(operation_id=operation.id)
-        id = Place(endpoint, deployment.name).document_id
+        id = Place.of(deployment).document_id
         write = Replace(id, to_body(self._types.deployment_kind, gone), stored.etag)
-        return [write, *await self._superseded(deployment, endpoint)]
+        return [write, *await self._superseded(deployment)]
 
     # -- deployments --------------------------------------------------------------------
 
@@ -190,14 +189,13 @@ class Provisioning(Generic[E, EP, D, DP]):
             new = new.moved(_S.SCALING if scaled else _S.UPDATING)
         else:
             await self._check_quota(place.owner)
-        there = Place(owner.name, new.name)
         kind = OperationKind.UPDATE if old else OperationKind.CREATE
         beside = [
             self._saving.touched(owner, parent),
             *await self._kind.beside_deployment(old, new, now),
         ]
-        operation = self._saving.started(kind, there, now)
-        return await self._save(there, new, document, operation, beside)
+        operation = self._saving.started(kind, new, now)
+        return await self._save(new, document, operation, beside)
 
     async def _owner_to_be(self, place: Place) -> tuple[E, Document]:
         """Raises NotFound, and Conflict for an endpoint that goes."""
@@ -240,32 +238,29 @@ class Provisioning(Generic[E, EP, D, DP]):
         owner = self._types.endpoint(parent)
         if owner.provisioning_state is not _S.DELETING:
             self._kind.check_removable(owner, old)
-        if underway := await self._removal_underway(old, place.endpoint, document):
+        if underway := await self._removal_underway(old, document):
             return underway
-        there = Place(owner.name, old.name)
-        operation = self._saving.started(OperationKind.DELETE, there, self._clock.now())
+        operation = self._saving.started(OperationKind.DELETE, old, self._clock.now())
         beside = [
             self._saving.touched(owner, parent),
-            *await self._superseded(old, place.endpoint),
+            *await self._superseded(old),
         ]
-        return await self._save(there, self._removed(old, caller), document, operation, beside)
+        return await self._save(self._removed(old, caller), document, operation, beside)
 
     # -- both ---------------------------------------------------------------------------
 
-    async def _removal_underway(
-        self, old: R, endpoint: str, document: Document
-    ) -> Accepted[R] | None:
+    async def _removal_underway(self, old: R, document: Document) -> Accepted[R] | None:
         """The removal that an earlier DELETE began; deleting twice is one removal."""
         if old.provisioning_state is not _S.DELETING:
             return None
-        operation = await self._saving.operation(old, endpoint)
+        operation = await self._saving.operation(old)
         return Accepted(operation, old, document.etag) if operation else None
 
-    async def _superseded(self, old: TrackedResource, endpoint: str) -> list[Write]:
+    async def _superseded(self, old: TrackedResource) -> list[Write]:
         """What ends the operation that a DELETE cuts short."""
         if old.provisioning_state.is_terminal:
             return []
-        return await self._saving.ended(old, endpoint, OperationStatus.CANCELED)
+        return await self._saving.ended(old, OperationStatus.CANCELED)
 
     def _removed(self, old: R, caller: str) -> R:
         return old.moved(_S.DELETING).but(
@@ -274,7 +269,6 @@ class Provisioning(Generic[E, EP, D, DP]):
 
     async def _save(
         self,
-        place: Place,
         new: R,
         document: Document | None,
         operation: Operation,
@@ -283,7 +277,7 @@ class Provisioning(Generic[E, EP, D, DP]):
     ) -> Accepted[R]:
         """One transaction for the wish and its operation, then the message. Raises what the
         store does when it has lost a race."""
-        new = new.but(operation_id=operation.id)
+        place, new = Place.of(new), new.but(operation_id=operation.id)
         due_at = operation.started_at.timestamp() + LEASE / 6
         write: Write
         if document is None:
@@ -294,7 +288,7 @@ class Provisioning(Generic[E, EP, D, DP]):
         saved, *_ = await self._saving.save(
             place.endpoint, [write, created(operation), *beside], facts
         )
-        await self._saving.send(place, new)
+        await self._saving.send(new)
         if saved is None:
             raise AssertionError("a create or replace returns its document")
         return Accepted(operation, new, saved.etag, new=document is None)

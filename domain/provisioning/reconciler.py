@@ -1,59 +1,28 @@
 """Bringing what runs closer to what is wanted, one message at a time.
 
-A message's look compares the wish with what the compute shows, takes the next step, and either
-ends the operation or has the next look follow. It goes by the driver of
-domain/ground/driving.py, without a write for each look: lost, doubled and late messages are
-harmless.
+A look compares the wish with what the compute shows, takes the next step, and either ends the
+operation or has another look follow. Lost, doubled and late messages are harmless:
+domain/ground/driving.py says how.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, Generic, Self, final
+from typing import Any, Generic, final
 
-from domain.errors import DocumentNotFound, StaleETag
 from domain.ground.driving import Driving, Step
 from domain.ground.facts import Fact
 from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ground.operation import ErrorRecord, OperationStatus
 from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import TrackedResource
 from domain.ground.sweeping import Resume
 from domain.ports import Clock, Delete, Document, Observation, WorkloadState, WorkQueue, Write
 from domain.provisioning import endpoint_facts
 from domain.provisioning.deployment_running import DeploymentRunning
 from domain.provisioning.endpoint_documents import EndpointDocuments
-from domain.provisioning.endpoint_saving import LEASE, EndpointSaving, pause_before, replaced
+from domain.provisioning.endpoint_saving import LEASE, EndpointSaving, replaced
 from domain.provisioning.kind import D, E, Kind
 from domain.provisioning.place import Place
 
 _S = ProvisioningState
-
-
-class _Look(Enum):
-    """What has come of a look. SAVED: by itself, and nothing is left to do."""
-
-    NOT_YET = "not yet"
-    NOTHING_LEFT = "nothing left"
-    SAVED = "saved"
-
-
-@dataclass(frozen=True)
-class Placed(Generic[E, D]):
-    """An endpoint or a deployment, and which. Messages name its chain and its generation."""
-
-    place: Place
-    resource: E | D
-
-    @property
-    def chain(self) -> int:
-        return self.resource.chain
-
-    @property
-    def generation(self) -> int:
-        return self.resource.generation
-
-    def but(self, **changes: Any) -> Self:
-        return replace(self, resource=self.resource.but(**changes))
 
 
 @final
@@ -89,167 +58,147 @@ class Reconciler(Generic[E, D]):
         await self._driving.go_on(message)
 
     async def resume(self, document: Document) -> None:
-        """The sweep's part: take over what nobody has given a sign of life for."""
+        """Take over what nobody has given a sign of life for. Raises StaleETag."""
         await self._driving.resume(document)
 
     # -- what is driven -----------------------------------------------------------------
 
     async def find(self, message: Reconcile) -> Document | None:
+        """Where a deployment is gone, nothing of it stays: a look that was under way meanwhile
+        may have asked the compute for it once more."""
         place = Place(message.endpoint, message.deployment)
         document = await self._documents.find(place)
-        if document is None:
-            await self._clear(place, message)
+        if document is None and place.is_deployment and not await self._running.remove(place):
+            await self._saving.send_again(message, pause_before(message.step))
         return document
 
-    def read(self, document: Document) -> Placed[E, D]:
-        place = self._types.place(document)
-        if place.is_deployment:
-            return Placed(place, self._types.deployment(document))
-        return Placed(place, self._types.endpoint(document))
+    def read(self, document: Document) -> TrackedResource:
+        return self._types.resource(document)
 
     async def step(
-        self, state: Placed[E, D], document: Document, message: Reconcile
-    ) -> Step[Placed[E, D]] | None:
-        try:
-            match await self._look(state, document, message.step):
-                case _Look.SAVED:
-                    return None
-                case _Look.NOTHING_LEFT:
-                    return Step(state, None)
-        except (StaleETag, DocumentNotFound):
-            # Somebody wrote in between: the next look is at what they have made of it.
-            pass
-        return Step(state, pause_before(message.step).total_seconds())
+        self, state: TrackedResource, document: Document, message: Reconcile
+    ) -> Step[TrackedResource] | None:
+        pause = pause_before(message.step)
+        if isinstance(state, self._types.deployment_type):
+            return await self._deployment_step(state, document, message.step, pause)
+        if isinstance(state, self._types.endpoint_type):
+            return await self._endpoint_step(state, document, pause)
+        return None
 
     async def save(
-        self, document: Document, step: Step[Placed[E, D]], due_at: float | None
+        self, document: Document, step: Step[TrackedResource], due_at: float | None
     ) -> None:
-        await self._saving.keep(step.state.resource, document, due_at)
+        write = replaced(step.state, document, due_at)
+        if step.told:
+            endpoint = Place.of(step.state).endpoint
+            await self._saving.save(endpoint, [write, *step.beside], step.told)
+        else:
+            await self._saving.keep(document.partition, write)
 
-    def message(self, state: Placed[E, D], before: Reconcile | None) -> Reconcile:
-        step = 0 if before is None else before.step + 1
-        return self._saving.message(state.place, state.resource, step)
+    def message(self, state: TrackedResource, before: Reconcile | None) -> Reconcile:
+        first = self._saving.message(state)
+        return first if before is None else first.but(step=before.step + 1)
 
-    def pause(self, state: Placed[E, D]) -> float:
+    def pause(self, state: TrackedResource) -> float:
         return 0.0
-
-    async def _clear(self, place: Place, message: Reconcile) -> None:
-        """The deployment is gone. A look that was under way meanwhile may have asked the
-        compute for it once more: nothing of that stays."""
-        if place.is_deployment and not await self._running.remove(place):
-            await self._saving.look_again(message)
-
-    async def _look(self, state: Placed[E, D], document: Document, step: int) -> _Look:
-        resource = state.resource
-        if isinstance(resource, self._types.deployment_type):
-            return await self._look_at_deployment(state.place, resource, document, step)
-        if isinstance(resource, self._types.endpoint_type):
-            return await self._look_at_endpoint(resource, document)
-        raise AssertionError("a kind has endpoints and deployments")
 
     # -- endpoints ----------------------------------------------------------------------
 
-    async def _look_at_endpoint(self, endpoint: E, document: Document) -> _Look:
+    async def _endpoint_step(
+        self, endpoint: E, document: Document, pause: float
+    ) -> Step[TrackedResource] | None:
         if endpoint.provisioning_state is _S.DELETING:
             removed = await self._remove_endpoint(endpoint, document)
-            return _Look.SAVED if removed else _Look.NOT_YET
+            return None if removed else Step(endpoint, pause)
         if endpoint.provisioning_state.is_terminal:
-            return _Look.NOTHING_LEFT
-        place = self._types.place(document)
-        facts = endpoint_facts.endpoint_ended(self._types.kind, place, endpoint.provisioning_state)
-        writes: list[Write] = [replaced(endpoint.moved(_S.SUCCEEDED), document)]
-        writes += await self._saving.ended(endpoint, place.endpoint, OperationStatus.SUCCEEDED)
-        await self._saving.save(place.endpoint, writes, facts)
-        return _Look.SAVED
+            return Step(endpoint, None)
+        ended = await self._saving.ended(endpoint, OperationStatus.SUCCEEDED)
+        kind, before = self._types.kind, endpoint.provisioning_state
+        told = endpoint_facts.endpoint_ended(kind, Place.of(endpoint), before)
+        return Step(endpoint.moved(_S.SUCCEEDED), None, beside=tuple(ended), told=told)
 
     async def _remove_endpoint(self, endpoint: E, document: Document) -> bool:
         deployments = await self._documents.all_deployments(endpoint.name)
-        names = [stored.resource.name for stored in deployments]
-        places = [Place(endpoint.name, name) for name in names]
+        places = [Place.of(stored.resource) for stored in deployments]
         gone = [await self._running.remove(place) for place in places]
         if not all(gone):
             return False
         writes: list[Write] = [Delete(document.id, document.etag)]
-        writes += await self._kind.beside_removal(endpoint.name, names)
-        succeeded = OperationStatus.SUCCEEDED
+        writes += await self._kind.beside_removal(endpoint.name, [place.name for place in places])
         for place, stored in zip(places, deployments, strict=True):
             writes.append(Delete(place.document_id, stored.etag))
             if stored.resource.operation_id != endpoint.operation_id:  # its own removal
-                writes += await self._saving.ended(stored.resource, endpoint.name, succeeded)
-        writes += await self._saving.ended(endpoint, endpoint.name, succeeded)
-        facts = endpoint_facts.deleted(self._types.kind, *places, Place(endpoint.name))
+                writes += await self._saving.ended(stored.resource, OperationStatus.SUCCEEDED)
+        writes += await self._saving.ended(endpoint, OperationStatus.SUCCEEDED)
+        facts = endpoint_facts.deleted(self._types.kind, *places, Place.of(endpoint))
         await self._saving.save(endpoint.name, writes, facts)
         return True
 
     # -- deployments --------------------------------------------------------------------
 
-    async def _look_at_deployment(
-        self, place: Place, deployment: D, document: Document, step: int
-    ) -> _Look:
+    async def _deployment_step(
+        self, deployment: D, document: Document, step: int, pause: float
+    ) -> Step[TrackedResource] | None:
         state = deployment.provisioning_state
         if state is _S.DELETING:
-            removed = await self._remove_deployment(place, deployment, document)
-            return _Look.SAVED if removed else _Look.NOT_YET
+            removed = await self._remove_deployment(deployment, document)
+            return None if removed else Step(deployment, pause)
         if state is _S.FAILED:
-            await self._keep_proven(place, deployment)
-            return _Look.NOTHING_LEFT
-        seen = await self._running.look(place, deployment, step)
+            await self._keep_proven(deployment)
+            return Step(deployment, None)
+        seen = await self._running.look(deployment, step)
         if seen.state is WorkloadState.READY:
-            if state.is_terminal:
-                return _Look.NOTHING_LEFT
-            await self._succeed(place, deployment, document)
-            return _Look.SAVED
+            return Step(deployment, None) if state.is_terminal else await self._success(deployment)
         if seen.state is WorkloadState.FAILED:
-            await self._fail(place, deployment, document, _error(seen))
-            return _Look.SAVED
-        return _Look.NOT_YET
+            return await self._failure(deployment, _error(seen))
+        return Step(deployment, pause)
 
-    async def _keep_proven(self, place: Place, deployment: D) -> None:
+    async def _keep_proven(self, deployment: D) -> None:
         """What served before an update failed goes on serving, after a restart too."""
         before = self._kind.before_failure(deployment)
-        if before is not None and await self._running.observe(place) is None:
-            await self._running.look(place, before, 0)
+        if before is not None and await self._running.observe(Place.of(deployment)) is None:
+            await self._running.look(before, 0)
 
-    async def _succeed(self, place: Place, deployment: D, document: Document) -> None:
+    async def _success(self, deployment: D) -> Step[TrackedResource]:
         """Its operation is over: one transaction says so everywhere."""
-        ended = self._kind.proven(deployment.moved(_S.SUCCEEDED))
-        writes: list[Write] = [replaced(ended, document)]
-        writes += await self._saving.ended(deployment, place.endpoint, OperationStatus.SUCCEEDED)
-        facts = endpoint_facts.deployment_ready(self._types.kind, place)
-        await self._save_with_endpoint(place, writes, facts)
+        told = endpoint_facts.deployment_ready(self._types.kind, Place.of(deployment))
+        ended = await self._saving.ended(deployment, OperationStatus.SUCCEEDED)
+        return await self._ended(self._kind.proven(deployment.moved(_S.SUCCEEDED)), ended, told)
 
-    async def _fail(
-        self, place: Place, deployment: D, document: Document, error: ErrorRecord
-    ) -> None:
+    async def _failure(self, deployment: D, error: ErrorRecord) -> Step[TrackedResource]:
         """Its operation has failed; or it had succeeded, and has died for good."""
-        writes: list[Write] = []
+        told = endpoint_facts.deployment_failed(self._types.kind, Place.of(deployment), error)
         if deployment.provisioning_state.is_terminal:
             broken = deployment.but(provisioning_state=_S.FAILED, error=error, proven=None)
-            writes.append(replaced(broken, document))
-        else:
-            writes.append(replaced(deployment.moved(_S.FAILED, error), document))
-            failed = OperationStatus.FAILED
-            writes += await self._saving.ended(deployment, place.endpoint, failed, error)
-        facts = endpoint_facts.deployment_failed(self._types.kind, place, error)
-        await self._save_with_endpoint(place, writes, facts)
+            return await self._ended(broken, [], told)
+        ended = await self._saving.ended(deployment, OperationStatus.FAILED, error)
+        return await self._ended(deployment.moved(_S.FAILED, error), ended, told)
 
-    async def _remove_deployment(self, place: Place, deployment: D, document: Document) -> bool:
+    async def _ended(
+        self, deployment: D, beside: list[Write], told: list[Fact]
+    ) -> Step[TrackedResource]:
+        """Its endpoint is touched in the same transaction. Raises DocumentNotFound when that
+        is gone."""
+        owner = await self._documents.get(Place.of(deployment).owner)
+        touched = self._saving.touched(self._types.endpoint(owner), owner)
+        return Step(deployment, None, beside=(*beside, touched), told=told)
+
+    async def _remove_deployment(self, deployment: D, document: Document) -> bool:
+        place = Place.of(deployment)
         if not await self._running.remove(place):
             return False
         writes: list[Write] = [Delete(document.id, document.etag)]
         writes += await self._kind.beside_removal(place.endpoint, [place.name])
-        writes += await self._saving.ended(deployment, place.endpoint, OperationStatus.SUCCEEDED)
+        writes += await self._saving.ended(deployment, OperationStatus.SUCCEEDED)
         facts = endpoint_facts.deleted(self._types.kind, place)
         await self._saving.save(place.endpoint, writes, facts)
         return True
 
-    async def _save_with_endpoint(
-        self, place: Place, writes: Sequence[Write], facts: Sequence[Fact]
-    ) -> None:
-        """Raises StaleETag or DocumentNotFound when somebody else was first."""
-        parent = await self._documents.get(place.owner)
-        touched = self._saving.touched(self._types.endpoint(parent), parent)
-        await self._saving.save(place.endpoint, [*writes, touched], facts)
+
+def pause_before(step: int) -> float:
+    """Seconds for which a reconciliation rests before its next look: 0.05 at first, 1 at
+    most."""
+    return min(1.0, 0.05 * 1.3 ** min(step, 20))
 
 
 def _error(seen: Observation) -> ErrorRecord:

@@ -70,11 +70,10 @@ class Restorer(Generic[E, D]):
     async def _look_at_page(self, look: _Round) -> None:
         page = await self._store.query(self._types.deployment_kind, continuation=look.continuation)
         for document in page.documents:
-            place = self._types.place(document)
-            look.wanted.add(self._types.workload_key(place))
             deployment = self._types.deployment(document)
+            look.wanted.add(self._types.workload_key(Place.of(deployment)))
             if deployment.provisioning_state.is_terminal and document.due_at is None:
-                await self._watch(place, deployment, document)
+                await self._watch(deployment, document)
         look.continuation = page.continuation
 
     async def _remove_leftovers(self, look: _Round) -> None:
@@ -85,7 +84,8 @@ class Restorer(Generic[E, D]):
             if await self._documents.find(place) is None:
                 await self._running.remove(place)
 
-    async def _watch(self, place: Place, deployment: D, document: Document) -> None:
+    async def _watch(self, deployment: D, document: Document) -> None:
+        place = Place.of(deployment)
         settled = deployment.provisioning_state in _SETTLED
         wish = deployment if settled else self._kind.before_failure(deployment)
         if wish is None:
@@ -101,7 +101,7 @@ class Restorer(Generic[E, D]):
                 # What it points at is gone: it runs on where it runs, and else its message
                 # tells.
                 if seen is None and settled:
-                    await self._saving.send(place, deployment, step=1)
+                    await self._saving.send(deployment, step=1)
                 return
             # Here and now: another host might take a message, and have it running already.
             latest = await self._documents.find(place)
@@ -110,4 +110,4 @@ class Restorer(Generic[E, D]):
             seen = await ensure()
         if settled and seen.state is not WorkloadState.READY:
             # Not a first look: what has failed is to be told of, not revived.
-            await self._saving.send(place, deployment, step=1)
+            await self._saving.send(deployment, step=1)
