@@ -21,11 +21,9 @@ from azurefunctions.extensions.http.fastapi import Request
 
 from domain.names import WorkspaceScope
 from domain.ports import Instance, Principal, ScoringRequest, ScoringResponse, TokenVerifier
-from domain.scoring.exchange_taps import RecordTap
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE
 from domain.scoring.request_record import RequestRecord
-from domain.scoring.scoring_exchange import Call, RequestBody
+from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
 from handlers.data import scoring as handlers
 from handlers.data.cors import Cors
 from handlers.http import Routes
@@ -80,7 +78,7 @@ async def main(requests: int, profile: bool) -> None:
             await endpoints.put_deployment("iris", name)
             compute.start("iris", name, 2)
         routes = RouteTable(store, SystemClock())
-        activity = scoring_on(routes, compute, InstantScorer(), RecordTap(_forget))
+        activity = scoring_on(routes, compute, InstantScorer(), _forget)
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
 
@@ -138,7 +136,7 @@ class _Nobody(TokenVerifier):
 
 
 def _forget(record: RequestRecord) -> None:
-    """A tap, so that the making of records is counted in."""
+    """A listener, so that the making of records is counted in."""
 
 
 async def microseconds(once: Callable[[], Awaitable[None]], requests: int) -> float:

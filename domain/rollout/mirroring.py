@@ -7,7 +7,8 @@ counted as lost. What both deployments said is compared and counted.
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 from domain.ground.stored_sums import StoredSums, Subject
@@ -16,7 +17,7 @@ from domain.rollout import shadow_diff
 from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.exchange_taps import Tap
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import DeploymentRoute
+from domain.scoring.online_routing import DeploymentRoute, Route
 from domain.scoring.request_record import Listener, RequestRecord
 from domain.scoring.scoring_bodies import KeptBody, Missing, close
 from domain.scoring.scoring_exchange import Exchange
@@ -29,6 +30,15 @@ _GIVING_UP = 1.0
 """Seconds for which a copy that is given up may go on with its own ending."""
 _COMPARED_AT_ONCE = 16 * 1024
 """Bytes of an answer up to which comparing it costs the event loop nothing to speak of."""
+
+
+@dataclass(slots=True)
+class _Copy:
+    """One request that is to be mirrored, from its routing to its end."""
+
+    exchange: Exchange
+    mirror: DeploymentRoute
+    subject: Subject
 
 
 class Mirroring(Tap):
@@ -55,6 +65,9 @@ class Mirroring(Tap):
         """Copies that are under way."""
         return len(self._under_way)
 
+    def wants(self, route: Route) -> bool:
+        return route.mirrored
+
     def listen(self, exchange: Exchange) -> Listener | None:
         """The copy to be, if it is this request's turn to be mirrored."""
         route, live = exchange.route, exchange.deployment
@@ -70,7 +83,7 @@ class Mirroring(Tap):
         subject = shadow_diff.subject(
             route.endpoint, live.name, live.revision, mirror.name, mirror.revision
         )
-        return _Copy(self, exchange, mirror, subject)
+        return partial(self._follow, _Copy(exchange, mirror, subject))
 
     async def close(self, *, grace: float) -> None:
         """Copies that take longer than `grace` seconds are given up, and counted as lost."""
@@ -82,7 +95,7 @@ class Mirroring(Tap):
         if still:
             await asyncio.wait(still, timeout=_GIVING_UP)
 
-    def follow(self, copy: "_Copy", record: RequestRecord) -> None:
+    def _follow(self, copy: _Copy, record: RequestRecord) -> None:
         """The original is over: send its copy, unless that is lost."""
         exchange = copy.exchange
         body = exchange.request_body(self._max_bytes)
@@ -104,10 +117,10 @@ class Mirroring(Tap):
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    def _lose(self, copy: "_Copy", why: Lost) -> None:
+    def _lose(self, copy: _Copy, why: Lost) -> None:
         self._sums.add(copy.subject, shadow_diff.lost(why))
 
-    async def _send(self, copy: "_Copy", request: ScoringRequest, live: Side) -> None:
+    async def _send(self, copy: _Copy, request: ScoringRequest, live: Side) -> None:
         try:
             met = await self._ask(copy.mirror, request)
             if isinstance(met, Lost):
@@ -168,20 +181,3 @@ class Mirroring(Tap):
             await close(body)
         whole = kept.up_to(self._max_bytes)
         return whole if isinstance(whole, bytes) else None
-
-
-class _Copy(Listener):
-    """One request that is to be mirrored, from its routing to its end."""
-
-    __slots__ = ("_mirroring", "exchange", "mirror", "subject")
-
-    def __init__(
-        self, mirroring: Mirroring, exchange: Exchange, mirror: DeploymentRoute, subject: Subject
-    ) -> None:
-        self._mirroring = mirroring
-        self.exchange = exchange
-        self.mirror = mirror
-        self.subject = subject
-
-    def ended(self, record: RequestRecord) -> None:
-        self._mirroring.follow(self, record)

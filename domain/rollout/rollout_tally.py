@@ -1,10 +1,13 @@
 """What gateways count of a rollout's step: requests, failures and latencies of each
 deployment that the rollout guards, as far as the split brought them there."""
 
+from functools import partial
+
 from domain.ground.stored_sums import StoredSums, Subject
 from domain.online.online_endpoint import partition
 from domain.online.traffic.latency_histogram import band
 from domain.scoring.exchange_taps import Tap
+from domain.scoring.online_routing import Route
 from domain.scoring.request_record import Listener, RequestRecord
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.scoring_refusals import CALLER_GONE
@@ -32,23 +35,18 @@ class RolloutTally(Tap):
     def __init__(self, sums: StoredSums) -> None:
         self._sums = sums
 
+    def wants(self, route: Route) -> bool:
+        return bool(route.tally)
+
     def listen(self, exchange: Exchange) -> Listener | None:
         route, deployment = exchange.route, exchange.deployment
-        if route is None or not route.tally or deployment is None or not exchange.by_split:
+        if route is None or deployment is None or not exchange.by_split:
             return None
         if deployment.name.casefold() not in route.tallied:
             return None
-        return _Tallied(self._sums, subject(route.endpoint, route.tally, deployment.name))
+        return partial(self._count, subject(route.endpoint, route.tally, deployment.name))
 
-
-class _Tallied(Listener):
-    __slots__ = ("_subject", "_sums")
-
-    def __init__(self, sums: StoredSums, subject: Subject) -> None:
-        self._sums = sums
-        self._subject = subject
-
-    def ended(self, record: RequestRecord) -> None:
+    def _count(self, subject: Subject, record: RequestRecord) -> None:
         if record.code == CALLER_GONE or record.reason in _NOT_ITS_FAULT:
             return
         amounts = {
@@ -56,4 +54,4 @@ class _Tallied(Listener):
             "errors": int(record.code >= 400),
             "latency": {band(record.model_seconds or record.total_seconds): 1},
         }
-        self._sums.add(self._subject, amounts)
+        self._sums.add(subject, amounts)

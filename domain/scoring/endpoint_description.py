@@ -11,8 +11,8 @@ from copy import deepcopy
 from typing import Any
 from urllib.parse import urlsplit
 
-from domain.scoring.online_scoring import SWAGGER, OnlineScoring
-from domain.scoring.scoring_exchange import Answer, Call
+from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.scoring_exchange import SWAGGER, Answer, Call
 from domain.scoring.scoring_headers import DEPLOYMENT
 
 _MAX_BYTES = 4 * 2**20

@@ -29,6 +29,8 @@ class InstanceAsking:
         if exchange.streamed_in is not None:
             with self._uploads.place(deployment):
                 return await self._ask_up(exchange, deployment, request)
+        if self._instances.any(deployment):
+            return await self._ask_awake(exchange, deployment, request)
         return await self._ask_up(exchange, deployment, request)
 
     def leave(self, instance: Instance) -> None:
@@ -42,11 +44,10 @@ class InstanceAsking:
     async def _ask_up(
         self, exchange: Exchange, deployment: DeploymentRoute, request: ScoringRequest
     ) -> tuple[ScoringResponse, Instance]:
-        comes = deployment.may_sleep or deployment.proven
-        if comes and not self._instances.any(deployment):
-            async with self._awakening.turn(exchange.call.endpoint, deployment):
-                return await self._ask_awake(exchange, deployment, request)
-        return await self._ask_awake(exchange, deployment, request)
+        if self._instances.any(deployment) or not (deployment.may_sleep or deployment.proven):
+            return await self._ask_awake(exchange, deployment, request)
+        async with self._awakening.turn(exchange.call.endpoint, deployment):
+            return await self._ask_awake(exchange, deployment, request)
 
     async def _ask_awake(
         self, exchange: Exchange, deployment: DeploymentRoute, request: ScoringRequest

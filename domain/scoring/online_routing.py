@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from domain.errors import DocumentNotFound, Throttled, Unavailable
 from domain.ground.access import AuthMode
@@ -22,6 +22,9 @@ from domain.online.online_deployment import OnlineDeployment, running_revision
 from domain.online.online_endpoint import OnlineEndpoint
 from domain.online.traffic.traffic import TrafficSplit
 from domain.ports import Clock, Document, ResourceStore
+
+if TYPE_CHECKING:
+    from domain.scoring.exchange_taps import Tap
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +77,8 @@ class DeploymentRoute:
 class Route:
     """What a request must know of an endpoint. `deployments` and `traffic` are keyed by
     case-folded name; `split` chooses among those keys. `tally` is what requests to the
-    deployments in `tallied` are counted under: the running rollout's step."""
+    deployments in `tallied` are counted under: the running rollout's step. `taps` are those
+    that want its exchanges, once somebody has asked them."""
 
     __slots__ = (
         "_mirror",
@@ -87,6 +91,7 @@ class Route:
         "split",
         "tallied",
         "tally",
+        "taps",
         "token_keys",
         "traffic",
     )
@@ -124,6 +129,7 @@ class Route:
         rollout = endpoint.rollout
         running = rollout if rollout is not None and rollout.running else None
         self.tally = running.tally if running else ""
+        self.taps: tuple[Tap, ...] | None = None
         self.tallied = frozenset(n.casefold() for n in running.guarded) if running else frozenset()
 
     def deployment(self, name: str) -> DeploymentRoute | None:
@@ -133,6 +139,11 @@ class Route:
         """The deployment whose turn it is by the traffic split; None if none has traffic."""
         name = self.split.choose()
         return self.deployments[name] if name is not None else None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether any of its requests are to be copied."""
+        return self._mirror is not None
 
     def mirror(self) -> DeploymentRoute | None:
         """Where a copy of the request at hand goes, if it is its turn to be mirrored."""

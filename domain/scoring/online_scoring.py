@@ -10,25 +10,28 @@ No store and no queue is touched here while the route is fresh and an instance i
 
 import asyncio
 import json
-from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 from domain.errors import Unavailable
 from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring import scoring_refusals as refusals
-from domain.scoring.exchange_taps import Tap, Taps
+from domain.scoring.exchange_taps import Taps
 from domain.scoring.instance_asking import InstanceAsking
 from domain.scoring.online_routing import DeploymentRoute, Route, RouteTable
 from domain.scoring.request_record import Ending
 from domain.scoring.scoring_access import ScoringAccess
 from domain.scoring.scoring_bodies import CountedBody, StreamedAnswer, close
-from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, Exchange
+from domain.scoring.scoring_exchange import (
+    SWAGGER,
+    Answer,
+    Call,
+    CallerGone,
+    CallerStalled,
+    Exchange,
+)
 from domain.scoring.scoring_headers import MODEL_REASON, MODEL_STATUS, forwarded_back, value_of
 from domain.scoring.scoring_refusals import Refused
-
-SCORE = "/score"
-SWAGGER = "/swagger.json"
 
 WHOLE_BODY = 64 * 1024
 """A body of a known length up to this is taken whole before it is passed on; any other is
@@ -46,14 +49,14 @@ class OnlineScoring:
         routes: RouteTable,
         access: ScoringAccess,
         asking: InstanceAsking,
-        taps: Sequence[Tap],
+        taps: Taps,
         *,
         max_request_bytes: int,
     ) -> None:
         self._routes = routes
         self._access = access
         self._asking = asking
-        self._taps = Taps(taps)
+        self._taps = taps
         self._max_request_bytes = max_request_bytes
 
     async def score(self, call: Call) -> Answer:
@@ -99,8 +102,7 @@ class OnlineScoring:
         deployment = _choose(route, headers.deployment, call.path)
         exchange.route = route
         exchange.deployment = deployment
-        exchange.by_split = call.path == SCORE and not headers.deployment
-        self._taps.offer(exchange)
+        self._taps.offer(exchange, route)
         body = await self._body(call, exchange)
         request = ScoringRequest(call.method, call.path, call.query, headers.forwarded, body)
         exchange.request = request
@@ -121,14 +123,13 @@ class OnlineScoring:
     async def _body(self, call: Call, exchange: Exchange) -> bytes | CountedBody:
         length = exchange.headers.length
         if length == 0:
-            exchange.came(b"")
             return b""
         if length is not None and length > self._max_request_bytes:
             raise refusals.body_too_large(self._max_request_bytes)
         if length is None or length > WHOLE_BODY:
             return exchange.comes(call.body.pieces(), self._max_request_bytes)
         whole = await call.body.whole()
-        exchange.came(whole)
+        exchange.request_bytes = len(whole)
         return whole
 
     def _answer(
@@ -141,7 +142,7 @@ class OnlineScoring:
         body = response.body
         if isinstance(body, bytes):
             self._asking.leave(instance)
-            exchange.went(body)
+            exchange.response_bytes = len(body)
             self._taps.end(exchange, status, Ending.ANSWERED)
             return Answer(status, headers, body)
 

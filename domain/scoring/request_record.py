@@ -1,9 +1,8 @@
 """What is kept of a finished scoring request, and who is told of it."""
 
-from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 
 class Ending(StrEnum):
@@ -49,10 +48,6 @@ class RequestRecord:
     response_seconds: float
 
 
-class Listener(Protocol):
-    """Hears how an exchange ends."""
-
-    @abstractmethod
-    def ended(self, record: RequestRecord) -> None:
-        """Called once, on the event loop. Must return at once: what takes time belongs into
-        a task of the tap's own. Whatever it raises is logged and harms nobody."""
+Listener = Callable[[RequestRecord], None]
+"""Told at the end of an exchange, once, on the event loop. Must return at once: what takes time
+belongs into a task of its own. Whatever it raises is logged and harms nobody."""

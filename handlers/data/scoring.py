@@ -12,8 +12,8 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
 from domain.scoring.endpoint_description import describe
-from domain.scoring.online_scoring import SCORE, SWAGGER, OnlineScoring
-from domain.scoring.scoring_exchange import Answer, Call
+from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.scoring_exchange import SCORE, SWAGGER, Answer, Call
 from domain.scoring.scoring_headers import Headers
 from domain.scoring.scoring_refusals import CALLER_GONE, Refused
 from handlers.data.caller import LOOK_AFTER, Caller, Receive

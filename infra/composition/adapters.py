@@ -18,7 +18,7 @@ from domain.ports import (
     Workers,
     WorkQueue,
 )
-from domain.scoring.exchange_taps import RecordTap, Tap
+from domain.scoring.request_record import Listener
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Adapters:
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     webhooks: Webhooks
     topics: EventTopics
-    taps: tuple[Tap, ...] = ()
-    """Who listens to scoring requests, to measure them or write them down."""
+    listeners: tuple[Listener, ...] = ()
+    """Who is told of each scoring request that has ended."""
     on_settled: tuple[OnSettled, ...] = ()
     """Who is told of each round of deliveries of events that has ended."""
     running: "Running | None" = None
@@ -78,7 +78,7 @@ def chosen(settings: Settings) -> Adapters:
                 scoring_verifier=services.scoring_token_verifier,
                 webhooks=services.webhooks,
                 topics=stores.topics,
-                taps=services.taps,
+                listeners=services.listeners,
                 on_settled=(services.delivery_metrics.record,),
                 running=services.compute.serving,
             )
@@ -118,6 +118,6 @@ def traced(adapters: Adapters) -> Adapters:
         queue=TracedWorkQueue(adapters.queue),
         scorer=TracedScorer(adapters.scorer),
         workers=TracedWorkers(adapters.workers),
-        taps=(*adapters.taps, RecordTap(RequestMeters().record)),
+        listeners=(*adapters.listeners, RequestMeters().record),
         on_settled=(*adapters.on_settled, DeliveryMeters().record),
     )

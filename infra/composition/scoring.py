@@ -7,7 +7,7 @@ from domain.online.scale_following import ScaleFollowing
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
 from domain.scoring.awakening import Awakening
-from domain.scoring.exchange_taps import Tap
+from domain.scoring.exchange_taps import Tap, Taps
 from domain.scoring.instance_asking import InstanceAsking
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
@@ -36,13 +36,12 @@ def compose_scoring(
     awakening: Awakening,
     taps: Sequence[Tap],
 ) -> OnlineScoring:
-    """`taps` listen beside those that come with the adapters."""
     a = ground.adapters
     return OnlineScoring(
         routes,
         ScoringAccess(a.cipher, a.clock, a.scoring_verifier),
         InstanceAsking(a.scorer, instances, awakening),
-        [*taps, *a.taps],
+        Taps(a.listeners, taps),
         max_request_bytes=settings.max_request_bytes,
     )
 

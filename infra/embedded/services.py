@@ -11,7 +11,7 @@ from typing import ClassVar
 from uv import find_uv_bin
 
 from domain.errors import DomainError
-from domain.scoring.exchange_taps import RecordTap, Tap
+from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.serving.instance_figures import InstanceFigures
@@ -87,12 +87,11 @@ class EmbeddedServices:
         return services
 
     @property
-    def taps(self) -> tuple[Tap, ...]:
-        """Who listens to scoring requests, to measure them or write them down."""
-        metrics = RecordTap(self.request_metrics.record)
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who is told of each scoring request that has ended."""
         if self.settings.embedded.log_traffic:
-            return metrics, RecordTap(self.traffic_log.record)
-        return (metrics,)
+            return self.request_metrics.record, self.traffic_log.record
+        return (self.request_metrics.record,)
 
     @cached_property
     def token_verifier(self) -> JwtVerifier:

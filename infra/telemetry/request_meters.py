@@ -10,7 +10,7 @@ from infra.telemetry.request_metrics import BUCKETS, endpoint_of
 
 
 class RequestMeters:
-    """`record` takes each request that has ended."""
+    """`record` is a `Listener`."""
 
     def __init__(self, provider: metrics.MeterProvider | None = None) -> None:
         endpoints = metrics.get_meter(ENDPOINTS, meter_provider=provider)

@@ -58,9 +58,8 @@ class _Counted:
 
 
 class RequestMetrics:
-    """`record` takes each request that has ended. What is held is bounded: beyond
-    MAX_DEPLOYMENTS the deployment asked longest ago is forgotten, and begins at zero when it is
-    asked again."""
+    """`record` is a `Listener`. What is held is bounded: beyond MAX_DEPLOYMENTS the
+    deployment asked longest ago is forgotten, and begins at zero when it is asked again."""
 
     def __init__(self, most: int = MAX_DEPLOYMENTS) -> None:
         self._most = most

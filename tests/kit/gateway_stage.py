@@ -15,6 +15,7 @@ from domain.application import Application
 from domain.errors import Unauthenticated
 from domain.ground.messages import PROVISIONING_QUEUE
 from domain.ports import Instance, Principal, TokenVerifier
+from domain.scoring.request_record import RequestRecord
 from handlers import blueprints
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
@@ -31,7 +32,7 @@ from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
 from tests.kit.provisioning_stage import ToldCompute
 from tests.kit.pumping_host import PumpingHost
-from tests.kit.scoring_stage import Records, ScriptedScorer
+from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE, eventually
 
 URL = "http://testserver"
@@ -120,7 +121,7 @@ class Gateways:
         self.clock = clock
         self.compute = compute
         self.scorer = ScriptedScorer()
-        self.records = Records()
+        self.records: list[RequestRecord] = []
         self.settings = settings
         self.store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
         self.queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
@@ -139,7 +140,7 @@ class Gateways:
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
             webhooks=HttpWebhooks(OutboundAddresses()),
             topics=NoTopics(),
-            taps=(self.records,),
+            listeners=(self.records.append,),
         )
         self.all: list[Gateway] = []
 

@@ -42,13 +42,13 @@ from domain.ports import (
     Write,
 )
 from domain.scoring.awakening import Awakening
-from domain.scoring.exchange_taps import RecordTap, Tap
+from domain.scoring.exchange_taps import Tap, Taps
 from domain.scoring.instance_asking import InstanceAsking
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import DeploymentRoute, RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.outliers import Outliers
-from domain.scoring.request_record import RequestRecord
+from domain.scoring.request_record import Listener
 from domain.scoring.scoring_access import ScoringAccess
 from tests.kit.clocks import START, HeldClock
 
@@ -302,19 +302,12 @@ class NothingWakes(Awakening):
         yield
 
 
-class Records(RecordTap):
-    """What became of each request."""
-
-    def __init__(self) -> None:
-        self.all: list[RequestRecord] = []
-        super().__init__(self.all.append)
-
-
 def scoring_on(
     routes: RouteTable,
     serving: Serving,
     scorer: Scorer,
-    *taps: Tap,
+    *listeners: Listener,
+    taps: Sequence[Tap] = (),
     instances: InstanceChoice | None = None,
     awakening: Awakening | None = None,
     max_request_bytes: int = 100 * 2**20,
@@ -323,4 +316,6 @@ def scoring_on(
     access = ScoringAccess(PlainCipher(), HeldClock(), NoTokens())
     chosen = instances or InstanceChoice(serving, Outliers())
     asking = InstanceAsking(scorer, chosen, awakening or NothingWakes())
-    return OnlineScoring(routes, access, asking, list(taps), max_request_bytes=max_request_bytes)
+    return OnlineScoring(
+        routes, access, asking, Taps(listeners, taps), max_request_bytes=max_request_bytes
+    )

@@ -31,9 +31,8 @@ _log = logging.getLogger(__name__)
 
 
 class TrafficLog:
-    """`record` takes each request that has ended. Lines are written on a thread; when it cannot
-    keep up, requests go on and lines are dropped and counted. `workspace_id` is the full ARM
-    id."""
+    """`record` is a `Listener`. Lines are written on a thread; when it cannot keep up,
+    requests go on and lines are dropped and counted. `workspace_id` is the full ARM id."""
 
     def __init__(
         self,

@@ -20,8 +20,7 @@ from domain.ports import (
 )
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE
-from domain.scoring.scoring_exchange import Answer, Call, RequestBody
+from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
 from tests.kit.scoring_stage import (

@@ -19,18 +19,24 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE, SWAGGER
 from domain.scoring.outliers import Outliers
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_bodies import StreamedAnswer
-from domain.scoring.scoring_exchange import Answer, Call, CallerGone, CallerStalled, RequestBody
+from domain.scoring.scoring_exchange import (
+    SCORE,
+    SWAGGER,
+    Answer,
+    Call,
+    CallerGone,
+    CallerStalled,
+    RequestBody,
+)
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock, hold_durations
 from tests.kit.scoring_stage import (
     PRIMARY,
     SECONDARY,
     Endpoints,
-    Records,
     ScriptedScorer,
     StaticServing,
     WatchedStore,
@@ -79,14 +85,14 @@ class Stage:
     time: HeldClock
 
     def __post_init__(self) -> None:
-        self.told = Records()
+        self.records: list[RequestRecord] = []
         self.instances = InstanceChoice(self.compute, Outliers())
         self.routes = RouteTable(self.store, self.clock, read_limit=PATIENCE)
         self.scoring = scoring_on(
             self.routes,
             self.compute,
             self.scorer,
-            self.told,
+            self.records.append,
             instances=self.instances,
             max_request_bytes=1000_000,
         )
@@ -122,7 +128,7 @@ class Stage:
     @property
     def record(self) -> RequestRecord:
         """The only one so far."""
-        [record] = self.told.all
+        [record] = self.records
         return record
 
     @property
@@ -762,7 +768,7 @@ async def test_a_streamed_answer_is_passed_as_it_comes(stage: Stage) -> None:
     answer = await stage.score()
     assert isinstance(answer.body, StreamedAnswer)
     assert await anext(answer.body) == b"one"
-    assert not stage.told.all
+    assert not stage.records
     assert stage.under_way == 1
     more.set()
     assert [piece async for piece in answer.body] == [b"two"]
@@ -810,7 +816,7 @@ async def test_a_streamed_answer_that_breaks_off_is_not_made_to_look_whole(stage
     with pytest.raises(InstanceLost):
         await anext(answer.body)
     assert stage.under_way == 0
-    assert len(stage.told.all) == 1
+    assert len(stage.records) == 1
 
 
 # -- headers ------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ async def test_refusals_are_told_through_the_request_record(gateways: Gateways) 
     await put(gateways, "aad_token")
     await gateways.other.score("no.token.atall")
     await gateways.other.score(issuers_token("reader"))
-    told = [(record.code, record.reason) for record in gateways.records.all]
+    told = [(record.code, record.reason) for record in gateways.records]
     assert told == [(401, "AuthenticationFailed"), (403, "AuthorizationFailed")]
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE
 from domain.scoring.scoring_bodies import SLOW_START, SLOWEST
-from domain.scoring.scoring_exchange import Answer, Call, RequestBody
+from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from domain.scoring.uploads import FEWEST
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock, hold_durations

@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
-from domain.scoring.exchange_taps import RecordTap
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.outliers import Outliers
@@ -55,7 +54,7 @@ class Stage:
             RouteTable(store, HeldClock(), read_limit=PATIENCE),
             self.compute,
             self.scorer,
-            RecordTap(self._record),
+            self._record,
             instances=self.instances,
             max_request_bytes=LIMIT,
         )

@@ -11,8 +11,7 @@ import pytest
 from domain.ports import Message, ServingObservation, ServingWorkload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
-from domain.scoring.online_scoring import SCORE
-from domain.scoring.scoring_exchange import Answer, Call, RequestBody
+from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House
