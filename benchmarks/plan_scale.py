@@ -25,7 +25,9 @@ from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.jobs.invoking.job_outputs import default_output
 from domain.jobs.planning.job_planning import JobPlanning
+from domain.jobs.planning.web_copies import WebCopies
 from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
+from domain.jobs.records.job_plan import MOST_UNITS
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
@@ -55,7 +57,7 @@ def make_table(folder: Path, megabytes: int) -> None:
 
 async def plan(folder: Path, by: MiniBatchBy) -> dict[str, float]:
     blobs = FileBlobStore(folder, base_url="https://example.test", key=lambda: b"k" * 32)
-    web = PublicWebFiles(OutboundAddresses(), max_bytes=1, max_time=1)
+    web = PublicWebFiles(OutboundAddresses(()), max_bytes=1, max_time=1)
     data = JobInput(kind=InputKind.FOLDER, uri="", container=CONTAINER, path="data")
     job = BatchJob(
         name="job",
@@ -77,10 +79,11 @@ async def plan(folder: Path, by: MiniBatchBy) -> dict[str, float]:
             await asyncio.sleep(0.005)
             late = max(late, time.perf_counter() - asked - 0.005)
 
+    planning = JobPlanning(blobs, WebCopies(blobs, web, pause=1), most_units=MOST_UNITS)
     watching = asyncio.create_task(watch())
     before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()
-    planned = await JobPlanning(blobs, web).plan(job, limit=3600)
+    planned = await planning.plan(job, limit=3600)
     took = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_SELF)
     watching.cancel()

@@ -77,7 +77,7 @@ async def main(requests: int, profile: bool) -> None:
         for name in ("blue", "green"):
             await endpoints.put_deployment("iris", name)
             compute.start("iris", name, 2)
-        routes = RouteTable(store, SystemClock())
+        routes = RouteTable(store, SystemClock(), read_limit=2)
         activity = scoring_on(routes, compute, InstantScorer(), _forget)
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
@@ -113,7 +113,9 @@ async def main(requests: int, profile: bool) -> None:
         routes = Routes(_Nobody(), WorkspaceScope("", "", ""), "")
         app = func.FunctionApp()
         app.register_functions(handlers.blueprint(routes, activity))
-        asgi: Any = HttpApp(index(app, {}), exact={})
+        asgi: Any = HttpApp(
+            index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False
+        )
 
         async def whole() -> None:
             await asgi(scope(), receive, send)

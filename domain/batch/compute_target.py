@@ -132,7 +132,7 @@ class ComputeTargets:
         location: str,
         *,
         in_use: InUse,
-        idle_time: timedelta = timedelta(minutes=2),
+        idle_time: timedelta,
     ) -> None:
         self._idle_time = idle_time
         self._store = store

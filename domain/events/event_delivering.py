@@ -40,6 +40,8 @@ _log = logging.getLogger("ml_endpoints.events")
 
 
 class EventDelivering:
+    """`on_settled` are told of each round of deliveries that has ended."""
+
     queue = EVENTS_QUEUE
     grace = LEASE
 
@@ -52,8 +54,7 @@ class EventDelivering:
         subscriptions: EventSubscriptions,
         sending: EventSending,
         *,
-        on_settled: OnSettled | None = None,
-        rng: random.Random | None = None,
+        on_settled: Sequence[OnSettled],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -61,7 +62,7 @@ class EventDelivering:
         self._subscriptions = subscriptions
         self._sending = sending
         self._on_settled = on_settled
-        self._rng = rng or random.Random()
+        self._rng = random.Random()
         self._driving = Driving(self, queue, clock)
 
     async def deliver(self, message: DeliverEvents, *, redelivered: bool = False) -> None:
@@ -160,8 +161,9 @@ class EventDelivering:
         after = after.but(dead_lettered=courier.dead_lettered + len(dead))
 
         async def tell() -> None:
-            if self._on_settled is not None:
-                self._on_settled(DeliveryRecord.of(to, courier, after, dead))
+            record = DeliveryRecord.of(to, courier, after, dead)
+            for listener in self._on_settled:
+                listener(record)
             if gone:
                 told = "The webhook answered 410: it is gone. Validate the subscription to go on."
                 await self._subscriptions.disable(to.name, to.uid, told)

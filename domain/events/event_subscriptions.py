@@ -4,15 +4,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from domain.errors import Conflict, Detail, NotFound, refuse
+from domain.errors import Conflict, NotFound, refuse
 from domain.events.delivery import Courier, courier_of
+from domain.events.destination_checks import DestinationChecks
 from domain.events.event_dispatching import Couriers
 from domain.events.event_subscription import (
     KIND,
     MAX_SUBSCRIPTIONS,
     PARTITION,
-    Destination,
-    EndpointType,
     EventSubscription,
     EventSubscriptionProperties,
     SubscriptionState,
@@ -27,11 +26,8 @@ from domain.ports import (
     Cipher,
     Clock,
     Document,
-    EntityKind,
-    EventTopics,
     Message,
     ResourceStore,
-    Webhooks,
     WorkQueue,
 )
 from domain.values import Value
@@ -60,8 +56,7 @@ class EventSubscriptions:
         queue: WorkQueue,
         clock: Clock,
         cipher: Cipher,
-        webhooks: Webhooks,
-        topics: EventTopics,
+        destinations: DestinationChecks,
         subscribers: Subscribers,
         couriers: Couriers,
         location: str,
@@ -70,8 +65,7 @@ class EventSubscriptions:
         self._queue = queue
         self._clock = clock
         self._cipher = cipher
-        self._webhooks = webhooks
-        self._topics = topics
+        self._destinations = destinations
         self._subscribers = subscribers
         self._couriers = couriers
         self._location = location
@@ -91,7 +85,7 @@ class EventSubscriptions:
         """Create or change; True says created. A new destination is asked whether it agrees.
         Raises Invalid with every fault, PreconditionFailed, Conflict."""
         document = await self.resources.admit(name, conditions, MAX_SUBSCRIPTIONS)
-        refuse(self._faults(wanted.properties.destination))
+        refuse(self._destinations.faults(wanted.properties.destination))
         old = self.resources.of(document) if document else None
         now = self._clock.now()
         taken = wanted.taken(wanted.properties, caller, now)
@@ -242,27 +236,6 @@ class EventSubscriptions:
             attempt=subscription.validations,
         )
         await self._queue.send(EVENTS_QUEUE, Message(message.to_document(), delay=after))
-
-    def _faults(self, asked: Destination) -> list[Detail]:
-        at = "properties.destination.properties"
-        given = asked.properties
-        if asked.endpoint_type is EndpointType.WEB_HOOK:
-            if given.entity_name is not None:
-                told = "A WebHook has an endpointUrl alone."
-                return [Detail("BadArgument", told, f"{at}.entityName")]
-            if not given.endpoint_url:
-                return [Detail("BadArgument", "This field is required.", f"{at}.endpointUrl")]
-            fault = self._webhooks.fault(given.endpoint_url)
-            return [Detail("BadArgument", fault, f"{at}.endpointUrl")] if fault else []
-        if given.endpoint_url is not None:
-            told = "A topic or queue has an entityName alone."
-            return [Detail("BadArgument", told, f"{at}.endpointUrl")]
-        if not given.entity_name:
-            return [Detail("BadArgument", "This field is required.", f"{at}.entityName")]
-        is_topic = asked.endpoint_type is EndpointType.SERVICE_BUS_TOPIC
-        kind: EntityKind = "topic" if is_topic else "queue"
-        fault = self._topics.fault(kind, given.entity_name)
-        return [Detail("BadArgument", fault, f"{at}.entityName")] if fault else []
 
 
 def _unsure(old: EventSubscription) -> EventSubscription:

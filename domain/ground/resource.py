@@ -176,6 +176,6 @@ class Accepted(Generic[R]):
     operation that tells how far it is. `new` says whether this created the resource."""
 
     operation: Operation
-    resource: R | None = None
-    etag: str | None = None
+    resource: R | None
+    etag: str | None
     new: bool = False

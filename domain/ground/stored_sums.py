@@ -60,9 +60,9 @@ class StoredSums:
         store: ResourceStore,
         clock: Clock,
         *,
-        period: float = 5.0,
+        period: float,
         capacity: int = 10_000,
-        write_limit: float = 5.0,
+        write_limit: float,
     ) -> None:
         self._store = store
         self._clock = clock

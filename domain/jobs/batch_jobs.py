@@ -30,7 +30,7 @@ class JobView:
     progress: Progress | None
     etag: str
     at: datetime
-    pace: Pace | None = None
+    pace: Pace | None
 
 
 class BatchJobs:

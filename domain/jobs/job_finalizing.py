@@ -26,7 +26,7 @@ class Ended:
 
     status: JobStatus
     progress: Progress
-    error: ErrorRecord | None = None
+    error: ErrorRecord | None
 
 
 @dataclass(frozen=True)

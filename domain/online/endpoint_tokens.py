@@ -35,9 +35,9 @@ class TokenSettings:
     """`lifetime` is at most a day; a client should ask anew after `refresh_after`. The
     signing key is replaced when it has signed for `key_rotation`."""
 
-    lifetime: timedelta = timedelta(hours=1)
-    refresh_after: timedelta = timedelta(minutes=30)
-    key_rotation: timedelta = timedelta(days=30)
+    lifetime: timedelta
+    refresh_after: timedelta
+    key_rotation: timedelta
 
 
 class EndpointToken(Value):

@@ -50,7 +50,7 @@ _NO_MORE = ""
 class ScheduleView(Stored[Schedule]):
     """A schedule and where it stands."""
 
-    state: ScheduleState | None = None
+    state: ScheduleState | None
 
 
 class Schedules:

@@ -30,8 +30,6 @@ from domain.schedules.schedule import (
 )
 from domain.schedules.schedule_state import ScheduleMessages, message_for
 
-MISFIRE_WINDOW = timedelta(hours=1)
-
 _MOST_ERROR = 1000
 _log = logging.getLogger("ml_endpoints.schedule")
 
@@ -49,7 +47,7 @@ class Scheduling:
         clock: Clock,
         *,
         invocation: JobInvocation,
-        misfire_window: timedelta = MISFIRE_WINDOW,
+        misfire_window: timedelta,
     ) -> None:
         self._store = store
         self._clock = clock

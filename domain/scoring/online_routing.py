@@ -214,7 +214,7 @@ class RouteTable:
         clock: Clock,
         *,
         capacity: int = 20_000,
-        read_limit: float = 2.0,
+        read_limit: float,
     ) -> None:
         self._store = store
         self._clock = clock

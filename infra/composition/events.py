@@ -4,12 +4,13 @@ from urllib.parse import urlsplit
 
 from domain.events.activities import EventActivities
 from domain.events.dead_letters import DeadLetters
+from domain.events.destination_checks import DestinationChecks
 from domain.events.event_delivering import EventDelivering
 from domain.events.event_dispatching import Couriers, EventDispatching
 from domain.events.event_sending import EventSending
 from domain.events.event_subscriptions import EventSubscriptions
 from domain.events.subscription_validating import SubscriptionValidating
-from infra.composition.ground import Ground, each
+from infra.composition.ground import Ground
 
 
 def compose_events(ground: Ground, *, base_url: str) -> EventActivities:
@@ -22,8 +23,7 @@ def compose_events(ground: Ground, *, base_url: str) -> EventActivities:
         a.queue,
         a.clock,
         a.cipher,
-        a.webhooks,
-        a.topics,
+        DestinationChecks(a.webhooks, a.topics),
         ground.subscribers,
         couriers,
         ground.location,
@@ -51,6 +51,6 @@ def compose_events(ground: Ground, *, base_url: str) -> EventActivities:
             couriers,
             subscriptions,
             sending,
-            on_settled=each(a.on_settled),
+            on_settled=a.on_settled,
         ),
     )

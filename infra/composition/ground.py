@@ -1,8 +1,6 @@
 """What every feature stands on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from domain.events.subscribers import Subscribers
 from domain.ground.outbox import Outbox
@@ -10,8 +8,6 @@ from domain.ground.stored_sums import StoredSums
 from domain.names import WorkspaceScope
 from domain.provisioning.provisioned import Means
 from infra.composition.adapters import Adapters
-
-Told = TypeVar("Told")
 
 _WRITE_LIMIT = 5.0
 """Seconds that storing counts may take, where the next are not due later still."""
@@ -47,15 +43,3 @@ def means(ground: Ground) -> Means:
     """What endpoints are provisioned with."""
     a = ground.adapters
     return Means(a.store, a.queue, a.clock, ground.scope, ground.outbox)
-
-
-def each(listeners: tuple[Callable[[Told], None], ...]) -> Callable[[Told], None] | None:
-    """All of `listeners` as one; None where there are none."""
-    if len(listeners) < 2:
-        return listeners[0] if listeners else None
-
-    def tell(told: Told) -> None:
-        for listener in listeners:
-            listener(told)
-
-    return tell

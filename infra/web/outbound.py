@@ -37,7 +37,7 @@ class OutboundAddresses:
     """Public addresses are allowed, and `private_networks`. Plain HTTP is allowed to the
     latter alone."""
 
-    def __init__(self, private_networks: Sequence[IPv4Network | IPv6Network] = ()) -> None:
+    def __init__(self, private_networks: Sequence[IPv4Network | IPv6Network]) -> None:
         self._private = tuple(private_networks)
 
     def parsed(self, url: str, *, longest: int) -> "yarl.URL":

@@ -91,7 +91,7 @@ async def embedded_store(tmp_path: Path) -> AsyncIterator[ResourceStore]:
 
 @pytest.fixture
 async def embedded_queue(tmp_path: Path) -> AsyncIterator[SqliteWorkQueue]:
-    queue = SqliteWorkQueue(tmp_path / "queues.db")
+    queue = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=10)
     yield queue
     await queue.close()
 

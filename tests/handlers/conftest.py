@@ -64,7 +64,9 @@ async def open_client() -> AsyncIterator[OpenClient]:
             app = func.FunctionApp()
             for blueprint in blueprints:
                 app.register_functions(blueprint)
-            asgi: Any = HttpApp(index(app, {}), exact={})
+            asgi: Any = HttpApp(
+                index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False
+            )
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(asgi),
                 base_url=BASE_URL,

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from domain.assets import asset
@@ -57,7 +58,15 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
         compute,
         AssetRegistration(store, blobs, compute.capabilities, clock, SCOPE, in_use=in_use),
         Datastores(blobs),
-        ComputeTargets(store, compute.capabilities, clock, SCOPE, "here", in_use=in_use),
+        ComputeTargets(
+            store,
+            compute.capabilities,
+            clock,
+            SCOPE,
+            "here",
+            in_use=in_use,
+            idle_time=timedelta(minutes=2),
+        ),
     )
     await compute.close()
     await blobs.close()

@@ -376,7 +376,7 @@ class BatchStage:
         self._drops = drops or DropSettings()
         self._most_units = most_units
         self._at_once = at_once
-        self.web = web or PublicWebFiles(OutboundAddresses(), max_bytes=2**20, max_time=PATIENCE)
+        self.web = web or PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE)
 
     async def __aenter__(self) -> Self:
         await self.live()
@@ -413,7 +413,7 @@ class BatchStage:
             clock=self.clock,
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
-            webhooks=HttpWebhooks(OutboundAddresses()),
+            webhooks=HttpWebhooks(OutboundAddresses(())),
             topics=NoTopics(),
         )
         ground = compose_ground(adapters, scope=SCOPE, location="here", aggregate_period=300)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from infra.embedded.access.tls import TlsFiles, ensure_certificates
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from infra.embedded.blobs.rest.bodies import Caps
+from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import PREFIX
 from infra.embedded.host.http_app import HttpApp
@@ -38,7 +38,9 @@ class DoorServer:
         self._bound.bind(("127.0.0.1", 0))
         self.port: int = self._bound.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        app = HttpApp([], exact={}, prefixes=[(PREFIX, self._answer)])
+        app = HttpApp(
+            [], exact={}, prefixes=[(PREFIX, self._answer)], route_prefix="", log_requests=False
+        )
         self._server = HttpServer(app, self._bound, tls, grace=1, head_time=PATIENCE)
         self._door: BlobDoor | None = None
 
@@ -62,7 +64,7 @@ class DoorServer:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     @contextmanager
-    def opened(self, folder: Path, caps: Caps | None = None) -> Iterator[FileBlobStore]:
+    def opened(self, folder: Path, caps: Caps = CAPS) -> Iterator[FileBlobStore]:
         """A store in `folder` that is served until the end."""
         store = FileBlobStore(folder, base_url=self.url, key=b"k" * 32)
         self._door = BlobDoor(store.files, store.signed_urls, caps)

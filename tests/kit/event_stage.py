@@ -156,7 +156,9 @@ class EventStage:
     def live(self) -> None:
         """What a start of the host makes of the disk."""
         self.store = SqliteResourceStore(self.folder / "documents.db", now=self.clock.unix)
-        self.sqlite_queue = SqliteWorkQueue(self.folder / "queues.db", now=self.clock.unix)
+        self.sqlite_queue = SqliteWorkQueue(
+            self.folder / "queues.db", now=self.clock.unix, max_delivery_count=10
+        )
         self.queue = MortalQueue(self.sqlite_queue)
         self.blobs = FileBlobStore(self.folder, base_url=URL, key=b"k" * 32)
         verifier = OwnerVerifier()

@@ -124,7 +124,7 @@ class Gateways:
         self.records: list[RequestRecord] = []
         self.settings = settings
         self.store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
-        self.queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
+        self.queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix, max_delivery_count=10)
         self.blobs = FileBlobStore(folder, base_url=URL, key=b"k" * 32)
         self.adapters = Adapters(
             store=self.store,
@@ -138,7 +138,7 @@ class Gateways:
             clock=clock,
             verifier=OwnerVerifier(),
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
-            webhooks=HttpWebhooks(OutboundAddresses()),
+            webhooks=HttpWebhooks(OutboundAddresses(())),
             topics=NoTopics(),
             listeners=(self.records.append,),
         )

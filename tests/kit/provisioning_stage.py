@@ -265,7 +265,7 @@ async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[
     """Opened again on the same folder, it is what a restart finds: all but the compute."""
     clock, compute = clock or HeldClock(), ToldCompute()
     store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
-    queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix)
+    queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix, max_delivery_count=10)
     blobs = FileBlobStore(folder, base_url="https://example.test:7443", key=b"k" * 32)
     in_use = AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of
     registration = AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use)
@@ -275,7 +275,9 @@ async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[
     online = online_activities(
         means, sources, compute, FernetCipher(folder / "cipher.key"), changed.append
     )
-    computes = ComputeTargets(store, compute, clock, SCOPE, LOCATION, in_use=in_use)
+    computes = ComputeTargets(
+        store, compute, clock, SCOPE, LOCATION, in_use=in_use, idle_time=timedelta(minutes=2)
+    )
     batch = batch_activities(means, sources, compute, computes)
     stage = ProvisioningStage(
         folder,

@@ -41,6 +41,7 @@ LISTENING = Listening(
     max_delivery=MAX_DELIVERY,
     # A host renews the locks of what it has in hand, for so long.
     lock=HOST_JSON.max_auto_lock_renewal,
+    max_renewal=HOST_JSON.max_auto_lock_renewal,
 )
 
 
@@ -141,7 +142,13 @@ class PumpingHost:
     def client(self, base_url: str, **options: Any) -> httpx.AsyncClient:
         """A client of the HTTP functions, without a socket; the caller closes it."""
         functions = self._of("httpTrigger")
-        asgi: Any = HttpApp(functions, exact={}, route_prefix=HOST_JSON.route_prefix)
+        asgi: Any = HttpApp(
+            functions,
+            exact={},
+            route_prefix=HOST_JSON.route_prefix,
+            prefixes=(),
+            log_requests=False,
+        )
         transport = httpx.ASGITransport(asgi)
         return httpx.AsyncClient(
             transport=transport, base_url=base_url, timeout=PATIENCE, **options

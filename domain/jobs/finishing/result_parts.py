@@ -14,7 +14,7 @@ class Part:
     unit: int
     block: Block
     rows: int
-    order: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None
 
 
 class Parts:

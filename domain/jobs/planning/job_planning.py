@@ -17,7 +17,6 @@ from domain.jobs.planning.row_pieces import RowPieces
 from domain.jobs.planning.web_copies import WebCopies
 from domain.jobs.records.batch_job import BatchJob, JobInput
 from domain.jobs.records.job_plan import (
-    MOST_UNITS,
     Plan,
     PlanSource,
     PlanWriter,
@@ -43,9 +42,7 @@ class PlanTooLong(Invalid):
 class JobPlanning:
     """Memory does not grow with the number of files, nor with their size."""
 
-    def __init__(
-        self, blobs: BlobStore, copies: WebCopies, *, most_units: int = MOST_UNITS
-    ) -> None:
+    def __init__(self, blobs: BlobStore, copies: WebCopies, *, most_units: int) -> None:
         self._blobs = blobs
         self._copies = copies
         self._most_units = most_units

@@ -24,7 +24,6 @@ from domain.jobs.planning.web_copies import copies_folder
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import (
-    MOST_UNITS,
     Plan,
     PlannedFile,
     PlanReader,
@@ -48,7 +47,7 @@ class BaseGone(Conflict):
 
 class RetryPlanning:
     def __init__(
-        self, ground: JobGround, aggregation: ResultAggregation, *, most_units: int = MOST_UNITS
+        self, ground: JobGround, aggregation: ResultAggregation, *, most_units: int
     ) -> None:
         self._store = ground.store
         self._jobs = ground.jobs

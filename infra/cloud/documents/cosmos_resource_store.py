@@ -24,6 +24,7 @@ from infra.cloud.patience import Patience
 from infra.rules import document_rules, due_documents
 from infra.rules.continuations import Continuations
 
+_PATIENCE = Patience()
 _FIELDS = "c.pk, c.id, c.body, c.due_at, c._etag"
 _Item = Mapping[str, Any]
 _CONTINUATION_PARTITION = "system/continuations"
@@ -44,10 +45,10 @@ class CosmosResourceStore(ResourceStore):
         database: str = "ml-endpoints",
         container: str = "resources",
         create: bool = False,
-        patience: Patience | None = None,
+        patience: Patience = _PATIENCE,
         client_options: dict[str, Any] | None = None,
     ) -> None:
-        self._patience = patience or Patience()
+        self._patience = patience
         self._container = CosmosContainer(
             endpoint,
             credential,

@@ -19,6 +19,7 @@ from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 _SLICE = 1.0
 _MARGIN = timedelta(seconds=3)
 _HELD_BACK = 1000
+_PATIENCE = Patience(attempt=10.0, budget=15.0)
 
 T = TypeVar("T")
 _Locked = tuple[Inbound, ServiceBusReceivedMessage]
@@ -37,12 +38,12 @@ class ServiceBusConsumer(QueueConsumer):
         self,
         bus: ServiceBus,
         *,
-        patience: Patience | None = None,
+        patience: Patience = _PATIENCE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._bus = bus
         self._now = now
-        self._patience = patience or Patience(attempt=10.0, budget=15.0)
+        self._patience = patience
         self._queues: dict[str, Inbound] = {}
         self._locked: dict[str, _Locked] = {}
         self._held_back: set[asyncio.Task[None]] = set()

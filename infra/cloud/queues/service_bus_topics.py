@@ -17,6 +17,7 @@ OWN_QUEUES = frozenset(value for name, value in vars(messages).items() if name.e
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9_])?")
 _MOST_LINKS = 64
+_PATIENCE = Patience(budget=10.0)
 
 
 class ServiceBusTopics(EventTopics):
@@ -24,9 +25,9 @@ class ServiceBusTopics(EventTopics):
     An event keeps its id, so that an entity that detects duplicates holds it once. `close`
     before the bus."""
 
-    def __init__(self, bus: ServiceBus, *, patience: Patience | None = None) -> None:
+    def __init__(self, bus: ServiceBus, *, patience: Patience = _PATIENCE) -> None:
         self._bus = bus
-        self._patience = patience or Patience(budget=10.0)
+        self._patience = patience
         self._links: OrderedDict[tuple[EntityKind, str], Link[ServiceBusSender]] = OrderedDict()
 
     def fault(self, kind: EntityKind, entity: str) -> str | None:

@@ -16,6 +16,7 @@ from infra.cloud.queues.service_bus import Link, Patience, ServiceBus, persist
 from infra.rules.message_bodies import check_queue, encoded, properties
 
 _BATCH = 1000
+_PATIENCE = Patience()
 
 
 def _now() -> datetime:
@@ -32,11 +33,11 @@ class ServiceBusWorkQueue(WorkQueue):
         self,
         bus: ServiceBus,
         *,
-        patience: Patience | None = None,
+        patience: Patience = _PATIENCE,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._bus = bus
-        self._patience = patience or Patience()
+        self._patience = patience
         self._now = now
         self._links: dict[str, Link[ServiceBusSender]] = {}
 

@@ -76,7 +76,7 @@ class TokenIssuer:
         keys: SigningKey,
         clients: ClientRegistry,
         *,
-        audiences: Sequence[str] = (),
+        audiences: Sequence[str],
     ) -> None:
         self._issuer = issuer
         self._audience = audience

@@ -45,8 +45,8 @@ _PLACEHOLDER = re.compile(r"\{[^{}]+\}")
 class Arriving:
     """How arrivals are handled: `parallel` at once, `tries` times each."""
 
-    parallel: int = 8
-    tries: int = 5
+    parallel: int
+    tries: int
     first_delay: float = _FIRST_DELAY
     look: float = _LOOK
 
@@ -63,14 +63,14 @@ class BlobArrivals:
         source: ArrivalSource,
         blobs: BlobStore,
         receipts: Receipts,
-        arriving: Arriving | None = None,
+        arriving: Arriving,
     ) -> None:
         self._function = function
         self._container, self._pattern = path_pattern(str(function.trigger["path"]))
         self._source = source
         self._blobs = blobs
         self._receipts = receipts
-        self._arriving = arriving or Arriving()
+        self._arriving = arriving
         self._arrived: asyncio.Queue[tuple[Arrival, Receipt | None]] = asyncio.Queue(1000)
         self._again: list[tuple[float, str, Arrival]] = []
         self._forgotten: set[str] = set()

@@ -33,7 +33,7 @@ class SignedUrls:
         base_url: str,
         key: bytes | Callable[[], bytes],
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime],
     ) -> None:
         self._blobs_url = f"{base_url.rstrip('/')}/blobs"
         self._key: Callable[[], bytes] = functools.cache(

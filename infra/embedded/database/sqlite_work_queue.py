@@ -39,7 +39,7 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         self,
         path: Path,
         *,
-        max_delivery_count: int = 10,
+        max_delivery_count: int,
         dead_letters: int = _DEAD_LETTERS,
         now: Callable[[], float] = time.time,
         wait: float = 30.0,

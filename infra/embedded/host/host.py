@@ -53,7 +53,7 @@ class Address:
     url: str
     bound: socket.socket
     tls: bool
-    names: Sequence[str] = ()
+    names: Sequence[str]
 
 
 class Host:
@@ -68,8 +68,7 @@ class Host:
         host_json: HostJson,
         environment: Mapping[str, str],
         *,
-        log_requests: bool = False,
-        grace: float | None = None,
+        log_requests: bool,
     ) -> None:
         self._app = app
         self._services = services
@@ -77,7 +76,7 @@ class Host:
         self._host_json = host_json
         self._environment = environment
         self._log_requests = log_requests
-        self._grace = services.settings.embedded.stop_grace if grace is None else grace
+        self._grace = services.settings.embedded.stop_grace
         self._ready = False
         self._figures = [
             services.request_metrics.text,

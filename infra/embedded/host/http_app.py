@@ -39,9 +39,9 @@ class HttpApp:
         functions: Sequence[HostedFunction],
         *,
         exact: Mapping[str, Endpoint],
-        prefixes: Sequence[tuple[str, Endpoint]] = (),
-        route_prefix: str = "",
-        log_requests: bool = False,
+        prefixes: Sequence[tuple[str, Endpoint]],
+        route_prefix: str,
+        log_requests: bool,
     ) -> None:
         self._routes: Routes[tuple[str, Endpoint]] = Routes(
             _route(function, route_prefix) for function in functions

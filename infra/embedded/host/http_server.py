@@ -21,7 +21,6 @@ _log = logging.getLogger(__name__)
 
 HEAD_LIMIT = 64 * 1024
 HEADERS_LIMIT = 200
-HEAD_TIME = 20.0
 _LOOKS = 4
 GOODBYE_TIME = 0.5
 KEEP_ALIVE = 75
@@ -128,7 +127,7 @@ class HttpServer:
         tls: TlsFiles | None,
         *,
         grace: float,
-        head_time: float = HEAD_TIME,
+        head_time: float,
     ) -> None:
         self._head_time = head_time
         self._config = uvicorn.Config(

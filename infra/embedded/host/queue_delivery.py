@@ -29,9 +29,9 @@ class Listening:
     """How a queue is listened to. A failed message comes again after `first_delay`, twice as
     much after each further failure."""
 
-    max_concurrent_calls: int = 16
-    max_renewal: timedelta = timedelta(minutes=5)
-    max_delivery: int = 5
+    max_concurrent_calls: int
+    max_renewal: timedelta
+    max_delivery: int
     lock: timedelta = LOCK
     first_delay: float = _FIRST_DELAY
 

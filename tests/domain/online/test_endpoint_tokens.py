@@ -28,7 +28,11 @@ RING = TokenKeyRing.generate(CIPHER, NOW)
 
 
 def made(ring: TokenKeyRing = RING, endpoint: str = "iris", now: datetime = NOW) -> EndpointToken:
-    lasting = TokenSettings(lifetime=timedelta(minutes=10), refresh_after=timedelta(minutes=4))
+    lasting = TokenSettings(
+        lifetime=timedelta(minutes=10),
+        refresh_after=timedelta(minutes=4),
+        key_rotation=timedelta(days=30),
+    )
     return issue(ring, CIPHER, endpoint=endpoint, caller="me", now=now, settings=lasting)
 
 

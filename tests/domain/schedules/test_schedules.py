@@ -75,7 +75,7 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     store = SqliteResourceStore(tmp_path / "documents.db")
-    queue = SqliteWorkQueue(tmp_path / "queues.db")
+    queue = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=10)
     yield Stage(store, queue)
     await queue.close()
     await store.close()

@@ -16,6 +16,7 @@ from domain.scoring.scoring_refusals import Refused
 from tests.kit.clocks import HeldClock
 from tests.kit.gateway_stage import PRIMARY, Gateways, issuers_token, opened
 from tests.kit.scoring_stage import PlainCipher
+from tests.kit.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -207,7 +208,7 @@ class CountingVerifier(TokenVerifier):
 
 
 async def route_of(gateways: Gateways) -> Route:
-    route = await RouteTable(gateways.store, gateways.clock).find("iris")
+    route = await RouteTable(gateways.store, gateways.clock, read_limit=PATIENCE).find("iris")
     assert route is not None
     return route
 

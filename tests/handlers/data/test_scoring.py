@@ -109,7 +109,7 @@ async def stage(
     stage.compute.start("iris", "blue")
     app = func.FunctionApp()
     app.register_functions(scoring.blueprint(routes, stage.scoring))
-    asgi: Any = HttpApp(index(app, {}), exact={})
+    asgi: Any = HttpApp(index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False)
     bound = socket.create_server(("127.0.0.1", 0))
     server = HttpServer(asgi, bound, None, grace=1, head_time=PATIENCE)
     await server.start()

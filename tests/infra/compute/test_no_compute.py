@@ -44,7 +44,9 @@ async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
         online = online_activities(
             means, sources, NoServing(), FernetCipher(tmp_path / "cipher.key"), s.changed.append
         )
-        computes = ComputeTargets(s.store, compute, s.clock, SCOPE, "here", in_use=in_use)
+        computes = ComputeTargets(
+            s.store, compute, s.clock, SCOPE, "here", in_use=in_use, idle_time=timedelta(minutes=2)
+        )
         batch = batch_activities(means, sources, NoWorkers(), computes)
         yield replace(stage, online=online, batch=batch, registration=registration)
 

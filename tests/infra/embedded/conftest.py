@@ -36,7 +36,11 @@ def served(tmp_path: Path) -> Served:
     ) -> AsyncIterator[httpx.AsyncClient]:
         functions: list[HostedFunction] = index(app, {}) if app is not None else []
         http_app = HttpApp(
-            functions, exact=exact or {}, prefixes=prefixes or [], log_requests=log_requests
+            functions,
+            exact=exact or {},
+            prefixes=prefixes or [],
+            log_requests=log_requests,
+            route_prefix="",
         )
         bound = socket.create_server(("127.0.0.1", 0))
         bound.setblocking(False)

@@ -45,7 +45,7 @@ async def test_a_fault_passes_through() -> None:
 
 
 async def test_a_message_carries_its_sender(tmp_path: Path) -> None:
-    inner = SqliteWorkQueue(tmp_path / "queues.db")
+    inner = SqliteWorkQueue(tmp_path / "queues.db", max_delivery_count=10)
     await TracedWorkQueue(inner).send("work", Message({"n": 1}), Message({"n": 2}))
     received = await inner.receive("work", 10, timedelta(seconds=30))
     assert [message.properties["traceparent"] for message in received] == [TOLD, TOLD]

@@ -16,7 +16,7 @@ from tests.kit.waiting import PATIENCE
 from tests.kit.web_server import WebServer, reply, web_server
 
 HERE = OutboundAddresses([ip_network("127.0.0.1/32")])
-NOWHERE = OutboundAddresses()
+NOWHERE = OutboundAddresses(())
 
 
 @pytest.fixture

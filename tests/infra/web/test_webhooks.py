@@ -13,7 +13,7 @@ from infra.web.webhooks import HttpWebhooks
 from tests.kit.waiting import PATIENCE
 
 HERE = OutboundAddresses([ip_network("127.0.0.1/32")])
-NOWHERE = OutboundAddresses()
+NOWHERE = OutboundAddresses(())
 
 
 @pytest.mark.parametrize(

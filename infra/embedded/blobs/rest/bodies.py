@@ -25,6 +25,9 @@ class Caps:
     silence: float = 60.0
 
 
+CAPS = Caps()
+
+
 def content(
     request: BlobRequest, most: int, silence: float, *, is_blob: bool = False
 ) -> AsyncIterator[bytes]:

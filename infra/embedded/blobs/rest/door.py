@@ -10,7 +10,7 @@ from starlette.responses import Response
 from domain.ports import Permission
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest import blocks, containers, reading, writing
-from infra.embedded.blobs.rest.bodies import Caps
+from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.listing import ListBlobs
 from infra.embedded.blobs.rest.refusals import Refusal, bad_query, rendered
 from infra.embedded.blobs.rest.requests import BlobRequest, check_supported, parsed
@@ -35,10 +35,9 @@ class BlobDoor:
     """Serves who holds a signed URL with the permission that the operation needs, and
     nobody else."""
 
-    def __init__(self, files: FileBlobs, urls: SignedUrls, caps: Caps | None = None) -> None:
+    def __init__(self, files: FileBlobs, urls: SignedUrls, caps: Caps = CAPS) -> None:
         self._files = files
         self._urls = urls
-        caps = caps or Caps()
         read, write = Permission.READ, Permission.WRITE
         self._on_blobs: dict[tuple[str, str | None], _Operation] = {
             ("GET", None): _Operation(reading.get_blob, read),

@@ -63,7 +63,13 @@ async def listen(consumer: ServiceBusConsumer) -> AsyncIterator[Listen]:
         async def handle_work(msg: func.ServiceBusMessage) -> None:
             await handler(msg)
 
-        options = {"max_delivery": 3, "first_delay": 0.01, **listening}
+        options = {
+            "max_concurrent_calls": 16,
+            "max_renewal": timedelta(minutes=5),
+            "max_delivery": 3,
+            "first_delay": 0.01,
+            **listening,
+        }
         (function,) = index(app, {})
         listeners.append(QueueListener(function, consumer, Listening(**options)))
         listeners[-1].start()

@@ -153,7 +153,7 @@ async def test_the_key_outlives_its_process_and_a_new_one_voids_old_tokens(
 ) -> None:
     registry.add("deploys", "reader")
     (known,) = registry.list()
-    token = TokenIssuer(ISSUER, AUDIENCE, key, registry).issue(known)
+    token = TokenIssuer(ISSUER, AUDIENCE, key, registry, audiences=()).issue(known)
     file = tmp_path / "secrets" / "token-signing.pem"
     again = SigningKey(file)
     await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(again.jwks)).verify(token)

@@ -45,7 +45,9 @@ def watching(tmp_path: Path, inbox: Path) -> Watching:
         blobs = FileBlobStore(tmp_path, base_url="https://127.0.0.1:1", key=b"k" * 32)
         database = receipts_database(tmp_path / "blob-state" / "receipts.db")
         receipts = Receipts(database, function.name, "batch-inbox")
-        options = Arriving(**{"look": 0.02, "first_delay": 0.02, **arriving})
+        options = Arriving(
+            **{"parallel": 8, "tries": 5, "look": 0.02, "first_delay": 0.02, **arriving}
+        )
         source = FolderSource(inbox, blobs.files)
         arrivals = BlobArrivals(function, source, blobs, receipts, options)
         arrivals.start()

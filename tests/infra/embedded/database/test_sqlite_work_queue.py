@@ -32,7 +32,7 @@ async def queue(tmp_path: Path, clock: HeldClock) -> AsyncIterator[SqliteWorkQue
 
 @pytest.fixture
 async def real_time(tmp_path: Path) -> AsyncIterator[SqliteWorkQueue]:
-    queue = SqliteWorkQueue(tmp_path / "q.db")
+    queue = SqliteWorkQueue(tmp_path / "q.db", max_delivery_count=10)
     yield queue
     await queue.close()
 
@@ -231,7 +231,7 @@ async def test_waiting_in_vain_ends_in_time(real_time: SqliteWorkQueue) -> None:
 
 
 async def test_closing_ends_all_waiting(tmp_path: Path) -> None:
-    queue = SqliteWorkQueue(tmp_path / "q.db")
+    queue = SqliteWorkQueue(tmp_path / "q.db", max_delivery_count=10)
     waiting = asyncio.create_task(queue.wait(Q, 3600))
     await queue.counts(Q)
     await queue.close()
@@ -254,7 +254,7 @@ async def test_what_was_sent_or_completed_before_a_kill_stays_so(tmp_path: Path)
         from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 
         async def main(folder):
-            queue = SqliteWorkQueue(folder / "q.db")
+            queue = SqliteWorkQueue(folder / "q.db", max_delivery_count=10)
             n = 0
             while True:
                 await queue.send("q", Message({"n": n}), Message({"n": n + 1}))
@@ -271,7 +271,7 @@ async def test_what_was_sent_or_completed_before_a_kill_stays_so(tmp_path: Path)
     )
     sent = {int(line.split()[1]) for line in said if line.startswith("sent")}
     completed = {int(line.split()[1]) for line in said if line.startswith("completed")}
-    queue = SqliteWorkQueue(tmp_path / "q.db")
+    queue = SqliteWorkQueue(tmp_path / "q.db", max_delivery_count=10)
     await queue.release_locks()
     left = set()
     while received := await queue.receive("q", 100, LOCK):

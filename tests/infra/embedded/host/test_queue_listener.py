@@ -53,7 +53,13 @@ async def listen(queue: SqliteWorkQueue) -> AsyncIterator[Listen]:
         async def handle_work(msg: func.ServiceBusMessage) -> None:
             await handler(msg)
 
-        options = {"max_delivery": 3, "first_delay": 0.0, **listening}
+        options = {
+            "max_concurrent_calls": 16,
+            "max_renewal": timedelta(minutes=5),
+            "max_delivery": 3,
+            "first_delay": 0.0,
+            **listening,
+        }
         (function,) = index(app, {})
         listener = QueueListener(function, queue, Listening(**options))
         listeners.append(listener)
