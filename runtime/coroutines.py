@@ -11,6 +11,7 @@ from typing import Any
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_END = object()
 
 
 def finish(result: Any) -> Any:
@@ -20,18 +21,44 @@ def finish(result: Any) -> Any:
     return asyncio.run_coroutine_threadsafe(_await(result), _script_loop()).result()
 
 
-def iterate(items: AsyncIterator[Any]) -> Iterator[Any]:
+class Items(Iterator[Any]):
     """An async iterator's items, fetched one at a time as they are asked for."""
-    try:
-        while True:
-            try:
-                yield finish(items.__anext__())
-            except StopAsyncIteration:
-                return
-    finally:
-        close = getattr(items, "aclose", None)
+
+    def __init__(self, items: AsyncIterator[Any]) -> None:
+        self._items = items
+        self._fetching: asyncio.Task[Any] | None = None
+        self._interrupted = False
+
+    def __next__(self) -> Any:
+        item = finish(self._fetch())
+        if item is _END:
+            raise StopIteration
+        return item
+
+    def interrupt(self) -> None:
+        """From any thread: cancel the fetching of this item, or else of the next."""
+        _script_loop().call_soon_threadsafe(self._cancel)
+
+    def close(self) -> None:
+        close = getattr(self._items, "aclose", None)
         if close is not None:
             finish(close())
+
+    async def _fetch(self) -> Any:
+        if self._interrupted:
+            raise asyncio.CancelledError
+        self._fetching = asyncio.current_task()
+        try:
+            return await self._items.__anext__()
+        except StopAsyncIteration:
+            return _END
+        finally:
+            self._fetching = None
+
+    def _cancel(self) -> None:
+        self._interrupted = True
+        if self._fetching is not None:
+            self._fetching.cancel()
 
 
 async def _await(awaitable: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.util
 import inspect
 import json
@@ -16,6 +17,7 @@ from .coroutines import finish
 
 _MODULE = "entry_module"
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_FUTURES = os.path.dirname(os.path.abspath(concurrent.futures.__file__))
 
 IMPORT_ERROR = "UserScriptImportError"
 FUNCTION_NOT_FOUND = "UserScriptFunctionNotFound"
@@ -128,13 +130,16 @@ def data_parameters(run: Callable[..., Any]) -> tuple[list[inspect.Parameter], b
 
 def describe(error: BaseException) -> str:
     """Its type and message on one line, cut at a sane length."""
-    text = " ".join(str(error).split())
     name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an exception whose own __str__ raises
+        return name
     return f"{name}: {text}"[:2000] if text else name
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback without the frames of this runtime and of the import machinery."""
+    """The traceback without the frames of this runtime, nor of what it calls the script by."""
     frames: TracebackType | None = error.__traceback__
     while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
@@ -146,4 +151,4 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_HERE + os.sep, "<frozen importlib"))
+    return filename.startswith((_HERE + os.sep, "<frozen importlib", _FUTURES))

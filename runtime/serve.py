@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from .online import batching
+from .online import batching, streaming
 from .online.batching import BatchingPool
 from .online.pyfunc import MlflowModel
 from .online.responses import JSON
@@ -17,6 +18,7 @@ from .online.scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, r
 from .script import FUNCTION_NOT_FOUND, INIT_FAILED, Script, ScriptFailed, load
 from .server import process
 from .server.exchange import Request
+from .server.notes import note_from_loop
 from .server.pool import Pool
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
@@ -34,10 +36,13 @@ class InferenceServer:
         self._scoring: Scoring | None = None
         self._documents: Documents | None = None
         self._bad_limit = ""
+        self._batches = None
+        self._longest_stream = 0
         try:
+            self._longest_stream = streaming.longest()
             self._batches = batching.limits()
-        except batching.BadLimit as error:
-            self._batches, self._bad_limit = None, str(error)
+        except (batching.BadLimit, streaming.BadLimit) as error:
+            self._bad_limit = str(error)
         self.pool = self._pool(loop)
 
     def _pool(self, loop: asyncio.AbstractEventLoop) -> Pool:
@@ -61,7 +66,7 @@ class InferenceServer:
             raise ScriptFailed(INIT_FAILED, self._bad_limit)
         script = self._script()
         deployment = self._arguments.deployment
-        scoring = Scoring(script, deployment)
+        scoring = Scoring(script, deployment, self._longest_stream)
         if self._batches is not None:
             _check_batches(script, raw=scoring.raw)
         scoring.initialize()
@@ -175,7 +180,17 @@ class InferenceServer:
         limit = self._arguments.timeout_ms
         body = {"message": f"Scoring timeout after {limit} ms"}
         headers = f"{JSON}x-ms-run-function-failed: True\r\n{ids}"
-        request.respond(500, headers, json.dumps(body).encode())
+        whole_limit = time.perf_counter() >= request.ends
+        if request.respond(500, headers, json.dumps(body).encode()):
+            request.failed = True
+            request.give_up()
+            note_from_loop(request, f"run() gave nothing for {limit} ms (requestTimeout)")
+        elif request.cut():
+            request.failed = True
+            why = f"nothing more came for {limit} ms (requestTimeout)"
+            if whole_limit:
+                why = f"it took longer than {self._longest_stream} s ({streaming.LONGEST})"
+            note_from_loop(request, f"the answer broke off: {why}")
 
 
 def _check_batches(script: Script, *, raw: bool) -> None:

@@ -86,9 +86,7 @@ class BatchingPool(Pool):
             batch, ended = self._gather()
             now = time.perf_counter()
             for place, request in enumerate(batch):
-                request.started = now
-                request.worker = worker
-                request.release = self._release
+                self._begin(request, now, worker)
                 self._active[place] = request
             if batch:
                 self._run_batch(batch)

@@ -3,14 +3,12 @@ with `status_code` and `headers`. Known by their shape, so nothing is imported."
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
-
-from ..coroutines import iterate
-from ..server.exchange import Request
 
 JSON = "content-type: application/json\r\n"
 
+_WITHOUT_BODY = (204, 304)
 # What the server says itself: framing, and the ids of the request.
 _OWN = frozenset(
     {
@@ -28,24 +26,32 @@ class UnsendableResult(Exception):
     """The response cannot go on the wire; the message says why."""
 
 
+class Streamed(NamedTuple):
+    """A body whose parts `source` gives one by one, and what is to be called when it ends."""
+
+    source: Any
+    close: Callable[[], object] | None = None
+
+
 class Response(NamedTuple):
-    """`headers` is ready text."""
+    """`headers` is ready text; `kind` is the content type among them."""
 
     status: int
     headers: str
-    body: bytes | Iterator[bytes]
+    kind: str
+    body: bytes | Streamed
 
 
 def is_response(result: Any) -> bool:
     return hasattr(result, "status_code") and hasattr(result, "headers")
 
 
-def from_response(result: Any, request: Request) -> Response:
+def from_response(result: Any) -> Response:
     """Raises UnsendableResult."""
     status = result.status_code
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise UnsendableResult(f"run() returned a response whose status is {status!r}")
-    lines = []
+    lines, kind = [], ""
     for name, value in result.headers.items():
         line = f"{name}: {value}"
         if "\r" in line or "\n" in line or not line.isprintable():
@@ -59,16 +65,22 @@ def from_response(result: Any, request: Request) -> Response:
             raise UnsendableResult(
                 f"run() returned a response whose header {name!r} is not Latin-1"
             ) from None
+        if lower == "content-type":
+            kind = value
         lines.append(f"{line}\r\n")
-    return Response(status, "".join(lines), _body(result))
+    body = b"" if status in _WITHOUT_BODY else _body(result)
+    return Response(status, "".join(lines), kind, body)
 
 
-def _body(result: Any) -> bytes | Iterator[bytes]:
+def _body(result: Any) -> bytes | Streamed:
     if hasattr(result, "iter_encoded"):  # Werkzeug, Flask, AMLResponse
         if getattr(result, "is_streamed", False):
-            return _pieces(result.iter_encoded())
+            return Streamed(result.response, result.close)
         result.direct_passthrough = False
-        return bytes(result.get_data())
+        try:
+            return bytes(result.get_data())
+        except (TypeError, ValueError) as error:
+            raise UnsendableResult(f"run() returned a response without a body: {error}") from None
     content = getattr(result, "body_iterator", None)  # Starlette's streaming responses
     if content is None:
         content = getattr(result, "body", b"")
@@ -78,18 +90,4 @@ def _body(result: Any) -> bytes | Iterator[bytes]:
         return content.encode()
     if isinstance(content, (bytes, bytearray, memoryview)):
         return bytes(content)
-    if hasattr(content, "__anext__"):
-        return _pieces(iterate(content))
-    if hasattr(content, "__iter__"):
-        return _pieces(content)
-    raise UnsendableResult(f"run() returned a response whose body is {type(content).__name__}")
-
-
-def _pieces(items: Any) -> Iterator[bytes]:
-    try:
-        for item in items:
-            yield item.encode() if isinstance(item, str) else bytes(item)
-    finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
+    return Streamed(content)

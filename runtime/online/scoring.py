@@ -3,35 +3,38 @@ returned to a reply."""
 
 from __future__ import annotations
 
-import codecs
 import inspect
 import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qsl, quote
 
-from ..coroutines import finish, iterate
+from ..coroutines import finish
 from ..script import (
     FUNCTION_NOT_FOUND,
     INIT_FAILED,
     Script,
     ScriptFailed,
     data_parameters,
+    describe,
     user_traceback,
 )
 from ..server.exchange import Request
-from . import dialects, rawhttp, schema, typed
+from ..server.notes import note
+from . import dialects, rawhttp, request_values, schema, streaming, typed
+from .request_values import BadInput
 from .responses import JSON, UnsendableResult, from_response, is_response
 from .signature import BadSignature, Signature
 from .signature import of as signature_of
 
 SIGNATURE = "PAYLOAD_SIGNATURE"
 """What a script names its model's signature by, to be asked in every dialect."""
+STREAM_TYPE = "STREAM_CONTENT_TYPE"
+"""What a script names the content type of its streams by."""
 
 _ID_LIMIT = 100
+_SUCCEEDED = "x-ms-run-function-failed: False\r\n"
 _OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
 NOT_FOUND = (
     "The requested URL was not found on the server. If you entered the URL manually please "
@@ -41,23 +44,17 @@ NOT_ALLOWED = "The method is not allowed for the requested URL."
 _GENERIC = "An unexpected error occurred in scoring script. Check the logs for more info."
 
 
-class BadInput(Exception):
-    """The request cannot become the arguments of `run`."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
 class Scoring:
-    """Answers `/score` requests by calling the script. Safe in several threads at once."""
+    """Answers `/score` requests by calling the script. Safe in several threads at once. An
+    answer streams for at most `longest_stream` seconds."""
 
-    def __init__(self, script: Script, deployment: str = "") -> None:
+    def __init__(self, script: Script, deployment: str, longest_stream: int) -> None:
         self._run = script.run
         self._run_batch = script.run_batch
         self._script = script
         self._deployment = deployment
+        self._longest_stream = longest_stream
+        self._stream_type = ""
         self.signature: Signature | None = None
         data, self._wants_headers = data_parameters(script.run)
         raw = rawhttp.requested()
@@ -73,9 +70,10 @@ class Scoring:
         self._parameters = data
 
     def initialize(self) -> None:
-        """The script's `init()`; the signature that it names by then holds. Raises
-        ScriptFailed."""
+        """The script's `init()`; the signature and the content type of streams that it names by
+        then hold. Raises ScriptFailed."""
         self._script.init()
+        self._stream_type = _stream_type(self._script)
         told = getattr(self._script.module, SIGNATURE, None)
         if told is None:
             return
@@ -147,7 +145,7 @@ class Scoring:
             if isinstance(result, BaseException):
                 _failed(request, ids, result)
             else:
-                _reply(request, ids, result, started)
+                self._reply(request, ids, result, started)
 
     def _admitted(self, request: Request) -> str | None:
         """The header lines that name the request in its reply; None if it has that already."""
@@ -166,20 +164,64 @@ class Scoring:
         started = time.perf_counter()
         try:
             result = finish(self._run(**arguments))
-            if inspect.isgenerator(result) or inspect.isasyncgen(result):
-                return _stream(request, ids, result, started)
         except BaseException as error:  # a script may raise anything, `sys.exit()` included
             return _failed(request, ids, error)
-        _reply(request, ids, result, started)
+        self._reply(request, ids, result, started)
+
+    def _reply(self, request: Request, ids: str, result: Any, started: float) -> None:
+        """Send what `run`, or `run_batch` for this request, returned."""
+        took = _took(started)
+        try:
+            if is_response(result):
+                self._pass_through(request, ids, result, started)
+            elif streaming.streams(result):
+                self._stream(request, ids, result, started)
+            else:
+                body = _written(request, result)
+                request.respond(200, f"{JSON}{_SUCCEEDED}{took}{ids}", body)
+        except UnsendableResult as error:
+            _unsendable(request, ids, str(error))
+        except BaseException as error:  # code of the script's: a response's iterator, a __str__
+            _failed(request, ids, error)
+
+    def _pass_through(self, request: Request, ids: str, result: Any, started: float) -> None:
+        response = from_response(result)
+        request.failed = response.status >= 500
+        lines = response.headers
+        if request.failed:
+            lines += "x-ms-run-function-failed: True\r\n"
+        if isinstance(response.body, bytes):
+            request.respond(response.status, f"{lines}{_took(started)}{ids}", response.body)
+            return
+        source, close = response.body
+        # Unlike a bare generator's, its content type is what it says, or nothing.
+        pieces = streaming.Pieces(source, response.kind or streaming.TEXT, close)
+        streaming.send(
+            request,
+            response.status,
+            lambda: f"{lines}{_took(started)}{ids}",
+            pieces,
+            self._longest_stream,
+        )
+
+    def _stream(self, request: Request, ids: str, result: Any, started: float) -> None:
+        pieces = streaming.Pieces(result, self._stream_type)
+
+        def headers() -> str:
+            kind = pieces.kind or streaming.TEXT
+            fresh = "cache-control: no-cache\r\n" if kind.startswith(streaming.EVENTS) else ""
+            return f"content-type: {kind}\r\n{_SUCCEEDED}{fresh}{_took(started)}{ids}"
+
+        streaming.send(request, 200, headers, pieces, self._longest_stream)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         if self.signature is not None:
             return self._by_dialect(request, self.signature)
         if request.method == "GET":
-            values = _query_values(request.query)
+            values = request_values.of_query(request.query)
             return self._pick(values) if self._by_schema else {self._name: json.dumps(values)}
         if self._by_schema:
-            return self._pick(_json_object(request))
+            return self._pick(request_values.of_json(request))
         try:
             return {self._name: str(request.body, "utf-8")}
         except UnicodeDecodeError as error:
@@ -233,7 +275,7 @@ class RequestHeaders(dict):  # type: ignore[type-arg]
 def identify(request: Request) -> tuple[str, str | None]:
     """The header lines that name this request in its reply, and why it is refused, if so."""
     headers = request.headers
-    request_id = headers.get("x-request-id") or str(uuid.uuid4())
+    request_id = request.id = headers.get("x-request-id") or request.id or str(uuid.uuid4())
     client = headers.get("x-ms-client-request-id", "")
     legacy = headers.get("x-ms-request-id", "")
     if len(request_id) > _ID_LIMIT:
@@ -252,22 +294,25 @@ def identify(request: Request) -> tuple[str, str | None]:
     return lines, None
 
 
-def _reply(request: Request, ids: str, result: Any, started: float) -> None:
-    """Send what `run`, or `run_batch` for this request, returned."""
-    took = f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
+def _took(started: float) -> str:
+    """What the model has taken until its answer, or the first of it, was there."""
+    return f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
+
+
+def _written(request: Request, result: Any) -> bytes:
     try:
-        if is_response(result):
-            return _pass_through(request, f"{took}{ids}", result)
-        body = request.write(result)
-    except UnsendableResult as error:
-        return _unsendable(request, ids, str(error))
+        return request.write(result)
     except (TypeError, ValueError, RecursionError) as error:
-        return _unsendable(
-            request, ids, f"The value that run() returned cannot be written as JSON: {error}"
-        )
-    except BaseException as error:  # code of the script's: a response's iterator, a __str__
-        return _failed(request, ids, error)
-    request.respond(200, f"{JSON}x-ms-run-function-failed: False\r\n{took}{ids}", body)
+        raise UnsendableResult(
+            f"The value that run() returned cannot be written as JSON: {error}"
+        ) from None
+
+
+def _stream_type(script: Script) -> str:
+    kind = getattr(script.module, STREAM_TYPE, "")
+    if isinstance(kind, str) and kind.isascii() and (kind.isprintable()):
+        return kind
+    raise ScriptFailed(INIT_FAILED, f"{STREAM_TYPE} is {kind!r}, which is no content type")
 
 
 def refuse(request: Request, status: int, message: str, headers: str = "") -> None:
@@ -286,118 +331,13 @@ def refuse_method(request: Request) -> None:
 
 def _failed(request: Request, ids: str, error: BaseException) -> None:
     request.failed = True
-    sys.stderr.write(user_traceback(error))
     body = json.dumps({"message": _GENERIC}).encode()
+    note(request, f"run() raised {describe(error)}", user_traceback(error))
     request.respond(500, f"{JSON}x-ms-run-function-failed: True\r\n{ids}", body)
 
 
 def _unsendable(request: Request, ids: str, message: str) -> None:
     request.failed = True
-    sys.stderr.write(f"{message}\n")
     body = json.dumps({"message": message}).encode()
+    note(request, message)
     request.respond(500, f"{JSON}x-ms-run-function-failed: True\r\n{ids}", body)
-
-
-def _pass_through(request: Request, headers: str, result: Any) -> None:
-    response = from_response(result, request)
-    request.failed = response.status >= 500
-    lines = f"{response.headers}{headers}"
-    if request.failed:
-        lines += "x-ms-run-function-failed: True\r\n"
-    if isinstance(response.body, bytes):
-        request.respond(response.status, lines, response.body)
-    else:
-        _send_all(request, response.status, lines, response.body)
-
-
-def _stream(request: Request, ids: str, result: Any, started: float) -> None:
-    """A generator's items as they come. Nothing is sent before the first one, so that an
-    early exception is still a 500."""
-    items: Iterator[Any] = iterate(result) if inspect.isasyncgen(result) else result
-    first = next(items, None)
-    kind, encode = _item_encoding(first)
-    took = f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
-    headers = f"content-type: {kind}\r\nx-ms-run-function-failed: False\r\n{took}{ids}"
-
-    def pieces() -> Iterator[bytes]:
-        try:
-            if first is not None:
-                yield encode(first)
-            for item in items:
-                yield encode(item)
-        finally:
-            items.close()  # type: ignore[attr-defined]
-
-    _send_all(request, 200, headers, pieces())
-
-
-def _send_all(request: Request, status: int, headers: str, pieces: Iterator[bytes]) -> None:
-    stream = request.stream(status, headers)
-    try:
-        for piece in pieces:
-            if not stream.write(piece):
-                return  # the client went away, which is no failure of the script's
-    except BaseException as error:  # the script's generator may raise anything
-        request.failed = True
-        sys.stderr.write(user_traceback(error))
-        request.leave()
-        stream.abort()
-        return
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
-    stream.end()
-
-
-def _item_encoding(first: Any) -> tuple[str, Callable[[Any], bytes]]:
-    if isinstance(first, (bytes, bytearray, memoryview)):
-        return "application/octet-stream", bytes
-    if isinstance(first, str) or first is None:
-        return "text/plain; charset=utf-8", lambda item: str(item).encode()
-    return "application/x-ndjson", lambda item: json.dumps(item).encode() + b"\n"
-
-
-def _kept(error: UnicodeError) -> tuple[str, int]:
-    """What is not UTF-8 stays as it stood in the URL."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return quote(error.object[error.start : error.end]), error.end
-
-
-codecs.register_error("ml_endpoints.percent", _kept)
-
-
-def _query_values(query: str) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    counts: dict[str, int] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True, errors="ml_endpoints.percent"):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        counts[name] = counts.get(name, 0) + 1
-        if counts[name] == 1:
-            values[name] = value
-        elif counts[name] == 2:
-            values[name] = [values[name], value]
-        else:
-            values[name].append(value)
-    return values
-
-
-def _json_object(request: Request) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not (
-        kind.startswith("application/") and kind.endswith("+json")
-    ):
-        raise BadInput(415, "Expects Content-Type to be application/json")
-    if not request.body:
-        raise BadInput(400, "POST body is empty. Expecting a JSON dictionary.")
-    try:
-        value = json.loads(request.body)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise BadInput(400, f"POST body could not be decoded as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise BadInput(400, "POST body should be a JSON dictionary.")
-    return value

@@ -73,6 +73,8 @@ class Connection(asyncio.BufferedProtocol):
         self._head: Head | None = None
         self._chunks: ChunkedBody | None = None
         self._current: Request | None = None
+        # A part of the reply to the current request is out: there can be no other.
+        self._begun = False
         self._closing = False
         self._paused = False
         self._last = 0.0
@@ -97,6 +99,7 @@ class Connection(asyncio.BufferedProtocol):
         if current is not None:
             current.gone = True
             self.site.dropped(current)
+            current.give_up()
 
     def pause_writing(self) -> None:
         self._clogged = True
@@ -258,10 +261,10 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- any thread's side ----------------------------------------------------------------
 
-    def finish(self, request: Request, data: bytes, close: bool) -> bool:
-        """The whole reply to `request`, or the last of it."""
+    def finish(self, request: Request, data: bytes, close: bool, *, begun: bool = False) -> bool:
+        """The whole reply to `request`, or the last of one that has begun."""
         with self._lock:
-            if self._current is not request:
+            if self._current is not request or (self._begun and not begun):
                 return False
             sent = self._try_write(data)
             if sent < 0:
@@ -271,6 +274,7 @@ class Connection(asyncio.BufferedProtocol):
             if rest:
                 self._deferred += 1
             self._current = None
+            self._begun = False
             more = bool(self._pending) or self._paused
         if rest or close or more:
             self._on_loop(self._write_rest, rest, close)
@@ -279,7 +283,13 @@ class Connection(asyncio.BufferedProtocol):
     def write_now(self, request: Request, data: memoryview) -> int:
         """Bytes the socket took: 0 when it is full, -1 when the client is gone."""
         with self._lock:
-            return self._try_write(data) if self._current is request else -1
+            if self._current is not request:
+                return -1
+            self._begun = True
+            sent = self._try_write(data)
+            if sent < 0:
+                request.gone = True
+            return sent
 
     def wait_writable(self) -> bool:
         """Wait a moment for room. False when the connection is gone."""
@@ -293,11 +303,15 @@ class Connection(asyncio.BufferedProtocol):
             time.sleep(0.01)  # the loop is still sending an earlier reply
         return True
 
-    def cut(self, request: Request) -> None:
+    def cut(self, request: Request) -> bool:
+        """Close in the middle of the reply to `request`; False if it is not at it."""
         with self._lock:
             if self._current is not request:
-                return
+                return False
+            self._current = None
+            self._closing = True
         self._on_loop(self._transport.abort)
+        return True
 
     def _try_write(self, data: bytes | memoryview) -> int:
         """With the lock held."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,20 +24,30 @@ def as_json(result: Any) -> bytes:
 
 
 class Request:
-    """A whole request, and the one place to answer it."""
+    """A whole request, and the one place to answer it. `id` names it in the log.
+
+    While it runs, `due` is when (by perf_counter) the next of its answer must be there, with
+    `patience` seconds from one piece to the next, and `ends` when all of it must. Once it is
+    `abandoned` nobody takes its answer any more; `interrupt`, where set, is called then, from
+    any thread."""
 
     __slots__ = (
+        "abandoned",
         "body",
         "connection",
+        "due",
+        "ends",
         "entered",
         "failed",
         "gone",
         "headers",
         "http11",
+        "id",
+        "interrupt",
         "keep_alive",
         "method",
+        "patience",
         "release",
-        "started",
         "target",
         "worker",
         "write",
@@ -51,11 +62,14 @@ class Request:
         self.body = body
         self.connection = connection
         self.entered = 0.0
-        self.started = 0.0
+        self.id = ""
+        self.due = self.ends = self.patience = math.inf
         self.gone = False
+        self.abandoned = False
         self.failed = False
         self.worker = 0
         self.release: Callable[[Request], None] | None = None
+        self.interrupt: Callable[[], object] | None = None
         self.write: Callable[[Any], bytes] = as_json
 
     @property
@@ -67,7 +81,8 @@ class Request:
         return self.target.partition("?")[2]
 
     def respond(self, status: int, headers: str, body: bytes) -> bool:
-        """Send a whole reply. False if the client is gone or was already answered."""
+        """Send a whole reply. False, and not a byte goes out, if the client is gone, or has an
+        answer already or the beginning of one."""
         connection = self.connection
         close = not self.keep_alive or connection.site.draining
         data = reply(status, headers, body, close=close, head_only=self.method == "HEAD")
@@ -81,6 +96,21 @@ class Request:
             release, self.release = self.release, None
             release(self)
 
+    def cut(self) -> bool:
+        """Break off an answer that has begun, so that nobody can take a part for the whole.
+        False if there is none to break off."""
+        if not self.connection.cut(self):
+            return False
+        self.give_up()
+        return True
+
+    def give_up(self) -> None:
+        """Let what makes the answer know, if it can, that nobody takes it any more."""
+        self.abandoned = True
+        interrupt = self.interrupt
+        if interrupt is not None:
+            interrupt()
+
     def stream(self, status: int, headers: str) -> Stream:
         """Begin a reply of unknown length. The client may already be gone: `write` tells."""
         return Stream(self, status, headers)
@@ -88,7 +118,8 @@ class Request:
 
 class Stream:
     """A reply sent piece by piece. `write` waits for a slow client (the calling thread, never
-    the loop), at most STALL_LIMIT seconds without progress."""
+    the loop), at most STALL_LIMIT seconds without progress. `sent` counts the body's bytes;
+    `stalled` says that the client stood still for longer."""
 
     def __init__(self, request: Request, status: int, headers: str) -> None:
         self._request = request
@@ -97,13 +128,22 @@ class Stream:
             not request.keep_alive or not request.http11 or request.connection.site.draining
         )
         self._held = stream_head(status, headers, chunked=self._chunked, close=self._close)
+        self.sent = 0
+        self.stalled = False
 
     def write(self, data: bytes) -> bool:
         """False once nobody takes the bytes any more."""
+        request = self._request
         if not data:
-            return not self._request.gone
+            return not request.gone
         held, self._held = self._held, b""
-        return self._send(held + (chunk(data) if self._chunked else data))
+        # A slow client is no fault of who makes the answer.
+        request.due = request.ends
+        if not self._send(held + (chunk(data) if self._chunked else data)):
+            return False
+        self.sent += len(data)
+        request.due = min(time.perf_counter() + request.patience, request.ends)
+        return True
 
     def end(self, data: bytes = b"") -> bool:
         held = self._held
@@ -112,11 +152,11 @@ class Stream:
         if self._chunked:
             held += LAST_CHUNK
         self._request.leave()
-        return self._request.connection.finish(self._request, held, self._close)
+        return self._request.connection.finish(self._request, held, self._close, begun=True)
 
     def abort(self) -> None:
         """Cut the connection, so that a client cannot take a part for the whole."""
-        self._request.connection.cut(self._request)
+        self._request.cut()
 
     def _send(self, data: bytes) -> bool:
         view = memoryview(data)
@@ -130,6 +170,6 @@ class Stream:
                 view = view[sent:]
                 deadline = time.monotonic() + STALL_LIMIT
             elif time.monotonic() > deadline or not connection.wait_writable():
-                self.abort()
+                self.stalled = self._request.cut()
                 return False
         return True

@@ -24,7 +24,8 @@ _MEMORY = 1.0
 
 class Pool:
     """`run` answers a request in a worker, marks it `failed` if it does, and never raises.
-    `on_late` and `on_overrun` are called on the loop for one that waited, or ran, too long."""
+    `on_late` and `on_overrun` are called on the loop for one that waited too long, or whose
+    answer, or the next piece of it, is not there `timeout` seconds after the one before."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class Pool:
         self.max_concurrent = max_concurrent
         self.max_queue = max_queue
         self._queue_wait = queue_wait
-        self._timeout = timeout
+        self._patience = math.inf if timeout is None else timeout
         self._on_late = on_late
         self._on_overrun = on_overrun
         self._lock = threading.Lock()
@@ -129,8 +130,8 @@ class Pool:
                 return False
         if start:
             self._give(request)
-            self._wake_by(self._timeout)
-        else:
+            self._wake_by(self._patience)
+        elif self._queue_wait is not None:
             self._wake_by(self._queue_wait)
         return True
 
@@ -145,8 +146,8 @@ class Pool:
                     return  # it is running, or done
                 self._free_place()
 
-    def _wake_by(self, delay: float | None) -> None:
-        if delay is None:
+    def _wake_by(self, delay: float) -> None:
+        if delay == math.inf:
             return
         when = self._loop.time() + delay
         if self._alarm is not None:
@@ -159,7 +160,7 @@ class Pool:
         self._alarm = None
         now = time.perf_counter()
         late: list[Request] = []
-        soonest: float | None = None
+        soonest = math.inf
         with self._lock:
             self._count_until(now)
             if self._queue_wait is not None:
@@ -169,20 +170,19 @@ class Pool:
                     soonest = self._waiting[0].entered + self._queue_wait - now
         for request in late:
             self._on_late(request)
-        if self._timeout is not None:
-            for number, active in enumerate(self._active):
-                if active is None or active is self._overrun[number]:
-                    continue
-                left = active.started + self._timeout - now
-                if left <= 0:
-                    self._overrun[number] = active
-                    self._on_overrun(active)
-                elif soonest is None or left < soonest:
-                    soonest = left
-            if self.in_flight and soonest is None:
-                soonest = self._timeout
-        if soonest is not None:
-            self._wake_by(max(soonest, 0.001))
+        for number, active in enumerate(self._active):
+            if active is None or active is self._overrun[number]:
+                continue
+            left = active.due - now
+            if left <= 0:
+                self._overrun[number] = active
+                self._on_overrun(active)
+            else:
+                soonest = min(soonest, left)
+        if self.in_flight:
+            # Whose client takes its time now may be due that much after.
+            soonest = min(soonest, self._patience)
+        self._wake_by(max(soonest, 0.001))
 
     # -- in a worker ----------------------------------------------------------------------
 
@@ -195,15 +195,20 @@ class Pool:
             request = self._turns.take(request, bell)
             if request is None:
                 return
-            started = request.started = time.perf_counter()
+            started = time.perf_counter()
             used = time.thread_time()
-            request.worker = worker
-            request.release = self._release
+            self._begin(request, started, worker)
             self._active[number] = request
             self._run(request)
             self._active[number] = self._overrun[number] = None
             request.leave()
             self._turns.ended(time.perf_counter() - started, time.thread_time() - used)
+
+    def _begin(self, request: Request, now: float, worker: int) -> None:
+        request.patience = self._patience
+        request.due = now + self._patience
+        request.worker = worker
+        request.release = self._release
 
     def _release(self, request: Request) -> None:
         """Count it, and give its place to the next."""

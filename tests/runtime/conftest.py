@@ -15,10 +15,18 @@ import pytest
 
 from tests.kit.waiting import PATIENCE
 from tests.runtime.harness import Server, Start
+from tests.runtime.peers import environment
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 # As good as none: a test that is about a limit names its own, and it is taken in place of these.
 AMPLE = ("--timeout-ms", "3600000", "--queue-wait-ms", "3600000")
+
+
+@pytest.fixture(scope="session")
+def inference_python(pytestconfig: pytest.Config) -> Path:
+    """The Python of an environment with Microsoft's inference server."""
+    assert pytestconfig.cache is not None
+    return environment(pytestconfig.cache.mkdir("inference-server"))
 
 
 @pytest.fixture

@@ -7,20 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.compared import DIFFERENCES, ENDED, EVERYWHERE, SCRIPTS, differences
-from tests.runtime.peers import ROOT, environment, serving
-
-
-@pytest.fixture(scope="session")
-def python(pytestconfig: pytest.Config) -> Path:
-    assert pytestconfig.cache is not None
-    return environment(pytestconfig.cache.mkdir("inference-server"))
+from tests.runtime.peers import ROOT, serving
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_answers_differ_only_where_the_docs_say(name: str, python: Path, tmp_path: Path) -> None:
+def test_answers_differ_only_where_the_docs_say(
+    name: str, inference_python: Path, tmp_path: Path
+) -> None:
     compared = SCRIPTS[name]
     faults, everywhere = [], set(EVERYWHERE)
-    with serving(python, tmp_path, compared) as (theirs, ours):
+    with serving(inference_python, tmp_path, compared) as (theirs, ours):
         for case in compared.cases:
             said = [DIFFERENCES[key] for key in case.differs]
             found = differences(theirs.ask(case.ask), ours.ask(case.ask))
@@ -37,9 +33,9 @@ def test_answers_differ_only_where_the_docs_say(name: str, python: Path, tmp_pat
 
 @pytest.mark.parametrize("name", ENDED)
 def test_a_script_that_cannot_serve_ends_both_servers_with_3(
-    name: str, python: Path, tmp_path: Path
+    name: str, inference_python: Path, tmp_path: Path
 ) -> None:
-    with serving(python, tmp_path, ENDED[name]) as (theirs, ours):
+    with serving(inference_python, tmp_path, ENDED[name]) as (theirs, ours):
         assert theirs.process.poll() == 3, theirs.log.read_text()
         assert ours.process.poll() == 3, ours.log.read_text()
 
