@@ -1,7 +1,7 @@
 """Computes: clusters that batch jobs name, and what they may ask of them.
 
-On one machine a cluster is a name with a size, a limit and an idle time: its nodes are
-processes that come with jobs and are kept for that time after them. `local` is always there.
+To batch jobs a cluster is a name with a size, a limit and an idle time: its nodes come with jobs
+and are kept for that time after them. `local` is always there.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -71,7 +71,7 @@ class ScaleSettings(Value):
 
 class ClusterProperties(Value):
     """ARM's AmlCompute. `vm_priority` and what speaks of node networking are kept and
-    returned; nodes here are processes of this machine."""
+    returned: what nodes are is the compute's affair."""
 
     vm_size: str
     vm_priority: VmPriority = VmPriority.DEDICATED
@@ -197,7 +197,7 @@ class ComputeTargets:
         conditions: Conditions,
     ) -> tuple[Stored[ComputeTarget], bool]:
         """Create or change; True says created. Raises Conflict for the built-in one and
-        for another VM size, Invalid for a VM size that this machine does not know."""
+        for another VM size, Invalid for a VM size that the compute does not know."""
         _check_not_local(name)
         if fault := asset_name_fault(name):
             refuse([Detail("InvalidName", fault, "name")])
@@ -286,7 +286,7 @@ class ComputeTargets:
             properties=ComputeProperties(
                 compute_type="AmlCompute",
                 compute_location=self._location,
-                description="This machine; always there.",
+                description="The compute of this installation itself; always there.",
                 properties=cluster,
             ),
             created_at=_BUILT_IN_AT,

@@ -44,9 +44,9 @@ _S = JobStatus
 
 class JobSupervision:
     """`advance` may be called with any message at any time: it does what the stored state
-    leaves to be done. `units_ahead`: jobs have twice as many units in flight as workers; each
-    compute lets no more run than they have workers, but two computes know nothing of each
-    other."""
+    leaves to be done. `units_ahead`: jobs have twice as many units in flight as workers. A
+    compute lets no more run than they have workers; two, each of a host's own, know nothing of
+    each other."""
 
     queue = BATCH_JOBS_QUEUE
 

@@ -20,8 +20,8 @@ _SETTLED = (ProvisioningState.SUCCEEDED, ProvisioningState.CANCELED)
 
 @dataclass
 class _Round:
-    """A look at every deployment, in several goes where they are many. `known` ran here as it
-    began; `wanted` has been seen since."""
+    """A look at every deployment, in several goes where they are many. The compute knew of
+    `known` as it began; `wanted` has been seen since."""
 
     known: Sequence[Place]
     wanted: set[str] = field(default_factory=set)
@@ -50,11 +50,11 @@ class Restorer(Generic[E, D]):
         self._has_been_round = False
 
     async def restore(self) -> None:
-        """Set every deployment going that should run and does not on this process's compute,
-        after a start or because another host made it; remove what no longer exists; and
-        find those that have died for good. Where an operation or a lease runs, its own
-        messages (or the sweep) do that. The first time all are looked at, later a thousand,
-        and the next thousand the next time: what it costs does not grow with their number."""
+        """Set every deployment going that should run and that the compute does not run, whoever
+        made it; remove what no longer exists; and find those that have died for good. Where an
+        operation or a lease runs, its own messages (or the sweep) do that. The first time all
+        are looked at, later a thousand, and the next thousand the next time: what it costs does
+        not grow with their number."""
         if self._round is None:
             # Before the documents are read: what is made meanwhile is no leftover.
             self._round = _Round(await self._running.places())

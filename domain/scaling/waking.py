@@ -1,11 +1,11 @@
 """A gateway's part in having a deployment up that sleeps, or that is being restored.
 
 The first request that finds no instance sets things going: for one that may sleep it sends a
-message (the stored count changes); one that is up elsewhere, or was before this host started, it
-brings up here and now. It and whoever comes meanwhile wait, each within the one time limit,
-and then go on no more at a time than the instances take, so that those that waited are not
-refused for having waited. Where instances have served here and are gone (they died), nobody
-waits: they may die again.
+message (the stored count changes); one that should be up, and of which the compute knows nothing
+(one of this host alone forgets, or was never asked), it brings up there and then. It and whoever
+comes meanwhile wait, each within the one time limit, and then go on no more at a time than the
+instances take, so that those that waited are not refused for having waited. Where instances have
+served and are gone (they died), nobody waits: they may die again.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from domain.scoring.online_routing import DeploymentRoute
 _log = logging.getLogger("ml_endpoints.scaling")
 
 BringUp = Callable[[str, str], Awaitable[ServingObservation | None]]
-"""Has this process's compute work towards what is stored of a deployment, by its endpoint's
-and its own name; None where it runs nothing. Raises DomainError."""
+"""Has the compute work towards what is stored of a deployment, by its endpoint's and its own
+name; None where there is nothing to run. Raises DomainError."""
 
 _LOOK = 0.01
 _ASK_AGAIN = 1.0

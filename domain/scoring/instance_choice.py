@@ -23,7 +23,7 @@ class InstanceChoice:
         """None when no instance (but `besides`) takes requests."""
         instances = self._serving.instances(deployment.workload_key)
         if besides is not None:
-            instances = [i for i in instances if i.address != besides.address]
+            instances = [i for i in instances if i.id != besides.id]
         if self._outliers.any:
             instances = self._outliers.without(instances)
         count = len(instances)
@@ -32,12 +32,12 @@ class InstanceChoice:
         first = deployment.turn = (deployment.turn + 1) % count
         under_way = self._under_way
         best = instances[first]
-        fewest = under_way.get(best.address, 0)
+        fewest = under_way.get(best.id, 0)
         for offset in range(1, count):
             if not fewest:
                 break
             other = instances[(first + offset) % count]
-            load = under_way.get(other.address, 0)
+            load = under_way.get(other.id, 0)
             if load < fewest:
                 best, fewest = other, load
         return best
@@ -55,16 +55,16 @@ class InstanceChoice:
         return sum(self._under_way.values())
 
     def enter(self, instance: Instance) -> None:
-        address = instance.address
-        self._under_way[address] = self._under_way.get(address, 0) + 1
+        id = instance.id
+        self._under_way[id] = self._under_way.get(id, 0) + 1
 
     def leave(self, instance: Instance) -> None:
         """Entries go with the last request, so what is kept is bounded by what runs."""
-        left = self._under_way[instance.address] - 1
+        left = self._under_way[instance.id] - 1
         if left:
-            self._under_way[instance.address] = left
+            self._under_way[instance.id] = left
         else:
-            del self._under_way[instance.address]
+            del self._under_way[instance.id]
 
     def answered(
         self, deployment: DeploymentRoute, instance: Instance, status: int, seconds: float
@@ -84,5 +84,5 @@ class InstanceChoice:
         """Requests under way to a deployment's instances from this gateway, and how many
         instances those are."""
         instances = self._serving.instances(deployment.workload_key)
-        under_way = sum(self._under_way.get(i.address, 0) for i in instances)
+        under_way = sum(self._under_way.get(i.id, 0) for i in instances)
         return under_way, -(-len(instances) // deployment.workers)

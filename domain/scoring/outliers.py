@@ -58,10 +58,10 @@ class Outliers:
     def without(self, instances: Sequence[Instance]) -> Sequence[Instance]:
         """`instances` but the outliers; all of them if there are no others."""
         now = self._now()
-        for address in [a for a, until in self._out.items() if until <= now]:
-            del self._out[address]
+        for id in [i for i, until in self._out.items() if until <= now]:
+            del self._out[id]
         self.any = bool(self._out)
-        return [i for i in instances if i.address not in self._out] or instances
+        return [i for i in instances if i.id not in self._out] or instances
 
     def note(
         self, instance: Instance, peers: Sequence[Instance], seconds: float | None, *, failed: bool
@@ -70,12 +70,12 @@ class Outliers:
         itself too."""
         if len(peers) < 2:
             return
-        record = self._records.get(instance.address)
+        record = self._records.get(instance.id)
         if record is None:
             if len(self._records) >= _KEPT:
                 # Instances come and go; what still runs is soon known again.
                 self._records.clear()
-            record = self._records[instance.address] = _Record()
+            record = self._records[instance.id] = _Record()
         record.failing += (failed - record.failing) * _FADE
         if failed:
             record.failures += 1
@@ -109,21 +109,21 @@ class Outliers:
             self._leave_out(instance, record, peers, told)
 
     def _others(self, instance: Instance, peers: Sequence[Instance]) -> list[_Record]:
-        found = (self._records.get(p.address) for p in peers if p.address != instance.address)
+        found = (self._records.get(p.id) for p in peers if p.id != instance.id)
         return [record for record in found if record is not None]
 
     def _leave_out(
         self, instance: Instance, record: _Record, peers: Sequence[Instance], why: str
     ) -> None:
         now = self._now()
-        out = sum(1 for p in peers if self._out.get(p.address, 0.0) > now)
-        if instance.address in self._out or (out + 1) * 2 > len(peers):
+        out = sum(1 for p in peers if self._out.get(p.id, 0.0) > now)
+        if instance.id in self._out or (out + 1) * 2 > len(peers):
             return
         if now - record.until > LONGEST_REST:
             record.rests = 0
         rest = min(FIRST_REST * 2**record.rests, LONGEST_REST)
         record.rests += 1
-        record.until = self._out[instance.address] = now + rest
+        record.until = self._out[instance.id] = now + rest
         record.begin_anew()
         self.any = True
         _log.warning(

@@ -1,7 +1,7 @@
 """The one place where adapters are chosen."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from domain.events.delivery_record import OnSettled
 from domain.ports import (
@@ -23,11 +23,6 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from infra.compute.local.serving.instance_figures import Running
-
-_HOSTS: dict[str, Literal["embedded", "functions"]] = {
-    "embedded": "embedded",
-    "azure": "functions",
-}
 
 
 @dataclass(frozen=True)
@@ -58,20 +53,21 @@ class Adapters:
 
 def chosen(settings: Settings) -> Adapters:
     """Those that the settings name. Opens nothing: adapters open what they need at first use."""
-    match settings.installation.host or _HOSTS[settings.installation.platform]:
+    host = settings.installation.driven_by
+    match host:
         case "embedded":
             from infra.embedded.services import EmbeddedServices
 
             services = EmbeddedServices.open(settings)
-            stores = services.stores
+            stores, compute = services.stores, services.compute
             return Adapters(
                 store=stores.store,
                 queue=stores.queue,
                 blobs=stores.blobs,
-                capabilities=services.compute.capabilities,
-                serving=services.compute.serving,
-                scorer=services.compute.scorer,
-                workers=services.compute.workers,
+                capabilities=compute.capabilities,
+                serving=compute.serving,
+                scorer=compute.scorer,
+                workers=compute.workers,
                 cipher=stores.cipher,
                 clock=services.clock,
                 verifier=services.token_verifier,
@@ -80,27 +76,30 @@ def chosen(settings: Settings) -> Adapters:
                 topics=stores.topics,
                 listeners=services.listeners,
                 on_settled=(services.delivery_metrics.record,),
-                running=services.compute.serving,
+                running=compute.running,
             )
         case "functions":
             from infra.cloud.services import CloudServices
-            from infra.compute.no_compute import NoCapabilities, NoScorer, NoServing, NoWorkers
+            from infra.compute.choice import chosen_compute
 
             cloud = CloudServices.open(settings)
+            kind, data_dir = settings.compute.kind_for(host), settings.embedded.data_dir
+            compute = chosen_compute(kind, data_dir, cloud.blobs, blob_files=None)
             return Adapters(
                 store=cloud.store,
                 queue=cloud.queue,
                 blobs=cloud.blobs,
-                capabilities=NoCapabilities(),
-                serving=NoServing(),
-                scorer=NoScorer(),
-                workers=NoWorkers(),
+                capabilities=compute.capabilities,
+                serving=compute.serving,
+                scorer=compute.scorer,
+                workers=compute.workers,
                 cipher=cloud.cipher,
                 clock=cloud.clock,
                 verifier=cloud.token_verifier,
                 scoring_verifier=cloud.scoring_token_verifier,
                 webhooks=cloud.webhooks,
                 topics=cloud.topics,
+                running=compute.running,
             )
 
 

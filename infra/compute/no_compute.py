@@ -26,10 +26,14 @@ from domain.ports import (
 )
 
 REASON = (
-    "This installation has no managed compute: ml-endpoints cannot run models in Azure yet. "
-    "Run the embedded host to deploy this."
+    "This installation has no managed compute: ml-endpoints cannot run models in Azure yet, and "
+    "ML_ENDPOINTS_COMPUTE names no other. Run the embedded host to deploy this."
 )
 CODE = "ResourceNotReady"
+
+
+async def nothing() -> None:
+    """Nothing is begun, and nothing left to end."""
 
 
 class NoCapabilities(Capabilities):

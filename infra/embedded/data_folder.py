@@ -36,10 +36,6 @@ class DataFolder:
         return self.root / "blob-state" / "receipts.db"
 
     @property
-    def compute(self) -> Path:
-        return self.root / "compute"
-
-    @property
     def tls(self) -> Path:
         return self.root / "tls"
 

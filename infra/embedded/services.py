@@ -4,16 +4,15 @@ host, which drives the functions, and the app's composition, whose activities th
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from uv import find_uv_bin
-
 from domain.errors import DomainError
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
-from infra.compute.local.local_compute import LocalCompute
+from infra.compute.choice import chosen_compute
 from infra.compute.local.serving.instance_figures import InstanceFigures
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
@@ -34,7 +33,7 @@ _DAY = 86400.0
 
 
 class EmbeddedServices:
-    """What one host has on one data folder: stores of either family, local compute, an
+    """What one host has on one data folder: stores of either family, a compute, an
     issuer of tokens. Made by `open`, which touches no disk; each adapter opens what it needs
     at its first use."""
 
@@ -49,13 +48,15 @@ class EmbeddedServices:
             if settings.installation.platform == "azure"
             else LocalStores(settings, folder)
         )
-        self.compute = LocalCompute(
-            folder.root, self.stores.blobs, self.stores.outputs, uv=find_uv_bin()
+        self.compute = chosen_compute(
+            settings.compute.kind_for("embedded"),
+            folder.root,
+            self.stores.blobs,
+            self.stores.blob_files,
         )
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.request_metrics = RequestMetrics()
         self.delivery_metrics = DeliveryMetrics()
-        self.instance_figures = InstanceFigures(self.compute.serving)
         self.traffic_log = TrafficLog(
             folder.root / "logs",
             settings.installation.subscription_id,
@@ -85,6 +86,14 @@ class EmbeddedServices:
         elif services.settings != settings:
             raise ValueError(f"{root} is open in this process under other settings")
         return services
+
+    @cached_property
+    def figures(self) -> tuple[Callable[[], str], ...]:
+        """What this host counts and measures, each in Prometheus' text format."""
+        requests, deliveries = self.request_metrics.text, self.delivery_metrics.text
+        if self.compute.running is None:
+            return requests, deliveries
+        return requests, InstanceFigures(self.compute.running).text, deliveries
 
     @property
     def listeners(self) -> tuple[Listener, ...]:

@@ -1,15 +1,13 @@
 """Which stores, queues and blobs an embedded host runs on: its own, or Azure's (or servers that
 speak their protocols), with everything else as it is."""
 
-import asyncio
 import logging
 import os
 import secrets
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, WorkQueue
-from infra.compute.local.files.outputs import Outputs, OutputsInPlace
-from infra.compute.local.files.uploaded_outputs import UploadedOutputs
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
 from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
@@ -52,8 +50,8 @@ class Stores(ABC):
 
     @property
     @abstractmethod
-    def outputs(self) -> Outputs:
-        """What a model's process writes files of its own to."""
+    def blob_files(self) -> Path | None:
+        """The folder of which blobs are plain files; None where they are kept elsewhere."""
 
     @abstractmethod
     def door(self) -> BlobDoor | None:
@@ -103,8 +101,8 @@ class LocalStores(Stores):
         return FolderSource(self._folder.blobs / container, self._files.files)
 
     @property
-    def outputs(self) -> Outputs:
-        return OutputsInPlace(self._folder.blobs)
+    def blob_files(self) -> Path | None:
+        return self._folder.blobs
 
     def door(self) -> BlobDoor | None:
         return BlobDoor(self._files.files, self._files.signed_urls)
@@ -119,18 +117,16 @@ class CloudStores(Stores):
     def __init__(self, settings: Settings, folder: DataFolder) -> None:
         from infra.cloud.services import CloudServices
 
-        self._folder = folder
         self._services = services = CloudServices.open(settings)
         self.store = services.store
         self.queue = services.queue
         self.consumer = services.consumer
         self.blobs = services.blobs
         self.cipher = services.cipher
-        self._outputs = UploadedOutputs(folder.compute / "outputs", services.blobs)
         self.topics = services.topics
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._outputs.sweep)
+        return
 
     async def sweep(self) -> None:
         return
@@ -142,8 +138,8 @@ class CloudStores(Stores):
         return ListedSource(self.blobs, container)
 
     @property
-    def outputs(self) -> Outputs:
-        return self._outputs
+    def blob_files(self) -> Path | None:
+        return None
 
     def door(self) -> BlobDoor | None:
         return None

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from infra.settings.adapters import (
     CloudSettings,
+    ComputeSettings,
     EmbeddedSettings,
     IdentitySettings,
     InstallationSettings,
@@ -74,6 +75,7 @@ class Settings:
     triggers: TriggerSettings
     embedded: EmbeddedSettings
     cloud: CloudSettings
+    compute: ComputeSettings
     web: WebSettings
     telemetry: TelemetrySettings
     tokens: TokenSettings

@@ -21,15 +21,18 @@ from infra.settings.values import (
     WorkspaceName,
 )
 
+Host = Literal["embedded", "functions"]
+ComputeKind = Literal["local", "none"]
+
 
 class InstallationSettings(SettingsGroup):
     """Which adapters are composed, and the workspace that they serve."""
 
     platform: Literal["embedded", "azure"] = Field(alias="ML_ENDPOINTS_PLATFORM")
     """Which adapters keep things: this machine's own or Azure's."""
-    host: Literal["embedded", "functions"] | None = Field(None, alias="ML_ENDPOINTS_HOST")
-    """Who drives the functions: the embedded host, which runs models as local processes and
-    says so itself, or a Functions host. None means what the platform's name says."""
+    host: Host | None = Field(None, alias="ML_ENDPOINTS_HOST")
+    """Who drives the functions: the embedded host, which says so itself, or a Functions host.
+    None means what the platform's name says."""
     base_url: BaseAddress = Field(alias="ML_ENDPOINTS_BASE_URL")
     """What callers put before every path; it stands in scoring URIs and Location headers."""
     subscription_id: SubscriptionId = Field(alias="ML_ENDPOINTS_SUBSCRIPTION_ID")
@@ -40,6 +43,11 @@ class InstallationSettings(SettingsGroup):
     """The workspace in every resource's id."""
     location: Location = Field(alias="ML_ENDPOINTS_LOCATION")
     """The region that resources say they are in."""
+
+    @property
+    def driven_by(self) -> Host:
+        """The host, said or not."""
+        return self.host or ("embedded" if self.platform == "embedded" else "functions")
 
     @property
     def workspace_id(self) -> str:
@@ -134,6 +142,19 @@ class CloudSettings(SettingsGroup):
     )
     """What endpoints' keys are sealed with at rest, a random text kept in Key Vault. Several
     between commas: the first seals, every one opens."""
+
+
+class ComputeSettings(SettingsGroup):
+    """Where models run, whatever keeps things and whoever drives the functions."""
+
+    kind: ComputeKind | None = Field(None, alias="ML_ENDPOINTS_COMPUTE")
+    """As processes of the machine that the host is on, below its data folder, or nowhere:
+    deployments are refused then. None means `local` for an embedded host and `none` for a
+    Functions host."""
+
+    def kind_for(self, host: Host) -> ComputeKind:
+        """The kind, said or not."""
+        return self.kind or ("local" if host == "embedded" else "none")
 
 
 class WebSettings(SettingsGroup):

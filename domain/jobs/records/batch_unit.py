@@ -7,7 +7,7 @@ recorded one, whoever finishes first is recorded, and only the claimer ever runs
 (a) claim      nobody has touched the unit yet
 (b) take over  the claimer's lease ran out, or its delivery came back: next attempt
 (c) park       the claimer gave up waiting, and sends itself again to go on with (d)
-(d) resume     the same attempt, on the host that runs it
+(d) resume     the same attempt, by a host that can go on with it
 (e) lose       a worker timed out or died: one try of the mini-batch it was at; next attempt
 (f) record     final
 """
@@ -76,8 +76,9 @@ class UnitRecord(Value):
 
 class Unit(Value):
     """`lost_tries` counts, by mini-batch, the tries that a timeout or a death used up;
-    `given_up` are mini-batches that no attempt runs again; `holder` is the host on which the
-    attempt of a parked unit goes on; `claimed_by` names the delivery that has it."""
+    `given_up` are mini-batches that no attempt runs again; `holder` says where the
+    attempt of a parked unit goes on, as Workers has it; `claimed_by` names the delivery that has
+    it."""
 
     ordinal: int
     lease_until: float

@@ -24,7 +24,7 @@ _KEY_PREFIX = batch_job.workload_key("")
 
 
 class JobWorkers:
-    """Started for whoever needs them here, and taken away when their job is over."""
+    """Asked for when somebody needs them, and taken away when their job is over."""
 
     def __init__(self, jobs: JobStore, workers: Workers, workloads: BatchWorkloads) -> None:
         self._jobs = jobs
@@ -43,13 +43,13 @@ class JobWorkers:
         return seen
 
     async def join(self, job: BatchJob) -> bool:
-        """Have workers here for one of the job's units. False: the job runs no more. Raises
+        """Have workers for one of the job's units. False: the job runs no more. Raises
         Throttled when other jobs hold the compute."""
         if await self._workers.observe(job.workload_key) is not None:
             return True
         if await self.find(job) is None:
             raise Throttled(f"Other jobs hold the compute that job '{job.name}' needs here.")
-        # Whoever ends the job says so before it takes the workers away: ours go too.
+        # Whoever ends the job says so before it takes the workers away: these go too.
         found = await self._jobs.job(job.name)
         if found is not None and found.job.status is JobStatus.RUNNING:
             return True

@@ -11,7 +11,7 @@ from domain.ports import Clock
 
 
 class HeldElsewhere(Exception):
-    """The unit's attempt goes on in another host, to which the message is to come."""
+    """The unit's attempt goes on where this host cannot reach it: another is to get the message."""
 
 
 class UnitClaiming:

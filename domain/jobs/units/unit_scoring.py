@@ -117,8 +117,8 @@ class UnitScoring:
     async def park(
         self, job: BatchJob, stored: StoredUnit, pause: float, holder: str | None = None
     ) -> None:
-        """Save how far it is, and come back after `pause` seconds, to `holder` if the attempt
-        goes on there."""
+        """Save how far it is, and come back after `pause` seconds, to `holder` where the attempt
+        goes on there alone."""
         until = self._clock.now().timestamp() + pause + self._times.release_lease
         parked = await self._replaced(job, stored, stored.unit.park(until, holder))
         if parked is not None:

@@ -57,7 +57,7 @@ class LocalCompute:
             )
 
         self.premises = Premises(
-            data_dir / "compute", blobs, environments, runtime=runtime, clock=clock
+            data_dir / "compute", blobs, outputs, environments, runtime=runtime, clock=clock
         )
         self.capabilities = LocalCapabilities(self.premises.environments)
         self.serving = LocalServing(
@@ -66,7 +66,6 @@ class LocalCompute:
         self.scorer = LocalScorer(self.premises.http)
         self.workers = LocalWorkers(
             self.premises,
-            outputs,
             data_dir,
             room=lambda: max_instances - self.serving.processes,
             slice_seconds=slice_seconds,

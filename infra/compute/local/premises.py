@@ -1,7 +1,9 @@
 """What a machine's deployments and jobs share: folders, processes, environments, files."""
 
 import asyncio
+import fcntl
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -15,6 +17,7 @@ from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.fetched_files import Assets
+from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instances.fleet import Fleet, Workshop
 from infra.compute.local.instances.supervised_instance import Surroundings
 from infra.compute.local.processes.process_groups import ProcessGroups
@@ -34,12 +37,14 @@ class Tenant(Protocol):
 
 
 class Premises:
-    """Everything under `folder`. `enter` before the first use; nothing is begun after `shut`."""
+    """Everything under `folder`, which one host has at a time. `enter` before the first use;
+    nothing is begun after `shut`."""
 
     def __init__(
         self,
         folder: Path,
         blobs: BlobStore,
+        outputs: Outputs,
         environments: Callable[[Path, ProcessGroups], Environments],
         *,
         runtime: Path,
@@ -47,6 +52,7 @@ class Premises:
     ) -> None:
         self.http = UnixHttp()
         self.shut = False
+        self.outputs = outputs
         self.logs = folder / "logs"
         self._folder = folder
         self._processes = ProcessGroups(folder / "processes")
@@ -57,6 +63,7 @@ class Premises:
         self.workshop = Workshop(self.environments, self.assets, around, runtime)
         self._tenants: list[Tenant] = []
         self._entering = asyncio.Lock()
+        self._lock: int | None = None
         self._entered = False
 
     def let_to(self, tenant: Tenant) -> None:
@@ -65,13 +72,13 @@ class Premises:
 
     async def enter(self) -> None:
         """Sweep what a previous host left: processes, sockets, half-made folders, old logs.
-        Raises Unavailable when the host is stopping."""
+        Raises Unavailable when the host is stopping, or another one has the folder."""
         if self.shut:
             raise Unavailable("This host is stopping.")
         async with self._entering:
             if self._entered:
                 return
-            await asyncio.to_thread(self._sweep)
+            await asyncio.to_thread(self._take)
             await self._processes.start()
             self._entered = True
 
@@ -86,6 +93,9 @@ class Premises:
         self.http.close()
         await self._processes.close()
         await asyncio.to_thread(self.sockets.close)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def logs_of(self, key: str) -> Path:
         """A folder for what the processes of a workload print."""
@@ -106,15 +116,29 @@ class Premises:
         await asyncio.to_thread(self.environments.prune, environments, _KEPT_ENVIRONMENTS)
         await asyncio.to_thread(self.assets.prune, assets, _KEPT_ASSETS)
 
-    def _sweep(self) -> None:
+    def _take(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = _locked(self._folder / "host.lock")
         self.sockets.open()
         self.environments.sweep()
         self.assets.sweep()
+        self.outputs.sweep()
         self.logs.mkdir(exist_ok=True)
         for folder in self.logs.iterdir():
             if folder.stat().st_mtime < time.time() - _KEPT_LOGS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(path: Path) -> int:
+    """Held for as long as this process lives, however it ends. Raises Unavailable."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Unavailable(f"Another host runs models below {path.parent}.") from None
+    return handle
 
 
 def _folder_name(key: str) -> str:

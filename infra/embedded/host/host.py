@@ -78,11 +78,7 @@ class Host:
         self._log_requests = log_requests
         self._grace = services.settings.embedded.stop_grace
         self._ready = False
-        self._figures = [
-            services.request_metrics.text,
-            services.instance_figures.text,
-            services.delivery_metrics.text,
-        ]
+        self._figures = [*services.figures]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Connection], None]) -> None:
         """Serve until `stop`; `ready` is called once everything answers. Then accept

@@ -17,6 +17,10 @@ class Outputs(Protocol):
         """The local folder, which need not be there yet."""
 
     @abstractmethod
+    def sweep(self) -> None:
+        """Blocking, before the first use: remove what a host that died has left long ago."""
+
+    @abstractmethod
     async def publish(self, key: str, output: BlobFolder) -> None:
         """What was written to the local folder before this call is in the blob store, under
         its own path. Raises DomainError; again, it goes on where it stopped."""
@@ -35,6 +39,9 @@ class OutputsInPlace(Outputs):
 
     def folder(self, key: str, output: BlobFolder) -> Path:
         return self._root / output.container / output.path
+
+    def sweep(self) -> None:
+        return
 
     async def publish(self, key: str, output: BlobFolder) -> None:
         return

@@ -16,7 +16,6 @@ from domain.ports import (
     WorkersWorkload,
 )
 from infra.compute.local.endings import Endings
-from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instances.fleet import Fleet, FleetPlan
 from infra.compute.local.instances.launch import Launch, Prepared
 from infra.compute.local.premises import Premises
@@ -39,7 +38,6 @@ class LocalWorkers(Workers):
     def __init__(
         self,
         premises: Premises,
-        outputs: Outputs,
         home: Path,
         *,
         room: Callable[[], int],
@@ -48,7 +46,6 @@ class LocalWorkers(Workers):
         lease_wait: float,
     ) -> None:
         self._premises = premises
-        self._outputs = outputs
         self._holder = f"{platform.node()}:{home.absolute()}"
         self._endings = Endings()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -144,7 +141,7 @@ class LocalWorkers(Workers):
         def launches(prepared: Prepared) -> tuple[Launch, ...]:
             variables = {}
             if workload.output is not None:
-                folder = self._outputs.folder(key, workload.output)
+                folder = self._premises.outputs.folder(key, workload.output)
                 folder.mkdir(parents=True, exist_ok=True)
                 variables["AZUREML_BI_OUTPUT_PATH"] = str(folder)
             return (prepared.launch("work", variables=variables),)
@@ -164,12 +161,12 @@ class LocalWorkers(Workers):
         under its own path. Raises DomainError."""
         pool = self.pools.pool(key)
         if pool is not None and pool.output is not None:
-            await self._outputs.publish(pool.name, pool.output)
+            await self._premises.outputs.publish(pool.name, pool.output)
 
     async def _end_pool(self, pool: WorkerPool) -> None:
         await pool.fleet.stop(_CLOSE_GRACE)
         if not self._premises.shut and pool.output is not None:
-            await self._outputs.release(pool.name, pool.output)
+            await self._premises.outputs.release(pool.name, pool.output)
         await self._premises.clear(pool.fleet.logs)
 
     def _retire_pool(self, pool: WorkerPool) -> None:

@@ -1,0 +1,74 @@
+"""Which compute models run on."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domain.ports import BlobStore, Capabilities, Scorer, Serving, Workers
+from infra.settings.adapters import ComputeKind
+
+if TYPE_CHECKING:
+    from infra.compute.local.serving.instance_figures import Running
+
+
+@dataclass(frozen=True)
+class Compute:
+    """One family of adapters. `start` may be left out: each begins at its first use. `close` at
+    the end."""
+
+    capabilities: Capabilities
+    serving: Serving
+    scorer: Scorer
+    workers: Workers
+    start: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+    running: "Running | None" = None
+    """What can be measured of instances, where this host runs them."""
+
+
+def chosen_compute(
+    kind: ComputeKind, data_dir: Path, blobs: BlobStore, blob_files: Path | None
+) -> Compute:
+    """Opens nothing. What it keeps on this machine is under `data_dir`; `blob_files` is where
+    `blobs` are plain files of this machine."""
+    match kind:
+        case "local":
+            from uv import find_uv_bin
+
+            from infra.compute.local.files.outputs import Outputs, OutputsInPlace
+            from infra.compute.local.files.uploaded_outputs import UploadedOutputs
+            from infra.compute.local.local_compute import LocalCompute
+
+            outputs: Outputs = (
+                OutputsInPlace(blob_files)
+                if blob_files is not None
+                else UploadedOutputs(data_dir / "compute" / "outputs", blobs)
+            )
+            local = LocalCompute(data_dir, blobs, outputs, uv=find_uv_bin())
+            return Compute(
+                capabilities=local.capabilities,
+                serving=local.serving,
+                scorer=local.scorer,
+                workers=local.workers,
+                start=local.start,
+                close=local.close,
+                running=local.serving,
+            )
+        case "none":
+            from infra.compute.no_compute import (
+                NoCapabilities,
+                NoScorer,
+                NoServing,
+                NoWorkers,
+                nothing,
+            )
+
+            return Compute(
+                capabilities=NoCapabilities(),
+                serving=NoServing(),
+                scorer=NoScorer(),
+                workers=NoWorkers(),
+                start=nothing,
+                close=nothing,
+            )
