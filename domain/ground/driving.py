@@ -43,11 +43,14 @@ M = TypeVar("M", bound=Sent)
 
 @dataclass(frozen=True)
 class Step(Generic[S]):
-    """What a look at a process has led to. `state` is saved, together with `beside` and with
-    the facts `told`; `then` runs once it is saved. The next look comes after `pause` seconds; 0:
-    at once; None: there is nothing left to do. `lease` is how long that look may be late, or
-    take, before the sweep takes over; None: the process's grace. Not `by_message`: no message
-    is sent, the sweep has the process looked at when it is time."""
+    """What a look at a process has led to.
+
+    `state` is saved, together with `beside` and with the facts `told`; once that is done, `then`
+    runs. If it fails, a later look is told of it (Driven.message), unless somebody else takes
+    over before. The next look comes after `pause` seconds; 0: at once; None: there is nothing
+    left to do. `lease` is how long that look may be late, or take, before the sweep takes over;
+    None: the process's grace. Not `by_message`: no message is sent, the sweep has the process
+    looked at when it is time."""
 
     state: S
     pause: float | None
@@ -127,7 +130,9 @@ class Driving(Generic[S, M]):
                 case Verdict.STALE:
                     return
                 case Verdict.RESEND:
-                    await self._resend(state, document)
+                    # At once: a look that comes too early, or finds nothing left to do, is
+                    # harmless, and the message for the right time, if there is one, stale.
+                    await self._send(process.message(state, None), 0.0)
                     return
             try:
                 step = await process.step(state, document, message)
@@ -156,12 +161,6 @@ class Driving(Generic[S, M]):
         pause = process.pause(taken)
         await process.save(document, Step(taken, pause), self._due_at(pause, None))
         await self._send(process.message(taken, None), pause)
-
-    async def _resend(self, state: S, document: Document) -> None:
-        """At once, where anything is outstanding: a look that comes too early does no harm,
-        and the message for the right time, if there is one, finds it done."""
-        if document.due_at is not None:
-            await self._send(self._process.message(state, None), 0.0)
 
     async def _saved(
         self, document: Document, before: S, step: Step[S], message: M, untold: bool
