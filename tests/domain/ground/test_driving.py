@@ -10,6 +10,7 @@ from domain.errors import Unavailable
 from domain.ground import driving
 from domain.ground.driving import GRACE, RACES
 from domain.ground.fence import Fence
+from infra.rules.queue_consumer import Received
 from tests.domain.ground.walking import (
     PAUSE,
     Fault,
@@ -303,26 +304,47 @@ async def test_a_nudge_that_changes_something_takes_over(stage: WalkStage) -> No
     assert await trail(stage) == [1, 2]
 
 
-async def test_a_nudge_that_changes_nothing_leaves_the_chain_alone(stage: WalkStage) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_nudge_that_changes_nothing_leaves_the_chain_alone(
+    stage: WalkStage, ended: bool
+) -> None:
     await stage.begin(goal=0)
+    stage.walking.rests = not ended
     await stage.turn()
     writes, sent = stage.store.writes, len(stage.queue.sent)
     await stage.driving.go_on(NUDGE)
     assert (stage.store.writes, len(stage.queue.sent)) == (writes, sent)
-    assert (await stage.walk()).chain == 0
+    assert len(stage.walking.looks) == 2
+
+
+async def test_a_nudge_takes_over_a_chain_that_is_late(stage: WalkStage) -> None:
+    stage.walking.rests = True
+    await stage.begin()
+    await stage.turn()
+    await stage.queue.queue.complete((await later(stage, PAUSE)).lock_token)
+    stage.clock.move(GRACE / 2 + 1)
+    await stage.driving.go_on(NUDGE)
+    assert (await stage.walk()).chain == 1
+    assert stride_of(await later(stage, PAUSE)).chain == 1
 
 
 async def test_a_nudge_that_comes_again_takes_over_whatever_it_finds(stage: WalkStage) -> None:
-    await stage.begin(goal=9)
+    await stage.begin()
+    await stage.queue.queue.complete((await stage.take()).lock_token)
     stage.queue.faults = [None, Fault.REFUSED]
     with pytest.raises(Unavailable):
         await stage.driving.go_on(NUDGE)
-    assert (await stage.walk()).chain == 1, "and nothing is sent for it"
+    assert ((await stage.walk()).chain, await stage.on_its_way()) == (1, 0)
+    stage.walking.rests = True
+    await stage.driving.go_on(NUDGE)
+    assert await stage.on_its_way() == 0, "it knows nothing of the one before"
     await stage.driving.go_on(NUDGE, redelivered=True)
-    stage.clock.move(PAUSE)
-    for message in await stage.receive():
-        await stage.hand(message)
-    assert await trail(stage) == [1, 2, 3]
+    assert stride_of(await later(stage, PAUSE)).chain == 2
+
+
+async def later(stage: WalkStage, seconds: float) -> Received:
+    stage.clock.move(seconds)
+    return await stage.take()
 
 
 async def test_an_etag_that_moves_alone_is_nobodys_turn(stage: WalkStage) -> None:

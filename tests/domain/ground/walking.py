@@ -150,6 +150,7 @@ class Walking(Driven[Walk, Stride]):
         self.looks: list[Stride] = []
         self.lease: float | None = None
         self.by_message = True
+        self.rests = False
         self.meanwhile = nothing
         """What others do while a step is taken."""
 
@@ -165,6 +166,8 @@ class Walking(Driven[Walk, Stride]):
     async def step(self, state: Walk, document: Document, message: Stride) -> Step[Walk] | None:
         self.looks.append(message)
         await self.meanwhile()
+        if self.rests:
+            return Step(state, PAUSE)
         number = len(state.trail) + 1
         if number > state.goal:
             unsent = partial(self.post, document.partition, state.trail) if message.unsent else None
