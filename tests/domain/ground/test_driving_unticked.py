@@ -40,7 +40,8 @@ class Boiling(Driven[Kettle, Watch]):
     def __init__(self, folder: Path) -> None:
         self.clock = HeldClock()
         self.store = FaultyStore(SqliteResourceStore(folder / "d.db", now=self.clock.unix))
-        self.messages = FaultyQueue(SqliteWorkQueue(folder / "q.db", now=self.clock.unix))
+        real = SqliteWorkQueue(folder / "q.db", max_delivery_count=5, now=self.clock.unix)
+        self.messages = FaultyQueue(real)
         self.driving = Driving(self, self.messages, self.clock)
         self.sweeping = Sweeping(self.store, self.clock, {"kettle": self.driving.resume})
         self.boils = False
