@@ -40,6 +40,8 @@ class RunningHost:
         module: str = "infra.embedded",
     ) -> None:
         self.data_dir = data_dir
+        self.code = ROOT
+        """Where the next start takes the app's code from."""
         self._arguments = arguments
         self._module = module
         self.environment = {**_AMPLE, **(environment or {})}
@@ -92,7 +94,7 @@ class RunningHost:
                     *(sys.executable, "-m", self._module, *arguments),
                     *("--data-dir", str(self.data_dir)),
                 ],
-                cwd=ROOT,
+                cwd=self.code,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
