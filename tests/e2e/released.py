@@ -17,25 +17,39 @@ LAST = ("v0.1.0", "aa3d29adb3b47d4194b899e6618268569b79206f")
 _PATHS = ("domain", "handlers", "infra", "runtime", "function_app.py", "host.json")
 
 
+class _Missing(Exception):
+    """Git, or the revision, is not there."""
+
+
 def last_release(folder: Path) -> Path:
     """Puts it there."""
-    archive = next(filter(None, map(_archived, LAST)), None)
-    if archive is None:
-        _without(f"the history has no commit {LAST[1]} ({LAST[0]}): `git fetch --unshallow`")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-    return folder
+    said = ""
+    for revision in LAST:
+        try:
+            archive = _archived(revision)
+        except _Missing as missing:
+            said = str(missing)
+            continue
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        return folder
+    _without(f"{LAST[0]} is not in the history here (`git fetch --unshallow`): {said}")
 
 
-def _archived(revision: str) -> bytes | None:
-    done = subprocess.run(
-        ["git", "archive", "--format=tar", revision, *_PATHS],
-        cwd=ROOT,
-        capture_output=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return done.stdout if done.returncode == 0 else None
+def _archived(revision: str) -> bytes:
+    try:
+        done = subprocess.run(
+            ["git", "archive", "--format=tar", revision, *_PATHS],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except OSError as error:
+        raise _Missing(f"git: {error}") from error
+    if done.returncode:
+        raise _Missing(done.stderr.decode(errors="replace").strip())
+    return done.stdout
 
 
 def _without(reason: str) -> NoReturn:
