@@ -161,4 +161,5 @@ class Progress(Value):
 
 
 def added(one: Tally, other: Tally) -> Tally:
-    return Tally(**{name: getattr(one, name) + getattr(other, name) for name in Tally.model_fields})
+    sums = {name: getattr(one, name) + getattr(other, name) for name in Tally.model_fields}
+    return one.but(**sums)
