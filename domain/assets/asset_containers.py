@@ -10,7 +10,6 @@ from domain.assets.asset_documents import (
     noun,
     raced,
     saved,
-    there,
 )
 from domain.assets.asset_listing import ListView
 from domain.assets.asset_use import InUse, check_unused
@@ -71,7 +70,7 @@ class AssetContainers:
                 (written,) = await self._documents.write(kind, name, write)
             except (StaleETag, DocumentExists):
                 continue
-            return saved(kind.container, there(written), new=document is None)
+            return saved(kind.container, written, new=document is None)
         raise raced(noun(kind, name))
 
     async def delete(self, kind: AssetKind, name: str, conditions: Conditions) -> bool:
@@ -106,7 +105,7 @@ class AssetContainers:
                 return False
             if page.continuation is None:
                 return True
-            container = there(written[-1])
+            container = written[-1]
 
     def new(
         self, kind: AssetKind, name: str, properties: AssetProperties, caller: str

@@ -35,7 +35,7 @@ class AssetDocuments:
             return None
         return await self._find(kind, name, version_id(version))
 
-    async def write(self, kind: AssetKind, name: str, *writes: Write) -> Sequence[Document | None]:
+    async def write(self, kind: AssetKind, name: str, *writes: Write) -> Sequence[Document]:
         return await self._store.transact(kind.partition(name), writes)
 
     async def versions(self, kind: AssetKind, name: str) -> AsyncIterator[Saved[AssetVersion]]:
@@ -100,13 +100,6 @@ def noun(kind: AssetKind, name: str, version: str | None = None) -> str:
 
 def raced(what: str) -> Conflict:
     return Conflict(f"{what} is being changed by many requests at the same moment. Try again.")
-
-
-def there(document: Document | None) -> Document:
-    """For what must be there: a version's container, what a write returns."""
-    if document is None:
-        raise AssertionError("a document that must be there is not")
-    return document
 
 
 def entity(model: type[T], document: Document) -> T:

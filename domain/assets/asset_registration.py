@@ -32,7 +32,6 @@ from domain.assets.asset_documents import (
     noun,
     raced,
     saved,
-    there,
     version_write,
 )
 from domain.assets.asset_listing import Listing, page_of
@@ -165,21 +164,23 @@ class AssetRegistration:
                 parent = self._parent(kind, name, wanted, caller, container)
                 new = self._new_version(kind, version, parent, wanted, caller, admitted)
                 parent = _with(parent, new)
+            elif container is None:
+                continue  # Both were made between the two looks.
             else:
                 old = entity(kind.version, document)
                 self._check_change(kind, old, wanted)
                 new = self._changed(kind, old, wanted, caller)
                 if new == old:
                     return Saved(old, document.etag)
-                parent = entity(kind.container, there(container))
+                parent = entity(kind.container, container)
                 parent = await self._after_change(kind, parent, old, new)
             # The container is written each time, so that of two writers one sees the other.
             writes = (version_write(kind, new, document), container_write(kind, parent, container))
             try:
-                written = await self._documents.write(kind, name, *writes)
+                written, *_ = await self._documents.write(kind, name, *writes)
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue
-            return saved(kind.version, there(written[0]), new=document is None)
+            return saved(kind.version, written, new=document is None)
         raise raced(what)
 
     def _parent(

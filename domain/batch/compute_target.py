@@ -213,8 +213,6 @@ class ComputeTargets:
             raise Conflict(
                 f"Compute '{name}' was changed by another request at the same moment. Try again."
             ) from error
-        if written is None:
-            raise AssertionError("a create or replace returns its document")
         return Stored(new, written.etag), document is None
 
     async def delete(self, name: str, conditions: Conditions) -> bool:

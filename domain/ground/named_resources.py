@@ -1,7 +1,6 @@
 """Resources that are one document each, under their names in one partition, and that are what
 was asked for as soon as the answer is given."""
 
-from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from domain.errors import (
@@ -80,17 +79,13 @@ class NamedResources(Generic[R]):
         if document is not None:
             write = Replace(document.id, body, document.etag, due_at=due_at)
         try:
-            written: Sequence[Document | None] = await self._store.transact(
-                self._partition, [write]
-            )
+            written, *_ = await self._store.transact(self._partition, [write])
         except (StaleETag, DocumentExists, DocumentNotFound) as error:
             raise Conflict(
                 f"{self._noun} '{new.name}' was changed by another request at the same moment. "
                 "Try again."
             ) from error
-        if written[0] is None:
-            raise AssertionError("a create or replace returns its document")
-        return Stored(new, written[0].etag)
+        return Stored(new, written.etag)
 
     async def delete(self, name: str, conditions: Conditions) -> R | None:
         """What was deleted; None if it is not there. Raises PreconditionFailed."""

@@ -36,7 +36,7 @@ class Outbox:
 
     async def transact(
         self, partition: str, writes: Sequence[Write], facts: Sequence[Fact] = ()
-    ) -> Sequence[Document | None]:
+    ) -> Sequence[Document]:
         """The store's `transact` of `writes`, together with the events that tell `facts`.
         Answers and raises as the store does for `writes` alone."""
         wanted = await self._interest(facts)
@@ -58,7 +58,7 @@ class Outbox:
         except DomainError as error:
             # What the fact is about goes on; the sweep sends what is saved.
             _log.warning("%d events leave later: %s", len(creations), error)
-        return written[: len(writes)]
+        return written[: len(written) - len(creations)]
 
 
 def outbox_body(event: Event) -> dict[str, object]:

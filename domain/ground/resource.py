@@ -172,10 +172,10 @@ class Stored(Generic[R]):
 
 @dataclass(frozen=True)
 class Accepted(Generic[R]):
-    """A mutation that was taken: the resource on its way (None once deleted) and the
-    operation that tells how far it is. `new` says whether this created the resource."""
+    """A mutation that was taken: the resource on its way, with the ETag of its document, and
+    the operation that tells how far it is. `new` says whether this created the resource."""
 
     operation: Operation
-    resource: R | None
-    etag: str | None
+    resource: R
+    etag: str
     new: bool = False

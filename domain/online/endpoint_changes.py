@@ -47,13 +47,11 @@ class EndpointChanges:
         new = new.but(route_version=new.route_version + 1)
         body = to_body(online_endpoint.KIND, new)
         write = Replace(document.id, body, document.etag, due_at=document.due_at)
-        written = await self._outbox.transact(
+        written, *_ = await self._outbox.transact(
             document.partition, [write, *beside], traffic_moved(old, new)
         )
         self._tell(new.name)
-        if written[0] is None:
-            raise AssertionError("a replace returns its document")
-        return Stored(new, written[0].etag)
+        return Stored(new, written.etag)
 
     async def change(
         self, endpoint: str, make: Callable[[OnlineEndpoint], OnlineEndpoint]

@@ -81,9 +81,9 @@ class ResourceStore(Protocol):
         """The current document. Raises DocumentNotFound, NewerSchema."""
 
     @abstractmethod
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
         """Apply 1 to 100 writes to one partition, all or none, and return the documents
-        as written (None for a delete), in order. An id may appear once. The first write
+        that creates and replaces have written, in order. An id may appear once. The first write
         that fails raises its error and nothing is changed; of racing writers on one ETag
         exactly one wins."""
 

@@ -92,7 +92,7 @@ class EndpointSaving(Generic[E, D]):
 
     async def save(
         self, endpoint: str, writes: Sequence[Write], facts: Sequence[Fact]
-    ) -> Sequence[Document | None]:
+    ) -> Sequence[Document]:
         """One transaction. Raises what the store does when it has lost a race."""
         partition = self._types.partition(endpoint)
         written = await self._outbox.transact(partition, writes, facts)

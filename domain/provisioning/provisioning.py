@@ -289,8 +289,6 @@ class Provisioning(Generic[E, EP, D, DP]):
             place.endpoint, [write, created(operation), *beside], facts
         )
         await self._saving.send(new)
-        if saved is None:
-            raise AssertionError("a create or replace returns its document")
         return Accepted(operation, new, saved.etag, new=document is None)
 
 

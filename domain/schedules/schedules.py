@@ -143,8 +143,6 @@ class Schedules:
             else Create(stored.state_id(new.name), state.to_body(), due_at=due_at),
         ]
         written, _ = await self._store.transact(PARTITION, writes)
-        if written is None:
-            raise AssertionError("a create or replace returns its document")
         return written.etag
 
     async def delete(self, name: str, conditions: Conditions) -> bool:

@@ -1,11 +1,11 @@
-"""PATCH of what is done at once: merge into what is there, and put the whole."""
+"""PATCH: merge into what is there, and put the whole."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from domain.errors import Conflict, PreconditionFailed
+from domain.errors import Conflict, Invalid, PreconditionFailed
 from domain.ground.resource import Conditions, TrackedResource, Wanted
 from domain.values import Value
 from handlers import wire
@@ -37,9 +37,13 @@ async def merged(
 ) -> S:
     """`read` gives the body as it stands and its ETag; `put` is given the merged one and the
     condition that nobody wrote in between. A caller that named no ETag of its own gets
-    another look when somebody did."""
+    another look when somebody did. Raises Conflict when somebody always did."""
     changes = await wire.read_json(request)
     asked = conditions(request)
+    if asked.must_be_new:
+        raise Invalid(
+            "PATCH changes what exists; If-None-Match is for PUT.", target="If-None-Match"
+        )
     for _ in range(_LOOKS):
         current, etag = await read()
         wanted = wire.parse(body, wire.merge_patch(wire.to_wire(current), changes, body))

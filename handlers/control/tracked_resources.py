@@ -8,10 +8,9 @@ from typing import Any, Generic, TypeVar
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import Invalid, PreconditionFailed
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
 from handlers import wire
-from handlers.control.merging import wanted_of
+from handlers.control.merging import merged, wanted_of
 from handlers.http import Routes, caller, conditions, json_response, paging
 
 PROGRESS = "AzureAsyncOperationUri"
@@ -80,9 +79,16 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
         statuses=(202,),
     )
     async def patch(req: Request) -> Response:
-        changes = await wire.read_json(req)
-        accepted = await _patched(collection, req, changes)
-        resource = collection.render(_saved(accepted))
+        async def read() -> tuple[Wanted[Any], str]:
+            stored = await collection.get(*collection.names(req))
+            return wanted_of(body, stored.resource), stored.etag
+
+        async def replace(wanted: Wanted[Any], when: Conditions) -> Accepted[R]:
+            wanted, names = _without_progress(wanted), collection.names(req)
+            return await collection.put(*names, wanted, caller(req).id, when)
+
+        accepted = await merged(req, body, read, replace)
+        resource = collection.render(accepted.resource)
         return routes.accepted(accepted.operation, resource, accepted.etag)
 
     @routes.arm(
@@ -127,31 +133,6 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
         return routes.accepted(accepted.operation) if accepted else Response(status_code=204)
 
 
-async def _patched(collection: Collection[R], request: Request, changes: Any) -> Accepted[R]:
-    """Merge into what is there and put the whole, if nobody wrote in between; a caller who
-    named no ETag of its own gets a second look."""
-    asked = conditions(request)
-    if asked.must_be_new:
-        raise Invalid(
-            "PATCH changes what exists; If-None-Match is for PUT.", target="If-None-Match"
-        )
-    names = collection.names(request)
-    for last in (False, False, True):
-        stored = await collection.get(*names)
-        current = wire.to_wire(wanted_of(collection.body, stored.resource))
-        merged = wire.merge_patch(current, changes, collection.body)
-        wanted = _without_progress(wire.parse(collection.body, merged))
-        etag = asked.if_match or stored.etag
-        try:
-            return await collection.put(
-                *names, wanted, caller(request).id, Conditions(if_match=etag)
-            )
-        except PreconditionFailed:
-            if asked.if_match is not None or last:
-                raise
-    raise AssertionError("the last look returns or raises")
-
-
 def _without_progress(wanted: Wanted[Any]) -> Wanted[Any]:
     """`wanted` without what answers add to the user's own properties: who reads a resource,
     changes it and puts it back sends that too."""
@@ -163,11 +144,5 @@ def _without_progress(wanted: Wanted[Any]) -> Wanted[Any]:
 
 
 def _created(routes: Routes, collection: Collection[R], accepted: Accepted[R]) -> Response:
-    resource = collection.render(_saved(accepted))
-    return routes.created(resource, accepted.etag or "", accepted.operation, new=accepted.new)
-
-
-def _saved(accepted: Accepted[R]) -> R:
-    if accepted.resource is None:
-        raise AssertionError("a put has a resource")
-    return accepted.resource
+    resource = collection.render(accepted.resource)
+    return routes.created(resource, accepted.etag, accepted.operation, new=accepted.new)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from domain import errors
 from domain.ground import schema
@@ -23,21 +24,29 @@ _ID = re.compile(r"(?!\.{1,2}\Z)[^/\\?#]{1,255}", re.DOTALL)
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
-def encoded_bodies(partition: str, writes: Sequence[Write]) -> list[str | None]:
-    """The body of each write as JSON, with its schema; None for a Delete. Raises Invalid or
-    TooLarge for a transaction that no store may take."""
+@dataclass(frozen=True)
+class Encoded:
+    """A create or replace, and its body as JSON, with its schema."""
+
+    write: Create | Replace
+    body: str
+
+
+def encoded(partition: str, writes: Sequence[Write]) -> list[Encoded | Delete]:
+    """The writes as they are stored. Raises Invalid or TooLarge for a transaction that no store
+    may take."""
     check_text(partition)
     if not 1 <= len(writes) <= MOST_WRITES:
         raise errors.Invalid(f"A transaction takes 1 to {MOST_WRITES} writes, not {len(writes)}.")
     if len({write.id for write in writes}) != len(writes):
         raise errors.Invalid("A transaction may name an id only once.")
-    bodies = [None if isinstance(write, Delete) else _encoded(write) for write in writes]
-    size = sum(len(body.encode()) for body in bodies if body is not None)
+    steps = [write if isinstance(write, Delete) else _encoded(write) for write in writes]
+    size = sum(len(step.body.encode()) for step in steps if isinstance(step, Encoded))
     if size > MOST_BYTES_AT_ONCE:
         raise errors.TooLarge(
             f"The transaction has {size} bytes of JSON; {MOST_BYTES_AT_ONCE} is the limit."
         )
-    return bodies
+    return steps
 
 
 def stamped(body: Json) -> Json:
@@ -97,7 +106,7 @@ def stale(partition: str, id: str) -> errors.StaleETag:
     )
 
 
-def _encoded(write: Create | Replace) -> str:
+def _encoded(write: Create | Replace) -> Encoded:
     if not is_id(write.id):
         raise errors.Invalid(
             "A document's id is 1 to 255 characters without / \\ ? #, and no path's . or ..",
@@ -116,7 +125,8 @@ def _encoded(write: Create | Replace) -> str:
             target=write.id,
         )
     # As `stamped` would have it.
-    return f'{{"{SCHEMA}":"{schema.of_documents(write.body["kind"])}",{body[1:]}'
+    stamp = f'{{"{SCHEMA}":"{schema.of_documents(write.body["kind"])}",'
+    return Encoded(write, stamp + body[1:])
 
 
 def _json(body: Json, id: str) -> str:

@@ -137,7 +137,7 @@ def _conflicts(dice: Dice) -> None:
 
     async def conflicting(
         self: SqliteResourceStore, partition: str, writes: Sequence[Write]
-    ) -> Sequence[Document | None]:
+    ) -> Sequence[Document]:
         for write in writes:
             if isinstance(write, Replace) and write.etag is not None and dice.shows(CONFLICT):
                 found = await self.get(partition, write.id)

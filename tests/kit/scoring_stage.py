@@ -81,7 +81,7 @@ class WatchedStore(ResourceStore):
         await self._pass()
         return await self._store.get(partition, id)
 
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
         return await self._store.transact(partition, writes)
 
     async def query(

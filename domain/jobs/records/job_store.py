@@ -90,10 +90,7 @@ class JobStore:
             if len(ours) < len(units):
                 raise
             return ours
-        return [
-            StoredUnit(unit, _there(document))
-            for unit, document in zip(units, documents, strict=True)
-        ]
+        return [StoredUnit(unit, document) for unit, document in zip(units, documents, strict=True)]
 
     async def replace_unit(self, name: str, stored: StoredUnit, unit: Unit) -> StoredUnit:
         """Raises StaleETag (somebody else has changed it), or DocumentNotFound."""
@@ -112,7 +109,7 @@ class JobStore:
                     raise
                 stored = found
             else:
-                return StoredUnit(unit, _there(document))
+                return StoredUnit(unit, document)
         raise StaleETag(f"Unit {unit.ordinal} of job '{name}' found no turn.")
 
     async def _get(self, name: str, id: str) -> Document | None:
@@ -124,9 +121,3 @@ class JobStore:
 
 def unit_of(document: Document) -> StoredUnit:
     return StoredUnit(Unit.from_document(document.body["unit"]), document)
-
-
-def _there(document: Document | None) -> Document:
-    if document is None:
-        raise AssertionError("a create or replace returns its document")
-    return document

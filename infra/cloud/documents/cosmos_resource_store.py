@@ -80,10 +80,10 @@ class CosmosResourceStore(ResourceStore):
         )
         return _document(item)
 
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
-        bodies = document_rules.encoded_bodies(partition, writes)
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
+        steps = document_rules.encoded(partition, writes)
         container = await self._container.opened()
-        transaction = CosmosTransaction(container, partition, writes, bodies)
+        transaction = CosmosTransaction(container, partition, steps)
         return await self._patience.through(transaction.apply, transaction.fault_of)
 
     async def query(

@@ -17,6 +17,7 @@ from domain.ports import Create, Delete, Document, Json, Replace, Write
 from infra.cloud.azure_errors import HTTP_ERRORS
 from infra.cloud.faults import Fault, fault
 from infra.rules import document_rules
+from infra.rules.document_rules import Encoded
 
 _NO_ETAG = "none"
 """Nobody's."""
@@ -35,18 +36,16 @@ class CosmosTransaction:
         self,
         container: ContainerProxy,
         partition: str,
-        writes: Sequence[Write],
-        bodies: Sequence[str | None],
+        steps: Sequence[Encoded | Delete],
     ) -> None:
         self._container = container
         self._partition = partition
-        self._writes = writes
-        self._bodies = bodies
+        self._steps = steps
         self._token = secrets.token_hex(8)
         self._sent = 0
         self._may_be_applied = False
 
-    async def apply(self) -> list[Document | None]:
+    async def apply(self) -> list[Document]:
         sent_before = self._sent
         try:
             results = await self._container.execute_item_batch(
@@ -70,21 +69,22 @@ class CosmosTransaction:
             self._may_be_applied = True
             raise
         return [
-            self._written(write, body, result.get("eTag"))
-            for write, body, result in zip(self._writes, self._bodies, results, strict=True)
+            self._written(step, result.get("eTag"))
+            for step, result in zip(self._steps, results, strict=True)
+            if isinstance(step, Encoded)
         ]
 
     def fault_of(self, error: Exception) -> Fault:
         if isinstance(error, CosmosBatchOperationError):
-            write = self._writes[error.error_index or 0]
+            id = _id(self._steps[error.error_index or 0])
             cause = {
                 404: document_rules.not_found,
                 409: document_rules.exists,
                 412: document_rules.stale,
             }.get(error.status_code or 0)
             if cause is not None:
-                return Fault(cause(self._partition, write.id), False, True, None)
-            return meaning(error, f"Writing the document {write.id!r} in {self._partition!r}")
+                return Fault(cause(self._partition, id), False, True, None)
+            return meaning(error, f"Writing the document {id!r} in {self._partition!r}")
         if isinstance(error, CosmosResourceNotFoundError):
             return Fault(
                 errors.Unavailable(
@@ -98,12 +98,9 @@ class CosmosTransaction:
 
     def _operations(self) -> list[Any]:
         # New for each try: the SDK takes the conditions out of what it is given.
-        return [
-            self._operation(write, body)
-            for write, body in zip(self._writes, self._bodies, strict=True)
-        ]
+        return [self._operation(s.write if isinstance(s, Encoded) else s) for s in self._steps]
 
-    def _operation(self, write: Write, body: str | None) -> tuple[Any, ...]:
+    def _operation(self, write: Write) -> tuple[Any, ...]:
         condition: dict[str, str] = {}
         if not isinstance(write, Create) and write.etag is not None:
             condition["if_match_etag"] = service_etag(write.etag)
@@ -125,45 +122,43 @@ class CosmosTransaction:
             return "replace", (write.id, item), condition
         return "create", (item,)
 
-    def _written(self, write: Write, body: str | None, etag: str | None) -> Document | None:
-        if isinstance(write, Delete):
-            return None
-        assert body is not None
+    def _written(self, step: Encoded, etag: str | None) -> Document:
+        write = step.write
         return Document(
             self._partition,
             write.id,
-            document_rules.opened(self._partition, write.id, json.loads(body)),
+            document_rules.opened(self._partition, write.id, json.loads(step.body)),
             _NO_ETAG if etag is None else document_etag(etag),
             write.due_at,
         )
 
-    async def _as_applied(self) -> list[Document | None] | None:
+    async def _as_applied(self) -> list[Document] | None:
         """The documents, if an earlier try wrote them; None if none did. What someone else
         has changed since has an ETag that is nobody's."""
         etags: dict[str, str] = {}
-        for write in self._writes:
-            if isinstance(write, Delete):
-                continue
+        saved = [step for step in self._steps if isinstance(step, Encoded)]
+        for step in saved:
             try:
-                item = await self._container.read_item(write.id, self._partition)
+                item = await self._container.read_item(step.write.id, self._partition)
             except CosmosResourceNotFoundError:
                 continue
             if item.get("write") == self._token:
-                etags[write.id] = item["_etag"]
-        if not etags and any(not isinstance(write, Delete) for write in self._writes):
+                etags[step.write.id] = item["_etag"]
+        if not etags and saved:
             return None
-        if not etags and any(isinstance(w, Delete) and w.etag is not None for w in self._writes):
+        if not etags and any(isinstance(s, Delete) and s.etag is not None for s in self._steps):
             raise errors.Unavailable(
                 f"It is not known whether the documents in {self._partition!r} were deleted by"
                 " this or by someone else."
             )
-        return [
-            self._written(write, body, etags.get(write.id))
-            for write, body in zip(self._writes, self._bodies, strict=True)
-        ]
+        return [self._written(step, etags.get(step.write.id)) for step in saved]
 
     def _count(self, request: Any) -> None:
         self._sent += 1
+
+
+def _id(step: Encoded | Delete) -> str:
+    return step.write.id if isinstance(step, Encoded) else step.id
 
 
 def document_etag(etag: str) -> str:

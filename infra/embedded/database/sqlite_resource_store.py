@@ -15,9 +15,10 @@ from infra.rules import due_documents
 from infra.rules.continuations import Continuations
 from infra.rules.document_rules import (
     MOST_BYTES_IN_PAGE,
+    Encoded,
     check_text,
     check_where,
-    encoded_bodies,
+    encoded,
     exists,
     not_found,
     opened,
@@ -81,16 +82,14 @@ class SqliteResourceStore(ResourceStore):
             raise not_found(partition, id)
         return found
 
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
-        bodies = encoded_bodies(partition, writes)
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
+        steps = encoded(partition, writes)
         now = self._now()
 
-        def apply(connection: sqlite3.Connection) -> list[Document | None]:
+        def apply(connection: sqlite3.Connection) -> list[Document]:
             _purge(connection, now)
-            return [
-                _apply(connection, partition, write, body, now)
-                for write, body in zip(writes, bodies, strict=True)
-            ]
+            written = [_apply(connection, partition, step, now) for step in steps]
+            return [document for document in written if document is not None]
 
         return await self._database.write(apply)
 
@@ -186,16 +185,20 @@ def page_statement(
 
 
 def _apply(
-    connection: sqlite3.Connection, partition: str, write: Write, body: str | None, now: float
+    connection: sqlite3.Connection, partition: str, step: Encoded | Delete, now: float
 ) -> Document | None:
+    if isinstance(step, Encoded):
+        return _save(connection, partition, step, now)
+    values: dict[str, Any] = {"partition": partition, "id": step.id, "now": now}
+    matching = _matching(step.etag, values)
+    if not connection.execute(f"DELETE FROM documents WHERE {matching}", values).rowcount:
+        raise _missed(connection, partition, step.id, values)
+    return None
+
+
+def _save(connection: sqlite3.Connection, partition: str, step: Encoded, now: float) -> Document:
+    write, body = step.write, step.body
     values: dict[str, Any] = {"partition": partition, "id": write.id, "now": now}
-    if isinstance(write, Delete):
-        matching = _matching(write.etag, values)
-        done = connection.execute(f"DELETE FROM documents WHERE {matching}", values).rowcount
-        if not done:
-            raise _missed(connection, partition, write.id, values)
-        return None
-    assert body is not None
     etag = os.urandom(12).hex()
     values |= {
         "kind": write.body["kind"],

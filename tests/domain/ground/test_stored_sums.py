@@ -24,7 +24,7 @@ class LossyStore(WatchedStore):
         super().__init__(store)
         self.loses = 0
 
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
         done = await super().transact(partition, writes)
         if self.loses:
             self.loses -= 1

@@ -50,7 +50,6 @@ async def delete_endpoint(stage: ProvisioningStage) -> Operation:
 async def test_an_endpoint_is_created_to_the_end(stage: ProvisioningStage) -> None:
     accepted = await stage.online.provisioning.put_endpoint("iris", online_endpoint(), CALLER, ANY)
     assert accepted.new
-    assert accepted.resource is not None
     assert accepted.resource.provisioning_state == "Creating"
     assert await stage.status(accepted.operation) == "InProgress"
     await stage.settle()
@@ -518,7 +517,6 @@ async def test_of_two_creations_one_wins_and_the_other_is_told(
     assert [type(error) for error in lost] == [expected] * 2
     await stage.settle()
     stored = (await stage.online.documents.endpoint("iris")).resource
-    assert won[0].resource is not None
     assert stored.properties.description == won[0].resource.properties.description
 
 

@@ -21,7 +21,7 @@ class Forgetful(SqliteResourceStore):
 
     forgets = False
 
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
         if self.forgets:
             self.forgets = False
             await super().transact(partition, writes)

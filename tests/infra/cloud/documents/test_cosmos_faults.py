@@ -191,7 +191,7 @@ async def test_a_deletion_whose_answer_is_lost_succeeds_if_it_had_no_condition(
     store: CosmosResourceStore, cosmos_proxy: FaultProxy
 ) -> None:
     cosmos_proxy.next(Fault(How.CUT_AFTER), when=is_item)
-    assert await store.transact("p", [Delete("there")]) == [None]
+    assert await store.transact("p", [Delete("there")]) == []
     with pytest.raises(errors.DocumentNotFound):
         await store.get("p", "there")
 

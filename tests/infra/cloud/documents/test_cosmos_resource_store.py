@@ -140,7 +140,7 @@ async def test_text_outside_ascii_is_not_blown_up_on_the_wire(
     costs = CloudCosts()
     store = open_store(cosmos_server.endpoint, client_options={"transport": costs.cosmos()})
     body = {**BODY, "text": "ü" * 500_000}
-    assert (await store.transact("p", [Create("a", body)]))[0].body == body  # type: ignore[union-attr]
+    assert (await store.transact("p", [Create("a", body)]))[0].body == body
 
 
 def test_a_connection_string_gives_endpoint_and_key() -> None:
