@@ -82,7 +82,7 @@ class FaultyStore(ResourceStore):
     async def get(self, partition: str, id: str) -> Document:
         return await self.store.get(partition, id)
 
-    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document | None]:
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
         fault = self.faults.pop(0) if self.faults else None
         if fault is Fault.REFUSED:
             raise Unavailable("The store is away.")
