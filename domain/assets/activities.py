@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import Datastores
 
@@ -9,4 +10,5 @@ from domain.assets.datastore import Datastores
 @dataclass(frozen=True)
 class AssetActivities:
     registration: AssetRegistration
+    sources: AssetSources
     datastores: Datastores

@@ -21,9 +21,11 @@ from domain.ports import Clock, Delete, Document, ResourceStore, Write
 class AssetContainers:
     """`in_use` names the deployments that a deletion would break."""
 
-    def __init__(self, store: ResourceStore, clock: Clock, in_use: InUse) -> None:
+    def __init__(
+        self, store: ResourceStore, documents: AssetDocuments, clock: Clock, in_use: InUse
+    ) -> None:
         self._store = store
-        self._documents = AssetDocuments(store)
+        self._documents = documents
         self._clock = clock
         self._in_use = in_use
 

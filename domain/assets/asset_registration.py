@@ -88,8 +88,8 @@ class AssetRegistration:
         in_use: InUse,
         upload_validity: timedelta = timedelta(hours=24),
     ) -> None:
-        self.containers = AssetContainers(store, clock, in_use)
         self._documents = AssetDocuments(store)
+        self.containers = AssetContainers(store, self._documents, clock, in_use)
         self._blobs = blobs
         self._clock = clock
         self._scope = scope

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.ground.sweeping import Resume
+from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.key_issuing import KeyIssuing
 from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
@@ -25,6 +26,7 @@ class OnlineActivities:
     reconciler: Reconciler[OnlineEndpoint, OnlineDeployment]
     restorer: Restorer[OnlineEndpoint, OnlineDeployment]
     deployments: OnlineDeployments
+    scales: DeploymentScales
     changes: EndpointChanges
     keys: KeyIssuing
     tokens: TokenIssuing

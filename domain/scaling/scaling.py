@@ -51,10 +51,11 @@ class Scaling:
         scorer: Scorer,
         clock: Clock,
         following: ScaleFollowing,
+        scales: DeploymentScales,
         *,
         idle_time: timedelta,
     ) -> None:
-        self._scales = DeploymentScales(store)
+        self._scales = scales
         self._serving = serving
         self._scorer = scorer
         self._clock = clock

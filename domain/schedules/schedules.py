@@ -25,7 +25,6 @@ from domain.ports import (
     Page,
     Replace,
     ResourceStore,
-    WorkQueue,
     Write,
 )
 from domain.schedules import schedule as stored
@@ -54,11 +53,13 @@ class ScheduleView(Stored[Schedule]):
 
 
 class Schedules:
-    def __init__(self, store: ResourceStore, queue: WorkQueue, clock: Clock, location: str) -> None:
+    def __init__(
+        self, store: ResourceStore, clock: Clock, messages: ScheduleMessages, location: str
+    ) -> None:
         self._store = store
         self._clock = clock
         self._location = location
-        self._messages = ScheduleMessages(queue, clock)
+        self._messages = messages
 
     async def get(self, name: str) -> ScheduleView:
         """Raises NotFound."""

@@ -45,6 +45,7 @@ class Scheduling:
         store: ResourceStore,
         queue: WorkQueue,
         clock: Clock,
+        messages: ScheduleMessages,
         *,
         invocation: JobInvocation,
         misfire_window: timedelta,
@@ -53,7 +54,7 @@ class Scheduling:
         self._clock = clock
         self._invocation = invocation
         self._window = misfire_window
-        self._messages = ScheduleMessages(queue, clock)
+        self._messages = messages
         self._driving = Driving(self, queue, clock)
 
     async def check(self, message: CheckSchedule, *, redelivered: bool = False) -> None:

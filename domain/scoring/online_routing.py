@@ -101,7 +101,7 @@ class Route:
         endpoint: OnlineEndpoint,
         etag: str,
         deployments: dict[str, DeploymentRoute],
-        before: "Route | None" = None,
+        before: "Route | None",
     ) -> None:
         keys = endpoint.sealed_keys
         self.endpoint = endpoint.name

@@ -52,7 +52,9 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
     routes = compose_routes(ground, settings.scoring)
-    online = compose_online(ground, settings.tokens, assets=assets.registration, routes=routes)
+    online = compose_online(
+        ground, settings.tokens, sources=assets.sources, changed=routes.invalidate
+    )
     instances = compose_instances(ground)
     rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
     scoring = compose_scoring(
@@ -63,7 +65,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         awakening=compose_waking(ground, settings.scaling, following=online.following),
         taps=rollout.taps,
     )
-    batch = compose_batch(ground, settings.batch, assets=assets.registration, use=use)
+    batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
     jobs = _jobs(ground, settings, assets=assets, batch=batch)
     drops = compose_drops(ground, settings.drops, invocation=jobs.invocation)
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
@@ -83,7 +85,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         rollout=rollout,
         scoring=scoring,
         sums=ground.sums,
-        scaling=compose_scaling(ground, settings.scaling, following=online.following),
+        scaling=compose_scaling(ground, settings.scaling, online=online),
         batch=batch,
         jobs=jobs,
         drops=drops,

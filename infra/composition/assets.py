@@ -1,6 +1,7 @@
 """Models, code, environments and data, and who uses them."""
 
 from domain.assets.activities import AssetActivities
+from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
@@ -17,9 +18,11 @@ def asset_use(ground: Ground) -> AssetUse:
 
 def compose_assets(ground: Ground, *, use: AssetUse) -> AssetActivities:
     a = ground.adapters
+    registration = AssetRegistration(
+        a.store, a.blobs, a.capabilities, a.clock, ground.scope, in_use=use.of
+    )
     return AssetActivities(
-        registration=AssetRegistration(
-            a.store, a.blobs, a.capabilities, a.clock, ground.scope, in_use=use.of
-        ),
+        registration=registration,
+        sources=AssetSources(registration, a.blobs, a.capabilities, ground.scope),
         datastores=Datastores(a.blobs),
     )

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from domain.assets.asset_references import AssetSources
-from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.batch.activities import BatchActivities
 from domain.batch.batch_kind import BatchKind
@@ -15,7 +14,7 @@ from infra.settings.features import BatchSettings
 
 
 def compose_batch(
-    ground: Ground, settings: BatchSettings, *, assets: AssetRegistration, use: AssetUse
+    ground: Ground, settings: BatchSettings, *, sources: AssetSources, use: AssetUse
 ) -> BatchActivities:
     a = ground.adapters
     computes = ComputeTargets(
@@ -27,7 +26,6 @@ def compose_batch(
         in_use=use.of,
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )
-    sources = AssetSources(assets, a.blobs, a.capabilities, ground.scope)
     workloads = BatchWorkloads(sources, computes)
     kind = BatchKind(sources, computes, ground.location)
     endpoints = Provisioned.of(kind, workloads, a.workers, means(ground))

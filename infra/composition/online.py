@@ -1,9 +1,9 @@
 """Online endpoints: what runs, who may call it, what is rolled out."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from domain.assets.asset_references import AssetSources
-from domain.assets.asset_registration import AssetRegistration
 from domain.online.activities import OnlineActivities
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_changes import EndpointChanges
@@ -21,21 +21,19 @@ from domain.rollout.mirroring import Mirroring
 from domain.rollout.rollout_tally import RolloutTally
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import RouteTable
 from infra.composition.ground import Ground, means
 from infra.settings.features import ScoringSettings
 from infra.settings.features import TokenSettings as Tokens
 
 
 def compose_online(
-    ground: Ground, settings: Tokens, *, assets: AssetRegistration, routes: RouteTable
+    ground: Ground, settings: Tokens, *, sources: AssetSources, changed: Callable[[str], None]
 ) -> OnlineActivities:
-    """`routes` is told of every endpoint that changed."""
+    """`changed` is told of every endpoint that changed."""
     a = ground.adapters
-    changes = EndpointChanges(a.store, routes.invalidate, ground.outbox)
-    sources = AssetSources(assets, a.blobs, a.capabilities, ground.scope)
+    changes = EndpointChanges(a.store, changed, ground.outbox)
     scales = DeploymentScales(a.store)
-    kind = OnlineKind(sources, scales, a.cipher, ground.location, routes.invalidate)
+    kind = OnlineKind(sources, scales, a.cipher, ground.location, changed)
     workloads = OnlineWorkloads(sources, scales)
     endpoints = Provisioned.of(kind, workloads, a.serving, means(ground))
     documents = endpoints.documents
@@ -50,6 +48,7 @@ def compose_online(
         reconciler=endpoints.reconciler,
         restorer=endpoints.restorer,
         deployments=OnlineDeployments(documents, scales, a.serving),
+        scales=scales,
         changes=changes,
         keys=KeyIssuing(documents, endpoints.provisioning, a.cipher),
         tokens=TokenIssuing(changes, a.cipher, a.clock, tokens),

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.schedules.activities import ScheduleActivities
+from domain.schedules.schedule_state import ScheduleMessages
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
 from infra.composition.ground import Ground
@@ -14,12 +15,14 @@ def compose_schedules(
     ground: Ground, settings: ScheduleSettings, *, invocation: JobInvocation
 ) -> ScheduleActivities:
     a = ground.adapters
+    messages = ScheduleMessages(a.queue, a.clock)
     return ScheduleActivities(
-        collection=Schedules(a.store, a.queue, a.clock, ground.location),
+        collection=Schedules(a.store, a.clock, messages, ground.location),
         scheduling=Scheduling(
             a.store,
             a.queue,
             a.clock,
+            messages,
             invocation=invocation,
             misfire_window=timedelta(seconds=settings.misfire_window),
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from domain.online.activities import OnlineActivities
 from domain.online.scale_following import ScaleFollowing
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
@@ -54,8 +55,15 @@ def compose_waking(
 
 
 def compose_scaling(
-    ground: Ground, settings: ScalingSettings, *, following: ScaleFollowing
+    ground: Ground, settings: ScalingSettings, *, online: OnlineActivities
 ) -> Scaling:
     a = ground.adapters
-    idle_time = timedelta(seconds=settings.idle_time)
-    return Scaling(a.store, a.serving, a.scorer, a.clock, following, idle_time=idle_time)
+    return Scaling(
+        a.store,
+        a.serving,
+        a.scorer,
+        a.clock,
+        online.following,
+        online.scales,
+        idle_time=timedelta(seconds=settings.idle_time),
+    )

@@ -418,8 +418,9 @@ class BatchStage:
         )
         ground = compose_ground(adapters, scope=SCOPE, location="here", aggregate_period=300)
         use = asset_use(ground)
-        self.assets = compose_assets(ground, use=use).registration
-        batch = compose_batch(ground, BatchSettings(), assets=self.assets, use=use)
+        assets = compose_assets(ground, use=use)
+        self.assets = assets.registration
+        batch = compose_batch(ground, BatchSettings(), sources=assets.sources, use=use)
         jobs = compose_jobs(
             ground,
             BatchSettings(),

@@ -44,6 +44,7 @@ def online_activities(
         provisioning=endpoints.provisioning,
         reconciler=endpoints.reconciler,
         restorer=endpoints.restorer,
+        scales=scales,
         deployments=OnlineDeployments(endpoints.documents, scales, serving),
         changes=changes,
         keys=KeyIssuing(endpoints.documents, endpoints.provisioning, cipher),

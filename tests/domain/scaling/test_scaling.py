@@ -32,9 +32,14 @@ class Floor:
         self.average = 0.0
         self.idle = 0.0
         self.scorer = ScriptedScorer(self._load)
-        following = stage.online.following
         self.scaling = Scaling(
-            stage.store, stage.compute, self.scorer, stage.clock, following, idle_time=IDLE
+            stage.store,
+            stage.compute,
+            self.scorer,
+            stage.clock,
+            stage.online.following,
+            stage.online.scales,
+            idle_time=IDLE,
         )
 
     def _load(self, instance: Instance, request: ScoringRequest) -> ScoringResponse:

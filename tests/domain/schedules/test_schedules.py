@@ -9,6 +9,7 @@ from domain.errors import Invalid
 from domain.ground.resource import Conditions, Wanted
 from domain.ports import Page
 from domain.schedules.schedule import STATE_KIND, ScheduleProperties
+from domain.schedules.schedule_state import ScheduleMessages
 from domain.schedules.schedules import Schedules, ScheduleView
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
@@ -50,7 +51,8 @@ class Busy(WatchedStore):
 class Stage:
     def __init__(self, store: SqliteResourceStore, queue: SqliteWorkQueue) -> None:
         self.store = Busy(store)
-        self.schedules = Schedules(self.store, queue, HeldClock(), "here")
+        clock = HeldClock()
+        self.schedules = Schedules(self.store, clock, ScheduleMessages(queue, clock), "here")
 
     async def put(self, name: str, *, enabled: bool = True) -> None:
         wanted = Wanted[ScheduleProperties](properties=properties(isEnabled=enabled))

@@ -44,7 +44,7 @@ class WorkerPools:
         *,
         room: Callable[[], int],
         retire: Callable[[WorkerPool], None],
-        slice_seconds: float = SLICE,
+        slice_seconds: float,
     ) -> None:
         self._new_fleet = new_fleet
         self._logs = logs
