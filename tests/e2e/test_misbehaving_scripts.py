@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from examples.client import CallFailed
@@ -142,6 +143,94 @@ def test_a_crash_in_run_costs_its_own_request_and_the_next_are_answered(
             )
     logs = host.workspace.call("POST", "onlineEndpoints/odd/deployments/crashing/getLogs").json()
     assert "exit" in logs["content"]
+
+
+STREAMS = """
+import asyncio, json
+
+
+class Response:
+    def __init__(self, body):
+        self.status_code = 200
+        self.headers = {"content-type": "text/event-stream"}
+        self.body = body
+
+
+def init():
+    pass
+
+
+def broken():
+    yield "data: one\\n\\n"
+    raise ValueError("in the middle")
+
+
+async def hanging():
+    yield "data: one\\n\\n"
+    await asyncio.Event().wait()
+
+
+async def early():
+    raise ValueError("before the first")
+    yield
+
+
+async def tokens():
+    for token in ("one", "two"):
+        await asyncio.sleep(0)
+        yield {"token": token}
+
+
+def run(data):
+    return eval(json.loads(data))
+"""
+
+
+def test_a_stream_that_breaks_off_is_never_taken_for_whole_and_the_log_says_why(
+    host: RunningHost,
+) -> None:
+    code = serving.codes(host, "streams", {"score.py": STREAMS})
+    serving.deploy(host, "odd/streams", code, requestSettings={"requestTimeout": "PT2S"})
+
+    def logs() -> str:
+        path = "onlineEndpoints/odd/deployments/streams/getLogs"
+        content: str = host.workspace.call("POST", path).json()["content"]
+        return content
+
+    with serving.caller(host, "odd") as client:
+        client.headers["azureml-model-deployment"] = "streams"
+
+        def breaks_off(expression: str, request_id: str) -> bool:
+            """False where a slow machine had not even begun in time."""
+            with client.stream(
+                "POST", "", json=expression, headers={"x-request-id": request_id}
+            ) as answer:
+                if answer.status_code == 408:
+                    return False
+                assert answer.status_code == 200
+                assert answer.headers["content-type"] == "text/event-stream"
+                came = answer.iter_raw()
+                assert next(came) == b"data: one\n\n"
+                with pytest.raises(httpx.RemoteProtocolError):
+                    next(came)
+            return True
+
+        assert until(lambda: breaks_off("Response(broken())", "r-raise"))
+        assert until(lambda: breaks_off("Response(hanging())", "r-hang"))
+        until(lambda: "r-raise: the answer broke off after 11 bytes: ValueError" in logs())
+        assert logs().count("Traceback") == 1
+        until(lambda: "r-hang: the answer broke off: nothing more came for 2000 ms" in logs())
+
+        refused = until(
+            lambda: (r := client.post("", json="Response(early())")).status_code != 408 and r
+        )
+        assert refused.status_code == 424
+        assert refused.headers["ms-azureml-model-error-statuscode"] == "500"
+        assert "scoring script" in refused.json()["message"]
+        whole = until(
+            lambda: (r := client.post("", json="Response(tokens())")).status_code == 200 and r
+        )
+        assert whole.text == 'data: {"token": "one"}\n\ndata: {"token": "two"}\n\n'
 
 
 def test_megabytes_printed_are_kept_within_bounds(host: RunningHost) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from domain.ports import InstanceLost
 from infra.embedded.host.functions import HostedFunction
+from infra.embedded.host.http_server import CutOff
 from infra.embedded.host.invocation import begin, new_id, operation_id
 from infra.embedded.host.routes import NoMatch, Route, Routes
 
@@ -131,9 +133,12 @@ class _Answer:
             await self.give(response)
         except ClientDisconnect:
             _log.debug("the caller went away")
-        except Exception:  # Whatever a handler raises is its fault, never the host's end.
-            if self.status:
-                raise  # Too late for another answer; the server cuts the connection.
+        except Exception as error:  # Whatever a handler raises is its fault, not the host's end.
+            if self.status:  # Too late for another answer; the server cuts the connection.
+                if not isinstance(error, InstanceLost):
+                    raise
+                _log.warning("%s: an answer broke off: %s", name, error)
+                raise CutOff from error
             _log.exception("%s failed", name, extra={"request_id": self.request_id})
             text = f"The request failed inside; its id is {self.request_id}."
             await self.give(envelope(500, "InternalServerError", text))

@@ -27,8 +27,17 @@ KEEP_ALIVE = 75
 CONNECTIONS = 4096
 
 
+class CutOff(Exception):
+    """Raised by the app: an answer that has begun cannot be ended, and why is logged already.
+    The connection is cut, so that nobody takes a part for the whole."""
+
+
 class _HeadTooLarge(Exception):
     pass
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], CutOff))
 
 
 class _State(ServerState):
@@ -130,6 +139,7 @@ class HttpServer:
         head_time: float,
     ) -> None:
         self._head_time = head_time
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._config = uvicorn.Config(
             app,
             http=_Protocol,
