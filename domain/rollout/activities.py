@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from domain.ground.sweeping import Resume
 from domain.online.traffic import rollout_changes
-from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.mirroring import Mirroring
+from domain.rollout.rollout_guarding import RolloutGuarding
 from domain.rollout.rollout_tally import RolloutTally
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scoring.exchange_taps import Tap
@@ -14,7 +14,7 @@ from domain.scoring.exchange_taps import Tap
 
 @dataclass(frozen=True)
 class RolloutActivities:
-    guarding: GuardedRollout
+    guarding: RolloutGuarding
     shadow_reports: ShadowReporting
     tally: RolloutTally
     mirroring: Mirroring

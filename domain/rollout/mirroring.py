@@ -17,8 +17,8 @@ from domain.rollout import shadow_diff
 from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.exchange_taps import Tap
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import DeploymentRoute, Route
 from domain.scoring.request_record import Listener, RequestRecord
+from domain.scoring.route import DeploymentRoute, Route
 from domain.scoring.scoring_bodies import KeptBody, Missing, close
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.scoring_headers import MODEL_REASON, value_of

@@ -7,8 +7,8 @@ from domain.ground.stored_sums import StoredSums, Subject
 from domain.online.online_endpoint import partition
 from domain.online.traffic.latency_histogram import band
 from domain.scoring.exchange_taps import Tap
-from domain.scoring.online_routing import Route
 from domain.scoring.request_record import Listener, RequestRecord
+from domain.scoring.route import Route
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.scoring_refusals import CALLER_GONE
 

@@ -17,8 +17,8 @@ from domain.errors import DomainError
 from domain.ground.messages import SCALING_QUEUE, WakeDeployment
 from domain.ports import Message, Serving, ServingObservation, WorkloadState, WorkQueue
 from domain.scoring import scoring_refusals as refusals
-from domain.scoring.awakening import Awakening
-from domain.scoring.online_routing import DeploymentRoute
+from domain.scoring.instance_asking import Awakening
+from domain.scoring.route import DeploymentRoute
 
 _log = logging.getLogger("ml_endpoints.scaling")
 

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.scoring.online_routing import Route
 from domain.scoring.request_record import Ending, Listener
+from domain.scoring.route import Route
 from domain.scoring.scoring_exchange import Exchange
 
 _log = logging.getLogger("ml_endpoints.scoring")

@@ -1,14 +1,26 @@
 """One instance's answer to a request."""
 
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
 from time import perf_counter
+from typing import Protocol
 
 from domain.ports import Instance, InstanceLost, Scorer, ScoringRequest, ScoringResponse
 from domain.scoring import scoring_refusals as refusals
-from domain.scoring.awakening import Awakening
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import DeploymentRoute
+from domain.scoring.route import DeploymentRoute
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.uploads import Uploads
+
+
+class Awakening(Protocol):
+    """Has a deployment up that sleeps, or that is being restored."""
+
+    @abstractmethod
+    def turn(self, endpoint: str, deployment: DeploymentRoute) -> AbstractAsyncContextManager[None]:
+        """Entered once the deployment is up, or it is certain that nothing comes up now, and
+        it is this request's turn. Raises Refused when that takes too long, too many wait
+        already, or it will not come."""
 
 
 class InstanceAsking:

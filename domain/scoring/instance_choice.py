@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from domain.ports import Instance, Serving
-from domain.scoring.online_routing import DeploymentRoute
 from domain.scoring.outliers import Outliers
+from domain.scoring.route import DeploymentRoute
 
 
 class InstanceChoice:

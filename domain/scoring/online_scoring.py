@@ -18,8 +18,9 @@ from domain.ports import Instance, ScoringRequest, ScoringResponse
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.exchange_taps import Taps
 from domain.scoring.instance_asking import InstanceAsking
-from domain.scoring.online_routing import DeploymentRoute, Route, RouteTable
+from domain.scoring.online_routing import RouteTable
 from domain.scoring.request_record import Ending
+from domain.scoring.route import DeploymentRoute, Route
 from domain.scoring.scoring_access import ScoringAccess
 from domain.scoring.scoring_bodies import CountedBody, StreamedAnswer, close
 from domain.scoring.scoring_exchange import (

@@ -16,7 +16,7 @@ from domain.online import endpoint_tokens
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.ports import Cipher, Clock, Principal, TokenVerifier
 from domain.scoring import scoring_refusals
-from domain.scoring.online_routing import Route
+from domain.scoring.route import Route
 
 SCORE_ACTION = "onlineEndpoints/score/action"
 

@@ -5,8 +5,8 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from domain.ports import ScoringRequest, ScoringResponse
-from domain.scoring.online_routing import DeploymentRoute, Route
 from domain.scoring.request_record import Ending, Listener, RequestRecord
+from domain.scoring.route import DeploymentRoute, Route
 from domain.scoring.scoring_bodies import CountedBody, KeptBody, Missing, StreamedAnswer
 from domain.scoring.scoring_headers import (
     CLIENT_REQUEST_ID,

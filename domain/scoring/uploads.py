@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import DeploymentRoute
+from domain.scoring.route import DeploymentRoute
 
 FEWEST = 8
 

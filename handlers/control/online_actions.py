@@ -5,7 +5,7 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.online.token_issuing import TokenIssuing
-from domain.rollout.guarded_rollout import GuardedRollout
+from domain.rollout.rollout_guarding import RolloutGuarding
 from domain.rollout.shadow_reporting import ShadowReporting
 from handlers import wire
 from handlers.control.online_endpoints import ITEM, render_endpoint
@@ -15,7 +15,7 @@ from handlers.http import Routes, caller, json_response
 def blueprint(
     routes: Routes,
     tokens: TokenIssuing,
-    rollouts: GuardedRollout,
+    rollouts: RolloutGuarding,
     shadows: ShadowReporting,
 ) -> func.Blueprint:
     bp = func.Blueprint()

@@ -16,8 +16,8 @@ from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
 from domain.provisioning.provisioned import Provisioned
 from domain.rollout.activities import RolloutActivities
-from domain.rollout.guarded_rollout import GuardedRollout
 from domain.rollout.mirroring import Mirroring
+from domain.rollout.rollout_guarding import RolloutGuarding
 from domain.rollout.rollout_tally import RolloutTally
 from domain.rollout.shadow_reporting import ShadowReporting
 from domain.scoring.instance_choice import InstanceChoice
@@ -65,7 +65,7 @@ def compose_rollout(
 ) -> RolloutActivities:
     a = ground.adapters
     return RolloutActivities(
-        guarding=GuardedRollout(a.store, a.clock, changes, ground.sums),
+        guarding=RolloutGuarding(a.store, a.clock, changes, ground.sums),
         shadow_reports=ShadowReporting(a.store, changes),
         tally=RolloutTally(ground.sums),
         mirroring=Mirroring(

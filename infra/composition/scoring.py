@@ -7,9 +7,8 @@ from domain.online.activities import OnlineActivities
 from domain.online.scale_following import ScaleFollowing
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
-from domain.scoring.awakening import Awakening
 from domain.scoring.exchange_taps import Tap, Taps
-from domain.scoring.instance_asking import InstanceAsking
+from domain.scoring.instance_asking import Awakening, InstanceAsking
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring

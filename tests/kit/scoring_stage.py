@@ -41,14 +41,14 @@ from domain.ports import (
     WorkloadState,
     Write,
 )
-from domain.scoring.awakening import Awakening
 from domain.scoring.exchange_taps import Tap, Taps
-from domain.scoring.instance_asking import InstanceAsking
+from domain.scoring.instance_asking import Awakening, InstanceAsking
 from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import DeploymentRoute, RouteTable
+from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.outliers import Outliers
 from domain.scoring.request_record import Listener
+from domain.scoring.route import DeploymentRoute
 from domain.scoring.scoring_access import ScoringAccess
 from tests.kit.clocks import START, HeldClock
 

@@ -10,8 +10,8 @@ import pytest
 
 from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.exchange_taps import Tap
-from domain.scoring.online_routing import Route
 from domain.scoring.request_record import Ending, Listener, RequestRecord
+from domain.scoring.route import Route
 from domain.scoring.scoring_bodies import Missing, StreamedAnswer
 from domain.scoring.scoring_exchange import SWAGGER, CallerGone, Exchange
 from tests.domain.scoring.passing import Body, Stage, header, pieces_of

@@ -10,7 +10,8 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.ports import Principal, TokenVerifier
-from domain.scoring.online_routing import Route, RouteTable
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.route import Route
 from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
 from tests.kit.clocks import HeldClock

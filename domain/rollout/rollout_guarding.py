@@ -25,7 +25,7 @@ from domain.rollout import rollout_tally
 _log = logging.getLogger("ml_endpoints.rollout")
 
 
-class GuardedRollout:
+class RolloutGuarding:
     def __init__(
         self, store: ResourceStore, clock: Clock, changes: EndpointChanges, sums: StoredSums
     ) -> None:
