@@ -6,10 +6,10 @@ from domain.assets.activities import AssetActivities
 from domain.batch.activities import BatchActivities
 from domain.drops.activities import DropActivities
 from domain.events.activities import EventActivities
+from domain.ground.driving.sweeping import Sweeping
 from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.ground.stored_sums import StoredSums
-from domain.ground.sweeping import Sweeping
 from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
 from domain.names import WorkspaceScope

@@ -6,7 +6,7 @@ from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProper
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.batch.batch_workloads import BatchWorkloads
 from domain.batch.compute_target import ComputeTargets
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
 from domain.drops.taken_drops import TakenDrops
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from domain.drops.drop_options import DropOptions
 from domain.drops.drop_store import DropStore, message_for
 from domain.drops.option_files import OptionFiles
 from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
-from domain.ground.driving import GRACE, Driving, Step
+from domain.ground.driving.driver import GRACE, Driving, Step
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_inputs import drop_input

@@ -10,8 +10,8 @@ from domain.drops.blob_drop import Arrival, BlobDrop, DropState, drop_of
 from domain.drops.drop_store import DropStore, no_turn
 from domain.drops.option_files import OptionFiles
 from domain.errors import BlobNotFound, DocumentExists, DocumentNotFound, Invalid, StaleETag
-from domain.ground.driving import RACES
-from domain.ground.fence import taken_over
+from domain.ground.driving.driver import RACES
+from domain.ground.driving.fence import taken_over
 from domain.names import endpoint_name_fault
 from domain.ports import BlobProperties, BlobStore, ResourceStore
 

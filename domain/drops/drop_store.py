@@ -7,7 +7,7 @@ from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop
 from domain.drops.drop_limits import DropLimits
 from domain.errors import DocumentNotFound, Unavailable
-from domain.ground.driving import GRACE
+from domain.ground.driving.driver import GRACE
 from domain.ground.facts import Fact
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.ground.outbox import Outbox

@@ -9,8 +9,8 @@ from domain.events.event_dispatching import EventDispatching
 from domain.events.event_subscription import KIND as SUBSCRIPTION_KIND
 from domain.events.event_subscriptions import EventSubscriptions
 from domain.events.subscription_validating import SubscriptionValidating
+from domain.ground.driving.sweeping import Resume
 from domain.ground.outbox import OUTBOX_KIND
-from domain.ground.sweeping import Resume
 
 
 @dataclass(frozen=True)

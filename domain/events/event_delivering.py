@@ -28,7 +28,7 @@ from domain.events.event_dispatching import LEASE, Couriers, message_for
 from domain.events.event_sending import Attempt, EventSending
 from domain.events.event_subscription import EventSubscription, SubscriptionState
 from domain.events.event_subscriptions import EventSubscriptions
-from domain.ground.driving import Driving, Step
+from domain.ground.driving.driver import Driving, Step
 from domain.ground.messages import EVENTS_QUEUE, DeliverEvents
 from domain.ports import Clock, Delete, Document, Replace, ResourceStore, WorkQueue, Write
 

@@ -11,8 +11,8 @@ from domain.events import delivery
 from domain.events.delivery import Courier, Delivery, Phase, courier_of
 from domain.events.event_subscription import EventSubscription
 from domain.events.subscribers import Subscribers
-from domain.ground.driving import RACES
-from domain.ground.fence import taken_over
+from domain.ground.driving.driver import RACES
+from domain.ground.driving.fence import taken_over
 from domain.ground.messages import EVENTS_QUEUE, DeliverEvents, DispatchEvent
 from domain.ground.outbox import event_of
 from domain.ports import (

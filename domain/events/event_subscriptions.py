@@ -18,6 +18,7 @@ from domain.events.event_subscription import (
 )
 from domain.events.subscribers import FRESH, Subscribers
 from domain.events.webhook_signature import new_key
+from domain.ground.driving.driver import GRACE
 from domain.ground.messages import EVENTS_QUEUE, ValidateSubscription
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
@@ -38,7 +39,6 @@ VALIDATE_AFTER = 2 * FRESH
 KEY_OVERLAP = timedelta(days=1)
 """How long what is sent is signed with the key before the last, too."""
 
-GRACE = 15.0
 _LOOKS = 20
 
 

@@ -12,8 +12,9 @@ from datetime import timedelta
 from domain.errors import Forbidden, Throttled, Unavailable
 from domain.events.event_sending import ORIGIN_HEADER
 from domain.events.event_subscription import EventSubscription, SubscriptionState, subscription_of
-from domain.events.event_subscriptions import GRACE, EventSubscriptions
+from domain.events.event_subscriptions import EventSubscriptions
 from domain.events.webhook_signature import validation_code
+from domain.ground.driving.driver import GRACE
 from domain.ground.messages import ValidateSubscription
 from domain.ports import Cipher, Clock, Document, Replace, ResourceStore, WebhookAnswer, Webhooks
 

@@ -9,13 +9,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from domain.errors import DomainError
+from domain.ground.driving.driver import GRACE
 from domain.ground.facts import Event, Fact
 from domain.ground.messages import EVENTS_QUEUE, DispatchEvent
 from domain.ports import Clock, Create, Document, Message, ResourceStore, WorkQueue, Write
 
 OUTBOX_KIND = "outboxEvent"
 
-_GRACE = 15.0
 _log = logging.getLogger("ml_endpoints.events")
 
 
@@ -43,7 +43,7 @@ class Outbox:
         if not wanted:
             return await self._store.transact(partition, writes)
         now = self._clock.now()
-        due_at = now.timestamp() + _GRACE
+        due_at = now.timestamp() + GRACE
         creations = [
             Create(f"event:{event.id}", outbox_body(event), due_at=due_at)
             for event in (Event.of(fact, now) for fact in wanted)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 from domain.inbound import received_event
 from domain.inbound.event_invoking import EventInvoking
 from domain.inbound.event_mappings import EventMappings

@@ -12,10 +12,10 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
+from domain.ground.driving.driver import GRACE
 from domain.ground.messages import EVENTS_QUEUE, InvokeByEvent
 from domain.ground.operation import ErrorRecord
 from domain.inbound import received_event
-from domain.inbound.event_receiving import GRACE
 from domain.inbound.received_event import RETENTION, ReceivedEvent, ReceivedStatus, received_of
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.ports import Clock, Document, Message, Replace, ResourceStore, WorkQueue

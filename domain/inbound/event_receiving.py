@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from domain.errors import DocumentExists, Invalid, Unauthenticated
+from domain.ground.driving.driver import GRACE
 from domain.ground.keys import matches
 from domain.ground.messages import EVENTS_QUEUE, InvokeByEvent
 from domain.ground.operation import ErrorRecord
@@ -27,7 +28,6 @@ from domain.inbound.received_event import (
 from domain.jobs.records.job_request import JobProperties
 from domain.ports import Clock, Create, Message, ResourceStore, WorkQueue
 
-GRACE = 15.0
 _IN_ONE_WRITE = 50
 _COUNTS_TTL = 90 * 24 * 3600
 _log = logging.getLogger("ml_endpoints.events")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.job_retention import JobRetention

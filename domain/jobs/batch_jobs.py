@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.errors import Conflict, DocumentNotFound, NotFound, StaleETag
-from domain.ground.driving import GRACE, RACES
-from domain.ground.fence import taken_over
+from domain.ground.driving.driver import GRACE, RACES
+from domain.ground.driving.fence import taken_over
 from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.ground.operation import Operation, Operations
 from domain.jobs import job_deletion

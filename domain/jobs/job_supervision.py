@@ -1,7 +1,7 @@
 """A batch job on its way from saved to ended, one step at a time.
 
-It goes by the driver of domain/ground/driving.py, from one `AdvanceJob` message to the next; a
-nudge has it looked at beside.
+It goes by the driver of domain/ground/driving, from one `AdvanceJob` message to the next; a nudge
+has it looked at beside.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from domain.errors import DocumentNotFound, DomainError, Throttled, Unavailable
-from domain.ground.driving import Driving, Step
+from domain.ground.driving.driver import Driving, Step
 from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.operation import ErrorRecord
 from domain.jobs import job_deletion

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.key_issuing import KeyIssuing

@@ -2,18 +2,18 @@
 
 A look compares the wish with what the compute shows, takes the next step, and either ends the
 operation or has another look follow. Lost, doubled and late messages are harmless:
-domain/ground/driving.py says how.
+domain/ground/driving/driver.py says how.
 """
 
 from typing import Any, Generic, final
 
-from domain.ground.driving import Driving, Step
+from domain.ground.driving.driver import Driving, Step
+from domain.ground.driving.sweeping import Resume
 from domain.ground.facts import Fact
 from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
 from domain.ground.operation import ErrorRecord, OperationStatus
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import TrackedResource
-from domain.ground.sweeping import Resume
 from domain.ports import Clock, Delete, Document, Observation, WorkloadState, WorkQueue, Write
 from domain.provisioning import endpoint_facts
 from domain.provisioning.deployment_running import DeploymentRunning

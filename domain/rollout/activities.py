@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 from domain.online.traffic import rollout_changes
 from domain.rollout.mirroring import Mirroring
 from domain.rollout.rollout_guarding import RolloutGuarding

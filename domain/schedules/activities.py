@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.ground.sweeping import Resume
+from domain.ground.driving.sweeping import Resume
 from domain.schedules import schedule
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling

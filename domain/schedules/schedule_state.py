@@ -7,7 +7,7 @@ idle schedule costs nothing.
 
 from datetime import timedelta
 
-from domain.ground.driving import GRACE, Step
+from domain.ground.driving.driver import GRACE, Step
 from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ports import Clock, Message, WorkQueue
 from domain.schedules.schedule import ScheduleState

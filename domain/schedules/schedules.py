@@ -13,7 +13,7 @@ from domain.errors import (
     StaleETag,
     refuse,
 )
-from domain.ground.fence import taken_over
+from domain.ground.driving.fence import taken_over
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, Stored, Wanted, to_body
 from domain.ground.resource import from_document as stored_resource

@@ -9,7 +9,7 @@ import logging
 from datetime import datetime, timedelta
 
 from domain.errors import Conflict, DocumentNotFound, DomainError, Throttled, Unavailable
-from domain.ground.driving import GRACE, Driving, Step
+from domain.ground.driving.driver import GRACE, Driving, Step
 from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ground.resource import from_document as stored_resource
 from domain.jobs.invoking.job_expressions import filled

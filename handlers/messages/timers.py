@@ -4,7 +4,7 @@ from typing import Any
 
 import azure.functions as func
 
-from domain.ground.sweeping import Sweeping
+from domain.ground.driving.sweeping import Sweeping
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.units.job_workers import JobWorkers
 from domain.provisioning.restorer import Restorer

@@ -3,9 +3,9 @@
 from domain.application import Application, Triggers
 from domain.assets.activities import AssetActivities
 from domain.batch.activities import BatchActivities
+from domain.ground.driving.sweeping import Sweeping
 from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
-from domain.ground.sweeping import Sweeping
 from domain.jobs.activities import JobActivities
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope

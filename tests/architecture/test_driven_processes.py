@@ -7,8 +7,8 @@ from domain.ground import messages
 from domain.values import Value
 from tests.architecture.house import modules
 
-FENCE = "domain/ground/fence.py"
-DRIVER = "domain/ground/driving.py"
+FENCE = "domain/ground/driving/fence.py"
+DRIVER = "domain/ground/driving/driver.py"
 
 PROCESSES = {
     "domain/jobs/job_supervision.py": messages.AdvanceJob,

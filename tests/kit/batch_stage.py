@@ -29,6 +29,7 @@ from domain.assets.asset import (
 from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
+from domain.ground.driving.sweeping import Sweeping
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -42,7 +43,6 @@ from domain.ground.messages import (
     ScoreUnit,
 )
 from domain.ground.resource import Conditions, Wanted
-from domain.ground.sweeping import Sweeping
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_request import JobProperties, RequestedInput

@@ -17,10 +17,10 @@ from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointProperties
 from domain.batch.compute_target import ComputeTargets
 from domain.errors import Invalid
+from domain.ground.driving.sweeping import Sweeping
 from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.ground.operation import Operation, Operations
 from domain.ground.resource import Conditions, Wanted
-from domain.ground.sweeping import Sweeping
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
 from domain.online.online_deployment import OnlineDeploymentProperties

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.ground.driving import GRACE
+from domain.ground.driving.driver import GRACE
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from domain.ground import driving
-from domain.ground.driving import GRACE, RACES
-from domain.ground.fence import Fence
+from domain.ground.driving import driver
+from domain.ground.driving.driver import GRACE, RACES
+from domain.ground.driving.fence import Fence
 from infra.rules.queue_consumer import Received
-from tests.domain.ground.walking import (
+from tests.domain.ground.driving.walking import (
     PAUSE,
     Fault,
     Stride,
@@ -59,7 +59,7 @@ async def test_steps_that_follow_at_once_are_taken_in_one_delivery(stage: WalkSt
 async def test_a_delivery_does_not_go_on_without_end(
     stage: WalkStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "STRETCH", 0.0)
+    monkeypatch.setattr(driver, "STRETCH", 0.0)
     await stage.begin(goal=3, quick=(1, 2))
     for taken in ([1], [1, 2], [1, 2, 3]):
         assert await stage.turn() == 1

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from domain.errors import DocumentNotFound, DomainError, StaleETag, Unavailable
-from domain.ground.driving import GRACE, Driven, Driving, Step
-from domain.ground.sweeping import Sweeping
+from domain.ground.driving.driver import GRACE, Driven, Driving, Step
+from domain.ground.driving.sweeping import Sweeping
 from domain.ports import (
     Create,
     Document,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from domain.errors import DomainError
-from domain.ground.driving import GRACE
+from domain.ground.driving.driver import GRACE
 from infra.rules.queue_consumer import Received
-from tests.domain.ground.walking import (
+from tests.domain.ground.driving.walking import (
     PAUSE,
     WALKS,
     Fault,

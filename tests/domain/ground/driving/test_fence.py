@@ -4,9 +4,9 @@ from itertools import product
 
 import pytest
 
-from domain.ground.fence import Fence, Verdict, taken_over
+from domain.ground.driving.fence import Fence, Verdict, taken_over
 from domain.ground.messages import AdvanceJob, CheckDrop, Reconcile
-from tests.domain.ground.walking import Walk
+from tests.domain.ground.driving.walking import Walk
 
 HERE = Fence(chain=3, tick=5)
 

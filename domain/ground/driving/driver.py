@@ -6,7 +6,6 @@ message is sent. docs/driven-processes.md says what that guarantees, and how to 
 """
 
 import asyncio
-import contextlib
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,8 @@ from datetime import timedelta
 from typing import Generic, Protocol, TypeVar, final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag, Unavailable
+from domain.ground.driving.fence import Chained, Fence, Fenced, Verdict
 from domain.ground.facts import Fact
-from domain.ground.fence import Chained, Fence, Fenced, Verdict
 from domain.ports import Clock, Document, Json, Message, WorkQueue, Write
 
 GRACE = 15.0
@@ -25,6 +24,9 @@ every process that does not say another."""
 RACES = 50
 """How often a look begins anew because others wrote meanwhile, before its message goes back to
 its queue."""
+
+AFTER_RACE = 0.1
+"""Seconds after which a look follows that others overtook, where looks are not counted."""
 
 STRETCH = 20.0
 """Seconds for which steps that follow at once are taken in one delivery. Then a message takes
@@ -140,6 +142,11 @@ class Driving(Generic[S, M]):
                     step = await self._saved(document, state, step, message, untold)
             except (StaleETag, DocumentExists, DocumentNotFound) as race:
                 # Others have written meanwhile; or this has, and the answer got lost.
+                if Fence.of(state).tick is None:
+                    # What the look did may have to be undone, now that they came: whatever
+                    # they have made of it, another look follows.
+                    await self._send(process.message(state, message), AFTER_RACE)
+                    return
                 untold, races = True, races + 1
                 if races > RACES:
                     name = f"'{document.id}' of '{document.partition}'"
@@ -177,7 +184,7 @@ class Driving(Generic[S, M]):
                 return None
             if fence.tick is None:
                 if not stands:
-                    await self._prolong(document, step, due_at)
+                    await self._process.save(document, step, due_at)
                 return step
         after = fence.taken_over() if nudged else fence.ticked()
         step = replace(step, state=after.on(step.state))
@@ -192,12 +199,6 @@ class Driving(Generic[S, M]):
             return step.pause is None and document.due_at is None
         lease = self._process.grace if step.lease is None else step.lease
         return document.due_at - self._clock.now().timestamp() >= lease / 2
-
-    async def _prolong(self, document: Document, step: Step[S], due_at: float | None) -> None:
-        # Whoever has changed it meanwhile has said anew when it falls due. The look is followed
-        # by another all the same: what it has done may have to be undone, now that others came.
-        with contextlib.suppress(StaleETag, DocumentExists, DocumentNotFound):
-            await self._process.save(document, step, due_at)
 
     def _due_at(self, pause: float, lease: float | None) -> float:
         lease = self._process.grace if lease is None else lease

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from domain.errors import DocumentNotFound
-from domain.ground.driving import GRACE, Driven, Driving, Step
-from domain.ground.sweeping import Sweeping
+from domain.ground.driving.driver import GRACE, Driven, Driving, Step
+from domain.ground.driving.sweeping import Sweeping
 from domain.ports import Create, Document, Replace
 from domain.values import Value
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from tests.domain.ground.walking import WALKS, Fault, FaultyQueue, FaultyStore
+from tests.domain.ground.driving.walking import WALKS, Fault, FaultyQueue, FaultyStore
 from tests.kit.clocks import HeldClock
 
 PAUSE = 1.0
