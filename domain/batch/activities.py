@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.batch.batch_workloads import BatchWorkloads
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.ground.driving.sweeping import Resume
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning

@@ -15,7 +15,7 @@ from domain.batch.batch_deployment import (
 from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
 from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Conflict, Detail, DomainError, refuse
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact

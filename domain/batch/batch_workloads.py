@@ -4,7 +4,7 @@ from typing import final
 
 from domain.assets.asset_references import AssetSources, revision_of
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Unsupported
 from domain.ports import Program, WorkersWorkload
 from domain.provisioning.kind import KindWorkloads

@@ -23,6 +23,7 @@ from domain.ground.messages import EVENTS_QUEUE, ValidateSubscription
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, Stored, Wanted
+from domain.names import endpoint_name_fault
 from domain.ports import (
     Cipher,
     Clock,
@@ -70,7 +71,12 @@ class EventSubscriptions:
         self._couriers = couriers
         self._location = location
         self.resources = NamedResources(
-            store, EventSubscription, kind=KIND, partition=PARTITION, noun="Event subscription"
+            store,
+            EventSubscription,
+            kind=KIND,
+            partition=PARTITION,
+            noun="Event subscription",
+            name_fault=endpoint_name_fault,
         )
 
     # -- the resource -------------------------------------------------------------------

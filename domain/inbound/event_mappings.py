@@ -27,7 +27,12 @@ class EventMappings:
         self._cipher = cipher
         self._location = location
         self.resources = NamedResources(
-            store, EventMapping, kind=KIND, partition=PARTITION, noun="Event mapping"
+            store,
+            EventMapping,
+            kind=KIND,
+            partition=PARTITION,
+            noun="Event mapping",
+            name_fault=endpoint_name_fault,
         )
 
     async def put(

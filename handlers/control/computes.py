@@ -8,8 +8,8 @@ from domain.batch.compute_target import (
     ClusterProperties,
     ComputeProperties,
     ComputeTarget,
-    ComputeTargets,
 )
+from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Stored, Wanted
 from handlers import wire
 from handlers.control import named_resources

@@ -7,7 +7,7 @@ from domain.assets.asset_use import AssetUse
 from domain.batch.activities import BatchActivities
 from domain.batch.batch_kind import BatchKind
 from domain.batch.batch_workloads import BatchWorkloads
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.provisioning.provisioned import Provisioned
 from infra.composition.ground import Ground, means
 from infra.settings.features import BatchSettings

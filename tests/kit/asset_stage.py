@@ -12,7 +12,7 @@ from domain.assets import asset
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.names import WorkspaceScope
 from domain.ports import BlobStore

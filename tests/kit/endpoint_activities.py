@@ -7,7 +7,7 @@ from domain.assets.asset_references import AssetSources
 from domain.batch.activities import BatchActivities
 from domain.batch.batch_kind import BatchKind
 from domain.batch.batch_workloads import BatchWorkloads
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.online.activities import OnlineActivities
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_changes import EndpointChanges

@@ -15,7 +15,7 @@ from domain.assets.asset_use import AssetUse
 from domain.batch.activities import BatchActivities
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointProperties
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Invalid
 from domain.ground.driving.sweeping import Sweeping
 from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment

@@ -9,6 +9,7 @@ from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, TrackedResource
+from domain.names import endpoint_name_fault
 from domain.ports import ResourceStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.scoring_stage import NOW
@@ -42,7 +43,14 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteResourceStore]:
 
 @pytest.fixture
 def lamps(store: ResourceStore) -> NamedResources[Lamp]:
-    return NamedResources(store, Lamp, kind="lamp", partition="lamps", noun="Lamp")
+    return NamedResources(
+        store,
+        Lamp,
+        kind="lamp",
+        partition="lamps",
+        noun="Lamp",
+        name_fault=endpoint_name_fault,
+    )
 
 
 async def test_what_was_saved_is_there_whatever_the_case_of_its_name(

@@ -10,7 +10,7 @@ import pytest
 from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
-from domain.batch.compute_target import ComputeTargets
+from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Invalid
 from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest
 from domain.provisioning.provisioned import Means

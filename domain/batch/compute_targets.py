@@ -1,0 +1,194 @@
+"""Computes on the control plane: made, changed, and named by what runs on them. `local` is
+always there."""
+
+from datetime import UTC, datetime, timedelta
+from typing import final
+
+from domain.assets.asset_use import InUse, check_unused
+from domain.batch.compute_target import (
+    KIND,
+    LOCAL,
+    MAX_NODES,
+    PARTITION,
+    ClusterProperties,
+    ComputeProperties,
+    ComputeTarget,
+    ScaleSettings,
+)
+from domain.errors import Conflict, Detail, Invalid, refuse
+from domain.ground.named_resources import NamedResources
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import Conditions, Stored, Wanted
+from domain.names import WorkspaceScope, asset_name_fault
+from domain.ports import Capabilities, Clock, ResourceStore
+
+_BUILT_IN_AT = datetime(2024, 1, 1, tzinfo=UTC)
+_LOCAL_COMES_NOW = "local"
+"""The continuation after which only the built-in compute is left to list."""
+
+
+@final
+class ComputeTargets:
+    """`in_use` names the deployments that a deletion would break; `idle_time` is `local`'s."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        capabilities: Capabilities,
+        clock: Clock,
+        scope: WorkspaceScope,
+        location: str,
+        *,
+        in_use: InUse,
+        idle_time: timedelta,
+    ) -> None:
+        self._resources = NamedResources(
+            store,
+            ComputeTarget,
+            kind=KIND,
+            partition=PARTITION,
+            noun="Compute",
+            name_fault=asset_name_fault,
+        )
+        self._idle_time = idle_time
+        self._capabilities = capabilities
+        self._clock = clock
+        self._scope = scope
+        self._location = location
+        self._in_use = in_use
+
+    async def named(self, reference: str | None) -> ComputeTarget:
+        """The compute that a name, `azureml:name` or an ARM id means; `local` for none.
+        Raises Invalid, or NotFound."""
+        if not reference:
+            return self._local()
+        name = reference.removeprefix("azureml:")
+        if name.startswith("/"):
+            match self._scope.relative(reference):
+                case [collection, name] if collection.casefold() == PARTITION:
+                    pass
+                case _:
+                    raise Invalid(f"'{reference[:200]}' is not a compute of {self._scope.id}.")
+        return (await self.get(name)).resource
+
+    async def check_instance_count(self, reference: str | None, count: int, target: str) -> None:
+        """Raises Invalid, with `target`, when the compute does not have `count` nodes."""
+        found = await self.named(reference)
+        if count > found.max_node_count:
+            raise Invalid(
+                f"{count} instances are more than compute '{found.name}' has: its maxNodeCount "
+                f"is {found.max_node_count}.",
+                target=target,
+            )
+
+    async def get(self, name: str) -> Stored[ComputeTarget]:
+        """Raises NotFound."""
+        if name.casefold() == LOCAL:
+            return Stored(self._local(), LOCAL)
+        return await self._resources.get(name)
+
+    async def list(
+        self, top: int, continuation: str | None
+    ) -> tuple[list[Stored[ComputeTarget]], str | None]:
+        """By name; the built-in one comes last."""
+        page: list[Stored[ComputeTarget]] = []
+        following = None
+        if continuation != _LOCAL_COMES_NOW:
+            page, following = await self._resources.list(top, continuation)
+        if following is None and len(page) < top:
+            return [*page, Stored(self._local(), LOCAL)], None
+        return page, following or _LOCAL_COMES_NOW
+
+    async def put(
+        self,
+        name: str,
+        wanted: Wanted[ComputeProperties],
+        caller: str,
+        conditions: Conditions,
+    ) -> tuple[Stored[ComputeTarget], bool]:
+        """Create or change; True says created. Raises Conflict for the built-in one and
+        for another VM size, Invalid for a VM size that the compute does not know."""
+        _check_not_local(name)
+        document = await self._resources.admit(name, conditions, None)
+        self._check_size(wanted.properties.properties.vm_size)
+        old = self._resources.of(document) if document else None
+        new = self._wanted(name, wanted, caller, old)
+        return await self._resources.save(new, document), document is None
+
+    async def delete(self, name: str, conditions: Conditions) -> bool:
+        """False if it is not there. Raises Conflict for the built-in one, and while
+        deployments name it."""
+        _check_not_local(name)
+        document = await self._resources.find(name)
+        if document is None:
+            return False
+        conditions.check(document, f"Compute '{name}'")
+        await check_unused(self._in_use, PARTITION, name, None)
+        return await self._resources.remove(document) is not None
+
+    def _wanted(
+        self,
+        name: str,
+        wanted: Wanted[ComputeProperties],
+        caller: str,
+        old: ComputeTarget | None,
+    ) -> ComputeTarget:
+        now = self._clock.now()
+        asked = wanted.properties.properties
+        if old and old.properties.properties.vm_size.casefold() != asked.vm_size.casefold():
+            raise Conflict(
+                f"Compute '{name}' has nodes of size {old.properties.properties.vm_size}, and a "
+                "cluster keeps its size. Make another one.",
+                target="properties.properties.vmSize",
+            )
+        location = wanted.location or self._location
+        properties = wanted.properties.but(
+            compute_location=wanted.properties.compute_location or location
+        )
+        return ComputeTarget(
+            name=old.name if old else name,
+            location=location,
+            tags=wanted.tags,
+            identity=wanted.identity,
+            kind=wanted.kind,
+            sku=wanted.sku,
+            provisioning_state=ProvisioningState.SUCCEEDED,
+            properties=properties,
+            created_at=old.created_at if old else now,
+            created_by=old.created_by if old else caller,
+            modified_at=now,
+            modified_by=caller,
+        )
+
+    def _check_size(self, vm_size: str) -> None:
+        try:
+            self._capabilities.size(vm_size)
+        except Invalid as error:
+            at = "properties.properties.vmSize"
+            refuse([Detail(error.code, error.message, at)])
+
+    def _local(self) -> ComputeTarget:
+        scale = ScaleSettings(
+            max_node_count=MAX_NODES, node_idle_time_before_scale_down=self._idle_time
+        )
+        cluster = ClusterProperties(vm_size=LOCAL, scale_settings=scale)
+        return ComputeTarget(
+            name=LOCAL,
+            location=self._location,
+            provisioning_state=ProvisioningState.SUCCEEDED,
+            properties=ComputeProperties(
+                compute_type="AmlCompute",
+                compute_location=self._location,
+                description="The compute of this installation itself; always there.",
+                properties=cluster,
+            ),
+            created_at=_BUILT_IN_AT,
+            created_by="ml-endpoints",
+            modified_at=_BUILT_IN_AT,
+            modified_by="ml-endpoints",
+        )
+
+
+def _check_not_local(name: str) -> None:
+    if name.casefold() == LOCAL:
+        raise Conflict(f"Compute '{LOCAL}' is built in: it cannot be changed or deleted.")
