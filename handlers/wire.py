@@ -10,6 +10,7 @@ import json
 import math
 import types
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from azurefunctions.extensions.http.fastapi import Request
@@ -31,25 +32,25 @@ _NESTS = (dict, list)
 
 V = TypeVar("V", bound=Value)
 
-ArmBody = Wanted
 
-READ_ONLY: dict[type[Value], frozenset[str]] = {
-    ArmBody: frozenset({"id", "name", "type", "etag", "systemData", "managedBy"}),
-    Identity: frozenset({"principalId", "tenantId"}),
+@dataclass(frozen=True)
+class OtherFields:
+    """Fields that ARM knows and a value does not have. Answers carry those that are
+    `read_only`, and requests may repeat them without effect. `refused` are, with the reason,
+    those that would mislead if they were ignored; they may be null or empty."""
+
+    read_only: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+ArmFields = Mapping[type[Value], OtherFields]
+"""Of each value in a body."""
+
+_EVERYWHERE: ArmFields = {
+    Wanted: OtherFields(("id", "name", "type", "etag", "systemData", "managedBy")),
+    Identity: OtherFields(("principalId", "tenantId")),
 }
-"""Fields that answers carry and requests may repeat without effect."""
-
-REFUSED: dict[type[Value], dict[str, str]] = {}
-"""Fields that ARM knows and that would mislead if they were ignored, with the reason. They
-may be null or empty."""
-
-
-def register(
-    model: type[Value], *, read_only: tuple[str, ...] = (), refused: Mapping[str, str] | None = None
-) -> None:
-    """Tell how `model`'s further ARM fields are met."""
-    READ_ONLY[model] = READ_ONLY.get(model, frozenset()) | frozenset(read_only)
-    REFUSED.setdefault(model, {}).update(refused or {})
+_NONE: ArmFields = {}
 
 
 async def read_json(request: Request, *, limit: int = MAX_BODY, may_lack: bool = False) -> Any:
@@ -121,15 +122,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-async def read(request: Request, model: type[V], *, may_lack: bool = False) -> V:
+async def read(
+    request: Request, model: type[V], fields: ArmFields = _NONE, *, may_lack: bool = False
+) -> V:
     """The body as a `model`; with `may_lack`, no body at all is an empty object."""
-    return parse(model, await read_json(request, may_lack=may_lack))
+    return parse(model, await read_json(request, may_lack=may_lack), fields)
 
 
-def parse(model: type[V], body: Any) -> V:
-    """`body` as a `model`. Raises Invalid with every fault in `details`."""
+def parse(model: type[V], body: Any, fields: ArmFields = _NONE) -> V:
+    """`body` as a `model`, in which `fields` are met beside the model's own. Raises Invalid with
+    every fault in `details`."""
     faults: list[Detail] = []
-    normal = _normalised(model, body, "", faults)
+    normal = _Reading({**_EVERYWHERE, **fields}, faults).normalised(model, body, "")
     try:
         value = model.model_validate(normal)
     except ValidationError as error:
@@ -157,58 +161,69 @@ def _target(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc if part != "[key]")
 
 
-def _normalised(model: type[Value], body: Any, path: str, faults: list[Detail]) -> Any:
-    """`body` with field names spelled as `model` spells them, without read-only ones."""
-    if not isinstance(body, dict):
-        return body
-    base = _origin(model)
-    fields = {(f.alias or n).casefold(): (f.alias or n, f) for n, f in model.model_fields.items()}
-    read_only = {name.casefold() for name in READ_ONLY.get(base, ())}
-    refused = {name.casefold(): why for name, why in REFUSED.get(base, {}).items()}
-    normal: dict[str, Any] = {}
-    seen: set[str] = set()
-    for key, value in body.items():
-        target = f"{path}{key}"
-        folded = key.casefold()
-        if folded in fields:
-            alias, field = fields[folded]
-            if alias in seen:
-                faults.append(Detail("DuplicateField", f"'{alias}' is given twice.", target))
-            seen.add(alias)
-            if value is None and not field.is_required() and field.default is not None:
-                continue
-            normal[alias] = _inner(field.annotation, value, f"{path}{alias}.", faults)
-        elif folded in refused:
-            if value not in (None, {}, [], "", False):
-                faults.append(Detail("NotSupported", refused[folded], target))
-        elif folded not in read_only and len(faults) < MAX_FAULTS:
-            known = [alias for alias, _ in fields.values()]
-            close = difflib.get_close_matches(key[:80], known, n=1, cutoff=0.6)
-            hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
-            told = f"There is no field '{key[:80]}' here. {hint}"
-            faults.append(Detail("UnknownField", told, target[:200]))
-    return normal
+class _Reading:
+    """Of one body, whose faults are gathered."""
 
+    def __init__(self, fields: ArmFields, faults: list[Detail]) -> None:
+        self._fields = fields
+        self._faults = faults
 
-def _inner(annotation: Any, value: Any, path: str, faults: list[Detail]) -> Any:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _inner(arguments[0], value, path, faults)
-    if origin in (Union, types.UnionType):
-        for option in arguments:
-            value = _inner(option, value, path, faults)
+    def normalised(self, model: type[Value], body: Any, path: str) -> Any:
+        """`body` with field names spelled as `model` spells them, without read-only ones."""
+        if not isinstance(body, dict):
+            return body
+        other = self._fields.get(_origin(model), OtherFields())
+        own = model.model_fields.items()
+        fields = {(f.alias or n).casefold(): (f.alias or n, f) for n, f in own}
+        read_only = {name.casefold() for name in other.read_only}
+        refused = {name.casefold(): why for name, why in other.refused.items()}
+        normal: dict[str, Any] = {}
+        seen: set[str] = set()
+        for key, value in body.items():
+            target = f"{path}{key}"
+            folded = key.casefold()
+            if folded in fields:
+                alias, field = fields[folded]
+                if alias in seen:
+                    message = f"'{alias}' is given twice."
+                    self._faults.append(Detail("DuplicateField", message, target))
+                seen.add(alias)
+                if value is None and not field.is_required() and field.default is not None:
+                    continue
+                normal[alias] = self._inner(field.annotation, value, f"{path}{alias}.")
+            elif folded in refused:
+                if value not in (None, {}, [], "", False):
+                    self._faults.append(Detail("NotSupported", refused[folded], target))
+            elif folded not in read_only and len(self._faults) < MAX_FAULTS:
+                hint = _hint(key[:80], [alias for alias, _ in fields.values()])
+                message = f"There is no field '{key[:80]}' here. {hint}"
+                self._faults.append(Detail("UnknownField", message, target[:200]))
+        return normal
+
+    def _inner(self, annotation: Any, value: Any, path: str) -> Any:
+        origin, arguments = get_origin(annotation), get_args(annotation)
+        if origin is Annotated:
+            return self._inner(arguments[0], value, path)
+        if origin in (Union, types.UnionType):
+            for option in arguments:
+                value = self._inner(option, value, path)
+            return value
+        if origin is dict and isinstance(value, dict):
+            return {k: self._inner(arguments[1], v, f"{path}{k}.") for k, v in value.items()}
+        if origin in (list, tuple) and isinstance(value, list):
+            return [self._inner(arguments[0], v, f"{path}{i}.") for i, v in enumerate(value)]
+        if isinstance(annotation, type) and issubclass(annotation, Value):
+            return self.normalised(annotation, value, path)
         return value
-    if origin is dict and isinstance(value, dict):
-        return {k: _inner(arguments[1], v, f"{path}{k}.", faults) for k, v in value.items()}
-    if origin in (list, tuple) and isinstance(value, list):
-        return [_inner(arguments[0], v, f"{path}{i}.", faults) for i, v in enumerate(value)]
-    if isinstance(annotation, type) and issubclass(annotation, Value):
-        return _normalised(annotation, value, path, faults)
-    return value
+
+
+def _hint(given: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
 
 
 def _origin(model: type[Value]) -> type[Value]:
-    """`ArmBody[X]` is met as ArmBody is."""
+    """`Wanted[X]` is met as Wanted is."""
     origin = model.__pydantic_generic_metadata__["origin"]
     return origin if origin is not None and issubclass(origin, Value) else model
 

@@ -33,7 +33,6 @@ from handlers.http import Routes, caller, conditions, json_response, paging, sys
 
 P = TypeVar("P", bound=Value)
 
-_ANSWERED = ("provisioningState",)
 _PREVIEW = {
     "autoDeleteSetting": "Nothing is deleted by itself here.",
     "intellectualProperty": "Access is decided by roles, not by publisher.",
@@ -50,33 +49,34 @@ class UploadRequest(Value):
     pending_upload_type: str | None = "TemporaryBlobReference"
 
 
-wire.register(
-    AssetBody,
-    read_only=("id", "name", "type", "etag", "systemData"),
-    refused={"tags": "The tags of an asset stand in properties.tags."},
-)
-wire.register(
-    UploadRequest,
-    refused={"pendingUploadId": "Each call starts an upload of its own; leave the id out."},
-)
-for _properties in (ContainerProperties, DataContainerProperties):
-    wire.register(_properties, read_only=(*_ANSWERED, "latestVersion", "nextVersion"))
-for _version_properties in (ModelVersionProperties, CodeVersionProperties, DataVersionProperties):
-    wire.register(_version_properties, read_only=_ANSWERED, refused=_PREVIEW)
-wire.register(
-    DataVersionProperties,
-    refused={"referencedUris": "Batch deployments cannot read an mltable."},
-)
-wire.register(
-    EnvironmentVersionProperties,
-    read_only=(*_ANSWERED, "environmentType"),
-    refused={
-        **_PREVIEW,
-        "build": "There is no Docker here to build an image with; give a condaFile.",
-        "inferenceConfig": "Models are served by ml-endpoints' own server, not by one in an "
-        "image; its routes are fixed.",
-    },
-)
+_CONTAINER = wire.OtherFields(("provisioningState", "latestVersion", "nextVersion"))
+_VERSION = wire.OtherFields(("provisioningState",), _PREVIEW)
+ARM_FIELDS: wire.ArmFields = {
+    AssetBody: wire.OtherFields(
+        read_only=("id", "name", "type", "etag", "systemData"),
+        refused={"tags": "The tags of an asset stand in properties.tags."},
+    ),
+    UploadRequest: wire.OtherFields(
+        refused={"pendingUploadId": "Each call starts an upload of its own; leave the id out."},
+    ),
+    ContainerProperties: _CONTAINER,
+    DataContainerProperties: _CONTAINER,
+    ModelVersionProperties: _VERSION,
+    CodeVersionProperties: _VERSION,
+    DataVersionProperties: wire.OtherFields(
+        read_only=("provisioningState",),
+        refused={**_PREVIEW, "referencedUris": "Batch deployments cannot read an mltable."},
+    ),
+    EnvironmentVersionProperties: wire.OtherFields(
+        read_only=("provisioningState", "environmentType"),
+        refused={
+            **_PREVIEW,
+            "build": "There is no Docker here to build an image with; give a condaFile.",
+            "inferenceConfig": "Models are served by ml-endpoints' own server, not by one in an "
+            "image; its routes are fixed.",
+        },
+    ),
+}
 
 
 def blueprint(routes: Routes, registration: AssetRegistration) -> func.Blueprint:
@@ -111,7 +111,7 @@ def _add_container_writes(
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        wanted = await wire.read(req, body)
+        wanted = await wire.read(req, body, ARM_FIELDS)
         name = req.path_params["name"]
         who, when = caller(req).id, conditions(req)
         return answer(await containers.put(kind, name, wanted.properties, who, when))
@@ -136,7 +136,7 @@ def _add_container_writes(
             properties: AssetProperties = wanted.properties
             return await containers.put(kind, name, properties, caller(req).id, when)
 
-        return answer(await merged(req, body, read, replace))
+        return answer(await merged(req, body, ARM_FIELDS, read, replace))
 
     @routes.arm(
         bp,
@@ -212,7 +212,7 @@ def _add_version_writes(
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        wanted = await wire.read(req, body)
+        wanted = await wire.read(req, body, ARM_FIELDS)
         who, when = caller(req).id, conditions(req)
         return answer(
             await registration.put_version(kind, *_names(req), wanted.properties, who, when)
@@ -236,7 +236,7 @@ def _add_version_writes(
             who = caller(req).id
             return await registration.put_version(kind, *_names(req), wanted.properties, who, when)
 
-        return answer(await merged(req, body, read, replace))
+        return answer(await merged(req, body, ARM_FIELDS, read, replace))
 
     @routes.arm(
         bp,
@@ -300,7 +300,7 @@ def _add_upload(
         body=UploadRequest,
     )
     async def start(req: Request) -> Response:
-        asked = await wire.read(req, UploadRequest)
+        asked = await wire.read(req, UploadRequest, ARM_FIELDS)
         if asked.pending_upload_type not in (None, "TemporaryBlobReference"):
             raise Invalid("Uploads are TemporaryBlobReference here.", target="pendingUploadType")
         names = req.path_params

@@ -16,18 +16,18 @@ from handlers.http import Routes, render_resource
 READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error")
 ITEM = "batchEndpoints/{endpoint}"
 
-wire.register(
-    BatchEndpointProperties,
-    read_only=READ_ONLY,
-    refused={"keys": "Batch endpoints take tokens only; there are no keys."},
-)
-wire.register(
-    BatchDeploymentProperties,
-    read_only=READ_ONLY,
-    refused={
-        "deploymentConfiguration": "Pipeline deployments are not there yet; deploy a model.",
-    },
-)
+ARM_FIELDS: wire.ArmFields = {
+    BatchEndpointProperties: wire.OtherFields(
+        read_only=READ_ONLY,
+        refused={"keys": "Batch endpoints take tokens only; there are no keys."},
+    ),
+    BatchDeploymentProperties: wire.OtherFields(
+        read_only=READ_ONLY,
+        refused={
+            "deploymentConfiguration": "Pipeline deployments are not there yet; deploy a model.",
+        },
+    ),
+}
 
 
 def blueprint(routes: Routes, batch: BatchActivities) -> func.Blueprint:
@@ -46,6 +46,7 @@ def endpoints(routes: Routes, batch: BatchActivities) -> Collection[BatchEndpoin
         parameters=("endpoint",),
         actions="batchEndpoints",
         body=Wanted[BatchEndpointProperties],
+        fields=ARM_FIELDS,
         get=batch.documents.endpoint,
         list=batch.documents.endpoints,
         put=batch.provisioning.put_endpoint,
@@ -63,6 +64,7 @@ def deployments(routes: Routes, batch: BatchActivities) -> Collection[BatchDeplo
         parameters=("endpoint", "deployment"),
         actions="batchEndpoints/deployments",
         body=Wanted[BatchDeploymentProperties],
+        fields=ARM_FIELDS,
         get=batch.documents.deployment,
         list=batch.documents.deployments,
         put=batch.provisioning.put_deployment,

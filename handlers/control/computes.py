@@ -19,35 +19,37 @@ from handlers.http import Routes, render_resource
 PATH = "computes"
 _NODES = "Nodes are processes of this machine; they have no network or login of their own."
 
-wire.register(
-    ComputeProperties,
-    read_only=(
-        "provisioningState",
-        "provisioningErrors",
-        "createdOn",
-        "modifiedOn",
-        "isAttachedCompute",
+ARM_FIELDS: wire.ArmFields = {
+    ComputeProperties: wire.OtherFields(
+        read_only=(
+            "provisioningState",
+            "provisioningErrors",
+            "createdOn",
+            "modifiedOn",
+            "isAttachedCompute",
+        ),
+        refused={
+            "resourceId": "Nothing can be attached: a cluster here has no resource behind it."
+        },
     ),
-    refused={"resourceId": "Nothing can be attached: a cluster here has no resource behind it."},
-)
-wire.register(
-    ClusterProperties,
-    read_only=(
-        "allocationState",
-        "allocationStateTransitionTime",
-        "errors",
-        "currentNodeCount",
-        "targetNodeCount",
-        "nodeStateCounts",
+    ClusterProperties: wire.OtherFields(
+        read_only=(
+            "allocationState",
+            "allocationStateTransitionTime",
+            "errors",
+            "currentNodeCount",
+            "targetNodeCount",
+            "nodeStateCounts",
+        ),
+        refused={
+            "isolatedNetwork": _NODES,
+            "propertyBag": "There is nothing that would read it.",
+            "subnet": _NODES,
+            "userAccountCredentials": _NODES,
+            "virtualMachineImage": "Nodes are processes of this machine, and use its own system.",
+        },
     ),
-    refused={
-        "isolatedNetwork": _NODES,
-        "propertyBag": "There is nothing that would read it.",
-        "subnet": _NODES,
-        "userAccountCredentials": _NODES,
-        "virtualMachineImage": "Nodes are processes of this machine, and use its own system.",
-    },
-)
+}
 
 
 def blueprint(routes: Routes, computes: ComputeTargets) -> func.Blueprint:
@@ -71,6 +73,7 @@ def blueprint(routes: Routes, computes: ComputeTargets) -> func.Blueprint:
             title="a compute cluster",
             path=PATH,
             body=Wanted[ComputeProperties],
+            fields=ARM_FIELDS,
             get=computes.get,
             list=computes.list,
             put=computes.put,

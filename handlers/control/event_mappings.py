@@ -15,13 +15,19 @@ from domain.values import Value
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
+from handlers.data import batch_jobs
 from handlers.http import Routes, caller, json_response, paging, render_resource
 
 PATH = "eventMappings"
 _ITEM = f"{PATH}/{{name}}"
 _NO_STORE = {"Cache-Control": "no-store"}
 
-wire.register(EventMappingProperties, read_only=("provisioningState", "eventsUri", "received"))
+ARM_FIELDS: wire.ArmFields = {
+    **batch_jobs.ARM_FIELDS,
+    EventMappingProperties: wire.OtherFields(
+        read_only=("provisioningState", "eventsUri", "received")
+    ),
+}
 
 
 class RegenerateMappingKey(Value):
@@ -50,6 +56,7 @@ def blueprint(routes: Routes, mappings: EventMappings, receiving: EventReceiving
             title="an event mapping",
             path=PATH,
             body=Wanted[EventMappingProperties],
+            fields=ARM_FIELDS,
             get=mappings.resources.get,
             list=mappings.resources.list,
             put=mappings.put,

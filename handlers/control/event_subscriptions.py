@@ -20,15 +20,16 @@ PATH = "eventSubscriptions"
 _ITEM = f"{PATH}/{{name}}"
 _NO_STORE = {"Cache-Control": "no-store"}
 
-wire.register(
-    EventSubscriptionProperties,
-    read_only=("provisioningState", "state", "reason", "allowedRate", "deliveries", "topic"),
-    refused={
-        "deadLetterDestination": "Dead letters are kept for a week and read at deadLetters.",
-        "eventDeliverySchema": "Events are CloudEvents 1.0; leave this out.",
-        "labels": "Use tags.",
-    },
-)
+ARM_FIELDS: wire.ArmFields = {
+    EventSubscriptionProperties: wire.OtherFields(
+        read_only=("provisioningState", "state", "reason", "allowedRate", "deliveries", "topic"),
+        refused={
+            "deadLetterDestination": "Dead letters are kept for a week and read at deadLetters.",
+            "eventDeliverySchema": "Events are CloudEvents 1.0; leave this out.",
+            "labels": "Use tags.",
+        },
+    ),
+}
 
 
 class RedeliverRequest(Value):
@@ -53,6 +54,7 @@ def blueprint(
             title="an event subscription",
             path=PATH,
             body=Wanted[EventSubscriptionProperties],
+            fields=ARM_FIELDS,
             get=subscriptions.resources.get,
             list=subscriptions.resources.list,
             put=subscriptions.put,

@@ -32,6 +32,7 @@ def wanted_of(body: type[Wanted[Any]], resource: TrackedResource) -> Wanted[Any]
 async def merged(
     request: Request,
     body: type[B],
+    fields: wire.ArmFields,
     read: Callable[[], Awaitable[tuple[B, str]]],
     put: Callable[[B, Conditions], Awaitable[S]],
 ) -> S:
@@ -46,7 +47,7 @@ async def merged(
         )
     for _ in range(_LOOKS):
         current, etag = await read()
-        wanted = wire.parse(body, wire.merge_patch(wire.to_wire(current), changes, body))
+        wanted = wire.parse(body, wire.merge_patch(wire.to_wire(current), changes, body), fields)
         try:
             return await put(wanted, Conditions(if_match=asked.if_match or etag))
         except PreconditionFailed:

@@ -35,6 +35,7 @@ class NamedCollection(Generic[S]):
     title: str
     path: str
     body: type[Wanted[Any]]
+    fields: wire.ArmFields
     get: Callable[[str], Awaitable[S]]
     list: Callable[..., Awaitable[tuple[list[S], str | None]]]
     put: Callable[..., Awaitable[tuple[S, bool]]]
@@ -67,7 +68,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        stored, new = await write(req, await wire.read(req, c.body), conditions(req))
+        stored, new = await write(req, await wire.read(req, c.body, c.fields), conditions(req))
         return await answer(stored, new=new)
 
     @routes.arm(
@@ -84,7 +85,9 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S
             found = await c.get(req.path_params["name"])
             return wanted_of(c.body, found.resource), found.etag
 
-        stored, _ = await merged(req, c.body, read, lambda wanted, when: write(req, wanted, when))
+        stored, _ = await merged(
+            req, c.body, c.fields, read, lambda wanted, when: write(req, wanted, when)
+        )
         return await answer(stored)
 
     @routes.arm(

@@ -23,17 +23,18 @@ READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error", "rolloutS
 ITEM = "onlineEndpoints/{endpoint}"
 DEPLOYMENT_ITEM = f"{ITEM}/deployments/{{deployment}}"
 
-wire.register(OnlineEndpointProperties, read_only=READ_ONLY)
-wire.register(
-    OnlineDeploymentProperties,
-    read_only=(*READ_ONLY, "scaleStatus"),
-    refused={
-        "dataCollector": "Data collection is not there yet: nothing would be kept.",
-        "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",
-        "containerResourceRequirements": "Containers are not used; choose an instanceType.",
-        "privateNetworkConnection": "Network access is decided by where the host listens.",
-    },
-)
+ARM_FIELDS: wire.ArmFields = {
+    OnlineEndpointProperties: wire.OtherFields(read_only=READ_ONLY),
+    OnlineDeploymentProperties: wire.OtherFields(
+        read_only=(*READ_ONLY, "scaleStatus"),
+        refused={
+            "dataCollector": "Data collection is not there yet: nothing would be kept.",
+            "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",
+            "containerResourceRequirements": "Containers are not used; choose an instanceType.",
+            "privateNetworkConnection": "Network access is decided by where the host listens.",
+        },
+    ),
+}
 
 
 class RegenerateKeys(Value):
@@ -109,6 +110,7 @@ def endpoints(routes: Routes, online: OnlineActivities) -> Collection[OnlineEndp
         parameters=("endpoint",),
         actions="onlineEndpoints",
         body=Wanted[OnlineEndpointProperties],
+        fields=ARM_FIELDS,
         get=online.documents.endpoint,
         list=online.documents.endpoints,
         put=online.provisioning.put_endpoint,
@@ -126,6 +128,7 @@ def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDe
         parameters=("endpoint", "deployment"),
         actions="onlineEndpoints/deployments",
         body=Wanted[OnlineDeploymentProperties],
+        fields=ARM_FIELDS,
         get=online.deployments.get,
         list=online.deployments.list,
         put=online.provisioning.put_deployment,

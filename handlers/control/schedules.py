@@ -30,11 +30,19 @@ _NO_RECURRENCE = (
     "0 3 * * mon for every Monday at 3."
 )
 
-wire.register(ScheduleProperties, read_only=("provisioningState", "nextTriggerTime", "lastRuns"))
-wire.register(
-    CronTrigger,
-    refused={"frequency": _NO_RECURRENCE, "interval": _NO_RECURRENCE, "schedule": _NO_RECURRENCE},
-)
+ARM_FIELDS: wire.ArmFields = {
+    **batch_jobs.ARM_FIELDS,
+    ScheduleProperties: wire.OtherFields(
+        read_only=("provisioningState", "nextTriggerTime", "lastRuns")
+    ),
+    CronTrigger: wire.OtherFields(
+        refused={
+            "frequency": _NO_RECURRENCE,
+            "interval": _NO_RECURRENCE,
+            "schedule": _NO_RECURRENCE,
+        }
+    ),
+}
 
 
 def blueprint(
@@ -57,6 +65,7 @@ def blueprint(
             title="a schedule",
             path=PATH,
             body=Wanted[ScheduleProperties],
+            fields=ARM_FIELDS,
             get=schedules.get,
             list=schedules.list,
             put=schedules.put,

@@ -32,6 +32,7 @@ class Collection(Generic[R]):
     parameters: tuple[str, ...]
     actions: str
     body: type[Wanted[Any]]
+    fields: wire.ArmFields
     get: Callable[..., Awaitable[Stored[R]]]
     list: Callable[..., Awaitable[tuple[list[Stored[R]], str | None]]]
     put: Callable[..., Awaitable[Accepted[R]]]
@@ -62,7 +63,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        wanted = _without_progress(await wire.read(req, body))
+        wanted = _without_progress(await wire.read(req, body, collection.fields))
         accepted = await collection.put(
             *collection.names(req), wanted, caller(req).id, conditions(req)
         )
@@ -87,7 +88,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
             wanted, names = _without_progress(wanted), collection.names(req)
             return await collection.put(*names, wanted, caller(req).id, when)
 
-        accepted = await merged(req, body, read, replace)
+        accepted = await merged(req, body, collection.fields, read, replace)
         resource = collection.render(accepted.resource)
         return routes.accepted(accepted.operation, resource, accepted.etag)
 

@@ -37,19 +37,20 @@ SDK_PREFIX = "mferp/managementfrontend/"
 """Stands before the workspace's path where azure-ai-ml lists a batch endpoint's jobs."""
 KEY_HEADERS = ("idempotency-key", "repeatability_request-id", "repeatability-request-id")
 
-wire.register(
-    JobProperties,
-    read_only=("status", "provisioningState", "interactionEndpoints", "output"),
-    refused={
-        "partitionKeys": "Partitioning by keys is for parallel jobs over tables; "
-        "files are cut by miniBatchSize.",
-        "labelConfiguration": "Labels are not part of scoring.",
-    },
-)
-wire.register(RequestedCompute, read_only=("location", "properties", "isLocal", "target"))
-wire.register(RequestedDataset, read_only=("datasetProperties",))
-wire.register(RetryRequest, read_only=("id", "name", "type", "systemData"))
-wire.register(JobRequest, read_only=("id", "name", "type", "systemData"))
+ARM_FIELDS: wire.ArmFields = {
+    JobProperties: wire.OtherFields(
+        read_only=("status", "provisioningState", "interactionEndpoints", "output"),
+        refused={
+            "partitionKeys": "Partitioning by keys is for parallel jobs over tables; "
+            "files are cut by miniBatchSize.",
+            "labelConfiguration": "Labels are not part of scoring.",
+        },
+    ),
+    RequestedCompute: wire.OtherFields(read_only=("location", "properties", "isLocal", "target")),
+    RequestedDataset: wire.OtherFields(read_only=("datasetProperties",)),
+    RetryRequest: wire.OtherFields(read_only=("id", "name", "type", "systemData")),
+    JobRequest: wire.OtherFields(read_only=("id", "name", "type", "systemData")),
+}
 
 
 def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> func.Blueprint:
@@ -69,7 +70,7 @@ def _data_plane(
     async def invoke(req: Request, endpoint: str) -> Response:
         try:
             principal = await _authorised(routes, req, WRITE)
-            asked = await wire.read(req, JobRequest)
+            asked = await wire.read(req, JobRequest, ARM_FIELDS)
             invoked = await invocation.invoke(
                 endpoint,
                 asked.properties,
@@ -211,7 +212,7 @@ def _add_actions(
         statuses=(200, 201),
     )
     async def retry_failed_files(req: Request) -> Response:
-        asked = await wire.read(req, RetryRequest, may_lack=True)
+        asked = await wire.read(req, RetryRequest, ARM_FIELDS, may_lack=True)
         first = await jobs.get(req.path_params["job"])
         invoked = await invocation.invoke(
             first.job.endpoint,
