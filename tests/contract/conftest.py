@@ -4,6 +4,8 @@ only when one of its own tests asks, so that a missing service skips or fails no
     embedded    SQLite and files
     cloud       Azure's SDKs, against servers on this machine, or against what the environment
                 has connection strings of (CONTRIBUTING.md)
+
+Where models run is another family of its own: `local`, in compute_fixtures.py.
 """
 
 import json
@@ -17,6 +19,7 @@ from domain.ports import BlobStore, ResourceStore, WorkQueue
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from tests.contract.compute_fixtures import *  # noqa: F403 (where models run)
 from tests.contract.door_blob_store import DoorBlobStore
 from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)

@@ -1,85 +1,15 @@
 import asyncio
-import json
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from domain.ports import BlobFolder, EnvironmentSpec, LogKind, Probe, WorkloadState
+from domain.ports import EnvironmentSpec, LogKind, Probe, WorkloadState
 from tests.infra.compute.conftest import House, is_running, opened
 from tests.kit.clocks import HeldClock
-from tests.kit.waiting import PATIENCE, eventually
+from tests.kit.waiting import eventually
 
 KEY = "online/iris/blue"
-
-
-async def test_a_deployment_becomes_ready_and_scores(house: House) -> None:
-    workload = await house.workload()
-    first = await house.serving.ensure(workload)
-    assert first.state is WorkloadState.BUILDING
-    ready = await house.serve(workload)
-    assert (ready.ready, ready.wanted, ready.serving, ready.served) == (1, 1, True, True)
-    answer = await house.score(KEY, b'"hello"')
-    assert answer.status == 200
-    assert isinstance(answer.body, bytes)
-    assert "hello" in answer.body.decode()
-    assert "the model is loaded" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
-    assert "Environment" in await house.serving.logs(KEY, LogKind.STORAGE_INITIALIZER, tail=50)
-
-
-async def test_the_process_sees_its_model_code_and_variables_and_nothing_of_the_hosts(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ML_ENDPOINTS_SECRET", "not for models")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nor this")
-    await house.blobs.write("assets", "models/m1/weights/a.txt", b"weights")
-    script = """
-    import os
-    def init(): pass
-    def run(data):
-        folder = os.environ["AZUREML_MODEL_DIR"]
-        found = [os.path.relpath(os.path.join(d, f), folder)
-                 for d, _, fs in os.walk(folder) for f in fs]
-        return {"env": dict(os.environ), "cwd": os.getcwd(), "model": found}
-    """
-    workload = await house.workload(
-        script, model=BlobFolder("assets", "models/m1"), variables={"GREETING": "hi", "TZ": "UTC"}
-    )
-    await house.serve(workload)
-    answer = await house.score(KEY)
-    assert isinstance(answer.body, bytes)
-    seen = json.loads(answer.body)
-    assert seen["model"] == ["m1/weights/a.txt"]
-    variables = seen["env"]
-    assert variables["GREETING"] == "hi"
-    assert variables["AZUREML_ENTRY_SCRIPT"] == "score.py"
-    assert variables["AML_APP_ROOT"] == seen["cwd"]
-    assert variables["OMP_NUM_THREADS"] == "1"
-    assert not [name for name in variables if name.startswith(("ML_ENDPOINTS_", "AWS_"))]
-
-
-async def test_an_instance_that_dies_is_replaced(house: House) -> None:
-    await house.serve(await house.workload("import os\ndef init(): pass\ndef run(d): os._exit(9)"))
-    before = house.serving.instances(KEY)[0]
-    with pytest.raises(Exception, match="went away"):
-        await house.score(KEY)
-    await eventually(
-        lambda: house.serving.instances(KEY) and house.serving.instances(KEY)[0] != before
-    )
-    assert "exit status 9" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
-
-
-async def test_a_script_that_cannot_be_imported_fails_at_once_with_its_traceback(
-    house: House,
-) -> None:
-    await house.serving.ensure(await house.workload("import no_such_module_here"))
-    failed = await house.reach(KEY, WorkloadState.FAILED)
-    assert failed.code == "UserScriptImportError"
-    assert failed.reason is not None
-    assert "no_such_module_here" in failed.reason
-    assert not house.serving.instances(KEY)
-    assert "Traceback" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
 
 
 async def test_an_init_that_hangs_is_explained(tmp_path: Path) -> None:
@@ -100,103 +30,6 @@ async def test_an_init_that_hangs_is_explained(tmp_path: Path) -> None:
     assert "not ready after 300 s" in failed.reason
     assert "init() has not come to its end" in failed.reason
     assert "waiting" in failed.reason
-
-
-async def test_a_failed_deployment_is_revived_by_ensure(house: House) -> None:
-    switch = house.data / "switch"
-    script = """
-    import os
-    if not os.path.exists(os.environ["SWITCH"]):
-        import no_such_module_here
-    def init(): pass
-    def run(d): return 1
-    """
-    workload = await house.workload(script, variables={"SWITCH": str(switch)})
-    await house.serving.ensure(workload)
-    await house.reach(KEY, WorkloadState.FAILED)
-    switch.touch()
-    revived = await house.serving.ensure(workload)
-    assert revived.state is WorkloadState.STARTING
-    await house.reach(KEY, WorkloadState.READY)
-
-
-async def test_code_that_is_not_in_the_store_is_named(house: House) -> None:
-    workload = await house.workload(model=BlobFolder("assets", "models/none"))
-    await house.serving.ensure(workload)
-    failed = await house.reach(KEY, WorkloadState.FAILED)
-    assert failed.code == "ResourceNotFound"
-    assert "assets/models/none" in str(failed.reason)
-    await house.blobs.write("assets", "models/none/model.pkl", b"x")
-    await house.serving.ensure(workload)
-    await house.reach(KEY, WorkloadState.READY)
-
-
-async def test_a_roll_out_never_stops_serving(house: House) -> None:
-    await house.serve(await house.workload("def init(): pass\ndef run(d): return 'old'"))
-    answers: list[tuple[int, bytes]] = []
-    stop = asyncio.Event()
-
-    async def ask() -> None:
-        while not stop.is_set():
-            answer = await house.score(KEY)
-            assert isinstance(answer.body, bytes)
-            answers.append((answer.status, answer.body))
-
-    asking = [asyncio.create_task(ask()) for _ in range(3)]
-    await house.serve(
-        await house.workload("def init(): pass\ndef run(d): return 'new'", revision="2")
-    )
-    await eventually(lambda: answers[-1][1] == b'"new"')
-    stop.set()
-    await asyncio.gather(*asking)
-    assert {status for status, _ in answers} == {200}
-    assert {body for _, body in answers} == {b'"old"', b'"new"'}
-
-
-async def test_a_roll_out_that_fails_leaves_the_old_revision_serving(house: House) -> None:
-    await house.serve(await house.workload())
-    await house.serving.ensure(await house.workload("nonsense(", revision="2"))
-    await house.reach(KEY, WorkloadState.FAILED, revision="2")
-    failed = await house.serving.observe(KEY)
-    assert failed is not None
-    assert failed.serving
-    assert (await house.score(KEY)).status == 200
-    again = await house.workload(revision="1")
-    assert (await house.serving.ensure(again)).state is WorkloadState.READY
-
-
-async def test_draining_lets_requests_in_flight_finish(house: House) -> None:
-    gate = house.data / "gate"
-    script = f"""
-    import os, time
-    def init(): pass
-    def run(d):
-        while not os.path.exists({str(gate)!r}): time.sleep(0.01)
-        return 'done'
-    """
-    await house.serve(await house.workload(script))
-    asked = asyncio.create_task(house.score(KEY))
-    address = house.serving.instances(KEY)[0].address
-    await eventually(lambda: house.compute.premises.http.in_flight(address))
-    removed = await house.serving.remove(KEY, grace=timedelta(seconds=PATIENCE))
-    assert house.serving.instances(KEY) == ()
-    assert not removed
-    gate.touch()
-    answer = await asked
-    assert (answer.status, answer.body) == (200, b'"done"')
-    await house.end(KEY, PATIENCE)
-    assert await house.serving.keys() == []
-    assert await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=5) == ""
-
-
-async def test_scaling_changes_the_number_of_instances_and_nothing_else(house: House) -> None:
-    workload = await house.workload()
-    await house.serve(workload)
-    first = house.serving.instances(KEY)[0]
-    await house.serving.ensure(replace(workload, instance_count=2))
-    await eventually(lambda: len(house.serving.instances(KEY)) == 2)
-    await house.serving.ensure(workload)
-    await eventually(lambda: house.serving.instances(KEY) == (first,))
 
 
 async def test_an_instance_that_uses_too_much_memory_is_killed_with_the_reason(

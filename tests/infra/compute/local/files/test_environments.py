@@ -6,7 +6,8 @@ import pytest
 from domain.ports import EnvironmentSpec, LogKind, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import key_of
-from tests.infra.compute.conftest import BARE, House
+from tests.infra.compute.conftest import House
+from tests.kit.compute_place import BARE
 
 BROKEN = """
 raise RuntimeError("no compiler for this one")

@@ -1,8 +1,10 @@
 """Whatever way a host dies, no process of it lives on."""
 
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -80,7 +82,12 @@ async def test_a_killed_host_leaves_no_process(tmp_path: Path, script: str) -> N
     await eventually(lambda: not any(map(is_running, pids)))
 
 
-async def test_the_next_host_sweeps_what_the_killed_one_left(tmp_path: Path) -> None:
+async def test_the_next_host_sweeps_what_the_killed_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever host starts beside this test would sweep the folder that they share.
+    sockets = Path(tempfile.mkdtemp())
+    monkeypatch.setenv("TMPDIR", str(sockets))
     data = tmp_path
     process, socket, pids = host(data, WITH_CHILDREN)
     process.send_signal(signal.SIGKILL)
@@ -100,3 +107,4 @@ async def test_the_next_host_sweeps_what_the_killed_one_left(tmp_path: Path) -> 
     second.wait(PATIENCE)
     assert second.stdout is not None
     second.stdout.close()
+    shutil.rmtree(sockets)

@@ -27,10 +27,10 @@ def run(data):
 
 
 async def test_an_instance_that_computes_shows_its_cores_and_memory_in_use(house: House) -> None:
-    figures = InstanceFigures(house.serving)
+    figures = InstanceFigures(house.compute.serving)
     assert figures.read() == []
     await house.serve(await house.workload(BUSY))
-    [(_, instance)] = house.serving.running()
+    [(_, instance)] = house.compute.serving.running()
     name = instance.id
     place = {"endpoint": "iris", "deployment": "blue", "instanceId": name}
     first = {each.name: each for each in figures.read()}
@@ -50,7 +50,7 @@ async def test_an_instance_that_computes_shows_its_cores_and_memory_in_use(house
 async def test_the_same_is_told_to_opentelemetry_under_azures_names(house: House) -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False, views=views())
-    InstanceMeters(house.serving, provider)
+    InstanceMeters(house.compute.serving, provider)
     await house.serve(await house.workload(BUSY))
 
     def told() -> dict[str, tuple[str | None, Any]] | None:

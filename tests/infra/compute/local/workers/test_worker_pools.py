@@ -14,7 +14,6 @@ import pytest
 from domain.ports import (
     BlobFolder,
     Cluster,
-    LogKind,
     UnitInput,
     UnitMiniBatch,
     UnitOutcome,
@@ -102,34 +101,11 @@ class Jobs:
 
 def waiting(house: House, key: str) -> int:
     """How many units of a job wait for a worker."""
-    return len(house.workers.pools._jobs[key]._members[key].waiting)
+    return len(house.compute.workers.pools._jobs[key]._members[key].waiting)
 
 
 async def jobs_of(house: House, **more: Any) -> Jobs:
     return Jobs(house, await house.batch(SCRIPT, **more))
-
-
-async def test_the_next_job_finds_the_workers_of_the_one_before(house: House) -> None:
-    jobs = await jobs_of(house)
-    await jobs.begin(ONE)
-    first = await jobs.process(ONE, "say one")
-    assert await house.workers.remove(ONE, grace=timedelta(0))
-    assert await house.workers.observe(ONE) is None
-    seen = await house.workers.ensure(jobs.asked(TWO, revision="another count"))
-    assert (seen.state, seen.ready, seen.revision) == (WorkloadState.READY, 1, "another count")
-    assert await jobs.process(TWO, "say two") == first
-    log = await house.workers.logs(TWO, LogKind.INFERENCE_SERVER, tail=100)
-    assert "ran two" in log
-    assert "ran one" not in log, "what it printed for another job is that job's"
-
-
-async def test_jobs_that_would_run_something_else_share_nothing(house: House) -> None:
-    jobs = await jobs_of(house)
-    await jobs.begin(ONE)
-    await jobs.begin(TWO, mode="b")
-    await jobs.begin(THREE, output=BlobFolder("out", "three"))
-    ran = [await jobs.process(key) for key in (ONE, TWO, THREE)]
-    assert len(set(ran)) == 3
 
 
 async def test_workers_end_when_nobody_has_needed_them_for_the_idle_time(house: House) -> None:
@@ -262,11 +238,11 @@ async def test_a_worker_that_takes_longer_to_start_than_a_slice_does_start(tmp_p
         started = jobs.processes()
         other = jobs.asked(TWO, mode="b")
         await house.workers.ensure(other)
-        await eventually(lambda: house.workers.pools.pool(TWO).fleet.is_prepared)  # type: ignore[union-attr]
+        await eventually(lambda: house.compute.workers.pools.pool(TWO).fleet.is_prepared)  # type: ignore[union-attr]
         running = [asyncio.create_task(jobs.process(key)) for key in (ONE, TWO)]
         await eventually(lambda: waiting(house, ONE) == waiting(house, TWO) == 1)
         for _ in range(3):
-            house.workers.pools.balance()
+            house.compute.workers.pools.balance()
         gate.touch()
         first, second = await asyncio.gather(*running)
         assert {first} == started
