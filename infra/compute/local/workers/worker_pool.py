@@ -91,6 +91,10 @@ class WorkerPool:
     def jobs(self) -> list[str]:
         return list(self._members)
 
+    def waiting(self, key: str) -> int:
+        """How many units of a job wait for a worker."""
+        return len(self._members[key].waiting)
+
     @property
     def asked(self) -> int:
         """What its jobs ask together."""

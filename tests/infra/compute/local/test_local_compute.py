@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import Unavailable
 from domain.ports import EnvironmentSpec, LogKind, Probe, WorkloadState
-from tests.infra.compute.conftest import House, is_running, opened
+from infra.compute.local.files.outputs import OutputsInPlace
+from infra.compute.local.local_compute import LocalCompute
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.infra.compute.conftest import UV, House, is_running, opened
 from tests.kit.clocks import HeldClock
 from tests.kit.waiting import eventually
 
@@ -144,3 +148,21 @@ async def test_closing_leaves_no_process_and_no_socket(house: House, tmp_path: P
     assert not socket.parent.exists()
     # They are killed by now; a slow kernel may take a while to end them.
     await eventually(lambda: not any(map(is_running, pids)))
+
+
+async def test_a_second_host_is_kept_off_the_folder_until_the_first_has_ended(
+    tmp_path: Path,
+) -> None:
+    second = LocalCompute(
+        tmp_path,
+        FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32),
+        OutputsInPlace(tmp_path),
+        uv=UV,
+    )
+    async with opened(tmp_path) as house:
+        await house.serve(await house.workload())
+        with pytest.raises(Unavailable, match="Another host"):
+            await second.start()
+        assert (await house.score(KEY)).status == 200
+    await second.start()
+    await second.close()

@@ -21,6 +21,7 @@ from domain.ports import (
     WorkersWorkload,
     WorkloadState,
 )
+from infra.compute.local.workers.worker_pool import WorkerPool
 from tests.infra.compute.conftest import House, is_running, opened
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -99,9 +100,15 @@ class Jobs:
         return found
 
 
+def pool(house: House, key: str) -> WorkerPool:
+    found = house.compute.workers.pools.pool(key)
+    assert found is not None
+    return found
+
+
 def waiting(house: House, key: str) -> int:
     """How many units of a job wait for a worker."""
-    return len(house.compute.workers.pools._jobs[key]._members[key].waiting)
+    return pool(house, key).waiting(key)
 
 
 async def jobs_of(house: House, **more: Any) -> Jobs:
@@ -238,7 +245,7 @@ async def test_a_worker_that_takes_longer_to_start_than_a_slice_does_start(tmp_p
         started = jobs.processes()
         other = jobs.asked(TWO, mode="b")
         await house.workers.ensure(other)
-        await eventually(lambda: house.compute.workers.pools.pool(TWO).fleet.is_prepared)  # type: ignore[union-attr]
+        await eventually(lambda: pool(house, TWO).fleet.is_prepared)
         running = [asyncio.create_task(jobs.process(key)) for key in (ONE, TWO)]
         await eventually(lambda: waiting(house, ONE) == waiting(house, TWO) == 1)
         for _ in range(3):
