@@ -27,7 +27,7 @@ from domain.jobs.invoking.job_outputs import default_output
 from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.planning.web_copies import WebCopies
 from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
-from domain.jobs.records.job_plan import MOST_UNITS
+from domain.jobs.records.job_times import JobTimes
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
@@ -79,7 +79,9 @@ async def plan(folder: Path, by: MiniBatchBy) -> dict[str, float]:
             await asyncio.sleep(0.005)
             late = max(late, time.perf_counter() - asked - 0.005)
 
-    planning = JobPlanning(blobs, WebCopies(blobs, web, pause=1), most_units=MOST_UNITS)
+    times = JobTimes()
+    copies = WebCopies(blobs, web, pause=times.web_pause)
+    planning = JobPlanning(blobs, copies, most_units=times.most_units)
     watching = asyncio.create_task(watch())
     before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()

@@ -32,6 +32,12 @@ from handlers.messages import (
 
 def blueprints(application: Application) -> Iterator[func.Blueprint]:
     """Every function of the app, grouped as the modules here are."""
+    yield from http_blueprints(application)
+    yield from event_blueprints(application)
+
+
+def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
+    """What HTTP triggers."""
     a = application
     routes = Routes(a.verifier, a.scope, a.base_url)
     yield workspaces.blueprint(routes, a.location)
@@ -44,17 +50,27 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
     )
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
-    yield schedules.blueprint(routes, a.schedules.collection, a.schedules.scheduling, a.giving_back)
+    yield schedules.blueprint(routes, a.schedules.collection)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)
     yield events_door.blueprint(routes, a.inbound.receiving, a.events.validating)
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs.collection)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
+    yield openapi.blueprint(routes)
+
+
+def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
+    """What messages, blobs and the clock trigger."""
+    a = application
     yield provisioning_messages.blueprint(
         a.online.reconciler, a.batch.reconciler, a.scaling, a.giving_back
     )
     yield batch_messages.blueprint(
-        a.jobs.supervision, a.jobs.units, a.drops.dropping, a.giving_back
+        a.jobs.supervision,
+        a.jobs.units,
+        a.drops.dropping,
+        a.schedules.scheduling,
+        a.giving_back,
     )
     yield event_messages.blueprint(
         a.events.dispatching,
@@ -74,4 +90,3 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
         sweep_schedule=a.triggers.sweep_schedule,
         restore_schedule=a.triggers.restore_schedule,
     )
-    yield openapi.blueprint(routes)

@@ -21,7 +21,8 @@ from domain.values import Value
 KIND = "takenDrop"
 LOOK_EVERY = 7 * 86400.0
 
-_PIECE = 256 * 1024
+PIECE = 256 * 1024
+"""Bytes of a manifest that are gone through together, about."""
 """Bytes of a manifest, some 2,000 blobs, that are gone through at a time."""
 _LOOKS = 16
 _TRANSACTION = 100
@@ -91,7 +92,7 @@ class TakenDrops:
 
     async def _piece(self, manifest: str, offset: int) -> bytes:
         """Whole lines; none at its end, or when it is gone (by the look before this)."""
-        read = self._blobs.read(SYSTEM_CONTAINER, manifest, offset=offset, length=_PIECE)
+        read = self._blobs.read(SYSTEM_CONTAINER, manifest, offset=offset, length=PIECE)
         try:
             content = b"".join([piece async for piece in read])
         except BlobNotFound:

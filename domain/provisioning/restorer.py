@@ -13,7 +13,7 @@ from domain.provisioning.endpoint_saving import EndpointSaving
 from domain.provisioning.kind import D, E, Kind
 from domain.provisioning.place import Place
 
-_PAGES = 10
+PAGES = 10
 """Of a hundred deployments each: as many are looked at in one go."""
 _SETTLED = (ProvisioningState.SUCCEEDED, ProvisioningState.CANCELED)
 
@@ -59,7 +59,7 @@ class Restorer(Generic[E, D]):
             # Before the documents are read: what is made meanwhile is no leftover.
             self._round = _Round(await self._running.places())
         pages = 0
-        while pages < _PAGES or not self._has_been_round:
+        while pages < PAGES or not self._has_been_round:
             await self._look_at_page(self._round)
             pages += 1
             if self._round.continuation is None:

@@ -1,6 +1,5 @@
-"""Schedules on the control plane, and the messages that wake them."""
+"""Schedules on the control plane."""
 
-import json
 from typing import Any
 
 import azure.functions as func
@@ -8,20 +7,15 @@ from azurefunctions.extensions.http.fastapi import Request
 
 from domain.errors import Invalid
 from domain.ground import access
-from domain.ground.giving_back import GivingBack
-from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ground.resource import Wanted
 from domain.ports import Principal
 from domain.schedules.schedule import CronTrigger, ScheduleProperties
 from domain.schedules.schedules import Schedules, ScheduleView
-from domain.schedules.scheduling import Scheduling
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
 from handlers.data import batch_jobs
 from handlers.http import Routes, render_resource
-from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
-from handlers.tracing import traced_message
 
 PATH = "schedules"
 _VIEWS = {"enabledonly": True, "disabledonly": False, "all": None}
@@ -45,9 +39,7 @@ ARM_FIELDS: wire.ArmFields = {
 }
 
 
-def blueprint(
-    routes: Routes, schedules: Schedules, scheduling: Scheduling, giving_back: GivingBack
-) -> func.Blueprint:
+def blueprint(routes: Routes, schedules: Schedules) -> func.Blueprint:
     bp = func.Blueprint()
 
     async def rendered(view: ScheduleView) -> dict[str, Any]:
@@ -75,16 +67,6 @@ def blueprint(
             narrowing=_view,
         ),
     )
-
-    @bp.function_name("check_schedule")
-    @bp.service_bus_queue_trigger(
-        arg_name="message", queue_name=SCHEDULES_QUEUE, connection=SERVICE_BUS
-    )
-    @traced_message(SCHEDULES_QUEUE)
-    @left_to_newer(SCHEDULES_QUEUE, giving_back)
-    async def check_schedule(message: func.ServiceBusMessage) -> None:
-        asked = CheckSchedule.from_document(json.loads(message.get_body()))
-        await scheduling.check(asked, redelivered=is_redelivered(message))
 
     return bp
 

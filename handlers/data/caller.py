@@ -13,6 +13,8 @@ LOOK_AFTER = 0.1
 """Seconds before a caller is looked after: a request that is answered sooner pays a timer."""
 STALL_LIMIT = 30.0
 """Seconds a caller may take for the next piece of its body."""
+WATCH = "watch for the caller to leave"
+"""What the task is called that does."""
 
 
 class Caller(RequestBody):
@@ -113,7 +115,7 @@ class Caller(RequestBody):
     def _look(self) -> None:
         if self._ended:
             self._timer = None
-            self._watch = self._loop.create_task(self._wait_for_leaving())
+            self._watch = self._loop.create_task(self._wait_for_leaving(), name=WATCH)
             return
         if self._reader is not None and self._loop.time() - self._since > STALL_LIMIT:
             self._stalled = True

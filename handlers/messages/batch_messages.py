@@ -1,4 +1,4 @@
-"""Queue messages that drive batch jobs and drops."""
+"""Queue messages that drive batch jobs, drops and schedules."""
 
 import json
 
@@ -10,12 +10,15 @@ from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
     MINI_BATCHES_QUEUE,
+    SCHEDULES_QUEUE,
     AdvanceJob,
     CheckDrop,
+    CheckSchedule,
     ScoreUnit,
 )
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.units.unit_delivery import UnitDelivery
+from domain.schedules.scheduling import Scheduling
 from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
 from handlers.tracing import traced_message
 
@@ -24,6 +27,7 @@ def blueprint(
     supervision: JobSupervision,
     scoring: UnitDelivery,
     dropping: BlobDropping,
+    scheduling: Scheduling,
     giving_back: GivingBack,
 ) -> func.Blueprint:
     bp = func.Blueprint()
@@ -57,5 +61,15 @@ def blueprint(
     async def check_drop(message: func.ServiceBusMessage) -> None:
         asked = CheckDrop.from_document(json.loads(message.get_body()))
         await dropping.check(asked, redelivered=is_redelivered(message))
+
+    @bp.function_name("check_schedule")
+    @bp.service_bus_queue_trigger(
+        arg_name="message", queue_name=SCHEDULES_QUEUE, connection=SERVICE_BUS
+    )
+    @traced_message(SCHEDULES_QUEUE)
+    @left_to_newer(SCHEDULES_QUEUE, giving_back)
+    async def check_schedule(message: func.ServiceBusMessage) -> None:
+        asked = CheckSchedule.from_document(json.loads(message.get_body()))
+        await scheduling.check(asked, redelivered=is_redelivered(message))
 
     return bp

@@ -38,14 +38,14 @@ class CloudServices:
         self.token_verifier = JwtVerifier(issuer, identity.token_audience, keys)
         self.scoring_token_verifier = JwtVerifier(issuer, identity.scoring_audience, keys)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
-        self._credential = DefaultAzureCredential(
+        self.credential = DefaultAzureCredential(
             managed_identity_client_id=settings.cloud.azure_client_id
         )
         self.store = self._store()
-        self._bus = self._service_bus()
-        self.queue = ServiceBusWorkQueue(self._bus)
-        self.topics = ServiceBusTopics(self._bus)
-        self.consumer = ServiceBusConsumer(self._bus)
+        self.bus = self._service_bus()
+        self.queue = ServiceBusWorkQueue(self.bus)
+        self.topics = ServiceBusTopics(self.bus)
+        self.consumer = ServiceBusConsumer(self.bus)
         self.blobs = self._blobs()
 
     @classmethod
@@ -64,10 +64,10 @@ class CloudServices:
         # The last one first; one that cannot be closed does not keep the others open.
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(setattr, CloudServices, "_opened", None)
-            closing.push_async_callback(self._credential.close)
+            closing.push_async_callback(self.credential.close)
             closing.push_async_callback(self.blobs.close)
             closing.push_async_callback(self.store.close)
-            closing.push_async_callback(self._bus.close)
+            closing.push_async_callback(self.bus.close)
             closing.push_async_callback(self.queue.close)
             closing.push_async_callback(self.topics.close)
             closing.push_async_callback(self.webhooks.close)
@@ -86,16 +86,16 @@ class CloudServices:
         }
         if cloud.cosmos_connection:
             return CosmosResourceStore.from_connection_string(cloud.cosmos_connection, **options)
-        return CosmosResourceStore(cloud.cosmos_endpoint or "", self._credential, **options)
+        return CosmosResourceStore(cloud.cosmos_endpoint or "", self.credential, **options)
 
     def _service_bus(self) -> ServiceBus:
         cloud = self.settings.cloud
         if cloud.service_bus_connection:
             return ServiceBus(connection_string=cloud.service_bus_connection)
-        return ServiceBus(namespace=cloud.service_bus_namespace, credential=self._credential)
+        return ServiceBus(namespace=cloud.service_bus_namespace, credential=self.credential)
 
     def _blobs(self) -> AzureBlobStore:
         cloud = self.settings.cloud
         if cloud.blob_connection:
             return AzureBlobStore.from_connection_string(cloud.blob_connection)
-        return AzureBlobStore(cloud.blob_service_url or "", self._credential)
+        return AzureBlobStore(cloud.blob_service_url or "", self.credential)

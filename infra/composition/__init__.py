@@ -16,7 +16,7 @@ from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
 from infra.composition.ground import Ground, compose_ground
 from infra.composition.inbound import compose_inbound
-from infra.composition.jobs import compose_jobs, compose_web_files
+from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
@@ -37,10 +37,10 @@ def compose(settings: Settings) -> Application:
     adapters = chosen(settings)
     if telemetry.start(settings):
         adapters = traced(adapters)
-    return compose_on(adapters, settings)
+    return compose_on(adapters, settings, JobTimes())
 
 
-def compose_on(adapters: Adapters, settings: Settings) -> Application:
+def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
     here = settings.installation
     ground = compose_ground(
@@ -66,7 +66,7 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
         taps=rollout.taps,
     )
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
-    jobs = _jobs(ground, settings, assets=assets, batch=batch)
+    jobs = _jobs(ground, settings, times, assets=assets, batch=batch)
     drops = compose_drops(ground, settings.drops, invocation=jobs.invocation)
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
     events = compose_events(ground, base_url=here.base_url)
@@ -102,15 +102,19 @@ def compose_on(adapters: Adapters, settings: Settings) -> Application:
 
 
 def _jobs(
-    ground: Ground, settings: Settings, *, assets: AssetActivities, batch: BatchActivities
+    ground: Ground,
+    settings: Settings,
+    times: JobTimes,
+    *,
+    assets: AssetActivities,
+    batch: BatchActivities,
 ) -> JobActivities:
     return compose_jobs(
         ground,
         settings.batch,
         assets=assets.registration,
         batch=batch,
-        web=compose_web_files(settings.batch, settings.web.private_networks),
-        times=JobTimes(),
+        times=times,
         units_ahead=settings.installation.platform == "embedded",
     )
 

@@ -14,12 +14,15 @@ from domain.ports import (
     Scorer,
     Serving,
     TokenVerifier,
+    WebFiles,
     Webhooks,
     Workers,
     WorkQueue,
 )
 from domain.scoring.request_record import Listener
 from infra.settings import Settings
+from infra.web.outbound import OutboundAddresses
+from infra.web.public_web_files import PublicWebFiles
 
 if TYPE_CHECKING:
     from infra.compute.local.serving.instance_figures import Running
@@ -42,6 +45,8 @@ class Adapters:
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     webhooks: Webhooks
+    web: WebFiles
+    """What a job reads at users' web addresses."""
     topics: EventTopics
     listeners: tuple[Listener, ...] = ()
     """Who is told of each scoring request that has ended."""
@@ -73,6 +78,7 @@ def chosen(settings: Settings) -> Adapters:
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
                 webhooks=services.webhooks,
+                web=_web_files(settings),
                 topics=stores.topics,
                 listeners=services.listeners,
                 on_settled=(services.delivery_metrics.record,),
@@ -98,9 +104,18 @@ def chosen(settings: Settings) -> Adapters:
                 verifier=cloud.token_verifier,
                 scoring_verifier=cloud.scoring_token_verifier,
                 webhooks=cloud.webhooks,
+                web=_web_files(settings),
                 topics=cloud.topics,
                 running=compute.running,
             )
+
+
+def _web_files(settings: Settings) -> WebFiles:
+    return PublicWebFiles(
+        OutboundAddresses(settings.web.private_networks),
+        max_bytes=settings.batch.web_file_max_bytes,
+        max_time=settings.batch.web_file_max_time,
+    )
 
 
 def traced(adapters: Adapters) -> Adapters:

@@ -1,6 +1,5 @@
 """Batch jobs, from their invocation to their removal."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.assets.asset_registration import AssetRegistration
@@ -18,20 +17,16 @@ from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.planning.web_copies import WebCopies
 from domain.jobs.records.job_ground import JobGround
-from domain.jobs.records.job_plan import MOST_UNITS
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.records.job_times import JobTimes
 from domain.jobs.retrying.retry_joining import RetryJoining
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_recording import UnitRecording
-from domain.ports import WebFiles, Workers
+from domain.ports import Workers
 from infra.composition.ground import Ground
 from infra.composition.units import compose_units
 from infra.settings.features import BatchSettings
-from infra.settings.values import Network
-from infra.web.outbound import OutboundAddresses
-from infra.web.public_web_files import PublicWebFiles
 
 
 def compose_jobs(
@@ -40,10 +35,8 @@ def compose_jobs(
     *,
     assets: AssetRegistration,
     batch: BatchActivities,
-    web: WebFiles,
     times: JobTimes,
     units_ahead: bool,
-    most_units: int = MOST_UNITS,
 ) -> JobActivities:
     """`units_ahead` holds where the settings say nothing of it."""
     a = ground.adapters
@@ -53,7 +46,7 @@ def compose_jobs(
     reservations = OutputReservations(a.store, a.blobs, a.clock)
     aggregation = ResultAggregation(a.store, a.blobs)
     reports = JobReports(a.store, a.blobs, a.workers)
-    copies = WebCopies(a.blobs, web, pause=times.web_pause)
+    copies = WebCopies(a.blobs, a.web, pause=times.web_pause)
     collection = BatchJobs(jobs, ground.scope)
     return JobActivities(
         invocation=JobInvocation(
@@ -61,14 +54,14 @@ def compose_jobs(
             ground.scope,
             assets=assets,
             batch=batch.documents,
-            web=web,
+            web=a.web,
             reservations=reservations,
         ),
         collection=collection,
         supervision=JobSupervision(
             jobs,
-            planning=JobPlanning(a.blobs, copies, most_units=most_units),
-            retry_planning=RetryPlanning(jobs, aggregation, most_units=most_units),
+            planning=JobPlanning(a.blobs, copies, most_units=times.most_units),
+            retry_planning=RetryPlanning(jobs, aggregation),
             workers=workers,
             recording=recording,
             reports=reports,
@@ -80,15 +73,6 @@ def compose_jobs(
         retention=JobRetention(
             jobs, collection, keep=timedelta(days=settings.job_retention_days) or None
         ),
-    )
-
-
-def compose_web_files(settings: BatchSettings, private_networks: Sequence[Network]) -> WebFiles:
-    """What a job reads of the web."""
-    return PublicWebFiles(
-        OutboundAddresses(private_networks),
-        max_bytes=settings.web_file_max_bytes,
-        max_time=settings.web_file_max_time,
     )
 
 

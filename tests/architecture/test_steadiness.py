@@ -244,7 +244,7 @@ def _constants(node: ast.AST) -> Iterator[ast.Constant]:
 
 # -- what goes on by itself, and would be counted too ---------------------------------------
 
-_COUNTS_BY_TIMER = {"_application": "ML_ENDPOINTS_AGGREGATE_PERIOD", "StoredSums": "period"}
+_COUNTS_BY_TIMER = {"compose_on": "aggregate_period", "StoredSums": "period"}
 """By what stores its counts now and then, how it is told when."""
 
 

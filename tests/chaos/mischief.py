@@ -10,13 +10,13 @@ in it decides which.
 import dataclasses
 import errno
 import random
-import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from domain.errors import Unavailable
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import Document, Message, Replace, Write
 from infra.embedded import __main__ as embedded
@@ -96,21 +96,19 @@ def _hurry() -> None:
 
 
 def _databases(dice: Dice) -> None:
-    submit: Any = Database._submit
+    def failing(submit: Any) -> Any:
+        async def submitted(self: Database, operation: Callable[..., Any]) -> Any:
+            if dice.shows(FAULT / 2):
+                raise Unavailable("disk I/O error")
+            result = await submit(self, operation)
+            if dice.shows(FAULT / 2):
+                raise Unavailable("disk I/O error")
+            return result
 
-    async def submitted(self: Any, jobs: Any, operation: Callable[..., Any]) -> Any:
-        if dice.shows(FAULT / 2):
-            raise self._translated(_disk_error())
-        result = await submit(self, jobs, operation)
-        if dice.shows(FAULT / 2):
-            raise self._translated(_disk_error())
-        return result
+        return submitted
 
-    Database._submit = submitted  # type: ignore[method-assign]
-
-
-def _disk_error() -> sqlite3.OperationalError:
-    return sqlite3.OperationalError("disk I/O error")
+    Database.write = failing(Database.write)  # type: ignore[method-assign]
+    Database.read = failing(Database.read)  # type: ignore[method-assign]
 
 
 def _files(dice: Dice) -> None:

@@ -11,7 +11,8 @@ from handlers.control import event_mappings, event_subscriptions
 from handlers.data import events_door
 from handlers.http import Routes
 from tests.kit import event_stage
-from tests.kit.event_stage import HOOK, EventStage
+from tests.kit.event_stage import EventStage
+from tests.kit.receiver import HOOK
 
 SUBSCRIPTION: dict[str, Any] = {
     "properties": {

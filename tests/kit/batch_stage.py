@@ -11,15 +11,15 @@ import csv
 import hashlib
 import io
 import json
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from domain.application import Application
 from domain.assets.asset import (
     CODES,
     ENVIRONMENTS,
@@ -27,23 +27,19 @@ from domain.assets.asset import (
     EnvironmentVersionProperties,
 )
 from domain.assets.code_configuration import CodeConfiguration
+from domain.batch.activities import BatchActivities
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
-from domain.ground.driving.sweeping import Sweeping
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
     MINI_BATCHES_QUEUE,
     PROVISIONING_QUEUE,
     SCHEDULES_QUEUE,
-    AdvanceJob,
-    CheckDrop,
-    CheckSchedule,
-    Reconcile,
-    ScoreUnit,
 )
 from domain.ground.resource import Conditions, Wanted
-from domain.jobs.batch_jobs import JobView
+from domain.jobs.batch_jobs import BatchJobs, JobView
+from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_times import JobTimes
@@ -63,33 +59,28 @@ from domain.ports import (
     WorkersWorkload,
     WorkloadState,
 )
+from domain.schedules.schedules import Schedules
 from infra.composition.adapters import Adapters
-from infra.composition.assets import asset_use, compose_assets
-from infra.composition.batch import compose_batch
-from infra.composition.drops import compose_drops
-from infra.composition.ground import compose_ground
-from infra.composition.jobs import compose_jobs
-from infra.composition.schedules import compose_schedules
 from infra.composition.units import compose_units
-from infra.compute.no_compute import NoScorer, NoServing
-from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import Received
-from infra.settings.features import BatchSettings, DropSettings, ScheduleSettings
+from infra.settings.features import DropSettings
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from infra.web.webhooks import HttpWebhooks
 from runtime.batch import inputs as worker_inputs
 from runtime.batch.rows import Form, Lines
 from runtime.batch.sinks import sink_of
 from runtime.batch.tables import Table
 from tests.kit.capabilities import AnyCapabilities
 from tests.kit.clocks import HeldClock
-from tests.kit.gateway_stage import OwnerVerifier
+from tests.kit.composed import adapters, composed
 from tests.kit.job_ground import job_ground
+from tests.kit.mischief import Crash, Mischief, Mortal
+from tests.kit.provisioning_stage import ToldCompute
+from tests.kit.pumping_host import MAX_DELIVERY, PumpingHost
+from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE
 
 SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
@@ -104,67 +95,12 @@ QUEUES = (
     SCHEDULES_QUEUE,
 )
 LOCK = timedelta(minutes=5)
+SETTLING = ("complete", "abandon", "dead_letter")
 
 
 _SOON = 86400.0
 SLOW, QUICK = 0.1, 0.0
 """What a script takes that is never bundled, and one that is as soon as there are enough units."""
-
-
-class Crash(Exception):
-    """The host ends here."""
-
-
-@dataclass
-class Mischief:
-    """Chances, per message or per call of a port."""
-
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
-    crash: float = 0.0
-    crashes_left: int = 0
-    double: float = 0.0
-    delay: float = 0.0
-    lose: float = 0.0
-    slow: float = 0.0
-    dead: bool = False
-
-    def meet(self) -> None:
-        """At a call of a port: the moment before, or after, which the host may end."""
-        if not self.dead and self.crashes_left and self.rng.random() < self.crash:
-            self.crashes_left -= 1
-            self.dead = True
-        if self.dead:
-            raise Crash
-
-
-class Mortal:
-    """A port of a host that may end at any call."""
-
-    def __init__(self, port: Any, mischief: Mischief) -> None:
-        self._port = port
-        self._mischief = mischief
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._port, name)
-        if name in ("read", "list"):
-            return lambda *a, **k: self._stream(found(*a, **k))
-        if not asyncio.iscoroutinefunction(found):
-            return found
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            self._mischief.meet()
-            answer = await found(*args, **kwargs)
-            self._mischief.meet()
-            return answer
-
-        return call
-
-    async def _stream(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        self._mischief.meet()
-        async for item in items:
-            yield item
-            if self._mischief.rng.random() < 0.1:
-                self._mischief.meet()
 
 
 @dataclass
@@ -348,7 +284,10 @@ def _local(url: str) -> Path:
 
 class BatchStage:
     """A host of the batch path. `live` again after a crash, at `base_url`. `seconds`: what its
-    scripts say that they take."""
+    scripts say that they take. What a function raises, but for the end of its host, is raised."""
+
+    queues: tuple[str, ...] = QUEUES
+    """Those that are pumped."""
 
     def __init__(
         self,
@@ -372,9 +311,8 @@ class BatchStage:
         self.crashes = 0
         self._seconds = seconds
         # Quick units are bundled from the first one on: jobs here are small.
-        self.times = replace(times or JobTimes(), bundle_parts=1)
+        self.times = replace(times or JobTimes(), bundle_parts=1, most_units=most_units)
         self._drops = drops or DropSettings()
-        self._most_units = most_units
         self._at_once = at_once
         self.web = web or PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE)
 
@@ -387,68 +325,70 @@ class BatchStage:
 
     async def live(self) -> None:
         self.mischief.dead = False
-        mischief = self.mischief
         self.store = SqliteResourceStore(self.folder / "documents.db", now=self.clock.unix)
         self.queue = SqliteWorkQueue(
-            self.folder / "queues.db", max_delivery_count=5, now=self.clock.unix
+            self.folder / "queues.db", max_delivery_count=MAX_DELIVERY, now=self.clock.unix
         )
         self.blobs = FileBlobStore(
             self.folder, base_url=self.base_url, key=lambda: b"k" * 32, now=self.clock.now
         )
-        self.workers = FunctionWorkers(self.script, mischief, self.started, self._seconds)
+        self.workers = FunctionWorkers(self.script, self.mischief, self.started, self._seconds)
         await self.queue.release_locks()
-        store: Any = Mortal(self.store, mischief)
-        queue: Any = Mortal(self.queue, mischief)
-        blobs: Any = Mortal(self.blobs, mischief)
-        workers: Any = Mortal(self.workers, mischief)
-        adapters = Adapters(
-            store=store,
-            queue=queue,
-            blobs=blobs,
-            capabilities=AnyCapabilities(),
-            serving=NoServing(),
-            scorer=NoScorer(),
-            workers=workers,
-            cipher=FernetCipher(self.folder / "cipher.key"),
-            clock=self.clock,
-            verifier=OwnerVerifier(),
-            scoring_verifier=OwnerVerifier(),
-            webhooks=HttpWebhooks(OutboundAddresses(())),
-            topics=NoTopics(),
+        drops = self._drops.model_dump()
+        self.application = composed(
+            self.adapters(),
+            self.times,
+            base_url=self.base_url,
+            **{f"drop_{name}": limit for name, limit in drops.items()},
         )
-        ground = compose_ground(adapters, scope=SCOPE, location="here", aggregate_period=300)
-        use = asset_use(ground)
-        assets = compose_assets(ground, use=use)
-        self.assets = assets.registration
-        batch = compose_batch(ground, BatchSettings(), sources=assets.sources, use=use)
-        jobs = compose_jobs(
-            ground,
-            BatchSettings(),
-            assets=self.assets,
-            batch=batch,
-            web=self.web,
-            times=self.times,
-            units_ahead=True,
-            most_units=self._most_units,
-        )
-        drops = compose_drops(ground, self._drops, invocation=jobs.invocation)
-        schedules = compose_schedules(ground, ScheduleSettings(), invocation=jobs.invocation)
-        self.batch = batch
-        self.invocation = jobs.invocation
-        self.supervision = jobs.supervision
-        self.job_workers = jobs.workers
-        self.scoring = jobs.units
-        self.jobs = jobs.collection
-        self.dropping = drops.dropping
-        self.schedules = schedules.collection
-        self.scheduling = schedules.scheduling
-        owners = {**batch.owners, **jobs.owners, **drops.owners, **schedules.owners}
-        self.sweeping = Sweeping(store, self.clock, owners)
+        self._drive(self.application)
 
-    def host(self, **ports: Any) -> UnitDelivery:
+    def adapters(self) -> Adapters:
+        """What the application stands on: ports of a host that may end at any call."""
+        ports: list[Any] = [self.store, self.queue, self.blobs]
+        store, queue, blobs = (Mortal(port, self.mischief) for port in ports)
+        return adapters(
+            store,
+            queue,
+            blobs,
+            self.clock,
+            capabilities=Mortal(AnyCapabilities(), self.mischief),
+            serving=ToldCompute(),
+            scorer=ScriptedScorer(),
+            workers=Mortal(self.workers, self.mischief),
+            web=self.web,
+        )
+
+    def _drive(self, application: Application) -> None:
+        consumer: Any = Mortal(self.queue, self.mischief, SETTLING)
+        self.host = PumpingHost(application, consumer, self.clock)
+
+    def score_by(self, units: UnitDelivery) -> None:
+        """Until a crash, in place of the application's own."""
+        jobs = replace(self.application.jobs, units=units)
+        self._drive(replace(self.application, jobs=jobs))
+
+    @property
+    def jobs(self) -> BatchJobs:
+        return self.application.jobs.collection
+
+    @property
+    def invocation(self) -> JobInvocation:
+        return self.application.jobs.invocation
+
+    @property
+    def schedules(self) -> Schedules:
+        return self.application.schedules.collection
+
+    @property
+    def batch(self) -> BatchActivities:
+        return self.application.batch
+
+    def units_on(self, **ports: Any) -> UnitDelivery:
         """A host beside the stage's own, on the same stores, or on `ports` in their place."""
-        names = ("store", "queue", "blobs", "workers", "job_workers")
-        given = {**{name: getattr(self, name) for name in names}, **ports}
+        names = ("store", "queue", "blobs", "workers")
+        given = {name: getattr(self, name) for name in names}
+        given = {**given, "job_workers": self.application.jobs.workers, **ports}
         jobs = job_ground(given["store"], given["queue"], given["blobs"], self.clock, self.times)
         return compose_units(
             jobs,
@@ -458,6 +398,7 @@ class BatchStage:
         )
 
     async def die(self) -> None:
+        await self.application.close()
         await self.queue.close()
         await self.store.close()
         await self.blobs.close()
@@ -479,9 +420,9 @@ class BatchStage:
         await self.blobs.write(STORE, "code/score.py", b"def run(mini_batch): ...\n")
         code = CodeVersionProperties(code_uri=f"azureml://datastores/{STORE}/paths/code")
         environment = EnvironmentVersionProperties(conda_file="dependencies: [python]")
-        anything = Conditions()
-        await self.assets.put_version(CODES, "code", "1", code, "me", anything)
-        await self.assets.put_version(ENVIRONMENTS, "env", "1", environment, "me", anything)
+        anything, assets = Conditions(), self.application.assets.registration
+        await assets.put_version(CODES, "code", "1", code, "me", anything)
+        await assets.put_version(ENVIRONMENTS, "env", "1", environment, "me", anything)
         await self.batch.provisioning.put_deployment(
             ENDPOINT,
             "blue",
@@ -503,9 +444,9 @@ class BatchStage:
 
     async def _provisioned(self) -> None:
         for _ in range(100):
-            for message in await self.queue.receive(PROVISIONING_QUEUE, 10, LOCK):
-                await self._handle(message)
-                await self.queue.complete(message.lock_token)
+            await self.host.turn([PROVISIONING_QUEUE])
+            if self.host.failures:
+                raise self.host.failures.pop()
             self.clock.time += 0.1
 
     async def put_endpoint(self, default: str | None = None) -> None:
@@ -534,11 +475,7 @@ class BatchStage:
         for _ in range(rounds):
             if until():
                 return
-            received = [
-                message
-                for queue in QUEUES
-                for message in await self.queue.receive(queue, self._at_once, LOCK)
-            ]
+            received = await self.host.receive(self.queues, self._at_once)
             if received:
                 idle_since = None
                 await self._deliver(received)
@@ -550,11 +487,11 @@ class BatchStage:
                 return
             self.clock.time += 0.5 if self.clock.time - idle_since < 5 else 5.0
             if self.clock.time % 10 < 0.5 or self.clock.time - idle_since > 5:
-                await self._alone(self.sweeping.sweep())
+                await self._alone(self.host.run("sweep"))
         raise AssertionError(f"not done after {rounds} rounds")
 
     async def _is_waiting(self) -> bool:
-        counts = [await self.queue.counts(queue) for queue in QUEUES]
+        counts = [await self.queue.counts(queue) for queue in self.queues]
         return any(c.active or c.waiting for c in counts)
 
     async def _alone(self, work: Any) -> None:
@@ -576,32 +513,18 @@ class BatchStage:
                 now.append(message)
                 if rng.random() < mischief.double:
                     now.append(message)
-        settled: set[str] = set()
-        outcomes = await asyncio.gather(*(self._handle(m) for m in now), return_exceptions=True)
-        for message, outcome in zip(now, outcomes, strict=True):
-            if isinstance(outcome, BaseException) and not isinstance(outcome, Crash):
-                raise outcome
-            if not mischief.dead and outcome is None and message.lock_token not in settled:
-                settled.add(message.lock_token)
-                await self.queue.complete(message.lock_token)
+        outcomes = await asyncio.gather(*(self.deliver(m) for m in now), return_exceptions=True)
+        met = [outcome for outcome in outcomes if outcome is not None] + self.host.failures
+        self.host.failures.clear()
+        for each in met:
+            if not isinstance(each, Crash):
+                raise each
         if mischief.dead:
             await self.crash()
 
-    async def _handle(self, message: Received) -> None:
-        body = json.loads(message.body)
-        again = message.delivery_count > 1
-        match message.queue:
-            case "provisioning":
-                await self.batch.reconciler.reconcile(Reconcile.from_document(body))
-            case "batch-jobs":
-                await self.supervision.advance(AdvanceJob.from_document(body), redelivered=again)
-            case "mini-batches":
-                asked = ScoreUnit.from_document(body)
-                await self.scoring.score(asked, message.id, redelivered=again)
-            case "blob-drops":
-                await self.dropping.check(CheckDrop.from_document(body), redelivered=again)
-            case "schedules":
-                await self.scheduling.check(CheckSchedule.from_document(body), redelivered=again)
+    async def deliver(self, message: Received) -> None:
+        """To the function that its queue triggers."""
+        await self.host.deliver(message)
 
     # -- looking ------------------------------------------------------------------------
 

@@ -1,13 +1,12 @@
 """What tests of events stand on: the whole application on the embedded stores in a folder, a
 receiver that answers as a test says, and a pump in the place of the host's listeners."""
 
-import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from domain.application import Application
 from domain.events.delivery_record import DeliveryRecord
@@ -23,22 +22,16 @@ from domain.ports import (
     EventMessage,
     EventTopics,
     Message,
-    WebhookAnswer,
-    Webhooks,
-    WebhookUnreachable,
     WorkQueue,
 )
-from handlers import blueprints
-from infra.composition import compose_on
-from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.settings import Settings
 from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
-from tests.kit.gateway_stage import OwnerVerifier
+from tests.kit.composed import adapters, composed
+from tests.kit.mischief import Crash
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
@@ -48,73 +41,12 @@ from tests.kit.provisioning_stage import (
     online_endpoint,
 )
 from tests.kit.pumping_host import PumpingHost
+from tests.kit.receiver import HOOK, Receiver
 from tests.kit.scoring_stage import ScriptedScorer
 
 URL = "https://ml.example.test:7443"
-HOOK = "https://receiver.example.test/hook"
 QUEUES = (PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, EVENTS_QUEUE)
 _LOCK = timedelta(minutes=5)
-
-
-class Crash(Exception):
-    """The host ends here."""
-
-
-@dataclass
-class Request:
-    """What a receiver was sent."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def event(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.body)
-        return found
-
-
-@dataclass
-class Receiver(Webhooks):
-    """Webhooks that answer by `answers`: 204 unless told, and consent to whoever asks.
-    None in the place of an answer is none at all."""
-
-    clock: HeldClock
-    consents: bool = True
-    rate: str | None = None
-    answers: Callable[[Request], WebhookAnswer | int | None] = lambda _: 204
-    requests: list[Request] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-
-    def fault(self, url: str) -> str | None:
-        return None if url.startswith("https://") else "Only https:// is called."
-
-    async def send(
-        self, method: Literal["POST", "OPTIONS"], url: str, headers: Mapping[str, str], body: bytes
-    ) -> WebhookAnswer:
-        request = Request(method, url, headers, body)
-        self.requests.append(request)
-        self.times.append(self.clock.unix())
-        if method == "OPTIONS":
-            origin = headers["WebHook-Request-Origin"] if self.consents else "other.example"
-            consent = {"webhook-allowed-origin": origin}
-            if self.rate is not None:
-                consent["webhook-allowed-rate"] = self.rate
-            return WebhookAnswer(200, consent)
-        answer = self.answers(request)
-        if answer is None:
-            raise WebhookUnreachable("The webhook did not answer within 10 s.")
-        return WebhookAnswer(answer) if isinstance(answer, int) else answer
-
-    @property
-    def posts(self) -> list[Request]:
-        return [request for request in self.requests if request.method == "POST"]
-
-    @property
-    def types(self) -> list[str]:
-        """Of the events that came, without the common prefix."""
-        return [post.event["type"].removeprefix("MlEndpoints.") for post in self.posts]
 
 
 @dataclass
@@ -161,34 +93,25 @@ class EventStage:
         )
         self.queue = MortalQueue(self.sqlite_queue)
         self.blobs = FileBlobStore(self.folder, base_url=URL, key=b"k" * 32)
-        verifier = OwnerVerifier()
-        self.app: Application = compose_on(
-            Adapters(
-                store=self.store,
-                queue=self.queue,
-                blobs=self.blobs,
+        self.app: Application = composed(
+            adapters(
+                self.store,
+                self.queue,
+                self.blobs,
+                self.clock,
                 capabilities=self.compute,
                 serving=self.compute,
                 scorer=ScriptedScorer(),
                 workers=self.compute,
                 cipher=FernetCipher(self.folder / "cipher.key"),
-                clock=self.clock,
-                verifier=verifier,
-                scoring_verifier=verifier,
                 webhooks=self.receiver,
                 topics=self.topics,
                 on_settled=(self.records.append,),
             ),
-            Settings.read(
-                {
-                    "ML_ENDPOINTS_PLATFORM": "embedded",
-                    "ML_ENDPOINTS_BASE_URL": URL,
-                    "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
-                }
-            ),
+            base_url=URL,
         )
         self.events = self.app.events
-        self.host = PumpingHost(blueprints(self.app), self.sqlite_queue, self.clock)
+        self.host = PumpingHost(self.app, self.sqlite_queue, self.clock)
 
     async def die(self) -> None:
         await self.app.close()

@@ -12,40 +12,26 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.application import Application
-from domain.errors import Unauthenticated
 from domain.ground.messages import PROVISIONING_QUEUE
-from domain.ports import Instance, Principal, TokenVerifier
+from domain.ports import Instance
 from domain.scoring.request_record import RequestRecord
-from handlers import blueprints
-from infra.composition import compose_on
-from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from infra.embedded.no_topics import NoTopics
-from infra.settings import Settings
-from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, StaticKeys
-from infra.web.webhooks import HttpWebhooks
 from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
+from tests.kit.composed import adapters, composed
 from tests.kit.provisioning_stage import ToldCompute
 from tests.kit.pumping_host import PumpingHost
 from tests.kit.scoring_stage import ScriptedScorer
-from tests.kit.waiting import PATIENCE, eventually
+from tests.kit.waiting import eventually
 
 URL = "http://testserver"
 ISSUER, AUDIENCE = "https://issuer.example", "https://ml.azure.com"
 SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
 PRIMARY = "primary-key-of-this-test"
-
-
-class OwnerVerifier(TokenVerifier):
-    async def verify(self, token: str) -> Principal:
-        if token != "owner":
-            raise Unauthenticated("Not a token of this test's.")
-        return Principal("an-owner", frozenset({"owner"}))
 
 
 class ReadyCompute(ToldCompute):
@@ -116,7 +102,7 @@ class Gateway:
 
 class Gateways:
     def __init__(
-        self, folder: Path, settings: Settings, clock: HeldClock, compute: ReadyCompute
+        self, folder: Path, settings: Mapping[str, str], clock: HeldClock, compute: ReadyCompute
     ) -> None:
         self.clock = clock
         self.compute = compute
@@ -126,20 +112,17 @@ class Gateways:
         self.store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
         self.queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix, max_delivery_count=10)
         self.blobs = FileBlobStore(folder, base_url=URL, key=b"k" * 32)
-        self.adapters = Adapters(
-            store=self.store,
-            queue=self.queue,
-            blobs=self.blobs,
+        self.adapters = adapters(
+            self.store,
+            self.queue,
+            self.blobs,
+            clock,
             capabilities=compute,
             serving=compute,
             scorer=self.scorer,
             workers=compute,
             cipher=FernetCipher(folder / "cipher.key"),
-            clock=clock,
-            verifier=OwnerVerifier(),
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
-            webhooks=HttpWebhooks(OutboundAddresses(())),
-            topics=NoTopics(),
             listeners=(self.records.append,),
         )
         self.all: list[Gateway] = []
@@ -154,8 +137,8 @@ class Gateways:
 
     def start(self, stack: AsyncExitStack) -> Gateway:
         """One more host, or one that was started anew."""
-        application = compose_on(self.adapters, self.settings)
-        host = PumpingHost(blueprints(application), self.queue, self.clock)
+        application = composed(self.adapters, base_url=URL, **self.settings)
+        host = PumpingHost(application, self.queue, self.clock)
         http = host.client(URL)
         stack.push_async_callback(http.aclose)
         gateway = Gateway(application, host, http)
@@ -233,18 +216,7 @@ async def opened(
 ) -> AsyncIterator[Gateways]:
     """Opened again on the same folder (with the clock and compute that went on), it is what
     a restart finds."""
-    named = {f"ML_ENDPOINTS_{name.upper()}": value for name, value in (settings or {}).items()}
-    read = Settings.read(
-        {
-            "ML_ENDPOINTS_PLATFORM": "embedded",
-            "ML_ENDPOINTS_BASE_URL": URL,
-            # Tests say themselves when counts are stored.
-            "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
-            "ML_ENDPOINTS_ROUTE_READ_LIMIT": str(PATIENCE),
-            **named,
-        }
-    )
-    gateways = Gateways(folder, read, clock or HeldClock(), compute or ReadyCompute())
+    gateways = Gateways(folder, settings or {}, clock or HeldClock(), compute or ReadyCompute())
     async with AsyncExitStack() as stack:
         for _ in range(hosts):
             gateways.start(stack)

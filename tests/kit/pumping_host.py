@@ -1,7 +1,8 @@
 """The host, when a test says so: every function of an app, indexed as infra/embedded/host does it
 and driven by its own bindings, with nothing in the background and on a clock that the test holds.
+(The HTTP functions, of which there are many, are indexed once a client wants them.)
 
-host = PumpingHost(blueprints(application), queue, clock)
+host = PumpingHost(application, queue, clock)
 await host.turn()           what is in the queues now, each message by the function whose binding
                             names its queue
 await host.run("sweep")     a timer, now
@@ -18,9 +19,11 @@ from typing import Any
 import azure.functions as func
 import httpx
 
+from domain.application import Application
 from domain.ground import messages
 from domain.ports import BlobProperties, BlobStore, Clock
 from domain.schedules.cron import Cron
+from handlers import event_blueprints, http_blueprints
 from infra.embedded.arrivals.arrival_sources import ListedSource
 from infra.embedded.arrivals.blob_arrivals import input_stream, path_pattern
 from infra.embedded.host.functions import HostedFunction, index
@@ -50,13 +53,9 @@ class PumpingHost:
     that none is triggered by: each fails the test. What functions raise under messages is a failed
     delivery, as in a host, and stands in `failures`; under timers and blobs it is raised on."""
 
-    def __init__(
-        self, blueprints: Iterable[func.Blueprint], consumer: QueueConsumer, clock: Clock
-    ) -> None:
-        app = func.FunctionApp()
-        for blueprint in blueprints:
-            app.register_functions(blueprint)
-        self._functions = index(app, {})
+    def __init__(self, application: Application, consumer: QueueConsumer, clock: Clock) -> None:
+        self._application = application
+        self._functions = indexed(event_blueprints(application))
         self._clock = clock
         self._deliveries: dict[str, QueueDelivery] = {}
         for function in self._of("serviceBusTrigger"):
@@ -141,7 +140,7 @@ class PumpingHost:
 
     def client(self, base_url: str, **options: Any) -> httpx.AsyncClient:
         """A client of the HTTP functions, without a socket; the caller closes it."""
-        functions = self._of("httpTrigger")
+        functions = indexed(http_blueprints(self._application))
         asgi: Any = HttpApp(
             functions,
             exact={},
@@ -153,6 +152,14 @@ class PumpingHost:
         return httpx.AsyncClient(
             transport=transport, base_url=base_url, timeout=PATIENCE, **options
         )
+
+
+def indexed(blueprints: Iterable[func.Blueprint]) -> list[HostedFunction]:
+    """The functions of an app of these."""
+    app = func.FunctionApp()
+    for blueprint in blueprints:
+        app.register_functions(blueprint)
+    return index(app, {})
 
 
 class _Timer:

@@ -66,20 +66,21 @@ class PlainCipher(Cipher):
 
 
 class WatchedStore(ResourceStore):
-    """A store that counts its reads, and can be made to fail or to wait."""
+    """A store that counts its reads, and those under way, and can be made to fail or to wait."""
 
     def __init__(self, store: ResourceStore) -> None:
         self._store = store
         self.gets = 0
         self.queries = 0
+        self.under_way = 0
         self.broken = False
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def get(self, partition: str, id: str) -> Document:
         self.gets += 1
-        await self._pass()
-        return await self._store.get(partition, id)
+        async with self._passed():
+            return await self._store.get(partition, id)
 
     async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
         return await self._store.transact(partition, writes)
@@ -95,23 +96,29 @@ class WatchedStore(ResourceStore):
         descending: bool = False,
     ) -> Page:
         self.queries += 1
-        await self._pass()
-        return await self._store.query(
-            kind,
-            partition=partition,
-            where=where,
-            page_size=page_size,
-            continuation=continuation,
-            descending=descending,
-        )
+        async with self._passed():
+            return await self._store.query(
+                kind,
+                partition=partition,
+                where=where,
+                page_size=page_size,
+                continuation=continuation,
+                descending=descending,
+            )
 
     async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
         return await self._store.due(before, limit=limit)
 
-    async def _pass(self) -> None:
-        await self.gate.wait()
-        if self.broken:
-            raise Unavailable("The store is away.")
+    @asynccontextmanager
+    async def _passed(self) -> AsyncIterator[None]:
+        self.under_way += 1
+        try:
+            await self.gate.wait()
+            if self.broken:
+                raise Unavailable("The store is away.")
+            yield
+        finally:
+            self.under_way -= 1
 
 
 class Endpoints:

@@ -19,8 +19,6 @@ from domain.ports import BlobStore, InputPiece
 from domain.values import Value
 
 MINI_BATCHES_PER_SEGMENT = 1000
-MOST_UNITS = 40_000
-"""A blob has at most 50,000 blocks; some are left for headers and rewritten rows."""
 
 _PIECE = 256 * 1024
 _INDEXES_KEPT = 256
@@ -122,7 +120,7 @@ class Plan(Value):
         return self.sources[file.source].place(file)
 
 
-def unit_size(mini_batches: int, most_units: int = MOST_UNITS) -> int:
+def unit_size(mini_batches: int, most_units: int) -> int:
     """1 until a job has more than `most_units` mini-batches."""
     return max(1, -(-mini_batches // most_units))
 

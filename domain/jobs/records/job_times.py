@@ -1,4 +1,5 @@
-"""How long things may take on the batch path before somebody looks again."""
+"""How long things may take on the batch path before somebody looks again, and how much of a job
+goes together."""
 
 from dataclasses import dataclass
 
@@ -44,6 +45,9 @@ class JobTimes:
 
     web_pause: float = 1.0
     """Pause before a web file that did not come is asked for again, doubled each time."""
+    most_units: int = 40_000
+    """A job of more mini-batches has several in each unit. A blob has at most 50,000 blocks; some
+    are left for headers and rewritten rows."""
     join_slice: float = 60.0
     """The longest that one step joins the results of a retry, about."""
     between_slices: float = 0.05

@@ -30,7 +30,8 @@ from domain.jobs.records.output_ownership import (
 )
 from domain.ports import BlobProperties
 
-_PIECE = 8 * 1024 * 1024
+PIECE = 8 * 1024 * 1024
+"""Bytes that are copied as one block, at least."""
 _MOST_PIECES = 45_000
 _PARTS_AT_ONCE = 8
 
@@ -80,7 +81,7 @@ class RetryJoining:
         there = await self._there(job, results.path)
         if there is not None and there.metadata.get(STATE) == state:
             return None
-        piece = max(_PIECE, -(-(base.length + rows.parts.length) // _MOST_PIECES))
+        piece = max(PIECE, -(-(base.length + rows.parts.length) // _MOST_PIECES))
         until = time.monotonic() + self._slice
         done = job.joined
         async with aclosing(self._pieces(job, plan, base, rows, piece, done)) as pieces:

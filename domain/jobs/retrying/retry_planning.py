@@ -46,14 +46,12 @@ class BaseGone(Conflict):
 
 
 class RetryPlanning:
-    def __init__(
-        self, ground: JobGround, aggregation: ResultAggregation, *, most_units: int
-    ) -> None:
+    def __init__(self, ground: JobGround, aggregation: ResultAggregation) -> None:
         self._store = ground.store
         self._jobs = ground.jobs
         self._blobs = ground.blobs
         self._aggregation = aggregation
-        self._most_units = most_units
+        self._most_units = ground.times.most_units
 
     async def plan(self, job: BatchJob, *, limit: float) -> Plan:
         """Write the manifests of a plan that is not the job's yet, and its layout. Raises

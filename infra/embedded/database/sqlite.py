@@ -58,7 +58,7 @@ class Database:
         self._path = path
         self._schema = schema
         self._version = version
-        self._wait = wait
+        self.wait = wait
         self._opening = threading.Lock()
         self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -89,10 +89,10 @@ class Database:
         self._closed = True
         for _ in self._readers:
             self._reads.put(None)
-        await asyncio.to_thread(_join, self._readers, self._wait)
+        await asyncio.to_thread(_join, self._readers, self.wait)
         if self._writer is not None:
             self._writes.put(None)
-            await asyncio.to_thread(_join, [self._writer], self._wait)
+            await asyncio.to_thread(_join, [self._writer], self.wait)
 
     async def _submit(self, jobs: "queue.SimpleQueue[_Job | None]", operation: Operation[T]) -> T:
         if self._closed:
@@ -103,11 +103,11 @@ class Database:
         answer: asyncio.Future[T] = loop.create_future()
         jobs.put(_Job(operation, loop, answer))
         try:
-            async with asyncio.timeout(self._wait):
+            async with asyncio.timeout(self.wait):
                 return await answer
         except TimeoutError:
             raise errors.Unavailable(
-                f"{self._path.name} did not answer within {self._wait:g} seconds."
+                f"{self._path.name} did not answer within {self.wait:g} seconds."
             ) from None
         except sqlite3.Error as error:
             raise self._translated(error) from error

@@ -1,7 +1,8 @@
 """Dropping files on a stage, and what their jobs scored."""
 
 from domain.jobs.batch_jobs import JobView
-from tests.kit.batch_stage import ENDPOINT, BatchStage, Crash
+from tests.kit.batch_stage import ENDPOINT, BatchStage
+from tests.kit.mischief import Crash
 
 INBOX = "batch-inbox"
 
@@ -16,10 +17,16 @@ async def tell(stage: BatchStage, name: str) -> None:
     """As the host does: again and again until it went well."""
     while True:
         try:
-            await stage.dropping.arrive(f"{ENDPOINT}/{name}")
+            await arrive(stage, f"{ENDPOINT}/{name}")
             return
         except Crash:
             await stage.crash()
+
+
+async def arrive(stage: BatchStage, name: str) -> None:
+    """The blob comes to rest, or news of it comes once more."""
+    blob = await stage.blobs.properties(INBOX, name)
+    await stage.host.arrive(stage.blobs, INBOX, blob)
 
 
 async def jobs(stage: BatchStage) -> list[JobView]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,11 @@ from domain.drops import blob_drop
 from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
 from domain.drops.drop_limits import MOST_FILES, DropLimits
 from domain.jobs.records.job_status import JobStatus
+from domain.ports import BlobProperties, Replace
 from infra.settings.features import DropSettings
-from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
-from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, BatchStage, Crash, Mischief
+from tests.domain.drops.dropping import INBOX, arrive, drop, jobs, scored, tell
+from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, BatchStage
+from tests.kit.mischief import Crash, Mischief
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 
@@ -155,19 +158,23 @@ async def test_files_for_an_endpoint_that_is_not_there_wait_for_it(
 
 
 async def test_a_drops_job_is_the_same_for_a_host_that_came_up_on_another_port(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
         await drop(stage, "a.txt", "b.txt")
 
-        async def die(*_: object) -> None:
+        async def die(name: str, *args: Any) -> None:
             # The job has been asked for, and the drop does not say so yet.
-            stage.base_url = "https://example.test:50123"
-            stage.mischief.dead = True
-            raise Crash
+            writes = args[1] if name == "transact" else ()
+            kinds = {write.body["kind"] for write in writes if isinstance(write, Replace)}
+            if blob_drop.ARRIVAL_KIND in kinds:
+                stage.mischief.before = None
+                stage.base_url = "https://example.test:50123"
+                stage.mischief.dead = True
+                raise Crash
 
-        monkeypatch.setattr(stage.dropping._capture, "mark", die)
+        stage.mischief.before = die
         await stage.pump()
         assert stage.crashes == 1
         [view] = await jobs(stage)
@@ -175,7 +182,7 @@ async def test_a_drops_job_is_the_same_for_a_host_that_came_up_on_another_port(
             f"azureml://datastores/batchinbox/paths/{ENDPOINT}"
         ]
         assert scored(stage, [view]) == ["a.txt", "b.txt"]
-        assert "wait" not in caplog.text
+        assert not [message for message in caplog.messages if "wait" in message]
 
 
 async def test_a_drop_larger_than_allowed_goes_on_in_the_next(tmp_path: Path) -> None:
@@ -192,9 +199,9 @@ async def test_what_lies_outside_any_endpoints_folder_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with BatchStage(tmp_path) as stage:
-        await stage.dropping.arrive("stray.txt")
-        await stage.dropping.arrive("a b/stray.txt")
-        await stage.dropping.arrive(f"{ENDPOINT}/gone.txt")
+        for name in ("stray.txt", "a b/stray.txt", f"{ENDPOINT}/gone.txt"):
+            gone = BlobProperties(name, 1, "an etag", stage.clock.now())
+            await stage.host.arrive(stage.blobs, INBOX, gone)
         assert caplog.text.count("outside any endpoint's folder") == 2
         assert not await stage.store.due(1e12)
 
@@ -235,7 +242,7 @@ async def test_many_may_arrive_at_once(tmp_path: Path) -> None:
         names = [f"{i:03d}.txt" for i in range(150)]
         for name in names:
             await stage.blobs.write(INBOX, f"{ENDPOINT}/{name}", b"x\n")
-        await asyncio.gather(*(stage.dropping.arrive(f"{ENDPOINT}/{name}") for name in names))
+        await asyncio.gather(*(arrive(stage, f"{ENDPOINT}/{name}") for name in names))
         await stage.pump()
         [view] = await jobs(stage)
         assert scored(stage, [view]) == names

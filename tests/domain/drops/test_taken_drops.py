@@ -9,15 +9,14 @@ from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_drop import arrival_of
 from domain.drops.taken_drops import LOOK_EVERY
 from domain.ports import Replace
+from tests.domain.drops.dropping import INBOX, arrive
 from tests.kit.batch_stage import ENDPOINT, BatchStage
-
-INBOX = "batch-inbox"
 
 
 async def drop(stage: BatchStage, *names: str) -> None:
     for name in names:
         await stage.blobs.write(INBOX, f"{ENDPOINT}/{name}", b"x\n")
-        await stage.dropping.arrive(f"{ENDPOINT}/{name}")
+        await arrive(stage, f"{ENDPOINT}/{name}")
     await stage.pump()
 
 
@@ -52,7 +51,7 @@ async def test_what_lies_in_the_inbox_is_never_scored_again_and_what_is_gone_is_
             await a_week_later(stage)
             assert await kept(stage) == ["c.txt"]
             assert len(await manifests(stage)) == 2
-        await stage.dropping.arrive(f"{ENDPOINT}/c.txt")
+        await arrive(stage, f"{ENDPOINT}/c.txt")
         await stage.pump()
         assert await jobs(stage) == 1
         await stage.blobs.delete(INBOX, f"{ENDPOINT}/c.txt")
@@ -67,7 +66,7 @@ async def test_markers_and_blobs_that_were_replaced_are_forgotten_too(tmp_path: 
         await stage.deploy()
         for content in (b"one\n", b"two\n"):
             await stage.blobs.write(INBOX, f"{ENDPOINT}/a.txt", content)
-            await stage.dropping.arrive(f"{ENDPOINT}/a.txt")
+            await arrive(stage, f"{ENDPOINT}/a.txt")
         await drop(stage, "_SUCCESS")
         assert await kept(stage) == ["_SUCCESS", "a.txt", "a.txt"]
         await a_week_later(stage)
@@ -82,7 +81,7 @@ async def test_a_look_that_broke_off_is_made_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A manifest is gone through in pieces; each may be gone through twice."""
-    monkeypatch.setattr(taken_drops, "_PIECE", 200)
+    monkeypatch.setattr(taken_drops, "PIECE", 200)
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
         names = [f"{i:02}.txt" for i in range(12)]

@@ -8,8 +8,9 @@ from domain.errors import Conflict, Forbidden, Invalid
 from domain.events.event_subscription import EventSubscriptionProperties
 from domain.ground.messages import EVENTS_QUEUE
 from domain.ground.resource import Conditions, Wanted
-from tests.kit.event_stage import HOOK, EventStage
+from tests.kit.event_stage import EventStage
 from tests.kit.provisioning_stage import ANY, CALLER, faults
+from tests.kit.receiver import HOOK
 
 LOCK = timedelta(minutes=5)
 

@@ -1,6 +1,8 @@
 """Figures of several gateways, added up in one store."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -88,11 +90,20 @@ async def test_what_the_store_will_not_take_is_kept_for_the_next_time(store: Los
 async def test_counts_come_to_the_store_by_themselves_and_then_nothing_runs(
     store: LossyStore,
 ) -> None:
-    one = gateway(store, period=0.01)
-    one.add(SUBJECT, {"requests": 1})
-    await eventually(lambda: one._timer is None and one._flushing is None, "nothing runs")
-    assert await one.read("p", "figures") == {"requests": 1}
-    assert not one._gathered
+    async def counted() -> "weakref.ref[StoredSums]":
+        one = gateway(store, period=0.01)
+        one.add(SUBJECT, {"requests": 1})
+        await eventually(lambda: one.pending == 0, "all is stored")
+        assert await one.read("p", "figures") == {"requests": 1}
+        return weakref.ref(one)
+
+    left = await counted()
+
+    def is_gone() -> bool:
+        gc.collect()
+        return left() is None
+
+    await eventually(is_gone, "no timer and no task holds it")
 
 
 async def test_many_gateways_at_once_lose_nothing(store: LossyStore) -> None:
@@ -110,7 +121,7 @@ async def test_neither_memory_nor_document_grows_without_bound(store: LossyStore
     one = gateway(store, capacity=3)
     for number in range(10):
         one.add(Subject("p", f"s{number}", "figures", 600, {}), {"requests": 1})
-    assert len(one._gathered) == 3
+    assert one.pending == 3
     await one.close()
     for _ in range(WRITERS + 8):
         each = gateway(store)

@@ -15,7 +15,8 @@ import pytest
 from domain.jobs.records.batch_unit import block_id
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import QUICK, SLOW, BatchStage, Lost, Mischief, Rows, Script, line_counts
+from tests.kit.batch_stage import QUICK, SLOW, BatchStage, Lost, Rows, Script, line_counts
+from tests.kit.mischief import Mischief
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 MANY = {f"{i % 3}/part-{i:02d}.txt": f"{i} one\n{i} two\n" for i in range(61)}

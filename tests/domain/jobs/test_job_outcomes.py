@@ -202,7 +202,7 @@ async def test_a_mini_batch_of_ten_minutes_is_waited_for_in_several_invocations(
     async with BatchStage(tmp_path, at_once=1) as stage:
         await stage.deploy(mini_batch_size=3)
         lengthy = Lengthy(stage)
-        stage.scoring = stage.host(workers=lengthy)
+        stage.score_by(stage.units_on(workers=lengthy))
         begun = stage.clock.time
         view = await run(stage)
         assert view.job.status is JobStatus.COMPLETED

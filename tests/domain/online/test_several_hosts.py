@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.ground.messages import MINI_BATCHES_QUEUE, ScoreUnit
+from domain.ground.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.units.job_workers import OUT_OF_QUOTA, JobWorkers
@@ -21,7 +21,8 @@ from domain.ports import (
     Workers,
     WorkloadState,
 )
-from tests.kit.batch_stage import LOCK, BatchStage, FunctionWorkers, Mischief, line_counts
+from tests.kit.batch_stage import LOCK, BatchStage, FunctionWorkers, line_counts
+from tests.kit.mischief import Mischief
 from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, online_deployment, opened
 
 KEY = "online/iris/blue"
@@ -80,7 +81,7 @@ async def test_what_another_host_removed_is_removed_here_and_nothing_else(two: T
 async def test_many_deployments_are_looked_at_in_turns_after_the_first_time(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.provisioning.restorer._PAGES", 1)
+    monkeypatch.setattr("domain.provisioning.restorer.PAGES", 1)
     query = two.other.store.query
 
     async def small_pages(kind: str, **asked: Any) -> Page:
@@ -179,9 +180,7 @@ async def running(stage: BatchStage) -> str:
     await stage.upload({"0.txt": "0\n"})
     name = await stage.invoke()
     for _ in range(100):
-        for message in await stage.queue.receive("batch-jobs", 1, LOCK):
-            await stage._handle(message)
-            await stage.queue.complete(message.lock_token)
+        await stage.host.turn([BATCH_JOBS_QUEUE])
         stage.clock.time += 0.1
         if (await stage.view(name)).job.status is JobStatus.RUNNING:
             return name
@@ -196,7 +195,7 @@ def others(stage: BatchStage) -> FunctionWorkers:
 def host(stage: BatchStage, workers: Workers) -> UnitDelivery:
     """Another host's scoring of units."""
     job_workers = JobWorkers(JobStore(stage.store), workers, stage.batch.workloads)
-    return stage.host(workers=workers, job_workers=job_workers)
+    return stage.units_on(workers=workers, job_workers=job_workers)
 
 
 async def sent(stage: BatchStage) -> tuple[ScoreUnit, str]:

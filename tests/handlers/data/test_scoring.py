@@ -393,8 +393,7 @@ async def test_a_caller_that_stops_in_its_body_is_408(
 
 def is_watched() -> bool:
     """Whether somebody waits for the caller to leave."""
-    running = (getattr(task.get_coro(), "__name__", "") for task in asyncio.all_tasks())
-    return Caller._wait_for_leaving.__name__ in running
+    return caller.WATCH in (task.get_name() for task in asyncio.all_tasks())
 
 
 async def test_a_slow_answer_comes_through_though_the_caller_is_watched(

@@ -45,10 +45,12 @@ async def test_they_are_closed_in_order_and_one_that_fails_does_not_keep_the_oth
 
         monkeypatch.setattr(getattr(services, name), "close", close)
 
-    for name in ("store", "blobs", "queue", "consumer", "_bus", "_credential"):
+    for name in ("store", "blobs", "queue", "consumer", "bus", "credential"):
         noting(name)
     with pytest.raises(RuntimeError):
         await services.close()
-    assert closed == ["consumer", "queue", "_bus", "store", "blobs", "_credential"]
-    assert CloudServices._opened is None
+    assert closed == ["consumer", "queue", "bus", "store", "blobs", "credential"]
     monkeypatch.undo()
+    again = CloudServices.open(Settings.read(AZURE))
+    assert again is not services
+    await again.close()

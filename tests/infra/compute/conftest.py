@@ -56,12 +56,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    folder: Path, *, lease_wait: float = PATIENCE, **limits: Any
+    folder: Path, *, uv: str = UV, lease_wait: float = PATIENCE, **limits: Any
 ) -> AsyncIterator[House]:
     """A house in `folder` with a compute of these limits."""
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
     outputs = OutputsInPlace(folder / "blobs")
-    compute = LocalCompute(folder, blobs, outputs, uv=UV, lease_wait=lease_wait, **limits)
+    compute = LocalCompute(folder, blobs, outputs, uv=uv, lease_wait=lease_wait, **limits)
     await compute.start()
     try:
         yield House(folder, blobs, compute)

@@ -162,6 +162,10 @@ class Queue:
         times += [lock.until for lock in self._locks.values()]
         return min(times, default=None)
 
+    def locked_until(self) -> list[float]:
+        """When the locks there are end."""
+        return [lock.until for lock in self._locks.values()]
+
     def counts(self) -> Counts:
         self.tidy()
         dead = self.dead_letters.counts().active if self.dead_letters else 0

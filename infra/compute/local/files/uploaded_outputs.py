@@ -22,7 +22,8 @@ _log = logging.getLogger(__name__)
 _PIECE = 1024 * 1024
 _FOUND_AT_ONCE = 1000
 _AT_ONCE = 8
-_KEPT = 7 * 86400 * 10**9
+KEPT = 7 * 86400 * 10**9
+"""Nanoseconds for which what nobody commits is kept."""
 _MARK = ".mark"
 
 
@@ -83,7 +84,7 @@ class UploadedOutputs(Outputs):
     def sweep(self) -> None:
         """Blocking, before the first use: remove what a host that died has left for a week.
         Whatever of it belongs to a recorded result is in the blob store."""
-        old = self._now() - _KEPT
+        old = self._now() - KEPT
         for folder, _, files in os.walk(self._root, topdown=False):
             for name in files:
                 path = os.path.join(folder, name)

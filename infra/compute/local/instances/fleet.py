@@ -25,7 +25,7 @@ from infra.compute.local.processes.instance_log import InstanceLog
 
 _log = logging.getLogger(__name__)
 
-_PAUSES: Final = (0.5, 2.0, 5.0)
+PAUSES: Final = (0.5, 2.0, 5.0)
 """Seconds before what a store would not give is asked for again."""
 
 
@@ -237,14 +237,14 @@ class Fleet:
 
     async def _prepared(self) -> tuple[Launch, ...]:
         """Waits out faults of a store that pass within seconds."""
-        for pause in _PAUSES:
+        for pause in PAUSES:
             try:
                 return await self._prepare()
             except StorageFull:
                 raise
             except (Unavailable, Throttled) as error:
                 _log.warning("%s is prepared again soon: %s", self.plan.key, error)
-                await asyncio.sleep(max(pause, min(error.retry_after, _PAUSES[-1])))
+                await asyncio.sleep(max(pause, min(error.retry_after, PAUSES[-1])))
         return await self._prepare()
 
     async def _prepare(self) -> tuple[Launch, ...]:

@@ -16,7 +16,8 @@ from domain.jobs.invoking.job_outputs import OutputInUse
 from domain.jobs.records.job_request import RequestedOutput
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import QUICK, SLOW, STORE, BatchStage, Mischief, Rows
+from tests.kit.batch_stage import QUICK, SLOW, STORE, BatchStage, Rows
+from tests.kit.mischief import Mischief
 
 FILES = {f"f{i}.txt": f"{i}\n" * (i % 3) for i in range(7)}
 PATH = "predictions.parquet"
@@ -97,7 +98,9 @@ async def test_what_a_late_attempt_stages_is_in_no_part(tmp_path: Path) -> None:
         await stage.pump()
         before = whole(stage, view)
         await stage.blobs.stage_block(STORE, path, "00000000-000009", b"late")
-        await stage.supervision.resume((await stage.store.query("batchJob")).documents[0])
+        await stage.application.jobs.supervision.resume(
+            (await stage.store.query("batchJob")).documents[0]
+        )
         await stage.pump()
         assert whole(stage, view) == before
 

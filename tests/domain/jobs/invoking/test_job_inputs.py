@@ -16,7 +16,8 @@ from pyarrow import parquet
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.errors import Detail, Invalid
 from domain.jobs.batch_jobs import JobView
-from domain.jobs.planning.web_copies import file_name_of
+from domain.jobs.planning.job_planning import JobPlanning
+from domain.jobs.planning.web_copies import WebCopies, file_name_of
 from domain.jobs.records.job_plan import PlannedFile, PlanReader
 from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_status import JobStatus
@@ -24,7 +25,8 @@ from domain.jobs.records.job_times import JobTimes
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Mischief, Rows, over
+from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Rows, over
+from tests.kit.mischief import Mischief
 from tests.kit.web_server import WebServer, reply, web_server
 
 ROOT = f"azureml://datastores/{STORE}/paths"
@@ -372,7 +374,8 @@ async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebSer
         server.answers["/x.txt"] = lambda request: reply(request, 200, next(versions))
         asked = JobProperties(input_data=inputs(web=file(f"{server.url}/x.txt")))
         job = (await stage.invocation.invoke(ENDPOINT, asked, caller="me")).job
-        planning = stage.supervision._planning
+        copies = WebCopies(stage.blobs, HERE, pause=0.01)
+        planning = JobPlanning(stage.blobs, copies, most_units=stage.times.most_units)
         one, other = await asyncio.gather(
             planning.plan(job, limit=10), planning.plan(job, limit=10)
         )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from domain.batch.batch_deployment import BatchDeployment, OutputAction, OutputFormat
 from domain.errors import Conflict, Detail, Invalid, NotFound
 from domain.jobs.invoking.job_invocation import Invoked
+from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import InputKind
 from domain.jobs.records.job_request import (
     JobProperties,
@@ -24,7 +25,8 @@ from domain.jobs.records.job_request import (
 from domain.jobs.records.job_status import JobStatus
 from domain.names import PROVIDER
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import ENDPOINT, SCOPE, STORE, BatchStage, Crash, Rows, line_counts, over
+from tests.kit.batch_stage import ENDPOINT, SCOPE, STORE, BatchStage, Rows, line_counts, over
+from tests.kit.mischief import Crash
 
 FILES = {"a.txt": "1\n", "b.txt": "2\n"}
 SHORT = f"azureml://datastores/{STORE}/paths"
@@ -358,14 +360,15 @@ async def test_a_key_that_comes_twice_at_a_time_gives_one_job(
         await stage.upload(FILES)
         asked = over("data", name=None if known else "mine")
 
-        async def ending(*_: object) -> Invoked:
-            raise Crash
+        async def end(name: str, *args: Any) -> None:
+            if name == "transact" and any(write.id == batch_job.DOCUMENT_ID for write in args[1]):
+                raise Crash
 
         if known:
-            monkeypatch.setattr(stage.invocation, "_save", ending)
+            stage.mischief.before = end
             with pytest.raises(Crash):
                 await invoke(stage, asked, key="k")
-            monkeypatch.undo()
+            stage.mischief.before = None
         looking = stage.invocation.deployment
         overtaking: list[Invoked] = []
 

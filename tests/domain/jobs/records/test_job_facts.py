@@ -1,56 +1,51 @@
 """Whatever crashes, each turn of a job stands in the outbox once: with the turn, or not at all."""
 
 import random
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from domain.events.event_subscription import KIND, PARTITION, EventSubscription
+from domain.events.event_subscription import EventSubscriptionProperties
 from domain.ground import outbox
-from domain.ground.facts import Event
-from domain.ground.resource import to_body
+from domain.ground.messages import EVENTS_QUEUE
+from domain.ground.resource import Conditions, Wanted
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_status import JobStatus
-from domain.ports import Create, Delete, Document
-from tests.kit.batch_stage import QUICK, SLOW, BatchStage, Mischief, line_counts
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from infra.composition.adapters import Adapters
+from tests.kit.batch_stage import QUICK, SLOW, BatchStage, line_counts
+from tests.kit.mischief import Mischief
+from tests.kit.receiver import HOOK, Receiver
 
 
 class ToldStage(BatchStage):
-    """Takes the events of the outbox up, as the sweep finds them."""
+    """With a webhook that is told of jobs."""
 
-    told: dict[str, Event]
+    queues = (*BatchStage.queues, EVENTS_QUEUE)
 
-    async def live(self) -> None:
-        await super().live()
-        self.sweeping._owners = {**self.sweeping._owners, outbox.OUTBOX_KIND: self._take}
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
+        self.receiver = Receiver(self.clock)
 
-    async def _take(self, document: Document) -> None:
-        event = outbox.event_of(document)
-        self.told[event.id] = event
-        await self.store.transact(document.partition, [Delete(document.id, document.etag)])
+    def adapters(self) -> Adapters:
+        return replace(super().adapters(), webhooks=self.receiver)
 
     async def subscribe(self) -> None:
-        asking = EventSubscription.model_validate(
+        asked = EventSubscriptionProperties.model_validate(
             {
-                "name": "jobs",
-                "location": "here",
-                "uid": "u",
-                "sealed_key": "s",
-                "properties": {
-                    "destination": {
-                        "endpoint_type": "WebHook",
-                        "properties": {"endpoint_url": "https://receiver.example.test/"},
-                    },
-                    "filter": {"included_event_types": ["MlEndpoints.Job.*"]},
+                "destination": {
+                    "endpoint_type": "WebHook",
+                    "properties": {"endpoint_url": HOOK},
                 },
-                **dict.fromkeys(("created_at", "modified_at"), NOW),
-                **dict.fromkeys(("created_by", "modified_by"), "me"),
+                "filter": {"included_event_types": ["MlEndpoints.Job.*"]},
             }
         )
-        await self.store.transact(PARTITION, [Create("jobs", to_body(KIND, asking))])
+        wanted = Wanted[EventSubscriptionProperties](properties=asked)
+        subscriptions = self.application.events.subscriptions
+        await subscriptions.put("jobs", wanted, "me", Conditions())
+        await self.pump()
+        assert (await subscriptions.resources.get("jobs")).resource.state.value == "Active"
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -60,7 +55,6 @@ async def test_each_turn_of_a_job_is_told_once_whatever_crashes(seed: int, tmp_p
     mischief = Mischief(rng=rng, crash=0.02, double=0.2, delay=0.1, lose=0.1)
     seconds, count, workers = ((SLOW, 6, 2), (QUICK, 20, 1))[seed % 2]
     stage = ToldStage(tmp_path, script=line_counts, mischief=mischief, seconds=seconds)
-    stage.told = {}
     async with stage:
         await stage.subscribe()
         await stage.deploy(mini_batch_size=1, max_concurrency_per_instance=workers)
@@ -74,7 +68,8 @@ async def test_each_turn_of_a_job_is_told_once_whatever_crashes(seed: int, tmp_p
             outbox.OUTBOX_KIND, partition=batch_job.partition(name), page_size=10
         )
         assert not left.documents
-    assert sorted(event.type for event in stage.told.values()) == [
+    told = {post.event["id"]: post.event["type"] for post in stage.receiver.posts}
+    assert sorted(told.values()) == [
         "MlEndpoints.Job.Completed",
         "MlEndpoints.Job.Created",
         "MlEndpoints.Job.Running",

@@ -15,6 +15,7 @@ from domain.jobs.records.job_plan import (
     Weighed,
     unit_size,
 )
+from domain.jobs.records.job_times import JobTimes
 from domain.ports import InputPiece
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 
@@ -80,7 +81,9 @@ async def test_memory_does_not_grow_with_the_number_of_files(blobs: FileBlobStor
 
 
 def test_units_hold_one_mini_batch_until_there_are_too_many() -> None:
-    assert [unit_size(n) for n in (1, 40_000, 40_001, 80_000, 80_001, 1_000_000)] == [
+    assert [
+        unit_size(n, JobTimes().most_units) for n in (1, 40_000, 40_001, 80_000, 80_001, 1_000_000)
+    ] == [
         1,
         1,
         2,

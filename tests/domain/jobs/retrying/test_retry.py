@@ -18,16 +18,8 @@ from domain.jobs.records.job_times import JobTimes
 from domain.jobs.records.retry_request import NothingToRetry
 from domain.jobs.retrying import retry_joining
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import (
-    ENDPOINT,
-    QUICK,
-    SLOW,
-    STORE,
-    BatchStage,
-    Mischief,
-    Rows,
-    line_counts,
-)
+from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Rows, line_counts
+from tests.kit.mischief import Mischief
 
 FILES = {f"f{i:02}.txt": "".join(f"{i}-{n}\n" for n in range(i % 3 + 1)) for i in range(11)}
 
@@ -243,7 +235,7 @@ async def test_a_disturbed_retry_leaves_the_same(
 async def test_joining_goes_on_over_many_steps(
     tmp_path: Path, calm: BatchStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry_joining, "_PIECE", 7)
+    monkeypatch.setattr(retry_joining, "PIECE", 7)
     wanted = await undisturbed(calm, "Csv", 1)
     script = Script("f04.txt")
     async with BatchStage(tmp_path, script=script, times=JobTimes(join_slice=0)) as stage:

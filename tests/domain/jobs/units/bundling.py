@@ -3,6 +3,7 @@ watched and disturbed at any of their calls."""
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -57,13 +58,20 @@ class BundleStage(BatchStage):
     def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder, **{"seconds": QUICK, "times": UNHURRIED, **options})
         self.bundles: list[range] = []
+        self.holds = math.inf
+        """A first bundle of so many units is taken from the queue, and not delivered."""
+        self.held: ScoreUnit | None = None
 
-    async def _handle(self, message: Received) -> None:
+    async def deliver(self, message: Received) -> None:
         if message.queue == MINI_BATCHES_QUEUE:
             asked = ScoreUnit.from_document(json.loads(message.body))
+            if self.held is None and asked.count >= self.holds:
+                self.held = asked
+                await self.queue.complete(message.lock_token)
+                return
             if asked.count > 1:
                 self.bundles.append(asked.units)
-        await super()._handle(message)
+        await super().deliver(message)
 
     def is_bundled(self, unit: int) -> bool:
         return any(unit in bundle for bundle in self.bundles)

@@ -28,7 +28,8 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import LOCK, QUICK, FunctionWorkers, Lost, Mischief, Script, line_counts
+from tests.kit.batch_stage import LOCK, QUICK, FunctionWorkers, Lost, Script, line_counts
+from tests.kit.mischief import Mischief
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "5")))
 BAD = 60
@@ -124,7 +125,7 @@ async def test_units_of_a_bundle_go_apart_once_their_host_has_ended_thrice(tmp_p
         ]
         await jobs.create_units("job", units)
         before = await stage.queue.counts(MINI_BATCHES_QUEUE)
-        await stage.scoring.score(message, "message", redelivered=True)
+        await stage.application.jobs.units.score(message, "message", redelivered=True)
         after = await stage.queue.counts(MINI_BATCHES_QUEUE)
         assert after.active - before.active == message.count - 1
         assert after.waiting - before.waiting == 1
@@ -137,20 +138,10 @@ async def test_units_of_a_bundle_go_apart_once_their_host_has_ended_thrice(tmp_p
 async def first_bundle(stage: BundleStage, least: int = 4) -> ScoreUnit:
     """A job that is running, and the message of its first large bundle, taken from the queue."""
     await stage.start()
-    held: list[ScoreUnit] = []
-    handle = stage._handle
-
-    async def hold(message: Any) -> None:
-        body = json.loads(message.body)
-        if message.queue == MINI_BATCHES_QUEUE and not held and body.get("count", 1) >= least:
-            held.append(ScoreUnit.from_document(body))
-        else:
-            await handle(message)
-
-    stage._handle = hold  # type: ignore[method-assign]
-    await stage.pump(until=lambda: bool(held))
-    stage._handle = handle  # type: ignore[method-assign]
-    return held[0]
+    stage.holds = least
+    await stage.pump(until=lambda: stage.held is not None)
+    assert stage.held is not None
+    return stage.held
 
 
 async def test_a_bundles_message_that_comes_twice_at_once_changes_nothing(tmp_path: Path) -> None:
@@ -170,7 +161,7 @@ async def test_a_bundles_message_that_comes_after_its_end_changes_nothing(tmp_pa
         async def count(name: str, queue: str, *messages: Any) -> None:
             sent[queue] += len(messages)
 
-        host = stage.host(queue=Around(stage.queue, count))
+        host = stage.units_on(queue=Around(stage.queue, count))
         await host.score(message, "message")
         before = await stage.all_units()
         sent.clear()
@@ -189,8 +180,10 @@ async def test_a_bundles_message_that_comes_after_its_end_changes_nothing(tmp_pa
 async def test_a_bundle_of_which_somebody_has_touched_a_unit_goes_apart(tmp_path: Path) -> None:
     async with BundleStage(tmp_path) as stage:
         message = await first_bundle(stage)
-        await stage.scoring.score(ScoreUnit(job="job", unit=message.unit + 1), "resent")
-        await stage.scoring.score(message, "message")
+        await stage.application.jobs.units.score(
+            ScoreUnit(job="job", unit=message.unit + 1), "resent"
+        )
+        await stage.application.jobs.units.score(message, "message")
         await stage.pump()
         assert stage.output(await stage.view("job")) == output_without()
         assert len(stage.started) == len(set(stage.started)) == len(FILES)
@@ -266,7 +259,7 @@ async def test_a_passing_fault_in_a_bundle_is_neither_a_try_nor_a_crash(
             after and once(after, error),
         )
         ports: dict[str, Any] = {port: around}
-        stage.scoring = stage.host(**ports)
+        stage.score_by(stage.units_on(**ports))
         view = await stage.run()
         assert error.__traceback__ is not None, "it was raised"
         assert view.job.status is JobStatus.COMPLETED
@@ -297,7 +290,7 @@ async def test_a_fault_leaves_alone_what_another_delivery_has_taken_up(tmp_path:
                 return
             if not any(write.id == batch_job.PROGRESS_ID for write in args[1]):
                 return
-            busy = stage.host(workers=Around(stage.workers, none_ends))
+            busy = stage.units_on(workers=Around(stage.workers, none_ends))
             for message in await stage.queue.receive(MINI_BATCHES_QUEUE, 100, LOCK):
                 asked = ScoreUnit.from_document(json.loads(message.body))
                 if asked.attempt is not None:
@@ -312,7 +305,7 @@ async def test_a_fault_leaves_alone_what_another_delivery_has_taken_up(tmp_path:
         async def none_ends(name: str, *args: Any) -> None:
             raise RuntimeError("it is under way")
 
-        stage.scoring = stage.host(store=Around(stage.store, take_and_fail))
+        stage.score_by(stage.units_on(store=Around(stage.store, take_and_fail)))
         await stage.start()
         await stage.pump(until=lambda: bool(taken))
         assert len(taken) > 2
@@ -347,7 +340,7 @@ async def test_a_bundle_over_documents_that_have_moved_is_recorded_all_the_same(
                 if len(transactions) % 5 < 3:
                     await moved(stage, args[1][which])
 
-        stage.scoring = stage.host(store=Around(stage.store, move))
+        stage.score_by(stage.units_on(store=Around(stage.store, move)))
         view = await stage.run()
         assert stage.output(view) == output_without()
         assert view.progress is not None
@@ -367,9 +360,11 @@ async def test_of_a_bundle_of_which_another_host_was_faster_the_rest_is_recorded
                 unit = int(args[1][2].id.rpartition(":")[2])
                 overtaken.append(unit)
                 message = (await stage.unit(unit)).claimed_by.rpartition("/")[0]
-                await stage.host().score(ScoreUnit(job="job", unit=unit), message, redelivered=True)
+                await stage.units_on().score(
+                    ScoreUnit(job="job", unit=unit), message, redelivered=True
+                )
 
-        stage.scoring = stage.host(store=Around(stage.store, overtake))
+        stage.score_by(stage.units_on(store=Around(stage.store, overtake)))
         view = await stage.run()
         assert stage.output(view) == output_without()
         assert view.progress is not None
@@ -396,10 +391,12 @@ async def test_hosts_that_share_a_job_run_each_unit_once(tmp_path: Path, seed: i
     mischief = Mischief(rng, double=0.3, slow=0.1)
     async with BundleStage(tmp_path, mischief=mischief) as stage:
         hosts = [
-            stage.host(workers=FunctionWorkers(line_counts, mischief, stage.started, QUICK, holder))
+            stage.units_on(
+                workers=FunctionWorkers(line_counts, mischief, stage.started, QUICK, holder)
+            )
             for holder in ("one", "two")
         ]
-        stage.scoring = Hosts(hosts, rng)  # type: ignore[assignment]
+        stage.score_by(Hosts(hosts, rng))  # type: ignore[arg-type]
         view = await stage.run(max_concurrency_per_instance=2)
         assert stage.bundles
         assert stage.output(view) == output_without()

@@ -104,8 +104,8 @@ async def test_bundles_take_far_fewer_messages_and_transactions_than_units(tmp_p
         async def count(name: str, *args: Any) -> None:
             counts[name] += len(args) - 1 if name == "send" else 1
 
-        stage.scoring = stage.host(
-            store=Around(stage.store, count), queue=Around(stage.queue, count)
+        stage.score_by(
+            stage.units_on(store=Around(stage.store, count), queue=Around(stage.queue, count))
         )
         view = await stage.run(MANY)
         assert view.job.status is JobStatus.COMPLETED
@@ -222,7 +222,7 @@ async def test_a_unit_that_takes_its_time_holds_up_none_of_its_bundle(tmp_path: 
                     assert unit.ordinal == BAD or unit.record is not None or unit.parked
                 return await workers.run_unit(key, request, wait=wait)
 
-        stage.scoring = stage.host(workers=Slow(stage.script, stage.mischief, []))
+        stage.score_by(stage.units_on(workers=Slow(stage.script, stage.mischief, [])))
         view = await stage.run()
         assert stage.is_bundled(BAD)
         assert view.job.status is JobStatus.COMPLETED
@@ -313,7 +313,7 @@ async def test_a_canceled_job_stops_within_its_bundle(tmp_path: Path, taken_away
             return script(request, batch, files)
 
         stage.workers.script = lost
-        stage.scoring = stage.host(workers=Around(stage.workers, cancel))
+        stage.score_by(stage.units_on(workers=Around(stage.workers, cancel)))
         view = await stage.run()
         assert view.job.status is JobStatus.CANCELED
         assert view.job.released

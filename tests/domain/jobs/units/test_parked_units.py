@@ -19,7 +19,8 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import LOCK, QUICK, SLOW, Crash, Mischief
+from tests.kit.batch_stage import LOCK, QUICK, SLOW
+from tests.kit.mischief import Crash, Mischief
 
 
 class DyingStage(BundleStage):
@@ -33,7 +34,7 @@ class DyingStage(BundleStage):
         async def look(name: str, *_: Any) -> None:
             if name == "run_unit" and not self.waiting:
                 self.clock.time += self.times.release_lease + 1
-                await self.supervision.advance(AdvanceJob(job="job"))
+                await self.application.jobs.supervision.advance(AdvanceJob(job="job"))
 
         async def die(name: str, *call: Any) -> None:
             for message in call[1:]:
@@ -43,7 +44,9 @@ class DyingStage(BundleStage):
                 self.mischief.dead = True
                 raise Crash
 
-        self.scoring = self.host(workers=Around(self.workers, look), queue=Around(self.queue, die))
+        self.score_by(
+            self.units_on(workers=Around(self.workers, look), queue=Around(self.queue, die))
+        )
 
     async def lost(self) -> Unit:
         """The unit whose message was not sent."""
@@ -96,6 +99,6 @@ async def test_a_look_for_what_was_not_sent_goes_by_what_units_say_of_themselves
             await stage.queue.complete(message.lock_token)
         lost = await stage.lost()
         stage.clock.time = lost.lease_until
-        await stage.supervision.advance(AdvanceJob(job="job", unsent=True))
+        await stage.application.jobs.supervision.advance(AdvanceJob(job="job", unsent=True))
         sent = await stage.queue.receive(MINI_BATCHES_QUEUE, 100, LOCK)
         assert lost.ordinal in [ScoreUnit.from_document(json.loads(m.body)).unit for m in sent]

@@ -8,6 +8,8 @@ import pytest
 
 from domain import errors
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
+from infra.cloud.patience import Patience
+from tests.infra.cloud.changed_patience import change
 from tests.infra.cloud.storage_fixtures import LONG
 from tests.servers.fault_proxy import Fault, FaultProxy, How, answer
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.cloud
 MIB = 1024 * 1024
 OpenBlobs = Callable[..., AzureBlobStore]
 
-QUICK = replace(LONG, attempt=3.0)
+QUICK = 3.0
 """A wait that the tests can sit out for an answer that never comes."""
 
 PASSING = {
@@ -42,8 +44,15 @@ async def listed(blobs: AzureBlobStore) -> list[str]:
 
 
 @pytest.fixture
-async def blobs(blob_proxy: FaultProxy, open_blobs: OpenBlobs) -> AzureBlobStore:
-    blobs = open_blobs(through=blob_proxy, patience=LONG)
+def patience() -> Patience:
+    return replace(LONG)
+
+
+@pytest.fixture
+async def blobs(
+    blob_proxy: FaultProxy, open_blobs: OpenBlobs, patience: Patience
+) -> AzureBlobStore:
+    blobs = open_blobs(through=blob_proxy, patience=patience)
     await blobs.write("system", "there", b"there")
     await blobs.stage_block("system", "staged", "1", b"staged")
     return blobs
@@ -77,9 +86,9 @@ async def test_a_fault_that_passes_is_not_seen(
 
 
 async def test_an_answer_that_does_not_come_in_time_is_asked_for_again(
-    blobs: AzureBlobStore, blob_proxy: FaultProxy
+    blobs: AzureBlobStore, blob_proxy: FaultProxy, patience: Patience
 ) -> None:
-    blobs._calls._patience = QUICK
+    change(patience, attempt=QUICK)
     blob_proxy.next(Fault(How.HANG))
     assert await read(blobs, "there") == b"there"
     assert blob_proxy.left == 0
@@ -106,13 +115,13 @@ async def test_throttling_that_lasts_is_surfaced_with_its_wait(
 
 
 async def test_a_fault_that_lasts_is_surfaced_when_the_budget_is_spent(
-    blobs: AzureBlobStore, blob_proxy: FaultProxy
+    blobs: AzureBlobStore, blob_proxy: FaultProxy, patience: Patience
 ) -> None:
     blob_proxy.next(*[answer(500, b"")] * 100_000)
     tries, budget = 0, 0.5
     while tries < 3:
         # Enough for this machine to try it three times.
-        blobs._calls._patience = replace(LONG, budget=budget)
+        change(patience, budget=budget)
         asked_before = len(blob_proxy.requests)
         with pytest.raises(errors.Unavailable):
             await blobs.write("system", "a", b"x")
@@ -122,9 +131,9 @@ async def test_a_fault_that_lasts_is_surfaced_when_the_budget_is_spent(
 
 
 async def test_a_conditional_write_that_lost_its_answer_knows_itself(
-    blobs: AzureBlobStore, blob_proxy: FaultProxy
+    blobs: AzureBlobStore, blob_proxy: FaultProxy, patience: Patience
 ) -> None:
-    blobs._calls._patience = QUICK
+    change(patience, attempt=QUICK)
     blob_proxy.next(Fault(How.HANG_AFTER))
     written = await blobs.write("system", "a", b"mine", if_absent=True, metadata={"k": "v"})
     assert written == await blobs.properties("system", "a")

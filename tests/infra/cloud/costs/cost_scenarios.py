@@ -112,7 +112,7 @@ async def large_units(stage: CostStage) -> Costs:
     await stage.job(1)
     bills = []
     for units in (2, 6):
-        stage.application.jobs.supervision._planning._most_units = units
+        await stage.go_by(JobTimes(most_units=units))
         bills.append(await stage.job(4 * units))
     few, many = map(Figures.of, bills)
     part = bills[1].only(MINI_BATCHES_QUEUE)
@@ -125,9 +125,8 @@ async def quick_units(stage: CostStage) -> Costs:
     await stage.register_assets()
     await stage.batch_endpoint(mini_batch_size=1)
     stage.worker.seconds = 0.0
-    scoring = stage.application.jobs.units
     # However slow the loopback servers are, no bundle is made smaller for it.
-    scoring._bundles._times = scoring._recording._times = JobTimes(bundle_limit=600, bundle_parts=1)
+    await stage.go_by(JobTimes(bundle_limit=600, bundle_parts=1))
     await stage.job(1)
     few, many = [await stage.job(files) for files in (96, 160)]
     part = many.only(MINI_BATCHES_QUEUE)

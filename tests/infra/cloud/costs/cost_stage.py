@@ -26,6 +26,7 @@ from domain.ground.messages import (
 )
 from domain.ground.resource import Wanted
 from domain.jobs.records.job_request import JobProperties, RequestedInput
+from domain.jobs.records.job_times import JobTimes
 from domain.ports import (
     Instance,
     MiniBatchResult,
@@ -34,7 +35,6 @@ from domain.ports import (
     UnitOutcome,
     UnitRequest,
 )
-from handlers import blueprints
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
@@ -43,25 +43,22 @@ from infra.cloud.queues import service_bus
 from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
-from infra.composition import compose_on
 from infra.composition.adapters import Adapters
-from infra.embedded.no_topics import NoTopics
-from infra.settings import Settings
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.kit.clocks import HeldClock, hold_durations
 from tests.kit.cloud_costs import CloudCosts, Counted, Operation
-from tests.kit.event_stage import HOOK, Receiver
+from tests.kit.composed import adapters, composed
 from tests.kit.gateway_stage import (
     AUDIENCE,
     ISSUER,
     URL,
     Gateway,
-    OwnerVerifier,
     ReadyCompute,
     jwks,
 )
 from tests.kit.provisioning_stage import ANY, CALLER, batch_deployment, batch_endpoint
 from tests.kit.pumping_host import PumpingHost
+from tests.kit.receiver import HOOK, Receiver
 from tests.kit.scoring_stage import ScriptedScorer
 from tests.kit.waiting import PATIENCE
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
@@ -173,23 +170,35 @@ class CostStage:
 
     def __init__(
         self,
-        gateway: Gateway,
+        adapters: Adapters,
         costs: CloudCosts,
         broker: "Broker",
         consumer: ServiceBusConsumer,
-        blobs: AzureBlobStore,
         clock: HeldClock,
         worker: CloudCompute,
     ) -> None:
-        self.application = gateway.application
-        self.gateway = gateway
-        self.host = gateway.host
         self.worker = worker
-        self.blobs = blobs
+        self.blobs = adapters.blobs
         self.clock = clock
+        self._adapters = adapters
         self._costs = costs
         self._broker = broker
         self._consumer = consumer
+        self._compose(JobTimes())
+
+    def _compose(self, times: JobTimes) -> None:
+        self.application = composed(self._adapters, times, base_url=URL)
+        self.host = PumpingHost(self.application, self._consumer, self.clock)
+        self.gateway = Gateway(self.application, self.host, self.host.client(URL))
+
+    async def go_by(self, times: JobTimes) -> None:
+        """Another host takes the place of this one, whose jobs go by `times`."""
+        await self.close()
+        self._compose(times)
+
+    async def close(self) -> None:
+        await self.gateway.http.aclose()
+        await self.application.close()
 
     # -- counting -----------------------------------------------------------------------
 
@@ -364,34 +373,21 @@ async def _application_on(
         )
         stack.push_async_callback(blobs.close)
         outside = await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE))
-        read = Settings.read(
-            {
-                "ML_ENDPOINTS_PLATFORM": "embedded",
-                "ML_ENDPOINTS_BASE_URL": URL,
-                # Scenarios say themselves when counts are stored.
-                "ML_ENDPOINTS_AGGREGATE_PERIOD": "300",
-            }
-        )
         durations = hold_durations(stack.enter_context(pytest.MonkeyPatch.context()))
-        compute = worker = CloudCompute(outside, costs)
-        adapters = Adapters(
-            store=store,
-            queue=queue,
-            blobs=blobs,
-            capabilities=compute,
-            serving=compute,
+        worker = CloudCompute(outside, costs)
+        services = adapters(
+            store,
+            queue,
+            blobs,
+            clock,
+            capabilities=worker,
+            serving=worker,
             scorer=CloudScorer(durations),
-            workers=compute,
+            workers=worker,
             cipher=SettingCipher("a key for tests alone"),
-            clock=clock,
-            verifier=OwnerVerifier(),
             scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
             webhooks=Receiver(clock),
-            topics=NoTopics(),
         )
-        application = compose_on(adapters, read)
-        host = PumpingHost(blueprints(application), consumer, clock)
-        door = await stack.enter_async_context(host.client(URL))
-        stack.push_async_callback(application.sums.close)
-        gateway = Gateway(application, host, door)
-        yield CostStage(gateway, costs, broker, consumer, blobs, clock, worker)
+        stage = CostStage(services, costs, broker, consumer, clock, worker)
+        stack.push_async_callback(stage.close)
+        yield stage

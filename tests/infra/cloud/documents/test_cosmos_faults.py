@@ -1,6 +1,7 @@
 """The Cosmos DB adapter behind a proxy that injects what the loopback server never does."""
 
 import asyncio
+import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from domain import errors
 from domain.ports import Create, Delete, Replace
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.patience import Patience
+from tests.infra.cloud.changed_patience import change
 from tests.infra.cloud.storage_fixtures import LONG
 from tests.kit.waiting import eventually
 from tests.servers.fault_proxy import Fault, FaultProxy, How, answer
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.cloud
 OpenStore = Callable[..., CosmosResourceStore]
 BODY = {"kind": "Thing"}
 
-QUICK = replace(LONG, attempt=3.0)
+QUICK = 3.0
 """A wait that the tests can sit out for an answer that never comes."""
 
 PASSING = {
@@ -42,8 +44,20 @@ def is_item(method: str, path: str) -> bool:
 
 
 @pytest.fixture
-async def store(cosmos_proxy: FaultProxy, open_store: OpenStore) -> CosmosResourceStore:
-    store = open_store(cosmos_proxy.url, patience=LONG)
+def patience() -> Patience:
+    return replace(LONG)
+
+
+@pytest.fixture
+def container() -> str:
+    return secrets.token_hex(8)
+
+
+@pytest.fixture
+async def store(
+    cosmos_proxy: FaultProxy, open_store: OpenStore, patience: Patience, container: str
+) -> CosmosResourceStore:
+    store = open_store(cosmos_proxy.url, patience=patience, container=container)
     await store.transact("p", [Create("there", BODY)])
     return store
 
@@ -69,9 +83,9 @@ async def test_a_fault_that_passes_is_not_seen(
 
 
 async def test_an_answer_that_does_not_come_in_time_is_asked_for_again(
-    store: CosmosResourceStore, cosmos_proxy: FaultProxy
+    store: CosmosResourceStore, cosmos_proxy: FaultProxy, patience: Patience
 ) -> None:
-    store._patience = QUICK
+    change(patience, attempt=QUICK)
     cosmos_proxy.next(Fault(How.HANG), when=is_item)
     await store.get("p", "there")
     assert cosmos_proxy.left == 0
@@ -89,13 +103,13 @@ async def test_throttling_that_lasts_is_surfaced_with_its_wait(
 
 @pytest.mark.parametrize("fault", [answer(503), answer(449), Fault(How.CUT)])
 async def test_a_fault_that_lasts_is_surfaced_when_the_budget_is_spent(
-    store: CosmosResourceStore, cosmos_proxy: FaultProxy, fault: Fault
+    store: CosmosResourceStore, cosmos_proxy: FaultProxy, fault: Fault, patience: Patience
 ) -> None:
     cosmos_proxy.next(*[fault] * 100_000, when=is_item)
     tries, budget = 0, 0.5
     while tries < 3:
         # Enough for this machine to try it three times.
-        store._patience = replace(LONG, budget=budget)
+        change(patience, budget=budget)
         asked_before = len(cosmos_proxy.requests)
         with pytest.raises(errors.Unavailable):
             await store.get("p", "there")
@@ -105,9 +119,9 @@ async def test_a_fault_that_lasts_is_surfaced_when_the_budget_is_spent(
 
 
 async def test_a_service_that_never_answers_is_given_up(
-    store: CosmosResourceStore, cosmos_proxy: FaultProxy
+    store: CosmosResourceStore, cosmos_proxy: FaultProxy, patience: Patience
 ) -> None:
-    store._patience = Patience(budget=0.6, attempt=0.2)
+    change(patience, budget=0.6, attempt=0.2)
     cosmos_proxy.next(*[Fault(How.HANG)] * 10, when=is_item)
     with pytest.raises(errors.Unavailable, match="no answer in time"):
         await store.get("p", "there")
@@ -128,10 +142,10 @@ AMBIGUOUS = {"cut": Fault(How.CUT_AFTER), "no answer": Fault(How.HANG_AFTER)}
 
 @pytest.mark.parametrize("fault", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 async def test_a_write_whose_answer_is_lost_is_applied_once_and_succeeds(
-    store: CosmosResourceStore, cosmos_proxy: FaultProxy, fault: Fault
+    store: CosmosResourceStore, cosmos_proxy: FaultProxy, fault: Fault, patience: Patience
 ) -> None:
     there = await store.get("p", "there")
-    store._patience = QUICK
+    change(patience, attempt=QUICK)
     cosmos_proxy.next(fault, when=is_item)
     created, replaced = await store.transact(
         "p", [Create("new", {**BODY, "n": 1}), Replace("there", {**BODY, "n": 2}, there.etag)]
@@ -161,9 +175,11 @@ async def test_a_written_document_that_another_has_changed_since_has_nobodys_eta
     cosmos_proxy: FaultProxy,
     cosmos_server: CosmosServer,
     open_store: OpenStore,
+    patience: Patience,
+    container: str,
 ) -> None:
-    other = open_store(cosmos_server.endpoint, container=store._container._name)
-    held = asyncio.create_task(_written_when_cut(store, cosmos_proxy))
+    other = open_store(cosmos_server.endpoint, container=container)
+    held = asyncio.create_task(_written_when_cut(store, cosmos_proxy, patience))
 
     async def changed() -> bool:
         try:
@@ -180,8 +196,10 @@ async def test_a_written_document_that_another_has_changed_since_has_nobodys_eta
     assert (await store.get("p", "a")).body["by"] == "another"
 
 
-async def _written_when_cut(store: CosmosResourceStore, proxy: FaultProxy) -> tuple[Any, Any]:
-    store._patience = QUICK
+async def _written_when_cut(
+    store: CosmosResourceStore, proxy: FaultProxy, patience: Patience
+) -> tuple[Any, Any]:
+    change(patience, attempt=QUICK)
     proxy.next(Fault(How.HANG_AFTER), when=is_item)
     first, second = await store.transact("p", [Create("a", BODY), Create("b", BODY)])
     return first, second

@@ -1,16 +1,18 @@
 import asyncio
+import secrets
 from collections.abc import Callable
 
 import pytest
 
 from domain import errors
 from domain.ports import Create, Delete, Replace
-from infra.cloud.documents.cosmos_container import parse_connection_string
+from infra.cloud.documents.cosmos_container import CosmosContainer, parse_connection_string
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.documents.cosmos_transaction import document_etag, service_etag
+from tests.infra.cloud.storage_fixtures import LONG
 from tests.kit.cloud_costs import CloudCosts
 from tests.servers.fault_proxy import FaultProxy
-from tests.servers.processes import CosmosServer
+from tests.servers.processes import COSMOS_KEY, CosmosServer
 
 OpenStore = Callable[..., CosmosResourceStore]
 BODY = {"kind": "Thing"}
@@ -107,12 +109,23 @@ async def test_an_etag_that_would_be_no_condition_is_one(
 async def test_what_is_due_or_will_vanish_says_so_to_the_service(
     cosmos_server: CosmosServer, open_store: OpenStore
 ) -> None:
-    store = open_store(cosmos_server.endpoint)
+    name = secrets.token_hex(8)
+    store = open_store(cosmos_server.endpoint, database="test", container=name)
     await store.transact("p", [Create("a", BODY, due_at=5.5, ttl=60), Create("b", BODY)])
-    container = await store._container.opened()
+    beside = CosmosContainer(
+        cosmos_server.endpoint,
+        COSMOS_KEY,
+        database="test",
+        name=name,
+        create=False,
+        patience=LONG,
+        client_options={"enable_endpoint_discovery": False},
+    )
+    container = await beside.opened()
     item = await container.read_item("a", "p")
     assert (item["due_at"], item["ttl"], item["place"]) == (5.5, 60, "p\0a")
     assert {"due_at", "ttl"}.isdisjoint(await container.read_item("b", "p"))
+    await beside.close()
 
 
 @cloud

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -17,6 +18,7 @@ from infra.rules.queue_consumer import LockLost, Received
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
+from tests.infra.cloud.changed_patience import change
 from tests.kit.waiting import PATIENCE, eventually, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore
@@ -258,10 +260,11 @@ async def test_a_busy_service_is_asked_again_to_renew(
 async def test_a_settlement_that_is_never_answered_can_be_tried_again(
     broker: Broker, entity: Queue, bus: ServiceBus
 ) -> None:
-    consumer = ServiceBusConsumer(bus, patience=_PATIENCE)
+    own = replace(_PATIENCE)
+    consumer = ServiceBusConsumer(bus, patience=own)
     entity.put(Stored.made(b"x"))
     received = await one(consumer, entity)
-    consumer._patience = Patience(attempt=0.5, budget=0.5)
+    change(own, attempt=0.5, budget=0.5)
     broker.faults.settlements.append(Ignore())
     with pytest.raises(errors.Unavailable):
         await consumer.complete(received.lock_token)

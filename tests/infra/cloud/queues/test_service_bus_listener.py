@@ -138,10 +138,9 @@ async def test_a_long_invocation_keeps_its_lock(
     await queue.send(entity.name, Message({}))
     listen(entity, handler, lock=timedelta(seconds=1))
     await eventually(lambda: calls)
-    [lock] = entity._locks.values()
-    first = lock.until
+    [first] = entity.locked_until()
     # Three times a second.
-    await eventually(lambda: lock.until > first)
+    await eventually(lambda: entity.locked_until() > [first])
     assert entity.counts().locked == 1
     go_on.set()
     await eventually(lambda: idle(entity))

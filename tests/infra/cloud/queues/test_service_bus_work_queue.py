@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
 pytest.importorskip("proton", reason="python-qpid-proton is missing; `make test` installs it")
 
+from tests.infra.cloud.changed_patience import change
 from tests.kit.waiting import PATIENCE, eventually, patience
 from tests.servers.service_bus.broker import Broker
 from tests.servers.service_bus.faults import BUSY, Detach, Drop, Ignore, Refuse
@@ -80,12 +82,13 @@ async def test_a_busy_service_is_asked_again(
 async def test_a_service_that_stays_busy_is_surfaced_with_a_time(
     broker: Broker, entity: Queue, bus: ServiceBus
 ) -> None:
-    queue = ServiceBusWorkQueue(bus, patience=_PATIENCE)
+    own = replace(_PATIENCE)
+    queue = ServiceBusWorkQueue(bus, patience=own)
     await queue.send(entity.name, A)
     tries, budget = 0, 1.5
     while tries < 2:
         # Enough for this machine to try it twice.
-        queue._patience = Patience(attempt=PATIENCE, budget=budget)
+        change(own, budget=budget)
         broker.faults.sends.extend([BUSY] * 50)
         with pytest.raises((errors.Throttled, errors.Unavailable)) as refused:
             await queue.send(entity.name, A)
@@ -95,7 +98,7 @@ async def test_a_service_that_stays_busy_is_surfaced_with_a_time(
         budget *= 2
     assert isinstance(refused.value, errors.Throttled)
     assert refused.value.retry_after == 10
-    queue._patience = _PATIENCE
+    change(own, attempt=PATIENCE, budget=PATIENCE)
     await queue.send(entity.name, A)
     assert entity.counts().active == 2
     await queue.close()
@@ -126,16 +129,17 @@ async def test_links_that_were_lost_while_idle_are_opened_again(
 async def test_a_send_that_is_never_answered_ends_within_its_time(
     broker: Broker, entity: Queue, bus: ServiceBus
 ) -> None:
-    queue = ServiceBusWorkQueue(bus, patience=_PATIENCE)
+    own = replace(_PATIENCE)
+    queue = ServiceBusWorkQueue(bus, patience=own)
     await queue.send(entity.name, A)
     broker.faults.sends.append(Ignore())
-    queue._patience = Patience(attempt=0.8, budget=0.8)
+    change(own, attempt=0.8, budget=0.8)
     async with patience():
         # (Where this machine is too slow to send it at all, again.)
         while broker.faults.sends:
             with pytest.raises(errors.Unavailable):
                 await queue.send(entity.name, A)
-    queue._patience = _PATIENCE
+    change(own, attempt=PATIENCE, budget=PATIENCE)
     await queue.send(entity.name, A)
     await queue.close()
 

@@ -108,10 +108,10 @@ async def test_a_full_disk_is_told_and_undoes_only_what_did_not_fit(database: Da
 async def test_an_operation_that_waits_too_long_is_told_so_and_never_run(tmp_path: Path) -> None:
     database = Database(tmp_path / "things.db", SCHEMA, wait=PATIENCE)
     release, held = await hold_the_writer(database)
-    database._wait = 0.2
+    database.wait = 0.2
     with pytest.raises(errors.Unavailable):
         await database.write(inserting("late"))
-    database._wait = PATIENCE
+    database.wait = PATIENCE
     release.set()
     await held
     await database.write(inserting("next"))

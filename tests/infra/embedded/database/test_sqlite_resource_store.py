@@ -1,6 +1,8 @@
 import asyncio
 import itertools
 import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,11 +84,10 @@ async def test_expired_documents_leave_the_disk_as_writes_come(tmp_path: Path) -
     clock.move(2)
     for n in range(4):
         await store.transact("q", [Create(f"{n}", BODY)])
-    left = await store._database.read(
-        lambda connection: connection.execute("SELECT count(*) FROM documents").fetchone()[0]
-    )
-    assert left == 4
     await store.close()
+    with closing(sqlite3.connect(tmp_path / "documents.db")) as connection:
+        [left] = connection.execute("SELECT count(*) FROM documents").fetchone()
+    assert left == 4
 
 
 async def test_a_continuation_outlives_the_process_but_not_its_store(tmp_path: Path) -> None:
@@ -135,8 +136,9 @@ async def test_every_query_walks_an_index(tmp_path: Path) -> None:
     values = dict.fromkeys(
         ("kind", "partition", "after_partition", "after_id", "now", "limit"), "1"
     )
-    plans = await store._database.read(
-        lambda connection: [
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "documents.db")) as connection:
+        plans = [
             [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
             for statement in (
                 *pages,
@@ -145,9 +147,7 @@ async def test_every_query_walks_an_index(tmp_path: Path) -> None:
                 "SELECT rowid FROM documents WHERE expires_at <= 1 LIMIT 3",
             )
         ]
-    )
     assert sum("partition=? AND id" in plan for [plan] in plans[: len(pages)]) == 2
     for plan in plans:
         assert len(plan) == 1, plan
         assert plan[0].startswith("SEARCH documents USING"), plan
-    await store.close()

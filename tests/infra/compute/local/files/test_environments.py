@@ -6,7 +6,7 @@ import pytest
 from domain.ports import EnvironmentSpec, LogKind, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import key_of
-from tests.infra.compute.conftest import House
+from tests.infra.compute.conftest import House, opened
 from tests.kit.compute_place import BARE
 
 BROKEN = """
@@ -79,8 +79,8 @@ async def test_unused_environments_are_pruned_but_for_the_latest(house: House) -
     assert not path.exists()
 
 
-async def test_a_builder_that_cannot_start_is_a_failure_with_a_reason(house: House) -> None:
-    environments = house.compute.premises.environments
-    environments._uv = "/nowhere/uv"
-    with pytest.raises(StartFailure, match="build failed"):
-        await environments.ensure(EnvironmentSpec("3.11", ("x",)))
+async def test_a_builder_that_cannot_start_is_a_failure_with_a_reason(tmp_path: Path) -> None:
+    async with opened(tmp_path, uv="/nowhere/uv") as house:
+        environments = house.compute.premises.environments
+        with pytest.raises(StartFailure, match="build failed"):
+            await environments.ensure(EnvironmentSpec("3.11", ("x",)))

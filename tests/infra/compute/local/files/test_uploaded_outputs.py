@@ -67,7 +67,13 @@ async def test_what_changed_goes_again_and_nothing_else_does(
     put(folder, "log", b"1\n")
     await outputs.publish(JOB, OUTPUT)
     # The files may have changed at that one's very moment; at the next one's they have not.
-    until(lambda: outputs._now() > (folder / "log").stat().st_ctime_ns)
+    mark = folder.parent / "mark"
+
+    def later() -> bool:
+        mark.write_bytes(b"")
+        return mark.stat().st_ctime_ns > (folder / "log").stat().st_ctime_ns
+
+    until(later)
     await outputs.publish(JOB, OUTPUT)
     kept = await blobs.properties("results", f"{OUTPUT.path}/kept")
     with (folder / "log").open("ab") as file:
@@ -146,6 +152,6 @@ def test_what_a_dead_host_left_goes_in_time(
     put(folder, "deep/er/old", b"x")
     outputs.sweep()
     assert (folder / "deep/er/old").exists()
-    monkeypatch.setattr("infra.compute.local.files.uploaded_outputs._KEPT", -(10**9))
+    monkeypatch.setattr("infra.compute.local.files.uploaded_outputs.KEPT", -(10**9))
     outputs.sweep()
     assert not folder.exists()

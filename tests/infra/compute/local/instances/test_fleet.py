@@ -23,7 +23,7 @@ class Faults:
         self.left = faults
         self._list = house.blobs.list
         monkeypatch.setattr(house.blobs, "list", self._next)
-        monkeypatch.setattr(fleet, "_PAUSES", (0.01, 0.01, 0.01))
+        monkeypatch.setattr(fleet, "PAUSES", (0.01, 0.01, 0.01))
 
     async def _next(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:
         if self.left:

@@ -1,0 +1,77 @@
+"""The application as production composes it, on what a test gives and on what stands in for the
+rest."""
+
+from typing import Any
+
+from domain.application import Application
+from domain.errors import Unauthenticated
+from domain.jobs.records.job_times import JobTimes
+from domain.names import WorkspaceScope
+from domain.ports import (
+    BlobStore,
+    Cipher,
+    Clock,
+    Principal,
+    ResourceStore,
+    TokenVerifier,
+    WorkQueue,
+)
+from infra.composition import compose_on
+from infra.composition.adapters import Adapters
+from infra.embedded.no_topics import NoTopics
+from infra.settings import Settings
+from infra.web.outbound import OutboundAddresses
+from infra.web.public_web_files import PublicWebFiles
+from infra.web.webhooks import HttpWebhooks
+from tests.kit.waiting import PATIENCE
+
+TIMES = JobTimes()
+SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+
+
+class OwnerVerifier(TokenVerifier):
+    """The token `owner` is one."""
+
+    async def verify(self, token: str) -> Principal:
+        if token != "owner":
+            raise Unauthenticated("Not a token of this test's.")
+        return Principal("an-owner", frozenset({"owner"}))
+
+
+class PlainCipher(Cipher):
+    def encrypt(self, plain: str) -> str:
+        return plain[::-1]
+
+    def decrypt(self, sealed: str) -> str:
+        return sealed[::-1]
+
+
+def adapters(
+    store: ResourceStore, queue: WorkQueue, blobs: BlobStore, clock: Clock, **others: Any
+) -> Adapters:
+    """`others` by Adapters' names, of which capabilities, serving, workers and scorer are
+    needed."""
+    defaults = {
+        "cipher": PlainCipher(),
+        "verifier": OwnerVerifier(),
+        "scoring_verifier": OwnerVerifier(),
+        "webhooks": HttpWebhooks(OutboundAddresses(())),
+        "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
+        "topics": NoTopics(),
+    }
+    return Adapters(store=store, queue=queue, blobs=blobs, clock=clock, **{**defaults, **others})
+
+
+def composed(adapters: Adapters, times: JobTimes = TIMES, /, **settings: object) -> Application:
+    """`settings` by their names, as `scale_idle_time`; None leaves one as it is by itself."""
+    told = {
+        "platform": "embedded",
+        "resource_group": SCOPE.resource_group,
+        "location": "here",
+        # Tests say themselves when counts are stored.
+        "aggregate_period": 300,
+        "route_read_limit": PATIENCE,
+        **{name: value for name, value in settings.items() if value is not None},
+    }
+    read = {f"ML_ENDPOINTS_{name.upper()}": str(value) for name, value in told.items()}
+    return compose_on(adapters, Settings.read(read), times)
