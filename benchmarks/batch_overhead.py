@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.compute.local.processes import process_groups
-from tests.e2e import scoring_files as batch
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import until
+from outside import scoring_files as batch
+from outside import serving
+from outside.running_host import RunningHost
+from outside.waiting import until
 
 NOOP = """
 def init(): pass

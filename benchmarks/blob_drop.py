@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import until
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
+from outside.waiting import until
 
 QUIET = 2.0
 SLOW = "import time\n\n\ndef init():\n    pass\n\n\ndef run(mini_batch):\n    return mini_batch\n"

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import scoring_files
+from outside import scoring_files
 
 
 class JobLog:

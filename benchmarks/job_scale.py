@@ -23,9 +23,9 @@ from benchmarks.growth import power, slope
 from benchmarks.job_log import JobLog
 from benchmarks.plan_scale import make
 from benchmarks.process_tree import looking
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import until
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
+from outside.waiting import until
 
 NOOP = "def init(): pass\ndef run(mini_batch): return [0] * len(mini_batch)\n"
 _MB = 2**20

@@ -19,9 +19,9 @@ import httpx
 import uvloop
 
 from benchmarks.http_load import Outcome, Target, closed_loop
-from tests.e2e import serving
-from tests.e2e.running_host import ROOT, RunningHost
-from tests.kit.waiting import until
+from outside import serving
+from outside.running_host import ROOT, RunningHost
+from outside.waiting import until
 
 FOREST = """
 import json

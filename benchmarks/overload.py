@@ -14,8 +14,8 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.http_load import Target, open_loop
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 
 WAITS = """
 import time

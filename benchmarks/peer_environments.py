@@ -31,7 +31,7 @@ def installed(peer: str) -> Path:
     _run([uv, "venv", "--quiet", "--python", sys.executable, folder])
     python = folder / "bin/python"
     # Compiled now, so that the first start measured is like the later ones.
-    compiled = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
+    compiled: list[str | Path] = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
     _run([*compiled, "--python", python, "-r", requirements])
     mark.write_text(digest)
     return folder

@@ -19,46 +19,27 @@ import azure.functions as func
 import uvloop
 from azurefunctions.extensions.http.fastapi import Request
 
+from benchmarks.instant_scoring import ENDPOINT, KEY, NoTokens, put_endpoint, scoring
 from domain.names import WorkspaceScope
-from domain.ports import Instance, Principal, ScoringRequest, ScoringResponse, TokenVerifier
-from domain.scoring.online_routing import RouteTable
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
 from handlers.data import scoring as handlers
 from handlers.data.cors import Cors
 from handlers.http import Routes
-from infra.clock import SystemClock
+from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from tests.kit.scoring_stage import PRIMARY, Endpoints, ScriptedScorer, StaticServing, scoring_on
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 HEADERS = [
     ("host", "127.0.0.1:7443"),
-    ("authorization", f"Bearer {PRIMARY}"),
+    ("authorization", f"Bearer {KEY}"),
     ("content-type", "application/json"),
     ("accept", "*/*"),
     ("user-agent", "bench"),
     ("content-length", str(len(BODY))),
 ]
-ANSWER = ScoringResponse(
-    200,
-    [
-        ("content-type", "application/json"),
-        ("content-length", "3"),
-        ("x-ms-server-version", "1"),
-        ("x-ms-run-fn-exec-ms", "0.1"),
-    ],
-    b"[1]",
-)
-
-
-class InstantScorer(ScriptedScorer):
-    async def score(
-        self, instance: Instance, request: ScoringRequest, *, timeout: float
-    ) -> ScoringResponse:
-        return ANSWER
 
 
 class WholeBody(RequestBody):
@@ -72,18 +53,14 @@ class WholeBody(RequestBody):
 async def main(requests: int, profile: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteResourceStore(Path(folder) / "documents.db")
-        endpoints, compute = Endpoints(store), StaticServing()
-        await endpoints.put("iris", {"blue": 50, "green": 50})
-        for name in ("blue", "green"):
-            await endpoints.put_deployment("iris", name)
-            compute.start("iris", name, 2)
-        routes = RouteTable(store, SystemClock(), read_limit=2)
-        activity = scoring_on(routes, compute, InstantScorer(), _forget)
+        cipher = FernetCipher(Path(folder) / "cipher.key")
+        await put_endpoint(store, cipher)
+        activity = scoring(store, cipher, _forget)
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
 
         async def domain() -> None:
-            answer = await activity.score(Call("iris", "POST", SCORE, "", list(HEADERS), body))
+            answer = await activity.score(Call(ENDPOINT, "POST", SCORE, "", list(HEADERS), body))
             assert answer.status == 200
 
         async def receive() -> dict[str, Any]:
@@ -93,7 +70,7 @@ async def main(requests: int, profile: bool) -> None:
             pass
 
         def scope() -> dict[str, Any]:
-            path = "/endpoints/iris/score"
+            path = f"/endpoints/{ENDPOINT}/score"
             return {
                 "type": "http",
                 "method": "POST",
@@ -101,16 +78,16 @@ async def main(requests: int, profile: bool) -> None:
                 "raw_path": path.encode(),
                 "query_string": b"",
                 "headers": raw,
-                "path_params": {"endpoint": "iris"},
+                "path_params": {"endpoint": ENDPOINT},
             }
 
         async def handler() -> None:
             response = await handlers._pass(
-                activity, Cors(()), Request(scope(), receive), "iris", SCORE
+                activity, Cors(()), Request(scope(), receive), ENDPOINT, SCORE
             )
             assert response.status_code == 200
 
-        routes = Routes(_Nobody(), WorkspaceScope("", "", ""), "")
+        routes = Routes(NoTokens(), WorkspaceScope("", "", ""), "")
         app = func.FunctionApp()
         app.register_functions(handlers.blueprint(routes, activity))
         asgi: Any = HttpApp(
@@ -130,11 +107,6 @@ async def main(requests: int, profile: bool) -> None:
             profiler.disable()
             pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
         await store.close()
-
-
-class _Nobody(TokenVerifier):
-    async def verify(self, token: str) -> Principal:
-        raise NotImplementedError
 
 
 def _forget(record: RequestRecord) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from outside.waiting import until
 from tests.kit.real_app import ROOT
-from tests.kit.waiting import until
 
 _ALL: Final = ("alone", "alone", "busy", "busy", "half")
 _PERIOD: Final = 100_000

@@ -18,9 +18,9 @@ from benchmarks.batch.peers import UNUSUAL, WAYS
 from benchmarks.batch.ways import score_files
 from benchmarks.job_log import JobLog
 from benchmarks.process_tree import Peak
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import until
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
+from outside.waiting import until
 
 NAME = "ours"
 _ENDPOINT = "scores"

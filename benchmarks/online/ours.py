@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.online.servers import CONCURRENT, Question, Running, first_answer
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 
 APPS = Path(__file__).parents[1] / "peers"
 ENDPOINT = "bench"

@@ -72,6 +72,7 @@ def test_what_the_app_needs_is_published(path: str) -> None:
         "examples/demo.py",
         "docs/glossary.md",
         "benchmarks/x.py",
+        "outside/waiting.py",
         ".data/documents.db",
         ".venv/bin/python",
         ".git/config",

@@ -15,10 +15,11 @@ Found = Iterator[tuple[int, str]]
 
 EXCEPTIONS: Mapping[str, str] = {
     "nothing is measured: tests/kit/waiting.py": "ends a wait for what never comes",
+    "nothing is measured: outside/waiting.py": "ends a wait for what never comes",
+    "nobody sleeps: outside/waiting.py": "looks again",
     "nothing is measured: tests/chaos/ordeal.py": "tells how long runs took; nothing rests on it",
     "nothing is measured: tests/chaos/__main__.py": "tells how long runs took",
     "nobody sleeps: tests/kit/waiting.py": "looks again",
-    "nobody is hurried: tests/kit/waiting.py": "has the one limit there is",
     "nobody is hurried: tests/steady.py": "its control group may stay; no test waits for that",
     "nobody sleeps: tests/chaos/ordeal.py": "kills at moments that a seed chose",
     "nobody sleeps: tests/servers/service_bus/quick.py": "shortens the SDK's own pauses",
@@ -28,10 +29,11 @@ EXCEPTIONS: Mapping[str, str] = {
 
 @cache
 def modules() -> Mapping[str, ast.Module]:
-    """Every module of the tests, by its path from the root."""
+    """Every module of the tests and of what they see a host with, by its path from the root."""
     return {
         path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
-        for path in sorted(ROOT.joinpath("tests").rglob("*.py"))
+        for top in ("tests", "outside")
+        for path in sorted(ROOT.joinpath(top).rglob("*.py"))
     }
 
 

@@ -24,9 +24,9 @@ from typing import Any
 import httpx
 
 from examples.client import CallFailed
+from outside.running_host import RunningHost
 from tests.chaos import mischief
 from tests.chaos.trials import CODE, QUICK, SLOW, Trial, file_name
-from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 
 STORE = "workspaceblobstore"

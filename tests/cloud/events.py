@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.servicebus import ServiceBusClient
 
-from tests.e2e.running_host import RunningHost
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
 Event = dict[str, Any]

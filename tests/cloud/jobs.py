@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
 FILES = 24

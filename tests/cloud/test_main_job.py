@@ -3,9 +3,9 @@ is killed. A topic is told of it all."""
 
 from pathlib import Path
 
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
 from tests.cloud import events, jobs
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 
 

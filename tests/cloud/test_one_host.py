@@ -11,9 +11,9 @@ import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
 from tests.cloud import jobs
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 
 SCRIPT = """

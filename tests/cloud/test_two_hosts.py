@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from outside import scoring_files, serving
+from outside.running_host import RunningHost
 from tests.cloud import jobs
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import RunningHost
 from tests.kit.waiting import until
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

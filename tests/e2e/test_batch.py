@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from examples.client import CallFailed
-from tests.e2e import scoring_files as batch
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import scoring_files as batch
+from outside import serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
 GOOD = {"a.csv": "a1\na2\n", "b.csv": "b1\n", "nested/deep/c.csv": "c1\nc2\nc3\n"}

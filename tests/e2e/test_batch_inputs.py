@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import scoring_files as batch
-from tests.e2e.running_host import RunningHost
+from outside import scoring_files as batch
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 from tests.kit.web_server import WebServer, web_server
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from tests.e2e.running_host import RunningHost
+from outside.running_host import RunningHost
 from tests.kit.waiting import PATIENCE
 
 MIB = 1024 * 1024

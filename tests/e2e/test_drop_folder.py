@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from tests.e2e import scoring_files as batch
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import scoring_files as batch
+from outside import serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import PATIENCE, until
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e import scoring_files as batch
-from tests.e2e.running_host import RunningHost
+from outside import scoring_files as batch
+from outside.running_host import RunningHost
 from tests.e2e.webhook_receiver import Post, WebhookReceiver
 from tests.kit.waiting import PATIENCE, until
 

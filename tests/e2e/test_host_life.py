@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from examples.client import CallFailed
-from tests.e2e import scoring_files as batch
-from tests.e2e import serving
-from tests.e2e.running_host import ROOT, RunningHost
+from outside import scoring_files as batch
+from outside import serving
+from outside.running_host import ROOT, RunningHost
 from tests.kit.waiting import PATIENCE, until
 
 

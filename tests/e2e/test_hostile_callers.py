@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from examples.client import CallFailed
-from tests.e2e import serving
-from tests.e2e.running_host import ROOT, RunningHost
+from outside import serving
+from outside.running_host import ROOT, RunningHost
 from tests.kit.waiting import PATIENCE, patience
 
 SCORE = b"POST /endpoints/open/score HTTP/1.1\r\nhost: x\r\n"

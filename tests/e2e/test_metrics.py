@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 
 
 def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:

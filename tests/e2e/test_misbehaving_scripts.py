@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from examples.client import CallFailed
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
 FAST = {"initialDelay": "PT0S", "period": "PT0.2S", "timeout": "PT0.3S", "failureThreshold": 5}

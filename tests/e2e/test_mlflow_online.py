@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 
 FILES = {
     "MLmodel": """

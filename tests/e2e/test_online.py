@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from examples.client import CallFailed
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import PATIENCE, eventually, until
 
 ANIMALS = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")

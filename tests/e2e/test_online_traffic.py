@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import PATIENCE, until
 
 SCORE = "/endpoints/{}/score"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from examples.client import CallFailed
-from tests.e2e import scoring_files as batch
-from tests.e2e.running_host import RunningHost
+from outside import scoring_files as batch
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
 GATED = """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import scoring_files, serving
-from tests.e2e.running_host import ROOT, RunningHost
+from outside import scoring_files, serving
+from outside.running_host import ROOT, RunningHost
 from tests.kit.loopback_telemetry import Collector, Ingestion, Span
 from tests.kit.waiting import PATIENCE, until
 

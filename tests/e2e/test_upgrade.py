@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import scoring_files as batch
-from tests.e2e import serving
+from outside import scoring_files as batch
+from outside import serving
+from outside.running_host import ROOT, RunningHost
 from tests.e2e.released import last_release
-from tests.e2e.running_host import ROOT, RunningHost
 from tests.e2e.webhook_receiver import Post, WebhookReceiver
 from tests.kit.waiting import until
 

@@ -11,28 +11,19 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
+from outside import waiting
+
 T = TypeVar("T")
 
-PATIENCE: Final = 180.0
+PATIENCE: Final = waiting.PATIENCE
 """Seconds."""
 _EVERY: Final = 0.01
 
 
-def until(
-    look: Callable[[], T | bool | None],
-    what: str = "",
-    *,
-    every: float = _EVERY,
-    patience: float = PATIENCE,
-) -> T:
+def until(look: Callable[[], T | bool | None], what: str = "", *, every: float = _EVERY) -> T:
     """The first thing true that `look` shows; fails, and says what it showed last, when nothing
-    does. (Benchmarks wait longer than tests.)"""
-    ends = time.monotonic() + patience
-    while not (found := look()):
-        if time.monotonic() > ends:
-            raise AssertionError(_never(what or look, found, patience))
-        time.sleep(every)
-    return cast(T, found)
+    does."""
+    return waiting.until(look, what, every=every)
 
 
 async def eventually(
@@ -51,14 +42,10 @@ async def eventually(
         if found:
             return cast(T, found)
         if time.monotonic() > ends:
-            raise AssertionError(_never(what or look, found, PATIENCE))
+            raise AssertionError(waiting.never(what or look, found, PATIENCE))
         await asyncio.sleep(every)
 
 
 def patience() -> asyncio.Timeout:
     """What is done inside ends, or the test fails."""
     return asyncio.timeout(PATIENCE)
-
-
-def _never(what: object, found: object, patience: float) -> str:
-    return f"never came in {patience:g} s: {what}, which is {found!r}"

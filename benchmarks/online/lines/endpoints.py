@@ -20,9 +20,9 @@ from domain.ports import Create
 from infra.compute.local.processes.process_groups import cpu_seconds
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import until
+from outside import serving
+from outside.running_host import RunningHost
+from outside.waiting import until
 
 _IDLE = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "1"}
 _SLEEPS = {"scaleSettings": {"scaleType": "TargetUtilization", "minInstances": 0}}

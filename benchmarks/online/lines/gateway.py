@@ -9,8 +9,8 @@ import uvloop
 from benchmarks.http_load import Outcome, Target
 from benchmarks.online import ours
 from benchmarks.online.lines.line import Line, at_most
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
+from outside import serving
+from outside.running_host import RunningHost
 
 _TURNS = 40
 _REQUESTS = 250

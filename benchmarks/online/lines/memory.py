@@ -8,7 +8,7 @@ from benchmarks.growth import slope
 from benchmarks.online import ours
 from benchmarks.online.lines.line import Line, at_most
 from benchmarks.online.wrk import Wrk
-from tests.e2e.running_host import RunningHost
+from outside.running_host import RunningHost
 
 EVERY = 50_000
 _CONNECTIONS = 8

@@ -14,9 +14,9 @@ from benchmarks.online import ours
 from benchmarks.online.lines.line import Line, at_most
 from benchmarks.online.servers import first_answer
 from infra.compute.local.processes.process_groups import cpu_seconds
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import until
+from outside import serving
+from outside.running_host import RunningHost
+from outside.waiting import until
 
 _TIMES = 5
 _IDLE = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "2"}

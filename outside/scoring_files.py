@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from tests.e2e import serving
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import PATIENCE, until
+from outside import serving
+from outside.running_host import RunningHost
+from outside.waiting import PATIENCE, until
 
 ENDED = ("Completed", "Failed", "Canceled")
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from examples.client import CallFailed
-from tests.e2e.running_host import RunningHost
-from tests.kit.waiting import PATIENCE, until
+from outside.running_host import RunningHost
+from outside.waiting import PATIENCE, until
 
 USUAL = {"requestTimeout": "PT5S", "maxQueueWait": "PT0.5S"}
 """What a deployment has that asks for nothing: for benchmarks, whose figures these shape."""

@@ -13,9 +13,9 @@ from typing import Any, Self
 import httpx
 
 from examples.client import Workspace
-from tests.kit.waiting import PATIENCE, until
+from outside.waiting import PATIENCE, until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 _AMPLE = {
     "ML_ENDPOINTS_HEAD_TIME": "3600",
