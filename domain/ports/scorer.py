@@ -8,9 +8,10 @@ from typing import Protocol
 from domain.ports.serving import Instance
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ScoringRequest:
-    """A caller's request for one instance: `headers` lower-case, without hop-by-hop ones."""
+    """A caller's request for one instance: `headers` lower-case, without hop-by-hop ones. Not
+    to be changed; not frozen, as that would cost each request half a microsecond."""
 
     method: str
     path: str
@@ -19,10 +20,10 @@ class ScoringRequest:
     body: AsyncIterator[bytes] | bytes
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ScoringResponse:
-    """The instance's answer. A small, whole body is bytes; else it streams and must be
-    iterated or closed."""
+    """The instance's answer, not to be changed. A small, whole body is bytes; else it streams
+    and must be iterated or closed."""
 
     status: int
     headers: Sequence[tuple[str, str]]

@@ -2,12 +2,14 @@
 functions of seconds that adapters take (`clock.unix`)."""
 
 from datetime import UTC, datetime, timedelta
-
-import pytest
+from typing import TYPE_CHECKING
 
 from domain.ports import Clock
 from domain.rollout import mirroring
 from domain.scoring import instance_asking, online_scoring, scoring_bodies, scoring_exchange
+
+if TYPE_CHECKING:
+    import pytest  # the Functions worker's environment, which the kit runs in too, has none
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -55,7 +57,7 @@ class BusyClock(HeldClock):
         pass
 
 
-def hold_durations(monkeypatch: pytest.MonkeyPatch) -> HeldClock:
+def hold_durations(monkeypatch: "pytest.MonkeyPatch") -> HeldClock:
     """What the scoring path, and what sends copies of its requests, take from here on for the
     time that requests and bodies take."""
     held = HeldClock(100.0)
