@@ -32,12 +32,18 @@ _ASK_AGAIN = 1.0
 
 
 class _Wake:
-    """`turns` is there once an instance is."""
+    """`task` ends once an instance is there, with the turns that those who wait take; None:
+    there will be none."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: asyncio.Task[asyncio.Semaphore | None]) -> None:
         self.waiting = 0
-        self.turns: asyncio.Semaphore | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task = task
+
+    @property
+    def has_turns(self) -> bool:
+        task = self.task
+        ended = task.done() and not task.cancelled() and task.exception() is None
+        return ended and task.result() is not None
 
 
 class Waking(Awakening):
@@ -66,9 +72,9 @@ class Waking(Awakening):
         that takes longer than the limit, too many wait already, or it will not come."""
         key = deployment.workload_key
         wake = self._wakes.get(key)
-        if wake is None or (wake.turns is not None and not self._serving.instances(key)):
-            wake = self._wakes[key] = _Wake()
-            wake.task = asyncio.create_task(self._wake(endpoint, deployment, wake))
+        if wake is None or (wake.has_turns and not self._serving.instances(key)):
+            task = asyncio.create_task(self._woken(endpoint, deployment))
+            wake = self._wakes[key] = _Wake(task)
         if wake.waiting >= self._max_waiting:
             raise refusals.too_many_waiting(deployment.name, self._max_waiting)
         wake.waiting += 1
@@ -84,24 +90,23 @@ class Waking(Awakening):
                 self._end(key, wake)
 
     async def _awaited(self, deployment: DeploymentRoute, wake: _Wake) -> asyncio.Semaphore:
-        assert wake.task is not None
         try:
             async with asyncio.timeout(self._limit):
-                await asyncio.shield(wake.task)
-                if wake.turns is None:
+                turns = await asyncio.shield(wake.task)
+                if turns is None:
                     raise refusals.not_ready(deployment.name, deployment.state.value)
-                await wake.turns.acquire()
-                return wake.turns
+                await turns.acquire()
+                return turns
         except TimeoutError:
             raise refusals.not_awake(deployment.name, self._limit) from None
 
-    async def _wake(self, endpoint: str, deployment: DeploymentRoute, wake: _Wake) -> None:
+    async def _woken(self, endpoint: str, deployment: DeploymentRoute) -> asyncio.Semaphore | None:
         key = deployment.workload_key
         if deployment.may_sleep:
             asked = WakeDeployment(endpoint=endpoint, deployment=deployment.name)
             await self._queue.send(SCALING_QUEUE, Message(asked.to_document()))
         elif not await self._restored(endpoint, deployment):
-            return
+            return None
         loop = asyncio.get_running_loop()
         look_at = loop.time() + _ASK_AGAIN
         while not (there := len(self._serving.instances(key))):
@@ -110,9 +115,9 @@ class Waking(Awakening):
                 look_at = loop.time() + _ASK_AGAIN
                 seen = await self._serving.observe(key)
                 if seen is not None and seen.state is WorkloadState.FAILED:
-                    return
+                    return None
         workers = deployment.workers
-        wake.turns = asyncio.Semaphore(max(1, deployment.max_concurrent * there // workers))
+        return asyncio.Semaphore(max(1, deployment.max_concurrent * there // workers))
 
     async def _restored(self, endpoint: str, deployment: DeploymentRoute) -> bool:
         """Whether it is on its way here. One that the compute does not know yet is brought up;
@@ -131,5 +136,4 @@ class Waking(Awakening):
     def _end(self, key: str, wake: _Wake) -> None:
         if self._wakes.get(key) is wake:
             del self._wakes[key]
-        if wake.task is not None:
-            wake.task.cancel()
+        wake.task.cancel()

@@ -126,5 +126,5 @@ class Caller(RequestBody):
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.gone = True
-        assert self._task is not None
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -24,3 +25,8 @@ def test_of_nothing_there_is_no_quantile() -> None:
 @pytest.mark.parametrize("seconds", [0, -1, 1e-9])
 def test_what_takes_no_time_counts_as_the_fastest(seconds: float) -> None:
     assert band(seconds) == "0"
+
+
+def test_a_share_of_all_is_there_however_the_parts_are_added_up() -> None:
+    bands = {"3": 0.1, "1": 0.2, "2": 0.3, "5": 0.7, "4": 1e-17}
+    assert all(quantile(dict(order), 1.0) for order in permutations(bands.items()))
