@@ -150,12 +150,14 @@ async def test_the_sweep_begins_another_chain_with_a_first_look(kettle: Boiling)
     assert kettle.looks == [], "the chain before has ended"
 
 
+@pytest.mark.parametrize("boils", [False, True])
 async def test_a_look_that_others_overtook_is_followed_by_another_all_the_same(
-    kettle: Boiling,
+    kettle: Boiling, boils: bool
 ) -> None:
     """For what it did may have to be undone."""
+    kettle.boils = boils
     kettle.clock.move(GRACE - 1)
     kettle.store.faults = [Fault.RACE]
     await kettle.driving.go_on(Watch())
     assert kettle.sent() == [Watch(step=1)]
-    assert kettle.looks == [0]
+    assert kettle.looks == [0], "not at once: the next is none of a new chain"
