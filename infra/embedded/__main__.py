@@ -3,10 +3,8 @@
 import argparse
 import asyncio
 import errno
-import ipaddress
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,9 @@ from domain.ground.access import ROLES
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
+from infra.embedded.host.address import Address, AddressError, bound, passed
 from infra.embedded.host.functions import AppError
-from infra.embedded.host.host import Address, Host
+from infra.embedded.host.host import Host
 from infra.embedded.host.host_json import HostJson, read_host_json
 from infra.embedded.host.logs import start_logging
 from infra.embedded.services import EmbeddedServices
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     try:
         return _serve(options)
-    except (SettingsError, AppError, DataFolderInUse) as error:
+    except (SettingsError, AppError, AddressError, DataFolderInUse) as error:
         return _refuse(str(error))
     except StorageFull as error:
         return _refuse(f"the host cannot run: {error.message}")
@@ -104,17 +103,13 @@ def _serve(options: argparse.Namespace) -> int:
         return _refuse(f"the data folder {folder.root} cannot be used: {error}")
     try:
         remove_connection(folder)
-        try:
-            bound = _bind(options.host, options.port)
-        except OSError as error:
-            return _refuse(f"cannot listen on {options.host}, port {options.port}: {error}")
-        url = _url(options, bound)
+        tls = not options.http
+        address = passed(os.environ, tls=tls) or bound(options.host, options.port, tls=tls)
         # What the Functions host would do: the app finds its settings in its environment.
-        os.environ.update(_environment(values, folder, url))
+        os.environ.update(_environment(values, folder, address.url))
         settings = Settings.read(os.environ)
         stop_logging = start_logging(settings.embedded.log_level, folder.root)
         try:
-            address = Address(url, bound, not options.http, _certificate_names(options.host))
             return _run(options, settings, address, host_json, folder)
         finally:
             stop_logging()
@@ -178,46 +173,6 @@ def _environment(values: Mapping[str, str], folder: DataFolder, url: str) -> dic
     environment[_DATA_DIR] = str(folder.root)
     environment[InstallationSettings.environment_name("host")] = "embedded"
     return environment
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind(address)
-        # Refuses a second listener here, while there is someone to tell.
-        bound.listen(2048)
-    except OSError:
-        bound.close()
-        raise
-    bound.setblocking(False)
-    return bound
-
-
-def _url(options: argparse.Namespace, bound: socket.socket) -> str:
-    host = options.host
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        pass  # A name.
-    else:
-        if address.is_unspecified:
-            host = "127.0.0.1" if address.version == 4 else "[::1]"
-        elif address.version == 6:
-            host = f"[{address}]"
-    return f"{'http' if options.http else 'https'}://{host}:{bound.getsockname()[1]}"
-
-
-def _certificate_names(host: str) -> list[str]:
-    try:
-        if ipaddress.ip_address(host).is_unspecified:
-            return [socket.gethostname()]
-    except ValueError:
-        pass  # A name stands for itself.
-    return [host]
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

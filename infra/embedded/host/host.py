@@ -5,9 +5,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -22,6 +20,7 @@ from infra.embedded.arrivals.receipts import Receipts
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
 from infra.embedded.host import metrics_door
+from infra.embedded.host.address import Address
 from infra.embedded.host.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host.host_json import HostJson
 from infra.embedded.host.http_app import Endpoint, HttpApp
@@ -43,17 +42,6 @@ class _Trigger(Protocol):
     def start(self) -> None: ...
 
     async def stop(self, grace: float) -> None: ...
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the host is reached. `names` are what its certificate must stand for beside the
-    names of this machine."""
-
-    url: str
-    bound: socket.socket
-    tls: bool
-    names: Sequence[str]
 
 
 class Host:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import ssl
 import stat
 import sys
@@ -97,6 +98,13 @@ async def sweep(timer: func.TimerRequest) -> None:
 
 HOST_JSON = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
 
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 class HostProcess:
     """One run of the host. `connection` is what connection.json says."""
@@ -144,14 +152,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def start(folder: Path, *arguments: str, **environment: str) -> HostProcess:
+async def start(
+    folder: Path, *arguments: str, passed: socket.socket | None = None, **environment: str
+) -> HostProcess:
+    """With a socket `passed` as systemd passes one."""
+    descriptors: tuple[int, ...] = ()
+    command: tuple[str, ...] = ()
+    if passed is not None:
+        descriptors = (passed.fileno(),)
+        command = (sys.executable, "-c", AS_SYSTEMD, str(passed.fileno()))
     process = await asyncio.create_subprocess_exec(
+        *command,
         sys.executable,
         "-m",
         "infra.embedded",
         *(arguments or ("small_app:app", "--port", "0", "--data-dir", ".data")),
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        pass_fds=descriptors,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -159,8 +177,10 @@ async def start(folder: Path, *arguments: str, **environment: str) -> HostProces
 
 
 @asynccontextmanager
-async def running(folder: Path, *arguments: str) -> AsyncIterator[HostProcess]:
-    host = await start(folder, *arguments)
+async def running(
+    folder: Path, *arguments: str, passed: socket.socket | None = None
+) -> AsyncIterator[HostProcess]:
+    host = await start(folder, *arguments, passed=passed)
     try:
         await host.ready()
         yield host
@@ -277,6 +297,28 @@ async def test_a_killed_hosts_work_comes_again_at_once_and_its_identity_stays(fo
         assert await host.stop(signal.SIGINT) == 0
 
 
+async def test_a_socket_that_systemd_passes_lets_nobody_be_refused_between_two_hosts(
+    folder: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
+            for _ in range(2):
+                # Asked while no host runs.
+                asking = asyncio.create_task(client.get("/healthz"))
+                async with running(folder, "small_app:app", "--http", passed=bound) as host:
+                    assert (await asking).text == "Healthy"
+                    assert host.connection["url"] == url
+                    assert await host.stop() == 0
+
+
+async def test_what_is_passed_and_no_listener_is_refused(folder: Path) -> None:
+    with socket.socket() as silent:
+        code, errors = await ended(await start(folder, passed=silent))
+    assert code == 2
+    assert errors == "the socket that was passed (LISTEN_FDS) listens on no TCP port\n"
+
+
 async def test_plain_http_and_the_welcome_are_there_when_asked_for(folder: Path) -> None:
     host = await start(folder, "small_app:app", "--port", "0", "--http", "--welcome")
     url = await host.ready()
@@ -322,7 +364,9 @@ async def test_a_second_signal_ends_the_host_where_it_stands(folder: Path) -> No
 async def test_what_cannot_start_says_why(
     folder: Path, arguments: tuple[str, ...], environment: dict[str, str], complaint: str
 ) -> None:
-    code, errors = await ended(await start(folder, *_with_port(arguments), **environment))
+    code, errors = await ended(
+        await start(folder, *_with_port(arguments), passed=None, **environment)
+    )
     assert code == 2
     assert complaint in errors
     assert "Traceback" not in errors
