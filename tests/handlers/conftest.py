@@ -16,17 +16,13 @@ import pytest
 
 from domain.errors import Unauthenticated
 from domain.ground.access import ROLES
-from domain.jobs.batch_jobs import BatchJobs
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
-from handlers import openapi
-from handlers.control import batch_endpoints, online_endpoints, operations, workspaces
 from handlers.http import Routes
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from tests.kit import provisioning_stage
 from tests.kit.arm_client import ArmClient
-from tests.kit.job_ground import job_ground
 from tests.kit.provisioning_stage import ProvisioningStage
 from tests.kit.waiting import PATIENCE
 
@@ -81,35 +77,24 @@ async def open_client() -> AsyncIterator[OpenClient]:
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """Endpoints, deployments and operations behind the door, on a compute that is told."""
+    """The whole app behind its door, on a compute that is told."""
 
     stage: ProvisioningStage
     routes: Routes
-    open_client: OpenClient
+    closing: AsyncExitStack
 
     def client(self, role: str | None = "owner") -> ArmClient:
-        stage, routes = self.stage, self.routes
-        ground = job_ground(stage.store, stage.queue, stage.blobs, stage.clock)
-        http = self.open_client(
-            workspaces.blueprint(routes, "here"),
-            online_endpoints.blueprint(routes, stage.online),
-            batch_endpoints.blueprint(routes, stage.batch),
-            operations.blueprint(
-                routes,
-                stage.operations,
-                stage.online,
-                stage.batch,
-                BatchJobs(ground, routes.scope),
-            ),
-            openapi.blueprint(routes),
-            role=role,
-        )
-        return ArmClient(http, routes.scope.id, stage.turn)
+        headers = {"Authorization": f"Bearer {role}"} if role else {}
+        http = self.stage.host.client(BASE_URL, headers=headers)
+        self.closing.push_async_callback(http.aclose)
+        return ArmClient(http, self.routes.scope.id, self.stage.turn)
 
 
 @pytest.fixture
-async def plane(
-    tmp_path: Path, routes: Routes, open_client: OpenClient
-) -> AsyncIterator[ControlPlane]:
-    async with provisioning_stage.opened(tmp_path) as opened:
-        yield ControlPlane(opened, routes, open_client)
+async def plane(tmp_path: Path, routes: Routes) -> AsyncIterator[ControlPlane]:
+    verifier = RoleVerifier()
+    async with (
+        provisioning_stage.opened(tmp_path, base_url=BASE_URL, verifier=verifier) as stage,
+        AsyncExitStack() as closing,
+    ):
+        yield ControlPlane(stage, routes, closing)

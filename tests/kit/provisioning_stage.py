@@ -1,28 +1,20 @@
 """What tests of the control plane stand on: the embedded stores in a folder, a compute whose
 answers a test sets, and a pump in the place of the host's queue listener."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from domain.assets.asset_references import AssetSources
-from domain.assets.asset_registration import AssetRegistration
-from domain.assets.asset_use import AssetUse
-from domain.batch.activities import BatchActivities
+from domain.application import Application
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointProperties
-from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Invalid
-from domain.ground.driving.sweeping import Sweeping
-from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
-from domain.ground.operation import Operation, Operations
+from domain.ground.messages import PROVISIONING_QUEUE
+from domain.ground.operation import Operation
 from domain.ground.resource import Conditions, Wanted
-from domain.names import WorkspaceScope
-from domain.online.activities import OnlineActivities
 from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.ports import (
@@ -37,17 +29,19 @@ from domain.ports import (
     WorkersWorkload,
     WorkloadState,
 )
-from domain.provisioning.provisioned import Means
+from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from infra.rules.queue_consumer import Received
 from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
-from tests.kit.endpoint_activities import LOCATION, batch_activities, online_activities
-from tests.kit.facts import outbox
+from tests.kit.composed import adapters, composed
+from tests.kit.pumping_host import PumpingHost
+from tests.kit.scoring_stage import ScriptedScorer
 
-SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
+BASE_URL = "https://example.test:7443"
 ANY = Conditions()
 CALLER = "a test"
 
@@ -143,33 +137,44 @@ class ProvisioningStage:
     store: SqliteResourceStore
     queue: SqliteWorkQueue
     blobs: FileBlobStore
-    registration: AssetRegistration
-    online: OnlineActivities
-    batch: BatchActivities
-    sweeping: Sweeping
-    operations: Operations
-    changed: list[str] = field(default_factory=list)
+    adapters: Adapters
+    base_url: str = BASE_URL
+
+    def __post_init__(self) -> None:
+        self.live(composed(self.adapters, base_url=self.base_url))
+
+    def live(self, application: Application) -> None:
+        """Be a host of it."""
+        self.application = application
+        self.online, self.batch = application.online, application.batch
+        self.registration = application.assets.registration
+        self.host = PumpingHost(application, self.queue, self.clock)
 
     # -- the host's part ----------------------------------------------------------------
 
-    async def messages(self) -> list[Reconcile]:
+    async def messages(self) -> list[Received]:
         """Take every message off the queue, delayed ones too, by waiting them out."""
         self.clock.move(2)
-        taken = await self.queue.receive(PROVISIONING_QUEUE, 500, timedelta(seconds=30))
+        taken = await self.host.receive([PROVISIONING_QUEUE])
         for message in taken:
             await self.queue.complete(message.lock_token)
-        return [Reconcile.from_document(json.loads(message.body)) for message in taken]
+        return taken
 
-    async def deliver(self, message: Reconcile) -> None:
-        activities = self.online if message.kind == "onlineEndpoints" else self.batch
-        await activities.reconciler.reconcile(message)
+    async def deliver(self, message: Received) -> None:
+        """As often as a test wants to, and as late. Raises what its function raises."""
+        await self.host.call(message)
 
     async def turn(self) -> int:
         """Deliver every message there is, once; how many they were."""
-        taken = await self.messages()
-        for message in taken:
-            await self.deliver(message)
-        return len(taken)
+        self.clock.move(2)
+        taken = await self.host.turn([PROVISIONING_QUEUE])
+        if self.host.failures:
+            raise self.host.failures.pop()
+        return taken
+
+    async def sweep(self) -> int:
+        """How many documents somebody was found for."""
+        return await self.application.sweeping.sweep()
 
     async def settle(self, turns: int = 50) -> None:
         """Deliver until nothing is left to do."""
@@ -179,14 +184,7 @@ class ProvisioningStage:
         raise AssertionError(f"messages go on after {turns} turns")
 
     async def status(self, operation: Operation) -> str:
-        return (await self.operations.get(operation.id)).status.value
-
-    async def wakes(self) -> list[WakeDeployment]:
-        """Take every message off the scaling queue."""
-        taken = await self.queue.receive(SCALING_QUEUE, 500, timedelta(seconds=30))
-        for message in taken:
-            await self.queue.complete(message.lock_token)
-        return [WakeDeployment.from_document(json.loads(message.body)) for message in taken]
+        return (await self.application.operations.get(operation.id)).status.value
 
     # -- what stands on it --------------------------------------------------------------
 
@@ -261,38 +259,30 @@ def faults(error: Invalid) -> dict[str | None, str]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: HeldClock | None = None) -> AsyncIterator[ProvisioningStage]:
-    """Opened again on the same folder, it is what a restart finds: all but the compute."""
+async def opened(
+    folder: Path, clock: HeldClock | None = None, *, base_url: str = BASE_URL, **others: Any
+) -> AsyncIterator[ProvisioningStage]:
+    """Opened again on the same folder, it is what a restart finds: all but the compute. `others`
+    are adapters."""
     clock, compute = clock or HeldClock(), ToldCompute()
     store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
     queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix, max_delivery_count=10)
-    blobs = FileBlobStore(folder, base_url="https://example.test:7443", key=b"k" * 32)
-    in_use = AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of
-    registration = AssetRegistration(store, blobs, compute, clock, SCOPE, in_use=in_use)
-    changed: list[str] = []
-    sources = AssetSources(registration, blobs, compute, SCOPE)
-    means = Means(store, queue, clock, SCOPE, outbox(store, queue, clock))
-    online = online_activities(
-        means, sources, compute, FernetCipher(folder / "cipher.key"), changed.append
-    )
-    computes = ComputeTargets(
-        store, compute, clock, SCOPE, LOCATION, in_use=in_use, idle_time=timedelta(minutes=2)
-    )
-    batch = batch_activities(means, sources, compute, computes)
-    stage = ProvisioningStage(
-        folder,
-        clock,
-        compute,
+    blobs = FileBlobStore(folder, base_url=base_url, key=b"k" * 32)
+    services = adapters(
         store,
         queue,
         blobs,
-        registration,
-        online,
-        batch,
-        Sweeping(store, clock, {**online.owners, **batch.owners}),
-        Operations(store),
+        clock,
+        capabilities=compute,
+        serving=compute,
+        scorer=ScriptedScorer(),
+        workers=compute,
+        cipher=FernetCipher(folder / "cipher.key"),
+        **others,
     )
-    yield replace(stage, changed=changed)
+    stage = ProvisioningStage(folder, clock, compute, store, queue, blobs, services, base_url)
+    yield stage
+    await stage.application.close()
     await blobs.close()
     await queue.close()
     await store.close()

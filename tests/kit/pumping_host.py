@@ -86,6 +86,10 @@ class PumpingHost:
         if error is not None:
             self.failures.append(error)
 
+    async def call(self, message: Received) -> None:
+        """Call the function with it once more, settled or not; what it raises is raised."""
+        await asyncio.create_task(self._bound_to(message.queue).call(message))
+
     async def turn(self, queues: Sequence[str] = QUEUES) -> int:
         """Deliver what is there now, one message after the other; how many they were."""
         received = await self.receive(queues)

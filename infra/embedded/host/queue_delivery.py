@@ -54,9 +54,8 @@ class QueueDelivery:
     async def deliver(self, message: Received) -> Exception | None:
         """Call the function with it and settle it, in a task that is the invocation's own; what
         the function raised, if it did."""
-        begin(self._function.name, message.properties.get("traceparent"))
         try:
-            await self._function.call(_argument(message))
+            await self.call(message)
         except asyncio.CancelledError:
             # The host is stopping: the message is for the next one, at once.
             await self._settle(self._queue.abandon(message.lock_token), message)
@@ -66,6 +65,11 @@ class QueueDelivery:
             return error
         await self._settle(self._queue.complete(message.lock_token), message)
         return None
+
+    async def call(self, message: Received) -> None:
+        """Call the function with it, and leave it as it is."""
+        begin(self._function.name, message.properties.get("traceparent"))
+        await self._function.call(_argument(message))
 
     async def _fail(self, message: Received, error: Exception) -> None:
         count = message.delivery_count

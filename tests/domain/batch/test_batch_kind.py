@@ -7,10 +7,10 @@ import pytest
 from domain.errors import Conflict, Invalid
 from domain.ground.operation import Operation
 from domain.ports import WorkersWorkload, WorkloadState
+from tests.kit.composed import SCOPE
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
-    SCOPE,
     ProvisioningStage,
     batch_deployment,
     batch_endpoint,

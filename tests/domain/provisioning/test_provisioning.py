@@ -9,7 +9,7 @@ import pytest
 
 from domain.assets import asset
 from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
-from domain.ground.messages import PROVISIONING_QUEUE, Reconcile
+from domain.ground.messages import PROVISIONING_QUEUE
 from domain.ground.operation import Operation, OperationKind, OperationStatus
 from domain.ground.provisioning_state import TransitionRefused
 from domain.ground.resource import Conditions
@@ -19,6 +19,7 @@ from domain.ports import Create, Delete, Message, WorkloadState
 from domain.provisioning.endpoint_saving import LEASE
 from domain.provisioning.provisioning import MAX_DEPLOYMENTS
 from domain.provisioning.reconciler import pause_before
+from infra.rules.queue_consumer import Received
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
@@ -250,7 +251,7 @@ async def test_a_compute_that_fails_gives_code_and_reason_and_a_put_revives(
     stage.compute.code, stage.compute.reason = "UserScriptImportError", "No module named 'x'"
     operation = await stage.put_deployment()
     await stage.settle()
-    ended = await stage.operations.get(operation.id)
+    ended = await stage.application.operations.get(operation.id)
     assert ended.status is OperationStatus.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.error.message) == (
@@ -299,7 +300,7 @@ async def test_an_asset_that_is_gone_fails_the_deployment(stage: ProvisioningSta
     [code] = (await stage.store.query(asset.CODES.version_kind)).documents
     await stage.store.transact(code.partition, [Delete(code.id)])
     await stage.settle()
-    ended = await stage.operations.get(operation.id)
+    ended = await stage.application.operations.get(operation.id)
     assert ended.status is OperationStatus.FAILED
     assert ended.error is not None
     assert "not found" in ended.error.message
@@ -369,13 +370,13 @@ async def test_the_sweep_finishes_what_a_crash_left_unsent(
 ) -> None:
     operation = await mutation(stage)
     await lose(stage)
-    assert await stage.sweeping.sweep() == 0, "not before its lease is over"
+    assert await stage.sweep() == 0, "not before its lease is over"
     stage.clock.move(LEASE)
-    assert await stage.sweeping.sweep() == 1
+    assert await stage.sweep() == 1
     await stage.settle()
     assert await stage.status(operation) == "Succeeded"
     stage.clock.move(10 * LEASE)
-    assert await stage.sweeping.sweep() == 0
+    assert await stage.sweep() == 0
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
@@ -439,18 +440,18 @@ async def test_a_live_reconciliation_is_not_taken_over(stage: ProvisioningStage)
     await stage.put_deployment()
     for _ in range(60):
         assert await stage.turn() == 1
-        assert await stage.sweeping.sweep() == 0
+        assert await stage.sweep() == 0
 
 
 async def test_a_sweep_never_multiplies_chains(stage: ProvisioningStage) -> None:
     await stage.iris()
     stage.compute.state = WorkloadState.BUILDING
     await stage.put_deployment()
-    held: list[Reconcile] = []
+    held: list[Received] = []
     for _ in range(4):
         held += await stage.messages()
         stage.clock.move(2 * LEASE)
-        assert await stage.sweeping.sweep() == 1
+        assert await stage.sweep() == 1
     # The messages that were only late come after all.
     for message in held:
         await stage.deliver(message)
@@ -482,7 +483,7 @@ async def test_an_unknown_or_broken_document_does_not_hold_up_the_sweep(
     operation = await stage.put_endpoint()
     await lose(stage)
     stage.clock.move(2 * LEASE)
-    assert await stage.sweeping.sweep() == 1
+    assert await stage.sweep() == 1
     await stage.settle()
     assert await stage.status(operation) == "Succeeded"
 
@@ -727,7 +728,7 @@ async def test_a_queue_that_is_away_leaves_the_wish_for_the_sweep(
         with pytest.raises(Unavailable):
             await stage.put_endpoint()
     stage.clock.move(LEASE)
-    assert await stage.sweeping.sweep() == 1
+    assert await stage.sweep() == 1
     await stage.settle()
     assert (
         await stage.online.documents.endpoint("iris")

@@ -7,21 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from domain.assets.asset_references import AssetSources
-from domain.assets.asset_registration import AssetRegistration
-from domain.assets.asset_use import AssetUse
-from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Invalid
 from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest
-from domain.provisioning.provisioned import Means
 from infra.compute.no_compute import REASON, NoCapabilities, NoScorer, NoServing, NoWorkers
-from infra.embedded.access.cipher import FernetCipher
-from tests.kit.endpoint_activities import batch_activities, online_activities
-from tests.kit.facts import outbox
+from tests.kit.composed import composed
 from tests.kit.provisioning_stage import (
     ANY,
     CALLER,
-    SCOPE,
     ProvisioningStage,
     batch_deployment,
     batch_endpoint,
@@ -35,20 +27,14 @@ async def stage(tmp_path: Path) -> AsyncIterator[ProvisioningStage]:
     """Whose endpoints are on no compute, though its assets were made where there was one."""
     async with opened(tmp_path) as stage:
         await stage.register_assets()
-        s, compute = stage, NoCapabilities()
-        in_use = AssetUse(s.store, SCOPE, ("onlineDeployment", "batchDeployment")).of
-        registration = AssetRegistration(s.store, s.blobs, compute, s.clock, SCOPE, in_use=in_use)
-        sources = AssetSources(registration, s.blobs, compute, SCOPE)
-        facts = outbox(s.store, s.queue, s.clock)
-        means = Means(s.store, s.queue, s.clock, SCOPE, facts)
-        online = online_activities(
-            means, sources, NoServing(), FernetCipher(tmp_path / "cipher.key"), s.changed.append
+        nowhere = replace(
+            stage.adapters,
+            capabilities=NoCapabilities(),
+            serving=NoServing(),
+            workers=NoWorkers(),
         )
-        computes = ComputeTargets(
-            s.store, compute, s.clock, SCOPE, "here", in_use=in_use, idle_time=timedelta(minutes=2)
-        )
-        batch = batch_activities(means, sources, NoWorkers(), computes)
-        yield replace(stage, online=online, batch=batch, registration=registration)
+        stage.live(composed(nowhere))
+        yield stage
 
 
 async def test_an_endpoint_is_made_but_a_deployment_is_refused(stage: ProvisioningStage) -> None:
