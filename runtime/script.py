@@ -36,9 +36,11 @@ class ScriptFailed(Exception):
         self.trace = trace
 
     def report(self) -> None:
-        """The traceback, then one JSON line that ends standard error."""
+        """The traceback, then one JSON line that ends standard error; `trace` in it is how many
+        bytes the traceback has."""
         sys.stdout.flush()
-        line = json.dumps({"code": self.code, "message": self.message})
+        trace = len(self.trace.encode("utf-8", "backslashreplace"))
+        line = json.dumps({"code": self.code, "message": self.message, "trace": trace})
         sys.stderr.write(f"{self.trace}{line}\n")
         sys.stderr.flush()
 

@@ -4,8 +4,8 @@ A row gives the CPU cores and memory that Azure gives the size of that name. Her
 held like this:
 
 - memory: the private and shared memory of the instance's processes is read twice a second;
-  over the row's figure the instance is killed and restarted, and says so. A faster spike can
-  pass unseen. Mapped files do not count.
+  over the row's figure the instance is killed, and says so with its peak; it is restarted if it
+  had been ready, and fails if not. A faster spike can pass unseen. Mapped files do not count.
 - cpu: with fewer cores than the machine has, the instance is pinned to that many (Linux);
   numerical libraries are told that number of threads unless the deployment sets another. With
   as many or more, nothing holds it, and the instance's log notes it: a row may ask for more

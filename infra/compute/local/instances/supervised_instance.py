@@ -17,9 +17,10 @@ from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instance_types import available_cores
+from infra.compute.local.instances.last_words import LastWords
 from infra.compute.local.instances.launch import Launch
 from infra.compute.local.instances.probes import NeverReadyError, Probes, UnresponsiveError
-from infra.compute.local.processes.death import Death, of_exit
+from infra.compute.local.processes.death import Death, Memory, of_exit, out_of_memory
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import Group, ProcessGroups, resident_memory
 from infra.compute.local.processes.sockets import Sockets
@@ -31,7 +32,6 @@ STABLE: Final = 60.0
 _FIRST_BACKOFF: Final = 0.5
 _LONGEST_BACKOFF: Final = 30.0
 _LOOK: Final = 0.25
-_TAIL_LINES: Final = 30
 _LAST_WORDS: Final = 2.0
 """Seconds that a drained process has to end, however short the grace."""
 
@@ -100,6 +100,9 @@ class SupervisedInstance:
         self._lease: Lease | None = None
         self._free_since = asyncio.get_running_loop().time()
         self._killed: str | None = None
+        self._was_ready = False
+        self._peak = 0
+        self._words = LastWords(log)
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -191,6 +194,9 @@ class SupervisedInstance:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         deaths = 0
+        if self._launch.cpu > available_cores():
+            asked = f"{self._launch.cpu:g} cores were asked for"
+            self.log.note(f"{asked}; this machine has {available_cores()}.")
         while not self._stopping.is_set():
             began = loop.time()
             try:
@@ -199,18 +205,23 @@ class SupervisedInstance:
                 death, blamed_on_unit = Death(f"It cannot be started: {error}."), False
             if self._stopping.is_set():
                 return
-            self.log.note(death.reason)
+            words = await asyncio.to_thread(self._words.end, death)
             if loop.time() - began >= STABLE:
                 deaths = 0
             if blamed_on_unit:
+                self.log.note(death.reason)
                 continue
             deaths += 1
             if death.final or deaths > MAX_DEATHS:
-                tail = await asyncio.to_thread(self.log.tail, _TAIL_LINES)
-                self.failure = death.failure(deaths, tail)
+                self.log.note(f"{death.sentence} It is not started again.")
+                self.failure = death.failure(deaths, words)
                 self._set(InstanceState.FAILED)
                 return
             backoff = min(_FIRST_BACKOFF * 2 ** (deaths - 1), _LONGEST_BACKOFF)
+            self.log.note(
+                f"{death.sentence} It is started again in {backoff:g} s "
+                f"(death {deaths} of at most {MAX_DEATHS + 1} in a row)."
+            )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), backoff)
 
@@ -220,6 +231,7 @@ class SupervisedInstance:
         socket = around.sockets.new()
         address = str(socket)
         output = self.log.open()
+        self._words.begin()
         try:
             group = await around.processes.spawn(
                 [*launch.command, "--socket", address],
@@ -230,13 +242,10 @@ class SupervisedInstance:
         finally:
             os.close(output)
         self._killed = None
+        self._was_ready, self._peak = False, 0
         self._group = group
         self.instance = Instance(f"{self.id}-{socket.stem}", address)
         cores = around.cores.pin(group.id, launch.cpu)
-        if launch.cpu > available_cores():
-            self.log.note(
-                f"{launch.cpu:g} cores were asked for; this machine has {available_cores()}."
-            )
         ended = asyncio.create_task(group.process.wait())
         try:
             return await self._until_death(group, address, ended)
@@ -261,6 +270,7 @@ class SupervisedInstance:
             return answer.status == 200
 
         def set_ready(ready: bool) -> None:
+            self._was_ready = self._was_ready or ready
             if not self._stopping.is_set() and not (ready and self._killed):
                 self._set(InstanceState.READY if ready else InstanceState.STARTING)
 
@@ -284,14 +294,16 @@ class SupervisedInstance:
         if self._killed is not None:
             return Death(self._killed)
         if ended.done():
-            tail = await asyncio.to_thread(self.log.tail, _TAIL_LINES)
-            return of_exit(ended.result(), tail)
+            words = await asyncio.to_thread(self._words.all)
+            return of_exit(ended.result(), words, self._memory if self._peak else None)
         for watch in watches:
             error = watch.exception() if watch.done() else None
             if isinstance(error, NeverReadyError):
                 return Death(str(error), final=True)
-            if isinstance(error, UnresponsiveError | MemoryError):
+            if isinstance(error, UnresponsiveError):
                 return Death(str(error))
+            if isinstance(error, MemoryError):
+                return out_of_memory(self._memory, was_ready=self._was_ready)
             if error is not None:
                 raise error
         raise AssertionError("a watch over an instance ended without a reason")
@@ -311,12 +323,10 @@ class SupervisedInstance:
                 await asyncio.to_thread(self.log.cut)
             every_other = not every_other
             used = resident_memory(group.id) if every_other and self._launch.memory else None
-            if used is not None and used > self._launch.memory:
-                raise MemoryError(
-                    f"It used {_mib(used)} of memory; its instance type has "
-                    f"{_mib(self._launch.memory)}. It was killed."
-                )
+            self._peak = max(self._peak, used or 0)
+            if self._peak > self._launch.memory:
+                raise MemoryError
 
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
+    @property
+    def _memory(self) -> Memory:
+        return Memory(self._peak, self._launch.memory)

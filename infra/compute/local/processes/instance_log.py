@@ -37,6 +37,34 @@ class InstanceLog:
             finally:
                 os.close(descriptor)
 
+    def position(self) -> int:
+        """Where the next line will stand."""
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def since(self, position: int) -> bytes:
+        """What came after `position`, at most the last 1 MiB of it; all of the log where it was
+        cut meanwhile."""
+        size = self.position()
+        begin = position if position <= size else 0
+        return _end_of(self._path, min(size - begin, _TAIL_BYTES))
+
+    def replace_end(self, end: bytes, by: bytes) -> None:
+        """Nothing is changed of a log that ends otherwise. For nobody to call while a process
+        writes to it."""
+        try:
+            with self._path.open("r+b") as log:
+                at = os.fstat(log.fileno()).st_size - len(end)
+                if at < 0 or os.pread(log.fileno(), len(end), at) != end:
+                    return
+                log.truncate(at)
+                log.seek(at)
+                log.write(by)
+        except OSError:
+            return  # It stays as it is, which is longer and no less true.
+
     def is_over(self) -> bool:
         try:
             return self._path.stat().st_size > self._limit

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,50 @@ async def test_an_instance_that_uses_too_much_memory_is_killed_with_the_reason(
 
     async def told() -> bool:
         log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
-        return "of memory; its instance type has 200 MiB" in log
+        return "memory at its peak, and its instance type has 200 MiB" in log
+
+    await eventually(told)
+    assert "It is started again" in await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+
+
+async def test_an_instance_that_needs_too_much_memory_to_start_fails_at_its_first_death(
+    house: House,
+) -> None:
+    script = """
+    kept = []
+    def init():
+        print("loading")
+        kept.append(bytearray(400 * 2**20))
+        import time; time.sleep(600)
+    def run(d): pass
+    """
+    await house.serving.ensure(await house.workload(script, memory=200 * 2**20))
+    failed = await house.reach(KEY, WorkloadState.FAILED)
+    assert failed.code == "ResourceNotReady"
+    assert re.match(
+        r"It ran out of memory before it was ready: it used 4\d\d MiB of memory at its peak, and "
+        r"its instance type has 200 MiB\. It was killed\.\nThe end of its log:\nloading$",
+        failed.reason or "",
+    )
+    log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+    assert log.count("loading") == 1
+    assert "It ran out of memory" in log
+
+
+async def test_an_instance_that_the_system_kills_is_told_with_its_memory(house: House) -> None:
+    script = """
+    import os, signal, time
+    kept = bytearray(100 * 2**20)
+    def init():
+        time.sleep(1)  # seen meanwhile, or in its next life
+        os.kill(os.getpid(), signal.SIGKILL)
+    def run(d): pass
+    """
+    await house.serving.ensure(await house.workload(script, memory=400 * 2**20))
+
+    async def told() -> bool:
+        log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=50)
+        return bool(re.search(r"SIGKILL; it used 1\d\d MiB of memory at its peak, .* 400 MiB", log))
 
     await eventually(told)
 
