@@ -118,4 +118,4 @@ class Taps:
         self._failures[name] += 1
         times = self._failures[name]
         if times & (times - 1) == 0:
-            _log.exception("%r failed, as the %d. %s; the request goes on", who, times, name)
+            _log.exception("%r failed (%d times by now); requests go on", who, times)

@@ -2,7 +2,9 @@
 none can harm a request."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -261,6 +263,43 @@ async def test_a_body_that_is_declared_larger_than_anybody_s_bound_is_not_kept_a
     await stage.score(Declared(), headers=[("content-length", "70000")])
     assert taken == [70_000]
     assert collector.only.asked is Missing.TOO_LARGE
+
+
+class Holding(Tap):
+    """Its listeners hold their exchange, bodies and all."""
+
+    class Listening:
+        def __init__(self, exchange: Exchange) -> None:
+            self.exchange = exchange
+
+        def __call__(self, record: RequestRecord) -> None:
+            assert self.exchange.request_body(1000) == b"1"
+
+    def __init__(self) -> None:
+        self.listening: list[weakref.ref[Holding.Listening]] = []
+
+    def wants(self, route: Route) -> bool:
+        return True
+
+    def listen(self, exchange: Exchange) -> Listener | None:
+        exchange.keep_request(1000)
+        listening = Holding.Listening(exchange)
+        self.listening.append(weakref.ref(listening))
+        return listening
+
+
+async def test_what_was_kept_goes_with_the_exchange_and_not_with_the_garbage(stage: Stage) -> None:
+    holding = Holding()
+    stage.tap(holding)
+    stage.scorer.script = lambda instance, request: echo(request)
+    gc.disable()
+    try:
+        for body in (b"1", Body(b"1")):
+            headers = CHUNKED if isinstance(body, Body) else []
+            await read((await stage.score(body, headers=headers)).body)
+        assert [listening() for listening in holding.listening] == [None, None]
+    finally:
+        gc.enable()
 
 
 # -- who is offered what ------------------------------------------------------------------
