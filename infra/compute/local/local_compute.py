@@ -4,7 +4,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -12,20 +11,20 @@ from domain.ports import BlobStore
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.local_capabilities import LocalCapabilities
+from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.premises import RUNTIME, Premises
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.serving.local_scorer import LocalScorer
 from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
-from infra.compute.local.workers.worker_pools import SLICE
 
 _CLOSE_LIMIT: Final = 15.0
+_LIMITS: Final = LocalLimits()
 
 
 class LocalCompute:
     """Keeps everything under `<data_dir>/compute`, which is its own. `start` before use, `close`
-    at the end: then no process of it is left. `max_instances` is this machine's quota, which
-    deployments and jobs share. Probes count an instance's time by `clock`.
+    at the end: then no process of it is left. Probes count an instance's time by `clock`.
     `premises` is what they share."""
 
     def __init__(
@@ -35,14 +34,7 @@ class LocalCompute:
         outputs: Outputs,
         *,
         uv: str,
-        python: str = sys.executable,
-        runtime: Path = RUNTIME,
-        max_builds: int = 1,
-        max_instances: int = 64,
-        slice_seconds: float = SLICE,
-        build_deadline: timedelta = timedelta(minutes=30),
-        max_attempts: int = 1000,
-        lease_wait: float = 5.0,
+        limits: LocalLimits = _LIMITS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def environments(folder: Path, processes: ProcessGroups) -> Environments:
@@ -50,27 +42,25 @@ class LocalCompute:
                 folder,
                 processes,
                 uv=uv,
-                python=python,
-                runtime=runtime,
-                max_builds=max_builds,
-                deadline=build_deadline.total_seconds(),
+                python=sys.executable,
+                runtime=RUNTIME,
+                max_builds=limits.builds,
+                deadline=limits.build_deadline.total_seconds(),
             )
 
         self.premises = Premises(
-            data_dir / "compute", blobs, outputs, environments, runtime=runtime, clock=clock
+            data_dir / "compute", blobs, outputs, environments, runtime=RUNTIME, clock=clock
         )
         self.capabilities = LocalCapabilities(self.premises.environments)
         self.serving = LocalServing(
-            self.premises, max_processes=max_instances, busy=lambda: self.workers.busy
+            self.premises, max_processes=limits.processes, busy=lambda: self.workers.busy
         )
         self.scorer = LocalScorer(self.premises.http)
         self.workers = LocalWorkers(
             self.premises,
             data_dir,
-            room=lambda: max_instances - self.serving.processes,
-            slice_seconds=slice_seconds,
-            max_attempts=max_attempts,
-            lease_wait=lease_wait,
+            room=lambda: limits.processes - self.serving.processes,
+            limits=limits,
         )
 
     async def start(self) -> None:

@@ -3,7 +3,8 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from domain.ports import Instance
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.compute_place import Place
 from tests.kit.waiting import PATIENCE
@@ -56,12 +58,18 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    folder: Path, *, uv: str = UV, lease_wait: float = PATIENCE, **limits: Any
+    folder: Path,
+    *,
+    uv: str = UV,
+    lease_wait: float = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
+    **limits: Any,
 ) -> AsyncIterator[House]:
     """A house in `folder` with a compute of these limits."""
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
     outputs = OutputsInPlace(folder / "blobs")
-    compute = LocalCompute(folder, blobs, outputs, uv=uv, lease_wait=lease_wait, **limits)
+    kept = LocalLimits(lease_wait=lease_wait, **limits)
+    compute = LocalCompute(folder, blobs, outputs, uv=uv, limits=kept, clock=clock)
     await compute.start()
     try:
         yield House(folder, blobs, compute)

@@ -18,6 +18,7 @@ from domain.ports import (
 from infra.compute.local.endings import Endings
 from infra.compute.local.instances.fleet import Fleet, FleetPlan
 from infra.compute.local.instances.launch import Launch, Prepared
+from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.premises import Premises
 from infra.compute.local.workers.attempts import Attempts
 from infra.compute.local.workers.preparations import Preparations
@@ -31,9 +32,7 @@ _QUICK: Final = 0.5
 class LocalWorkers(Workers):
     """`home` is the data folder, which no two hosts have at once: attempts live in the memory
     of the one that has it. `room` says how many processes batch jobs may have now, all
-    together; jobs of different kinds that compete for it take turns of `slice_seconds`.
-    `max_attempts` bounds the units under way or ended and not collected. One that has found no
-    worker in `lease_wait` seconds is left waiting by its caller."""
+    together."""
 
     def __init__(
         self,
@@ -41,9 +40,7 @@ class LocalWorkers(Workers):
         home: Path,
         *,
         room: Callable[[], int],
-        slice_seconds: float,
-        max_attempts: int,
-        lease_wait: float,
+        limits: LocalLimits,
     ) -> None:
         self._premises = premises
         self._holder = f"{platform.node()}:{home.absolute()}"
@@ -54,7 +51,7 @@ class LocalWorkers(Workers):
             premises.logs,
             room=room,
             retire=self._retire_pool,
-            slice_seconds=slice_seconds,
+            slice_seconds=limits.slice_seconds,
         )
         self._preparations = Preparations(
             self._new_preparation, premises.logs_of, retire=self._retire_preparation
@@ -63,8 +60,8 @@ class LocalWorkers(Workers):
             self.pools,
             premises.http,
             self._publish,
-            max_attempts=max_attempts,
-            lease_wait=lease_wait,
+            max_attempts=limits.attempts,
+            lease_wait=limits.lease_wait,
         )
         premises.let_to(self)
 

@@ -24,7 +24,6 @@ from infra.compute.local.workers.worker_pool import Waiter, WorkerPool
 
 _log = logging.getLogger(__name__)
 
-SLICE: Final = 10.0
 _LOOK: Final = 0.5
 
 NewFleet = Callable[[str, WorkersWorkload, Path, Callable[[], None]], Fleet]

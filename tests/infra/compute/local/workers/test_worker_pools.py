@@ -205,7 +205,7 @@ async def test_a_pool_has_as_many_as_its_jobs_ask_and_its_compute_allows(house: 
 
 
 async def test_where_there_are_too_few_for_all_they_take_slices(tmp_path: Path) -> None:
-    async with opened(tmp_path, max_instances=1, slice_seconds=0.4, lease_wait=0.2) as house:
+    async with opened(tmp_path, processes=1, slice_seconds=0.4, lease_wait=0.2) as house:
         jobs = await jobs_of(house)
         ended: Counter[str] = Counter()
 
@@ -238,7 +238,7 @@ async def test_a_worker_that_takes_longer_to_start_than_a_slice_does_start(tmp_p
         while not os.path.exists({str(gate)!r}): time.sleep(0.005)
     def run(mini_batch): return [os.getpid()]
     """
-    async with opened(tmp_path, max_instances=1, slice_seconds=0.001) as house:
+    async with opened(tmp_path, processes=1, slice_seconds=0.001) as house:
         jobs = Jobs(house, await house.batch(script))
         await house.workers.ensure(jobs.asked(ONE))
         await eventually(lambda: len(jobs.processes()) == 1)
@@ -257,7 +257,7 @@ async def test_a_worker_that_takes_longer_to_start_than_a_slice_does_start(tmp_p
 
 
 async def test_an_idle_worker_gives_way_to_a_job_and_to_a_deployment(tmp_path: Path) -> None:
-    async with opened(tmp_path, max_instances=1) as house:
+    async with opened(tmp_path, processes=1) as house:
         jobs = await jobs_of(house)
         await jobs.begin(ONE)
         first = await jobs.process(ONE)
