@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -48,11 +49,16 @@ class ServiceBus:
         namespace: str | None = None,
         credential: AsyncTokenCredential | None = None,
     ) -> None:
-        if (connection_string is None) == (namespace is None or credential is None):
+        # Retries happen here, within a budget; the SDK's own would multiply them.
+        self._open: Callable[[], ServiceBusClient]
+        if connection_string is not None and namespace is None:
+            self._open = partial(
+                ServiceBusClient.from_connection_string, connection_string, retry_total=0
+            )
+        elif connection_string is None and namespace is not None and credential is not None:
+            self._open = partial(ServiceBusClient, namespace, credential, retry_total=0)
+        else:
             raise ValueError("give a connection string, or else a namespace and a credential")
-        self._connection_string = connection_string
-        self._namespace = namespace
-        self._credential = credential
         self._client: ServiceBusClient | None = None
 
     def sender(self, queue: str) -> ServiceBusSender:
@@ -71,15 +77,8 @@ class ServiceBus:
             await client.close()
 
     def _opened(self) -> ServiceBusClient:
-        # Retries happen here, within a budget; the SDK's own would multiply them.
-        if self._client is None and self._connection_string is not None:
-            self._client = ServiceBusClient.from_connection_string(
-                self._connection_string, retry_total=0
-            )
-        elif self._client is None:
-            assert self._namespace is not None
-            assert self._credential is not None
-            self._client = ServiceBusClient(self._namespace, self._credential, retry_total=0)
+        if self._client is None:
+            self._client = self._open()
         return self._client
 
 
