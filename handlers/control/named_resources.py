@@ -47,11 +47,12 @@ class NamedCollection(Generic[S]):
 
 def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S]) -> None:
     """Register the five functions of `collection`."""
-    c, item = collection, f"{collection.path}/{{name}}"
+    _add_changes(routes, blueprint, collection)
+    _add_reading(routes, blueprint, collection)
 
-    async def answer(stored: S, *, new: bool = False) -> Response:
-        body = await c.render(stored)
-        return json_response(body, status=201 if new else 200, headers={"ETag": stored.etag})
+
+def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S]) -> None:
+    c, item = collection, f"{collection.path}/{{name}}"
 
     async def write(req: Request, wanted: Wanted[Any], when: Conditions) -> tuple[S, bool]:
         c.check(caller(req), wanted)
@@ -69,7 +70,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S
     )
     async def put(req: Request) -> Response:
         stored, new = await write(req, await wire.read(req, c.body, c.fields), conditions(req))
-        return await answer(stored, new=new)
+        return await _answer(c, stored, new=new)
 
     @routes.arm(
         blueprint,
@@ -88,18 +89,35 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S
         stored, _ = await merged(
             req, c.body, c.fields, read, lambda wanted, when: write(req, wanted, when)
         )
-        return await answer(stored)
+        return await _answer(c, stored)
+
+    @routes.arm(
+        blueprint,
+        "DELETE",
+        item,
+        name=f"delete_{c.noun}",
+        action=f"{c.path}/delete",
+        summary=f"Delete {c.title}",
+        statuses=(200, 204),
+    )
+    async def delete(req: Request) -> Response:
+        gone = await c.delete(req.path_params["name"], conditions(req))
+        return Response(status_code=200 if gone else 204)
+
+
+def _add_reading(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S]) -> None:
+    c = collection
 
     @routes.arm(
         blueprint,
         "GET",
-        item,
+        f"{c.path}/{{name}}",
         name=f"get_{c.noun}",
         action=f"{c.path}/read",
         summary=f"Read {c.title}",
     )
     async def get(req: Request) -> Response:
-        return await answer(await c.get(req.path_params["name"]))
+        return await _answer(c, await c.get(req.path_params["name"]))
 
     @routes.arm(
         blueprint,
@@ -115,15 +133,7 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S
         found, more = await c.list(asked.top, asked.continuation, **c.narrowing(req))
         return routes.page(req, [await c.render(each) for each in found], more)
 
-    @routes.arm(
-        blueprint,
-        "DELETE",
-        item,
-        name=f"delete_{c.noun}",
-        action=f"{c.path}/delete",
-        summary=f"Delete {c.title}",
-        statuses=(200, 204),
-    )
-    async def delete(req: Request) -> Response:
-        gone = await c.delete(req.path_params["name"], conditions(req))
-        return Response(status_code=200 if gone else 204)
+
+async def _answer(collection: NamedCollection[S], stored: S, *, new: bool = False) -> Response:
+    body = await collection.render(stored)
+    return json_response(body, status=201 if new else 200, headers={"ETag": stored.etag})

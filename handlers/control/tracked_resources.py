@@ -49,6 +49,11 @@ class Collection(Generic[R]):
 
 def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) -> None:
     """Register the five functions of `collection`."""
+    _add_changes(routes, blueprint, collection)
+    _add_reading(routes, blueprint, collection)
+
+
+def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) -> None:
     noun, title, actions = collection.noun, collection.title, collection.actions
     item, body = collection.item_path, collection.body
 
@@ -94,8 +99,25 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
 
     @routes.arm(
         blueprint,
-        "GET",
+        "DELETE",
         item,
+        name=f"delete_{noun}",
+        action=f"{actions}/delete",
+        summary=f"Delete {title}",
+        statuses=(202, 204),
+    )
+    async def delete(req: Request) -> Response:
+        accepted = await collection.delete(*collection.names(req), caller(req).id, conditions(req))
+        return routes.accepted(accepted.operation) if accepted else Response(status_code=204)
+
+
+def _add_reading(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) -> None:
+    noun, title, actions = collection.noun, collection.title, collection.actions
+
+    @routes.arm(
+        blueprint,
+        "GET",
+        collection.item_path,
         name=f"get_{noun}",
         action=f"{actions}/read",
         summary=f"Read {title}",
@@ -119,19 +141,6 @@ def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) ->
             *collection.owners(req), page.top, page.continuation
         )
         return routes.page(req, [collection.render(s.resource) for s in found], continuation)
-
-    @routes.arm(
-        blueprint,
-        "DELETE",
-        item,
-        name=f"delete_{noun}",
-        action=f"{actions}/delete",
-        summary=f"Delete {title}",
-        statuses=(202, 204),
-    )
-    async def delete(req: Request) -> Response:
-        accepted = await collection.delete(*collection.names(req), caller(req).id, conditions(req))
-        return routes.accepted(accepted.operation) if accepted else Response(status_code=204)
 
 
 def _without_progress(wanted: Wanted[Any]) -> Wanted[Any]:
