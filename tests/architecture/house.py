@@ -88,4 +88,4 @@ def layers(top: str) -> list[list[str]]:
 
 
 def _is_of(contract: Mapping[str, Any], top: str) -> bool:
-    return bool(contract["type"] == "layers" and contract["containers"] == [top])
+    return bool(contract["type"] == "layers" and contract.get("containers") == [top])

@@ -22,12 +22,12 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.jobs.invoking.job_inputs import JobInputs
 from domain.jobs.invoking.job_outputs import OutputReservations, output_of
 from domain.jobs.invoking.job_overrides import mini_batch_size_fault, over, overridden, said
+from domain.jobs.invoking.retry_request import own_output, retried_job, retry_faults, written_as
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, JobInput, Retry, message_for
 from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_request import JobProperties
-from domain.jobs.records.retry_request import own_output, retried_job, retry_faults, written_as
 from domain.names import WorkspaceScope, asset_name_fault
 from domain.ports import Create, Message, WebFiles
 from domain.provisioning.endpoint_documents import EndpointDocuments

@@ -12,10 +12,10 @@ import pytest
 
 from domain.errors import Conflict, Invalid, NotFound
 from domain.jobs.batch_jobs import JobView
+from domain.jobs.invoking.retry_request import NothingToRetry
 from domain.jobs.records.job_request import JobProperties, RequestedInput, RequestedRetries
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import JobTimes
-from domain.jobs.records.retry_request import NothingToRetry
 from domain.jobs.retrying import retry_joining
 from domain.ports import UnitMiniBatch, UnitRequest
 from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Rows, line_counts
