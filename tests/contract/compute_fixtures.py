@@ -16,7 +16,7 @@ import pytest_asyncio
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit.compute_place import Place
+from tests.kit.stages.compute_place import Place
 
 __all__ = ["compute_family", "local_open_compute", "local_place", "open_compute", "place"]
 

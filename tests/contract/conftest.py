@@ -25,7 +25,7 @@ from tests.contract.recipient import Delivered, Recipient
 from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud family's queue)
 from tests.contract.storage_fixtures import *  # noqa: F403 (the cloud family's stores)
 from tests.contract.storage_fixtures import CLOUD_PAGE
-from tests.kit import door_stage
+from tests.kit.stages import door_stage
 from tests.kit.waiting import PATIENCE, patience
 
 CLOUD = pytest.param("cloud", marks=pytest.mark.cloud)

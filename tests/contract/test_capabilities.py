@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import Invalid
 from domain.ports import EnvironmentSpec
-from tests.kit.compute_place import BARE, Place
+from tests.kit.stages.compute_place import BARE, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

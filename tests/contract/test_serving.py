@@ -17,7 +17,7 @@ from domain.ports import (
     LogKind,
     WorkloadState,
 )
-from tests.kit.compute_place import Place
+from tests.kit.stages.compute_place import Place
 from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

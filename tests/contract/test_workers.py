@@ -18,7 +18,7 @@ from domain.ports import (
     WorkloadState,
 )
 from tests.contract.compute_fixtures import OpenCompute
-from tests.kit.compute_place import Gate, Place
+from tests.kit.stages.compute_place import Gate, Place
 from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

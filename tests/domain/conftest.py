@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.provisioning_stage import ProvisioningStage, opened
+from tests.kit.stages.provisioning_stage import ProvisioningStage, opened
 
 
 @pytest.fixture

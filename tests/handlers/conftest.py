@@ -21,9 +21,9 @@ from domain.ports import Principal, TokenVerifier
 from handlers.http import Routes
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from tests.kit import provisioning_stage
 from tests.kit.arm_client import ArmClient
-from tests.kit.provisioning_stage import ProvisioningStage
+from tests.kit.stages import provisioning_stage
+from tests.kit.stages.provisioning_stage import ProvisioningStage
 from tests.kit.waiting import PATIENCE
 
 BASE_URL = "http://testserver"

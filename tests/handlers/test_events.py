@@ -10,9 +10,9 @@ import pytest
 from handlers.control import event_mappings, event_subscriptions
 from handlers.data import events_door
 from handlers.http import Routes
-from tests.kit import event_stage
-from tests.kit.event_stage import EventStage
 from tests.kit.receiver import HOOK
+from tests.kit.stages import event_stage
+from tests.kit.stages.event_stage import EventStage
 
 SUBSCRIPTION: dict[str, Any] = {
     "properties": {

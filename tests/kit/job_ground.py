@@ -1,10 +1,11 @@
 """What the steps of a job stand on, as the composed app has it."""
 
+from domain.events.subscribers import Subscribers
+from domain.ground.outbox import Outbox
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobStore, Clock, ResourceStore, WorkQueue
-from tests.kit.facts import outbox
 
 
 def job_ground(
@@ -16,3 +17,8 @@ def job_ground(
 ) -> JobGround:
     facts = outbox(store, queue, clock)
     return JobGround(JobStore(store), queue, blobs, clock, facts, times or JobTimes())
+
+
+def outbox(store: ResourceStore, queue: WorkQueue, clock: Clock) -> Outbox:
+    """Saves the facts that a subscription in `store` asks for."""
+    return Outbox(store, queue, clock, Subscribers(store, clock).wanted)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from tests.kit.loopback_telemetry import Collector
-from tests.kit.scoring_stage import PRIMARY
+from tests.kit.stages.scoring_stage import PRIMARY
 from tests.worker.functions_host import FunctionsHost
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,9 @@ from handlers.data import scoring
 from handlers.http import Routes
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import Endpoints, ScriptedScorer, StaticServing, scoring_on
+from tests.kit.stages.scoring_stage import Endpoints, scoring_on
+from tests.kit.scorers import ScriptedScorer
+from tests.kit.computes import StaticServing
 
 
 def echo(instance, request):

@@ -26,7 +26,8 @@ from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.ground.resource import Conditions
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from domain.ports import BlobFolder, Create, EnvironmentSpec
-from tests.kit.asset_stage import CONDA, SCOPE, AssetStage, opened
+from tests.kit.composed import SCOPE
+from tests.kit.stages.asset_stage import CONDA, AssetStage, opened
 
 ANY = Conditions()
 

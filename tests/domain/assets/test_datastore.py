@@ -6,7 +6,8 @@ import pytest
 from domain.assets.datastore import kind_of, locate, storage_account_id
 from domain.errors import Invalid, NotFound
 from domain.ports import BlobFolder
-from tests.kit.asset_stage import BASE_URL, SCOPE, AssetStage, opened
+from tests.kit.composed import SCOPE
+from tests.kit.stages.asset_stage import BASE_URL, AssetStage, opened
 
 ARM = SCOPE.path("datastores", "workspaceblobstore")
 LONG = f"azureml:/{SCOPE.id}".replace("/providers/Microsoft.MachineLearningServices", "")

@@ -8,7 +8,7 @@ from domain.errors import Conflict, Invalid
 from domain.ground.operation import Operation
 from domain.ports import WorkersWorkload, WorkloadState
 from tests.kit.composed import SCOPE
-from tests.kit.provisioning_stage import (
+from tests.kit.stages.provisioning_stage import (
     ANY,
     CALLER,
     ProvisioningStage,

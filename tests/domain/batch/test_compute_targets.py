@@ -9,7 +9,8 @@ from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.ground.resource import Conditions, Wanted
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from domain.ports import Create
-from tests.kit.asset_stage import SCOPE, AssetStage, opened
+from tests.kit.composed import SCOPE
+from tests.kit.stages.asset_stage import AssetStage, opened
 
 ANY = Conditions()
 

@@ -1,8 +1,8 @@
 """Dropping files on a stage, and what their jobs scored."""
 
 from domain.jobs.batch_jobs import JobView
-from tests.kit.batch_stage import ENDPOINT, BatchStage
 from tests.kit.mischief import Crash
+from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
 
 INBOX = "batch-inbox"
 

@@ -15,8 +15,9 @@ from domain.jobs.records.job_status import JobStatus
 from domain.ports import BlobProperties, Replace
 from infra.settings.features import DropSettings
 from tests.domain.drops.dropping import INBOX, arrive, drop, jobs, scored, tell
-from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, BatchStage
 from tests.kit.mischief import Crash, Mischief
+from tests.kit.script_workers import QUICK, SLOW
+from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 

@@ -11,7 +11,7 @@ from domain.errors import Invalid
 from domain.jobs.records.job_status import JobStatus
 from infra.settings.features import DropSettings
 from tests.domain.drops.dropping import INBOX, drop, jobs, scored, tell
-from tests.kit.batch_stage import ENDPOINT, BatchStage
+from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
 
 ERROR = f"blobs/{INBOX}/{ENDPOINT}/_endpoint.error.txt"
 

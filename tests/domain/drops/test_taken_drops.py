@@ -10,7 +10,7 @@ from domain.drops.blob_drop import arrival_of
 from domain.drops.taken_drops import LOOK_EVERY
 from domain.ports import Replace
 from tests.domain.drops.dropping import INBOX, arrive
-from tests.kit.batch_stage import ENDPOINT, BatchStage
+from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
 
 
 async def drop(stage: BatchStage, *names: str) -> None:

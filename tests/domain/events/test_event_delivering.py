@@ -17,10 +17,10 @@ from domain.events.delivery_record import DeliveryRecord
 from domain.events.event_subscription import EndpointType
 from domain.ground.messages import EVENTS_QUEUE, DeliverEvents
 from domain.ports import WebhookAnswer
-from tests.kit.event_stage import EventStage
 from tests.kit.mischief import Crash
-from tests.kit.provisioning_stage import ANY, CALLER
 from tests.kit.receiver import HOOK, Request
+from tests.kit.stages.event_stage import EventStage
+from tests.kit.stages.provisioning_stage import ANY, CALLER
 
 LOCK = timedelta(minutes=5)
 

@@ -8,9 +8,9 @@ from domain.errors import Conflict, Forbidden, Invalid
 from domain.events.event_subscription import EventSubscriptionProperties
 from domain.ground.messages import EVENTS_QUEUE
 from domain.ground.resource import Conditions, Wanted
-from tests.kit.event_stage import EventStage
-from tests.kit.provisioning_stage import ANY, CALLER, faults
 from tests.kit.receiver import HOOK
+from tests.kit.stages.event_stage import EventStage
+from tests.kit.stages.provisioning_stage import ANY, CALLER, faults
 
 LOCK = timedelta(minutes=5)
 

@@ -12,7 +12,7 @@ from domain.ground.resource import Conditions, TrackedResource
 from domain.names import endpoint_name_fault
 from domain.ports import ResourceStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from tests.kit.scoring_stage import NOW
+from tests.kit.stages.scoring_stage import NOW
 
 ANY = Conditions()
 

@@ -13,7 +13,7 @@ from domain.ground.stored_sums import WRITERS, StoredSums, Subject
 from domain.ports import Document, Write
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import WatchedStore
+from tests.kit.stages.scoring_stage import WatchedStore
 from tests.kit.waiting import PATIENCE, eventually
 
 SUBJECT = Subject("p", "figures", "figures", 600, {"of": "iris"})

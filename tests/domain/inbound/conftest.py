@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import event_stage
-from tests.kit.event_stage import EventStage
+from tests.kit.stages import event_stage
+from tests.kit.stages.event_stage import EventStage
 
 
 @pytest.fixture

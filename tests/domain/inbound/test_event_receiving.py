@@ -11,9 +11,9 @@ from domain.inbound.event_mapping import EventMappingProperties
 from domain.inbound.event_receiving import Reception
 from domain.inbound.event_template import filled, template_faults
 from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
-from tests.kit.event_stage import URL, EventStage
 from tests.kit.mischief import Crash
-from tests.kit.provisioning_stage import ANY, CALLER, faults
+from tests.kit.stages.event_stage import URL, EventStage
+from tests.kit.stages.provisioning_stage import ANY, CALLER, faults
 
 BLOB = "Microsoft.Storage.BlobCreated"
 DATA_URL = f"{URL}/blobs/workspaceblobstore/data/a.csv"

@@ -15,8 +15,9 @@ import pytest
 from domain.jobs.records.batch_unit import block_id
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import QUICK, SLOW, BatchStage, Lost, Rows, Script, line_counts
 from tests.kit.mischief import Mischief
+from tests.kit.script_workers import QUICK, SLOW, Lost, Rows, Script, line_counts
+from tests.kit.stages.batch_stage import BatchStage
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "8")))
 MANY = {f"{i % 3}/part-{i:02d}.txt": f"{i} one\n{i} two\n" for i in range(61)}

@@ -7,7 +7,8 @@ from typing import Any
 from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import Document, Replace
-from tests.kit.batch_stage import BatchStage, line_counts
+from tests.kit.script_workers import line_counts
+from tests.kit.stages.batch_stage import BatchStage
 
 FILES = {f"{n:02}.txt": "one\ntwo\n" for n in range(12)}
 ENTITIES = {batch_job.KIND: "job", batch_job.PROGRESS_KIND: "progress", batch_unit.KIND: "unit"}

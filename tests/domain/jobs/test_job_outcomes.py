@@ -17,15 +17,8 @@ from domain.jobs.records.job_request import RequestedRetries
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import Observation, UnitMiniBatch, UnitOutcome, UnitRequest, WorkloadState
-from tests.kit.batch_stage import (
-    STORE,
-    BatchStage,
-    FunctionWorkers,
-    Lost,
-    Rows,
-    Script,
-    line_counts,
-)
+from tests.kit.script_workers import FunctionWorkers, Lost, Rows, Script, line_counts
+from tests.kit.stages.batch_stage import STORE, BatchStage
 
 FILES = {f"{i}.txt": f"{i}\n" for i in range(6)}
 HEADER = "input_file,input_row,line,length"

@@ -8,8 +8,8 @@ import pytest
 from domain.errors import NotFound
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.records import batch_job
-from tests.kit.batch_stage import STORE, BatchStage
 from tests.kit.job_ground import job_ground
+from tests.kit.stages.batch_stage import STORE, BatchStage
 
 DAY = 86400.0
 

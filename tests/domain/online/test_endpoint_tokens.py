@@ -20,7 +20,7 @@ from domain.online.endpoint_tokens import (
     issue,
     verify,
 )
-from tests.kit.scoring_stage import PlainCipher
+from tests.kit.composed import PlainCipher
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CIPHER = PlainCipher()

@@ -7,11 +7,7 @@ import pytest
 from domain.errors import Invalid
 from domain.ground.keys import KeyType
 from domain.ground.provisioning_state import TransitionRefused
-from tests.kit.provisioning_stage import (
-    CALLER,
-    ProvisioningStage,
-    faults,
-)
+from tests.kit.stages.provisioning_stage import CALLER, ProvisioningStage, faults
 
 MINE = "a-key-that-the-caller-brought"
 

@@ -1,9 +1,7 @@
 """Deployments of online endpoints as they are shown."""
 
 from domain.ports import LogKind
-from tests.kit.provisioning_stage import (
-    ProvisioningStage,
-)
+from tests.kit.stages.provisioning_stage import ProvisioningStage
 
 KEY = "online/iris/blue"
 

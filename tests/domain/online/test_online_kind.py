@@ -16,7 +16,7 @@ from infra.composition.ground import compose_ground
 from infra.composition.online import compose_online
 from infra.settings.features import TokenSettings
 from tests.kit.composed import SCOPE
-from tests.kit.provisioning_stage import (
+from tests.kit.stages.provisioning_stage import (
     ANY,
     CALLER,
     ProvisioningStage,

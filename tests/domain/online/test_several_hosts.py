@@ -21,9 +21,16 @@ from domain.ports import (
     Workers,
     WorkloadState,
 )
-from tests.kit.batch_stage import LOCK, BatchStage, FunctionWorkers, line_counts
 from tests.kit.mischief import Mischief
-from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, online_deployment, opened
+from tests.kit.script_workers import FunctionWorkers, line_counts
+from tests.kit.stages.batch_stage import LOCK, BatchStage
+from tests.kit.stages.provisioning_stage import (
+    ANY,
+    CALLER,
+    ProvisioningStage,
+    online_deployment,
+    opened,
+)
 
 KEY = "online/iris/blue"
 

@@ -20,7 +20,7 @@ from domain.provisioning.endpoint_saving import LEASE
 from domain.provisioning.provisioning import MAX_DEPLOYMENTS
 from domain.provisioning.reconciler import pause_before
 from infra.rules.queue_consumer import Received
-from tests.kit.provisioning_stage import (
+from tests.kit.stages.provisioning_stage import (
     ANY,
     CALLER,
     ProvisioningStage,

@@ -11,8 +11,8 @@ import pytest
 
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.scoring_headers import MODEL_REASON
-from tests.kit.gateway_stage import Gateways, opened
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
+from tests.kit.stages.gateway_stage import Gateways, opened
 from tests.kit.waiting import eventually, patience
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from domain.errors import StaleETag
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse, WorkloadState
-from tests.kit.gateway_stage import Gateways, opened
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
+from tests.kit.stages.gateway_stage import Gateways, opened
 
 LIMITS: dict[str, Any] = {"errorRate": 0.1, "minimumRequests": 10}
 STEPS: list[dict[str, Any]] = [

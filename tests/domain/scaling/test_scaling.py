@@ -16,8 +16,8 @@ from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, ScaleSettings, ScaleType, workload_key
 from domain.ports import Instance, ScoringRequest, ScoringResponse, ServingWorkload, WorkloadState
 from domain.scaling.scaling import Scaling
-from tests.kit.provisioning_stage import ANY, CALLER, ProvisioningStage, opened
-from tests.kit.scoring_stage import ScriptedScorer, says
+from tests.kit.scorers import ScriptedScorer, says
+from tests.kit.stages.provisioning_stage import ANY, CALLER, ProvisioningStage, opened
 
 KEY = workload_key("iris", "blue")
 IDLE = timedelta(minutes=5)

@@ -23,15 +23,9 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    ScriptedScorer,
-    StaticServing,
-    names_itself,
-    says,
-    scoring_on,
-)
+from tests.kit.computes import StaticServing
+from tests.kit.scorers import ScriptedScorer, names_itself, says
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 KEY = workload_key("iris", "blue")

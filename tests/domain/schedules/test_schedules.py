@@ -15,7 +15,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from tests.domain.schedules.test_scheduling import properties
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import WatchedStore
+from tests.kit.stages.scoring_stage import WatchedStore
 
 ANY = Conditions()
 

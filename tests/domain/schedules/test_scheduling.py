@@ -14,8 +14,8 @@ from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.job_status import JobStatus
 from domain.schedules.schedule import RunStatus, ScheduleProperties, ScheduleRun
 from domain.schedules.schedules import ScheduleView
-from tests.kit.batch_stage import ENDPOINT, STORE, BatchStage
 from tests.kit.mischief import Crash, Mischief
+from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "6")))
 ANY = Conditions()

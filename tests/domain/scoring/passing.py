@@ -15,14 +15,9 @@ from domain.scoring.request_record import Listener, RequestRecord
 from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    ScriptedScorer,
-    StaticServing,
-    WatchedStore,
-    scoring_on,
-)
+from tests.kit.computes import StaticServing
+from tests.kit.scorers import ScriptedScorer
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, WatchedStore, scoring_on
 from tests.kit.waiting import PATIENCE
 
 

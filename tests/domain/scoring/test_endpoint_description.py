@@ -15,14 +15,9 @@ from domain.scoring.scoring_exchange import Answer, Call
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from runtime.online.schema import Documents
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    ScriptedScorer,
-    StaticServing,
-    says,
-    scoring_on,
-)
+from tests.kit.computes import StaticServing
+from tests.kit.scorers import ScriptedScorer, says
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE
 
 URL = "https://host/endpoints/iris"

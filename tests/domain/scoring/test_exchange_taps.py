@@ -17,7 +17,7 @@ from domain.scoring.route import Route
 from domain.scoring.scoring_bodies import Missing, StreamedAnswer
 from domain.scoring.scoring_exchange import SWAGGER, CallerGone, Exchange
 from tests.domain.scoring.passing import Body, Stage, header, pieces_of
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
 from tests.kit.waiting import patience
 
 CHUNKED = [("transfer-encoding", "chunked")]

@@ -7,7 +7,7 @@ import pytest
 
 from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
 from tests.domain.scoring.passing import Body, Stage, header
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
 from tests.kit.waiting import patience
 
 

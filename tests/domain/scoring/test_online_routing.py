@@ -13,7 +13,7 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.scoring.online_routing import RouteTable
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import PRIMARY, SECONDARY, Endpoints, WatchedStore
+from tests.kit.stages.scoring_stage import PRIMARY, SECONDARY, Endpoints, WatchedStore
 from tests.kit.waiting import PATIENCE, eventually
 
 

@@ -8,7 +8,7 @@ import pytest
 from domain.ports import ScoringRequest, ScoringResponse
 from domain.scoring.scoring_bodies import StreamedAnswer
 from tests.domain.scoring.passing import Body, Stage, header, pieces_of
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
 
 
 async def test_a_request_reaches_an_instance_untouched_and_its_answer_comes_back(

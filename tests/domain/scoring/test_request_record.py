@@ -2,7 +2,8 @@
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
 from tests.domain.scoring.passing import Stage
-from tests.kit.scoring_stage import PRIMARY, says
+from tests.kit.scorers import says
+from tests.kit.stages.scoring_stage import PRIMARY
 
 
 async def test_a_finished_request_is_told_once_with_all_there_is_to_say(stage: Stage) -> None:

@@ -15,8 +15,8 @@ from domain.scoring.route import Route
 from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
 from tests.kit.clocks import HeldClock
-from tests.kit.gateway_stage import PRIMARY, Gateways, issuers_token, opened
-from tests.kit.scoring_stage import PlainCipher
+from tests.kit.composed import PlainCipher
+from tests.kit.stages.gateway_stage import PRIMARY, Gateways, issuers_token, opened
 from tests.kit.waiting import PATIENCE
 
 

@@ -9,7 +9,7 @@ from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.scoring_bodies import StreamedAnswer
 from domain.scoring.scoring_exchange import CallerGone, CallerStalled
 from tests.domain.scoring.passing import Body, Stage, pieces_of, sent_header
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
 
 
 async def test_a_small_body_of_known_length_is_passed_whole(stage: Stage) -> None:

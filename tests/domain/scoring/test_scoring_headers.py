@@ -6,7 +6,8 @@ import pytest
 
 from domain.ports import ScoringRequest, ScoringResponse
 from tests.domain.scoring.passing import Body, Stage, header, sent_header
-from tests.kit.scoring_stage import PRIMARY, says
+from tests.kit.scorers import says
+from tests.kit.stages.scoring_stage import PRIMARY
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

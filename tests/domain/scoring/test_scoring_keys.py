@@ -5,7 +5,7 @@ import pytest
 from domain.ground.access import AuthMode
 from domain.ground.keys import KeyType
 from tests.domain.scoring.passing import Body, Stage, header
-from tests.kit.scoring_stage import PRIMARY, SECONDARY
+from tests.kit.stages.scoring_stage import PRIMARY, SECONDARY
 
 
 @pytest.mark.parametrize("key", [PRIMARY, SECONDARY])

@@ -13,14 +13,9 @@ from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from domain.scoring.uploads import FEWEST
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock, hold_durations
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    ScriptedScorer,
-    StaticServing,
-    says,
-    scoring_on,
-)
+from tests.kit.computes import StaticServing
+from tests.kit.scorers import ScriptedScorer, says
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, patience
 
 

@@ -8,7 +8,7 @@ import pytest
 from domain.names import WorkspaceScope
 from handlers.control import assets
 from handlers.http import Routes
-from tests.kit.asset_stage import CONDA, AssetStage, opened
+from tests.kit.stages.asset_stage import CONDA, AssetStage, opened
 
 FOLDER = "azureml://datastores/workspaceblobstore/paths/folder"
 

@@ -9,7 +9,7 @@ from domain.names import WorkspaceScope
 from domain.ports import Permission
 from handlers.control import computes, datastores
 from handlers.http import Routes
-from tests.kit.asset_stage import BASE_URL, AssetStage, opened
+from tests.kit.stages.asset_stage import BASE_URL, AssetStage, opened
 
 CLUSTER: dict[str, Any] = {
     "location": "westeurope",

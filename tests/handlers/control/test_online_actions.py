@@ -8,7 +8,7 @@ import pytest
 from domain.errors import Unauthenticated
 from domain.ground.access import ROLES
 from domain.ports import Principal, TokenVerifier
-from tests.kit.gateway_stage import Gateways, opened
+from tests.kit.stages.gateway_stage import Gateways, opened
 
 
 class RoleVerifier(TokenVerifier):

@@ -11,7 +11,8 @@ from domain.names import WorkspaceScope
 from domain.ports import UnitMiniBatch, UnitRequest
 from handlers.data import batch_jobs
 from handlers.http import Routes
-from tests.kit.batch_stage import ENDPOINT, STORE, BatchStage, Rows, line_counts
+from tests.kit.script_workers import Rows, line_counts
+from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage
 
 FILES = {f"{i}.txt": f"{i}\n" for i in range(4)}
 URI = f"azureml://datastores/{STORE}/paths/data"

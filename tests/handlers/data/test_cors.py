@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.kit.gateway_stage import PRIMARY, Gateways, opened
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
+from tests.kit.stages.gateway_stage import PRIMARY, Gateways, opened
 
 SCORE = "/endpoints/iris/score"
 APP = "https://app.example"

@@ -25,15 +25,9 @@ from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.embedded.host.http_server import HttpServer
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import (
-    PRIMARY,
-    Endpoints,
-    ScriptedScorer,
-    StaticServing,
-    WatchedStore,
-    says,
-    scoring_on,
-)
+from tests.kit.computes import StaticServing
+from tests.kit.scorers import ScriptedScorer, says
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, WatchedStore, scoring_on
 from tests.kit.waiting import PATIENCE, eventually
 
 LIMIT = 1_000_000

@@ -30,7 +30,7 @@ from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.scoring_stage import PRIMARY, Endpoints, scoring_on
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 from ..conftest import OpenClient

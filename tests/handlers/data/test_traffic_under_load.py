@@ -7,8 +7,8 @@ from typing import Any
 
 from domain.ports import Instance, ScoringRequest, ScoringResponse
 from tests.kit.clocks import BusyClock
-from tests.kit.gateway_stage import Gateways, opened
-from tests.kit.scoring_stage import says
+from tests.kit.scorers import says
+from tests.kit.stages.gateway_stage import Gateways, opened
 from tests.kit.waiting import eventually, patience
 
 CALLERS = 8

@@ -8,9 +8,9 @@ import pytest
 from domain.ground import messages
 from domain.ground.messages import EVENTS_QUEUE, PROVISIONING_QUEUE, DeliverEvents
 from domain.ports import Message
-from tests.kit import event_stage
-from tests.kit.event_stage import EventStage
 from tests.kit.newer_process import newer_process
+from tests.kit.stages import event_stage
+from tests.kit.stages.event_stage import EventStage
 
 QUEUES = [value for name, value in vars(messages).items() if name.endswith("_QUEUE")]
 

@@ -19,8 +19,8 @@ from domain.ground.messages import (
     ScoreUnit,
 )
 from domain.ports import Message
-from tests.kit.batch_stage import BatchStage
 from tests.kit.pumping_host import PumpingHost
+from tests.kit.stages.batch_stage import BatchStage
 
 MESSAGES = {
     BATCH_JOBS_QUEUE: AdvanceJob(job="job"),

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.kit.batch_stage import BatchStage
 from tests.kit.pumping_host import PumpingHost
+from tests.kit.stages.batch_stage import BatchStage
 
 
 class Counting:

@@ -23,7 +23,7 @@ from domain import errors
 from domain.ports import Create, Permission
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
-from tests.kit.cloud_costs import CloudCosts
+from tests.infra.cloud.cloud_costs import CloudCosts
 from tests.kit.waiting import PATIENCE
 from tests.servers.processes import BlobServer, CosmosServer, Tls
 

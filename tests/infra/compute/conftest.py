@@ -15,7 +15,7 @@ from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit.compute_place import Place
+from tests.kit.stages.compute_place import Place
 from tests.kit.waiting import PATIENCE
 
 UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None else "uv"

@@ -11,7 +11,7 @@ from domain.errors import Invalid
 from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest
 from infra.compute.no_compute import REASON, NoCapabilities, NoScorer, NoServing, NoWorkers
 from tests.kit.composed import composed
-from tests.kit.provisioning_stage import (
+from tests.kit.stages.provisioning_stage import (
     ANY,
     CALLER,
     ProvisioningStage,

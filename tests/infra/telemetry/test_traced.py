@@ -10,7 +10,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from domain.ports import Instance, InstanceLost, Message, ScoringRequest
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.telemetry.traced import TracedScorer, TracedWorkQueue
-from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.scorers import ScriptedScorer
 
 OURS = SpanContext(0xA, 0xB, False, TraceFlags(TraceFlags.SAMPLED))
 TOLD = f"00-{0xA:032x}-{0xB:016x}-01"

@@ -16,8 +16,9 @@ from domain.jobs.invoking.job_outputs import OutputInUse
 from domain.jobs.records.job_request import RequestedOutput
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import QUICK, SLOW, STORE, BatchStage, Rows
 from tests.kit.mischief import Mischief
+from tests.kit.script_workers import QUICK, SLOW, Rows
+from tests.kit.stages.batch_stage import STORE, BatchStage
 
 FILES = {f"f{i}.txt": f"{i}\n" * (i % 3) for i in range(7)}
 PATH = "predictions.parquet"

@@ -25,8 +25,9 @@ from domain.jobs.records.job_times import JobTimes
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Rows, over
 from tests.kit.mischief import Mischief
+from tests.kit.script_workers import QUICK, SLOW, Rows
+from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage, over
 from tests.kit.web_server import WebServer, reply, web_server
 
 ROOT = f"azureml://datastores/{STORE}/paths"

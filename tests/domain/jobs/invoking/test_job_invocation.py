@@ -25,8 +25,10 @@ from domain.jobs.records.job_request import (
 from domain.jobs.records.job_status import JobStatus
 from domain.names import PROVIDER
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import ENDPOINT, SCOPE, STORE, BatchStage, Rows, line_counts, over
+from tests.kit.composed import SCOPE
 from tests.kit.mischief import Crash
+from tests.kit.script_workers import Rows, line_counts
+from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage, over
 
 FILES = {"a.txt": "1\n", "b.txt": "2\n"}
 SHORT = f"azureml://datastores/{STORE}/paths"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from domain.jobs.records.job_status import JobStatus
-from tests.kit.batch_stage import BatchStage
+from tests.kit.stages.batch_stage import BatchStage
 
 FILES = {f"part-{i:02d}.csv": f"{i},a\n{i},b\n" for i in range(7)}
 

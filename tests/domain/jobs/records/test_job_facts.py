@@ -14,9 +14,10 @@ from domain.ground.resource import Conditions, Wanted
 from domain.jobs.records import batch_job
 from domain.jobs.records.job_status import JobStatus
 from infra.composition.adapters import Adapters
-from tests.kit.batch_stage import QUICK, SLOW, BatchStage, line_counts
 from tests.kit.mischief import Mischief
 from tests.kit.receiver import HOOK, Receiver
+from tests.kit.script_workers import QUICK, SLOW, line_counts
+from tests.kit.stages.batch_stage import BatchStage
 
 
 class ToldStage(BatchStage):

@@ -18,8 +18,9 @@ from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import JobTimes
 from domain.jobs.retrying import retry_joining
 from domain.ports import UnitMiniBatch, UnitRequest
-from tests.kit.batch_stage import ENDPOINT, QUICK, SLOW, STORE, BatchStage, Rows, line_counts
 from tests.kit.mischief import Mischief
+from tests.kit.script_workers import QUICK, SLOW, Rows, line_counts
+from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage
 
 FILES = {f"f{i:02}.txt": "".join(f"{i}-{n}\n" for n in range(i % 3 + 1)) for i in range(11)}
 

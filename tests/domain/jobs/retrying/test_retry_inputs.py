@@ -11,7 +11,8 @@ from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from tests.kit.batch_stage import ENDPOINT, STORE, BatchStage, Rows, line_counts
+from tests.kit.script_workers import Rows, line_counts
+from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage
 from tests.kit.web_server import WebServer, web_server
 
 HERE = PublicWebFiles(OutboundAddresses([ip_network("127.0.0.1/32")]), max_bytes=2**20, max_time=10)

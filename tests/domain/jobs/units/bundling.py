@@ -17,7 +17,8 @@ from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.rules.queue_consumer import Received
-from tests.kit.batch_stage import QUICK, BatchStage, Rows, Script, line_counts
+from tests.kit.script_workers import QUICK, Rows, Script, line_counts
+from tests.kit.stages.batch_stage import BatchStage
 
 FILES = {f"{i:03d}.txt": f"{i}\n" for i in range(90)}
 HEADER = "input_file,input_row,line,length"

@@ -28,8 +28,9 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import LOCK, QUICK, FunctionWorkers, Lost, Script, line_counts
 from tests.kit.mischief import Mischief
+from tests.kit.script_workers import QUICK, FunctionWorkers, Lost, Script, line_counts
+from tests.kit.stages.batch_stage import LOCK
 
 SEEDS = range(int(os.environ.get("BATCH_SEEDS", "5")))
 BAD = 60

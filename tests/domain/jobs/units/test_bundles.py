@@ -21,16 +21,8 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import (
-    QUICK,
-    SLOW,
-    STORE,
-    FunctionWorkers,
-    Lost,
-    Rows,
-    Script,
-    line_counts,
-)
+from tests.kit.script_workers import QUICK, SLOW, FunctionWorkers, Lost, Rows, Script, line_counts
+from tests.kit.stages.batch_stage import STORE
 
 MANY = {f"{i:03d}.txt": f"{i}\n" for i in range(200)}
 BAD = 60

@@ -19,8 +19,9 @@ from tests.domain.jobs.units.bundling import (
     held_time,
     output_without,
 )
-from tests.kit.batch_stage import LOCK, QUICK, SLOW
 from tests.kit.mischief import Crash, Mischief
+from tests.kit.script_workers import QUICK, SLOW
+from tests.kit.stages.batch_stage import LOCK
 
 
 class DyingStage(BundleStage):

@@ -13,7 +13,7 @@ from domain import errors
 from domain.ports import Permission
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.blobs.blob_account import parse_connection_string
-from tests.kit.cloud_costs import CloudCosts
+from tests.infra.cloud.cloud_costs import CloudCosts
 from tests.kit.waiting import PATIENCE
 
 MIB = 1024 * 1024

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from tests.infra.cloud.cloud_costs import Operation
 from tests.infra.cloud.costs.cost_stage import Bill
-from tests.kit.cloud_costs import Operation
 
 COUNTS = (
     "reads",

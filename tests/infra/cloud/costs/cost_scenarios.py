@@ -6,7 +6,7 @@ from domain.ground.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
 from domain.jobs.records.job_times import JobTimes
 from tests.infra.cloud.costs.cost_figures import Figures
 from tests.infra.cloud.costs.cost_stage import ARRIVAL, Bill, CostStage
-from tests.kit.gateway_stage import PRIMARY
+from tests.kit.stages.gateway_stage import PRIMARY
 
 Costs = Mapping[str, Figures]
 FEW = "among few: "

@@ -45,21 +45,15 @@ from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition.adapters import Adapters
 from infra.web.token_verifier import JwtVerifier, StaticKeys
+from tests.infra.cloud.cloud_costs import CloudCosts, Counted, Operation
 from tests.kit.clocks import HeldClock, hold_durations
-from tests.kit.cloud_costs import CloudCosts, Counted, Operation
 from tests.kit.composed import adapters, composed
-from tests.kit.gateway_stage import (
-    AUDIENCE,
-    ISSUER,
-    URL,
-    Gateway,
-    ReadyCompute,
-    jwks,
-)
-from tests.kit.provisioning_stage import ANY, CALLER, batch_deployment, batch_endpoint
+from tests.kit.computes import ReadyCompute
 from tests.kit.pumping_host import PumpingHost
 from tests.kit.receiver import HOOK, Receiver
-from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.scorers import ScriptedScorer
+from tests.kit.stages.gateway_stage import AUDIENCE, ISSUER, URL, Gateway, jwks
+from tests.kit.stages.provisioning_stage import ANY, CALLER, batch_deployment, batch_endpoint
 from tests.kit.waiting import PATIENCE
 from tests.servers.processes import COSMOS_KEY, BlobServer, CosmosServer
 

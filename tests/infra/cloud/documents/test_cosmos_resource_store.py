@@ -9,8 +9,8 @@ from domain.ports import Create, Delete, Replace
 from infra.cloud.documents.cosmos_container import CosmosContainer, parse_connection_string
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.documents.cosmos_transaction import document_etag, service_etag
+from tests.infra.cloud.cloud_costs import CloudCosts
 from tests.infra.cloud.storage_fixtures import LONG
-from tests.kit.cloud_costs import CloudCosts
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.processes import COSMOS_KEY, CosmosServer
 

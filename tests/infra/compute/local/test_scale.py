@@ -15,7 +15,7 @@ from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House
-from tests.kit.scoring_stage import PRIMARY, Endpoints, scoring_on
+from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually
 
 KEY = "online/iris/blue"

@@ -7,7 +7,7 @@ from domain.ports import EnvironmentSpec, LogKind, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import key_of
 from tests.infra.compute.conftest import House, opened
-from tests.kit.compute_place import BARE
+from tests.kit.stages.compute_place import BARE
 
 BROKEN = """
 raise RuntimeError("no compiler for this one")

@@ -11,7 +11,7 @@ from azure.storage.blob import aio as storage
 
 from domain.ports import Permission
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit import door_stage
+from tests.kit.stages import door_stage
 from tests.kit.waiting import PATIENCE
 
 Signed = Callable[..., str]

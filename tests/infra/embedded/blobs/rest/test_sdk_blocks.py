@@ -13,7 +13,7 @@ from azure.storage.blob import BlobBlock, BlobClient, ContainerClient
 from domain.ports import Permission
 from infra.embedded.blobs.rest.bodies import Caps
 from tests.infra.embedded.blobs.rest.conftest import Signed
-from tests.kit import door_stage
+from tests.kit.stages import door_stage
 from tests.kit.waiting import PATIENCE
 
 

@@ -12,7 +12,7 @@ from domain.ports import Permission
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.bodies import Caps
 from tests.infra.embedded.blobs.rest.conftest import Signed
-from tests.kit import door_stage
+from tests.kit.stages import door_stage
 from tests.kit.waiting import PATIENCE, until
 
 

@@ -2,7 +2,7 @@
 are: each with its own routes, counts and HTTP door; models are scripted."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,39 +13,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.application import Application
 from domain.ground.messages import PROVISIONING_QUEUE
-from domain.ports import Instance
 from domain.scoring.request_record import RequestRecord
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.web.token_verifier import JwtVerifier, StaticKeys
-from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import adapters, composed
-from tests.kit.provisioning_stage import ToldCompute
+from tests.kit.computes import ReadyCompute
 from tests.kit.pumping_host import PumpingHost
-from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.scorers import ScriptedScorer
+from tests.kit.stages.asset_stage import register_assets
 from tests.kit.waiting import eventually
 
 URL = "http://testserver"
 ISSUER, AUDIENCE = "https://issuer.example", "https://ml.azure.com"
 SIGNING_KEY = ec.generate_private_key(ec.SECP256R1())
 PRIMARY = "primary-key-of-this-test"
-
-
-class ReadyCompute(ToldCompute):
-    """Every deployment that runs has one instance, named after it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.absent: set[str] = set()
-
-    def instances(self, key: str) -> Sequence[Instance]:
-        name = key.rpartition("/")[2]
-        if key not in self.running or name in self.absent:
-            return ()
-        return [Instance(name, f"/run/{key}")]
 
 
 def issuers_token(*roles: str, **changes: Any) -> str:

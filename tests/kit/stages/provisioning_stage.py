@@ -1,10 +1,9 @@
 """What tests of the control plane stand on: the embedded stores in a folder, a compute whose
 answers a test sets, and a pump in the place of the host's queue listener."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,116 +16,22 @@ from domain.ground.operation import Operation
 from domain.ground.resource import Conditions, Wanted
 from domain.online.online_deployment import OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpointProperties
-from domain.ports import (
-    EnvironmentSpec,
-    Instance,
-    InstanceSize,
-    LogKind,
-    ServingObservation,
-    ServingWorkload,
-    UnitOutcome,
-    UnitRequest,
-    WorkersWorkload,
-    WorkloadState,
-)
 from infra.composition.adapters import Adapters
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.rules.queue_consumer import Received
-from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import adapters, composed
+from tests.kit.computes import ToldCompute
 from tests.kit.pumping_host import PumpingHost
-from tests.kit.scoring_stage import ScriptedScorer
+from tests.kit.scorers import ScriptedScorer
+from tests.kit.stages.asset_stage import register_assets
 
 BASE_URL = "https://example.test:7443"
 ANY = Conditions()
 CALLER = "a test"
-
-
-class ToldCompute:
-    """Capabilities, Serving and Workers in one. Says of every workload that it is in `state`
-    (or what `told` has for its key), and of a removal that it is over when `lets_go`."""
-
-    def __init__(self) -> None:
-        self.state = WorkloadState.READY
-        self.told: dict[str, WorkloadState] = {}
-        self.code: str | None = None
-        self.reason: str | None = None
-        self.lets_go = True
-        self.running: dict[str, Any] = {}
-        self.ensured: list[str] = []
-        self.removed: list[str] = []
-        self.refused: list[str] = []
-        self.up: dict[str, Sequence[Instance]] = {}
-        self.while_ensuring: Callable[[], Any] | None = None
-
-    async def refusals(
-        self, environment: EnvironmentSpec, instance_type: str | None
-    ) -> Sequence[str]:
-        try:
-            self.size(instance_type)
-        except Invalid as error:
-            return [*self.refused, error.message]
-        return self.refused
-
-    def size(self, instance_type: str | None) -> InstanceSize:
-        if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):
-            raise Invalid("There is no such instance type.")
-        return InstanceSize(1.0, 2**30)
-
-    async def ensure(self, workload: ServingWorkload | WorkersWorkload) -> ServingObservation:
-        if self.while_ensuring is not None:
-            await self.while_ensuring()
-        self.ensured.append(workload.key)
-        self.running[workload.key] = workload
-        return self._observation(workload)
-
-    async def observe(self, key: str) -> ServingObservation | None:
-        workload = self.running.get(key)
-        return self._observation(workload) if workload else None
-
-    def _observation(self, workload: ServingWorkload | WorkersWorkload) -> ServingObservation:
-        state = self.told.get(workload.key, self.state)
-        if isinstance(workload, WorkersWorkload):
-            wanted = workload.worker_count
-        else:
-            wanted = workload.instance_count
-        ready = wanted if state is WorkloadState.READY else 0
-        failed = state is WorkloadState.FAILED
-        return ServingObservation(
-            workload.revision,
-            state,
-            ready,
-            wanted,
-            self.code if failed else None,
-            self.reason if failed else None,
-            serving=ready > 0,
-        )
-
-    async def remove(self, key: str, *, grace: timedelta) -> bool:
-        self.removed.append(key)
-        if self.lets_go:
-            self.running.pop(key, None)
-        return self.lets_go
-
-    async def keys(self) -> Sequence[str]:
-        return list(self.running)
-
-    @property
-    def holder(self) -> str | None:
-        return None
-
-    async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
-        raise NotImplementedError
-
-    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
-        return f"{kind} of {key}, {tail}"
-
-    def instances(self, key: str) -> Sequence[Instance]:
-        return self.up.get(key, ())
 
 
 @dataclass

@@ -28,21 +28,21 @@ from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
-from tests.kit.asset_stage import register_assets
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import adapters, composed
+from tests.kit.computes import ToldCompute
 from tests.kit.mischief import Crash
-from tests.kit.provisioning_stage import (
+from tests.kit.pumping_host import PumpingHost
+from tests.kit.receiver import HOOK, Receiver
+from tests.kit.scorers import ScriptedScorer
+from tests.kit.stages.asset_stage import register_assets
+from tests.kit.stages.provisioning_stage import (
     ANY,
     CALLER,
-    ToldCompute,
     batch_deployment,
     batch_endpoint,
     online_endpoint,
 )
-from tests.kit.pumping_host import PumpingHost
-from tests.kit.receiver import HOOK, Receiver
-from tests.kit.scoring_stage import ScriptedScorer
 
 URL = "https://ml.example.test:7443"
 QUEUES = (PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, EVENTS_QUEUE)

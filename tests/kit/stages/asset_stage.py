@@ -14,15 +14,14 @@ from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
 from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
-from domain.names import WorkspaceScope
 from domain.ports import BlobStore
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
+from tests.kit.composed import SCOPE
 
-SCOPE = WorkspaceScope("00000000-0000-0000-0000-000000000000", "group", "workspace")
 BASE_URL = "https://example.test:7443"
 CONDA = "dependencies: [python, {pip: [joblib]}]"
 

@@ -2,8 +2,7 @@
 answers are scripted."""
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -21,24 +20,16 @@ from domain.online.online_deployment import (
 )
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.ports import (
-    Cipher,
     Create,
     Delete,
     Document,
-    Instance,
-    LogKind,
     Page,
     Principal,
     Replace,
     ResourceStore,
     Scorer,
-    ScoringRequest,
-    ScoringResponse,
     Serving,
-    ServingObservation,
-    ServingWorkload,
     TokenVerifier,
-    WorkloadState,
     Write,
 )
 from domain.scoring.exchange_taps import Tap, Taps
@@ -51,18 +42,11 @@ from domain.scoring.request_record import Listener
 from domain.scoring.route import DeploymentRoute
 from domain.scoring.scoring_access import ScoringAccess
 from tests.kit.clocks import START, HeldClock
+from tests.kit.composed import PlainCipher
 
 PRIMARY = "primary-key-of-this-test"
 SECONDARY = "secondary-key-of-this-test"
 NOW = START
-
-
-class PlainCipher(Cipher):
-    def encrypt(self, plain: str) -> str:
-        return plain[::-1]
-
-    def decrypt(self, sealed: str) -> str:
-        return sealed[::-1]
 
 
 class WatchedStore(ResourceStore):
@@ -222,76 +206,6 @@ class Endpoints:
             await self._store.transact(partition, [Replace(id, body, None)])
         except DocumentNotFound:
             await self._store.transact(partition, [Create(id, body)])
-
-
-Script = Callable[
-    [Instance, ScoringRequest], "ScoringResponse | Awaitable[ScoringResponse] | BaseException"
-]
-
-
-def says(
-    status: int = 200,
-    body: bytes | AsyncIterator[bytes] = b"",
-    headers: Sequence[tuple[str, str]] = (),
-) -> ScoringResponse:
-    return ScoringResponse(status, headers, body)
-
-
-def names_itself(instance: Instance, request: ScoringRequest) -> ScoringResponse:
-    return says(body=instance.id.encode())
-
-
-class ScriptedScorer(Scorer):
-    """Answers as `script` says; `asked` keeps the latest requests."""
-
-    def __init__(self, script: Script = names_itself) -> None:
-        self.script = script
-        self.asked: list[tuple[Instance, ScoringRequest, float]] = []
-
-    async def score(
-        self, instance: Instance, request: ScoringRequest, *, timeout: float
-    ) -> ScoringResponse:
-        self.asked.append((instance, request, timeout))
-        found = self.script(instance, request)
-        if isinstance(found, BaseException):
-            raise found
-        return await found if inspect.isawaitable(found) else found
-
-
-class StaticServing(Serving):
-    """`ready` holds the instances of each workload key; those in `unknown` were never asked
-    for, those in `served` have had an instance."""
-
-    def __init__(self) -> None:
-        self.ready: dict[str, list[Instance]] = {}
-        self.failed: set[str] = set()
-        self.unknown: set[str] = set()
-        self.served: set[str] = set()
-
-    def start(self, endpoint: str, deployment: str, count: int = 1) -> None:
-        key = online_deployment.workload_key(endpoint, deployment)
-        self.ready[key] = [Instance(f"{deployment}-{i}", f"/run/{key}/{i}") for i in range(count)]
-
-    def instances(self, key: str) -> Sequence[Instance]:
-        return self.ready.get(key, ())
-
-    async def ensure(self, workload: ServingWorkload) -> ServingObservation:
-        raise NotImplementedError
-
-    async def observe(self, key: str) -> ServingObservation | None:
-        if key in self.unknown:
-            return None
-        state = WorkloadState.FAILED if key in self.failed else WorkloadState.STARTING
-        return ServingObservation("1", state, 0, 1, served=key in self.served)
-
-    async def remove(self, key: str, *, grace: timedelta) -> bool:
-        raise NotImplementedError
-
-    async def keys(self) -> Sequence[str]:
-        return list(self.ready)
-
-    async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
-        return ""
 
 
 class NoTokens(TokenVerifier):
