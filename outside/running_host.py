@@ -84,14 +84,14 @@ class RunningHost:
         assert isinstance(self.workspace.tls, ssl.SSLContext)
         return self.workspace.tls
 
-    def spawn(self) -> None:
-        """Start the process without waiting for anything."""
+    def spawn(self, *more: str) -> None:
+        """Start the process, with more arguments, without waiting for anything."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         arguments = self._arguments or ("--port", "0")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", self._module, *arguments),
+                    *(sys.executable, "-m", self._module, *arguments, *more),
                     *("--data-dir", str(self.data_dir)),
                 ],
                 cwd=self.code,
@@ -102,9 +102,9 @@ class RunningHost:
                 start_new_session=True,
             )
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Returns once the host says that it is ready."""
-        self.spawn()
+        self.spawn(*more)
         process = self.process
         assert process is not None
 
@@ -117,6 +117,19 @@ class RunningHost:
         until(ready, "a ready host")
         self.workspace = Workspace(self.connection_file)
         self.workspace.http.timeout = httpx.Timeout(PATIENCE)
+
+    def upgrade(self) -> subprocess.Popen[bytes]:
+        """Returns once another process has taken this one's place: the process before, which
+        ends what it has in flight."""
+        before, output = self.process, self.output
+        assert before is not None
+        self.output = output.with_name(output.name + "+")
+        try:
+            self.start("--take-over")
+        except AssertionError:
+            self.process, self.output = before, output
+            raise
+        return before
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """A signal, and the status that the host ends with."""

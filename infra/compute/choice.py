@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.ports import BlobStore, Capabilities, Scorer, Serving, Workers
+from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeKind
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Compute:
     close: Callable[[], Awaitable[None]]
     running: "Running | None" = None
     """What can be measured of instances, where this host runs them."""
+    succession: Succession | None = None
+    """What it asks for that another host follows this one, where this host runs them."""
 
 
 def chosen_compute(
@@ -54,6 +57,7 @@ def chosen_compute(
                 start=local.start,
                 close=local.close,
                 running=local.serving,
+                succession=local.succession,
             )
         case "none":
             from infra.compute.no_compute import (

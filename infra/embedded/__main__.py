@@ -11,6 +11,7 @@ from pathlib import Path
 
 from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
+from infra.compute.succession import DoesNotComeUp
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
@@ -20,6 +21,8 @@ from infra.embedded.host.host import Host
 from infra.embedded.host.host_json import HostJson, read_host_json
 from infra.embedded.host.logs import start_logging
 from infra.embedded.services import EmbeddedServices
+from infra.embedded.succession.predecessor import NotGiven, Predecessor
+from infra.embedded.succession.successors import Successors
 from infra.settings import Settings, SettingsError, read_values
 from infra.settings.adapters import EmbeddedSettings, InstallationSettings
 
@@ -48,8 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     try:
         return _serve(options)
-    except (SettingsError, AppError, AddressError, DataFolderInUse) as error:
+    except (SettingsError, AppError, AddressError, DataFolderInUse, NotGiven) as error:
         return _refuse(str(error))
+    except DoesNotComeUp as error:
+        return _refuse(f"nothing is taken over: {error}")
     except StorageFull as error:
         return _refuse(f"the host cannot run: {error.message}")
     except OSError as error:
@@ -81,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-dir", type=Path, help="where everything is kept (default: the setting, else .data)"
     )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="take the place of the host that runs on the data folder, and its address, with no"
+        " request lost; without one, begin as usual",
+    )
     parser.add_argument("--http", action="store_true", help="plain HTTP, without TLS")
     parser.add_argument(
         "--welcome", action="store_true", help="when ready, print how to connect and get a token"
@@ -95,22 +106,25 @@ def _serve(options: argparse.Namespace) -> int:
     host_json = read_host_json(here / "host.json")
     data_dir = options.data_dir or values.get(_DATA_DIR, "").strip() or ".data"
     folder = DataFolder(Path(data_dir).absolute())
-    lock = HostLock(folder)
+    predecessor = Predecessor.on(folder) if options.take_over else None
+    lock = predecessor.lock if predecessor is not None else HostLock(folder)
     try:
-        folder.make()
-        lock.acquire()
+        if predecessor is None:
+            folder.make()
+            lock.acquire()
     except OSError as error:
         return _refuse(f"the data folder {folder.root} cannot be used: {error}")
     try:
-        remove_connection(folder)
-        tls = not options.http
-        address = passed(os.environ, tls=tls) or bound(options.host, options.port, tls=tls)
+        if predecessor is None:
+            remove_connection(folder)
+        address = _address(options) if predecessor is None else predecessor.address
         # What the Functions host would do: the app finds its settings in its environment.
         os.environ.update(_environment(values, folder, address.url))
         settings = Settings.read(os.environ)
         stop_logging = start_logging(settings.embedded.log_level, folder.root)
         try:
-            return _run(options, settings, address, host_json, folder)
+            successors = Successors(folder, address, lock)
+            return _run(options, settings, address, host_json, (successors, predecessor))
         finally:
             stop_logging()
     finally:
@@ -122,8 +136,11 @@ def _run(
     settings: Settings,
     address: Address,
     host_json: HostJson,
-    folder: DataFolder,
+    line: tuple[Successors, Predecessor | None],
 ) -> int:
+    """`line`: who comes after this host, and whom it comes after."""
+    folder = DataFolder(settings.embedded.data_dir)
+
     def announce(connection: Connection) -> None:
         _say(f"ready {connection.url}")
         if options.welcome:
@@ -137,6 +154,7 @@ def _run(
             address,
             host_json,
             dict(os.environ),
+            *line,
             log_requests=options.log_requests,
         )
         await host.run(_stop_on_signals(), announce)
@@ -146,6 +164,11 @@ def _run(
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
     return 0
+
+
+def _address(options: argparse.Namespace) -> Address:
+    tls = not options.http
+    return passed(os.environ, tls=tls) or bound(options.host, options.port, tls=tls)
 
 
 def _stop_on_signals() -> asyncio.Event:

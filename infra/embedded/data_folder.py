@@ -49,6 +49,11 @@ class DataFolder:
         return self.blobs / INBOX
 
     @property
+    def successors(self) -> Path:
+        """The socket at which a running host is asked for its place."""
+        return self.root / "successors.sock"
+
+    @property
     def connection(self) -> Path:
         return self.root / "connection.json"
 
@@ -61,9 +66,15 @@ class DataFolder:
 class HostLock:
     """Held by the host of a data folder for as long as its process lives, however it ends."""
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, handle: int | None = None) -> None:
         self._path = folder.root / "host.lock"
-        self._handle: int | None = None
+        self._handle = handle
+
+    @property
+    def handle(self) -> int:
+        """Of the lock that is held. Passed to another process, that one holds it too."""
+        assert self._handle is not None
+        return self._handle
 
     def acquire(self) -> None:
         """Raises DataFolderInUse at once when another process holds it."""
@@ -76,9 +87,13 @@ class HostLock:
             raise DataFolderInUse(
                 f"the data folder {self._path.parent} is in use by another host (process {holder})"
             ) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
         self._handle = handle
+        self.name_holder()
+
+    def name_holder(self) -> None:
+        """This process is who others are told of."""
+        os.ftruncate(self.handle, 0)
+        os.pwrite(self.handle, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         if self._handle is not None:

@@ -38,6 +38,10 @@ class Stores(ABC):
         """Before the first use, by the one host of the data folder."""
 
     @abstractmethod
+    def look_again(self) -> None:
+        """Another process may have sent messages: receivers that wait look for them."""
+
+    @abstractmethod
     async def sweep(self) -> None:
         """Daily: remove what nobody will ask for again."""
 
@@ -88,6 +92,9 @@ class LocalStores(Stores):
         if released:
             _log.info("%d messages that the last host had in hand come again", released)
 
+    def look_again(self) -> None:
+        self._queue.look_again()
+
     async def sweep(self) -> None:
         await self._files.sweep()
 
@@ -126,6 +133,9 @@ class CloudStores(Stores):
         self.topics = services.topics
 
     async def start(self) -> None:
+        return
+
+    def look_again(self) -> None:
         return
 
     async def sweep(self) -> None:

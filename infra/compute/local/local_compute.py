@@ -12,6 +12,7 @@ from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_limits import LocalLimits
+from infra.compute.local.local_succession import LocalSuccession
 from infra.compute.local.premises import RUNTIME, Premises
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.serving.local_scorer import LocalScorer
@@ -62,6 +63,7 @@ class LocalCompute:
             room=lambda: limits.processes - self.serving.processes,
             limits=limits,
         )
+        self.succession = LocalSuccession(self.premises, self.serving, self.workers)
 
     async def start(self) -> None:
         """Sweep what a previous host left: processes, sockets, half-made folders, old logs."""

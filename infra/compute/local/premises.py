@@ -38,7 +38,8 @@ class Tenant(Protocol):
 
 class Premises:
     """Everything under `folder`, which one host has at a time. `enter` before the first use;
-    nothing is begun after `shut`."""
+    nothing is begun after `shut`. While `shared` another host's processes run from it too (one
+    of the two follows the other), and nothing is thrown away."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Premises:
     ) -> None:
         self.http = UnixHttp()
         self.shut = False
+        self.shared = False
         self.outputs = outputs
         self.logs = folder / "logs"
         self._folder = folder
@@ -79,12 +81,25 @@ class Premises:
             if self._entered:
                 return
             await asyncio.to_thread(self._take)
-            await self._processes.start()
+            await self._processes.start(beside_others=self.shared)
             self._entered = True
 
     @property
     def entered(self) -> bool:
         return self._entered
+
+    async def let_another_enter(self) -> None:
+        """Nothing is half made here any more, and what runs goes on. Another host may enter;
+        both are `shared` from before."""
+        await self.environments.close()
+        await self.assets.close()
+        self._unlock()
+
+    def enter_again(self) -> None:
+        """The other one is gone. Raises Unavailable if it is not."""
+        if self._entered:
+            self._lock = _locked(self._folder / "host.lock")
+        self.shared = False
 
     async def leave(self) -> None:
         """No process of it is left, nor any socket."""
@@ -93,6 +108,9 @@ class Premises:
         self.http.close()
         await self._processes.close()
         await asyncio.to_thread(self.sockets.close)
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -104,12 +122,14 @@ class Premises:
     async def clear(self, logs: Path) -> None:
         """A fleet is gone: so go its logs, and what it used and nobody needs soon. (Nothing is
         thrown away while the host stops: the next one reads it.)"""
-        if not self.shut:
+        if not (self.shut or self.shared):
             await asyncio.to_thread(shutil.rmtree, logs, ignore_errors=True)
             await self.prune()
 
     async def prune(self) -> None:
         """Throw away what no fleet uses, but for the latest."""
+        if self.shared:
+            return
         fleets = [fleet for tenant in self._tenants for fleet in tenant.fleets]
         environments = {fleet.environment_key for fleet in fleets}
         assets = {name for fleet in fleets for name in fleet.assets_in_use}

@@ -170,9 +170,13 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         no other uses these queues: what a killed one held need not wait for its locks."""
         now = self._now()
         released = await self._database.write(partial(tables.release_all, now=now))
-        self._next.clear()
-        self._wakeups.wake_all(now)
+        self.look_again()
         return released
+
+    def look_again(self) -> None:
+        """Another process may have sent something: those who wait look."""
+        self._next.clear()
+        self._wakeups.wake_all(self._now())
 
     async def peek_dead_letters(self, queue: str, max_count: int = 100) -> Sequence[DeadLetter]:
         """The newest dead letters, newest first."""

@@ -6,7 +6,8 @@ import contextlib
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,8 +16,6 @@ from domain.schedules.cron import CronError
 from infra.embedded.access import issuer
 from infra.embedded.access.connection_file import Connection, remove_connection
 from infra.embedded.access.tls import TlsFiles, ensure_certificates
-from infra.embedded.arrivals.blob_arrivals import Arriving, BlobArrivals, path_pattern
-from infra.embedded.arrivals.receipts import Receipts
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
 from infra.embedded.host import metrics_door
@@ -26,11 +25,12 @@ from infra.embedded.host.host_json import HostJson
 from infra.embedded.host.http_app import Endpoint, HttpApp
 from infra.embedded.host.http_server import HttpServer
 from infra.embedded.host.metrics_door import MetricsDoor
-from infra.embedded.host.queue_delivery import Listening
-from infra.embedded.host.queue_listener import QueueListener
 from infra.embedded.host.routes import RouteError
-from infra.embedded.host.timers import Timer
+from infra.embedded.host.work import HostWork, stopped
 from infra.embedded.services import EmbeddedServices
+from infra.embedded.succession.predecessor import Predecessor
+from infra.embedded.succession.successors import Successors
+from infra.embedded.succession.taking import Taking
 
 _log = logging.getLogger(__name__)
 
@@ -38,15 +38,9 @@ _CLOSE = 15.0
 _CERTIFICATE_CHECK = 12 * 3600.0
 
 
-class _Trigger(Protocol):
-    def start(self) -> None: ...
-
-    async def stop(self, grace: float) -> None: ...
-
-
 class Host:
     """One app on one data folder, which the caller has locked. `environment` is what
-    `%SETTING%` in a binding refers to."""
+    `%SETTING%` in a binding refers to. With a predecessor, this host takes its place."""
 
     def __init__(
         self,
@@ -55,6 +49,8 @@ class Host:
         address: Address,
         host_json: HostJson,
         environment: Mapping[str, str],
+        successors: Successors,
+        predecessor: Predecessor | None,
         *,
         log_requests: bool,
     ) -> None:
@@ -63,22 +59,29 @@ class Host:
         self._address = address
         self._host_json = host_json
         self._environment = environment
+        self._successors = successors
+        self._predecessor = predecessor
         self._log_requests = log_requests
         self._grace = services.settings.embedded.stop_grace
         self._ready = False
         self._figures = [*services.figures]
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Connection], None]) -> None:
-        """Serve until `stop`; `ready` is called once everything answers. Then accept
-        nothing new, let what is in flight end within the grace, and close. Raises AppError
-        and whatever the app raises while it is imported or started."""
+        """Serve until `stop`, or until a successor does; `ready` is called once everything
+        answers. Then accept nothing new, let what is in flight end within the grace (for a
+        successor, in its own time), and close. Raises AppError, NotGiven, DoesNotComeUp, and
+        whatever the app raises while it is imported or started."""
         async with contextlib.AsyncExitStack() as closing:
+            closing.push_async_callback(self._successors.close)
+            module, functions = self._imported()
+            taking = await self._take(closing)
             closing.push_async_callback(_bounded, "the services", self._services.close)
             await self._services.start()
-            functions = await self._load(closing)
+            await self._start(module, closing)
             tls = await self._certificates()
             try:
-                http_app, triggers = self._http_app(functions), self._triggers(functions)
+                http_app = self._http_app(functions)
+                work = HostWork(functions, self._services, self._host_json)
             except (RouteError, CronError) as error:
                 raise AppError(f"a function cannot be hosted: {error}") from error
             server = HttpServer(
@@ -90,29 +93,66 @@ class Host:
             )
             self._figures.append(server.text)
             connection = await self._connection(tls)
+            closing.push_async_callback(self._stop, server, work)
+            work.start()
+            if taking is not None:
+                await taking.come_up(stop)
+            if stop.is_set():
+                return
             await server.start()
-            closing.push_async_callback(self._stop, server, triggers)
-            for trigger in triggers:
-                trigger.start()
+            if taking is not None:
+                await taking.ready()
             if tls is not None:
                 renewing = asyncio.create_task(self._renew(server))
                 closing.callback(renewing.cancel)
             await asyncio.to_thread(connection.write, self._services.folder)
-            closing.callback(remove_connection, self._services.folder)
             # What has been loaded stays; a collector that walks it holds every request up.
             gc.collect()
             gc.freeze()
             self._ready = True
             _log.info("ready at %s with %d functions", connection.url, len(functions))
             ready(connection)
-            await stop.wait()
-            self._ready = False
+            await self._until_followed_or(stop, server, work)
             _log.info("stopping")
 
-    async def _load(self, closing: contextlib.AsyncExitStack) -> list[HostedFunction]:
+    async def _until_followed_or(
+        self, stop: asyncio.Event, server: HttpServer, work: HostWork
+    ) -> None:
+        stopping = asyncio.create_task(stop.wait())
+        followed = asyncio.create_task(self._successors.followed(work))
+        await asyncio.wait((stopping, followed), return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            # Before anything else ends: a script must not find this address any more.
+            remove_connection(self._services.folder)
+            followed.cancel()
+            await asyncio.wait((followed,))
+        else:
+            followed.result()
+            _log.info("a successor is ready: ending what is in flight")
+            leaving = asyncio.create_task(server.leave())
+            await asyncio.wait((stopping, leaving), return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
+        stopping.cancel()
+        self._ready = False
+
+    async def _take(self, closing: contextlib.AsyncExitStack) -> Taking | None:
+        """Another host's work is this one's."""
+        if self._predecessor is None:
+            return None
+        channel, keys = await self._predecessor.take()
+        succession = self._services.compute.succession
+        taking = Taking(channel, self._services.stores, succession)
+        closing.push_async_callback(taking.close)
+        if succession is not None:
+            succession.begin_beside(keys)
+        return taking
+
+    def _imported(self) -> tuple[ModuleType, list[HostedFunction]]:
         # The worker imports an app on its live event loop, and so does this.
         module, app = import_app(self._app)
-        functions = index(app, self._environment)
+        return module, index(app, self._environment)
+
+    async def _start(self, module: ModuleType, closing: contextlib.AsyncExitStack) -> None:
         application = getattr(module, "application", None)
         close = getattr(application, "close", None)
         if close is not None:
@@ -120,19 +160,10 @@ class Host:
         start = getattr(application, "start", None)
         if start is not None:
             await start()
-        return functions
 
-    async def _stop(self, server: HttpServer, triggers: Sequence[_Trigger]) -> None:
+    async def _stop(self, server: HttpServer, work: HostWork) -> None:
         self._ready = False
-        stopping = [server.stop(), *(trigger.stop(self._grace) for trigger in triggers)]
-        tasks = [asyncio.ensure_future(stop) for stop in stopping]
-        stopped, still = await asyncio.wait(tasks, timeout=self._grace + _CLOSE)
-        for task in stopped:
-            if not task.cancelled() and task.exception() is not None:
-                _log.error("something did not stop cleanly", exc_info=task.exception())
-        for task in still:
-            _log.error("something did not stop within %d seconds", self._grace + _CLOSE)
-            task.cancel()
+        await stopped(server.stop(), work.stop(), grace=self._grace)
 
     def _http_app(self, functions: Sequence[HostedFunction]) -> HttpApp:
         tokens, door = self._services.issuer, self._services.stores.door()
@@ -151,32 +182,6 @@ class Host:
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )
-
-    def _triggers(self, functions: Sequence[HostedFunction]) -> list[_Trigger]:
-        services, host_json = self._services, self._host_json
-        listening = Listening(
-            max_concurrent_calls=host_json.max_concurrent_calls,
-            max_renewal=host_json.max_auto_lock_renewal,
-            max_delivery=services.settings.triggers.queue_max_delivery,
-        )
-        arriving = Arriving(
-            parallel=host_json.blob_parallelism, tries=host_json.poison_blob_threshold
-        )
-        triggers: list[_Trigger] = []
-        for function in functions:
-            match function.trigger_type:
-                case "serviceBusTrigger":
-                    triggers.append(QueueListener(function, services.stores.consumer, listening))
-                case "timerTrigger":
-                    triggers.append(Timer(function, services.clock))
-                case "blobTrigger":
-                    container, _ = path_pattern(str(function.trigger["path"]))
-                    receipts = Receipts(services.receipts, function.name, container)
-                    source = services.stores.arrivals_in(container)
-                    triggers.append(
-                        BlobArrivals(function, source, services.stores.blobs, receipts, arriving)
-                    )
-        return triggers
 
     async def _certificates(self) -> TlsFiles | None:
         if not self._address.tls:

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ HEAD_LIMIT = 64 * 1024
 HEADERS_LIMIT = 200
 _LOOKS = 4
 GOODBYE_TIME = 0.5
+LINGER = 1.0
+"""Seconds for callers that are just connecting, or shaking hands, when another process takes
+over: they ask here."""
 KEEP_ALIVE = 75
 CONNECTIONS = 4096
 
@@ -41,11 +45,13 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class _State(ServerState):
-    """Counts the connections that were ever made."""
+    """Counts the connections that were ever made. While `leaving`, each answer is its
+    connection's last, and says so."""
 
     def __init__(self) -> None:
         super().__init__()
         self.made = 0
+        self.leaving = False
 
 
 class _Protocol(HttpToolsProtocol):
@@ -83,6 +89,20 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.awaits_head = False
         super().on_headers_complete()
+        if isinstance(self.server_state, _State) and self.server_state.leaving:
+            self.last_answer()
+
+    def last_answer(self) -> None:
+        """The answer that has not begun yet, if there is one, says that it is the last."""
+        if not self.idle:
+            self.cycle.keep_alive = False
+
+    @property
+    def may_part(self) -> bool:
+        """Whether nothing is under way, nor on its way as far as can be seen. A caller that has
+        not asked anything yet is about to."""
+        answered = self.cycle is not None and self.idle and not self.awaits_head
+        return answered and not _has_come(self.transport)
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -108,12 +128,19 @@ class _Protocol(HttpToolsProtocol):
             raise _HeadTooLarge  # The parser turns it into its own error, and that into a 431.
 
 
+def _has_come(transport: asyncio.Transport) -> bool:
+    """Whether the system has bytes that this process has not read."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 class _Uvicorn(uvicorn.Server):
     """Leaves signals to the host, and says when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.server_state = _State()
+        self.server_state: _State = _State()
         self.up = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -189,9 +216,29 @@ class HttpServer:
             *head(active, "gauge", "Connections to this host, whichever endpoint they ask."),
             line(active, {}, len(state.connections)),
             *head(made, "counter", "Connections ever made to this host."),
-            line(made, {}, getattr(state, "made", 0)),
+            line(made, {}, state.made),
         )
         return "".join(f"{each}\n" for each in lines)
+
+    async def leave(self) -> None:
+        """Accept nothing new: another process does, on the same socket. Each answer says that it
+        is the last of its connection; after LINGER those on which nothing is under way are
+        closed. Returns once there is none, however long a stream may last."""
+        state = self._server.server_state
+        state.leaving = True
+        for listener in self._server.servers:
+            listener.close()
+        for connection in _connections(state):
+            connection.last_answer()
+        await asyncio.sleep(LINGER)
+        while state.connections:
+            for connection in _connections(state):
+                if connection.may_part and not connection.transport.is_closing():
+                    connection.transport.close()
+            await asyncio.sleep(GOODBYE_TIME)
+            for connection in _connections(state):
+                if connection.transport.is_closing() and connection.idle:
+                    connection.transport.abort()
 
     async def stop(self) -> None:
         """Stop accepting, let what is in flight end within the grace, then cut it off."""
@@ -210,8 +257,8 @@ class HttpServer:
         the caller's own goodbye, which an idle one in somebody's pool never says."""
         while True:
             await asyncio.sleep(GOODBYE_TIME)
-            for connection in list(self._server.server_state.connections):
-                if isinstance(connection, _Protocol) and connection.idle:
+            for connection in _connections(self._server.server_state):
+                if connection.idle:
                     connection.transport.abort()
 
     async def _reap(self) -> None:
@@ -219,9 +266,13 @@ class HttpServer:
         looks: while this host itself stood still, it read nothing of what its callers sent."""
         while True:
             await asyncio.sleep(self._head_time / _LOOKS)
-            for connection in list(self._server.server_state.connections):
-                if not isinstance(connection, _Protocol) or not connection.awaits_head:
+            for connection in _connections(self._server.server_state):
+                if not connection.awaits_head:
                     continue
                 connection.looks += 1
                 if connection.looks > _LOOKS and connection.transport is not None:
                     connection.transport.close()
+
+
+def _connections(state: ServerState) -> list[_Protocol]:
+    return [each for each in state.connections if isinstance(each, _Protocol)]

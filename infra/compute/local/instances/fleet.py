@@ -29,6 +29,9 @@ PAUSES: Final = (0.5, 2.0, 5.0)
 """Seconds before what a store would not give is asked for again."""
 
 
+_PAUSED: Final = StartFailure("ResourceNotReady", "Another host takes over from this one.")
+
+
 @dataclass(frozen=True)
 class Workshop:
     """What a fleet is made with."""
@@ -101,6 +104,13 @@ class Fleet:
         for instance in self.instances:
             if instance.state is InstanceState.FAILED:
                 instance.start()
+
+    async def pause(self) -> None:
+        """What is not prepared yet is not prepared on, until it is revived."""
+        if self._launches is None and self._bringing_up is not None:
+            self._bringing_up.cancel()
+            await asyncio.gather(self._bringing_up, return_exceptions=True)
+            self._failure = self._failure or _PAUSED
 
     def give_up(self) -> None:
         """It has failed beside another that serves: let none of it run on."""

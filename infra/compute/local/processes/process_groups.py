@@ -52,10 +52,10 @@ class ProcessGroups:
         self._guardian_line: int | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Kill what a previous host left, then guard."""
+    async def start(self, *, beside_others: bool) -> None:
+        """Kill what a previous host left, unless it is there still, then guard."""
         self._records.mkdir(parents=True, exist_ok=True)
-        for record in self._records.iterdir():
+        for record in [] if beside_others else self._records.iterdir():
             birth = _birth(int(record.name)) if record.name.isdecimal() else ""
             if birth and record.read_text() == birth:
                 with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -14,21 +14,24 @@ _LONGEST: Final = 60
 
 
 class Sockets:
-    """One folder, 0700, removed at `close`; those of hosts that died are removed by `open`."""
+    """One folder, 0700, and one below `scratches`, both removed at `close`; those of hosts that
+    died are removed by `open`."""
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, scratches: Path) -> None:
+        self._scratches = scratches
         self._folder: Path | None = None
         self._numbers = count(1)
 
     def open(self) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._scratch.mkdir(parents=True)
+        self._scratches.mkdir(parents=True, exist_ok=True)
         above = Path(tempfile.gettempdir())
         if len(str(above)) > _LONGEST:
             above = Path("/tmp")
         for stale in above.glob(f"{_PREFIX}*"):
             if _is_ours(stale) and not _is_alive(stale):
+                shutil.rmtree(stale, ignore_errors=True)
+        for stale in self._scratches.iterdir():
+            if not _is_alive(above / stale.name):
                 shutil.rmtree(stale, ignore_errors=True)
         self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
         (self._folder / _OWNER).write_text(str(os.getpid()))
@@ -36,8 +39,8 @@ class Sockets:
     def close(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._scratches / self._folder.name, ignore_errors=True)
             self._folder = None
-        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def new(self) -> Path:
         """A path no process had before, so that no connection can reach the wrong one."""
@@ -46,14 +49,17 @@ class Sockets:
 
     def scratch(self, socket: Path) -> Path:
         """A folder for the temporary files of the process behind a socket."""
-        folder = self._scratch / socket.stem
+        folder = self._scratch_of(socket)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def remove(self, socket: Path) -> None:
         """The process is gone; so go its socket and temporary files."""
         socket.unlink(missing_ok=True)
-        shutil.rmtree(self._scratch / socket.stem, ignore_errors=True)
+        shutil.rmtree(self._scratch_of(socket), ignore_errors=True)
+
+    def _scratch_of(self, socket: Path) -> Path:
+        return self._scratches / socket.parent.name / socket.stem
 
 
 def _is_ours(folder: Path) -> bool:

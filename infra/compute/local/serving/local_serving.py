@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +41,10 @@ class LocalServing(Serving):
         self._busy = busy
         self._slots: dict[str, Slot] = {}
         self._endings = Endings()
+        self._others: Mapping[str, Sequence[Instance]] = {}
+        self._is_followed = False
+        self.expected: set[str] = set()
+        """Keys that another host still serves for this one."""
         premises.let_to(self)
 
     @property
@@ -56,6 +60,8 @@ class LocalServing(Serving):
     # -- Serving
 
     async def ensure(self, workload: ServingWorkload) -> ServingObservation:
+        if self._is_followed:
+            return await self.observe(workload.key) or _on_its_way(workload)
         await self._premises.enter()
         slot = self._slots.get(workload.key)
         if slot is None:
@@ -77,9 +83,14 @@ class LocalServing(Serving):
 
     async def observe(self, key: str) -> ServingObservation | None:
         slot = self._slots.get(key)
-        return slot.observation if slot else None
+        if slot is None:
+            return None
+        if self._is_followed and not slot.instances:
+            return _on_its_way(slot.newest.workload)
+        return slot.observation
 
     async def remove(self, key: str, *, grace: timedelta) -> bool:
+        self.expected.discard(key)
         if key in self._slots:
             self._end_slot(key, grace.total_seconds())
         return await self._endings.over(key, within=_QUICK) and key not in self._slots
@@ -97,8 +108,32 @@ class LocalServing(Serving):
         return await asyncio.to_thread(slot.newest.fleet.log_tail, tail)
 
     def instances(self, key: str) -> Sequence[Instance]:
+        if (others := self._others.get(key)) is not None:
+            return others
         slot = self._slots.get(key)
         return slot.instances if slot else ()
+
+    # -- beside another host
+
+    async def be_followed(self) -> None:
+        """Another host starts what is asked for from now on. What takes requests here goes on
+        doing so; what is not prepared is not prepared on."""
+        self._is_followed = True
+        for fleet in self.fleets:
+            await fleet.pause()
+
+    def be_followed_no_more(self) -> None:
+        self._is_followed = False
+        for fleet in self.fleets:
+            fleet.revive()
+
+    def use(self, others: Mapping[str, Sequence[Instance]]) -> None:
+        """Of these keys another host's instances take the requests."""
+        self._others = others
+
+    def own(self) -> Mapping[str, Sequence[Instance]]:
+        """This host's own instances that take requests."""
+        return {key: slot.instances for key, slot in self._slots.items() if slot.instances}
 
     # -- what others on this machine need
 
@@ -216,3 +251,9 @@ class LocalServing(Serving):
                 await self._premises.clear(slot.logs)
 
         self._endings.begin(key, end())
+
+
+def _on_its_way(workload: ServingWorkload) -> ServingObservation:
+    """As another host has it, which is bringing it up."""
+    revision, wanted = workload.revision, workload.instance_count
+    return ServingObservation(revision, WorkloadState.STARTING, ready=0, wanted=wanted)

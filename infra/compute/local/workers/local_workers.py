@@ -82,6 +82,15 @@ class LocalWorkers(Workers):
             self._preparations.end(key)
         return self._endings.tasks | self._retiring
 
+    async def give_back(self) -> None:
+        """Units under way are given up, and no worker is left. Jobs may be begun again."""
+        await self._attempts.close()
+        self.pools.clear()
+        for key in self._preparations.keys:
+            self._preparations.end(key)
+        if tasks := self._endings.tasks | self._retiring:
+            await asyncio.wait(tasks)
+
     # -- Workers
 
     @property

@@ -62,6 +62,10 @@ class WorkerPools:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
+        self.clear()
+
+    def clear(self) -> None:
+        """No job has workers; `retire` is given every pool."""
         for key in list(self._jobs):
             self._take_away(key)
         for name in list(self._pools):
