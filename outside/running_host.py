@@ -109,19 +109,24 @@ class RunningHost:
         assert process is not None
 
         def ready() -> bool:
-            text = self.output.read_text(errors="replace")
             if process.poll() is not None:
-                raise AssertionError(f"the host ended with {process.returncode}:\n{text}")
-            return any(line.startswith("ready ") for line in text.splitlines())
+                said = self.output.read_text(errors="replace")
+                raise AssertionError(f"the host ended with {process.returncode}:\n{said}")
+            return self.is_ready()
 
         until(ready, "a ready host")
         self.workspace = Workspace(self.connection_file)
         self.workspace.http.timeout = httpx.Timeout(PATIENCE)
 
+    def is_ready(self) -> bool:
+        """Whether it has said so."""
+        lines = self.output.read_text(errors="replace").splitlines()
+        return any(line.startswith("ready ") for line in lines)
+
     def upgrade(self) -> subprocess.Popen[bytes]:
         """Returns once another process has taken this one's place: the process before, which
         ends what it has in flight."""
-        before, output = self.process, self.output
+        before, output, workspace = self.process, self.output, self.workspace
         assert before is not None
         self.output = output.with_name(output.name + "+")
         try:
@@ -129,6 +134,7 @@ class RunningHost:
         except AssertionError:
             self.process, self.output = before, output
             raise
+        workspace.http.close()
         return before
 
     def stop(self, number: int = signal.SIGTERM) -> int:

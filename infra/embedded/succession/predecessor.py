@@ -38,6 +38,7 @@ class Predecessor:
         try:
             said, (listening, handle) = _heard(connected)
         except (OSError, ValueError) as error:
+            connected.close()
             raise NotGiven(f"the running host does not give its place: {error}") from error
         bound = socket.socket(fileno=listening)
         address = Address(said["url"], bound, said["tls"], said["names"])

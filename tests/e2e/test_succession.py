@@ -1,0 +1,225 @@
+"""One host after another on a data folder and a listener, under traffic."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+
+from outside import scoring_files as batch
+from outside import serving
+from outside.running_host import RunningHost
+from outside.waiting import PATIENCE, until
+
+UPGRADES = int(os.environ.get("UPGRADES", "3"))
+FILES_FOR_EACH = 25
+SCRIPT = """
+import json
+import os
+import time
+
+
+def init():
+    hold = os.environ.get("HOLD", "")
+    while os.path.exists(hold):
+        time.sleep(0.01)
+
+
+def run(data):
+    asked = json.loads(data)
+    return pieces(asked["until"]) if "until" in asked else asked
+
+
+def pieces(gate):
+    yield "begun "
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    yield "ended"
+"""
+WORK = """
+import time
+
+
+def init():
+    pass
+
+
+def run(mini_batch):
+    time.sleep(0.05)
+    return [[{"prediction": open(path).read().upper()}] for path in mini_batch]
+"""
+
+
+class Caller:
+    """Asks again and again, until it is to stop."""
+
+    def __init__(self, ask: Callable[[], httpx.Response]) -> None:
+        self.answered = 0
+        self.faults: list[str] = []
+        self._ask = ask
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                answer = self._ask()
+            except httpx.HTTPError as error:
+                self.faults.append(repr(error))
+            else:
+                self.answered += 1
+                if answer.status_code != 200:
+                    self.faults.append(f"{answer.status_code} {answer.text}")
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+class Stream:
+    """An answer that does not end before `gate` is there."""
+
+    def __init__(self, client: httpx.Client, gate: Path) -> None:
+        self.text = ""
+        self._gate = gate
+        self._reading = threading.Thread(target=self._read, args=(client,))
+        self._reading.start()
+        until(lambda: self.text, "the beginning of a stream")
+
+    def _read(self, client: httpx.Client) -> None:
+        with client.stream("POST", "", json={"until": str(self._gate)}) as answer:
+            for piece in answer.iter_text():
+                self.text += piece
+
+    def end(self) -> str:
+        """All of it."""
+        self._gate.touch()
+        self._reading.join()
+        return self.text
+
+
+@contextmanager
+def callers(host: RunningHost) -> Iterator[list[Caller]]:
+    """On new connections and on kept ones, at a model and at the control plane."""
+    with (
+        serving.caller(host, "one") as kept,
+        host.client(headers=host.bearer()) as control,
+        serving.caller(host, "one", limits=httpx.Limits(max_keepalive_connections=0)) as new,
+    ):
+        path = f"{host.workspace.connection['workspace']}/onlineEndpoints/one"
+        asking = [
+            Caller(lambda: kept.post("", json={"of": "kept"})),
+            Caller(lambda: new.post("", json={"of": "new"})),
+            Caller(lambda: control.get(path, params={"api-version": "2024-10-01"})),
+        ]
+        try:
+            yield asking
+        finally:
+            for caller in asking:
+                caller.stop()
+
+
+def have_answers(asking: list[Caller]) -> None:
+    """Each has some more than now."""
+    before = [caller.answered for caller in asking]
+    until(lambda: all(c.answered > b + 2 for c, b in zip(asking, before, strict=True)))
+
+
+def served(host: RunningHost, **variables: str) -> str:
+    """An endpoint `one` with a deployment `blue`; the code that it runs."""
+    serving.environment(host)
+    serving.endpoint(host, "one")
+    code = serving.codes(host, "streams", {"score.py": SCRIPT})
+    at_once = {"maxConcurrentRequestsPerInstance": 8}
+    given = {"environmentVariables": variables, "requestSettings": at_once}
+    serving.deploy(host, "one/blue", code, **given)
+    serving.traffic(host, "one", blue=100)
+    return code
+
+
+def successor_of(host: RunningHost) -> RunningHost:
+    output = host.output.with_name("successor.out")
+    return RunningHost(host.data_dir, "--port", "0", "--take-over", output=output)
+
+
+def test_upgrades_under_traffic_lose_no_request(tmp_path: Path) -> None:
+    # To take over where no host runs is to start.
+    with RunningHost(tmp_path / "data", "--port", "0", "--take-over") as host:
+        served(host)
+        batch.batch(host, "files", WORK)
+        names = [f"{number:03}.csv" for number in range(UPGRADES * FILES_FOR_EACH)]
+        uri = batch.data(host, {name: name for name in names})
+        url = host.url
+        job = batch.started(host, "files", uri)
+        with callers(host) as asking, serving.caller(host, "one") as idle:
+            have_answers(asking)
+            for number in range(UPGRADES):
+                assert idle.post("", json={}).status_code == 200
+                stream = Stream(idle, tmp_path / f"{number}.gate")
+                before = host.upgrade()
+                have_answers(asking)
+                assert before.poll() is None, "it has a stream in flight"
+                assert stream.end() == "begun ended"
+                assert before.wait(timeout=PATIENCE) == 0
+        assert host.url == url
+        assert [caller.faults for caller in asking] == [[], [], []]
+        shown = batch.ended(host, job)
+        assert shown["status"] == "Completed"
+        assert sorted(name for name, _, _ in batch.rows(host, shown)) == names
+        assert host.stop() == 0
+        assert not host.processes()
+    assert not host.faults()
+
+
+def test_until_a_successor_is_up_the_host_before_answers_everything(tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    with RunningHost(tmp_path / "data") as host, closing(successor_of(host)) as successor:
+        code = served(host, HOLD=str(hold))
+        hold.touch()
+        with callers(host) as asking, serving.caller(host, "one") as client:
+            successor.spawn()
+            until(lambda: "a successor is there" in host.log())
+            have_answers(asking)
+            # What the one is asked for runs on the other, and is reached all the same.
+            serving.deploy(host, "one/green", code)
+            green = {"azureml-model-deployment": "green"}
+            assert client.post("", json={"of": "green"}, headers=green).json() == {"of": "green"}
+            serving.environment(host, "more")
+            host.workspace.call("DELETE", "environments/more/versions/1")
+            assert not successor.is_ready()
+            hold.unlink()
+            assert host.ended() == 0
+            host.workspace.http.close()
+            assert successor.is_ready()
+            have_answers(asking)
+            assert client.post("", json={"of": "green"}, headers=green).json() == {"of": "green"}
+        assert [caller.faults for caller in asking] == [[], [], []]
+        os.kill(successor.pid, signal.SIGTERM)
+        assert successor.ended() == 0
+        assert not successor.processes()
+    assert not host.faults()
+
+
+def test_a_successor_that_dies_before_it_is_up_changes_nothing(tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    with RunningHost(tmp_path / "data") as host, closing(successor_of(host)) as successor:
+        code = served(host, HOLD=str(hold))
+        batch.batch(host, "files")
+        hold.touch()
+        with callers(host) as asking:
+            successor.spawn()
+            until(lambda: "a successor is there" in host.log())
+            os.kill(successor.pid, signal.SIGKILL)
+            until(lambda: "gone before it was ready" in host.log())
+            hold.unlink()
+            have_answers(asking)
+            serving.deploy(host, "one/green", code)
+            uri = batch.data(host, {"a.csv": "a"})
+            assert batch.ended(host, batch.started(host, "files", uri))["status"] == "Completed"
+        assert [caller.faults for caller in asking] == [[], [], []]
+        assert host.stop() == 0
+        assert not host.processes()
