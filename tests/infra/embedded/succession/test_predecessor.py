@@ -42,8 +42,12 @@ def test_a_killed_host_is_none(folder: DataFolder, running: socket.socket) -> No
 
 def test_one_that_goes_to_another_is_not_had(folder: DataFolder, running: socket.socket) -> None:
     with running:
-        closing = threading.Thread(target=lambda: running.accept()[0].close())
+        closing = threading.Thread(target=lambda: _let_in(running).close())
         closing.start()
         with pytest.raises(NotGiven, match="given it to another"):
             Predecessor.on(folder)
         closing.join()
+
+
+def _let_in(listening: socket.socket) -> socket.socket:
+    return listening.accept()[0]
