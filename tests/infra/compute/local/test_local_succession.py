@@ -26,7 +26,9 @@ async def following(house: House, keys: list[str], processes: int = 64) -> Async
     """The compute of a host that follows one which serves `keys`."""
     blobs = FileBlobStore(house.data, base_url="http://localhost", key=b"k" * 32)
     outputs = OutputsInPlace(house.data / "blobs")
-    compute = LocalCompute(house.data, blobs, outputs, uv=UV, limits=LocalLimits(processes=processes))
+    compute = LocalCompute(
+        house.data, blobs, outputs, uv=UV, limits=LocalLimits(processes=processes)
+    )
     compute.succession.begin_beside(keys)
     await compute.start()
     try:
