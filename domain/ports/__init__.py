@@ -27,7 +27,14 @@ from domain.ports.resource_store import (
     ResourceStore,
     Write,
 )
-from domain.ports.scorer import InstanceLost, Scorer, ScoringRequest, ScoringResponse
+from domain.ports.scorer import (
+    Break,
+    BrokenOff,
+    InstanceLost,
+    Scorer,
+    ScoringRequest,
+    ScoringResponse,
+)
 from domain.ports.serving import (
     Instance,
     Probe,
@@ -59,6 +66,8 @@ __all__ = [
     "BlobFolder",
     "BlobProperties",
     "BlobStore",
+    "Break",
+    "BrokenOff",
     "Capabilities",
     "Cipher",
     "Clock",

@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 
 from domain.ground.stored_sums import StoredSums, Subject
-from domain.ports import InstanceLost, Scorer, ScoringRequest, ScoringResponse
+from domain.ports import BrokenOff, InstanceLost, Scorer, ScoringRequest, ScoringResponse
 from domain.rollout import shadow_diff
 from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.exchange_taps import Tap
@@ -145,13 +145,11 @@ class Mirroring(Tap):
         self._instances.enter(instance)
         started = perf_counter()
         try:
-            async with asyncio.timeout(mirror.request_timeout):
-                response = await self._scorer.score(
-                    instance, request, timeout=mirror.request_timeout
-                )
-                seconds = perf_counter() - started
-                answer = await self._taken(response)
-        except TimeoutError:
+            limit = mirror.request_timeout
+            response = await self._scorer.score(instance, request, timeout=limit)
+            seconds = perf_counter() - started
+            answer = await self._taken(response, limit)
+        except (TimeoutError, BrokenOff):
             return Side(False, perf_counter() - started, None)
         except InstanceLost as lost:
             if not lost.sent:
@@ -165,17 +163,21 @@ class Mirroring(Tap):
                 return Lost.OVERLOADED
         return Side(200 <= response.status < 300, seconds, answer)
 
-    async def _taken(self, response: ScoringResponse) -> bytes | None:
-        """The whole answer; None for one larger than is kept, whose rest is left."""
+    async def _taken(self, response: ScoringResponse, limit: float) -> bytes | None:
+        """The whole answer, each piece of which may take `limit` seconds; None for one larger
+        than is kept, whose rest is left."""
         body = response.body
         if isinstance(body, bytes):
             return body if len(body) <= self._max_bytes else None
         kept = KeptBody(self._max_bytes)
+        now = asyncio.get_running_loop().time
         try:
-            async for piece in body:
-                kept.add(piece)
-                if kept.too_large:
-                    return None
+            async with asyncio.timeout(limit) as waiting:
+                async for piece in body:
+                    kept.add(piece)
+                    if kept.too_large:
+                        return None
+                    waiting.reschedule(now() + limit)
             kept.end()
         finally:
             await close(body)

@@ -1,5 +1,5 @@
-"""What gateways count of a rollout's step: requests, failures and latencies of each
-deployment that the rollout guards, as far as the split brought them there."""
+"""What gateways count of a rollout's step: requests, failures, refusals and latencies of each
+deployment that has traffic in it, as far as the split brought them there."""
 
 from functools import partial
 
@@ -7,15 +7,12 @@ from domain.ground.stored_sums import StoredSums, Subject
 from domain.online.online_endpoint import partition
 from domain.online.traffic.latency_histogram import band
 from domain.scoring.exchange_taps import Tap
-from domain.scoring.request_record import Listener, RequestRecord
+from domain.scoring.request_record import Ending, Fault, Listener, RequestRecord
 from domain.scoring.route import Route
 from domain.scoring.scoring_exchange import Exchange
-from domain.scoring.scoring_refusals import CALLER_GONE
 
 KIND = "rolloutTally"
 TTL = 7 * 86400
-
-_NOT_ITS_FAULT = frozenset({"RequestEntityTooLarge", "RequestBodyTimeout"})
 
 
 def subject(endpoint: str, tally: str, deployment: str) -> Subject:
@@ -29,8 +26,9 @@ def subject(endpoint: str, tally: str, deployment: str) -> Subject:
 
 
 class RolloutTally(Tap):
-    """Counts each request to a guarded deployment when it is over, under the step by which it
-    was routed. What its caller broke off or made too large says nothing of the deployment."""
+    """Counts each request when it is over, under the step by which it was routed: as an error
+    where the deployment is at fault, as a refusal where the model itself refused what its
+    caller sent. What else a caller or the gateway is at fault for says nothing of either."""
 
     def __init__(self, sums: StoredSums) -> None:
         self._sums = sums
@@ -47,11 +45,14 @@ class RolloutTally(Tap):
         return partial(self._count, subject(route.endpoint, route.tally, deployment.name))
 
     def _count(self, subject: Subject, record: RequestRecord) -> None:
-        if record.code == CALLER_GONE or record.reason in _NOT_ITS_FAULT:
+        fault = record.fault
+        refused = fault is Fault.CALLER and record.ending is Ending.ANSWERED
+        if not refused and fault not in (None, Fault.DEPLOYMENT):
             return
         amounts = {
             "requests": 1,
-            "errors": int(record.code >= 400),
+            "errors": int(fault is Fault.DEPLOYMENT),
+            "refused": int(refused),
             "latency": {band(record.model_seconds or record.total_seconds): 1},
         }
         self._sums.add(subject, amounts)

@@ -8,6 +8,7 @@ from typing import Protocol
 from domain.ports import Instance, InstanceLost, Scorer, ScoringRequest, ScoringResponse
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.instance_choice import InstanceChoice
+from domain.scoring.request_record import Ending
 from domain.scoring.route import DeploymentRoute
 from domain.scoring.scoring_exchange import Exchange
 from domain.scoring.uploads import Uploads
@@ -48,6 +49,19 @@ class InstanceAsking:
     def leave(self, instance: Instance) -> None:
         self._instances.leave(instance)
 
+    def passed(self, exchange: Exchange, instance: Instance, ending: Ending) -> None:
+        """Leave it, now that its answer has been passed on piece by piece: how it did is known
+        by the end. A caller that left says nothing of it."""
+        self._instances.leave(instance)
+        deployment, response = exchange.deployment, exchange.response
+        if deployment is None or response is None or not _good(response.status):
+            return
+        if ending is Ending.ANSWERED:
+            seconds = exchange.model_seconds
+            self._instances.answered(deployment, instance, response.status, seconds)
+        elif ending is Ending.BROKEN_OFF:
+            self._instances.failed(deployment, instance)
+
     def in_flight(self, deployment: DeploymentRoute) -> tuple[int, int]:
         """Requests under way to a deployment's instances from this gateway, and how many
         instances those are."""
@@ -78,9 +92,10 @@ class InstanceAsking:
                 response = await self._scorer.score(instance, request, timeout=max(left, 0.001))
                 answered = True
                 exchange.answered(response, started)
-                self._instances.answered(
-                    deployment, instance, response.status, exchange.model_seconds
-                )
+                if isinstance(response.body, bytes) or not _good(response.status):
+                    self._instances.answered(
+                        deployment, instance, response.status, exchange.model_seconds
+                    )
                 return response, instance
             except TimeoutError:
                 self._instances.failed(deployment, instance)
@@ -97,3 +112,7 @@ class InstanceAsking:
                     self._instances.leave(instance)
         exchange.model_reason = refusals.MODEL_NOT_READY
         raise refusals.not_ready(deployment.name, deployment.state.value)
+
+
+def _good(status: int) -> bool:
+    return 200 <= status < 300

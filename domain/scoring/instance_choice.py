@@ -74,7 +74,7 @@ class InstanceChoice:
             self._outliers.note(instance, self._peers(deployment), seconds, failed=status >= 500)
 
     def failed(self, deployment: DeploymentRoute, instance: Instance) -> None:
-        """It gave no answer."""
+        """It gave no answer, or broke one off."""
         self._outliers.note(instance, self._peers(deployment), None, failed=True)
 
     def _peers(self, deployment: DeploymentRoute) -> Sequence[Instance]:

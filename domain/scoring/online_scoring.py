@@ -149,12 +149,10 @@ class OnlineScoring:
 
         headed = perf_counter()
 
-        def ended(passed: int, ending: Ending) -> None:
-            self._asking.leave(instance)
-            exchange.response_bytes = passed
-            exchange.response_seconds = perf_counter() - headed
-            gone = ending is Ending.CALLER_GONE
-            self._taps.end(exchange, refusals.CALLER_GONE if gone else status, ending)
+        def ended(streamed: StreamedAnswer, ending: Ending) -> None:
+            self._asking.passed(exchange, instance, ending)
+            code = exchange.passed(streamed, status, ending, headed)
+            self._taps.end(exchange, code, ending)
 
         return Answer(status, headers, StreamedAnswer(exchange.goes(body), ended))
 

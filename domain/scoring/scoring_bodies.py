@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from enum import Enum
 from time import perf_counter
 
+from domain.ports import Break, BrokenOff
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.request_record import Ending
 
@@ -132,15 +133,20 @@ class CountedBody(AsyncIterator[bytes]):
 
 
 class StreamedAnswer(AsyncIterator[bytes]):
-    """An answer's body on its way to the caller. `ended` is called once, with the bytes
-    passed on and how it ended; must be iterated to its end or closed."""
+    """An answer's body on its way to the caller. `ended` is called once, with how it ended; must
+    be iterated to its end or closed. By then `passed` counts the bytes passed on, `first_at` is
+    when (by perf_counter) the first were there, and `broken` says why it broke off, if it did."""
 
-    __slots__ = ("_body", "_ended", "_passed")
+    __slots__ = ("_body", "_ended", "broken", "first_at", "passed")
 
-    def __init__(self, body: AsyncIterator[bytes], ended: Callable[[int, Ending], None]) -> None:
+    def __init__(
+        self, body: AsyncIterator[bytes], ended: Callable[["StreamedAnswer", Ending], None]
+    ) -> None:
         self._body = body
-        self._ended: Callable[[int, Ending], None] | None = ended
-        self._passed = 0
+        self._ended: Callable[[StreamedAnswer, Ending], None] | None = ended
+        self.passed = 0
+        self.first_at: float | None = None
+        self.broken: Break | None = None
 
     async def __anext__(self) -> bytes:
         try:
@@ -148,13 +154,16 @@ class StreamedAnswer(AsyncIterator[bytes]):
         except StopAsyncIteration:
             self._end(Ending.ANSWERED)
             raise
-        except Exception:  # whatever ended it before its time, the instance's end too
+        except Exception as error:  # whatever ended it before its time
+            self.broken = error.why if isinstance(error, BrokenOff) else Break.CUT_OFF
             self._end(Ending.BROKEN_OFF)
             raise
         except BaseException:  # cancelled: nobody takes the rest
             await self.aclose()
             raise
-        self._passed += len(piece)
+        if not self.passed:
+            self.first_at = perf_counter()
+        self.passed += len(piece)
         return piece
 
     async def aclose(self) -> None:
@@ -166,4 +175,4 @@ class StreamedAnswer(AsyncIterator[bytes]):
     def _end(self, ending: Ending) -> None:
         if self._ended is not None:
             ended, self._ended = self._ended, None
-            ended(self._passed, ending)
+            ended(self, ending)

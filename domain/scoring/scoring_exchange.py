@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from domain.ports import ScoringRequest, ScoringResponse
-from domain.scoring.request_record import Ending, Listener, RequestRecord
+from domain.scoring.request_record import Ending, Listener, RequestRecord, Streamed
 from domain.scoring.route import DeploymentRoute, Route
 from domain.scoring.scoring_bodies import CountedBody, KeptBody, Missing, StreamedAnswer
 from domain.scoring.scoring_headers import (
@@ -15,11 +15,12 @@ from domain.scoring.scoring_headers import (
     MODEL_REASON,
     MODEL_STATUS,
     MODEL_TIME,
+    NON_FINITE,
     REQUEST_ID,
     Headers,
     RequestHeaders,
 )
-from domain.scoring.scoring_refusals import Refused
+from domain.scoring.scoring_refusals import BROKEN_OFF, CALLER_GONE, MODEL_ERROR, Refused
 
 SCORE = "/score"
 SWAGGER = "/swagger.json"
@@ -88,8 +89,8 @@ class Exchange:
     """One request under way: what is known of it by now.
 
     `route` and `deployment` are None until it is known where the request goes. `request` is
-    what went to the instance, `response` what came from it, as far as one was asked; `refusal`
-    the code of the gateway's own.
+    what went to the instance, `response` what came from it, as far as one was asked; `reason`
+    why there is no good answer, by a code of the gateway's own.
     """
 
     __slots__ = (
@@ -102,13 +103,13 @@ class Exchange:
         "listeners",
         "model_reason",
         "model_seconds",
-        "refusal",
+        "reason",
         "request",
         "request_bytes",
         "response",
         "response_bytes",
-        "response_seconds",
         "route",
+        "streamed",
         "streamed_in",
     )
 
@@ -123,12 +124,12 @@ class Exchange:
         self.listeners: list[Listener] | None = None
         self.model_reason = ""
         self.model_seconds = 0.0
-        self.refusal = ""
+        self.reason = ""
         self.request: ScoringRequest | None = None
         self.request_bytes = 0
         self.response: ScoringResponse | None = None
         self.response_bytes = 0
-        self.response_seconds = 0.0
+        self.streamed: Streamed | None = None
         self.streamed_in: CountedBody | None = None
 
     # -- for taps ---------------------------------------------------------------------------
@@ -162,7 +163,7 @@ class Exchange:
     def answer_body(self, limit: int) -> bytes | Missing:
         """The same of the answer's body, as the instance gave it: INCOMPLETE where the gateway
         answered in its place."""
-        response = None if self.refusal else self.response
+        response = None if self.reason else self.response
         return _kept_of(self._kept_answer, None if response is None else response.body, limit)
 
     # -- on the request's way ---------------------------------------------------------------
@@ -187,6 +188,22 @@ class Exchange:
         """The answer's body, as it goes to the caller."""
         return body if self._kept_answer is None else self._kept_answer.watch(body)
 
+    def passed(self, body: StreamedAnswer, status: int, ending: Ending, headed: float) -> int:
+        """The answer's body, whose head had gone at `headed` with `status`, has ended: the code
+        under which it counts."""
+        first = body.first_at
+        self.response_bytes = body.passed
+        self.streamed = Streamed(
+            None if first is None else first - self._started, perf_counter() - headed
+        )
+        if ending is Ending.CALLER_GONE:
+            return CALLER_GONE
+        if body.broken is None:
+            return status
+        code, self.reason = BROKEN_OFF[body.broken]
+        self.model_reason = MODEL_ERROR
+        return code
+
     def answer_headers(self, headers: Headers) -> Headers:
         """`headers` and what every answer carries."""
         own = self.headers
@@ -210,12 +227,13 @@ class Exchange:
             headers.append(("retry-after", str(refusal.retry_after)))
         if refusal.status == 401:
             headers.append(("www-authenticate", "Bearer"))
-        self.refusal = refusal.code
+        self.reason = refusal.code
         return Answer(refusal.status, headers, b"", refusal)
 
     def record(self, code: int, ending: Ending) -> RequestRecord:
         """What is to be told of it now that it has ended."""
-        call, headers, streamed = self.call, self.headers, self.streamed_in
+        call, headers, taken = self.call, self.headers, self.streamed_in
+        response = self.response
         # In the record's order, not by name: names would cost each request half a microsecond.
         return RequestRecord(
             call.method,
@@ -223,18 +241,19 @@ class Exchange:
             call.endpoint,
             "" if self.deployment is None else self.deployment.name,
             code,
-            self.refusal,
+            self.reason,
             ending,
-            None if self.response is None else self.response.status,
+            None if response is None else response.status,
             self.model_reason,
-            self.request_bytes if streamed is None else streamed.passed,
+            self.request_bytes if taken is None else taken.passed,
             self.response_bytes,
             headers.user_agent[:70],
             headers.request_id,
             headers.client_request_id,
             perf_counter() - self._started,
             self.model_seconds,
-            self.response_seconds,
+            self.streamed,
+            response is not None and NON_FINITE in response.headers,
         )
 
 

@@ -14,6 +14,8 @@ CLIENT_REQUEST_ID = "x-ms-client-request-id"
 MODEL_STATUS = "ms-azureml-model-error-statuscode"
 MODEL_REASON = "ms-azureml-model-error-reason"
 MODEL_TIME = "ms-azureml-model-time"
+NON_FINITE = ("x-ms-run-non-finite", "True")
+"""What the inference server says where the script gave NaN or infinity, which it writes as null."""
 
 Headers = list[tuple[str, str]]
 

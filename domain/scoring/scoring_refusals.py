@@ -5,17 +5,43 @@ as on managed endpoints; 403 for a good token without the right to score; 413 fo
 over this installation's limit (Azure throttles instead); 502 for an instance that died with
 a request in hand (the code of Kubernetes endpoints; managed ones blur it into 500, which
 here would claim a fault of the gateway); 503 while the gateway cannot tell where to route;
-499, which nobody receives, marks a caller that went away.
+499, which nobody receives, marks a caller that went away. Nor does anybody receive the code
+under which an answer is counted that broke off after its head had gone.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from domain.ports import Break
 
 MODEL_ERROR = "model_error"
 MODEL_NOT_READY = "model_not_ready"
 TOO_MANY_PENDING = "too_many_pending_request"
 
 CALLER_GONE = 499
+
+BROKEN_OFF = {
+    Break.INSTANCE_LOST: (502, "AnswerLost"),
+    Break.TIME_LIMIT: (408, "AnswerTimeout"),
+    Break.CUT_OFF: (424, "AnswerCutOff"),
+}
+"""The code and reason under which an answer that broke off counts: as a failure of that kind
+does before the first byte."""
+
+OF_CALLERS = frozenset(
+    {
+        "AuthenticationFailed",
+        "AuthorizationFailed",
+        "DeploymentNotFound",
+        "EndpointNotFound",
+        "RequestBodyTimeout",
+        "RequestEntityTooLarge",
+        "TokenExpired",
+    }
+)
+"""The codes of refusals that say nothing of whom was asked."""
+OF_THE_GATEWAY = frozenset({"NoRoute", "ServiceUnavailable"})
+"""Those of what is amiss before any deployment is asked."""
 
 _SHOWN = 40
 

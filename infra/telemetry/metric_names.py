@@ -1,5 +1,5 @@
 """Azure Monitor's names for what is measured of online endpoints, their deployments, and
-event subscriptions (which are Event Grid's there)."""
+event subscriptions (which are Event Grid's there); and our own, for what Azure has none."""
 
 from typing import Any
 
@@ -10,6 +10,10 @@ SUBSCRIPTIONS = "Microsoft.EventGrid/eventSubscriptions"
 REQUESTS = "RequestsPerMinute"
 LATENCY = "RequestLatency"
 BYTES = "NetworkBytes"
+FAILURES = "RequestFailures"
+FIRST_BYTE = "TimeToFirstByte"
+STREAMS = "StreamDuration"
+NON_FINITE = "NonFiniteAnswers"
 CAPACITY = "DeploymentCapacity"
 CPU = "CpuUtilizationPercentage"
 MEMORY = "CpuMemoryUtilizationPercentage"
@@ -24,6 +28,7 @@ def views() -> list[Any]:
 
     names = (
         *(REQUESTS, LATENCY, BYTES, CAPACITY, CPU, MEMORY),
+        *(FAILURES, FIRST_BYTE, STREAMS, NON_FINITE),
         *(DELIVERED, FAILED, DEAD_LETTERED),
     )
     return [View(instrument_name=name.lower(), name=name) for name in names]

@@ -7,13 +7,16 @@ A counter or histogram here is what Azure Monitor takes per minute: `rate(...[1m
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from domain.scoring.request_record import RequestRecord
+from domain.scoring.request_record import Fault, RequestRecord, Streamed
+from domain.scoring.scoring_refusals import CALLER_GONE
 from infra.telemetry.prometheus_text import head, line
 
 BUCKETS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000)
 """Upper bounds of latencies, in milliseconds."""
+LONG_BUCKETS = (*BUCKETS, 600000, 1800000, 3600000, 14400000)
+"""Those of streams, which may take as long as they need."""
 
 MAX_DEPLOYMENTS = 2000
 MAX_STATUSES = 64
@@ -32,29 +35,71 @@ def endpoint_of(record: RequestRecord) -> str:
     return record.endpoint if record.deployment or record.reason not in _UNROUTED else ""
 
 
+def failure_of(record: RequestRecord, fault: Fault) -> str:
+    """In a word, why there was no good answer; one of few."""
+    if record.reason:
+        return record.reason
+    if record.code == CALLER_GONE:
+        return "CallerGone"
+    if fault is Fault.GATEWAY:
+        return "InternalServerError"
+    return "ModelRefusal" if fault is Fault.CALLER else "ModelError"
+
+
 class Latency:
-    """A histogram in milliseconds."""
+    """A histogram in milliseconds, of `bounds`."""
 
-    __slots__ = ("counts", "sum")
+    __slots__ = ("bounds", "counts", "sum")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
+    def __init__(self, bounds: Sequence[float] = BUCKETS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
     def add(self, seconds: float) -> None:
         milliseconds = seconds * 1000
-        self.counts[bisect_left(BUCKETS, milliseconds)] += 1
+        self.counts[bisect_left(self.bounds, milliseconds)] += 1
         self.sum += milliseconds
 
 
+class _Streams:
+    __slots__ = ("duration", "first_byte")
+
+    def __init__(self) -> None:
+        self.duration = Latency(LONG_BUCKETS)
+        self.first_byte = Latency()
+
+
 class _Counted:
-    __slots__ = ("bytes", "latency", "model_latency", "statuses")
+    __slots__ = (
+        "bytes",
+        "failures",
+        "latency",
+        "model_latency",
+        "non_finite",
+        "statuses",
+        "streams",
+    )
 
     def __init__(self) -> None:
         self.statuses: dict[tuple[int, int | None], int] = {}
+        self.failures: dict[tuple[str, Fault], int] = {}
         self.latency = Latency()
         self.model_latency = Latency()
+        self.streams: _Streams | None = None
         self.bytes = 0
+        self.non_finite = 0
+
+    def failed(self, record: RequestRecord, fault: Fault) -> None:
+        failure = failure_of(record, fault), fault
+        self.failures[failure] = self.failures.get(failure, 0) + 1
+
+    def streamed(self, times: Streamed) -> None:
+        if self.streams is None:
+            self.streams = _Streams()
+        self.streams.duration.add(times.duration)
+        if times.first_byte is not None:
+            self.streams.first_byte.add(times.first_byte)
 
 
 class RequestMetrics:
@@ -82,6 +127,14 @@ class RequestMetrics:
         if record.model_status is not None:
             counted.model_latency.add(record.model_seconds)
         counted.bytes += record.request_bytes + record.response_bytes
+        if record.code >= 400:
+            fault = record.fault
+            if fault is not None:
+                counted.failed(record, fault)
+        if record.streamed is not None:
+            counted.streamed(record.streamed)
+        if record.non_finite:
+            counted.non_finite += 1
 
     def text(self) -> str:
         """Everything counted, in Prometheus' text format."""
@@ -107,6 +160,8 @@ class RequestMetrics:
         yield from head(name, "histogram", "From a request's arrival to its answer's end.")
         for key, counted in self._counted.items():
             yield from _histogram(name, _names(key), counted.latency)
+        yield from self._failures()
+        yield from self._streams()
         name = f"{_ENDPOINT}_NetworkBytes_total"
         yield from head(name, "counter", "Bytes of requests' and answers' bodies.")
         for key, counted in self._counted.items():
@@ -122,6 +177,30 @@ class RequestMetrics:
         for key, counted in self._counted.items():
             if key[1]:
                 yield from _histogram(name, _names(key), counted.model_latency)
+        name = f"{_DEPLOYMENT}_NonFiniteAnswers_total"
+        yield from head(name, "counter", "Answers with null where the model gave NaN or infinity.")
+        for key, counted in self._counted.items():
+            if counted.non_finite:
+                yield line(name, _names(key), counted.non_finite)
+
+    def _failures(self) -> Iterator[str]:
+        name = f"{_ENDPOINT}_RequestFailures_total"
+        yield from head(name, "counter", "Requests without a good answer, by why and whose fault.")
+        for key, counted in self._counted.items():
+            for (why, fault), number in counted.failures.items():
+                yield line(name, {**_names(key), "reason": why, "fault": fault.value}, number)
+
+    def _streams(self) -> Iterator[str]:
+        streams = [(k, c.streams) for k, c in self._counted.items() if c.streams is not None]
+        name = f"{_ENDPOINT}_TimeToFirstByte_milliseconds"
+        told = "From a request's arrival to the first byte of its streamed answer."
+        yield from head(name, "histogram", told)
+        for key, each in streams:
+            yield from _histogram(name, _names(key), each.first_byte)
+        name = f"{_ENDPOINT}_StreamDuration_milliseconds"
+        yield from head(name, "histogram", "From a streamed answer's head to its end.")
+        for key, each in streams:
+            yield from _histogram(name, _names(key), each.duration)
 
 
 def _by_model(counted: _Counted) -> dict[int, int]:
@@ -144,7 +223,7 @@ def _status(status: int | None) -> str:
 
 def _histogram(name: str, labels: Mapping[str, str], latency: Latency) -> Iterator[str]:
     total = 0
-    for bound, number in zip((*BUCKETS, None), latency.counts, strict=True):
+    for bound, number in zip((*latency.bounds, None), latency.counts, strict=True):
         total += number
         le = "+Inf" if bound is None else f"{bound:g}"
         yield line(f"{name}_bucket", {**labels, "le": le}, total)

@@ -146,7 +146,7 @@ def test_a_crash_in_run_costs_its_own_request_and_the_next_are_answered(
 
 
 STREAMS = """
-import asyncio, json
+import asyncio, json, os
 
 
 class Response:
@@ -170,6 +170,11 @@ async def hanging():
     await asyncio.Event().wait()
 
 
+def dying():
+    yield "data: one\\n\\n"
+    os._exit(3)
+
+
 async def early():
     raise ValueError("before the first")
     yield
@@ -191,6 +196,16 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole_and_the_log_says_why(
 ) -> None:
     code = serving.codes(host, "streams", {"score.py": STREAMS})
     serving.deploy(host, "odd/streams", code, requestSettings={"requestTimeout": "PT2S"})
+
+    def requests(of: str = "RequestsPerMinute") -> list[str]:
+        told = host.workspace.http.get(f"{host.url}/metrics", headers=host.bearer())
+        name = f'online_endpoint_{of}_total{{endpoint="odd",deployment="streams"'
+        return [line for line in told.text.splitlines() if line.startswith(name)]
+
+    def counted(reason: str) -> int:
+        wanted = f'reason="{reason}",fault="deployment"'
+        found = [line for line in requests("RequestFailures") if wanted in line]
+        return sum(int(line.rpartition(" ")[2]) for line in found)
 
     def logs() -> str:
         path = "onlineEndpoints/odd/deployments/streams/getLogs"
@@ -219,6 +234,8 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole_and_the_log_says_why(
         assert until(lambda: breaks_off("Response(hanging())", "r-hang"))
         until(lambda: "r-raise: the answer broke off after 11 bytes: ValueError" in logs())
         assert logs().count("Traceback") == 1
+        assert counted("AnswerCutOff") == counted("AnswerTimeout") == 1
+        assert not any('statusCodeClass="2xx"' in line for line in requests())
         until(lambda: "r-hang: the answer broke off: nothing more came for 2000 ms" in logs())
 
         refused = until(
@@ -231,6 +248,8 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole_and_the_log_says_why(
             lambda: (r := client.post("", json="Response(tokens())")).status_code == 200 and r
         )
         assert whole.text == 'data: {"token": "one"}\n\ndata: {"token": "two"}\n\n'
+        assert until(lambda: breaks_off("Response(dying())", "r-die"))
+        assert counted("AnswerLost") == 1
 
 
 def test_megabytes_printed_are_kept_within_bounds(host: RunningHost) -> None:

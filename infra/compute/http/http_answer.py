@@ -3,15 +3,18 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Final
 
-from domain.ports import InstanceLost
+from domain.ports import Break, BrokenOff
 
 HEAD_LIMIT: Final = 64 * 1024
 _HIGH_WATER: Final = 512 * 1024
 _LOW_WATER: Final = 128 * 1024
 _STALL: Final = 300.0
-"""Seconds between two pieces of a body."""
+"""Seconds between two pieces of a body, where the server keeps no limit of its own."""
+_NEARLY: Final = 0.95
+"""Of a limit: the server counts its time from a moment before a piece arrives here."""
 
 Headers = list[tuple[str, str]]
 _HOP_BY_HOP: Final = frozenset(
@@ -114,12 +117,15 @@ class ChunkReader:
 
 
 class ResponseBody(AsyncIterator[bytes]):
-    """The pieces of an answer as they come. Raises InstanceLost if it breaks off."""
+    """The pieces of an answer as they come. Raises BrokenOff if it breaks off; `patience` is the
+    server's own limit, in seconds, from piece to piece."""
 
     __slots__ = (
         "_error",
+        "_fed_at",
         "_finished",
         "_loop",
+        "_patience",
         "_paused",
         "_pieces",
         "_size",
@@ -127,19 +133,24 @@ class ResponseBody(AsyncIterator[bytes]):
         "_waiter",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, patience: float
+    ) -> None:
         self._loop = loop
         self._transport = transport
+        self._patience = patience
+        self._fed_at = monotonic()
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._paused = False
         self._finished = False
-        self._error: InstanceLost | None = None
+        self._error: BrokenOff | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def feed(self, piece: bytes) -> None:
         if not piece or self._finished:
             return
+        self._fed_at = monotonic()
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > _HIGH_WATER and not self._paused:
@@ -156,10 +167,15 @@ class ResponseBody(AsyncIterator[bytes]):
         self._finished = True
         self._wake()
 
-    def fail(self, error: InstanceLost) -> None:
+    def fail(self, error: BrokenOff) -> None:
         if not self._finished:
             self._error = error
             self.finish()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether nothing has come for as long as the server's own limit."""
+        return monotonic() - self._fed_at >= self._patience * _NEARLY
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -194,7 +210,7 @@ class ResponseBody(AsyncIterator[bytes]):
             self._transport.resume_reading()
 
     def _stall(self) -> None:
-        self.fail(InstanceLost(f"The answer stood still for {_STALL:.0f} s.", sent=True))
+        self.fail(BrokenOff(Break.TIME_LIMIT, f"The answer stood still for {_STALL:.0f} s."))
         self._transport.abort()
 
     async def aclose(self) -> None:

@@ -5,10 +5,11 @@ which stops reading from the socket when its reader is slow.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple, cast
 
-from domain.ports import InstanceLost
+from domain.ports import Break, BrokenOff, InstanceLost
 from infra.compute.http.http_answer import (
     HEAD_LIMIT,
     ChunkReader,
@@ -37,6 +38,7 @@ class Connection(asyncio.Protocol):
     ended it in the middle of an exchange."""
 
     __slots__ = (
+        "_address",
         "_answer",
         "_body",
         "_chunks",
@@ -47,6 +49,7 @@ class Connection(asyncio.Protocol):
         "_no_body",
         "_on_idle",
         "_on_lost",
+        "_patience",
         "_reading",
         "_received",
         "_remaining",
@@ -63,10 +66,12 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        address: str,
         on_idle: Callable[["Connection"], None],
         on_lost: Callable[["Connection"], None],
     ) -> None:
         self._loop = loop
+        self._address = address
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -76,6 +81,7 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.usable = True
         self.request_ended = True
+        self._patience = 0.0
         self._reset("GET")
 
     def _reset(self, method: str) -> None:
@@ -93,9 +99,11 @@ class Connection(asyncio.Protocol):
 
     # -- the caller's side
 
-    def begin(self, method: str) -> "asyncio.Future[UnixResponse]":
-        """Expect the answer to a request about to be written."""
+    def begin(self, method: str, patience: float) -> "asyncio.Future[UnixResponse]":
+        """Expect the answer to a request about to be written. `patience` is how long, in
+        seconds, the server lets the answer and each piece of it take."""
         self._reset(method)
+        self._patience = patience
         self.request_ended = False
         self._answer = self._loop.create_future()
         return self._answer
@@ -158,8 +166,16 @@ class Connection(asyncio.Protocol):
                 body.finish()
             else:
                 self.broke_off = not body.ended
-                body.fail(InstanceLost(f"The answer broke off: {reason}.", sent=True))
+                body.fail(self._broken_off(body, reason))
         self._on_lost(self)
+
+    def _broken_off(self, body: ResponseBody, reason: str) -> BrokenOff:
+        if not _listens(self._address):
+            return BrokenOff(Break.INSTANCE_LOST, f"The answer broke off: {reason}.")
+        if body.overdue:
+            told = f"The answer broke off: nothing more of it came for {self._patience:g} s."
+            return BrokenOff(Break.TIME_LIMIT, told)
+        return BrokenOff(Break.CUT_OFF, "The answer broke off: the instance ended it.")
 
     def eof_received(self) -> bool:
         self.usable = False
@@ -179,11 +195,11 @@ class Connection(asyncio.Protocol):
             self._reading(data)
         except MalformedError as error:
             self._keep = False
-            lost = InstanceLost(f"The instance's answer is not HTTP: {error}.", sent=True)
+            told = f"The instance's answer is not HTTP: {error}."
             if self._answer is not None and not self._answer.done():
-                self._answer.set_exception(lost)
+                self._answer.set_exception(InstanceLost(told, sent=True))
             elif self._body is not None:
-                self._body.fail(lost)
+                self._body.fail(BrokenOff(Break.CUT_OFF, told))
             self.abort()
 
     # -- reading an answer
@@ -275,7 +291,7 @@ class Connection(asyncio.Protocol):
     def _start_stream(self) -> None:
         assert self._response is not None
         assert self._transport is not None
-        self._body = ResponseBody(self._loop, self._transport)
+        self._body = ResponseBody(self._loop, self._transport, self._patience)
         status, headers = self._response
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(UnixResponse(status, headers, self._body))
@@ -303,3 +319,17 @@ class Connection(asyncio.Protocol):
             self._on_idle(self)
         else:
             self.abort()
+
+
+def _listens(address: str) -> bool:
+    """Whether a server is still there. A process that dies closes what it listens on before the
+    connections that it took there, so that of those which end with it none finds it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(address)
+        except BlockingIOError:  # as busy as it can be
+            return True
+        except OSError:
+            return False
+    return True

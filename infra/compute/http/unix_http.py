@@ -90,7 +90,7 @@ class UnixHttp:
     async def _exchange(
         self, connection: Connection, method: str, head: bytes, body: bytes, timeout: float
     ) -> UnixResponse:
-        answer = connection.begin(method)
+        answer = connection.begin(method, timeout)
         timer = asyncio.get_running_loop().call_later(timeout, connection.time_out)
         try:
             connection.write(head + body if body else head)
@@ -112,7 +112,7 @@ class UnixHttp:
     ) -> UnixResponse:
         """Send a body of pieces, each when the server has room. An answer that comes before
         the body's end ends the sending."""
-        answer = connection.begin(method)
+        answer = connection.begin(method, timeout)
         chunked = b"\r\ntransfer-encoding: chunked\r\n" in head
         timer: asyncio.TimerHandle | None = None
         try:
@@ -164,7 +164,7 @@ class UnixHttp:
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 _, connection = await loop.create_unix_connection(
-                    lambda: Connection(loop, on_idle, on_lost), address
+                    lambda: Connection(loop, address, on_idle, on_lost), address
                 )
         except OSError as error:
             self._leave(address, pool)

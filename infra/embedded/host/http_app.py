@@ -15,7 +15,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from domain.ports import InstanceLost
+from domain.ports import BrokenOff
 from infra.embedded.host.functions import HostedFunction
 from infra.embedded.host.http_server import CutOff
 from infra.embedded.host.invocation import begin, new_id, operation_id
@@ -135,7 +135,7 @@ class _Answer:
             _log.debug("the caller went away")
         except Exception as error:  # Whatever a handler raises is its fault, not the host's end.
             if self.status:  # Too late for another answer; the server cuts the connection.
-                if not isinstance(error, InstanceLost):
+                if not isinstance(error, BrokenOff):
                     raise
                 _log.warning("%s: an answer broke off: %s", name, error)
                 raise CutOff from error

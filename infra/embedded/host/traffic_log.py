@@ -125,7 +125,8 @@ class TrafficLog:
             self._failed = False
 
     def _line(self, at: float, record: RequestRecord) -> dict[str, Any]:
-        before = record.total_seconds - record.model_seconds - record.response_seconds
+        passing = 0.0 if record.streamed is None else record.streamed.duration
+        before = record.total_seconds - record.model_seconds - passing
         return {
             "TimeGenerated": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
             "Method": record.method,
@@ -145,7 +146,7 @@ class TrafficLog:
             "XMSClientRequestId": record.client_request_id,
             "TotalDurationMs": _milliseconds(record.total_seconds),
             "RequestDurationMs": _milliseconds(max(before, 0.0)),
-            "ResponseDurationMs": _milliseconds(record.response_seconds),
+            "ResponseDurationMs": _milliseconds(passing),
             "RequestThrottlingDelayMs": 0,
             "ResponseThrottlingDelayMs": 0,
         }

@@ -1,6 +1,7 @@
 """Mirrored traffic: after the answer, best effort, and what it shows."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -9,8 +10,16 @@ from typing import Any
 
 import pytest
 
-from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
+from domain.ports import (
+    Break,
+    BrokenOff,
+    Instance,
+    InstanceLost,
+    ScoringRequest,
+    ScoringResponse,
+)
 from domain.scoring.scoring_headers import MODEL_REASON
+from infra.embedded.host.http_server import CutOff
 from tests.kit.scorers import says
 from tests.kit.stages.gateway_stage import Gateways, opened
 from tests.kit.waiting import eventually, patience
@@ -270,6 +279,27 @@ async def test_a_failing_live_deployment_is_mirrored_too(gateways: Gateways) -> 
         assert (await gateways.one.score()).status_code == 502
     (found,) = await reports(gateways)
     assert (found["live"]["errors"], found["mirror"]["errors"]) == (1, 0)
+
+
+@pytest.mark.parametrize("broken", ["blue", "green"])
+async def test_a_stream_that_breaks_off_is_an_error_of_its_side(
+    gateways: Gateways, broken: str
+) -> None:
+    await mirrored(gateways)
+
+    async def tokens(instance: Instance) -> AsyncIterator[bytes]:
+        yield b"one"
+        if instance.id == broken:
+            raise BrokenOff(Break.CUT_OFF, "The script raised.")
+
+    gateways.scorer.script = lambda instance, request: says(200, tokens(instance))
+    for _ in range(4):
+        with contextlib.suppress(CutOff):
+            await gateways.one.score()
+    (found,) = await reports(gateways)
+    assert (found["mirrored"], found["compared"], found["lost"]) == (2, 0, {})
+    errors = {side: found[side]["errors"] for side in ("live", "mirror")}
+    assert errors == {"live": 2 * (broken == "blue"), "mirror": 2 * (broken == "green")}
 
 
 async def test_without_a_mirror_nothing_is_kept(gateways: Gateways) -> None:

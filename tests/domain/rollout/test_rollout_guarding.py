@@ -1,5 +1,6 @@
 """Rollouts on their way, with two gateways on one store."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,16 @@ from typing import Any
 import pytest
 
 from domain.errors import StaleETag
-from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse, WorkloadState
+from domain.ports import (
+    Break,
+    BrokenOff,
+    Instance,
+    InstanceLost,
+    ScoringRequest,
+    ScoringResponse,
+    WorkloadState,
+)
+from infra.embedded.host.http_server import CutOff
 from tests.kit.scorers import says
 from tests.kit.stages.gateway_stage import Gateways, opened
 
@@ -91,6 +101,28 @@ async def test_too_many_errors_take_it_back_with_the_reason_kept(gateways: Gatew
     )
     gateways.clock.move(2)
     assert await load(gateways) == {200}
+
+
+async def test_streams_that_break_off_take_it_back(gateways: Gateways) -> None:
+    async def tokens(instance: Instance) -> AsyncIterator[bytes]:
+        yield b"data: one\n\n"
+        if instance.id == "green":
+            raise BrokenOff(Break.CUT_OFF, "The script raised.")
+
+    await begin(gateways)
+    gateways.scorer.script = lambda instance, request: says(200, tokens(instance))
+    whole = 0
+    for number in range(100):
+        with contextlib.suppress(CutOff):
+            whole += (await gateways.all[number % 2].score()).status_code == 200
+    await gateways.store_counts()
+    await gateways.look()
+    assert whole == 80
+    found = await status(gateways)
+    assert (found["state"], found["reason"]) == (
+        "RolledBack",
+        "Step 1: 20 of 20 requests to 'green' failed (100.00%); the limit is 10.00%.",
+    )
 
 
 async def test_neither_gateway_alone_saw_enough_but_both_did(gateways: Gateways) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
+from domain.ports import Break, BrokenOff, ScoringRequest, ScoringResponse
 from domain.scoring.exchange_taps import Tap
-from domain.scoring.request_record import Ending, Listener, RequestRecord
+from domain.scoring.request_record import Ending, Fault, Listener, RequestRecord
 from domain.scoring.route import Route
 from domain.scoring.scoring_bodies import Missing, StreamedAnswer
 from domain.scoring.scoring_exchange import SWAGGER, CallerGone, Exchange
@@ -207,9 +207,17 @@ async def test_a_caller_that_leaves_a_stream_is_heard_once(
     assert heard.record.response_bytes == 1
 
 
-@pytest.mark.parametrize("broken_by", [InstanceLost("gone", sent=True), TimeoutError(), OSError()])
+@pytest.mark.parametrize(
+    ("broken_by", "code", "reason"),
+    [
+        (BrokenOff(Break.INSTANCE_LOST, "gone"), 502, "AnswerLost"),
+        (BrokenOff(Break.TIME_LIMIT, "late"), 408, "AnswerTimeout"),
+        (BrokenOff(Break.CUT_OFF, "raised"), 424, "AnswerCutOff"),
+        (OSError(), 424, "AnswerCutOff"),
+    ],
+)
 async def test_a_stream_that_breaks_is_an_end_of_its_own(
-    stage: Stage, collector: Collector, broken_by: Exception
+    stage: Stage, collector: Collector, broken_by: Exception, code: int, reason: str
 ) -> None:
     stage.scorer.script = lambda instance, request: says(body=pieces_of(b"half", broken_by))
     answer = await stage.score(b"1")
@@ -218,6 +226,9 @@ async def test_a_stream_that_breaks_is_an_end_of_its_own(
     heard = collector.only
     assert heard.answered is Missing.INCOMPLETE
     assert (heard.record.ending, heard.record.response_bytes) == (Ending.BROKEN_OFF, 4)
+    assert (heard.record.code, heard.record.reason) == (code, reason)
+    assert (heard.record.model_status, heard.record.model_reason) == (200, "model_error")
+    assert heard.record.fault is Fault.DEPLOYMENT
 
 
 async def test_a_fault_of_our_own_is_heard(stage: Stage, collector: Collector) -> None:

@@ -1,12 +1,15 @@
 """Which instance a request goes to, and how often it may be sent."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
 import pytest
 
-from domain.ports import Instance, InstanceLost, ScoringRequest, ScoringResponse
-from tests.domain.scoring.passing import Body, Stage, header
+from domain.ports import Break, BrokenOff, Instance, InstanceLost, ScoringRequest, ScoringResponse
+from domain.scoring.outliers import FAILURES
+from domain.scoring.scoring_bodies import StreamedAnswer
+from tests.domain.scoring.passing import Body, Stage, header, pieces_of
 from tests.kit.scorers import says
 from tests.kit.waiting import patience
 
@@ -105,3 +108,44 @@ async def test_a_streamed_body_that_was_begun_is_not_sent_twice(stage: Stage) ->
     )
     assert answer.status == 502
     assert len(stage.scorer.asked) == 1
+
+
+async def streamed(stage: Stage, *, left: bool = False) -> None:
+    """One request to green, to the end of its answer, or `left` at its first piece."""
+    answer = await stage.score(deployment="green")
+    assert isinstance(answer.body, StreamedAnswer)
+    if left:
+        await anext(answer.body)
+        await answer.body.aclose()
+        return
+    with contextlib.suppress(BrokenOff):
+        async for _ in answer.body:
+            pass
+
+
+async def test_an_instance_whose_streams_break_off_is_left_out(stage: Stage) -> None:
+    stage.compute.start("iris", "green", 2)
+    bad = stage.compute.ready["online/iris/green"][0]
+    stage.scorer.script = lambda instance, request: says(
+        body=pieces_of(b"half", BrokenOff(Break.CUT_OFF, "raised"))
+        if instance == bad
+        else pieces_of(b"whole")
+    )
+    for _ in range(2 * FAILURES):
+        await streamed(stage)
+    stage.scorer.asked.clear()
+    for _ in range(10):
+        await streamed(stage)
+    assert bad not in {instance for instance, _, _ in stage.scorer.asked}
+
+
+async def test_callers_that_leave_streams_say_nothing_of_the_instance(stage: Stage) -> None:
+    stage.compute.start("iris", "green", 2)
+    first = stage.compute.ready["online/iris/green"][0]
+    stage.scorer.script = lambda instance, request: says(body=pieces_of(b"one", b"two"))
+    for number in range(8 * FAILURES):
+        await streamed(stage, left=number % 2 == 0)
+    stage.scorer.asked.clear()
+    for _ in range(10):
+        await streamed(stage)
+    assert len([i for i, _, _ in stage.scorer.asked if i == first]) == 5

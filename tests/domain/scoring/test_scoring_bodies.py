@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
+from domain.ports import Break, BrokenOff, InstanceLost, ScoringRequest, ScoringResponse
 from domain.scoring.scoring_bodies import StreamedAnswer
 from domain.scoring.scoring_exchange import CallerGone, CallerStalled
 from tests.domain.scoring.passing import Body, Stage, pieces_of, sent_header
@@ -175,12 +175,12 @@ async def test_leaving_a_streamed_answer_closes_it(stage: Stage) -> None:
 
 async def test_a_streamed_answer_that_breaks_off_is_not_made_to_look_whole(stage: Stage) -> None:
     stage.scorer.script = lambda instance, request: says(
-        body=pieces_of(b"half", InstanceLost("gone", sent=True))
+        body=pieces_of(b"half", BrokenOff(Break.INSTANCE_LOST, "gone"))
     )
     answer = await stage.score()
     assert isinstance(answer.body, StreamedAnswer)
     assert await anext(answer.body) == b"half"
-    with pytest.raises(InstanceLost):
+    with pytest.raises(BrokenOff):
         await anext(answer.body)
     assert stage.under_way == 0
     assert len(stage.records) == 1

@@ -12,7 +12,7 @@ import azure.functions as func
 import httpx
 import pytest
 
-from domain.ports import InstanceLost, ScoringRequest, ScoringResponse
+from domain.ports import Break, BrokenOff, ScoringRequest, ScoringResponse
 from domain.scoring.instance_choice import InstanceChoice
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.outliers import Outliers
@@ -425,7 +425,7 @@ async def test_a_host_that_stops_cancels_a_request_as_ever(stage: Stage) -> None
 async def test_a_streamed_answer_that_breaks_off_cuts_the_connection(stage: Stage) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"half"
-        raise InstanceLost("gone", sent=True)
+        raise BrokenOff(Break.INSTANCE_LOST, "gone")
 
     stage.scorer.script = lambda instance, request: says(body=pieces())
     with pytest.raises(httpx.RemoteProtocolError):

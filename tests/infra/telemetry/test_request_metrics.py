@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from domain.scoring.request_record import Ending, RequestRecord
+from domain.scoring.request_record import Ending, RequestRecord, Streamed
 from infra.telemetry.metric_names import DEPLOYMENTS, ENDPOINTS, views
 from infra.telemetry.request_meters import RequestMeters
 from infra.telemetry.request_metrics import MAX_STATUSES, RequestMetrics
@@ -30,10 +30,19 @@ RECORD = RequestRecord(
     client_request_id="",
     total_seconds=0.0075,
     model_seconds=0.005,
-    response_seconds=0.0,
+    streamed=None,
+    non_finite=False,
 )
 FAILED = replace(RECORD, code=424, model_status=500, model_reason="model_error")
 DENIED = replace(RECORD, code=401, reason="AuthenticationFailed", deployment="", model_status=None)
+CUT_OFF = replace(
+    RECORD,
+    code=424,
+    reason="AnswerCutOff",
+    ending=Ending.BROKEN_OFF,
+    model_reason="model_error",
+    streamed=Streamed(first_byte=0.02, duration=1.5),
+)
 UNKNOWN = replace(DENIED, code=404, reason="EndpointNotFound", endpoint="made-up")
 
 
@@ -80,11 +89,67 @@ def test_latencies_are_histograms_in_milliseconds() -> None:
     assert f'online_deployment_RequestLatency_milliseconds_bucket{{{of},le="5"}} 2' in lines
 
 
+def test_failures_are_counted_by_why_and_whose_fault() -> None:
+    metrics = RequestMetrics()
+    refused = replace(FAILED, model_status=400)
+    gone = replace(RECORD, code=499, ending=Ending.CALLER_GONE)
+    away = replace(DENIED, code=503, reason="ServiceUnavailable")
+    own = replace(RECORD, code=500, ending=Ending.FAILED, model_status=None)
+    for record in (RECORD, FAILED, FAILED, refused, CUT_OFF, gone, own, DENIED, away):
+        metrics.record(record)
+    name = "online_endpoint_RequestFailures_total"
+    blue = 'endpoint="iris",deployment="blue"'
+    assert [line for line in _lines(metrics) if line.startswith(name)] == [
+        f'{name}{{{blue},reason="ModelError",fault="deployment"}} 2',
+        f'{name}{{{blue},reason="ModelRefusal",fault="caller"}} 1',
+        f'{name}{{{blue},reason="AnswerCutOff",fault="deployment"}} 1',
+        f'{name}{{{blue},reason="CallerGone",fault="caller"}} 1',
+        f'{name}{{{blue},reason="InternalServerError",fault="gateway"}} 1',
+        f'{name}{{endpoint="iris",deployment="",reason="AuthenticationFailed",fault="caller"}} 1',
+        f'{name}{{endpoint="",deployment="",reason="ServiceUnavailable",fault="gateway"}} 1',
+    ]
+
+
+def test_a_stream_that_broke_off_is_no_success() -> None:
+    metrics = RequestMetrics()
+    metrics.record(CUT_OFF)
+    text = metrics.text()
+    assert 'statusCode="424",statusCodeClass="4xx",modelStatusCode="200"} 1' in text
+    assert "2xx" not in text
+
+
+def test_streams_have_a_first_byte_and_a_duration() -> None:
+    metrics = RequestMetrics()
+    metrics.record(RECORD)
+    of = 'endpoint="iris",deployment="blue"'
+    assert not any("TimeToFirstByte_milliseconds_" in line for line in _lines(metrics))
+    metrics.record(CUT_OFF)
+    metrics.record(replace(CUT_OFF, streamed=Streamed(first_byte=None, duration=7200.0)))
+    lines = _lines(metrics)
+    name = "online_endpoint_TimeToFirstByte_milliseconds"
+    assert f'{name}_bucket{{{of},le="10"}} 0' in lines
+    assert f'{name}_bucket{{{of},le="25"}} 1' in lines
+    assert f"{name}_count{{{of}}} 1" in lines
+    name = "online_endpoint_StreamDuration_milliseconds"
+    assert f'{name}_bucket{{{of},le="2500"}} 1' in lines
+    assert f'{name}_bucket{{{of},le="1.44e+07"}} 2' in lines
+    assert f"{name}_count{{{of}}} 2" in lines
+
+
+def test_answers_without_a_number_are_counted() -> None:
+    metrics = RequestMetrics()
+    metrics.record(RECORD)
+    assert "NonFiniteAnswers_total{" not in metrics.text()
+    metrics.record(replace(RECORD, non_finite=True))
+    name = "online_deployment_NonFiniteAnswers_total"
+    assert f'{name}{{endpoint="iris",deployment="blue"}} 1' in _lines(metrics)
+
+
 def test_every_family_is_described_once() -> None:
     metrics = RequestMetrics()
     metrics.record(RECORD)
     heads = [line.split()[2] for line in _lines(metrics) if line.startswith("# TYPE")]
-    assert len(heads) == len(set(heads)) == 5
+    assert len(heads) == len(set(heads)) == 9
 
 
 def test_names_that_callers_make_up_share_one_series() -> None:
@@ -123,13 +188,7 @@ def test_opentelemetry_gets_azure_monitors_names_units_and_dimensions() -> None:
     meters = RequestMeters(MeterProvider([reader], shutdown_on_exit=False, views=views()))
     for record in (RECORD, FAILED, UNKNOWN):
         meters.record(record)
-    data: Any = reader.get_metrics_data()
-    told = {
-        (scope.scope.name, metric.name): (metric.unit, list(metric.data.data_points))
-        for resource in data.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-    }
+    told = _told(reader)
     unit, points = told[ENDPOINTS, "RequestsPerMinute"]
     assert unit == "Count"
     assert {tuple(point.attributes.values()): point.value for point in points} == {
@@ -152,6 +211,38 @@ def test_opentelemetry_gets_azure_monitors_names_units_and_dimensions() -> None:
     unit, points = told[DEPLOYMENTS, "RequestsPerMinute"]
     assert {point.attributes["envoy_response_code"] for point in points} == {"200", "500"}
     assert told[DEPLOYMENTS, "RequestLatency"][0] == "Milliseconds"
+
+
+def test_opentelemetry_gets_failures_streams_and_answers_without_a_number() -> None:
+    reader = InMemoryMetricReader()
+    meters = RequestMeters(MeterProvider([reader], shutdown_on_exit=False, views=views()))
+    for record in (RECORD, CUT_OFF, replace(RECORD, non_finite=True)):
+        meters.record(record)
+    told = _told(reader)
+    unit, (point,) = told[ENDPOINTS, "RequestFailures"]
+    assert (unit, point.value) == ("Count", 1)
+    assert dict(point.attributes) == {
+        "endpoint": "iris",
+        "deployment": "blue",
+        "reason": "AnswerCutOff",
+        "fault": "deployment",
+    }
+    for name, milliseconds in (("TimeToFirstByte", 20), ("StreamDuration", 1500)):
+        unit, (point,) = told[ENDPOINTS, name]
+        assert (unit, point.count) == ("Milliseconds", 1)
+        assert point.sum == pytest.approx(milliseconds)
+    unit, (point,) = told[DEPLOYMENTS, "NonFiniteAnswers"]
+    assert (unit, point.value) == ("Count", 1)
+
+
+def _told(reader: InMemoryMetricReader) -> dict[tuple[str, str], tuple[str, list[Any]]]:
+    data: Any = reader.get_metrics_data()
+    return {
+        (scope.scope.name, metric.name): (metric.unit, list(metric.data.data_points))
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
 
 
 def test_without_an_sdk_nothing_is_kept() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from domain.ports import InstanceLost, MiniBatchResult, UnitOutcome, UnitRequest
+from domain.ports import BrokenOff, InstanceLost, MiniBatchResult, UnitOutcome, UnitRequest
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.instances.supervised_instance import Lease
 
@@ -50,6 +50,8 @@ class UnitRun:
             if not lost.sent:
                 self._current = None
             return self._lost(await self._why_it_died(str(lost)))
+        except BrokenOff as broken:
+            return self._lost(await self._why_it_died(str(broken)))
         except asyncio.CancelledError:
             self._lease.kill("The unit was given up.")
             raise

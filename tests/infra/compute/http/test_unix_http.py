@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from domain.ports import InstanceLost
+from domain.ports import Break, BrokenOff, InstanceLost
+from infra.compute.http import http_answer
 from infra.compute.http.http_answer import ChunkReader, MalformedError
 from infra.compute.http.unix_connection import WHOLE
 from infra.compute.http.unix_http import UnixHttp
@@ -141,8 +143,37 @@ async def test_an_answer_that_breaks_off_says_so() -> None:
     cut = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\nxx", close=True)
     async with serving(cut) as address:
         answer = await UnixHttp().request(address, "GET", "/", timeout=PATIENCE)
-        with pytest.raises(InstanceLost, match="broke off"):
+        with pytest.raises(BrokenOff, match="broke off"):
             await whole(answer.body)
+
+
+@pytest.mark.parametrize("why", Break)
+async def test_an_answer_that_breaks_off_says_why(
+    why: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`timeout` is the server's own limit too: one that is over by the second piece tells."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if begun.is_set():
+            return
+        await head_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+        begun.set()
+        await go_on.wait()
+
+    async with serving(serve) as address:
+        answer = await UnixHttp().request(address, "GET", "/", timeout=PATIENCE)
+        assert not isinstance(answer.body, bytes)
+        assert await anext(answer.body) == b"x"
+        if why is Break.INSTANCE_LOST:
+            Path(address).unlink()
+        if why is Break.TIME_LIMIT:
+            monkeypatch.setattr(http_answer, "monotonic", lambda: math.inf)
+        go_on.set()
+        with pytest.raises(BrokenOff) as broken:
+            await whole(answer.body)
+        assert broken.value.why is why
 
 
 async def test_a_connection_closed_while_idle_costs_nothing() -> None:
@@ -176,7 +207,7 @@ async def test_nothing_is_sent_on_other_connections_of_a_server_that_broke_off(l
         http = UnixHttp()
         two = (http.request(address, "GET", "/", timeout=PATIENCE) for _ in range(2))
         assert [answer.body for answer in await asyncio.gather(*two)] == [b"ok", b"ok"]
-        with pytest.raises(InstanceLost):
+        with pytest.raises((InstanceLost, BrokenOff)):
             await whole((await http.request(address, "GET", "/dies", timeout=PATIENCE)).body)
         Path(address).unlink()
         with pytest.raises(InstanceLost) as lost:
