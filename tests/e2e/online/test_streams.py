@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from outside import serving
-from outside.running_host import RunningHost
+from outside.running_host import ROOT, RunningHost
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "tokens"
+EXAMPLE = ROOT / "examples" / "tokens"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import ROOT, RunningHost
-from tests.e2e.released import last_release
+from tests.e2e.host.released import last_release
 from tests.e2e.webhook_receiver import Post, WebhookReceiver
 from tests.kit.waiting import until
 
