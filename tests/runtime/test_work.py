@@ -1,17 +1,13 @@
 """The mini-batch worker by its real command line: units in, events and one block out."""
 
 import hashlib
-import http.server
-import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.kit.waiting import until
-from tests.runtime.harness import Server, Start
+from tests.runtime.harness import Start
+from tests.runtime.work_units import events, unit
 
 LINES = """
     import os
@@ -35,30 +31,6 @@ def files(folder: Path, *texts: str) -> list[dict[str, str]]:
         path.write_text(text)
         inputs.append({"name": f"inbox/in {number}.txt", "url": path.as_uri()})
     return inputs
-
-
-def unit(
-    *batches: list[dict[str, str]], block: str | None, form: str = "csv", tries: int = 1
-) -> bytes:
-    return json.dumps(
-        {
-            "attempt_id": "a1",
-            "mini_batches": [
-                {"ordinal": 7 + number, "tries": tries, "inputs": inputs}
-                for number, inputs in enumerate(batches)
-            ],
-            "output_format": form,
-            "block_url": block,
-            "timeout": 30,
-        }
-    ).encode()
-
-
-def events(server: Server, body: bytes) -> list[dict[str, Any]]:
-    reply = server.ask("POST", "/units", body)
-    assert reply.status == 200, reply.body
-    assert reply.headers["content-type"] == "application/x-ndjson"
-    return [json.loads(line) for line in reply.body.splitlines()]
 
 
 def test_a_unit_reports_each_mini_batch_and_then_its_block(start: Start, tmp_path: Path) -> None:
@@ -347,119 +319,3 @@ def test_who_has_the_end_of_a_unit_may_send_the_next(start: Start, tmp_path: Pat
         for number in range(500):
             wire.ask("POST", "/units", body)
             assert wire.reply().status == 200, number
-
-
-class Store(http.server.BaseHTTPRequestHandler):
-    """A blob store of one: GETs text, takes PUTs, and is out of order on the first of them."""
-
-    blocks: dict[str, bytes]
-    failures: list[int]
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        if "absent" in self.path:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"remote text")
-
-    def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["content-length"]))
-        if self.failures:
-            self.send_error(self.failures.pop())
-            return
-        self.blocks[self.path] = content
-        self.send_response(201)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def store() -> Iterator[tuple[str, type[Store]]]:
-    handler = type("OneStore", (Store,), {"blocks": {}, "failures": [503], "asked": []})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_inputs_and_blocks_of_a_remote_store(start: Start, store: tuple[str, type[Store]]) -> None:
-    url, handler = store
-    script = """
-        import os, tempfile
-
-        def init():
-            pass
-
-        def run(mini_batch):
-            return [os.path.basename(path) + ": " + open(path).read() for path in mini_batch]
-
-        def shutdown():
-            left = [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("mini-")]
-            print("left behind:", left)
-    """
-    temporary = {"TMPDIR": "."}
-    server = start(script, "work", env=temporary).ready()
-    inputs = [{"name": f"{each}/x.txt", "url": f"{url}/c/{each}?sig=s3cret"} for each in "ab"]
-    absent = [{"name": "c/absent.txt", "url": f"{url}/c/absent?sig=s3cret"}]
-    body = unit(inputs, absent, block=f"{url}/c/out?comp=block&blockid=1")
-    found = events(server, body)
-    assert found[0]["succeeded"]
-    assert "c/absent.txt could not be downloaded" in found[2]["error"]
-    assert found[-1]["event"] == "block"
-    content = b"a/x.txt,0,x.txt: remote text\nb/x.txt,0,x.txt: remote text\n"
-    assert handler.blocks == {"/c/out?comp=block&blockid=1": content}
-    handler.failures.append(403)
-    assert "403" in events(server, body)[-1]["error"]
-    server.terminate()
-    assert server.exit_code() == 0
-    assert "left behind: []" in server.log
-    assert "s3cret" not in server.log
-
-
-def test_what_comes_next_is_fetched_while_the_script_runs(
-    start: Start, store: tuple[str, type[Store]], tmp_path: Path
-) -> None:
-    url, handler = store
-    handler.failures.clear()
-    script = f"""
-        import os, time
-
-        def init():
-            pass
-
-        def run(mini_batch):
-            gate = {str(tmp_path)!r} + "/" + os.path.basename(mini_batch[0])
-            open(gate + ".begun", "w").close()
-            while not os.path.exists(gate):
-                time.sleep(0.01)
-            return [open(path).read() for path in mini_batch]
-    """
-    server = start(script, "work").ready()
-
-    def one(name: str) -> list[dict[str, str]]:
-        return [{"name": name, "url": f"{url}/{name}"}]
-
-    first = unit(one("a"), one("b"), block=f"{url}/first")
-    second = unit(one("c"), block=f"{url}/second")
-    with server.connect() as wire:
-        wire.ask("POST", "/units", first)
-        until((tmp_path / "a.begun").exists, "a run of the script")
-        until(lambda: handler.asked == ["/a", "/b"], "the unit's next mini-batch")
-        assert server.ask("POST", "/prepare", second).status == 202
-        assert server.ask("POST", "/prepare", second).status == 202
-        until(lambda: handler.asked == ["/a", "/b", "/c"], "the next unit's first mini-batch")
-        for name in "abc":
-            (tmp_path / name).touch()
-        assert wire.reply().status == 200
-    assert events(server, second)[0]["succeeded"]
-    assert handler.asked == ["/a", "/b", "/c"], "each was fetched once"
-    assert server.ask("POST", "/prepare", b"{}").status == 400

@@ -1,22 +1,13 @@
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from domain.assets.datastore import kind_of, locate, storage_account_id
 from domain.errors import Invalid, NotFound
 from domain.ports import BlobFolder
 from tests.kit.composed import SCOPE
-from tests.kit.stages.asset_stage import BASE_URL, AssetStage, opened
+from tests.kit.stages.asset_stage import BASE_URL, AssetStage
 
 ARM = SCOPE.path("datastores", "workspaceblobstore")
 LONG = f"azureml:/{SCOPE.id}".replace("/providers/Microsoft.MachineLearningServices", "")
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[AssetStage]:
-    async with opened(tmp_path) as stage:
-        yield stage
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A model's answer, token by token, through the door."""
 
 import json
-from pathlib import Path
 
 import pytest
 

@@ -1,78 +1,32 @@
 """What a job reads: several inputs, globs, web files, and mini-batches by bytes and rows."""
 
-import asyncio
 import io
 import json
 import random
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from domain.batch.mini_batch_cut import MiniBatchBy
-from domain.errors import Detail, Invalid
 from domain.jobs.batch_jobs import JobView
-from domain.jobs.planning.job_planning import JobPlanning
-from domain.jobs.planning.web_copies import WebCopies, file_name_of
 from domain.jobs.records.job_plan import PlannedFile, PlanReader
-from domain.jobs.records.job_request import JobProperties, RequestedInput
+from domain.jobs.records.job_request import JobProperties
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import UnitMiniBatch, UnitRequest
-from infra.web.outbound import OutboundAddresses
-from infra.web.public_web_files import PublicWebFiles
+from tests.domain.jobs.invoking.inputs import ROOT, ended, faults, file, folder, inputs, lines
 from tests.kit.mischief import Mischief
 from tests.kit.script_workers import QUICK, SLOW, Rows
 from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage, over
-from tests.kit.web_server import WebServer, reply, web_server
-
-ROOT = f"azureml://datastores/{STORE}/paths"
-HERE = PublicWebFiles(OutboundAddresses([ip_network("127.0.0.1/32")]), max_bytes=2**20, max_time=10)
-
-
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with web_server() as server:
-        yield server
-
-
-def inputs(**named: str | RequestedInput) -> dict[str, RequestedInput]:
-    return {name: folder(each) if isinstance(each, str) else each for name, each in named.items()}
-
-
-def folder(path: str, **more: Any) -> RequestedInput:
-    return RequestedInput(job_input_type="UriFolder", uri=f"{ROOT}/{path}", **more)
-
-
-def file(uri: str, **more: Any) -> RequestedInput:
-    return RequestedInput(job_input_type="UriFile", uri=uri, **more)
-
-
-async def ended(stage: BatchStage, **asked: Any) -> JobView:
-    invoked = await stage.invocation.invoke(ENDPOINT, JobProperties(**asked), caller="me")
-    await stage.pump()
-    return await stage.view(invoked.job.name)
-
-
-async def faults(stage: BatchStage, **asked: Any) -> list[Detail]:
-    with pytest.raises(Invalid) as caught:
-        await stage.invocation.invoke(ENDPOINT, JobProperties(**asked), caller="me")
-    return list(caught.value.details)
 
 
 async def planned(stage: BatchStage, view: JobView) -> list[list[PlannedFile]]:
     plan = view.job.plan
     assert plan is not None
     return await PlanReader(stage.blobs).files(view.job.name, plan, range(plan.mini_batches))
-
-
-def lines(stage: BatchStage, view: JobView) -> list[str]:
-    assert view.job.status is JobStatus.COMPLETED, view.job.error
-    return stage.output(view).decode().splitlines()[1:]
 
 
 def csv_rows(request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]) -> Rows:
@@ -214,21 +168,6 @@ async def test_a_job_that_fails_by_a_piece_names_its_rows(tmp_path: Path) -> Non
         assert "First to fail: a.csv, rows 0 to 1:" in view.job.error.message
 
 
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("https://h.test/a/b%20c.csv?x=/y.txt", "b c.csv"),
-        ("https://h.test/", "file"),
-        ("https://h.test/..%2Fa.csv", "file.csv"),
-        ("https://h.test/%00.parquet", "file.parquet"),
-        (f"https://h.test/{'é' * 150}.csv", "file.csv"),
-        ("https://h.test/..", "file"),
-    ],
-)
-def test_a_web_file_is_called_what_its_address_says(url: str, name: str) -> None:
-    assert file_name_of(url) == name
-
-
 async def test_rows_of_parquet_and_lines_are_counted_without_reading_them_by_a_library(
     tmp_path: Path,
 ) -> None:
@@ -306,59 +245,6 @@ async def test_a_size_goes_with_what_it_counts(tmp_path: Path) -> None:
         assert (settings.mini_batch_by, settings.mini_batch_size) == (MiniBatchBy.ROWS, 10_000)
 
 
-async def test_a_web_file_is_fetched_once_and_scored_like_a_blob(
-    tmp_path: Path, server: WebServer
-) -> None:
-    async with BatchStage(tmp_path, web=HERE) as stage:
-        await stage.deploy()
-        url = server.file("/data/my%20file.txt", b"1\n2\n")
-        found = inputs(web=file(f"{url}?sig=s3cret"), own="data")
-        await stage.upload({"a.txt": "3\n"})
-        view = await ended(stage, input_data=found)
-        assert [line.split(",")[::2] for line in lines(stage, view)] == [
-            ["web/my file.txt", "1"],
-            ["web/my file.txt", "2"],
-            ["own/a.txt", "3"],
-        ]
-        assert server.asked == ["/data/my%20file.txt?sig=s3cret"]
-        overview = stage.output(view, f"{view.job.logs_folder}/job_progress_overview.txt")
-        assert b"my%20file.txt" in overview
-        assert b"s3cret" not in overview
-        await stage.jobs.delete(view.job.name)
-        await stage.pump()
-        assert [b.name async for b in stage.blobs.list("system")] == []
-
-
-async def test_a_web_file_that_cannot_be_had_fails_the_job_and_one_that_returns_does_not(
-    tmp_path: Path, server: WebServer
-) -> None:
-    async with BatchStage(tmp_path, web=HERE, times=JobTimes(web_pause=0.01)) as stage:
-        await stage.deploy()
-        view = await ended(stage, input_data=inputs(web=file(f"{server.url}/gone.txt?sig=x")))
-        assert view.job.error is not None
-        assert view.job.error.code == "InputUnreadable"
-        assert "/gone.txt' cannot be read: it answered 404" in view.job.error.message
-        statuses = [503, 500, 200]
-        server.answers["/ill.txt"] = lambda request: reply(request, statuses.pop(0), b"1\n")
-        view = await ended(stage, input_data=inputs(web=file(f"{server.url}/ill.txt")))
-        assert len(lines(stage, view)) == 1
-
-
-async def test_a_private_address_is_refused_at_once_and_a_web_folder_too(tmp_path: Path) -> None:
-    async with BatchStage(tmp_path) as stage:
-        await stage.deploy()
-        for uri, why in (
-            ("http://example.com/a.csv", "https only"),
-            ("https://169.254.169.254/metadata", "not a public address"),
-        ):
-            [fault] = await faults(stage, input_data=inputs(a=file(uri)))
-            assert fault.target == "properties.inputData.a.uri"
-            assert why in fault.message
-        whole = RequestedInput(job_input_type="UriFolder", uri="https://example.com/data")
-        [fault] = await faults(stage, input_data=inputs(a=whole))
-        assert "HTTP, which has no listing" in fault.message
-
-
 async def test_planning_that_takes_too_long_fails_the_job_with_advice(tmp_path: Path) -> None:
     async with BatchStage(tmp_path, times=JobTimes(plan_limit=0.0)) as stage:
         await stage.deploy()
@@ -366,27 +252,6 @@ async def test_planning_that_takes_too_long_fails_the_job_with_advice(tmp_path: 
         view = await ended(stage, input_data=inputs(data="data"))
         assert view.job.error is not None
         assert view.job.error.code == "PlanTooLong"
-
-
-async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebServer) -> None:
-    async with BatchStage(tmp_path, web=HERE) as stage:
-        await stage.deploy()
-        versions = iter([b"first\n", b"second\n"])
-        server.answers["/x.txt"] = lambda request: reply(request, 200, next(versions))
-        asked = JobProperties(input_data=inputs(web=file(f"{server.url}/x.txt")))
-        job = (await stage.invocation.invoke(ENDPOINT, asked, caller="me")).job
-        copies = WebCopies(stage.blobs, HERE, pause=0.01)
-        planning = JobPlanning(stage.blobs, copies, most_units=stage.times.most_units)
-        one, other = await asyncio.gather(
-            planning.plan(job, limit=10), planning.plan(job, limit=10)
-        )
-        reader = PlanReader(stage.blobs)
-        [[of_one]] = await reader.files(job.name, one, range(1))
-        [[of_other]] = await reader.files(job.name, other, range(1))
-        assert of_one == of_other
-        await stage.pump()
-        [line] = lines(stage, await stage.view(job.name))
-        assert line.split(",")[2] in ("first", "second")
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -3,10 +3,8 @@ none can harm a request."""
 
 import asyncio
 import gc
-import logging
 import weakref
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 
@@ -15,75 +13,13 @@ from domain.scoring.exchange_taps import Tap
 from domain.scoring.request_record import Ending, Fault, Listener, RequestRecord
 from domain.scoring.route import Route
 from domain.scoring.scoring_bodies import Missing, StreamedAnswer
-from domain.scoring.scoring_exchange import SWAGGER, CallerGone, Exchange
+from domain.scoring.scoring_exchange import CallerGone, Exchange
 from tests.domain.scoring.passing import Body, Stage, header, pieces_of
+from tests.domain.scoring.taps.tapping import Collector
 from tests.kit.scorers import says
 from tests.kit.waiting import patience
 
 CHUNKED = [("transfer-encoding", "chunked")]
-
-
-@dataclass
-class Heard:
-    """All that a collector of data would write down of one exchange."""
-
-    deployment: str
-    by_split: bool
-    correlation_id: str
-    asked: bytes | Missing
-    answered: bytes | Missing
-    status: int | None
-    record: RequestRecord
-
-
-class Collector(Tap):
-    """Wants the exchanges of endpoint `iris`, with bodies of up to `limit` bytes."""
-
-    def __init__(self, limit: int = 1000) -> None:
-        self.limit = limit
-        self.heard: list[Heard] = []
-        self.offered: list[Exchange] = []
-        self.routes: list[Route] = []
-
-    def wants(self, route: Route) -> bool:
-        self.routes.append(route)
-        return route.endpoint == "iris"
-
-    def listen(self, exchange: Exchange) -> Listener | None:
-        self.offered.append(exchange)
-        if exchange.call.path == SWAGGER:
-            return None
-        exchange.keep_request(self.limit)
-        exchange.keep_answer(self.limit)
-
-        def ended(record: RequestRecord) -> None:
-            assert exchange.deployment is not None
-            response = exchange.response
-            self.heard.append(
-                Heard(
-                    deployment=exchange.deployment.name,
-                    by_split=exchange.by_split,
-                    correlation_id=exchange.headers.request_id,
-                    asked=exchange.request_body(self.limit),
-                    answered=exchange.answer_body(self.limit),
-                    status=None if response is None else response.status,
-                    record=record,
-                )
-            )
-
-        return ended
-
-    @property
-    def only(self) -> Heard:
-        [heard] = self.heard
-        return heard
-
-
-@pytest.fixture
-def collector(stage: Stage) -> Collector:
-    collector = Collector()
-    stage.tap(collector)
-    return collector
 
 
 async def echo(request: ScoringRequest) -> ScoringResponse:
@@ -95,9 +31,6 @@ async def echo(request: ScoringRequest) -> ScoringResponse:
 
 async def read(body: bytes | StreamedAnswer) -> bytes:
     return body if isinstance(body, bytes) else b"".join([piece async for piece in body])
-
-
-# -- how an exchange ends -----------------------------------------------------------------
 
 
 async def test_a_plain_exchange_is_heard_whole(stage: Stage, collector: Collector) -> None:
@@ -238,9 +171,6 @@ async def test_a_fault_of_our_own_is_heard(stage: Stage, collector: Collector) -
     assert (collector.only.record.ending, collector.only.record.code) == (Ending.FAILED, 500)
 
 
-# -- what is kept of bodies ---------------------------------------------------------------
-
-
 async def test_each_tap_gets_bodies_up_to_its_own_bound_and_the_caller_all(stage: Stage) -> None:
     small, large = Collector(limit=4), Collector(limit=100)
     stage.tap(small, large)
@@ -311,131 +241,3 @@ async def test_what_was_kept_goes_with_the_exchange_and_not_with_the_garbage(sta
         assert [listening() for listening in holding.listening] == [None, None]
     finally:
         gc.enable()
-
-
-# -- who is offered what ------------------------------------------------------------------
-
-
-async def test_a_tap_is_asked_for_a_route_once_and_offered_only_what_it_wants(
-    stage: Stage, collector: Collector
-) -> None:
-    await stage.endpoints.put("tulips", {"blue": 100})
-    await stage.endpoints.put_deployment("tulips", "blue")
-    stage.compute.start("tulips", "blue")
-    for _ in range(3):
-        for endpoint in ("iris", "tulips"):
-            assert (await stage.score(endpoint=endpoint)).status == 200
-    assert [route.endpoint for route in collector.routes] == ["iris", "tulips"]
-    assert len(collector.offered) == 3
-    stage.clock.move(2)
-    await stage.score()
-    assert len(collector.routes) == 2
-    await stage.endpoints.change("iris", traffic={"blue": 100})
-    stage.clock.move(2)
-    await stage.score()
-    assert [route.endpoint for route in collector.routes] == ["iris", "tulips", "iris"]
-
-
-async def test_a_tap_may_leave_an_exchange_unheard(stage: Stage, collector: Collector) -> None:
-    await stage.score(path=SWAGGER, method="GET")
-    assert len(collector.offered) == 1
-    assert not collector.heard
-    assert len(stage.records) == 1
-
-
-# -- taps that misbehave ------------------------------------------------------------------
-
-
-class Broken(Tap):
-    """Raises in one of its methods, and has work under way that never ends."""
-
-    def __init__(self, method: str) -> None:
-        self._method = method
-
-    def wants(self, route: Route) -> bool:
-        return self._in("wants")
-
-    def listen(self, exchange: Exchange) -> Listener | None:
-        self._in("listen")
-        return self._ended
-
-    async def close(self, *, grace: float) -> None:
-        self._in("close")
-        await asyncio.Event().wait()
-
-    def _ended(self, record: RequestRecord) -> None:
-        self._in("listener")
-
-    def _in(self, method: str) -> bool:
-        if method == self._method:
-            raise RuntimeError("a tap broke")
-        return True
-
-
-@pytest.mark.parametrize("method", ["wants", "listen", "listener"])
-async def test_a_tap_that_raises_harms_no_request_and_no_other_tap(
-    stage: Stage, method: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    first, last = Collector(), Collector()
-    stage.tap(first, Broken(method), last)
-    with caplog.at_level(logging.ERROR, "ml_endpoints.scoring"):
-        for _ in range(10):
-            assert (await stage.score(b"1")).status == 200
-        await stage.score(b"1", key="wrong")
-    assert len(first.heard) == len(last.heard) == 10
-    assert len(stage.records) == 11
-    # The first, second, fourth and eighth time, or once where it is asked only once.
-    assert len(caplog.records) == (1 if method == "wants" else 4)
-
-
-async def test_a_listener_of_everything_that_raises_harms_nobody(stage: Stage) -> None:
-    told: list[RequestRecord] = []
-
-    def raises(record: RequestRecord) -> None:
-        raise RuntimeError("a listener broke")
-
-    stage.listen(raises, told.append)
-    assert (await stage.score(b"1")).status == 200
-    assert (await stage.score(b"1", key="wrong")).status == 401
-    assert len(told) == 2
-
-
-class Slow(Tap):
-    """Works on what it heard, in tasks of its own, for as long as it is let."""
-
-    def __init__(self) -> None:
-        self.under_way: list[asyncio.Task[bool]] = []
-
-    def wants(self, route: Route) -> bool:
-        return True
-
-    def listen(self, exchange: Exchange) -> Listener | None:
-        return lambda record: self.under_way.append(asyncio.create_task(asyncio.Event().wait()))
-
-    async def close(self, *, grace: float) -> None:
-        await asyncio.wait(self.under_way, timeout=grace)
-        for task in self.under_way:
-            task.cancel()
-        await asyncio.wait(self.under_way)
-
-
-async def test_a_tap_that_is_slow_keeps_no_request_waiting_and_ends_its_work_when_closed(
-    stage: Stage,
-) -> None:
-    slow = Slow()
-    stage.tap(slow)
-    async with patience():
-        for _ in range(5):
-            assert (await stage.score(b"1")).status == 200
-        await stage.scoring.close(grace=0.01)
-    assert [task.cancelled() for task in slow.under_way] == [True] * 5
-
-
-@pytest.mark.parametrize("method", ["close", "none"])
-async def test_a_tap_that_cannot_be_closed_holds_up_no_other(stage: Stage, method: str) -> None:
-    slow = Slow()
-    stage.tap(Broken(method), slow)
-    await stage.score(b"1")
-    async with patience():
-        await stage.scoring.close(grace=0.01)
-    assert slow.under_way[0].cancelled()
