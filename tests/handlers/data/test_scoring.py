@@ -2,121 +2,15 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
-import azure.functions as func
-import httpx
 import pytest
 
-from domain.ports import Break, BrokenOff, ScoringRequest, ScoringResponse
-from domain.scoring.instance_choice import InstanceChoice
-from domain.scoring.online_routing import RouteTable
-from domain.scoring.outliers import Outliers
-from domain.scoring.request_record import RequestRecord
-from handlers.data import caller, scoring
-from handlers.data.caller import Caller
+from domain.ports import ScoringRequest, ScoringResponse
 from handlers.http import Routes
-from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from infra.embedded.host.functions import index
-from infra.embedded.host.http_app import HttpApp
-from infra.embedded.host.http_server import HttpServer
-from tests.kit.clocks import HeldClock
-from tests.kit.computes import StaticServing
-from tests.kit.scorers import ScriptedScorer, says
-from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, WatchedStore, scoring_on
-from tests.kit.waiting import PATIENCE, eventually
-
-LIMIT = 1_000_000
-AUTHORIZATION = {"Authorization": f"Bearer {PRIMARY}"}
-
-
-class Stage:
-    """The endpoint `iris` with one deployment `blue`, behind a real server on a socket."""
-
-    def __init__(self, store: WatchedStore) -> None:
-        self.scorer = ScriptedScorer()
-        self.compute = StaticServing()
-        self.store = store
-        self.records: list[RequestRecord] = []
-        self.recorded = asyncio.Event()
-        self.instances = InstanceChoice(self.compute, Outliers())
-        self.scoring = scoring_on(
-            RouteTable(store, HeldClock(), read_limit=PATIENCE),
-            self.compute,
-            self.scorer,
-            self._record,
-            instances=self.instances,
-            max_request_bytes=LIMIT,
-        )
-        self.port = 0
-        self.client: httpx.AsyncClient
-
-    def _record(self, record: RequestRecord) -> None:
-        self.records.append(record)
-        self.recorded.set()
-
-    async def record(self) -> RequestRecord:
-        """The first one, once it is there."""
-        await asyncio.wait_for(self.recorded.wait(), PATIENCE)
-        return self.records[0]
-
-    @property
-    def under_way(self) -> int:
-        return self.instances.under_way
-
-    def answers_with(self, take: Callable[[ScoringRequest], Awaitable[ScoringResponse]]) -> None:
-        self.scorer.script = lambda instance, request: take(request)
-
-    @asynccontextmanager
-    async def connection(
-        self,
-    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-
-    def head(self, *lines: str) -> bytes:
-        first = (
-            "POST /endpoints/iris/score HTTP/1.1",
-            "Host: h",
-            f"Authorization: Bearer {PRIMARY}",
-        )
-        return ("\r\n".join((*first, *lines)) + "\r\n\r\n").encode()
-
-
-@pytest.fixture
-async def stage(
-    tmp_path: Path, routes: Routes, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(caller, "STALL_LIMIT", PATIENCE)
-    real = SqliteResourceStore(tmp_path / "documents.db")
-    stage = Stage(WatchedStore(real))
-    endpoints = Endpoints(real)
-    await endpoints.put("iris", {"blue": 100})
-    await endpoints.put_deployment("iris", "blue", max_concurrent=4)
-    stage.compute.start("iris", "blue")
-    app = func.FunctionApp()
-    app.register_functions(scoring.blueprint(routes, stage.scoring))
-    asgi: Any = HttpApp(index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False)
-    bound = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(asgi, bound, None, grace=1, head_time=PATIENCE)
-    await server.start()
-    stage.port = bound.getsockname()[1]
-    url = f"http://127.0.0.1:{stage.port}"
-    async with httpx.AsyncClient(base_url=url, headers=AUTHORIZATION, timeout=PATIENCE) as client:
-        stage.client = client
-        yield stage
-    await server.stop()
-    await real.close()
-
-
-SCORE = "/endpoints/iris/score"
+from tests.handlers.data.scoring_door import LIMIT, SCORE, Stage, drain
+from tests.kit.scorers import says
+from tests.kit.waiting import PATIENCE
 
 
 async def test_bodies_pass_byte_for_byte_both_ways_with_any_content_type(stage: Stage) -> None:
@@ -286,13 +180,6 @@ async def test_bodies_up_to_the_limit_pass(stage: Stage, size: int) -> None:
     assert reply.text == str(size)
 
 
-async def drain(request: ScoringRequest) -> ScoringResponse:
-    if not isinstance(request.body, bytes):
-        async for _ in request.body:
-            pass
-    return says()
-
-
 async def test_a_body_declared_too_large_is_413_before_any_of_it(stage: Stage) -> None:
     async with stage.connection() as (reader, writer):
         writer.write(stage.head(f"Content-Length: {LIMIT + 1}", "Expect: 100-continue"))
@@ -312,124 +199,6 @@ async def test_a_chunked_body_that_grows_too_large_is_413_in_its_midst(stage: St
         # The body never ends, and yet:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         assert head.startswith(b"HTTP/1.1 413 ")
-    assert stage.under_way == 0
-
-
-async def test_a_caller_that_leaves_while_the_model_works_ends_the_work(stage: Stage) -> None:
-    working, given_up = asyncio.Event(), asyncio.Event()
-
-    async def work(request: ScoringRequest) -> ScoringResponse:
-        working.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            given_up.set()
-        raise AssertionError("unreachable")
-
-    stage.answers_with(work)
-    async with stage.connection() as (_, writer):
-        writer.write(stage.head("Content-Length: 4") + b"body")
-        await asyncio.wait_for(working.wait(), PATIENCE)
-    await asyncio.wait_for(given_up.wait(), PATIENCE)
-    assert (await stage.record()).code == 499
-    assert stage.under_way == 0
-
-
-async def test_a_caller_that_leaves_in_its_body_ends_the_request(stage: Stage) -> None:
-    begun = asyncio.Event()
-
-    async def take(request: ScoringRequest) -> ScoringResponse:
-        assert not isinstance(request.body, bytes)
-        async for _ in request.body:
-            begun.set()
-        raise AssertionError("the body never ended")
-
-    stage.answers_with(take)
-    async with stage.connection() as (_, writer):
-        writer.write(stage.head("Content-Length: 100000") + b"x" * 1000)
-        await asyncio.wait_for(begun.wait(), PATIENCE)
-    assert (await stage.record()).code == 499
-    assert stage.under_way == 0
-
-
-async def test_a_caller_that_leaves_a_streamed_answer_closes_it(stage: Stage) -> None:
-    closed = asyncio.Event()
-
-    async def events() -> AsyncIterator[bytes]:
-        try:
-            while True:
-                yield b"tick\n"
-                await asyncio.sleep(0)
-        finally:
-            closed.set()
-
-    stage.scorer.script = lambda instance, request: says(body=events())
-    async with stage.connection() as (reader, writer):
-        writer.write(stage.head("Content-Length: 1") + b"x")
-        await asyncio.wait_for(reader.readuntil(b"tick\n"), PATIENCE)
-    await asyncio.wait_for(closed.wait(), PATIENCE)
-    assert (await stage.record()).code == 499
-    assert stage.under_way == 0
-
-
-@pytest.mark.parametrize("length", [4, 100_000])
-async def test_a_caller_that_stops_in_its_body_is_408(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, length: int
-) -> None:
-    monkeypatch.setattr(caller, "STALL_LIMIT", 0.05)
-    stage.answers_with(drain)
-    async with stage.connection() as (reader, writer):
-        writer.write(stage.head(f"Content-Length: {length}") + b"bo")
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
-        assert head.startswith(b"HTTP/1.1 408 ")
-    assert stage.under_way == 0
-
-
-def is_watched() -> bool:
-    """Whether somebody waits for the caller to leave."""
-    return caller.WATCH in (task.get_name() for task in asyncio.all_tasks())
-
-
-async def test_a_slow_answer_comes_through_though_the_caller_is_watched(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(caller, "LOOK_AFTER", 0.001)
-
-    async def slow(request: ScoringRequest) -> ScoringResponse:
-        await eventually(is_watched, "the caller is watched")
-        await asyncio.sleep(0)
-        return says(body=b"slow")
-
-    stage.answers_with(slow)
-    for _ in range(3):  # on one connection: nothing of a watch may outlive its request
-        assert (await stage.client.post(SCORE, content=b"x")).content == b"slow"
-        assert (await stage.client.get(SCORE)).content == b"slow"
-    assert {record.code for record in stage.records} == {200}
-
-
-async def test_a_host_that_stops_cancels_a_request_as_ever(stage: Stage) -> None:
-    async def receive() -> None:
-        await asyncio.Event().wait()
-
-    async def wait() -> None:
-        with Caller(receive, announces_body=False):
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(wait())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_streamed_answer_that_breaks_off_cuts_the_connection(stage: Stage) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise BrokenOff(Break.INSTANCE_LOST, "gone")
-
-    stage.scorer.script = lambda instance, request: says(body=pieces())
-    with pytest.raises(httpx.RemoteProtocolError):
-        await stage.client.post(SCORE)
     assert stage.under_way == 0
 
 
