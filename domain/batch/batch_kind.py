@@ -181,6 +181,9 @@ class BatchKind(
     def is_only_scaled(self, old: BatchDeployment, new: BatchDeployment) -> bool:
         return False
 
+    async def tell_scaled(self, old: BatchDeployment, new: BatchDeployment) -> None:
+        """Workers come with each job."""
+
     def check_removable(self, endpoint: BatchEndpoint, deployment: BatchDeployment) -> None:
         default = endpoint.properties.defaults.deployment_name
         if default and default.casefold() == deployment.name.casefold():

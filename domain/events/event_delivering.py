@@ -176,8 +176,8 @@ class EventDelivering:
         self, to: EventSubscription, waiting: Delivery, attempt: Attempt
     ) -> Delivery | DeadLetter | None:
         """What is left of a delivery after an attempt."""
-        told = {"action": f"event_{attempt.verdict.name.lower()}", "subscription": to.name}
         if attempt.verdict is Verdict.DELIVERED:
+            told = {"action": "event_delivered", "subscription": to.name}
             _log.info("Event %s was delivered to '%s'", waiting.event.id, to.name, extra=told)
             return None
         fault = attempt.fault or ""
@@ -195,7 +195,7 @@ class EventDelivering:
             failed.attempts,
             pause,
             fault,
-            extra=told,
+            extra={"action": "event_retry", "subscription": to.name},
         )
         return again
 

@@ -43,11 +43,14 @@ class EventType(StrEnum):
 
 
 class Fact(Value):
-    """`subject` is a path below the workspace."""
+    """`subject` is a path below the workspace. The `generation` that it is about, and the
+    `operation` that made it so, where one did, are for the log."""
 
     type: EventType
     subject: str
     data: Json
+    generation: int | None = None
+    operation: str | None = None
 
 
 class Event(Value):

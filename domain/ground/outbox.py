@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from domain.errors import DomainError
+from domain.ground import story
 from domain.ground.driving.driver import GRACE
 from domain.ground.facts import Event, Fact
 from domain.ground.messages import EVENTS_QUEUE, DispatchEvent
@@ -37,11 +38,14 @@ class Outbox:
     async def transact(
         self, partition: str, writes: Sequence[Write], facts: Sequence[Fact] = ()
     ) -> Sequence[Document]:
-        """The store's `transact` of `writes`, together with the events that tell `facts`.
+        """The store's `transact` of `writes`, together with the events that tell `facts`; then
+        the log tells them.
         Answers and raises as the store does for `writes` alone."""
         wanted = await self._interest(facts)
         if not wanted:
-            return await self._store.transact(partition, writes)
+            written = await self._store.transact(partition, writes)
+            story.tell(facts)
+            return written
         now = self._clock.now()
         due_at = now.timestamp() + GRACE
         creations = [
@@ -49,6 +53,7 @@ class Outbox:
             for event in (Event.of(fact, now) for fact in wanted)
         ]
         written = await self._store.transact(partition, [*writes, *creations])
+        story.tell(facts)
         messages = [
             Message(DispatchEvent(partition=partition, id=create.id).to_document())
             for create in creations

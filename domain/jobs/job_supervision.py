@@ -118,7 +118,13 @@ class JobSupervision:
                 job.name,
                 job.status.value,
                 f": {job.error.message}" if job.error else "",
-                extra={"action": "job_status", "job": job.name, "status": job.status.value},
+                extra={
+                    "action": "job_status",
+                    "endpoint": job.endpoint,
+                    "deployment": job.deployment,
+                    "job": job.name,
+                    "status": job.status.value,
+                },
             )
 
     def message(self, state: BatchJob, before: AdvanceJob | None) -> AdvanceJob:

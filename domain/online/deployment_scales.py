@@ -1,5 +1,6 @@
 """The stored scale of online deployments, as the control plane reads and changes it."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -16,6 +17,8 @@ from domain.online.deployment_scale import (
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import partition
 from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
+
+_log = logging.getLogger("ml_endpoints.scaling")
 
 
 class DeploymentScales:
@@ -92,6 +95,37 @@ def first_scale(deployment: OnlineDeployment, bounds: ScaleBounds) -> Deployment
         workers=deployment.workers,
         bounds=bounds,
         instances=bounds.clamped(max(deployment.instance_count, 1)),
+    )
+
+
+def tell_scaled(scale: DeploymentScale) -> None:
+    """Have the log say what was decided last, once it is stored."""
+    if (decided := scale.last_decision) is not None:
+        tell_count(scale.endpoint, scale.deployment, decided.before, decided.after, decided.reason)
+
+
+def tell_count(endpoint: str, deployment: str, before: int, after: int, reason: str) -> None:
+    """Have the log say that a deployment is to have another count of instances."""
+    about: dict[str, object] = {
+        "action": "deployment_scaled",
+        "endpoint": endpoint,
+        "deployment": deployment,
+        "before": before,
+        "after": after,
+        "reason": reason,
+    }
+    if not after:
+        about["action"] = "deployment_slept"
+    elif not before:
+        about["action"] = "deployment_woken"
+    _log.info(
+        "Deployment %s of %s goes from %d to %d instances: %s",
+        deployment,
+        endpoint,
+        before,
+        after,
+        reason,
+        extra=about,
     )
 
 

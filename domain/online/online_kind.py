@@ -11,7 +11,7 @@ from domain.ground.facts import Fact
 from domain.ground.keys import SealedKeys
 from domain.ground.resource import Wanted
 from domain.online.deployment_checks import checked
-from domain.online.deployment_scales import DeploymentScales
+from domain.online.deployment_scales import DeploymentScales, tell_count, tell_scaled
 from domain.online.endpoint_checks import endpoint_faults
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.online.online_deployment import (
@@ -170,6 +170,18 @@ class OnlineKind(
         asked = new.properties.scale_settings
         scaled = (old.instance_count, old.properties.scale_settings) != (new.instance_count, asked)
         return scaled and old.properties.but(scale_settings=asked) == new.properties
+
+    async def tell_scaled(self, old: OnlineDeployment, new: OnlineDeployment) -> None:
+        if new.bounds is None:
+            if old.bounds is None and old.instance_count != new.instance_count:
+                why = f"{new.modified_by} asked for it"
+                counts = old.instance_count, new.instance_count
+                tell_count(new.endpoint, new.name, *counts, why)
+            return
+        scale = await self._scales.of(new)
+        decided = scale.last_decision if scale else None
+        if scale and decided and decided.at == new.modified_at:
+            tell_scaled(scale)
 
     def check_removable(self, endpoint: OnlineEndpoint, deployment: OnlineDeployment) -> None:
         live = endpoint.traffic_of(deployment.name)

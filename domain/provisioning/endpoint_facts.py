@@ -3,6 +3,7 @@
 from domain.ground.facts import EventType, Fact
 from domain.ground.operation import ErrorRecord
 from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import TrackedResource
 from domain.ports import Json
 from domain.provisioning.kind import EndpointKind
 from domain.provisioning.place import Place
@@ -33,33 +34,50 @@ _DEPLOYMENT = {
 }
 
 
-def endpoint_ended(kind: EndpointKind, place: Place, before: ProvisioningState) -> list[Fact]:
-    """The operation that the endpoint was in, as `before` says, has ended well."""
-    word = "created" if before is ProvisioningState.CREATING else "updated"
-    return [_fact(kind, place, _ENDPOINT[kind][word])]
+def endpoint_ended(kind: EndpointKind, endpoint: TrackedResource) -> list[Fact]:
+    """The operation that the endpoint, as it was before, is in has ended well."""
+    created = endpoint.provisioning_state is ProvisioningState.CREATING
+    return [_fact(kind, endpoint, _ENDPOINT[kind]["created" if created else "updated"])]
 
 
-def deployment_ready(kind: EndpointKind, place: Place) -> list[Fact]:
-    return [_fact(kind, place, _DEPLOYMENT[kind]["ready"])]
+def deployment_ready(kind: EndpointKind, deployment: TrackedResource) -> list[Fact]:
+    """The operation that the deployment, as it was before, is in has ended well."""
+    return [_fact(kind, deployment, _DEPLOYMENT[kind]["ready"])]
 
 
-def deployment_failed(kind: EndpointKind, place: Place, error: ErrorRecord) -> list[Fact]:
-    """Its operation has failed; or it had succeeded, and has died."""
-    return [_fact(kind, place, _DEPLOYMENT[kind]["failed"], error=error.to_document())]
+def deployment_failed(
+    kind: EndpointKind, deployment: TrackedResource, error: ErrorRecord
+) -> list[Fact]:
+    """The operation that it, as it was before, is in has failed; or it had succeeded, and has
+    died."""
+    type = _DEPLOYMENT[kind]["failed"]
+    return [_fact(kind, deployment, type, error=error.to_document())]
 
 
-def deleted(kind: EndpointKind, *places: Place) -> list[Fact]:
+def deleted(kind: EndpointKind, *resources: TrackedResource) -> list[Fact]:
     """They are gone."""
     return [
-        _fact(kind, place, (_DEPLOYMENT if place.is_deployment else _ENDPOINT)[kind]["deleted"])
-        for place in places
+        _fact(
+            kind,
+            resource,
+            (_DEPLOYMENT if Place.of(resource).is_deployment else _ENDPOINT)[kind]["deleted"],
+        )
+        for resource in resources
     ]
 
 
-def _fact(kind: EndpointKind, place: Place, type: EventType, **more: object) -> Fact:
+def _fact(kind: EndpointKind, resource: TrackedResource, type: EventType, **more: object) -> Fact:
+    place = Place.of(resource)
     data: Json = {"endpoint": place.endpoint}
     subject = f"{kind}/{place.endpoint}"
     if place.deployment is not None:
         data["deployment"] = place.deployment
         subject = f"{subject}/deployments/{place.deployment}"
-    return Fact(type=type, subject=subject, data={**data, **more})
+    underway = not resource.provisioning_state.is_terminal
+    return Fact(
+        type=type,
+        subject=subject,
+        data={**data, **more},
+        generation=resource.generation,
+        operation=resource.operation_id if underway else None,
+    )

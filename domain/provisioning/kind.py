@@ -128,6 +128,11 @@ class Kind(Protocol[E, EP, D, DP]):
         """Whether nothing but the instance count differs."""
 
     @abstractmethod
+    async def tell_scaled(self, old: D, new: D) -> None:
+        """Called once a deployment is saved: has the log say so where it is to have another
+        count of instances."""
+
+    @abstractmethod
     def check_removable(self, endpoint: E, deployment: D) -> None:
         """Raises Conflict while the endpoint still needs the deployment."""
 

@@ -4,6 +4,7 @@ Save, send, sweep: a mutation stores the wish, a new `generation` and an operati
 transaction, then sends a `Reconcile`, which domain/provisioning/reconciler.py takes further.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar, final
@@ -39,6 +40,8 @@ _LOOKS = 20
 """How often a change is tried anew when others write to the same endpoint meanwhile."""
 
 _S = ProvisioningState
+
+_log = logging.getLogger("ml_endpoints.story")
 
 
 @final
@@ -195,7 +198,10 @@ class Provisioning(Generic[E, EP, D, DP]):
             *await self._kind.beside_deployment(old, new, now),
         ]
         operation = self._saving.started(kind, new, now)
-        return await self._save(new, document, operation, beside)
+        accepted = await self._save(new, document, operation, beside)
+        if old:
+            await self._kind.tell_scaled(old, new)
+        return accepted
 
     async def _owner_to_be(self, place: Place) -> tuple[E, Document]:
         """Raises NotFound, and Conflict for an endpoint that goes."""
@@ -285,11 +291,30 @@ class Provisioning(Generic[E, EP, D, DP]):
             write = Create(place.document_id, body, due_at=due_at)
         else:
             write = replaced(new, document, due_at)
+        told = [fact.but(operation=operation.id) for fact in facts]
         saved, *_ = await self._saving.save(
-            place.endpoint, [write, created(operation), *beside], facts
+            place.endpoint, [write, created(operation), *beside], told
         )
+        _tell(operation, new, place)
         await self._saving.send(new)
         return Accepted(operation, new, saved.etag, new=document is None)
+
+
+def _tell(operation: Operation, new: TrackedResource, place: Place) -> None:
+    _log.info(
+        "%s of %s begins, asked for by %s",
+        operation.kind.value,
+        f"deployment {place.name} of {place.endpoint}" if place.is_deployment else place.endpoint,
+        new.modified_by,
+        extra={
+            "action": "operation_begun",
+            "asked": operation.kind.value,
+            "endpoint": place.endpoint,
+            **({"deployment": place.name} if place.is_deployment else {}),
+            "generation": new.generation,
+            "operation": operation.id,
+        },
+    )
 
 
 async def _steadily(attempt: Callable[[], Awaitable[T]]) -> T:

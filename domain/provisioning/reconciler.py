@@ -113,8 +113,7 @@ class Reconciler(Generic[E, D]):
         if endpoint.provisioning_state.is_terminal:
             return Step(endpoint, None)
         ended = await self._saving.ended(endpoint, OperationStatus.SUCCEEDED)
-        kind, before = self._types.kind, endpoint.provisioning_state
-        told = endpoint_facts.endpoint_ended(kind, Place.of(endpoint), before)
+        told = endpoint_facts.endpoint_ended(self._types.kind, endpoint)
         return Step(endpoint.moved(_S.SUCCEEDED), None, beside=tuple(ended), told=told)
 
     async def _remove_endpoint(self, endpoint: E, document: Document) -> bool:
@@ -130,7 +129,8 @@ class Reconciler(Generic[E, D]):
             if stored.resource.operation_id != endpoint.operation_id:  # its own removal
                 writes += await self._saving.ended(stored.resource, OperationStatus.SUCCEEDED)
         writes += await self._saving.ended(endpoint, OperationStatus.SUCCEEDED)
-        facts = endpoint_facts.deleted(self._types.kind, *places, Place.of(endpoint))
+        gone_with_it = [stored.resource for stored in deployments]
+        facts = endpoint_facts.deleted(self._types.kind, *gone_with_it, endpoint)
         await self._saving.save(endpoint.name, writes, facts)
         return True
 
@@ -161,13 +161,13 @@ class Reconciler(Generic[E, D]):
 
     async def _success(self, deployment: D) -> Step[TrackedResource]:
         """Its operation is over: one transaction says so everywhere."""
-        told = endpoint_facts.deployment_ready(self._types.kind, Place.of(deployment))
+        told = endpoint_facts.deployment_ready(self._types.kind, deployment)
         ended = await self._saving.ended(deployment, OperationStatus.SUCCEEDED)
         return await self._ended(self._kind.proven(deployment.moved(_S.SUCCEEDED)), ended, told)
 
     async def _failure(self, deployment: D, error: ErrorRecord) -> Step[TrackedResource]:
         """Its operation has failed; or it had succeeded, and has died for good."""
-        told = endpoint_facts.deployment_failed(self._types.kind, Place.of(deployment), error)
+        told = endpoint_facts.deployment_failed(self._types.kind, deployment, error)
         if deployment.provisioning_state.is_terminal:
             broken = deployment.but(provisioning_state=_S.FAILED, error=error, proven=None)
             return await self._ended(broken, [], told)
@@ -190,7 +190,7 @@ class Reconciler(Generic[E, D]):
         writes: list[Write] = [Delete(document.id, document.etag)]
         writes += await self._kind.beside_removal(place.endpoint, [place.name])
         writes += await self._saving.ended(deployment, OperationStatus.SUCCEEDED)
-        facts = endpoint_facts.deleted(self._types.kind, place)
+        facts = endpoint_facts.deleted(self._types.kind, deployment)
         await self._saving.save(place.endpoint, writes, facts)
         return True
 

@@ -60,14 +60,8 @@ class RolloutGuarding:
             rollout = rollout.over(RolloutState.ROLLED_BACK, why, now)
         beside = again if rollout.running else Delete(document.id, document.etag)
         await self._changes.write(with_rollout(endpoint, rollout, now), parent, [beside])
-        _log.info(
-            "Rollout %s of %s is %s: %s",
-            rollout.id,
-            endpoint.name,
-            rollout.state.value,
-            why,
-            extra={"action": "rollout_moved"},
-        )
+        if rollout.running:
+            _tell_step(endpoint.name, rollout, why)
 
     async def roll_back(self, name: str, caller: str) -> Stored[OnlineEndpoint]:
         """Go back at once: to the traffic before the running rollout, or before the last
@@ -118,6 +112,26 @@ class RolloutGuarding:
         if from_document(OnlineDeployment, found).provisioning_state is ProvisioningState.FAILED:
             return f"deployment '{name}' has failed."
         return None
+
+
+def _tell_step(endpoint: str, rollout: Rollout, why: str) -> None:
+    """Of its end the fact is told."""
+    _log.info(
+        "Rollout %s of %s is in step %d with %s: %s",
+        rollout.id,
+        endpoint,
+        rollout.step + 1,
+        rollout.traffic,
+        why,
+        extra={
+            "action": "rollout_step",
+            "endpoint": endpoint,
+            "rollout": rollout.id,
+            "step": rollout.step + 1,
+            "traffic": rollout.traffic,
+            "reason": why,
+        },
+    )
 
 
 def _with_traffic(endpoint: OnlineEndpoint, traffic: Percentages, now: datetime) -> OnlineEndpoint:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from domain.errors import DocumentNotFound, DomainError, StaleETag
 from domain.ground.messages import WakeDeployment
 from domain.online.deployment_scale import DeploymentScale, from_document
-from domain.online.deployment_scales import DeploymentScales
+from domain.online.deployment_scales import DeploymentScales, tell_scaled
 from domain.online.online_deployment import workload_key
 from domain.online.scale_following import ScaleFollowing
 from domain.ports import (
@@ -109,7 +109,7 @@ class Scaling:
         if then != scale:
             document = await self._scales.replace(document, then)
             if then.instances != scale.instances:
-                _tell(then)
+                tell_scaled(then)
         seen = await self._serving.observe(key)
         # Beside one that serves, a failed update keeps its own count, and its logs.
         behind = seen is None or (
@@ -134,7 +134,7 @@ class Scaling:
     ) -> None:
         then = scale.decided(self._clock.now(), instances, reason)
         await self._scales.replace(document, then)
-        _tell(then)
+        tell_scaled(then)
 
     async def _loads(self, instances: Sequence[Instance]) -> list[Load]:
         """What those that answer say; who does not answer says nothing of the load."""
@@ -154,17 +154,3 @@ class Scaling:
             )
         except (TimeoutError, InstanceLost, ValueError, KeyError, TypeError):
             return None
-
-
-def _tell(scale: DeploymentScale) -> None:
-    decision = scale.last_decision
-    if decision is not None:
-        _log.info(
-            "Deployment %s of %s goes from %d to %d instances: %s",
-            scale.deployment,
-            scale.endpoint,
-            decision.before,
-            decision.after,
-            decision.reason,
-            extra={"action": "deployment_scaled"},
-        )

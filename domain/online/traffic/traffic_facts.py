@@ -20,6 +20,10 @@ def traffic_moved(old: TrackedResource | None, new: TrackedResource) -> list[Fac
     if not isinstance(new, OnlineEndpoint):
         return []
     was = old if isinstance(old, OnlineEndpoint) else None
+    return [fact.but(generation=new.generation) for fact in _moved(was, new)]
+
+
+def _moved(was: OnlineEndpoint | None, new: OnlineEndpoint) -> list[Fact]:
     subject = f"onlineEndpoints/{new.name}"
     facts: list[Fact] = []
     before = _live(was.properties.traffic) if was else {}

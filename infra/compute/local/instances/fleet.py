@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from domain.ports import Program, WorkloadState
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import Environments, key_of
 from infra.compute.local.files.fetched_files import Assets
+from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch, Prepared
 from infra.compute.local.instances.supervised_instance import (
     InstanceState,
@@ -46,7 +47,8 @@ class Workshop:
 class FleetPlan:
     """What a fleet runs. `launches` are those of one instance, in turn: as many processes are
     one. Processes have `drain_grace` seconds for requests in flight when there are to be fewer.
-    A fleet that `goes_on` has failed only when all of its processes have."""
+    A fleet that `goes_on` has failed only when all of its processes have. `about` says in the
+    host's log whose it is."""
 
     key: str
     revision: str
@@ -54,6 +56,7 @@ class FleetPlan:
     processes: int
     launches: Callable[[Prepared], tuple[Launch, ...]]
     drain_grace: float
+    about: Mapping[str, object]
     goes_on: bool = False
 
 
@@ -80,6 +83,15 @@ class Fleet:
     @property
     def environment_key(self) -> str:
         return key_of(self.plan.program.environment)
+
+    @property
+    def _tag(self) -> str:
+        return hashlib.sha256(self.plan.revision.encode()).hexdigest()[:6]
+
+    @property
+    def _about(self) -> Mapping[str, object]:
+        """For lines of the log."""
+        return {**self.plan.about, "revision": self._tag}
 
     @property
     def processes(self) -> int:
@@ -229,6 +241,8 @@ class Fleet:
         return "\n".join(f"==> {name} <==\n{tail}" for name, tail in tails.items() if tail)
 
     async def _bring_up(self) -> None:
+        about = {"action": "workload_building", **self._about}
+        _log.info("%s is being prepared: its environment and files", self.plan.key, extra=about)
         try:
             launches = await self._prepared()
         except StartFailure as failure:
@@ -241,6 +255,8 @@ class Fleet:
             self._failure = StartFailure("InternalServerError", f"Preparing it failed: {error!r}")
         else:
             self._launches = launches
+            about = {"action": "workload_prepared", **self._about}
+            _log.info("%s is prepared: it can be started", self.plan.key, extra=about)
             for number in range(self.processes):
                 self._add_instance(number, launches)
         self._on_change()
@@ -273,16 +289,26 @@ class Fleet:
         instance_number, worker = divmod(number, len(launches))
         place = f"{instance_number}.{worker}" if len(launches) > 1 else f"{number}"
         name = self.plan.key.rpartition("/")[2]
-        tag = hashlib.sha256(self.plan.revision.encode()).hexdigest()[:6]
+        id = f"{name}-{self._tag}-{place}"
         instance = SupervisedInstance(
-            f"{name}-{tag}-{place}",
+            id,
             launches[worker],
             InstanceLog(self.logs / f"{place}.log"),
             self._workshop.around,
             self._on_change,
+            InstanceStory(id, self._about),
         )
         self.instances.append(instance)
         instance.start()
+
+
+def owner_of(key: str) -> Mapping[str, object]:
+    """Whom a key speaks of: `online/{endpoint}/{deployment}`, or else the key of workers."""
+    _, _, place = key.partition("/")
+    endpoint, slash, deployment = place.partition("/")
+    if not slash:
+        return {"pool": key}
+    return {"endpoint": endpoint, "deployment": deployment}
 
 
 def _after(text: str, mark: str | None) -> str:

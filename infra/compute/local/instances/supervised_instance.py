@@ -17,6 +17,7 @@ from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instance_types import available_cores
+from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.last_words import LastWords
 from infra.compute.local.instances.launch import Launch
 from infra.compute.local.instances.probes import NeverReadyError, Probes, UnresponsiveError
@@ -87,6 +88,7 @@ class SupervisedInstance:
         log: InstanceLog,
         around: Surroundings,
         on_change: Callable[[], None],
+        story: InstanceStory,
     ) -> None:
         self.id = id
         self.log = log
@@ -103,6 +105,7 @@ class SupervisedInstance:
         self._was_ready = False
         self._peak = 0
         self._words = LastWords(log)
+        self._story = story
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -173,6 +176,8 @@ class SupervisedInstance:
             await asyncio.wait({self._task}, timeout=left)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        if self.state is InstanceState.ENDED:
+            self._story.stopped()
 
     async def _pause(self, seconds: float) -> None:
         assert self._task is not None
@@ -210,10 +215,12 @@ class SupervisedInstance:
                 deaths = 0
             if blamed_on_unit:
                 self.log.note(death.reason)
+                self._story.died(death.reason, 0.0)
                 continue
             deaths += 1
             if death.final or deaths > MAX_DEATHS:
                 self.log.note(f"{death.sentence} It is not started again.")
+                self._story.died(death.reason, None)
                 self.failure = death.failure(deaths, words)
                 self._set(InstanceState.FAILED)
                 return
@@ -222,6 +229,7 @@ class SupervisedInstance:
                 f"{death.sentence} It is started again in {backoff:g} s "
                 f"(death {deaths} of at most {MAX_DEATHS + 1} in a row)."
             )
+            self._story.died(death.reason, backoff)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), backoff)
 
@@ -244,6 +252,7 @@ class SupervisedInstance:
         self._killed = None
         self._was_ready, self._peak = False, 0
         self._group = group
+        self._story.started(group.id)
         self.instance = Instance(f"{self.id}-{socket.stem}", address)
         cores = around.cores.pin(group.id, launch.cpu)
         ended = asyncio.create_task(group.process.wait())
@@ -269,13 +278,17 @@ class SupervisedInstance:
                 return False
             return answer.status == 200
 
+        def probed(ready: bool) -> None:
+            self._story.answers(ready)
+            set_ready(ready)
+
         def set_ready(ready: bool) -> None:
             self._was_ready = self._was_ready or ready
             if not self._stopping.is_set() and not (ready and self._killed):
                 self._set(InstanceState.READY if ready else InstanceState.STARTING)
 
         clock = self._around.clock
-        probes = Probes(self._launch.liveness, self._launch.readiness, answers, set_ready, clock)
+        probes = Probes(self._launch.liveness, self._launch.readiness, answers, probed, clock)
         watches = [asyncio.create_task(probes.run()), asyncio.create_task(self._look(group))]
         try:
             await asyncio.wait({ended, *watches}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from domain.ports import (
 )
 from infra.compute.local.endings import Endings
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.instances.fleet import Fleet, FleetPlan
+from infra.compute.local.instances.fleet import Fleet, FleetPlan, owner_of
 from infra.compute.local.instances.supervised_instance import SupervisedInstance
 from infra.compute.local.premises import Premises
 from infra.compute.local.serving.serving_launches import serving_launches
@@ -162,6 +162,7 @@ class LocalServing(Serving):
             processes=workload.instance_count * workload.workers,
             launches=lambda prepared: serving_launches(workload, prepared),
             drain_grace=workload.request_timeout.total_seconds() + _DRAIN_MARGIN,
+            about=owner_of(workload.key),
         )
         workshop = self._premises.workshop
         fleet = Fleet(plan, workshop, folder, lambda: self._changed(workload.key))

@@ -16,7 +16,7 @@ from domain.ports import (
     WorkersWorkload,
 )
 from infra.compute.local.endings import Endings
-from infra.compute.local.instances.fleet import Fleet, FleetPlan
+from infra.compute.local.instances.fleet import Fleet, FleetPlan, owner_of
 from infra.compute.local.instances.launch import Launch, Prepared
 from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.premises import Premises
@@ -159,6 +159,7 @@ class LocalWorkers(Workers):
             processes=0,
             launches=launches,
             drain_grace=_CLOSE_GRACE,
+            about=owner_of(key),
             goes_on=True,
         )
 
