@@ -26,7 +26,8 @@ class Succession(Protocol):
 
     @abstractmethod
     def take_back(self) -> None:
-        """The other one is gone and has not come up: everything begins again."""
+        """The other one is gone and has not come up: everything begins again. Raises Unavailable
+        while its end is not quite over; it may be called again then."""
 
     @abstractmethod
     def begin_beside(self, expected: Sequence[str]) -> None:
@@ -43,7 +44,8 @@ class Succession(Protocol):
 
     @abstractmethod
     def own(self) -> Instances:
-        """This host's instances."""
+        """This host's instances: of what the one before serves, once they are as many as are
+        wanted."""
 
     @abstractmethod
     def use(self, others: Instances) -> None:

@@ -34,13 +34,13 @@ class LocalSuccession(Succession):
         self._serving.expected.update(expected)
 
     async def lacking(self) -> Sequence[str]:
-        lacking = []
-        for key in sorted(self._serving.expected):
+        lacking, own = [], self._serving.own()
+        for key in sorted(self._serving.expected - own.keys()):
             seen = await self._serving.observe(key)
-            if seen is not None and seen.state is WorkloadState.FAILED:
-                raise DoesNotComeUp(f"{key} does not come up: {seen.reason}")
-            if seen is None or not (seen.serving or seen.state is WorkloadState.READY):
+            if seen is None or seen.state not in (WorkloadState.FAILED, WorkloadState.READY):
                 lacking.append(key)
+            elif seen.state is WorkloadState.FAILED and not seen.serving:
+                raise DoesNotComeUp(f"{key} does not come up: {seen.reason}")
         return lacking
 
     def is_alone(self) -> None:

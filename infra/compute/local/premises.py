@@ -97,7 +97,7 @@ class Premises:
 
     def enter_again(self) -> None:
         """The other one is gone. Raises Unavailable if it is not."""
-        if self._entered:
+        if self._entered and self._lock is None:
             self._lock = _locked(self._folder / "host.lock")
         self.shared = False
 

@@ -75,7 +75,7 @@ class HostWork:
         return sorted(succession.own())
 
     async def take_back(self) -> None:
-        """What was handed over goes on here."""
+        """What was handed over goes on here. Raises DomainError; it may be called again then."""
         succession = self._services.compute.succession
         if succession is not None:
             succession.take_back()

@@ -7,12 +7,15 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol
 
+from domain.errors import DomainError
 from infra.compute.succession import Instances
 from infra.embedded.data_folder import DataFolder, HostLock
 from infra.embedded.host.address import Address
 from infra.embedded.succession.channel import Channel, encoded, read, short
 
 _log = logging.getLogger(__name__)
+
+_AGAIN = 0.2
 
 
 class Work(Protocol):
@@ -22,7 +25,8 @@ class Work(Protocol):
         """Nothing is received or started any more; the keys of what is served on."""
 
     async def take_back(self) -> None:
-        """The successor is gone before it was ready: everything goes on here."""
+        """The successor is gone before it was ready: everything goes on here. Raises
+        DomainError; it may be called again then."""
 
     def use(self, others: Instances) -> None:
         """The successor's instances."""
@@ -37,7 +41,7 @@ class Successors:
         self._lock = lock
         self._listening: socket.socket | None = None
         self._channel: Channel | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[bool] | None = None
 
     async def followed(self, work: Work) -> None:
         """Returns once a successor answers on the same listener. Until then one that goes away
@@ -94,20 +98,35 @@ class Successors:
             await channel.close()
             return False
         _log.info("a successor is there: receiving and starting nothing more")
-        await channel.say(given=await work.hand_over())
-        while (said := await channel.hear()) is not None:
-            if "ready" in said:
-                self._following = asyncio.create_task(self._follow(channel, work))
+        try:
+            await channel.say(given=await work.hand_over())
+            if await self._is_ready(channel, work):
+                self._following = asyncio.create_task(self._is_ready(channel, work))
                 return True
-            work.use(read(said["instances"]))
+        except Exception:  # Whatever it was, this host's work must not lie idle.
+            _log.exception("the successor cannot be followed")
         _log.warning("the successor is gone before it was ready: going on")
         await channel.close()
-        self._lock.name_holder()
-        await work.take_back()
+        await _taken_back(work)
         return False
 
-    async def _follow(self, channel: Channel, work: Work) -> None:
+    async def _is_ready(self, channel: Channel, work: Work) -> bool:
+        """Whether it says so before it goes."""
         while (said := await channel.hear()) is not None:
-            if "instances" in said:
-                work.use(read(said["instances"]))
+            if "ready" in said:
+                return True
+            work.use(read(said["instances"]))
         work.use({})
+        # Who holds the folder still is told to others.
+        self._lock.name_holder()
+        return False
+
+
+async def _taken_back(work: Work) -> None:
+    """The successor's last moments may still be in the way, or a full disk."""
+    while True:
+        try:
+            return await work.take_back()
+        except DomainError as error:
+            _log.warning("not going on yet: %s", error)
+            await asyncio.sleep(_AGAIN)

@@ -132,8 +132,13 @@ class LocalServing(Serving):
         self._others = others
 
     def own(self) -> Mapping[str, Sequence[Instance]]:
-        """This host's own instances that take requests."""
-        return {key: slot.instances for key, slot in self._slots.items() if slot.instances}
+        """This host's own instances that take requests; of `expected` keys once they are as
+        many as are wanted, for the other host has as many."""
+        return {
+            key: slot.instances
+            for key, slot in self._slots.items()
+            if slot.instances and (key not in self.expected or slot.is_whole)
+        }
 
     # -- what others on this machine need
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.ports import Instance, ServingObservation, ServingWorkload
+from domain.ports import Instance, ServingObservation, ServingWorkload, WorkloadState
 from infra.compute.local.instances.fleet import Fleet
 
 
@@ -34,6 +34,11 @@ class Slot:
     def fleets(self) -> list[Fleet]:
         beside = [] if self.next is None else [self.next.fleet]
         return [self.current.fleet, *beside]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what serves has as many instances as it should."""
+        return self.current.fleet.state is WorkloadState.READY
 
     @property
     def observation(self) -> ServingObservation:

@@ -27,6 +27,7 @@ from infra.compute.local.workers.worker_pools import WorkerPools
 
 _CLOSE_GRACE: Final = 3.0
 _QUICK: Final = 0.5
+_LONGEST_END: Final = 15.0
 
 
 class LocalWorkers(Workers):
@@ -89,7 +90,7 @@ class LocalWorkers(Workers):
         for key in self._preparations.keys:
             self._preparations.end(key)
         if tasks := self._endings.tasks | self._retiring:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=_LONGEST_END)
 
     # -- Workers
 

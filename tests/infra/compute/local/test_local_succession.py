@@ -59,6 +59,36 @@ async def test_each_serves_from_its_own_processes_until_the_first_one_goes(house
         assert (await second.score(KEY)).status == 200
 
 
+async def test_a_successor_is_up_when_it_has_as_many_instances_as_are_wanted(house: House) -> None:
+    first, gate = house.gate(), house.gate()
+    gate.open()
+    script = f"""
+    import os, time
+    def init():
+        try:
+            os.close(os.open({str(first.file)!r}, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            while not {gate.is_open}: time.sleep(0.01)
+    def run(data): return 1
+    """
+    workload = await house.workload(script, instances=2)
+    await house.serve(workload)
+    first.file.unlink()
+    gate.file.unlink()
+    await house.compute.succession.hand_over()
+    async with following(house, [KEY]) as second:
+        succession = second.compute.succession
+        await second.serving.ensure(workload)
+        await eventually(lambda: len(second.serving.instances(KEY)) == 1)
+        assert await succession.lacking() == [KEY]
+        # The two of the host before take what the one could not.
+        assert succession.own() == {}
+        gate.open()
+        await second.reach(KEY, WorkloadState.READY)
+        assert await succession.lacking() == []
+        assert len(succession.own()[KEY]) == 2
+
+
 async def test_one_that_has_handed_over_starts_nothing_until_it_takes_back(house: House) -> None:
     succession = house.compute.succession
     await succession.hand_over()
