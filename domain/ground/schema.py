@@ -10,7 +10,7 @@ from domain.errors import NewerSchema
 FIRST = "1.0"
 """Also of what carries none."""
 
-DOCUMENTS: dict[str, str] = {}
+DOCUMENTS: dict[str, str] = {"onlineEndpoint": "1.1"}
 """By kind, where it is not the first any more."""
 
 MESSAGES: dict[str, str] = {}

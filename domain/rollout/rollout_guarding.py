@@ -11,13 +11,14 @@ from datetime import datetime
 from domain.errors import Conflict, DocumentNotFound, NotFound, refuse
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Stored, from_document
-from domain.ground.stored_sums import StoredSums
+from domain.ground.stored_sums import StoredSums, Sums, add_up
 from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.online.traffic.rollout import Observed, Rollout, RolloutState, Verdict
+from domain.online.traffic.rollout import Judgement, Rollout, RolloutState, Verdict
 from domain.online.traffic.rollout_changes import LOOK_AFTER, with_rollout
+from domain.online.traffic.rollout_judgement import Observed
 from domain.online.traffic.traffic import Percentages, traffic_faults
 from domain.ports import Clock, Delete, Document, Replace, ResourceStore
 from domain.rollout import rollout_tally
@@ -48,12 +49,14 @@ class RolloutGuarding:
             await self._store.transact(document.partition, [Delete(document.id, document.etag)])
             return
         now = self._clock.now()
-        verdict, why = await self._judged(endpoint.name, rollout, now)
+        judgement = await self._judged(endpoint.name, rollout, now)
+        verdict, why = judgement.verdict, judgement.why
         due_at = (now + LOOK_AFTER).timestamp()
         again = Replace(document.id, document.body, document.etag, due_at=due_at)
         if verdict is Verdict.HOLD:
             await self._store.transact(document.partition, [again])
             return
+        rollout = rollout.judged(judgement.compared)
         if verdict is Verdict.GO_ON:
             rollout = rollout.advanced(now)
         else:
@@ -94,14 +97,20 @@ class RolloutGuarding:
 
         return await self._changes.change(endpoint.name, back)
 
-    async def _judged(self, endpoint: str, rollout: Rollout, now: datetime) -> tuple[Verdict, str]:
+    async def _judged(self, endpoint: str, rollout: Rollout, now: datetime) -> Judgement:
         observed: dict[str, Observed] = {}
         for name in rollout.guarded:
             if failed := await self._failed(endpoint, name):
-                return Verdict.GO_BACK, f"Step {rollout.step + 1}: {failed}"
-            counted = rollout_tally.subject(endpoint, rollout.tally, name)
-            observed[name] = Observed.of(await self._sums.read(counted.partition, counted.id))
-        return rollout.judge(now, observed)
+                return Judgement(Verdict.GO_BACK, f"Step {rollout.step + 1}: {failed}", ())
+            observed[name] = Observed.of(await self._counted(endpoint, rollout, name))
+        together: Sums = {}
+        for name in rollout.incumbents:
+            add_up(together, await self._counted(endpoint, rollout, name))
+        return rollout.judge(now, observed, Observed.of(together))
+
+    async def _counted(self, endpoint: str, rollout: Rollout, name: str) -> Sums:
+        counted = rollout_tally.subject(endpoint, rollout.tally, name)
+        return await self._sums.read(counted.partition, counted.id)
 
     async def _failed(self, endpoint: str, name: str) -> str | None:
         partition = rollout_tally.subject(endpoint, "", name).partition

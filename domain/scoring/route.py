@@ -105,7 +105,7 @@ class Route:
         running = rollout if rollout is not None and rollout.running else None
         self.tally = running.tally if running else ""
         self.taps: tuple[Tap, ...] | None = None
-        self.tallied = frozenset(n.casefold() for n in running.guarded) if running else frozenset()
+        self.tallied = frozenset(running.counted) if running else frozenset()
 
     def deployment(self, name: str) -> DeploymentRoute | None:
         return self.deployments.get(name.casefold())

@@ -12,13 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from domain.errors import Detail
-from domain.ground.stored_sums import Sums
-from domain.online.traffic.latency_histogram import quantile
+from domain.online.traffic.rollout_judgement import (
+    Comparison,
+    Incumbent,
+    Observed,
+    RolloutLimits,
+    compared,
+)
 from domain.online.traffic.traffic import Percentages, traffic_faults
 from domain.values import Value
 
@@ -30,22 +35,6 @@ class RolloutStep(Value):
 
     traffic: Percentages
     duration: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=7))]
-
-
-class RolloutLimits(Value):
-    """What each deployment that gains traffic must keep in every step. `error_rate` is the
-    share of failed requests. Nothing is judged, and no step ends, before a deployment has
-    had `minimum_requests` in it."""
-
-    error_rate: Annotated[float, Field(ge=0, lt=1)] | None = None
-    p95_latency_ms: Annotated[float, Field(gt=0)] | None = None
-    minimum_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 50
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if self.error_rate is None and self.p95_latency_ms is None:
-            raise ValueError("limits need errorRate or p95LatencyMs: nothing would be guarded")
-        return self
 
 
 class RolloutPlan(Value):
@@ -62,32 +51,25 @@ class RolloutState(StrEnum):
     ENDED = "Ended"
 
 
-@dataclass(frozen=True)
-class Observed:
-    """What all gateways saw of one deployment in one step; `p95` in seconds."""
-
-    requests: int
-    errors: int
-    p95: float | None
-
-    @classmethod
-    def of(cls, sums: Sums) -> "Observed":
-        return cls(
-            int(sums.get("requests", 0)),
-            int(sums.get("errors", 0)),
-            quantile(sums.get("latency", {}), 0.95),
-        )
-
-
 class Verdict(StrEnum):
     HOLD = "hold"
     GO_ON = "go on"
     GO_BACK = "go back"
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a look at a step comes to, why, and what was compared for it."""
+
+    verdict: Verdict
+    why: str
+    compared: Sequence[Comparison]
+
+
 class Rollout(Value):
     """One rollout of an endpoint, under way or over. `before` is the traffic it began from;
-    `step` counts from 0; `reason` says why it is where it is."""
+    `step` counts from 0; `reason` says why it is where it is, and `compared` what each step
+    that is over was judged by."""
 
     id: str
     plan: RolloutPlan
@@ -99,6 +81,8 @@ class Rollout(Value):
     started_by: str
     ended_at: datetime | None = None
     reason: str | None = None
+    # Last, so that what it leaves out when empty moves no other field's place in a document.
+    compared: Annotated[list[Comparison], Field(exclude_if=lambda found: not found)] = []
 
     @property
     def running(self) -> bool:
@@ -116,6 +100,17 @@ class Rollout(Value):
         return [n for n, percent in self.traffic.items() if percent > before.get(n.casefold(), 0)]
 
     @property
+    def incumbents(self) -> list[str]:
+        """The deployments that have traffic in this step, and no more than before."""
+        guarded = set(self.guarded)
+        return [n for n, percent in self.traffic.items() if percent and n not in guarded]
+
+    @property
+    def counted(self) -> list[str]:
+        """The deployments whose requests are counted in this step, case-folded."""
+        return [name.casefold() for name, percent in self.traffic.items() if percent]
+
+    @property
     def tally(self) -> str:
         """What requests of the current step are counted under."""
         return f"{self.id}.{self.step}"
@@ -126,33 +121,48 @@ class Rollout(Value):
         folded = deployment.casefold()
         return any(p and n.casefold() == folded for split in splits for n, p in split.items())
 
-    def judge(self, now: datetime, observed: Mapping[str, Observed]) -> tuple[Verdict, str]:
-        """What the figures of the guarded deployments say, and why."""
-        limits = self.plan.limits
+    def judge(
+        self, now: datetime, observed: Mapping[str, Observed], incumbent: Observed
+    ) -> "Judgement":
+        """What the figures of the guarded deployments and of the incumbents, all together, say
+        in this step."""
+        limits, number = self.plan.limits, self.step + 1
+        against = self._against(incumbent)
+        comparisons: list[Comparison] = []
         waiting: list[str] = []
         for name in self.guarded:
-            seen = observed.get(name, Observed(0, 0, None))
+            seen = observed.get(name, Observed())
             if seen.requests < limits.minimum_requests:
                 waiting.append(f"{name} has had {seen.requests} of {limits.minimum_requests}")
                 continue
-            rate = seen.errors / seen.requests
-            if limits.error_rate is not None and rate > limits.error_rate:
-                return Verdict.GO_BACK, (
-                    f"Step {self.step + 1}: {seen.errors} of {seen.requests} requests to "
-                    f"'{name}' failed ({rate:.2%}); the limit is {limits.error_rate:.2%}."
-                )
-            p95 = None if seen.p95 is None else seen.p95 * 1000
-            if limits.p95_latency_ms is not None and p95 and p95 > limits.p95_latency_ms:
-                return Verdict.GO_BACK, (
-                    f"Step {self.step + 1}: the 95th percentile of '{name}' is {p95:.1f} ms "
-                    f"over {seen.requests} requests; the limit is {limits.p95_latency_ms:g} ms."
-                )
+            keeps, comparison = compared(limits, number, name, seen, against)
+            comparisons.append(comparison)
+            if not keeps:
+                told = f"Step {number}: {comparison.outcome}"
+                return Judgement(Verdict.GO_BACK, told, comparisons)
+        if limits.relative and against is None and self.incumbents:
+            told = f"have had {incumbent.requests} of {limits.minimum_requests}"
+            waiting.append(f"{', '.join(self.incumbents)}, to be compared with, {told}")
         due = self.step_since + self.plan.steps[self.step].duration
         if now < due:
-            return Verdict.HOLD, f"Step {self.step + 1} holds until {due.isoformat()}."
+            held = f"Step {number} holds until {due.isoformat()}."
+            return Judgement(Verdict.HOLD, held, comparisons)
         if waiting:
-            return Verdict.HOLD, (f"Step {self.step + 1} waits for requests: {'; '.join(waiting)}.")
-        return Verdict.GO_ON, f"Step {self.step + 1} kept its limits."
+            told = f"Step {number} waits for requests: {'; '.join(waiting)}."
+            return Judgement(Verdict.HOLD, told, comparisons)
+        return Judgement(Verdict.GO_ON, f"Step {number} kept its limits.", comparisons)
+
+    def _against(self, incumbent: Observed) -> Incumbent | None:
+        """The incumbent of this step, if it has had enough requests; else that of the latest
+        step in which one had."""
+        if self.incumbents and incumbent.requests >= self.plan.limits.minimum_requests:
+            return Incumbent(deployments=self.incumbents, step=self.step + 1, observed=incumbent)
+        known = (each.incumbent for each in reversed(self.compared))
+        return next((each for each in known if each is not None), None)
+
+    def judged(self, comparisons: Sequence[Comparison]) -> "Rollout":
+        """With what its step came to kept."""
+        return self.but(compared=[*self.compared, *comparisons])
 
     def advanced(self, now: datetime) -> "Rollout":
         """In the next step, or Completed."""
@@ -175,6 +185,9 @@ def plan_faults(
     if not any(before.values()):
         told = "No deployment has traffic yet, so there is nothing to go back to. Give it first."
         faults.append(Detail("TrafficNotAllocatable", told, "properties.rollout"))
+    elif plan.limits.relative and not _keeps(plan.steps[0].traffic, before):
+        told = "What the incumbent does is not known: it has no traffic in the first step."
+        faults.append(Detail("TrafficNotAllocatable", told, "properties.rollout.limits"))
     mirrors = {name.casefold() for name, percent in mirror_traffic.items() if percent}
     for name, percent in before.items():
         if percent and name.casefold() in mirrors:
@@ -193,3 +206,9 @@ def plan_faults(
                 told = f"'{name}' is the mirror and cannot hold live traffic at once."
                 faults.append(Detail("TrafficNotAllocatable", told, f"{at}.{name}"))
     return faults
+
+
+def _keeps(traffic: Mapping[str, int], before: Mapping[str, int]) -> bool:
+    """Whether a deployment with traffic gains none."""
+    had = {name.casefold(): percent for name, percent in before.items()}
+    return any(0 < percent <= had.get(name.casefold(), 0) for name, percent in traffic.items())

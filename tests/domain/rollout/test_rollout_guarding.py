@@ -1,6 +1,8 @@
 """Rollouts on their way, with two gateways on one store."""
 
 import contextlib
+import itertools
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from domain.ports import (
     WorkloadState,
 )
 from infra.embedded.host.http_server import CutOff
-from tests.kit.scorers import says
+from tests.kit.clocks import hold_durations
+from tests.kit.scorers import Script, says
 from tests.kit.stages.gateway_stage import Gateways, opened
 
 LIMITS: dict[str, Any] = {"errorRate": 0.1, "minimumRequests": 10}
@@ -140,13 +143,93 @@ async def test_neither_gateway_alone_saw_enough_but_both_did(gateways: Gateways)
     assert (await status(gateways))["state"] == "RolledBack"
 
 
-async def test_a_slow_deployment_takes_it_back(gateways: Gateways) -> None:
-    await begin(gateways, p95LatencyMs=0.001)
+async def test_a_slow_deployment_takes_it_back(
+    gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durations = hold_durations(monkeypatch)
+
+    def answer(instance: Instance, request: ScoringRequest) -> ScoringResponse:
+        durations.move(0.3 if instance.id == "green" else 0.1)
+        return says(200, b"1")
+
+    await begin(gateways, p95LatencyMs=200)
+    gateways.scorer.script = answer
     await load(gateways)
     await gateways.look()
     found = await status(gateways)
     assert found["state"] == "RolledBack"
     assert "95th percentile of 'green'" in found["reason"]
+
+
+def fails_on_what_is_malformed(status: int) -> Script:
+    """A model, the same under every name, to which each fifth caller or so, by luck, sends what
+    it can't read."""
+    luck = random.Random(7)
+    return lambda instance, request: (
+        says(status, b'{"message": "no JSON"}') if luck.random() < 0.2 else says(200, b"1")
+    )
+
+
+@pytest.mark.parametrize(
+    ("answered", "counted"),
+    [(500, "errors"), (400, "refused")],
+    ids=["run() raises", "the model refuses"],
+)
+async def test_the_same_model_is_not_taken_back_for_its_callers(
+    gateways: Gateways, answered: int, counted: str
+) -> None:
+    gateways.scorer.script = fails_on_what_is_malformed(answered)
+    await begin(gateways)
+    for _ in STEPS:
+        assert await load(gateways, 500) == {200, 424}
+        await gateways.look(61)
+        gateways.clock.move(2)
+    endpoint = await gateways.endpoint()
+    found = endpoint["rolloutStatus"]
+    assert (found["state"], endpoint["traffic"]) == ("Completed", {"green": 100}), found
+    first, second = found["compared"]
+    assert (first["step"], first["deployment"], first["incumbent"]["step"]) == (1, "green", 1)
+    assert (second["step"], second["incumbent"]["step"]) == (2, 1)
+    assert first["incumbent"]["deployments"] == ["blue"]
+    assert (first["observed"]["requests"], first["incumbent"]["observed"]["requests"]) == (100, 400)
+    for each in (first["observed"], first["incumbent"]["observed"], second["observed"]):
+        other = {"errors": "refused", "refused": "errors"}[counted]
+        assert 0.1 < each[counted] / each["requests"] < 0.3
+        assert each[other] == 0
+    assert first["chance"] > 0.001
+
+
+async def test_a_version_that_refuses_what_the_incumbent_takes_is_taken_back(
+    gateways: Gateways,
+) -> None:
+    await begin(gateways)
+    gateways.scorer.script = lambda instance, request: (
+        says(400, b"what is this?") if instance.id == "green" else says(200, b"1")
+    )
+    await load(gateways)
+    await gateways.look()
+    found = await status(gateways)
+    assert (found["state"], found["reason"]) == (
+        "RolledBack",
+        "Step 1: 'green' refused 20 of 20 requests as their callers' fault (100.00%); the "
+        "incumbent refused 0 of 80 (0.00%), and the limit is 10.00%.",
+    )
+    assert found["compared"][0]["outcome"] in found["reason"]
+
+
+async def test_a_version_worse_than_the_incumbent_by_more_than_its_ratio_is_taken_back(
+    gateways: Gateways,
+) -> None:
+    await begin(gateways, relativeErrorRate=1.5)
+    turns = itertools.count()
+    gateways.scorer.script = lambda instance, request: (
+        says(500, b"") if instance.id == "green" and next(turns) % 11 == 0 else says(200, b"1")
+    )
+    await load(gateways, 500)
+    await gateways.look()
+    found = await status(gateways)
+    assert found["state"] == "RolledBack"
+    assert "the limit is 1.5 times the incumbent's share, 0 of 400 (0.00%)." in found["reason"]
 
 
 async def test_a_step_waits_for_enough_requests(gateways: Gateways) -> None:
