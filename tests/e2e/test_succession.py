@@ -15,7 +15,7 @@ from outside.running_host import RunningHost
 from outside.waiting import PATIENCE, until
 
 UPGRADES = int(os.environ.get("UPGRADES", "3"))
-FILES_FOR_EACH = 25
+FILES_FOR_EACH = 5
 _BREATH = 0.01
 SCRIPT = """
 import json
@@ -41,6 +41,7 @@ def pieces(gate):
     yield "ended"
 """
 WORK = """
+import os
 import time
 
 
@@ -49,9 +50,12 @@ def init():
 
 
 def run(mini_batch):
-    time.sleep(0.05)
+    upgrade = os.path.basename(mini_batch[0]).partition("-")[0]
+    while not os.path.exists(os.path.join(os.environ["GATES"], upgrade)):
+        time.sleep(0.01)
     return [[{"prediction": open(path).read().upper()}] for path in mini_batch]
 """
+"""Of each upgrade some files wait until it is over."""
 
 
 class Caller:
@@ -149,18 +153,23 @@ def successor_of(host: RunningHost) -> RunningHost:
 
 def test_upgrades_under_traffic_lose_no_request(tmp_path: Path) -> None:
     # To take over where no host runs is to start.
-    with RunningHost(tmp_path / "data", "--port", "0", "--take-over") as host:
+    arguments = ("--port", "0", "--take-over")
+    soon = {"ML_ENDPOINTS_STOP_GRACE": "0.2"}
+    with RunningHost(tmp_path / "data", *arguments, environment=soon) as host:
         served(host)
         batch.batch(host, "files", WORK)
-        names = [f"{number:03}.csv" for number in range(UPGRADES * FILES_FOR_EACH)]
+        numbers = range(UPGRADES)
+        names = [f"{number:02}-{n}.csv" for number in numbers for n in range(FILES_FOR_EACH)]
         uri = batch.data(host, {name: name for name in names})
         url = host.url
-        job = batch.started(host, "files", uri)
+        gates = {"environmentVariables": {"GATES": str(tmp_path)}}
+        job = batch.started(host, "files", uri, **gates)
         with callers(host) as asking, serving.caller(host, "one") as idle:
             have_answers(asking)
-            for number in range(UPGRADES):
+            for number in numbers:
                 assert idle.post("", json={}).status_code == 200
-                stream = Stream(idle, tmp_path / f"{number}.gate")
+                stream = Stream(idle, tmp_path / f"{number:02}")
+                until(lambda: batch.job(host, job)["progress"]["inFlight"])
                 before = host.upgrade()
                 have_answers(asking)
                 assert before.poll() is None, "it has a stream in flight"
