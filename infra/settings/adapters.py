@@ -105,7 +105,8 @@ class EmbeddedSettings(SettingsGroup):
     stop_grace: Annotated[float, Field(ge=0, le=3600), SECONDS] = Field(
         20, alias="ML_ENDPOINTS_STOP_GRACE"
     )
-    """How long requests and messages in hand may go on when the host stops."""
+    """How long requests and messages in hand may go on when the host stops (when a successor
+    takes over, the messages)."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", alias="ML_ENDPOINTS_LOG_LEVEL"
     )
