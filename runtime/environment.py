@@ -170,6 +170,7 @@ class _Build:
             env={**os.environ, **index_settings(), "NO_COLOR": "1"},
             pass_fds=[self._lock],
         ) as process:
+            # Popen's type cannot say that with PIPE it is there.
             assert process.stdout is not None
             overdue = threading.Event()
 

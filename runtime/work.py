@@ -6,8 +6,6 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from .batch import units
 from .batch.prefetch import Prefetch
@@ -30,7 +28,6 @@ class MiniBatchWorker:
         self.ready = False
         self.draining = False
         self._script: Script | None = None
-        self._run: Callable[..., Any] | None = None
         self._ahead = Prefetch()
         self.pool = Pool(
             loop,
@@ -46,7 +43,6 @@ class MiniBatchWorker:
         data_parameters(script.run)
         script.init()
         self._script = script
-        self._run = script.run
 
     def finish(self) -> None:
         if self._script is not None:
@@ -90,6 +86,11 @@ class MiniBatchWorker:
 
     def _execute(self, request: Request) -> None:
         """Never raises."""
+        script = self._script
+        if script is None:
+            request.failed = True
+            _refuse(request, 503, "This worker takes no units now.")
+            return
         try:
             unit = units.parse(request.body)
         except units.BadUnit as error:
@@ -98,8 +99,7 @@ class MiniBatchWorker:
             return
         stream = request.stream(200, _NDJSON)
         try:
-            assert self._run is not None
-            units.execute(unit, self._run, stream, self._ahead)
+            units.execute(unit, script.run, stream, self._ahead)
         except BaseException as error:  # ours to the core: the host must see a cut stream
             request.failed = True
             sys.stderr.write(user_traceback(error))

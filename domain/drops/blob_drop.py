@@ -9,7 +9,7 @@
 
 import hashlib
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 from domain.drops.drop_limits import DropLimits
@@ -86,13 +86,22 @@ class DropState(StrEnum):
     SEALED = "Sealed"
 
 
+class Captured(NamedTuple):
+    """What a sealed drop has: `manifest` is the blob, in the system container, that names it.
+    `files` are to be scored; `folder` is theirs, below the inbox."""
+
+    manifest: str
+    files: int
+    folder: str
+
+
 class BlobDrop(Value):
     """What gathers for one endpoint now. Times are Unix seconds: the last file
     landed at `last_at`, and news of one came last at `told_at`. `pending`: something has
-    come since it was sealed (and `marker` then is the next drop's). `manifest` is the blob,
-    in the system container, that says what a sealed drop has captured. `waits` counts looks
-    that found the endpoint not ready. `options` are those that were there when it began, or
-    the first that came after; `files` and `bytes` are at least what it has gathered."""
+    come since it was sealed (and `marker` then is the next drop's). `manifest`, `captured` and
+    `folder` are what `seal` says together. `waits` counts looks that found the endpoint not
+    ready. `options` are those that were there when it began, or the first that came after;
+    `files` and `bytes` are at least what it has gathered."""
 
     endpoint: str
     state: DropState = DropState.IDLE
@@ -112,6 +121,13 @@ class BlobDrop(Value):
     bytes: int = 0
     chain: int = 0
     tick: int = 0
+
+    @property
+    def seal(self) -> Captured | None:
+        """None for a drop that is not sealed."""
+        if self.manifest is None:
+            return None
+        return Captured(self.manifest, self.captured, self.folder)
 
     def to_body(self) -> Json:
         return {"kind": KIND, "drop": self.to_document()}
@@ -179,12 +195,13 @@ class BlobDrop(Value):
         quiet = max(self.last_at + limits.quiet_period, told)
         return min(quiet, self.first_at + limits.max_wait)
 
-    def sealed(self, manifest: str, captured: int) -> Self:
+    def sealed(self, captured: Captured) -> Self:
         return self.but(
             state=DropState.SEALED,
             marker=None,
-            manifest=manifest,
-            captured=captured,
+            manifest=captured.manifest,
+            captured=captured.files,
+            folder=captured.folder,
             pending=False,
         )
 

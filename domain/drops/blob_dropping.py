@@ -14,7 +14,7 @@ from datetime import datetime
 
 from domain.assets.datastore import INBOX, INBOX_DATASTORE, uri_of
 from domain.drops import taken_drops
-from domain.drops.blob_drop import BlobDrop, DropState, drop_of
+from domain.drops.blob_drop import BlobDrop, Captured, DropState, drop_of
 from domain.drops.drop_arrivals import DropArrivals
 from domain.drops.drop_capture import DropCapture, manifests
 from domain.drops.drop_facts import drop_sealed
@@ -80,14 +80,12 @@ class BlobDropping:
     async def step(
         self, state: BlobDrop, document: Document, message: CheckDrop
     ) -> Step[BlobDrop] | None:
-        match state.state:
-            case DropState.IDLE:
-                return Step(state, None)
-            case DropState.GATHERING:
-                pause = self._drops.pause(state)
-                return Step(state, pause) if pause > 0 else await self._seal(state)
-            case DropState.SEALED:
-                return await self._start(state)
+        if (captured := state.seal) is not None:
+            return await self._start(state, captured)
+        if state.state is DropState.IDLE:
+            return Step(state, None)
+        pause = self._drops.pause(state)
+        return Step(state, pause) if pause > 0 else await self._seal(state)
 
     async def save(self, document: Document, step: Step[BlobDrop], due_at: float | None) -> None:
         await self._drops.save(document, step.state, due_at, *step.beside, told=step.told)
@@ -114,8 +112,8 @@ class BlobDropping:
         except DomainError as error:
             return await self._waiting(drop, error)
         captured = await self._capture.capture(drop, self._drops.limits(drop))
-        sealed = drop.sealed(captured.manifest, captured.files).but(folder=captured.folder)
-        return Step(sealed, 0.0, told=drop_sealed(drop.endpoint, drop.id, captured.files))
+        told = drop_sealed(drop.endpoint, drop.id, captured.files)
+        return Step(drop.sealed(captured), 0.0, told=told)
 
     async def _with_options(self, drop: BlobDrop) -> BlobDrop:
         """A drop keeps the options that it began with, or the first that came after; one that
@@ -124,18 +122,16 @@ class BlobDropping:
             return drop
         return drop.but(options=(await self._options.read(drop.endpoint)).options)
 
-    async def _start(self, drop: BlobDrop) -> Step[BlobDrop]:
+    async def _start(self, drop: BlobDrop, captured: Captured) -> Step[BlobDrop]:
         """The job, and then the arrivals; either may have been done before."""
-        if drop.manifest is None:
-            raise AssertionError("a sealed drop has a manifest")
-        if drop.captured:
+        if captured.files:
             try:
                 if drop.waiting_for is not None:
                     found = await self._with_options(drop)
                     if found.options != drop.options:
                         # Saved first: a job is only ever asked for as the document has it.
                         return Step(found, 0.0)
-                await self._invoke(drop, drop.manifest)
+                await self._invoke(drop, captured)
             except (Unavailable, Throttled, StaleETag, DocumentNotFound):
                 raise
             except DomainError as error:
@@ -148,8 +144,8 @@ class BlobDropping:
             )
         if drop.waiting_for is not None:
             await self._options.clear(drop.endpoint)
-        await self._capture.mark(drop, drop.manifest)
-        return await self._closed(drop, drop.manifest)
+        await self._capture.mark(drop, captured.manifest)
+        return await self._closed(drop, captured.manifest)
 
     async def _closed(self, drop: BlobDrop, manifest: str) -> Step[BlobDrop]:
         files, size = await self._capture.left(drop.endpoint, self._drops.limits(drop))
@@ -161,10 +157,10 @@ class BlobDropping:
         await self._options.review(drop.endpoint)
         return Step(closed, None, beside=(taken,))
 
-    async def _invoke(self, drop: BlobDrop, manifest: str) -> None:
-        folder = BlobFolder(INBOX, drop.folder)
+    async def _invoke(self, drop: BlobDrop, captured: Captured) -> None:
+        folder = BlobFolder(INBOX, captured.folder)
         # The same from every host, wherever it is reached: it is part of what the key is for.
-        uri = uri_of(INBOX_DATASTORE, drop.folder)
+        uri = uri_of(INBOX_DATASTORE, captured.folder)
         options = drop.options or DropOptions()
         # A job of this name is the drop's, made by options that were mended since.
         with contextlib.suppress(JobExists):
@@ -174,11 +170,11 @@ class BlobDropping:
                 caller="blob-drop",
                 deployment=options.deployment,
                 key=f"drop/{drop.id}/{_digest(options)}",
-                drop=drop_input(drop.endpoint, folder, manifest, uri),
+                drop=drop_input(drop.endpoint, folder, captured.manifest, uri),
             )
         _log.info(
             "%d dropped files for endpoint '%s' go into job %s",
-            drop.captured,
+            captured.files,
             drop.endpoint,
             drop.id,
             extra={"action": "drop_started", "endpoint": drop.endpoint, "job": drop.id},

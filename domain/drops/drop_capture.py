@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from uuid import uuid4
 
 from domain.assets.datastore import INBOX, SYSTEM_CONTAINER
 from domain.drops import blob_drop
-from domain.drops.blob_drop import Arrival, BlobDrop, arrival_of
+from domain.drops.blob_drop import Arrival, BlobDrop, Captured, arrival_of
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_options import DropOptions
 from domain.errors import BlobNotFound
@@ -18,15 +17,6 @@ from domain.ports import BlobStore, Replace, ResourceStore
 _PAGE = 100
 """Documents in one transaction, too."""
 _PIECE = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Captured:
-    """`files` of the manifest are to be scored; `folder` is theirs, below the inbox."""
-
-    manifest: str
-    files: int
-    folder: str
 
 
 class DropCapture:

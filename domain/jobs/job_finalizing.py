@@ -99,9 +99,10 @@ class JobFinalizing:
                 await self._folder.commit(job, rows, partial=partial)
             else:
                 await self._aggregation.commit(job, rows, partial=partial)
-        if job.retry is None:
+        planned = job.planned_retry
+        if planned is None:
             return None
-        return await self._joining.join(job, rows, partial=partial)
+        return await self._joining.join(job, planned, rows, partial=partial)
 
     async def release(self, job: BatchJob) -> bool:
         """Give the compute and the output's reservation back. True once nothing is left; to

@@ -156,9 +156,12 @@ class JobSupervision:
                 return await self._release(job)
 
     async def _plan(self, job: BatchJob) -> Step[BatchJob]:
+        limit = self._times.plan_limit
         try:
-            planning = self._planning if job.retry is None else self._retry_planning
-            plan = await planning.plan(job, limit=self._times.plan_limit)
+            if job.retry is None:
+                plan = await self._planning.plan(job, limit=limit)
+            else:
+                plan = await self._retry_planning.plan(job, job.retry, limit=limit)
         except (Unavailable, Throttled):
             raise
         except DomainError as error:

@@ -14,6 +14,7 @@ from domain.ground.access import ROLES
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
+from infra.embedded.access.tls import CertificateError
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
 from infra.embedded.host.address import Address, AddressError, bound, passed
 from infra.embedded.host.functions import AppError
@@ -51,7 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     try:
         return _serve(options)
-    except (SettingsError, AppError, AddressError, DataFolderInUse, NotGiven) as error:
+    except (
+        SettingsError,
+        AppError,
+        AddressError,
+        CertificateError,
+        DataFolderInUse,
+        NotGiven,
+    ) as error:
         return _refuse(str(error))
     except DoesNotComeUp as error:
         return _refuse(f"nothing is taken over: {error}")
@@ -107,11 +115,12 @@ def _serve(options: argparse.Namespace) -> int:
     data_dir = options.data_dir or values.get(_DATA_DIR, "").strip() or ".data"
     folder = DataFolder(Path(data_dir).absolute())
     predecessor = Predecessor.on(folder) if options.take_over else None
-    lock = predecessor.lock if predecessor is not None else HostLock(folder)
     try:
         if predecessor is None:
             folder.make()
-            lock.acquire()
+            lock = HostLock.on(folder)
+        else:
+            lock = predecessor.lock
     except OSError as error:
         return _refuse(f"the data folder {folder.root} cannot be used: {error}")
     try:

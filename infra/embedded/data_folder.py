@@ -64,31 +64,27 @@ class DataFolder:
 
 
 class HostLock:
-    """Held by the host of a data folder for as long as its process lives, however it ends."""
+    """Held by the host of a data folder for as long as its process lives, however it ends.
+    `handle`, passed to another process, makes that one hold it too."""
 
-    def __init__(self, folder: DataFolder, handle: int | None = None) -> None:
-        self._path = folder.root / "host.lock"
-        self._handle = handle
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
 
-    @property
-    def handle(self) -> int:
-        """Of the lock that is held. Passed to another process, that one holds it too."""
-        assert self._handle is not None
-        return self._handle
-
-    def acquire(self) -> None:
+    @classmethod
+    def on(cls, folder: DataFolder) -> "HostLock":
         """Raises DataFolderInUse at once when another process holds it."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(folder.root / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with contextlib.closing(os.fdopen(handle)) as file:
                 holder = file.read(20).strip() or "unknown"
             raise DataFolderInUse(
-                f"the data folder {self._path.parent} is in use by another host (process {holder})"
+                f"the data folder {folder.root} is in use by another host (process {holder})"
             ) from None
-        self._handle = handle
-        self.name_holder()
+        lock = cls(handle)
+        lock.name_holder()
+        return lock
 
     def name_holder(self) -> None:
         """This process is who others are told of."""
@@ -96,6 +92,4 @@ class HostLock:
         os.pwrite(self.handle, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        os.close(self.handle)

@@ -119,8 +119,9 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
         instrumentation_options={name: {"enabled": False} for name in _INSTRUMENTED_ELSEWHERE},
     )
     provider = trace.get_tracer_provider()
-    assert isinstance(provider, TracerProvider)
-    provider.id_generator = HostsTraceIds()
+    # With OTEL_TRACES_EXPORTER=none there are no traces, and no provider of the SDK's.
+    if isinstance(provider, TracerProvider):
+        provider.id_generator = HostsTraceIds()
 
 
 def _credential(client_id: str | None) -> Any:

@@ -54,7 +54,7 @@ class LentFile:
         """Append the file, or that many bytes of it, to `target`. Raises NotLent, also for
         fewer bytes than there should be."""
         try:
-            copied = self._copy_local(target, offset, length) if self.path else None
+            copied = _copy_local(self.path, target, offset, length) if self.path else None
             if copied is None:
                 copied, length = self._download(target, offset, length)
         except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
@@ -95,16 +95,6 @@ class LentFile:
     def _had(self) -> str:
         return "read" if self.path else "downloaded"
 
-    def _copy_local(self, target: BinaryIO, offset: int, length: int | None) -> int:
-        assert self.path is not None
-        with open(self.path, "rb") as file:
-            file.seek(offset)
-            copied = 0
-            while piece := file.read(_PIECE if length is None else min(length - copied, _PIECE)):
-                target.write(piece)
-                copied += len(piece)
-            return copied
-
     def _download(
         self, target: BinaryIO, offset: int, length: int | None
     ) -> tuple[int, int | None]:
@@ -120,6 +110,16 @@ class LentFile:
                 raise ValueError(f"the store answered {reply.status} to a request for a part")
             shutil.copyfileobj(reply, target, _PIECE)
         return target.tell() - before, length
+
+
+def _copy_local(path: str, target: BinaryIO, offset: int, length: int | None) -> int:
+    with open(path, "rb") as file:
+        file.seek(offset)
+        copied = 0
+        while piece := file.read(_PIECE if length is None else min(length - copied, _PIECE)):
+            target.write(piece)
+            copied += len(piece)
+        return copied
 
 
 class _WebFile(io.RawIOBase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 from .inputs import Input, local_paths
@@ -52,24 +53,20 @@ class _Fetch:
     def __init__(self, inputs: Sequence[Input]) -> None:
         self.inputs = inputs
         self._files = local_paths(list(inputs))
-        self._paths: list[str] | None = None
-        self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
-        self._thread.start()
+        self._paths: Future[list[str]] = Future()
+        threading.Thread(target=self._run, name="prefetch", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._paths = self._files.__enter__()
+            self._paths.set_result(self._files.__enter__())
         except BaseException as fault:  # it belongs to whoever asks for the paths
-            self._fault = fault
+            self._paths.set_exception(fault)
 
     @contextmanager
     def paths(self) -> Iterator[list[str]]:
-        self._thread.join()
-        if self._paths is None:
-            raise self._fault or AssertionError("a fetch has ended with nothing")
+        paths = self._paths.result()
         try:
-            yield self._paths
+            yield paths
         finally:
             self._files.__exit__(None, None, None)
 
@@ -78,6 +75,5 @@ class _Fetch:
         threading.Thread(target=self._clear, name="prefetch-drop", daemon=True).start()
 
     def _clear(self) -> None:
-        self._thread.join()
-        if self._paths is not None:
+        if self._paths.exception() is None:
             self._files.__exit__(None, None, None)

@@ -65,9 +65,10 @@ class ResultAggregation:
     async def _rows(self, job: BatchJob) -> ResultRows:
         """No rows yet; those of a retry have the columns of the rows they are joined to."""
         with_columns = job.output_format in ("csv", "parquet")
-        if job.retry is None or job.plan is None:
+        planned = job.planned_retry
+        if planned is None:
             return ResultRows(with_columns)
-        base = await LayoutReader(self._blobs).base(job.name, job.plan)
+        base = await LayoutReader(self._blobs).base(job.name, planned.plan)
         return ResultRows(with_columns, base.columns, base.types, base.settled)
 
     async def commit(self, job: BatchJob, rows: ResultRows, *, partial: bool) -> BlobProperties:

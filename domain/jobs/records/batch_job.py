@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field
 
@@ -113,6 +113,13 @@ class Ending(Value):
     error: ErrorRecord | None = None
 
 
+class PlannedRetry(NamedTuple):
+    """A retry whose files are known, and with them what it is joined to."""
+
+    retry: Retry
+    plan: Plan
+
+
 class BatchJob(Value):
     """`settings` are the deployment's with the job's overrides. `chain` and `tick` fence the
     messages that drive the job: of several that name one tick, one goes on. `output` takes the
@@ -182,6 +189,12 @@ class BatchJob(Value):
     def results(self) -> JobOutput:
         """Where whoever invoked the job looks for its rows."""
         return self.retry.results if self.retry else self.output
+
+    @property
+    def planned_retry(self) -> PlannedRetry | None:
+        if self.retry is None or self.plan is None:
+            return None
+        return PlannedRetry(self.retry, self.plan)
 
     @property
     def logs_folder(self) -> str:

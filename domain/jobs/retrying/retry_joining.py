@@ -17,7 +17,7 @@ from domain.jobs.finishing.parquet_folder import PART_TYPE, FolderPart, ParquetF
 from domain.jobs.finishing.result_aggregation import CONTENT_TYPES
 from domain.jobs.finishing.result_rows import ResultRows
 from domain.jobs.finishing.retry_layout import Base, KeptRows, LayoutReader, OwnRows
-from domain.jobs.records.batch_job import BatchJob, JobOutput
+from domain.jobs.records.batch_job import BatchJob, JobOutput, PlannedRetry
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.output_ownership import (
@@ -57,19 +57,20 @@ class RetryJoining:
         self._folder = folder
         self._slice = ground.times.join_slice
 
-    async def join(self, job: BatchJob, rows: ResultRows, *, partial: bool) -> int | None:
+    async def join(
+        self, job: BatchJob, planned: PlannedRetry, rows: ResultRows, *, partial: bool
+    ) -> int | None:
         """Go on from `job.joined`. None once the results are there, else what is joined by
         now. `rows` are the job's own, committed before. Raises OutputDisturbed."""
-        if job.plan is None or job.retry is None:
-            raise AssertionError("what is joined was planned as a retry")
-        base = await self._layouts.base(job.name, job.plan)
+        retry, plan = planned
+        base = await self._layouts.base(job.name, plan)
         try:
             if job.writes_parts:
-                return await self._parts(job, job.plan, base, rows, partial=partial)
-            return await self._file(job, job.plan, base, rows, partial=partial)
+                return await self._parts(job, plan, base, rows, partial=partial)
+            return await self._file(job, plan, base, rows, partial=partial)
         except (BlobNotFound, StaleETag) as error:
             raise OutputDisturbed(
-                f"The output of the job '{job.retry.job}' at '{base.path}' was changed or removed "
+                f"The output of the job '{retry.job}' at '{base.path}' was changed or removed "
                 f"while its failed files were scored again ({error.message}), so that the rows "
                 f"cannot be joined. The retry's own rows are at '{job.output.path}'."
             ) from error

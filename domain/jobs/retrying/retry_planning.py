@@ -21,7 +21,7 @@ from domain.jobs.finishing.result_rows import ResultRows
 from domain.jobs.finishing.retry_layout import Base, KeptRows, LayoutReader, LayoutWriter, OwnRows
 from domain.jobs.planning.job_planning import PlanTooLong
 from domain.jobs.planning.web_copies import copies_folder
-from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.batch_job import BatchJob, Retry
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_plan import (
     Plan,
@@ -53,23 +53,21 @@ class RetryPlanning:
         self._aggregation = aggregation
         self._most_units = ground.times.most_units
 
-    async def plan(self, job: BatchJob, *, limit: float) -> Plan:
+    async def plan(self, job: BatchJob, retry: Retry, *, limit: float) -> Plan:
         """Write the manifests of a plan that is not the job's yet, and its layout. Raises
         NotFound when the retried job was deleted, BaseGone, PlanTooLong after `limit`
         seconds."""
         try:
             async with asyncio.timeout(limit):
-                return await self._plan(job)
+                return await self._plan(job, retry)
         except TimeoutError:
             raise PlanTooLong(limit) from None
 
-    async def _plan(self, job: BatchJob) -> Plan:
-        if job.retry is None:
-            raise AssertionError("a job that retries none is planned from its inputs")
-        found = await self._jobs.job(job.retry.job)
-        progress = await self._jobs.progress(job.retry.job)
+    async def _plan(self, job: BatchJob, retry: Retry) -> Plan:
+        found = await self._jobs.job(retry.job)
+        progress = await self._jobs.progress(retry.job)
         if found is None or found.job.plan is None or progress is None:
-            raise NotFound(f"The job '{job.retry.job}' was deleted; it cannot be retried.")
+            raise NotFound(f"The job '{retry.job}' was deleted; it cannot be retried.")
         first, old = found.job, found.job.plan
         rows = (await self._aggregation.read(first, progress.progress)).rows
         id = uuid4().hex[:16]

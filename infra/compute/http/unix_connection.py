@@ -7,6 +7,7 @@ which stops reading from the socket when its reader is slow.
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, cast
 
 from domain.ports import Break, BrokenOff, InstanceLost
@@ -32,6 +33,18 @@ class UnixResponse(NamedTuple):
     body: "bytes | ResponseBody"
 
 
+class _Whole:
+    """A small answer whose body is still coming."""
+
+    __slots__ = ("headers", "pieces", "remaining", "status")
+
+    def __init__(self, status: int, headers: Headers, length: int) -> None:
+        self.status = status
+        self.headers = headers
+        self.remaining = length
+        self.pieces: list[bytes] = []
+
+
 class Connection(asyncio.Protocol):
     """`begin` an exchange, `write` one request, and await its answer. `on_idle` is called when
     the connection can take another, `on_lost` once when it never will. `broke_off`: the server
@@ -41,7 +54,6 @@ class Connection(asyncio.Protocol):
         "_address",
         "_answer",
         "_body",
-        "_chunks",
         "_drained",
         "_head",
         "_keep",
@@ -53,7 +65,6 @@ class Connection(asyncio.Protocol):
         "_reading",
         "_received",
         "_remaining",
-        "_response",
         "_transport",
         "_whole",
         "_written",
@@ -74,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._address = address
         self._on_idle = on_idle
         self._on_lost = on_lost
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport  # From `connection_made` on, before anybody has it.
         self._drained: asyncio.Future[None] | None = None
         self._answer: asyncio.Future[UnixResponse] | None = None
         self.broke_off = False
@@ -87,10 +98,8 @@ class Connection(asyncio.Protocol):
     def _reset(self, method: str) -> None:
         self._head = b""
         self._reading: Callable[[bytes], None] = self._read_head
-        self._response: tuple[int, Headers] | None = None
-        self._whole: list[bytes] = []
+        self._whole: _Whole | None = None
         self._remaining = 0
-        self._chunks: ChunkReader | None = None
         self._body: ResponseBody | None = None
         self._keep = True
         self._received = False
@@ -109,7 +118,7 @@ class Connection(asyncio.Protocol):
         return self._answer
 
     def write(self, data: bytes) -> None:
-        if self._transport is not None and not self.closed:
+        if not self.closed:
             self._written += len(data)
             self._transport.write(data)
 
@@ -127,8 +136,8 @@ class Connection(asyncio.Protocol):
         a stream."""
         if self._answer is None or self._answer.done():
             return
-        if self._response is not None:
-            self._stream_from_here()
+        if self._whole is not None:
+            self._stream_from_here(self._whole)
             return
         self._answer.set_exception(TimeoutError("The instance did not answer in time."))
         self.abort()
@@ -136,8 +145,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; the server sees its client go."""
         self.usable = False
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     # -- the transport's side
 
@@ -225,88 +233,76 @@ class Connection(asyncio.Protocol):
                 self._read_head(rest)
             return
         self._keep = keep
-        self._response = (status, headers)
         if self._no_body or status in {204, 304}:
-            self._finish_whole(b"", rest)
-        elif chunked:
-            self._chunks = ChunkReader()
-            self._reading = self._read_chunks
-            self._start_stream()
-            if rest:
-                self._read_chunks(rest)
-        elif length is None:
-            self._keep = False
-            self._remaining = -1
-            self._reading = self._read_to_close
-            self._start_stream()
-            if rest:
-                self._read_to_close(rest)
-        elif length <= len(rest):
-            self._finish_whole(rest[:length], rest[length:])
+            self._finish_whole(status, headers, b"", rest)
+        elif length is not None and length <= len(rest):
+            self._finish_whole(status, headers, rest[:length], rest[length:])
         else:
-            self._remaining = length
-            if length > WHOLE:
-                self._start_stream()
-                self._reading = self._read_stream
-            else:
-                self._reading = self._read_whole
+            self._reading = self._reader(status, headers, length, chunked)
             if rest:
                 self._reading(rest)
 
-    def _read_whole(self, data: bytes) -> None:
-        self._whole.append(data)
-        self._remaining -= len(data)
-        if self._remaining <= 0:
-            content = b"".join(self._whole)
-            length = len(content) + self._remaining
-            self._finish_whole(content[:length], content[length:])
+    def _reader(
+        self, status: int, headers: Headers, length: int | None, chunked: bool
+    ) -> Callable[[bytes], None]:
+        """Of a body that is still to come."""
+        if length is not None and length <= WHOLE:
+            self._whole = _Whole(status, headers, length)
+            return partial(self._read_whole, self._whole)
+        body = self._start_stream(status, headers)
+        if chunked:
+            return partial(self._read_chunks, body, ChunkReader())
+        if length is not None:
+            self._remaining = length
+            return partial(self._read_stream, body)
+        self._keep = False
+        self._remaining = -1
+        return body.feed
 
-    def _read_stream(self, data: bytes) -> None:
-        assert self._body is not None
+    def _read_whole(self, whole: _Whole, data: bytes) -> None:
+        whole.pieces.append(data)
+        whole.remaining -= len(data)
+        if whole.remaining <= 0:
+            self._whole = None
+            content = b"".join(whole.pieces)
+            length = len(content) + whole.remaining
+            self._finish_whole(whole.status, whole.headers, content[:length], content[length:])
+
+    def _read_stream(self, body: ResponseBody, data: bytes) -> None:
         piece = data[: self._remaining]
         self._remaining -= len(piece)
-        self._body.feed(piece)
+        body.feed(piece)
         if self._remaining == 0:
-            self._finish_stream(data[len(piece) :])
+            self._finish_stream(body, data[len(piece) :])
 
-    def _read_chunks(self, data: bytes) -> None:
-        assert self._body is not None
-        assert self._chunks is not None
-        for piece in self._chunks.read(data):
-            self._body.feed(piece)
-        if self._chunks.ended:
-            self._finish_stream(self._chunks.left)
+    def _read_chunks(self, body: ResponseBody, chunks: ChunkReader, data: bytes) -> None:
+        for piece in chunks.read(data):
+            body.feed(piece)
+        if chunks.ended:
+            self._finish_stream(body, chunks.left)
 
-    def _read_to_close(self, data: bytes) -> None:
-        assert self._body is not None
-        self._body.feed(data)
-
-    def _finish_whole(self, content: bytes, extra: bytes) -> None:
-        answer, response = self._answer, self._response
-        assert response is not None
+    def _finish_whole(self, status: int, headers: Headers, content: bytes, extra: bytes) -> None:
+        answer = self._answer
         self._done(extra)
         if answer is not None and not answer.done():
-            answer.set_result(UnixResponse(response[0], response[1], content))
+            answer.set_result(UnixResponse(status, headers, content))
 
-    def _start_stream(self) -> None:
-        assert self._response is not None
-        assert self._transport is not None
-        self._body = ResponseBody(self._loop, self._transport, self._patience)
-        status, headers = self._response
+    def _start_stream(self, status: int, headers: Headers) -> ResponseBody:
+        body = self._body = ResponseBody(self._loop, self._transport, self._patience)
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(UnixResponse(status, headers, self._body))
+            self._answer.set_result(UnixResponse(status, headers, body))
+        return body
 
-    def _stream_from_here(self) -> None:
-        pieces, self._whole = self._whole, []
-        self._start_stream()
-        self._reading = self._read_stream
-        assert self._body is not None
-        for piece in pieces:
-            self._body.feed(piece)
+    def _stream_from_here(self, whole: _Whole) -> None:
+        self._whole = None
+        body = self._start_stream(whole.status, whole.headers)
+        self._remaining = whole.remaining
+        self._reading = partial(self._read_stream, body)
+        for piece in whole.pieces:
+            body.feed(piece)
 
-    def _finish_stream(self, extra: bytes) -> None:
-        body, self._body = self._body, None
-        assert body is not None
+    def _finish_stream(self, body: ResponseBody, extra: bytes) -> None:
+        self._body = None
         body.finish()
         body.resume()
         self._done(extra)
@@ -314,7 +310,6 @@ class Connection(asyncio.Protocol):
     def _done(self, extra: bytes) -> None:
         self._answer = None
         self._reading = self._read_head
-        assert self._transport is not None
         if self._keep and self.usable and self.request_ended and not extra:
             self._on_idle(self)
         else:

@@ -140,7 +140,7 @@ class Premises:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
             self._lock = _locked(self._folder / "host.lock")
-        self.sockets.open()
+        self.sockets.sweep()
         self.environments.sweep()
         self.assets.sweep()
         self.outputs.sweep()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -17,6 +18,10 @@ _NAMES = ("localhost", "*.localhost", "127.0.0.1", "::1")
 _CA_LIFE = timedelta(days=3650)
 _HOST_LIFE = timedelta(days=365)
 _RENEW_BEFORE = timedelta(days=30)
+
+
+class CertificateError(Exception):
+    """No certificate can be signed with what is in the folder; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def ensure_certificates(
 ) -> TlsFiles:
     """The files in `folder`, made at first and made again a month before they expire or when
     `names` (beside this machine's own) asks for more. The CA outlives host certificates, so
-    a client trusts it once. Blocking."""
+    a client trusts it once. Raises CertificateError. Blocking."""
     moment = now or datetime.now(UTC)
     wanted = [*_NAMES, *(name for name in names if name not in _NAMES)]
     files = TlsFiles(folder / "ca.pem", folder / "host.pem", folder / "host.key")
@@ -52,13 +57,25 @@ def ensure_certificates(
         or host.issuer != ca.subject
         or not set(wanted) <= set(_names_of(host))
     ):
-        ca_key = serialization.load_pem_private_key(ca_key_file.read_bytes(), None)
-        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+        ca_key = _ca_key(ca_key_file, files.ca)
         key = ec.generate_private_key(ec.SECP256R1())
         host = _make_host(key, ca, ca_key, wanted, moment)
         write_private(files.key, _pem(key))
         write_private(files.certificate, host.public_bytes(serialization.Encoding.PEM))
     return files
+
+
+def _ca_key(file: Path, ca: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):  # encrypted, or no key at all
+        key = None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key
+    raise CertificateError(
+        f"{file} is not a plain elliptic-curve key, as this host makes them. Remove it: then it"
+        f" and {ca} are made anew, and clients have to be told to trust the new {ca.name}."
+    )
 
 
 def _make_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:

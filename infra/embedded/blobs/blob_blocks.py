@@ -21,8 +21,8 @@ _PIECE = 1024 * 1024
 _TRIES = 20
 _NO_RANGE_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 
-Range = tuple[int, int]
-"""Offset and length in a blob."""
+Range = tuple[int, int, int]
+"""Descriptor of a blob, and offset and length in it."""
 
 
 class UncommittedBlocks:
@@ -118,11 +118,11 @@ class StagedBlocks:
 
 
 def join(
-    draft: Draft, blocks: Iterable[tuple[str, str | Range]], blob: int | None
+    draft: Draft, blocks: Iterable[tuple[str, str | Range]]
 ) -> Generator[Sequence[int], None, None]:
     """Append the blocks to `draft`: those with a path from their files, the others from
-    their ranges of the descriptor `blob`. Yields the lengths of those that a step has added.
-    Raises Invalid for a block without content, or one that has gone."""
+    their ranges. Yields the lengths of those that a step has added. Raises Invalid for a block
+    without content, or one that has gone."""
     added: list[int] = []
     size = 0
     for id, place in blocks:
@@ -141,8 +141,7 @@ def join(
             finally:
                 os.close(source)
         else:
-            assert blob is not None
-            offset, length = place
+            blob, offset, length = place
             for copied in _copied(blob, draft, offset, length):
                 size += copied
                 if size >= _STEP_BYTES:

@@ -198,7 +198,7 @@ class BlobFiles:
             _refuse_missing(elsewhere, named, ranges)
             places = ((b.id, ranges[b.id] if b in elsewhere else staged.file(b.id)) for b in named)
             lengths = array("Q")
-            for added in join(draft, places, blob):
+            for added in join(draft, places):
                 lengths.extend(added)
                 yield ()
             blocks = zip((b.id for b in named), lengths, strict=True) if named else None
@@ -267,7 +267,7 @@ class BlobFiles:
         return self._turns[hash(tuple(segments)) % _TURNS]
 
     def _committed(self, segments: Sequence[str]) -> tuple[int | None, dict[str, Range]]:
-        """The blob's descriptor, and offset and length of each block it was made of."""
+        """The blob's descriptor, and where each block that it was made of is."""
         opened = self.tree.open(segments)
         if opened is None:
             return None, {}
@@ -275,7 +275,7 @@ class BlobFiles:
         ranges, offset = {}, 0
         name = "/".join(segments[1:])
         for id, length in self._records.blocks(segments[0], name, etag_of(found)):
-            ranges[id] = (offset, length)
+            ranges[id] = (blob, offset, length)
             offset += length
         return blob, ranges
 

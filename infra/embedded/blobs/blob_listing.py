@@ -41,47 +41,41 @@ class BlobListing:
         """Names (relative to the container) that begin with `prefix` and are not before
         `since`, and their files' stat. What is not a plain file under a legal name is no
         blob; the log says so."""
-        for name, found in self._walk(container, prefix, since, into_folders=True):
-            assert found is not None
-            yield name, found
+        segments, start = _beginning(container, prefix)
+        levels = [(segments, self._keys(segments, start, since))] if segments else []
+        with contextlib.closing(_Files(self._tree)) as files:
+            while levels:
+                segments, keys = levels[-1]
+                key = next(keys, None)
+                if key is None:
+                    levels.pop()
+                elif key.endswith("/"):
+                    below = [*segments, key[:-1]]
+                    levels.append((below, self._keys(below, "", since)))
+                else:
+                    found = files.look(segments, key)
+                    if found is not None:
+                        yield "/".join([*segments[1:], key]), found
 
     def level(
         self, container: str, prefix: str, since: str = ""
     ) -> Generator[tuple[str, os.stat_result | None], None, None]:
         """As `walk`, but not into the folders below the last `/` of `prefix`: one that has
         a blob in it, however deep, comes as its name with a `/` and None."""
-        return self._walk(container, prefix, since, into_folders=False)
-
-    def _walk(
-        self, container: str, prefix: str, since: str, *, into_folders: bool
-    ) -> Generator[tuple[str, os.stat_result | None], None, None]:
-        folder, _, start = prefix.rpartition("/")
-        segments = folder.split("/") if folder else []
-        if prefix.startswith("/") or any(segment_fault(segment) for segment in segments):
+        segments, start = _beginning(container, prefix)
+        if not segments:
             return
-        top = [container, *segments]
-        levels = [(top, self._keys(top, start, since))]
-        files = _Files(self._tree)
-        try:
-            while levels:
-                segments, keys = levels[-1]
-                key = next(keys, None)
-                if key is None:
-                    levels.pop()
-                elif key.endswith("/") and into_folders:
-                    below = [*segments, key[:-1]]
-                    levels.append((below, self._keys(below, "", since)))
-                elif key.endswith("/"):
-                    name = "/".join([*segments[1:], key])
-                    with contextlib.closing(self.walk(container, name, since)) as inside:
-                        if next(inside, None) is not None:
-                            yield name, None
-                else:
+        with contextlib.closing(_Files(self._tree)) as files:
+            for key in self._keys(segments, start, since):
+                name = "/".join([*segments[1:], key])
+                if not key.endswith("/"):
                     found = files.look(segments, key)
                     if found is not None:
-                        yield "/".join([*segments[1:], key]), found
-        finally:
-            files.close()
+                        yield name, found
+                    continue
+                with contextlib.closing(self.walk(container, name, since)) as inside:
+                    if next(inside, None) is not None:
+                        yield name, None
 
     def _keys(self, segments: Sequence[str], start: str, since: str) -> Iterator[str]:
         keys = self._entries(segments, start, "".join(f"{s}/" for s in segments[1:]), since)
@@ -131,6 +125,16 @@ class BlobListing:
         _log.warning(
             "Not a blob, so left alone: %s (%s).", path.encode(errors="replace").decode(), fault
         )
+
+
+def _beginning(container: str, prefix: str) -> tuple[list[str], str]:
+    """The folder in which all names with this prefix are, and how they begin there; no
+    segments where there can be none."""
+    folder, _, start = prefix.rpartition("/")
+    segments = folder.split("/") if folder else []
+    if prefix.startswith("/") or any(segment_fault(segment) for segment in segments):
+        return [], ""
+    return [container, *segments], start
 
 
 def _is_before(name: str, since: str) -> bool:

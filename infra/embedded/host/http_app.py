@@ -182,17 +182,19 @@ class _Answer:
         leaving: asyncio.Task[None] | None = None
         body_ended = not _announces_body(self._scope)
         try:
-            async for piece in response.body_iterator:
-                # Who reads the request's body must be alone in reading: watching for the
-                # caller's leaving begins when the body has ended.
-                if leaving is None and (body_ended or self.body_ended):
-                    leaving = asyncio.create_task(self._watch(_current_task()))
-                data = piece.encode() if isinstance(piece, str) else bytes(piece)
-                if data:
-                    await self.send({"type": "http.response.body", "body": data, "more_body": True})
-            await self.send({"type": "http.response.body", "body": b"", "more_body": False})
-        except asyncio.CancelledError:
-            if leaving is None or not leaving.done() or not _current_task().uncancel() == 0:
+            async with asyncio.timeout(None) as until_left:
+                async for piece in response.body_iterator:
+                    # Who reads the request's body must be alone in reading: watching for the
+                    # caller's leaving begins when the body has ended.
+                    if leaving is None and (body_ended or self.body_ended):
+                        leaving = asyncio.create_task(self._watch(until_left))
+                    data = piece.encode() if isinstance(piece, str) else bytes(piece)
+                    if data:
+                        message = {"type": "http.response.body", "body": data, "more_body": True}
+                        await self.send(message)
+                await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            if not until_left.expired():
                 raise
             raise ClientDisconnect from None
         finally:
@@ -201,10 +203,10 @@ class _Answer:
         if response.background is not None:
             await response.background()
 
-    async def _watch(self, streaming: "asyncio.Task[Any]") -> None:
+    async def _watch(self, until_left: asyncio.Timeout) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        streaming.cancel()
+        until_left.reschedule(asyncio.get_running_loop().time())
 
 
 def envelope(status: int, code: str, message: str) -> Response:
@@ -250,9 +252,3 @@ async def _close(response: Response | None) -> None:
     if close is not None:
         with contextlib.suppress(RuntimeError):
             await close()
-
-
-def _current_task() -> "asyncio.Task[Any]":
-    task = asyncio.current_task()
-    assert task is not None
-    return task

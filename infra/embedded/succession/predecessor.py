@@ -42,7 +42,7 @@ class Predecessor:
             raise NotGiven(f"the running host does not give its place: {error}") from error
         bound = socket.socket(fileno=listening)
         address = Address(said["url"], bound, said["tls"], said["names"])
-        return cls(connected, address, HostLock(folder, handle))
+        return cls(connected, address, HostLock(handle))
 
     async def take(self) -> tuple[Channel, list[str]]:
         """The host receives nothing more and starts nothing more, but goes on answering; the

@@ -39,7 +39,6 @@ class Successors:
         self._folder = folder
         self._address = address
         self._lock = lock
-        self._listening: socket.socket | None = None
         self._channel: Channel | None = None
         self._following: asyncio.Task[bool] | None = None
 
@@ -47,22 +46,22 @@ class Successors:
         """Returns once a successor answers on the same listener. Until then one that goes away
         changes nothing. Cancelled, the host is asked no more."""
         try:
-            self._open()
+            listening = self._open()
         except OSError as error:
             _log.warning("no host can follow this one: %s", error)
             await asyncio.Event().wait()
-        assert self._listening is not None
+            return
         loop = asyncio.get_running_loop()
         try:
             while True:
-                connected, _ = await loop.sock_accept(self._listening)
+                connected, _ = await loop.sock_accept(listening)
                 if await self._is_followed_over(connected, work):
                     return
         except asyncio.CancelledError:
             self._folder.successors.unlink(missing_ok=True)
             raise
         finally:
-            self._listening.close()
+            listening.close()
 
     async def close(self) -> None:
         """The successor is alone from now on."""
@@ -73,15 +72,16 @@ class Successors:
         if self._channel is not None:
             await self._channel.close()
 
-    def _open(self) -> None:
+    def _open(self) -> socket.socket:
         # Whoever has the folder's lock may: the last host's socket is dead, or followed.
         self._folder.successors.unlink(missing_ok=True)
-        self._listening = listening = socket.socket(socket.AF_UNIX)
+        listening = socket.socket(socket.AF_UNIX)
         with short(self._folder.successors) as name:
             listening.bind(name)
         self._folder.successors.chmod(0o600)
         listening.listen()
         listening.setblocking(False)
+        return listening
 
     async def _is_followed_over(self, connected: socket.socket, work: Work) -> bool:
         address = self._address

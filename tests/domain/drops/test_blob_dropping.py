@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.drops import blob_drop
-from domain.drops.blob_drop import BlobDrop, DropState, is_input, is_marker
+from domain.drops.blob_drop import BlobDrop, Captured, DropState, is_input, is_marker
 from domain.drops.drop_limits import MOST_FILES, DropLimits
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import BlobProperties, Replace
@@ -283,7 +283,7 @@ def test_a_drop_gathers_is_sealed_and_the_next_one_begins() -> None:
     slow = idle.touched(10, None, landed=7)
     assert slow.seal_at(LIMITS) == 11
     assert slow.touched(12, None, landed=8).seal_at(LIMITS) == 13
-    sealed = gathering.sealed("m", 3)
+    sealed = gathering.sealed(Captured("m", 3, "e"))
     assert sealed.touched(20, None).pending
     assert sealed.closed(30).state is DropState.IDLE
     after = sealed.touched(20, "e/_SUCCESS").closed(30)

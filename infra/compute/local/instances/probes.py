@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Never
 
 from domain.ports import Probe
 
@@ -36,7 +37,7 @@ class Probes:
         self._clock = clock
         self._began = self._clock()
 
-    async def run(self) -> None:
+    async def run(self) -> Never:
         """Until the instance is beyond help: raises NeverReadyError or UnresponsiveError.
 
         Readiness is tried from the start, often at first; `initial_delay` only delays the
@@ -68,7 +69,7 @@ class Probes:
                 pause = min(pause * 1.3, _LONGEST_PAUSE, probe.period)
         self._set_ready(True)
 
-    async def _watch_liveness(self) -> None:
+    async def _watch_liveness(self) -> Never:
         probe = self._liveness
         failures = 0
         while True:

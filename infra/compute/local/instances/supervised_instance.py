@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Never
 
 from domain.ports import Instance, InstanceLost
 from infra.compute.http.unix_http import UnixHttp
@@ -157,31 +157,25 @@ class SupervisedInstance:
         if self.state is not InstanceState.FAILED:
             self._set(InstanceState.ENDED)
         self._stopping.set()
-        if self._task is None:
+        task = self._task
+        if task is None:
             return
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
         address = self.instance.address
         # Someone may have chosen this instance just before and not yet sent.
-        await self._pause(min(0.05, grace))
-        while (
-            self._around.http.in_flight(address)
-            and loop.time() < deadline
-            and not self._task.done()
-        ):
-            await self._pause(0.02)
+        await asyncio.wait({task}, timeout=min(0.05, grace))
+        in_flight = self._around.http.in_flight
+        while in_flight(address) and loop.time() < deadline and not task.done():
+            await asyncio.wait({task}, timeout=0.02)
         if self._group is not None and grace > 0:
             self._group.signal(signal.SIGTERM)
             left = max(deadline - loop.time(), _LAST_WORDS)
-            await asyncio.wait({self._task}, timeout=left)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({task}, timeout=left)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         if self.state is InstanceState.ENDED:
             self._story.stopped()
-
-    async def _pause(self, seconds: float) -> None:
-        assert self._task is not None
-        await asyncio.wait({self._task}, timeout=seconds)
 
     def _set(self, state: InstanceState) -> None:
         if self.state is not state:
@@ -289,11 +283,13 @@ class SupervisedInstance:
 
         clock = self._around.clock
         probes = Probes(self._launch.liveness, self._launch.readiness, answers, probed, clock)
-        watches = [asyncio.create_task(probes.run()), asyncio.create_task(self._look(group))]
+        probing = asyncio.create_task(probes.run())
+        looking = asyncio.create_task(self._look(group))
+        watches = (probing, looking)
         try:
             await asyncio.wait({ended, *watches}, return_when=asyncio.FIRST_COMPLETED)
             set_ready(False)  # Explaining takes a while.
-            death = await self._explain(ended, watches)
+            death = await self._explain(ended, probing if probing.done() else looking)
         finally:
             for watch in watches:
                 watch.cancel()
@@ -303,23 +299,21 @@ class SupervisedInstance:
         self._end_lease(death.reason)
         return death, blamed_on_unit
 
-    async def _explain(self, ended: asyncio.Task[int], watches: list[asyncio.Task[None]]) -> Death:
+    async def _explain(self, ended: asyncio.Task[int], watch: asyncio.Task[Never]) -> Death:
+        """`watch` is over, or `ended` is."""
         if self._killed is not None:
             return Death(self._killed)
         if ended.done():
             words = await asyncio.to_thread(self._words.all)
             return of_exit(ended.result(), words, self._memory if self._peak else None)
-        for watch in watches:
-            error = watch.exception() if watch.done() else None
-            if isinstance(error, NeverReadyError):
-                return Death(str(error), final=True)
-            if isinstance(error, UnresponsiveError):
-                return Death(str(error))
-            if isinstance(error, MemoryError):
-                return out_of_memory(self._memory, was_ready=self._was_ready)
-            if error is not None:
-                raise error
-        raise AssertionError("a watch over an instance ended without a reason")
+        try:
+            watch.result()
+        except NeverReadyError as error:
+            return Death(str(error), final=True)
+        except UnresponsiveError as error:
+            return Death(str(error))
+        except MemoryError:
+            return out_of_memory(self._memory, was_ready=self._was_ready)
 
     def _end_lease(self, reason: str) -> None:
         lease, self._lease = self._lease, None
@@ -327,7 +321,7 @@ class SupervisedInstance:
         if lease is not None and not lease.died.done():
             lease.died.set_result(reason)
 
-    async def _look(self, group: Group) -> None:
+    async def _look(self, group: Group) -> Never:
         """Keep the log bounded; raise MemoryError when the instance uses too much."""
         every_other = False
         while True:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 _GUARDIAN: Final = Path(__file__).with_name("guardian.py")
 
@@ -41,6 +41,13 @@ class Group:
             os.killpg(self.id, signal.SIGKILL)
 
 
+class _Guardian(NamedTuple):
+    """`line` is where it is told of groups; it ends when that is closed."""
+
+    process: asyncio.subprocess.Process
+    line: int
+
+
 class ProcessGroups:
     """`records` is a folder for this alone. Call everything from the event loop's thread: a
     process may be set to die with the thread that started it."""
@@ -48,8 +55,7 @@ class ProcessGroups:
     def __init__(self, records: Path) -> None:
         self._records = records
         self._alive: dict[int, Group] = {}
-        self._guardian: asyncio.subprocess.Process | None = None
-        self._guardian_line: int | None = None
+        self._guardian: _Guardian | None = None
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, *, beside_others: bool) -> None:
@@ -61,8 +67,8 @@ class ProcessGroups:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(int(record.name), signal.SIGKILL)
             record.unlink(missing_ok=True)
-        await self._start_guardian()
-        self._watch = asyncio.create_task(self._keep_guardian())
+        guardian = await self._start_guardian()
+        self._watch = asyncio.create_task(self._keep(guardian))
 
     async def close(self) -> None:
         """Kill every group that is left, and end the guardian."""
@@ -72,14 +78,14 @@ class ProcessGroups:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
-        if self._guardian is not None and self._guardian_line is not None:
-            os.close(self._guardian_line)
-            self._guardian_line = None
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None:
+            os.close(guardian.line)
             try:
-                await asyncio.wait_for(self._guardian.wait(), 5)
+                await asyncio.wait_for(guardian.process.wait(), 5)
             except TimeoutError:
-                self._guardian.kill()
-                await self._guardian.wait()
+                guardian.process.kill()
+                await guardian.process.wait()
 
     async def spawn(
         self, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output: int
@@ -120,10 +126,10 @@ class ProcessGroups:
         self._tell("-", group.id)
         self._records.joinpath(str(group.id)).unlink(missing_ok=True)
 
-    async def _start_guardian(self) -> None:
+    async def _start_guardian(self) -> _Guardian:
         end, line = os.pipe()
         try:
-            self._guardian = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
                 "-S",
@@ -140,25 +146,24 @@ class ProcessGroups:
             os.close(end)
         # A guardian that reads nothing must not hold the host up.
         os.set_blocking(line, False)
-        self._guardian_line = line
+        guardian = self._guardian = _Guardian(process, line)
         for group in self._alive:
             self._tell("+", group)
+        return guardian
 
-    async def _keep_guardian(self) -> None:
+    async def _keep(self, guardian: _Guardian) -> None:
         while True:
-            assert self._guardian is not None
-            await self._guardian.wait()
-            if self._guardian_line is not None:
-                os.close(self._guardian_line)
-                self._guardian_line = None
+            await guardian.process.wait()
+            self._guardian = None
+            os.close(guardian.line)
             await asyncio.sleep(0.5)
-            await self._start_guardian()
+            guardian = await self._start_guardian()
 
     def _tell(self, sign: str, group: int) -> None:
-        if self._guardian_line is not None:
+        if self._guardian is not None:
             # A broken pipe means a dead guardian, and the next one is told everything.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._guardian_line, f"{sign}{group}\n".encode())
+                os.write(self._guardian.line, f"{sign}{group}\n".encode())
 
 
 def _birth(pid: int) -> str:

@@ -14,27 +14,23 @@ _LONGEST: Final = 60
 
 
 class Sockets:
-    """One folder, 0700, and one below `scratches`, both removed at `close`; those of hosts that
-    died are removed by `open`."""
+    """One folder, 0700, made for the first socket, and one below `scratches`: both removed at
+    `close`. Those of hosts that died are removed by `sweep`."""
 
     def __init__(self, scratches: Path) -> None:
         self._scratches = scratches
         self._folder: Path | None = None
         self._numbers = count(1)
 
-    def open(self) -> None:
+    def sweep(self) -> None:
         self._scratches.mkdir(parents=True, exist_ok=True)
-        above = Path(tempfile.gettempdir())
-        if len(str(above)) > _LONGEST:
-            above = Path("/tmp")
+        above = _above()
         for stale in above.glob(f"{_PREFIX}*"):
             if _is_ours(stale) and not _is_alive(stale):
                 shutil.rmtree(stale, ignore_errors=True)
         for stale in self._scratches.iterdir():
             if not _is_alive(above / stale.name):
                 shutil.rmtree(stale, ignore_errors=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
-        (self._folder / _OWNER).write_text(str(os.getpid()))
 
     def close(self) -> None:
         if self._folder is not None:
@@ -44,7 +40,9 @@ class Sockets:
 
     def new(self) -> Path:
         """A path no process had before, so that no connection can reach the wrong one."""
-        assert self._folder is not None
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_above()))
+            (self._folder / _OWNER).write_text(str(os.getpid()))
         return self._folder / f"{next(self._numbers)}.s"
 
     def scratch(self, socket: Path) -> Path:
@@ -60,6 +58,11 @@ class Sockets:
 
     def _scratch_of(self, socket: Path) -> Path:
         return self._scratches / socket.parent.name / socket.stem
+
+
+def _above() -> Path:
+    usual = Path(tempfile.gettempdir())
+    return usual if len(str(usual)) <= _LONGEST else Path("/tmp")
 
 
 def _is_ours(folder: Path) -> bool:

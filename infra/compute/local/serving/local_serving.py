@@ -71,8 +71,7 @@ class LocalServing(Serving):
             self._begin(slot.current)
         elif slot.newest.workload.revision == workload.revision:
             self._adjust(slot, workload)
-        elif slot.current.workload.revision == workload.revision:
-            assert slot.next is not None
+        elif slot.next is not None and slot.current.workload.revision == workload.revision:
             self._retire(workload.key, slot.next)
             slot.next = None
             self._adjust(slot, workload)

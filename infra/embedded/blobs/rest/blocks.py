@@ -33,7 +33,7 @@ class PutBlock:
         if request.headers.get("content-length") == "0":
             raise bad_header("A block has at least one byte.")
         body = content(request, self._caps.block, self._caps.silence)
-        await files.stage(request.container, request.blob, block_id, body)
+        await files.stage(request.container, request.name, block_id, body)
         given = request.headers.get("content-md5")
         return Response(status_code=201, headers={"content-md5": given} if given else None)
 
@@ -48,7 +48,7 @@ class PutBlockList:
         body = content(request, self._caps.block_list, self._caps.silence)
         written = await files.commit(
             request.container,
-            request.blob,
+            request.name,
             await _BlockList().read(body),
             kept,
             if_absent=wanted.if_absent,
@@ -61,9 +61,9 @@ async def get_block_list(files: FileBlobs, request: BlobRequest) -> Response:
     asked = request.query.get("blocklisttype", "committed").lower()
     if asked not in get_args(_Lists):
         raise bad_query("blocklisttype is committed, uncommitted or all.")
-    found = await files.block_lists(request.container, request.blob)
+    found = await files.block_lists(request.container, request.name)
     if found.blob is None and asked == "committed":
-        raise errors.BlobNotFound(f"There is no blob {request.blob!r}.", target=request.blob)
+        raise errors.BlobNotFound(f"There is no blob {request.name!r}.", target=request.name)
     headers = {}
     if found.blob is not None:
         conditions(request.headers).check_read(found.blob)

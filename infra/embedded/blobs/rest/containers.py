@@ -8,18 +8,18 @@ from starlette.responses import Response
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest.properties import metadata
 from infra.embedded.blobs.rest.refusals import bad_header
-from infra.embedded.blobs.rest.requests import BlobRequest
+from infra.embedded.blobs.rest.requests import ContainerRequest
 from infra.embedded.blobs.stored_blob import Container
 
 
-async def create_container(files: FileBlobs, request: BlobRequest) -> Response:
+async def create_container(files: FileBlobs, request: ContainerRequest) -> Response:
     if metadata(request.headers):
         raise bad_header("Containers have no metadata here.", "UnsupportedHeader")
     made = await files.make_container(request.container)
     return Response(status_code=201, headers=_about(made))
 
 
-async def get_container_properties(files: FileBlobs, request: BlobRequest) -> Response:
+async def get_container_properties(files: FileBlobs, request: ContainerRequest) -> Response:
     found = await files.container(request.container)
     return Response(
         headers={

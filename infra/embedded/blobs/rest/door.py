@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,22 +14,31 @@ from infra.embedded.blobs.rest import blocks, containers, reading, writing
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.listing import ListBlobs
 from infra.embedded.blobs.rest.refusals import Refusal, bad_query, rendered
-from infra.embedded.blobs.rest.requests import BlobRequest, check_supported, parsed
+from infra.embedded.blobs.rest.requests import (
+    BlobRequest,
+    ContainerRequest,
+    check_supported,
+    parsed,
+)
 from infra.embedded.blobs.signed_urls import SignedUrls
 
 _VERSION = "2021-12-02"
 _VERSIONS = re.compile(r"20\d\d-\d\d-\d\d")
 _CLIENT_ID = re.compile(r"[!-~]{1,1024}")
 
-_Run = Callable[[FileBlobs, BlobRequest], Awaitable[Response]]
+_R = TypeVar("_R", bound=ContainerRequest)
+_Run = Callable[[FileBlobs, _R], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
-class _Operation:
+class _Operation(Generic[_R]):
     """`permission` None: any true signature will do."""
 
-    run: _Run
+    run: _Run[_R]
     permission: Permission | None
+
+
+_Offered = dict[tuple[str, str | None], _Operation[_R]]
 
 
 class BlobDoor:
@@ -39,7 +49,7 @@ class BlobDoor:
         self._files = files
         self._urls = urls
         read, write = Permission.READ, Permission.WRITE
-        self._on_blobs: dict[tuple[str, str | None], _Operation] = {
+        self._on_blobs: _Offered[BlobRequest] = {
             ("GET", None): _Operation(reading.get_blob, read),
             ("HEAD", None): _Operation(reading.get_properties, read),
             ("GET", "metadata"): _Operation(reading.get_metadata, read),
@@ -52,7 +62,7 @@ class BlobDoor:
             ("PUT", "properties"): _Operation(writing.set_properties, write),
             ("DELETE", None): _Operation(writing.delete_blob, Permission.DELETE),
         }
-        self._on_containers: dict[tuple[str, str | None], _Operation] = {
+        self._on_containers: _Offered[ContainerRequest] = {
             ("GET", None): _Operation(containers.get_container_properties, None),
             ("HEAD", None): _Operation(containers.get_container_properties, None),
             ("GET", "list"): _Operation(ListBlobs(urls.url("")), Permission.LIST),
@@ -79,22 +89,27 @@ class BlobDoor:
 
     async def _answer(self, http: Request) -> Response:
         request = parsed(http)
-        offered = self._on_containers if request.name is None else self._on_blobs
-        comp = request.query.get("comp")
-        operation = offered.get((http.method, comp))
+        if isinstance(request, BlobRequest):
+            return await self._checked(self._on_blobs, request, request.name)(self._files, request)
+        return await self._checked(self._on_containers, request, None)(self._files, request)
+
+    def _checked(self, offered: _Offered[_R], request: _R, name: str | None) -> _Run[_R]:
+        """What is to be run; `name` is the blob's, if one is meant. Raises Refusal."""
+        method, comp = request.http.method, request.query.get("comp")
+        operation = offered.get((method, comp))
         permission = operation.permission if operation is not None else None
-        self._urls.verify(permission, request.container, request.name, request.query)
-        if (request.query.get("restype") == "container") != (request.name is None):
+        self._urls.verify(permission, request.container, name, request.query)
+        if (request.query.get("restype") == "container") != (name is None):
             raise bad_query(
                 "The URL names no blob, and does not say restype=container."
-                if request.name is None
+                if name is None
                 else "restype is not for blobs.",
-                "InvalidUri" if request.name is None else "UnsupportedQueryParameter",
+                "InvalidUri" if name is None else "UnsupportedQueryParameter",
             )
         if operation is None:
-            raise _not_offered(http.method, comp, [method for method, c in offered if c == comp])
+            raise _not_offered(method, comp, [each for each, c in offered if c == comp])
         check_supported(request)
-        return await operation.run(self._files, request)
+        return operation.run
 
 
 def _not_offered(method: str, comp: str | None, methods: list[str]) -> Refusal:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from infra.embedded.blobs.blob_pages import Entry
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest.refusals import bad_query
-from infra.embedded.blobs.rest.requests import BlobRequest
+from infra.embedded.blobs.rest.requests import ContainerRequest
 from infra.embedded.blobs.stored_blob import StoredBlob
 
 _MOST = 5000
@@ -36,7 +36,7 @@ class ListBlobs:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
 
-    async def __call__(self, files: FileBlobs, request: BlobRequest) -> Response:
+    async def __call__(self, files: FileBlobs, request: ContainerRequest) -> Response:
         """Up to 5,000 in order of name. The marker is a name, so that a listing goes on
         where it was, whatever has come or gone meanwhile."""
         query = request.query

@@ -18,7 +18,7 @@ _SUMMED = 4 * 1024 * 1024
 
 
 async def get_blob(files: FileBlobs, request: BlobRequest) -> Response:
-    reading = await files.open(request.container, request.blob)
+    reading = await files.open(request.container, request.name)
     try:
         return await _answer(reading, request)
     except BaseException:  # cancelled too: no answer has it that would close it
@@ -27,13 +27,13 @@ async def get_blob(files: FileBlobs, request: BlobRequest) -> Response:
 
 
 async def get_properties(files: FileBlobs, request: BlobRequest) -> Response:
-    blob = await files.properties(request.container, request.blob)
+    blob = await files.properties(request.container, request.name)
     conditions(request.headers).check_read(blob)
     return Response(headers={**described(blob), "content-length": str(blob.size)})
 
 
 async def get_metadata(files: FileBlobs, request: BlobRequest) -> Response:
-    blob = await files.properties(request.container, request.blob)
+    blob = await files.properties(request.container, request.name)
     conditions(request.headers).check_read(blob)
     return Response(headers={**about(blob), **{META + n: v for n, v in blob.metadata.items()}})
 

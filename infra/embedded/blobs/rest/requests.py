@@ -34,28 +34,27 @@ _UNSUPPORTED_HEADERS = {
 
 
 @dataclass(frozen=True)
-class BlobRequest:
-    """`name` is None for the container itself."""
-
+class ContainerRequest:
     container: str
-    name: str | None
     query: Mapping[str, str]
     http: Request
-
-    @property
-    def blob(self) -> str:
-        assert self.name is not None
-        return self.name
 
     @property
     def headers(self) -> Headers:
         return self.http.headers
 
 
-def parsed(http: Request) -> BlobRequest:
+@dataclass(frozen=True)
+class BlobRequest(ContainerRequest):
+    """`name` is the blob's."""
+
+    name: str
+
+
+def parsed(http: Request) -> ContainerRequest:
     """Raises Refusal for a URL that names nothing."""
     path: bytes = http.scope["raw_path"]
-    container, slash, name = path.decode("latin-1").removeprefix(PREFIX).partition("/")
+    container, _, name = path.decode("latin-1").removeprefix(PREFIX).partition("/")
     try:
         pairs = parse_qsl(
             http.scope["query_string"].decode("latin-1"),
@@ -70,10 +69,12 @@ def parsed(http: Request) -> BlobRequest:
         raise bad_query("The URL has too many parameters.", "InvalidUri") from None
     if not container:
         raise bad_query("The URL names no container; accounts are not served.", "InvalidUri")
-    return BlobRequest(container, name if slash and name else None, dict(pairs), http)
+    if not name:
+        return ContainerRequest(container, dict(pairs), http)
+    return BlobRequest(container, dict(pairs), http, name)
 
 
-def check_supported(request: BlobRequest) -> None:
+def check_supported(request: ContainerRequest) -> None:
     """Raises Refusal for what a client may rely on and would not get."""
     for name in request.query:
         if name not in _PARAMETERS:

@@ -25,7 +25,7 @@ class PutBlob:
         kept = record(request.headers, plain=True)
         written = await files.write(
             request.container,
-            request.blob,
+            request.name,
             content(request, self._caps.blob, self._caps.silence, is_blob=True),
             kept,
             if_absent=wanted.if_absent,
@@ -42,7 +42,7 @@ async def set_metadata(files: FileBlobs, request: BlobRequest) -> Response:
     given = record(request.headers).metadata
     changed = await files.change(
         request.container,
-        request.blob,
+        request.name,
         lambda old: replace(old, metadata=given),
         conditions(request.headers).for_change,
     )
@@ -54,7 +54,7 @@ async def set_properties(files: FileBlobs, request: BlobRequest) -> Response:
     given = record(request.headers)
     changed = await files.change(
         request.container,
-        request.blob,
+        request.name,
         lambda old: replace(given, metadata=old.metadata),
         conditions(request.headers).for_change,
     )
@@ -65,8 +65,8 @@ async def delete_blob(files: FileBlobs, request: BlobRequest) -> Response:
     if request.headers.get("x-ms-delete-snapshots", "include").lower() != "include":
         raise bad_header("There are no snapshots here.")
     deleted = await files.delete(
-        request.container, request.blob, conditions(request.headers).for_change
+        request.container, request.name, conditions(request.headers).for_change
     )
     if deleted is None:
-        raise errors.BlobNotFound(f"There is no blob {request.blob!r}.", target=request.blob)
+        raise errors.BlobNotFound(f"There is no blob {request.name!r}.", target=request.name)
     return Response(status_code=202)

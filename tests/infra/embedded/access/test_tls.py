@@ -4,9 +4,18 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from infra.embedded.access.tls import ensure_certificates
+from infra.embedded.access.tls import CertificateError, ensure_certificates
+
+RSA = rsa.generate_private_key(65537, 2048).private_bytes(
+    serialization.Encoding.PEM,
+    serialization.PrivateFormat.PKCS8,
+    serialization.NoEncryption(),
+)
 
 
 def test_keys_and_certificates_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -63,3 +72,15 @@ def test_a_damaged_certificate_is_made_anew(tmp_path: Path) -> None:
     files.certificate.write_bytes(b"damaged")
     ensure_certificates(tmp_path)
     x509.load_pem_x509_certificate(files.certificate.read_bytes())
+
+
+@pytest.mark.parametrize("content", [b"no key", RSA])
+def test_a_key_of_another_kind_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    files = ensure_certificates(tmp_path)
+    files.certificate.unlink()
+    key = tmp_path / "ca.key"
+    key.write_bytes(content)
+    with pytest.raises(CertificateError, match=r"ca\.key is not .* Remove it"):
+        ensure_certificates(tmp_path)
+    key.unlink()
+    assert ensure_certificates(tmp_path).certificate.exists()
