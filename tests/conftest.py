@@ -23,7 +23,16 @@ Server = TypeVar("Server", bound=NodeServer)
 ROOT = Path(__file__).parent
 # A file stays with one process: those that take longest begin first, so that none is left
 # alone with one at the end.
-_LONGEST_FIRST = ("e2e/test_batch_chaos.py", "cloud/", "e2e/test_host_life.py", "e2e/", "worker/")
+_LONGEST_FIRST = (
+    "cloud/",
+    "e2e/test_succession.py",
+    "e2e/batch/test_batch_chaos.py",
+    "e2e/host/",
+    "e2e/",
+    "runtime/online/test_inference_server.py",
+    "runtime/online/test_pyfunc.py",
+    "worker/",
+)
 
 
 @pytest.hookimpl(trylast=True)
