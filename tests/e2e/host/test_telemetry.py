@@ -176,3 +176,21 @@ def test_telemetry_that_is_off_costs_no_import() -> None:
         check=True,
         timeout=PATIENCE,
     )
+
+
+def test_the_app_starts_with_traces_turned_off_for_application_insights() -> None:
+    with Ingestion() as ingestion:
+        subprocess.run(
+            [sys.executable, "-c", "import function_app"],
+            cwd=ROOT,
+            env={
+                "ML_ENDPOINTS_PLATFORM": "embedded",
+                "APPLICATIONINSIGHTS_CONNECTION_STRING": ingestion.connection_string,
+                "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+                "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+                "OTEL_TRACES_EXPORTER": "none",
+                "PATH": "/usr/bin:/bin",
+            },
+            check=True,
+            timeout=PATIENCE,
+        )
