@@ -9,7 +9,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements chaos upgrades steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED
 
 upgrades: $(STAMP) ## One embedded host after another under traffic (UPGRADES=)
 	@UPGRADES=$(or $(UPGRADES),20) $(BIN)/python -m pytest -q tests/e2e/test_succession.py -k under_traffic
+
+simulate: $(STAMP) ## The app in one thread under faults at every call, by seeds (SEEDS=, FIRST=, REPLAY=)
+	@$(BIN)/python -m tests.simulation $(if $(REPLAY),--replay $(REPLAY),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0))
 
 steady: $(CLOUD_TESTS) ## Every test alone, beside busy loops, and on half a core (RUNS="busy half" for some)
 	@$(BIN)/python -m tests.steady $(RUNS)

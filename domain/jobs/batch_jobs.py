@@ -105,20 +105,26 @@ class BatchJobs:
     async def delete(self, name: str) -> bool:
         """Remove an ended job's documents and plan; what it wrote stays. False if there is
         no such job. Raises Conflict while it runs."""
-        stored = await self._jobs.job(name)
-        if stored is None:
-            return False
-        job = stored.job
-        if not (job.status.is_terminal and job.released):
-            raise Conflict(
-                f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
-                code="JobNotEnded",
-            )
-        marked = taken_over(job.but(deleting=True))
-        due_at = self._clock.now().timestamp() + GRACE
-        await self._store.transact(stored.document.partition, [stored.replaced(marked, due_at)])
-        await job_deletion.purge(self._store, self._blobs, replace(stored, job=marked))
-        return True
+        for _ in range(RACES):
+            stored = await self._jobs.job(name)
+            if stored is None:
+                return False
+            job = stored.job
+            if not (job.status.is_terminal and job.released):
+                raise Conflict(
+                    f"Job '{job.name}' is {job.status.value}; cancel it, or wait for its end.",
+                    code="JobNotEnded",
+                )
+            marked = taken_over(job.but(deleting=True))
+            due_at = self._clock.now().timestamp() + GRACE
+            write = stored.replaced(marked, due_at)
+            try:
+                await self._store.transact(stored.document.partition, [write])
+            except (StaleETag, DocumentNotFound):
+                continue
+            await job_deletion.purge(self._store, self._blobs, replace(stored, job=marked))
+            return True
+        raise Conflict(f"Job '{name}' changes too fast to be deleted. Try again.")
 
     async def _stored(self, name: str) -> StoredJob:
         stored = await self._jobs.job(name) if len(name) <= 255 else None

@@ -19,6 +19,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "nobody sleeps: outside/waiting.py": "looks again",
     "nothing is measured: tests/chaos/ordeal.py": "tells how long runs took; nothing rests on it",
     "nothing is measured: tests/chaos/__main__.py": "tells how long runs took",
+    "nothing is measured: tests/simulation/__main__.py": "tells how fast it was",
     "nobody sleeps: tests/kit/waiting.py": "looks again",
     "nobody is hurried: tests/steady.py": "its control group may stay; no test waits for that",
     "nobody sleeps: tests/chaos/ordeal.py": "kills at moments that a seed chose",

@@ -2,6 +2,7 @@
 only when one of its own tests asks, so that a missing service skips or fails nothing else.
 
     embedded    SQLite and files
+    memory      what the simulation stands on (tests/simulation)
     cloud       Azure's SDKs, against servers on this machine, or against what the environment
                 has connection strings of (CONTRIBUTING.md)
 
@@ -9,8 +10,9 @@ Where models run is another family of its own: `local`, in compute_fixtures.py.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,18 +28,21 @@ from tests.contract.service_bus_fixtures import *  # noqa: F403 (the cloud famil
 from tests.contract.storage_fixtures import *  # noqa: F403 (the cloud family's stores)
 from tests.contract.storage_fixtures import CLOUD_PAGE
 from tests.kit.stages import door_stage
-from tests.kit.waiting import PATIENCE, patience
+from tests.kit.waiting import PATIENCE, eventually, patience
+from tests.simulation.stores.memory_blob_store import MemoryBlobStore
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
+from tests.simulation.stores.memory_work_queue import MemoryWorkQueue
 
 CLOUD = pytest.param("cloud", marks=pytest.mark.cloud)
 
 
-@pytest.fixture(params=["embedded", CLOUD])
+@pytest.fixture(params=["embedded", "memory", CLOUD])
 def family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
-@pytest.fixture(params=["embedded", CLOUD])
+@pytest.fixture(params=["embedded", "memory", CLOUD])
 def queue_family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -66,7 +71,7 @@ def recipient(queue_family: str, request: pytest.FixtureRequest) -> Recipient:
 LONG_BODIES = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 
 
-@pytest.fixture(params=["embedded", pytest.param("door", marks=LONG_BODIES), CLOUD])
+@pytest.fixture(params=["embedded", "memory", pytest.param("door", marks=LONG_BODIES), CLOUD])
 def blob_family(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -79,10 +84,18 @@ def blobs(blob_family: str, request: pytest.FixtureRequest) -> BlobStore:
 
 
 @pytest.fixture
+def lending_blobs(blob_family: str, blobs: BlobStore) -> BlobStore:
+    """One whose blobs other processes can read."""
+    if blob_family == "memory":
+        pytest.skip("nobody else reads what is in this process's memory")
+    return blobs
+
+
+@pytest.fixture
 def many(blob_family: str) -> int:
     """How many blobs or blocks are many: more than one page of a listing has. (Node.js takes
     some milliseconds for each.)"""
-    return 1100 if blob_family == "embedded" else 10 * CLOUD_PAGE + 1
+    return 1100 if blob_family in ("embedded", "memory") else 10 * CLOUD_PAGE + 1
 
 
 @pytest.fixture
@@ -127,6 +140,46 @@ async def embedded_blobs(tmp_path: Path) -> AsyncIterator[BlobStore]:
     blobs = FileBlobStore(tmp_path, base_url="https://127.0.0.1:7443", key=b"k" * 32)
     yield blobs
     await blobs.close()
+
+
+@pytest.fixture
+def memory_store() -> ResourceStore:
+    return MemoryResourceStore(time.time)
+
+
+@pytest.fixture
+def memory_queue() -> MemoryWorkQueue:
+    return MemoryWorkQueue(time.time)
+
+
+class MemoryRecipient:
+    def __init__(self, queue: MemoryWorkQueue) -> None:
+        self._queue = queue
+
+    async def take(self, queue: str, count: int) -> Sequence[Delivered]:
+        taken: list[Delivered] = []
+
+        async def received() -> bool:
+            for message in await self._queue.receive(queue, count, timedelta(seconds=PATIENCE)):
+                await self._queue.complete(message.lock_token)
+                taken.append(Delivered(json.loads(message.body), message.properties))
+            return len(taken) >= count
+
+        await eventually(received)
+        return taken
+
+    async def is_empty(self, queue: str) -> bool:
+        return not await self._queue.wait(queue, 0)
+
+
+@pytest.fixture
+def memory_recipient(memory_queue: MemoryWorkQueue) -> Recipient:
+    return MemoryRecipient(memory_queue)
+
+
+@pytest.fixture
+def memory_blobs() -> BlobStore:
+    return MemoryBlobStore(lambda: datetime.now(UTC))
 
 
 @pytest.fixture(scope="session")

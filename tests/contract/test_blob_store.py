@@ -372,9 +372,10 @@ async def test_blobs_are_lent_in_the_order_asked_for_and_nothing_is_looked_at(
 
 
 async def test_what_is_lent_is_what_has_the_etag_or_nothing(
-    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+    lending_blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a worker finds out: a file beside it after it was read, any other when it is asked for."""
+    blobs = lending_blobs
     names = ["a b/same", "a b/other", "a b/gone"]
     for name in names:
         await blobs.write("system", name, b"x")

@@ -151,7 +151,7 @@ class FunctionWorkers(Workers):
                 except worker_inputs.InputChanged as changed:
                     gave, error = None, str(changed)
                     break
-            length = sink.take(_lines(gave, request.output_format)) if gave else 0
+            length = sink.take(rendered(gave, request.output_format)) if gave else 0
             results.append(
                 MiniBatchResult(
                     mini_batch.ordinal,
@@ -179,7 +179,7 @@ class FunctionWorkers(Workers):
         )
 
 
-def _lines(gave: Rows, form: str) -> Lines:
+def rendered(gave: Rows, form: str) -> Lines:
     """As the runtime renders a result."""
     count = len(gave.rows)
     columns = gave.columns if form in ("csv", "parquet") else ()

@@ -14,6 +14,7 @@ from domain.errors import (
     DomainError,
     StaleETag,
 )
+from domain.ground.driving.driver import RACES
 from domain.jobs.records.batch_job import DOCUMENT_ID, BatchJob, JobOutput, from_document, partition
 from domain.jobs.records.job_request import JobProperties, RequestedOutput
 from domain.names import WorkspaceScope, file_name_fault
@@ -177,11 +178,15 @@ class OutputReservations:
 
     async def _free(self, job: str, place: BlobFolder) -> None:
         where = _partition(place)
-        try:
-            found = await self._store.get(where, _RESERVATION_ID)
-            if found.body["job"] == job:
-                await self._store.transact(where, [Delete(_RESERVATION_ID, found.etag)])
-        except (DocumentNotFound, StaleETag):
+        for _ in range(RACES):
+            try:
+                found = await self._store.get(where, _RESERVATION_ID)
+                if found.body["job"] == job:
+                    await self._store.transact(where, [Delete(_RESERVATION_ID, found.etag)])
+            except DocumentNotFound:
+                return
+            except StaleETag:
+                continue  # Another job's by now, or still this one's.
             return
 
     def _body(self, job: str) -> dict[str, object]:

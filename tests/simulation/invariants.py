@@ -1,0 +1,147 @@
+"""What holds at every step, whatever happens: looked at with each write to a partition."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from domain.jobs.records import batch_job, batch_unit
+from domain.jobs.records.job_status import TRANSITIONS, JobStatus
+from domain.jobs.records.job_times import JobTimes
+from tests.simulation.stores.memory_resource_store import Row
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_STALLED = 400.0
+"""Seconds within which a process that goes on has moved, and a message that was left has come."""
+_LOOK = JobTimes().supervise_every
+
+Body = Mapping[str, Any]
+
+
+class Broken(Exception):
+    """Something does not hold that must."""
+
+
+class Invariants:
+    """Those of `partition` are checked when it has changed."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._bodies: dict[str, Body] = {}
+        self._before: dict[tuple[str, str], Row] = {}
+        self._moved_at: dict[str, float] = {}
+        """By job that is not over, when its document was last written."""
+        self._checks: list[tuple[str, Callable[[str], None]]] = [("jobs/", self._job)]
+
+    def changed(self, partition: str) -> None:
+        for prefix, check in self._checks:
+            if partition.startswith(prefix):
+                try:
+                    check(partition)
+                except Broken as broken:
+                    self._world.find(broken)
+
+    def look_round(self) -> None:
+        """What should have moved by now. (Where a message went to the dead letters, what waits for
+        it may wait for its lease.)"""
+        if self._world.queue.dead:
+            return
+        now = self._world.loop.time()
+        for job, at in self._moved_at.items():
+            if now - max(at, self._world.troubled_at) > _STALLED:
+                raise Broken(f"{job} has stood still for {now - at:.0f} s, and nothing was wrong")
+
+    def body(self, row: Row) -> Body:
+        """Understood once for each ETag: most of a partition stays as it is."""
+        found = self._bodies.get(row.etag)
+        if found is None:
+            found = self._bodies[row.etag] = json.loads(row.body)
+        return found
+
+    # -- a batch job --------------------------------------------------------------------
+
+    def _job(self, partition: str) -> None:
+        rows = {row.id: row for row in self._world.store.rows(partition)}
+        job_row = rows.get(batch_job.DOCUMENT_ID)
+        if job_row is None:
+            return
+        job = self.body(job_row)["job"]
+        self._moves(partition, job_row, job)
+        has_ended = JobStatus(job["status"]).is_terminal
+        is_over = has_ended and job["released"] and not job["deleting"]
+        if is_over:
+            self._moved_at.pop(partition, None)
+        elif job_row.due_at is None:
+            raise Broken(f"job {job['name']} is {job['status']} and never falls due")
+        units = [self.body(row)["unit"] for row in rows.values() if row.kind == batch_unit.KIND]
+        for unit in units:
+            self._record(partition, job, unit)
+        progress_row = rows.get(batch_job.PROGRESS_ID)
+        if progress_row is not None and not job["deleting"]:
+            progress = self.body(progress_row)["progress"]
+            self._progress(job["name"], progress, units)
+            if has_ended and not progress["closed"]:
+                raise Broken(f"job {job['name']} has ended, and still takes records")
+
+    def _moves(self, partition: str, row: Row, job: Body) -> None:
+        before_row = self._before.get((partition, row.id))
+        self._before[partition, row.id] = row
+        if before_row is not None and before_row.etag == row.etag:
+            return
+        now = self._world.loop.time()
+        before_at = self._moved_at.get(partition, now)
+        self._moved_at[partition] = now
+        if before_row is None:
+            return
+        before = self.body(before_row)["job"]
+        old, new = JobStatus(before["status"]), JobStatus(job["status"])
+        if old is not new and new not in TRANSITIONS[old]:
+            raise Broken(f"job {job['name']} went from {old} to {new}")
+        if (job["chain"], job["tick"]) < (before["chain"], before["tick"]):
+            raise Broken(f"job {job['name']} went back to chain {job['chain']}")
+        is_early = now - before_at < _LOOK * 0.9 and 0 < before["tick"] < job["tick"]
+        if is_early and old is new is JobStatus.RUNNING and self._world.is_untroubled:
+            raise Broken(f"job {job['name']} was looked at by a message that was stale")
+
+    def _record(self, partition: str, job: Body, unit: Body) -> None:
+        record, key = unit["record"], (partition, f"record:{unit['ordinal']}")
+        known: Any = self._before.get(key)
+        if record is None:
+            if known is not None:
+                raise Broken(f"the record of unit {unit['ordinal']} is gone")
+            return
+        if known is not None:
+            if known != record:
+                raise Broken(f"the record of unit {unit['ordinal']} was changed")
+            return
+        self._before[key] = record
+        block = record["block"]
+        if block is None:
+            return
+        output = job["output"]
+        path = f"{output['folder']}/{output['file_name']}"
+        if job["settings"]["output_format"] == "Parquet":
+            path = f"{path}/part-{unit['ordinal']:08d}.parquet"
+        content = self._world.blobs.block(output["container"], path, block["id"])
+        if content is None or hashlib.sha256(content).hexdigest() != block["digest"]:
+            raise Broken(f"unit {unit['ordinal']} is recorded, and its block is not there")
+
+    def _progress(self, name: str, progress: Body, units: list[Any]) -> None:
+        recorded = [unit for unit in units if unit["record"] is not None]
+        if progress["recorded"] != len(recorded):
+            raise Broken(
+                f"job {name} counts {progress['recorded']} records and has {len(recorded)}"
+            )
+        for figure, told in progress["tally"].items():
+            there = sum(unit["record"]["tally"][figure] for unit in recorded)
+            if told != there:
+                raise Broken(f"job {name} counts {told} {figure}, its records {there}")
+        in_flight = {int(ordinal) for ordinal in progress["in_flight"]}
+        if in_flight & {unit["ordinal"] for unit in recorded}:
+            raise Broken(f"job {name} has recorded units in flight")
+        if progress["closed"]:
+            return
+        if progress["released"] - progress["recorded"] != len(in_flight):
+            raise Broken(f"job {name} has lost sight of a unit: {sorted(in_flight)}")
