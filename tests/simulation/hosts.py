@@ -16,8 +16,8 @@ from infra.rules.queue_consumer import Received
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
-from tests.kit.computes import AnyCapabilities
 from tests.kit.composed import OwnerVerifier, PlainCipher
+from tests.kit.computes import AnyCapabilities
 from tests.kit.pumping_host import PumpingHost
 from tests.kit.waiting import PATIENCE
 from tests.simulation.compute import SimulatedCompute
