@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..server.json_text import JsonText, written
 from . import typed
 from .signature import Signature
 from .typed import BadValue
@@ -53,9 +54,9 @@ class Question:
         self.params = params
         self._write = write
 
-    def answer(self, result: Any) -> bytes:
+    def answer(self, result: Any) -> JsonText:
         """Raises TypeError, ValueError and RecursionError for what JSON cannot hold."""
-        return json.dumps(self._write(result), allow_nan=False).encode()
+        return written(self._write(result))
 
 
 def read(body: bytes, signature: Signature, model: str) -> Question:
@@ -273,7 +274,7 @@ def _output(name: str, value: Any) -> dict[str, Any]:
         shape.append(len(flat[0]))
         flat = [item for part in flat for item in part]
     if any(isinstance(item, (list, dict)) for item in flat):
-        flat = [json.dumps(item) if isinstance(item, (list, dict)) else item for item in flat]
+        flat = [_text(item) if isinstance(item, (list, dict)) else item for item in flat]
     return {
         "name": name,
         "datatype": _TO_V2.get(dtype) or _guessed(flat),
@@ -282,8 +283,13 @@ def _output(name: str, value: Any) -> dict[str, Any]:
     }
 
 
+def _text(part: Any) -> str:
+    return written(part).body.decode()
+
+
 def _guessed(values: list[Any]) -> str:
-    present = [value for value in values if value is not None]
+    # NaN, which is not itself, stands for nothing as None does.
+    present = [value for value in values if value is not None and value == value]  # noqa: PLR0124
     if present and all(isinstance(value, bool) for value in present):
         return "BOOL"
     if present and all(isinstance(value, int) for value in present):

@@ -21,6 +21,7 @@ from ..script import (
     user_traceback,
 )
 from ..server.exchange import Request
+from ..server.json_text import JsonText
 from ..server.notes import note
 from . import dialects, rawhttp, request_values, schema, streaming, typed
 from .request_values import BadInput
@@ -35,6 +36,7 @@ STREAM_TYPE = "STREAM_CONTENT_TYPE"
 
 _ID_LIMIT = 100
 _SUCCEEDED = "x-ms-run-function-failed: False\r\n"
+_NON_FINITE = "x-ms-run-non-finite: True\r\n"
 _OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
 NOT_FOUND = (
     "The requested URL was not found on the server. If you entered the URL manually please "
@@ -177,8 +179,9 @@ class Scoring:
             elif streaming.streams(result):
                 self._stream(request, ids, result, started)
             else:
-                body = _written(request, result)
-                request.respond(200, f"{JSON}{_SUCCEEDED}{took}{ids}", body)
+                body, non_finite = _written(request, result)
+                lines = f"{JSON}{_NON_FINITE}" if non_finite else JSON
+                request.respond(200, f"{lines}{_SUCCEEDED}{took}{ids}", body)
         except UnsendableResult as error:
             _unsendable(request, ids, str(error))
         except BaseException as error:  # code of the script's: a response's iterator, a __str__
@@ -299,7 +302,7 @@ def _took(started: float) -> str:
     return f"x-ms-run-fn-exec-ms: {(time.perf_counter() - started) * 1000:.3f}\r\n"
 
 
-def _written(request: Request, result: Any) -> bytes:
+def _written(request: Request, result: Any) -> JsonText:
     try:
         return request.write(result)
     except (TypeError, ValueError, RecursionError) as error:

@@ -7,7 +7,6 @@ which request, after how many bytes, and why.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 from ..coroutines import Items
 from ..script import describe, user_traceback
 from ..server.exchange import STALL_LIMIT, Request, Stream
+from ..server.json_text import written
 from ..server.notes import note
 from .responses import UnsendableResult
 
@@ -127,11 +127,11 @@ def _plain(item: Any) -> bytes:
 
 
 def _line(item: Any) -> bytes:
-    return json.dumps(item).encode() + b"\n"
+    return written(item).body + b"\n"
 
 
 def _event(item: Any) -> bytes:
-    return b"data: " + json.dumps(item).encode() + b"\n\n"
+    return b"data: " + written(item).body + b"\n\n"
 
 
 def send(

@@ -251,14 +251,13 @@ def _list(items: Sequence[Any]) -> str:
 
 
 def plain(result: Any) -> Any:
-    """What a model gave as JSON values: a DataFrame as objects, an array as nested lists."""
+    """What a model gave as values that JSON has a form for: a DataFrame as objects, an array as
+    nested lists."""
     if isinstance(result, dict):
         return {str(name): plain(value) for name, value in result.items()}
     if isinstance(result, (list, tuple)):
         return [plain(value) for value in result]
-    if isinstance(result, float):
-        return result if math.isfinite(result) else None
-    if result is None or isinstance(result, (str, bool, int)):
+    if result is None or isinstance(result, (str, bool, int, float)):
         return result
     if isinstance(result, (bytes, bytearray, memoryview)):
         return base64.b64encode(bytes(result)).decode()
@@ -277,7 +276,7 @@ def _plain_array(array: Any) -> Any:
     import numpy
 
     kind = array.dtype.kind
-    if kind in "biu" or (kind == "f" and numpy.isfinite(array).all()):
+    if kind in "biuf":
         return array.tolist()
     if kind in "mM" and isinstance(array, (numpy.ndarray, numpy.generic)):
         return array.astype(str).tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .http1 import LAST_CHUNK, Head, chunk, reply, stream_head
+from .json_text import JsonText, written
 
 if TYPE_CHECKING:
     from .client_connection import Connection
@@ -18,9 +18,12 @@ STALL_LIMIT = 30.0
 """Seconds without progress after which a client is given up."""
 
 
-def as_json(result: Any) -> bytes:
+def as_json(result: Any) -> JsonText:
     """What `run` returned, unless its request wants it written otherwise."""
-    return b"{}" if result is None else json.dumps(result).encode()
+    return _NOTHING if result is None else written(result)
+
+
+_NOTHING = JsonText(b"{}")
 
 
 class Request:
@@ -70,7 +73,7 @@ class Request:
         self.worker = 0
         self.release: Callable[[Request], None] | None = None
         self.interrupt: Callable[[], object] | None = None
-        self.write: Callable[[Any], bytes] = as_json
+        self.write: Callable[[Any], JsonText] = as_json
 
     @property
     def path(self) -> str:

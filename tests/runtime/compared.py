@@ -81,6 +81,14 @@ DIFFERENCES = {
             ),
         ),
         Difference(
+            "non-finite",
+            (
+                r"header x-ms-run-non-finite: None -> True",
+                r"header content-length: 3 -> 4",
+                r"body: b'NaN' -> b'null'",
+            ),
+        ),
+        Difference(
             "exit",
             (
                 r"header content-type: text/html -> application/json",
@@ -341,6 +349,7 @@ _RESULTS_DIFFER = {
         ),
         ("unsendable",),
     ),
+    "float('nan')": ("non-finite",),
     "fail(SystemExit(7))": ("exit",),
     "(n for n in [1, 2])": ("stream",),
 }

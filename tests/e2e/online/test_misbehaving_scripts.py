@@ -248,8 +248,14 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole_and_the_log_says_why(
             lambda: (r := client.post("", json="Response(tokens())")).status_code == 200 and r
         )
         assert whole.text == 'data: {"token": "one"}\n\ndata: {"token": "two"}\n\n'
+        gap = client.post("", json="[1, float('nan')]")
+        assert (gap.content, gap.headers["x-ms-run-non-finite"]) == (b"[1, null]", "True")
         assert until(lambda: breaks_off("Response(dying())", "r-die"))
         assert counted("AnswerLost") == 1
+        told = host.workspace.http.get(f"{host.url}/metrics", headers=host.bearer()).text
+        streams = 'endpoint="odd",deployment="streams"'
+        assert f"online_deployment_NonFiniteAnswers_total{{{streams}}} 1" in told
+        assert re.search(f"StreamDuration_milliseconds_count{{{streams}}} [4-9]", told)
 
 
 def test_megabytes_printed_are_kept_within_bounds(host: RunningHost) -> None:
