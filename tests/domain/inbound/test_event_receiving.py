@@ -255,6 +255,20 @@ def test_a_part_of_a_path_is_plain(value: str) -> None:
         filled("folder/{{data.v}}", event(v=value))
 
 
+@pytest.mark.parametrize("text", ["{{" + " " * 2**20, "{{" + " a" * 2**20, "{" * 2**20])
+def test_a_text_is_read_once_whatever_it_holds(text: str) -> None:
+    """Were it read once for each of its characters, this would take hours."""
+    assert template_faults(text, "job") == []
+    assert filled(text, event()) == text
+
+
+def test_what_an_event_fills_in_has_a_limit_over_all_places() -> None:
+    places = {"a": "{{data.v}}" * 64, "b": ["{{data.v}}"] * 64}
+    assert filled(places, event(v="x" * 2048))["a"] == "x" * 64 * 2048
+    with pytest.raises(Invalid, match="over 262144 characters"):
+        filled({**places, "c": "{{data.v}}"}, event(v="x" * 2048))
+
+
 def test_both_schemas_are_read_alike() -> None:
     one, other = read_events([grid_event(), cloud_event()])
     assert (one.type, one.source.rpartition("/")[2], one.value("data.api")) == (
