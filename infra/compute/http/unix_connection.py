@@ -164,8 +164,10 @@ class Connection(asyncio.Protocol):
         answer, body = self._answer, self._body
         reason = str(exc) if exc else "the connection was closed"
         if answer is not None and not answer.done():
-            # The kernel takes a write this small whole or not at all: with a broken pipe, not.
-            unseen = isinstance(exc, BrokenPipeError) and self._written <= ONE_WRITE
+            # The kernel takes a write this small whole or not at all: with a broken pipe, not. It
+            # resets where the server never took the connection, or left some of it unread.
+            untold = isinstance(exc, BrokenPipeError | ConnectionResetError)
+            unseen = untold and self._written <= ONE_WRITE
             sent = self._received or not unseen
             self.broke_off = True
             answer.set_exception(

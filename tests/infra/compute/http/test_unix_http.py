@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import math
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -162,6 +163,28 @@ async def test_a_server_that_breaks_off_may_have_seen_the_request() -> None:
         with pytest.raises(InstanceLost) as lost:
             await UnixHttp().request(address, "POST", "/score", [], b"x", timeout=PATIENCE)
         assert lost.value.sent
+
+
+@pytest.mark.parametrize("accepts", [False, True], ids=["not accepted", "accepted and not read"])
+async def test_a_server_that_dies_before_it_reads_has_seen_nothing(accepts: bool) -> None:
+    """Its socket takes connections until the very end of a process that dies."""
+    with (
+        TemporaryDirectory(prefix="mle-test-") as folder,
+        socket.socket(socket.AF_UNIX) as listener,
+    ):
+        address = str(Path(folder) / "s")
+        listener.bind(address)
+        listener.listen()
+        http = UnixHttp()
+        asked = asyncio.create_task(http.request(address, "POST", "/", body=b"x", timeout=PATIENCE))
+        await eventually(lambda: http.in_flight(address) == 1)
+        await asyncio.sleep(0)  # What was begun is written.
+        if accepts:
+            listener.accept()[0].close()
+        listener.close()
+        with pytest.raises(InstanceLost) as lost:
+            await asked
+    assert not lost.value.sent
 
 
 async def test_an_answer_that_breaks_off_says_so() -> None:
