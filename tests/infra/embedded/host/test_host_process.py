@@ -168,7 +168,7 @@ async def start(
     passed: socket.socket | None = None,
     lent: tuple[int, ...] = (),
     umask: int = -1,
-    **environment: str,
+    environment: dict[str, str] | None = None,
 ) -> HostProcess:
     """With a socket `passed` as systemd passes one, and descriptors `lent` by accident."""
     descriptors = lent
@@ -183,7 +183,7 @@ async def start(
         "infra.embedded",
         *(arguments or ("small_app:app", "--port", "0", "--data-dir", ".data")),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         pass_fds=descriptors,
         umask=umask,
         stdout=asyncio.subprocess.PIPE,
@@ -393,9 +393,7 @@ async def test_a_second_signal_ends_the_host_where_it_stands(folder: Path) -> No
 async def test_what_cannot_start_says_why(
     folder: Path, arguments: tuple[str, ...], environment: dict[str, str], complaint: str
 ) -> None:
-    code, errors = await ended(
-        await start(folder, *_with_port(arguments), passed=None, **environment)
-    )
+    code, errors = await ended(await start(folder, *_with_port(arguments), environment=environment))
     assert code == 2
     assert complaint in errors
     assert "Traceback" not in errors
