@@ -10,7 +10,7 @@ that are known here is read over, and kept where the value that was read is writ
 from collections.abc import Iterator
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 
@@ -57,6 +57,12 @@ class Value(BaseModel):
         if self.model_extra is not None:
             _keep(changed, self.model_extra)
         return changed
+
+
+def unsaid(default: object) -> Any:
+    """For the annotation of a field that came later: a body leaves it out while it has this
+    default, so that v0.1.0, which refuses what it does not know, reads every other body still."""
+    return Field(exclude_if=lambda value: bool(value == default))
 
 
 def _keep(value: Value, unknown: dict[str, Any] | None) -> None:

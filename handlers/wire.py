@@ -262,5 +262,10 @@ def _model_in(annotation: Any) -> type[Value] | None:
 
 
 def to_wire(value: Value) -> dict[str, Any]:
-    """camelCase JSON; durations are ISO 8601, times RFC 3339."""
-    return value.model_dump(mode="json", by_alias=True)
+    """camelCase JSON; durations are ISO 8601, times RFC 3339. What a stored body leaves out while
+    it has its default is shown."""
+    shown = value.model_dump(mode="json", by_alias=True)
+    for name, known in type(value).model_fields.items():
+        if known.exclude_if is not None:
+            shown.setdefault(known.alias or name, getattr(value, name))
+    return shown

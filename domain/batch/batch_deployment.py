@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy, default_size, size_fault
 from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "batchDeployment"
 KEY_PREFIX = "batch-deployment/"
@@ -114,6 +114,8 @@ class BatchDeploymentProperties(Value):
     output_format: OutputFormat = OutputFormat.CSV
     provenance_columns: bool = True
     """Whether rows of Csv, Jsonl and Parquet say which input file and row they come from."""
+    bisect_failures: Annotated[bool, unsaid(True)] = True
+    """Whether a failed mini-batch is bisected, so that its bad files alone have failed."""
     logging_level: LoggingLevel = LoggingLevel.INFO
     description: Text | None = None
     properties: StringMap = {}

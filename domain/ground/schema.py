@@ -10,7 +10,13 @@ from domain.errors import NewerSchema
 FIRST = "1.0"
 """Also of what carries none."""
 
-DOCUMENTS: dict[str, str] = {"onlineEndpoint": "1.1"}
+DOCUMENTS: dict[str, str] = {
+    "batchDeployment": "1.1",
+    "batchJob": "1.1",
+    "batchProgress": "1.1",
+    "batchUnit": "1.1",
+    "onlineEndpoint": "1.1",
+}
 """By kind, where it is not the first any more."""
 
 MESSAGES: dict[str, str] = {}

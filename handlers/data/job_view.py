@@ -122,6 +122,7 @@ def _settings(job: BatchJob) -> dict[str, Any]:
         "outputFileName",
         "outputFormat",
         "provenanceColumns",
+        "bisectFailures",
         "loggingLevel",
         "resources",
     )

@@ -3,6 +3,7 @@
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.units.bundle_scoring import BundleScoring
 from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.unit_bisecting import UnitBisecting
 from domain.jobs.units.unit_claiming import UnitClaiming
 from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.jobs.units.unit_recording import UnitRecording
@@ -24,6 +25,7 @@ def compose_units(
         job_workers=job_workers,
         claiming=claiming,
         recording=recording,
+        bisecting=UnitBisecting(jobs, claiming=claiming, recording=recording),
     )
     return UnitDelivery(
         jobs,

@@ -14,7 +14,6 @@ from domain.ground.access import ROLES
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
-from infra.embedded.access.private_files import keep_private
 from infra.embedded.access.tls import CertificateError
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
 from infra.embedded.host.address import Address, AddressError, bound, passed
@@ -30,8 +29,8 @@ from infra.settings.adapters import EmbeddedSettings, InstallationSettings
 
 _REFUSED = 2
 _SWITCH = 0.001
-"""Seconds."""
 _DATA_DIR = EmbeddedSettings.environment_name("data_dir")
+"""Seconds."""
 
 _EPILOG = """\
 settings:
@@ -110,7 +109,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    keep_private()
     here = Path.cwd()
     values = read_values(os.environ, here / "local.settings.json")
     host_json = read_host_json(here / "host.json")

@@ -143,5 +143,10 @@ class Invariants:
             raise Broken(f"job {name} has recorded units in flight")
         if progress["closed"]:
             return
-        if progress["released"] - progress["recorded"] != len(in_flight):
+        held = set(progress.get("held", ()))
+        if held & in_flight or held & {unit["ordinal"] for unit in recorded}:
+            raise Broken(f"job {name} holds units that are not to wait: {sorted(held)}")
+        if progress["released"] - progress["recorded"] != len(in_flight) + len(held):
             raise Broken(f"job {name} has lost sight of a unit: {sorted(in_flight)}")
+        if held and not in_flight:
+            raise Broken(f"job {name} holds units, and nothing has them go on: {sorted(held)}")

@@ -12,8 +12,10 @@ from datetime import datetime
 from domain.errors import Conflict
 from domain.ground.operation import ErrorRecord
 from domain.jobs.finishing.result_aggregation import records
-from domain.jobs.finishing.result_rows import ResultRows, failures
+from domain.jobs.finishing.result_rows import ResultRows
+from domain.jobs.finishing.unit_failures import Cause, Failure, failures
 from domain.jobs.records.batch_job import BatchJob
+from domain.jobs.records.batch_unit import FailedMiniBatch
 from domain.jobs.records.job_overview import overview
 from domain.jobs.records.job_plan import Plan, PlannedFile, PlanReader
 from domain.jobs.records.job_progress import Progress
@@ -87,9 +89,11 @@ class JobReports:
             for failed in failures(job.plan, unit, rows.fault(unit)):
                 numbers = range(failed.ordinal, failed.ordinal + 1)
                 [files] = await self._plans.files(job.name, job.plan, numbers)
-                others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-                first = f"{files[0].name[:200]}{_row_range(files[0])}"
-                return f"First to fail: {first}{others}: {failed.error[:_SHOWN]}"
+                found = failed.causes(files)
+                file, cause = found[0]
+                others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+                first = f"{file.name[:200]}{_row_range(file)}"
+                return f"First to fail: {first}{others}: {cause.error[:_SHOWN]}"
         return None
 
     async def write_worker_log(self, job: BatchJob) -> None:
@@ -118,15 +122,15 @@ class JobReports:
             for failed in failures(plan, unit, rows.fault(unit)):
                 numbers = range(failed.ordinal, failed.ordinal + 1)
                 [files] = await self._plans.files(job.name, plan, numbers)
-                for file in files:
+                for file, cause in failed.causes(files):
                     yield json.dumps(
                         {
                             "file": file.name,
                             **_rows_of(file),
                             "mini_batch": failed.ordinal,
-                            "attempts": failed.tries,
-                            "error": failed.error,
-                            "log_excerpt": failed.log_excerpt,
+                            "attempts": cause.tries,
+                            "error": cause.error,
+                            "log_excerpt": cause.log_excerpt,
                         },
                         ensure_ascii=False,
                     )
@@ -142,17 +146,27 @@ class JobReports:
         async for document in records(self._store, job.name):
             unit = unit_of(document).unit
             for failed in failures(job.plan, unit, rows.fault(unit)):
-                shown += 1
-                if shown > _ERRORS_SHOWN:
-                    yield f"The first {_ERRORS_SHOWN} failed mini-batches are shown."
-                    return
-                yield f"mini-batch {failed.ordinal}, tried {failed.tries} times: {failed.error}"
-                if failed.log_excerpt:
-                    yield failed.log_excerpt.rstrip("\n") + "\n"
+                for cause in failed.told:
+                    shown += 1
+                    if shown > _ERRORS_SHOWN:
+                        yield f"The first {_ERRORS_SHOWN} failures are shown."
+                        return
+                    yield f"{_what(failed, cause)}, tried {cause.tries} times: {cause.error}"
+                    if cause.log_excerpt:
+                        yield cause.log_excerpt.rstrip("\n") + "\n"
 
 
 def _told(error: ErrorRecord) -> str:
     return f"{error.code}: {error.message.rstrip()}\n"
+
+
+def _what(failure: Failure, cause: Cause) -> str:
+    mini_batch = f"mini-batch {failure.ordinal}"
+    if isinstance(cause, FailedMiniBatch):
+        return mini_batch
+    if cause.count == 1:
+        return f"{mini_batch}, file {cause.first + 1} of it"
+    return f"{mini_batch}, files {cause.first + 1} to {cause.first + cause.count} of it"
 
 
 def _rows_of(file: PlannedFile) -> dict[str, int]:

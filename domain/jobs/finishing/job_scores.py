@@ -1,11 +1,14 @@
 """What became of each mini-batch of an ended job, in the order of its rows."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 
+from domain.batch.mini_batch_bisection import BadFiles
 from domain.jobs.finishing.result_aggregation import records
 from domain.jobs.finishing.result_parts import Part
-from domain.jobs.finishing.result_rows import ResultRows, failures
+from domain.jobs.finishing.result_rows import ResultRows
+from domain.jobs.finishing.unit_failures import failures
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_plan import Plan
@@ -17,13 +20,40 @@ from domain.ports import ResourceStore
 class MiniBatchScore:
     """`length` is how many bytes of the output are its rows. `part`: the part of the output
     that begins with its rows, where the output is a folder of parts. Not `tried`: no attempt
-    of it was recorded."""
+    of it was recorded. `bad`: some of its files have failed, though it has `succeeded`; `parts`
+    are then the lengths of the rows of the stretches between them. `only`: it speaks of these
+    files alone."""
 
     ordinal: int
     succeeded: bool
     tried: bool = True
     length: int = 0
     part: Part | None = None
+    bad: tuple[BadFiles, ...] = ()
+    parts: tuple[int, ...] = ()
+    only: range | None = None
+
+    @property
+    def each(self) -> Iterator["MiniBatchScore"]:
+        """What succeeded and what failed of it apart, in the order of their rows; where those
+        cannot be told apart, all that succeeded comes first."""
+        if not self.bad:
+            yield self
+            return
+        following = iter(self.parts)
+        if not self.parts:
+            yield replace(self, bad=())
+        at = 0
+        for bad in self.bad:
+            if bad.first > at:
+                yield from self._rows(following)
+            at = bad.first + bad.count
+            yield MiniBatchScore(self.ordinal, succeeded=False, only=range(bad.first, at))
+        yield from self._rows(following)
+
+    def _rows(self, parts: Iterator[int]) -> Iterator["MiniBatchScore"]:
+        for length in islice(parts, 1):
+            yield MiniBatchScore(self.ordinal, succeeded=True, length=length)
 
 
 async def scores(
@@ -42,14 +72,19 @@ async def scores(
         part = None
         if ahead is not None and ahead.unit == unit.ordinal:
             part, ahead = ahead, next(parts, None)
-        failed = {each.ordinal for each in failures(plan, unit, rows.fault(unit))}
+        failed = {each.ordinal: each for each in failures(plan, unit, rows.fault(unit))}
         for ordinal in plan.mini_batches_of(unit.ordinal):
-            if ordinal in failed:
+            failure = failed.get(ordinal)
+            if failure is not None and failure.whole is not None:
                 yield MiniBatchScore(ordinal, succeeded=False)
                 continue
+            bad = failure.bad if failure else ()
+            between = unit.record.parts.get(ordinal, ()) if unit.record else ()
             begins = part if job.writes_parts else None
             length = _length(unit, ordinal) if part is not None else 0
-            yield MiniBatchScore(ordinal, succeeded=True, length=length, part=begins)
+            yield MiniBatchScore(
+                ordinal, succeeded=True, length=length, part=begins, bad=bad, parts=between
+            )
             part = None if job.writes_parts else part
     for skipped in range(following, plan.units):
         for score in _untried(plan, skipped):

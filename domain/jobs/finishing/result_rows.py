@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domain.jobs.finishing.result_parts import Part, Parts
-from domain.jobs.records.batch_unit import FailedMiniBatch, Unit, UnitRecord
-from domain.jobs.records.job_plan import Plan
+from domain.jobs.records.batch_unit import Unit, UnitRecord
 from domain.jobs.records.job_progress import Tally
 
 HEADER_BLOCK = "header-00000000"
@@ -125,18 +124,6 @@ def unjoined(tally: Tally, unit: Unit) -> Tally:
         failed_files=tally.failed_files + files,
         rows=tally.rows - before.rows,
     )
-
-
-def failures(plan: Plan, unit: Unit, why: str | None) -> list[FailedMiniBatch]:
-    """A unit's failed mini-batches in input order; `why` its rows could not be joined."""
-    record = unit.record
-    if record is None:
-        return []
-    failed = {f.ordinal: f for f in record.failed}
-    if why is not None:
-        for ordinal in plan.mini_batches_of(unit.ordinal):
-            failed.setdefault(ordinal, FailedMiniBatch(ordinal=ordinal, tries=1, error=why))
-    return [failed[ordinal] for ordinal in sorted(failed)]
 
 
 def joined_type(one: str, other: str) -> str | None:

@@ -22,6 +22,7 @@ def overridden(
             "output_file_name",
             "output_format",
             "provenance_columns",
+            "bisect_failures",
             "logging_level",
         )
         if (value := getattr(asked, name)) is not None

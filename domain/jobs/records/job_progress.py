@@ -5,15 +5,17 @@ loses no place in the window and nothing is counted twice.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Annotated, Self
 
 from domain.jobs.records.job_pace import Mark, Marks, Pace, marked, pace
 from domain.jobs.records.job_times import JobTimes
-from domain.values import Value
+from domain.values import Value, unsaid
 
 _LARGEST = 16
 _MOST_IN_FLIGHT = 256
 """Units, where they are bundled: each stands in the document that every record replaces."""
+_MOST_HELD = 256
+"""Units: where so many have failed and none has succeeded, it is not for single files."""
 
 
 class Tally(Value):
@@ -34,8 +36,9 @@ class InFlight(Value):
 
 
 class Progress(Value):
-    """`in_flight` never holds more than `window` bundles, of `bundle` units each. `closed`
-    ends it: nothing is recorded or released any more."""
+    """`in_flight` never holds more than `window` bundles, of `bundle` units each. `held` units
+    have failed before any mini-batch has succeeded, and are in flight no more until one does, or
+    nothing else is left to. `closed` ends it: nothing is recorded or released any more."""
 
     units: int
     mini_batches: int
@@ -49,6 +52,7 @@ class Progress(Value):
     tally: Tally = Tally()
     closed: bool = False
     marks: Marks = ()
+    held: Annotated[tuple[int, ...], unsaid(())] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -104,11 +108,27 @@ class Progress(Value):
             in_flight=left,
             tally=tally,
             bundle=self._next_bundle(len(units), seconds, took, times),
+            held=tuple(each for each in self.held if each not in units),
         )
         after = after.but(marks=marked(self.marks, after._mark(now)))
         if after.is_over:
             return after.but(closed=after.is_over_threshold), []
         return after._release(left, now, times)
+
+    def may_wait(self, unit: int) -> bool:
+        """Whether a unit that has failed is to wait for one that succeeds: others may, and the
+        job has not failed yet by what is sure to have."""
+        others = {*self.held, *self.in_flight} - {unit}
+        left = self.released < self.units or others - {*self.held}
+        failed = self.tally.failed_files + len({*self.held, unit})
+        is_over_threshold = 0 <= self.error_threshold < failed
+        return bool(left) and not is_over_threshold and len(self.held) < _MOST_HELD
+
+    def hold(self, unit: int, now: float, times: JobTimes) -> tuple[Self, list[range]]:
+        """`unit` waits; which bundles are to be sent in its place."""
+        left = {ordinal: f for ordinal, f in self.in_flight.items() if ordinal != unit}
+        held = (*(each for each in self.held if each != unit), unit)
+        return self.but(held=held)._release(left, now, times)
 
     def _next_bundle(self, units: int, seconds: float, took: float, times: JobTimes) -> int:
         """Twice as many units where that many would still be quick, half where so many as now
@@ -123,7 +143,7 @@ class Progress(Value):
         return max(1, self.bundle // 2) if slow else self.bundle
 
     def close(self) -> Self:
-        return self.but(closed=True, in_flight={})
+        return self.but(closed=True, in_flight={}, held=())
 
     def overdue(self, now: float) -> list[int]:
         """Units that were sent and whose lease has run out."""
@@ -149,15 +169,26 @@ class Progress(Value):
     def _release(
         self, in_flight: dict[int, InFlight], now: float, times: JobTimes
     ) -> tuple[Self, list[range]]:
+        lease = InFlight(lease_until=now + times.release_lease)
+        back = self._back(in_flight)
+        in_flight = {**in_flight, **dict.fromkeys(back, lease)}
         # Towards the end smaller ones, so that nobody is left with a whole bundle to do.
         size = max(1, min(self.bundle, (self.units - self.released) // (2 * self.window)))
         # Whole ones only: what comes back in crumbs would go out in crumbs for ever.
         room = max(0, self.window * self.bundle - len(in_flight)) // size * size
         end = min(self.released + room, self.units)
         fresh = [range(first, min(first + size, end)) for first in range(self.released, end, size)]
-        lease = InFlight(lease_until=now + times.release_lease)
         in_flight = {**in_flight, **dict.fromkeys(range(self.released, end), lease)}
-        return self.but(released=end, in_flight=in_flight), fresh
+        held = tuple(each for each in self.held if each not in back)
+        after = self.but(released=end, in_flight=in_flight, held=held)
+        return after, [*(range(each, each + 1) for each in back), *fresh]
+
+    def _back(self, in_flight: Mapping[int, InFlight]) -> tuple[int, ...]:
+        """The held units that go on now."""
+        is_over = not in_flight and self.released == self.units
+        if not is_over and not self.tally.succeeded_mini_batches:
+            return ()
+        return self.held[: max(0, self.window * self.bundle - len(in_flight))]
 
 
 def added(one: Tally, other: Tally) -> Tally:

@@ -9,7 +9,7 @@ from domain.batch.batch_deployment import INT_MAX, LoggingLevel, OutputFormat
 from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy
 from domain.ground.resource import EnvironmentVariables, StringMap, Tags, Text
 from domain.jobs.records.globs import Globs
-from domain.values import Value
+from domain.values import Value, unsaid
 
 
 class RequestedInput(Value):
@@ -75,6 +75,7 @@ class JobOverrides(Value):
     max_concurrency_per_instance: Annotated[int, Field(ge=1, le=64)] | None = None
     error_threshold: Annotated[int, Field(ge=-1, le=INT_MAX)] | None = None
     retry_settings: RequestedRetries | None = None
+    bisect_failures: Annotated[bool | None, unsaid(None)] = None
     logging_level: LoggingLevel | None = None
     environment_variables: EnvironmentVariables = {}
 

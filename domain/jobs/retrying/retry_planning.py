@@ -179,21 +179,20 @@ class _Missing:
         held: list[MiniBatchScore] = []
         most = max(1, _FILES_AT_ONCE * self._plan.mini_batches // self._plan.files)
         async for item in self._items():
-            if isinstance(item, MiniBatchScore) and not item.succeeded:
-                follows = not held or item.ordinal == held[-1].ordinal + 1
-                if held and (not follows or len(held) >= most):
-                    async for file in self._read(held, layout):
-                        yield file
-                    held = []
-                held.append(item)
+            if self._has_rows(item):
+                async for file in self._read(held, layout):
+                    yield file
+                held = []
+                await self._end_run(layout)
+                await self._keep(item, layout)
+            if not isinstance(item, MiniBatchScore) or item.succeeded:
                 continue
-            if not self._has_rows(item):
-                continue
-            async for file in self._read(held, layout):
-                yield file
-            held = []
-            await self._end_run(layout)
-            await self._keep(item, layout)
+            follows = not held or item.ordinal == held[-1].ordinal + 1
+            if held and (not follows or len(held) >= most):
+                async for file in self._read(held, layout):
+                    yield file
+                held = []
+            held.append(item)
         async for file in self._read(held, layout):
             yield file
         await self._end_run(layout)
@@ -204,14 +203,16 @@ class _Missing:
         own = scores(self._store, self._first, self._plan, self._rows)
         if self._first.retry is None:
             async for score in own:
-                yield score
+                for each in score.each:
+                    yield each
             return
         async for entry in self._layouts.entries(self._first.name, self._plan):
             if not isinstance(entry, OwnRows):
                 yield entry
                 continue
             for _ in range(entry.count):
-                yield await anext(own)
+                for each in (await anext(own)).each:
+                    yield each
 
     @staticmethod
     def _has_rows(item: MiniBatchScore | KeptRows | FolderPart) -> bool:
@@ -225,7 +226,8 @@ class _Missing:
         await self._end_kept(layout)
         numbers = range(held[0].ordinal, held[-1].ordinal + 1)
         found = await self._plans.files(self._first.name, self._plan, numbers)
-        for score, files in zip(held, found, strict=True):
+        for score, planned in zip(held, found, strict=True):
+            files = planned if score.only is None else planned[score.only.start : score.only.stop]
             for start in range(0, len(files), _LOOKS_AT_ONCE):
                 some = files[start : start + _LOOKS_AT_ONCE]
                 some = await asyncio.gather(*(self._looked_at(f, score.tried) for f in some))

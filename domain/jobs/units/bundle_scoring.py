@@ -45,10 +45,10 @@ class BundleScoring:
             stored = rest.pop(0)
             files = await self._units.inputs.files(job, plan, stored.unit.ordinal)
             ran = await self._units.attempt(job, plan, stored, files, until)
-            if ran.outcome is None or ran.outcome.lost is not None:
-                other = ran
-            else:
+            if ran.outcome is not None and self._units.is_last(job, ran):
                 ended.append((ran, record_of(ran, ran.outcome)))
+            else:
+                other = ran
         # Before anything else, for others may be free to run them.
         for each in rest:
             await self._units.park(job, each, 0.0)

@@ -1,8 +1,9 @@
 """From what a worker told of a unit to what is recorded of it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from domain.batch.mini_batch_bisection import BadFiles
 from domain.jobs.records.batch_unit import (
     Block,
     FailedMiniBatch,
@@ -13,6 +14,7 @@ from domain.jobs.records.batch_unit import (
 )
 from domain.jobs.records.job_progress import Tally
 from domain.jobs.records.job_store import StoredUnit
+from domain.jobs.units.mini_batch_parts import Lengths, mini_batch_of
 from domain.jobs.units.unit_inputs import Files
 from domain.ports import UnitOutcome, UnitRequest
 
@@ -20,13 +22,14 @@ from domain.ports import UnitOutcome, UnitRequest
 @dataclass(frozen=True)
 class Ran:
     """A unit's attempt as far as it has come. No outcome: it has not ended yet. This delivery
-    has waited for it for `took` seconds."""
+    has waited for it for `took` seconds. `parts`: the bytes of what it ran of each mini-batch."""
 
     stored: StoredUnit
     files: Files
     request: UnitRequest
     outcome: UnitOutcome | None
     took: float
+    parts: Lengths = field(default_factory=dict)
 
     @property
     def unit(self) -> Unit:
@@ -34,8 +37,8 @@ class Ran:
 
     @property
     def mini_batches(self) -> list[int]:
-        """Those that it was to run."""
-        return [each.ordinal for each in self.request.mini_batches]
+        """Those that it was to run, or parts of them."""
+        return list({mini_batch_of(each.ordinal): 0 for each in self.request.mini_batches})
 
 
 def record_of(ran: Ran, outcome: UnitOutcome) -> UnitRecord:
@@ -58,9 +61,11 @@ def record_of(ran: Ran, outcome: UnitOutcome) -> UnitRecord:
         block=block,
         columns=() if fault else outcome.columns,
         types=() if fault else outcome.types,
-        lengths=_lengths(outcome) if block else {},
-        tally=_tally(files, failed.keys(), rows),
+        lengths=_lengths(files, outcome) if block else {},
+        tally=_tally(unit, files, failed.keys(), rows),
         failed=tuple(bounded(failed[o], len(failed)) for o in sorted(failed)),
+        bad_files=_bad_files(unit),
+        parts=_parts(ran, failed) if block else {},
         seconds=sum(r.seconds for r in outcome.results),
     )
 
@@ -72,24 +77,49 @@ def record_of_given_up(unit: Unit, files: Files) -> UnitRecord:
         *(FailedMiniBatch(ordinal=each, tries=unit.crashes, error=error) for each in files)
     ).given_up
     return UnitRecord(
-        tally=_tally(files, [f.ordinal for f in failed], 0),
+        tally=_tally(unit, files, [f.ordinal for f in failed], 0),
         failed=tuple(bounded(f, len(failed)) for f in failed),
+        bad_files=_bad_files(unit),
     )
 
 
-def _lengths(outcome: UnitOutcome) -> dict[int, int]:
+def _parts(ran: Ran, failed: Collection[int]) -> dict[int, tuple[int, ...]]:
+    """Of mini-batches with bad files between others: how much of the block each stretch is."""
+    return {
+        ordinal: ran.parts[ordinal]
+        for ordinal, bisection in sorted(ran.unit.bisections.items())
+        if bisection.bad and ordinal not in failed and any(ran.parts.get(ordinal, ()))
+    }
+
+
+def _bad_files(unit: Unit) -> dict[int, tuple[BadFiles, ...]]:
+    """Of each mini-batch of which some files are known to be bad, in their order."""
+    return {
+        ordinal: tuple(sorted(bisection.bad, key=lambda each: each.first))
+        for ordinal, bisection in sorted(unit.bisections.items())
+        if bisection.bad
+    }
+
+
+def _lengths(files: Files, outcome: UnitOutcome) -> dict[int, int]:
     """Of the mini-batches of a unit of several: how much of the block is each one's."""
-    if len(outcome.results) < 2:
+    if len(files) < 2:
         return {}
     return {r.ordinal: r.length for r in outcome.results if r.succeeded and r.length}
 
 
-def _tally(files: Files, failed: Collection[int], rows: int) -> Tally:
-    failed_files = sum(len(files[m]) for m in failed)
+def _tally(unit: Unit, files: Files, failed: Collection[int], rows: int) -> Tally:
+    """Of `failed` mini-batches every file has failed; of another one those that are bad, and it
+    has failed where all of them are."""
+    good = {m: len(files[m]) for m in files if m not in failed}
+    for ordinal, bisection in unit.bisections.items():
+        if ordinal in good:
+            good[ordinal] = len(bisection.rest)
+    succeeded = [files for files in good.values() if files]
     return Tally(
-        succeeded_mini_batches=len(files) - len(failed),
-        failed_mini_batches=len(failed),
-        succeeded_files=sum(map(len, files.values())) - failed_files,
-        failed_files=failed_files,
+        succeeded_mini_batches=len(succeeded),
+        failed_mini_batches=len(files) - len(succeeded),
+        succeeded_files=sum(succeeded),
+        failed_files=sum(map(len, files.values())) - sum(succeeded),
         rows=rows,
     )

@@ -19,6 +19,8 @@ from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.mini_batch_parts import together
+from domain.jobs.units.unit_bisecting import UnitBisecting
 from domain.jobs.units.unit_claiming import UnitClaiming
 from domain.jobs.units.unit_inputs import Files, UnitInputs
 from domain.jobs.units.unit_outcomes import Ran, record_of, record_of_given_up
@@ -37,6 +39,7 @@ class UnitScoring:
         job_workers: JobWorkers,
         claiming: UnitClaiming,
         recording: UnitRecording,
+        bisecting: UnitBisecting,
     ) -> None:
         self.inputs = UnitInputs(ground.blobs)
         self._jobs = ground.jobs
@@ -48,6 +51,7 @@ class UnitScoring:
         self._job_workers = job_workers
         self._claiming = claiming
         self._recording = recording
+        self._bisecting = bisecting
 
     async def run(self, job: BatchJob, plan: Plan, stored: StoredUnit) -> None:
         """To its record, or to where it must wait. Raises Unavailable and Throttled for what
@@ -71,7 +75,18 @@ class UnitScoring:
         if request.mini_batches:
             wait = max(0.0, deadline - began)
             outcome = await self._workers.run_unit(job.workload_key, request, wait=wait)
-        return Ran(stored, files, request, outcome, time.monotonic() - began)
+        took = time.monotonic() - began
+        if outcome is None:
+            return Ran(stored, files, request, None, took)
+        merged, parts = together(request, outcome)
+        return Ran(stored, files, request, merged, took, parts)
+
+    def is_last(self, job: BatchJob, ran: Ran) -> bool:
+        """Whether nothing but the unit's record is left to be made."""
+        outcome = ran.outcome
+        if outcome is None or outcome.lost is not None:
+            return False
+        return not self._bisecting.concerns(job, ran, outcome)
 
     async def conclude(self, job: BatchJob, ran: Ran) -> StoredUnit | None:
         """Record what became of the attempt, or leave it waiting. The unit for its next
@@ -83,6 +98,11 @@ class UnitScoring:
             return None
         if outcome.lost is not None:
             return await self._lose(job, stored, outcome)
+        further = await self._bisecting.further(job, ran, outcome)
+        if further is not None:
+            if further.unit is None:
+                return None
+            return await self._replaced(job, stored, further.unit)
         await self._recording.record(job, (stored, record_of(ran, outcome)), took=ran.took)
         return None
 

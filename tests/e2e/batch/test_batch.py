@@ -118,6 +118,25 @@ def test_files_that_fail_stand_in_a_manifest_and_the_others_in_the_output(
     assert shown["progress"]["failedFiles"] == 2
 
 
+def test_one_bad_file_of_many_fails_alone(host: RunningHost) -> None:
+    files = {f"{number:02}.csv": f"n{number}\n" for number in range(24)}
+    bad = {"13.csv": "raise", "21.csv": "exit"}
+    uri = batch.data(host, {**files, **bad})
+    name = batch.started(host, "files", uri, miniBatchSize=8, errorThreshold=2)
+    shown = batch.ended(host, name)
+    assert shown["status"] == "Completed"
+    text = batch.output(host, shown, "failedFiles").read_text()
+    failed = {line["file"]: line["error"] for line in map(json.loads, text.splitlines())}
+    assert list(failed) == list(bad)
+    assert failed["13.csv"] == "ValueError: cannot score 13.csv"
+    good = [file for file in files if file not in bad]
+    assert batch.rows(host, shown) == [(file, "0", files[file].strip().upper()) for file in good]
+    assert shown["progress"]["failedFiles"] == 2
+    assert shown["progress"]["failedMiniBatches"] == 0
+    tried = host.workspace.call("POST", f"jobs/{name}/retryFailed").json()["name"]
+    assert batch.ended(host, tried)["progress"]["totalFiles"] == 2
+
+
 @pytest.mark.parametrize(
     ("threshold", "status"), [(-1, "Completed"), (2, "Completed"), (1, "Failed"), (0, "Failed")]
 )

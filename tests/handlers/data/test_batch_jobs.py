@@ -255,6 +255,7 @@ async def test_every_override_reaches_the_job(stage: BatchStage, client: httpx.A
         "outputFileName": "p.jsonl",
         "outputFormat": "jsonl",
         "provenanceColumns": False,
+        "bisectFailures": False,
         "outputData": {
             "score": {
                 "jobOutputType": "UriFolder",
@@ -270,6 +271,7 @@ async def test_every_override_reaches_the_job(stage: BatchStage, client: httpx.A
     assert shown["outputs"]["score"]["uri"].endswith("/paths/mine/p.jsonl")
     assert shown["settings"]["outputFormat"] == "Jsonl"
     assert shown["settings"]["provenanceColumns"] is False
+    assert shown["settings"]["bisectFailures"] is False
     job = (await stage.view(made.json()["name"])).job
     settings = job.settings
     assert (job.workers, settings.mini_batch_size, settings.error_threshold) == (6, 7, 4)
@@ -295,7 +297,7 @@ async def test_an_output_in_the_inbox_or_in_use_is_refused(client: httpx.AsyncCl
 
 @pytest.fixture
 async def half_failed(stage: BatchStage) -> str:
-    """A job of which one mini-batch of two failed."""
+    """A job of which one mini-batch of two failed, whichever of its files is bad."""
 
     def fails_on_zero(
         request: UnitRequest, mini_batch: UnitMiniBatch, files: Mapping[str, bytes]
@@ -305,7 +307,7 @@ async def half_failed(stage: BatchStage) -> str:
         return line_counts(request, mini_batch, files)
 
     stage.workers.script = fails_on_zero
-    job = await stage.invoke()
+    job = await stage.invoke(bisect_failures=False)
     await stage.pump()
     stage.workers.script = line_counts
     return job

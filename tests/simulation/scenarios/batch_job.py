@@ -170,7 +170,7 @@ class BatchJob:
         elif job["status"] == "Failed" and job["error"]["code"] not in _MAY_FAIL:
             raise Broken(f"job {name} failed: {job['error']}")
         if not self.manner.deaths and not self.manner.own_deaths:
-            self._check_failures(failed)
+            self._check_failures(failed, completed=job["status"] == "Completed")
 
     def _failed(self, world: World, output: Mapping[str, str], place: str) -> list[str]:
         own = output["is_own_folder"]
@@ -178,8 +178,11 @@ class BatchJob:
         manifest = world.blobs.content(output["container"], path) or b""
         return [json.loads(line)["file"] for line in manifest.splitlines()]
 
-    def _check_failures(self, failed: list[str]) -> None:
-        """Only files that were together with a bad one may fail."""
+    def _check_failures(self, failed: list[str], *, completed: bool) -> None:
+        """Only bad files may fail; where no mini-batch succeeded, those that stood with them."""
+        good = [name for name in failed if self._files[name] != _BAD]
+        if completed and good:
+            raise Broken(f"{good} failed, and are not bad")
         names = sorted(self._files)
         for start in range(0, len(names), self._size):
             some = names[start : start + self._size]

@@ -99,8 +99,12 @@ async def test_a_chain_of_retries_leaves_what_one_run_without_failures_would_hav
 ) -> None:
     wanted = await undisturbed(calm, output_format, size)
     script = Script("f00.txt", "f04.txt", "f05.txt", "f10.txt")
+    # Of a mini-batch's rows in a part, others cannot be put in the midst.
+    bisected = output_format != "Parquet"
     async with BatchStage(tmp_path, script=script, most_units=most_units) as stage:
-        await stage.deploy(output_format=output_format, mini_batch_size=size)
+        await stage.deploy(
+            output_format=output_format, mini_batch_size=size, bisect_failures=bisected
+        )
         await stage.upload(FILES)
         jobs = [await stage.invoke()]
         await stage.pump()
@@ -126,13 +130,38 @@ async def test_a_chain_of_retries_leaves_what_one_run_without_failures_would_hav
             await retry(stage, jobs[-1])
 
 
+async def test_of_bisected_mini_batches_the_bad_files_are_retried_and_follow_their_part(
+    tmp_path: Path, calm: BatchStage
+) -> None:
+    wanted = await undisturbed(calm, "Parquet", 4)
+    assert isinstance(wanted, list)
+    script = Script("f01.txt", "f09.txt")
+    async with BatchStage(tmp_path, script=script) as stage:
+        await stage.deploy(output_format="Parquet", mini_batch_size=4)
+        await stage.upload(FILES)
+        first = await stage.invoke()
+        await stage.pump()
+        script.bad.clear()
+        script.seen.clear()
+        second = await retry(stage, first)
+        await stage.pump()
+        assert script.seen == ["f01.txt", "f09.txt"]
+        found = await read(stage, await stage.view(second))
+        assert isinstance(found, list)
+        order = list(dict.fromkeys(row["input_file"] for row in found))
+        names = list(FILES)
+        within = [*names[:1], *names[2:4], names[1], *names[4:9], names[10], names[9]]
+        assert order == within
+        assert sorted(found, key=lambda row: (row["input_file"], row["input_row"])) == wanted
+
+
 async def test_good_files_of_a_failed_mini_batch_are_saved_by_smaller_ones(
     tmp_path: Path, calm: BatchStage
 ) -> None:
     wanted = await undisturbed(calm, "Csv", 4)
     script = Script("f05.txt")
     async with BatchStage(tmp_path, script=script) as stage:
-        await stage.deploy(mini_batch_size=4)
+        await stage.deploy(mini_batch_size=4, bisect_failures=False)
         await stage.upload(FILES)
         first = await stage.invoke()
         await stage.pump()
