@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from .coroutines import finish
+from .server import printing
 
 _MODULE = "entry_module"
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -38,11 +39,10 @@ class ScriptFailed(Exception):
     def report(self) -> None:
         """The traceback, then one JSON line that ends standard error; `trace` in it is how many
         bytes the traceback has."""
-        sys.stdout.flush()
-        trace = len(self.trace.encode("utf-8", "backslashreplace"))
+        printing.write_out()
+        trace = printing.write_stamped(self.trace)
         line = json.dumps({"code": self.code, "message": self.message, "trace": trace})
-        sys.stderr.write(f"{self.trace}{line}\n")
-        sys.stderr.flush()
+        printing.write_plain(f"{line}\n")
 
 
 class Script:

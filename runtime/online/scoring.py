@@ -23,6 +23,7 @@ from ..script import (
 from ..server.exchange import Request
 from ..server.json_text import JsonText
 from ..server.notes import note
+from ..server.printing import print_for
 from . import dialects, rawhttp, request_values, schema, streaming, typed
 from .request_values import BadInput
 from .responses import JSON, UnsendableResult, from_response, is_response
@@ -35,6 +36,7 @@ STREAM_TYPE = "STREAM_CONTENT_TYPE"
 """What a script names the content type of its streams by."""
 
 _ID_LIMIT = 100
+_IDS_OF_BATCH = 8
 _SUCCEEDED = "x-ms-run-function-failed: False\r\n"
 _NON_FINITE = "x-ms-run-non-finite: True\r\n"
 _OPTIONS = "content-type: text/html; charset=utf-8\r\nx-ms-run-function-failed: False\r\n"
@@ -113,6 +115,8 @@ class Scoring:
                 self._score(request, ids, self._arguments(request))
         except BadInput as error:
             refuse(request, error.status, error.message, ids)
+        finally:
+            print_for("")
 
     def answer_batch(self, requests: list[Request]) -> None:
         """Reply to every request by one call of `run_batch`; if that raises, by one call of
@@ -126,11 +130,15 @@ class Scoring:
                 called.append((request, ids, self._arguments(request)))
             except BadInput as error:
                 refuse(request, error.status, error.message, ids)
-        if not called:
-            return
+        if called:
+            self._score_together(called)
+            print_for("")
+
+    def _score_together(self, called: list[tuple[Request, str, dict[str, Any]]]) -> None:
         single = not self._by_schema and len(self._parameters) == 1
         items = [a[self._name] if single else a for _, _, a in called]
         started = time.perf_counter()
+        print_for(_together([request.id for request, _, _ in called]))
         try:
             results = list(finish(self._run_batch(items)))
         except BaseException as error:  # a script may raise anything, `sys.exit()` included
@@ -144,6 +152,7 @@ class Scoring:
                 _unsendable(request, ids, told)
             return
         for (request, ids, _), result in zip(called, results):  # noqa: B905 - needs Python 3.10
+            print_for(request.id)
             if isinstance(result, BaseException):
                 _failed(request, ids, result)
             else:
@@ -161,6 +170,7 @@ class Scoring:
         return ids
 
     def _score(self, request: Request, ids: str, arguments: dict[str, Any]) -> None:
+        print_for(request.id)
         if self._wants_headers:
             arguments["request_headers"] = RequestHeaders(request.headers)
         started = time.perf_counter()
@@ -253,6 +263,12 @@ class Scoring:
                 )
             picked[parameter.name] = value
         return picked
+
+
+def _together(ids: list[str]) -> str:
+    """What a batch prints for: the ids of its first requests, and how many more it has."""
+    more = f"+{len(ids) - _IDS_OF_BATCH}" if len(ids) > _IDS_OF_BATCH else ""
+    return ",".join(ids[:_IDS_OF_BATCH]) + more
 
 
 class RequestHeaders(dict):  # type: ignore[type-arg]

@@ -6,18 +6,24 @@ import sys
 import threading
 
 from .exchange import Request
+from .printing import print_for
 
 
 def note(request: Request, text: str, trace: str = "") -> None:
     """What became of `request`, below the traceback it is about."""
-    sys.stderr.write(_line(request, text, trace))
+    print_for(request.id)
+    sys.stderr.write(_line(text, trace))
 
 
 def note_from_loop(request: Request, text: str) -> None:
     """`note`, without waiting: a log that nobody reads must not hold up the loop."""
-    line = _line(request, text, "")
-    threading.Thread(target=sys.stderr.write, args=(line,), name="note", daemon=True).start()
+
+    def write() -> None:
+        print_for(request.id)
+        sys.stderr.write(_line(text, ""))
+
+    threading.Thread(target=write, name="note", daemon=True).start()
 
 
-def _line(request: Request, text: str, trace: str) -> str:
-    return f"{trace}[ml-endpoints] Request {request.id}: {text}\n"
+def _line(text: str, trace: str) -> str:
+    return f"{trace}[ml-endpoints] {text}\n"

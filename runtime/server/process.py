@@ -19,7 +19,7 @@ import threading
 from typing import NoReturn, Protocol
 
 from ..script import EXIT_CODE, ScriptFailed
-from . import lifeline
+from . import lifeline, printing
 from .client_connection import Connection, Site
 from .exchange import Request
 from .pool import Pool
@@ -82,6 +82,7 @@ def run(
     application.pool.work(0)
     application.finish()
     server.stop()
+    printing.write_out()
     server.clear()
     signal.set_wakeup_fd(-1)
     wakeup.close()
@@ -128,6 +129,7 @@ class Server:
 
     def leave(self, code: int) -> NoReturn:
         """End now, whatever the script's threads are doing."""
+        printing.write_out()
         self.clear()
         os._exit(code)
 
@@ -221,10 +223,7 @@ def _bind(path: str) -> socket.socket:
 
 
 def _prepare_output() -> None:
-    """Whatever a script prints goes to the log at once, and none of it can raise."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    """Whatever a script prints goes to the log at once."""
+    printing.install()
     if sys.stderr is not None:
         faulthandler.enable()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,9 @@ class Wire:
         self._held += data
 
 
+STAMP = re.compile(r"\x1e(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\S+)\x1f")
+
+
 @dataclass
 class Server:
     """One running `serve` or `work`."""
@@ -116,7 +120,17 @@ class Server:
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text()
+        """What was printed, without stamps."""
+        return STAMP.sub("", self.log_path.read_text())
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Each whole line with the request that it was printed for, '' for what has no stamp."""
+        found = []
+        for line in self.log_path.read_text().split("\n")[:-1]:
+            stamp = STAMP.match(line)
+            found.append((stamp[2] if stamp else "", STAMP.sub("", line)))
+        return found
 
     def connect(self) -> Wire:
         def attempt() -> Wire | None:

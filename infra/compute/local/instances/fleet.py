@@ -3,10 +3,13 @@
 import asyncio
 import dataclasses
 import hashlib
+import heapq
 import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +26,11 @@ from infra.compute.local.instances.supervised_instance import (
     Surroundings,
 )
 from infra.compute.local.processes.instance_log import InstanceLog
+from infra.compute.local.processes.printed_lines import Line
 
 _log = logging.getLogger(__name__)
+
+_MOST_TEXT: Final = 1024 * 1024
 
 PAUSES: Final = (0.5, 2.0, 5.0)
 """Seconds before what a store would not give is asked for again."""
@@ -232,6 +238,19 @@ class Fleet:
             return WorkloadState.READY
         return WorkloadState.STARTING
 
+    def log_lines(self, count: int) -> str:
+        """The last lines that the instances printed, in order of time: when, which of them and
+        for which request stands before each. At most 1 MiB."""
+        streams = [_stream(each.id, each.log.lines(count)) for each in self.instances]
+        lines: deque[str] = deque()
+        room = _MOST_TEXT
+        for _, line in list(heapq.merge(*streams, key=itemgetter(0)))[: -count - 1 : -1]:
+            room -= len(line) + 1
+            if room < 0:
+                break
+            lines.appendleft(line)
+        return "\n".join(lines)
+
     def log_tail(self, lines: int, since: str | None = None) -> str:
         """The last lines of every instance, under its name if there are several; no earlier
         ones than the mark `since`, where there is such a mark."""
@@ -309,6 +328,14 @@ def owner_of(key: str) -> Mapping[str, object]:
     if not slash:
         return {"pool": key}
     return {"endpoint": endpoint, "deployment": deployment}
+
+
+def _stream(instance: str, lines: Iterable[Line]) -> Iterator[tuple[str, str]]:
+    """A line that says an earlier time than the one before stays after it."""
+    latest = ""
+    for line in lines:
+        latest = max(latest, line.time)
+        yield latest, f"{line.time} {instance} {line.request} {line.text}"
 
 
 def _after(text: str, mark: str | None) -> str:

@@ -4,6 +4,7 @@ from typing import Final
 
 from infra.compute.local.processes.death import Death
 from infra.compute.local.processes.instance_log import InstanceLog
+from infra.compute.local.processes.printed_lines import plain
 
 _LINES: Final = 30
 
@@ -30,7 +31,8 @@ class LastWords:
         of its failure, from whose log they may be gone."""
         words = self.all().removesuffix(death.told)
         if death.told:
-            news = death.trace != self._trace
+            trace = plain(death.trace)
+            news = trace != self._trace
             self._log.replace_end(death.trace + death.told, death.trace if news else b"")
-            self._trace = death.trace
-        return "\n".join(words.decode("utf-8", "replace").splitlines()[-_LINES:])
+            self._trace = trace
+        return "\n".join(plain(words).decode("utf-8", "replace").splitlines()[-_LINES:])

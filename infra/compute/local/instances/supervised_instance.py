@@ -326,6 +326,7 @@ class SupervisedInstance:
         every_other = False
         while True:
             await asyncio.sleep(_LOOK)
+            self.log.look()
             if self.log.is_over():
                 await asyncio.to_thread(self.log.cut)
             every_other = not every_other

@@ -7,12 +7,17 @@ afresh; a flood can pass the limit by what it writes between two looks.
 
 import contextlib
 import os
+import time
+from bisect import bisect_right
 from collections import deque
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from infra.compute.local.processes.printed_lines import Line, lines_of, plain, stamped
+
 LIMIT: Final = 16 * 1024 * 1024
 _TAIL_BYTES: Final = 1024 * 1024
+_LOOKS_KEPT: Final = 1000
 
 
 class InstanceLog:
@@ -22,6 +27,7 @@ class InstanceLog:
         self._path = path
         self._before = path.with_suffix(path.suffix + ".1")
         self._limit = limit
+        self._seen: list[tuple[int, float]] = []
 
     def open(self) -> int:
         """A descriptor that appends to the log."""
@@ -33,7 +39,7 @@ class InstanceLog:
         with contextlib.suppress(OSError):
             descriptor = self.open()
             try:
-                os.write(descriptor, f"[ml-endpoints] {line}\n".encode(errors="replace"))
+                os.write(descriptor, stamped(f"[ml-endpoints] {line}", time.time()))
             finally:
                 os.close(descriptor)
 
@@ -64,6 +70,15 @@ class InstanceLog:
                 log.write(by)
         except OSError:
             return  # It stays as it is, which is longer and no less true.
+
+    def look(self) -> None:
+        """Note how much is there by now: when lines came that do not say so themselves."""
+        size = self.position()
+        if size != (self._seen[-1][0] if self._seen else 0):
+            begun_anew = self._seen and size < self._seen[-1][0]
+            kept = [] if begun_anew else self._seen[-_LOOKS_KEPT:]
+            # Another one each time: it may be read by a thread meanwhile.
+            self._seen = [*kept, (size, time.time())]
 
     def is_over(self) -> bool:
         try:
@@ -96,13 +111,33 @@ class InstanceLog:
         self._before.unlink(missing_ok=True)
 
     def tail(self, lines: int) -> str:
-        """The last lines, at most 1 MiB of them."""
+        """The last lines as they were printed, at most 1 MiB of them."""
+        before, content = self._end(lines)
         kept: deque[str] = deque(maxlen=max(lines, 0))
-        content = _end_of(self._path, _TAIL_BYTES)
-        if content.count(b"\n") < lines and len(content) < _TAIL_BYTES:
-            content = _end_of(self._before, _TAIL_BYTES - len(content)) + content
-        kept.extend(content.decode("utf-8", "replace").splitlines())
+        kept.extend(plain(before + content).decode("utf-8", "replace").splitlines())
         return "\n".join(kept)
+
+    def lines(self, count: int) -> list[Line]:
+        """`tail`, with time and request."""
+        seen = self._seen
+        begins = self.position()
+        before, content = self._end(count)
+        begins -= len(content)
+
+        def seen_by(offset: int) -> float | None:
+            if offset < len(before):
+                return None
+            place = bisect_right(seen, begins + offset - len(before), key=lambda each: each[0])
+            return seen[place][1] if place < len(seen) else time.time()
+
+        return lines_of(before + content, seen_by)[-count:]
+
+    def _end(self, lines: int) -> tuple[bytes, bytes]:
+        """What was set aside, as far as it is needed, and what came since."""
+        content = _end_of(self._path, _TAIL_BYTES)
+        if content.count(b"\n") >= lines or len(content) >= _TAIL_BYTES:
+            return b"", content
+        return _end_of(self._before, _TAIL_BYTES - len(content)), content
 
 
 def _end_of(path: Path, size: int) -> bytes:

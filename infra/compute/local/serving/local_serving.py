@@ -104,7 +104,7 @@ class LocalServing(Serving):
         if kind is LogKind.STORAGE_INITIALIZER:
             log = self._premises.environments.log(slot.newest.workload.program.environment)
             return await asyncio.to_thread(log.tail, tail)
-        return await asyncio.to_thread(slot.newest.fleet.log_tail, tail)
+        return await asyncio.to_thread(slot.newest.fleet.log_lines, tail)
 
     def instances(self, key: str) -> Sequence[Instance]:
         if (others := self._others.get(key)) is not None:

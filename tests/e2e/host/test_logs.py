@@ -1,6 +1,9 @@
 """What a host's log and getLogs tell, as one reads them who asks what became of a deployment."""
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -98,3 +101,67 @@ def test_the_hosts_log_says_with_which_code_and_operation_a_deployment_failed(
     assert "does not define run()" in told["deployment_failed"]["error"]
     assert told["deployment_failed"]["operation"] == operation_id(operation)
     assert told["instance_given_up"]["reason"] == "score.py does not define run()"
+
+
+PRINTS = """
+import asyncio, json, logging, os, subprocess
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+print("imported")
+
+
+def init():
+    logging.info("initialized")
+
+
+async def run(data):
+    asked = json.loads(data)
+    print("begins", asked, end=" ")
+    print("here")
+    await asyncio.sleep(0)
+    logging.info("ends %s\\nfor good", asked)
+    if asked == "beside":
+        subprocess.run(["sh", "-c", "echo from another process"])
+    if asked == "raises":
+        raise ValueError("no such thing")
+    return os.getpid()
+"""
+
+
+def test_the_lines_of_get_logs_have_time_instance_and_request(host: RunningHost) -> None:
+    serving.endpoint(host, "spoken")
+    code = serving.codes(host, "prints", {"score.py": PRINTS})
+    many = {"requestSettings": {"maxConcurrentRequestsPerInstance": 8}}
+    serving.deploy(host, "spoken/blue", code, count=2, **many)
+    serving.traffic(host, "spoken", blue=100)
+
+    def lines() -> list[list[str]]:
+        path = "onlineEndpoints/spoken/deployments/blue/getLogs"
+        content = host.workspace.call("POST", path).json()["content"]
+        return [line.split(" ", 3) for line in content.splitlines()]
+
+    def of(request: str) -> list[str]:
+        return [text for _, _, asked, text in lines() if asked == request]
+
+    with serving.caller(host, "spoken") as client:
+
+        def ask(said: str) -> None:
+            client.post("", json=said, headers={"x-request-id": f"r-{said}"})
+
+        with ThreadPoolExecutor(8) as callers:
+            list(callers.map(ask, [f"{number}" for number in range(24)]))
+        ask("beside")
+        ask("raises")
+    until(lambda: "[ml-endpoints] run() raised ValueError: no such thing" in of("r-raises"))
+    for number in range(24):
+        assert of(f"r-{number}") == [f"begins {number} here", f"ends {number}", "for good"]
+    assert "Traceback (most recent call last):" in of("r-raises")
+    assert sorted(line for line in of("-") if "[ml-endpoints]" not in line) == [
+        "from another process",
+        *("imported", "imported", "initialized", "initialized"),
+    ]
+    told = lines()
+    times = [datetime.fromisoformat(time) for time, *_ in told]
+    assert times == sorted(times)
+    assert all(re.fullmatch(r"blue-[0-9a-f]{6}-[01]", instance) for _, instance, *_ in told)
+    assert len({instance for _, instance, *_ in told}) == 2
