@@ -232,20 +232,13 @@ def test_a_stream_that_breaks_off_is_never_taken_for_whole_and_the_log_says_why(
 
         assert until(lambda: breaks_off("Response(broken())", "r-raise"))
         assert until(lambda: breaks_off("Response(hanging())", "r-hang"))
-        until(
-            lambda: (
-                " r-raise [ml-endpoints] the answer broke off after 11 bytes: ValueError" in logs()
-            )
-        )
+        raised = " r-raise [ml-endpoints] the answer broke off after 11 bytes: ValueError"
+        until(lambda: raised in logs())
         assert logs().count("Traceback") == 1
         assert counted("AnswerCutOff") == counted("AnswerTimeout") == 1
         assert not any('statusCodeClass="2xx"' in line for line in requests())
-        until(
-            lambda: (
-                " r-hang [ml-endpoints] the answer broke off: nothing more came for 2000 ms"
-                in logs()
-            )
-        )
+        hung = " r-hang [ml-endpoints] the answer broke off: nothing more came for 2000 ms"
+        until(lambda: hung in logs())
 
         refused = until(
             lambda: (r := client.post("", json="Response(early())")).status_code != 408 and r
