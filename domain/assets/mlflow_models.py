@@ -20,6 +20,7 @@ from domain.ports import BlobFolder, BlobStore, EnvironmentSpec
 FILE = "MLmodel"
 
 _MAX_BYTES = 1 << 20
+_MAX_LISTS = 16
 _MLFLOW = frozenset({"mlflow", "mlflow-skinny"})
 _CONDA, _VIRTUALENV, _REQUIREMENTS = "conda.yaml", "python_env.yaml", "requirements.txt"
 
@@ -100,17 +101,28 @@ class MlflowModels:
         return _as_conda(python, _lines(text)), _REQUIREMENTS
 
     async def _listed(self, model: BlobFolder, entries: list[Any]) -> list[Any]:
-        """Requirements, where `-r file` stands for the lines of one of the model's files."""
+        """Requirements, where `-r file` stands for the lines of one of the model's files: of at
+        most `_MAX_LISTS`, each read once, with `_MAX_BYTES` between them."""
         found: list[Any] = []
+        read: set[str] = set()
+        left = _MAX_BYTES
         for entry in entries:
-            if isinstance(entry, str) and entry.startswith("-r "):
-                name = entry.removeprefix("-r ").strip()
-                text = await self._text(model, name)
-                if text is None:
-                    raise _refusal([f"The model has no file '{name[:80]}', which it names."])
-                found += _lines(text)
-            else:
+            if not isinstance(entry, str) or not entry.startswith("-r "):
                 found.append(entry)
+                continue
+            name = entry.removeprefix("-r ").strip()
+            if name in read:
+                continue
+            read.add(name)
+            if len(read) > _MAX_LISTS:
+                raise _refusal([f"The model lists its packages in over {_MAX_LISTS} files."])
+            text = await self._text(model, name)
+            if text is None:
+                raise _refusal([f"The model has no file '{name[:80]}', which it names."])
+            left -= len(text.encode())
+            if left < 0:
+                raise _refusal([f"The model lists its packages in over {_MAX_BYTES} bytes."])
+            found += _lines(text)
         return found
 
     async def _text(self, model: BlobFolder, name: str) -> str | None:

@@ -14,6 +14,7 @@ from domain.ground.access import ROLES
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
+from infra.embedded.access.private_files import keep_private
 from infra.embedded.access.tls import CertificateError
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
 from infra.embedded.host.address import Address, AddressError, bound, passed
@@ -29,8 +30,8 @@ from infra.settings.adapters import EmbeddedSettings, InstallationSettings
 
 _REFUSED = 2
 _SWITCH = 0.001
-_DATA_DIR = EmbeddedSettings.environment_name("data_dir")
 """Seconds."""
+_DATA_DIR = EmbeddedSettings.environment_name("data_dir")
 
 _EPILOG = """\
 settings:
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    keep_private()
     here = Path.cwd()
     values = read_values(os.environ, here / "local.settings.json")
     host_json = read_host_json(here / "host.json")

@@ -19,13 +19,17 @@ _NEVER = tuple(
         ip_network,
         (
             "168.63.129.16/32",  # Azure's own services to a machine, on a public address
-            "2002::/16",  # 6to4, Teredo and NAT64 carry an IPv4 address inside
-            "2001::/32",
-            "64:ff9b::/96",
-            "64:ff9b:1::/48",
+            "192.0.0.0/24",  # protocols' own: a cloud's metadata is at 192.0.0.192
+            "192.88.99.0/24",  # relays of 6to4, which like Teredo carries an IPv4 address inside
+            "2002::/16",
+            "2001::/23",
+            "3fff::/20",
         ),
     )
 )
+_PUBLIC_V6 = ip_network("2000::/3")
+"""What is assigned to the internet. Elsewhere are the forms that stand for an IPv4 address
+(`::1.2.3.4`, `::ffff:0:1.2.3.4`, `64:ff9b::1.2.3.4`), and what was private once."""
 
 
 class AddressRefused(ConnectionRefusedError):
@@ -78,6 +82,7 @@ class OutboundAddresses:
             raise AddressRefused("Web addresses are reached by https only.")
         if (
             not found.is_global
+            or (found.version == 6 and found not in _PUBLIC_V6)
             or found.is_multicast
             or any(found in network for network in _NEVER)
             or _is_own(found)

@@ -42,7 +42,7 @@ def parse_head(head: bytes) -> tuple[int, Headers, int | None, bool, bool]:
         name = name.lower()
         value = value.strip(" \t")
         if name == "content-length":
-            if not value.isdecimal() or (length is not None and length != int(value)):
+            if not _is_length(value) or (length is not None and length != int(value)):
                 raise MalformedError(f"content-length {value[:40]!r}")
             length = int(value)
         elif name in _HOP_BY_HOP:
@@ -59,50 +59,67 @@ def parse_head(head: bytes) -> tuple[int, Headers, int | None, bool, bool]:
     return int(first[9:12]), headers, length, chunked, keep
 
 
-class ChunkReader:
-    """Takes the `chunked` coding off, piece by piece."""
+def _is_length(value: str) -> bool:
+    return value.isdecimal() and len(value) < 19
 
-    __slots__ = ("_buffer", "_in_trailer", "_remaining", "ended", "left")
+
+class ChunkReader:
+    """Takes the `chunked` coding off, piece by piece, in time that goes by the bytes alone,
+    however small the chunks."""
+
+    __slots__ = ("_in_trailer", "_line", "_remaining", "_trailer_size", "ended", "left")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._line = bytearray()
         self._remaining = 0
         self._in_trailer = False
+        self._trailer_size = 0
         self.ended = False
         self.left = b""
 
     def read(self, data: bytes) -> list[bytes]:
         pieces: list[bytes] = []
-        data = self._buffer + data if self._buffer else data
-        self._buffer = b""
-        while data and not self.ended:
-            if self._remaining > 2:
-                piece = data[: self._remaining - 2]
-                self._remaining -= len(piece)
-                data = data[len(piece) :]
-                pieces.append(piece)
-                continue
-            if self._remaining:
-                if not b"\r\n"[2 - self._remaining :].startswith(data[: self._remaining]):
-                    raise MalformedError("a chunk of the wrong length")
-                taken = min(len(data), self._remaining)
-                self._remaining -= taken
-                data = data[taken:]
-                continue
-            line, newline, after = data.partition(b"\r\n")
-            if not newline:
-                if len(data) > HEAD_LIMIT:
-                    raise MalformedError("an endless chunk head")
-                self._buffer = data
+        if self._line:
+            sought = len(self._line) - 1
+            self._line += data
+            if self._line.find(b"\r\n", sought) < 0:
+                self._check_line(len(self._line))
                 return pieces
-            data = after
-            self._take_line(line)
-        self.left = data
+            data = bytes(self._line)
+            self._line.clear()
+        at, size = 0, len(data)
+        while at < size and not self.ended:
+            if self._remaining > 2:
+                piece = data[at : at + self._remaining - 2]
+                pieces.append(piece)
+            elif self._remaining:
+                piece = data[at : at + self._remaining]
+                if not b"\r\n"[2 - self._remaining :].startswith(piece):
+                    raise MalformedError("a chunk of the wrong length")
+            else:
+                end = data.find(b"\r\n", at)
+                if end < 0:
+                    self._check_line(size - at)
+                    self._line += data[at:]
+                    return pieces
+                self._take_line(data[at:end])
+                at = end + 2
+                continue
+            at += len(piece)
+            self._remaining -= len(piece)
+        self.left = data[at:]
         return pieces
+
+    def _check_line(self, size: int) -> None:
+        if size > HEAD_LIMIT:
+            raise MalformedError("an endless chunk head")
 
     def _take_line(self, line: bytes) -> None:
         if self._in_trailer:
             self.ended = not line
+            self._trailer_size += len(line)
+            if self._trailer_size > HEAD_LIMIT:
+                raise MalformedError("its trailer is over 64 KiB")
             return
         try:
             size = int(line.partition(b";")[0], 16)

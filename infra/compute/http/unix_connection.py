@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         "_body",
         "_drained",
         "_head",
+        "_interim",
         "_keep",
         "_loop",
         "_no_body",
@@ -96,7 +97,8 @@ class Connection(asyncio.Protocol):
         self._reset("GET")
 
     def _reset(self, method: str) -> None:
-        self._head = b""
+        self._head = bytearray()
+        self._interim = 0
         self._reading: Callable[[bytes], None] = self._read_head
         self._whole: _Whole | None = None
         self._remaining = 0
@@ -162,8 +164,10 @@ class Connection(asyncio.Protocol):
         answer, body = self._answer, self._body
         reason = str(exc) if exc else "the connection was closed"
         if answer is not None and not answer.done():
-            # The kernel takes a write this small whole or not at all: with a broken pipe, not.
-            unseen = isinstance(exc, BrokenPipeError) and self._written <= ONE_WRITE
+            # The kernel takes a write this small whole or not at all: with a broken pipe, not. It
+            # resets where the server never took the connection, or left some of it unread.
+            untold = isinstance(exc, BrokenPipeError | ConnectionResetError)
+            unseen = untold and self._written <= ONE_WRITE
             sent = self._received or not unseen
             self.broke_off = True
             answer.set_exception(
@@ -216,22 +220,29 @@ class Connection(asyncio.Protocol):
         if self._answer is None:
             raise MalformedError("bytes that nothing asked for")
         if self._head:
-            data = self._head + data
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
-            if len(data) > HEAD_LIMIT:
-                raise MalformedError("its head is over 64 KiB")
-            self._head = data
-            return
-        self._head = b""
-        rest = data[end + 4 :]
-        status, headers, length, chunked, keep = parse_head(data[:end])
-        if 100 <= status < 200:
+            sought = max(0, len(self._head) - 3)
+            self._head += data
+            if self._head.find(b"\r\n\r\n", sought) < 0:
+                self._check_head(len(self._head))
+                return
+            data = bytes(self._head)
+            self._head.clear()
+        at = 0
+        while True:
+            end = data.find(b"\r\n\r\n", at)
+            if end < 0:
+                self._check_head(len(data) - at)
+                self._head += data[at:]
+                return
+            status, headers, length, chunked, keep = parse_head(data[at:end])
+            if not 100 <= status < 200:
+                break
             if status == 101:
                 raise MalformedError("a switch of protocols")
-            if rest:
-                self._read_head(rest)
-            return
+            self._interim += end + 4 - at
+            at = end + 4
+            self._check_head(0)
+        rest = data[end + 4 :]
         self._keep = keep
         if self._no_body or status in {204, 304}:
             self._finish_whole(status, headers, b"", rest)
@@ -241,6 +252,11 @@ class Connection(asyncio.Protocol):
             self._reading = self._reader(status, headers, length, chunked)
             if rest:
                 self._reading(rest)
+
+    def _check_head(self, size: int) -> None:
+        """`size` of what has come since the last interim head."""
+        if self._interim + size > HEAD_LIMIT:
+            raise MalformedError("its head is over 64 KiB")
 
     def _reader(
         self, status: int, headers: Headers, length: int | None, chunked: bool
@@ -276,8 +292,8 @@ class Connection(asyncio.Protocol):
             self._finish_stream(body, data[len(piece) :])
 
     def _read_chunks(self, body: ResponseBody, chunks: ChunkReader, data: bytes) -> None:
-        for piece in chunks.read(data):
-            body.feed(piece)
+        pieces = chunks.read(data)
+        body.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if chunks.ended:
             self._finish_stream(body, chunks.left)
 

@@ -172,6 +172,8 @@ class UnixHttp:
         except BaseException:  # cancelled: the place is free again
             self._leave(address, pool)
             raise
+        if connection.closed:
+            raise InstanceLost("The instance has gone as it was reached.", sent=False)
         return connection
 
     def _leave(self, address: str, pool: _Pool) -> None:

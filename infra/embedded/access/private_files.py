@@ -1,8 +1,21 @@
-"""Small files that only their owner may read, replaced whole or not at all."""
+"""Small files that only their owner may read, replaced whole or not at all; and a process whose
+files are all its owner's."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
+
+
+def keep_private() -> None:
+    """From now on nobody but this process's user may read what it makes, whatever umask it was
+    started with; and no descriptor that it was started with, but for the standard ones, reaches
+    a process that it starts."""
+    os.umask(0o077)
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):  # the one that listed them is closed
+                os.set_inheritable(int(name), False)
 
 
 def write_private(path: Path, content: bytes) -> None:

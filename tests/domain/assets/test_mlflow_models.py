@@ -1,6 +1,7 @@
 """MLflow models that are served without a script: what their own files say of them."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,19 @@ def _mlmodel(**more: Any) -> str:
     return json.dumps({"flavors": {"python_function": flavor}, "signature": SIGNATURE})
 
 
+class CountedBlobStore(FileBlobStore):
+    bytes_read = 0
+    reads = 0
+
+    async def read(self, *place: Any, **part: Any) -> AsyncIterator[bytes]:
+        self.reads += 1
+        async for piece in super().read(*place, **part):
+            self.bytes_read += len(piece)
+            yield piece
+
+
 class Stage:
-    def __init__(self, blobs: FileBlobStore) -> None:
+    def __init__(self, blobs: CountedBlobStore) -> None:
         self.blobs = blobs
         self.models = MlflowModels(blobs)
         self.folder = BlobFolder("models", "iris/1")
@@ -51,7 +63,8 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
-    return Stage(FileBlobStore(tmp_path, base_url="https://example.test", key=lambda: b"k" * 32))
+    root, key = tmp_path, lambda: b"k" * 32
+    return Stage(CountedBlobStore(root, base_url="https://example.test", key=key))
 
 
 async def test_the_conda_file_that_the_model_names_is_its_environment(stage: Stage) -> None:
@@ -113,6 +126,28 @@ async def test_what_cannot_be_built_is_refused_with_the_reason(
 ) -> None:
     await stage.put(**files)
     assert told in await stage.refused()
+
+
+async def test_a_list_that_is_named_often_is_read_once(stage: Stage) -> None:
+    named = json.dumps({"dependencies": ["-r a.txt"] * 1000})
+    await stage.put(MLmodel=_mlmodel(), python_env__yaml=named, a__txt="mlflow\n")
+    assert (await stage.environment()).requirements == ("mlflow",)
+    assert stage.blobs.reads <= 6
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(1 << 20, "in over 1048576 bytes"), (10, "in over 16 files")]
+)
+async def test_many_lists_are_not_read_beyond_what_a_model_may_have(
+    stage: Stage, size: int, told: str
+) -> None:
+    names = [f"r{n}.txt" for n in range(20)]
+    named = json.dumps({"dependencies": [f"-r {name}" for name in names]})
+    await stage.put(MLmodel=_mlmodel(), python_env__yaml=named)
+    await stage.put(**{name.replace(".", "__"): "#" * size for name in names})
+    assert told in await stage.refused()
+    assert stage.blobs.bytes_read < 3 << 20
+    assert stage.blobs.reads <= 25
 
 
 async def test_a_model_without_a_signature_is_not_served_without_a_script(stage: Stage) -> None:

@@ -1,10 +1,12 @@
 import asyncio
 import contextlib
 import math
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 
 import pytest
 
@@ -108,6 +110,28 @@ async def test_answers_are_read_however_they_are_cut(parts: tuple[bytes, ...], b
         http.close()
 
 
+async def test_any_number_of_interim_heads_may_come_before_the_answer() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000
+    async with serving(answering(interim + b"HTTP/1.1 204 Done\r\n\r\n")) as address:
+        http = UnixHttp()
+        for _ in range(2):
+            assert (await http.request(address, "GET", "/", timeout=PATIENCE)).status == 204
+        http.close()
+
+
+async def test_chunks_that_come_together_are_handed_on_together() -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    tiny = b"1\r\nx\r\n" * 20_000
+    async with serving(answering(head + tiny + b"0\r\n\r\n")) as address:
+        http = UnixHttp()
+        answer = await http.request(address, "GET", "/", timeout=PATIENCE)
+        assert not isinstance(answer.body, bytes)
+        pieces = [piece async for piece in answer.body]
+        assert b"".join(pieces) == b"x" * 20_000
+        assert len(pieces) < 2000
+        http.close()
+
+
 async def test_a_body_without_length_ends_with_the_connection() -> None:
     async with serving(answering(b"HTTP/1.1 200 OK\r\n\r\nall", b" of it", close=True)) as address:
         http = UnixHttp()
@@ -123,7 +147,9 @@ async def test_a_body_without_length_ends_with_the_connection() -> None:
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\nxx",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n",
         b"x" * 70_000,
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2600,
     ],
 )
 async def test_what_is_not_http_is_refused(answer: bytes) -> None:
@@ -137,6 +163,28 @@ async def test_a_server_that_breaks_off_may_have_seen_the_request() -> None:
         with pytest.raises(InstanceLost) as lost:
             await UnixHttp().request(address, "POST", "/score", [], b"x", timeout=PATIENCE)
         assert lost.value.sent
+
+
+@pytest.mark.parametrize("accepts", [False, True], ids=["not accepted", "accepted and not read"])
+async def test_a_server_that_dies_before_it_reads_has_seen_nothing(accepts: bool) -> None:
+    """Its socket takes connections until the very end of a process that dies."""
+    with (
+        TemporaryDirectory(prefix="mle-test-") as folder,
+        socket.socket(socket.AF_UNIX) as listener,
+    ):
+        address = str(Path(folder) / "s")
+        listener.bind(address)
+        listener.listen()
+        http = UnixHttp()
+        asked = asyncio.create_task(http.request(address, "POST", "/", body=b"x", timeout=PATIENCE))
+        await eventually(lambda: http.in_flight(address) == 1)
+        await asyncio.sleep(0)  # What was begun is written.
+        if accepts:
+            listener.accept()[0].close()
+        listener.close()
+        with pytest.raises(InstanceLost) as lost:
+            await asked
+    assert not lost.value.sent
 
 
 async def test_an_answer_that_breaks_off_says_so() -> None:
@@ -331,6 +379,55 @@ async def test_the_number_of_connections_is_bounded() -> None:
 def test_chunks_of_the_wrong_length_are_refused() -> None:
     with pytest.raises(MalformedError):
         ChunkReader().read(b"2\r\nabc\r\n")
+
+
+class CountedBytes(bytes):
+    """Tells how many bytes were taken out of it, and out of what was taken."""
+
+    taken: ClassVar[int] = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return self._counted(found) if isinstance(found, bytes) else found
+
+    def partition(self, separator: Any) -> Any:
+        return tuple(map(self._counted, super().partition(separator)))
+
+    def _counted(self, found: bytes) -> "CountedBytes":
+        CountedBytes.taken += len(found)
+        return CountedBytes(found)
+
+
+def test_reading_chunks_copies_each_byte_but_a_few_times_however_small_they_are() -> None:
+    tiny = b"1\r\nx\r\n" * 1000 + b"0\r\n" + b"t: v\r\n" * 1000 + b"\r\nrest"
+    CountedBytes.taken = 0
+    chunks = ChunkReader()
+    assert b"".join(chunks.read(CountedBytes(tiny))) == b"x" * 1000
+    assert chunks.ended
+    assert chunks.left == b"rest"
+    assert CountedBytes.taken <= 3 * len(tiny)
+
+
+def read_in_parts(chunks: ChunkReader, told: bytes, size: int) -> bytes:
+    parts = (told[at : at + size] for at in range(0, len(told), size))
+    return b"".join(piece for part in parts for piece in chunks.read(part))
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, 64])
+def test_chunks_are_read_wherever_they_are_cut(cut: int) -> None:
+    told = b"".join(b"%x;a=b\r\n%b\r\n" % (n, b"y" * n) for n in range(1, 40))
+    told += b"0\r\nt: v\r\n\r\n"
+    chunks = ChunkReader()
+    assert read_in_parts(chunks, told, cut) == b"y" * sum(range(1, 40))
+    assert chunks.ended
+
+
+@pytest.mark.parametrize("line", [b"0\r\n" + b"t: v\r\n" * 40_000, b"1;" + b"x" * 70_000])
+def test_a_chunks_head_and_the_trailer_have_an_end(line: bytes) -> None:
+    with pytest.raises(MalformedError):
+        ChunkReader().read(line)
+    with pytest.raises(MalformedError):
+        read_in_parts(ChunkReader(), line, 1000)
 
 
 def test_small_bodies_are_those_up_to_a_quarter_of_a_mebibyte() -> None:

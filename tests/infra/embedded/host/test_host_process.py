@@ -1,6 +1,7 @@
 """`python -m infra.embedded` as a user runs it: a real process, seen from outside."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -137,6 +138,15 @@ class HostProcess:
         found = [json.loads(line) for line in lines]
         return [event for event in found if what in (None, event["what"])]
 
+    def descriptors(self) -> dict[int, bool]:
+        """What the process has open, and whether that ends where it starts another program."""
+        found = {}
+        for path in Path(f"/proc/{self.process.pid}/fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                fields = dict(line.split(":", 1) for line in path.read_text().splitlines())
+                found[int(path.name)] = bool(int(fields["flags"], 8) & os.O_CLOEXEC)
+        return found
+
     async def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         async with patience():
@@ -153,10 +163,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def start(
-    folder: Path, *arguments: str, passed: socket.socket | None = None, **environment: str
+    folder: Path,
+    *arguments: str,
+    passed: socket.socket | None = None,
+    lent: tuple[int, ...] = (),
+    umask: int = -1,
+    environment: dict[str, str] | None = None,
 ) -> HostProcess:
-    """With a socket `passed` as systemd passes one."""
-    descriptors: tuple[int, ...] = ()
+    """With a socket `passed` as systemd passes one, and descriptors `lent` by accident."""
+    descriptors = lent
     command: tuple[str, ...] = ()
     if passed is not None:
         descriptors = (passed.fileno(),)
@@ -168,8 +183,9 @@ async def start(
         "infra.embedded",
         *(arguments or ("small_app:app", "--port", "0", "--data-dir", ".data")),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         pass_fds=descriptors,
+        umask=umask,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -178,9 +194,13 @@ async def start(
 
 @asynccontextmanager
 async def running(
-    folder: Path, *arguments: str, passed: socket.socket | None = None
+    folder: Path,
+    *arguments: str,
+    passed: socket.socket | None = None,
+    lent: tuple[int, ...] = (),
+    umask: int = -1,
 ) -> AsyncIterator[HostProcess]:
-    host = await start(folder, *arguments, passed=passed)
+    host = await start(folder, *arguments, passed=passed, lent=lent, umask=umask)
     try:
         await host.ready()
         yield host
@@ -195,6 +215,15 @@ async def ended(host: HostProcess) -> tuple[int, str]:
         _, errors = await host.process.communicate()
     assert host.process.returncode is not None
     return host.process.returncode, errors.decode()
+
+
+async def test_what_the_host_makes_and_what_it_has_open_stays_its_own(folder: Path) -> None:
+    with socket.socket() as lent:
+        async with running(folder, lent=(lent.fileno(),), umask=0) as host:
+            for path in [folder / ".data", *folder.joinpath(".data").rglob("*")]:
+                assert not path.lstat().st_mode & 0o077 or path.is_symlink(), path
+            assert lent.fileno() in host.descriptors()
+            assert [n for n, on_exec in host.descriptors().items() if n > 2 and not on_exec] == []
 
 
 async def test_the_host_drives_every_kind_of_function_and_stops_cleanly(folder: Path) -> None:
@@ -364,9 +393,7 @@ async def test_a_second_signal_ends_the_host_where_it_stands(folder: Path) -> No
 async def test_what_cannot_start_says_why(
     folder: Path, arguments: tuple[str, ...], environment: dict[str, str], complaint: str
 ) -> None:
-    code, errors = await ended(
-        await start(folder, *_with_port(arguments), passed=None, **environment)
-    )
+    code, errors = await ended(await start(folder, *_with_port(arguments), environment=environment))
     assert code == 2
     assert complaint in errors
     assert "Traceback" not in errors
