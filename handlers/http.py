@@ -118,9 +118,10 @@ class Routes:
                 try:
                     req.state.caller = await self._authorise(req, action)
                     self._check_scope(req)
-                    return await handler(req)
+                    response = await handler(req)
                 except DomainError as error:
-                    return render_error(error)
+                    response = render_error(error)
+                return _guarded(response)
 
             self.describe(
                 function_name,
@@ -248,6 +249,13 @@ class Routes:
             text = "&".join(f"{quote(k, safe='$')}={quote(v, safe='')}" for k, v in query)
             body["nextLink"] = self.absolute(f"{quote(request.url.path)}?{text}")
         return json_response(body)
+
+
+def _guarded(response: Response) -> Response:
+    """Of the control plane: for its caller alone, and what it says that it is."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
 
 
 def register(

@@ -40,6 +40,10 @@ class _HeadTooLarge(Exception):
     pass
 
 
+class _HostUnclear(Exception):
+    pass
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], CutOff))
 
@@ -55,9 +59,11 @@ class _State(ServerState):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Answers 431 to a head over the limit, and knows whether it is waiting for one."""
+    """Answers 431 to a head over the limit, 400 to one that does not name its host once, and
+    knows whether it is waiting for one."""
 
     head_size = 0
+    hosts = 0
     awaits_head = False
     looks = 0
     """At it by the server, since it awaits this head."""
@@ -75,7 +81,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.head_size = 0
+        self.head_size = self.hosts = 0
         self.awaits_head, self.looks = True, 0
 
     def on_url(self, url: bytes) -> None:
@@ -84,9 +90,13 @@ class _Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)
+        if len(name) == 4 and name.lower() == b"host":
+            self.hosts += 1
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.hosts != 1 and (self.hosts or self.parser.get_http_version() != "1.0"):
+            raise _HostUnclear  # It becomes a 400, as an overlong head becomes a 431.
         self.awaits_head = False
         super().on_headers_complete()
         if isinstance(self.server_state, _State) and self.server_state.leaving:
@@ -114,7 +124,7 @@ class _Protocol(HttpToolsProtocol):
             text = f"A request's head is limited to {HEAD_LIMIT} bytes and {HEADERS_LIMIT} fields."
         else:
             status, code = 400, "InvalidRequest"
-            text = "This is not an HTTP/1.1 request."
+            text = "This is not an HTTP/1.1 request, which names its host once."
         body = json.dumps({"error": {"code": code, "message": text}}).encode()
         head = (
             b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"

@@ -239,6 +239,23 @@ def test_what_is_no_http_ends_and_the_next_caller_is_answered(
     assert scoring.post("", json={"a": 1}).status_code == 200
 
 
+@pytest.mark.parametrize("hosts", [b"", b"host: x\r\nHost: x\r\n"], ids=["none", "two"])
+def test_a_request_names_its_host_once(host: RunningHost, hosts: bytes) -> None:
+    said = b"GET /healthz HTTP/1.1\r\n" + hosts + b"connection: close\r\n\r\n"
+    assert raw_answers(host, said).startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_control_planes_answers_are_kept_nowhere_and_taken_for_nothing_else(
+    host: RunningHost,
+) -> None:
+    url = f"{host.url}{host.connection['workspace']}/batchEndpoints"
+    for headers in (host.bearer(), {}):
+        answer = host.workspace.http.get(url, headers=headers)
+        assert answer.status_code == (200 if headers else 401)
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     "headers",
     [
