@@ -3,8 +3,10 @@
 import fnmatch
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,27 @@ def test_requirements_are_those_of_the_lock(tmp_path: Path) -> None:
         check=True,
     ).stdout
     assert exported == (ROOT / "requirements.txt").read_text()
+
+
+def test_the_license_is_the_one_that_the_package_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [file] = project["license-files"]
+    text = (ROOT / file).read_text()
+    assert text.startswith(f"{project['license']} License\n")
+    assert f"{project['authors'][0]['name']}\n" in text
+    assert not ignored(file), "it goes wherever the code goes"
+
+
+def test_what_is_held_against_whom_is_written_where_one_looks() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Report a weakness",
+        "## What is held",
+        "## What is not held",
+    ]
+    assert "(SECURITY.md)" in (ROOT / "README.md").read_text()
+    for link in re.findall(r"\]\(([^):#]+)", text):
+        assert (ROOT / link).exists(), link
 
 
 def ignored(path: str) -> bool:
