@@ -173,6 +173,15 @@ class RunningHost:
         file = self.data_dir / "logs" / "host.jsonl"
         return file.read_text() if file.exists() else ""
 
+    def story(self, **about: str) -> list[dict[str, Any]]:
+        """The lines of its log that tell of what has happened to whoever has these fields."""
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return [
+            line
+            for line in lines
+            if "action" in line and all(line.get(name) == value for name, value in about.items())
+        ]
+
     def faults(self) -> list[dict[str, Any]]:
         """What the host logged as an error."""
         lines = [json.loads(line) for line in self.log().splitlines()]

@@ -136,7 +136,7 @@ def _tell_step(endpoint: str, rollout: Rollout, why: str) -> None:
             "action": "rollout_step",
             "endpoint": endpoint,
             "rollout": rollout.id,
-            "step": rollout.step + 1,
+            "step": rollout.step,
             "traffic": rollout.traffic,
             "reason": why,
         },

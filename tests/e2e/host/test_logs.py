@@ -1,6 +1,5 @@
 """What a host's log and getLogs tell, as one reads them who asks what became of a deployment."""
 
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -19,13 +18,8 @@ def echo(host: RunningHost) -> str:
     return serving.codes(host, "echo", {"score.py": serving.ECHO})
 
 
-def story(host: RunningHost, endpoint: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in host.log().splitlines()]
-    return [each for each in lines if each.get("endpoint") == endpoint and "action" in each]
-
-
 def actions(host: RunningHost, endpoint: str) -> list[str]:
-    return [line["action"] for line in story(host, endpoint)]
+    return [line["action"] for line in host.story(endpoint=endpoint)]
 
 
 def begun(host: RunningHost, method: str, path: str, body: Any = None) -> str:
@@ -57,7 +51,7 @@ def test_the_hosts_log_tells_a_deployments_story_once_with_names_and_operation(
     removed = begun(host, "DELETE", "onlineEndpoints/tale")
     until(lambda: actions(host, "tale").count("instance_stopped") == 2)
 
-    told = story(host, "tale")
+    told = host.story(endpoint="tale")
     life = [line["action"] for line in told if line.get("instance", "").endswith("-0")]
     assert life == [
         *("instance_started", "instance_ready", "instance_died"),
@@ -96,7 +90,7 @@ def test_the_hosts_log_says_with_which_code_and_operation_a_deployment_failed(
     operation = put.headers["Azure-AsyncOperation"]
     until(lambda: host.workspace.call("GET", operation).json()["status"] == "Failed")
     until(lambda: "deployment_failed" in actions(host, "woe"))
-    told = {line["action"]: line for line in story(host, "woe")}
+    told = {line["action"]: line for line in host.story(endpoint="woe")}
     assert told["deployment_failed"]["code"] == "UserScriptFunctionNotFound"
     assert "does not define run()" in told["deployment_failed"]["error"]
     assert told["deployment_failed"]["operation"] == operation_id(operation)

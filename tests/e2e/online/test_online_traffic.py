@@ -76,6 +76,12 @@ def test_a_rollout_to_a_failing_deployment_takes_itself_back(swift: RunningHost)
         assert endpoint["traffic"] == {"blue": 100}
         assert "requests to 'green' failed (100.00%)" in endpoint["rolloutStatus"]["reason"]
         assert {caller.post("", json=[1]).status_code for _ in range(20)} == {200}
+    rollout = {"rollout": endpoint["rolloutStatus"]["id"]}
+    begun, back = swift.story(endpoint="echo", **rollout)
+    assert (begun["action"], begun["traffic"]) == ("rollout_begun", {"blue": 50, "green": 50})
+    assert (back["action"], back["step"]) == ("rollout_rolled_back", 0)
+    assert back["reason"] == endpoint["rolloutStatus"]["reason"]
+    assert swift.story(action="traffic_moved")[-1]["traffic"] == {"blue": 100}
 
 
 def test_a_mirror_that_fails_is_seen_in_the_report_and_by_no_caller(swift: RunningHost) -> None:

@@ -72,6 +72,18 @@ def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
         assert held.result().status_code == 200
     assert [(r.status_code, r.json()) for r in replies] == [(200, [n]) for n in range(24)]
     until(lambda: not running(drowsy), what="blue asleep again")
+    told = drowsy.story(endpoint="echo", deployment="blue")
+    counts = [
+        (line["action"], line["before"], line["after"], line["reason"].partition(" in ")[0])
+        for line in told
+        if "before" in line
+    ]
+    idle = "nobody has asked for it"
+    assert counts == [
+        ("deployment_slept", 1, 0, idle),
+        ("deployment_woken", 0, 1, "a request came while it slept"),
+        ("deployment_slept", 1, 0, idle),
+    ]
 
 
 def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) -> None:
