@@ -5,7 +5,6 @@ which stops reading from the socket when its reader is slow.
 """
 
 import asyncio
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, cast
@@ -19,6 +18,7 @@ from infra.compute.http.http_answer import (
     ResponseBody,
     parse_head,
 )
+from infra.compute.http.liveness import lives
 
 WHOLE: Final = 256 * 1024
 ONE_WRITE: Final = 64 * 1024
@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_address",
         "_answer",
         "_body",
+        "_breaking",
         "_drained",
         "_head",
         "_interim",
@@ -178,16 +179,19 @@ class Connection(asyncio.Protocol):
                 body.finish()
             else:
                 self.broke_off = not body.ended
-                body.fail(self._broken_off(body, reason))
+                self._breaking = self._loop.create_task(self._break(body, body.overdue, reason))
         self._on_lost(self)
 
-    def _broken_off(self, body: ResponseBody, reason: str) -> BrokenOff:
-        if not _listens(self._address):
-            return BrokenOff(Break.INSTANCE_LOST, f"The answer broke off: {reason}.")
-        if body.overdue:
+    async def _break(self, body: ResponseBody, overdue: bool, reason: str) -> None:
+        """End a body that has broken off, with why it did."""
+        if not await lives(self._address):
+            body.fail(BrokenOff(Break.INSTANCE_LOST, f"The answer broke off: {reason}."))
+        elif overdue:
             told = f"The answer broke off: nothing more of it came for {self._patience:g} s."
-            return BrokenOff(Break.TIME_LIMIT, told)
-        return BrokenOff(Break.CUT_OFF, "The answer broke off: the instance ended it.")
+            body.fail(BrokenOff(Break.TIME_LIMIT, told))
+        else:
+            told = "The answer broke off: the instance ended it."
+            body.fail(BrokenOff(Break.CUT_OFF, told))
 
     def eof_received(self) -> bool:
         self.usable = False
@@ -330,17 +334,3 @@ class Connection(asyncio.Protocol):
             self._on_idle(self)
         else:
             self.abort()
-
-
-def _listens(address: str) -> bool:
-    """Whether a server is still there. A process that dies closes what it listens on before the
-    connections that it took there, so that of those which end with it none finds it."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(address)
-        except BlockingIOError:  # as busy as it can be
-            return True
-        except OSError:
-            return False
-    return True

@@ -195,15 +195,26 @@ async def test_an_answer_that_breaks_off_says_so() -> None:
             await whole(answer.body)
 
 
-@pytest.mark.parametrize("why", Break)
+@pytest.mark.parametrize(
+    ("why", "dies"),
+    [
+        (Break.CUT_OFF, False),
+        (Break.TIME_LIMIT, False),
+        (Break.INSTANCE_LOST, False),
+        (Break.INSTANCE_LOST, True),
+    ],
+)
 async def test_an_answer_that_breaks_off_says_why(
-    why: Break, monkeypatch: pytest.MonkeyPatch
+    why: Break, dies: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`timeout` is the server's own limit too: one that is over by the second piece tells."""
+    """`timeout` is the server's own limit too: one that is over by the second piece tells. A
+    server that `dies` listens yet, and answers nobody."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if begun.is_set():
+            if not dies:
+                writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             return
         await head_of(reader)
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
@@ -214,7 +225,7 @@ async def test_an_answer_that_breaks_off_says_why(
         answer = await UnixHttp().request(address, "GET", "/", timeout=PATIENCE)
         assert not isinstance(answer.body, bytes)
         assert await anext(answer.body) == b"x"
-        if why is Break.INSTANCE_LOST:
+        if why is Break.INSTANCE_LOST and not dies:
             Path(address).unlink()
         if why is Break.TIME_LIMIT:
             monkeypatch.setattr(http_answer, "monotonic", lambda: math.inf)
