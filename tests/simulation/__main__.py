@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from tests.simulation.planted import PLANTED, find
+from tests.simulation.planted.planting import PLANTED, find
 from tests.simulation.simulation import SCENARIOS, Played, play
 
 _HASHES = "PYTHONHASHSEED"

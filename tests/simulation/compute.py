@@ -42,6 +42,9 @@ class Around(Protocol):
     schedule: Schedule
     blobs: MemoryBlobStore
 
+    def expect(self, seconds: float) -> None:
+        """Something takes so long by itself."""
+
 
 @dataclass(frozen=True)
 class Manner:
@@ -165,6 +168,7 @@ class SimulatedCompute:
         takes = 0.0 if manner.quick else rng.choice((0.01, 0.1, 1.0))
         if self._around.faults.strikes(manner.slow):
             takes = rng.choice((60.0, 250.0, 400.0))
+            self._around.expect(takes)
             self._around.schedule.add("attempt", request.attempt_id, f"takes {takes:g} s")
         self._around.loop.call_later(takes, self._ran, wanted, attempt, request)
 

@@ -50,9 +50,13 @@ class Faults:
     def by(cls, rng: random.Random) -> "Faults":
         kinds = [kind for kind in Fault if rng.random() < 0.5]
         rates = {kind: rng.choice((_RARE, _SOME, _MANY)) for kind in kinds}
+        left = rng.randrange(0, 14)
+        if rng.random() < 0.06:
+            # A storm, in which messages use up their deliveries.
+            left, rates = 60, {Fault.REFUSED: 0.3, Fault.THROTTLED: 0.1, Fault.ANSWER_LOST: 0.1}
         return cls(
             rng,
-            left=rng.randrange(0, 14),
+            left=left,
             rates=rates,
             late=rng.choice((0.0, 0.02, 0.15)),
             doubled=rng.choice((0.0, 0.03, 0.2)),

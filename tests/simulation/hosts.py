@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from domain.application import Application
 from domain.errors import DomainError
 from domain.jobs.records.job_times import JobTimes
+from domain.ports import BlobProperties
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
@@ -22,7 +23,7 @@ from tests.kit.pumping_host import PumpingHost
 from tests.kit.waiting import PATIENCE
 from tests.simulation.compute import SimulatedCompute
 from tests.simulation.faulty_port import FaultyPort
-from tests.simulation.invariants import Broken
+from tests.simulation.invariants import STALE, Broken
 from tests.simulation.virtual_loop import LIFE, HostEnded, Life
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Host:
             topics=NoTopics(),
         )
         self.application = compose_on(adapters, world.setting.settings, world.setting.times)
-        self._pump = PumpingHost(self.application, port(world.queue, "settling"), world.clock)
+        self.pump = PumpingHost(self.application, port(world.queue, "settling"), world.clock)
 
     def end(self) -> None:
         """As by a kill: what is under way ends where it stands."""
@@ -124,6 +125,7 @@ class Host:
         self.life.end()
         self.compute.host_ended(self.name)
         down = world.rng.choice((0.1, 2.0, 20.0, 90.0))
+        world.expect(down)
         for lock in self._in_hand:
             if world.setting.prompt:
                 world.queue.unlock(lock, world.clock.unix() + down)
@@ -156,6 +158,11 @@ class Host:
                 return
             world.loop.call_later(world.setting.lock / 2, self._renew, lock)
 
+    async def arrive(self, container: str, blob: BlobProperties) -> None:
+        """News of a blob that has come to rest. Raises HostEnded."""
+        blobs = self._world.blobs
+        await self.serve(lambda _: self.pump.arrive(blobs, container, blob))
+
     async def serve(self, call: Callable[[Application], Awaitable[T]]) -> T:
         """What a user asks of it. Raises HostEnded."""
         answer = self._world.loop.create_future()
@@ -177,18 +184,19 @@ class Host:
         return found
 
     async def _handle(self, message: Received) -> None:
+        STALE.set(self._world.invariants.is_stale(message))
         try:
-            await self._pump.deliver(message)
+            await self.pump.deliver(message)
         finally:
             self._in_hand.pop(message.lock_token, None)
         self._judge()
 
     def _judge(self) -> None:
-        for error in self._pump.failures:
+        for error in self.pump.failures:
             self._world.schedule.add(self.name, "failed:", type(error).__name__, error)
             if not isinstance(error, _PROMISED):
                 self._world.find(Broken(f"a function raised {type(error).__name__}: {error}"))
-        self._pump.failures.clear()
+        self.pump.failures.clear()
 
     # -- timers -------------------------------------------------------------------------
 
@@ -222,11 +230,11 @@ class Host:
         timing.add(name)
         self._world.schedule.add(self.name, "<- timer", name)
         try:
-            await self._pump.run(name)
+            await self.pump.run(name)
         except _PROMISED as error:
             self._world.schedule.add(life.host, "failed:", type(error).__name__, error)
         finally:
             timing.discard(name)
 
     def _task(self, work: Any) -> None:
-        self._world.loop.create_task(work, context=self._context)
+        self._world.loop.create_task(work, context=self._context.copy())

@@ -3,11 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from domain.drops import blob_drop
+from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.job_status import TRANSITIONS, JobStatus
-from domain.jobs.records.job_times import JobTimes
+from infra.rules.queue_consumer import Received
 from tests.simulation.stores.memory_resource_store import Row
 
 if TYPE_CHECKING:
@@ -15,7 +18,12 @@ if TYPE_CHECKING:
 
 _STALLED = 400.0
 """Seconds within which a process that goes on has moved, and a message that was left has come."""
-_LOOK = JobTimes().supervise_every
+_SETTLED = ("Succeeded", "Failed", "Canceled")
+_PROVISIONED = ("onlineEndpoint", "onlineDeployment", "batchEndpoint", "batchDeployment")
+_UNSCORED = 150.0
+"""Seconds, shorter than the lease of a claim: whoever was at it comes again sooner."""
+STALE: ContextVar[bool] = ContextVar("stale", default=False)
+"""Whether what goes on was set going by a message that was stale."""
 
 Body = Mapping[str, Any]
 
@@ -33,7 +41,15 @@ class Invariants:
         self._before: dict[tuple[str, str], Row] = {}
         self._moved_at: dict[str, float] = {}
         """By job that is not over, when its document was last written."""
-        self._checks: list[tuple[str, Callable[[str], None]]] = [("jobs/", self._job)]
+        self._scored_at: dict[str, float] = {}
+        """By job that runs, when its progress or a unit of it was last written."""
+        self._units: dict[str, frozenset[str]] = {}
+        self._checks: list[tuple[str, Callable[[str], None]]] = [
+            ("jobs/", self._job),
+            ("onlineEndpoints/", self._endpoint),
+            ("batchEndpoints/", self._endpoint),
+            ("drops/", self._drop),
+        ]
 
     def changed(self, partition: str) -> None:
         for prefix, check in self._checks:
@@ -42,6 +58,19 @@ class Invariants:
                     check(partition)
                 except Broken as broken:
                     self._world.find(broken)
+
+    def is_stale(self, message: Received) -> bool:
+        """Whether the message is for a step of a job that was taken when it came: it, and what it
+        leads to, may change nothing of the job. (One that comes again may have to tell.)"""
+        if message.queue != BATCH_JOBS_QUEUE or message.delivery_count > 1:
+            return False
+        asked = json.loads(message.body)
+        rows = self._world.store.rows(batch_job.partition(asked["job"]))
+        for row in rows:
+            if row.id == batch_job.DOCUMENT_ID and asked["chain"] is not None:
+                job = self.body(row)["job"]
+                return bool((asked["chain"], asked["tick"]) < (job["chain"], job["tick"]))
+        return False
 
     def look_round(self) -> None:
         """What should have moved by now. (Where a message went to the dead letters, what waits for
@@ -52,6 +81,9 @@ class Invariants:
         for job, at in self._moved_at.items():
             if now - max(at, self._world.troubled_at) > _STALLED:
                 raise Broken(f"{job} has stood still for {now - at:.0f} s, and nothing was wrong")
+        for job, at in self._scored_at.items():
+            if now - max(at, self._world.troubled_at) > _UNSCORED:
+                raise Broken(f"{job} has scored nothing for {now - at:.0f} s for no reason")
 
     def body(self, row: Row) -> Body:
         """Understood once for each ETag: most of a partition stays as it is."""
@@ -59,6 +91,34 @@ class Invariants:
         if found is None:
             found = self._bodies[row.etag] = json.loads(row.body)
         return found
+
+    # -- endpoints, drops ---------------------------------------------------------------
+
+    def _endpoint(self, partition: str) -> None:
+        rows = [row for row in self._world.store.rows(partition) if row.kind in _PROVISIONED]
+        found = {row.id: self.body(row)["resource"] for row in rows}
+        # Deployments go with their endpoint, which falls due for all of them.
+        goes = any(r.id == "endpoint" and r.due_at is not None for r in rows)
+        goes = goes and found["endpoint"]["provisioning_state"] == "Deleting"
+        for row in rows:
+            state = found[row.id]["provisioning_state"]
+            if state not in _SETTLED and row.due_at is None and not (goes and state == "Deleting"):
+                raise Broken(f"{partition} {row.id} is {state} and never falls due")
+        traffic = found.get("endpoint", {}).get("properties", {}).get("traffic") or {}
+        if sum(traffic.values()) not in (0, 100):
+            raise Broken(f"the traffic of {partition} sums to {sum(traffic.values())}")
+        deployments = {each["name"] for each in found.values()}
+        for name, percent in traffic.items():
+            is_going = found["endpoint"]["provisioning_state"] == "Deleting"
+            if percent and name not in deployments and not is_going:
+                raise Broken(f"{partition} gives traffic to {name}, which is not there")
+
+    def _drop(self, partition: str) -> None:
+        for row in self._world.store.rows(partition):
+            if row.kind == blob_drop.KIND:
+                drop = self.body(row)["drop"]
+                if drop["state"] != "Idle" and row.due_at is None:
+                    raise Broken(f"the drop of {partition} is {drop['state']}, never falls due")
 
     # -- a batch job --------------------------------------------------------------------
 
@@ -75,6 +135,7 @@ class Invariants:
             self._moved_at.pop(partition, None)
         elif job_row.due_at is None:
             raise Broken(f"job {job['name']} is {job['status']} and never falls due")
+        self._scores(partition, job["status"], rows)
         units = [self.body(row)["unit"] for row in rows.values() if row.kind == batch_unit.KIND]
         for unit in units:
             self._record(partition, job, unit)
@@ -85,14 +146,21 @@ class Invariants:
             if has_ended and not progress["closed"]:
                 raise Broken(f"job {job['name']} has ended, and still takes records")
 
+    def _scores(self, partition: str, status: str, rows: Mapping[str, Row]) -> None:
+        if status != JobStatus.RUNNING:
+            self._scored_at.pop(partition, None)
+            return
+        etags = frozenset(row.etag for row in rows.values() if row.id != batch_job.DOCUMENT_ID)
+        if self._units.get(partition) != etags:
+            self._units[partition] = etags
+            self._scored_at[partition] = self._world.loop.time()
+
     def _moves(self, partition: str, row: Row, job: Body) -> None:
         before_row = self._before.get((partition, row.id))
         self._before[partition, row.id] = row
         if before_row is not None and before_row.etag == row.etag:
             return
-        now = self._world.loop.time()
-        before_at = self._moved_at.get(partition, now)
-        self._moved_at[partition] = now
+        self._moved_at[partition] = self._world.loop.time()
         if before_row is None:
             return
         before = self.body(before_row)["job"]
@@ -101,9 +169,8 @@ class Invariants:
             raise Broken(f"job {job['name']} went from {old} to {new}")
         if (job["chain"], job["tick"]) < (before["chain"], before["tick"]):
             raise Broken(f"job {job['name']} went back to chain {job['chain']}")
-        is_early = now - before_at < _LOOK * 0.9 and 0 < before["tick"] < job["tick"]
-        if is_early and old is new is JobStatus.RUNNING and self._world.is_untroubled:
-            raise Broken(f"job {job['name']} was looked at by a message that was stale")
+        if STALE.get():
+            raise Broken(f"job {job['name']} was taken further by a message that was stale")
 
     def _record(self, partition: str, job: Body, unit: Body) -> None:
         record, key = unit["record"], (partition, f"record:{unit['ordinal']}")

@@ -11,12 +11,22 @@ from tests.simulation.ground import ground
 from tests.simulation.hosts import Host, Setting, settings
 from tests.simulation.invariants import Broken
 from tests.simulation.scenarios.batch_job import BatchJob
+from tests.simulation.scenarios.dropped_files import DroppedFiles
+from tests.simulation.scenarios.event_delivery import EventDelivery
+from tests.simulation.scenarios.online_endpoint import OnlineEndpoint
 from tests.simulation.scenarios.scenario import Make, Scenario
+from tests.simulation.scenarios.schedule import FiringSchedule
 from tests.simulation.schedule import Schedule
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.world import World
 
-SCENARIOS: Mapping[str, Make] = {"batch job": BatchJob}
+SCENARIOS: Mapping[str, Make] = {
+    "batch job": BatchJob,
+    "dropped files": DroppedFiles,
+    "schedule": FiringSchedule,
+    "events": EventDelivery,
+    "online endpoint": OnlineEndpoint,
+}
 _MOST_CALM = 400.0
 """Seconds after which no fault comes any more."""
 

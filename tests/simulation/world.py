@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from domain.application import Application
 from domain.errors import DomainError, Throttled, Unavailable
+from domain.ports import BlobProperties
 from tests.kit.clocks import START
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.hosts import Host, Setting
 from tests.simulation.invariants import Broken, Invariants
+from tests.simulation.receiver import UnsteadyReceiver
 from tests.simulation.schedule import Schedule
 from tests.simulation.stores.memory_blob_store import MemoryBlobStore
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
@@ -20,7 +22,8 @@ from tests.simulation.virtual_loop import HostEnded, Life, VirtualLoop
 
 T = TypeVar("T")
 _MAX_DELIVERY = 5
-_TRIES = 2000
+_TRIES = 20_000
+_TODAY = 6 * 3600.0
 
 
 class Clock:
@@ -54,7 +57,8 @@ class World:
         self.queue = MemoryWorkQueue(self.clock.unix)
         self.blobs = MemoryBlobStore(self.clock.now)
         self.invariants = Invariants(self)
-        self.receiver: Any = None
+        self.receiver = UnsteadyReceiver(rng)
+        self._watchers: list[Callable[[World, str], None]] = []
         self.hosts: list[Host] = []
         self._unoffered: list[int] = []
         self.broken: Broken | None = None
@@ -65,12 +69,21 @@ class World:
 
     def begin(self) -> None:
         """Have the hosts start, and messages delivered."""
-        self.store.changed = self.invariants.changed
+        self.store.changed = self._changed
         self.queue.changed = self._noticed
         for held in list(self.queue.messages.values()):
             self._noticed(held)
         for host in self.hosts:
             host.start()
+
+    def watch(self, watcher: "Callable[[World, str], None]") -> None:
+        """Who is told of each partition that was written to."""
+        self._watchers.append(watcher)
+
+    def _changed(self, partition: str) -> None:
+        self.invariants.changed(partition)
+        for watcher in self._watchers:
+            watcher(self, partition)
 
     # -- messages -----------------------------------------------------------------------
 
@@ -79,6 +92,7 @@ class World:
         wait += 0.03 * self.rng.random()
         if self.faults.strikes(self.faults.late):
             late = self.rng.uniform(1, 120)
+            self.expect(late)
             self.schedule.add("message", held.number, f"comes {late:.1f} s late")
             wait += late
         self.loop.call_later(wait, self._offer, held.number)
@@ -123,17 +137,21 @@ class World:
         found = self.faults.next()
         if found is None:
             return None
-        self.troubled_at = self.loop.time()
+        self.expect(0.0)
         if found is not Fault.REPEATED or port != "queue":
             self.is_untroubled = False
         if found is Fault.FROZEN:
             seconds = self.rng.choice((20.0, 70.0, 320.0, 700.0))
             self.schedule.add(life.host, port, call, about, f"stands still for {seconds:g} s")
             self._host(life).freeze(seconds)
-            self.troubled_at += seconds
+            self.expect(seconds)
         else:
             self.schedule.add(life.host, port, call, about, found.value)
         return found
+
+    def expect(self, seconds: float) -> None:
+        """Something takes so long by itself."""
+        self.troubled_at = max(self.troubled_at, self.loop.time() + seconds)
 
     async def pass_time(self, life: Life, *, slow: bool = False) -> None:
         seconds = 0.02 * self.rng.random()
@@ -180,8 +198,30 @@ class World:
                 await self.rest(1.0)
             except DomainError as error:
                 self.schedule.add("a user", "<-", error.code, error.message)
-                raise
+                if not error.message.endswith("Try again."):
+                    raise
+                await self.rest(0.1)
         raise Broken(f"nobody answers: {what}")
+
+    async def tell(self, container: str, blob: BlobProperties) -> None:
+        """Of a blob, by whichever host: again and again until it went well, now and then twice."""
+        times = 2 if self.rng.random() < 0.2 else 1
+        for _ in range(_TRIES):
+            host = self.rng.choice(self.hosts)
+            if not host.takes_messages:
+                await self.rest(0.5)
+                continue
+            self.schedule.add(host.name, "<- blob", blob.name, blob.etag)
+            try:
+                await host.arrive(container, blob)
+            except (DomainError, HostEnded, TimeoutError) as error:
+                self.schedule.add(host.name, "failed:", type(error).__name__)
+                await self.rest(1.0)
+                continue
+            times -= 1
+            if not times:
+                return
+        raise Broken(f"nobody hears of {blob.name}")
 
     async def until(self, what: str, look: Callable[[], bool], limit: float) -> None:
         """Let the world go on until `look` is true. Broken when that takes `limit` seconds."""
@@ -212,8 +252,9 @@ class World:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is on its way, and nothing falls due."""
-        return not self.queue.messages and self.store.next_due() is None
+        """Nothing is on its way, and nothing falls due today."""
+        due = self.store.next_due()
+        return not self.queue.messages and (due is None or due > self.clock.unix() + _TODAY)
 
     def _left(self) -> str:
         due = [f"{row.partition} {row.id}" for row in self.store.rows() if row.due_at is not None]

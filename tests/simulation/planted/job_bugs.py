@@ -1,12 +1,9 @@
-"""Bugs planted in the protocols, one at a time: a simulation that finds each of them soon is one
-to trust when it finds nothing."""
+"""Bugs in how batch jobs are driven, scored and recorded."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from domain.errors import DomainError
+from domain.errors import DocumentExists, DomainError
 from domain.ground.driving.driver import Step
 from domain.ground.driving.fence import Fence, Verdict
 from domain.ground.driving.sweeping import Sweeping
@@ -16,50 +13,12 @@ from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.records.batch_job import BatchJob
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_progress import Progress
-from domain.jobs.records.job_store import StoredJob, StoredProgress, StoredUnit
+from domain.jobs.records.job_store import JobStore, StoredJob, StoredProgress, StoredUnit
 from domain.jobs.units import unit_scoring
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_claiming import UnitClaiming
-from domain.jobs.units.unit_recording import UnitRecording
 from domain.ports import Document, Replace
-from tests.simulation.simulation import Played, play
-
-Original = Any
-
-
-@dataclass(frozen=True)
-class Bug:
-    """`name` in `of` is replaced by what `by` makes of it. `scenario`: where it can show."""
-
-    name: str
-    why: str
-    of: Any
-    attribute: str
-    by: Callable[[Original], Any]
-    scenario: str = "batch job"
-
-
-@contextmanager
-def planted(bug: Bug) -> Iterator[None]:
-    original = vars(bug.of)[bug.attribute]
-    setattr(bug.of, bug.attribute, bug.by(original))
-    try:
-        yield
-    finally:
-        setattr(bug.of, bug.attribute, original)
-
-
-def find(bug: Bug, seeds: range) -> Played | None:
-    """The first of `seeds` that finds it; None if none does."""
-    with planted(bug):
-        for seed in seeds:
-            played = play(seed, bug.scenario)
-            if played.broken is not None:
-                return played
-    return None
-
-
-# -- what is wrong with each ----------------------------------------------------------------
+from tests.simulation.planted.bug import Bug, Original
 
 
 def _without_etag(original: Original) -> Any:
@@ -153,21 +112,15 @@ def _recorded_alone(original: Original) -> Any:
     return replaced
 
 
-def _counted_by_attempt(original: Original) -> Any:
-    def record(self: Progress, units: Mapping[int, Any], *args: Any, **kwargs: Any) -> Any:
-        after, released = original(self, units, *args, **kwargs)
-        again = [unit for unit in units if unit not in self.in_flight]
-        return after.but(recorded=after.recorded + len(again)), released
+def _claimed_by_two(original: Original) -> Any:
+    async def create_units(self: JobStore, name: str, units: Any) -> Any:
+        try:
+            return await original(self, name, units)
+        except DocumentExists:
+            found = [await self.unit(name, each.ordinal) for each in units]
+            return [each for each in found if each is not None and each.unit.record is None]
 
-    return record
-
-
-def _sent_before_saved(original: Original) -> Any:
-    async def send(self: UnitRecording, job: str, bundles: Any) -> None:
-        some = list(bundles)
-        await original(self, job, some[:-1] if len(some) > 1 else some)
-
-    return send
+    return create_units
 
 
 def _swallowed(original: Original) -> Any:
@@ -180,7 +133,7 @@ def _swallowed(original: Original) -> Any:
     return advance
 
 
-PLANTED = (
+BUGS = (
     Bug(
         "a stale tick passes",
         "a doubled message goes on for ever",
@@ -254,9 +207,7 @@ PLANTED = (
         "replaced",
         _recorded_alone,
     ),
-    Bug(
-        "a record counted twice", "where a unit was resent", Progress, "record", _counted_by_attempt
-    ),
+    Bug("a claim that two have", "both run one attempt", JobStore, "create_units", _claimed_by_two),
     Bug(
         "overdue units stay",
         "a lost unit is never sent again",
@@ -284,9 +235,6 @@ PLANTED = (
         OutputReservations,
         "free",
         lambda _: _did_nothing,
-    ),
-    Bug(
-        "one bundle not sent", "until its lease is over", UnitRecording, "send", _sent_before_saved
     ),
     Bug("a failed step completed", "its message is gone", JobSupervision, "advance", _swallowed),
 )
