@@ -7,8 +7,8 @@ Documents and messages may be a newer process's (docs/adr/0019): what it says be
 that are known here is read over, and kept where the value that was read is written back.
 """
 
-from collections.abc import Iterator
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -59,10 +59,44 @@ class Value(BaseModel):
         return changed
 
 
+V = TypeVar("V", bound=Value)
+
+_LOOKS = 8
+"""What can be left out may bring other faults to light."""
+
+
 def unsaid(default: object) -> Any:
     """For the annotation of a field that came later: a body leaves it out while it has this
     default, so that v0.1.0, which refuses what it does not know, reads every other body still."""
     return Field(exclude_if=lambda value: bool(value == default))
+
+
+def salvaged(model: type[V], body: Any) -> V | None:
+    """What can be read of a body that has faults: without what they are about, as if that had not
+    been given. None where it is needed."""
+    for _ in range(_LOOKS):
+        try:
+            return model.model_validate(body)
+        except ValidationError as error:
+            left = body
+            for fault in error.errors(include_url=False, include_context=False):
+                left = _without(left, fault["loc"])
+            if left == body:
+                return None
+            body = left
+    return None
+
+
+def _without(body: Any, place: Sequence[int | str]) -> Any:
+    """A copy of `body` that lacks what stands at `place`, or as near to it as names lead."""
+    if not place or not isinstance(body, dict) or place[0] not in body:
+        return body
+    name, *further = place
+    inner = body[name]
+    left = _without(inner, further)
+    if left is not inner:
+        return {**body, name: left}
+    return {key: value for key, value in body.items() if key != name}
 
 
 def _keep(value: Value, unknown: dict[str, Any] | None) -> None:

@@ -297,8 +297,11 @@ class Demo:
                 properties = job["properties"]
                 bar.update(task, description=f"job {name[:8]} [dim]{properties['status']}[/]")
                 if counts := properties["progress"]:
-                    scored = counts["succeededFiles"] + counts["failedFiles"]
-                    bar.update(task, total=counts["totalFiles"], completed=scored)
+                    bar.update(
+                        task,
+                        total=counts["totalMiniBatches"],
+                        completed=counts["totalMiniBatches"] - counts["remainingMiniBatches"],
+                    )
                 if properties["status"] in ("Completed", "Failed", "Canceled"):
                     check(properties["status"] == "Completed", f"{properties.get('error')}")
                     return job

@@ -9,9 +9,9 @@ import difflib
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from azurefunctions.extensions.http.fastapi import Request
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from domain.errors import MAX_FAULTS, Detail, Invalid, TooLarge, refuse
 from domain.ground.resource import Identity, Wanted
-from domain.values import Value
+from domain.values import Value, salvaged
 
 MAX_BODY = 1024 * 1024
 """Bytes of a control-plane body, as many as a document may have; models and data go to the
@@ -132,15 +132,49 @@ async def read(
 def parse(model: type[V], body: Any, fields: ArmFields = _NONE) -> V:
     """`body` as a `model`, in which `fields` are met beside the model's own. Raises Invalid with
     every fault in `details`."""
-    faults: list[Detail] = []
-    normal = _Reading({**_EVERYWHERE, **fields}, faults).normalised(model, body, "")
+    return whole(parts(model, body, fields))
+
+
+@dataclass(frozen=True)
+class Parts(Generic[V]):
+    """What a body is as far as it can be read: all of it, if there are no `faults`. `meant` are
+    the targets that these are about."""
+
+    value: V | None
+    faults: Sequence[Detail] = ()
+    meant: frozenset[str] = frozenset()
+
+    def with_others(self, others: Iterable[Detail]) -> Sequence[Detail]:
+        """Its faults, and those of `others` that are not about what these are about: of that,
+        what was read says nothing."""
+        apart = [each for each in others if not self._is_meant(each.target or "")]
+        return [*self.faults, *apart]
+
+    def _is_meant(self, target: str) -> bool:
+        return any(target == each or target.startswith(f"{each}.") for each in self.meant)
+
+
+def parts(model: type[V], body: Any, fields: ArmFields = _NONE) -> Parts[V]:
+    """As `parse`, for whoever has faults of another kind to tell besides."""
+    reading = _Reading({**_EVERYWHERE, **fields})
+    normal = reading.normalised(model, body, "")
+    faults, meant, value = reading.faults, set(reading.meant), None
     try:
         value = model.model_validate(normal)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
         faults += [Detail("InvalidField", _sentence(e), _target(e["loc"]) or None) for e in found]
-    refuse(faults)
-    return value
+        meant |= {_target(e["loc"]) for e in found}
+        value = salvaged(model, normal)
+    return Parts(value, faults, frozenset(meant))
+
+
+def whole(read: Parts[V]) -> V:
+    """Raises Invalid with every fault in `details`."""
+    refuse(read.faults)
+    if read.value is None:
+        raise AssertionError("what has no faults can be read")
+    return read.value
 
 
 def _sentence(error: Any) -> str:
@@ -162,11 +196,13 @@ def _target(loc: tuple[int | str, ...]) -> str:
 
 
 class _Reading:
-    """Of one body, whose faults are gathered."""
+    """Of one body, whose faults are gathered. `meant` are the targets of the fields that unknown
+    ones were probably meant to be."""
 
-    def __init__(self, fields: ArmFields, faults: list[Detail]) -> None:
+    def __init__(self, fields: ArmFields) -> None:
         self._fields = fields
-        self._faults = faults
+        self.faults: list[Detail] = []
+        self.meant: set[str] = set()
 
     def normalised(self, model: type[Value], body: Any, path: str) -> Any:
         """`body` with field names spelled as `model` spells them, without read-only ones."""
@@ -186,18 +222,20 @@ class _Reading:
                 alias, field = fields[folded]
                 if alias in seen:
                     message = f"'{alias}' is given twice."
-                    self._faults.append(Detail("DuplicateField", message, target))
+                    self.faults.append(Detail("DuplicateField", message, target))
                 seen.add(alias)
                 if value is None and not field.is_required() and field.default is not None:
                     continue
                 normal[alias] = self._inner(field.annotation, value, f"{path}{alias}.")
             elif folded in refused:
                 if value not in (None, {}, [], "", False):
-                    self._faults.append(Detail("NotSupported", refused[folded], target))
-            elif folded not in read_only and len(self._faults) < MAX_FAULTS:
-                hint = _hint(key[:80], [alias for alias, _ in fields.values()])
-                message = f"There is no field '{key[:80]}' here. {hint}"
-                self._faults.append(Detail("UnknownField", message, target[:200]))
+                    self.faults.append(Detail("NotSupported", refused[folded], target))
+            elif folded not in read_only and len(self.faults) < MAX_FAULTS:
+                known = [alias for alias, _ in fields.values()]
+                close = difflib.get_close_matches(key[:80], known, n=1, cutoff=0.6)
+                self.meant.update(f"{path}{alias}" for alias in close)
+                message = f"There is no field '{key[:80]}' here. {_hint(close, known)}"
+                self.faults.append(Detail("UnknownField", message, target[:200]))
         return normal
 
     def _inner(self, annotation: Any, value: Any, path: str) -> Any:
@@ -217,8 +255,7 @@ class _Reading:
         return value
 
 
-def _hint(given: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
+def _hint(close: list[str], known: list[str]) -> str:
     return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
 
 

@@ -11,12 +11,16 @@ from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
 from domain.provisioning.restorer import Restorer
+from domain.provisioning.wish_checking import WishChecking
 
 
 @dataclass(frozen=True)
 class BatchActivities:
     documents: EndpointDocuments[BatchEndpoint, BatchDeployment]
     provisioning: Provisioning[
+        BatchEndpoint, BatchEndpointProperties, BatchDeployment, BatchDeploymentProperties
+    ]
+    checking: WishChecking[
         BatchEndpoint, BatchEndpointProperties, BatchDeployment, BatchDeploymentProperties
     ]
     reconciler: Reconciler[BatchEndpoint, BatchDeployment]

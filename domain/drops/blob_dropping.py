@@ -20,14 +20,13 @@ from domain.drops.drop_capture import DropCapture, manifests
 from domain.drops.drop_facts import drop_sealed
 from domain.drops.drop_options import DropOptions
 from domain.drops.drop_store import DropStore, message_for
+from domain.drops.option_checking import job_of
 from domain.drops.option_files import OptionFiles
 from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
 from domain.ground.driving.driver import GRACE, Driving, Step
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
-from domain.jobs.invoking.job_expressions import filled
 from domain.jobs.invoking.job_inputs import drop_input
 from domain.jobs.invoking.job_invocation import JobExists, JobInvocation
-from domain.jobs.records.job_request import JobProperties
 from domain.ports import BlobFolder, Clock, Document, WorkQueue
 
 _LONGEST_WAIT = 60.0
@@ -166,7 +165,7 @@ class BlobDropping:
         with contextlib.suppress(JobExists):
             await self._invocation.invoke(
                 drop.endpoint,
-                _job_of(drop, options.job),
+                job_of(drop.id, options.job),
                 caller="blob-drop",
                 deployment=options.deployment,
                 key=f"drop/{drop.id}/{_digest(options)}",
@@ -193,13 +192,6 @@ class BlobDropping:
         if error.message != drop.waiting_for:
             await self._options.tell(drop.endpoint, error.message)
         return Step(drop.but(waits=drop.waits + 1, waiting_for=error.message), pause)
-
-
-def _job_of(drop: BlobDrop, asked: JobProperties) -> JobProperties:
-    """What the options ask of the job, which has the drop's name. Raises Invalid."""
-    named = filled(asked, {"name": drop.id})
-    properties = {**named.properties, "ml_endpoints.drop": drop.id}
-    return named.but(name=drop.id, properties=properties)
 
 
 def _digest(options: DropOptions) -> str:

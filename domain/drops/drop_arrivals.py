@@ -8,7 +8,7 @@ from domain.drops import blob_drop
 from domain.drops.arrival_capture import ArrivalCapture
 from domain.drops.blob_drop import Arrival, BlobDrop, DropState, drop_of
 from domain.drops.drop_store import DropStore, no_turn
-from domain.drops.option_files import OptionFiles
+from domain.drops.option_files import FoundOptions, OptionFiles
 from domain.errors import BlobNotFound, DocumentExists, DocumentNotFound, Invalid, StaleETag
 from domain.ground.driving.driver import RACES
 from domain.ground.driving.fence import taken_over
@@ -141,14 +141,13 @@ class DropArrivals:
         try:
             found = await self._options.read(endpoint)
         except Invalid as error:
-            _log.warning(
-                "The options of endpoint '%s' for its drops are refused: %s",
-                endpoint,
-                error.message,
-                extra={"action": "drop_options_refused", "endpoint": endpoint},
-            )
-            await self._options.tell(endpoint, error.message)
+            await self._refused(endpoint, error.message)
             return
+        if found.options is not None and (
+            why := await self._options.why_not(endpoint, found.options)
+        ):
+            await self._refused(endpoint, why)
+            found = FoundOptions(found.options, told=False)
         for _ in range(RACES):
             document = await self._drops.document(endpoint)
             drop = drop_of(document) if document else None
@@ -164,3 +163,12 @@ class DropArrivals:
             await self._drops.send(hurried, 0.0)
             return
         raise no_turn(endpoint)
+
+    async def _refused(self, endpoint: str, why: str) -> None:
+        _log.warning(
+            "The options of endpoint '%s' for its drops are refused: %s",
+            endpoint,
+            why,
+            extra={"action": "drop_options_refused", "endpoint": endpoint},
+        )
+        await self._options.tell(endpoint, why)

@@ -1,17 +1,18 @@
 """What a file in an endpoint's folder of the inbox says of the endpoint's drops."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from domain.assets.conda import load_yaml
 from domain.drops.drop_limits import MOST_FILES
 from domain.errors import Invalid
 from domain.jobs.records.globs import Globs
 from domain.jobs.records.job_request import JobProperties
-from domain.values import Value
+from domain.values import Value, salvaged
 
 MOST_BYTES = 64 * 1024
 """Of an options file."""
@@ -36,12 +37,30 @@ class DropOptions(Value):
     exclude: Globs = ()
     job: JobProperties = JobProperties()
 
-    @model_validator(mode="after")
-    def _of_a_drop(self) -> "DropOptions":
-        given = [name for name in _THE_DROP_SAYS if getattr(self.job, name)]
+    @field_validator("job")
+    @classmethod
+    def _of_a_drop(cls, job: JobProperties) -> JobProperties:
+        given = [name for name in _THE_DROP_SAYS if getattr(job, name)]
         if given:
-            raise ValueError(f"a drop's job has its own input and name: leave out {given[0]}")
-        return self
+            said = ", ".join(given)
+            raise ValueError(f"a drop's job has its own input and name: leave out {said}")
+        return job
+
+
+class BadOptions(Invalid):
+    """`told` are the faults of a file of options; `rest` is what it says otherwise, as far as
+    that can be known."""
+
+    def __init__(self, name: str, told: Sequence[str], rest: DropOptions | None) -> None:
+        more = len(told) - _MOST_FAULTS
+        some = [*told[:_MOST_FAULTS], *([f"and {more} more faults"] if more > 0 else [])]
+        super().__init__(f"{name} cannot be taken: {'; '.join(some)}.")
+        self.told = tuple(told)
+        self.rest = rest
+
+    def with_others(self, name: str, others: Sequence[str]) -> "BadOptions":
+        """With faults of the rest."""
+        return BadOptions(name, [*self.told, *others], self.rest)
 
 
 def parse(content: bytes, name: str) -> DropOptions:
@@ -62,10 +81,8 @@ def parse(content: bytes, name: str) -> DropOptions:
         return DropOptions.model_validate(found)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        told = [_sentence(dict(fault)) for fault in faults[:_MOST_FAULTS]]
-        if len(faults) > len(told):
-            told.append(f"and {len(faults) - len(told)} more faults")
-        raise Invalid(f"{name} cannot be taken: {'; '.join(told)}.") from None
+        rest = salvaged(DropOptions, found)
+        raise BadOptions(name, [_sentence(dict(fault)) for fault in faults], rest) from None
 
 
 def _json(text: str, name: str) -> Any:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from domain.assets.datastore import INBOX
 from domain.drops.blob_drop import ERROR_FILE, OPTION_FILES, BlobDrop
-from domain.drops.drop_options import MOST_BYTES, DropOptions, parse
+from domain.drops.drop_options import MOST_BYTES, BadOptions, DropOptions, parse
+from domain.drops.option_checking import OptionChecking
 from domain.errors import BlobNotFound, DomainError, Invalid, StaleETag
 from domain.jobs.records.job_plan import read_whole
 from domain.ports import BlobProperties, BlobStore
@@ -24,8 +25,9 @@ class FoundOptions:
 
 
 class OptionFiles:
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: BlobStore, checking: OptionChecking) -> None:
         self._blobs = blobs
+        self._checking = checking
 
     async def read(self, folder: str) -> FoundOptions:
         """What the folder has now. Raises Invalid, saying everything that is wrong."""
@@ -49,7 +51,18 @@ class OptionFiles:
         except (BlobNotFound, StaleETag):
             # It is being replaced; news of that is to come.
             return FoundOptions(None, told)
-        return FoundOptions(parse(content, name), told)
+        try:
+            return FoundOptions(parse(content, name), told)
+        except BadOptions as refusal:
+            if refusal.rest is None:
+                raise
+            others = await self._checking.faults(folder, refusal.rest)
+            raise refusal.with_others(name, others) from None
+
+    async def why_not(self, folder: str, options: DropOptions) -> str | None:
+        """What a job that goes by `options` would be refused for now; None: nothing."""
+        faults = await self._checking.faults(folder, options)
+        return f"The options cannot be taken: {'; '.join(faults)}." if faults else None
 
     async def given(self, drop: BlobDrop) -> BlobDrop:
         """A drop that begins, with the options of now. What cannot be read holds it up when it

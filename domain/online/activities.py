@@ -15,12 +15,16 @@ from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
 from domain.provisioning.restorer import Restorer
+from domain.provisioning.wish_checking import WishChecking
 
 
 @dataclass(frozen=True)
 class OnlineActivities:
     documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment]
     provisioning: Provisioning[
+        OnlineEndpoint, OnlineEndpointProperties, OnlineDeployment, OnlineDeploymentProperties
+    ]
+    checking: WishChecking[
         OnlineEndpoint, OnlineEndpointProperties, OnlineDeployment, OnlineDeploymentProperties
     ]
     reconciler: Reconciler[OnlineEndpoint, OnlineDeployment]

@@ -13,6 +13,7 @@ from domain.provisioning.kind import DP, EP, D, E, Kind, KindWorkloads
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
 from domain.provisioning.restorer import Restorer
+from domain.provisioning.wish_checking import WishChecking
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Provisioned(Generic[E, EP, D, DP]):
     documents: EndpointDocuments[E, D]
     running: DeploymentRunning[D]
     provisioning: Provisioning[E, EP, D, DP]
+    checking: WishChecking[E, EP, D, DP]
     reconciler: Reconciler[E, D]
     restorer: Restorer[E, D]
 
@@ -53,6 +55,7 @@ class Provisioned(Generic[E, EP, D, DP]):
             documents=documents,
             running=running,
             provisioning=Provisioning(documents, kind, saving, m.clock),
+            checking=WishChecking(documents, kind, m.clock),
             reconciler=Reconciler(documents, kind, running, saving, m.queue, m.clock),
             restorer=Restorer(documents, kind, running, saving, m.store),
         )

@@ -28,7 +28,7 @@ from domain.names import PROVIDER
 from domain.values import Value
 from handlers import wire
 from handlers.control import asset_queries
-from handlers.control.merging import merged
+from handlers.control.merging import as_it_is, merged
 from handlers.http import Routes, caller, conditions, json_response, paging, system_data
 
 P = TypeVar("P", bound=Value)
@@ -136,7 +136,7 @@ def _add_container_writes(
             properties: AssetProperties = wanted.properties
             return await containers.put(kind, name, properties, caller(req).id, when)
 
-        return answer(await merged(req, body, ARM_FIELDS, read, replace))
+        return answer(await merged(req, body, ARM_FIELDS, read, replace, as_it_is))
 
     @routes.arm(
         bp,
@@ -236,7 +236,7 @@ def _add_version_writes(
             who = caller(req).id
             return await registration.put_version(kind, *_names(req), wanted.properties, who, when)
 
-        return answer(await merged(req, body, ARM_FIELDS, read, replace))
+        return answer(await merged(req, body, ARM_FIELDS, read, replace, as_it_is))
 
     @routes.arm(
         bp,

@@ -50,6 +50,7 @@ def endpoints(routes: Routes, batch: BatchActivities) -> Collection[BatchEndpoin
         get=batch.documents.endpoint,
         list=batch.documents.endpoints,
         put=batch.provisioning.put_endpoint,
+        faults=batch.checking.endpoint_faults,
         delete=batch.provisioning.delete_endpoint,
         render=lambda endpoint: render_endpoint(routes, endpoint),
     )
@@ -68,6 +69,7 @@ def deployments(routes: Routes, batch: BatchActivities) -> Collection[BatchDeplo
         get=batch.documents.deployment,
         list=batch.documents.deployments,
         put=batch.provisioning.put_deployment,
+        faults=batch.checking.deployment_faults,
         delete=batch.provisioning.delete_deployment,
         render=lambda deployment: render_deployment(routes, deployment),
     )

@@ -11,7 +11,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from domain.ground.resource import Conditions, Stored, Wanted
 from domain.ports import Principal
 from handlers import wire
-from handlers.control.merging import merged, wanted_of
+from handlers.control.merging import as_it_is, merged, wanted_of
 from handlers.http import Routes, caller, conditions, json_response, paging
 
 S = TypeVar("S", bound=Stored[Any])
@@ -87,7 +87,7 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: NamedCol
             return wanted_of(c.body, found.resource), found.etag
 
         stored, _ = await merged(
-            req, c.body, c.fields, read, lambda wanted, when: write(req, wanted, when)
+            req, c.body, c.fields, read, lambda wanted, when: write(req, wanted, when), as_it_is
         )
         return await _answer(c, stored)
 

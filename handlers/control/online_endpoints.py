@@ -114,6 +114,7 @@ def endpoints(routes: Routes, online: OnlineActivities) -> Collection[OnlineEndp
         get=online.documents.endpoint,
         list=online.documents.endpoints,
         put=online.provisioning.put_endpoint,
+        faults=online.checking.endpoint_faults,
         delete=online.provisioning.delete_endpoint,
         render=lambda endpoint: render_endpoint(routes, endpoint),
     )
@@ -132,6 +133,7 @@ def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDe
         get=online.deployments.get,
         list=online.deployments.list,
         put=online.provisioning.put_deployment,
+        faults=online.checking.deployment_faults,
         delete=online.provisioning.delete_deployment,
         render=lambda deployment: render_deployment(routes, deployment),
     )

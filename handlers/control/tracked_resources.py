@@ -1,13 +1,14 @@
 """Create, read, change, list and delete: one set of functions for each kind of tracked
 resource (endpoints and deployments, online and batch)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from domain.errors import Detail, refuse
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
 from handlers import wire
 from handlers.control.merging import merged, wanted_of
@@ -23,7 +24,7 @@ Names = tuple[str, ...]
 @dataclass(frozen=True)
 class Collection(Generic[R]):
     """One kind of resource at one path. `parameters` are the names in `item_path`, in the
-    order in which the activity's methods take them."""
+    order in which the activity's methods take them. `faults` are those that `put` would refuse."""
 
     noun: str
     title: str
@@ -36,6 +37,7 @@ class Collection(Generic[R]):
     get: Callable[..., Awaitable[Stored[R]]]
     list: Callable[..., Awaitable[tuple[list[Stored[R]], str | None]]]
     put: Callable[..., Awaitable[Accepted[R]]]
+    faults: Callable[..., Awaitable[Sequence[Detail]]]
     delete: Callable[..., Awaitable[Accepted[R] | None]]
     render: Callable[[R], dict[str, Any]]
 
@@ -68,11 +70,20 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        wanted = _without_progress(await wire.read(req, body, collection.fields))
+        read = wire.parts(body, await wire.read_json(req), collection.fields)
+        wanted = _without_progress(await whole(read, collection.names(req)))
         accepted = await collection.put(
             *collection.names(req), wanted, caller(req).id, conditions(req)
         )
         return _created(routes, collection, accepted)
+
+    async def whole(read: wire.Parts[Wanted[Any]], names: Names) -> Wanted[Any]:
+        """Raises Invalid with every fault, those of what can be read included."""
+        if not read.faults or read.value is None:
+            return wire.whole(read)
+        others = await collection.faults(*names, read.value)
+        refuse(read.with_others(others))
+        raise AssertionError("it has faults")
 
     @routes.arm(
         blueprint,
@@ -93,7 +104,10 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
             wanted, names = _without_progress(wanted), collection.names(req)
             return await collection.put(*names, wanted, caller(req).id, when)
 
-        accepted = await merged(req, body, collection.fields, read, replace)
+        async def checked(found: wire.Parts[Wanted[Any]]) -> Wanted[Any]:
+            return await whole(found, collection.names(req))
+
+        accepted = await merged(req, body, collection.fields, read, replace, checked)
         resource = collection.render(accepted.resource)
         return routes.accepted(accepted.operation, resource, accepted.etag)
 

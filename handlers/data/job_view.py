@@ -130,16 +130,21 @@ def _settings(job: BatchJob) -> dict[str, Any]:
 
 
 def _progress(view: JobView) -> dict[str, Any] | None:
-    """Rates are those of the last stretch, null while they are not known."""
-    progress, pace = view.progress, view.pace
-    if progress is None:
+    """Of files that were cut into pieces, the pieces are counted. Rates are those of the last
+    stretch, null while they are not known."""
+    progress, pace, plan = view.progress, view.pace, view.job.plan
+    if progress is None or plan is None:
         return None
     tally = progress.tally
     done = tally.succeeded_mini_batches + tally.failed_mini_batches
     return {
-        "totalFiles": progress.files,
-        "succeededFiles": tally.succeeded_files,
-        "failedFiles": tally.failed_files,
+        "totalFiles": plan.whole_and_cut_files,
+        "succeededFiles": tally.succeeded_files - tally.succeeded_pieces,
+        "failedFiles": tally.failed_files - tally.failed_pieces,
+        "filesInPieces": plan.cut_files,
+        "totalPieces": plan.pieces,
+        "succeededPieces": tally.succeeded_pieces,
+        "failedPieces": tally.failed_pieces,
         "totalMiniBatches": progress.mini_batches,
         "succeededMiniBatches": tally.succeeded_mini_batches,
         "failedMiniBatches": tally.failed_mini_batches,

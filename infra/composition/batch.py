@@ -32,6 +32,7 @@ def compose_batch(
     return BatchActivities(
         documents=endpoints.documents,
         provisioning=endpoints.provisioning,
+        checking=endpoints.checking,
         reconciler=endpoints.reconciler,
         restorer=endpoints.restorer,
         workloads=workloads,

@@ -6,6 +6,7 @@ from domain.drops.drop_arrivals import DropArrivals
 from domain.drops.drop_capture import DropCapture
 from domain.drops.drop_limits import DropLimits
 from domain.drops.drop_store import DropStore
+from domain.drops.option_checking import OptionChecking
 from domain.drops.option_files import OptionFiles
 from domain.drops.taken_drops import TakenDrops
 from domain.jobs.invoking.job_invocation import JobInvocation
@@ -24,7 +25,7 @@ def compose_drops(
         max_bytes=settings.max_bytes,
     )
     drops = DropStore(a.store, a.queue, a.clock, limits, ground.outbox)
-    options = OptionFiles(a.blobs)
+    options = OptionFiles(a.blobs, OptionChecking(invocation))
     return DropActivities(
         dropping=BlobDropping(
             a.queue,

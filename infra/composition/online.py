@@ -45,6 +45,7 @@ def compose_online(
     return OnlineActivities(
         documents=documents,
         provisioning=endpoints.provisioning,
+        checking=endpoints.checking,
         reconciler=endpoints.reconciler,
         restorer=endpoints.restorer,
         deployments=OnlineDeployments(documents, scales, a.serving),

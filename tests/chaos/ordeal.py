@@ -268,14 +268,14 @@ class Arena:
 
     def _check_counts(self, trial: Trial, job: dict[str, Any]) -> None:
         progress = job["properties"]["progress"]
-        failed = len(trial.failed)
+        failed = len(trial.bad)
         wanted = {
             "totalFiles": trial.files,
             "succeededFiles": trial.files - failed,
             "failedFiles": failed,
             "totalMiniBatches": trial.files // 2,
-            "succeededMiniBatches": trial.files // 2 - len(trial.bad),
-            "failedMiniBatches": len(trial.bad),
+            "succeededMiniBatches": trial.files // 2,
+            "failedMiniBatches": 0,
             "remainingMiniBatches": 0,
             "inFlight": 0,
             "rows": trial.rows,

@@ -46,13 +46,8 @@ class Trial:
     pause: float
 
     @property
-    def failed(self) -> set[int]:
-        """The files of mini-batches with a bad one."""
-        return {i for bad in self.bad for i in (bad - bad % 2, bad - bad % 2 + 1)}
-
-    @property
     def rows(self) -> int:
-        return sum(1 + i % 4 for i in range(self.files) if i not in self.failed)
+        return sum(1 + i % 4 for i in range(self.files) if i not in self.bad)
 
     def write_inputs(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -202,7 +202,7 @@ class Invariants:
                 f"job {name} counts {progress['recorded']} records and has {len(recorded)}"
             )
         for figure, told in progress["tally"].items():
-            there = sum(unit["record"]["tally"][figure] for unit in recorded)
+            there = sum(unit["record"]["tally"].get(figure, 0) for unit in recorded)
             if told != there:
                 raise Broken(f"job {name} counts {told} {figure}, its records {there}")
         in_flight = {int(ordinal) for ordinal in progress["in_flight"]}

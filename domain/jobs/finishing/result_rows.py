@@ -123,6 +123,8 @@ def unjoined(tally: Tally, unit: Unit) -> Tally:
         succeeded_files=tally.succeeded_files - files,
         failed_files=tally.failed_files + files,
         rows=tally.rows - before.rows,
+        succeeded_pieces=tally.succeeded_pieces - before.succeeded_pieces,
+        failed_pieces=tally.failed_pieces + before.succeeded_pieces,
     )
 
 

@@ -18,6 +18,10 @@ _NO_WEB_FOLDER = (
     "A folder cannot be read over HTTP, which has no listing. Name one file with jobInputType "
     "UriFile (a job takes several inputs), or upload the folder to a datastore."
 )
+_ALSO = (
+    "An input may also be a data asset (azureml:<name>:<version>), or one file on the web "
+    "(https://…)."
+)
 
 
 class JobInputs:
@@ -65,7 +69,7 @@ class JobInputs:
                 f"{at}.jobInputType",
             )
         if not asked.uri:
-            self._refuse("An input needs a uri.", f"{at}.uri")
+            self._refuse(f"An input needs a uri: a path of a datastore. {_ALSO}", f"{at}.uri")
         if kind is None or not asked.uri:
             return None
         try:
@@ -84,10 +88,16 @@ class JobInputs:
         elif _is_elsewhere(uri, self._blobs):
             return self._on_the_web(name, kind, uri)
         else:
-            folder = locate(uri, self._scope, self._blobs, target=at)
+            folder = self._stored(uri, at)
         if kind is InputKind.FILE and not folder.path:
             raise Invalid(f"'{uri[:200]}' names a container, not a file; use UriFolder.")
         return JobInput(name=name, kind=kind, uri=uri, container=folder.container, path=folder.path)
+
+    def _stored(self, uri: str, at: str) -> BlobFolder:
+        try:
+            return locate(uri, self._scope, self._blobs, target=at)
+        except Invalid as refusal:
+            raise Invalid(f"{refusal.message} {_ALSO}") from None
 
     def _on_the_web(self, name: str, kind: InputKind, url: str) -> JobInput:
         if kind is InputKind.FOLDER:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -107,6 +108,17 @@ class JobInvocation:
                     endpoint, asked, caller=caller, deployment=deployment, key=key, drop=drop
                 )
         return await self._save(job)
+
+    async def faults(
+        self, endpoint: str, deployment: str | None, asked: JobProperties, *, drop: JobInput
+    ) -> Sequence[Detail]:
+        """What `invoke` would refuse, of a drop that has not come yet. Raises Unavailable,
+        Throttled."""
+        try:
+            await self._checked(str(uuid4()), endpoint, deployment, asked, "", drop)
+        except (Invalid, NotFound, Conflict) as error:
+            return error.details or [Detail(error.code, error.message, error.target)]
+        return ()
 
     async def _save(self, job: BatchJob) -> Invoked:
         await self._reservations.reserve(job)

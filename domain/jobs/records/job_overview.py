@@ -31,8 +31,7 @@ def overview(
         f"started            {job.started_at.isoformat() if job.started_at else '-'}",
         f"{'ended' if ended else 'as of'}              {now.isoformat()}",
         *(f"input              {each.shown_uri}" for each in job.inputs),
-        f"files              {progress.files}: {tally.succeeded_files} succeeded, "
-        f"{tally.failed_files} failed",
+        *_files(job, progress),
         f"mini-batches       {progress.mini_batches}: {tally.succeeded_mini_batches} succeeded, "
         f"{tally.failed_mini_batches} failed, {untouched} not run",
         f"rows               {tally.rows}",
@@ -40,6 +39,24 @@ def overview(
         f"output             {job.results.container}/{job.results.path}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _files(job: BatchJob, progress: Progress) -> list[str]:
+    """Whole files, and apart from them the pieces of others."""
+    tally, plan = progress.tally, job.plan
+    pieces, cut = (plan.pieces, plan.cut_files) if plan else (0, 0)
+    whole = (
+        f"files              {progress.files - pieces}: "
+        f"{tally.succeeded_files - tally.succeeded_pieces} succeeded, "
+        f"{tally.failed_files - tally.failed_pieces} failed"
+    )
+    if not pieces:
+        return [whole]
+    return [
+        whole,
+        f"pieces of files    {pieces}, of {cut} files: {tally.succeeded_pieces} succeeded, "
+        f"{tally.failed_pieces} failed",
+    ]
 
 
 def told(progress: Progress, now: datetime) -> str:

@@ -11,12 +11,12 @@ import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import astuple, fields
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.batch.mini_batch_cut import Cut
 from domain.ports import BlobStore, InputPiece
-from domain.values import Value
+from domain.values import Value, unsaid
 
 MINI_BATCHES_PER_SEGMENT = 1000
 
@@ -97,7 +97,7 @@ class PlanSource(Value):
 
 class Plan(Value):
     """What a job's manifests amount to. `files` counts a piece of a file as a file; `bytes`
-    counts each file once."""
+    counts each file once. `pieces` of them are such, of `cut_files` files."""
 
     id: str
     sources: tuple[PlanSource, ...]
@@ -106,6 +106,13 @@ class Plan(Value):
     mini_batches: int
     unit_size: int
     """Mini-batches in a unit, the last one's apart."""
+    pieces: Annotated[int, unsaid(0)] = 0
+    cut_files: Annotated[int, unsaid(0)] = 0
+
+    @property
+    def whole_and_cut_files(self) -> int:
+        """Files, each counted once."""
+        return self.files - self.pieces + self.cut_files
 
     @property
     def units(self) -> int:
@@ -137,6 +144,9 @@ class PlanWriter:
         self.files = 0
         self.bytes = 0
         self.mini_batches = 0
+        self.pieces = 0
+        self.cut_files = 0
+        self._cut_file: tuple[int, str] | None = None
 
     async def write(self, files: AsyncIterator[Weighed]) -> None:
         await self._next(files)
@@ -157,6 +167,8 @@ class PlanWriter:
             piece += file.line()
             self.files += 1
             self.bytes += file.size if file.begins else 0
+            if file.piece is not None:
+                self._count_piece(file)
             if await self._next(files):
                 self._offsets.append(written + len(piece))
                 self.mini_batches += 1
@@ -166,6 +178,13 @@ class PlanWriter:
                 piece.clear()
         if piece:
             yield bytes(piece)
+
+    def _count_piece(self, file: PlannedFile) -> None:
+        """The pieces of a file follow on each other."""
+        self.pieces += 1
+        of = (file.source, file.name)
+        self.cut_files += of != self._cut_file
+        self._cut_file = of
 
     async def _next(self, files: AsyncIterator[Weighed]) -> bool:
         """Look at the next file; whether the mini-batch before it is complete."""

@@ -19,13 +19,16 @@ _MOST_HELD = 256
 
 
 class Tally(Value):
-    """What one recorded unit adds."""
+    """What one recorded unit adds. A piece of a file counts as a file; so many of the files are
+    pieces."""
 
     succeeded_mini_batches: int = 0
     failed_mini_batches: int = 0
     succeeded_files: int = 0
     failed_files: int = 0
     rows: int = 0
+    succeeded_pieces: Annotated[int, unsaid(0)] = 0
+    failed_pieces: Annotated[int, unsaid(0)] = 0
 
 
 class InFlight(Value):

@@ -83,6 +83,8 @@ class RetryPlanning:
             id=id,
             sources=sources,
             files=writer.files,
+            pieces=writer.pieces,
+            cut_files=writer.cut_files,
             bytes=writer.bytes,
             mini_batches=writer.mini_batches,
             unit_size=unit_size(writer.mini_batches, self._most_units),

@@ -1,6 +1,6 @@
 """From what a worker told of a unit to what is recorded of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from domain.batch.mini_batch_bisection import BadFiles
@@ -12,6 +12,7 @@ from domain.jobs.records.batch_unit import (
     bounded,
     columns_fault,
 )
+from domain.jobs.records.job_plan import PlannedFile
 from domain.jobs.records.job_progress import Tally
 from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.units.mini_batch_parts import Lengths, mini_batch_of
@@ -111,15 +112,23 @@ def _lengths(files: Files, outcome: UnitOutcome) -> dict[int, int]:
 def _tally(unit: Unit, files: Files, failed: Collection[int], rows: int) -> Tally:
     """Of `failed` mini-batches every file has failed; of another one those that are bad, and it
     has failed where all of them are."""
-    good = {m: len(files[m]) for m in files if m not in failed}
+    good = {m: planned for m, planned in files.items() if m not in failed}
     for ordinal, bisection in unit.bisections.items():
         if ordinal in good:
-            good[ordinal] = len(bisection.rest)
-    succeeded = [files for files in good.values() if files]
+            good[ordinal] = [files[ordinal][index] for index in bisection.rest]
+    every = [file for planned in files.values() for file in planned]
+    succeeded = [file for planned in good.values() for file in planned]
+    succeeded_mini_batches = sum(bool(planned) for planned in good.values())
     return Tally(
-        succeeded_mini_batches=len(succeeded),
-        failed_mini_batches=len(files) - len(succeeded),
-        succeeded_files=sum(succeeded),
-        failed_files=sum(map(len, files.values())) - sum(succeeded),
+        succeeded_mini_batches=succeeded_mini_batches,
+        failed_mini_batches=len(files) - succeeded_mini_batches,
+        succeeded_files=len(succeeded),
+        failed_files=len(every) - len(succeeded),
         rows=rows,
+        succeeded_pieces=_pieces(succeeded),
+        failed_pieces=_pieces(every) - _pieces(succeeded),
     )
+
+
+def _pieces(files: Sequence[PlannedFile]) -> int:
+    return sum(file.piece is not None for file in files)

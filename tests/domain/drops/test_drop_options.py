@@ -122,6 +122,11 @@ BROKEN: list[tuple[str, Any, str]] = [
         "leave out input_data",
     ),
     ("_endpoint.json", {"job": {"name": "mine"}}, "leave out name"),
+    (
+        "_endpoint.json",
+        {"job": {"name": "mine", "dataset": {"dataInputType": "DataUrl"}}},
+        "leave out dataset, name",
+    ),
     ("_endpoint.json", {"include": ["../*.csv"]}, "include"),
     ("_endpoint.json", '{"maxWait": NaN}', "maxWait"),
     ("_endpoint.yml", "a: &x [1]\nb: *x\n", "anchors or aliases"),
@@ -163,6 +168,32 @@ async def test_broken_options_hold_files_up_and_lose_none(
         [view] = await jobs(stage)
         assert scored(stage, [view]) == ["a.txt", "b.txt"]
         assert view.job.settings.mini_batch_size == 7
+        assert not (tmp_path / ERROR).exists()
+
+
+async def test_a_misspelt_option_hides_no_other_fault(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        job = {"miniBatchSise": 4, "outputData": {"score": {"uri": "https://elsewhere.test/x"}}}
+        options = {"quitePeriod": 5, "max_files": 0, "deployment": "blue", "job": job}
+        await say(stage, options)
+        told = (tmp_path / ERROR).read_text()
+        assert "quitePeriod: there is no such option" in told
+        assert "max_files: " in told
+        assert "job.miniBatchSise: there is no such option" in told
+        assert "'https://elsewhere.test/x'" in told
+        await say(stage, {**options, "deployment": "green"})
+        told = (tmp_path / ERROR).read_text()
+        assert "quitePeriod: there is no such option" in told
+        assert "green" in told
+
+
+async def test_options_that_no_job_can_go_by_are_told_before_files_come(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await say(stage, {"deployment": "green"})
+        assert "green" in (tmp_path / ERROR).read_text()
+        await say(stage, {"deployment": "blue"})
         assert not (tmp_path / ERROR).exists()
 
 

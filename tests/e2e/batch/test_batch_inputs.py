@@ -183,7 +183,10 @@ def test_pieces_of_a_table_outlive_a_killed_host(host: RunningHost, tmp_path: Pa
     host.start()
     shown = batch.ended(host, name)
     assert shown["status"] == "Completed", shown["error"]
-    assert shown["progress"]["succeededFiles"] == shown["progress"]["totalFiles"] == 125
+    progress = shown["progress"]
+    assert (progress["totalFiles"], progress["filesInPieces"]) == (1, 1)
+    assert progress["succeededPieces"] == progress["totalPieces"] == 125
+    assert (progress["failedPieces"], progress["succeededFiles"]) == (0, 0)
     check(host, shown)
 
 

@@ -134,3 +134,25 @@ async def test_deleting_the_endpoint_takes_its_deployments(plane: ControlPlane) 
     assert (await client.finish(await client.delete(SCAN))).status_code == 204
     assert (await client.get(ONE)).status_code == 404
     assert (await client.get("batchEndpoints")).json() == {"value": []}
+
+
+async def test_a_misspelt_field_hides_no_other_fault(plane: ControlPlane) -> None:
+    client = await with_one(plane)
+    properties = {
+        **SDK_DEPLOYMENT["properties"],
+        "miniBatchSise": 5,
+        "resources": {"instanceType": "Standard_Nothing"},
+    }
+    reply = await client.put(f"{SCAN}/deployments/two", {"properties": properties})
+    assert reply.status_code == 400
+    targets = {each["target"] for each in reply.json()["error"]["details"]}
+    assert targets == {"properties.miniBatchSise", "properties.resources.instanceType"}
+
+
+async def test_a_setting_of_our_own_is_shown_and_kept(plane: ControlPlane) -> None:
+    client = await with_one(plane)
+    assert (await client.get(ONE)).json()["properties"]["bisectFailures"] is True
+    patch = {"properties": {"bisectFailures": False}}
+    assert (await client.finish(await client.patch(ONE, patch))).status_code == 200
+    await client.finish(await client.patch(ONE, {"properties": {"description": "quick"}}))
+    assert (await client.get(ONE)).json()["properties"]["bisectFailures"] is False

@@ -319,3 +319,59 @@ async def test_every_fault_is_told_at_once_with_its_target(plane: ControlPlane) 
         "properties.instanceType",
     }
     assert "5 faults" in error["message"]
+
+
+async def test_a_misspelt_field_hides_no_other_fault(plane: ControlPlane) -> None:
+    client = await with_blue(plane)
+    properties = {
+        **DEPLOYMENT["properties"],
+        "instanceType": "Standard_Nothing",
+        "requestSetings": {"requestTimeout": "PT5S"},
+        "livenessProbe": {"period": "often"},
+        "enviromentId": "azureml:e:1",
+    }
+    del properties["environmentId"]
+    body = {"properties": properties}
+    for reply in (
+        await client.put(f"{IRIS}/deployments/green", body),
+        await client.patch(BLUE, body),
+    ):
+        assert reply.status_code == 400
+        told = {each["target"]: each["message"] for each in reply.json()["error"]["details"]}
+        assert set(told) == {
+            "properties.requestSetings",
+            "properties.enviromentId",
+            "properties.livenessProbe.period",
+            "properties.instanceType",
+        }
+        assert "requestSettings" in told["properties.requestSetings"]
+        assert told["properties.instanceType"] == "There is no such instance type."
+
+
+async def test_a_misspelt_field_of_an_endpoint_hides_no_other_fault(plane: ControlPlane) -> None:
+    client = await with_blue(plane)
+    patch = {"properties": {"traffik": {"blue": 100}, "publicNetworkAccess": "Disabled"}}
+    reply = await client.patch(IRIS, patch)
+    assert reply.status_code == 400
+    targets = {each["target"] for each in reply.json()["error"]["details"]}
+    assert targets == {"properties.traffik", "properties.publicNetworkAccess"}
+
+
+async def test_a_patch_of_traffic_says_what_it_merges_with(plane: ControlPlane) -> None:
+    client = await with_blue(plane)
+    await client.finish(await client.put(f"{IRIS}/deployments/green", DEPLOYMENT))
+    await client.finish(await client.patch(IRIS, {"properties": {"traffic": {"blue": 100}}}))
+    reply = await client.patch(IRIS, {"properties": {"TRAFFIC": {"green": 50}}})
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    [detail] = error["details"]
+    assert detail["message"] == error["message"]
+    assert error["message"] == (
+        "Traffic sums to 150; it must sum to 100, or to 0 for none. PATCH merges: there was "
+        "blue 100, and green 50 came to it, which makes blue 100, green 50. Say what becomes of "
+        "the others, too; null removes one."
+    )
+    whole = {"properties": {"traffic": {"blue": 50, "green": 50}}}
+    assert (await client.finish(await client.patch(IRIS, whole))).status_code == 200
+    wrong = await client.patch(IRIS, {"properties": {"traffic": {"blue": 70, "green": 50}}})
+    assert "PATCH merges" not in wrong.text

@@ -129,6 +129,14 @@ async def test_files_larger_than_a_mini_batch_are_cut_and_small_ones_stay_togeth
         ]
         assert view.job.plan is not None
         assert view.job.plan.bytes == sum(len(rows_of(n, c)) for n, c in counts.items())
+        assert (view.job.plan.pieces, view.job.plan.cut_files) == (3, 1)
+        assert view.job.plan.whole_and_cut_files == 6
+        assert view.progress is not None
+        tally = view.progress.tally
+        assert (tally.succeeded_files, tally.succeeded_pieces) == (8, 3)
+        overview = stage.output(view, f"{view.job.logs_folder}/job_progress_overview.txt").decode()
+        assert "files              5: 5 succeeded, 0 failed" in overview
+        assert "pieces of files    3, of 1 files: 3 succeeded, 0 failed" in overview
 
 
 def rows_of(name: str, count: int) -> str:
