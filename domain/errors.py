@@ -159,13 +159,17 @@ MAX_FAULTS = 100
 """As many are told at once: a body made of nothing but faults gets no answer of its size."""
 
 
-def refuse(faults: Sequence[Detail]) -> None:
-    """Raise Invalid with every fault (the first 100), if there are any; its own target is
-    the first's."""
-    if not faults:
-        return
+def refusal(faults: Sequence[Detail]) -> Invalid:
+    """With every one of the faults (the first 100), of which there is one at least; its own
+    target is the first's."""
     first = faults[0]
     message = first.message
     if len(faults) > 1:
         message = f"The request has {len(faults)} faults; the first: {message}"
-    raise Invalid(message, target=first.target, details=faults[:MAX_FAULTS])
+    return Invalid(message, target=first.target, details=faults[:MAX_FAULTS])
+
+
+def refuse(faults: Sequence[Detail]) -> None:
+    """Raise the refusal of the faults, if there are any."""
+    if faults:
+        raise refusal(faults)

@@ -17,7 +17,7 @@ from azurefunctions.extensions.http.fastapi import Request
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from domain.errors import MAX_FAULTS, Detail, Invalid, TooLarge, refuse
+from domain.errors import MAX_FAULTS, Detail, Invalid, TooLarge, refusal
 from domain.ground.resource import Identity, Wanted
 from domain.values import Value, salvaged
 
@@ -132,49 +132,48 @@ async def read(
 def parse(model: type[V], body: Any, fields: ArmFields = _NONE) -> V:
     """`body` as a `model`, in which `fields` are met beside the model's own. Raises Invalid with
     every fault in `details`."""
-    return whole(parts(model, body, fields))
+    return whole(parsed(model, body, fields))
 
 
 @dataclass(frozen=True)
-class Parts(Generic[V]):
-    """What a body is as far as it can be read: all of it, if there are no `faults`. `meant` are
-    the targets that these are about."""
+class Faulty(Generic[V]):
+    """A body with `faults`. `rest` is what it is otherwise, as far as that can be known, and
+    `meant` are the targets that the faults are about."""
 
-    value: V | None
-    faults: Sequence[Detail] = ()
-    meant: frozenset[str] = frozenset()
+    faults: Sequence[Detail]
+    rest: V | None
+    meant: frozenset[str]
 
-    def with_others(self, others: Iterable[Detail]) -> Sequence[Detail]:
-        """Its faults, and those of `others` that are not about what these are about: of that,
-        what was read says nothing."""
+    def refusal(self, others: Iterable[Detail] = ()) -> Invalid:
+        """With those of `others`, faults of the rest, that are not about what these are about: of
+        that the rest says nothing."""
         apart = [each for each in others if not self._is_meant(each.target or "")]
-        return [*self.faults, *apart]
+        return refusal([*self.faults, *apart])
 
     def _is_meant(self, target: str) -> bool:
         return any(target == each or target.startswith(f"{each}.") for each in self.meant)
 
 
-def parts(model: type[V], body: Any, fields: ArmFields = _NONE) -> Parts[V]:
+def parsed(model: type[V], body: Any, fields: ArmFields = _NONE) -> V | Faulty[V]:
     """As `parse`, for whoever has faults of another kind to tell besides."""
     reading = _Reading({**_EVERYWHERE, **fields})
     normal = reading.normalised(model, body, "")
-    faults, meant, value = reading.faults, set(reading.meant), None
+    faults, meant = reading.faults, set(reading.meant)
     try:
         value = model.model_validate(normal)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
         faults += [Detail("InvalidField", _sentence(e), _target(e["loc"]) or None) for e in found]
         meant |= {_target(e["loc"]) for e in found}
-        value = salvaged(model, normal)
-    return Parts(value, faults, frozenset(meant))
+        return Faulty(faults, salvaged(model, normal), frozenset(meant))
+    return Faulty(faults, value, frozenset(meant)) if faults else value
 
 
-def whole(read: Parts[V]) -> V:
+def whole(read: V | Faulty[V]) -> V:
     """Raises Invalid with every fault in `details`."""
-    refuse(read.faults)
-    if read.value is None:
-        raise AssertionError("what has no faults can be read")
-    return read.value
+    if isinstance(read, Faulty):
+        raise read.refusal()
+    return read
 
 
 def _sentence(error: Any) -> str:

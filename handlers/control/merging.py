@@ -38,7 +38,7 @@ async def merged(
     fields: wire.ArmFields,
     read: Callable[[], Awaitable[tuple[B, str]]],
     put: Callable[[B, Conditions], Awaitable[S]],
-    whole: Callable[[wire.Parts[B]], Awaitable[B]],
+    whole: Callable[[B | wire.Faulty[B]], Awaitable[B]],
 ) -> S:
     """`read` gives the body as it stands and its ETag; `put` is given the merged one, which has
     passed `whole`, and the condition that nobody wrote in between. A caller that named no ETag of
@@ -53,7 +53,7 @@ async def merged(
     for _ in range(_LOOKS):
         current, etag = await read()
         before = wire.to_wire(current)
-        both = wire.parts(body, wire.merge_patch(before, changes, body), fields)
+        both = wire.parsed(body, wire.merge_patch(before, changes, body), fields)
         try:
             return await put(await whole(both), Conditions(if_match=asked.if_match or etag))
         except Invalid as refusal:
@@ -64,7 +64,7 @@ async def merged(
     raise Conflict("This is being changed by other requests at the same moment. Try again.")
 
 
-async def as_it_is(both: wire.Parts[B]) -> B:
+async def as_it_is(both: B | wire.Faulty[B]) -> B:
     """For what is refused for nothing but how it reads, or by `put` itself."""
     return wire.whole(both)
 

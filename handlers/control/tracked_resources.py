@@ -3,12 +3,13 @@ resource (endpoints and deployments, online and batch)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import Detail, refuse
+from domain.errors import Detail
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
 from handlers import wire
 from handlers.control.merging import merged, wanted_of
@@ -48,6 +49,15 @@ class Collection(Generic[R]):
         """The names in the path of the collection itself."""
         return tuple(request.path_params[name] for name in self.parameters[:-1])
 
+    async def whole(
+        self, request: Request, read: Wanted[Any] | wire.Faulty[Wanted[Any]]
+    ) -> Wanted[Any]:
+        """Raises Invalid with every fault: those of the body's rest are told with its own."""
+        if not isinstance(read, wire.Faulty):
+            return read
+        others = () if read.rest is None else await self.faults(*self.names(request), read.rest)
+        raise read.refusal(others)
+
 
 def add(routes: Routes, blueprint: func.Blueprint, collection: Collection[R]) -> None:
     """Register the five functions of `collection`."""
@@ -70,20 +80,12 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
-        read = wire.parts(body, await wire.read_json(req), collection.fields)
-        wanted = _without_progress(await whole(read, collection.names(req)))
+        read = wire.parsed(body, await wire.read_json(req), collection.fields)
+        wanted = _without_progress(await collection.whole(req, read))
         accepted = await collection.put(
             *collection.names(req), wanted, caller(req).id, conditions(req)
         )
         return _created(routes, collection, accepted)
-
-    async def whole(read: wire.Parts[Wanted[Any]], names: Names) -> Wanted[Any]:
-        """Raises Invalid with every fault, those of what can be read included."""
-        if not read.faults or read.value is None:
-            return wire.whole(read)
-        others = await collection.faults(*names, read.value)
-        refuse(read.with_others(others))
-        raise AssertionError("it has faults")
 
     @routes.arm(
         blueprint,
@@ -104,10 +106,8 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
             wanted, names = _without_progress(wanted), collection.names(req)
             return await collection.put(*names, wanted, caller(req).id, when)
 
-        async def checked(found: wire.Parts[Wanted[Any]]) -> Wanted[Any]:
-            return await whole(found, collection.names(req))
-
-        accepted = await merged(req, body, collection.fields, read, replace, checked)
+        whole = partial(collection.whole, req)
+        accepted = await merged(req, body, collection.fields, read, replace, whole)
         resource = collection.render(accepted.resource)
         return routes.accepted(accepted.operation, resource, accepted.etag)
 

@@ -300,3 +300,12 @@ async def test_pieces_survive_crashes_and_disorder_byte_for_byte(tmp_path: Path,
     calm = await run(tmp_path / "calm", None)
     wild = await run(tmp_path / "wild", Mischief(rng=random.Random(seed)))
     assert wild == calm
+
+
+async def test_what_an_input_may_be_is_told_with_web_addresses(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        for uri in ("data/here", "s3://bucket/here", ""):
+            [told] = await faults(stage, input_data={"data": file(uri)})
+            assert "azureml:<name>:<version>" in told.message
+            assert "one file on the web (https://…)" in told.message
