@@ -19,7 +19,7 @@ EVENTS_QUEUE = "events"
 SCHEMA = "schema"
 """The property of a message that says what form its body has (domain/ground/schema.py)."""
 GIVEN_BACK = "given_back"
-"""The property that counts how often a message was left to newer processes."""
+"""The property that counts how often a message was given back, to be handled later or by others."""
 
 
 class Reconcile(Value):

@@ -19,7 +19,12 @@ from domain.ground.messages import (
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.units.unit_delivery import UnitDelivery
 from domain.schedules.scheduling import Scheduling
-from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
+from handlers.messages.deliveries import (
+    SERVICE_BUS,
+    is_redelivered,
+    left_to_newer,
+    waits_out_faults,
+)
 from handlers.tracing import traced_message
 
 
@@ -38,6 +43,7 @@ def blueprint(
     )
     @traced_message(BATCH_JOBS_QUEUE)
     @left_to_newer(BATCH_JOBS_QUEUE, giving_back)
+    @waits_out_faults(BATCH_JOBS_QUEUE, giving_back)
     async def advance_job(message: func.ServiceBusMessage) -> None:
         asked = AdvanceJob.from_document(json.loads(message.get_body()))
         await supervision.advance(asked, redelivered=is_redelivered(message))
@@ -58,6 +64,7 @@ def blueprint(
     )
     @traced_message(BLOB_DROPS_QUEUE)
     @left_to_newer(BLOB_DROPS_QUEUE, giving_back)
+    @waits_out_faults(BLOB_DROPS_QUEUE, giving_back)
     async def check_drop(message: func.ServiceBusMessage) -> None:
         asked = CheckDrop.from_document(json.loads(message.get_body()))
         await dropping.check(asked, redelivered=is_redelivered(message))
@@ -68,6 +75,7 @@ def blueprint(
     )
     @traced_message(SCHEDULES_QUEUE)
     @left_to_newer(SCHEDULES_QUEUE, giving_back)
+    @waits_out_faults(SCHEDULES_QUEUE, giving_back)
     async def check_schedule(message: func.ServiceBusMessage) -> None:
         asked = CheckSchedule.from_document(json.loads(message.get_body()))
         await scheduling.check(asked, redelivered=is_redelivered(message))

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 
 import azure.functions as func
 
-from domain.errors import NewerSchema
+from domain.errors import NewerSchema, Throttled, Unavailable
 from domain.ground.giving_back import GivingBack
 from domain.ground.messages import GIVEN_BACK
 
 SERVICE_BUS = "ServiceBusConnection"
 """The setting that holds the connection."""
+
+_PATIENT = 3
+"""Deliveries that fail at most before a fault that may pass is waited out."""
 
 OnMessage = Callable[[func.ServiceBusMessage], Awaitable[None]]
 
@@ -32,6 +35,28 @@ def left_to_newer(queue: str, giving_back: GivingBack) -> Callable[[OnMessage], 
                 await giving_back.give_back(queue, body, properties, newer)
 
         return understood
+
+    return decorate
+
+
+def waits_out_faults(queue: str, giving_back: GivingBack) -> Callable[[OnMessage], OnMessage]:
+    """Keeps a message that drives a process while a store or a compute is out: put aside, the
+    process would wait for the sweep to miss it, which may be a quarter of an hour."""
+
+    def decorate(handler: OnMessage) -> OnMessage:
+        @functools.wraps(handler)
+        async def kept(message: func.ServiceBusMessage) -> None:
+            try:
+                await handler(message)
+            except NewerSchema:
+                raise
+            except (Unavailable, Throttled) as fault:
+                if (message.delivery_count or 1) < _PATIENT:
+                    raise
+                body = json.loads(message.get_body())
+                await giving_back.wait_out(queue, body, properties_of(message), fault)
+
+        return kept
 
     return decorate
 

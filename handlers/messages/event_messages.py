@@ -17,7 +17,12 @@ from domain.ground.messages import (
     ValidateSubscription,
 )
 from domain.inbound.event_invoking import EventInvoking
-from handlers.messages.deliveries import SERVICE_BUS, is_redelivered, left_to_newer
+from handlers.messages.deliveries import (
+    SERVICE_BUS,
+    is_redelivered,
+    left_to_newer,
+    waits_out_faults,
+)
 from handlers.tracing import traced_message
 
 
@@ -36,6 +41,7 @@ def blueprint(
     )
     @traced_message(EVENTS_QUEUE)
     @left_to_newer(EVENTS_QUEUE, giving_back)
+    @waits_out_faults(EVENTS_QUEUE, giving_back)
     async def handle_event(message: func.ServiceBusMessage) -> None:
         body = json.loads(message.get_body())
         match body["work"]:

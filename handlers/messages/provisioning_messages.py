@@ -9,7 +9,7 @@ from domain.ground.giving_back import GivingBack
 from domain.ground.messages import PROVISIONING_QUEUE, SCALING_QUEUE, Reconcile, WakeDeployment
 from domain.provisioning.reconciler import Reconciler
 from domain.scaling.scaling import Scaling
-from handlers.messages.deliveries import SERVICE_BUS, left_to_newer
+from handlers.messages.deliveries import SERVICE_BUS, left_to_newer, waits_out_faults
 from handlers.tracing import traced_message
 
 
@@ -28,6 +28,7 @@ def blueprint(
     )
     @traced_message(PROVISIONING_QUEUE)
     @left_to_newer(PROVISIONING_QUEUE, giving_back)
+    @waits_out_faults(PROVISIONING_QUEUE, giving_back)
     async def reconcile(message: func.ServiceBusMessage) -> None:
         asked = Reconcile.from_document(json.loads(message.get_body()))
         await kinds[asked.kind].reconcile(asked)

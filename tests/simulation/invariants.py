@@ -73,14 +73,13 @@ class Invariants:
         return False
 
     def look_round(self) -> None:
-        """What should have moved by now. (Where a message went to the dead letters, what waits for
-        it may wait for its lease.)"""
-        if self._world.queue.dead:
-            return
+        """What should have moved by now."""
         now = self._world.loop.time()
         for job, at in self._moved_at.items():
             if now - max(at, self._world.troubled_at) > _STALLED:
                 raise Broken(f"{job} has stood still for {now - at:.0f} s, and nothing was wrong")
+        if self._world.queue.dead:
+            return  # A unit whose message went there waits for its lease.
         for job, at in self._scored_at.items():
             if now - max(at, self._world.troubled_at) > _UNSCORED:
                 raise Broken(f"{job} has scored nothing for {now - at:.0f} s for no reason")

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import Unavailable
 from domain.ground import messages
 from domain.ground.messages import EVENTS_QUEUE, PROVISIONING_QUEUE, DeliverEvents
+from domain.jobs.records.job_status import JobStatus
 from domain.ports import Message
 from tests.kit.newer_process import newer_process
 from tests.kit.stages import event_stage
+from tests.kit.stages.batch_stage import BatchStage
 from tests.kit.stages.event_stage import EventStage
 
 QUEUES = [value for name, value in vars(messages).items() if name.endswith("_QUEUE")]
@@ -101,3 +104,24 @@ async def test_a_message_with_a_field_that_is_not_known_is_done(stage: EventStag
     await stage.queue.send(EVENTS_QUEUE, Message({**asked, "colour": "green"}))
     assert await stage.turn() == 1
     assert not (await stage.sqlite_queue.counts(EVENTS_QUEUE)).dead_lettered
+
+
+async def test_a_job_goes_on_soon_after_a_store_was_out(tmp_path: Path) -> None:
+    """Longer than a queue delivers a message: what drives the job is not put aside for that."""
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload({"a.txt": "1\n"})
+        job = await stage.invoke(name="job")
+        began = stage.clock.time
+
+        async def out(name: str, *_: object) -> None:
+            if name == "commit_blocks" and stage.clock.time < began + 60:
+                raise Unavailable("Blobs are out.")
+
+        stage.mischief.before = out
+        # Without the sweep, which would find the job once its lease is over.
+        while stage.clock.time < began + 180:
+            await stage.host.turn(stage.queues)
+            stage.clock.move(0.5)
+        assert all(isinstance(failure, Unavailable) for failure in stage.host.failures)
+        assert (await stage.view(job)).job.status is JobStatus.COMPLETED
