@@ -12,14 +12,20 @@ from tests.kit.real_app import ROOT
 ROOMS = ("domain", "infra", "handlers", "runtime")
 
 
-@cache
 def modules(*tops: str) -> Mapping[str, ast.Module]:
-    """Every module below `tops`, by its path from the root."""
-    return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
-        for top in tops
-        for path in sorted(ROOT.joinpath(top).rglob("*.py"))
-    }
+    """Every module below `tops` (or a module itself), by its path from the root."""
+    return {path: tree for top in tops for path, tree in parsed(top).items()}
+
+
+@cache
+def parsed(top: str) -> Mapping[str, ast.Module]:
+    """The modules below one of them, parsed once: `let_go` forgets them."""
+    found = sorted(ROOT.joinpath(top).rglob("*.py")) or [ROOT / top]
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in found}
+
+
+def let_go() -> None:
+    parsed.cache_clear()
 
 
 def folders(*tops: str) -> Mapping[str, int]:

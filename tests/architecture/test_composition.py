@@ -2,10 +2,10 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tests.kit.real_app import ROOT
+from tests.architecture import house
 
 CODE = ("domain", "handlers", "infra", "function_app.py")
 
@@ -15,24 +15,22 @@ class Parameters(NamedTuple):
     defaults: set[str]
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for part in CODE:
-        for path in sorted((ROOT / part).rglob("*.py")) or [ROOT / part]:
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+def modules() -> Mapping[str, ast.Module]:
+    return house.modules(*CODE)
 
 
-MODULES = dict(modules())
-CLASSES = {
-    found.name
-    for tree in MODULES.values()
-    for found in ast.walk(tree)
-    if isinstance(found, ast.ClassDef)
-}
+def classes() -> set[str]:
+    return {
+        found.name
+        for tree in modules().values()
+        for found in ast.walk(tree)
+        if isinstance(found, ast.ClassDef)
+    }
 
 
 def constructors() -> Iterator[tuple[str, str, ast.FunctionDef]]:
     """Module, class and `__init__` of each class that has one."""
-    for module, tree in MODULES.items():
+    for module, tree in modules().items():
         for found in ast.walk(tree):
             if isinstance(found, ast.ClassDef):
                 for each in found.body:
@@ -50,7 +48,7 @@ def parameters(init: ast.FunctionDef) -> Parameters:
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    for tree in MODULES.values():
+    for tree in modules().values():
         for found in ast.walk(tree):
             if isinstance(found, ast.Call) and isinstance(found.func, ast.Name):
                 yield found.func.id, found
@@ -77,6 +75,7 @@ def test_no_parameter_has_a_default_that_only_tests_use() -> None:
 
 
 def test_no_constructor_makes_up_what_it_was_not_given() -> None:
+    known = classes()
     made_up = [
         f"{module}:{found.lineno}: {ast.unparse(found)}"
         for module, _, init in constructors()
@@ -84,7 +83,7 @@ def test_no_constructor_makes_up_what_it_was_not_given() -> None:
         if isinstance(found, ast.BoolOp) and isinstance(found.op, ast.Or)
         if isinstance(found.values[-1], ast.Call)
         and isinstance(found.values[-1].func, ast.Name)
-        and found.values[-1].func.id in CLASSES
+        and found.values[-1].func.id in known
     ]
     assert not made_up
 
@@ -94,7 +93,7 @@ def test_each_store_is_made_in_the_composition_alone() -> None:
     domains = {name for module, name, _ in constructors() if module.startswith("domain/")}
     stores = {name for name in domains if name.endswith("Store")}
     assert {"JobStore", "DropStore"} <= stores
-    for module, tree in MODULES.items():
+    for module, tree in modules().items():
         if module.startswith("infra/composition/"):
             continue
         for found in ast.walk(tree):

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from tests.kit.real_app import ROOT
+from tests.architecture import house
 
 Found = Iterator[tuple[int, str]]
 """Lines, and what is wrong there."""
@@ -28,14 +28,9 @@ EXCEPTIONS: Mapping[str, str] = {
 """By rule and module, with the reason."""
 
 
-@cache
 def modules() -> Mapping[str, ast.Module]:
     """Every module of the tests and of what they see a host with, by its path from the root."""
-    return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
-        for top in ("tests", "outside")
-        for path in sorted(ROOT.joinpath(top).rglob("*.py"))
-    }
+    return house.modules("tests", "outside")
 
 
 def _line(node: ast.AST) -> int:
