@@ -2,7 +2,7 @@
 by the functions' own bindings until it ends, and starts anew from what is stored."""
 
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,7 +82,8 @@ class Host:
         self.life = life = Life(self.name)
         self.frozen_until = 0.0
         self._timing = set()
-        self._context = copy_context()
+        # Not the context of whatever has ended the last life.
+        self._context = Context()
         self._context.run(LIFE.set, life)
         world.schedule.add(self.name, "starts")
         self._context.run(self._compose)

@@ -64,6 +64,7 @@ class World:
         self.broken: Broken | None = None
         self.troubled_at = 0.0
         """When something last went wrong, in seconds since the start."""
+        self.queue_was_out = False
         self.is_untroubled = True
         """Nobody can think so far that a step was saved and not told: no call has failed."""
 
@@ -138,6 +139,7 @@ class World:
         if found is None:
             return None
         self.expect(0.0)
+        self.queue_was_out |= port == "queue"
         if found is not Fault.REPEATED or port != "queue":
             self.is_untroubled = False
         if found is Fault.FROZEN:
