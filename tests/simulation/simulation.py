@@ -66,6 +66,8 @@ def play(seed: int, only: str | None = None) -> Played:
             loop.run(_played(world, scenario))
         except Broken as found:
             broken = str(found)
+        except Exception as error:
+            broken = f"nobody expected {type(error).__name__}: {error}"
         for host in world.hosts:
             host.life.end()
         loop.drain()

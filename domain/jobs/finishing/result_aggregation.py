@@ -8,7 +8,7 @@ any point is made good by doing it again.
 import logging
 from dataclasses import dataclass
 
-from domain.errors import BlobNotFound, Conflict
+from domain.errors import BlobNotFound, Conflict, StaleETag
 from domain.jobs.finishing.column_alignment import aligned
 from domain.jobs.finishing.result_parts import Part
 from domain.jobs.finishing.result_rows import HEADER_BLOCK, ResultRows, aligned_block_id, unjoined
@@ -85,22 +85,28 @@ class ResultAggregation:
         length = len(rows.header) + rows.parts.length
         if not rows.needs_aligning:
             return await self._commit(job, ids, state, length=length, if_absent=True)
-        if there is None:
-            await self._commit(job, ids, ALIGNING, length=length, if_absent=True)
-        ids = [HEADER_BLOCK]
-        offset = len(rows.header)
-        for part in rows.parts:
-            ids += await self._aligned(job, part, offset)
-            offset += part.block.length
+        blob = there or await self._commit(job, ids, ALIGNING, length=length, if_absent=True)
+        if blob.metadata.get(STATE) == state:
+            return blob
+        try:
+            ids = [HEADER_BLOCK]
+            offset = len(rows.header)
+            for part in rows.parts:
+                ids += await self._aligned(job, part, offset, blob.etag)
+                offset += part.block.length
+        except (StaleETag, BlobNotFound):
+            # Whoever joins it beside has ended: what is aligned must not be aligned once more.
+            return await self.commit(job, rows, partial=partial)
         return await self._commit(job, ids, state, length=None, if_absent=False)
 
-    async def _aligned(self, job: BatchJob, part: Part, offset: int) -> list[str]:
-        """The blocks that hold the part with the output's columns."""
+    async def _aligned(self, job: BatchJob, part: Part, offset: int, etag: str) -> list[str]:
+        """The blocks that hold the part with the output's columns. Raises StaleETag when the
+        output is not the one that is to be aligned any more."""
         if part.order is None:
             return [part.block.id]
         output = job.output
         content = self._blobs.read(
-            output.container, output.path, offset=offset, length=part.block.length
+            output.container, output.path, etag=etag, offset=offset, length=part.block.length
         )
         ids: list[str] = []
         async for piece in aligned(content, part.order):

@@ -156,6 +156,8 @@ class BatchJob:
         if found != sorted(found):
             raise Broken(f"rows are not in input order: {found}")
         for file in found:
+            if file not in self._files:
+                raise Broken(f"there are rows of a file {file!r}")
             lines = [row["line"] for row in rows if row["input_file"] == file]
             if lines != self._files[file].decode().splitlines():
                 raise Broken(f"of {file} there are the rows {lines}")
