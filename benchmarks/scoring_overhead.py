@@ -23,6 +23,7 @@ from benchmarks.instant_scoring import ENDPOINT, KEY, NoTokens, put_endpoint, sc
 from domain.names import WorkspaceScope
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
+from handlers.addresses import Addresses
 from handlers.data import scoring as handlers
 from handlers.data.cors import Cors
 from handlers.http import Routes
@@ -30,6 +31,7 @@ from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
+from infra.web.client_address import TrustedProxies
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 HEADERS = [
@@ -87,7 +89,8 @@ async def main(requests: int, profile: bool) -> None:
             )
             assert response.status_code == 200
 
-        routes = Routes(NoTokens(), WorkspaceScope("", "", ""), "")
+        addresses = Addresses("", TrustedProxies((), "x-forwarded"))
+        routes = Routes(NoTokens(), WorkspaceScope("", "", ""), addresses)
         app = func.FunctionApp()
         app.register_functions(handlers.blueprint(routes, activity))
         asgi: Any = HttpApp(

@@ -14,7 +14,7 @@ from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
-from domain.ports import TokenVerifier
+from domain.ports import CallerAddresses, TokenVerifier
 from domain.rollout.activities import RolloutActivities
 from domain.scaling.scaling import Scaling
 from domain.schedules.activities import ScheduleActivities
@@ -39,6 +39,7 @@ class Application:
     scope: WorkspaceScope
     location: str
     base_url: str
+    callers: CallerAddresses
     cors_origins: tuple[str, ...]
     verifier: TokenVerifier
     triggers: Triggers

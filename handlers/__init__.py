@@ -6,6 +6,7 @@ import azure.functions as func
 
 from domain.application import Application
 from handlers import openapi
+from handlers.addresses import Addresses
 from handlers.control import (
     assets,
     batch_endpoints,
@@ -39,7 +40,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
 def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
     a = application
-    routes = Routes(a.verifier, a.scope, a.base_url)
+    routes = Routes(a.verifier, a.scope, Addresses(a.base_url, a.callers))
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
     yield datastores.blueprint(routes, a.assets.datastores)

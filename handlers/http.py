@@ -7,7 +7,7 @@ error envelope.
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
@@ -35,10 +35,10 @@ from domain.names import PROVIDER, WorkspaceScope
 from domain.ports import Principal, TokenVerifier
 from domain.values import Value
 from handlers import wire
+from handlers.addresses import Addresses, Handler
 from handlers.tracing import traced_request
 
 Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
-Handler = Callable[[Request], Awaitable[Response]]
 
 WORKSPACE_ROUTE = (
     "subscriptions/{subscription}/resourceGroups/{resource_group}"
@@ -84,10 +84,12 @@ class Described:
 class Routes:
     """Registers control-plane functions on blueprints and remembers them for OpenAPI."""
 
-    def __init__(self, verifier: TokenVerifier, scope: WorkspaceScope, base_url: str) -> None:
+    def __init__(
+        self, verifier: TokenVerifier, scope: WorkspaceScope, addresses: Addresses
+    ) -> None:
         self._verifier = verifier
         self.scope = scope
-        self.base_url = base_url.rstrip("/")
+        self.addresses = addresses
         self.described: list[Described] = []
 
     def arm(
@@ -135,7 +137,7 @@ class Routes:
                 may_lack_body=may_lack_body,
                 query=query,
             )
-            register(blueprint, function_name, method, route, guarded)
+            self.register(blueprint, function_name, method, route, guarded)
             return guarded
 
         return decorate
@@ -172,6 +174,20 @@ class Routes:
             )
         )
 
+    def register(
+        self,
+        blueprint: func.Blueprint,
+        name: str,
+        methods: Method | list[str],
+        route: str,
+        handler: Handler,
+    ) -> None:
+        """The one place where an HTTP function meets the library."""
+        listed = methods if isinstance(methods, list) else [methods]
+        trigger = blueprint.route(route=route, methods=listed, auth_level=func.AuthLevel.ANONYMOUS)
+        settled = self.addresses.settled(traced_request(route, handler))
+        blueprint.function_name(name)(trigger(settled))
+
     async def authenticate(self, request: Request) -> Principal:
         """The caller a bearer token names. Raises Unauthenticated."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -206,7 +222,7 @@ class Routes:
             )
 
     def absolute(self, path: str) -> str:
-        return self.base_url + path
+        return self.addresses.absolute(path)
 
     def operation_url(self, operation_id: str, collection: str = "mfeOperationsStatus") -> str:
         return self.absolute(self.scope.path(collection, quote(operation_id)))
@@ -256,14 +272,6 @@ def _guarded(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
-
-
-def register(
-    blueprint: func.Blueprint, name: str, method: Method, route: str, handler: Handler
-) -> None:
-    """The one place where an HTTP function meets the library."""
-    trigger = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
-    blueprint.function_name(name)(trigger(traced_request(route, handler)))
 
 
 def _scope(request: Request, action: str) -> str:

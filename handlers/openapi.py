@@ -9,7 +9,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from pydantic.json_schema import models_json_schema
 
 from domain.values import Value
-from handlers.http import Described, Routes, json_response, register
+from handlers.http import Described, Routes, json_response
 
 _PARAMETER = re.compile(r"{\*?(\w+)}")
 _REASONS = {
@@ -46,9 +46,9 @@ def blueprint(routes: Routes) -> func.Blueprint:
     routes.describe("get_openapi", "GET", "openapi.json", "This document", secured=False)
 
     async def get_openapi(req: Request) -> Response:
-        return json_response(document(routes.described, routes.base_url))
+        return json_response(document(routes.described, routes.addresses.base_url))
 
-    register(bp, "get_openapi", "GET", "openapi.json", get_openapi)
+    routes.register(bp, "get_openapi", "GET", "openapi.json", get_openapi)
     return bp
 
 

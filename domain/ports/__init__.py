@@ -16,7 +16,7 @@ from domain.ports.event_outlets import (
     Webhooks,
     WebhookUnreachable,
 )
-from domain.ports.identity import Cipher, Principal, TokenVerifier
+from domain.ports.identity import CallerAddresses, Cipher, Principal, TokenVerifier
 from domain.ports.resource_store import (
     Create,
     Delete,
@@ -68,6 +68,7 @@ __all__ = [
     "BlobStore",
     "Break",
     "BrokenOff",
+    "CallerAddresses",
     "Capabilities",
     "Cipher",
     "Clock",

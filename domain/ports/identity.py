@@ -1,8 +1,9 @@
 """Who calls, and secrets at rest."""
 
 from abc import abstractmethod
+from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,21 @@ class TokenVerifier(Protocol):
     @abstractmethod
     async def verify(self, token: str) -> Principal:
         """Check signature, issuer, audience and expiry. Raises Unauthenticated."""
+
+
+class CallerAddresses(Protocol):
+    """By what address a caller is known, where proxies stand between."""
+
+    @property
+    @abstractmethod
+    def has_proxies(self) -> bool:
+        """Whether any proxy is believed; without one there is nothing to settle."""
+
+    @abstractmethod
+    def settle(self, scope: MutableMapping[str, Any]) -> None:
+        """Make `client`, `scheme` and the Host of an ASGI scope the caller's own, where a trusted
+        proxy says what they are; `origin` in its `state` is then the address that the caller used,
+        if the proxy says. Settling twice changes nothing more."""
 
 
 class Cipher(Protocol):

@@ -6,7 +6,7 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.names import PROVIDER
-from handlers.http import Routes, json_response, register
+from handlers.http import Routes, json_response
 
 DISCOVERY = "discovery"
 
@@ -20,9 +20,9 @@ def blueprint(routes: Routes, location: str) -> func.Blueprint:
 
     async def get_discovery(req: Request) -> Response:
         # The SDK appends its own prefix to `api` where it lists a batch endpoint's jobs.
-        return json_response({"api": routes.base_url})
+        return json_response({"api": routes.addresses.base_url})
 
-    register(bp, "get_discovery", "GET", DISCOVERY, get_discovery)
+    routes.register(bp, "get_discovery", "GET", DISCOVERY, get_discovery)
     routes.describe(
         "get_discovery", "GET", DISCOVERY, "Where the SDK finds this API", secured=False
     )

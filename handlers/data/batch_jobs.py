@@ -26,7 +26,6 @@ from handlers.http import (
     endpoint_of_host,
     json_response,
     paging,
-    register,
     render_error,
 )
 
@@ -102,7 +101,7 @@ def _data_plane(
         (invoke_batch_endpoint, "endpoints/{endpoint}/jobs", ""),
         (invoke_batch_endpoint_by_host, "jobs", " that the Host names"),
     ):
-        register(bp, function.__name__, "POST", route, function)
+        routes.register(bp, function.__name__, "POST", route, function)
         routes.describe(
             function.__name__,
             "POST",
@@ -113,7 +112,7 @@ def _data_plane(
             statuses=(200, 201),
         )
     show = "endpoints/{endpoint}/jobs/{job}"
-    register(bp, get_batch_endpoint_job.__name__, "GET", show, get_batch_endpoint_job)
+    routes.register(bp, get_batch_endpoint_job.__name__, "GET", show, get_batch_endpoint_job)
     routes.describe(
         get_batch_endpoint_job.__name__,
         "GET",

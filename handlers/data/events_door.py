@@ -11,7 +11,8 @@ from domain.inbound.event_mapping import EventMapping
 from domain.inbound.event_receiving import EventReceiving
 from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
 from handlers import wire
-from handlers.http import Handler, Method, Routes, json_response, register, render_error
+from handlers.addresses import Handler
+from handlers.http import Method, Routes, json_response, render_error
 
 RECEIVE = "eventMappings/receive/action"
 EVENTS = "events/{mapping}"
@@ -65,7 +66,7 @@ def blueprint(
         statuses: tuple[int, ...] = (200,),
     ) -> None:
         name = handler.__name__
-        register(bp, name, method, route, handler)
+        routes.register(bp, name, method, route, handler)
         routes.describe(name, method, route, summary, statuses=statuses)
 
     told = "Agree to be sent an event subscription's events, with the code of its validation"

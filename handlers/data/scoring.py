@@ -16,10 +16,10 @@ from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.scoring_exchange import SCORE, SWAGGER, Answer, Call
 from domain.scoring.scoring_headers import Headers
 from domain.scoring.scoring_refusals import CALLER_GONE, Refused
+from handlers.addresses import Handler
 from handlers.data.caller import LOOK_AFTER, Caller, Receive
 from handlers.data.cors import Cors
-from handlers.http import Handler, Method, Routes, endpoint_of_host
-from handlers.tracing import traced_request
+from handlers.http import Method, Routes, endpoint_of_host
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
@@ -39,8 +39,7 @@ def blueprint(
         # Described by the method that Azure ML documents; the container knows others too.
         method: Method = "POST" if "POST" in methods else "GET"
         routes.describe(name, method, route, summary, statuses=_STATUSES)
-        trigger = bp.route(route=route, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
-        bp.function_name(name)(trigger(traced_request(route, handler)))
+        routes.register(bp, name, methods, route, handler)
 
     async def score(req: Request) -> Response:
         return await _pass(scoring, cors, req, req.path_params["endpoint"], SCORE)

@@ -15,6 +15,7 @@ from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_topics import ServiceBusTopics
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.settings import Settings
+from infra.web.client_address import TrustedProxies
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from infra.web.webhooks import HttpWebhooks
@@ -37,6 +38,7 @@ class CloudServices:
         issuer = identity.token_issuer
         self.token_verifier = JwtVerifier(issuer, identity.token_audience, keys)
         self.scoring_token_verifier = JwtVerifier(issuer, identity.scoring_audience, keys)
+        self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.credential = DefaultAzureCredential(
             managed_identity_client_id=settings.cloud.azure_client_id

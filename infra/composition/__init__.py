@@ -76,6 +76,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         scope=ground.scope,
         location=ground.location,
         base_url=here.base_url,
+        callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
         triggers=_triggers(settings.triggers),

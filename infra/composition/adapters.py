@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from domain.events.delivery_record import OnSettled
 from domain.ports import (
     BlobStore,
+    CallerAddresses,
     Capabilities,
     Cipher,
     Clock,
@@ -44,6 +45,7 @@ class Adapters:
     verifier: TokenVerifier
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
+    callers: CallerAddresses
     webhooks: Webhooks
     web: WebFiles
     """What a job reads at users' web addresses."""
@@ -77,6 +79,7 @@ def chosen(settings: Settings) -> Adapters:
                 clock=services.clock,
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
+                callers=services.callers,
                 webhooks=services.webhooks,
                 web=_web_files(settings),
                 topics=stores.topics,
@@ -103,6 +106,7 @@ def chosen(settings: Settings) -> Adapters:
                 clock=cloud.clock,
                 verifier=cloud.token_verifier,
                 scoring_verifier=cloud.scoring_token_verifier,
+                callers=cloud.callers,
                 webhooks=cloud.webhooks,
                 web=_web_files(settings),
                 topics=cloud.topics,

@@ -23,6 +23,7 @@ from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
 from infra.telemetry.request_metrics import RequestMetrics
+from infra.web.client_address import TrustedProxies
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 from infra.web.webhooks import HttpWebhooks
@@ -54,6 +55,7 @@ class EmbeddedServices:
             self.stores.blobs,
             self.stores.blob_files,
         )
+        self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.request_metrics = RequestMetrics()
         self.delivery_metrics = DeliveryMetrics()

@@ -22,6 +22,7 @@ from infra.settings.adapters import (
     EmbeddedSettings,
     IdentitySettings,
     InstallationSettings,
+    ReachSettings,
     TelemetrySettings,
     TriggerSettings,
     WebSettings,
@@ -77,6 +78,7 @@ class Settings:
     cloud: CloudSettings
     compute: ComputeSettings
     web: WebSettings
+    reach: ReachSettings
     telemetry: TelemetrySettings
     tokens: TokenSettings
     scoring: ScoringSettings

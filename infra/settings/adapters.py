@@ -166,6 +166,19 @@ class WebSettings(SettingsGroup):
     although they are not public; to them, and to nowhere else, plain HTTP is spoken too."""
 
 
+class ReachSettings(SettingsGroup):
+    """How callers reach the installation."""
+
+    trusted_proxies: Networks = Field((), alias="ML_ENDPOINTS_TRUSTED_PROXIES")
+    """Networks (`10.1.0.0/16`) of proxies that are believed when they say who calls, by which
+    scheme and which host. What anybody else says of that means nothing."""
+    proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
+        "x-forwarded", alias="ML_ENDPOINTS_PROXY_HEADERS"
+    )
+    """In which headers those proxies say it: `X-Forwarded-For`, `-Proto` and `-Host`, or
+    `Forwarded` (RFC 7239). They must set or extend these; the others are not read."""
+
+
 class TelemetrySettings(SettingsGroup):
     """Where traces, metrics and logs go."""
 

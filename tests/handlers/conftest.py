@@ -18,9 +18,11 @@ from domain.errors import Unauthenticated
 from domain.ground.access import ROLES
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
+from handlers.addresses import Addresses
 from handlers.http import Routes
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
+from infra.web.client_address import TrustedProxies
 from tests.kit.arm_client import ArmClient
 from tests.kit.stages import provisioning_stage
 from tests.kit.stages.provisioning_stage import ProvisioningStage
@@ -48,7 +50,7 @@ def scope() -> WorkspaceScope:
 
 @pytest.fixture
 def routes(scope: WorkspaceScope) -> Routes:
-    return Routes(RoleVerifier(), scope, BASE_URL)
+    return Routes(RoleVerifier(), scope, Addresses(BASE_URL, TrustedProxies((), "x-forwarded")))
 
 
 @pytest.fixture

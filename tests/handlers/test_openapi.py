@@ -64,4 +64,4 @@ async def test_the_document_is_served_without_a_token(plane: ControlPlane) -> No
     assert reply.status_code == 200
     body = reply.json()
     assert body["openapi"] == "3.1.0"
-    assert body["servers"] == [{"url": plane.routes.base_url}]
+    assert body["servers"] == [{"url": plane.routes.addresses.base_url}]

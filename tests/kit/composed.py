@@ -20,6 +20,7 @@ from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
 from infra.settings import Settings
+from infra.web.client_address import TrustedProxies
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from infra.web.webhooks import HttpWebhooks
@@ -55,6 +56,7 @@ def adapters(
         "cipher": PlainCipher(),
         "verifier": OwnerVerifier(),
         "scoring_verifier": OwnerVerifier(),
+        "callers": TrustedProxies((), "x-forwarded"),
         "webhooks": HttpWebhooks(OutboundAddresses(())),
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
         "topics": NoTopics(),

@@ -15,6 +15,7 @@ from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import Received
 from infra.settings import Settings
+from infra.web.client_address import TrustedProxies
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.composed import OwnerVerifier, PlainCipher
@@ -110,6 +111,7 @@ class Host:
             clock=world.clock,
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
+            callers=TrustedProxies((), "x-forwarded"),
             webhooks=port(world.receiver, "webhooks"),
             web=PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
             topics=NoTopics(),

@@ -66,10 +66,12 @@ import azure.functions as func
 from domain.names import WorkspaceScope
 from domain.scoring.online_routing import RouteTable
 from domain.ports import ScoringResponse
+from handlers.addresses import Addresses
 from handlers.data import scoring
 from handlers.http import Routes
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.web.client_address import TrustedProxies
 from tests.kit.stages.scoring_stage import Endpoints, scoring_on
 from tests.kit.scorers import ScriptedScorer
 from tests.kit.computes import StaticServing
@@ -91,7 +93,10 @@ compute = StaticServing()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 routes = RouteTable(store, SystemClock(), read_limit=180)
 activity = scoring_on(routes, compute, ScriptedScorer(echo))
-app.register_functions(scoring.blueprint(Routes(None, WorkspaceScope("", "", ""), ""), activity))
+addresses = Addresses("", TrustedProxies((), "x-forwarded"))
+app.register_functions(
+    scoring.blueprint(Routes(None, WorkspaceScope("", "", ""), addresses), activity)
+)
 
 
 async def prepare():

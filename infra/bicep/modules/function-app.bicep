@@ -100,6 +100,8 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     CosmosConnection__accountEndpoint: cosmosEndpoint
     ML_ENDPOINTS_PLATFORM: 'azure'
     ML_ENDPOINTS_BASE_URL: address
+    // The Functions host, on the same machine, hands on what the platform's front end says.
+    ML_ENDPOINTS_TRUSTED_PROXIES: '127.0.0.0/8,::1/128'
     ML_ENDPOINTS_SUBSCRIPTION_ID: subscription().subscriptionId
     ML_ENDPOINTS_RESOURCE_GROUP: resourceGroup().name
     ML_ENDPOINTS_WORKSPACE: workspace

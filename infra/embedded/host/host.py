@@ -85,7 +85,7 @@ class Host:
             except (RouteError, CronError) as error:
                 raise AppError(f"a function cannot be hosted: {error}") from error
             server = HttpServer(
-                http_app,
+                self._services.callers.before(http_app),
                 self._address.bound,
                 tls,
                 grace=self._grace,

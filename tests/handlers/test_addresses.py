@@ -1,0 +1,60 @@
+"""Links, behind a proxy and without one."""
+
+from collections.abc import Callable
+from ipaddress import ip_network
+
+import azure.functions as func
+import pytest
+
+from domain.names import WorkspaceScope
+from handlers.addresses import Addresses, client_address
+from handlers.control import workspaces
+from handlers.http import Routes, json_response
+from infra.web.client_address import TrustedProxies
+from tests.handlers.conftest import OpenClient, RoleVerifier
+
+BASE = "https://inside.example:7443/ml"
+PROXY = {"x-forwarded-for": "203.0.113.9", "x-forwarded-host": "ml.example"}
+
+MakeRoutes = Callable[..., Routes]
+
+
+@pytest.fixture
+def behind(scope: WorkspaceScope) -> MakeRoutes:
+    """Routes that trust proxies of these networks; the test's own client is at 127.0.0.1."""
+
+    def made(*networks: str) -> Routes:
+        proxies = TrustedProxies([ip_network(each) for each in networks], "x-forwarded")
+        return Routes(RoleVerifier(), scope, Addresses(BASE, proxies))
+
+    return made
+
+
+async def test_a_link_leads_where_a_trusted_proxy_says_that_it_was_asked(
+    behind: MakeRoutes, open_client: OpenClient
+) -> None:
+    client = open_client(workspaces.blueprint(behind("127.0.0.0/8"), "here"))
+    https = {**PROXY, "x-forwarded-proto": "https"}
+    assert (await client.get("discovery", headers=https)).json() == {"api": "https://ml.example/ml"}
+    assert (await client.get("discovery")).json() == {"api": BASE}
+
+
+async def test_what_anybody_else_says_of_it_means_nothing(
+    behind: MakeRoutes, open_client: OpenClient
+) -> None:
+    for routes in (behind("10.0.0.0/8"), behind()):
+        client = open_client(workspaces.blueprint(routes, "here"))
+        assert (await client.get("discovery", headers=PROXY)).json() == {"api": BASE}
+
+
+async def test_a_handler_sees_the_client_and_not_the_proxy(
+    behind: MakeRoutes, open_client: OpenClient
+) -> None:
+    routes, blueprint = behind("127.0.0.1/32"), func.Blueprint()
+
+    async def who(req):  # type: ignore[no-untyped-def]  # indexed by its annotations
+        return json_response([client_address(req), req.url.hostname, req.headers["host"]])
+
+    routes.register(blueprint, "who", "GET", "who", who)
+    reply = await open_client(blueprint).get("who", headers=PROXY)
+    assert reply.json() == ["203.0.113.9", "ml.example", "ml.example"]
