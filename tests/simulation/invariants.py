@@ -10,6 +10,7 @@ from domain.drops import blob_drop
 from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.job_status import TRANSITIONS, JobStatus
+from domain.jobs.records.job_times import JobTimes
 from infra.rules.queue_consumer import Received
 from tests.simulation.stores.memory_resource_store import Row
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _STALLED = 400.0
 """Seconds within which a process that goes on has moved, and a message that was left has come."""
+_LONGEST_LEASE = JobTimes().plan_lease
 _SETTLED = ("Succeeded", "Failed", "Canceled")
 _PROVISIONED = ("onlineEndpoint", "onlineDeployment", "batchEndpoint", "batchDeployment")
 _UNSCORED = 150.0
@@ -77,8 +79,10 @@ class Invariants:
         now = self._world.loop.time()
         # What cannot be sent again, either, is put aside in the end, and waits for its lease.
         is_excused = self._world.queue.dead and self._world.queue_was_out
+        # Nor does a job whose message ended the host at each delivery: it falls due with its lease.
+        limit = _STALLED + (_LONGEST_LEASE if self._world.queue.dead else 0)
         for job, at in () if is_excused else self._moved_at.items():
-            if now - max(at, self._world.troubled_at) > _STALLED:
+            if now - max(at, self._world.troubled_at) > limit:
                 raise Broken(f"{job} has stood still for {now - at:.0f} s, and nothing was wrong")
         if self._world.queue.dead:
             return  # A unit whose message went there waits for its lease.

@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from domain.errors import DocumentExists, DocumentNotFound, StaleETag
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag, Unavailable
+from domain.ground.driving.driver import RACES
 from domain.ground.messages import ScoreUnit
 from domain.jobs.records.batch_unit import Unit
 from domain.jobs.records.job_store import JobStore, StoredUnit
@@ -27,32 +28,44 @@ class UnitClaiming:
         """The unit, if this delivery of the message `id` is to run it. As it stands, for a
         redelivered message, one that has a record or that its first delivery has parked: that
         may not have sent what follows. Else None: somebody is at it, or the message is stale.
-        Raises HeldElsewhere."""
+        Raises HeldElsewhere, and Unavailable when it found no turn."""
         fresh = Unit(ordinal=message.unit, lease_until=self.lease(), claimed_by=_claim(id))
         if message.attempt is None and not redelivered:
             try:
                 return await self._jobs.create_unit(message.job, fresh)
             except DocumentExists:
                 pass
-        found = await self._jobs.unit(message.job, message.unit)
-        try:
-            if found is None:
-                return await self._jobs.create_unit(message.job, fresh)
-            own = redelivered and _message_of(found.unit.claimed_by) == id
-            if found.unit.record is not None:
-                return found if redelivered else None
-            if own and found.unit.parked:
-                return found
-            if own:
-                # Its earlier delivery was at it, and died; whatever attempt it had come to.
-                after = found.unit.take_over(self.lease(), _claim(id))
-                return await self._jobs.replace_unit(message.job, found, after)
-            claimed = self._claimed(found.unit, message, id)
-            if claimed is None:
+        for _ in range(RACES):
+            try:
+                return await self._looked(message, id, fresh, redelivered)
+            except DocumentNotFound:
                 return None
-            return await self._jobs.replace_unit(message.job, found, claimed)
-        except (DocumentExists, StaleETag, DocumentNotFound):
-            return None  # Another delivery was faster.
+            except (DocumentExists, StaleETag):
+                # Another delivery was faster. If it is an earlier one of this very message, whose
+                # lock was lost, nothing comes after this one: it may yet die at the unit.
+                if not redelivered:
+                    return None
+        raise Unavailable(f"A claim of unit {message.unit} of '{message.job}' found no turn.")
+
+    async def _looked(
+        self, message: ScoreUnit, id: str, fresh: Unit, redelivered: bool
+    ) -> StoredUnit | None:
+        found = await self._jobs.unit(message.job, message.unit)
+        if found is None:
+            return await self._jobs.create_unit(message.job, fresh)
+        own = redelivered and _message_of(found.unit.claimed_by) == id
+        if found.unit.record is not None:
+            return found if redelivered else None
+        if own and found.unit.parked:
+            return found
+        if own:
+            # Its earlier delivery was at it, and died; whatever attempt it had come to.
+            after = found.unit.take_over(self.lease(), _claim(id))
+            return await self._jobs.replace_unit(message.job, found, after)
+        claimed = self._claimed(found.unit, message, id)
+        if claimed is None:
+            return None
+        return await self._jobs.replace_unit(message.job, found, claimed)
 
     async def claim_all(self, message: ScoreUnit, id: str) -> list[StoredUnit] | None:
         """The units of a bundle that nobody has touched yet; None if somebody has."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,8 +12,10 @@ from domain.jobs.records.job_progress import Tally
 from domain.jobs.records.job_store import JobStore, StoredUnit
 from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.unit_claiming import HeldElsewhere, UnitClaiming
+from domain.ports import ResourceStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
+from tests.kit.mischief import Mischief, Mortal
 
 JOB = "job"
 SENT = ScoreUnit(job=JOB, unit=3)
@@ -24,6 +27,7 @@ class Stage:
 
     def __init__(self, store: SqliteResourceStore) -> None:
         self.clock = HeldClock()
+        self.store = store
         self.jobs = JobStore(store)
         self.here = self._host("here")
         self.there = self._host("there")
@@ -85,6 +89,30 @@ async def test_a_redelivered_message_that_named_an_attempt_takes_over_the_one_it
 
 @pytest.mark.parametrize("attempts", [0, 1])
 @pytest.mark.parametrize("named", [None, 0, 1])
+async def test_a_delivery_that_its_own_earlier_one_overtakes_takes_the_unit_over(
+    stage: Stage,
+) -> None:
+    """Its lock was lost, and both are at work: the earlier one may die, and the message is gone
+    once the later one ends."""
+    overtaken = Mischief()
+
+    async def the_earlier_one_claims(name: str, *_: object) -> None:
+        if name == "get":
+            overtaken.after = None
+            await stage.first()
+
+    overtaken.after = the_earlier_one_claims
+    late = UnitClaiming(
+        JobStore(cast(ResourceStore, Mortal(stage.store, overtaken))),
+        stage.clock,
+        JobTimes(claim_lease=LEASE),
+        "there",
+    )
+    claimed = await late.claim(SENT, "m1", redelivered=True)
+    assert claimed is not None
+    assert (claimed.unit.attempt, claimed.unit.crashes) == (1, 1)
+
+
 @pytest.mark.parametrize("id", ["m2", "m", "m1/", ""])
 async def test_another_message_redelivered_does_not_take_over_what_has_its_lease(
     stage: Stage, id: str, named: int | None, attempts: int
