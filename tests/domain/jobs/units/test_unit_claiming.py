@@ -87,8 +87,6 @@ async def test_a_redelivered_message_that_named_an_attempt_takes_over_the_one_it
     assert (again.unit.attempt, again.unit.crashes) == (attempts + 1, 1)
 
 
-@pytest.mark.parametrize("attempts", [0, 1])
-@pytest.mark.parametrize("named", [None, 0, 1])
 async def test_a_delivery_that_its_own_earlier_one_overtakes_takes_the_unit_over(
     stage: Stage,
 ) -> None:
@@ -113,6 +111,8 @@ async def test_a_delivery_that_its_own_earlier_one_overtakes_takes_the_unit_over
     assert (claimed.unit.attempt, claimed.unit.crashes) == (1, 1)
 
 
+@pytest.mark.parametrize("attempts", [0, 1])
+@pytest.mark.parametrize("named", [None, 0, 1])
 @pytest.mark.parametrize("id", ["m2", "m", "m1/", ""])
 async def test_another_message_redelivered_does_not_take_over_what_has_its_lease(
     stage: Stage, id: str, named: int | None, attempts: int
