@@ -1,21 +1,32 @@
-"""What an online deployment may ask for."""
+"""What an online deployment may ask for, and whether the compute has room for it."""
+
+from collections.abc import Sequence
 
 from domain.assets.asset_references import AssetReferences
-from domain.errors import Detail, refuse
+from domain.errors import Detail, Invalid, refuse
+from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.resource import Wanted
 from domain.online.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
     WORKER_COUNT,
     EndpointComputeType,
+    OnlineDeployment,
     OnlineDeploymentProperties,
+    instances_at_first,
     workers_fault,
+    workers_of,
+    workload_key,
 )
+from domain.ports import Capabilities, InstanceSize
+
+OUT_OF_QUOTA = "OutOfQuota"
 
 
 async def checked(
-    asked: OnlineDeploymentProperties, references: AssetReferences
+    asked: OnlineDeploymentProperties, references: AssetReferences, also: Sequence[Detail]
 ) -> OnlineDeploymentProperties:
     """`asked` with every reference resolved to the version it means now, so that a restart
-    runs what was asked for. Raises Invalid with every fault."""
+    runs what was asked for. Raises Invalid with every fault, those of `also` among them."""
     model = await references.model(asked.model, "properties.model", may_serve_itself=True)
     code = await references.code(asked.code_configuration)
     instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
@@ -23,6 +34,7 @@ async def checked(
         asked.environment_id, instance_type, "properties.instanceType"
     )
     faults = references.faults
+    faults += also
     if asked.endpoint_compute_type is not EndpointComputeType.MANAGED:
         faults.append(
             Detail(
@@ -50,3 +62,52 @@ async def checked(
         environment_id=environment,
         instance_type=instance_type,
     )
+
+
+class DeploymentRoom:
+    """As far as the compute can tell before anything is saved: what it says no to here would fail
+    there."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self._capabilities = capabilities
+
+    def faults(
+        self,
+        endpoint: str,
+        name: str,
+        wanted: Wanted[OnlineDeploymentProperties],
+        old: OnlineDeployment | None,
+    ) -> list[Detail]:
+        """None where it asks for no more than `old`, which runs."""
+        asked = wanted.properties
+        size = self._size(asked)
+        capacity = wanted.sku.capacity if wanted.sku else None
+        instances = instances_at_first(asked, 1 if capacity is None else capacity)
+        if size is None or (old is not None and self._runs_already(old, size, instances)):
+            return []
+        key = workload_key(endpoint, name)
+        lacking = self._capabilities.shortage(key, size, instances, workers_of(asked))
+        return [] if lacking is None else [Detail(OUT_OF_QUOTA, lacking, "sku.capacity")]
+
+    def lacking(self, deployment: OnlineDeployment, instances: int) -> str | None:
+        """Why the deployment, as it is, cannot have so many."""
+        asked = deployment.properties
+        size = self._size(asked)
+        if size is None:
+            return None
+        key, workers = deployment.workload_key, deployment.workers
+        return self._capabilities.shortage(key, size, instances, workers)
+
+    def _runs_already(self, old: OnlineDeployment, size: InstanceSize, instances: int) -> bool:
+        had = self._size(old.properties)
+        if old.provisioning_state is not ProvisioningState.SUCCEEDED or had is None:
+            return False
+        before = instances_at_first(old.properties, old.instance_count)
+        return instances <= before and size.memory <= had.memory and size.cpu <= had.cpu
+
+    def _size(self, asked: OnlineDeploymentProperties) -> InstanceSize | None:
+        """None for a type that there is not, of which others tell."""
+        try:
+            return self._capabilities.size(asked.instance_type or DEFAULT_INSTANCE_TYPE)
+        except Invalid:
+            return None

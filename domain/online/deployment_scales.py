@@ -14,7 +14,7 @@ from domain.online.deployment_scale import (
     scale_id,
     to_body,
 )
-from domain.online.online_deployment import OnlineDeployment
+from domain.online.online_deployment import OnlineDeployment, instances_at_first
 from domain.online.online_endpoint import partition
 from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
 
@@ -87,14 +87,13 @@ class DeploymentScales:
 
 
 def first_scale(deployment: OnlineDeployment, bounds: ScaleBounds) -> DeploymentScale:
-    """At least one instance, so that a deployment is tried before anybody's request is."""
     return DeploymentScale(
         endpoint=deployment.endpoint,
         deployment=deployment.name,
         of=deployment.created_at,
         workers=deployment.workers,
         bounds=bounds,
-        instances=bounds.clamped(max(deployment.instance_count, 1)),
+        instances=instances_at_first(deployment.properties, deployment.instance_count),
     )
 
 
@@ -105,7 +104,8 @@ def tell_scaled(scale: DeploymentScale) -> None:
 
 
 def tell_count(endpoint: str, deployment: str, before: int, after: int, reason: str) -> None:
-    """Have the log say that a deployment is to have another count of instances."""
+    """Have the log say that a deployment is to have another count of instances, or why it is not
+    to have another."""
     about: dict[str, object] = {
         "action": "deployment_scaled",
         "endpoint": endpoint,
@@ -114,7 +114,9 @@ def tell_count(endpoint: str, deployment: str, before: int, after: int, reason: 
         "after": after,
         "reason": reason,
     }
-    if not after:
+    if before == after:
+        about["action"] = "deployment_scale_bounded"
+    elif not after:
         about["action"] = "deployment_slept"
     elif not before:
         about["action"] = "deployment_woken"

@@ -137,13 +137,25 @@ class OnlineDeployment(TrackedResource):
     @property
     def workers(self) -> int:
         """Processes of one instance, by Azure ML's WORKER_COUNT: not more than requests."""
-        asked = self.properties.environment_variables.get(WORKER_COUNT, "").strip()
-        most = self.properties.request_settings.max_concurrent_requests_per_instance
-        return min(int(asked or 1), most)
+        return workers_of(self.properties)
 
     @property
     def workload_key(self) -> str:
         return workload_key(self.endpoint, self.name)
+
+
+def workers_of(asked: OnlineDeploymentProperties) -> int:
+    """1 for a number that `workers_fault` refuses."""
+    text = asked.environment_variables.get(WORKER_COUNT, "").strip() or "1"
+    most = asked.request_settings.max_concurrent_requests_per_instance
+    return 1 if workers_fault(text) else min(int(text), most)
+
+
+def instances_at_first(asked: OnlineDeploymentProperties, capacity: int) -> int:
+    """How many it has before its load is known: at least one, so that a deployment is tried
+    before anybody's request is."""
+    bounds = asked.scale_settings.bounds(capacity)
+    return capacity if bounds is None else bounds.clamped(max(capacity, 1))
 
 
 def workers_fault(asked: str | None) -> str | None:

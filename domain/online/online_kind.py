@@ -10,7 +10,7 @@ from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
 from domain.ground.keys import SealedKeys
 from domain.ground.resource import Wanted
-from domain.online.deployment_checks import checked
+from domain.online.deployment_checks import DeploymentRoom, checked
 from domain.online.deployment_scales import DeploymentScales, tell_count, tell_scaled
 from domain.online.endpoint_checks import endpoint_faults
 from domain.online.endpoint_tokens import TokenKeyRing
@@ -55,6 +55,7 @@ class OnlineKind(
         changed: Callable[[str], None],
     ) -> None:
         self._sources = sources
+        self._room = DeploymentRoom(sources.capabilities)
         self._scales = scales
         self._cipher = cipher
         self._location = location
@@ -145,7 +146,8 @@ class OnlineKind(
         caller: str,
         now: datetime,
     ) -> OnlineDeployment:
-        properties = await checked(wanted.properties, self._sources.references())
+        lacking = self._room.faults(endpoint.name, name, wanted, old)
+        properties = await checked(wanted.properties, self._sources.references(), lacking)
         shared = wanted.taken(properties, caller, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)

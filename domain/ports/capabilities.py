@@ -17,10 +17,12 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True)
 class InstanceSize:
-    """`cpu` in cores, `memory` in bytes."""
+    """`cpu` in cores, `memory` in bytes. `whole`: nobody named a size, and nothing but what the
+    compute itself has holds it."""
 
     cpu: float
     memory: int
+    whole: bool = False
 
 
 class Capabilities(Protocol):
@@ -37,3 +39,9 @@ class Capabilities(Protocol):
     def size(self, instance_type: str | None) -> InstanceSize:
         """What an instance type means here; None: the compute's default. Raises Invalid for
         one that `refusals` refuses."""
+
+    @abstractmethod
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        """Why so many instances of `size`, each of so many worker processes, cannot be had now
+        under `key` in the place of those that it has: sentences with the numbers. None if they
+        can, or where that shows only in the trying."""

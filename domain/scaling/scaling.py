@@ -37,6 +37,7 @@ _log = logging.getLogger("ml_endpoints.scaling")
 
 _LOOK_LIMIT = 1.0
 _AT_ONCE = 64
+_NO_ROOM = "there is no room for more"
 _LOOKS = 5
 _LOAD = ScoringRequest("GET", "/load", "", (), b"")
 
@@ -106,9 +107,11 @@ class Scaling:
         key = workload_key(scale.endpoint, scale.deployment)
         loads = await self._loads(self._serving.instances(key))
         then = decide(scale, loads, self._clock.now(), self._idle_time)
+        if then.instances > scale.instances:
+            then = await self._within_room(scale, then)
         if then != scale:
             document = await self._scales.replace(document, then)
-            if then.instances != scale.instances:
+            if then.last_decision != scale.last_decision:
                 tell_scaled(then)
         seen = await self._serving.observe(key)
         # Beside one that serves, a failed update keeps its own count, and its logs.
@@ -118,6 +121,17 @@ class Scaling:
         if behind or then.instances != scale.instances:
             await self._follow(document, scale, then)
 
+    async def _within_room(self, scale: DeploymentScale, then: DeploymentScale) -> DeploymentScale:
+        """`then`, or as many more as there is room for: that it would be more is said once."""
+        place = then.endpoint, then.deployment
+        room = await self._following.room_for(*place, scale.instances, then.instances)
+        if room.why is None:
+            return then
+        last = scale.last_decision
+        if room.instances == scale.instances and last and last.reason.startswith(_NO_ROOM):
+            return scale
+        return scale.decided(self._clock.now(), room.instances, f"{_NO_ROOM}: {room.why}")
+
     async def _follow(
         self, document: Document, before: DeploymentScale, then: DeploymentScale
     ) -> None:
@@ -126,7 +140,7 @@ class Scaling:
             return
         fewer = max(before.instances if before.instances < then.instances else seen.ready, 1)
         if fewer < then.instances:
-            await self._decide(document, then, fewer, f"there is no room for more: {seen.reason}")
+            await self._decide(document, then, fewer, f"{_NO_ROOM}: {seen.reason}")
             await self._following.bring_to_scale(then.endpoint, then.deployment)
 
     async def _decide(

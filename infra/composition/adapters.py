@@ -93,7 +93,7 @@ def chosen(settings: Settings) -> Adapters:
 
             cloud = CloudServices.open(settings)
             kind, data_dir = settings.compute.kind_for(host), settings.embedded.data_dir
-            compute = chosen_compute(kind, data_dir, cloud.blobs, blob_files=None)
+            compute = chosen_compute(kind, settings.compute, data_dir, cloud.blobs, blob_files=None)
             return Adapters(
                 store=cloud.store,
                 queue=cloud.queue,

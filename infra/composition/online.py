@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from domain.assets.asset_references import AssetSources
 from domain.online.activities import OnlineActivities
+from domain.online.deployment_checks import DeploymentRoom
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.endpoint_tokens import TokenSettings
@@ -53,7 +54,9 @@ def compose_online(
         changes=changes,
         keys=KeyIssuing(documents, endpoints.provisioning, a.cipher),
         tokens=TokenIssuing(changes, a.cipher, a.clock, tokens),
-        following=ScaleFollowing(documents, kind, workloads, a.serving),
+        following=ScaleFollowing(
+            documents, kind, workloads, a.serving, DeploymentRoom(a.capabilities)
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain.ports import BlobStore, Capabilities, Scorer, Serving, Workers
 from infra.compute.succession import Succession
-from infra.settings.adapters import ComputeKind
+from infra.settings.adapters import ComputeKind, ComputeSettings
 
 if TYPE_CHECKING:
     from infra.compute.local.serving.instance_figures import Running
@@ -31,10 +31,14 @@ class Compute:
 
 
 def chosen_compute(
-    kind: ComputeKind, data_dir: Path, blobs: BlobStore, blob_files: Path | None
+    kind: ComputeKind,
+    settings: ComputeSettings,
+    data_dir: Path,
+    blobs: BlobStore,
+    blob_files: Path | None,
 ) -> Compute:
-    """Opens nothing. What it keeps on this machine is under `data_dir`; `blob_files` is where
-    `blobs` are plain files of this machine."""
+    """Opens nothing. `settings` say how much of this machine it may have. What it keeps on it is
+    under `data_dir`; `blob_files` is where `blobs` are plain files of this machine."""
     match kind:
         case "local":
             from uv import find_uv_bin
@@ -42,13 +46,20 @@ def chosen_compute(
             from infra.compute.local.files.outputs import Outputs, OutputsInPlace
             from infra.compute.local.files.uploaded_outputs import UploadedOutputs
             from infra.compute.local.local_compute import LocalCompute
+            from infra.compute.local.local_limits import LocalLimits
+            from infra.compute.local.machine.room import default_memory
 
             outputs: Outputs = (
                 OutputsInPlace(blob_files)
                 if blob_files is not None
                 else UploadedOutputs(data_dir / "compute" / "outputs", blobs)
             )
-            local = LocalCompute(data_dir, blobs, outputs, uv=find_uv_bin())
+            limits = LocalLimits(
+                memory=settings.machine_memory or default_memory(),
+                memory_overcommit=settings.memory_overcommit,
+                core_overcommit=settings.core_overcommit,
+            )
+            local = LocalCompute(data_dir, blobs, outputs, uv=find_uv_bin(), limits=limits)
             return Compute(
                 capabilities=local.capabilities,
                 serving=local.serving,

@@ -45,6 +45,9 @@ class NoCapabilities(Capabilities):
     def size(self, instance_type: str | None) -> InstanceSize:
         raise Invalid(REASON, target="instanceType")
 
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        return REASON
+
 
 class NoServing(Serving):
     """Runs nothing. What was wanted of another compute before shows as failed."""

@@ -51,6 +51,7 @@ class EmbeddedServices:
         )
         self.compute = chosen_compute(
             settings.compute.kind_for("embedded"),
+            settings.compute,
             folder.root,
             self.stores.blobs,
             self.stores.blob_files,

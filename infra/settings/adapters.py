@@ -9,6 +9,7 @@ from infra.settings.group import SettingsGroup
 from infra.settings.values import (
     SECONDS,
     BaseAddress,
+    ByteCount,
     HostName,
     Location,
     Name,
@@ -152,6 +153,19 @@ class ComputeSettings(SettingsGroup):
     """As processes of the machine that the host is on, below its data folder, or nowhere:
     deployments are refused then. None means `local` for an embedded host and `none` for a
     Functions host."""
+
+    machine_memory: ByteCount | None = Field(None, alias="ML_ENDPOINTS_MACHINE_MEMORY")
+    """What models may have together of the memory of the machine that they run on. None: what
+    the machine has, or the host's control group leaves, but for an eighth and at most 1 GiB."""
+    memory_overcommit: Annotated[float, Field(ge=1, le=1000)] = Field(
+        8, alias="ML_ENDPOINTS_MEMORY_OVERCOMMIT"
+    )
+    """Which part of its instance type's memory an instance counts for: with 8 an eighth, with 1
+    all of it; or what it has been measured to use, if that is more."""
+    core_overcommit: Annotated[float, Field(ge=1, le=1000)] = Field(
+        8, alias="ML_ENDPOINTS_CORE_OVERCOMMIT"
+    )
+    """How often each core of the machine may be promised to models."""
 
     def kind_for(self, host: Host) -> ComputeKind:
         """The kind, said or not."""

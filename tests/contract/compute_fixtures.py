@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.stages.compute_place import Place
 
@@ -50,7 +51,9 @@ def open_compute(compute_family: str, request: pytest.FixtureRequest) -> OpenCom
 @contextlib.asynccontextmanager
 async def _local(folder: Path) -> AsyncIterator[Place]:
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
-    compute = LocalCompute(folder, blobs, OutputsInPlace(folder / "blobs"), uv=UV)
+    compute = LocalCompute(
+        folder, blobs, OutputsInPlace(folder / "blobs"), uv=UV, limits=LocalLimits()
+    )
     try:
         yield Place(
             blobs,

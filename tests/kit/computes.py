@@ -33,6 +33,9 @@ class AnyCapabilities(Capabilities):
     def size(self, instance_type: str | None) -> InstanceSize:
         return InstanceSize(1.0, 2**30)
 
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        return None
+
 
 class ToldCompute:
     """Capabilities, Serving and Workers in one. Says of every workload that it is in `state`
@@ -44,6 +47,7 @@ class ToldCompute:
         self.code: str | None = None
         self.reason: str | None = None
         self.lets_go = True
+        self.most: int | None = None
         self.running: dict[str, Any] = {}
         self.ensured: list[str] = []
         self.removed: list[str] = []
@@ -64,6 +68,11 @@ class ToldCompute:
         if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):
             raise Invalid("There is no such instance type.")
         return InstanceSize(1.0, 2**30)
+
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        if self.most is None or instances <= self.most:
+            return None
+        return f"There is room for {self.most}."
 
     async def ensure(self, workload: ServingWorkload | WorkersWorkload) -> ServingObservation:
         if self.while_ensuring is not None:

@@ -12,12 +12,17 @@ held like this:
   than the machine has.
 - disk, network and GPU: not held.
 
-`local` is the whole machine.
+How many fit on the machine together is said by infra/compute/local/machine/room.py. `local` is
+the whole machine: all of it that the host's control groups leave.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+
+from infra.compute.local.machine.control_groups import Held, held
 
 LOCAL = "local"
 GIB = 1024**3
@@ -35,14 +40,21 @@ class InstanceType:
 def machine() -> InstanceType:
     """This machine as an instance type."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return InstanceType(LOCAL, float(available_cores()), memory)
+    most = _held().memory
+    return InstanceType(LOCAL, float(available_cores()), min(memory, most or memory))
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use; a part of one counts as one."""
+    there = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0))
+    return min(there, math.ceil(_held().cores or there))
+
+
+@cache
+def _held() -> Held:
+    return held()
 
 
 _SIZES: Mapping[str, tuple[float, float]] = {

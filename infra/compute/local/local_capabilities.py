@@ -1,18 +1,22 @@
 """What this machine can run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from domain.errors import Invalid
 from domain.ports import Capabilities, EnvironmentSpec, InstanceSize
 from infra.compute.local import instance_types
 from infra.compute.local.files.environments import Environments
 
+Shortage = Callable[[str, InstanceSize, int, int], str | None]
+
 
 class LocalCapabilities(Capabilities):
-    """Every Python that uv finds or gets, and the sizes of `instance_types`."""
+    """Every Python that uv finds or gets, and the sizes of `instance_types`. `shortage` knows
+    what deployments have of the machine."""
 
-    def __init__(self, environments: Environments) -> None:
+    def __init__(self, environments: Environments, shortage: Shortage) -> None:
         self._environments = environments
+        self._shortage = shortage
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
@@ -27,7 +31,10 @@ class LocalCapabilities(Capabilities):
         row = instance_types.find(name)
         if row is None:
             raise Invalid(_no_such_type(name), target="instanceType")
-        return InstanceSize(row.cpu, row.memory)
+        return InstanceSize(row.cpu, row.memory, whole=row.name == instance_types.LOCAL)
+
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        return self._shortage(key, size, instances, workers)
 
 
 def _no_such_type(name: str) -> str:

@@ -10,9 +10,11 @@ from typing import Final
 from domain.ports import BlobStore
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
+from infra.compute.local.instance_types import machine
 from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.local_succession import LocalSuccession
+from infra.compute.local.machine.room import Room
 from infra.compute.local.premises import RUNTIME, Premises
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.serving.local_scorer import LocalScorer
@@ -20,7 +22,6 @@ from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
 
 _CLOSE_LIMIT: Final = 15.0
-_LIMITS: Final = LocalLimits()
 
 
 class LocalCompute:
@@ -35,7 +36,7 @@ class LocalCompute:
         outputs: Outputs,
         *,
         uv: str,
-        limits: LocalLimits = _LIMITS,
+        limits: LocalLimits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def environments(folder: Path, processes: ProcessGroups) -> Environments:
@@ -52,15 +53,15 @@ class LocalCompute:
         self.premises = Premises(
             data_dir / "compute", blobs, outputs, environments, runtime=RUNTIME, clock=clock
         )
-        self.capabilities = LocalCapabilities(self.premises.environments)
-        self.serving = LocalServing(
-            self.premises, max_processes=limits.processes, busy=lambda: self.workers.busy
-        )
+        room = Room(limits, machine())
+        self.serving = LocalServing(self.premises, room=room, busy=lambda: self.workers.busy)
+        self.capabilities = LocalCapabilities(self.premises.environments, self.serving.shortage)
         self.scorer = LocalScorer(self.premises.http)
         self.workers = LocalWorkers(
             self.premises,
             data_dir,
-            room=lambda: limits.processes - self.serving.processes,
+            room=room,
+            taken=lambda: self.serving.taken,
             limits=limits,
         )
         self.succession = LocalSuccession(self.premises, self.serving, self.workers)

@@ -260,6 +260,24 @@ async def test_without_room_for_more_it_stays_as_it_is_and_says_so(
     assert await floor.stage.deployment_state() == "Succeeded"
 
 
+async def test_autoscaling_ends_where_there_is_room_for_no_more_and_says_so_once(
+    floor: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    await floor.put()
+    floor.stage.compute.most = 2
+    with caplog.at_level(logging.INFO, "ml_endpoints.scaling"):
+        assert [await floor.tick(4.0) for _ in range(5)] == [2] * 5
+    shown = (await floor.deployment()).scale
+    assert shown is not None
+    assert shown.last_decision is not None
+    assert shown.last_decision.reason == "there is no room for more: There is room for 2."
+    told = [getattr(record, "action", None) for record in caplog.records]
+    assert told == ["deployment_scaled", "deployment_scale_bounded"][: len(told)]
+    assert len(told) <= 2
+    floor.stage.compute.most = 4
+    assert await floor.tick(4.0) == 4
+
+
 async def test_a_failed_deployment_is_left_alone(floor: Floor) -> None:
     await floor.put()
     floor.stage.compute.state = WorkloadState.FAILED

@@ -375,3 +375,31 @@ async def test_a_patch_of_traffic_says_what_it_merges_with(plane: ControlPlane) 
     assert (await client.finish(await client.patch(IRIS, whole))).status_code == 200
     wrong = await client.patch(IRIS, {"properties": {"traffic": {"blue": 70, "green": 50}}})
     assert "PATCH merges" not in wrong.text
+
+
+async def test_more_instances_than_there_is_room_for_are_refused_with_every_other_fault(
+    plane: ControlPlane,
+) -> None:
+    client = await with_blue(plane)
+    plane.stage.compute.most = 3
+    many = {**DEPLOYMENT, "sku": {"name": "Default", "capacity": 50}}
+    green = f"{IRIS}/deployments/green"
+    for reply in (await client.put(green, many), await client.put(BLUE, many)):
+        assert reply.status_code == 400
+        [fault] = reply.json()["error"]["details"]
+        assert (fault["code"], fault["target"]) == ("OutOfQuota", "sku.capacity")
+        assert fault["message"] == "There is room for 3."
+    both = {**many, "properties": {**many["properties"], "modelMountPath": "/x"}}
+    reply = await client.put(green, both)
+    codes = {fault["code"] for fault in reply.json()["error"]["details"]}
+    assert codes == {"OutOfQuota", "NotSupported"}
+    patched = await client.patch(BLUE, {"sku": {"capacity": 50}})
+    assert patched.status_code == 400
+
+
+async def test_what_runs_already_may_be_put_again_however_little_room_is_left(
+    plane: ControlPlane,
+) -> None:
+    client = await with_blue(plane)
+    plane.stage.compute.most = 0
+    assert (await client.put(BLUE, {**DEPLOYMENT, "tags": {"a": "b"}})).status_code == 200

@@ -27,6 +27,7 @@ from handlers.data import scoring
 from handlers.http import Routes
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
@@ -72,7 +73,9 @@ async def client(
     """`iris` with `blue` and `green`, half of the traffic each, and `late`, running for real."""
     store = SqliteResourceStore(tmp_path / "documents.db")
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
-    compute = LocalCompute(tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV)
+    compute = LocalCompute(
+        tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV, limits=LocalLimits()
+    )
     await compute.start()
     endpoints = Endpoints(store)
     await endpoints.put("iris", {"blue": 50, "green": 50})

@@ -17,6 +17,7 @@ from domain.ground.resource import Conditions
 from domain.ports import BlobStore
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
@@ -46,7 +47,7 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     store = SqliteResourceStore(folder / "documents.db")
     blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
-    compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv)
+    compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv, limits=LocalLimits())
     clock, in_use = (
         BusyClock(1.0),
         AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of,

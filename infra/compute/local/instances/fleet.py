@@ -54,7 +54,8 @@ class FleetPlan:
     """What a fleet runs. `launches` are those of one instance, in turn: as many processes are
     one. Processes have `drain_grace` seconds for requests in flight when there are to be fewer.
     A fleet that `goes_on` has failed only when all of its processes have. `about` says in the
-    host's log whose it is."""
+    host's log whose it is; a `warning`, where there is one, stands in the log of each process
+    that begins."""
 
     key: str
     revision: str
@@ -64,6 +65,7 @@ class FleetPlan:
     drain_grace: float
     about: Mapping[str, object]
     goes_on: bool = False
+    warning: Callable[[], str | None] = lambda: None
 
 
 class Fleet:
@@ -318,6 +320,8 @@ class Fleet:
             InstanceStory(id, self._about),
         )
         self.instances.append(instance)
+        if (warning := self.plan.warning()) is not None:
+            instance.log.note(warning)
         instance.start()
 
 

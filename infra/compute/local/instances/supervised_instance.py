@@ -116,6 +116,11 @@ class SupervisedInstance:
         return None if group is None else group.id
 
     @property
+    def peak(self) -> int:
+        """The most bytes of memory that its process was seen to use; 0 before the first look."""
+        return self._peak
+
+    @property
     def share(self) -> tuple[float, int]:
         """The cores, and the bytes of memory, that are its own."""
         return self._launch.cpu, self._launch.memory

@@ -11,6 +11,7 @@ from typing import Final
 
 from domain.ports import (
     Instance,
+    InstanceSize,
     LogKind,
     Serving,
     ServingObservation,
@@ -21,7 +22,9 @@ from infra.compute.local.endings import Endings
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.instances.fleet import Fleet, FleetPlan, owner_of
 from infra.compute.local.instances.supervised_instance import SupervisedInstance
+from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.premises import Premises
+from infra.compute.local.serving.deployment_portions import DeploymentPortions
 from infra.compute.local.serving.serving_launches import serving_launches
 from infra.compute.local.serving.slot import Revision, Slot
 
@@ -31,15 +34,14 @@ _QUICK: Final = 0.5
 
 
 class LocalServing(Serving):
-    """`max_processes` is this machine's quota, of which batch jobs have `busy` now. What is
-    wanted is held in memory alone: after a restart of the host its processes are gone and
-    it is to be asked again."""
+    """`room` is what this machine has, of which batch jobs have `busy` now. What is wanted is
+    held in memory alone: after a restart of the host its processes are gone and it is to be
+    asked again."""
 
-    def __init__(self, premises: Premises, *, max_processes: int, busy: Callable[[], int]) -> None:
+    def __init__(self, premises: Premises, *, room: Room, busy: Callable[[], Portion]) -> None:
         self._premises = premises
-        self._max_processes = max_processes
-        self._busy = busy
         self._slots: dict[str, Slot] = {}
+        self._portions = DeploymentPortions(self._slots, room, busy)
         self._endings = Endings()
         self._others: Mapping[str, Sequence[Instance]] = {}
         self._is_followed = False
@@ -142,9 +144,13 @@ class LocalServing(Serving):
     # -- what others on this machine need
 
     @property
-    def processes(self) -> int:
-        """How many deployments hold."""
-        return self._held()
+    def taken(self) -> Portion:
+        """What deployments have of the machine."""
+        return self._portions.of_all()
+
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        """Why a deployment cannot have so many, in the place of those that it has."""
+        return self._portions.shortage(key, size, instances, workers)
 
     def running(self) -> list[tuple[str, SupervisedInstance]]:
         """Every instance, with its workload's key. Any thread may ask."""
@@ -167,25 +173,29 @@ class LocalServing(Serving):
             launches=lambda prepared: serving_launches(workload, prepared),
             drain_grace=workload.request_timeout.total_seconds() + _DRAIN_MARGIN,
             about=owner_of(workload.key),
+            warning=self._portions.warning,
         )
         workshop = self._premises.workshop
         fleet = Fleet(plan, workshop, folder, lambda: self._changed(workload.key))
         return Revision(workload, fleet)
 
     def _begin(self, revision: Revision) -> None:
-        over = self._over_quota(revision.fleet, revision.workload)
-        if over is not None:
-            revision.fleet.refuse(over)
+        lacking = self._portions.lacking(revision.fleet, revision.workload)
+        if lacking is not None:
+            revision.fleet.refuse(StartFailure("OutOfQuota", lacking))
         else:
             revision.fleet.start()
 
     def _adjust(self, slot: Slot, workload: ServingWorkload) -> None:
         """The revision that is there already: its instance count, and another try if it has
         failed."""
-        newest = slot.newest
-        over = self._over_quota(newest.fleet, workload)
-        if over is not None:
-            newest.fleet.refuse(over)
+        newest, lacking = slot.newest, None
+        grows = workload.instance_count * workload.workers > newest.fleet.processes
+        if grows or newest.fleet.failure is not None:
+            # What was let in and is not to grow is asked nothing, whatever it is measured to use.
+            lacking = self._portions.lacking(newest.fleet, workload)
+        if lacking is not None:
+            newest.fleet.refuse(StartFailure("OutOfQuota", lacking))
         elif newest is slot.next and newest.fleet.state is WorkloadState.FAILED:
             self._roll_out(slot, workload)
         else:
@@ -193,22 +203,6 @@ class LocalServing(Serving):
             newest.workload = replace(newest.workload, instance_count=count)
             newest.fleet.scale(count * workload.workers)
             newest.fleet.revive()
-
-    def _held(self, but_for: Fleet | None = None) -> int:
-        return sum(
-            each.processes for each in self.fleets if each is not but_for and each.failure is None
-        )
-
-    def _over_quota(self, fleet: Fleet, workload: ServingWorkload) -> StartFailure | None:
-        wanted = workload.instance_count * workload.workers
-        others = self._held(but_for=fleet) + self._busy()
-        if others + wanted <= self._max_processes:
-            return None
-        reason = (
-            f"This machine runs at most {self._max_processes} instances; {others} others are "
-            f"wanted already, and {wanted} were asked for."
-        )
-        return StartFailure("OutOfQuota", reason)
 
     def _roll_out(self, slot: Slot, workload: ServingWorkload) -> None:
         key = workload.key

@@ -31,9 +31,12 @@ class Slot:
         return self.next or self.current
 
     @property
+    def revisions(self) -> list[Revision]:
+        return [self.current] if self.next is None else [self.current, self.next]
+
+    @property
     def fleets(self) -> list[Fleet]:
-        beside = [] if self.next is None else [self.next.fleet]
-        return [self.current.fleet, *beside]
+        return [each.fleet for each in self.revisions]
 
     @property
     def is_whole(self) -> bool:

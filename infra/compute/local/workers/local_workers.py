@@ -19,6 +19,7 @@ from infra.compute.local.endings import Endings
 from infra.compute.local.instances.fleet import Fleet, FleetPlan, owner_of
 from infra.compute.local.instances.launch import Launch, Prepared
 from infra.compute.local.local_limits import LocalLimits
+from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.premises import Premises
 from infra.compute.local.workers.attempts import Attempts
 from infra.compute.local.workers.preparations import Preparations
@@ -32,15 +33,16 @@ _LONGEST_END: Final = 15.0
 
 class LocalWorkers(Workers):
     """`home` is the data folder, which no two hosts have at once: attempts live in the memory
-    of the one that has it. `room` says how many processes batch jobs may have now, all
-    together."""
+    of the one that has it. `room` is what this machine has, of which online deployments have
+    `taken` some."""
 
     def __init__(
         self,
         premises: Premises,
         home: Path,
         *,
-        room: Callable[[], int],
+        room: Room,
+        taken: Callable[[], Portion],
         limits: LocalLimits,
     ) -> None:
         self._premises = premises
@@ -51,6 +53,7 @@ class LocalWorkers(Workers):
             self._new_pool,
             premises.logs,
             room=room,
+            taken=taken,
             retire=self._retire_pool,
             slice_seconds=limits.slice_seconds,
         )
@@ -71,8 +74,8 @@ class LocalWorkers(Workers):
         return [*self.pools.fleets, *self._preparations.fleets]
 
     @property
-    def busy(self) -> int:
-        """Processes that units have now."""
+    def busy(self) -> Portion:
+        """What units have of the machine now."""
         return self.pools.busy
 
     async def close(self) -> set[asyncio.Task[None]]:

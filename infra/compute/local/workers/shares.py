@@ -1,4 +1,5 @@
-"""How many worker processes each of several claims gets of what there is.
+"""How many worker processes each of several claims gets of what there is: of processes, memory
+and cores alike.
 
 Every claim gets one before any gets a second, and then each as many as the jobs behind it
 weigh. Where there are more claims than processes, they take turns: whoever has had its slice
@@ -8,11 +9,14 @@ gives way to whoever has waited longest.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from infra.compute.local.machine.room import Portion
+
 
 @dataclass(frozen=True)
 class Claim:
     """`asked` processes of `cluster` for `jobs` jobs; it has `held` now. `since`: when its
-    first process was ready, or it began to wait for one. Times in seconds of one clock."""
+    first process was ready, or it began to wait for one. Times in seconds of one clock. `first`
+    is what the first one counts for, and `each` what every other does."""
 
     key: str
     cluster: str
@@ -20,26 +24,29 @@ class Claim:
     jobs: int
     held: int
     since: float
+    first: Portion
+    each: Portion
 
 
 def shares(
     claims: Sequence[Claim],
-    limit: int,
+    room: Portion,
     cluster_limits: Mapping[str, int],
     *,
     now: float,
     slice_seconds: float,
 ) -> dict[str, int]:
     """How many processes each claim should have: never more than it asked for, all together at
-    most `limit`, those of a cluster at most its limit."""
+    most `room`, those of a cluster at most its limit."""
     left = dict(cluster_limits)
     given = {claim.key: 0 for claim in claims}
 
     def give(claim: Claim) -> bool:
-        nonlocal limit
-        if limit <= 0 or left[claim.cluster] <= 0 or given[claim.key] >= claim.asked:
+        nonlocal room
+        one = claim.each if given[claim.key] else claim.first
+        if left[claim.cluster] <= 0 or given[claim.key] >= claim.asked or not room.holds(one):
             return False
-        limit -= 1
+        room -= one
         left[claim.cluster] -= 1
         given[claim.key] += 1
         return True

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from domain.ports import Observation, WorkersWorkload, WorkloadState
+from domain.ports import InstanceSize, Observation, WorkersWorkload, WorkloadState
 from infra.compute.local.failure import StartFailure
+from infra.compute.local.instance_types import available_cores
 from infra.compute.local.instances.fleet import Fleet
 from infra.compute.local.instances.supervised_instance import (
     InstanceState,
@@ -101,8 +102,13 @@ class WorkerPool:
         return sum(member.asked for member in self._members.values())
 
     @property
-    def largest_ask(self) -> int:
-        return max((member.asked for member in self._members.values()), default=0)
+    def worth_having(self) -> int:
+        """What its jobs ask together; where no limit was set, not more than keep the machine's
+        cores busy, unless one of them alone asks for more."""
+        if self.cluster.most_processes is not None:
+            return self.asked
+        largest = max((member.asked for member in self._members.values()), default=0)
+        return min(self.asked, max(available_cores(), largest))
 
     @property
     def idle_time(self) -> float:
@@ -131,6 +137,15 @@ class WorkerPool:
     @property
     def processes(self) -> int:
         return len(self.fleet.instances)
+
+    @property
+    def size(self) -> InstanceSize:
+        return self.fleet.plan.program.size
+
+    @property
+    def seen(self) -> list[int]:
+        """What each process has been measured to use, as far as it has been."""
+        return [each.peak for each in self.fleet.instances if each.peak]
 
     @property
     def since(self) -> float:

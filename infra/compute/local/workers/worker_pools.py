@@ -16,9 +16,9 @@ from typing import Final
 
 from domain.ports import Observation, WorkersWorkload, WorkloadState
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.instance_types import available_cores
 from infra.compute.local.instances.fleet import Fleet
 from infra.compute.local.instances.supervised_instance import Lease, SupervisedInstance
+from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.workers.shares import Claim, shares
 from infra.compute.local.workers.worker_pool import Waiter, WorkerPool
 
@@ -32,8 +32,8 @@ whom to tell of changes."""
 
 
 class WorkerPools:
-    """`room` says how many processes batch jobs may have now, all together; `retire` ends a
-    pool's fleet in the background. A pool that has had processes for `slice_seconds` gives
+    """`room` is what this machine has, of which online deployments have `taken` some; `retire`
+    ends a pool's fleet in the background. A pool that has had processes for `slice_seconds` gives
     way to one that waits for its first."""
 
     def __init__(
@@ -41,13 +41,15 @@ class WorkerPools:
         new_fleet: NewFleet,
         logs: Path,
         *,
-        room: Callable[[], int],
+        room: Room,
+        taken: Callable[[], Portion],
         retire: Callable[[WorkerPool], None],
         slice_seconds: float,
     ) -> None:
         self._new_fleet = new_fleet
         self._logs = logs
         self._room = room
+        self._taken = taken
         self._retire = retire
         self._slice = slice_seconds
         self._pools: dict[str, WorkerPool] = {}
@@ -76,9 +78,11 @@ class WorkerPools:
     async def join(self, workload: WorkersWorkload) -> Observation:
         """Let a job have workers; again: change how many it asks for, and try anew what has
         failed."""
-        if self._room() <= 0:
+        size = workload.program.size
+        lacking = self._room.refusal(size, self._room.of(size, 1), self._taken())
+        if lacking is not None:
             self._take_away(workload.key)
-            return _refused(workload)
+            return _refused(workload, lacking)
         if self._watch is None:
             self._watch = asyncio.create_task(self._look_after(), name="worker pools")
         name = pool_name(workload)
@@ -138,9 +142,9 @@ class WorkerPools:
         return [pool.fleet for pool in self._pools.values()]
 
     @property
-    def busy(self) -> int:
-        """Processes that units have now."""
-        return sum(pool.busy for pool in self._pools.values())
+    def busy(self) -> Portion:
+        """What units have of the machine now."""
+        return self._sum(lambda pool: pool.busy)
 
     # -- leases
 
@@ -163,16 +167,17 @@ class WorkerPools:
     def balance(self) -> None:
         """Start and end workers towards what each pool's share is now."""
         now = asyncio.get_running_loop().time()
-        room = self._room()
+        room = self._room.whole - self._taken()
         claims = [self._claim(name, pool) for name, pool in self._pools.items() if pool.asked]
         claims = [claim for claim in claims if self._pools[claim.key].fleet.is_prepared]
-        limits = self._limits()
+        limits = self._limits(room)
         given = shares(claims, room, limits, now=now, slice_seconds=self._slice)
         for name, pool in self._pools.items():
             pool.share = given.get(name, 0)
         self._make_room(room, limits)
         for pool in sorted(self._pools.values(), key=lambda p: p.processes):
-            free = min(room - self._present(), self._free_in(pool.cluster.name, limits))
+            more = (room - self._present()).times(self._of(pool, 1))
+            free = min(more, self._free_in(pool.cluster.name, limits))
             wanted = min(pool.share, pool.processes + max(0, free))
             if wanted > pool.processes:
                 pool.grow(wanted)
@@ -182,36 +187,42 @@ class WorkerPools:
         return Claim(
             key=name,
             cluster=pool.cluster.name,
-            asked=_worth_having(pool),
+            asked=pool.worth_having,
             jobs=len(pool.jobs),
             held=pool.processes,
             since=pool.since,
+            first=self._room.of(pool.size, 1),
+            each=self._of(pool, 1),
         )
 
-    def _limits(self) -> dict[str, int]:
+    def _limits(self, room: Portion) -> dict[str, int]:
         """The most processes of each cluster."""
         limits: dict[str, int] = {}
         for pool in self._pools.values():
             most = pool.cluster.most_processes
-            limit = self._room() if most is None else most
+            limit = int(room.processes) if most is None else most
             limits[pool.cluster.name] = max(limit, limits.get(pool.cluster.name, 0))
         return limits
 
-    def _processes(self, cluster: str | None = None) -> int:
-        return sum(
-            pool.processes
-            for pool in self._pools.values()
-            if cluster is None or pool.cluster.name == cluster
-        )
+    def _of(self, pool: WorkerPool, processes: int) -> Portion:
+        """What so many of its processes count for."""
+        return self._room.of(pool.size, processes, seen=pool.seen)
 
-    def _present(self) -> int:
+    def _sum(self, count: Callable[[WorkerPool], int]) -> Portion:
+        return sum((self._of(pool, count(pool)) for pool in self._pools.values()), Portion())
+
+    def _held(self) -> Portion:
+        return self._sum(lambda pool: pool.processes)
+
+    def _present(self) -> Portion:
         """With those that are just ending."""
-        return sum(pool.processes + len(pool.fleet.retiring) for pool in self._pools.values())
+        return self._sum(lambda pool: pool.processes + len(pool.fleet.retiring))
 
     def _free_in(self, cluster: str, limits: dict[str, int]) -> int:
-        return limits[cluster] - self._processes(cluster)
+        there = (pool.processes for pool in self._pools.values() if pool.cluster.name == cluster)
+        return limits[cluster] - sum(there)
 
-    def _make_room(self, room: int, limits: dict[str, int]) -> None:
+    def _make_room(self, room: Portion, limits: dict[str, int]) -> None:
         """Take idle workers from whoever has them beyond its share, if others lack them."""
         self._pressed = False
         lack = dict.fromkeys(limits, 0)
@@ -219,12 +230,19 @@ class WorkerPools:
             lack[pool.cluster.name] += max(0, pool.share - pool.processes)
         for cluster, count in lack.items():
             self._free(count - self._free_in(cluster, limits) if count else 0, cluster)
-        self._free(self._processes() + sum(lack.values()) - room, None)
+        lacking = self._sum(lambda pool: max(0, pool.share - pool.processes))
+        for pool in self._pools.values():
+            for instance in pool.idle_surplus(0.0):
+                if room.holds(self._held() + lacking):
+                    return
+                self._pressed = True
+                pool.retire(instance)
+        self._pressed |= not room.holds(self._held() + lacking)
 
-    def _free(self, count: int, cluster: str | None) -> None:
+    def _free(self, count: int, cluster: str) -> None:
         for pool in self._pools.values() if count > 0 else ():
             self._pressed = True
-            if cluster is None or pool.cluster.name == cluster:
+            if pool.cluster.name == cluster:
                 for instance in pool.idle_surplus(0.0)[: max(0, count)]:
                     pool.retire(instance)
                     count -= 1
@@ -281,24 +299,16 @@ def pool_name(workload: WorkersWorkload) -> str:
     return "pool-" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _worth_having(pool: WorkerPool) -> int:
-    """What its jobs ask together; where no limit was set, not more than keep the machine's
-    cores busy, unless one of them alone asks for more."""
-    if pool.cluster.most_processes is not None:
-        return pool.asked
-    return min(pool.asked, max(available_cores(), pool.largest_ask))
-
-
 def _begins(key: str) -> str:
     return f"Job {key.rpartition('/')[2]} begins."
 
 
-def _refused(workload: WorkersWorkload) -> Observation:
+def _refused(workload: WorkersWorkload, reason: str) -> Observation:
     return Observation(
         revision=workload.revision,
         state=WorkloadState.FAILED,
         ready=0,
         wanted=workload.worker_count,
         code="OutOfQuota",
-        reason="Online deployments hold all the processes that this machine may run.",
+        reason=f"Online deployments leave no worker any room. {reason}",
     )

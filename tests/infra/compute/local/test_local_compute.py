@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from domain.ports import EnvironmentSpec, LogKind, Probe, WorkloadState
+from domain.ports import EnvironmentSpec, InstanceSize, LogKind, Probe, WorkloadState
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House, is_running, opened
 from tests.kit.clocks import HeldClock
@@ -206,6 +207,7 @@ async def test_a_second_host_is_kept_off_the_folder_until_the_first_has_ended(
         FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32),
         OutputsInPlace(tmp_path),
         uv=UV,
+        limits=LocalLimits(),
     )
     async with opened(tmp_path) as house:
         await house.serve(await house.workload())
@@ -214,3 +216,41 @@ async def test_a_second_host_is_kept_off_the_folder_until_the_first_has_ended(
         assert (await house.score(KEY)).status == 200
     await second.start()
     await second.close()
+
+
+async def test_instances_count_against_the_machine_s_memory_wherever_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    gib = 2**30
+    async with opened(tmp_path, memory=3 * gib, memory_overcommit=2.0) as house:
+        two = await house.workload(instances=2, memory=2 * gib)
+        await house.serve(two)
+        other = await house.workload(key="online/iris/green", instances=2, memory=2 * gib)
+        size = other.program.size
+        asked = house.compute.capabilities.shortage
+        assert "There is room for 1." in str(asked(other.key, size, 2, 1))
+        assert asked(other.key, size, 1, 1) is None
+        assert asked(two.key, size, 3, 1) is None, "in the place of its own"
+        await house.serving.ensure(other)
+        failed = await house.reach(other.key, WorkloadState.FAILED)
+        assert failed.code == "OutOfQuota"
+        assert "2 x 1.0 GiB" in str(failed.reason)
+        await house.serving.ensure(replace(other, instance_count=1))
+        await house.reach(other.key, WorkloadState.READY)
+        await house.serving.ensure(replace(two, instance_count=3))
+        grown = await house.reach(two.key, WorkloadState.FAILED)
+        assert grown.code == "OutOfQuota"
+        assert (await house.score(two.key)).status == 200
+        job = await house.batch("def init(): pass\ndef run(files): return files", workers=1)
+        refused = await house.workers.ensure(replace(job, program=other.program))
+        assert refused.code == "OutOfQuota"
+        assert "leave no worker any room" in str(refused.reason)
+
+
+async def test_more_cores_than_the_machine_has_are_said_in_the_log(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        asked = await house.workload(instances=2)
+        wide = InstanceSize(1000.0, asked.program.size.memory)
+        await house.serve(replace(asked, program=replace(asked.program, size=wide)))
+        log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=100)
+        assert "cores are promised to models, and this machine has" in log

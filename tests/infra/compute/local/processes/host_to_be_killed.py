@@ -8,6 +8,7 @@ from pathlib import Path
 from domain.ports import LogKind
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House
 from tests.kit.waiting import eventually
@@ -15,7 +16,7 @@ from tests.kit.waiting import eventually
 
 async def main(data: Path, script: str) -> None:
     blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
-    compute = LocalCompute(data, blobs, OutputsInPlace(data), uv=UV)
+    compute = LocalCompute(data, blobs, OutputsInPlace(data), uv=UV, limits=LocalLimits())
     await compute.start()
     workload = await House(data, blobs, compute).workload(script, key="online/e/d")
     await compute.serving.ensure(workload)

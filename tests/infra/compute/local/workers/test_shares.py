@@ -1,8 +1,10 @@
 import itertools
 
+from infra.compute.local.machine.room import Portion
 from infra.compute.local.workers.shares import Claim, shares
 
 SLICE = 10.0
+ONE = Portion(1)
 
 
 def claim(
@@ -13,13 +15,18 @@ def claim(
     jobs: int = 1,
     since: float = 0.0,
     cluster: str = "local",
+    first: Portion | None = None,
+    each: Portion = ONE,
 ) -> Claim:
-    return Claim(key, cluster, asked, jobs, held, since)
+    return Claim(key, cluster, asked, jobs, held, since, first or each, each)
 
 
-def shared(*claims: Claim, limit: int, now: float = 0.0, **limits: int) -> dict[str, int]:
+def shared(
+    *claims: Claim, limit: int, memory: float = 0.0, now: float = 0.0, **limits: int
+) -> dict[str, int]:
     clusters = {"local": limit, **limits}
-    return shares(claims, limit, clusters, now=now, slice_seconds=SLICE)
+    room = Portion(limit, memory)
+    return shares(claims, room, clusters, now=now, slice_seconds=SLICE)
 
 
 def test_nobody_gets_more_than_it_asked_for() -> None:
@@ -72,6 +79,14 @@ def test_turns_go_round() -> None:
 def test_a_cluster_has_a_limit_of_its_own() -> None:
     claims = (claim("a", 9, cluster="small"), claim("b", 9, cluster="small"), claim("c", 9))
     assert shared(*claims, limit=10, small=3) == {"a": 2, "b": 1, "c": 7}
+
+
+def test_memory_is_shared_as_processes_are_and_a_first_one_needs_only_what_it_begins_with() -> None:
+    large = claim("large", 9, first=Portion(1, 1.0), each=Portion(1, 4.0))
+    small = claim("small", 9, each=Portion(1, 1.0))
+    assert shared(large, small, limit=64, memory=8.0) == {"large": 2, "small": 3}
+    assert shared(large, limit=64, memory=8.0) == {"large": 2}
+    assert shared(large, limit=64, memory=0.5) == {"large": 0}
 
 
 def test_no_room_at_all_is_nothing_for_anyone() -> None:
