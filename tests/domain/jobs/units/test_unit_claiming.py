@@ -95,11 +95,11 @@ async def test_a_delivery_that_its_own_earlier_one_overtakes_takes_the_unit_over
     overtaken = Mischief()
 
     async def the_earlier_one_claims(name: str, *_: object) -> None:
-        if name == "get":
-            overtaken.after = None
+        if name != "get":
+            overtaken.before = None
             await stage.first()
 
-    overtaken.after = the_earlier_one_claims
+    overtaken.before = the_earlier_one_claims
     late = UnitClaiming(
         JobStore(cast(ResourceStore, Mortal(stage.store, overtaken))),
         stage.clock,
