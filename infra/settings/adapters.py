@@ -158,12 +158,12 @@ class ComputeSettings(SettingsGroup):
     """What models may have together of the memory of the machine that they run on. None: what
     the machine has, or the host's control group leaves, but for an eighth and at most 1 GiB."""
     memory_overcommit: Annotated[float, Field(ge=1, le=1000)] = Field(
-        8, alias="ML_ENDPOINTS_MEMORY_OVERCOMMIT"
+        16, alias="ML_ENDPOINTS_MEMORY_OVERCOMMIT"
     )
-    """Which part of its instance type's memory an instance counts for: with 8 an eighth, with 1
-    all of it; or what it has been measured to use, if that is more."""
+    """Which part of its instance type's memory an instance counts for: with 16 a sixteenth, with
+    1 all of it; or what it has been measured to use, if that is more."""
     core_overcommit: Annotated[float, Field(ge=1, le=1000)] = Field(
-        8, alias="ML_ENDPOINTS_CORE_OVERCOMMIT"
+        32, alias="ML_ENDPOINTS_CORE_OVERCOMMIT"
     )
     """How often each core of the machine may be promised to models."""
 

@@ -16,13 +16,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
+_ROOMY = {"ML_ENDPOINTS_MEMORY_OVERCOMMIT": "1000", "ML_ENDPOINTS_CORE_OVERCOMMIT": "1000"}
+"""What a module deploys in all is a matter of its tests, and not of the machine."""
+
+
 @pytest.fixture(scope="module")
 def host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
     """A running host with the environment `bare` (Python and nothing else), and the settings
     that the module asks for with HOST_ENVIRONMENT."""
-    settings = getattr(request.module, "HOST_ENVIRONMENT", {})
+    settings = {**_ROOMY, **getattr(request.module, "HOST_ENVIRONMENT", {})}
     with RunningHost(tmp_path_factory.mktemp("host") / "data", environment=settings) as host:
         serving.environment(host)
         yield host
