@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import time
 from typing import Any
 from urllib.parse import parse_qs
@@ -228,4 +229,14 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     loop = asyncio.new_event_loop()
     server = InferenceServer(arguments, loop)
-    return process.run(server, loop, arguments.socket, max_body=arguments.max_body)
+    limit = arguments.max_body
+    return process.run(server, loop, arguments.socket, max_body=limit, door=_door())
+
+
+def _door() -> process.Door | None:
+    """Of a node whose only process this is."""
+    if "ML_ENDPOINTS_NODE_DOOR" not in os.environ:
+        return None
+    from .node.single import taken
+
+    return taken()

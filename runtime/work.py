@@ -118,4 +118,4 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     loop = asyncio.new_event_loop()
     worker = MiniBatchWorker(arguments, loop)
-    return process.run(worker, loop, arguments.socket, max_body=_MAX_BODY)
+    return process.run(worker, loop, arguments.socket, max_body=_MAX_BODY, door=None)

@@ -18,15 +18,19 @@ _PIECE = 1 << 20
 
 class NotLent(Exception):
     """The file, or what was asked of it, is not to be had; the message says why, and never
-    the URL, whose query is a signature."""
+    the URL, whose query is a signature. `status` is the store's own answer, if it gave one."""
+
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class LentAnother(NotLent):
     """What is there does not have the ETag that was asked for. `how`: was it changed, or
     removed; a store need not tell."""
 
-    def __init__(self, how: str) -> None:
-        super().__init__(f"was {how}")
+    def __init__(self, how: str, status: int) -> None:
+        super().__init__(f"was {how}", status)
         self.how = how
 
 
@@ -59,7 +63,7 @@ class LentFile:
                 copied, length = self._download(target, offset, length)
         except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
             self._tell_another(error)
-            raise NotLent(f"could not be {self._had}: {error}") from None
+            raise NotLent(f"could not be {self._had}: {error}", _status(error)) from None
         if length is not None and copied != length:
             raise NotLent(f"could not be {self._had}: it ended after {copied} of {length} bytes")
 
@@ -71,12 +75,13 @@ class LentFile:
             return cast(BinaryIO, io.BufferedReader(_WebFile(self._ask), _PIECE))
         except (OSError, ValueError) as error:
             self._tell_another(error)
-            raise NotLent(f"could not be {self._had}: {error}") from None
+            raise NotLent(f"could not be {self._had}: {error}", _status(error)) from None
 
     def _tell_another(self, error: Exception) -> None:
-        how = {404: "removed", 412: "changed or removed"}.get(getattr(error, "code", 0))
+        status = _status(error)
+        how = {404: "removed", 412: "changed or removed"}.get(status)
         if self._etag and how:
-            raise LentAnother(how) from None
+            raise LentAnother(how, status) from None
 
     def _ask(self, offset: int, length: int | None) -> HTTPResponse:
         """The store's answer to a request for that part of the file; without a length, for all
@@ -110,6 +115,10 @@ class LentFile:
                 raise ValueError(f"the store answered {reply.status} to a request for a part")
             shutil.copyfileobj(reply, target, _PIECE)
         return target.tell() - before, length
+
+
+def _status(error: Exception) -> int:
+    return int(getattr(error, "code", 0))
 
 
 def _copy_local(path: str, target: BinaryIO, offset: int, length: int | None) -> int:

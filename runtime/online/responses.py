@@ -22,6 +22,10 @@ _OWN = frozenset(
 )
 
 
+_NODE = "ml-endpoints-node"
+"""By such headers a gateway knows what a node says itself (runtime/node)."""
+
+
 class UnsendableResult(Exception):
     """The response cannot go on the wire; the message says why."""
 
@@ -58,6 +62,8 @@ def from_response(result: Any) -> Response:
             raise UnsendableResult(f"run() returned a response with a bad header {name!r}")
         lower = name.lower()
         if lower in _OWN or (lower == "x-ms-run-function-failed" and status >= 500):
+            continue
+        if lower.startswith(_NODE):
             continue
         try:
             line.encode("latin-1")

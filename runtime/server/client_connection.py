@@ -34,12 +34,15 @@ class Site:
         dropped: Callable[[Request], None],
         *,
         max_body: int,
+        guard: Callable[[Head], None] | None = None,
     ) -> None:
+        """`guard` sees each head before a byte of its body is kept, and raises Refused."""
         self.loop = loop
         self.thread = threading.current_thread()
         self.handle = handle
         self.dropped = dropped
         self.max_body = max_body
+        self.guard = guard
         self.draining = False
         self.connections: set[Connection] = set()
         # One buffer for all: the loop fills it and hands it over within one call.
@@ -71,6 +74,7 @@ class Connection(asyncio.BufferedProtocol):
         self._clogged = False
         self._pending = bytearray()
         self._head: Head | None = None
+        self._mark = ""
         self._chunks: ChunkedBody | None = None
         self._current: Request | None = None
         # A part of the reply to the current request is out: there can be no other.
@@ -135,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _take_whole(self, raw: bytes, end: int) -> None:
         try:
-            head = Head(raw[:end])
+            head = self._read_head(raw[:end])
         except Refused as refusal:
             self._refuse(refusal)
             return
@@ -183,8 +187,18 @@ class Connection(asyncio.BufferedProtocol):
             return False
         raw = bytes(pending[:end])
         del pending[: end + 4]
-        self._begin(Head(raw))
+        self._begin(self._read_head(raw))
         return True
+
+    def _read_head(self, raw: bytes) -> Head:
+        """Raises Refused."""
+        self._mark = ""
+        head = Head(raw)
+        guard = self.site.guard
+        if guard is not None:
+            guard(head)
+            self._mark = head.mark
+        return head
 
     def _begin(self, head: Head) -> None:
         """A head whose body is still to come, at least in part."""
@@ -211,8 +225,10 @@ class Connection(asyncio.BufferedProtocol):
         self._pending.clear()
         message = refusal.message.replace('"', "'").encode()
         body = b'{"message": "%b"}' % message
+        headers = f"{self._mark}{_JSON}{refusal.headers}"
+        words = reply(refusal.status, headers, body, close=True)
         # Behind whatever is still on its way to the transport.
-        self.site.loop.call_soon(self._last_words, reply(refusal.status, _JSON, body, close=True))
+        self.site.loop.call_soon(self._last_words, words)
 
     def _last_words(self, data: bytes) -> None:
         """Leave the client time to read: closing with its bytes unread would reset it."""

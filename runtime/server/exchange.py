@@ -48,6 +48,7 @@ class Request:
         "id",
         "interrupt",
         "keep_alive",
+        "mark",
         "method",
         "patience",
         "release",
@@ -62,6 +63,7 @@ class Request:
         self.headers = head.headers
         self.http11 = head.http11
         self.keep_alive = head.keep_alive
+        self.mark = head.mark
         self.body = body
         self.connection = connection
         self.entered = 0.0
@@ -88,6 +90,7 @@ class Request:
         answer already or the beginning of one."""
         connection = self.connection
         close = not self.keep_alive or connection.site.draining
+        headers = self.mark + headers
         data = reply(status, headers, body, close=close, head_only=self.method == "HEAD")
         self.leave()
         return connection.finish(self, data, close)
@@ -130,6 +133,7 @@ class Stream:
         self._close = (
             not request.keep_alive or not request.http11 or request.connection.site.draining
         )
+        headers = request.mark + headers
         self._held = stream_head(status, headers, chunked=self._chunked, close=self._close)
         self.sent = 0
         self.stalled = False

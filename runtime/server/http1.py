@@ -23,17 +23,19 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Refused(Exception):
-    """The bytes are not a request this server takes; `status` and `message` say why."""
+    """The bytes are not a request this server takes; `status` and `message` say why, `headers`
+    are ready text."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers
 
 
 class Head:
     """A request's head. `headers` has lower-case names; repeated ones are joined by `, `.
-    `length` is None for a chunked body."""
+    `length` is None for a chunked body. `mark` is ready text that goes with every answer."""
 
     __slots__ = (
         "expects_continue",
@@ -41,6 +43,7 @@ class Head:
         "http11",
         "keep_alive",
         "length",
+        "mark",
         "method",
         "target",
     )
@@ -76,6 +79,7 @@ class Head:
             else:
                 headers[known] = value.strip()
         self.headers = headers
+        self.mark = ""
         self._frame(headers)
 
     def _frame(self, headers: dict[str, str]) -> None:

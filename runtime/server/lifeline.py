@@ -27,27 +27,32 @@ def hold() -> None:
         # Alone in a group of our own: killing it must never reach the launcher.
         os.setpgid(0, 0)
     server = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _watch(server)
-    _sentry = pid
+    if server != 1:  # with process 1 ends everything, and nobody inside can kill it
+        pid = os.fork()
+        if pid == 0:
+            _watch(server)
+        _sentry = pid
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    _die_with_parent()
+    if server != 1:
+        _die_with_parent()
 
 
 def release() -> None:
     """End the sentry, for an orderly exit, and ask what the script left running to end."""
     global _sentry  # noqa: PLW0603 - see above
-    if _sentry is None:
+    if _sentry is not None:
+        os.kill(_sentry, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # the script waited for every child there is
+            os.waitpid(_sentry, 0)
+        _sentry = None
+    elif os.getpid() != 1:
         return
-    os.kill(_sentry, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):  # the script waited for every child there is
-        os.waitpid(_sentry, 0)
-    _sentry = None
-    # This reaches us as well: the server has its own handler for SIGTERM.
-    os.killpg(os.getpgrp(), signal.SIGTERM)
+    # This reaches us as well: the server has its own handler for SIGTERM. As process 1 it is
+    # everybody but us, which may be nobody.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(os.getpgrp(), signal.SIGTERM)
 
 
 def _watch(server: int) -> NoReturn:

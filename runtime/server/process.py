@@ -16,12 +16,14 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from ..script import EXIT_CODE, ScriptFailed
 from . import lifeline, printing
 from .client_connection import Connection, Site
 from .exchange import Request
+from .http1 import Head
 from .pool import Pool
 
 _DRAIN_GRACE = 0.1
@@ -51,15 +53,33 @@ class Application(Protocol):
         """In the main thread, after the last request."""
 
 
+class Door(Protocol):
+    """Another way in, for those who `guard` lets pass."""
+
+    @property
+    def listener(self) -> socket.socket: ...
+
+    @property
+    def guard(self) -> Callable[[Head], None]: ...
+
+    def handler(self, application: Application) -> Callable[[Request], None]: ...
+
+
 def run(
-    application: Application, loop: asyncio.AbstractEventLoop, socket_path: str, *, max_body: int
+    application: Application,
+    loop: asyncio.AbstractEventLoop,
+    socket_path: str,
+    *,
+    max_body: int,
+    door: Door | None,
 ) -> int:
-    """Serve until SIGTERM; the process's exit code."""
+    """Serve until SIGTERM, at the socket and at the door, if there is one; the process's exit
+    code."""
     lifeline.hold()
     _prepare_output()
     signals, wakeup = _catch_signals()
     listener = _bind(socket_path)
-    server = Server(application, loop, listener, signals, max_body)
+    server = Server(application, loop, listener, signals, max_body, door)
     server.start()
     usual = gc.get_threshold()
     # Imports make objects that stay: to look for garbage among them every 700 takes a tenth of
@@ -103,10 +123,14 @@ class Server:
         listener: socket.socket,
         signals: socket.socket,
         max_body: int,
+        door: Door | None,
     ) -> None:
         self._application = application
         self._loop = loop
-        self._listener = listener
+        self._listeners = [listener] if door is None else [listener, door.listener]
+        self._door = door
+        self._sites: list[Site] = []
+        self._servers: list[asyncio.AbstractServer] = []
         self._path = str(listener.getsockname())
         self._signals = signals
         self._max_body = max_body
@@ -142,16 +166,31 @@ class Server:
             os._exit(70)
 
     async def _listen(self) -> None:
-        application = self._application
-        self._site = Site(
-            self._loop, application.handle, application.pool.drop, max_body=self._max_body
+        loop = self._loop
+        handle, dropped = self._application.handle, self._application.pool.drop
+        site = Site(loop, handle, dropped, max_body=self._max_body)
+        self._sites.append(site)
+        self._servers.append(
+            await loop.create_unix_server(
+                lambda: Connection(site), sock=self._listeners[0], backlog=1024
+            )
         )
-        self._server = await self._loop.create_unix_server(
-            lambda: Connection(self._site), sock=self._listener, backlog=1024
-        )
-        self._loop.add_reader(self._signals.fileno(), self._on_signal)
-        self._site.patrol()
+        if self._door is not None:
+            await self._open(self._door)
+        loop.add_reader(self._signals.fileno(), self._on_signal)
+        for each in self._sites:
+            each.patrol()
         self._started.set()
+
+    async def _open(self, door: Door) -> None:
+        application = self._application
+        handle, dropped = door.handler(application), application.pool.drop
+        site = Site(self._loop, handle, dropped, max_body=self._max_body, guard=door.guard)
+        self._sites.append(site)
+        server = await self._loop.create_server(
+            lambda: Connection(site), sock=door.listener, backlog=1024
+        )
+        self._servers.append(server)
 
     def _on_signal(self) -> None:
         if any(number in self._signals.recv(4096) for number in _SIGNALS):
@@ -162,7 +201,9 @@ class Server:
         connection, finish what has come, and let the main thread go."""
         if self._application.draining:
             return
-        self._application.draining = self._site.draining = True
+        self._application.draining = True
+        for site in self._sites:
+            site.draining = True
         if not self._application.ready:
             self.leave(0)
         self._loop.call_later(_DRAIN_GRACE, self._stop_listening)
@@ -170,17 +211,20 @@ class Server:
     def _stop_listening(self) -> None:
         # In two steps: asyncio forgets, without closing it, a connection that it has accepted
         # but not yet announced when its server is closed.
-        self._loop.remove_reader(self._listener.fileno())
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
         self._loop.call_later(_DRAIN_STEP, self._close)
 
     def _close(self) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._drained()
 
     def _drained(self) -> None:
         pool = self._application.pool
-        self._site.close_idle()
-        if pool.unanswered or self._site.connections:
+        for site in self._sites:
+            site.close_idle()
+        if pool.unanswered or any(site.connections for site in self._sites):
             self._loop.call_later(_DRAIN_STEP, self._drained)
         elif pool.overrun:
             # Its thread will not come back, and everybody has been answered.

@@ -26,14 +26,15 @@ class Reply:
 
 
 class Wire:
-    """A raw client connection that reads whole replies."""
+    """A raw client connection that reads whole replies: over a Unix socket, or on loopback."""
 
-    def __init__(self, path: str) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        self.socket = socket.socket(family)
         self.socket.settimeout(PATIENCE)
         self._held = b""
         try:
-            self.socket.connect(path)
+            self.socket.connect(address)
         except OSError:
             self.socket.close()
             raise

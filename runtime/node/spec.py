@@ -1,0 +1,258 @@
+"""What a node is to run: a JSON document (docs/node-agent.md), checked for every fault at once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+CONTRACT = 1
+_MODES = ("serve", "work")
+_HEX = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class File(NamedTuple):
+    """To be put at `path`, below its artifact's folder. Empty `sha256`, `etag`: unknown."""
+
+    path: str
+    size: int
+    sha256: str
+    etag: str
+    url: str
+
+
+class Artifact(NamedTuple):
+    """A model or code: files to fetch, or the folder `path` where it is. What is to be used of
+    it is `root` below that."""
+
+    files: tuple[File, ...] = ()
+    path: str = ""
+    root: str = ""
+
+
+class Serve(NamedTuple):
+    deployment: str = ""
+    workers: int = 1
+    max_concurrent: int = 1
+    max_queue: int = 1
+    queue_wait_ms: int = 500
+    timeout_ms: int = 5000
+    max_body: int = 1 << 30
+
+
+class Work(NamedTuple):
+    processes: int = 1
+    kept: int = 256
+
+
+class Probe(NamedTuple):
+    """Times in seconds."""
+
+    initial_delay: float = 10.0
+    period: float = 10.0
+    timeout: float = 2.0
+    success_threshold: int = 1
+    failure_threshold: int = 30
+
+
+class Spec(NamedTuple):
+    """`script` is empty for an MLflow model. `cpu` 0: not known."""
+
+    mode: str
+    revision: str
+    python: str
+    script: str
+    environment_variables: Mapping[str, str]
+    cpu: float
+    model: Artifact | None
+    code: Artifact
+    serve: Serve
+    work: Work
+    liveness: Probe
+    readiness: Probe
+    drain_seconds: float
+    fetch_seconds: float
+
+    @classmethod
+    def nothing(cls) -> Spec:
+        return parse({})[0]
+
+
+def parse(value: Any) -> tuple[Spec, list[str]]:
+    """The spec, and all that is wrong with it; only one without faults is of use."""
+    faults: list[str] = []
+    if not isinstance(value, dict):
+        faults.append("The spec is not a JSON object.")
+        value = {}
+    whole = _Part(value, "", faults)
+    if value.get("contract") != CONTRACT:
+        faults.append(f"contract is {value.get('contract')!r}; this agent knows {CONTRACT}.")
+    mode = whole.text("mode", "")
+    if mode not in _MODES:
+        faults.append(f"mode is {mode!r}, not serve or work.")
+    script = "" if value.get("script") is None else whole.text("script", "")
+    if not script and mode == "work":
+        faults.append("script is missing.")
+    if whole.part("code") is None:
+        faults.append("code is missing.")
+    spec = Spec(
+        mode=mode,
+        revision=whole.text("revision", ""),
+        python=whole.text("python", ""),
+        script=script,
+        environment_variables=whole.texts("environment_variables"),
+        cpu=whole.number("cpu", 0.0, least=0.0),
+        model=_artifact(whole.part("model")),
+        code=_artifact(whole.part("code")) or Artifact(),
+        serve=_serve(whole.part("serve"), needed=mode == "serve", faults=faults),
+        work=_work(whole.part("work")),
+        liveness=_probe(whole.part("liveness")),
+        readiness=_probe(whole.part("readiness")),
+        drain_seconds=whole.number("drain_seconds", 30.0, least=0.0),
+        fetch_seconds=whole.number("fetch_seconds", 900.0, least=0.0),
+    )
+    return spec, faults
+
+
+class _Part:
+    """An object of the document; `at` says where it stands."""
+
+    def __init__(self, value: Mapping[str, Any], at: str, faults: list[str]) -> None:
+        self._value = value
+        self.at = at
+        self.faults = faults
+
+    def _fault(self, name: str, why: str) -> None:
+        self.faults.append(f"{self.at}{name} {why}.")
+
+    def part(self, name: str) -> _Part | None:
+        value = self._value.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self._fault(name, "is not an object")
+            return None
+        return _Part(value, f"{self.at}{name}.", self.faults)
+
+    def parts(self, name: str) -> list[_Part]:
+        value = self._value.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            self._fault(name, "is not a list of objects")
+            return []
+        place = f"{self.at}{name}"
+        return [_Part(each, f"{place}[{n}].", self.faults) for n, each in enumerate(value)]
+
+    def text(self, name: str, default: str) -> str:
+        value = self._value.get(name, default)
+        if isinstance(value, str) and "\0" not in value:
+            return value
+        self._fault(name, "is not text")
+        return default
+
+    def texts(self, name: str) -> Mapping[str, str]:
+        value = self._value.get(name) or {}
+        if isinstance(value, dict) and all(
+            isinstance(each, str) and "\0" not in f"{key}{each}" and key and "=" not in key
+            for key, each in value.items()
+        ):
+            return value
+        self._fault(name, "are not names with text")
+        return {}
+
+    def whole(self, name: str, default: int, *, least: int) -> int:
+        value = self._value.get(name, default)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+            return value
+        self._fault(name, f"is not a whole number of at least {least}")
+        return default
+
+    def number(self, name: str, default: float, *, least: float) -> float:
+        value = self._value.get(name, default)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= least:
+            return float(value)
+        self._fault(name, f"is not a number of at least {least:g}")
+        return default
+
+
+def _serve(part: _Part | None, *, needed: bool, faults: list[str]) -> Serve:
+    if part is None:
+        if needed:
+            faults.append("serve is missing.")
+        return Serve()
+    most = part.whole("max_concurrent", 1, least=1)
+    serve = Serve(
+        deployment=part.text("deployment", ""),
+        workers=part.whole("workers", 1, least=1),
+        max_concurrent=most,
+        max_queue=part.whole("max_queue", most, least=0),
+        queue_wait_ms=part.whole("queue_wait_ms", 500, least=0),
+        timeout_ms=part.whole("timeout_ms", 5000, least=1),
+        max_body=part.whole("max_body", 1 << 30, least=1),
+    )
+    if not serve.deployment:
+        faults.append("serve.deployment is missing.")
+    if serve.workers > most:
+        faults.append("serve.workers is more than serve.max_concurrent.")
+    return serve
+
+
+def _work(part: _Part | None) -> Work:
+    if part is None:
+        return Work()
+    return Work(part.whole("processes", 1, least=1), part.whole("kept", 256, least=1))
+
+
+def _probe(part: _Part | None) -> Probe:
+    usual = Probe()
+    if part is None:
+        return usual
+    return Probe(
+        initial_delay=part.number("initial_delay", usual.initial_delay, least=0.0),
+        period=part.number("period", usual.period, least=0.01),
+        timeout=part.number("timeout", usual.timeout, least=0.01),
+        success_threshold=part.whole("success_threshold", 1, least=1),
+        failure_threshold=part.whole("failure_threshold", usual.failure_threshold, least=1),
+    )
+
+
+def _artifact(part: _Part | None) -> Artifact | None:
+    if part is None:
+        return None
+    files = tuple(_file(each) for each in part.parts("files"))
+    path, root = part.text("path", ""), part.text("root", "")
+    if bool(files) == bool(path):
+        part.faults.append(f"{part.at}files or {part.at}path is to be given, and not both.")
+    if path and not path.startswith("/"):
+        part.faults.append(f"{part.at}path is {path!r}, which is not absolute.")
+    if root and not is_within(root):
+        part.faults.append(f"{part.at}root is {root!r}, which leaves its folder.")
+    counts = Counter(each.path for each in files)
+    twice = [name for name, count in counts.items() if count > 1]
+    part.faults.extend(f"{part.at}files has {name!r} twice." for name in twice)
+    return Artifact(files, path, root)
+
+
+def _file(part: _Part) -> File:
+    file = File(
+        path=part.text("path", ""),
+        size=part.whole("size", -1, least=0),
+        sha256=part.text("sha256", "").lower(),
+        etag=part.text("etag", ""),
+        url=part.text("url", ""),
+    )
+    if not is_within(file.path):
+        part.faults.append(f"{part.at}path is {file.path!r}, which leaves its folder.")
+    if file.sha256 and not _HEX.fullmatch(file.sha256):
+        part.faults.append(f"{part.at}sha256 is not a SHA-256 in hex.")
+    if "\r" in file.etag or "\n" in file.etag:
+        part.faults.append(f"{part.at}etag has a line break.")
+    if not file.url.startswith(("https://", "http://", "file:///")):
+        part.faults.append(f"{part.at}url is not one of https, http or file.")
+    return file
+
+
+def is_within(path: str) -> bool:
+    """Whether it names something below the folder that it is relative to."""
+    parts = path.split("/")
+    return bool(path) and not any(part in ("", ".", "..") for part in parts)
