@@ -22,6 +22,7 @@ from domain.errors import (
     Invalid,
     NotFound,
     PreconditionFailed,
+    StorageFull,
     Throttled,
     TooLarge,
     Unauthenticated,
@@ -57,6 +58,7 @@ STATUS: dict[type[DomainError], int] = {
     TooLarge: 413,
     Throttled: 429,
     Unavailable: 503,
+    StorageFull: 507,
     Unsupported: 400,
 }
 

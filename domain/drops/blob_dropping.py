@@ -22,7 +22,14 @@ from domain.drops.drop_options import DropOptions
 from domain.drops.drop_store import DropStore, message_for
 from domain.drops.option_checking import job_of
 from domain.drops.option_files import OptionFiles
-from domain.errors import DocumentNotFound, DomainError, StaleETag, Throttled, Unavailable
+from domain.errors import (
+    DocumentNotFound,
+    DomainError,
+    StaleETag,
+    StorageFull,
+    Throttled,
+    Unavailable,
+)
 from domain.ground.driving.driver import GRACE, Driving, Step
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.jobs.invoking.job_inputs import drop_input
@@ -131,6 +138,8 @@ class BlobDropping:
                         # Saved first: a job is only ever asked for as the document has it.
                         return Step(found, 0.0)
                 await self._invoke(drop, captured)
+            except StorageFull as error:
+                return await self._waiting(drop, error)
             except (Unavailable, Throttled, StaleETag, DocumentNotFound):
                 raise
             except DomainError as error:

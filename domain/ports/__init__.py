@@ -42,6 +42,7 @@ from domain.ports.serving import (
     ServingObservation,
     ServingWorkload,
 )
+from domain.ports.storage_room import StorageRoom
 from domain.ports.units import (
     InputPiece,
     MiniBatchResult,
@@ -102,6 +103,7 @@ __all__ = [
     "Serving",
     "ServingObservation",
     "ServingWorkload",
+    "StorageRoom",
     "TokenVerifier",
     "UnitInput",
     "UnitMiniBatch",

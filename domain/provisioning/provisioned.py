@@ -5,7 +5,7 @@ from typing import Generic, Self
 
 from domain.ground.outbox import Outbox
 from domain.names import WorkspaceScope
-from domain.ports import Clock, Observation, ResourceStore, Workloads, WorkQueue
+from domain.ports import Clock, Observation, ResourceStore, StorageRoom, Workloads, WorkQueue
 from domain.provisioning.deployment_running import DeploymentRunning, W
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.endpoint_saving import EndpointSaving
@@ -25,6 +25,7 @@ class Means:
     clock: Clock
     scope: WorkspaceScope
     outbox: Outbox
+    room: StorageRoom
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Provisioned(Generic[E, EP, D, DP]):
         return cls(
             documents=documents,
             running=running,
-            provisioning=Provisioning(documents, kind, saving, m.clock),
+            provisioning=Provisioning(documents, kind, saving, m.clock, m.room),
             checking=WishChecking(documents, kind, m.clock),
             reconciler=Reconciler(documents, kind, running, saving, m.queue, m.clock),
             restorer=Restorer(documents, kind, running, saving, m.store),

@@ -24,7 +24,7 @@ from domain.ground.facts import Fact
 from domain.ground.operation import Operation, OperationKind, OperationStatus
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted, to_body
-from domain.ports import Clock, Create, Document, Replace, Write
+from domain.ports import Clock, Create, Document, Replace, StorageRoom, Write
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.endpoint_saving import LEASE, EndpointSaving, created, replaced
 from domain.provisioning.kind import DP, EP, D, E, Kind
@@ -54,12 +54,14 @@ class Provisioning(Generic[E, EP, D, DP]):
         kind: Kind[E, EP, D, DP],
         saving: EndpointSaving[E, D],
         clock: Clock,
+        room: StorageRoom,
     ) -> None:
         self._documents = documents
         self._types = kind.types
         self._kind = kind
         self._saving = saving
         self._clock = clock
+        self._room = room
 
     # -- endpoints ----------------------------------------------------------------------
 
@@ -162,8 +164,8 @@ class Provisioning(Generic[E, EP, D, DP]):
     async def put_deployment(
         self, endpoint: str, name: str, wanted: Wanted[DP], caller: str, conditions: Conditions
     ) -> Accepted[D]:
-        """Create or update. Raises as `put_endpoint` does, and NotFound for an endpoint
-        that is not there."""
+        """Create or update. Raises as `put_endpoint` does, NotFound for an endpoint that is not
+        there, and StorageFull while no new work is begun, but for another count of instances."""
         return await _steadily(
             lambda: self._put_deployment(Place(endpoint, name), wanted, caller, conditions)
         )
@@ -187,8 +189,10 @@ class Provisioning(Generic[E, EP, D, DP]):
             refuse([*faults, *error.details])
             raise
         refuse(faults)
+        scaled = old is not None and self._kind.is_only_scaled(old, new)
+        if not scaled:
+            await self._room.check()
         if old:
-            scaled = self._kind.is_only_scaled(old, new)
             new = new.moved(_S.SCALING if scaled else _S.UPDATING)
         else:
             await self._check_quota(place.owner)

@@ -14,6 +14,7 @@ from domain.ports import (
     ResourceStore,
     Scorer,
     Serving,
+    StorageRoom,
     TokenVerifier,
     WebFiles,
     Webhooks,
@@ -42,6 +43,8 @@ class Adapters:
     workers: Workers
     cipher: Cipher
     clock: Clock
+    room: StorageRoom
+    """Whether there is room for new work."""
     verifier: TokenVerifier
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
@@ -77,6 +80,7 @@ def chosen(settings: Settings) -> Adapters:
                 workers=compute.workers,
                 cipher=stores.cipher,
                 clock=services.clock,
+                room=services.room,
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
                 callers=services.callers,
@@ -88,6 +92,7 @@ def chosen(settings: Settings) -> Adapters:
                 running=compute.running,
             )
         case "functions":
+            from infra.cloud.ample_room import AmpleRoom
             from infra.cloud.services import CloudServices
             from infra.compute.choice import chosen_compute
 
@@ -104,6 +109,7 @@ def chosen(settings: Settings) -> Adapters:
                 workers=compute.workers,
                 cipher=cloud.cipher,
                 clock=cloud.clock,
+                room=AmpleRoom(),
                 verifier=cloud.token_verifier,
                 scoring_verifier=cloud.scoring_token_verifier,
                 callers=cloud.callers,

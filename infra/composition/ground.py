@@ -42,4 +42,4 @@ def compose_ground(
 def means(ground: Ground) -> Means:
     """What endpoints are provisioned with."""
     a = ground.adapters
-    return Means(a.store, a.queue, a.clock, ground.scope, ground.outbox)
+    return Means(a.store, a.queue, a.clock, ground.scope, ground.outbox, a.room)

@@ -56,6 +56,7 @@ def compose_jobs(
             batch=batch.documents,
             web=a.web,
             reservations=reservations,
+            room=a.room,
         ),
         collection=collection,
         supervision=JobSupervision(

@@ -18,6 +18,7 @@ from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.arrivals.receipts import receipts_database
 from infra.embedded.data_folder import DataFolder
+from infra.embedded.disk_room import DiskRoom
 from infra.embedded.host.traffic_log import TrafficLog
 from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
@@ -44,10 +45,11 @@ class EmbeddedServices:
         self.settings = settings
         self.folder = folder
         self.clock = SystemClock()
+        self.room = DiskRoom(folder.root, settings.embedded.disk_reserve)
         self.stores: Stores = (
             CloudStores(settings, folder)
             if settings.installation.platform == "azure"
-            else LocalStores(settings, folder)
+            else LocalStores(settings, folder, self.room)
         )
         self.compute = chosen_compute(
             settings.compute.kind_for("embedded"),

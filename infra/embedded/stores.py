@@ -7,7 +7,7 @@ import secrets
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, WorkQueue
+from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, StorageRoom, WorkQueue
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
 from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
@@ -67,10 +67,11 @@ class Stores(ABC):
 
 
 class LocalStores(Stores):
-    """SQLite and plain files in the data folder."""
+    """SQLite and plain files in the data folder. While there is no `room`, nothing is uploaded."""
 
-    def __init__(self, settings: Settings, folder: DataFolder) -> None:
+    def __init__(self, settings: Settings, folder: DataFolder, room: StorageRoom) -> None:
         self._folder = folder
+        self._room = room
         self._documents = self.store = SqliteResourceStore(folder.documents)
         queue = SqliteWorkQueue(
             folder.queues, max_delivery_count=settings.triggers.queue_max_delivery
@@ -112,7 +113,7 @@ class LocalStores(Stores):
         return self._folder.blobs
 
     def door(self) -> BlobDoor | None:
-        return BlobDoor(self._files.files, self._files.signed_urls)
+        return BlobDoor(self._files.files, self._files.signed_urls, self._room)
 
     def inbox(self, container: str) -> str:
         return str(self._folder.blobs / container)

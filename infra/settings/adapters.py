@@ -14,6 +14,7 @@ from infra.settings.values import (
     Location,
     Name,
     Networks,
+    ReservedBytes,
     Schedule,
     Secret,
     SubscriptionId,
@@ -99,6 +100,9 @@ class EmbeddedSettings(SettingsGroup):
 
     data_dir: Path = Field(Path(".data"), alias="ML_ENDPOINTS_DATA_DIR")
     """The one folder that everything is kept under."""
+    disk_reserve: ReservedBytes = Field(512 * 2**20, alias="ML_ENDPOINTS_DISK_RESERVE")
+    """What is kept back of the data folder's disk for what is in hand: while less is free, new
+    jobs, deployments and uploads are refused (507). 0 keeps nothing back."""
     head_time: Annotated[float, Field(gt=0, le=3600), SECONDS] = Field(
         20, alias="ML_ENDPOINTS_HEAD_TIME"
     )

@@ -69,6 +69,7 @@ Networks = Annotated[
 ]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), Unit("several between commas")]
 ByteCount = Annotated[int, BeforeValidator(_bytes), Field(gt=0), BYTES]
+ReservedBytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0), BYTES]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), SECONDS]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]

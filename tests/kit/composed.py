@@ -4,7 +4,7 @@ rest."""
 from typing import Any
 
 from domain.application import Application
-from domain.errors import Unauthenticated
+from domain.errors import StorageFull, Unauthenticated
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
 from domain.ports import (
@@ -13,6 +13,7 @@ from domain.ports import (
     Clock,
     Principal,
     ResourceStore,
+    StorageRoom,
     TokenVerifier,
     WorkQueue,
 )
@@ -47,6 +48,17 @@ class PlainCipher(Cipher):
         return sealed[::-1]
 
 
+class ToldRoom(StorageRoom):
+    """Room for new work, as a test has it."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    async def check(self) -> None:
+        if self.is_full:
+            raise StorageFull("There is no room: make some.")
+
+
 def adapters(
     store: ResourceStore, queue: WorkQueue, blobs: BlobStore, clock: Clock, **others: Any
 ) -> Adapters:
@@ -60,6 +72,7 @@ def adapters(
         "webhooks": HttpWebhooks(OutboundAddresses(())),
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
         "topics": NoTopics(),
+        "room": ToldRoom(),
     }
     return Adapters(store=store, queue=queue, blobs=blobs, clock=clock, **{**defaults, **others})
 

@@ -10,6 +10,7 @@ from domain.application import Application
 from domain.errors import DomainError
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobProperties
+from infra.cloud.ample_room import AmpleRoom
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
@@ -109,6 +110,7 @@ class Host:
             workers=compute,
             cipher=PlainCipher(),
             clock=world.clock,
+            room=AmpleRoom(),
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
             callers=TrustedProxies((), "x-forwarded"),

@@ -30,7 +30,7 @@ from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_request import JobProperties
 from domain.names import WorkspaceScope, asset_name_fault
-from domain.ports import Create, Message, WebFiles
+from domain.ports import Create, Message, StorageRoom, WebFiles
 from domain.provisioning.endpoint_documents import EndpointDocuments
 
 _KEY_KIND = "invocationKey"
@@ -61,6 +61,7 @@ class JobInvocation:
         batch: EndpointDocuments[BatchEndpoint, BatchDeployment],
         web: WebFiles,
         reservations: OutputReservations,
+        room: StorageRoom,
     ) -> None:
         self._jobs = ground.jobs
         self._store = ground.store
@@ -74,6 +75,7 @@ class JobInvocation:
         self._batch = batch
         self._web = web
         self._reservations = reservations
+        self._room = room
 
     async def invoke(
         self,
@@ -86,13 +88,15 @@ class JobInvocation:
         drop: JobInput | None = None,
     ) -> Invoked:
         """Save a job and set it going. `drop` is the input of a job that a drop starts.
-        Raises NotFound, Conflict, or Invalid with every fault."""
+        Raises NotFound, Conflict, Invalid with every fault, or StorageFull while no new work is
+        begun."""
         digest = _digest(endpoint, deployment, asked, drop)
         known = await self._known(endpoint, key, digest)
         if known is not None:
             found = await self._job(known)
             if found is not None and found.request == digest:
                 return Invoked(found, new=False)
+        await self._room.check()
         name = known or asked.name or str(uuid4())
         job = await self._checked(name, endpoint, deployment, asked, caller, drop)
         job = job.but(request=digest)

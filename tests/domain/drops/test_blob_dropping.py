@@ -297,3 +297,19 @@ def test_an_arrival_is_known_by_name_and_etag() -> None:
         blob_drop.arrival_id(n, e) for n, e in (("a", "1"), ("a", "2"), ("b", "1"), ("a\n1", ""))
     }
     assert len(ids) == 4
+
+
+async def test_a_drop_waits_for_room_and_says_so(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        stage.room.is_full = True
+        await drop(stage, "a.txt")
+        until = stage.clock.time + 100
+        await stage.pump(until=lambda: stage.clock.time >= until)
+        assert await jobs(stage) == []
+        told = [blob.name async for blob in stage.blobs.list(INBOX)]
+        assert "irises/_endpoint.error.txt" in told
+        stage.room.is_full = False
+        await stage.pump()
+        [view] = await jobs(stage)
+        assert scored(stage, [view]) == ["a.txt"]

@@ -219,7 +219,7 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
             file.write(bytes(about.f_bavail * about.f_frsize))
 
     output = tmp_path / "output"
-    often = {"ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *"}
+    often = {"ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *", "ML_ENDPOINTS_DISK_RESERVE": "0"}
     with RunningHost(small_disk / "data", environment=often, output=output) as host:
         served(host)
         batch.batch(host, "files")
@@ -228,11 +228,11 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
         fill()
         with serving.caller(host, "one") as client:
             assert all_answer(client)
-        with pytest.raises(CallFailed, match="503 InsufficientStorage"):
+        with pytest.raises(CallFailed, match="507 InsufficientStorage"):
             serving.endpoint(host, "two")
         with pytest.raises(CallFailed, match=r"507 .*InsufficientStorage"):
             batch.data(host, {"a": "b"})
-        assert batch.invoke(host, "files", uri).status_code == 503
+        assert batch.invoke(host, "files", uri).status_code == 507
         filler.unlink()
         serving.endpoint(host, "two")
         shown = batch.ended(host, batch.started(host, "files", uri))

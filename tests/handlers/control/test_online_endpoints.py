@@ -403,3 +403,24 @@ async def test_what_runs_already_may_be_put_again_however_little_room_is_left(
     client = await with_blue(plane)
     plane.stage.compute.most = 0
     assert (await client.put(BLUE, {**DEPLOYMENT, "tags": {"a": "b"}})).status_code == 200
+
+
+async def test_on_a_full_disk_no_deployment_is_begun_and_all_else_goes_on(
+    plane: ControlPlane,
+) -> None:
+    client = await with_blue(plane)
+    plane.stage.room.is_full = True
+    other = {**DEPLOYMENT, "properties": {**DEPLOYMENT["properties"], "description": "another"}}
+    green = f"{IRIS}/deployments/green"
+    for reply in (await client.put(green, DEPLOYMENT), await client.put(BLUE, other)):
+        assert reply.status_code == 507
+        assert reply.json()["error"]["code"] == "InsufficientStorage"
+        assert reply.json()["error"]["message"] == "There is no room: make some."
+    scaled = await client.finish(await client.patch(BLUE, {"sku": {"capacity": 2}}))
+    assert scaled.status_code == 200
+    routed = await client.finish(
+        await client.patch(IRIS, {"properties": {"traffic": {"blue": 100}}})
+    )
+    assert routed.status_code == 200
+    plane.stage.room.is_full = False
+    assert (await client.put(green, DEPLOYMENT)).status_code == 201

@@ -54,7 +54,7 @@ from infra.settings.features import DropSettings
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.clocks import HeldClock
-from tests.kit.composed import adapters, composed
+from tests.kit.composed import ToldRoom, adapters, composed
 from tests.kit.computes import AnyCapabilities, ToldCompute
 from tests.kit.job_ground import job_ground
 from tests.kit.mischief import Crash, Mischief, Mortal
@@ -105,6 +105,7 @@ class BatchStage:
         self.clock = HeldClock()
         self.mischief = mischief or Mischief()
         self.script = script
+        self.room = ToldRoom()
         self.started: list[str] = []
         self.crashes = 0
         self._seconds = seconds
@@ -155,6 +156,7 @@ class BatchStage:
             scorer=ScriptedScorer(),
             workers=Mortal(self.workers, self.mischief),
             web=self.web,
+            room=self.room,
         )
 
     def _drive(self, application: Application) -> None:

@@ -13,6 +13,7 @@ import uvloop
 from starlette.requests import Request
 from starlette.responses import Response
 
+from infra.cloud.ample_room import AmpleRoom
 from infra.embedded.access.tls import TlsFiles, ensure_certificates
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
@@ -67,7 +68,7 @@ class DoorServer:
     def opened(self, folder: Path, caps: Caps = CAPS) -> Iterator[FileBlobStore]:
         """A store in `folder` that is served until the end."""
         store = FileBlobStore(folder, base_url=self.url, key=b"k" * 32)
-        self._door = BlobDoor(store.files, store.signed_urls, caps)
+        self._door = BlobDoor(store.files, store.signed_urls, AmpleRoom(), caps)
         try:
             yield store
         finally:

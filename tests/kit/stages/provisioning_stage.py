@@ -23,7 +23,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.rules.queue_consumer import Received
 from tests.kit.clocks import HeldClock
-from tests.kit.composed import adapters, composed
+from tests.kit.composed import ToldRoom, adapters, composed
 from tests.kit.computes import ToldCompute
 from tests.kit.pumping_host import PumpingHost
 from tests.kit.scorers import ScriptedScorer
@@ -43,6 +43,7 @@ class ProvisioningStage:
     queue: SqliteWorkQueue
     blobs: FileBlobStore
     adapters: Adapters
+    room: ToldRoom
     base_url: str = BASE_URL
 
     def __post_init__(self) -> None:
@@ -169,7 +170,7 @@ async def opened(
 ) -> AsyncIterator[ProvisioningStage]:
     """Opened again on the same folder, it is what a restart finds: all but the compute. `others`
     are adapters."""
-    clock, compute = clock or HeldClock(), ToldCompute()
+    clock, compute, room = clock or HeldClock(), ToldCompute(), ToldRoom()
     store = SqliteResourceStore(folder / "documents.db", now=clock.unix)
     queue = SqliteWorkQueue(folder / "queues.db", now=clock.unix, max_delivery_count=10)
     blobs = FileBlobStore(folder, base_url=base_url, key=b"k" * 32)
@@ -183,9 +184,10 @@ async def opened(
         scorer=ScriptedScorer(),
         workers=compute,
         cipher=FernetCipher(folder / "cipher.key"),
+        room=room,
         **others,
     )
-    stage = ProvisioningStage(folder, clock, compute, store, queue, blobs, services, base_url)
+    stage = ProvisioningStage(folder, clock, compute, store, queue, blobs, services, room, base_url)
     yield stage
     await stage.application.close()
     await blobs.close()

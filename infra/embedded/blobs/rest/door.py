@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from domain.ports import Permission
+from domain.ports import Permission, StorageRoom
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest import blocks, containers, reading, writing
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
@@ -24,6 +24,8 @@ from infra.embedded.blobs.signed_urls import SignedUrls
 
 _VERSION = "2021-12-02"
 _VERSIONS = re.compile(r"20\d\d-\d\d-\d\d")
+_FILLING = (None, "block")
+"""What brings content, by `comp`."""
 _CLIENT_ID = re.compile(r"[!-~]{1,1024}")
 
 _R = TypeVar("_R", bound=ContainerRequest)
@@ -43,11 +45,15 @@ _Offered = dict[tuple[str, str | None], _Operation[_R]]
 
 class BlobDoor:
     """Serves who holds a signed URL with the permission that the operation needs, and
-    nobody else."""
+    nobody else. What would fill the store is refused while there is no `room`, but for what is
+    written by those to whom one blob alone was lent."""
 
-    def __init__(self, files: FileBlobs, urls: SignedUrls, caps: Caps = CAPS) -> None:
+    def __init__(
+        self, files: FileBlobs, urls: SignedUrls, room: StorageRoom, caps: Caps = CAPS
+    ) -> None:
         self._files = files
         self._urls = urls
+        self._room = room
         read, write = Permission.READ, Permission.WRITE
         self._on_blobs: _Offered[BlobRequest] = {
             ("GET", None): _Operation(reading.get_blob, read),
@@ -90,7 +96,10 @@ class BlobDoor:
     async def _answer(self, http: Request) -> Response:
         request = parsed(http)
         if isinstance(request, BlobRequest):
-            return await self._checked(self._on_blobs, request, request.name)(self._files, request)
+            run = self._checked(self._on_blobs, request, request.name)
+            if _fills(request):
+                await self._room.check()
+            return await run(self._files, request)
         return await self._checked(self._on_containers, request, None)(self._files, request)
 
     def _checked(self, offered: _Offered[_R], request: _R, name: str | None) -> _Run[_R]:
@@ -110,6 +119,13 @@ class BlobDoor:
             raise _not_offered(method, comp, [each for each, c in offered if c == comp])
         check_supported(request)
         return operation.run
+
+
+def _fills(request: BlobRequest) -> bool:
+    """Workers beside a model have URLs that write one blob, and do nothing else: theirs is in
+    hand."""
+    is_lent = request.query.get("sr") == "b" and request.query.get("sp") == Permission.WRITE.value
+    return request.http.method == "PUT" and request.query.get("comp") in _FILLING and not is_lent
 
 
 def _not_offered(method: str, comp: str | None, methods: list[str]) -> Refusal:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.batch.batch_deployment import BatchDeployment
-from domain.errors import Conflict, Detail, Invalid, NotFound
+from domain.errors import Conflict, Detail, Invalid, NotFound, StorageFull
 from domain.jobs.invoking.job_invocation import Invoked
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import InputKind
@@ -319,3 +319,21 @@ async def test_jobs_of_an_endpoint_are_listed_by_pages(tmp_path: Path) -> None:
         assert end is None
         assert (await stage.jobs.list(2, None, endpoint="other"))[0] == []
         assert stage.jobs.arm_id("job-0").endswith(f"{PROVIDER}/workspaces/workspace/jobs/job-0")
+
+
+async def test_while_there_is_no_room_no_job_is_begun_and_who_asked_before_is_told_of_it(
+    tmp_path: Path,
+) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.blobs.write(STORE, "data/a", b"a")
+        asked = reading(f"{SHORT}/data/")
+        begun = await invoke(stage, asked, key="k")
+        stage.room.is_full = True
+        with pytest.raises(StorageFull, match="make some"):
+            await invoke(stage, asked)
+        assert (await invoke(stage, asked, key="k")).job == begun.job
+        await stage.pump()
+        assert (await stage.jobs.get(begun.job.name)).job.status is JobStatus.COMPLETED
+        stage.room.is_full = False
+        assert (await invoke(stage, asked)).new

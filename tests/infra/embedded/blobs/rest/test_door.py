@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from domain.ports import Permission
+from infra.cloud.ample_room import AmpleRoom
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import PREFIX
+from tests.kit.composed import ToldRoom
 
 Served = Callable[..., Any]
 
@@ -33,7 +35,7 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FileBlobStore]:
 
 @pytest.fixture
 async def client(served: Served, blobs: FileBlobStore) -> AsyncIterator[httpx.AsyncClient]:
-    door = BlobDoor(blobs.files, blobs.signed_urls)
+    door = BlobDoor(blobs.files, blobs.signed_urls, AmpleRoom())
     async with served(prefixes=[(PREFIX, door)]) as asking:
         yield asking
 
@@ -47,6 +49,32 @@ async def signed(
     """Path and query of a signed URL in the container `models`."""
     url = urlsplit(await blobs.sign("models", name, permissions, expires_in))
     return f"{url.path}?{url.query}"
+
+
+async def test_a_full_store_takes_no_uploads_and_all_else(
+    served: Served, blobs: FileBlobStore
+) -> None:
+    room = ToldRoom()
+    door = BlobDoor(blobs.files, blobs.signed_urls, room)
+    async with served(prefixes=[(PREFIX, door)]) as client:
+        url = await signed(blobs, None)
+        there, query = url.split("?")
+        block = "comp=block&blockid=MDAx"
+        one = f"{there}/a?{query}"
+        assert (await client.put(one, content=b"a", headers=BLOCK_BLOB)).status_code == 201
+        assert (await client.put(f"{one}&{block}", content=b"b")).status_code == 201
+        room.is_full = True
+        for way in (one, f"{one}&{block}"):
+            refused = await client.put(way, content=b"c", headers=BLOCK_BLOB)
+            assert refused.status_code == 507
+            assert refused.headers["x-ms-error-code"] == "InsufficientStorage"
+        lent = await signed(blobs, "b", WRITE)
+        assert (await client.put(lent, content=b"x", headers=BLOCK_BLOB)).status_code == 201
+        assert (await client.get(one)).content == b"a"
+        ids = b"<BlockList><Latest>MDAx</Latest></BlockList>"
+        assert (await client.put(f"{one}&comp=blocklist", content=ids)).status_code == 201
+        room.is_full = False
+        assert (await client.put(one, content=b"d", headers=BLOCK_BLOB)).status_code == 201
 
 
 async def test_what_is_put_is_got_back(client: httpx.AsyncClient, blobs: FileBlobStore) -> None:
