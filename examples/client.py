@@ -15,6 +15,8 @@ from urllib.parse import quote
 import httpx
 
 API_VERSION = "2024-10-01"
+_SECRET_KEPT = 45 * 60.0
+"""Seconds: a datastore's secret is good for an hour."""
 
 
 class CallFailed(Exception):
@@ -46,7 +48,7 @@ class Workspace:
         self.http = httpx.Client(verify=self.tls, timeout=60)
         self._token = ""
         self._token_ends = 0.0
-        self._stores: dict[str, tuple[str, str]] = {}
+        self._stores: dict[str, tuple[str, str, float]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -157,14 +159,18 @@ class Workspace:
         return answer.content
 
     def _blob_url(self, datastore: str, name: str) -> str:
-        if datastore not in self._stores:
+        if self._stores.get(datastore, ("", "", 0.0))[2] < time.monotonic():
             properties = self.get(f"datastores/{datastore}")["properties"]
             secret = self.call("POST", f"datastores/{datastore}/listSecrets").json()["sasToken"]
             address = f"{properties['protocol']}://{properties['endpoint']}"
             if properties["protocol"] == "https" and "/" not in properties["endpoint"]:
                 address = f"https://{properties['accountName']}.blob.{properties['endpoint']}"
-            self._stores[datastore] = (f"{address}/{properties['containerName']}", secret)
-        address, secret = self._stores[datastore]
+            self._stores[datastore] = (
+                f"{address}/{properties['containerName']}",
+                secret,
+                time.monotonic() + _SECRET_KEPT,
+            )
+        address, secret, _ = self._stores[datastore]
         return f"{address}/{quote(name)}?{secret}"
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import Field, field_validator
 
 from domain.assets import conda
+from domain.assets.sealing.seals import Seal
 from domain.errors import Invalid
 from domain.ground.resource import StringMap, Tags, Text
 from domain.ports import BlobFolder, EnvironmentSpec
@@ -168,17 +169,20 @@ class AssetVersion(Value):
 
 
 class ModelVersion(AssetVersion):
-    """`folder` is where the model's file or files are."""
+    """`folder` is where the model's file or files are, and `seal` what they were when it was
+    registered; None for what v0.1.0 has registered, until it is first used."""
 
     properties: ModelVersionProperties
     folder: BlobFolder
+    seal: Seal | None = None
 
 
 class CodeVersion(AssetVersion):
-    """`folder` holds the scoring script and what it imports."""
+    """`folder` holds the scoring script and what it imports; `seal` as a model's."""
 
     properties: CodeVersionProperties
     folder: BlobFolder
+    seal: Seal | None = None
 
 
 class EnvironmentVersion(AssetVersion):
@@ -201,7 +205,8 @@ class EnvironmentVersion(AssetVersion):
 
 
 class DataVersion(AssetVersion):
-    """`folder` is the file or folder that the data are."""
+    """`folder` is the file or folder that the data are: a place, whose files may come and go. A
+    job reads them as they were when it was planned."""
 
     properties: DataVersionProperties
     folder: BlobFolder
@@ -210,7 +215,8 @@ class DataVersion(AssetVersion):
 @dataclass(frozen=True)
 class AssetKind:
     """A row of what makes one kind differ. `uri` names the property that points into the
-    blob store; who has one can be uploaded to."""
+    blob store; who has one can be uploaded to. What `is_run` is sealed: its files are those
+    that were registered."""
 
     plural: str
     noun: str
@@ -219,6 +225,7 @@ class AssetKind:
     version: type[AssetVersion]
     version_properties: type[VersionProperties]
     uri: str | None = None
+    is_run: bool = False
 
     @property
     def container_kind(self) -> str:
@@ -241,6 +248,7 @@ MODELS = AssetKind(
     ModelVersion,
     ModelVersionProperties,
     "model_uri",
+    is_run=True,
 )
 CODES = AssetKind(
     "codes",
@@ -250,6 +258,7 @@ CODES = AssetKind(
     CodeVersion,
     CodeVersionProperties,
     "code_uri",
+    is_run=True,
 )
 ENVIRONMENTS = AssetKind(
     "environments",

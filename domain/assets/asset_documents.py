@@ -19,6 +19,8 @@ from domain.values import Value
 TRIES = 20
 """Writers of one container that meet try again this often before one is told."""
 _MAX_VERSION = 200
+_SEAL = "seal"
+"""Beside the resource, in which v0.1.0 refuses what it does not know."""
 
 T = TypeVar("T", bound=Any)
 
@@ -103,7 +105,10 @@ def raced(what: str) -> Conflict:
 
 
 def entity(model: type[T], document: Document) -> T:
-    found: T = model.from_document(document.body["resource"])
+    body = document.body["resource"]
+    if (seal := document.body.get(_SEAL)) is not None:
+        body = {**body, _SEAL: seal}
+    found: T = model.from_document(body)
     return found
 
 
@@ -127,4 +132,7 @@ def version_write(kind: AssetKind, asset: AssetVersion, document: Document | Non
 
 
 def _body(kind: str, asset: Value, archived: bool) -> dict[str, Any]:
-    return {"kind": kind, "archived": archived, "resource": asset.to_document()}
+    resource = asset.to_document()
+    seal = resource.pop(_SEAL, None)
+    body = {"kind": kind, "archived": archived, "resource": resource}
+    return body if seal is None else {**body, _SEAL: seal}

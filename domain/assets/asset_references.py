@@ -10,9 +10,9 @@ from domain.assets.asset import ModelType
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
 from domain.assets.mlflow_models import MlflowModels
-from domain.errors import BlobNotFound, Detail, DomainError, Invalid
+from domain.errors import BlobNotFound, Conflict, Detail, DomainError, Invalid
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec
+from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec, SealedFolder
 
 _DESCRIPTIVE = (
     "description",
@@ -45,7 +45,7 @@ class AssetReferences:
         self._scope = sources.scope
         self._blobs = sources.blobs
         self._capabilities = sources.capabilities
-        self._mlflow: BlobFolder | None = None
+        self._mlflow: SealedFolder | None = None
         self.faults: list[Detail] = []
 
     async def model(
@@ -69,7 +69,10 @@ class AssetReferences:
                 )
             )
         if may_serve_itself and found.properties.model_type is ModelType.MLFLOW:
-            self._mlflow = found.folder
+            try:
+                self._mlflow = await self._assets.files(found)
+            except DomainError as error:
+                self._fault(error, target)
         return self._scope.path("models", found.name, "versions", found.version)
 
     async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:
@@ -78,7 +81,7 @@ class AssetReferences:
         if configuration is None and self._mlflow is not None:
             try:
                 await MlflowModels(self._blobs).check(self._mlflow)
-            except Invalid as error:
+            except (Invalid, Conflict) as error:
                 self._faults(error, at)
             return None
         if configuration is None:
@@ -128,7 +131,7 @@ class AssetReferences:
         if not reference and self._mlflow is not None:
             try:
                 spec = await MlflowModels(self._blobs).environment(self._mlflow)
-            except Invalid as error:
+            except (Invalid, Conflict) as error:
                 self._faults(error, at)
                 self._check_size(instance_type, size_at)
                 return None
@@ -163,7 +166,7 @@ class AssetReferences:
         except Invalid as error:
             self._fault(error, target)
 
-    def _faults(self, error: Invalid, target: str) -> None:
+    def _faults(self, error: DomainError, target: str) -> None:
         told = error.details or [Detail(error.code, error.message)]
         self.faults += [Detail(each.code, each.message, target) for each in told]
 

@@ -1,9 +1,7 @@
 """Registering, reading and deleting versions of assets: one way for models, codes,
 environments and data."""
 
-from datetime import timedelta
 from typing import cast
-from uuid import uuid4
 
 from domain.assets.asset import (
     CODES,
@@ -36,6 +34,8 @@ from domain.assets.asset_documents import (
 )
 from domain.assets.asset_listing import Listing, page_of
 from domain.assets.asset_use import InUse, check_unused
+from domain.assets.sealing.asset_sealing import AssetSealing
+from domain.assets.sealing.asset_uploads import AssetUploads
 from domain.errors import (
     Conflict,
     Detail,
@@ -54,28 +54,17 @@ from domain.ports import (
     Delete,
     Document,
     Json,
-    Permission,
     ResourceStore,
+    SealedFolder,
 )
-from domain.values import Value
 
 _TOO_HIGH = 10**9
 """Versions such as a date with a time are names, and nothing is counted on from them."""
-_UPLOAD = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
-
-
-class PendingUpload(Value):
-    """Where the files of a version to come are put: `sas_uri` for every blob of the
-    container, by putting `/{name}` before its query."""
-
-    id: str
-    blob_uri: str
-    sas_uri: str
 
 
 class AssetRegistration:
-    """Versions; their containers are at `containers`. `in_use` names the deployments that a
-    deletion would break."""
+    """Versions; their containers are at `containers`, and `uploads` is where their files come
+    from. `in_use` names the deployments that a deletion would break."""
 
     def __init__(
         self,
@@ -86,16 +75,15 @@ class AssetRegistration:
         scope: WorkspaceScope,
         *,
         in_use: InUse,
-        upload_validity: timedelta = timedelta(hours=24),
     ) -> None:
         self._documents = AssetDocuments(store)
         self.containers = AssetContainers(store, self._documents, clock, in_use)
-        self._blobs = blobs
+        self.uploads = AssetUploads(self._documents, blobs)
+        self._sealing = AssetSealing(self._documents, blobs)
         self._clock = clock
         self._scope = scope
         self._admission = AssetAdmission(blobs, capabilities, scope)
         self._in_use = in_use
-        self._upload_validity = upload_validity
 
     # -- what a reference means ---------------------------------------------------------
 
@@ -112,6 +100,11 @@ class AssetRegistration:
 
     async def data(self, reference: str) -> DataVersion:
         return cast(DataVersion, await self._resolve(DATA, reference))
+
+    async def files(self, version: ModelVersion | CodeVersion) -> SealedFolder:
+        """Those that were registered as it. Raises NotFound, Conflict."""
+        kind = MODELS if isinstance(version, ModelVersion) else CODES
+        return await self._sealing.files(kind, version)
 
     async def _resolve(self, kind: AssetKind, reference: str) -> AssetVersion:
         meant = parse_asset_reference(reference, kind.plural, self._scope)
@@ -161,6 +154,7 @@ class AssetRegistration:
             if document is None:
                 if admitted is None:
                     admitted = await self._admission.admit(kind, wanted)
+                    admitted |= await self._sealing.admit(kind, admitted.get("folder"))
                 parent = self._parent(kind, name, wanted, caller, container)
                 new = self._new_version(kind, version, parent, wanted, caller, admitted)
                 parent = _with(parent, new)
@@ -171,6 +165,7 @@ class AssetRegistration:
                 self._check_change(kind, old, wanted)
                 new = self._changed(kind, old, wanted, caller)
                 if new == old:
+                    await self.uploads.end(getattr(old, "folder", None))
                     return Saved(old, document.etag)
                 parent = entity(kind.container, container)
                 parent = await self._after_change(kind, parent, old, new)
@@ -180,6 +175,7 @@ class AssetRegistration:
                 written, *_ = await self._documents.write(kind, name, *writes)
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue
+            await self.uploads.end(getattr(new, "folder", None))
             return saved(kind.version, written, new=document is None)
         raise raced(what)
 
@@ -279,21 +275,6 @@ class AssetRegistration:
                 continue
             return True
         raise raced(what)
-
-    async def start_upload(self, kind: AssetKind, name: str, version: str) -> PendingUpload:
-        """A container of its own for the files of a version to come. Raises Conflict if
-        the version is there already, as ARM does."""
-        check_names(name, version)
-        if await self._documents.version(kind, name, version) is not None:
-            raise Conflict(
-                f"{noun(kind, name, version)} exists already, and a version keeps its files. "
-                "Upload for a new version.",
-                code="AssetAlreadyExists",
-            )
-        id = str(uuid4())
-        container = f"azureml-{id}"
-        sas_uri = await self._blobs.sign(container, None, _UPLOAD, self._upload_validity)
-        return PendingUpload(id=id, blob_uri=self._blobs.url(container), sas_uri=sas_uri)
 
 
 def _with(parent: AnyContainer, new: AssetVersion) -> AnyContainer:

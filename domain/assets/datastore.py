@@ -24,6 +24,9 @@ INBOX_DATASTORE = "batchinbox"
 SYSTEM_CONTAINER = "system"
 """Ours alone; no URI from a user reaches it."""
 
+URL_VALIDITY = timedelta(hours=1)
+"""Of every URL that carries its own permission: whoever needs it for longer asks again."""
+
 _CONTAINERS = {DEFAULT: DEFAULT, INBOX_DATASTORE: INBOX}
 _READ_WRITE = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
 _PERMISSIONS = {
@@ -152,9 +155,8 @@ class Datastore(Value):
 class Datastores:
     """The built-in datastores and the keys to them."""
 
-    def __init__(self, blobs: BlobStore, *, sas_validity: timedelta = timedelta(hours=24)) -> None:
+    def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self._sas_validity = sas_validity
 
     def get(self, name: str) -> Datastore:
         """Raises NotFound."""
@@ -181,7 +183,7 @@ class Datastores:
         inbox, to delete too."""
         found = self.get(name)
         permissions = _PERMISSIONS[found.name]
-        signed = await self._blobs.sign(found.container_name, None, permissions, self._sas_validity)
+        signed = await self._blobs.sign(found.container_name, None, permissions, URL_VALIDITY)
         return urlsplit(signed).query
 
 

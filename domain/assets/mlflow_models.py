@@ -14,8 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from domain.assets import conda
-from domain.errors import BlobNotFound, Detail, Invalid
-from domain.ports import BlobFolder, BlobStore, EnvironmentSpec
+from domain.assets.sealing.seals import SealedFile, Seals
+from domain.errors import Detail, Invalid
+from domain.ports import BlobStore, EnvironmentSpec, SealedFolder
 
 FILE = "MLmodel"
 
@@ -26,12 +27,14 @@ _CONDA, _VIRTUALENV, _REQUIREMENTS = "conda.yaml", "python_env.yaml", "requireme
 
 
 class MlflowModels:
-    """Reads models in `blobs`; they never change."""
+    """Reads registered models in `blobs`, as they were when they were registered: raises
+    AssetChanged for a file that no more is."""
 
     def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
+        self._seals = Seals(blobs)
+        self._listed_of: tuple[SealedFolder, Mapping[str, SealedFile]] | None = None
 
-    async def environment(self, model: BlobFolder) -> EnvironmentSpec:
+    async def environment(self, model: SealedFolder) -> EnvironmentSpec:
         """What the model's own files ask for. Raises Invalid with every fault in `details`."""
         flavor, _ = await self._described(model)
         text, source = await self._conda(model, flavor)
@@ -47,7 +50,7 @@ class MlflowModels:
             )
         return spec
 
-    async def check(self, model: BlobFolder) -> None:
+    async def check(self, model: SealedFolder) -> None:
         """Raises Invalid for a model that cannot be served without a scoring script."""
         _, described = await self._described(model)
         signature = described.get("signature")
@@ -59,7 +62,7 @@ class MlflowModels:
                 ]
             )
 
-    async def _described(self, model: BlobFolder) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    async def _described(self, model: SealedFolder) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """The pyfunc flavor, and all that MLmodel says."""
         text = await self._text(model, FILE)
         described = _mapping(text, FILE) if text is not None else {}
@@ -74,7 +77,7 @@ class MlflowModels:
             )
         return flavor, described
 
-    async def _conda(self, model: BlobFolder, flavor: Mapping[str, Any]) -> tuple[str, str]:
+    async def _conda(self, model: SealedFolder, flavor: Mapping[str, Any]) -> tuple[str, str]:
         """The environment as a conda file, and the name of the file it comes from."""
         named = flavor.get("env")
         files = dict(named) if isinstance(named, Mapping) else {"conda": named}
@@ -100,7 +103,7 @@ class MlflowModels:
             )
         return _as_conda(python, _lines(text)), _REQUIREMENTS
 
-    async def _listed(self, model: BlobFolder, entries: list[Any]) -> list[Any]:
+    async def _listed(self, model: SealedFolder, entries: list[Any]) -> list[Any]:
         """Requirements, where `-r file` stands for the lines of one of the model's files: of at
         most `_MAX_LISTS`, each read once, with `_MAX_BYTES` between them."""
         found: list[Any] = []
@@ -125,19 +128,22 @@ class MlflowModels:
             found += _lines(text)
         return found
 
-    async def _text(self, model: BlobFolder, name: str) -> str | None:
+    async def _text(self, model: SealedFolder, name: str) -> str | None:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise _refusal([f"'{name[:80]}' is not a path of the model's own."])
         path = "/".join(part for part in (model.path, name) if part)
-        pieces = bytearray()
-        try:
-            async for piece in self._blobs.read(model.container, path):
-                pieces += piece
-                if len(pieces) > _MAX_BYTES:
-                    raise _refusal([f"The model's {name} is larger than {_MAX_BYTES} bytes."])
-            return pieces.decode()
-        except BlobNotFound:
+        if self._listed_of is None or self._listed_of[0] != model:
+            files = await self._seals.files(model)
+            self._listed_of = model, {file.name: file for file in files}
+        file = self._listed_of[1].get(path)
+        if file is None:
             return None
+        if file.size > _MAX_BYTES:
+            raise _refusal([f"The model's {name} is larger than {_MAX_BYTES} bytes."])
+        reading = self._seals.reading(model, file)
+        text = b"".join([piece async for piece in reading.pieces()])
+        try:
+            return text.decode()
         except UnicodeDecodeError:
             raise _refusal([f"The model's {name} is not UTF-8."]) from None
 

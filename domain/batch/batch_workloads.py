@@ -39,20 +39,21 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
     async def of_job(
         self, asked: BatchDeploymentProperties, *, key: str, worker_processes: int
     ) -> WorkersWorkload:
-        """With the folders of its model and code. Raises Unsupported for settings that name
+        """With the files of its model and code. Raises Unsupported for settings that name
         too little to be run."""
         configuration = asked.code_configuration
         if configuration is None or configuration.code_id is None or asked.environment_id is None:
             raise Unsupported("The deployment has no code or environment.")
-        code = await self._sources.assets.code(configuration.code_id)
-        environment = await self._sources.assets.environment(asked.environment_id)
+        assets = self._sources.assets
+        code = await assets.files(await assets.code(configuration.code_id))
+        environment = await assets.environment(asked.environment_id)
         reference = asked.model.asset_id if asked.model else None
-        model = await self._sources.assets.model(reference) if reference else None
+        model = await assets.files(await assets.model(reference)) if reference else None
         compute = await self._computes.named(asked.compute)
         program = Program(
             environment=environment.spec,
-            model=model.folder if model else None,
-            code=code.folder,
+            model=model,
+            code=code,
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
             size=self._sources.capabilities.size(asked.resources.instance_type),

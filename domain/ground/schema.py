@@ -15,6 +15,8 @@ DOCUMENTS: dict[str, str] = {
     "batchJob": "1.1",
     "batchProgress": "1.1",
     "batchUnit": "1.1",
+    "codeVersion": "1.1",
+    "modelVersion": "1.1",
     "onlineEndpoint": "1.1",
 }
 """By kind, where it is not the first any more."""

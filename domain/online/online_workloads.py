@@ -22,26 +22,27 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
         return revision, await self._scales.instances(deployment)
 
     async def of(self, deployment: OnlineDeployment) -> ServingWorkload:
-        """With the folders of its model and code. Raises Unsupported for a deployment that
+        """With the files of its model and code. Raises Unsupported for a deployment that
         names too little to be run."""
         revision, instance_count = await self.revision_and_count(deployment)
         asked = deployment.properties
         configuration = asked.code_configuration
-        model = await self._sources.assets.model(asked.model) if asked.model else None
-        code = model.folder if model else None
+        assets = self._sources.assets
+        model = await assets.files(await assets.model(asked.model)) if asked.model else None
+        code = model
         if configuration is not None and configuration.code_id is not None:
-            code = (await self._sources.assets.code(configuration.code_id)).folder
+            code = await assets.files(await assets.code(configuration.code_id))
         environment: EnvironmentSpec | None = None
         if asked.environment_id is not None:
-            environment = (await self._sources.assets.environment(asked.environment_id)).spec
+            environment = (await assets.environment(asked.environment_id)).spec
         elif model is not None:
-            environment = await MlflowModels(self._sources.blobs).environment(model.folder)
+            environment = await MlflowModels(self._sources.blobs).environment(model)
         if code is None or environment is None:
             raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
         limits = asked.request_settings
         program = Program(
             environment=environment,
-            model=model.folder if model else None,
+            model=model,
             code=code,
             scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,

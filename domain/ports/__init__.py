@@ -59,6 +59,7 @@ from domain.ports.workloads import (
     LogKind,
     Observation,
     Program,
+    SealedFolder,
     Workloads,
     WorkloadState,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "Scorer",
     "ScoringRequest",
     "ScoringResponse",
+    "SealedFolder",
     "Serving",
     "ServingObservation",
     "ServingWorkload",

@@ -120,6 +120,11 @@ class BlobStore(Protocol):
         blob of the container: put `/{name}` before its query)."""
 
     @abstractmethod
+    async def close_to_writers(self, container: str) -> None:
+        """From now on no signed URL writes or deletes in the container, whenever it was made.
+        Azure's URLs cannot be taken back one by one: there they end when they expire."""
+
+    @abstractmethod
     def url(self, container: str, name: str | None = None) -> str:
         """The plain URL of a blob or container, without any credential."""
 

@@ -23,13 +23,23 @@ class BlobFolder:
 
 
 @dataclass(frozen=True)
+class SealedFolder:
+    """The file or folder of a registered version, as it was then: `seal` names the list of its
+    files (domain/assets/sealing/seals.py), by which whoever fetches them checks each."""
+
+    container: str
+    path: str
+    seal: str
+
+
+@dataclass(frozen=True)
 class Program:
     """What one instance, or one worker, runs, and how large it is. Those that run the same
     program differ in nothing that the model's code can see."""
 
     environment: EnvironmentSpec
-    model: BlobFolder | None
-    code: BlobFolder
+    model: SealedFolder | None
+    code: SealedFolder
     scoring_script: str | None
     """None: `code` is an MLflow model, which is run without a script."""
     environment_variables: Mapping[str, str]

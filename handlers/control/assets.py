@@ -11,17 +11,20 @@ from domain.assets.asset import (
     AssetKind,
     AssetProperties,
     AssetVersion,
+    CodeVersion,
     CodeVersionProperties,
     ContainerProperties,
     DataContainerProperties,
     DataVersionProperties,
     EnvironmentVersionProperties,
+    ModelVersion,
     ModelVersionProperties,
     Saved,
 )
 from domain.assets.asset_containers import AssetContainers
-from domain.assets.asset_registration import AssetRegistration, PendingUpload
+from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import storage_account_id
+from domain.assets.sealing.asset_uploads import PendingUpload
 from domain.errors import Invalid
 from domain.ground.resource import Conditions
 from domain.names import PROVIDER
@@ -50,7 +53,7 @@ class UploadRequest(Value):
 
 
 _CONTAINER = wire.OtherFields(("provisioningState", "latestVersion", "nextVersion"))
-_VERSION = wire.OtherFields(("provisioningState",), _PREVIEW)
+_VERSION = wire.OtherFields(("provisioningState", "seal"), _PREVIEW)
 ARM_FIELDS: wire.ArmFields = {
     AssetBody: wire.OtherFields(
         read_only=("id", "name", "type", "etag", "systemData"),
@@ -304,7 +307,7 @@ def _add_upload(
         if asked.pending_upload_type not in (None, "TemporaryBlobReference"):
             raise Invalid("Uploads are TemporaryBlobReference here.", target="pendingUploadType")
         names = req.path_params
-        upload = await registration.start_upload(kind, names["name"], names["version"])
+        upload = await registration.uploads.start(kind, names["name"], names["version"])
         return json_response(
             _rendered_upload(routes, upload), headers={"Cache-Control": "no-store"}
         )
@@ -333,6 +336,8 @@ def _rendered_version(routes: Routes, kind: AssetKind, version: AssetVersion) ->
     properties = wire.to_wire(version.properties)
     if isinstance(version.properties, EnvironmentVersionProperties):
         properties["environmentType"] = "UserCreated"
+    if isinstance(version, ModelVersion | CodeVersion) and version.seal is not None:
+        properties["seal"] = wire.to_wire(version.seal)
     return {
         "id": routes.scope.path(kind.plural, version.name, "versions", version.version),
         "name": version.version,

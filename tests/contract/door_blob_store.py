@@ -157,6 +157,9 @@ class DoorBlobStore(BlobStore):
     ) -> str:
         return await self._signer.sign(container, name, permissions, expires_in)
 
+    async def close_to_writers(self, container: str) -> None:
+        await self._signer.close_to_writers(container)
+
     def url(self, container: str, name: str | None = None) -> str:
         return self._signer.url(container, name)
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from domain.ports import (
-    BlobFolder,
     EnvironmentSpec,
     Instance,
     InstanceLost,
@@ -18,6 +17,7 @@ from domain.ports import (
     WorkloadState,
 )
 from tests.kit.stages.compute_place import Place
+from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -120,7 +120,7 @@ async def test_a_program_sees_its_model_code_and_variables_and_nothing_of_the_ho
                  for d, _, fs in os.walk(folder) for f in fs]
         return {"env": dict(os.environ), "cwd": os.getcwd(), "model": found}
     """
-    model = BlobFolder("assets", "models/m1")
+    model = await sealed(place.blobs, "assets", "models/m1")
     workload = await place.deployment(script, model=model, variables={"GREETING": "hi"})
     await place.serve(workload)
     answer = await place.score(workload.key)
@@ -163,15 +163,20 @@ async def test_an_environment_that_cannot_be_built_says_why(place: Place) -> Non
     assert "tiny" in await place.serving.logs(workload.key, PREPARED, tail=100)
 
 
-async def test_files_that_are_not_in_the_store_are_named_and_found_once_they_are(
+async def test_files_that_are_gone_from_the_store_are_named_and_found_once_they_are_back(
     place: Place,
 ) -> None:
-    workload = await place.deployment(model=BlobFolder("assets", "models/none"))
+    await place.blobs.write("assets", "models/gone/model.pkl", b"x")
+    model = await sealed(place.blobs, "assets", "models/gone")
+    await place.blobs.delete("assets", "models/gone/model.pkl")
+    workload = await place.deployment(model=model)
     await place.serving.ensure(workload)
     failed = await place.reach(workload.key, WorkloadState.FAILED)
-    assert failed.code == "ResourceNotFound"
-    assert "assets/models/none" in str(failed.reason)
-    await place.blobs.write("assets", "models/none/model.pkl", b"x")
+    assert failed.code == "AssetChanged"
+    assert "assets/models/gone/model.pkl' is not what was registered: it is gone" in str(
+        failed.reason
+    )
+    await place.blobs.write("assets", "models/gone/model.pkl", b"x")
     await place.serving.ensure(workload)
     await place.reach(workload.key, WorkloadState.READY)
 

@@ -19,6 +19,7 @@ from domain.ports import (
 )
 from tests.contract.compute_fixtures import OpenCompute
 from tests.kit.stages.compute_place import Gate, Place
+from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -142,7 +143,9 @@ async def test_no_workers_still_prepare_what_they_would_need(place: Place) -> No
 
 
 async def test_what_cannot_be_prepared_is_told_and_tried_again_when_asked(place: Place) -> None:
-    missing = BlobFolder("assets", "models/to-come")
+    await place.blobs.write("assets", "models/lost/model.pkl", b"x")
+    missing = await sealed(place.blobs, "assets", "models/lost")
+    await place.blobs.delete("assets", "models/lost/model.pkl")
     deployment = replace(
         await place.job(OBEYS, model=missing),
         key=f"batch-deployment/iris/{next(place.numbers)}",
@@ -150,9 +153,9 @@ async def test_what_cannot_be_prepared_is_told_and_tried_again_when_asked(place:
     )
     await place.workers.ensure(deployment)
     failed = await place.reach(deployment.key, WorkloadState.FAILED)
-    assert failed.code == "ResourceNotFound"
-    assert "assets/models/to-come" in str(failed.reason)
-    await place.blobs.write("assets", "models/to-come/model.pkl", b"x")
+    assert failed.code == "AssetChanged"
+    assert "assets/models/lost" in str(failed.reason)
+    await place.blobs.write("assets", "models/lost/model.pkl", b"x")
     await place.workers.ensure(deployment)
     await place.reach(deployment.key, WorkloadState.READY)
 

@@ -1,8 +1,9 @@
 """URLs that carry their own permission, in the manner of Azure's shared access signatures.
 
-    {base_url}/blobs/{container}[/{name}]?sv=1&sr=b|c&sp=rwdl&se=2030-01-01T00:00:00Z&sig=...
+    {base_url}/blobs/{container}[/{name}]?sv=1&sr=b|c&sp=rwdl&se=2030-01-01T00:00:00Z&si=...&sig=...
 
-`sr=b` is for one blob, `sr=c` for every blob of the container.
+`sr=b` is for one blob, `sr=c` for every blob of the container. `si` is the URL's own id, by which
+it can be taken back; v0.1.0 made URLs without one.
 """
 
 import base64
@@ -10,16 +11,19 @@ import functools
 import hashlib
 import hmac
 import math
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from domain import errors
 from domain.ports import Permission
+from infra.embedded.blobs.revocations import Revocations
 from infra.rules import blob_urls
 
 _VERSION = "1"
 _ORDER = (Permission.READ, Permission.WRITE, Permission.DELETE, Permission.LIST)
+_CHANGES = (Permission.WRITE, Permission.DELETE)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _PORTS = {"http": 80, "https": 443}
 
@@ -34,7 +38,9 @@ class SignedUrls:
         key: bytes | Callable[[], bytes],
         *,
         now: Callable[[], datetime],
+        revocations: Revocations,
     ) -> None:
+        self.revocations = revocations
         self._blobs_url = f"{base_url.rstrip('/')}/blobs"
         self._key: Callable[[], bytes] = functools.cache(
             lambda: key if isinstance(key, bytes) else key()
@@ -61,6 +67,7 @@ class SignedUrls:
             "sr": "c" if name is None else "b",
             "sp": "".join(permission for permission in _ORDER if permission in permissions),
             "se": datetime.fromtimestamp(seconds, UTC).strftime(_TIME),
+            "si": secrets.token_urlsafe(12),
         }
         query["sig"] = self._signature(container, name, query)
         return f"{self.url(container, name)}?{urlencode(query)}"
@@ -74,7 +81,8 @@ class SignedUrls:
     ) -> None:
         """Return if `query` permits this; `name` is None for the container itself, and
         `permission` for what any true signature may do. Raises Forbidden with the reason;
-        only to a holder of a true signature is more said than that it is not one."""
+        only to a holder of a true signature is more said than that it is not one. Whether what
+        writes may still do so when it is done is for `revocations` to say then."""
         signed_name = None if query.get("sr") == "c" else name
         given = query.get("sig", "").encode("utf-8", "surrogatepass")
         wanted = self._signature(container, signed_name, query).encode()
@@ -85,14 +93,18 @@ class SignedUrls:
         expires = datetime.strptime(query["se"], _TIME).replace(tzinfo=UTC)
         if self._now() >= expires:
             raise errors.Forbidden(f"The URL expired at {query['se']}.", code="ExpiredSignature")
+        self.revocations.check(query.get("si", ""))
         if permission is not None and permission.value not in query["sp"]:
             raise errors.Forbidden(
                 f"The URL permits {query['sp']!r}; this needs {permission.value!r}.",
                 code="AuthorizationPermissionMismatch",
             )
+        if permission in _CHANGES:
+            self.revocations.check_open(container)
 
     def _signature(self, container: str, name: str | None, query: Mapping[str, str]) -> str:
         parts = [query.get(field, "") for field in ("sv", "sr", "sp", "se")]
+        parts += [f"i{query['si']}"] if query.get("si") else []
         # A name has no line feed, and its absence shows, so no two meanings share a text.
         message = "\n".join([*parts, container, "c" if name is None else f"b{name}"])
         digest = hmac.new(

@@ -80,7 +80,7 @@ async def test_code_is_found_by_the_hash_of_its_content(stage: AssetStage) -> No
 
 
 async def test_each_upload_has_a_container_of_its_own(stage: AssetStage) -> None:
-    start = stage.registration.start_upload
+    start = stage.registration.uploads.start
     first = await start(MODELS, "iris", "1")
     second = await start(MODELS, "iris", "1")
     assert first.id != second.id
@@ -91,4 +91,4 @@ async def test_each_upload_has_a_container_of_its_own(stage: AssetStage) -> None
 async def test_a_version_that_is_there_takes_no_upload(stage: AssetStage) -> None:
     await put_model(stage, "1")
     with pytest.raises(Conflict, match="new version"):
-        await stage.registration.start_upload(MODELS, "iris", "1")
+        await stage.registration.uploads.start(MODELS, "iris", "1")

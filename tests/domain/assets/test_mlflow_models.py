@@ -9,8 +9,9 @@ import pytest
 
 from domain.assets.mlflow_models import MlflowModels
 from domain.errors import Invalid
-from domain.ports import BlobFolder, EnvironmentSpec
+from domain.ports import EnvironmentSpec, SealedFolder
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.kit.stages.sealing import sealed
 
 SIGNATURE = {"inputs": '[{"type": "double", "name": "a"}]', "outputs": None}
 CONDA = """
@@ -44,7 +45,6 @@ class Stage:
     def __init__(self, blobs: CountedBlobStore) -> None:
         self.blobs = blobs
         self.models = MlflowModels(blobs)
-        self.folder = BlobFolder("models", "iris/1")
 
     async def put(self, **files: str) -> None:
         for name, text in files.items():
@@ -52,7 +52,13 @@ class Stage:
             await self.blobs.write("models", path, text.encode())
 
     async def environment(self) -> EnvironmentSpec:
-        return await self.models.environment(self.folder)
+        return await self.models.environment(await self.registered())
+
+    async def registered(self) -> SealedFolder:
+        await self.put(README="")
+        folder = await sealed(self.blobs, "models", "iris/1")
+        self.blobs.reads = self.blobs.bytes_read = 0
+        return folder
 
     async def refused(self) -> str:
         with pytest.raises(Invalid) as caught:
@@ -152,9 +158,10 @@ async def test_many_lists_are_not_read_beyond_what_a_model_may_have(
 
 async def test_a_model_without_a_signature_is_not_served_without_a_script(stage: Stage) -> None:
     await stage.put(MLmodel=_mlmodel())
-    await stage.models.check(stage.folder)
+    await stage.models.check(await stage.registered())
     flavors = json.loads(_mlmodel())["flavors"]
     for signature in (None, {}, {"inputs": None}):
         await stage.put(MLmodel=json.dumps({"flavors": flavors, "signature": signature}))
+        model = await stage.registered()
         with pytest.raises(Invalid, match="no signature"):
-            await stage.models.check(stage.folder)
+            await stage.models.check(model)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
@@ -142,6 +143,80 @@ def test_an_upload_that_breaks_off_leaves_nothing(host: RunningHost) -> None:
     assert host.workspace.http.get(f"{address}/half?{query}").status_code == 404
     container = host.data_dir / "blobs" / path.split("/")[2]
     until(lambda: not [f for f in container.rglob("*") if f.is_file()] if container.exists() else 1)
+
+
+def test_a_leaked_upload_url_writes_no_more_once_the_version_is_registered(
+    host: RunningHost,
+) -> None:
+    address, query, uri = begin(host, "codes", "leaked")
+    late, late_query, _ = begin(host, "codes", "leaked")
+    assert put(host, f"{address}/score.py?{query}", serving.ECHO).status_code == 201
+    block = {"comp": "block", "blockid": "AAAA"}
+    staged = f"{address}/score.py?{query}&{urlencode(block)}"
+    assert put(host, staged, b"def run(d): return 'evil'").status_code == 201
+    body = {"properties": {"codeUri": uri}}
+    shown = host.workspace.call("PUT", "codes/leaked/versions/1", body).json()["properties"]
+    assert (shown["seal"]["files"], shown["seal"]["bytes"]) == (1, len(serving.ECHO))
+
+    http, blob = host.workspace.http, f"{address}/score.py?{query}"
+    committed = "<BlockList><Latest>AAAA</Latest></BlockList>"
+    for answer in (
+        put(host, blob, b"def run(d): return 'evil'"),
+        put(host, f"{address}/beside.py?{query}", b"evil"),
+        put(host, staged, b"evil"),
+        put(host, f"{blob}&comp=blocklist", committed),
+        http.put(f"{blob}&comp=metadata", headers={"x-ms-meta-a": "b"}),
+    ):
+        assert answer.status_code == 403, answer.text
+        assert "UploadClosed" in answer.text
+    assert http.get(blob).text == serving.ECHO
+    # Another who uploads for it goes on, and is told when he registers; the first may again.
+    assert put(host, f"{late}/score.py?{late_query}", b"other").status_code == 201
+    assert host.workspace.call("PUT", "codes/leaked/versions/1", body).status_code == 200
+
+
+def test_an_upload_under_way_when_its_place_is_registered_does_not_land(host: RunningHost) -> None:
+    address, query, uri = begin(host, "codes", "slow")
+    assert put(host, f"{address}/score.py?{query}", serving.ECHO).status_code == 201
+    path = address.removeprefix(host.url)
+    with host.connect() as connection:
+        connection.sendall(
+            f"PUT {path}/score.py?{query} HTTP/1.1\r\nhost: x\r\nx-ms-blob-type: BlockBlob\r\n"
+            "connection: close\r\ncontent-length: 2000000\r\n\r\n".encode()
+            + MEGABYTE
+        )
+        host.workspace.call("PUT", "codes/slow/versions/1", {"properties": {"codeUri": uri}})
+        connection.sendall(bytes(2_000_000 - len(MEGABYTE)))
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert re.match(rb"HTTP/1.1 403", answer), answer
+    assert host.workspace.http.get(f"{address}/score.py?{query}").text == serving.ECHO
+
+
+def test_what_was_registered_is_what_runs_or_the_deployment_fails_with_that_reason(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    """By the datastore's own URL, which goes on writing."""
+    script = tmp_path / "score.py"
+    script.write_text(serving.ECHO)
+    host.workspace.put_blob("workspaceblobstore", "src/score.py", script)
+    uri = "azureml://datastores/workspaceblobstore/paths/src"
+    host.workspace.call("PUT", "codes/stored/versions/1", {"properties": {"codeUri": uri}})
+    script.write_text("def init(): pass\ndef run(d): return 'evil'\n")
+    host.workspace.put_blob("workspaceblobstore", "src/score.py", script)
+    serving.endpoint(host, "sealed")
+    code = serving.codes(host, "stored", {})
+    with pytest.raises(RuntimeError, match=r"AssetChanged.*src/score\.py' is not what was reg"):
+        serving.deploy(host, "sealed/blue", code)
+    script.write_text(serving.ECHO)
+    host.workspace.put_blob("workspaceblobstore", "src/score.py", script)
+    serving.deploy(host, "sealed/blue", code)
+
+
+def test_urls_are_good_for_an_hour_at_most(host: RunningHost) -> None:
+    secret = host.workspace.call("POST", "datastores/workspaceblobstore/listSecrets").json()
+    for query in (begin(host, "models", "brief")[1], secret["sasToken"]):
+        expires = datetime.fromisoformat(parse_qs(query)["se"][0])
+        assert expires <= datetime.now(UTC) + timedelta(hours=1, seconds=1)
 
 
 def test_a_version_keeps_its_files_and_what_it_says(host: RunningHost, tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import pytest
 
 from domain.online.online_deployment import workload_key
 from domain.ports import (
-    BlobFolder,
     EnvironmentSpec,
     InstanceSize,
     Probe,
     Program,
+    SealedFolder,
     ServingWorkload,
     WorkloadState,
 )
@@ -32,6 +32,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
+from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 from ..conftest import OpenClient
@@ -80,9 +81,10 @@ async def client(
     endpoints = Endpoints(store)
     await endpoints.put("iris", {"blue": 50, "green": 50})
     await blobs.write("assets", "code/score.py", SCRIPT.encode())
+    code = await sealed(blobs, "assets", "code")
     for name, limit in LIMITS.items():
         await endpoints.put_deployment("iris", name, timeout=limit)
-        await compute.serving.ensure(_workload(name, limit, gate))
+        await compute.serving.ensure(_workload(name, limit, gate, code))
     for name in LIMITS:
         await eventually(partial(_ready, compute, name), f"{name} is ready")
     routing = RouteTable(store, HeldClock(), read_limit=PATIENCE)
@@ -95,12 +97,12 @@ async def client(
     await store.close()
 
 
-def _workload(name: str, limit: float, gate: Path) -> ServingWorkload:
+def _workload(name: str, limit: float, gate: Path, code: SealedFolder) -> ServingWorkload:
     probe = Probe(initial_delay=0.0, period=0.2, timeout=PATIENCE, failure_threshold=10_000)
     program = Program(
         environment=EnvironmentSpec("3.11", ()),
         model=None,
-        code=BlobFolder("assets", "code"),
+        code=code,
         scoring_script="score.py",
         environment_variables={"NAME": name, "GATE": str(gate)},
         size=InstanceSize(0.5, 2**30),

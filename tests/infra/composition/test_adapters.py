@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from domain.ports import (
-    BlobFolder,
     EnvironmentSpec,
     InstanceSize,
     Probe,
@@ -28,6 +27,7 @@ from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings
 from infra.settings.adapters import ComputeSettings
 from tests.infra.settings.test_settings import AZURE
+from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
 from tests.servers.processes import BlobServer
 
@@ -103,7 +103,7 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
         program = Program(
             environment=EnvironmentSpec("3.11", ()),
             model=None,
-            code=BlobFolder("system", "code"),
+            code=await sealed(blobs, "system", "code"),
             scoring_script="score.py",
             environment_variables={},
             size=InstanceSize(1, 2**30),

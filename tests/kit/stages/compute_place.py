@@ -23,6 +23,7 @@ from domain.ports import (
     Scorer,
     ScoringRequest,
     ScoringResponse,
+    SealedFolder,
     Serving,
     ServingObservation,
     ServingWorkload,
@@ -34,6 +35,7 @@ from domain.ports import (
     WorkersWorkload,
     WorkloadState,
 )
+from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
 
 BARE = EnvironmentSpec("3.11", ())
@@ -80,10 +82,10 @@ class Place:
     def gate(self) -> Gate:
         return Gate(self.gates / f"gate-{next(self.numbers)}")
 
-    async def code(self, script: str) -> BlobFolder:
+    async def code(self, script: str) -> SealedFolder:
         name = f"code/{next(self.numbers)}"
         await self.blobs.write("assets", f"{name}/score.py", textwrap.dedent(script).encode())
-        return BlobFolder("assets", name)
+        return await sealed(self.blobs, "assets", name)
 
     async def program(
         self,
@@ -92,7 +94,7 @@ class Place:
         environment: EnvironmentSpec = BARE,
         memory: int = 4 * 2**30,
         variables: dict[str, str] | None = None,
-        model: BlobFolder | None = None,
+        model: SealedFolder | None = None,
     ) -> Program:
         return Program(
             environment=environment,

@@ -155,6 +155,9 @@ class MemoryBlobStore(BlobStore):
             self._check(container, name)
         return f"{self.url(container, name)}?signed"
 
+    async def close_to_writers(self, container: str) -> None:
+        """Nobody writes by URL here."""
+
     def url(self, container: str, name: str | None = None) -> str:
         return blob_urls.plain(BASE, container, name)
 

@@ -1,12 +1,10 @@
 """Models and code, brought from the blob store to folders that processes read.
 
-A folder is named by the hash of what is in it (names and ETags), so the same content is
-fetched once, and changed content never reaches a process that has begun with the old.
+A folder is named by the seal of what is in it, so the same version is fetched once. Each file is
+checked as it comes: what is not what was registered is not run.
 """
 
 import asyncio
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -15,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from domain.errors import BlobNotFound, StaleETag
-from domain.ports import BlobFolder, BlobProperties, BlobStore
+from domain.assets.sealing.seals import AssetChanged, SealedFile, Seals
+from domain.ports import BlobStore, SealedFolder
 from infra.compute.local.failure import StartFailure
 
-_TRIES: Final = 3
+_NAME: Final = 32
 _FRESH: Final = 600.0
 _PARTIAL: Final = ".partial"
 
@@ -43,7 +41,7 @@ class Assets:
 
     def __init__(self, root: Path, blobs: BlobStore) -> None:
         self._root = root
-        self._blobs = blobs
+        self._seals = Seals(blobs)
         self._fetches: dict[str, asyncio.Task[None]] = {}
 
     def sweep(self) -> None:
@@ -53,32 +51,19 @@ class Assets:
             if entry.name.endswith(_PARTIAL):
                 shutil.rmtree(entry, ignore_errors=True)
 
-    async def ensure(self, source: BlobFolder) -> Asset:
-        """The asset as it is in the store now. Raises StartFailure."""
-        for _ in range(_TRIES):
-            files = await self._list(source)
-            if not files:
-                name = "/".join(part for part in (source.container, source.path) if part)
-                raise StartFailure("ResourceNotFound", f"Nothing is at {name} in the blob store.")
-            key = _key_of(source, files)
-            folder = self._root / key
-            try:
-                await self._fetch_once(key, folder, source, files)
-            except (StaleETag, BlobNotFound):
-                continue  # it changed under our hands: look again
-            except OSError as error:
-                raise StartFailure(
-                    "ResourceNotReady", f"The model's files cannot be stored here: {error}."
-                ) from error
-            last = PurePosixPath(source.path).name
-            return Asset(folder, folder / last if last else folder)
-        raise StartFailure(
-            "ResourceNotReady", f"{source.container}/{source.path} changes while it is being read."
-        )
-
-    async def name_of(self, source: BlobFolder) -> str:
-        """The name that the folder of the asset has, as it is in the store now."""
-        return _key_of(source, await self._list(source))
+    async def ensure(self, source: SealedFolder) -> Asset:
+        """The files as they were registered. Raises StartFailure."""
+        folder = self._root / source.seal[:_NAME]
+        try:
+            await self._fetch_once(folder, source)
+        except AssetChanged as error:
+            raise StartFailure(error.code, error.message) from None
+        except OSError as error:
+            raise StartFailure(
+                "ResourceNotReady", f"The model's files cannot be stored here: {error}."
+            ) from error
+        last = PurePosixPath(source.path).name
+        return Asset(folder, folder / last if last else folder)
 
     def prune(self, in_use: set[str], keep: int) -> None:
         """Delete assets that nothing uses, but for the `keep` used last and those used
@@ -104,50 +89,42 @@ class Assets:
             fetch.cancel()
         await asyncio.gather(*fetches, return_exceptions=True)
 
-    async def _list(self, source: BlobFolder) -> list[BlobProperties]:
-        path = source.path.strip("/")
-        prefix = f"{path}/" if path else ""
-        files = [blob async for blob in self._blobs.list(source.container, prefix)]
-        if path and not files:
-            try:
-                files = [await self._blobs.properties(source.container, path)]
-            except BlobNotFound:
-                return []
-        return files
-
-    async def _fetch_once(
-        self, key: str, folder: Path, source: BlobFolder, files: list[BlobProperties]
-    ) -> None:
-        fetch = self._fetches.get(key)
+    async def _fetch_once(self, folder: Path, source: SealedFolder) -> None:
+        fetch = self._fetches.get(folder.name)
         if fetch is None:
             if folder.is_dir():
                 os.utime(folder)
                 return
-            fetch = asyncio.create_task(self._fetch(folder, source, files))
-            self._fetches[key] = fetch
-            fetch.add_done_callback(lambda _: self._fetches.pop(key, None))
+            fetch = asyncio.create_task(self._fetch(folder, source))
+            self._fetches[folder.name] = fetch
+            fetch.add_done_callback(lambda _: self._fetches.pop(folder.name, None))
         await asyncio.shield(fetch)
 
-    async def _fetch(self, folder: Path, source: BlobFolder, files: list[BlobProperties]) -> None:
+    async def _fetch(self, folder: Path, source: SealedFolder) -> None:
         partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}{_PARTIAL}")
-        above = PurePosixPath(source.path.strip("/")).parent.as_posix()
+        above = PurePosixPath(source.path).parent.as_posix()
         prefix = "" if above == "." else f"{above}/"
+        files = await self._seals.files(source)
+        digests: dict[str, str] = {}
         try:
             await asyncio.to_thread(partial.mkdir, parents=True)
-            for blob in files:
-                await self._fetch_file(partial, blob.name.removeprefix(prefix), source, blob)
+            for file in files:
+                target = partial / _safe(file.name.removeprefix(prefix))
+                digests[file.name] = await self._fetch_file(target, source, file)
+            if any(file.sha256 is None for file in files):
+                await self._seals.keep(source, digests)
             await asyncio.to_thread(partial.rename, folder)
         finally:
             await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
 
-    async def _fetch_file(
-        self, partial: Path, name: str, source: BlobFolder, blob: BlobProperties
-    ) -> None:
-        target = partial / _safe(name)
+    async def _fetch_file(self, target: Path, source: SealedFolder, sealed: SealedFile) -> str:
+        """Its digest. Raises AssetChanged."""
+        reading = self._seals.reading(source, sealed)
         await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         with await asyncio.to_thread(target.open, "wb") as file:
-            async for piece in self._blobs.read(source.container, blob.name, etag=blob.etag):
+            async for piece in reading.pieces():
                 await asyncio.to_thread(file.write, piece)
+        return reading.sha256
 
 
 def _safe(name: str) -> str:
@@ -156,8 +133,3 @@ def _safe(name: str) -> str:
     if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
         raise StartFailure("BadArgument", f"{name!r} is no name for a file of a model or its code.")
     return name
-
-
-def _key_of(source: BlobFolder, files: list[BlobProperties]) -> str:
-    content = [source.container, source.path, [[blob.name, blob.etag] for blob in files]]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]

@@ -185,12 +185,6 @@ class Fleet:
         for instance in self.instances:
             instance.log.note(line)
 
-    async def is_stale(self) -> bool:
-        """Whether the store has other files by now than it runs from."""
-        sources = (self.plan.program.code, self.plan.program.model)
-        now = {await self._workshop.assets.name_of(each) for each in sources if each is not None}
-        return now != self.assets_in_use
-
     def _retire(
         self, instance: SupervisedInstance, grace: float, *, with_log: bool = False
     ) -> None:

@@ -54,7 +54,6 @@ class WorkerPools:
         self._slice = slice_seconds
         self._pools: dict[str, WorkerPool] = {}
         self._jobs: dict[str, WorkerPool] = {}
-        self._joining = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
         self._pressed = False
 
@@ -86,13 +85,12 @@ class WorkerPools:
         if self._watch is None:
             self._watch = asyncio.create_task(self._look_after(), name="worker pools")
         name = pool_name(workload)
-        async with self._joining:
-            pool = self._pools.get(name)
-            if pool is not None and not pool.jobs and await self._is_spent(pool):
-                self._end(name)
-                pool = None
-            if pool is None:
-                pool = self._pools[name] = self._new_pool(name, workload)
+        pool = self._pools.get(name)
+        if pool is not None and not pool.jobs and _is_spent(pool):
+            self._end(name)
+            pool = None
+        if pool is None:
+            pool = self._pools[name] = self._new_pool(name, workload)
         known = self._jobs.get(workload.key)
         if known is not pool:
             self._take_away(workload.key)
@@ -276,11 +274,6 @@ class WorkerPools:
             if not pool.jobs and not pool.processes:
                 self._end(name)
 
-    async def _is_spent(self, pool: WorkerPool) -> bool:
-        """Whether a pool without jobs is of no use to the next one."""
-        fleet = pool.fleet
-        return fleet.failure is not None or not fleet.is_prepared or await fleet.is_stale()
-
     def _new_pool(self, name: str, workload: WorkersWorkload) -> WorkerPool:
         fleet = self._new_fleet(name, workload, self._logs / name, lambda: self._changed(name))
         fleet.start()
@@ -297,6 +290,11 @@ def pool_name(workload: WorkersWorkload) -> str:
     cluster = dataclasses.replace(workload.cluster, most_processes=None)
     text = f"{program!r} {variables!r} {cluster!r} {workload.output!r}"
     return "pool-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_spent(pool: WorkerPool) -> bool:
+    """Whether a pool without jobs is of no use to the next one."""
+    return pool.fleet.failure is not None or not pool.fleet.is_prepared
 
 
 def _begins(key: str) -> str:

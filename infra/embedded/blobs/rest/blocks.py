@@ -43,7 +43,7 @@ class PutBlockList:
         self._caps = caps
 
     async def __call__(self, files: FileBlobs, request: BlobRequest) -> Response:
-        wanted = conditions(request.headers)
+        wanted = conditions(request)
         kept = record(request.headers)
         body = content(request, self._caps.block_list, self._caps.silence)
         written = await files.commit(
@@ -66,7 +66,7 @@ async def get_block_list(files: FileBlobs, request: BlobRequest) -> Response:
         raise errors.BlobNotFound(f"There is no blob {request.name!r}.", target=request.name)
     headers = {}
     if found.blob is not None:
-        conditions(request.headers).check_read(found.blob)
+        conditions(request).check_read(found.blob)
         headers = {**about(found.blob), "x-ms-blob-content-length": str(found.blob.size)}
     parts = ['<?xml version="1.0" encoding="utf-8"?><BlockList>']
     for name, blocks in (("committed", found.committed), ("uncommitted", found.uncommitted)):

@@ -1,5 +1,6 @@
 """The conditions that a request's headers set."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ from domain import errors
 from domain.ports import BlobProperties
 from infra.embedded.blobs.rest.properties import about
 from infra.embedded.blobs.rest.refusals import Refusal, bad_header
+from infra.embedded.blobs.rest.requests import ContainerRequest
 from infra.embedded.blobs.stored_blob import Condition, StoredBlob
 
 _NOT_MET = "The condition specified using HTTP conditional header(s) is not met."
@@ -17,6 +19,10 @@ _NOT_MET = "The condition specified using HTTP conditional header(s) is not met.
 
 @dataclass(frozen=True)
 class Conditions:
+    """`check_open`: a write is refused where it ends, too, so that none that began before a
+    version was registered changes what the version consists of."""
+
+    check_open: Callable[[], None]
     if_match: str | None
     if_none_match: str | None
     if_modified_since: datetime | None
@@ -27,14 +33,14 @@ class Conditions:
         return self.if_none_match == "*"
 
     @property
-    def for_write(self) -> Condition | None:
+    def for_write(self) -> Condition:
         """That nothing be there is for the write itself to see to."""
-        return self._check_write if self != _NONE else None
+        return self._check_write
 
     @property
-    def for_change(self) -> Condition | None:
+    def for_change(self) -> Condition:
         """For what needs a blob that is there."""
-        return self._check_change if self != _NONE else None
+        return self._check_change
 
     def check_read(self, blob: BlobProperties) -> None:
         """Raises StaleETag, or the Refusal that says nothing has changed."""
@@ -48,6 +54,7 @@ class Conditions:
             raise Refusal(304, "ConditionNotMet", _NOT_MET, about(blob))
 
     def _check_write(self, blob: StoredBlob | None) -> None:
+        self.check_open()
         if blob is None:
             if self.if_match is not None:
                 raise errors.StaleETag(_NOT_MET)
@@ -72,13 +79,12 @@ class Conditions:
             raise errors.StaleETag(_NOT_MET)
 
 
-_NONE = Conditions(None, None, None, None)
-
-
-def conditions(headers: Headers) -> Conditions:
+def conditions(request: ContainerRequest) -> Conditions:
     """Raises Refusal for a time that is none."""
+    headers = request.headers
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     return Conditions(
+        request.check_open,
         None if match is None else _bare(match),
         None if none_match is None else _bare(none_match),
         _time(headers, "if-modified-since"),

@@ -94,7 +94,7 @@ class BlobDoor:
         return response
 
     async def _answer(self, http: Request) -> Response:
-        request = parsed(http)
+        request = parsed(http, self._urls.revocations.check_open)
         if isinstance(request, BlobRequest):
             run = self._checked(self._on_blobs, request, request.name)
             if _fills(request):

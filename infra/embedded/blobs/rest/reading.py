@@ -28,19 +28,19 @@ async def get_blob(files: FileBlobs, request: BlobRequest) -> Response:
 
 async def get_properties(files: FileBlobs, request: BlobRequest) -> Response:
     blob = await files.properties(request.container, request.name)
-    conditions(request.headers).check_read(blob)
+    conditions(request).check_read(blob)
     return Response(headers={**described(blob), "content-length": str(blob.size)})
 
 
 async def get_metadata(files: FileBlobs, request: BlobRequest) -> Response:
     blob = await files.properties(request.container, request.name)
-    conditions(request.headers).check_read(blob)
+    conditions(request).check_read(blob)
     return Response(headers={**about(blob), **{META + n: v for n, v in blob.metadata.items()}})
 
 
 async def _answer(reading: Reading, request: BlobRequest) -> Response:
     blob, headers = reading.blob, described(reading.blob)
-    conditions(request.headers).check_read(blob)
+    conditions(request).check_read(blob)
     part = asked_range(request.headers.get("x-ms-range") or request.headers.get("range"), blob.size)
     start, length = part or (0, blob.size)
     headers["content-length"] = str(length)

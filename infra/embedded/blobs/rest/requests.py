@@ -1,7 +1,8 @@
 """What a request to the door names, before anything is done about it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl, unquote
 
 from starlette.datastructures import Headers
@@ -13,7 +14,7 @@ from infra.embedded.blobs.rest.refusals import bad_header, bad_query
 PREFIX = "/blobs/"
 
 _PARAMETERS = {
-    *("sv", "sr", "sp", "se", "sig", "timeout", "comp", "restype"),
+    *("sv", "sr", "sp", "se", "si", "sig", "timeout", "comp", "restype"),
     *("prefix", "delimiter", "marker", "maxresults", "include", "blockid", "blocklisttype"),
 }
 _MOST_PARAMETERS = 50
@@ -35,9 +36,12 @@ _UNSUPPORTED_HEADERS = {
 
 @dataclass(frozen=True)
 class ContainerRequest:
+    """`check_open` raises Forbidden once nothing is written to the container any more."""
+
     container: str
     query: Mapping[str, str]
     http: Request
+    check_open: Callable[[], None]
 
     @property
     def headers(self) -> Headers:
@@ -51,7 +55,7 @@ class BlobRequest(ContainerRequest):
     name: str
 
 
-def parsed(http: Request) -> ContainerRequest:
+def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest:
     """Raises Refusal for a URL that names nothing."""
     path: bytes = http.scope["raw_path"]
     container, _, name = path.decode("latin-1").removeprefix(PREFIX).partition("/")
@@ -69,9 +73,10 @@ def parsed(http: Request) -> ContainerRequest:
         raise bad_query("The URL has too many parameters.", "InvalidUri") from None
     if not container:
         raise bad_query("The URL names no container; accounts are not served.", "InvalidUri")
+    is_open = partial(check_open, container)
     if not name:
-        return ContainerRequest(container, dict(pairs), http)
-    return BlobRequest(container, dict(pairs), http, name)
+        return ContainerRequest(container, dict(pairs), http, is_open)
+    return BlobRequest(container, dict(pairs), http, is_open, name)
 
 
 def check_supported(request: ContainerRequest) -> None:

@@ -21,7 +21,7 @@ class PutBlob:
         kind = request.headers.get("x-ms-blob-type", "BlockBlob")
         if kind.lower() != "blockblob":
             raise bad_header(f"Only block blobs are kept here, not a {kind[:40]!r}.")
-        wanted = conditions(request.headers)
+        wanted = conditions(request)
         kept = record(request.headers, plain=True)
         written = await files.write(
             request.container,
@@ -44,7 +44,7 @@ async def set_metadata(files: FileBlobs, request: BlobRequest) -> Response:
         request.container,
         request.name,
         lambda old: replace(old, metadata=given),
-        conditions(request.headers).for_change,
+        conditions(request).for_change,
     )
     return Response(headers=about(changed))
 
@@ -56,7 +56,7 @@ async def set_properties(files: FileBlobs, request: BlobRequest) -> Response:
         request.container,
         request.name,
         lambda old: replace(given, metadata=old.metadata),
-        conditions(request.headers).for_change,
+        conditions(request).for_change,
     )
     return Response(headers=about(changed))
 
@@ -64,9 +64,7 @@ async def set_properties(files: FileBlobs, request: BlobRequest) -> Response:
 async def delete_blob(files: FileBlobs, request: BlobRequest) -> Response:
     if request.headers.get("x-ms-delete-snapshots", "include").lower() != "include":
         raise bad_header("There are no snapshots here.")
-    deleted = await files.delete(
-        request.container, request.name, conditions(request.headers).for_change
-    )
+    deleted = await files.delete(request.container, request.name, conditions(request).for_change)
     if deleted is None:
         raise errors.BlobNotFound(f"There is no blob {request.name!r}.", target=request.name)
     return Response(status_code=202)

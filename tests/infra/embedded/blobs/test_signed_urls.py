@@ -1,10 +1,13 @@
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
 from domain import errors
 from domain.ports import Permission
+from infra.embedded.blobs.revocations import Revocations
 from infra.embedded.blobs.signed_urls import SignedUrls
 from tests.kit.clocks import HeldClock
 
@@ -18,8 +21,13 @@ def clock() -> HeldClock:
 
 
 @pytest.fixture
-def urls(clock: HeldClock) -> SignedUrls:
-    return SignedUrls("https://127.0.0.1:7443/", b"k" * 32, now=clock.now)
+def revocations(tmp_path: Path) -> Revocations:
+    return Revocations(tmp_path)
+
+
+@pytest.fixture
+def urls(clock: HeldClock, revocations: Revocations) -> SignedUrls:
+    return SignedUrls("https://127.0.0.1:7443/", b"k" * 32, now=clock.now, revocations=revocations)
 
 
 def query_of(url: str) -> dict[str, str]:
@@ -93,8 +101,11 @@ def test_a_url_without_a_signature_is_refused(urls: SignedUrls) -> None:
         urls.verify(READ, "system", "a", {})
 
 
-def test_another_key_signs_differently(urls: SignedUrls, clock: HeldClock) -> None:
-    other = SignedUrls("https://127.0.0.1:7443", b"j" * 32, now=clock.now)
+def test_another_key_signs_differently(
+    urls: SignedUrls, clock: HeldClock, revocations: Revocations
+) -> None:
+    base = "https://127.0.0.1:7443"
+    other = SignedUrls(base, b"j" * 32, now=clock.now, revocations=revocations)
     query = query_of(urls.sign("system", "a", frozenset({READ}), HOUR))
     with pytest.raises(errors.Forbidden):
         other.verify(READ, "system", "a", query)
@@ -113,3 +124,50 @@ def test_only_this_stores_urls_are_located(urls: SignedUrls) -> None:
         "https://127.0.0.1:99999/blobs/system/a",
     ):
         assert urls.locate(foreign) is None, foreign
+
+
+def test_a_url_is_taken_back_alone(urls: SignedUrls, revocations: Revocations) -> None:
+    one, other = (query_of(urls.sign("system", None, frozenset({READ}), HOUR)) for _ in range(2))
+    revocations.revoke(one["si"])
+    with pytest.raises(errors.Forbidden) as caught:
+        urls.verify(READ, "system", "a", one)
+    assert caught.value.code == "RevokedSignature"
+    urls.verify(READ, "system", "a", other)
+    with pytest.raises(errors.Forbidden):
+        urls.verify(READ, "system", "a", {**one, "si": other["si"]})
+    with pytest.raises(errors.Forbidden):
+        urls.verify(READ, "system", "a", {k: v for k, v in one.items() if k != "si"})
+
+
+@pytest.mark.parametrize("id", ["", "../../secrets/clients", "a/b", "x" * 65])
+def test_what_is_no_id_is_not_taken_back(revocations: Revocations, id: str) -> None:
+    with pytest.raises(errors.Invalid):
+        revocations.revoke(id)
+
+
+def test_a_container_closed_to_writers_is_read_on(
+    urls: SignedUrls, revocations: Revocations
+) -> None:
+    everything = frozenset({READ, WRITE, Permission.DELETE, LIST})
+    query = query_of(urls.sign("uploads", None, everything, HOUR))
+    elsewhere = query_of(urls.sign("uploads-2", None, everything, HOUR))
+    revocations.close("uploads")
+    for permission in (WRITE, Permission.DELETE):
+        with pytest.raises(errors.Forbidden) as caught:
+            urls.verify(permission, "uploads", "a", query)
+        assert caught.value.code == "UploadClosed"
+        urls.verify(permission, "uploads-2", "a", elsewhere)
+    urls.verify(READ, "uploads", "a", query)
+
+
+def test_what_was_taken_back_is_forgotten_once_no_url_of_that_age_is_good(
+    revocations: Revocations, tmp_path: Path
+) -> None:
+    revocations.revoke("old")
+    for file in tmp_path.iterdir():
+        os.utime(file, (1, 1))
+    revocations.revoke("new")
+    revocations.sweep()
+    revocations.check("old")
+    with pytest.raises(errors.Forbidden):
+        revocations.check("new")

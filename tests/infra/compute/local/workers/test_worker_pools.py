@@ -23,6 +23,7 @@ from domain.ports import (
 )
 from infra.compute.local.workers.worker_pool import WorkerPool
 from tests.infra.compute.conftest import House, is_running, opened
+from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
 
 ONE, TWO, THREE = "batch/one", "batch/two", "batch/three"
@@ -273,7 +274,7 @@ async def test_an_idle_worker_gives_way_to_a_job_and_to_a_deployment(tmp_path: P
         assert await house.workers.observe(ONE) is None
 
 
-async def test_changed_code_is_not_run_by_workers_that_began_with_the_old(house: House) -> None:
+async def test_what_comes_to_lie_beside_registered_code_is_not_run(house: House) -> None:
     jobs = await jobs_of(house)
     await jobs.begin(ONE)
     first = await jobs.process(ONE)
@@ -281,7 +282,13 @@ async def test_changed_code_is_not_run_by_workers_that_began_with_the_old(house:
     code = jobs.workload.program.code
     await house.blobs.write(code.container, f"{code.path}/other.py", b"# more\n")
     await jobs.begin(TWO)
-    assert await jobs.process(TWO) != first
+    assert await jobs.process(TWO) == first
+    await house.workers.remove(TWO, grace=timedelta(0))
+    other = replace(code, seal=(await sealed(house.blobs, "assets", code.path)).seal)
+    program = replace(jobs.workload.program, code=other)
+    later = Jobs(house, replace(jobs.workload, program=program))
+    await later.begin(ONE)
+    assert await later.process(ONE) != first
 
 
 async def test_a_pool_whose_script_fails_is_begun_anew_by_the_next_job(house: House) -> None:

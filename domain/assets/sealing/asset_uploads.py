@@ -1,0 +1,50 @@
+"""Where the files of versions to come are put, for as long as none is registered there."""
+
+from typing import Final
+from uuid import uuid4
+
+from domain.assets.asset import AssetKind
+from domain.assets.asset_documents import AssetDocuments, check_names, noun
+from domain.assets.datastore import URL_VALIDITY
+from domain.errors import Conflict
+from domain.ports import BlobFolder, BlobStore, Permission
+from domain.values import Value
+
+_PERMISSIONS = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
+_PREFIX: Final = "azureml-"
+
+
+class PendingUpload(Value):
+    """Where the files of a version to come are put: `sas_uri` for every blob of the
+    container, by putting `/{name}` before its query."""
+
+    id: str
+    blob_uri: str
+    sas_uri: str
+
+
+class AssetUploads:
+    def __init__(self, documents: AssetDocuments, blobs: BlobStore) -> None:
+        self._documents = documents
+        self._blobs = blobs
+
+    async def start(self, kind: AssetKind, name: str, version: str) -> PendingUpload:
+        """A container of its own for the files of a version to come. Raises Conflict if
+        the version is there already, as ARM does."""
+        check_names(name, version)
+        if await self._documents.version(kind, name, version) is not None:
+            raise Conflict(
+                f"{noun(kind, name, version)} exists already, and a version keeps its files. "
+                "Upload for a new version.",
+                code="AssetAlreadyExists",
+            )
+        id = str(uuid4())
+        container = f"{_PREFIX}{id}"
+        sas_uri = await self._blobs.sign(container, None, _PERMISSIONS, URL_VALIDITY)
+        return PendingUpload(id=id, blob_uri=self._blobs.url(container), sas_uri=sas_uri)
+
+    async def end(self, folder: BlobFolder | None) -> None:
+        """What was put there is registered: the URL it was put by writes no more, where the blob
+        store can take it back. Places that are no upload's stay as they are."""
+        if folder is not None and folder.container.startswith(_PREFIX):
+            await self._blobs.close_to_writers(folder.container)
