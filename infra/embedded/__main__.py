@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
@@ -16,6 +17,7 @@ from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
 from infra.embedded.access.private_files import keep_private
 from infra.embedded.access.tls import CertificateError
+from infra.embedded.blobs.revocations import Revocations
 from infra.embedded.data_folder import DataFolder, DataFolderInUse, HostLock
 from infra.embedded.host.address import Address, AddressError, bound, passed
 from infra.embedded.host.functions import AppError
@@ -41,6 +43,9 @@ settings:
 clients of the token issuer:
   python -m infra.embedded clients {add,list,remove} --help
 
+a signed URL that leaked:
+  python -m infra.embedded urls revoke --help
+
 exit status: 0 after a clean stop, 1 when the app failed, 2 when it could not start
 (wrong settings, port or data folder in use).
 """
@@ -50,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["clients"]:
         return _clients(given[1:])
+    if given[:1] == ["urls"]:
+        return _urls(given[1:])
     options = _parser().parse_args(given)
     try:
         return _serve(options)
@@ -253,6 +260,29 @@ def _clients(arguments: Sequence[str]) -> int:
                 registry.remove(options.name)
     except DomainError as error:
         return _refuse(error.message)
+    return 0
+
+
+def _urls(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.embedded urls",
+        description="Signed URLs of blobs, whether or not a host runs.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    revoke = commands.add_parser("revoke", help="one that leaked does nothing any more")
+    revoke.add_argument("url", help="the URL, or the query that listSecrets gave")
+    revoke.add_argument("--data-dir", type=Path, default=Path(".data"), help="default: .data")
+    options = parser.parse_args(list(arguments))
+    folder = DataFolder(options.data_dir.absolute())
+    if not folder.secrets.is_dir():
+        return _refuse(f"{folder.root} is no data folder of a host")
+    keep_private()
+    [id, *_] = parse_qs(options.url.rpartition("?")[2]).get("si", [""])
+    try:
+        Revocations.of(folder.root).revoke(id)
+    except DomainError as error:
+        return _refuse(error.message)
+    _say("It is taken back.")
     return 0
 
 

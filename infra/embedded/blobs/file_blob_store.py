@@ -41,7 +41,7 @@ class FileBlobStore(BlobStore):
         key: bytes | Callable[[], bytes],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        revocations = Revocations(data_dir / "blob-state" / "revoked")
+        revocations = Revocations.of(data_dir)
         self.signed_urls = SignedUrls(base_url, key, now=now, revocations=revocations)
         self.files = FileBlobs(data_dir)
 

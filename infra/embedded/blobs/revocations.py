@@ -20,6 +20,11 @@ class Revocations:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @classmethod
+    def of(cls, data_dir: Path) -> "Revocations":
+        """Those of the host of a data folder."""
+        return cls(data_dir / "blob-state" / "revoked")
+
     def revoke(self, id: str) -> None:
         """The URL of that id does nothing any more. Raises Invalid for what is no id."""
         self._note(_url(id))
@@ -57,7 +62,9 @@ class Revocations:
 
 def _url(id: str) -> str:
     if not _ID.fullmatch(id):
-        raise errors.Invalid("That is not the id of a signed URL.")
+        raise errors.Invalid(
+            "That is no signed URL with an id (si=...) of its own, so it cannot be taken back alone."
+        )
     return f"url-{id}"
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from examples.client import CallFailed
+from infra.embedded.__main__ import main
 from outside import serving
 from outside.running_host import RunningHost
 from tests.kit.waiting import until
@@ -217,6 +218,21 @@ def test_urls_are_good_for_an_hour_at_most(host: RunningHost) -> None:
     for query in (begin(host, "models", "brief")[1], secret["sasToken"]):
         expires = datetime.fromisoformat(parse_qs(query)["se"][0])
         assert expires <= datetime.now(UTC) + timedelta(hours=1, seconds=1)
+
+
+def test_a_url_that_leaked_is_taken_back_alone(
+    host: RunningHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address, query, _ = begin(host, "data", "public")
+    other, other_query, _ = begin(host, "data", "private")
+    folder = ["--data-dir", str(host.data_dir)]
+    assert put(host, f"{address}/a?{query}", b"x").status_code == 201
+    assert main(["urls", "revoke", f"{address}/a?{query}", *folder]) == 0
+    refused = host.workspace.http.get(f"{address}/a?{query}")
+    assert (refused.status_code, "RevokedSignature" in refused.text) == (403, True)
+    assert put(host, f"{other}/a?{other_query}", b"x").status_code == 201
+    assert main(["urls", "revoke", f"{address}/a?sig=x", *folder]) == 2
+    assert "no signed URL with an id" in capsys.readouterr().err
 
 
 def test_a_version_keeps_its_files_and_what_it_says(host: RunningHost, tmp_path: Path) -> None:
