@@ -63,7 +63,7 @@ class Revocations:
 def _url(id: str) -> str:
     if not _ID.fullmatch(id):
         raise errors.Invalid(
-            "That is no signed URL with an id (si=...) of its own, so it cannot be taken back alone."
+            "That is no signed URL with an id (si=...) of its own; it cannot be taken back alone."
         )
     return f"url-{id}"
 

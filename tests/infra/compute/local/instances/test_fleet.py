@@ -1,11 +1,12 @@
 """Bringing up what a workload runs while its store has faults."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from domain.errors import DomainError, StorageFull, Throttled, Unavailable
-from domain.ports import BlobProperties, WorkloadState
+from domain.ports import WorkloadState
 from infra.compute.local.instances import fleet
 from tests.infra.compute.conftest import House
 
@@ -15,21 +16,21 @@ BUSY = Throttled("The store is busy.", retry_after=0)
 
 
 class Faults:
-    """The store's lists meet these, one each, before they are given again."""
+    """Reading the store meets these, one each, before anything is read again."""
 
     def __init__(
         self, house: House, faults: list[DomainError], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.left = faults
-        self._list = house.blobs.list
-        monkeypatch.setattr(house.blobs, "list", self._next)
+        self._read = house.blobs.read
+        monkeypatch.setattr(house.blobs, "read", self._next)
         monkeypatch.setattr(fleet, "PAUSES", (0.01, 0.01, 0.01))
 
-    async def _next(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:
+    async def _next(self, *blob: Any, **part: Any) -> AsyncIterator[bytes]:
         if self.left:
             raise self.left.pop(0)
-        async for blob in self._list(container, prefix):
-            yield blob
+        async for piece in self._read(*blob, **part):
+            yield piece
 
 
 async def test_faults_of_the_store_that_pass_are_waited_out(
