@@ -38,7 +38,7 @@ _DATA_DIR = EmbeddedSettings.environment_name("data_dir")
 _EPILOG = """\
 settings:
   ML_ENDPOINTS_* in the environment, over "Values" of ./local.settings.json
-  (see local.settings.sample.json); ./host.json holds the triggers' limits.
+  (see local.settings.sample.json); ./host.json, or the app's, holds the triggers' limits.
 
 clients of the token issuer:
   python -m infra.embedded clients {add,list,remove} --help
@@ -120,7 +120,7 @@ def _serve(options: argparse.Namespace) -> int:
     keep_private()
     here = Path.cwd()
     values = read_values(os.environ, here / "local.settings.json")
-    host_json = read_host_json(here / "host.json")
+    host_json = read_host_json(_host_json(here))
     data_dir = options.data_dir or values.get(_DATA_DIR, "").strip() or ".data"
     folder = DataFolder(Path(data_dir).absolute())
     predecessor = Predecessor.on(folder) if options.take_over else None
@@ -222,6 +222,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def _host_json(here: Path) -> Path:
+    """That of the folder one is in; else the app's own, which lies beside its packages."""
+    own = here / "host.json"
+    return own if own.exists() else Path(__file__).parents[2] / "host.json"
 
 
 def _port(text: str) -> int:

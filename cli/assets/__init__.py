@@ -1,0 +1,1 @@
+"""Files on their way to a host, and the assets they become."""

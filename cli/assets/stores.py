@@ -1,0 +1,121 @@
+"""Files in a workspace's datastores: put there, listed, and fetched."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree
+
+from cli.assets.content import Content
+from cli.assets.uploading import Place, put_file
+from cli.failures import CommandFailed, UsageFailed
+from cli.host.arm import Arm, path
+from cli.output.progress import Progress
+
+_PREFIX = "azureml://datastores/"
+_LOCAL_INPUTS = "LocalUpload"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A blob: its name below the folder that was listed, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Container:
+    """A datastore's container by a signed URL."""
+
+    address: str
+    query: str
+
+
+def container_of(arm: Arm, datastore: str) -> Container:
+    """The container of a datastore. Raises CommandFailed."""
+    told = arm.get(path("datastores", datastore))["properties"]
+    secret = arm.post(f"{path('datastores', datastore)}/listSecrets")["sasToken"]
+    address = f"{told['protocol']}://{told['endpoint']}/{told['containerName']}"
+    if not told["endpoint"].partition("/")[2] and told.get("accountName"):
+        account = f"{told['accountName']}.blob.{told['endpoint']}"
+        address = f"{told['protocol']}://{account}/{told['containerName']}"
+    return Container(address, secret.lstrip("?"))
+
+
+def put_content(arm: Arm, datastore: str, content: Content) -> str:
+    """Put a file or folder into a datastore under its content's hash, and return where it is; what
+    is there already is not sent again. Raises CommandFailed."""
+    container = container_of(arm, datastore)
+    folder = f"{_LOCAL_INPUTS}/{content.digest}"
+    there = {file.name: file.size for file in listed(arm, container, folder)}
+    place = Place(f"{container.address}/{folder}", container.query)
+    missing = [file for file in content.files if there.get(file.name) != file.size]
+    if missing:
+        with Progress(f"Uploading {content.source.name}", sum(f.size for f in missing)) as progress:
+            for file in missing:
+                put_file(arm.wire, place, file, progress)
+    uri = f"{_PREFIX}{datastore}/paths/{folder}"
+    return f"{uri}/{content.source.name}" if content.source.is_file() else uri
+
+
+def listed(arm: Arm, container: Container, folder: str) -> Iterator[StoredFile]:
+    """The files of a folder, in order of their names. Raises CommandFailed."""
+    marker = ""
+    while True:
+        query = urlencode(
+            {
+                "restype": "container",
+                "comp": "list",
+                "prefix": f"{folder.rstrip('/')}/",
+                **({"marker": marker} if marker else {}),
+            }
+        )
+        answer = arm.wire.send("GET", f"{container.address}?{container.query}&{query}", {})
+        body = answer.read()
+        if answer.status != 200:
+            raise CommandFailed(f"{folder} can't be listed: {answer.status} {body[:300]!r}")
+        page = ElementTree.fromstring(body.lstrip(b"\xef\xbb\xbf"))
+        for blob in page.iter("Blob"):
+            name = blob.findtext("Name", "")[len(folder.rstrip("/")) + 1 :]
+            yield StoredFile(name, int(blob.findtext("Properties/Content-Length", "0")))
+        marker = page.findtext("NextMarker", "") or ""
+        if not marker:
+            return
+
+
+def fetch(arm: Arm, container: Container, folder: str, target: Path) -> int:
+    """Fetch a folder's files below `target`; how many there were. Each appears whole or not at
+    all. Raises CommandFailed."""
+    files = list(listed(arm, container, folder))
+    with Progress(f"Downloading {folder}", sum(file.size for file in files)) as progress:
+        for file in files:
+            local = _below(target, file.name)
+            local.parent.mkdir(parents=True, exist_ok=True)
+            draft = local.with_name(f".{local.name}.part")
+            url = f"{container.address}/{quote(folder.rstrip('/'))}/{quote(file.name)}"
+            answer = arm.wire.send("GET", f"{url}?{container.query}", {})
+            if answer.status != 200:
+                raise CommandFailed(f"{file.name}: {answer.status} {answer.read()[:300]!r}")
+            with draft.open("wb") as opened:
+                for piece in answer.pieces():
+                    opened.write(piece)
+                    progress.add(len(piece))
+            draft.replace(local)
+    return len(files)
+
+
+def _below(target: Path, name: str) -> Path:
+    """A file's place below a folder; names come from elsewhere. Raises CommandFailed."""
+    local = (target / name).resolve()
+    if not local.is_relative_to(target.resolve()) or local == target.resolve():
+        raise CommandFailed(f"The file name {name!r} leads out of {target}.")
+    return local
+
+
+def of_uri(uri: str) -> tuple[str, str]:
+    """The datastore and path of `azureml://datastores/…/paths/…`. Raises UsageFailed."""
+    store, found, below = uri.removeprefix(_PREFIX).partition("/paths/")
+    if not uri.startswith(_PREFIX) or not found:
+        raise UsageFailed(f"{uri} is not in a datastore.")
+    return store, below

@@ -1,0 +1,124 @@
+"""`mle compute`, with verbs and flags of `az ml compute`."""
+
+import argparse
+from typing import Any
+
+from cli.documents.reading import read
+from cli.host.arm import path
+from cli.kinds.computes import AML_COMPUTE
+from cli.resources import (
+    FILE,
+    NAME,
+    NAME_NEEDED,
+    NO_WAIT,
+    SET,
+    UPDATES,
+    YES,
+    change,
+    delete,
+    make,
+    named,
+    show,
+)
+from cli.verbs import Group, Session, Verb, flag
+
+_COLUMNS = ("name", "type", "size", "min_instances", "max_instances", "provisioning_state")
+
+
+def shown(rest: Any) -> dict[str, Any]:
+    """A compute as Azure's command line shows it."""
+    return show(AML_COMPUTE, rest)
+
+
+def create(flags: argparse.Namespace, session: Session) -> Any:
+    fields = read(
+        AML_COMPUTE,
+        "compute",
+        file=flags.file,
+        given={
+            "name": flags.name,
+            "type": flags.type,
+            "size": flags.size,
+            "min_instances": flags.min_instances,
+            "max_instances": flags.max_instances,
+            "idle_time_before_scale_down": flags.idle_time_before_scale_down,
+            "tier": flags.tier,
+        },
+        sets=flags.set,
+    )
+    name = named(flags, fields, "compute")
+    made = make(
+        session,
+        path("computes", name),
+        f"compute {name}",
+        AML_COMPUTE.sent({**fields, "location": fields.get("location", "local")}),
+        new=False,
+        no_wait=flags.no_wait,
+    )
+    return shown(made) if made else None
+
+
+def update(flags: argparse.Namespace, session: Session) -> Any:
+    given = {
+        "min_instances": flags.min_instances,
+        "max_instances": flags.max_instances,
+        "idle_time_before_scale_down": flags.idle_time_before_scale_down,
+    }
+    changed = change(
+        session,
+        AML_COMPUTE,
+        path("computes", flags.name),
+        f"compute {flags.name}",
+        flags=flags,
+        given=given,
+    )
+    return shown(changed) if changed else None
+
+
+def show_one(flags: argparse.Namespace, session: Session) -> Any:
+    return shown(session.arm.get(path("computes", flags.name)))
+
+
+def list_all(flags: argparse.Namespace, session: Session) -> Any:
+    found = [shown(rest) for rest in session.arm.pages("computes")]
+    wanted = (flags.type or "").lower()
+    return [each for each in found if wanted in ("", each["type"])]
+
+
+def delete_one(flags: argparse.Namespace, session: Session) -> Any:
+    delete(session, path("computes", flags.name), f"compute {flags.name}", flags)
+
+
+_SCALE = (
+    flag("--min-instances", type=int),
+    flag("--max-instances", type=int),
+    flag("-d", "--idle-time-before-scale-down", type=int, metavar="SECONDS"),
+)
+GROUP = Group(
+    "where batch jobs run",
+    {
+        "create": Verb(
+            create,
+            "Make or replace a compute.",
+            (
+                FILE,
+                NAME,
+                flag("-t", "--type", help="amlcompute"),
+                flag("--size", help="the instances' type"),
+                flag("--tier", help="dedicated or low_priority"),
+                *_SCALE,
+                SET,
+                NO_WAIT,
+            ),
+            _COLUMNS,
+        ),
+        "update": Verb(
+            update, "Change a compute.", (NAME_NEEDED, *_SCALE, *UPDATES, NO_WAIT), _COLUMNS
+        ),
+        "show": Verb(show_one, "Show a compute.", (NAME_NEEDED,), _COLUMNS),
+        "list": Verb(
+            list_all, "List computes.", (flag("-t", "--type", help="of one type"),), _COLUMNS
+        ),
+        "delete": Verb(delete_one, "Delete a compute.", (NAME_NEEDED, YES, NO_WAIT)),
+    },
+)

@@ -1,0 +1,1 @@
+"""What files describe, held against what is there: the plan, shown and carried out."""

@@ -1,0 +1,1 @@
+"""Files of YAML, read with the place of every value."""

@@ -1,0 +1,1 @@
+"""A host as the command line knows it: where it is, who calls, and its REST."""

@@ -1,0 +1,166 @@
+"""From what was typed to the verb that does it, and from what went wrong to an exit code."""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from cli.failures import CommandFailed, Exit, UsageFailed
+
+if TYPE_CHECKING:
+    from cli.verbs import Group
+
+# Each with its module below cli.commands, and what it is for; imported when it is asked for.
+SHORT = {
+    "up": ("up", "start a host on this machine"),
+    "init": ("init", "begin a project from a template"),
+    "deploy": ("deploy", "make what files describe"),
+    "diff": ("deploy", "what `deploy` would change"),
+    "status": ("status", "what there is, and how it is"),
+    "logs": ("logs", "what a deployment has printed"),
+    "invoke": ("invoke", "ask a model, or start a batch job"),
+    "traffic": ("traffic", "show or shift an endpoint's traffic"),
+    "rollback": ("traffic", "the traffic before the last change"),
+    "jobs": ("jobs", "watch, retry, download"),
+    "login": ("access", "remember a host and how to sign in"),
+    "use": ("access", "choose among remembered hosts"),
+    "logout": ("access", "forget a host"),
+    "schema": ("schema", "JSON schemas of YAML files, for editors"),
+    "completion": ("completion", "completion for bash, zsh and fish"),
+    "doctor": ("doctor", "look at what stands between you and the host"),
+}
+GROUPS = {
+    "online-endpoint": ("online_endpoint", "scoring URIs over deployments"),
+    "online-deployment": ("online_deployment", "models that answer requests"),
+    "batch-endpoint": ("batch_endpoint", "jobs over files"),
+    "batch-deployment": ("batch_deployment", "models that score files"),
+    "model": ("model", "models, registered"),
+    "environment": ("environment", "what scoring scripts run in"),
+    "data": ("data", "data that batch jobs read"),
+    "datastore": ("datastore", "where files are"),
+    "compute": ("compute", "where batch jobs run"),
+    "job": ("job", "batch jobs"),
+    "schedule": ("schedule", "jobs by the clock"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return _run(argv)
+    except CommandFailed as failed:
+        _tell(failed)
+        return int(failed.code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. What the host has begun goes on.\n")
+        return int(Exit.INTERRUPTED)
+    except RecursionError:
+        _tell(CommandFailed("What was given is nested too deeply."))
+        return int(Exit.FAILED)
+    except BrokenPipeError:
+        # Whoever read the answer has had enough; Python must not complain at exit.
+        sys.stderr.close()
+        return int(Exit.DONE)
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return int(Exit.DONE)
+    if argv[0] == "--version":
+        sys.stdout.write(f"mle {_version()}\n")
+        return int(Exit.DONE)
+    name, rest = argv[0], argv[1:]
+    known = SHORT.get(name) or GROUPS.get(name)
+    if known is None:
+        raise _unknown(name, [*SHORT, *GROUPS])
+    module = importlib.import_module(f"cli.commands.{known[0]}")
+    if name in SHORT:
+        return _verb(f"mle {name}", module.VERBS[name], rest)
+    group: Group = module.GROUP
+    if not rest or rest[0] in ("-h", "--help"):
+        sys.stdout.write(_group_help(name, group))
+        return int(Exit.DONE)
+    verb = group.verbs.get(rest[0])
+    if verb is None:
+        raise _unknown(rest[0], list(group.verbs), f"mle {name}")
+    return _verb(f"mle {name} {rest[0]}", verb, rest[1:])
+
+
+def _verb(prog: str, verb: object, argv: list[str]) -> int:
+    from cli.output import console, formats
+    from cli.verbs import Session, Verb, parse
+
+    assert isinstance(verb, Verb)
+    flags = parse(prog, verb, argv)
+    form = flags.output or verb.form
+    if form not in formats.FORMATS:
+        raise UsageFailed(f"-o {form}: one of {', '.join(formats.FORMATS)}.")
+    if flags.only_show_errors:
+        console.be_quiet()
+    session = Session(flags)
+    try:
+        answer = verb.run(flags, session)
+        if isinstance(answer, Exit):
+            return int(answer)
+        if answer is not None:
+            formats.write(answer, form=form, query=flags.query, columns=verb.columns)
+    except (CommandFailed, KeyboardInterrupt, BrokenPipeError):
+        if flags.debug:
+            import traceback
+
+            traceback.print_exc()
+        raise
+    finally:
+        session.close()
+    return int(Exit.DONE)
+
+
+def _unknown(name: str, known: list[str], prog: str = "mle") -> UsageFailed:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"Did you mean `{prog} {near[0]}`?" if near else f"`{prog} --help` lists them."
+    return UsageFailed(f"{prog} has no {name!r}.", hint=hint)
+
+
+def _tell(failed: CommandFailed) -> None:
+    from cli.output.console import coloured
+
+    lines = []
+    if failed.message:
+        lines.append(f"{coloured('error:', 'red', sys.stderr)} {failed.message}")
+    lines += [f"  - {fault}" for fault in failed.faults]
+    if failed.hint:
+        lines.append(f"{coloured('hint:', 'yellow', sys.stderr)} {failed.hint}")
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _help() -> str:
+    lines = ["mle: machine learning endpoints, online and batch.", "", "Every day:"]
+    lines += [f"  {name:<18} {what}" for name, (_, what) in SHORT.items()]
+    lines += ["", "By resource, with the verbs and flags of `az ml`:"]
+    lines += [f"  {name:<18} {what}" for name, (_, what) in GROUPS.items()]
+    lines += [
+        "",
+        "`mle COMMAND --help` tells the flags. Everywhere: -o json|yaml|table|tsv|none, --query",
+        "JMESPATH, --context NAME. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 sign in,",
+        "5 timed out.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _group_help(name: str, group: "Group") -> str:
+    lines = [f"mle {name}: {group.help}", ""]
+    lines += [f"  {verb:<20} {each.help}" for verb, each in group.verbs.items()]
+    lines += ["", f"`mle {name} VERB --help` tells the flags.", ""]
+    return "\n".join(lines)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mlectl")
+    except PackageNotFoundError:
+        return "from a checkout"
