@@ -2,14 +2,14 @@
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.failures import CommandFailed, Exit, UsageFailed
 
 if TYPE_CHECKING:
     from cli.verbs import Group
 
-# Each with its module below cli.commands, and what it is for; imported when it is asked for.
+# Each with its module in cli.commands, and what it is for; imported when it is asked for.
 SHORT = {
     "up": ("up", "start a host on this machine"),
     "init": ("init", "begin a project from a template"),
@@ -70,10 +70,9 @@ def _run(argv: list[str]) -> int:
         sys.stdout.write(f"mle {_version()}\n")
         return int(Exit.DONE)
     name, rest = argv[0], argv[1:]
-    known = SHORT.get(name) or GROUPS.get(name)
-    if known is None:
+    if name not in SHORT and name not in GROUPS:
         raise _unknown(name, [*SHORT, *GROUPS])
-    module = importlib.import_module(f"cli.commands.{known[0]}")
+    module = command_module(name)
     if name in SHORT:
         return _verb(f"mle {name}", module.VERBS[name], rest)
     group: Group = module.GROUP
@@ -84,6 +83,13 @@ def _run(argv: list[str]) -> int:
     if verb is None:
         raise _unknown(rest[0], list(group.verbs), f"mle {name}")
     return _verb(f"mle {name} {rest[0]}", verb, rest[1:])
+
+
+def command_module(name: str) -> Any:
+    """The module of a command that there is."""
+    if name in SHORT:
+        return importlib.import_module(f"cli.commands.daily.{SHORT[name][0]}")
+    return importlib.import_module(f"cli.commands.by_resource.{GROUPS[name][0]}")
 
 
 def _verb(prog: str, verb: object, argv: list[str]) -> int:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.assets.registering import asset_id, planned_id
-from cli.commands import batch_deployment
-from cli.commands.batch_deployment import body as batch_body
+from cli.commands.by_resource import batch_deployment
+from cli.commands.by_resource.batch_deployment import body as batch_body
 from cli.deploying.sources import RECORDS, Source
 from cli.documents.reading import difference
 from cli.host.arm import Arm, path

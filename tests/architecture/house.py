@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.kit.real_app import ROOT
 
-ROOMS = ("domain", "infra", "handlers", "runtime")
+ROOMS = ("cli", "domain", "infra", "handlers", "runtime")
 
 
 def modules(*tops: str) -> Mapping[str, ast.Module]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.assets.stores import Container, fetch
-from cli.commands.assets import LABEL, VERSION, AssetVerbs, tags
+from cli.commands.by_resource.assets import LABEL, VERSION, AssetVerbs, tags
 from cli.failures import CommandFailed
 from cli.kinds.assets import MODEL
 from cli.resources import NAME_NEEDED, YES

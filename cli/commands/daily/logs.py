@@ -5,7 +5,7 @@ import sys
 import time
 from typing import Any
 
-from cli.commands.online_deployment import CONTAINERS, logs
+from cli.commands.by_resource.online_deployment import CONTAINERS, logs
 from cli.failures import UsageFailed
 from cli.host.arm import path
 from cli.verbs import Session, Verb, flag

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli.commands.job import ended, watch
-from cli.commands.online_endpoint import ask
+from cli.commands.by_resource.job import ended, watch
+from cli.commands.by_resource.online_endpoint import ask
 from cli.failures import UsageFailed
 from cli.host.arm import path
 from cli.verbs import Session, Verb, flag
@@ -20,7 +20,7 @@ def run(flags: argparse.Namespace, session: Session) -> Any:
         ask(session, endpoint, _body(flags), deployment or None, kind)
         return None
     session.arm.get(path("batchEndpoints", endpoint))
-    from cli.commands import batch_endpoint
+    from cli.commands.by_resource import batch_endpoint
 
     if not flags.data:
         raise UsageFailed("A batch endpoint scores files: `mle invoke ENDPOINT FOLDER`.")

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from cli.commands.assets import AssetVerbs, tags
+from cli.commands.by_resource.assets import AssetVerbs, tags
 from cli.kinds.assets import DATA
 from cli.verbs import Group, flag
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.assets.content import content_of
-from cli.commands.job import job_shown
+from cli.commands.by_resource.job import job_shown
 from cli.documents.reading import read
 from cli.documents.yaml_file import read_document
 from cli.failures import UsageFailed

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cli.commands.job import COLUMNS, download, ended, job_shown, list_all, watch
+from cli.commands.by_resource.job import COLUMNS, download, ended, job_shown, list_all, watch
 from cli.failures import UsageFailed
 from cli.host.arm import path
 from cli.output.console import say

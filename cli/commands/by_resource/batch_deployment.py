@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from cli.commands.job import COLUMNS as JOB_COLUMNS
-from cli.commands.job import job_shown
+from cli.commands.by_resource.job import COLUMNS as JOB_COLUMNS
+from cli.commands.by_resource.job import job_shown
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path

@@ -1,12 +1,11 @@
 """`mle completion`: a script that completes commands and flags in a shell."""
 
 import argparse
-import importlib
 import sys
 from typing import Any
 
 from cli.failures import UsageFailed
-from cli.main import GROUPS, SHORT
+from cli.main import GROUPS, SHORT, command_module
 from cli.verbs import GLOBAL, Session, Verb, flag
 
 _BASH = """_mle() {
@@ -43,11 +42,10 @@ def words(typed: list[str]) -> list[str]:
         return [*SHORT, *GROUPS, "--help", "--version"]
     name = typed[0]
     if name in SHORT:
-        module = importlib.import_module(f"cli.commands.{SHORT[name][0]}")
-        return _flags(module.VERBS[name])
+        return _flags(command_module(name).VERBS[name])
     if name not in GROUPS:
         return []
-    group = importlib.import_module(f"cli.commands.{GROUPS[name][0]}").GROUP
+    group = command_module(name).GROUP
     if len(typed) == 1:
         return [*group.verbs, "--help"]
     verb = group.verbs.get(typed[1])

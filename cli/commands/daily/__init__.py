@@ -1,0 +1,1 @@
+"""Short commands for every day."""
