@@ -7,6 +7,7 @@ from typing import Any
 from cli.failures import UsageFailed
 
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 
 
 def apply(
@@ -42,10 +43,9 @@ def apply(
 
 
 def _parts(name: str) -> list[Any]:
-    found = list(_PART.finditer(name))
-    if not found or "".join(match[0] for match in found) != name.replace(".", ""):
+    if not _PATH.fullmatch(name):
         raise UsageFailed(f"{name!r} is no path to a field.")
-    return [match[1] if match[1] is not None else int(match[2]) for match in found]
+    return [match[1] if match[1] is not None else int(match[2]) for match in _PART.finditer(name)]
 
 
 def _value(said: str) -> Any:

@@ -62,6 +62,14 @@ def doctor(flags: argparse.Namespace, session: Session) -> Any:
         ("It gives a token", sign_in, "`mle login` takes a new client id and secret."),
         ("The workspace may be read", read, "The client's role must be reader at least."),
     ]
+    try:
+        return _looked(looks)
+    finally:
+        if arm is not None:
+            arm.close()
+
+
+def _looked(looks: list[tuple[str, Callable[[], str], str]]) -> Exit | None:
     for what, look, hint in looks:
         try:
             say(f"  ok    {what}: {look()}")

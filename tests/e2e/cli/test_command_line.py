@@ -1,0 +1,215 @@
+"""`mle` against a running host, as a person types it."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import main
+from outside.running_host import RunningHost
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def answer(self) -> Any:
+        return json.loads(self.out)
+
+
+Mle = Callable[..., Typed]
+
+
+@pytest.fixture
+def mle(
+    host: RunningHost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> Mle:
+    """Types a command in a folder of its own, for the running host; whole words are operands."""
+    monkeypatch.setenv("MLE_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("MLE_CONNECTION", str(host.data_dir / "connection.json"))
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*words: str, stdin: bytes = b"") -> Typed:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsysbinary.readouterr()
+        code = main(list(words))
+        written = capsysbinary.readouterr()
+        return Typed(code, written.out.decode(), written.err.decode())
+
+    return typed
+
+
+def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_file(
+    mle: Mle, tmp_path: Path
+) -> None:
+    assert mle("init", "script", "project", "--name", "sums").code == 0
+    file = tmp_path / "project" / "endpoint.yaml"
+
+    planned = mle("diff", "project", "--detailed-exitcode")
+    assert planned.code == 2
+    assert "+ online-endpoint sums" in planned.out
+    assert mle("online-endpoint", "show", "-n", "sums").code == 3
+
+    made = mle("deploy", "project")
+    assert made.code == 0, made.err
+    assert mle("invoke", "sums", "project/request.json").answer == {"sums": [6, 15]}
+    assert mle("invoke", "sums/blue", '{"data": [[1]]}').answer == {"sums": [1]}
+    assert mle("invoke", "sums", stdin=b'{"data": [[2]]}').answer == {"sums": [2]}
+    assert mle("diff", "project", "--detailed-exitcode").code == 0
+    assert "so already" in mle("deploy", "project").err
+
+    file.write_text(file.read_text().replace("instance_count: 1", "instance_count: 2"))
+    changed = mle("diff", "project", "-o", "json").answer
+    fields = [change for item in changed for change in item["changes"]]
+    assert fields == [{"field": "sku.capacity", "before": 1, "after": 2}]
+    assert mle("deploy", "project").code == 0
+
+    rows = mle("status", "sums", "-o", "json").answer
+    assert [(row["name"].strip(), row["traffic"]) for row in rows] == [
+        ("sums", None),
+        ("blue", "100 %"),
+    ]
+    assert "ready to score" in mle("logs", "sums").out
+
+    text = file.read_text()
+    file.write_text(
+        text.replace("name: blue", "name: green").replace("{blue: 100}", "{green: 100}")
+    )
+    assert mle("deploy", "project", "--prune").code == 1
+    assert mle("deploy", "project", "--prune", "--yes").code == 0
+    listed = mle("online-deployment", "list", "-e", "sums", "--query", "[].name")
+    assert listed.answer == ["green"]
+    assert mle("online-endpoint", "delete", "-n", "sums", "--yes").code == 0
+
+
+def test_the_verbs_of_az_ml_answer_as_scripts_have_it(mle: Mle, tmp_path: Path) -> None:
+    mle("init", "script", ".", "--name", "asked")
+    (tmp_path / "endpoint.yml").write_text("name: asked\nauth_mode: key\n")
+    deployment = (tmp_path / "endpoint.yaml").read_text().split("---")[1]
+    (tmp_path / "deployment.yml").write_text(deployment)
+    on = ("-g", "group", "-w", "workspace")
+
+    made = mle("online-endpoint", "create", "-f", "endpoint.yml", *on)
+    assert made.answer["provisioning_state"] == "Succeeded"
+    again = mle("online-endpoint", "create", "--name", "asked", *on)
+    assert again.code == 1
+    assert "is there already" in again.err
+    blue = mle("online-deployment", "create", "--f", "deployment.yml", "--all-traffic", *on)
+    assert blue.answer["code_configuration"]["scoring_script"] == "score.py"
+    assert blue.answer["endpoint_name"] == "asked"
+
+    def value(*words: str) -> str:
+        return mle(*words, "-o", "tsv", *on).out.strip()
+
+    show = ("online-endpoint", "show", "-n", "asked", "--query")
+    assert value(*show, "traffic.blue") == "100"
+    assert value(*show, "scoring_uri").endswith("/endpoints/asked/score")
+    key = value("online-endpoint", "get-credentials", "-n", "asked", "--query", "primaryKey")
+    assert mle("online-endpoint", "regenerate-keys", "-n", "asked").code == 0
+    after = value("online-endpoint", "get-credentials", "-n", "asked", "--query", "primaryKey")
+    assert len(key) > 20
+    assert after != key
+
+    asked = mle("online-endpoint", "invoke", "--name", "asked", "--request-file", "request.json")
+    assert asked.answer == {"sums": [6, 15]}
+    bad = mle("online-endpoint", "update", "-n", "asked", "--traffic", "blue=50")
+    assert bad.code == 1
+    assert "properties.traffic: Traffic sums to 50" in bad.err
+    update = mle("online-endpoint", "update", "-n", "asked", "--set", "tags.owner=me")
+    assert update.answer["tags"] == {"owner": "me"}
+    refused = mle("online-deployment", "delete", "-n", "blue", "-e", "asked", "--yes")
+    assert refused.code == 1
+    assert "holds 100 % of the traffic" in refused.err
+    assert mle("online-endpoint", "update", "-n", "asked", "--traffic", "blue=0").code == 0
+    assert mle("online-deployment", "delete", "-n", "blue", "-e", "asked", "--yes").code == 0
+    assert mle("online-endpoint", "delete", "-n", "asked", "--yes").code == 0
+
+
+def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
+    mle("init", "batch", "project", "--name", "lines")
+    assert mle("deploy", "project").code == 0
+    done = mle("invoke", "lines", "project/data")
+    assert done.code == 0, done.err
+    assert "Completed, 2/2 files" in done.err
+    job = mle("job", "list", "--query", "[0]").answer
+    assert (job["status"], job["endpoint"], job["files"]) == ("Completed", "lines", "2/2")
+    fetched = mle("jobs", "download", job["name"], "--path", "out", "-o", "json")
+    assert fetched.answer["score"]["files"] == 1
+    rows = (tmp_path / "out" / "score" / "predictions.csv").read_text().splitlines()
+    assert len(rows) == 3
+    same = mle("batch-endpoint", "invoke", "-n", "lines", "--input", "project/data")
+    assert "Uploading" not in same.err
+    watched = mle("jobs", "watch", same.answer["name"])
+    assert watched.code == 0
+    assert mle("batch-endpoint", "delete", "-n", "lines", "--yes").code == 0
+
+
+def test_assets_of_the_same_content_are_the_same_version(mle: Mle, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"x" * (9 * 1024 * 1024))
+    create = ("model", "create", "-n", "weights", "-p", "model.bin")
+    assert mle(*create).answer["version"] == "1"
+    assert mle(*create).answer["version"] == "1"
+    (tmp_path / "model.bin").write_bytes(b"y")
+    assert mle(*create).answer["version"] == "2"
+    shown = mle("model", "show", "-n", "weights", "-l", "latest").answer
+    assert (shown["version"], shown["type"]) == ("2", "custom_model")
+    assert mle("model", "archive", "-n", "weights", "-v", "1").code == 0
+    assert mle("model", "list", "-n", "weights", "--query", "[].version").answer == ["2"]
+    listed = mle("model", "list", "-n", "weights", "--include-archived", "--query", "[].version")
+    assert sorted(listed.answer) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["online-endpont", "list"], 2, "Did you mean `mle online-endpoint`?"),
+        (["online-endpoint", "creat"], 2, "Did you mean `mle online-endpoint create`?"),
+        (["online-endpoint", "show"], 2, "required: -n/--name"),
+        (["online-endpoint", "show", "-n", "nobody"], 3, "was not found"),
+        (["deploy", "nowhere.yml"], 2, "can't be read"),
+        (["status", "-o", "xml"], 2, "one of json"),
+        (["status", "--context", "nobody"], 2, "There is no context"),
+    ],
+)
+def test_what_is_wrong_is_said_with_an_exit_code_for_scripts(
+    mle: Mle, words: list[str], code: int, told: str
+) -> None:
+    typed = mle(*words)
+    assert typed.code == code
+    assert told in typed.err
+    assert typed.out == ""
+
+
+def test_a_host_is_remembered_used_and_forgotten(
+    mle: Mle, host: RunningHost, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    connection = json.loads((host.data_dir / "connection.json").read_text())
+    monkeypatch.delenv("MLE_CONNECTION")
+    assert mle("status").code == 4
+    monkeypatch.setenv("MLE_CLIENT_SECRET", connection["client_secret"])
+    login = mle(
+        *("login", "--url", connection["url"], "--name", "here"),
+        *("--client-id", connection["client_id"], "--ca-file", connection["ca_file"]),
+    )
+    assert login.code == 0, login.err
+    assert mle("status").code == 0
+    assert mle("use", "-o", "json").answer[0]["name"] == "here"
+    assert (tmp_path / "config" / "contexts.json").stat().st_mode & 0o077 == 0
+    assert mle("doctor").code == 0
+    wrong = mle("login", "--url", connection["url"], "--name", "other", "--client-id", "me")
+    assert wrong.code == 1
+    assert "is not trusted" in wrong.err
+    assert mle("logout").code == 0
+    assert mle("status").code == 4
