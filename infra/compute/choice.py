@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ def chosen_compute(
                 memory=settings.machine_memory or default_memory(),
                 memory_overcommit=settings.memory_overcommit,
                 core_overcommit=settings.core_overcommit,
+                kept_environments=settings.unused_environments,
+                kept_age=timedelta(days=settings.unused_environment_days),
             )
             local = LocalCompute(data_dir, blobs, outputs, uv=find_uv_bin(), limits=limits)
             return Compute(

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from infra.settings.group import SettingsGroup
 from infra.settings.values import (
+    DAYS,
     SECONDS,
     BaseAddress,
     ByteCount,
@@ -170,6 +171,16 @@ class ComputeSettings(SettingsGroup):
         32, alias="ML_ENDPOINTS_CORE_OVERCOMMIT"
     )
     """How often each core of the machine may be promised to models."""
+
+    unused_environments: Annotated[int, Field(ge=0, le=1000)] = Field(
+        8, alias="ML_ENDPOINTS_UNUSED_ENVIRONMENTS"
+    )
+    """How many built environments are kept that no deployment or job uses, those used last; and
+    twice as many copies of models and code."""
+    unused_environment_days: Annotated[float, Field(ge=0, le=36500), DAYS] = Field(
+        30, alias="ML_ENDPOINTS_UNUSED_ENVIRONMENT_DAYS"
+    )
+    """How long these are kept since they were last used."""
 
     def kind_for(self, host: Host) -> ComputeKind:
         """The kind, said or not."""

@@ -15,7 +15,7 @@ from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.local_succession import LocalSuccession
 from infra.compute.local.machine.room import Room
-from infra.compute.local.premises import RUNTIME, Premises
+from infra.compute.local.premises import RUNTIME, Kept, Premises
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.serving.local_scorer import LocalScorer
 from infra.compute.local.serving.local_serving import LocalServing
@@ -51,7 +51,13 @@ class LocalCompute:
             )
 
         self.premises = Premises(
-            data_dir / "compute", blobs, outputs, environments, runtime=RUNTIME, clock=clock
+            data_dir / "compute",
+            blobs,
+            outputs,
+            environments,
+            kept=Kept(limits.kept_environments, 2 * limits.kept_environments, limits.kept_age),
+            runtime=RUNTIME,
+            clock=clock,
         )
         room = Room(limits, machine())
         self.serving = LocalServing(self.premises, room=room, busy=lambda: self.workers.busy)

@@ -13,7 +13,8 @@ class LocalLimits:
     instance type's memory an instance counts for (infra/compute/local/machine/room.py). `builds`
     environments are built at a time, each within `build_deadline`. So many `attempts` of units are
     under way, or ended and not collected; one that has found no worker in `lease_wait` seconds is
-    left waiting by its caller."""
+    left waiting by its caller. Of what nothing uses any more, so many `kept_environments` and
+    twice as many fetched models and codes are kept, for `kept_age` at most."""
 
     processes: int = 64
     memory: float = math.inf
@@ -24,3 +25,5 @@ class LocalLimits:
     build_deadline: timedelta = timedelta(minutes=30)
     attempts: int = 1000
     lease_wait: float = 5.0
+    kept_environments: int = 8
+    kept_age: timedelta = timedelta(days=30)

@@ -3,11 +3,14 @@
 import asyncio
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,10 +26,21 @@ from infra.compute.local.instances.supervised_instance import Surroundings
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.processes.sockets import Sockets
 
+_log = logging.getLogger(__name__)
+
 RUNTIME: Final = Path(__file__).resolve().parents[3] / "runtime"
-_KEPT_ENVIRONMENTS: Final = 8
-_KEPT_ASSETS: Final = 16
+_PRUNE: Final = 3600.0
 _KEPT_LOGS: Final = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many environments and assets are kept that nothing uses, those used last, and how long
+    ago that may be."""
+
+    environments: int
+    assets: int
+    age: timedelta
 
 
 class Tenant(Protocol):
@@ -37,9 +51,10 @@ class Tenant(Protocol):
 
 
 class Premises:
-    """Everything under `folder`, which one host has at a time. `enter` before the first use;
-    nothing is begun after `shut`. While `shared` another host's processes run from it too (one
-    of the two follows the other), and nothing is thrown away."""
+    """Everything under `folder`, which one host has at a time; of what nobody uses there, it has
+    as much as `kept` says. `enter` before the first use; nothing is begun after `shut`. While
+    `shared` another host's processes run from it too (one of the two follows the other), and
+    nothing is thrown away."""
 
     def __init__(
         self,
@@ -48,6 +63,7 @@ class Premises:
         outputs: Outputs,
         environments: Callable[[Path, ProcessGroups], Environments],
         *,
+        kept: Kept,
         runtime: Path,
         clock: Callable[[], float],
     ) -> None:
@@ -57,6 +73,8 @@ class Premises:
         self.outputs = outputs
         self.logs = folder / "logs"
         self._folder = folder
+        self._kept = kept
+        self._pruning: asyncio.Task[None] | None = None
         self._processes = ProcessGroups(folder / "processes")
         self.sockets = Sockets(folder / "tmp")
         self.environments = environments(folder / "environments", self._processes)
@@ -83,6 +101,7 @@ class Premises:
             await asyncio.to_thread(self._take)
             await self._processes.start(beside_others=self.shared)
             self._entered = True
+            self._pruning = asyncio.create_task(self._prune_from_time_to_time(), name="prune")
 
     @property
     def entered(self) -> bool:
@@ -103,6 +122,9 @@ class Premises:
 
     async def leave(self) -> None:
         """No process of it is left, nor any socket."""
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.gather(self._pruning, return_exceptions=True)
         await self.environments.close()
         await self.assets.close()
         self.http.close()
@@ -127,14 +149,23 @@ class Premises:
             await self.prune()
 
     async def prune(self) -> None:
-        """Throw away what no fleet uses, but for the latest."""
-        if self.shared:
+        """Throw away what no fleet uses, but for the latest, and of these what is old."""
+        if self.shared or self.shut:
             return
+        kept, before = self._kept, time.time() - self._kept.age.total_seconds()
         fleets = [fleet for tenant in self._tenants for fleet in tenant.fleets]
         environments = {fleet.environment_key for fleet in fleets}
         assets = {name for fleet in fleets for name in fleet.assets_in_use}
-        await asyncio.to_thread(self.environments.prune, environments, _KEPT_ENVIRONMENTS)
-        await asyncio.to_thread(self.assets.prune, assets, _KEPT_ASSETS)
+        await asyncio.to_thread(self.environments.prune, environments, kept.environments, before)
+        await asyncio.to_thread(self.assets.prune, assets, kept.assets, before)
+
+    async def _prune_from_time_to_time(self) -> None:
+        while True:
+            await asyncio.sleep(_PRUNE)
+            try:
+                await self.prune()
+            except OSError as error:
+                _log.warning("What nobody uses below %s was not pruned: %s", self._folder, error)
 
     def _take(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

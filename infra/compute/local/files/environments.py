@@ -1,27 +1,26 @@
 """Virtual environments by the hash of their spec, each built once and shared."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from domain.ports import EnvironmentSpec
 from infra.compute.local.failure import StartFailure
+from infra.compute.local.files import unused_environments
+from infra.compute.local.files.unused_environments import COMPLETE
 from infra.compute.local.processes import process_environment
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import ProcessGroups
 
-_COMPLETE: Final = ".ml-endpoints-complete"
-"""The marker that runtime/environment.py writes last."""
 _OLDEST: Final = (3, 9)
 _FIND_TIMEOUT: Final = 60.0
 _TAIL: Final = 40
-_FRESH: Final = 600.0
 
 
 def key_of(spec: EnvironmentSpec) -> str:
@@ -59,7 +58,7 @@ class Environments:
         """Remove what a killed build left."""
         self._root.mkdir(parents=True, exist_ok=True)
         for entry in self._root.iterdir():
-            if entry.is_dir() and not (entry / _COMPLETE).is_file():
+            if entry.is_dir() and not (entry / COMPLETE).is_file():
                 shutil.rmtree(entry, ignore_errors=True)
 
     async def ensure(self, spec: EnvironmentSpec) -> Path:
@@ -92,23 +91,14 @@ class Environments:
             return (reason,)
         return ()
 
-    def prune(self, in_use: set[str], keep: int) -> None:
-        """Delete environments that nothing uses, but for the `keep` used last and those used
-        in the last minutes, which someone may be about to run from."""
-        before = time.time() - _FRESH
-        idle = [
-            entry
-            for entry in self._root.iterdir()
-            if entry.is_dir() and entry.name not in in_use and entry.stem not in self._builds
-        ]
-        idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for entry in idle[keep:]:
-            if entry.stat().st_mtime > before:
-                continue
-            (entry / _COMPLETE).unlink(missing_ok=True)
-            shutil.rmtree(entry, ignore_errors=True)
-            for suffix in (".log", ".json"):
-                entry.with_suffix(suffix).unlink(missing_ok=True)
+    def touch(self, spec: EnvironmentSpec) -> None:
+        """It is run from still."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._root / key_of(spec))
+
+    def prune(self, in_use: set[str], keep: int, before: float) -> None:
+        """As unused_environments.prune has it."""
+        unused_environments.prune(self._root, in_use, set(self._builds), keep, before)
 
     async def close(self) -> None:
         builds = list(self._builds.values())
@@ -208,4 +198,4 @@ def _prepare(spec: EnvironmentSpec, spec_file: Path, log_file: Path) -> None:
 
 def _is_complete(target: Path) -> bool:
     """Built to the end, and the Python it was made from is still there."""
-    return (target / _COMPLETE).is_file() and (target / "bin" / "python").exists()
+    return (target / COMPLETE).is_file() and (target / "bin" / "python").exists()

@@ -5,6 +5,7 @@ checked as it comes: what is not what was registered is not run.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import time
@@ -65,10 +66,14 @@ class Assets:
         last = PurePosixPath(source.path).name
         return Asset(folder, folder / last if last else folder)
 
-    def prune(self, in_use: set[str], keep: int) -> None:
-        """Delete assets that nothing uses, but for the `keep` used last and those used
-        in the last minutes, which someone may be about to run from."""
-        before = time.time() - _FRESH
+    def prune(self, in_use: set[str], keep: int, before: float) -> None:
+        """Delete assets that nothing uses, but for the `keep` used last, and of these what was
+        last used `before` then. Those used in the last minutes stay, which someone may be about
+        to run from."""
+        fresh = time.time() - _FRESH
+        for name in in_use:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(self._root / name)
         idle = [
             entry
             for entry in self._root.iterdir()
@@ -76,8 +81,9 @@ class Assets:
         ]
         idle = [entry for entry in idle if not entry.name.endswith(_PARTIAL)]
         idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for entry in idle[keep:]:
-            if entry.stat().st_mtime > before:
+        for number, entry in enumerate(idle):
+            used = entry.stat().st_mtime
+            if used > fresh or (number < keep and used >= before):
                 continue
             gone = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}{_PARTIAL}")
             entry.rename(gone)

@@ -203,6 +203,9 @@ class Fleet:
 
     async def stop(self, grace: float) -> None:
         """Drain every instance; nothing is left afterwards."""
+        # It is run from until then, and nobody else may say so any more.
+        environments, spec = self._workshop.environments, self.plan.program.environment
+        await asyncio.to_thread(environments.touch, spec)
         if self._bringing_up is not None:
             self._bringing_up.cancel()
             await asyncio.gather(self._bringing_up, return_exceptions=True)

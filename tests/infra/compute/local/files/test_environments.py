@@ -1,4 +1,8 @@
 import asyncio
+import fcntl
+import math
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,9 @@ from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.environments import key_of
 from tests.infra.compute.conftest import House, opened
 from tests.kit.stages.compute_place import BARE
+from tests.kit.waiting import eventually
 
+NOW = math.inf
 BROKEN = """
 raise RuntimeError("no compiler for this one")
 """
@@ -68,15 +74,48 @@ async def test_an_environment_whose_python_has_gone_is_built_again(house: House)
 
 
 async def test_unused_environments_are_pruned_but_for_the_latest(house: House) -> None:
-    import os
-
     environments = house.compute.premises.environments
     path = await environments.ensure(BARE)
     os.utime(path, (1, 1))
-    environments.prune({path.name}, 0)
+    environments.prune({path.name}, 0, NOW)
     assert path.exists()
-    environments.prune(set(), 0)
-    assert not path.exists()
+    environments.prune(set(), 0, NOW)
+    assert path.exists(), "it was in use a moment ago"
+    os.utime(path, (1, 1))
+    environments.prune(set(), 1, 0)
+    assert path.exists(), "it is among those that are kept"
+    environments.prune(set(), 1, 2)
+    assert not path.exists(), "it is too old for that"
+    assert not environments.log(BARE).tail(1)
+
+
+async def test_what_is_half_built_goes_unless_somebody_builds_it(house: House) -> None:
+    root = house.data / "compute" / "environments"
+    root.mkdir(parents=True, exist_ok=True)
+    half = root / ("a" * 32)
+    for folder in (half, half.with_suffix(".work")):
+        folder.mkdir()
+        os.utime(folder, (1, 1))
+    half.with_suffix(".json").write_text("{}")
+    environments = house.compute.premises.environments
+    # Another host's builder holds it.
+    lock = os.open(half.with_suffix(".lock"), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    environments.prune(set(), 8, 0)
+    assert half.exists()
+    os.close(lock)
+    environments.prune(set(), 8, 0)
+    assert {path.name for path in root.iterdir()} == {f"{half.name}.lock", ".now"}
+
+
+async def test_an_environment_that_is_drained_from_is_not_pruned(house: House) -> None:
+    workload = await house.workload()
+    await house.serve(workload)
+    [path] = (house.data / "compute" / "environments").glob("?" * 32)
+    os.utime(path, (1, 1))
+    await house.serving.remove(workload.key, grace=timedelta(seconds=1))
+    await eventually(lambda: path.stat().st_mtime > 1)
+    assert path.exists()
 
 
 async def test_a_builder_that_cannot_start_is_a_failure_with_a_reason(tmp_path: Path) -> None:

@@ -129,5 +129,7 @@ async def test_unused_assets_are_pruned_but_for_the_latest(house: House, assets:
         asset = await assets.ensure(await registered(house, name))
         os.utime(asset.folder, (len(kept) + 1,) * 2)
         kept.append(asset.folder)
-    assets.prune({kept[0].name}, 1)
+    assets.prune({kept[0].name}, 1, 0)
     assert [folder.exists() for folder in kept] == [True, False, True]
+    assets.prune({kept[0].name}, 1, 10)
+    assert [folder.exists() for folder in kept] == [True, False, False]
