@@ -62,7 +62,7 @@ class Agent:
         self._door = Listening(self._hall, self._listener, tls)
         self._side_path = os.path.join(folder, "agent")
         self._side_door = Listening(self._hall, on_unix(self._side_path), None)
-        self._stopping = asyncio.Event()
+        self._stopping: asyncio.Event
 
     @property
     def port(self) -> int:
@@ -70,6 +70,7 @@ class Agent:
 
     async def run(self) -> None:
         """Until SIGTERM, and what comes after it."""
+        self._stopping = asyncio.Event()  # of this loop, on every Python
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop)
         children = Children(self.loop)

@@ -55,6 +55,7 @@ def _starting(tmp_path: Path) -> Iterator[Start]:
         stdout: int | None = None,
         python: Path | None = None,
         app_root: Path | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> Server:
         number = len(servers)
         folder = tmp_path / f"app{number}"
@@ -74,7 +75,7 @@ def _starting(tmp_path: Path) -> Iterator[Start]:
         log_path = tmp_path / f"log{number}"
         with log_path.open("wb") as log:
             process = subprocess.Popen(
-                [*arguments, *options],
+                [*prefix, *arguments, *options],
                 stdin=subprocess.PIPE,
                 stdout=log if stdout is None else stdout,
                 stderr=log,

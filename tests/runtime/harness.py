@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 from tests.kit.waiting import PATIENCE, until
 
 
@@ -175,3 +177,20 @@ class Server:
 
 
 Start = Callable[..., Server]
+
+
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+"""Before a command: it is process 1 then."""
+
+
+def first_below(pid: int) -> int:
+    """The process that a NAMESPACE was begun with, as it is numbered outside."""
+    [first] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(first)
+
+
+def needs_namespace() -> None:
+    """Skips where no namespace of processes can be had."""
+    tried = subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"no namespace of processes can be had here: {tried.stderr!r}")

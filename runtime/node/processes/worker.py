@@ -81,7 +81,8 @@ class Worker:
         self._task = asyncio.create_task(self._supervise(), name=f"worker {self.number}")
 
     def died(self) -> asyncio.Future[str]:
-        """The reason of this life's end, when it comes."""
+        """The reason of this life's end, when it comes. While somebody waits for it, it is at
+        a unit, which is to blame; who waits no more cancels it."""
         end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._died = [each for each in self._died if not each.done()]
         self._died.append(end)
@@ -136,14 +137,14 @@ class Worker:
                 death, words = await self._live()
             except OSError as error:
                 death, words = Death(f"It cannot be started: {error}."), ""
-            for each in self._died:
-                if not each.done():
-                    each.set_result(death.reason)
+            watchers = [each for each in self._died if not each.done()]
+            for each in watchers:
+                each.set_result(death.reason)
             if self._stopping.is_set():
                 return
             self.last_death = LastDeath(self.number, written_time(time.time()), death.reason)
             self.restarts += 1
-            if self._killed is not None:
+            if self._killed is not None or watchers:
                 self._note(f"{death.sentence} Another takes its place.")
                 continue
             deaths = 1 if loop.time() - began >= STABLE else deaths + 1

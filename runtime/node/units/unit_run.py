@@ -75,6 +75,7 @@ class UnitRun:
             self._worker.kill("The unit was given up.")
             raise
         finally:
+            self._died.cancel()
             if question is not None:
                 question.give_up()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.waiting import until
-from tests.runtime.harness import Server, Start
+from tests.runtime.harness import NAMESPACE, Server, Start, first_below, needs_namespace
 
 FAMILY = """
     import subprocess, sys, os, signal
@@ -144,3 +144,11 @@ def test_a_killed_host_takes_its_servers_along(start: Start, tmp_path: Path) -> 
         finally:
             host.kill()
     until(lambda: not alive(pid), "the server is gone")
+
+
+def test_a_server_that_is_process_1_ends_in_order(start: Start) -> None:
+    needs_namespace()
+    server = start(FAMILY, prefix=NAMESPACE).ready()
+    os.kill(first_below(server.process.pid), signal.SIGTERM)
+    assert server.exit_code() == 0
+    assert "Traceback" not in server.log
