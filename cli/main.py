@@ -25,6 +25,7 @@ SHORT = {
     "use": ("access", "choose among remembered hosts"),
     "logout": ("access", "forget a host"),
     "schema": ("schema", "JSON schemas of YAML files, for editors"),
+    "az-shim": ("az_shim", "scripts that say `az ml` run unchanged"),
     "completion": ("completion", "completion for bash, zsh and fish"),
     "doctor": ("doctor", "look at what stands between you and the host"),
 }
@@ -40,6 +41,7 @@ GROUPS = {
     "compute": ("compute", "where batch jobs run"),
     "job": ("job", "batch jobs"),
     "schedule": ("schedule", "jobs by the clock"),
+    "endpoint": ("endpoint", "endpoints with their deployments, as in 2021"),
 }
 
 

@@ -95,7 +95,7 @@ def register(arm: Arm, kind: str, value: dict[str, Any]) -> dict[str, Any]:
         version = _following(arm, collection, name)
     there = arm.find(path(collection, name, "versions", str(version)))
     if there is not None and _same(there, digest):
-        return _put(arm, kind, name, str(version), value, None, uri_of=there)
+        return _put(arm, kind, name, str(version), value, content, uri_of=there)
     return _put(arm, kind, name, str(version), value, content)
 
 

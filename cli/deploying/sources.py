@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.documents.faults import Faults
+from cli.documents.overrides import apply
 from cli.documents.reading import placeholders
 from cli.documents.yaml_file import Document, read_documents
 from cli.failures import UsageFailed
@@ -52,10 +53,15 @@ class Source:
         return f"{self.kind} {self.endpoint + '/' if self.endpoint else ''}{self.name}"
 
 
-def read_sources(paths: list[str], sets: list[str]) -> list[Source]:
-    """Every resource of files and of the YAML files in folders, in the order they are made in.
-    Raises UsageFailed with every fault of all of them."""
+def read_sources(paths: list[str], sets: list[str], *, name: str | None = None) -> list[Source]:
+    """Every resource of files and of the YAML files in folders, in the order they are made in;
+    with `sets` applied to each document, and the `name` of an endpoint that is another than its
+    file says. Raises UsageFailed with every fault of all of them."""
     documents = [document for path in paths for document in _documents(Path(path))]
+    for document in documents:
+        apply(document.value, sets)
+        if name:
+            document.value["name"] = name
     if not documents:
         raise UsageFailed(f"{', '.join(paths)}: no YAML file with a resource.")
     found: list[Source] = []

@@ -187,6 +187,12 @@ _BATCH_SETTINGS = (
     Field("provenance_columns", Anything(), "properties.provenanceColumns"),
 )
 
+# Read, so that a pipeline is refused for what it is and not field by field.
+_PIPELINE_SETTINGS = tuple(
+    Field(name, Anything(), ignored=True)
+    for name in ("default_compute", "default_datastore", "continue_on_step_failure", "force_rerun")
+)
+
 BATCH_DEPLOYMENT = Record(
     (
         *_COMMON,
@@ -194,7 +200,11 @@ BATCH_DEPLOYMENT = Record(
         Field("compute", Text(), "properties.compute"),
         Field("resources", _JOB_RESOURCES, "properties.resources"),
         *_BATCH_SETTINGS,
-        Field("settings", Record(tuple(_BATCH_SETTINGS)), doc="the same, where `type` is said"),
+        Field(
+            "settings",
+            Record((*_BATCH_SETTINGS, *_PIPELINE_SETTINGS)),
+            doc="the same, where `type` is said",
+        ),
         Field("type", Choice({"model": "model", "pipeline": "pipeline"})),
         Field("component", Anything()),
         Field("job_definition", Anything()),

@@ -17,7 +17,7 @@ _LONGEST = 70
 
 def diff(flags: argparse.Namespace, session: Session) -> Any:
     """Show the plan; exit code 0: nothing would change, 2: something would, 1: it failed."""
-    plan = plan_of(session.arm, read_sources(flags.paths, []), prune=flags.prune)
+    plan = plan_of(session.arm, read_sources(flags.paths, flags.set), prune=flags.prune)
     if flags.output:
         return _told(plan)
     _show(plan, sys.stdout)
@@ -25,7 +25,7 @@ def diff(flags: argparse.Namespace, session: Session) -> Any:
 
 
 def deploy(flags: argparse.Namespace, session: Session) -> Any:
-    plan = plan_of(session.arm, read_sources(flags.paths, []), prune=flags.prune)
+    plan = plan_of(session.arm, read_sources(flags.paths, flags.set), prune=flags.prune)
     _show(plan, sys.stderr)
     if not plan.changes_anything:
         return None
@@ -78,6 +78,7 @@ def _told(plan: Plan) -> list[dict[str, Any]]:
 
 _PATHS = flag("paths", nargs="+", metavar="FILE|FOLDER", help="YAML files, or folders of them")
 _PRUNE = flag("--prune", action="store_true", help="delete deployments that the files leave out")
+_SET = flag("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="a field")
 VERBS = {
     "diff": Verb(
         diff,
@@ -85,6 +86,7 @@ VERBS = {
         (
             _PATHS,
             _PRUNE,
+            _SET,
             flag("--detailed-exitcode", action="store_true", help="2 when something would change"),
         ),
     ),
@@ -92,6 +94,6 @@ VERBS = {
         deploy,
         "Make what files describe: assets, endpoints, deployments, then traffic. What is so "
         "already is left alone.",
-        (_PATHS, _PRUNE, flag("-y", "--yes", action="store_true", help="ask nothing")),
+        (_PATHS, _PRUNE, _SET, flag("-y", "--yes", action="store_true", help="ask nothing")),
     ),
 }

@@ -171,6 +171,55 @@ def test_assets_of_the_same_content_are_the_same_version(mle: Mle, tmp_path: Pat
     assert sorted(listed.answer) == ["1", "2"]
 
 
+OLD_FORM = """\
+name: oldie
+type: online
+auth_mode: key
+traffic: {blue: 100}
+deployments:
+- name: blue
+  model: {name: sums, version: 1, local_path: src/score.py}
+  code_configuration: {code: {local_path: src/}, scoring_script: score.py}
+  environment: {name: plain, version: 1, path: ., conda_file: file:conda.yaml}
+  instance_type: Standard_F2s_v2
+  scale_settings: {scale_type: manual, instance_count: 1, min_instances: 1, max_instances: 2}
+  request_settings: {request_timeout_ms: 3000, max_queue_wait_ms: 3000}
+"""
+
+
+def test_a_script_that_says_az_runs_unchanged_with_the_files_of_2021_too(
+    mle: Mle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mle("init", "script", ".", "--name", "unused")
+    (tmp_path / "old.yml").write_text(OLD_FORM)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+    def az(*words: str) -> Typed:
+        return mle("az-shim", "--", *words)
+
+    assert az("configure", "--defaults", "group=g", "workspace=w").code == 0
+    assert len(az("account", "show", "--query", "id", "-o", "tsv").out.strip()) == 36
+    state = "deployments[?name=='blue'].provisioning_state"
+    made = az("ml", "endpoint", "create", "-f", "old.yml", "--query", state, "-o", "tsv")
+    assert made.out == "Succeeded\n", made.err
+    asked = ("ml", "endpoint", "invoke", "-n", "oldie", "--request-file", "request.json")
+    assert az(*asked).answer == {"sums": [6, 15]}
+    counted = az("ml", "endpoint", "update", "-n", "oldie", "-d", "blue", "-i", "2")
+    assert counted.answer["deployments"][0]["instance_count"] == 2
+    (tmp_path / "old.yml").write_text(
+        OLD_FORM.replace("name: blue", "name: red").replace("{blue: 100}", "{red: 100}")
+    )
+    anew = az("ml", "endpoint", "update", "-f", "old.yml")
+    assert [each["name"] for each in anew.answer["deployments"]] == ["red"], anew.err
+    assert az("ml", "endpoint", "delete", "-n", "oldie", "--yes").code == 0
+
+    refused = az("vm", "list")
+    assert refused.code == 1
+    assert "`az vm list` is not answered here" in refused.err
+    assert mle("az-shim", "--install", "bin").code == 0
+    assert az("vm", "list").code == 1, "it must not take its own script for Azure's"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
