@@ -5,6 +5,7 @@ Every call may raise `errors.Unavailable` or `errors.Throttled` for a fault that
 Adapters put a time limit around every call that leaves the process.
 """
 
+from domain.ports.audit_log import AuditLog, AuditPage, AuditQuery, AuditRecord, AuditStatus
 from domain.ports.blob_store import BlobProperties, BlobStore, Permission
 from domain.ports.capabilities import Capabilities, EnvironmentSpec, InstanceSize
 from domain.ports.clock import Clock
@@ -65,6 +66,11 @@ from domain.ports.workloads import (
 )
 
 __all__ = [
+    "AuditLog",
+    "AuditPage",
+    "AuditQuery",
+    "AuditRecord",
+    "AuditStatus",
     "BlobFolder",
     "BlobProperties",
     "BlobStore",
