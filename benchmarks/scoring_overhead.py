@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,19 @@ from domain.names import WorkspaceScope
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
 from handlers.addresses import Addresses
+from handlers.admission import Admission
 from handlers.data import scoring as handlers
 from handlers.data.cors import Cors
+from handlers.data.scoring_gate import ScoringGate
 from handlers.http import Routes
+from infra.clock import SystemClock
+from infra.composition.audit import compose_audit
 from infra.embedded.access.cipher import FernetCipher
+from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
+from infra.settings.adapters import AccessSettings
 from infra.web.client_address import TrustedProxies
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
@@ -61,6 +68,14 @@ async def main(requests: int, profile: bool) -> None:
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
 
+        addresses = Addresses("", TrustedProxies((), "x-forwarded"))
+        log = SqliteAuditLog(
+            Path(folder) / "audit.db", keep=timedelta(days=1), max_bytes=2**20, now=time.time
+        )
+        audit = compose_audit(log, SystemClock(), AccessSettings(), period=5)
+        admission = Admission(NoTokens(), audit)
+        gate = ScoringGate(activity, admission.door)
+
         async def domain() -> None:
             answer = await activity.score(Call(ENDPOINT, "POST", SCORE, "", list(HEADERS), body))
             assert answer.status == 200
@@ -85,12 +100,11 @@ async def main(requests: int, profile: bool) -> None:
 
         async def handler() -> None:
             response = await handlers._pass(
-                activity, Cors(()), Request(scope(), receive), ENDPOINT, SCORE
+                gate, Cors(()), Request(scope(), receive), ENDPOINT, SCORE
             )
             assert response.status_code == 200
 
-        addresses = Addresses("", TrustedProxies((), "x-forwarded"))
-        routes = Routes(NoTokens(), WorkspaceScope("", "", ""), addresses)
+        routes = Routes(admission, WorkspaceScope("", "", ""), addresses)
         app = func.FunctionApp()
         app.register_functions(handlers.blueprint(routes, activity))
         asgi: Any = HttpApp(
@@ -109,6 +123,7 @@ async def main(requests: int, profile: bool) -> None:
             await microseconds(handler, requests)
             profiler.disable()
             pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+        await log.close()
         await store.close()
 
 

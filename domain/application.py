@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.assets.activities import AssetActivities
+from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
 from domain.drops.activities import DropActivities
 from domain.events.activities import EventActivities
@@ -43,6 +44,7 @@ class Application:
     cors_origins: tuple[str, ...]
     verifier: TokenVerifier
     triggers: Triggers
+    audit: AuditActivities
     operations: Operations
     assets: AssetActivities
     online: OnlineActivities
@@ -65,3 +67,4 @@ class Application:
         was counted is stored."""
         await self.scoring.close(grace=grace)
         await self.sums.close()
+        await self.audit.logins.close()

@@ -6,7 +6,9 @@ import azure.functions as func
 
 from domain.application import Application
 from handlers import openapi
+from handlers.access import audit_records
 from handlers.addresses import Addresses
+from handlers.admission import Admission
 from handlers.control import (
     assets,
     batch_endpoints,
@@ -20,7 +22,7 @@ from handlers.control import (
     schedules,
     workspaces,
 )
-from handlers.data import batch_jobs, events_door, scoring
+from handlers.data import batch_jobs, events_door, job_door, scoring
 from handlers.http import Routes
 from handlers.messages import (
     batch_messages,
@@ -40,7 +42,8 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
 def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
     a = application
-    routes = Routes(a.verifier, a.scope, Addresses(a.base_url, a.callers))
+    admission = Admission(a.verifier, a.audit)
+    routes = Routes(admission, a.scope, Addresses(a.base_url, a.callers))
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
     yield datastores.blueprint(routes, a.assets.datastores)
@@ -51,6 +54,8 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     )
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
+    yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection)
+    yield audit_records.blueprint(routes, a.audit.auditing)
     yield schedules.blueprint(routes, a.schedules.collection)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)

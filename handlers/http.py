@@ -1,8 +1,7 @@
-"""The HTTP edge of the control plane: who may call, how errors and answers look.
+"""The HTTP edge of the control plane: its functions, and how answers look.
 
-Statuses live here alone. Handlers parse, call one activity and render; the decorator
-around them authorises, checks the workspace in the path and turns refusals into ARM's
-error envelope.
+Handlers parse, call one activity and render; the decorator around them admits the caller
+(handlers/admission.py), checks the workspace in the path and has refusals answered.
 """
 
 import functools
@@ -15,28 +14,16 @@ from urllib.parse import quote
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
 
-from domain.errors import (
-    Conflict,
-    DomainError,
-    Forbidden,
-    Invalid,
-    NotFound,
-    PreconditionFailed,
-    StorageFull,
-    Throttled,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-    Unsupported,
-)
-from domain.ground import access
+from domain.errors import Invalid, NotFound
 from domain.ground.operation import Operation
 from domain.ground.resource import Conditions, TrackedResource
 from domain.names import PROVIDER, WorkspaceScope
-from domain.ports import Principal, TokenVerifier
+from domain.ports import Principal
 from domain.values import Value
 from handlers import wire
 from handlers.addresses import Addresses, Handler
+from handlers.admission import Admission
+from handlers.auditing import Kept, resource_at
 from handlers.tracing import traced_request
 
 Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
@@ -47,20 +34,6 @@ WORKSPACE_ROUTE = (
 )
 RETRY_AFTER = 1
 """Seconds between polls that answers advise."""
-
-STATUS: dict[type[DomainError], int] = {
-    NotFound: 404,
-    Conflict: 409,
-    Invalid: 400,
-    PreconditionFailed: 412,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    TooLarge: 413,
-    Throttled: 429,
-    Unavailable: 503,
-    StorageFull: 507,
-    Unsupported: 400,
-}
 
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-zA-Z]+)?")
 
@@ -86,10 +59,8 @@ class Described:
 class Routes:
     """Registers control-plane functions on blueprints and remembers them for OpenAPI."""
 
-    def __init__(
-        self, verifier: TokenVerifier, scope: WorkspaceScope, addresses: Addresses
-    ) -> None:
-        self._verifier = verifier
+    def __init__(self, admission: Admission, scope: WorkspaceScope, addresses: Addresses) -> None:
+        self.admission = admission
         self.scope = scope
         self.addresses = addresses
         self.described: list[Described] = []
@@ -109,24 +80,28 @@ class Routes:
         name: str | None = None,
         prefix: str = "",
         query: Mapping[str, Any] | None = None,
+        kept: Kept | None = None,
     ) -> Callable[[Handler], Handler]:
         """A function at `path` below the workspace, for callers that may do `action`.
-        `prefix` comes before the workspace's own path."""
+        `prefix` comes before the workspace's own path. `kept` in the audit log is by itself
+        whatever is no GET."""
         route = prefix + (f"{WORKSPACE_ROUTE}/{path}" if path else WORKSPACE_ROUTE)
 
         def decorate(handler: Handler) -> Handler:
             function_name = name or handler.__name__
 
             @functools.wraps(handler)
-            async def guarded(req: Request) -> Response:
-                try:
-                    req.state.caller = await self._authorise(req, action)
-                    self._check_scope(req)
-                    response = await handler(req)
-                except DomainError as error:
-                    response = render_error(error)
-                return _guarded(response)
+            async def here(req: Request) -> Response:
+                self._check_version(req)
+                self._check_scope(req)
+                return await handler(req)
 
+            async def admitted(req: Request) -> Principal:
+                return await self.admission.by_token(req, action, _scope(req, action))
+
+            keeps = kept or Kept.by_method(method)
+            auditor = self.admission.auditor(keeps, action, resource_at(method, path))
+            guarded = self.admission.guarded(here, admitted, auditor)
             self.describe(
                 function_name,
                 method,
@@ -190,18 +165,7 @@ class Routes:
         settled = self.addresses.settled(traced_request(route, handler))
         blueprint.function_name(name)(trigger(settled))
 
-    async def authenticate(self, request: Request) -> Principal:
-        """The caller a bearer token names. Raises Unauthenticated."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.casefold() != "bearer" or not token:
-            raise Unauthenticated(
-                "This call needs a bearer token: send 'Authorization: Bearer <token>'."
-            )
-        return await self._verifier.verify(token.strip())
-
-    async def _authorise(self, request: Request, action: str) -> Principal:
-        caller = await self.authenticate(request)
-        access.require(caller, action, _scope(request, action))
+    def _check_version(self, request: Request) -> None:
         version = request.query_params.get("api-version")
         if version is not None and not _API_VERSION.fullmatch(version):
             raise Invalid(
@@ -209,7 +173,6 @@ class Routes:
                 code="InvalidApiVersionParameter",
                 target="api-version",
             )
-        return caller
 
     def _check_scope(self, request: Request) -> None:
         parameters = request.path_params
@@ -269,13 +232,6 @@ class Routes:
         return json_response(body)
 
 
-def _guarded(response: Response) -> Response:
-    """Of the control plane: for its caller alone, and what it says that it is."""
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    return response
-
-
 def _scope(request: Request, action: str) -> str:
     """The endpoint that `action` is about, as a path below the workspace; '' for none."""
     endpoint = request.path_params.get("endpoint")
@@ -328,35 +284,6 @@ def json_response(
     if (etag := sent.get("ETag")) and not etag.endswith('"'):
         sent["ETag"] = f'"{etag}"'
     return JSONResponse(body, status_code=status, headers=sent)
-
-
-def status_of(error: DomainError) -> int:
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            return STATUS[kind]
-    return 500
-
-
-def render_error(error: DomainError) -> Response:
-    """ARM's error envelope."""
-    headers = {"x-ms-error-code": error.code}
-    if isinstance(error, Throttled | Unavailable):
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    return json_response({"error": envelope(error)}, status=status_of(error), headers=headers)
-
-
-def envelope(error: DomainError) -> dict[str, Any]:
-    return {
-        "code": error.code,
-        "message": error.message,
-        "target": error.target,
-        "details": [
-            {"code": d.code, "message": d.message, "target": d.target} for d in error.details
-        ],
-        "additionalInfo": [],
-    }
 
 
 def render_resource(

@@ -19,8 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _AMPLE = {
     "ML_ENDPOINTS_HEAD_TIME": "3600",
+    "ML_ENDPOINTS_REFUSED_PER_MINUTE": "0",
     "ML_ENDPOINTS_ROUTE_READ_LIMIT": "200",
     "ML_ENDPOINTS_STOP_GRACE": "3600",
+    "ML_ENDPOINTS_TOKENS_PER_MINUTE": "0",
     "ML_ENDPOINTS_WAKE_WAIT": "200",
 }
 """A host's own limits, so far off that no pace comes to them: what runs into one is wrong, and

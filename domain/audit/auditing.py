@@ -10,7 +10,6 @@ import logging
 from dataclasses import dataclass
 
 from domain.audit.audit_telling import tell
-from domain.audit.login_counts import Login, LoginCounts
 from domain.errors import DomainError
 from domain.ports import AuditLog, AuditPage, AuditQuery, AuditRecord, AuditStatus, Clock, Principal
 from domain.ports.audit_log import new_id
@@ -54,10 +53,9 @@ class Auditing:
     """Raises what the log does, but from `ended`: then the answer is given, and the log of the
     host has what the record lacks."""
 
-    def __init__(self, log: AuditLog, clock: Clock, logins: LoginCounts) -> None:
+    def __init__(self, log: AuditLog, clock: Clock) -> None:
         self._audit = log
         self._clock = clock
-        self._logins = logins
 
     async def begun(self, act: Act) -> Begun:
         """Before anything is done of it."""
@@ -79,17 +77,10 @@ class Auditing:
         await self._audit.append(record)
         tell(record)
 
-    def counted(self, login: Login) -> None:
-        """One more of a kind of login, taken or refused. Costs no I/O."""
-        self._logins.count(login)
-
     async def query(
         self, asked: AuditQuery, *, page_size: int, continuation: str | None
     ) -> AuditPage:
         return await self._audit.query(asked, page_size=page_size, continuation=continuation)
-
-    async def close(self) -> None:
-        await self._logins.close()
 
     def _record(self, act: Act) -> AuditRecord:
         now, caller = self._clock.now(), act.caller

@@ -44,9 +44,7 @@ class LoginCounts:
     at a time the others are counted without saying who and from where. One event loop owns
     it."""
 
-    def __init__(
-        self, log: AuditLog, clock: Clock, *, period: float, capacity: int = 1000
-    ) -> None:
+    def __init__(self, log: AuditLog, clock: Clock, *, period: float, capacity: int = 1000) -> None:
         self._audit = log
         self._clock = clock
         self._period = period

@@ -21,11 +21,11 @@ class AuditStatus(StrEnum):
 class AuditRecord(Value):
     """One act, or `count` logins of one kind that came within a minute.
 
-    `id` sorts as the acts began: it is `place` and a random rest. `caller` is the credential's holder, '' where nobody knows;
-    `client` the name that a client has beside its id. `action` and `resource` (a path) are
-    relative to the workspace. `code` and `error` are the answer's status and error code;
-    `operation` is the one that the act began, which goes on after the answer. A record without
-    `ended_at` is open.
+    `id` sorts as the acts began: it is `place` and a random rest. `caller` is the credential's
+    holder, '' where nobody knows; `client` the name that a client has beside its id. `action` and
+    `resource` (a path) are relative to the workspace. `code` and `error` are the answer's status
+    and error code; `operation` is the one that the act began, or `jobs/{name}`, which goes on
+    after the answer. A record without `ended_at` is open.
     """
 
     id: str

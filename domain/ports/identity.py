@@ -9,11 +9,13 @@ from typing import Any, Protocol
 @dataclass(frozen=True)
 class Principal:
     """Who calls: the token's subject and its roles (domain/ground/access.py), until the token
-    expires (Unix seconds; None: not known, so that nothing may be remembered)."""
+    expires (Unix seconds; None: not known, so that nothing may be remembered). `name` is what the
+    issuer calls it, '' where it does not say."""
 
     id: str
     roles: frozenset[str]
     expires_at: float | None = None
+    name: str = ""
 
 
 class TokenVerifier(Protocol):

@@ -81,6 +81,10 @@ class OnlineScoring:
             self._taps.end(exchange, 500, Ending.FAILED)
             raise
 
+    def refuse(self, call: Call, refusal: Refused) -> Answer:
+        """The answer to a call that whoever stands before this does not let through."""
+        return self._refuse(Exchange(call), refusal)
+
     async def close(self, *, grace: float) -> None:
         """Have the taps end what they have under way, within `grace` seconds or little more.
         No request is scored after."""

@@ -37,6 +37,7 @@ OF_CALLERS = frozenset(
         "RequestBodyTimeout",
         "RequestEntityTooLarge",
         "TokenExpired",
+        "TooManyRequests",
     }
 )
 """The codes of refusals that say nothing of whom was asked."""
@@ -50,7 +51,7 @@ class Refused(Exception):
     """Raised on the scoring path; ends the request with this answer.
 
     `limit` and `load` are figures the caller can act on, `retry_after` whole seconds.
-    `reason` is Azure ML's `ms-azureml-model-error-reason`.
+    `reason` is Azure ML's `ms-azureml-model-error-reason`; `caller` whose right is missing.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Refused(Exception):
         self.load = load
         self.retry_after = retry_after
         self.reason = reason
+        self.caller = ""
 
 
 def no_such_endpoint(name: str) -> Refused:
@@ -113,11 +115,24 @@ def token_expired() -> Refused:
 
 def not_permitted(endpoint: str, caller: str) -> Refused:
     """The credential is good, its holder's right is missing (Azure answers 401 to both)."""
-    return Refused(
+    refusal = Refused(
         403,
         "AuthorizationFailed",
         f"'{caller[:_SHOWN]}' may not do 'onlineEndpoints/score/action' on endpoint "
         f"'{endpoint}'. Give it the role scorer, or scorer/onlineEndpoints/{endpoint}.",
+    )
+    refusal.caller = caller
+    return refusal
+
+
+def too_many_refused(retry_after: int) -> Refused:
+    """The credential was not looked at."""
+    return Refused(
+        429,
+        "TooManyRequests",
+        "Too many credentials that are none came from your address within a minute. Try again "
+        f"after {retry_after} seconds.",
+        retry_after=retry_after,
     )
 
 

@@ -8,6 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from domain.assets.datastore import DEFAULT, INBOX_DATASTORE, Datastore, Datastores
 from domain.errors import Unsupported
 from domain.names import PROVIDER
+from handlers.auditing import Kept
 from handlers.http import Routes, json_response, paging
 
 _ITEM = "datastores/{name}"
@@ -42,6 +43,7 @@ def blueprint(routes: Routes, datastores: Datastores) -> func.Blueprint:
         f"{_ITEM}/listSecrets",
         action="datastores/listSecrets/action",
         summary="The SAS token of a datastore",
+        kept=Kept.SECRET,
     )
     async def list_datastore_secrets(req: Request) -> Response:
         token = await datastores.sas_token(req.path_params["name"])

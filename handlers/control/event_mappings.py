@@ -13,6 +13,7 @@ from domain.inbound.event_receiving import EventReceiving
 from domain.inbound.received_event import ReceivedEvent
 from domain.values import Value
 from handlers import wire
+from handlers.auditing import Kept
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
 from handlers.data import batch_jobs
@@ -76,6 +77,7 @@ def _add_keys(routes: Routes, bp: func.Blueprint, mappings: EventMappings) -> No
         f"{_ITEM}/listKeys",
         action=f"{PATH}/listKeys/action",
         summary="The keys that events for a mapping come with",
+        kept=Kept.SECRET,
     )
     async def list_event_mapping_keys(req: Request) -> Response:
         keys = await mappings.keys(req.path_params["name"])

@@ -12,6 +12,7 @@ from domain.events.event_subscriptions import EventSubscriptions
 from domain.ground.resource import Stored, Wanted
 from domain.values import Value
 from handlers import wire
+from handlers.auditing import Kept
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
 from handlers.http import Routes, caller, json_response, paging, render_resource
@@ -86,6 +87,7 @@ def _add_keys(routes: Routes, bp: func.Blueprint, subscriptions: EventSubscripti
         f"{_ITEM}/listKeys",
         action=f"{PATH}/listKeys/action",
         summary="The keys that sign what an event subscription is sent",
+        kept=Kept.SECRET,
     )
     async def list_event_subscription_keys(req: Request) -> Response:
         keys = await subscriptions.keys(req.path_params["name"])

@@ -8,6 +8,7 @@ from domain.online.token_issuing import TokenIssuing
 from domain.rollout.rollout_guarding import RolloutGuarding
 from domain.rollout.shadow_reporting import ShadowReporting
 from handlers import wire
+from handlers.auditing import Kept
 from handlers.control.online_endpoints import ITEM, render_endpoint
 from handlers.http import Routes, caller, json_response
 
@@ -26,6 +27,7 @@ def blueprint(
         f"{ITEM}/token",
         action="onlineEndpoints/token/action",
         summary="A token for an online endpoint in aml_token mode",
+        kept=Kept.SECRET,
     )
     async def issue_online_endpoint_token(req: Request) -> Response:
         token = await tokens.token(req.path_params["endpoint"], caller(req).id)

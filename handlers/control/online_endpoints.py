@@ -16,6 +16,7 @@ from domain.online.traffic.rollout import Rollout
 from domain.ports import LogKind
 from domain.values import Value
 from handlers import wire
+from handlers.auditing import Kept
 from handlers.control.tracked_resources import PROGRESS, Collection, add
 from handlers.http import Routes, caller, json_response, render_resource
 
@@ -58,6 +59,7 @@ def blueprint(routes: Routes, online: OnlineActivities) -> func.Blueprint:
         f"{ITEM}/listKeys",
         action="onlineEndpoints/listKeys/action",
         summary="Both keys of an online endpoint",
+        kept=Kept.SECRET,
     )
     async def list_online_endpoint_keys(req: Request) -> Response:
         keys = await online.keys.keys(req.path_params["endpoint"])
@@ -87,6 +89,7 @@ def blueprint(routes: Routes, online: OnlineActivities) -> func.Blueprint:
         summary="What a deployment's instances printed",
         body=GetLogs,
         may_lack_body=True,
+        kept=Kept.NOTHING,
     )
     async def get_online_deployment_logs(req: Request) -> Response:
         asked = await wire.read(req, GetLogs, may_lack=True)

@@ -14,7 +14,8 @@ from domain.online.activities import OnlineActivities
 from handlers import wire
 from handlers.control import batch_endpoints, online_endpoints
 from handlers.data.job_view import arm_spelling, render_job
-from handlers.http import RETRY_AFTER, Routes, json_response, render_error
+from handlers.http import RETRY_AFTER, Routes, json_response
+from handlers.refusals import render_error
 
 Show = Callable[..., Awaitable[dict[str, Any]]]
 

@@ -14,7 +14,7 @@ from domain.schedules.schedules import Schedules, ScheduleView
 from handlers import wire
 from handlers.control import named_resources
 from handlers.control.named_resources import NamedCollection
-from handlers.data import batch_jobs
+from handlers.data import batch_jobs, job_door
 from handlers.http import Routes, render_resource
 
 PATH = "schedules"
@@ -73,7 +73,7 @@ def blueprint(routes: Routes, schedules: Schedules) -> func.Blueprint:
 
 def _may_invoke(principal: Principal, wanted: Wanted[ScheduleProperties]) -> None:
     endpoint = wanted.properties.action.endpoint_invocation_definition.endpoint_name
-    access.require(principal, batch_jobs.WRITE, f"batchEndpoints/{endpoint}")
+    access.require(principal, job_door.WRITE, f"batchEndpoints/{endpoint}")
 
 
 def _view(request: Request) -> dict[str, Any]:

@@ -1,12 +1,11 @@
-"""Invoking batch endpoints, and their jobs on the data and the control plane."""
+"""Batch jobs on the control plane, and what the body of an invocation may hold."""
 
 from typing import Any
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import DomainError, Invalid
-from domain.ground import access
+from domain.errors import Invalid
 from domain.jobs.batch_jobs import BatchJobs, JobView
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.records.job_request import (
@@ -16,21 +15,12 @@ from domain.jobs.records.job_request import (
     RequestedDataset,
     RetryRequest,
 )
-from domain.ports import Principal
 from handlers import wire
+from handlers.auditing import began
 from handlers.data import job_queries
 from handlers.data.job_view import arm_spelling, render_job, status_url
-from handlers.http import (
-    Routes,
-    caller,
-    endpoint_of_host,
-    json_response,
-    paging,
-    render_error,
-)
+from handlers.http import Routes, caller, json_response, paging
 
-WRITE = "batchEndpoints/jobs/write"
-READ = "batchEndpoints/jobs/read"
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 SDK_PREFIX = "mferp/managementfrontend/"
 """Stands before the workspace's path where azure-ai-ml lists a batch endpoint's jobs."""
@@ -54,78 +44,9 @@ ARM_FIELDS: wire.ArmFields = {
 
 def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> func.Blueprint:
     bp = func.Blueprint()
-    _data_plane(routes, bp, invocation, jobs)
     _add_reading(routes, bp, jobs)
     _add_actions(routes, bp, invocation, jobs)
     return bp
-
-
-def _data_plane(
-    routes: Routes, bp: func.Blueprint, invocation: JobInvocation, jobs: BatchJobs
-) -> None:
-    def render(view: JobView) -> dict[str, Any]:
-        return render_job(routes, jobs.arm_id(view.job.name), view)
-
-    async def invoke(req: Request, endpoint: str) -> Response:
-        try:
-            principal = await _authorised(routes, req, WRITE)
-            asked = await wire.read(req, JobRequest, ARM_FIELDS)
-            invoked = await invocation.invoke(
-                endpoint,
-                asked.properties,
-                caller=principal.id,
-                deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
-                key=idempotency_key(req),
-            )
-            view = await jobs.get(invoked.job.name)
-        except DomainError as error:
-            return render_error(error)
-        headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
-        return json_response(render(view), status=201 if invoked.new else 200, headers=headers)
-
-    async def invoke_batch_endpoint(req: Request) -> Response:
-        return await invoke(req, req.path_params["endpoint"])
-
-    async def invoke_batch_endpoint_by_host(req: Request) -> Response:
-        return await invoke(req, endpoint_of_host(req))
-
-    async def get_batch_endpoint_job(req: Request) -> Response:
-        try:
-            await _authorised(routes, req, READ)
-            view = await jobs.get(req.path_params["job"], endpoint=req.path_params["endpoint"])
-        except DomainError as error:
-            return render_error(error)
-        return json_response(render(view), headers={"ETag": view.etag})
-
-    for function, route, how in (
-        (invoke_batch_endpoint, "endpoints/{endpoint}/jobs", ""),
-        (invoke_batch_endpoint_by_host, "jobs", " that the Host names"),
-    ):
-        routes.register(bp, function.__name__, "POST", route, function)
-        routes.describe(
-            function.__name__,
-            "POST",
-            route,
-            f"Invoke the batch endpoint{how}: start a job",
-            action=WRITE,
-            body=JobRequest,
-            statuses=(200, 201),
-        )
-    show = "endpoints/{endpoint}/jobs/{job}"
-    routes.register(bp, get_batch_endpoint_job.__name__, "GET", show, get_batch_endpoint_job)
-    routes.describe(
-        get_batch_endpoint_job.__name__,
-        "GET",
-        show,
-        "Read a job of a batch endpoint",
-        action=READ,
-    )
-
-
-async def _authorised(routes: Routes, request: Request, action: str) -> Principal:
-    principal = await routes.authenticate(request)
-    access.require(principal, action)
-    return principal
 
 
 def _arm(routes: Routes, jobs: BatchJobs, view: JobView) -> dict[str, Any]:
@@ -220,6 +141,7 @@ def _add_actions(
             deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
             key=idempotency_key(req),
         )
+        began(req, f"jobs/{invoked.job.name}")
         view = await jobs.get(invoked.job.name)
         headers = {"Location": status_url(routes, view.job), "ETag": view.etag}
         status = 201 if invoked.new else 200

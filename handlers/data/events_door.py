@@ -6,15 +6,16 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.errors import DomainError, Invalid
 from domain.events.subscription_validating import SubscriptionValidating
-from domain.ground import access
 from domain.inbound.event_mapping import EventMapping
 from domain.inbound.event_receiving import EventReceiving
 from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
 from handlers import wire
 from handlers.addresses import Handler
-from handlers.http import Method, Routes, json_response, render_error
+from handlers.http import Method, Routes, json_response
+from handlers.refusals import render_error
 
-RECEIVE = "eventMappings/receive/action"
+PATH = "eventMappings"
+RECEIVE = f"{PATH}/receive/action"
 EVENTS = "events/{mapping}"
 CALLBACK = "eventSubscriptions/{name}/{code}"
 
@@ -80,10 +81,11 @@ def blueprint(
 async def _admitted(routes: Routes, receiving: EventReceiving, req: Request) -> EventMapping:
     """The mapping, for a caller with one of its keys, or with a token whose role may."""
     name = req.path_params["mapping"]
-    key = req.query_params.get("code") or req.headers.get("aeg-sas-key")
+    key, mapping = req.query_params.get("code") or req.headers.get("aeg-sas-key"), f"{PATH}/{name}"
     if key is not None:
-        return await receiving.mapping_by_key(name, key)
-    access.require(await routes.authenticate(req), RECEIVE, f"eventMappings/{name}")
+        with routes.admission.opening(req, mapping, key, RECEIVE, mapping):
+            return await receiving.mapping_by_key(name, key)
+    await routes.admission.by_token(req, RECEIVE, mapping)
     return await receiving.mapping(name)
 
 

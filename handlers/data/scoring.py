@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
-from domain.scoring.endpoint_description import describe
 from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.scoring_exchange import SCORE, SWAGGER, Answer, Call
 from domain.scoring.scoring_headers import Headers
@@ -19,6 +18,7 @@ from domain.scoring.scoring_refusals import CALLER_GONE, Refused
 from handlers.addresses import Handler
 from handlers.data.caller import LOOK_AFTER, Caller, Receive
 from handlers.data.cors import Cors
+from handlers.data.scoring_gate import ScoringGate
 from handlers.http import Method, Routes, endpoint_of_host
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
@@ -32,6 +32,7 @@ def blueprint(
     """`endpoints/{endpoint}/...`, and the same under a Host of `{endpoint}.<domain>`; pages
     of `cors_origins` may call them."""
     bp = func.Blueprint()
+    gate = ScoringGate(scoring, routes.admission.door)
     cors = Cors(cors_origins)
     reading = ["GET", "OPTIONS"] if cors else ["GET"]
 
@@ -42,14 +43,14 @@ def blueprint(
         routes.register(bp, name, methods, route, handler)
 
     async def score(req: Request) -> Response:
-        return await _pass(scoring, cors, req, req.path_params["endpoint"], SCORE)
+        return await _pass(gate, cors, req, req.path_params["endpoint"], SCORE)
 
     async def score_by_host(req: Request) -> Response:
-        return await _pass(scoring, cors, req, endpoint_of_host(req), SCORE)
+        return await _pass(gate, cors, req, endpoint_of_host(req), SCORE)
 
     async def described(req: Request, endpoint: str) -> Response:
         place = routes.absolute(f"/endpoints/{endpoint}")
-        return await _pass(scoring, cors, req, endpoint, SWAGGER, place)
+        return await _pass(gate, cors, req, endpoint, SWAGGER, place)
 
     async def openapi(req: Request) -> Response:
         return await described(req, req.path_params["endpoint"])
@@ -70,7 +71,7 @@ def blueprint(
 
 
 async def _pass(
-    scoring: OnlineScoring,
+    gate: ScoringGate,
     cors: Cors,
     request: Request,
     endpoint: str,
@@ -78,16 +79,16 @@ async def _pass(
     place: str = "",
 ) -> Response:
     if not cors:
-        return await _scored(scoring, request, endpoint, path, place)
+        return await _scored(gate, request, endpoint, path, place)
     response = cors.preflight(request, _SCORE_METHODS if path == SCORE else ["GET"])
     if response is None:
-        response = await _scored(scoring, request, endpoint, path, place)
+        response = await _scored(gate, request, endpoint, path, place)
         cors.permit(request, response)
     return response
 
 
 async def _scored(
-    scoring: OnlineScoring, request: Request, endpoint: str, path: str, place: str
+    gate: ScoringGate, request: Request, endpoint: str, path: str, place: str
 ) -> Response:
     scope = request.scope
     announces_body = False
@@ -103,10 +104,7 @@ async def _scored(
     answer: Answer | None = None
     call = Call(endpoint, scope["method"], path, query, headers, caller)
     with caller:
-        if path == SWAGGER:
-            answer = await describe(scoring, call, place)
-        else:
-            answer = await scoring.score(call)
+        answer = await gate.answer(call, request, place)
     if answer is None:
         return Response(status_code=CALLER_GONE)
     return render(answer, caller)

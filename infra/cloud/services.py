@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from azure.identity.aio import DefaultAzureCredential
@@ -10,6 +11,7 @@ from infra.clock import SystemClock
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_topics import ServiceBusTopics
@@ -44,6 +46,8 @@ class CloudServices:
             managed_identity_client_id=settings.cloud.azure_client_id
         )
         self.store = self._store()
+        keep = timedelta(days=settings.access.audit_retention_days)
+        self.audit_log = DocumentAuditLog(self.store, self.clock, keep=keep)
         self.bus = self._service_bus()
         self.queue = ServiceBusWorkQueue(self.bus)
         self.topics = ServiceBusTopics(self.bus)

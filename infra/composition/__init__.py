@@ -1,9 +1,12 @@
 """The application, put together feature by feature on the adapters that the settings name."""
 
+from collections.abc import Mapping, Sequence
+
 from domain.application import Application, Triggers
 from domain.assets.activities import AssetActivities
+from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
-from domain.ground.driving.sweeping import Sweeping
+from domain.ground.driving.sweeping import Resume, Sweeping
 from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.jobs.activities import JobActivities
@@ -11,6 +14,7 @@ from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
 from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
+from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
@@ -80,6 +84,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
         triggers=_triggers(settings.triggers),
+        audit=_audit(adapters, settings),
         operations=Operations(adapters.store),
         assets=assets,
         online=online,
@@ -94,12 +99,18 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         events=events,
         inbound=inbound,
         giving_back=GivingBack(adapters.queue),
-        sweeping=Sweeping(
-            adapters.store,
-            adapters.clock,
-            {kind: resume for owned in owners for kind, resume in owned.items()},
-        ),
+        sweeping=_sweeping(adapters, owners),
     )
+
+
+def _audit(adapters: Adapters, settings: Settings) -> AuditActivities:
+    period = settings.scoring.aggregate_period
+    return compose_audit(adapters.audit_log, adapters.clock, settings.access, period=period)
+
+
+def _sweeping(adapters: Adapters, owners: Sequence[Mapping[str, Resume]]) -> Sweeping:
+    resumes = {kind: resume for owned in owners for kind, resume in owned.items()}
+    return Sweeping(adapters.store, adapters.clock, resumes)
 
 
 def _jobs(

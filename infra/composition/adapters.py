@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain.events.delivery_record import OnSettled
 from domain.ports import (
+    AuditLog,
     BlobStore,
     CallerAddresses,
     Capabilities,
@@ -49,6 +50,7 @@ class Adapters:
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     callers: CallerAddresses
+    audit_log: AuditLog
     webhooks: Webhooks
     web: WebFiles
     """What a job reads at users' web addresses."""
@@ -84,6 +86,7 @@ def chosen(settings: Settings) -> Adapters:
                 verifier=services.token_verifier,
                 scoring_verifier=services.scoring_token_verifier,
                 callers=services.callers,
+                audit_log=stores.audit_log,
                 webhooks=services.webhooks,
                 web=_web_files(settings),
                 topics=stores.topics,
@@ -113,6 +116,7 @@ def chosen(settings: Settings) -> Adapters:
                 verifier=cloud.token_verifier,
                 scoring_verifier=cloud.scoring_token_verifier,
                 callers=cloud.callers,
+                audit_log=cloud.audit_log,
                 webhooks=cloud.webhooks,
                 web=_web_files(settings),
                 topics=cloud.topics,

@@ -28,6 +28,10 @@ class DataFolder:
         return self.root / "queues.db"
 
     @property
+    def audit(self) -> Path:
+        return self.root / "audit.db"
+
+    @property
     def blobs(self) -> Path:
         return self.root / "blobs"
 

@@ -4,16 +4,27 @@ speak their protocols), with everything else as it is."""
 import logging
 import os
 import secrets
+import time
 from abc import ABC, abstractmethod
+from datetime import timedelta
 from pathlib import Path
 
-from domain.ports import BlobStore, Cipher, EventTopics, ResourceStore, StorageRoom, WorkQueue
+from domain.ports import (
+    AuditLog,
+    BlobStore,
+    Cipher,
+    EventTopics,
+    ResourceStore,
+    StorageRoom,
+    WorkQueue,
+)
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
 from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.data_folder import DataFolder
+from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.no_topics import NoTopics
@@ -32,6 +43,7 @@ class Stores(ABC):
     blobs: BlobStore
     cipher: Cipher
     topics: EventTopics
+    audit_log: AuditLog
 
     @abstractmethod
     async def start(self) -> None:
@@ -85,6 +97,12 @@ class LocalStores(Stores):
             ),
         )
         self.topics = NoTopics()
+        self._audit = self.audit_log = SqliteAuditLog(
+            folder.audit,
+            keep=timedelta(days=settings.access.audit_retention_days),
+            max_bytes=settings.access.audit_max_bytes,
+            now=time.time,
+        )
         self._fernet = self.cipher = FernetCipher(folder.secrets / "cipher.key")
 
     async def start(self) -> None:
@@ -101,6 +119,7 @@ class LocalStores(Stores):
 
     async def close(self) -> None:
         await self._queue.close()
+        await self._audit.close()
         await self._documents.close()
         await self._files.close()
         await self._fernet.close()
@@ -132,6 +151,7 @@ class CloudStores(Stores):
         self.blobs = services.blobs
         self.cipher = services.cipher
         self.topics = services.topics
+        self.audit_log = services.audit_log
 
     async def start(self) -> None:
         return

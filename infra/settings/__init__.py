@@ -17,6 +17,7 @@ from typing import Any, Self, get_type_hints
 from pydantic import ValidationError
 
 from infra.settings.adapters import (
+    AccessSettings,
     CloudSettings,
     ComputeSettings,
     EmbeddedSettings,
@@ -79,6 +80,7 @@ class Settings:
     compute: ComputeSettings
     web: WebSettings
     reach: ReachSettings
+    access: AccessSettings
     telemetry: TelemetrySettings
     tokens: TokenSettings
     scoring: ScoringSettings

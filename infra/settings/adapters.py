@@ -208,6 +208,30 @@ class ReachSettings(SettingsGroup):
     `Forwarded` (RFC 7239). They must set or extend these; the others are not read."""
 
 
+class AccessSettings(SettingsGroup):
+    """How often callers may try, and how long it is kept what they did."""
+
+    refused_per_minute: Annotated[int, Field(ge=0)] = Field(
+        30, alias="ML_ENDPOINTS_REFUSED_PER_MINUTE"
+    )
+    """Refused credentials that an address may show within a minute for one endpoint, client or
+    other thing that they would open, and ten times that for all: after these it is answered 429
+    for the rest of the minute, but for credentials that were taken from it before. Each host
+    counts for itself; 0: no limit."""
+    tokens_per_minute: Annotated[int, Field(ge=0)] = Field(
+        120, alias="ML_ENDPOINTS_TOKENS_PER_MINUTE"
+    )
+    """Tokens that the embedded host's issuer gives to one client at one address within a minute,
+    and ten times that to all clients there; 0: no limit."""
+    audit_retention_days: Annotated[float, Field(ge=1, le=3650), DAYS] = Field(
+        90, alias="ML_ENDPOINTS_AUDIT_RETENTION_DAYS"
+    )
+    """How long the audit log is kept."""
+    audit_max_bytes: ByteCount = Field(2**28, alias="ML_ENDPOINTS_AUDIT_MAX_BYTES")
+    """The most disk that the audit log of an embedded host takes: beyond it the oldest records go,
+    whatever their age. Cosmos DB keeps all of them for their time."""
+
+
 class TelemetrySettings(SettingsGroup):
     """Where traces, metrics and logs go."""
 

@@ -22,6 +22,7 @@ ALGORITHMS = ("RS256", "ES256")
 _LEEWAY = 30
 _FETCH_TIMEOUT = 10.0
 _JWKS_LIMIT = 1 << 20
+_LONGEST_NAME = 128
 
 
 class KeySource(Protocol):
@@ -139,7 +140,9 @@ class JwtVerifier(TokenVerifier):
         roles = claims.get("roles", [])
         names = roles if isinstance(roles, list) else []
         own = frozenset(role for role in names if isinstance(role, str))
-        return Principal(subject, own, float(claims["exp"]))
+        name = claims.get("name") or claims.get("app_displayname")
+        called = name[:_LONGEST_NAME] if isinstance(name, str) else ""
+        return Principal(subject, own, float(claims["exp"]), called)
 
 
 def _usable_keys(jwks: object) -> dict[str, jwt.PyJWK]:

@@ -24,9 +24,12 @@ from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.web.client_address import TrustedProxies
 from tests.kit.arm_client import ArmClient
+from tests.kit.clocks import HeldClock
+from tests.kit.composed import admission
 from tests.kit.stages import provisioning_stage
 from tests.kit.stages.provisioning_stage import ProvisioningStage
 from tests.kit.waiting import PATIENCE
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 BASE_URL = "http://testserver"
 
@@ -50,7 +53,8 @@ def scope() -> WorkspaceScope:
 
 @pytest.fixture
 def routes(scope: WorkspaceScope) -> Routes:
-    return Routes(RoleVerifier(), scope, Addresses(BASE_URL, TrustedProxies((), "x-forwarded")))
+    admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
+    return Routes(admitted, scope, Addresses(BASE_URL, TrustedProxies((), "x-forwarded")))
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from handlers.control import workspaces
 from handlers.http import Routes, json_response
 from infra.web.client_address import TrustedProxies
 from tests.handlers.conftest import OpenClient, RoleVerifier
+from tests.kit.clocks import HeldClock
+from tests.kit.composed import admission
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 BASE = "https://inside.example:7443/ml"
 PROXY = {"x-forwarded-for": "203.0.113.9", "x-forwarded-host": "ml.example"}
@@ -25,7 +28,8 @@ def behind(scope: WorkspaceScope) -> MakeRoutes:
 
     def made(*networks: str) -> Routes:
         proxies = TrustedProxies([ip_network(each) for each in networks], "x-forwarded")
-        return Routes(RoleVerifier(), scope, Addresses(BASE, proxies))
+        admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
+        return Routes(admitted, scope, Addresses(BASE, proxies))
 
     return made
 

@@ -12,7 +12,7 @@ import domain
 import handlers
 import infra
 from domain.errors import DomainError, Throttled, Unauthenticated, Unavailable
-from handlers import http
+from handlers import refusals
 from tests.handlers.conftest import BASE_URL, ControlPlane
 from tests.kit.arm_client import ArmClient
 
@@ -35,9 +35,9 @@ def every_error() -> Iterator[type[DomainError]]:
 
 def test_every_error_of_the_code_base_has_a_status_and_a_code_of_its_own() -> None:
     kinds = list(every_error())
-    assert len(kinds) > len(http.STATUS)
+    assert len(kinds) > len(refusals.STATUS)
     for kind in kinds:
-        assert any(base in http.STATUS for base in kind.__mro__), kind
+        assert any(base in refusals.STATUS for base in kind.__mro__), kind
         assert kind.code != DomainError.code, kind
         assert kind.code[0].isupper(), kind
         assert kind.code.isalnum(), kind
@@ -46,12 +46,12 @@ def test_every_error_of_the_code_base_has_a_status_and_a_code_of_its_own() -> No
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 1.0, 30.0, 1.5])
 def test_retry_after_is_a_whole_number_of_at_least_one(seconds: float) -> None:
     for error in (Throttled("x", retry_after=seconds), Unavailable("x", retry_after=seconds)):
-        value = http.render_error(error).headers["Retry-After"]
+        value = refusals.render_error(error).headers["Retry-After"]
         assert int(value) >= max(1, seconds - 0.5)
 
 
 def test_an_unauthenticated_answer_names_the_scheme() -> None:
-    reply = http.render_error(Unauthenticated("x"))
+    reply = refusals.render_error(Unauthenticated("x"))
     assert (reply.status_code, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 

@@ -1,6 +1,7 @@
 """The application as production composes it, on what a test gives and on what stands in for the
 rest."""
 
+from datetime import timedelta
 from typing import Any
 
 from domain.application import Application
@@ -17,10 +18,15 @@ from domain.ports import (
     TokenVerifier,
     WorkQueue,
 )
+from handlers.admission import Admission
+from infra.clock import SystemClock
+from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
+from infra.composition.audit import compose_audit
 from infra.embedded.no_topics import NoTopics
 from infra.settings import Settings
+from infra.settings.adapters import AccessSettings
 from infra.web.client_address import TrustedProxies
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
@@ -69,12 +75,22 @@ def adapters(
         "verifier": OwnerVerifier(),
         "scoring_verifier": OwnerVerifier(),
         "callers": TrustedProxies((), "x-forwarded"),
+        "audit_log": DocumentAuditLog(store, clock, keep=timedelta(days=90)),
         "webhooks": HttpWebhooks(OutboundAddresses(())),
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
         "topics": NoTopics(),
         "room": ToldRoom(),
     }
     return Adapters(store=store, queue=queue, blobs=blobs, clock=clock, **{**defaults, **others})
+
+
+def admission(verifier: TokenVerifier, store: ResourceStore) -> Admission:
+    """Who may call functions that a test puts together by themselves, with no limits; what is
+    kept of acts is in the store."""
+    clock = SystemClock()
+    log = DocumentAuditLog(store, clock, keep=timedelta(days=90))
+    settings = AccessSettings(refused_per_minute=0)
+    return Admission(verifier, compose_audit(log, clock, settings, period=PATIENCE))
 
 
 def composed(adapters: Adapters, times: JobTimes = TIMES, /, **settings: object) -> Application:
@@ -86,6 +102,7 @@ def composed(adapters: Adapters, times: JobTimes = TIMES, /, **settings: object)
         # Tests say themselves when counts are stored.
         "aggregate_period": 300,
         "route_read_limit": PATIENCE,
+        "refused_per_minute": 0,
         **{name: value for name, value in settings.items() if value is not None},
     }
     read = {f"ML_ENDPOINTS_{name.upper()}": str(value) for name, value in told.items()}

@@ -4,6 +4,7 @@ by the functions' own bindings until it ends, and starts anew from what is store
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from domain.application import Application
@@ -11,6 +12,7 @@ from domain.errors import DomainError
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobProperties
 from infra.cloud.ample_room import AmpleRoom
+from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
@@ -100,8 +102,9 @@ class Host:
             return FaultyPort(of, what, life, world)
 
         compute = port(self.compute, "compute")
+        store = port(world.store, "store")
         adapters = Adapters(
-            store=port(world.store, "store"),
+            store=store,
             queue=port(world.queue, "queue"),
             blobs=port(world.blobs, "blobs"),
             capabilities=AnyCapabilities(),
@@ -114,6 +117,7 @@ class Host:
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
             callers=TrustedProxies((), "x-forwarded"),
+            audit_log=DocumentAuditLog(store, world.clock, keep=timedelta(days=90)),
             webhooks=port(world.receiver, "webhooks"),
             web=PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
             topics=NoTopics(),

@@ -74,6 +74,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.web.client_address import TrustedProxies
 from tests.kit.stages.scoring_stage import Endpoints, scoring_on
 from tests.kit.scorers import ScriptedScorer
+from tests.kit.composed import admission
 from tests.kit.computes import StaticServing
 
 
@@ -95,7 +96,9 @@ routes = RouteTable(store, SystemClock(), read_limit=180)
 activity = scoring_on(routes, compute, ScriptedScorer(echo))
 addresses = Addresses("", TrustedProxies((), "x-forwarded"))
 app.register_functions(
-    scoring.blueprint(Routes(None, WorkspaceScope("", "", ""), addresses), activity)
+    scoring.blueprint(
+        Routes(admission(None, store), WorkspaceScope("", "", ""), addresses), activity
+    )
 )
 
 

@@ -72,7 +72,9 @@ class DocumentAuditLog(AuditLog):
     async def query(
         self, asked: AuditQuery, *, page_size: int, continuation: str | None = None
     ) -> AuditPage:
-        start = _Place(self._first(asked), None, "") if continuation is None else _read(continuation)
+        start = (
+            _Place(self._first(asked), None, "") if continuation is None else _read(continuation)
+        )
         found: list[AuditRecord] = []
         looked_at, within, after = 0, start.within, start.after
         for month in self._months(asked, start.month):
@@ -96,9 +98,10 @@ class DocumentAuditLog(AuditLog):
         self, asked: AuditQuery, month: str, within: str | None, page_size: int
     ) -> Page:
         # The kind of a resource alone is no subject.
-        subject = subject_of(asked.resource) if "/" in (asked.resource or "") else None
+        resource = asked.resource or ""
+        subject = subject_of(resource) if "/" in resource else None
         status = asked.status.value if asked.status else None
-        fields = {"subject": subject, "action": asked.action, "status": status}
+        fields = {"subject": subject, "act": asked.action, "status": status}
         return await self._store.query(
             KIND,
             partition=_partition(month),
@@ -162,7 +165,7 @@ def _body(record: AuditRecord) -> Json:
     return {
         "kind": KIND,
         "subject": record.subject,
-        "action": record.action,
+        "act": record.action,
         "status": record.status.value,
         "record": record.to_document(),
     }

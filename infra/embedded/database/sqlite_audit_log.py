@@ -22,7 +22,7 @@ CREATE TABLE records (
     subject TEXT NOT NULL,
     caller TEXT NOT NULL,
     client TEXT NOT NULL,
-    action TEXT NOT NULL,
+    act TEXT NOT NULL,
     status TEXT NOT NULL,
     is_open INTEGER NOT NULL,
     body TEXT NOT NULL
@@ -64,8 +64,8 @@ class SqliteAuditLog(AuditLog):
             if looks:
                 self._forget(connection, oldest)
             connection.execute(
-                "INSERT INTO records (id, resource, subject, caller, client, action, status,"
-                " is_open, body) VALUES (:id, :resource, :subject, :caller, :client, :action,"
+                "INSERT INTO records (id, resource, subject, caller, client, act, status,"
+                " is_open, body) VALUES (:id, :resource, :subject, :caller, :client, :act,"
                 " :status, :is_open, :body) ON CONFLICT DO NOTHING",
                 values,
             )
@@ -130,7 +130,7 @@ def _values(record: AuditRecord) -> dict[str, Any]:
         "subject": record.subject,
         "caller": record.caller,
         "client": record.client,
-        "action": record.action,
+        "act": record.action,
         "status": record.status.value,
         "is_open": record.ended_at is None,
         "body": json.dumps(record.to_document(), separators=(",", ":")),
@@ -148,7 +148,7 @@ def _conditions(asked: AuditQuery) -> tuple[list[str], dict[str, Any]]:
             resource or None
         ),
         "(caller = :caller OR client = :caller)": asked.caller,
-        "action = :action": asked.action,
+        "act = :act": asked.action,
         "status = :status": asked.status.value if asked.status else None,
     }
     told = {condition: value for condition, value in given.items() if value is not None}

@@ -9,7 +9,7 @@ import pytest
 
 from domain.names import WorkspaceScope
 from domain.ports import UnitMiniBatch, UnitRequest
-from handlers.data import batch_jobs
+from handlers.data import batch_jobs, job_door
 from handlers.http import Routes
 from tests.kit.script_workers import Rows, line_counts
 from tests.kit.stages.batch_stage import ENDPOINT, STORE, BatchStage
@@ -33,7 +33,8 @@ async def stage(tmp_path: Path) -> AsyncIterator[BatchStage]:
 @pytest.fixture
 def client(stage: BatchStage, routes: Routes, open_client: Any) -> httpx.AsyncClient:
     client: httpx.AsyncClient = open_client(
-        batch_jobs.blueprint(routes, stage.invocation, stage.jobs)
+        batch_jobs.blueprint(routes, stage.invocation, stage.jobs),
+        job_door.blueprint(routes, stage.invocation, stage.jobs),
     )
     return client
 
@@ -244,7 +245,7 @@ async def test_a_job_is_not_shown_under_another_endpoint(client: httpx.AsyncClie
 async def test_who_may_invoke(
     stage: BatchStage, routes: Routes, open_client: Any, role: str | None, status: int
 ) -> None:
-    blueprint = batch_jobs.blueprint(routes, stage.invocation, stage.jobs)
+    blueprint = job_door.blueprint(routes, stage.invocation, stage.jobs)
     client: httpx.AsyncClient = open_client(blueprint, role=role)
     assert (await client.post(JOBS, json=BODY)).status_code == status
 

@@ -1,0 +1,75 @@
+"""What stands before scoring: an address of which too many bad credentials came gets no further,
+and credentials that scoring refuses are counted."""
+
+from azurefunctions.extensions.http.fastapi import Request
+
+from domain.audit.credential_door import CredentialDoor
+from domain.audit.login_counts import Login
+from domain.errors import Throttled
+from domain.scoring.endpoint_description import describe
+from domain.scoring.online_scoring import OnlineScoring
+from domain.scoring.scoring_access import SCORE_ACTION
+from domain.scoring.scoring_exchange import SWAGGER, Answer, Call
+from domain.scoring.scoring_refusals import Refused, too_many_refused
+from handlers.addresses import client_address
+from handlers.auditing import told
+
+_NOT_LET_IN = (401, 403)
+
+
+class ScoringGate:
+    """While no bad credential has come of late it costs a request next to nothing."""
+
+    def __init__(self, scoring: OnlineScoring, door: CredentialDoor) -> None:
+        self._scoring = scoring
+        self._door = door
+
+    async def answer(self, call: Call, request: Request, place: str) -> Answer:
+        """As `OnlineScoring.score`; `place` is where the endpoint is, for its description."""
+        if self._door.watching:
+            return await self._watched(call, request, place)
+        answer = await self._scored(call, place)
+        if answer.status in _NOT_LET_IN and answer.refusal is not None:
+            self._count(call, request, answer.refusal)
+        return answer
+
+    async def _watched(self, call: Call, request: Request, place: str) -> Answer:
+        address, target, credential = client_address(request), _target(call), _credential(call)
+        try:
+            self._door.check(address, target, credential)
+        except Throttled as error:
+            refusal = too_many_refused(round(error.retry_after))
+            self._count(call, request, refusal)
+            return self._scoring.refuse(call, refusal)
+        answer = await self._scored(call, place)
+        refusal_ = answer.refusal
+        if refusal_ is not None and answer.status in _NOT_LET_IN:
+            self._count(call, request, refusal_)
+        elif refusal_ is None:
+            self._door.taken(address, target, credential)
+        return answer
+
+    async def _scored(self, call: Call, place: str) -> Answer:
+        if call.path == SWAGGER:
+            return await describe(self._scoring, call, place)
+        return await self._scoring.score(call)
+
+    def _count(self, call: Call, request: Request, refusal: Refused) -> None:
+        login = Login(
+            SCORE_ACTION,
+            told(_target(call)),
+            told(client_address(request)),
+            refusal.status,
+            caller=told(refusal.caller),
+            error=refusal.code,
+        )
+        self._door.refused(_target(call), login, credential=_credential(call))
+
+
+def _target(call: Call) -> str:
+    return f"onlineEndpoints/{call.endpoint.casefold()}"
+
+
+def _credential(call: Call) -> bytes:
+    text = next((value for name, value in call.headers if name == "authorization"), "")
+    return text.encode("latin-1")

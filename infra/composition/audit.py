@@ -1,0 +1,18 @@
+"""What is kept of who does what, and how often they may try."""
+
+from domain.audit.activities import AuditActivities
+from domain.audit.address_limits import AddressLimits
+from domain.audit.auditing import Auditing
+from domain.audit.credential_door import CredentialDoor
+from domain.audit.login_counts import LoginCounts
+from domain.ports import AuditLog, Clock
+from infra.settings.adapters import AccessSettings
+
+
+def compose_audit(
+    log: AuditLog, clock: Clock, settings: AccessSettings, *, period: float
+) -> AuditActivities:
+    """Logins that were counted are kept every `period` seconds."""
+    logins = LoginCounts(log, clock, period=period)
+    limits = AddressLimits(clock, most=settings.refused_per_minute)
+    return AuditActivities(Auditing(log, clock), CredentialDoor(limits, logins), logins)
