@@ -22,6 +22,7 @@ from handlers.control import (
     schedules,
     workspaces,
 )
+from handlers.control.packages import connections
 from handlers.data import batch_jobs, events_door, job_door, scoring
 from handlers.http import Routes
 from handlers.messages import (
@@ -47,6 +48,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
     yield datastores.blueprint(routes, a.assets.datastores)
+    yield connections.blueprint(routes, a.assets.connections)
     yield computes.blueprint(routes, a.batch.computes)
     yield online_endpoints.blueprint(routes, a.online)
     yield online_actions.blueprint(

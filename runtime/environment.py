@@ -5,6 +5,10 @@ that fails, runs out of time or is killed leaves nothing that counts as made, an
 starts from an empty folder. Builders of one DIR, in whatever process, take turns; the second
 finds the first one's work and does nothing.
 
+What opens private indexes (`--credentials`: the first line of stdin) reaches uv by a pipe that it
+has read to the end before it runs anything of a package's, and stands in no file, no argument, no
+variable and no line of the log.
+
 A virtual environment cannot be moved, so it is built where it will stay; the lock and the
 marker, not a rename, make that safe. Everything uv says goes to stdout.
 """
@@ -21,9 +25,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+
+from . import package_indexes
 
 COMPLETE = ".ml-endpoints-complete"
 SHOWN_BYTES = 8 * 1024 * 1024
@@ -51,7 +57,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--uv", required=True)
     parser.add_argument("--deadline", type=float, default=1800.0, help="seconds")
     parser.add_argument("--lifeline", action="store_true", help="end when stdin does")
+    parser.add_argument(
+        "--credentials",
+        action="store_true",
+        help="stdin begins with a line: {index's URL: [user, password]}",
+    )
     arguments = parser.parse_args(argv)
+    opened = package_indexes.read_credentials(sys.stdin.fileno()) if arguments.credentials else {}
     if arguments.lifeline:
         threading.Thread(target=_end_with_host, daemon=True).start()
     deadline = time.monotonic() + arguments.deadline
@@ -61,7 +73,8 @@ def main(argv: Sequence[str]) -> int:
             if is_complete(target):
                 say(f"{target.name} is already there.")
                 return 0
-            _Build(arguments.uv, target, deadline, lock).run(_read_spec(arguments.spec))
+            build = _Build(arguments.uv, target, deadline, lock, package_indexes.Secrets(opened))
+            build.run(_read_spec(arguments.spec))
     except BuildError as error:
         say(f"error: {error}")
         return 1
@@ -79,10 +92,18 @@ def _end_with_host() -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def _read_spec(path: Path) -> tuple[str, tuple[str, ...]]:
+class _Spec(NamedTuple):
+    python: str
+    requirements: tuple[str, ...]
+    indexes: Mapping[str, Any]
+    """As `package_indexes` reads them."""
+
+
+def _read_spec(path: Path) -> _Spec:
     try:
         spec: Any = json.loads(path.read_text(encoding="utf-8"))
         python, requirements = spec["python"], tuple(spec["requirements"])
+        indexes = spec.get("indexes", {})
     except (ValueError, KeyError, TypeError) as error:
         raise BuildError(f"{path} is no environment spec: {error!r}") from error
     if not isinstance(python, str) or not all(isinstance(each, str) for each in requirements):
@@ -91,7 +112,7 @@ def _read_spec(path: Path) -> tuple[str, tuple[str, ...]]:
         # uv would take it for an option of its own.
         if requirement.lstrip().startswith("-"):
             raise BuildError(f"{requirement!r} is an option, not a requirement.")
-    return python, requirements
+    return _Spec(python, requirements, indexes)
 
 
 @contextlib.contextmanager
@@ -119,14 +140,22 @@ def _locked(target: Path, deadline: float) -> Iterator[int]:
 
 
 class _Build:
-    def __init__(self, uv: str, target: Path, deadline: float, lock: int) -> None:
+    def __init__(
+        self,
+        uv: str,
+        target: Path,
+        deadline: float,
+        lock: int,
+        secrets: package_indexes.Secrets,
+    ) -> None:
         self._uv = uv
+        self._secrets = secrets
         self._target = target
         self._deadline = deadline
         self._lock = lock
 
-    def run(self, spec: tuple[str, tuple[str, ...]]) -> None:
-        python, requirements = spec
+    def run(self, spec: _Spec) -> None:
+        python, requirements, indexes = spec
         began = time.monotonic()
         shutil.rmtree(self._target, ignore_errors=True)
         # uv reads project files from where it runs: let there be none.
@@ -137,11 +166,14 @@ class _Build:
             interpreter = find_python(self._uv, python, workplace)
             say(f"Python {python}: {interpreter}")
             venv = ["venv", "--no-project", "--no-python-downloads", "--python", interpreter]
-            self._tool([*venv, str(self._target)], workplace)
+            self._tool([*venv, str(self._target)], workplace, {})
             if requirements:
+                for line in self._secrets.told(indexes):
+                    say(line)
                 say(f"Installing {', '.join(requirements)}")
                 own = str(self._target / "bin" / "python")
-                self._tool(["pip", "install", "--python", own, "--", *requirements], workplace)
+                install = ["pip", "install", "--python", own]
+                self._tool([*install, "--", *requirements], workplace, indexes)
             self._mark_complete()
         except BaseException:  # interrupted too: half an environment must not be taken for one
             shutil.rmtree(self._target, ignore_errors=True)
@@ -159,17 +191,32 @@ class _Build:
         finally:
             os.close(marker)
 
-    def _tool(self, arguments: Sequence[str], workplace: Path) -> None:
+    def _start(
+        self, arguments: Sequence[str], workplace: Path, indexes: Mapping[str, Any]
+    ) -> "subprocess.Popen[bytes]":
+        command, passed = [self._uv, *arguments], [self._lock]
+        environment = {**os.environ, **package_indexes.of_pip(), "NO_COLOR": "1"}
+        if indexes:
+            package_indexes.take_over(environment, indexes)
+            passed.append(self._secrets.configuration(indexes))
+            command[1:1] = ["--config-file", f"/dev/fd/{passed[-1]}"]
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=workplace,
+                env=environment,
+                pass_fds=passed,
+            )
+        finally:
+            for given in passed[1:]:
+                os.close(given)
+
+    def _tool(self, arguments: Sequence[str], workplace: Path, indexes: Mapping[str, Any]) -> None:
         say(f"$ uv {' '.join(arguments)}")
-        with subprocess.Popen(
-            [self._uv, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=workplace,
-            env={**os.environ, **index_settings(), "NO_COLOR": "1"},
-            pass_fds=[self._lock],
-        ) as process:
+        with self._start(arguments, workplace, indexes) as process:
             # Popen's type cannot say that with PIPE it is there.
             assert process.stdout is not None
             overdue = threading.Event()
@@ -182,7 +229,7 @@ class _Build:
             timer.daemon = True
             timer.start()
             try:
-                _relay(process.stdout)
+                _relay(process.stdout, self._secrets.scrubbed)
                 status = process.wait()
             finally:
                 timer.cancel()
@@ -193,11 +240,11 @@ class _Build:
             raise BuildError(f"uv {arguments[0]} failed with exit status {status}.")
 
 
-def _relay(source: IO[bytes]) -> None:
-    """Pass the tool's output on as it comes; of a flood, its beginning and its end."""
+def _relay(source: IO[bytes], scrubbed: Callable[[bytes], bytes]) -> None:
+    """Pass the tool's output on as it comes, `scrubbed`; of a flood, its beginning and its end."""
     shown, left_out = 0, 0
     last: deque[bytes] = deque(maxlen=KEPT_LINES)
-    while line := source.readline(64 * 1024):
+    while line := scrubbed(source.readline(64 * 1024)):
         if shown < SHOWN_BYTES:
             shown += len(line)
             sys.stdout.buffer.write(line)
@@ -233,61 +280,3 @@ def is_ours(version: str) -> bool:
     """Whether the Python that runs this is of `version` (`3.11` or `3.11.7`)."""
     full = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     return full == version or full.startswith(f"{version}.")
-
-
-def index_settings() -> dict[str, str]:
-    """pip's settings of where packages come from, as uv's. uv reads neither pip's variables
-    nor its files, but whoever told pip about a mirror means it here too. What is set for uv
-    itself wins."""
-    ours = {
-        "index-url": "UV_DEFAULT_INDEX",
-        "extra-index-url": "UV_INDEX",
-        "find-links": "UV_FIND_LINKS",
-        "cert": "SSL_CERT_FILE",
-    }
-    configured = _pip_configuration()
-    settings: dict[str, str] = {}
-    for option, variable in ours.items():
-        value = os.environ.get(f"PIP_{option.replace('-', '_').upper()}", configured.get(option))
-        if value and variable not in os.environ:
-            separator = "," if variable == "UV_FIND_LINKS" else " "
-            settings[variable] = separator.join(value.split())
-    if "UV_DEFAULT_INDEX" in settings and "UV_INDEX_URL" in os.environ:
-        del settings["UV_DEFAULT_INDEX"]
-    if "UV_INDEX" in settings:
-        if "UV_EXTRA_INDEX_URL" in os.environ:
-            del settings["UV_INDEX"]
-        elif "UV_INDEX_STRATEGY" not in os.environ:
-            # pip takes the best version of all indexes; an index named for pip counts on it.
-            settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    return settings
-
-
-def _pip_configuration() -> dict[str, str]:
-    """`[global]` and `[install]` of pip's files, later files over earlier ones."""
-    import configparser
-
-    named = os.environ.get("PIP_CONFIG_FILE")
-    if named == os.devnull:
-        return {}
-    home = Path(os.environ.get("HOME") or "/nonexistent")
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    files = [
-        Path("/etc/xdg/pip/pip.conf"),
-        Path("/etc/pip.conf"),
-        home / ".pip" / "pip.conf",
-        user / "pip" / "pip.conf",
-        *([Path(named)] if named else []),
-    ]
-    values: dict[str, str] = {}
-    for file in files:
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read(file, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError) as error:
-            say(f"warning: {file} is not read: {error}")
-            continue
-        for section in ("global", "install"):
-            if parser.has_section(section):
-                values.update({k.replace("_", "-"): v for k, v in parser.items(section)})
-    return values

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import Datastores
+from domain.assets.packages.connections import Connections
 
 
 @dataclass(frozen=True)
@@ -12,3 +13,4 @@ class AssetActivities:
     registration: AssetRegistration
     sources: AssetSources
     datastores: Datastores
+    connections: Connections

@@ -16,6 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from domain.assets.conda_packages import IGNORED, PAGE, PYPI, canonical
+from domain.assets.packages.package_indexes import IndexReading, redacted
 from domain.errors import Detail, Invalid
 from domain.ports import EnvironmentSpec
 
@@ -59,7 +60,8 @@ def read(conda: str) -> tuple[EnvironmentSpec | None, list[Detail]]:
         if len(reading.faults) > len(told):
             told.append(f"There are {len(reading.faults) - len(told)} more faults.")
         return None, [Detail("InvalidCondaFile", fault, TARGET) for fault in told]
-    return EnvironmentSpec(reading.python or HOST_PYTHON, tuple(reading.requirements)), []
+    requirements = tuple(reading.requirements)
+    return EnvironmentSpec(reading.python or HOST_PYTHON, requirements, reading.indexes.indexes), []
 
 
 def text_of(conda: Any) -> Any:
@@ -90,7 +92,7 @@ def load_yaml(text: str, what: str) -> Any:
                 )
         return yaml.load(text, Loader=_LOADER)  # a safe one, by either name
     except (yaml.YAMLError, ValueError) as error:
-        told = " ".join(str(error).split())[:300]
+        told = redacted(" ".join(str(error).split()))[:300]
         raise Invalid(f"The {what} is not valid YAML: {told}.") from None
 
 
@@ -100,6 +102,7 @@ class _Reading:
 
     python: str | None = None
     requirements: list[str] = field(default_factory=list)
+    indexes: IndexReading = field(default_factory=IndexReading)
     faults: list[str] = field(default_factory=list)
 
     def document(self, document: Any) -> None:
@@ -149,6 +152,10 @@ class _Reading:
             )
             return
         text = entry.strip()
+        if text.startswith("-"):
+            if why := self.indexes.take(text):
+                self.faults.append(f"'{_shown(text)}' under pip is refused: {why}.")
+            return
         if why := _refused_form(text):
             self.faults.append(f"'{_shown(text)}' under pip is refused: {why}.")
             return
@@ -204,8 +211,6 @@ _NO_URL = "nothing is fetched from URLs; upload a package to an index, or put it
 
 
 def _refused_form(text: str) -> str | None:
-    if text.startswith("-"):
-        return "options of pip have no meaning here; list requirements alone"
     if re.match(r"(?:git|hg|svn|bzr)\+|.*@\s*(?:git|hg|svn|bzr)\+", text):
         return "version control is not fetched from; publish a package, or put it with the code"
     if "://" in text:
@@ -258,5 +263,5 @@ def _is_final(version: str) -> bool:
 
 
 def _shown(thing: Any) -> str:
-    text = str(thing)
+    text = redacted(str(thing))
     return text if len(text) <= 80 else f"{text[:80]}…"

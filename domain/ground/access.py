@@ -19,6 +19,10 @@ ROLES: dict[str, tuple[str, ...]] = {
     "owner": ("*",),
     "scorer": ("onlineEndpoints/score/action", "onlineEndpoints/token/action"),
 }
+_WITHOUT: dict[str, tuple[str, ...]] = {
+    "contributor": ("connections/write", "connections/delete"),
+}
+"""What a role does not hold although its patterns match."""
 
 _SCOPE = re.compile(r"(/[A-Za-z0-9_.-]{1,128}){1,8}")
 
@@ -41,8 +45,10 @@ def allows(principal: Principal, action: str, scope: str = "") -> bool:
     """Whether a role lets the caller do `action` at `scope`, a path below the workspace."""
     return any(
         fnmatchcase(action, pattern)
-        for role in principal.roles
-        for pattern in ROLES.get(_role_at(role, scope), ())
+        for given in principal.roles
+        if (role := _role_at(given, scope)) in ROLES
+        and not any(fnmatchcase(action, pattern) for pattern in _WITHOUT.get(role, ()))
+        for pattern in ROLES[role]
     )
 
 

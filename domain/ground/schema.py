@@ -17,6 +17,7 @@ DOCUMENTS: dict[str, str] = {
     "batchUnit": "1.1",
     "codeVersion": "1.1",
     "modelVersion": "1.1",
+    "connection": "2.0",
     "onlineEndpoint": "1.1",
 }
 """By kind, where it is not the first any more."""

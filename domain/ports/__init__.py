@@ -7,7 +7,15 @@ Adapters put a time limit around every call that leaves the process.
 
 from domain.ports.audit_log import AuditLog, AuditPage, AuditQuery, AuditRecord, AuditStatus
 from domain.ports.blob_store import BlobProperties, BlobStore, Permission
-from domain.ports.capabilities import Capabilities, EnvironmentSpec, InstanceSize
+from domain.ports.capabilities import (
+    NO_INDEXES,
+    Capabilities,
+    Credentials,
+    EnvironmentSpec,
+    IndexCredentials,
+    InstanceSize,
+    PackageIndexes,
+)
 from domain.ports.clock import Clock
 from domain.ports.event_outlets import (
     EntityKind,
@@ -66,6 +74,7 @@ from domain.ports.workloads import (
 )
 
 __all__ = [
+    "NO_INDEXES",
     "AuditLog",
     "AuditPage",
     "AuditQuery",
@@ -82,12 +91,14 @@ __all__ = [
     "Clock",
     "Cluster",
     "Create",
+    "Credentials",
     "Delete",
     "Document",
     "EntityKind",
     "EnvironmentSpec",
     "EventMessage",
     "EventTopics",
+    "IndexCredentials",
     "InputPiece",
     "Instance",
     "InstanceLost",
@@ -97,6 +108,7 @@ __all__ = [
     "Message",
     "MiniBatchResult",
     "Observation",
+    "PackageIndexes",
     "Page",
     "Permission",
     "Principal",

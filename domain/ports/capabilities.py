@@ -2,17 +2,63 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+from domain.values import unsaid
+
+
+@dataclass(frozen=True)
+class PackageIndexes:
+    """Where packages come from, as URLs without credentials: `index_url` instead of what is usual,
+    the others besides, the first of them first. A package that one of `extra_index_urls` has comes
+    from there."""
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        own = (self.index_url,) if self.index_url is not None else ()
+        return (*own, *self.extra_index_urls, *self.find_links)
+
+    def over(self, usual: "PackageIndexes") -> "PackageIndexes":
+        """These, and what is usual where they say nothing else."""
+        return PackageIndexes(
+            self.index_url or usual.index_url,
+            tuple(dict.fromkeys((*self.extra_index_urls, *usual.extra_index_urls))),
+            tuple(dict.fromkeys((*self.find_links, *usual.find_links))),
+        )
+
+
+NO_INDEXES = PackageIndexes()
 
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What a model's Python needs: a version such as `3.11` and PEP 508 requirements
-    (`--index-url` style options are refused earlier). Its hash keys the built environment."""
+    """What a model's Python needs: a version such as `3.11`, PEP 508 requirements, and the package
+    indexes that it names itself. Its hash keys the built environment."""
 
     python: str
     requirements: tuple[str, ...]
+    indexes: Annotated[PackageIndexes, unsaid(NO_INDEXES)] = NO_INDEXES
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Of a package index, for HTTP's Basic authentication."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class IndexCredentials(Protocol):
+    """Who may open package indexes."""
+
+    @abstractmethod
+    async def of(self, url: str) -> Credentials | None:
+        """What opens the index at `url`; None where nothing is known of it."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.events.delivery_record import OnSettled
 from domain.ports import (
     AuditLog,
@@ -28,7 +29,9 @@ from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 
 if TYPE_CHECKING:
+    from infra.cloud.services import CloudServices
     from infra.compute.local.serving.instance_figures import Running
+    from infra.compute.package_sources import PackageSources
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,9 @@ def chosen(settings: Settings) -> Adapters:
 
             cloud = CloudServices.open(settings)
             kind, data_dir = settings.compute.kind_for(host), settings.embedded.data_dir
-            compute = chosen_compute(kind, settings.compute, data_dir, cloud.blobs, blob_files=None)
+            compute = chosen_compute(
+                kind, settings.compute, data_dir, cloud.blobs, None, _packages(settings, cloud)
+            )
             return Adapters(
                 store=cloud.store,
                 queue=cloud.queue,
@@ -122,6 +127,16 @@ def chosen(settings: Settings) -> Adapters:
                 topics=cloud.topics,
                 running=compute.running,
             )
+
+
+def _packages(settings: Settings, cloud: "CloudServices") -> "PackageSources":
+    from infra.compute.package_sources import PackageSources
+
+    return PackageSources.of(
+        settings.packages,
+        ConnectionsCredentials(cloud.store, cloud.cipher),
+        OutboundAddresses(settings.web.private_networks),
+    )
 
 
 def _web_files(settings: Settings) -> WebFiles:

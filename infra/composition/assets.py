@@ -5,6 +5,7 @@ from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
+from domain.assets.packages.connections import Connections
 from domain.batch.batch_deployment import KIND as BATCH_DEPLOYMENT
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from infra.composition.ground import Ground
@@ -25,4 +26,5 @@ def compose_assets(ground: Ground, *, use: AssetUse) -> AssetActivities:
         registration=registration,
         sources=AssetSources(registration, a.blobs, a.capabilities, ground.scope),
         datastores=Datastores(a.blobs),
+        connections=Connections(a.store, a.cipher, a.clock, ground.location),
     )

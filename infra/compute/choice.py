@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.ports import BlobStore, Capabilities, Scorer, Serving, Workers
+from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeKind, ComputeSettings
 
 if TYPE_CHECKING:
+    from infra.compute.local.local_limits import LocalLimits
     from infra.compute.local.serving.instance_figures import Running
 
 
@@ -37,9 +39,11 @@ def chosen_compute(
     data_dir: Path,
     blobs: BlobStore,
     blob_files: Path | None,
+    packages: PackageSources,
 ) -> Compute:
     """Opens nothing. `settings` say how much of this machine it may have. What it keeps on it is
-    under `data_dir`; `blob_files` is where `blobs` are plain files of this machine."""
+    under `data_dir`; `blob_files` is where `blobs` are plain files of this machine, and
+    environments' packages come from `packages`."""
     match kind:
         case "local":
             from uv import find_uv_bin
@@ -47,22 +51,20 @@ def chosen_compute(
             from infra.compute.local.files.outputs import Outputs, OutputsInPlace
             from infra.compute.local.files.uploaded_outputs import UploadedOutputs
             from infra.compute.local.local_compute import LocalCompute
-            from infra.compute.local.local_limits import LocalLimits
-            from infra.compute.local.machine.room import default_memory
 
             outputs: Outputs = (
                 OutputsInPlace(blob_files)
                 if blob_files is not None
                 else UploadedOutputs(data_dir / "compute" / "outputs", blobs)
             )
-            limits = LocalLimits(
-                memory=settings.machine_memory or default_memory(),
-                memory_overcommit=settings.memory_overcommit,
-                core_overcommit=settings.core_overcommit,
-                kept_environments=settings.unused_environments,
-                kept_age=timedelta(days=settings.unused_environment_days),
+            local = LocalCompute(
+                data_dir,
+                blobs,
+                outputs,
+                uv=find_uv_bin(),
+                packages=packages,
+                limits=_limits(settings),
             )
-            local = LocalCompute(data_dir, blobs, outputs, uv=find_uv_bin(), limits=limits)
             return Compute(
                 capabilities=local.capabilities,
                 serving=local.serving,
@@ -90,3 +92,16 @@ def chosen_compute(
                 start=nothing,
                 close=nothing,
             )
+
+
+def _limits(settings: ComputeSettings) -> "LocalLimits":
+    from infra.compute.local.local_limits import LocalLimits
+    from infra.compute.local.machine.room import default_memory
+
+    return LocalLimits(
+        memory=settings.machine_memory or default_memory(),
+        memory_overcommit=settings.memory_overcommit,
+        core_overcommit=settings.core_overcommit,
+        kept_environments=settings.unused_environments,
+        kept_age=timedelta(days=settings.unused_environment_days),
+    )

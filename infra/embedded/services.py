@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.errors import DomainError
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
 from infra.compute.choice import chosen_compute
 from infra.compute.local.serving.instance_figures import InstanceFigures
+from infra.compute.package_sources import PackageSources
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.arrivals.receipts import receipts_database
@@ -51,15 +53,21 @@ class EmbeddedServices:
             if settings.installation.platform == "azure"
             else LocalStores(settings, folder, self.room)
         )
+        outbound = OutboundAddresses(settings.web.private_networks)
         self.compute = chosen_compute(
             settings.compute.kind_for("embedded"),
             settings.compute,
             folder.root,
             self.stores.blobs,
             self.stores.blob_files,
+            PackageSources.of(
+                settings.packages,
+                ConnectionsCredentials(self.stores.store, self.stores.cipher),
+                outbound,
+            ),
         )
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
-        self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
+        self.webhooks = HttpWebhooks(outbound)
         self.request_metrics = RequestMetrics()
         self.delivery_metrics = DeliveryMetrics()
         self.traffic_log = TrafficLog(

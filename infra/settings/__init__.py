@@ -37,6 +37,7 @@ from infra.settings.features import (
     TokenSettings,
 )
 from infra.settings.group import PREFIX, SettingsGroup
+from infra.settings.packages import PackageSettings
 
 _NEEDED_IN_AZURE = (
     ("service_bus_connection", "service_bus_namespace"),
@@ -81,6 +82,7 @@ class Settings:
     web: WebSettings
     reach: ReachSettings
     access: AccessSettings
+    packages: PackageSettings
     telemetry: TelemetrySettings
     tokens: TokenSettings
     scoring: ScoringSettings

@@ -17,6 +17,7 @@ from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
 
 __all__ = ["compute_family", "local_open_compute", "local_place", "open_compute", "place"]
@@ -52,7 +53,12 @@ def open_compute(compute_family: str, request: pytest.FixtureRequest) -> OpenCom
 async def _local(folder: Path) -> AsyncIterator[Place]:
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
     compute = LocalCompute(
-        folder, blobs, OutputsInPlace(folder / "blobs"), uv=UV, limits=LocalLimits()
+        folder,
+        blobs,
+        OutputsInPlace(folder / "blobs"),
+        uv=UV,
+        packages=USUAL_PACKAGES,
+        limits=LocalLimits(),
     )
     try:
         yield Place(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.environment import COMPLETE, index_settings, is_complete
+from runtime import package_indexes
+from runtime.environment import COMPLETE, is_complete
 from tests.kit.waiting import PATIENCE, until
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
@@ -168,14 +169,14 @@ def test_pips_settings_hold_for_uv_unless_uv_has_its_own(
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     monkeypatch.setenv("HOME", str(tmp_path))
-    settings = index_settings()
+    settings = package_indexes.of_pip()
     assert settings["UV_DEFAULT_INDEX"] == "https://mirror.test/simple"
     assert settings["UV_FIND_LINKS"] == "/wheels,/more"
     assert settings["UV_INDEX"] == "https://a.test https://b.test"
     monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.test/simple")
-    assert index_settings()["UV_DEFAULT_INDEX"] == "https://nearer.test/simple"
+    assert package_indexes.of_pip()["UV_DEFAULT_INDEX"] == "https://nearer.test/simple"
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://uv.test/simple")
-    assert "UV_DEFAULT_INDEX" not in index_settings()
+    assert "UV_DEFAULT_INDEX" not in package_indexes.of_pip()
 
 
 def lock_is_free(path: Path) -> bool:

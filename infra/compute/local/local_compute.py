@@ -20,6 +20,7 @@ from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.serving.local_scorer import LocalScorer
 from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
+from infra.compute.package_sources import PackageSources
 
 _CLOSE_LIMIT: Final = 15.0
 
@@ -36,6 +37,7 @@ class LocalCompute:
         outputs: Outputs,
         *,
         uv: str,
+        packages: PackageSources,
         limits: LocalLimits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -46,6 +48,7 @@ class LocalCompute:
                 uv=uv,
                 python=sys.executable,
                 runtime=RUNTIME,
+                packages=packages,
                 max_builds=limits.builds,
                 deadline=limits.build_deadline.total_seconds(),
             )

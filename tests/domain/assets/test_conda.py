@@ -4,7 +4,7 @@ import pytest
 
 from domain.assets import conda, conda_packages
 from domain.errors import Invalid
-from domain.ports import EnvironmentSpec
+from domain.ports import EnvironmentSpec, PackageIndexes
 
 
 def requirements(*dependencies: str) -> tuple[str, ...]:
@@ -132,7 +132,14 @@ def test_what_pypi_cannot_be_told_is_refused_by_name(written: str, why: str) -> 
 @pytest.mark.parametrize(
     ("written", "why"),
     [
-        ("--index-url https://example.com", "options"),
+        ("--pre", "options --index-url, --extra-index-url and --find-links"),
+        ("--trusted-host example.com", "options"),
+        ("--index-url", "needs a URL"),
+        ("--index-url ftp://example.com/simple", "https://"),
+        ("--index-url=https://example.com/simple?token=x", "no query"),
+        ("--find-links ./wheels", "https://"),
+        ("--index-url https://a.example --index-url https://b.example", "one --index-url"),
+        ("--extra-index-url https://${TOKEN}.example/simple", "variables"),
         ("-r requirements.txt", "options"),
         ("-e .", "options"),
         ("./package", "local path"),
@@ -151,6 +158,57 @@ def test_what_pypi_cannot_be_told_is_refused_by_name(written: str, why: str) -> 
 def test_a_pip_entry_that_is_no_plain_requirement_is_refused(written: str, why: str) -> None:
     (fault,) = faults(f"dependencies: [{{pip: [{written!r}]}}]")
     assert why in fault
+
+
+@pytest.mark.parametrize(
+    ("written", "indexes"),
+    [
+        (["--index-url https://m.example/simple/"], PackageIndexes("https://m.example/simple")),
+        (["-i 'https://m.example/a=b'"], PackageIndexes("https://m.example/a=b")),
+        (
+            ["--extra-index-url=https://a.example/cpu", "--extra-index-url https://b.example"],
+            PackageIndexes(None, ("https://a.example/cpu", "https://b.example")),
+        ),
+        (
+            ["--index-url https://m.example --find-links https://f.example/page.html"],
+            PackageIndexes("https://m.example", (), ("https://f.example/page.html",)),
+        ),
+        (
+            ["-f https://f.example", "-f https://f.example"],
+            PackageIndexes(find_links=("https://f.example",)),
+        ),
+    ],
+)
+def test_pips_options_name_the_indexes(written: list[str], indexes: PackageIndexes) -> None:
+    spec = conda.parse(f"dependencies: [{{pip: {[*written, 'joblib']!r}}}]")
+    assert spec == EnvironmentSpec(conda.HOST_PYTHON, ("joblib",), indexes)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "--index-url https://u:s3cr3t@example.com/simple",
+        "--extra-index-url=https://s3cr3t@example.com/simple",
+        "--find-links https://u:a/s3cr3t@example.com/simple",
+        "--trusted-host https://u:s3cr3t@example.com",
+        "x @ https://u:s3cr3t@example.com/x.whl",
+        "git+https://u:s3cr3t@example.com/x",
+        "https://u:p@s3cr3t@example.com/x.whl",
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(written: str) -> None:
+    (fault,) = faults(f"dependencies: [{{pip: [{written!r}]}}]")
+    assert "s3cr3t" not in fault
+    assert "***@" in fault
+    if written.startswith(("--i", "--e", "--f")):
+        assert "connection of category PythonFeed" in fault
+    assert "s3cr3t" not in faults(f"dependencies: [{{pip: [{written}: {{]")[0]
+
+
+def test_an_environment_names_no_more_than_ten_indexes() -> None:
+    many = [f"--extra-index-url https://i{number}.example" for number in range(11)]
+    (fault,) = faults(f"dependencies: [{{pip: {many!r}}}]")
+    assert "at most 10" in fault
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -114,8 +114,8 @@ async def test_requirements_alone_are_built_for_the_python_of_the_flavor(stage: 
             "lists neither mlflow nor mlflow-skinny",
         ),
         (
-            {"MLmodel": _mlmodel(), "requirements__txt": "--index-url https://a.b\nmlflow\n"},
-            "The model's requirements.txt: '--index-url https://a.b' under pip is refused",
+            {"MLmodel": _mlmodel(), "requirements__txt": "--pre\nmlflow\n"},
+            "The model's requirements.txt: '--pre' under pip is refused",
         ),
         (
             {"MLmodel": _mlmodel(), "python_env__yaml": "dependencies: [-r there.txt]"},

@@ -31,6 +31,7 @@ from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
+from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually, patience
@@ -75,7 +76,12 @@ async def client(
     store = SqliteResourceStore(tmp_path / "documents.db")
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
     compute = LocalCompute(
-        tmp_path, blobs, OutputsInPlace(tmp_path / "blobs"), uv=UV, limits=LocalLimits()
+        tmp_path,
+        blobs,
+        OutputsInPlace(tmp_path / "blobs"),
+        uv=UV,
+        packages=USUAL_PACKAGES,
+        limits=LocalLimits(),
     )
     await compute.start()
     endpoints = Endpoints(store)

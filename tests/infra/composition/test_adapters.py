@@ -27,6 +27,7 @@ from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings
 from infra.settings.adapters import ComputeSettings
 from tests.infra.settings.test_settings import AZURE
+from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
 from tests.servers.processes import BlobServer
@@ -95,7 +96,7 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
     tmp_path: Path, blob_server: BlobServer
 ) -> None:
     blobs = AzureBlobStore.from_connection_string(blob_server.new_account())
-    compute = chosen_compute("local", ComputeSettings(), tmp_path, blobs, None)
+    compute = chosen_compute("local", ComputeSettings(), tmp_path, blobs, None, USUAL_PACKAGES)
     try:
         script = b"def init(): pass\ndef run(data): return 1"
         await blobs.write("system", "code/score.py", script)

@@ -14,7 +14,9 @@ from domain.ports import Instance
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
+from infra.compute.package_sources import PackageSources
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
 from tests.kit.waiting import PATIENCE
 
@@ -61,6 +63,7 @@ async def opened(
     folder: Path,
     *,
     uv: str = UV,
+    packages: PackageSources = USUAL_PACKAGES,
     lease_wait: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
     **limits: Any,
@@ -69,7 +72,9 @@ async def opened(
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
     outputs = OutputsInPlace(folder / "blobs")
     kept = LocalLimits(lease_wait=lease_wait, **limits)
-    compute = LocalCompute(folder, blobs, outputs, uv=uv, limits=kept, clock=clock)
+    compute = LocalCompute(
+        folder, blobs, outputs, uv=uv, packages=packages, limits=kept, clock=clock
+    )
     await compute.start()
     try:
         yield House(folder, blobs, compute)

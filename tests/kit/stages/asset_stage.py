@@ -22,6 +22,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
 from tests.kit.composed import SCOPE
+from tests.kit.packages.usual import USUAL_PACKAGES
 
 BASE_URL = "https://example.test:7443"
 CONDA = "dependencies: [python, {pip: [joblib]}]"
@@ -47,7 +48,9 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     store = SqliteResourceStore(folder / "documents.db")
     blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
-    compute = LocalCompute(folder, blobs, OutputsInPlace(folder), uv=uv, limits=LocalLimits())
+    compute = LocalCompute(
+        folder, blobs, OutputsInPlace(folder), uv=uv, packages=USUAL_PACKAGES, limits=LocalLimits()
+    )
     clock, in_use = (
         BusyClock(1.0),
         AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of,

@@ -6,27 +6,32 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from domain.ports import EnvironmentSpec
+from domain.ports import NO_INDEXES, Credentials, EnvironmentSpec
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files import unused_environments
 from infra.compute.local.files.unused_environments import COMPLETE
 from infra.compute.local.processes import process_environment
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import ProcessGroups
+from infra.compute.package_sources import PackageSourceRefused, PackageSources
 
 _OLDEST: Final = (3, 9)
 _FIND_TIMEOUT: Final = 60.0
 _TAIL: Final = 40
 
 
-def key_of(spec: EnvironmentSpec) -> str:
-    """The hash that names a spec's environment. The order of requirements does not matter."""
-    text = json.dumps([spec.python, sorted(spec.requirements)])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _key_of(spec: EnvironmentSpec, strategy: str) -> str:
+    """The order of requirements does not matter, that of indexes does."""
+    text: list[object] = [spec.python, sorted(spec.requirements)]
+    if spec.indexes != NO_INDEXES:
+        indexes = spec.indexes
+        text += [indexes.index_url, indexes.extra_index_urls, indexes.find_links, strategy]
+    return hashlib.sha256(json.dumps(text).encode()).hexdigest()[:32]
 
 
 class Environments:
@@ -41,6 +46,7 @@ class Environments:
         uv: str,
         python: str,
         runtime: Path,
+        packages: PackageSources,
         max_builds: int,
         deadline: float,
     ) -> None:
@@ -49,6 +55,7 @@ class Environments:
         self._uv = uv
         self._python = python
         self._runtime = runtime
+        self._packages = packages
         self._slots = asyncio.Semaphore(max_builds)
         self._deadline = deadline
         self._builds: dict[str, asyncio.Task[Path]] = {}
@@ -61,10 +68,15 @@ class Environments:
             if entry.is_dir() and not (entry / COMPLETE).is_file():
                 shutil.rmtree(entry, ignore_errors=True)
 
+    def key_of(self, spec: EnvironmentSpec) -> str:
+        """The hash that names a spec's environment, with the indexes that its packages come
+        from."""
+        return _key_of(self._packages.meant(spec), self._packages.strategy)
+
     async def ensure(self, spec: EnvironmentSpec) -> Path:
         """The built environment's folder. Raises StartFailure with the tool's own output; the
         next call tries again."""
-        key = key_of(spec)
+        key = self.key_of(spec)
         target = self._root / key
         build = self._builds.get(key)
         if build is None:
@@ -78,7 +90,7 @@ class Environments:
 
     def log(self, spec: EnvironmentSpec) -> InstanceLog:
         """What building it printed, last time."""
-        return InstanceLog(self._root / f"{key_of(spec)}.log")
+        return InstanceLog(self._root / f"{self.key_of(spec)}.log")
 
     async def refusals(self, spec: EnvironmentSpec) -> Sequence[str]:
         """Why its Python cannot be had here."""
@@ -94,7 +106,7 @@ class Environments:
     def touch(self, spec: EnvironmentSpec) -> None:
         """It is run from still."""
         with contextlib.suppress(FileNotFoundError):
-            os.utime(self._root / key_of(spec))
+            os.utime(self._root / self.key_of(spec))
 
     def prune(self, in_use: set[str], keep: int, before: float) -> None:
         """As unused_environments.prune has it."""
@@ -109,11 +121,18 @@ class Environments:
     async def _build(self, spec: EnvironmentSpec, target: Path) -> Path:
         async with self._slots:
             log = self.log(spec)
+            meant = self._packages.meant(spec)
+            try:
+                opened = await self._packages.credentials(meant)
+            except PackageSourceRefused as error:
+                raise StartFailure("ImageBuildFailure", str(error)) from None
             spec_file = self._root / f"{target.name}.json"
-            await asyncio.to_thread(_prepare, spec, spec_file, self._root / f"{target.name}.log")
+            await asyncio.to_thread(
+                _prepare, self._as_json(meant), spec_file, self._root / f"{target.name}.log"
+            )
             command = [self._python, "-I", str(self._runtime), "build"]
             command += ["--spec", str(spec_file), "--target", str(target), "--uv", self._uv]
-            command += ["--deadline", str(self._deadline), "--lifeline"]
+            command += ["--deadline", str(self._deadline), "--lifeline", "--credentials"]
             output = log.open()
             try:
                 group = await self._processes.spawn(
@@ -125,6 +144,7 @@ class Environments:
             finally:
                 os.close(output)
             try:
+                await asyncio.to_thread(_hand_over, opened, group.lifeline)
                 async with asyncio.timeout(self._deadline + 30):
                     status = await group.process.wait()
             except TimeoutError:
@@ -138,6 +158,13 @@ class Environments:
                 tail = await asyncio.to_thread(log.tail, _TAIL)
                 raise StartFailure("ImageBuildFailure", f"The environment's build failed.\n{tail}")
             return target
+
+    def _as_json(self, spec: EnvironmentSpec) -> str:
+        """What the builder reads; it stays in a file, and has nothing secret."""
+        body: dict[str, object] = {"python": spec.python, "requirements": spec.requirements}
+        if spec.indexes != NO_INDEXES:
+            body["indexes"] = {**asdict(spec.indexes), "strategy": self._packages.strategy}
+        return json.dumps(body)
 
     async def _find(self, version: str) -> str | None:
         """None if the version is there, else why not, naming those that are."""
@@ -189,11 +216,18 @@ def sys_version() -> tuple[int, int, int]:
     return sys.version_info[:3]
 
 
-def _prepare(spec: EnvironmentSpec, spec_file: Path, log_file: Path) -> None:
+def _prepare(spec: str, spec_file: Path, log_file: Path) -> None:
     spec_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.unlink(missing_ok=True)
-    body = {"python": spec.python, "requirements": list(spec.requirements)}
-    spec_file.write_text(json.dumps(body))
+    spec_file.write_text(spec)
+
+
+def _hand_over(opened: Mapping[str, Credentials], lifeline: int) -> None:
+    """By a pipe, which nobody but the builder reads: files, arguments and variables have more
+    readers."""
+    line = json.dumps({url: [each.username, each.password] for url, each in opened.items()})
+    with contextlib.suppress(BrokenPipeError):  # it has ended, and its log says why
+        os.write(lifeline, f"{line}\n".encode())
 
 
 def _is_complete(target: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 from domain.errors import DomainError, StorageFull, Throttled, Unavailable
 from domain.ports import Program, WorkloadState
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.files.environments import Environments, key_of
+from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.fetched_files import Assets
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch, Prepared
@@ -90,7 +90,7 @@ class Fleet:
 
     @property
     def environment_key(self) -> str:
-        return key_of(self.plan.program.environment)
+        return self._workshop.environments.key_of(self.plan.program.environment)
 
     @property
     def _tag(self) -> str:

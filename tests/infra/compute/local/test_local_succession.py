@@ -16,6 +16,7 @@ from infra.compute.local.local_limits import LocalLimits
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House, opened
+from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.waiting import eventually
 
 KEY: Final = "online/iris/blue"
@@ -27,7 +28,12 @@ async def following(house: House, keys: list[str], processes: int = 64) -> Async
     blobs = FileBlobStore(house.data, base_url="http://localhost", key=b"k" * 32)
     outputs = OutputsInPlace(house.data / "blobs")
     compute = LocalCompute(
-        house.data, blobs, outputs, uv=UV, limits=LocalLimits(processes=processes)
+        house.data,
+        blobs,
+        outputs,
+        uv=UV,
+        packages=USUAL_PACKAGES,
+        limits=LocalLimits(processes=processes),
     )
     compute.succession.begin_beside(keys)
     await compute.start()

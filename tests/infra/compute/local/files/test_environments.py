@@ -9,7 +9,6 @@ import pytest
 
 from domain.ports import EnvironmentSpec, LogKind, WorkloadState
 from infra.compute.local.failure import StartFailure
-from infra.compute.local.files.environments import key_of
 from tests.infra.compute.conftest import House, opened
 from tests.kit.stages.compute_place import BARE
 from tests.kit.waiting import eventually
@@ -60,7 +59,9 @@ async def test_a_deployment_whose_environment_cannot_be_built_says_why(
     assert "no compiler for this one" in str(failed.reason)
     log = await house.serving.logs(workload.key, LogKind.STORAGE_INITIALIZER, tail=100)
     assert "no compiler for this one" in log
-    assert not (tmp_path / "compute" / "environments" / key_of(spec)).exists()
+    assert not (
+        tmp_path / "compute" / "environments" / house.compute.premises.environments.key_of(spec)
+    ).exists()
     again = await house.serving.ensure(workload)
     assert again.state is WorkloadState.BUILDING
 

@@ -11,12 +11,15 @@ from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House
+from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.waiting import eventually
 
 
 async def main(data: Path, script: str) -> None:
     blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
-    compute = LocalCompute(data, blobs, OutputsInPlace(data), uv=UV, limits=LocalLimits())
+    compute = LocalCompute(
+        data, blobs, OutputsInPlace(data), uv=UV, packages=USUAL_PACKAGES, limits=LocalLimits()
+    )
     await compute.start()
     workload = await House(data, blobs, compute).workload(script, key="online/e/d")
     await compute.serving.ensure(workload)

@@ -1,0 +1,88 @@
+"""Package indexes, as pip's options name them in a list of requirements."""
+
+import re
+from dataclasses import dataclass, field
+
+from domain.ports import PackageIndexes
+
+MAX_INDEXES = 10
+_MAX_URL = 2048
+_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!&()*+,;=:%-]*)*"
+)
+"""Of what every reader of URLs reads alike."""
+_OPTIONS = {
+    "-i": "--index-url",
+    "--index-url": "--index-url",
+    "--extra-index-url": "--extra-index-url",
+    "-f": "--find-links",
+    "--find-links": "--find-links",
+}
+_KNOWN = "--index-url, --extra-index-url and --find-links"
+_CONNECTION = (
+    "leave it out, and make a connection of category PythonFeed to that address, which holds it"
+)
+
+
+def redacted(text: str) -> str:
+    """`text` without the user and password of any URL in it."""
+    return re.sub(r"(?<=//)\S*@", "***@", text)
+
+
+def url_fault(url: str) -> str | None:
+    """Why `url` cannot be that of an index, or None; it says nothing that is secret."""
+    if len(url) > _MAX_URL:
+        return f"a URL has at most {_MAX_URL} characters"
+    if "$" in url or "{" in url:
+        return f"variables are not filled in; if this one is a password, {_CONNECTION}"
+    if "@" in url:
+        return f"a URL here carries no user and no password; {_CONNECTION}"
+    if "?" in url or "#" in url:
+        return f"an index's URL has no query; if it has a secret, {_CONNECTION}"
+    if not _URL.fullmatch(url) or ".." in url.split("/"):
+        return "an index is at a URL that begins with https:// and names a host"
+    return None
+
+
+@dataclass
+class IndexReading:
+    """What pip's options have named so far, and every fault met."""
+
+    index_url: str | None = None
+    extra_index_urls: list[str] = field(default_factory=list)
+    find_links: list[str] = field(default_factory=list)
+
+    def take(self, line: str) -> str | None:
+        """Read a line of options. Why it is refused, or None."""
+        words = line.split()
+        while words:
+            option, *words = words
+            name, joined, url = option.partition("=")
+            if name not in _OPTIONS:
+                return f"of pip's options {_KNOWN} are known here"
+            if not joined:
+                if not words:
+                    return f"{name} needs a URL"
+                url, *words = words
+            if fault := self._named(_OPTIONS[name], url.strip("'\"").rstrip("/")):
+                return fault
+        return None
+
+    @property
+    def indexes(self) -> PackageIndexes:
+        return PackageIndexes(self.index_url, tuple(self.extra_index_urls), tuple(self.find_links))
+
+    def _named(self, option: str, url: str) -> str | None:
+        if fault := url_fault(url):
+            return fault
+        if len(self.indexes.urls) >= MAX_INDEXES:
+            return f"an environment names at most {MAX_INDEXES} indexes"
+        if option == "--index-url":
+            if self.index_url not in (None, url):
+                return "there is one --index-url; name others with --extra-index-url"
+            self.index_url = url
+            return None
+        named = self.extra_index_urls if option == "--extra-index-url" else self.find_links
+        if url not in named:
+            named.append(url)
+        return None
