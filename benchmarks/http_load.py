@@ -30,16 +30,19 @@ class Outcome:
 
 
 class Target:
-    """One URL, asked with one body; at a Unix `socket`, where one is given."""
+    """One URL, asked with one body; at a Unix `socket`, where one is given. `headers` are ready
+    text."""
 
-    def __init__(self, url: str, key: str, body: bytes, socket: str = "") -> None:
+    def __init__(
+        self, url: str, key: str, body: bytes, socket: str = "", headers: str = ""
+    ) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._socket = socket
         self._request = (
             f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\n"
             f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
+            f"{headers}content-length: {len(body)}\r\n\r\n"
         ).encode() + body
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 

@@ -44,6 +44,8 @@ class Hall:
         self.guard = guard
         self.errand = errand
         self.callers: set[Caller] = set()
+        # One buffer for all: the loop fills it and hands it over within one call.
+        self.view = memoryview(bytearray(256 << 10))
         self.closing = False
         """Whether each answer is the last of its connection."""
 
@@ -64,7 +66,7 @@ class Hall:
                 caller.close()
 
 
-class Caller(asyncio.Protocol):
+class Caller(asyncio.BufferedProtocol):
     def __init__(self, hall: Hall) -> None:
         self.hall = hall
         self._transport: Any = None
@@ -159,7 +161,11 @@ class Caller(asyncio.Protocol):
         else:
             self._advance()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.hall.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self.hall.view[:nbytes])
         self._last = self.hall.loop.time()
         self._held = self._held + data if self._held else data
         self._advance()

@@ -27,7 +27,7 @@ class Asker(Protocol):
         """The process takes no more of the request for now, or does again."""
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(asyncio.BufferedProtocol):
     """One connection, one request at a time."""
 
     def __init__(self, way: Way) -> None:
@@ -84,7 +84,11 @@ class Upstream(asyncio.Protocol):
         if self._asker is not None:
             self._asker.request_clogged(False)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._way.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._way.view[:nbytes])
         if self._asker is None:
             self._transport.abort()  # it speaks without being asked
             return
@@ -150,6 +154,8 @@ class Way:
         self._idle: list[Upstream] = []
         self._all: set[Upstream] = set()
         self.in_flight = 0
+        # One buffer for all: the loop fills it and hands it over within one call.
+        self.view = memoryview(bytearray(256 << 10))
 
     def idle(self) -> Upstream | None:
         """A connection that is there already. The caller counts it in `in_flight`."""
