@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SHORT = {
     "up": ("up", "start a host on this machine"),
     "init": ("init", "begin a project from a template"),
+    "run": ("run", "one deployment in the foreground, to debug it"),
     "deploy": ("deploy", "make what files describe"),
     "diff": ("deploy", "what `deploy` would change"),
     "status": ("status", "what there is, and how it is"),

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 from cli.documents.reading import difference, read
@@ -99,6 +98,8 @@ def change(
     """Change what is there to what the file, flags and overrides say; fields that they leave out
     stay. What it is then, or None when it was not waited for. `body` and `shown` are for kinds
     whose REST is not the record's alone."""
+    from copy import deepcopy
+
     body, shown = body or record.sent, shown or record.shown
     rest = session.arm.get(where)
     base = {"name": rest["name"]}

@@ -2,20 +2,19 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from cli.failures import Exit, UsageFailed
 from cli.host.arm import Arm
 from cli.host.contexts import Context, chosen
 
 
-@dataclass
 class Session:
     """What a verb works with: the flags all verbs have, and the host, found at first use."""
 
-    flags: argparse.Namespace
-    _arm: Arm | None = None
+    def __init__(self, flags: argparse.Namespace) -> None:
+        self.flags = flags
+        self._arm: Arm | None = None
 
     @property
     def context(self) -> Context:
@@ -28,18 +27,22 @@ class Session:
             self._arm = Arm(chosen(self.flags.context))
         return self._arm
 
+    def replace(self, arm: Arm) -> None:
+        """Speak to this host from here on."""
+        self.close()
+        self._arm = arm
+
     def close(self) -> None:
         """Close what was opened."""
         if self._arm is not None:
             self._arm.close()
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag or operand, as argparse's `add_argument` has it."""
 
     names: tuple[str, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
 
 
 def flag(*names: str, **options: Any) -> Flag:
@@ -47,8 +50,7 @@ def flag(*names: str, **options: Any) -> Flag:
     return Flag(names, options)
 
 
-@dataclass(frozen=True)
-class Verb:
+class Verb(NamedTuple):
     """What is done when it is asked for; the answer goes to stdout in the form asked for."""
 
     run: Callable[[argparse.Namespace, Session], Any]
@@ -61,8 +63,7 @@ class Verb:
     """The output's form unless `-o` says another."""
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Verbs about one kind of resource."""
 
     help: str

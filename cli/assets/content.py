@@ -3,8 +3,8 @@
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cli.failures import UsageFailed
 
@@ -15,8 +15,7 @@ _CHUNK = 1024 * 1024
 _MOST_FILES = 100_000
 
 
-@dataclass(frozen=True)
-class ContentFile:
+class ContentFile(NamedTuple):
     """One file: where it is, and its name below what is uploaded, with slashes."""
 
     path: Path
@@ -24,8 +23,7 @@ class ContentFile:
     size: int
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What is uploaded: a file, or a folder's files in order of their names."""
 
     source: Path

@@ -1,8 +1,8 @@
 """Files in a workspace's datastores: put there, listed, and fetched."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
@@ -16,16 +16,14 @@ _PREFIX = "azureml://datastores/"
 _LOCAL_INPUTS = "LocalUpload"
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A blob: its name below the folder that was listed, and its size in bytes."""
 
     name: str
     size: int
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """A datastore's container by a signed URL."""
 
     address: str

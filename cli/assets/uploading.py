@@ -3,9 +3,8 @@
 import base64
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -21,8 +20,7 @@ _PIECE = 8 * 1024 * 1024
 _TRIES = 5
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where files go: the folder's address, and the signed query that lets them in."""
 
     uri: str

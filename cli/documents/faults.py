@@ -1,19 +1,17 @@
 """What is wrong in a file: every fault, each with its place and the rule it breaks."""
 
-import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from cli.documents.yaml_file import Document, Place
 from cli.failures import UsageFailed
 
 
-@dataclass
 class Faults:
     """The faults of one document, in the order they were found."""
 
-    document: Document
-    found: list[str] = field(default_factory=list)
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.found: list[str] = []
 
     def add(self, place: Place, message: str) -> None:
         """One fault at a place."""
@@ -25,6 +23,8 @@ class Faults:
 
     def unknown(self, place: Place, name: str, known: Iterable[str]) -> None:
         """A field that isn't one, with the nearest that is."""
+        import difflib
+
         names = sorted(known)
         near = difflib.get_close_matches(name, names, 1, 0.6)
         told = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(names)}."

@@ -1,6 +1,5 @@
 """A YAML file whose every value knows its line and column."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,19 @@ Place = tuple[str | int, ...]
 MOST_BYTES = 4 * 1024 * 1024
 
 
-@dataclass
 class Document:
-    """One YAML document. `folder` is what its relative paths are relative to."""
+    """One YAML document. `folder` is what its relative paths are relative to; `marks` has line and
+    column, from 1, of values, and of a key under its place with `"?"` after it."""
 
-    value: dict[str, Any]
-    file: Path | None
-    marks: dict[Place, tuple[int, int]] = field(default_factory=dict)
-    """Line and column, from 1, of values; of a key under its place with `"?"` after it."""
+    def __init__(
+        self,
+        value: dict[str, Any],
+        file: Path | None,
+        marks: dict[Place, tuple[int, int]] | None = None,
+    ) -> None:
+        self.value = value
+        self.file = file
+        self.marks = {} if marks is None else marks
 
     @property
     def folder(self) -> Path:

@@ -3,8 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from cli.failures import CommandFailed, Refused, SignInNeeded, TimedOut
@@ -17,8 +16,7 @@ API_VERSION = "2024-10-01"
 Json = Any
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """What the host does after it has answered; it goes on whether anybody waits or not."""
 
     url: str

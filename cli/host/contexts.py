@@ -7,9 +7,8 @@ A context is a name for one installation. It is found, first match first: `--con
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.failures import SignInNeeded, UsageFailed
 from cli.host.private_files import write_private
@@ -17,8 +16,7 @@ from cli.host.private_files import write_private
 _HERE = Path(".data") / "connection.json"
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """An installation. `credential` has a `kind` and what that kind needs (cli.host.tokens)."""
 
     name: str

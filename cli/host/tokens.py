@@ -8,7 +8,6 @@ in the environment variable `name`).
 import hashlib
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -97,6 +96,8 @@ class Tokens:
 
 
 def _by_az(resource: str) -> str:
+    import subprocess  # Slow to import.
+
     command = ["az", "account", "get-access-token", "--resource", resource, "-o", "json"]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=120)

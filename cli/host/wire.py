@@ -5,7 +5,6 @@ import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import IO
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,15 +15,16 @@ _TRIES = 4
 _SAFE = ("GET", "HEAD")
 
 
-@dataclass
 class Answer:
     """An answer whose head has come. `read` or `pieces` takes its body; the connection serves the
-    next request after that."""
+    next request after that. `headers` go by lower-case name."""
 
-    status: int
-    headers: Mapping[str, str]
-    """By lower-case name."""
-    _response: http.client.HTTPResponse
+    def __init__(
+        self, status: int, headers: Mapping[str, str], response: http.client.HTTPResponse
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self._response = response
 
     def read(self) -> bytes:
         """The whole body. Raises CommandFailed when it breaks off."""

@@ -1,9 +1,8 @@
 """Models, environments, code and data: as YAML has them, named or written where they are used."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.documents.faults import Faults
 from cli.documents.yaml_file import Document, Place, read_document
@@ -28,8 +27,7 @@ READ_ONLY = tuple(
 )
 
 
-@dataclass(frozen=True)
-class LocalPath:
+class LocalPath(NamedTuple):
     """A file or folder relative to the YAML file, kept whole; or an address, kept as it is."""
 
     remote: bool = True
@@ -55,7 +53,6 @@ class LocalPath:
         return {"type": "string"}
 
 
-@dataclass(frozen=True)
 class CondaFile:
     """A conda file: its path, or what it would say. Kept as its text."""
 
@@ -196,8 +193,7 @@ CODE = Record(
 )
 
 
-@dataclass(frozen=True)
-class AssetOf:
+class AssetOf(NamedTuple):
     """An asset: a reference (kept as text), or one written here (kept as its record's fields).
 
     `paths`: plain text is a path, as for code; else it is a reference or `file:other.yml`.
@@ -250,8 +246,7 @@ class AssetOf:
         return {"anyOf": [{"type": "string"}, self.record.schema()]}
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """`azureml:name:version`, or with `@label`."""
 
     name: str

@@ -6,8 +6,7 @@ what REST has; `shown` makes of REST's what Azure's command line shows; `schema`
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cli.documents.faults import Faults
 from cli.documents.yaml_file import Place
@@ -23,8 +22,7 @@ class Type(Protocol):
     def schema(self) -> dict[str, Json]: ...
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """Text, and numbers as they are written."""
 
     pattern: str = ""
@@ -59,8 +57,7 @@ class Text:
         return said
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(NamedTuple):
     """A whole number, also as text; `least` and `most` are included."""
 
     least: int | None = None
@@ -95,8 +92,7 @@ class Whole:
         return said
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """Any number from `least` to `most`."""
 
     least: float
@@ -121,7 +117,6 @@ class Number:
         return {"type": "number", "minimum": self.least, "maximum": self.most}
 
 
-@dataclass(frozen=True)
 class Flag:
     """True or false; `as_enum` is said as Enabled or Disabled in REST."""
 
@@ -142,8 +137,7 @@ class Flag:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One of some words, in any case; `words` has each with what REST says for it."""
 
     words: Mapping[str, str]
@@ -169,8 +163,7 @@ class Choice:
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A duration: a number of `unit` seconds in YAML, ISO 8601 in REST."""
 
     unit: float
@@ -200,8 +193,7 @@ class Span:
         return said
 
 
-@dataclass(frozen=True)
-class MapOf:
+class MapOf(NamedTuple):
     """Names of the user's, each with a value of one type."""
 
     of: Type
@@ -224,8 +216,7 @@ class MapOf:
         return {"type": "object", "additionalProperties": self.of.schema()}
 
 
-@dataclass(frozen=True)
-class ListOf:
+class ListOf(NamedTuple):
     """Values of one type."""
 
     of: Type
@@ -246,7 +237,6 @@ class ListOf:
         return {"type": "array", "items": self.of.schema()}
 
 
-@dataclass(frozen=True)
 class Anything:
     """Whatever is written, as it is."""
 
@@ -263,8 +253,7 @@ class Anything:
         return {}
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A field of a record. `rest` is where REST has it, as a dotted path below the record's; empty
     for one that is not sent as it is. `ignored`: it may stand in YAML, since `show` writes it."""
 
@@ -277,16 +266,13 @@ class Field:
     doc: str = ""
 
 
-@dataclass(frozen=True)
 class Record:
     """Fields with names of ours. Unknown ones are faults."""
 
-    fields: tuple[Field, ...]
-    doc: str = ""
-    named: dict[str, Field] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "named", {each.name: each for each in self.fields})
+    def __init__(self, fields: tuple[Field, ...], doc: str = "") -> None:
+        self.fields = fields
+        self.doc = doc
+        self.named = {each.name: each for each in fields}
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if not isinstance(value, dict):

@@ -15,7 +15,19 @@ _NEEDED = ("aiohttp", "azure.functions", "pydantic", "uvicorn")
 
 
 def up(flags: argparse.Namespace, session: Session) -> Any:
-    """Becomes the host: signals and the exit code are its own. Raises CommandFailed where the host
+    """Becomes the host: signals and the exit code are its own."""
+    asked = ["--welcome", "--port", str(flags.port), "--host", flags.host]
+    asked += ["--data-dir", flags.data_dir]
+    asked += ["--http"] if flags.http else []
+    asked += ["--take-over"] if flags.take_over else []
+    command, environment = host_command(asked)
+    sys.stderr.write(f"Starting; everything is kept in {Path(flags.data_dir).absolute()}\n")
+    sys.stderr.flush()
+    os.execve(command[0], command, environment)
+
+
+def host_command(asked: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The command that starts a host, and its environment. Raises CommandFailed where the host
     isn't installed."""
     missing = [name for name in _NEEDED if not _there(name)]
     if missing:
@@ -23,16 +35,10 @@ def up(flags: argparse.Namespace, session: Session) -> Any:
             f"The host isn't installed here: {', '.join(missing)} is missing.",
             hint="`pip install 'mlectl[host]'`, or `mle login` for a host elsewhere.",
         )
-    app = Path(__file__).absolute().parents[2]
-    command = [sys.executable, "-m", "infra.embedded", "--welcome", "--port", str(flags.port)]
-    command += ["--host", flags.host, "--data-dir", flags.data_dir]
-    command += ["--http"] if flags.http else []
-    command += ["--take-over"] if flags.take_over else []
+    app = Path(__file__).absolute().parents[3]
     paths = [str(app), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    sys.stderr.write(f"Starting; everything is kept in {Path(flags.data_dir).absolute()}\n")
-    sys.stderr.flush()
-    os.execve(sys.executable, command, environment)
+    return [sys.executable, "-m", "infra.embedded", *asked], environment
 
 
 def _there(name: str) -> bool:

@@ -156,6 +156,19 @@ def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     assert mle("batch-endpoint", "delete", "-n", "lines", "--yes").code == 0
 
 
+def test_a_deployment_is_tried_on_a_host_of_its_own(
+    mle: Mle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    mle("init", "script", "project", "--name", "tried")
+    script = tmp_path / "project" / "src" / "score.py"
+    script.write_text(script.read_text().replace("def init", "def inlt"))
+    failed = mle("run", "project", "--once")
+    assert failed.code == 1
+    assert "does not define init()" in failed.err
+    assert mle("online-endpoint", "show", "-n", "tried").code == 3, "the other host has none of it"
+
+
 def test_assets_of_the_same_content_are_the_same_version(mle: Mle, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"x" * (9 * 1024 * 1024))
     create = ("model", "create", "-n", "weights", "-p", "model.bin")

@@ -1,0 +1,185 @@
+"""`mle run`: one deployment in the foreground, to debug it, with reload on change.
+
+It runs on a host of its own, so that bodies, keys, limits and logs are those of every host; that
+host's folder is kept by project, and with it the built environment.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli.assets.content import content_of
+from cli.commands.by_resource.online_deployment import logs
+from cli.commands.daily.logs import following
+from cli.commands.daily.up import host_command
+from cli.deploying.carrying_out import carry_out
+from cli.deploying.plan import plan_of
+from cli.deploying.sources import Source, read_sources
+from cli.failures import CommandFailed, UsageFailed
+from cli.host.arm import Arm, path
+from cli.host.contexts import from_connection_file
+from cli.kinds.assets import REMOTE
+from cli.output.console import say
+from cli.verbs import Session, Verb, flag
+
+_READY_WITHIN = 60.0
+_EVERY = 0.5
+_LINES = 2000
+
+
+def run(flags: argparse.Namespace, session: Session) -> Any:
+    sources = _sources(flags)
+    folder = Path(flags.data_dir) if flags.data_dir else _kept(flags.paths)
+    with _host(folder, flags.port) as connection_file:
+        session.replace(Arm(from_connection_file(connection_file)))
+        deployment = _deployed(session, sources)
+        _tell(session, deployment)
+        if flags.once:
+            return None
+        try:
+            _follow(flags, session, deployment)
+        except KeyboardInterrupt:
+            say("\nStopped.")
+    return None
+
+
+def _follow(flags: argparse.Namespace, session: Session, deployment: Source) -> None:
+    """Write what it prints, and deploy anew whatever changes."""
+    seen: list[str] = []
+    digest = _digest(_sources(flags))
+    while True:
+        now = logs(
+            session,
+            deployment.endpoint,
+            deployment.name,
+            lines=_LINES,
+            container="inference-server",
+        ).splitlines()
+        for line in following(seen, now):
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+        seen = now or seen
+        time.sleep(_EVERY)
+        try:
+            sources = _sources(flags)
+            found = _digest(sources)
+        except CommandFailed:
+            continue  # Half-written; it is looked at again.
+        if found != digest:
+            digest = found
+            say("Changed: deploying anew.")
+            try:
+                _deployed(session, sources)
+            except CommandFailed as failed:
+                say(f"{failed.message}\n" + "\n".join(failed.faults))
+
+
+def _sources(flags: argparse.Namespace) -> list[Source]:
+    """One deployment with its endpoint, which need not be described. Raises UsageFailed."""
+    found = read_sources(flags.paths, flags.set)
+    deployments = [each for each in found if each.kind == "online-deployment"]
+    if flags.deployment:
+        deployments = [each for each in deployments if each.name == flags.deployment]
+    if len(deployments) != 1:
+        names = ", ".join(each.name for each in found if each.kind == "online-deployment")
+        raise UsageFailed(f"One online deployment runs at a time; there: {names or 'none'}.")
+    chosen = deployments[0]
+    fields = {**chosen.fields, "instance_count": 1}
+    fields.pop("scale_settings", None)
+    endpoint = {"name": chosen.endpoint, "auth_mode": "key", "traffic": {chosen.name: 100}}
+    for each in found:
+        if each.kind == "online-endpoint" and each.name == chosen.endpoint:
+            endpoint["auth_mode"] = each.fields["auth_mode"]
+    assets = [each for each in found if each.kind in ("model", "environment")]
+    return [
+        *assets,
+        Source("online-endpoint", chosen.endpoint, endpoint, chosen.file),
+        Source(chosen.kind, chosen.name, fields, chosen.file, chosen.endpoint),
+    ]
+
+
+def _digest(sources: list[Source]) -> str:
+    whole = hashlib.sha256()
+    for source in sources:
+        whole.update(repr(source.fields).encode())
+        code = (source.fields.get("code_configuration") or {}).get("code")
+        for asset in (code, source.fields.get("model")):
+            place = asset.get("path") if isinstance(asset, dict) else None
+            if place and not REMOTE.match(place):
+                whole.update(content_of(Path(place)).digest.encode())
+    return whole.hexdigest()
+
+
+def _deployed(session: Session, sources: list[Source]) -> Source:
+    carry_out(session, plan_of(session.arm, sources, prune=True))
+    return sources[-1]
+
+
+def _tell(session: Session, deployment: Source) -> None:
+    endpoint = session.arm.get(path("onlineEndpoints", deployment.endpoint))["properties"]
+    connection = session.context.connection_file
+    say(f"\n{deployment.endpoint}/{deployment.name} answers at {endpoint['scoringUri']}")
+    say(f"  MLE_CONNECTION={connection} mle invoke {deployment.endpoint} REQUEST")
+    say("Changes are deployed as they are saved; Ctrl-C ends it.\n")
+
+
+@contextmanager
+def _host(folder: Path, port: int) -> Iterator[Path]:
+    """A host of its own while this goes on. Raises CommandFailed when it does not come up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    connection = folder / "connection.json"
+    connection.unlink(missing_ok=True)
+    command, environment = host_command(["--port", str(port), "--data-dir", str(folder)])
+    log_file = folder / "host.log"
+    with log_file.open("wb") as log:
+        host = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for this command; the host is stopped in order.
+        )
+        try:
+            ends = time.monotonic() + _READY_WITHIN
+            while not connection.exists():
+                if host.poll() is not None or time.monotonic() > ends:
+                    said = log_file.read_text(errors="replace").strip()[-2000:]
+                    raise CommandFailed(f"The host did not come up:\n{said}")
+                time.sleep(0.02)
+            yield connection
+        finally:
+            host.terminate()
+            try:
+                host.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                host.kill()
+
+
+def _kept(paths: list[str]) -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    whole = "\n".join(str(Path(each).absolute()) for each in paths)
+    return Path(cache) / "mle" / "run" / hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+VERBS = {
+    "run": Verb(
+        run,
+        "Run one online deployment in the foreground, with its log; changes are deployed anew.",
+        (
+            flag("paths", nargs="+", metavar="FILE|FOLDER", help="where it is described"),
+            flag("-d", "--deployment", help="which, where there are several"),
+            flag("--port", type=int, default=0, help="the host's port (a free one)"),
+            flag("--data-dir", help="what it keeps (by project, in the user's cache)"),
+            flag("--once", action="store_true", help="end once it answers: to try a deployment"),
+            flag("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE"),
+        ),
+    )
+}
