@@ -4,22 +4,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CLOUD_TESTS := $(VENV)/.cloud-tests
-UV_VERSION := 0.13.9
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements sbom licences audit chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create .venv from uv.lock
 
+# uv comes by the version and the digests that uv.lock has of it, on whatever platform.
 $(STAMP): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ml-endpoints needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name one with: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@test -x $(BIN)/uv || { awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.txt > $(VENV)/uv.txt && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			--only-binary :all: --no-deps -r $(VENV)/uv.txt; }
 	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
 	@touch $(STAMP)
 
@@ -51,7 +53,16 @@ check: lint ## Lint, and the fast tests
 	@$(BIN)/python -m pytest $(PARALLEL) -m 'not e2e'
 
 requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from uv.lock
-	@$(BIN)/uv export --frozen --no-default-groups --no-hashes --no-header --no-annotate --quiet -o requirements.txt
+	@$(BIN)/uv export --frozen --no-default-groups --no-header --no-annotate --quiet -o requirements.txt
+
+sbom: $(STAMP) ## Write sbom.cdx.json, the bill of materials (CycloneDX)
+	@$(BIN)/python -m supply_chain.sbom sbom.cdx.json
+
+licences: $(STAMP) ## The licence of every package at run time; refuses unknown and copyleft ones
+	@$(BIN)/python -m supply_chain.licences
+
+audit: $(STAMP) ## Look the packages up in a database of vulnerabilities (AUDIT=--required to insist)
+	@$(BIN)/python -m supply_chain.audit $(AUDIT)
 
 drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md
 	@$(BIN)/python -m tests.architecture.drawing
