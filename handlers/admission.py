@@ -97,6 +97,15 @@ class Admission:
             door.refused(target, login, credential=shown)
             raise
         door.taken(address, target, shown)
+        admit(request)
+
+
+def admit(request: Request) -> None:
+    """The caller's credential was good: a host that gives known callers more room wants to know
+    it, and has said how in the request's scope."""
+    tell = request.scope.get("admitted")
+    if tell is not None:
+        tell()
 
 
 def bearer(request: Request) -> str:

@@ -22,11 +22,15 @@ class Caller(RequestBody):
     whatever it waits for is given up; leaving the block swallows that cancellation and
     `gone` tells. The task must not be handed on meanwhile.
 
+    A body is asked for only once its caller has shown a good credential, which is when
+    `admitted` is told, where a host wants to know it.
+
     A server has one stream of messages for the body and for the caller's leaving, so the
     leaving is watched for only when the body has been read to its end.
     """
 
     __slots__ = (
+        "_admitted",
         "_ended",
         "_loop",
         "_reader",
@@ -39,8 +43,11 @@ class Caller(RequestBody):
         "gone",
     )
 
-    def __init__(self, receive: Receive, *, announces_body: bool) -> None:
+    def __init__(
+        self, receive: Receive, *, announces_body: bool, admitted: Callable[[], None] | None
+    ) -> None:
         self._receive = receive
+        self._admitted = admitted
         self._ended = not announces_body
         self._loop = asyncio.get_running_loop()
         self._reader: asyncio.Task[Any] | None = None
@@ -79,7 +86,12 @@ class Caller(RequestBody):
     def body_ended(self) -> bool:
         return self._ended
 
+    def admit(self) -> None:
+        if self._admitted is not None:
+            self._admitted()
+
     async def whole(self) -> bytes:
+        self.admit()
         first = await self._piece()
         if self._ended:
             return first
@@ -89,6 +101,7 @@ class Caller(RequestBody):
         return b"".join(pieces)
 
     async def pieces(self) -> AsyncIterator[bytes]:
+        self.admit()
         while not self._ended:
             piece = await self._piece()
             if piece:

@@ -11,6 +11,7 @@ from domain.inbound.event_receiving import EventReceiving
 from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
 from handlers import wire
 from handlers.addresses import Handler
+from handlers.admission import admit
 from handlers.http import Method, Routes, json_response
 from handlers.refusals import render_error
 
@@ -52,6 +53,7 @@ def blueprint(
         try:
             name, code = req.path_params["name"], req.path_params["code"]
             found = await validating.agree(name, code, req.headers.get("webhook-allowed-rate"))
+            admit(req)
         except DomainError as error:
             return render_error(error)
         return json_response({"state": found.state.value}, headers={"Cache-Control": "no-store"})

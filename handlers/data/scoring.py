@@ -99,7 +99,7 @@ async def _scored(
         headers.append((name, value))
         if name in _ANNOUNCING and value != "0":
             announces_body = True
-    caller = Caller(request.receive, announces_body=announces_body)
+    caller = Caller(request.receive, announces_body=announces_body, admitted=scope.get("admitted"))
     query = scope["query_string"].decode("latin-1")
     answer: Answer | None = None
     call = Call(endpoint, scope["method"], path, query, headers, caller)
@@ -107,6 +107,8 @@ async def _scored(
         answer = await gate.answer(call, request, place)
     if answer is None:
         return Response(status_code=CALLER_GONE)
+    if answer.refusal is None:
+        caller.admit()
     return render(answer, caller)
 
 

@@ -24,6 +24,7 @@ from infra.embedded.host.functions import AppError
 from infra.embedded.host.host import Host
 from infra.embedded.host.host_json import HostJson, read_host_json
 from infra.embedded.host.logs import start_logging
+from infra.embedded.http.open_files import TooFewFiles
 from infra.embedded.services import EmbeddedServices
 from infra.embedded.succession.predecessor import NotGiven, Predecessor
 from infra.embedded.succession.successors import Successors
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         CertificateError,
         DataFolderInUse,
         NotGiven,
+        TooFewFiles,
     ) as error:
         return _refuse(str(error))
     except DoesNotComeUp as error:

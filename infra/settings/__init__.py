@@ -20,6 +20,7 @@ from infra.settings.adapters import (
     AccessSettings,
     CloudSettings,
     ComputeSettings,
+    DoorSettings,
     EmbeddedSettings,
     IdentitySettings,
     InstallationSettings,
@@ -77,6 +78,7 @@ class Settings:
     identity: IdentitySettings
     triggers: TriggerSettings
     embedded: EmbeddedSettings
+    door: DoorSettings
     cloud: CloudSettings
     compute: ComputeSettings
     web: WebSettings

@@ -20,6 +20,7 @@ from infra.settings.values import (
     Secret,
     SubscriptionId,
     Text,
+    Unit,
     WebAddress,
     WorkspaceName,
 )
@@ -104,10 +105,6 @@ class EmbeddedSettings(SettingsGroup):
     disk_reserve: ReservedBytes = Field(512 * 2**20, alias="ML_ENDPOINTS_DISK_RESERVE")
     """What is kept back of the data folder's disk for what is in hand: while less is free, new
     jobs, deployments and uploads are refused (507). 0 keeps nothing back."""
-    head_time: Annotated[float, Field(gt=0, le=3600), SECONDS] = Field(
-        20, alias="ML_ENDPOINTS_HEAD_TIME"
-    )
-    """How long a caller may take over the head of a request."""
     stop_grace: Annotated[float, Field(ge=0, le=3600), SECONDS] = Field(
         20, alias="ML_ENDPOINTS_STOP_GRACE"
     )
@@ -119,6 +116,35 @@ class EmbeddedSettings(SettingsGroup):
     """The least severe lines that are logged."""
     log_traffic: bool = Field(False, alias="ML_ENDPOINTS_LOG_TRAFFIC")
     """Whether each scoring request is written to `logs/traffic.jsonl`."""
+
+
+class DoorSettings(SettingsGroup):
+    """How many callers the embedded host takes at once, and how slow they may be."""
+
+    head_time: Annotated[float, Field(gt=0, le=3600), SECONDS] = Field(
+        20, alias="ML_ENDPOINTS_HEAD_TIME"
+    )
+    """How long a caller may take over the TLS handshake, and over the head of a request."""
+    body_rate: Annotated[int, Field(ge=0), Unit("bytes a second")] = Field(
+        500, alias="ML_ENDPOINTS_BODY_RATE"
+    )
+    """How fast the body of a request must come, in the mean of any half minute or so (one and a
+    half times `ML_ENDPOINTS_HEAD_TIME`). Scoring asks for more of a large one."""
+    connections: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        16_384, alias="ML_ENDPOINTS_CONNECTIONS"
+    )
+    """Connections that callers may have at once; fewer where the host may not open as many
+    files. It raises its own limit as far as the system lets it."""
+    strangers: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
+        2048, alias="ML_ENDPOINTS_STRANGERS"
+    )
+    """Of these, the connections on which no credential has been good yet. Who has been one for
+    longest is cut off for the next; at most half of all connections."""
+    strangers_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1024, alias="ML_ENDPOINTS_STRANGERS_PER_ADDRESS"
+    )
+    """Of these, those of one address (IPv6: of one network of 64 bits); at most three quarters
+    of all strangers. Callers behind one address share it until their first good credential."""
 
 
 class CloudSettings(SettingsGroup):

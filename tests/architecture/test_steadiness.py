@@ -169,7 +169,7 @@ def slept(_: str, tree: ast.Module) -> Found:
 
 _LIMITED = re.compile(r"httpx\.(get|head|post|put|patch|delete|request|stream|Client|AsyncClient)")
 """What has a limit of some seconds where it is given none."""
-_OURS = {"RouteTable": "read_limit", "StoredSums": "write_limit", "HttpServer": "head_time"}
+_OURS = {"RouteTable": "read_limit", "StoredSums": "write_limit", "HttpServer": "limits"}
 """What of ours has, and by which name another is given."""
 _WAITS = re.compile(
     r"asyncio\.(timeout|wait_for|wait)|subprocess\.\w+|socket\.create_connection|until|eventually"

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from infra.embedded.access.clients import Client, ClientRegistry
 from infra.embedded.access.private_files import write_private
 from infra.embedded.host.invocation import new_id
+from infra.embedded.http.admission import admitted
 
 TOKEN_PATH = "/oauth2/v2.0/token"
 KEYS_PATH = "/oauth2/v2.0/keys"
@@ -120,7 +121,10 @@ class TokenIssuer:
             form = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=32)
         except ValueError:
             return _refused(400, "invalid_request", "the body is no form")
-        return await self._grant(form, request.headers.get("authorization"))
+        answer = await self._grant(form, request.headers.get("authorization"))
+        if answer.status_code == 200:
+            admitted(request)
+        return answer
 
     async def keys(self, request: Request) -> Response:
         """GET /oauth2/v2.0/keys."""

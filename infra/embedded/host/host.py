@@ -23,10 +23,12 @@ from infra.embedded.host.address import Address
 from infra.embedded.host.functions import AppError, HostedFunction, import_app, index
 from infra.embedded.host.host_json import HostJson
 from infra.embedded.host.http_app import Endpoint, HttpApp
-from infra.embedded.host.http_server import HttpServer
 from infra.embedded.host.metrics_door import MetricsDoor
 from infra.embedded.host.routes import RouteError
 from infra.embedded.host.work import HostWork, stopped
+from infra.embedded.http.door_limits import limits_for
+from infra.embedded.http.http_server import HttpServer
+from infra.embedded.http.transport_security import transport_security
 from infra.embedded.services import EmbeddedServices
 from infra.embedded.succession.predecessor import Predecessor
 from infra.embedded.succession.successors import Successors
@@ -40,7 +42,8 @@ _CERTIFICATE_CHECK = 12 * 3600.0
 
 class Host:
     """One app on one data folder, which the caller has locked. `environment` is what
-    `%SETTING%` in a binding refers to. With a predecessor, this host takes its place."""
+    `%SETTING%` in a binding refers to. With a predecessor, this host takes its place. Raises
+    TooFewFiles."""
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Host:
         self._predecessor = predecessor
         self._log_requests = log_requests
         self._grace = services.settings.embedded.stop_grace
+        self._limits = limits_for(services.settings.door, services.settings.reach.trusted_proxies)
         self._ready = False
         self._figures = [*services.figures]
 
@@ -88,8 +92,9 @@ class Host:
                 self._services.callers.before(http_app),
                 self._address.bound,
                 tls,
+                limits=self._limits,
+                headers=transport_security(self._services.settings.installation.base_url),
                 grace=self._grace,
-                head_time=self._services.settings.embedded.head_time,
             )
             self._figures.append(server.text)
             connection = await self._connection(tls)

@@ -17,9 +17,9 @@ from starlette.responses import Response, StreamingResponse
 
 from domain.ports import BrokenOff
 from infra.embedded.host.functions import HostedFunction
-from infra.embedded.host.http_server import CutOff
 from infra.embedded.host.invocation import begin, new_id, operation_id
 from infra.embedded.host.routes import NoMatch, Route, Routes
+from infra.embedded.http.caller_connection import CutOff
 
 _log = logging.getLogger(__name__)
 
@@ -29,12 +29,14 @@ Message = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _NO_PARAMETERS: Mapping[str, str] = {}
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class HttpApp:
     """Answers by the host's own endpoints first (`exact` by path, then `prefixes`), then by
     the functions' routes. Every answer carries `x-ms-request-id` and
-    `x-ms-correlation-request-id`; what a handler raises is a 500 that tells nothing more."""
+    `x-ms-correlation-request-id`, and is taken for nothing but what it says that it is; what a
+    handler raises is a 500 that tells nothing more."""
 
     def __init__(
         self,
@@ -167,6 +169,8 @@ class _Answer:
             if b"x-ms-correlation-request-id" not in given:
                 value = self._correlation or operation_id().encode()
                 headers.append((b"x-ms-correlation-request-id", value))
+            if b"x-content-type-options" not in given:
+                headers.append(_NO_SNIFFING)
         await self._send(message)
 
     async def _stream(self, response: StreamingResponse) -> None:

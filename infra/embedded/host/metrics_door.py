@@ -13,6 +13,7 @@ from domain.errors import DomainError, Forbidden, Unauthenticated, Unavailable
 from domain.ground import access
 from domain.ports import TokenVerifier
 from infra.embedded.host.http_app import envelope
+from infra.embedded.http.admission import admitted
 from infra.telemetry.prometheus_text import CONTENT_TYPE
 
 PATH = "/metrics"
@@ -48,4 +49,6 @@ class MetricsDoor:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.casefold() != "bearer" or not token:
             raise Unauthenticated(f"{PATH} needs a token: send 'Authorization: Bearer <token>'.")
-        access.require(await self._verifier.verify(token.strip()), ACTION)
+        caller = await self._verifier.verify(token.strip())
+        admitted(request)
+        access.require(caller, ACTION)

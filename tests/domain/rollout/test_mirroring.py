@@ -19,7 +19,7 @@ from domain.ports import (
     ScoringResponse,
 )
 from domain.scoring.scoring_headers import MODEL_REASON
-from infra.embedded.host.http_server import CutOff
+from infra.embedded.http.caller_connection import CutOff
 from tests.kit.scorers import says
 from tests.kit.stages.gateway_stage import Gateways, opened
 from tests.kit.waiting import eventually, patience

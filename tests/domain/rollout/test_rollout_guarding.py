@@ -19,7 +19,7 @@ from domain.ports import (
     ScoringResponse,
     WorkloadState,
 )
-from infra.embedded.host.http_server import CutOff
+from infra.embedded.http.caller_connection import CutOff
 from tests.kit.clocks import hold_durations
 from tests.kit.scorers import Script, says
 from tests.kit.stages.gateway_stage import Gateways, opened

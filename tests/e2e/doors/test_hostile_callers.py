@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -307,6 +308,52 @@ def test_slow_callers_hold_nobody_up(host: RunningHost, scoring: httpx.Client) -
     finally:
         for connection in [*slow, *silent]:
             connection.close()
+
+
+def strangers(host: RunningHost) -> int:
+    told = host.workspace.http.get(f"{host.url}/metrics", headers=host.bearer()).text
+    (found,) = re.findall(r"^online_endpoint_Strangers (\d+)$", told, re.MULTILINE)
+    return int(found)
+
+
+def test_a_connection_is_no_stranger_once_its_credential_was_good(
+    host: RunningHost, scoring: httpx.Client
+) -> None:
+    host.workspace.get("onlineEndpoints")
+    assert scoring.post("", json={"a": 1}).status_code == 200
+    before = strangers(host)
+    client = {name: host.connection[name] for name in ("client_id", "client_secret")}
+    token_path = httpx.URL(host.connection["token_url"]).path
+    control = f"{host.connection['workspace']}/onlineEndpoints"
+    pending = {"pendingUploadType": "TemporaryBlobReference"}
+    begun = host.workspace.call("POST", "data/x/versions/1/startPendingUpload", pending).json()
+    upload = begun["blobReferenceForConsumption"]["credential"]["sasUri"].replace("?", "/a?")
+    score = str(scoring.base_url)
+    bearer, key = host.bearer(), {"authorization": scoring.headers["authorization"]}
+    form = {"grant_type": "client_credentials", **client}
+    good: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", control, {"headers": bearer}),
+        ("GET", "/metrics", {"headers": bearer}),
+        ("POST", score, {"headers": key, "content": b"1"}),
+        ("GET", score.replace("/score", "/swagger.json"), {"headers": key}),
+        ("POST", token_path, {"data": form}),
+        ("GET", upload, {}),
+    ]
+    bad: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/healthz", {"headers": bearer}),
+        ("GET", "/openapi.json", {"headers": bearer}),
+        ("GET", control, {"headers": key}),
+        ("GET", "/metrics", {"headers": key}),
+        ("POST", score, {"headers": bearer, "content": b"1"}),
+        ("POST", token_path, {"data": {**form, "client_secret": "x"}}),
+        ("GET", upload.replace("sig=", "sig=x"), {}),
+    ]
+    for requests, more in ((good, 0), (bad, len(bad))):
+        with contextlib.ExitStack() as stack:
+            for method, url, about in requests:
+                caller = stack.enter_context(host.client())
+                caller.request(method, url, **about)
+            assert strangers(host) == before + more
 
 
 class Caller:

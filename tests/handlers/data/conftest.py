@@ -12,8 +12,9 @@ from handlers.http import Routes
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from infra.embedded.host.http_server import HttpServer
+from infra.embedded.http.http_server import HttpServer
 from tests.handlers.data.scoring_door import AUTHORIZATION, Stage
+from tests.kit.stages.ample_door import AMPLE
 from tests.kit.stages.scoring_stage import Endpoints, WatchedStore
 from tests.kit.waiting import PATIENCE
 
@@ -33,7 +34,7 @@ async def stage(
     app.register_functions(scoring.blueprint(routes, stage.scoring))
     asgi: Any = HttpApp(index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False)
     bound = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(asgi, bound, None, grace=1, head_time=PATIENCE)
+    server = HttpServer(asgi, bound, None, limits=AMPLE, headers=(), grace=1)
     await server.start()
     stage.port = bound.getsockname()[1]
     url = f"http://127.0.0.1:{stage.port}"

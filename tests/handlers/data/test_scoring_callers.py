@@ -111,7 +111,7 @@ async def test_a_host_that_stops_cancels_a_request_as_ever(stage: Stage) -> None
         await asyncio.Event().wait()
 
     async def wait() -> None:
-        with Caller(receive, announces_body=False):
+        with Caller(receive, announces_body=False, admitted=None):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import pytest
 from infra.embedded.access.tls import ensure_certificates
 from infra.embedded.host.functions import HostedFunction, index
 from infra.embedded.host.http_app import Endpoint, HttpApp
-from infra.embedded.host.http_server import HttpServer
+from infra.embedded.http.door_limits import DoorLimits
+from infra.embedded.http.http_server import HttpServer
+from tests.kit.stages.ample_door import AMPLE
 from tests.kit.waiting import PATIENCE
 
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -31,7 +33,8 @@ def served(tmp_path: Path) -> Served:
         prefixes: list[tuple[str, Endpoint]] | None = None,
         tls: bool = False,
         grace: float = PATIENCE,
-        head_time: float = PATIENCE,
+        limits: DoorLimits = AMPLE,
+        headers: Sequence[tuple[str, str]] = (),
         log_requests: bool = False,
     ) -> AsyncIterator[httpx.AsyncClient]:
         functions: list[HostedFunction] = index(app, {}) if app is not None else []
@@ -45,7 +48,7 @@ def served(tmp_path: Path) -> Served:
         bound = socket.create_server(("127.0.0.1", 0))
         bound.setblocking(False)
         files = ensure_certificates(tmp_path / "tls") if tls else None
-        server = HttpServer(http_app, bound, files, grace=grace, head_time=head_time)
+        server = HttpServer(http_app, bound, files, limits=limits, headers=headers, grace=grace)
         await server.start()
         port = bound.getsockname()[1]
 

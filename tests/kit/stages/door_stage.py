@@ -20,7 +20,8 @@ from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import PREFIX
 from infra.embedded.host.http_app import HttpApp
-from infra.embedded.host.http_server import HttpServer
+from infra.embedded.http.http_server import HttpServer
+from tests.kit.stages.ample_door import AMPLE
 from tests.kit.waiting import PATIENCE
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class DoorServer:
         app = HttpApp(
             [], exact={}, prefixes=[(PREFIX, self._answer)], route_prefix="", log_requests=False
         )
-        self._server = HttpServer(app, self._bound, tls, grace=1, head_time=PATIENCE)
+        self._server = HttpServer(app, self._bound, tls, limits=AMPLE, headers=(), grace=1)
         self._door: BlobDoor | None = None
 
     @property

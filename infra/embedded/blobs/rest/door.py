@@ -21,6 +21,7 @@ from infra.embedded.blobs.rest.requests import (
     parsed,
 )
 from infra.embedded.blobs.signed_urls import SignedUrls
+from infra.embedded.http.admission import admitted
 
 _VERSION = "2021-12-02"
 _VERSIONS = re.compile(r"20\d\d-\d\d-\d\d")
@@ -108,6 +109,7 @@ class BlobDoor:
         operation = offered.get((method, comp))
         permission = operation.permission if operation is not None else None
         self._urls.verify(permission, request.container, name, request.query)
+        admitted(request.http)
         if (request.query.get("restype") == "container") != (name is None):
             raise bad_query(
                 "The URL names no blob, and does not say restype=container."

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.embedded.http.open_files import raise_open_files
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 ROOT = Path(__file__).parents[4]
@@ -168,11 +169,15 @@ async def start(
     passed: socket.socket | None = None,
     lent: tuple[int, ...] = (),
     umask: int = -1,
+    files: int | None = None,
     environment: dict[str, str] | None = None,
 ) -> HostProcess:
-    """With a socket `passed` as systemd passes one, and descriptors `lent` by accident."""
+    """With a socket `passed` as systemd passes one, descriptors `lent` by accident, and the
+    right to have so many `files` open."""
     descriptors = lent
     command: tuple[str, ...] = ()
+    if files is not None:
+        command = ("/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', str(files))
     if passed is not None:
         descriptors = (passed.fileno(),)
         command = (sys.executable, "-c", AS_SYSTEMD, str(passed.fileno()))
@@ -199,8 +204,9 @@ async def running(
     passed: socket.socket | None = None,
     lent: tuple[int, ...] = (),
     umask: int = -1,
+    files: int | None = None,
 ) -> AsyncIterator[HostProcess]:
-    host = await start(folder, *arguments, passed=passed, lent=lent, umask=umask)
+    host = await start(folder, *arguments, passed=passed, lent=lent, umask=umask, files=files)
     try:
         await host.ready()
         yield host
@@ -224,6 +230,23 @@ async def test_what_the_host_makes_and_what_it_has_open_stays_its_own(folder: Pa
                 assert not path.lstat().st_mode & 0o077 or path.is_symlink(), path
             assert lent.fileno() in host.descriptors()
             assert [n for n, on_exec in host.descriptors().items() if n > 2 and not on_exec] == []
+
+
+async def test_silent_connections_leave_a_host_that_may_open_few_files_room(
+    folder: Path,
+) -> None:
+    raise_open_files(2048)  # of this process, which has the other ends
+    async with running(folder, files=1024) as host, host.client() as client:
+        place = ("127.0.0.1", int(host.connection["url"].rpartition(":")[2]))
+        with contextlib.ExitStack() as stack:
+            for _ in range(1100):
+                silent = stack.enter_context(socket.socket())
+                silent.setblocking(False)
+                silent.connect_ex(place)
+            for _ in range(3):
+                assert (await client.get("/healthz")).status_code == 200
+                async with host.client() as new:
+                    assert (await new.get("/healthz")).status_code == 200
 
 
 async def test_the_host_drives_every_kind_of_function_and_stops_cleanly(folder: Path) -> None:
@@ -403,6 +426,12 @@ async def test_what_cannot_start_says_why(
 
 def _with_port(arguments: tuple[str, ...]) -> tuple[str, ...]:
     return arguments if "--port" in arguments else (*arguments, "--port", "0")
+
+
+async def test_too_few_files_are_refused(folder: Path) -> None:
+    code, errors = await ended(await start(folder, files=256))
+    assert code == 2
+    assert "may have 256 files open at once, and a host needs 512" in errors
 
 
 async def test_a_port_in_use_is_refused(folder: Path) -> None:

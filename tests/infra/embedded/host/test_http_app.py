@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import azure.functions as func
@@ -17,6 +18,7 @@ from azurefunctions.extensions.http.fastapi import (
 )
 
 from infra.embedded.host.invocation import current_invocation, operation_id
+from tests.kit.stages.ample_door import AMPLE
 from tests.kit.waiting import PATIENCE, eventually, patience
 
 Served = Callable[..., Any]
@@ -288,7 +290,7 @@ async def test_stopping_lets_a_request_in_flight_end(served: Served) -> None:
 
 
 async def test_a_caller_who_never_finishes_a_head_is_cut_off(served: Served) -> None:
-    async with served(echo_app(), head_time=0.2) as client:
+    async with served(echo_app(), limits=replace(AMPLE, head_time=0.2)) as client:
         host, port = client.base_url.host, client.base_url.port
         asked = b"GET /plain HTTP/1.1\r\nhost: x\r\n\r\n"
 
