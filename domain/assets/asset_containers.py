@@ -7,6 +7,7 @@ from domain.assets.asset_documents import (
     check_names,
     container_write,
     entity,
+    left_by,
     noun,
     raced,
     saved,
@@ -19,7 +20,7 @@ from domain.ports import Clock, Delete, Document, ResourceStore, Write
 
 
 class AssetContainers:
-    """`in_use` names the deployments that a deletion would break."""
+    """`in_use` names whom a deletion would break."""
 
     def __init__(
         self, store: ResourceStore, documents: AssetDocuments, clock: Clock, in_use: InUse
@@ -77,7 +78,7 @@ class AssetContainers:
 
     async def delete(self, kind: AssetKind, name: str, conditions: Conditions) -> bool:
         """Delete a container and every version; False if it is not there. Raises Conflict
-        while a deployment uses one of them. Broken off, it can be repeated."""
+        while somebody uses one of them. Broken off, it can be repeated."""
         for _ in range(TRIES):
             document = await self._documents.container(kind, name)
             if document is None:
@@ -94,8 +95,10 @@ class AssetContainers:
         """False: somebody wrote in between."""
         partition = kind.partition(name)
         while True:
-            page = await self._store.query(kind.version_kind, partition=partition, page_size=90)
+            page = await self._store.query(kind.version_kind, partition=partition, page_size=45)
             writes: list[Write] = [Delete(d.id, d.etag) for d in page.documents]
+            for document in page.documents:
+                writes += left_by(kind, entity(kind.version, document), self._clock.now())
             if page.continuation is None:
                 writes.append(Delete(CONTAINER_ID, container.etag))
             else:

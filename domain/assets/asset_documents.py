@@ -1,6 +1,7 @@
 """Assets as documents: a container and its versions share a partition."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from domain.assets.asset import (
@@ -11,6 +12,7 @@ from domain.assets.asset import (
     Saved,
     version_id,
 )
+from domain.assets.releasing import asset_release
 from domain.errors import Conflict, Detail, DocumentNotFound, refuse
 from domain.names import asset_name_fault
 from domain.ports import Create, Document, Replace, ResourceStore, Write
@@ -129,6 +131,14 @@ def version_write(kind: AssetKind, asset: AssetVersion, document: Document | Non
     if document is not None:
         return Replace(document.id, body, document.etag)
     return Create(version_id(asset.version), body)
+
+
+def left_by(kind: AssetKind, version: AssetVersion, now: datetime) -> list[Create]:
+    """What is written with the deletion of a version, for its files to be freed."""
+    of = f"{kind.plural}/{version.name}:{version.version}"
+    seal = getattr(version, _SEAL, None)
+    folder = getattr(version, "folder", None)
+    return asset_release.of_version(of, folder, seal.id if seal else None, now)
 
 
 def _body(kind: str, asset: Value, archived: bool) -> dict[str, Any]:

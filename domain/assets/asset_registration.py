@@ -27,6 +27,7 @@ from domain.assets.asset_documents import (
     check_names,
     container_write,
     entity,
+    left_by,
     noun,
     raced,
     saved,
@@ -34,6 +35,7 @@ from domain.assets.asset_documents import (
 )
 from domain.assets.asset_listing import Listing, page_of
 from domain.assets.asset_use import InUse, check_unused
+from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.assets.sealing.asset_sealing import AssetSealing
 from domain.assets.sealing.asset_uploads import AssetUploads
 from domain.errors import (
@@ -56,6 +58,7 @@ from domain.ports import (
     Json,
     ResourceStore,
     SealedFolder,
+    StorageRoom,
 )
 
 _TOO_HIGH = 10**9
@@ -64,7 +67,8 @@ _TOO_HIGH = 10**9
 
 class AssetRegistration:
     """Versions; their containers are at `containers`, and `uploads` is where their files come
-    from. `in_use` names the deployments that a deletion would break."""
+    from: nowhere while there is no `room`. `in_use` names whom a deletion would break, and what a
+    deleted version leaves is for `releasing`."""
 
     def __init__(
         self,
@@ -75,15 +79,18 @@ class AssetRegistration:
         scope: WorkspaceScope,
         *,
         in_use: InUse,
+        releasing: AssetReleasing,
+        room: StorageRoom,
     ) -> None:
         self._documents = AssetDocuments(store)
         self.containers = AssetContainers(store, self._documents, clock, in_use)
-        self.uploads = AssetUploads(self._documents, blobs)
+        self.uploads = AssetUploads(self._documents, blobs, clock, room)
         self._sealing = AssetSealing(self._documents, blobs)
         self._clock = clock
         self._scope = scope
         self._admission = AssetAdmission(blobs, capabilities, scope)
         self._in_use = in_use
+        self._releasing = releasing
 
     # -- what a reference means ---------------------------------------------------------
 
@@ -154,6 +161,8 @@ class AssetRegistration:
             if document is None:
                 if admitted is None:
                     admitted = await self._admission.admit(kind, wanted)
+                    if (folder := admitted.get("folder")) is not None:
+                        await self._releasing.check_stays(folder)
                     admitted |= await self._sealing.admit(kind, admitted.get("folder"))
                 parent = self._parent(kind, name, wanted, caller, container)
                 new = self._new_version(kind, version, parent, wanted, caller, admitted)
@@ -254,8 +263,8 @@ class AssetRegistration:
     async def delete_version(
         self, kind: AssetKind, name: str, version: str, conditions: Conditions
     ) -> bool:
-        """False if it is not there. Raises Conflict, naming them, while deployments use
-        it. Its blobs stay where they are."""
+        """False if it is not there. Raises Conflict, naming them, while others use it. Its files
+        are freed once nothing uses them, where they lie in a place of the asset's own."""
         what = noun(kind, name, version)
         for _ in range(TRIES):
             container = await self._documents.container(kind, name)
@@ -267,9 +276,10 @@ class AssetRegistration:
             latest = await self._documents.latest(kind, name, without=version)
             parent = entity(kind.container, container).but(latest=latest)
             delete = Delete(document.id, document.etag)
+            left = left_by(kind, entity(kind.version, document), self._clock.now())
             try:
                 await self._documents.write(
-                    kind, name, delete, container_write(kind, parent, container)
+                    kind, name, delete, container_write(kind, parent, container), *left
                 )
             except (StaleETag, DocumentNotFound):
                 continue

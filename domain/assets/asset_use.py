@@ -1,37 +1,60 @@
-"""Which deployments stand on an asset or a compute."""
+"""Who stands on an asset or a compute: deployments, jobs that have not ended, schedules and
+mappings of events."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from domain.errors import Conflict
+from domain.assets.datastore import locate
+from domain.assets.releasing.asset_release import overlap
+from domain.errors import Conflict, Invalid
 from domain.names import WorkspaceScope
-from domain.ports import ResourceStore
+from domain.ports import BlobFolder, BlobStore, Document, Json, ResourceStore
 
 InUse = Callable[[str, str, str | None], Awaitable[Sequence[str]]]
-"""Of a collection (`models`, ..., `computes`), a name and a version (None: any): the
-deployments that use it, as `endpoint/deployment`."""
+"""Of a collection (`models`, ..., `computes`), a name and a version (None: any): who uses it, as
+`endpoint/deployment`, `job name` and the like."""
 
 _SHOWN = 10
 
 
+@dataclass(frozen=True)
+class UserKind:
+    """Documents of the store's `kind`, as far as a field is one of those in `where`, that may use
+    assets by what their `body` says; `name` is what a user is told of one."""
+
+    kind: str
+    body: Callable[[Json], Json]
+    name: Callable[[Json], str]
+    where: Sequence[Mapping[str, str | int | bool]] = ({},)
+    reads_files: bool = True
+    """Whether it may read files by themselves: then these stay while it is there."""
+
+
 async def check_unused(in_use: InUse, collection: str, name: str, version: str | None) -> None:
-    """Raises Conflict, naming the deployments."""
+    """Raises Conflict, naming the users."""
     users = await in_use(collection, name, version)
     if users:
         what = name if version is None else f"{name}:{version}"
         raise Conflict(
             f"'{what}' under {collection} is used by {', '.join(users)}, which could not be "
-            "started again without it. Delete or change these deployments first.",
+            "started again without it. Delete or change these first.",
             code="AssetInUse",
         )
 
 
 class AssetUse:
-    """Reads every deployment, of all the store's `kinds` of them: asked only before something
-    is deleted."""
+    """Reads everything that may be a user: asked only before something is deleted."""
 
-    def __init__(self, store: ResourceStore, scope: WorkspaceScope, kinds: Sequence[str]) -> None:
+    def __init__(
+        self,
+        store: ResourceStore,
+        blobs: BlobStore,
+        scope: WorkspaceScope,
+        kinds: Sequence[UserKind],
+    ) -> None:
         self._store = store
+        self._blobs = blobs
         self._scope = scope
         self._kinds = kinds
 
@@ -39,30 +62,66 @@ class AssetUse:
         """At most ten of them."""
         users: list[str] = []
         for kind in self._kinds:
-            continuation: str | None = None
-            while True:
-                page = await self._store.query(kind, page_size=200, continuation=continuation)
-                for document in page.documents:
-                    resource = document.body["resource"]
-                    if self._names(resource["properties"], collection, name, version):
-                        users.append(f"{resource['endpoint']}/{resource['name']}")
-                        if len(users) == _SHOWN:
-                            return users
-                continuation = page.continuation
-                if continuation is None:
-                    break
+            async for found in self._users(kind):
+                if self._names(kind.body(found), collection, name, version):
+                    users.append(kind.name(found))
+                    if len(users) == _SHOWN:
+                        return users
         return users
+
+    async def reads(self, place: BlobFolder) -> bool:
+        """Whether somebody reads files there by themselves, whatever version they were of."""
+        for kind in self._kinds:
+            if not kind.reads_files:
+                continue
+            async for found in self._users(kind):
+                if any(overlap(place, each) for each in self._places(kind.body(found))):
+                    return True
+        return False
+
+    async def _users(self, kind: UserKind) -> AsyncIterator[Json]:
+        for where in kind.where:
+            async for document in documents(self._store, kind.kind, **where):
+                yield document.body
+
+    def _places(self, body: Any) -> Iterator[BlobFolder]:
+        """What the body points at in the blob store, as URI or as a place."""
+        for text in _texts(body):
+            try:
+                yield locate(text, self._scope, self._blobs)
+            except Invalid:
+                continue
+        for found in _objects(body):
+            if isinstance(found.get("container"), str) and isinstance(found.get("path"), str):
+                yield BlobFolder(found["container"], found["path"])
 
     def _names(self, properties: Any, collection: str, name: str, version: str | None) -> bool:
         arm_id = self._scope.path(collection, name).casefold()
         if collection == "computes":
             compute = str(properties.get("compute") or "").casefold()
             return compute.removeprefix("azureml:") in (arm_id, name.casefold())
+        short = f"azureml:{name.casefold()}:"
+        texts = [text.casefold() for text in _texts(properties)]
+        texts = [text.removeprefix("azureml:") if ":/" in text else text for text in texts]
         if version is None:
-            beginning = f"{arm_id}/versions/"
-            return any(text.casefold().startswith(beginning) for text in _texts(properties))
-        whole = f"{arm_id}/versions/{version.casefold()}"
-        return any(text.casefold() == whole for text in _texts(properties))
+            beginnings = (f"{arm_id}/versions/", short)
+            return any(text.startswith(beginnings) for text in texts)
+        whole = (f"{arm_id}/versions/{version.casefold()}", f"{short}{version.casefold()}")
+        return any(text in whole for text in texts)
+
+
+async def documents(
+    store: ResourceStore, kind: str, **where: str | int | bool
+) -> AsyncIterator[Document]:
+    """All of a kind."""
+    continuation: str | None = None
+    while True:
+        page = await store.query(kind, where=where, page_size=200, continuation=continuation)
+        for document in page.documents:
+            yield document
+        continuation = page.continuation
+        if continuation is None:
+            return
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -71,3 +130,14 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for inner in value.values():
             yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _objects(value: Any) -> Iterator[Json]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else ():
+        yield from _objects(inner)

@@ -11,6 +11,7 @@ FIRST = "1.0"
 """Also of what carries none."""
 
 DOCUMENTS: dict[str, str] = {
+    "assetRelease": "2.0",
     "batchDeployment": "1.1",
     "batchJob": "1.1",
     "batchProgress": "1.1",

@@ -75,7 +75,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
     events = compose_events(ground, base_url=here.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
-    owners = [f.owners for f in (online, rollout, batch, jobs, drops, schedules, events, inbound)]
+    features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
     return Application(
         scope=ground.scope,
         location=ground.location,
@@ -99,7 +99,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         events=events,
         inbound=inbound,
         giving_back=GivingBack(adapters.queue),
-        sweeping=_sweeping(adapters, owners),
+        sweeping=_sweeping(adapters, [each.owners for each in features]),
     )
 
 

@@ -197,3 +197,8 @@ def _list_name(seal: str) -> str:
 
 def _digests_name(seal: str) -> str:
     return f"assets/{seal}.digests.json"
+
+
+def list_names(seal: str) -> tuple[str, str]:
+    """Where what is kept of a seal lies, in the container that no URL reaches."""
+    return _list_name(seal), _digests_name(seal)

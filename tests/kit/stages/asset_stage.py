@@ -12,16 +12,18 @@ from domain.assets import asset
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
+from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.ports import BlobStore
+from infra.composition.assets import USERS
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
-from tests.kit.composed import SCOPE
+from tests.kit.composed import SCOPE, ToldRoom
 from tests.kit.packages.usual import USUAL_PACKAGES
 
 BASE_URL = "https://example.test:7443"
@@ -51,15 +53,23 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     compute = LocalCompute(
         folder, blobs, OutputsInPlace(folder), uv=uv, packages=USUAL_PACKAGES, limits=LocalLimits()
     )
-    clock, in_use = (
-        BusyClock(1.0),
-        AssetUse(store, SCOPE, ("onlineDeployment", "batchDeployment")).of,
-    )
+    clock = BusyClock(1.0)
+    use = AssetUse(store, blobs, SCOPE, USERS)
+    releasing = AssetReleasing(store, blobs, clock, use)
     yield AssetStage(
         store,
         blobs,
         compute,
-        AssetRegistration(store, blobs, compute.capabilities, clock, SCOPE, in_use=in_use),
+        AssetRegistration(
+            store,
+            blobs,
+            compute.capabilities,
+            clock,
+            SCOPE,
+            in_use=use.of,
+            releasing=releasing,
+            room=ToldRoom(),
+        ),
         Datastores(blobs),
         ComputeTargets(
             store,
@@ -67,7 +77,7 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
             clock,
             SCOPE,
             "here",
-            in_use=in_use,
+            in_use=use.of,
             idle_time=timedelta(minutes=2),
         ),
     )
