@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from ..server.http1 import Head
+from ..server.http1 import Head, Refused
 from .door.caller import Caller, Errand
 from .door.own import Own, Question, Refusal, Reply, TurnedAway, as_json
 from .door.relay import Relay
@@ -58,8 +58,10 @@ class Routes:
             return TurnedAway(caller, DRAINING)
         if node.failure is not None:
             return TurnedAway(caller, _failed(node.failure.reason))
-        if node.spec.mode != "serve" or not head.http11:
+        if node.spec.mode != "serve":
             return Own(caller, head, self._answer, largest=_SMALL)
+        if not head.http11:
+            raise Refused(505, "Requests to a model are passed on in HTTP/1.1.")
         return Relay(caller, head, raw, node.crew)
 
     async def _answer(self, question: Question) -> Reply:

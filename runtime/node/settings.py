@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ _KNOWN = frozenset(
     }
 )
 _LARGEST_SPEC = 64 << 20
+_TRIES = 5
 
 
 class Settings(NamedTuple):
@@ -139,10 +141,22 @@ class _Reader:
 
 
 def fetched(url: str) -> bytes:
-    """Raises NotLent."""
+    """Raises NotLent. What passes by itself is waited out for some seconds."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return _fetched(url)
+        except NotLent as error:
+            passing = error.status in (0, 429) or error.status >= 500
+            if attempt == _TRIES or not passing or url.startswith("file:"):
+                raise
+            time.sleep(0.25 * 2**attempt)
+    raise AssertionError("not reached")
+
+
+def _fetched(url: str) -> bytes:
     with tempfile.TemporaryFile() as file:
         LentFile(url).copy(file)
         if file.tell() > _LARGEST_SPEC:
-            raise NotLent("is larger than 64 MiB")
+            raise NotLent("is larger than 64 MiB", 413)
         file.seek(0)
         return file.read()

@@ -99,6 +99,7 @@ def run(
     sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH))
     application.pool.start(1)
     application.ready = True
+    server.open_door()
     application.pool.work(0)
     application.finish()
     server.stop()
@@ -127,7 +128,7 @@ class Server:
     ) -> None:
         self._application = application
         self._loop = loop
-        self._listeners = [listener] if door is None else [listener, door.listener]
+        self._listeners = [listener]
         self._door = door
         self._sites: list[Site] = []
         self._servers: list[asyncio.AbstractServer] = []
@@ -175,18 +176,24 @@ class Server:
                 lambda: Connection(site), sock=self._listeners[0], backlog=1024
             )
         )
-        if self._door is not None:
-            await self._open(self._door)
         loop.add_reader(self._signals.fileno(), self._on_signal)
-        for each in self._sites:
-            each.patrol()
+        site.patrol()
         self._started.set()
+
+    def open_door(self) -> None:
+        """Let in who comes by the door, now that nothing but their requests can go wrong."""
+        if self._door is not None:
+            asyncio.run_coroutine_threadsafe(self._open(self._door), self._loop).result()
 
     async def _open(self, door: Door) -> None:
         application = self._application
+        if application.draining:
+            return
         handle, dropped = door.handler(application), application.pool.drop
         site = Site(self._loop, handle, dropped, max_body=self._max_body, guard=door.guard)
+        site.patrol()
         self._sites.append(site)
+        self._listeners.append(door.listener)
         server = await self._loop.create_server(
             lambda: Connection(site), sock=door.listener, backlog=1024
         )
