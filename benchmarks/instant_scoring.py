@@ -72,6 +72,8 @@ class TwoInstances(Serving):
     def instances(self, key: str) -> Sequence[Instance]:
         return self._instances[key]
 
+    async def refresh(self, keys: Sequence[str]) -> None: ...
+
     async def ensure(self, workload: ServingWorkload) -> ServingObservation:
         raise NotImplementedError
 
@@ -128,9 +130,10 @@ async def put_endpoint(store: ResourceStore, cipher: Cipher) -> None:
 
 def scoring(store: ResourceStore, cipher: Cipher, *listeners: Listener) -> OnlineScoring:
     clock = SystemClock()
-    instances = InstanceChoice(TwoInstances(), Outliers())
+    serving = TwoInstances()
+    instances = InstanceChoice(serving, Outliers())
     return OnlineScoring(
-        RouteTable(store, clock, read_limit=2),
+        RouteTable(store, clock, read_limit=2, refresh=serving.refresh),
         ScoringAccess(cipher, clock, NoTokens()),
         InstanceAsking(InstantScorer(), instances, NothingSleeps()),
         Taps(listeners, ()),

@@ -71,3 +71,9 @@ class Serving(Workloads[ServingWorkload, ServingObservation], Protocol):
         """Those that take requests now, as far as this host knows: several for one instance
         of the workload where its workers are reached one by one. Cheap: it is asked on every
         request, and calls nobody."""
+
+    @abstractmethod
+    async def refresh(self, keys: Sequence[str]) -> None:
+        """Have `instances` of these keys be as they are now: a gateway asks for it whenever it
+        reads a route anew. Where a host does not run them itself it reads documents, and calls
+        no platform."""

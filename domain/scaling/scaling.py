@@ -105,6 +105,7 @@ class Scaling:
     async def _look(self, document: Document) -> None:
         scale = from_document(document)
         key = workload_key(scale.endpoint, scale.deployment)
+        await self._serving.refresh([key])
         loads = await self._loads(self._serving.instances(key))
         then = decide(scale, loads, self._clock.now(), self._idle_time)
         if then.instances > scale.instances:

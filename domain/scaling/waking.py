@@ -27,6 +27,7 @@ BringUp = Callable[[str, str], Awaitable[ServingObservation | None]]
 name; None where there is nothing to run. Raises DomainError."""
 
 _LOOK = 0.01
+_READ_AGAIN = 0.25
 _ASK_AGAIN = 1.0
 """Seconds between looks at what the compute says of the deployment: it may have failed."""
 
@@ -108,9 +109,12 @@ class Waking(Awakening):
         elif not await self._restored(endpoint, deployment):
             return None
         loop = asyncio.get_running_loop()
-        look_at = loop.time() + _ASK_AGAIN
+        look_at, refresh_at = loop.time() + _ASK_AGAIN, 0.0
         while not (there := len(self._serving.instances(key))):
             await asyncio.sleep(_LOOK)
+            if loop.time() >= refresh_at:
+                refresh_at = loop.time() + _READ_AGAIN
+                await self._serving.refresh([key])
             if loop.time() >= look_at:
                 look_at = loop.time() + _ASK_AGAIN
                 seen = await self._serving.observe(key)

@@ -8,6 +8,7 @@ changes (a key is revoked, traffic moves) holds in every gateway within 2 s.
 import asyncio
 import logging
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -80,7 +81,8 @@ class RouteTable:
 
     At most `capacity` routes are kept, and apart from them the names lately asked for that
     no endpoint has, so that probing neither reads the store again nor pushes a route out.
-    One reading may take `read_limit` seconds.
+    One reading may take `read_limit` seconds; with it, `refresh` has whoever serves look who
+    takes the requests of the deployments by their workloads' keys.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class RouteTable:
         *,
         capacity: int = 20_000,
         read_limit: float,
+        refresh: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
         self._store = store
+        self._refresh = refresh
         self._clock = clock
         self._read_limit = read_limit
         self._known: _Recent[_Reading] = _Recent(capacity)
@@ -171,9 +175,11 @@ class RouteTable:
             except DocumentNotFound:
                 return _Reading(None, begun)
             # Deployments change only together with their endpoint's document.
-            if before is not None and before.etag == document.etag:
-                return _Reading(before, begun)
-            return _Reading(await self._build(document, before), begun)
+            is_same = before is not None and before.etag == document.etag
+            route = before if is_same else await self._build(document, before)
+            if route is not None:
+                await self._refresh([each.workload_key for each in route.deployments.values()])
+            return _Reading(route, begun)
 
     async def _build(self, document: Document, before: Route | None) -> Route | None:
         endpoint = from_document(OnlineEndpoint, document)

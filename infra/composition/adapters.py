@@ -100,13 +100,14 @@ def chosen(settings: Settings) -> Adapters:
         case "functions":
             from infra.cloud.ample_room import AmpleRoom
             from infra.cloud.services import CloudServices
-            from infra.compute.choice import chosen_compute
+            from infra.compute.choice import Beside, chosen_compute
 
             cloud = CloudServices.open(settings)
-            kind, data_dir = settings.compute.kind_for(host), settings.embedded.data_dir
-            compute = chosen_compute(
-                kind, settings.compute, data_dir, cloud.blobs, None, _packages(settings, cloud)
+            folder = settings.embedded.data_dir
+            beside = Beside(
+                folder, cloud.blobs, None, cloud.store, cloud.cipher, _packages(settings, cloud)
             )
+            compute = chosen_compute(settings.compute, host, beside)
             return Adapters(
                 store=cloud.store,
                 queue=cloud.queue,

@@ -20,7 +20,9 @@ from infra.settings.features import ScalingSettings, ScoringSettings
 
 def compose_routes(ground: Ground, settings: ScoringSettings) -> RouteTable:
     a = ground.adapters
-    return RouteTable(a.store, a.clock, read_limit=settings.route_read_limit)
+    return RouteTable(
+        a.store, a.clock, read_limit=settings.route_read_limit, refresh=a.serving.refresh
+    )
 
 
 def compose_instances(ground: Ground) -> InstanceChoice:

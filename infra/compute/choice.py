@@ -2,17 +2,23 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain.ports import BlobStore, Capabilities, Scorer, Serving, Workers
+from domain.ports import (
+    BlobStore,
+    Capabilities,
+    Cipher,
+    ResourceStore,
+    Scorer,
+    Serving,
+    Workers,
+)
 from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
-from infra.settings.adapters import ComputeKind, ComputeSettings
+from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
-    from infra.compute.local.local_limits import LocalLimits
     from infra.compute.local.serving.instance_figures import Running
 
 
@@ -33,48 +39,28 @@ class Compute:
     """What it asks for that another host follows this one, where this host runs them."""
 
 
-def chosen_compute(
-    kind: ComputeKind,
-    settings: ComputeSettings,
-    data_dir: Path,
-    blobs: BlobStore,
-    blob_files: Path | None,
-    packages: PackageSources,
-) -> Compute:
-    """Opens nothing. `settings` say how much of this machine it may have. What it keeps on it is
-    under `data_dir`; `blob_files` is where `blobs` are plain files of this machine, and
-    environments' packages come from `packages`."""
-    match kind:
+@dataclass(frozen=True)
+class Beside:
+    """What a compute is beside. What it keeps on this machine is under `data_dir`; `blob_files` is
+    where `blobs` are plain files of this machine. `store` is shared by all hosts of the
+    installation, and `cipher` opens what any of them has sealed. Environments' packages come
+    from `packages`."""
+
+    data_dir: Path
+    blobs: BlobStore
+    blob_files: Path | None
+    store: ResourceStore
+    cipher: Cipher
+    packages: PackageSources
+
+
+def chosen_compute(settings: ComputeSettings, host: Host, beside: Beside) -> Compute:
+    """Opens nothing."""
+    match settings.kind_for(host):
         case "local":
-            from uv import find_uv_bin
-
-            from infra.compute.local.files.outputs import Outputs, OutputsInPlace
-            from infra.compute.local.files.uploaded_outputs import UploadedOutputs
-            from infra.compute.local.local_compute import LocalCompute
-
-            outputs: Outputs = (
-                OutputsInPlace(blob_files)
-                if blob_files is not None
-                else UploadedOutputs(data_dir / "compute" / "outputs", blobs)
-            )
-            local = LocalCompute(
-                data_dir,
-                blobs,
-                outputs,
-                uv=find_uv_bin(),
-                packages=packages,
-                limits=_limits(settings),
-            )
-            return Compute(
-                capabilities=local.capabilities,
-                serving=local.serving,
-                scorer=local.scorer,
-                workers=local.workers,
-                start=local.start,
-                close=local.close,
-                running=local.serving,
-                succession=local.succession,
-            )
+            return _local(settings, beside)
+        case "docker":
+            return _docker(settings, beside)
         case "none":
             from infra.compute.no_compute import (
                 NoCapabilities,
@@ -92,6 +78,82 @@ def chosen_compute(
                 start=nothing,
                 close=nothing,
             )
+
+
+def _local(settings: ComputeSettings, beside: Beside) -> Compute:
+    from uv import find_uv_bin
+
+    from infra.compute.local.files.outputs import Outputs, OutputsInPlace
+    from infra.compute.local.files.uploaded_outputs import UploadedOutputs
+    from infra.compute.local.local_compute import LocalCompute
+
+    outputs: Outputs = (
+        OutputsInPlace(beside.blob_files)
+        if beside.blob_files is not None
+        else UploadedOutputs(beside.data_dir / "compute" / "outputs", beside.blobs)
+    )
+    local = LocalCompute(
+        beside.data_dir,
+        beside.blobs,
+        outputs,
+        uv=find_uv_bin(),
+        packages=beside.packages,
+        limits=_limits(settings),
+    )
+    return Compute(
+        capabilities=local.capabilities,
+        serving=local.serving,
+        scorer=local.scorer,
+        workers=local.workers,
+        start=local.start,
+        close=local.close,
+        running=local.serving,
+        succession=local.succession,
+    )
+
+
+def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
+    """Online deployments in containers; batch jobs have local processes."""
+    from uv import find_uv_bin
+
+    from infra.compute.docker.docker_fleet import DockerFleet
+    from infra.compute.docker.engine import Engine
+    from infra.compute.docker.images import BaseImage, Images
+    from infra.compute.local.premises import RUNTIME
+    from infra.compute.remote.installation import Installation
+    from infra.compute.remote.remote_capabilities import RemoteCapabilities
+    from infra.compute.remote.remote_compute import RemoteCompute
+
+    engine = Engine(settings.engine)
+    images = Images(
+        engine,
+        beside.blobs,
+        BaseImage(settings.base_image),
+        folder=beside.data_dir / "containers",
+        runtime=RUNTIME,
+        uv=find_uv_bin(),
+        packages=beside.packages,
+    )
+    fleet = DockerFleet(engine, images, Installation(beside.store).id, mounts=settings.mounts)
+    remote = RemoteCompute(fleet, beside.store, beside.cipher)
+    local = _local(settings, beside)
+
+    async def start() -> None:
+        await local.start()
+        await remote.start()
+
+    async def close() -> None:
+        await remote.close()
+        await local.close()
+
+    return Compute(
+        capabilities=RemoteCapabilities(),
+        serving=remote.serving,
+        scorer=remote.scorer,
+        workers=local.workers,
+        start=start,
+        close=close,
+    )
 
 
 def _limits(settings: ComputeSettings) -> "LocalLimits":

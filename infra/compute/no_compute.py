@@ -73,6 +73,8 @@ class NoServing(Serving):
     def instances(self, key: str) -> Sequence[Instance]:
         return ()
 
+    async def refresh(self, keys: Sequence[str]) -> None: ...
+
 
 class NoScorer(Scorer):
     """Beside NoServing, whose instances there are none of."""

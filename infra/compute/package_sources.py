@@ -1,14 +1,15 @@
 """Where environments' packages come from, and what opens it."""
 
 import asyncio
+import json
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Self
 from urllib.parse import urlsplit
 
 from domain.errors import Invalid
-from domain.ports import Credentials, EnvironmentSpec, IndexCredentials, PackageIndexes
+from domain.ports import NO_INDEXES, Credentials, EnvironmentSpec, IndexCredentials, PackageIndexes
 from infra.settings.packages import IndexStrategy, PackageSettings
 from infra.web.outbound import AddressRefused, OutboundAddresses
 
@@ -62,6 +63,13 @@ class PackageSources:
     def meant(self, spec: EnvironmentSpec) -> EnvironmentSpec:
         """`spec` with every index that its packages come from."""
         return replace(spec, indexes=spec.indexes.over(self._usual))
+
+    def as_json(self, spec: EnvironmentSpec) -> str:
+        """What a builder reads of `spec`, which is as `meant` says; it has nothing secret."""
+        body: dict[str, object] = {"python": spec.python, "requirements": spec.requirements}
+        if spec.indexes != NO_INDEXES:
+            body["indexes"] = {**asdict(spec.indexes), "strategy": self.strategy}
+        return json.dumps(body)
 
     async def credentials(self, spec: EnvironmentSpec) -> dict[str, Credentials]:
         """By URL, of the indexes of `spec`, which is as `meant` says. Raises

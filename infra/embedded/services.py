@@ -13,7 +13,7 @@ from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.errors import DomainError
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
-from infra.compute.choice import chosen_compute
+from infra.compute.choice import Beside, chosen_compute
 from infra.compute.local.serving.instance_figures import InstanceFigures
 from infra.compute.package_sources import PackageSources
 from infra.embedded.access.clients import ClientRegistry
@@ -55,15 +55,19 @@ class EmbeddedServices:
         )
         outbound = OutboundAddresses(settings.web.private_networks)
         self.compute = chosen_compute(
-            settings.compute.kind_for("embedded"),
             settings.compute,
-            folder.root,
-            self.stores.blobs,
-            self.stores.blob_files,
-            PackageSources.of(
-                settings.packages,
-                ConnectionsCredentials(self.stores.store, self.stores.cipher),
-                outbound,
+            "embedded",
+            Beside(
+                data_dir=folder.root,
+                blobs=self.stores.blobs,
+                blob_files=self.stores.blob_files,
+                store=self.stores.store,
+                cipher=self.stores.cipher,
+                packages=PackageSources.of(
+                    settings.packages,
+                    ConnectionsCredentials(self.stores.store, self.stores.cipher),
+                    outbound,
+                ),
             ),
         )
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)

@@ -11,8 +11,10 @@ from infra.settings.values import (
     SECONDS,
     BaseAddress,
     ByteCount,
+    EngineAddress,
     HostName,
     Location,
+    Mounts,
     Name,
     Networks,
     ReservedBytes,
@@ -26,7 +28,7 @@ from infra.settings.values import (
 )
 
 Host = Literal["embedded", "functions"]
-ComputeKind = Literal["local", "none"]
+ComputeKind = Literal["local", "docker", "none"]
 
 
 class InstallationSettings(SettingsGroup):
@@ -181,9 +183,22 @@ class ComputeSettings(SettingsGroup):
     """Where models run, whatever keeps things and whoever drives the functions."""
 
     kind: ComputeKind | None = Field(None, alias="ML_ENDPOINTS_COMPUTE")
-    """As processes of the machine that the host is on, below its data folder, or nowhere:
-    deployments are refused then. None means `local` for an embedded host and `none` for a
-    Functions host."""
+    """As processes of the machine that the host is on, below its data folder (`local`); as
+    containers of a Docker Engine (`docker`, which batch jobs do not use yet: theirs are processes
+    all the same); or nowhere: deployments are refused then. None means `local` for an embedded
+    host and `none` for a Functions host."""
+    engine: EngineAddress = Field(
+        "unix:///var/run/docker.sock", alias="ML_ENDPOINTS_CONTAINER_ENGINE"
+    )
+    """The Docker Engine that containers run on: `unix:///path` or `http://host:port`. Whoever
+    reaches an engine may do anything on its machine, so one at an address must be in a network
+    of its own."""
+    mounts: Mounts = Field((), alias="ML_ENDPOINTS_CONTAINER_MOUNTS")
+    """Folders of the engine's machine that every container sees, each `/folder/there:/folder/seen`,
+    with `:ro` to be read only. Whoever deploys a model can read them, and write to the others."""
+    base_image: Text = Field("python:{python}-slim", alias="ML_ENDPOINTS_CONTAINER_BASE_IMAGE")
+    """What environments are built on, pulled if the engine has none of that name. `{python}` in it
+    stands for the environment's version. It has that Python as `python3`, and glibc."""
 
     machine_memory: ByteCount | None = Field(None, alias="ML_ENDPOINTS_MACHINE_MEMORY")
     """What models may have together of the memory of the machine that they run on. None: what

@@ -59,6 +59,25 @@ def _networks(value: Any) -> Any:
     return tuple(ip_network(network.strip()) for network in value.split(",") if network.strip())
 
 
+def _mounts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    mounts = tuple(each.strip() for each in value.split(",") if each.strip())
+    for mount in mounts:
+        parts = mount.split(":")
+        if not 2 <= len(parts) <= 3 or not all(part.startswith("/") for part in parts[:2]):
+            raise ValueError(f"{mount} is no mount: /folder/there:/folder/in/containers[:ro]")
+        if parts[2:] not in ([], ["ro"], ["rw"]):
+            raise ValueError(f"{mount}: only ro or rw may follow")
+    return mounts
+
+
+def _engine_address(value: str) -> str:
+    if value.startswith("unix:///"):
+        return value
+    return _without_slash(_web_address(value))
+
+
 SECONDS = Unit("seconds")
 DAYS = Unit("days")
 BYTES = Unit("bytes")
@@ -73,6 +92,8 @@ ReservedBytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0), BYTES]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), SECONDS]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]
+Mounts = Annotated[tuple[str, ...], BeforeValidator(_mounts), Unit("several between commas")]
+EngineAddress = Annotated[str, AfterValidator(_engine_address)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 Schedule = Annotated[str, AfterValidator(_schedule), Unit("NCRONTAB, six fields")]
 Secret = Annotated[str | None, Field(min_length=1, repr=False)]

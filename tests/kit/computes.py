@@ -125,6 +125,8 @@ class ToldCompute:
     def instances(self, key: str) -> Sequence[Instance]:
         return self.up.get(key, ())
 
+    async def refresh(self, keys: Sequence[str]) -> None: ...
+
 
 class ReadyCompute(ToldCompute):
     """Every deployment that runs has one instance, named after it."""
@@ -138,6 +140,10 @@ class ReadyCompute(ToldCompute):
         if key not in self.running or name in self.absent:
             return ()
         return [Instance(name, f"/run/{key}")]
+
+
+async def known(keys: Sequence[str]) -> None:
+    """Who serves runs here: there is nothing to look for."""
 
 
 class StaticServing(Serving):
@@ -156,6 +162,8 @@ class StaticServing(Serving):
 
     def instances(self, key: str) -> Sequence[Instance]:
         return self.ready.get(key, ())
+
+    async def refresh(self, keys: Sequence[str]) -> None: ...
 
     async def ensure(self, workload: ServingWorkload) -> ServingObservation:
         raise NotImplementedError

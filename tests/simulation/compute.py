@@ -239,6 +239,8 @@ class SimulatedCompute:
             return ()
         return [Instance(f"{key}/{n}", key) for n in range(self._seen(wanted).ready)]
 
+    async def refresh(self, keys: Sequence[str]) -> None: ...
+
     async def score(
         self, instance: Instance, request: ScoringRequest, *, timeout: float
     ) -> ScoringResponse:

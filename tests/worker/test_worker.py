@@ -75,7 +75,7 @@ from infra.web.client_address import TrustedProxies
 from tests.kit.stages.scoring_stage import Endpoints, scoring_on
 from tests.kit.scorers import ScriptedScorer
 from tests.kit.composed import admission
-from tests.kit.computes import StaticServing
+from tests.kit.computes import StaticServing, known
 
 
 def echo(instance, request):
@@ -92,7 +92,7 @@ def echo(instance, request):
 store = SqliteResourceStore(Path("documents.db"))
 compute = StaticServing()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-routes = RouteTable(store, SystemClock(), read_limit=180)
+routes = RouteTable(store, SystemClock(), read_limit=180, refresh=known)
 activity = scoring_on(routes, compute, ScriptedScorer(echo))
 addresses = Addresses("", TrustedProxies((), "x-forwarded"))
 app.register_functions(

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+from infra.compute.http.dialing import open_streams
+
 _PATIENCE: Final = 2.0
 _ASKED: Final = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
@@ -12,7 +14,7 @@ async def lives(address: str) -> bool:
     that dies takes connections until the very end, and closes them without a word."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(address)
+            reader, writer = await open_streams(address)
             try:
                 writer.write(_ASKED)
                 return bool(await reader.read(1))

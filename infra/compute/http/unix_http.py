@@ -1,4 +1,4 @@
-"""A thin HTTP/1.1 client over Unix sockets: the gateway's way to its instances.
+"""A thin HTTP/1.1 client over Unix sockets or TCP: the gateway's way to its instances.
 
 Connections are kept and reused per address. A request is repeated only where it is sure that
 the instance saw none of it. Nothing is started per request but a timer.
@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from domain.ports import InstanceLost
+from infra.compute.http.dialing import dial
 from infra.compute.http.unix_connection import Connection, UnixResponse
 
 _CONNECT_TIMEOUT: Final = 5.0
@@ -163,8 +164,8 @@ class UnixHttp:
 
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
-                _, connection = await loop.create_unix_connection(
-                    lambda: Connection(loop, address, on_idle, on_lost), address
+                _, connection = await dial(
+                    loop, lambda: Connection(loop, address, on_idle, on_lost), address
                 )
         except OSError as error:
             self._leave(address, pool)

@@ -23,7 +23,7 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.computes import StaticServing
+from tests.kit.computes import StaticServing, known
 from tests.kit.scorers import ScriptedScorer, names_itself, says
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually, patience
@@ -56,7 +56,7 @@ class Gateway:
         self.brought_up: list[tuple[str, str]] = []
         self.runs = True
         waking = Waking(self.compute, self.queue, self.bring_up, limit=limit, max_waiting=most)
-        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
+        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE, refresh=known)
         self.scoring = scoring_on(routes, self.compute, self.scorer, awakening=waking)
 
     async def bring_up(self, endpoint: str, deployment: str) -> ServingObservation | None:

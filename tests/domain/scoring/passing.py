@@ -15,7 +15,7 @@ from domain.scoring.request_record import Listener, RequestRecord
 from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
-from tests.kit.computes import StaticServing
+from tests.kit.computes import StaticServing, known
 from tests.kit.scorers import ScriptedScorer
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, WatchedStore, scoring_on
 from tests.kit.waiting import PATIENCE
@@ -68,7 +68,7 @@ class Stage:
 
     def listen(self, *listeners: Listener, taps: Sequence[Tap] = ()) -> None:
         """Have only these listen from here on."""
-        self.routes = RouteTable(self.store, self.clock, read_limit=PATIENCE)
+        self.routes = RouteTable(self.store, self.clock, read_limit=PATIENCE, refresh=known)
         self.scoring = scoring_on(
             self.routes,
             self.compute,

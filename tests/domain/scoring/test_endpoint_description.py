@@ -15,7 +15,7 @@ from domain.scoring.scoring_exchange import Answer, Call
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from runtime.online.schema import Documents
 from tests.kit.clocks import HeldClock
-from tests.kit.computes import StaticServing
+from tests.kit.computes import StaticServing, known
 from tests.kit.scorers import ScriptedScorer, says
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE
@@ -81,7 +81,7 @@ class Stage:
         self.compute = StaticServing()
         self.scorer = ScriptedScorer(self._tell)
         self.endpoints = Endpoints(store)
-        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
+        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE, refresh=known)
         self.scoring = scoring_on(routes, self.compute, self.scorer)
 
     async def put(self, **traffic: int) -> None:

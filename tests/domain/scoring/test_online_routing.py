@@ -13,6 +13,7 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.scoring.online_routing import RouteTable
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
+from tests.kit.computes import known
 from tests.kit.stages.scoring_stage import PRIMARY, SECONDARY, Endpoints, WatchedStore
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -41,7 +42,7 @@ def clock() -> HeldClock:
 
 @pytest.fixture
 def table(store: WatchedStore, clock: HeldClock) -> RouteTable:
-    return RouteTable(store, clock, read_limit=PATIENCE)
+    return RouteTable(store, clock, read_limit=PATIENCE, refresh=known)
 
 
 async def settled(store: WatchedStore) -> None:
@@ -215,7 +216,7 @@ async def test_a_store_that_cannot_be_read_refuses_rather_than_trusts_an_old_rou
 async def test_a_store_that_hangs_is_not_waited_for_long(
     endpoints: Endpoints, store: WatchedStore, clock: HeldClock
 ) -> None:
-    table = RouteTable(store, clock, read_limit=0.01)
+    table = RouteTable(store, clock, read_limit=0.01, refresh=known)
     store.gate.clear()
     with pytest.raises(Unavailable):
         await table.find("iris")
@@ -253,7 +254,7 @@ async def test_probing_pushes_no_route_out_and_memory_stays_bounded(
     store: WatchedStore, endpoints: Endpoints, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("domain.scoring.online_routing.ABSENT_CAPACITY", 5)
-    table = RouteTable(store, clock, capacity=3, read_limit=PATIENCE)
+    table = RouteTable(store, clock, capacity=3, read_limit=PATIENCE, refresh=known)
     await table.find("iris")
     for i in range(20):
         await table.find(f"probe{i}")
@@ -273,7 +274,7 @@ async def test_the_route_used_least_lately_is_the_one_that_goes(
 ) -> None:
     for name in ("one", "two", "three"):
         await endpoints.put(name, {})
-    table = RouteTable(store, clock, capacity=2, read_limit=PATIENCE)
+    table = RouteTable(store, clock, capacity=2, read_limit=PATIENCE, refresh=known)
     for name in ("one", "two", "one", "three"):
         await table.find(name)
     reads = store.gets

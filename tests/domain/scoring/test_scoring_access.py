@@ -16,6 +16,7 @@ from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import PlainCipher
+from tests.kit.computes import known
 from tests.kit.stages.gateway_stage import PRIMARY, Gateways, issuers_token, opened
 from tests.kit.waiting import PATIENCE
 
@@ -209,7 +210,9 @@ class CountingVerifier(TokenVerifier):
 
 
 async def route_of(gateways: Gateways) -> Route:
-    route = await RouteTable(gateways.store, gateways.clock, read_limit=PATIENCE).find("iris")
+    route = await RouteTable(
+        gateways.store, gateways.clock, read_limit=PATIENCE, refresh=known
+    ).find("iris")
     assert route is not None
     return route
 

@@ -13,7 +13,7 @@ from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from domain.scoring.uploads import FEWEST
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock, hold_durations
-from tests.kit.computes import StaticServing
+from tests.kit.computes import StaticServing, known
 from tests.kit.scorers import ScriptedScorer, says
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, patience
@@ -43,7 +43,7 @@ class Gateway:
         self.changed = asyncio.Event()
         self.gate = asyncio.Event()
         scorer = ScriptedScorer(self.takes_all)
-        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE)
+        routes = RouteTable(store, HeldClock(), read_limit=PATIENCE, refresh=known)
         self.scoring = scoring_on(routes, compute, scorer)
 
     async def takes_all(self, instance: Instance, request: ScoringRequest) -> ScoringResponse:

@@ -12,7 +12,7 @@ from domain.scoring.online_routing import RouteTable
 from domain.scoring.outliers import Outliers
 from domain.scoring.request_record import RequestRecord
 from tests.kit.clocks import HeldClock
-from tests.kit.computes import StaticServing
+from tests.kit.computes import StaticServing, known
 from tests.kit.scorers import ScriptedScorer, says
 from tests.kit.stages.scoring_stage import PRIMARY, WatchedStore, scoring_on
 from tests.kit.waiting import PATIENCE
@@ -33,7 +33,7 @@ class Stage:
         self.recorded = asyncio.Event()
         self.instances = InstanceChoice(self.compute, Outliers())
         self.scoring = scoring_on(
-            RouteTable(store, HeldClock(), read_limit=PATIENCE),
+            RouteTable(store, HeldClock(), read_limit=PATIENCE, refresh=known),
             self.compute,
             self.scorer,
             self._record,

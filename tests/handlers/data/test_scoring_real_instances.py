@@ -31,6 +31,7 @@ from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
+from tests.kit.computes import known
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.stages.sealing import sealed
@@ -93,7 +94,7 @@ async def client(
         await compute.serving.ensure(_workload(name, limit, gate, code))
     for name in LIMITS:
         await eventually(partial(_ready, compute, name), f"{name} is ready")
-    routing = RouteTable(store, HeldClock(), read_limit=PATIENCE)
+    routing = RouteTable(store, HeldClock(), read_limit=PATIENCE, refresh=known)
     activity = scoring_on(routing, compute.serving, compute.scorer)
     client = open_client(scoring.blueprint(routes, activity), role=PRIMARY)
     client.headers["content-type"] = "application/json"

@@ -18,10 +18,11 @@ from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.services import CloudServices
 from infra.composition.adapters import Adapters, chosen
-from infra.compute.choice import chosen_compute
+from infra.compute.choice import Beside, chosen_compute
 from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
 from infra.compute.no_compute import REASON, NoServing, NoWorkers
+from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings
@@ -96,7 +97,11 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
     tmp_path: Path, blob_server: BlobServer
 ) -> None:
     blobs = AzureBlobStore.from_connection_string(blob_server.new_account())
-    compute = chosen_compute("local", ComputeSettings(), tmp_path, blobs, None, USUAL_PACKAGES)
+    store = SqliteResourceStore(tmp_path / "documents.db")
+    cipher = FernetCipher(tmp_path / "cipher.key")
+    beside = Beside(tmp_path, blobs, None, store, cipher, USUAL_PACKAGES)
+    settings = ComputeSettings(kind="local")
+    compute = chosen_compute(settings, "functions", beside)
     try:
         script = b"def init(): pass\ndef run(data): return 1"
         await blobs.write("system", "code/score.py", script)

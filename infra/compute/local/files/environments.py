@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +127,10 @@ class Environments:
                 raise StartFailure("ImageBuildFailure", str(error)) from None
             spec_file = self._root / f"{target.name}.json"
             await asyncio.to_thread(
-                _prepare, self._as_json(meant), spec_file, self._root / f"{target.name}.log"
+                _prepare,
+                self._packages.as_json(meant),
+                spec_file,
+                self._root / f"{target.name}.log",
             )
             command = [self._python, "-I", str(self._runtime), "build"]
             command += ["--spec", str(spec_file), "--target", str(target), "--uv", self._uv]
@@ -158,13 +160,6 @@ class Environments:
                 tail = await asyncio.to_thread(log.tail, _TAIL)
                 raise StartFailure("ImageBuildFailure", f"The environment's build failed.\n{tail}")
             return target
-
-    def _as_json(self, spec: EnvironmentSpec) -> str:
-        """What the builder reads; it stays in a file, and has nothing secret."""
-        body: dict[str, object] = {"python": spec.python, "requirements": spec.requirements}
-        if spec.indexes != NO_INDEXES:
-            body["indexes"] = {**asdict(spec.indexes), "strategy": self._packages.strategy}
-        return json.dumps(body)
 
     async def _find(self, version: str) -> str | None:
         """None if the version is there, else why not, naming those that are."""

@@ -114,6 +114,9 @@ class LocalServing(Serving):
         slot = self._slots.get(key)
         return slot.instances if slot else ()
 
+    async def refresh(self, keys: Sequence[str]) -> None:
+        """This host runs them: it knows."""
+
     # -- beside another host
 
     async def be_followed(self) -> None:

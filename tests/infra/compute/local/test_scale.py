@@ -15,6 +15,7 @@ from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
 from infra.clock import SystemClock
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.infra.compute.conftest import House
+from tests.kit.computes import known
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -55,7 +56,7 @@ class Gateway:
         self.endpoints = Endpoints(store)
         self.queue = WakingQueue(house)
         self.scoring = scoring_on(
-            RouteTable(store, SystemClock(), read_limit=PATIENCE),
+            RouteTable(store, SystemClock(), read_limit=PATIENCE, refresh=known),
             house.serving,
             house.compute.scorer,
             awakening=Waking(house.serving, self.queue, self.bring_up, limit=PATIENCE),

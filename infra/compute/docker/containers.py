@@ -1,0 +1,201 @@
+"""A node as a container: what the engine is told, and what it shows."""
+
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infra.compute.docker import labels as names
+from infra.compute.docker.build_context import CODE, MODEL, PYTHON, RUNTIME
+from infra.compute.docker.images import Image
+from infra.compute.docker.labels import Labels
+from infra.compute.remote.fleet import Node, NodeGroup, NodeState
+
+PORT: Final = 5001
+MAX_DEATHS: Final = 5
+_USER: Final = "10001:10001"
+_PROCESSES: Final = 4096
+_LEAST_MEMORY: Final = 6 * 2**20
+_LOG: Final = {"Type": "json-file", "Config": {"max-size": "8m", "max-file": "2"}}
+_BAD_START: Final = 2
+"""The agent's exit status where its door could not be opened."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the engine has, in cores and bytes."""
+
+    cpus: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a container runs, and what it sees of there."""
+
+    machine: Machine
+    network: str
+    mounts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which life of which node. `lives` counts those that ended one after the other."""
+
+    number: int
+    life: int
+    lives: int
+
+
+def body_of(
+    group: NodeGroup, image: Image, place: Place, labels: Labels, around: Surroundings
+) -> Mapping[str, Any]:
+    """Read-only, without capabilities or root, held to its size. It may write to `/tmp` alone,
+    which is memory of its own."""
+    size, machine = group.program.size, around.machine
+    memory = max(_LEAST_MEMORY, min(size.memory, machine.memory))
+    spec = {
+        **group.spec,
+        "python": PYTHON,
+        "code": {"path": CODE, **({"root": image.code_root} if image.code_root else {})},
+        **({"model": {"path": MODEL}} if image.has_model else {}),
+    }
+    return {
+        "Image": image.name,
+        "Cmd": [PYTHON, "-I", RUNTIME, "node"],
+        "User": _USER,
+        "Env": [
+            f"ML_ENDPOINTS_NODE_SECRET={group.secret}",
+            f"ML_ENDPOINTS_NODE_SPEC={json.dumps(spec)}",
+            f"ML_ENDPOINTS_NODE_ID={node_id(group.name, place.number, place.life)}",
+            f"ML_ENDPOINTS_NODE_PORT={PORT}",
+        ],
+        "Labels": {
+            names.INSTALLATION: labels.installation,
+            names.GROUP: group.name,
+            names.KEY: group.key,
+            names.NUMBER: str(place.number),
+            names.LIFE: str(place.life),
+            names.LIVES: str(place.lives),
+            names.ATTEMPT: str(group.attempt),
+        },
+        "HostConfig": {
+            "NetworkMode": around.network,
+            "Binds": list(around.mounts),
+            "Memory": memory,
+            "MemorySwap": memory,
+            "NanoCpus": round(min(size.cpu, machine.cpus) * 1e9),
+            "PidsLimit": _PROCESSES,
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={memory // 2}"},
+            "RestartPolicy": {"Name": "no"},
+            "LogConfig": _LOG,
+        },
+    }
+
+
+def node_id(group: str, number: int, life: int) -> str:
+    return f"{group}-{number}.{life}"
+
+
+@dataclass(frozen=True)
+class Container:
+    """One that the engine lists."""
+
+    id: str
+    state: str
+    labels: Mapping[str, str]
+    address: str | None
+
+    @classmethod
+    def of(cls, listed: Mapping[str, Any]) -> "Container":
+        networks = (listed.get("NetworkSettings") or {}).get("Networks") or {}
+        ips = [each["IPAddress"] for each in networks.values() if each.get("IPAddress")]
+        address = f"{ips[0]}:{PORT}" if ips else None
+        return cls(listed["Id"], listed["State"], listed.get("Labels") or {}, address)
+
+    @property
+    def group(self) -> str:
+        return self.labels[names.GROUP]
+
+    @property
+    def place(self) -> Place:
+        label = self.labels
+        return Place(int(label[names.NUMBER]), int(label[names.LIFE]), int(label[names.LIVES]))
+
+    @property
+    def attempt(self) -> int:
+        return int(self.labels[names.ATTEMPT])
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ("exited", "dead", "removing")
+
+    def node(self, *, leaving: bool, ending: "Ending | None") -> Node:
+        """`ending` of one that has ended, or could not be started."""
+        place = self.place
+        state = NodeState.COMING
+        if ending is not None:
+            state = NodeState.ENDED
+        elif leaving:
+            state = NodeState.LEAVING
+        elif self.state in ("running", "paused"):
+            state = NodeState.RUNNING
+        return Node(
+            id=node_id(self.group, place.number, place.life),
+            group=self.group,
+            number=place.number,
+            state=state,
+            address=self.address,
+            attempt=self.attempt,
+            code=ending.code if ending else None,
+            reason=ending.reason if ending else None,
+            hopeless=ending is not None and (ending.final or place.lives > MAX_DEATHS),
+        )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a container has ended."""
+
+    code: str
+    reason: str
+    final: bool = False
+
+
+def ending_of(inspected: Mapping[str, Any], log: str, lives: int) -> Ending:
+    """By what the engine knows, and what was printed."""
+    state = inspected["State"]
+    words = f"\nThe end of its log:\n{log}" if log.strip() else ""
+    again = f" It ended {lives} times in a row." if lives > MAX_DEATHS else ""
+    if error := state.get("Error"):
+        return Ending("ResourceNotReady", f"Its container cannot be started: {error}", final=True)
+    status = int(state.get("ExitCode", 0))
+    if state.get("OOMKilled"):
+        told = f"It ran out of memory: its container has {memory_of(inspected)}, and was killed."
+        return Ending("ResourceNotReady", f"{told}{again}{words}")
+    if status == _BAD_START and (said := _said(log)) is not None:
+        return Ending(said["code"], str(said.get("message", "")), final=True)
+    told = f"Its container ended with exit status {status}"
+    if status > 128:
+        with suppress(ValueError):
+            told += f" ({signal.Signals(status - 128).name})"
+    return Ending("ResourceNotReady", f"{told}.{again}{words}")
+
+
+def memory_of(inspected: Mapping[str, Any]) -> str:
+    return f"{inspected['HostConfig']['Memory'] / 2**20:,.0f} MiB of memory"
+
+
+def _said(log: str) -> Mapping[str, Any] | None:
+    """The agent's last word."""
+    last = log.strip().rpartition("\n")[2]
+    try:
+        said = json.loads(last)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and isinstance(said.get("code"), str) else None

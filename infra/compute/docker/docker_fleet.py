@@ -1,0 +1,326 @@
+"""Nodes as containers of one Docker Engine."""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from domain.errors import Unavailable
+from infra.compute.docker import labels as names
+from infra.compute.docker.containers import (
+    Container,
+    Ending,
+    Machine,
+    Place,
+    Surroundings,
+    body_of,
+    ending_of,
+    memory_of,
+)
+from infra.compute.docker.engine import Engine, EngineRefusal, printed
+from infra.compute.docker.images import Image, Images
+from infra.compute.docker.labels import Labels
+from infra.compute.docker.networks import Networks
+from infra.compute.local.failure import StartFailure
+from infra.compute.remote.fleet import Fleet, Node, NodeGroup, Progress
+
+_log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF: Final = 0.5
+_LONGEST_BACKOFF: Final = 30.0
+_STABLE: Final = 60.0
+_WORDS: Final = 30
+_CONFLICT: Final = 409
+
+
+@dataclass
+class _Preparation:
+    attempt: int
+    task: asyncio.Task[Image]
+
+
+class DockerFleet(Fleet):
+    """`installation` says which one this is; nodes of another on the same engine are not seen.
+    Every container has `mounts`, each `/folder/there:/folder/seen[:ro]`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        images: Images,
+        installation: Callable[[], Awaitable[str]],
+        *,
+        mounts: Sequence[str],
+    ) -> None:
+        self._mounts = mounts
+        self._engine = engine
+        self._images = images
+        self._installation = installation
+        self._labels: Labels | None = None
+        self._machine: Machine | None = None
+        self._preparations: dict[str, _Preparation] = {}
+        self._endings: dict[str, Ending] = {}
+        self._ended_at: dict[str, float] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._networks = Networks(engine)
+
+    # -- Fleet
+
+    async def apply(self, group: NodeGroup, count: int) -> Progress:
+        async with self._locks[group.name]:
+            prepared = await self._prepared(group)
+            if isinstance(prepared, Progress):
+                return prepared
+            containers = await self._containers(group.name)
+            latest = _latest(containers)
+            missing = [n for n in range(count) if n not in latest]
+            ended = [c for n, c in latest.items() if n < count and await self._ending(c)]
+            for container in latest.values():
+                if container.place.number >= count:
+                    self._leave(container, linger=2.5, grace=group.drain)
+            try:
+                await asyncio.gather(
+                    *(self._start(group, prepared, Place(n, 1, 1)) for n in missing),
+                    *(self._again(group, prepared, each, containers) for each in ended),
+                )
+            except EngineRefusal as refusal:
+                told = f"The container engine refused: {refusal.message}"
+                return Progress(True, StartFailure("ResourceNotReady", told))
+            return Progress(prepared=True)
+
+    async def nodes(self) -> Sequence[Node]:
+        by_group: dict[str, list[Container]] = {}
+        for container in await self._containers():
+            by_group.setdefault(container.group, []).append(container)
+        found = [c for each in by_group.values() for c in _latest(each).values()]
+        self._forget_all_but({container.id for container in found})
+        return [c.node(leaving=c.id in self._leaving, ending=await self._ending(c)) for c in found]
+
+    async def replace(self, node: Node, reason: str) -> None:
+        for container in await self._containers(node.group):
+            place = container.place
+            if place.number == node.number and f".{place.life}" == node.id[node.id.rindex(".") :]:
+                if container.id not in self._endings:
+                    self._endings[container.id] = Ending("ResourceNotReady", reason)
+                await self._refused(self._engine.post(f"containers/{container.id}/kill"))
+
+    async def explain(self, node: Node) -> str | None:
+        for container in await self._containers(node.group):
+            if container.place.number == node.number and not container.has_ended:
+                filters = {"event": ["oom"], "container": [container.id]}
+                now = time.time()
+                told = await self._engine.text(
+                    "events", filters=filters, since=str(int(now - 3600)), until=f"{now:.3f}"
+                )
+                if told.strip():
+                    inspected = await self._engine.find(f"containers/{container.id}/json")
+                    if inspected is not None:
+                        return f"It ran out of memory: its container has {memory_of(inspected)}."
+        return None
+
+    async def logs(self, group: str, *, tail: int) -> str:
+        lines: list[str] = []
+        for container in await self._containers(group):
+            if container.has_ended:
+                lines += (await self._printed(container.id, tail)).splitlines()
+                ending = await self._ending(container)
+                lines.append(ending.reason.partition("\n")[0] if ending else "")
+        return "\n".join(line for line in lines[-tail:] if line)
+
+    async def story(self, group: str, *, tail: int) -> str:
+        return "\n".join(self._images.story(group)[-tail:])
+
+    async def delete(self, group: str, *, linger: float, grace: float) -> bool:
+        preparation = self._preparations.get(group)
+        if preparation is not None:
+            preparation.task.cancel()
+        containers = await self._containers(group)
+        if containers:
+            for container in containers:
+                self._leave(container, linger=linger, grace=grace)
+            return False
+        self._preparations.pop(group, None)
+        self._images.forget(group)
+        self._locks.pop(group, None)
+        await self._clear(preparation)
+        return True
+
+    async def groups(self) -> Sequence[str]:
+        return sorted({container.group for container in await self._containers()})
+
+    async def close(self) -> None:
+        tasks: list[asyncio.Task[Any]] = [each.task for each in self._preparations.values()]
+        tasks += self._leaving.values()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._images.close()
+        await self._engine.close()
+
+    # -- what nodes start from
+
+    async def _prepared(self, group: NodeGroup) -> Image | Progress:
+        preparation = self._preparations.get(group.name)
+        if preparation is None or preparation.attempt != group.attempt:
+            ensuring = self._images.ensure(group.name, group.program, await self._mine())
+            task = asyncio.create_task(ensuring, name=f"image of {group.key}")
+            preparation = self._preparations[group.name] = _Preparation(group.attempt, task)
+        if not preparation.task.done():
+            await asyncio.wait({preparation.task}, timeout=0.2)
+        if not preparation.task.done():
+            return Progress()
+        try:
+            return preparation.task.result()
+        except StartFailure as failure:
+            return Progress(failure=failure)
+
+    # -- containers
+
+    async def _again(
+        self, group: NodeGroup, image: Image, ended: Container, containers: Sequence[Container]
+    ) -> None:
+        """Another life of a node, after a while that grows with each."""
+        place = ended.place
+        since = time.monotonic() - self._ended_at.setdefault(ended.id, time.monotonic())
+        is_new = ended.attempt != group.attempt
+        lives = 1 if is_new or ended.id not in self._endings else place.lives + 1
+        backoff = 0.0 if is_new else min(_FIRST_BACKOFF * 2 ** (place.lives - 1), _LONGEST_BACKOFF)
+        if since < backoff:
+            return
+        if await self._lived(ended) >= _STABLE:
+            lives = 1
+        await self._start(group, image, Place(place.number, place.life + 1, lives))
+        for older in containers:
+            if older.place.number == place.number and older.place.life < place.life:
+                await self._engine.delete(f"containers/{older.id}", force=True)
+
+    async def _lived(self, container: Container) -> float:
+        """For how many seconds it ran."""
+        inspected = await self._engine.find(f"containers/{container.id}/json")
+        if inspected is None:
+            return 0.0
+        began, ended = (
+            datetime.fromisoformat(inspected["State"][name][:19])
+            for name in ("StartedAt", "FinishedAt")
+        )
+        return (ended - began).total_seconds()
+
+    async def _start(self, group: NodeGroup, image: Image, place: Place) -> None:
+        labels = await self._mine()
+        network = await self._networks.ensure(labels)
+        machine = await self._has()
+        body = body_of(group, image, place, labels, Surroundings(machine, network, self._mounts))
+        name = labels.container(group.name, place.number, place.life)
+        try:
+            made = await self._engine.post("containers/create", dict(body), name=name)
+        except EngineRefusal as refusal:
+            if refusal.status == _CONFLICT:
+                return  # another host has made it
+            raise
+        try:
+            await self._engine.post(f"containers/{made['Id']}/start")
+        except EngineRefusal as refusal:  # its state says so too
+            _log.warning("%s cannot be started: %s", name, refusal.message)
+
+    def _leave(self, container: Container, *, linger: float, grace: float) -> None:
+        if container.id in self._leaving:
+            return
+        task = asyncio.create_task(self._end(container, linger, grace))
+        self._leaving[container.id] = task
+        task.add_done_callback(lambda _: self._leaving.pop(container.id, None))
+
+    async def _end(self, container: Container, linger: float, grace: float) -> None:
+        try:
+            if container.state == "running":
+                await asyncio.sleep(linger)
+                if grace:
+                    stop = f"containers/{container.id}/stop"
+                    stopped = self._engine.post(stop, limit=grace + 30, t=round(grace))
+                    await self._refused(stopped)
+            await self._refused(self._engine.delete(f"containers/{container.id}", force=True))
+        except Unavailable as error:
+            _log.warning("%s could not be ended: %s", container.group, error)
+
+    async def _refused(self, call: Awaitable[object]) -> None:
+        """It is gone already, or going."""
+        try:
+            await call
+        except EngineRefusal as refusal:
+            _log.debug("the engine refused: %s", refusal.message)
+
+    async def _containers(self, group: str | None = None) -> list[Container]:
+        label = [(await self._mine()).mine]
+        if group is not None:
+            label.append(f"{names.GROUP}={group}")
+        listed = await self._engine.get("containers/json", all=True, filters={"label": label})
+        return [Container.of(each) for each in listed if names.GROUP in (each["Labels"] or {})]
+
+    async def _ending(self, container: Container) -> Ending | None:
+        """None for one that runs, or is coming."""
+        if container.state not in ("exited", "dead", "created"):
+            return None
+        known = self._endings.get(container.id)
+        if known is not None:
+            return known
+        inspected = await self._engine.find(f"containers/{container.id}/json")
+        if inspected is None or (container.state == "created" and not inspected["State"]["Error"]):
+            return None
+        log = await self._printed(container.id, _WORDS)
+        ending = self._endings[container.id] = ending_of(inspected, log, container.place.lives)
+        self._ended_at.setdefault(container.id, time.monotonic())
+        return ending
+
+    async def _printed(self, id: str, tail: int) -> str:
+        try:
+            content = await self._engine.text(
+                f"containers/{id}/logs", stdout=True, stderr=True, tail=str(tail)
+            )
+        except EngineRefusal:
+            return ""
+        return printed(content)
+
+    def _forget_all_but(self, there: set[str]) -> None:
+        for known in (self._endings, self._ended_at):
+            for id in [id for id in known if id not in there]:
+                del known[id]
+
+    # -- the engine
+
+    async def _mine(self) -> Labels:
+        if self._labels is None:
+            self._labels = Labels(await self._installation())
+        return self._labels
+
+    async def _has(self) -> Machine:
+        if self._machine is None:
+            told = await self._engine.get("info")
+            self._machine = Machine(told["NCPU"], told["MemTotal"])
+        return self._machine
+
+    async def _clear(self, preparation: _Preparation | None) -> None:
+        """What only a group that has gone has used."""
+        labels = await self._mine()
+        task = preparation.task if preparation is not None else None
+        if task is not None and task.done() and not task.cancelled() and not task.exception():
+            image = task.result().name
+            others = [p.task for p in self._preparations.values() if p.task.done()]
+            used = {t.result().name for t in others if not t.cancelled() and not t.exception()}
+            if image not in used:
+                await self._images.remove(image)
+        if not await self._containers():
+            await self._networks.remove(labels)
+        await self._images.prune(labels)
+
+
+def _latest(containers: Sequence[Container]) -> dict[int, Container]:
+    """Of each number, its latest life."""
+    found: dict[int, Container] = {}
+    for container in containers:
+        place = container.place
+        if place.number not in found or found[place.number].place.life < place.life:
+            found[place.number] = container
+    return found

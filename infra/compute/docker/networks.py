@@ -1,0 +1,59 @@
+"""The network that an installation's containers are in."""
+
+import asyncio
+import logging
+from typing import Any
+
+from infra.compute.docker.engine import Engine, EngineRefusal
+from infra.compute.docker.labels import Labels
+
+_log = logging.getLogger(__name__)
+
+
+class Networks:
+    """A bridge of its own, where containers do not reach each other."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = asyncio.Lock()
+        self._id: str | None = None
+
+    async def ensure(self, labels: Labels) -> str:
+        """Its id. Two hosts may make one each: the first is used, and goes on when both are
+        there. Raises EngineRefusal."""
+        async with self._turn:
+            if self._id is None:
+                found = await self._found(labels)
+                if not found:
+                    await self._make(labels)
+                    found = await self._found(labels)
+                self._id = found[0]
+            return self._id
+
+    async def remove(self, labels: Labels) -> None:
+        """Nobody is in it."""
+        async with self._turn:
+            self._id = None
+            for id in await self._found(labels):
+                try:
+                    await self._engine.delete(f"networks/{id}")
+                except EngineRefusal as refusal:
+                    _log.info("a network stays: %s", refusal.message)
+
+    async def _found(self, labels: Labels) -> list[str]:
+        there = await self._engine.get("networks", filters={"label": [labels.mine]})
+        return [each["Id"] for each in sorted(there, key=lambda n: (n["Created"], n["Id"]))]
+
+    async def _make(self, labels: Labels) -> None:
+        body: dict[str, Any] = {
+            "Name": labels.network,
+            "CheckDuplicate": True,
+            "Driver": "bridge",
+            "Labels": labels.of_network,
+            "Options": {"com.docker.network.bridge.enable_icc": "false"},
+        }
+        try:
+            await self._engine.post("networks/create", body)
+        except EngineRefusal as refusal:
+            if refusal.status != 409:  # else another host has just made it
+                raise

@@ -1,0 +1,175 @@
+"""One group of nodes: worked towards, and looked at for what has failed for good."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from domain.errors import DomainError
+from infra.compute.local.failure import StartFailure
+from infra.compute.local.instances.fleet import owner_of
+from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
+from infra.compute.remote.node_groups import group_of
+from infra.compute.remote.node_watches import Health, NodeWatches
+from infra.compute.remote.serving_record import Revision, Standing
+
+_log = logging.getLogger("ml_endpoints.instances")
+
+NOT_READY: Final = "ResourceNotReady"
+
+
+class GroupWorking:
+    """`unseal` opens a revision's secret. What it knows of a group is only what saves calls."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        watches: NodeWatches,
+        unseal: Callable[[str], str],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._fleet = fleet
+        self._watches = watches
+        self._unseal = unseal
+        self._on_change = on_change
+        self._secrets: dict[str, str] = {}
+        self._progress: dict[str, tuple[int, Progress]] = {}
+        self._applying: dict[str, asyncio.Task[None]] = {}
+        self._told: dict[str, str] = {}
+
+    def secret_of(self, revision: Revision) -> str:
+        secret = self._secrets.get(revision.group)
+        if secret is None:
+            secret = self._secrets[revision.group] = self._unseal(revision.secret)
+        return secret
+
+    def forget(self, group: str) -> None:
+        self._secrets.pop(group, None)
+        self._progress.pop(group, None)
+
+    async def close(self) -> None:
+        tasks = list(self._applying.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def work(self, revision: Revision, nodes: Sequence[Node]) -> Standing:
+        """Have the fleet go on, if there is something to do, and say how it stands."""
+        attempt, wanted = revision.attempt, revision.workload.instance_count
+        group = group_of(revision, self.secret_of(revision))
+        if revision.standing.attempt == attempt and revision.standing.has_failed:
+            return self._failed_still(revision, nodes)
+        await self._renew(group, nodes)
+        health = {node.id: self._watches.health(node.id) for node in nodes}
+        await self._replace_lost(revision, nodes, health)
+        progress = self._progress_of(group.name, attempt)
+        standing = [n for n in nodes if n.number < wanted and n.state is NodeState.RUNNING]
+        coming = [n for n in nodes if n.number < wanted and n.state is NodeState.COMING]
+        surplus = [n for n in nodes if n.number >= wanted and n.state is not NodeState.LEAVING]
+        if not progress.prepared or len(standing) + len(coming) != wanted or surplus:
+            self._apply(group, wanted)
+        ready = sum(health[node.id].ready for node in standing)
+        tried = [node for node in nodes if node.attempt == attempt]
+        failure = progress.failure or await self._failure(tried, health)
+        for node in nodes:
+            await self._tell(group.key, node, health[node.id])
+        if failure is not None:
+            return Standing(attempt, progress.prepared, ready, failure.code, failure.reason)
+        return Standing(attempt, progress.prepared, ready)
+
+    def _failed_still(self, revision: Revision, nodes: Sequence[Node]) -> Standing:
+        """Nothing more is begun; what is ready of it goes on."""
+        old = revision.standing
+        wanted = revision.workload.instance_count
+        ready = sum(
+            self._watches.health(n.id).ready
+            for n in nodes
+            if n.state is NodeState.RUNNING and n.number < wanted
+        )
+        return Standing(old.attempt, old.prepared, ready, old.code, old.reason)
+
+    async def _renew(self, group: NodeGroup, nodes: Sequence[Node]) -> None:
+        """What has failed at an earlier attempt is tried anew."""
+        for node in nodes:
+            health = self._watches.health(node.id)
+            is_old = node.attempt != group.attempt and node.state is NodeState.RUNNING
+            if is_old and (health.reason is not None or health.is_beyond_hope):
+                await self._fleet.replace(node, "It is tried anew.")
+
+    async def _replace_lost(
+        self, revision: Revision, nodes: Sequence[Node], health: dict[str, Health]
+    ) -> None:
+        for node in nodes:
+            seen = health[node.id]
+            is_cut_off = node.address is None
+            timeout = 0.0 if is_cut_off else revision.workload.request_timeout.total_seconds()
+            if node.state is NodeState.RUNNING and seen.is_lost(timeout):
+                told = f"It has not answered for {seen.silent:.0f} s ({seen.trouble})."
+                about = {**owner_of(revision.workload.key), "instance": node.id, "reason": told}
+                about["action"] = "instance_died"
+                _log.warning("Instance %s is replaced: %s", node.id, told, extra=about)
+                await self._fleet.replace(node, told)
+
+    def _progress_of(self, group: str, attempt: int) -> Progress:
+        found = self._progress.get(group)
+        return found[1] if found is not None and found[0] == attempt else Progress()
+
+    def _apply(self, group: NodeGroup, count: int) -> None:
+        if group.name in self._applying:
+            return
+        task = asyncio.create_task(self._applied(group, count), name=f"apply {group.name}")
+        self._applying[group.name] = task
+        task.add_done_callback(lambda _: self._applying.pop(group.name, None))
+
+    async def _applied(self, group: NodeGroup, count: int) -> None:
+        try:
+            progress = await self._fleet.apply(group, count)
+        except DomainError as error:
+            _log.warning("%s could not be worked towards: %s", group.key, error)
+            return
+        except Exception as error:  # a fault of ours must show, not look like a slow start
+            _log.exception("%s cannot be worked towards", group.key)
+            told = f"Working towards it failed: {error!r}"
+            progress = Progress(failure=StartFailure("InternalServerError", told))
+        before = self._progress_of(group.name, group.attempt)
+        self._progress[group.name] = group.attempt, progress
+        if progress != before:
+            self._on_change()
+
+    async def _failure(
+        self, nodes: Sequence[Node], health: dict[str, Health]
+    ) -> StartFailure | None:
+        for node in nodes:
+            seen = health[node.id]
+            if node.state is NodeState.RUNNING and seen.reason is not None:
+                more = await self._explained(node)
+                return StartFailure(seen.code or NOT_READY, f"{more}{seen.reason}")
+            if node.state is NodeState.RUNNING and seen.is_beyond_hope:
+                told = (
+                    f"It runs, but did not answer as an instance at its port within "
+                    f"{seen.silent:.0f} s: {seen.trouble}."
+                )
+                return StartFailure(NOT_READY, told)
+            if node.hopeless:
+                return StartFailure(node.code or NOT_READY, node.reason or "It has ended.")
+        return None
+
+    async def _explained(self, node: Node) -> str:
+        try:
+            told = await self._fleet.explain(node)
+        except DomainError:
+            return ""
+        return f"{told} " if told else ""
+
+    async def _tell(self, key: str, node: Node, seen: Health) -> None:
+        """In the log, once."""
+        told = node.reason if node.state is NodeState.ENDED else seen.died
+        if not told or self._told.get(node.id) == told:
+            return
+        if len(self._told) > 10_000:
+            self._told.clear()
+        self._told[node.id] = told
+        more = await self._explained(node) if node.state is NodeState.RUNNING else ""
+        about = {**owner_of(key), "instance": node.id, "reason": more + told}
+        about["action"] = "instance_died"
+        _log.warning("Instance %s has died: %s", node.id, more + told, extra=about)

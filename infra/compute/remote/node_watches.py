@@ -1,0 +1,178 @@
+"""How nodes do, asked of themselves twice a second: no platform is called for it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from domain.ports import InstanceLost
+from infra.compute.http.unix_http import UnixHttp
+from infra.compute.remote.fleet import Node
+from infra.compute.remote.remote_scorer import SECRET, proof_of
+
+PERIOD: Final = 0.5
+MOST_A_SECOND: Final = 500
+"""Of all nodes together; where they are more than half as many, each is asked less often."""
+_PATIENCE: Final = 1.0
+MISSES: Final = 3
+"""In a row: it takes no requests then. One that refuses connections is gone at once."""
+SILENT: Final = 10.0
+"""Seconds after which another takes its place, beside those that a request may take: a script
+may keep its process from answering anything else for as long."""
+NEVER: Final = 60.0
+"""The same for one that has not answered yet."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a node last said. `life` is another one once its process has been started again, where
+    it has but one. `silent` is for how many seconds it has said nothing since, and
+    `trouble` what came instead; `answered` whether it ever has."""
+
+    ready: bool = False
+    life: str = ""
+    code: str | None = None
+    reason: str | None = None
+    died: str | None = None
+    answered: bool = False
+    silent: float = 0.0
+    trouble: str = ""
+
+    @property
+    def is_beyond_hope(self) -> bool:
+        """It has never answered, and will not."""
+        return not self.answered and self.silent >= NEVER
+
+    def is_lost(self, request_timeout: float) -> bool:
+        return self.answered and self.silent >= SILENT + request_timeout
+
+
+class NodeWatches:
+    """`on_change` is called when what is known of a node has changed."""
+
+    def __init__(
+        self,
+        http: UnixHttp,
+        on_change: Callable[[], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._on_change = on_change
+        self._now = now
+        self._watches: dict[str, _Watch] = {}
+
+    def follow(self, nodes: Sequence[tuple[Node, str]], ready: Mapping[str, str]) -> None:
+        """Watch these, each with its secret, and no others. Those that are in `ready`, with
+        their lives, are taken to be so until they say otherwise."""
+        there = {node.id for node, _ in nodes}
+        for id in [id for id in self._watches if id not in there]:
+            self._watches.pop(id).end()
+        for node, secret in nodes:
+            if node.id not in self._watches and node.address is not None:
+                self._watches[node.id] = _Watch(
+                    self, node.address, secret, Health(node.id in ready, ready.get(node.id, ""))
+                )
+
+    def health(self, id: str) -> Health:
+        watch = self._watches.get(id)
+        return Health() if watch is None else watch.health(self._now())
+
+    async def close(self) -> None:
+        for watch in self._watches.values():
+            watch.end()
+        tasks = [watch.task for watch in self._watches.values()]
+        self._watches.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def period(self) -> float:
+        return max(PERIOD, len(self._watches) / MOST_A_SECOND)
+
+    async def ask(self, address: str, secret: str) -> dict[str, Any]:
+        """What it says of itself. Raises InstanceLost, TimeoutError, and ValueError for what is
+        no answer of an agent's."""
+        async with asyncio.timeout(_PATIENCE):
+            answer = await self._http.request(
+                address, "GET", "/node/state", [(SECRET, secret)], timeout=_PATIENCE
+            )
+        body = answer.body
+        if not isinstance(body, bytes):
+            await body.aclose()
+            raise ValueError("an endless answer")
+        proof = next((v for n, v in answer.headers if n == "ml-endpoints-node"), "")
+        if proof != proof_of(secret):
+            raise ValueError(f"an answer with status {answer.status} that is not this node's")
+        told: dict[str, Any] = json.loads(body)
+        if not isinstance(told, dict) or not isinstance(told.get("phase"), str):
+            raise ValueError("a state that says no phase")
+        return told
+
+    def now(self) -> float:
+        return self._now()
+
+    def changed(self) -> None:
+        self._on_change()
+
+
+class _Watch:
+    def __init__(self, all: NodeWatches, address: str, secret: str, first: Health) -> None:
+        self._all = all
+        self._address = address
+        self._secret = secret
+        self._health = first
+        self._misses = 0
+        self._answered_at = all.now()
+        self.task = asyncio.create_task(self._run(), name=f"watch {address}")
+
+    def end(self) -> None:
+        self.task.cancel()
+
+    def health(self, now: float) -> Health:
+        silent = now - self._answered_at if self._misses else 0.0
+        return replace(self._health, silent=silent)
+
+    async def _run(self) -> None:
+        while True:
+            before = self._health
+            await self._ask()
+            if before != self._health:
+                self._all.changed()
+            soon = self._misses or not self._health.ready
+            await asyncio.sleep(0.1 if soon else self._all.period)
+
+    async def _ask(self) -> None:
+        try:
+            told = await self._all.ask(self._address, self._secret)
+        except (InstanceLost, TimeoutError, ValueError) as error:
+            self._miss(error)
+        else:
+            self._misses = 0
+            self._answered_at = self._all.now()
+            self._health = _read(told)
+
+    def _miss(self, error: Exception) -> None:
+        self._misses += 1
+        gone = isinstance(error, InstanceLost) and not error.sent
+        ready = self._health.ready and not gone and self._misses < MISSES
+        told = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        self._health = replace(self._health, ready=ready, trouble=told)
+
+
+def _read(told: Mapping[str, Any]) -> Health:
+    died = told.get("last_death")
+    reason = None
+    with suppress(TypeError, KeyError):
+        reason = f"{died['time']} {died['reason']}" if died else None
+    failed = told["phase"] == "failed"
+    restarts = told.get("restarts", 0) if told.get("workers") == 1 else 0
+    return Health(
+        life=f"{str(told.get('life', ''))[:4]}.{restarts}",
+        ready=told["phase"] == "ready",
+        code=str(told.get("code") or "ResourceNotReady") if failed else None,
+        reason=str(told.get("reason") or "Its agent gave no reason.") if failed else None,
+        died=reason,
+        answered=True,
+    )

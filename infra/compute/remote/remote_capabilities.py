@@ -1,0 +1,45 @@
+"""What can be said of a wish before a fleet is asked."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from domain.errors import Invalid
+from domain.ports import Capabilities, EnvironmentSpec, InstanceSize
+from infra.compute.local import instance_types
+
+_OLDEST: Final = (3, 9)
+
+
+class RemoteCapabilities(Capabilities):
+    """Any Python that there is a base image of, which shows when it is built; the sizes of
+    `instance_types`."""
+
+    async def refusals(
+        self, environment: EnvironmentSpec, instance_type: str | None
+    ) -> Sequence[str]:
+        reasons = []
+        parts = environment.python.split(".")
+        if not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
+            told = f"{environment.python!r} is no Python version; give one such as 3.11."
+            reasons.append(told)
+        elif (int(parts[0]), int(parts[1])) < _OLDEST:
+            reasons.append(f"Python {environment.python} is too old: models run on 3.9 or later.")
+        if instance_type is not None and instance_types.find(instance_type) is None:
+            reasons.append(_no_such_type(instance_type))
+        return reasons
+
+    def size(self, instance_type: str | None) -> InstanceSize:
+        name = instance_types.LOCAL if instance_type is None else instance_type
+        row = instance_types.find(name)
+        if row is None:
+            raise Invalid(_no_such_type(name), target="instanceType")
+        return InstanceSize(row.cpu, row.memory, whole=row.name == instance_types.LOCAL)
+
+    def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
+        """That shows in the trying."""
+        return None
+
+
+def _no_such_type(name: str) -> str:
+    known = ", ".join(instance_types.INSTANCE_TYPES)
+    return f"There is no instance type {name!r} here; there are {known}."

@@ -1,0 +1,167 @@
+"""A Docker Engine of the tests' own: a dockerd with folders of its own, beside whatever other
+engine the machine has."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+from tests.kit.waiting import PATIENCE, until
+from tests.servers.engine.base_image import write_base
+
+BASE: Final = "ml-endpoints-test-base:{python}"
+"""As the setting of the base image is told."""
+VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class EngineMissing(Exception):
+    """Says what is not there."""
+
+
+class EngineApi:
+    """The engine at a Unix socket, asked without the product's client."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._path = url.removeprefix("unix://")
+
+    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, bytes]:
+        connection = _UnixConnection(self._path)
+        headers = {}
+        content = body
+        if isinstance(body, dict):
+            content, headers = json.dumps(body), {"Content-Type": "application/json"}
+        elif body is not None:
+            headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
+        told = {n: v if isinstance(v, str) else json.dumps(v) for n, v in query.items()}
+        try:
+            target = f"/v1.41/{path}?{urlencode(told)}"
+            connection.request(
+                method, target, content, headers, encode_chunked="Transfer-Encoding" in headers
+            )
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        status, content = self.ask("GET", path, **query)
+        assert status == 200, content
+        return json.loads(content)
+
+    def do(self, method: str, path: str, body: Any = None, **query: Any) -> None:
+        status, content = self.ask(method, path, body, **query)
+        assert status < 400, content
+
+    def containers(self, *labels: str) -> list[Any]:
+        found: list[Any] = self.get("containers/json", all=True, filters={"label": list(labels)})
+        return found
+
+    @property
+    def answers(self) -> bool:
+        try:
+            return self.ask("GET", "_ping")[0] == 200
+        except OSError:
+            return False
+
+    def make_base(self) -> None:
+        """Of this machine's Python, if it is not there."""
+        name = BASE.format(python=VERSION)
+        if self.ask("GET", f"images/{name}/json")[0] == 200:
+            return
+        repository, _, tag = name.partition(":")
+        with tempfile.TemporaryFile() as file:
+            write_base(file)
+            file.seek(0)
+            self.do("POST", "images/create", file, fromSrc="-", repo=repository, tag=tag)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("engine", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Dockerd:
+    """Up from `start` until `stop`. Below `folder`, which goes at the end, is all it keeps.
+    `alone`: it makes no rules of the machine's firewall, so that it disturbs no other engine, and
+    its containers reach nobody outside."""
+
+    def __init__(self, folder: Path, *, alone: bool = False) -> None:
+        self._folder = folder
+        self._alone = alone
+        self._process: subprocess.Popen[bytes] | None = None
+        self.api = EngineApi(f"unix://{folder}/docker.sock")
+
+    def start(self) -> None:
+        if shutil.which("dockerd") is None:
+            raise EngineMissing("there is no dockerd (apt-get install docker.io)")
+        if os.geteuid() != 0:
+            raise EngineMissing("only root can start a dockerd")
+        folder = self._folder
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
+        command += ["--pidfile", f"{folder}/pid", "-H", self.api.url]
+        if self._alone:
+            command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+            command += ["--default-address-pool", "base=10.213.0.0/16,size=24"]
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(lambda: self.api.answers or self._has_ended, "dockerd answers")
+        if not self.api.answers:
+            tail = (folder / "log").read_text(errors="replace")[-600:]
+            raise EngineMissing(f"dockerd does not start here: {tail}")
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """With every container."""
+        if self._process is not None and self.api.answers:
+            for container in self.api.containers():
+                self.api.ask("DELETE", f"containers/{container['Id']}", force=True)
+        self.end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def settings_of(api: EngineApi) -> Mapping[str, str]:
+    """What the app must be told to run models there."""
+    return {
+        "ML_ENDPOINTS_COMPUTE": "docker",
+        "ML_ENDPOINTS_CONTAINER_ENGINE": api.url,
+        "ML_ENDPOINTS_CONTAINER_BASE_IMAGE": BASE,
+    }
