@@ -103,10 +103,8 @@ def chosen(settings: Settings) -> Adapters:
             from infra.compute.choice import Beside, chosen_compute
 
             cloud = CloudServices.open(settings)
-            folder = settings.embedded.data_dir
-            beside = Beside(
-                folder, cloud.blobs, None, cloud.store, cloud.cipher, _packages(settings, cloud)
-            )
+            folder, packages = settings.embedded.data_dir, _packages(settings, cloud)
+            beside = Beside(folder, cloud.blobs, None, cloud.store, cloud.cipher, packages)
             compute = chosen_compute(settings.compute, host, beside)
             return Adapters(
                 store=cloud.store,
