@@ -142,15 +142,16 @@ class _Reader:
 
 def fetched(url: str) -> bytes:
     """Raises NotLent. What passes by itself is waited out for some seconds."""
-    for attempt in range(1, _TRIES + 1):
+    attempt = 1
+    while True:
         try:
             return _fetched(url)
         except NotLent as error:
             passing = error.status in (0, 429) or error.status >= 500
             if attempt == _TRIES or not passing or url.startswith("file:"):
                 raise
-            time.sleep(0.25 * 2**attempt)
-    raise AssertionError("not reached")
+        time.sleep(0.25 * 2**attempt)
+        attempt += 1
 
 
 def _fetched(url: str) -> bytes:
