@@ -68,7 +68,7 @@ async def main(requests: int, profile: bool) -> None:
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
 
-        addresses = Addresses("", TrustedProxies((), "x-forwarded"))
+        addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
         log = SqliteAuditLog(
             Path(folder) / "audit.db", keep=timedelta(days=1), max_bytes=2**20, now=time.time
         )

@@ -40,6 +40,7 @@ class Application:
     scope: WorkspaceScope
     location: str
     base_url: str
+    scoring_domain: str | None
     callers: CallerAddresses
     cors_origins: tuple[str, ...]
     verifier: TokenVerifier

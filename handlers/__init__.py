@@ -44,7 +44,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
     a = application
     admission = Admission(a.verifier, a.audit)
-    routes = Routes(admission, a.scope, Addresses(a.base_url, a.callers))
+    routes = Routes(admission, a.scope, Addresses(a.base_url, a.scoring_domain, a.callers))
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
     yield datastores.blueprint(routes, a.assets.datastores)

@@ -16,12 +16,20 @@ _origin: ContextVar[str | None] = ContextVar("origin", default=None)
 
 class Addresses:
     """Links lead to `base_url`, and for a caller behind a trusted proxy to where that proxy says
-    that it was asked, below the base URL's own path."""
+    that it was asked, below the base URL's own path. Each endpoint has a name of its own below
+    `scoring_domain`, which may have a port of its own; None: they are told apart by the
+    path."""
 
-    def __init__(self, base_url: str, callers: CallerAddresses) -> None:
+    def __init__(self, base_url: str, scoring_domain: str | None, callers: CallerAddresses) -> None:
         self._base_url = base_url.rstrip("/")
-        self._path = urlsplit(self._base_url).path
+        parts = urlsplit(self._base_url)
+        self._path = parts.path
         self._callers = callers
+        self._domain = scoring_domain
+        if scoring_domain and ":" not in scoring_domain and parts.port is not None:
+            self._domain = f"{scoring_domain}:{parts.port}"
+        self._below = f".{_without_port(scoring_domain)}" if scoring_domain else ""
+        self._scheme = parts.scheme
 
     @property
     def base_url(self) -> str:
@@ -31,6 +39,23 @@ class Addresses:
 
     def absolute(self, path: str) -> str:
         return self.base_url + path
+
+    def of_endpoint(self, endpoint: str) -> str:
+        """What stands before `/score`, `/jobs` and `/swagger.json` of an endpoint."""
+        if self._domain is None:
+            return self.absolute(f"/endpoints/{endpoint}")
+        return f"{self._scheme}://{endpoint.lower()}.{self._domain}"
+
+    def endpoint_of_host(self, request: Request) -> str:
+        """That the request's host name stands for: its first label, which is all that it has
+        before the scoring domain, where there is one. '' for none."""
+        host: str = request.headers.get("host", "")
+        if not self._below:
+            label, dot, _ = host.partition(".")
+            return label if dot else ""
+        name = _without_port(host).lower()
+        label = name.removesuffix(self._below)
+        return label if label != name and "." not in label else ""
 
     def settled(self, handler: Handler) -> Handler:
         """`handler`, with each request as its caller sent it to the first trusted proxy."""
@@ -46,6 +71,10 @@ class Addresses:
                 _origin.reset(token)
 
         return settled
+
+
+def _without_port(host: str) -> str:
+    return host.lower().partition(":")[0].rstrip(".")
 
 
 def client_address(request: Request) -> str:

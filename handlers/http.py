@@ -238,13 +238,6 @@ def _scope(request: Request, action: str) -> str:
     return f"{action.partition('/')[0]}/{endpoint}" if endpoint else ""
 
 
-def endpoint_of_host(request: Request) -> str:
-    """The first label of the request's host name, which names the endpoint under a wildcard
-    domain; '' where the name has only one label."""
-    label, dot, _ = request.headers.get("host", "").partition(".")
-    return label if dot else ""
-
-
 def caller(request: Request) -> Principal:
     found: Principal = request.state.caller
     return found

@@ -76,7 +76,7 @@ def deployments(routes: Routes, batch: BatchActivities) -> Collection[BatchDeplo
 
 
 def render_endpoint(routes: Routes, endpoint: BatchEndpoint) -> dict[str, Any]:
-    jobs = routes.absolute(f"/endpoints/{endpoint.name}/jobs")
+    jobs = f"{routes.addresses.of_endpoint(endpoint.name)}/jobs"
     read_only = {"scoringUri": jobs, "swaggerUri": None, **progress(routes, endpoint)}
     arm_id = routes.scope.path("batchEndpoints", endpoint.name)
     return render_resource(endpoint, arm_id, "batchEndpoints", read_only)

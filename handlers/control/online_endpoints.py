@@ -143,9 +143,10 @@ def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDe
 
 
 def render_endpoint(routes: Routes, endpoint: OnlineEndpoint) -> dict[str, Any]:
+    place = routes.addresses.of_endpoint(endpoint.name)
     read_only = {
-        "scoringUri": routes.absolute(f"/endpoints/{endpoint.name}/score"),
-        "swaggerUri": routes.absolute(f"/endpoints/{endpoint.name}/swagger.json"),
+        "scoringUri": f"{place}/score",
+        "swaggerUri": f"{place}/swagger.json",
         **progress(routes, endpoint),
     }
     if endpoint.rollout is not None:

@@ -21,7 +21,6 @@ from handlers.http import (
     Method,
     Routes,
     caller,
-    endpoint_of_host,
     json_response,
     paging,
 )
@@ -44,17 +43,6 @@ class _Function:
     action: str
     answer: Callable[[Request, str], Awaitable[Response]]
     statuses: tuple[int, ...] = (200,)
-
-    def endpoint(self, request: Request) -> str:
-        """That the path names, or the Host where it does not."""
-        named: str | None = request.path_params.get("endpoint")
-        return named if named is not None else endpoint_of_host(request)
-
-    def resource(self, request: Request) -> str:
-        """What the audit log says that it is about."""
-        if (job := request.path_params.get("job")) is not None:
-            return f"jobs/{job}"
-        return f"batchEndpoints/{self.endpoint(request)}"
 
 
 class JobDoor:
@@ -141,13 +129,23 @@ def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> fun
 def _add(routes: Routes, bp: func.Blueprint, function: _Function) -> None:
     f, admission = function, routes.admission
 
+    def endpoint(req: Request) -> str:
+        """That the path names, or the Host where it does not."""
+        named: str | None = req.path_params.get("endpoint")
+        return named if named is not None else routes.addresses.endpoint_of_host(req)
+
+    def resource(req: Request) -> str:
+        """What the audit log says that it is about."""
+        job: str | None = req.path_params.get("job")
+        return f"jobs/{job}" if job is not None else f"batchEndpoints/{endpoint(req)}"
+
     async def admitted(req: Request) -> Principal:
-        return await admission.by_token(req, f.action, f"batchEndpoints/{f.endpoint(req)}")
+        return await admission.by_token(req, f.action, f"batchEndpoints/{endpoint(req)}")
 
     async def answered(req: Request) -> Response:
-        return await f.answer(req, f.endpoint(req))
+        return await f.answer(req, endpoint(req))
 
-    auditor = admission.auditor(Kept.by_method(f.method), f.action, f.resource)
+    auditor = admission.auditor(Kept.by_method(f.method), f.action, resource)
     routes.register(bp, f.name, f.method, f.route, admission.guarded(answered, admitted, auditor))
     lists, invokes = f.name == "list_own_jobs", f.action == WRITE
     routes.describe(

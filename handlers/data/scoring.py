@@ -19,7 +19,7 @@ from handlers.addresses import Handler
 from handlers.data.caller import LOOK_AFTER, Caller, Receive
 from handlers.data.cors import Cors
 from handlers.data.scoring_gate import ScoringGate
-from handlers.http import Method, Routes, endpoint_of_host
+from handlers.http import Method, Routes
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
@@ -46,17 +46,17 @@ def blueprint(
         return await _pass(gate, cors, req, req.path_params["endpoint"], SCORE)
 
     async def score_by_host(req: Request) -> Response:
-        return await _pass(gate, cors, req, endpoint_of_host(req), SCORE)
+        return await _pass(gate, cors, req, routes.addresses.endpoint_of_host(req), SCORE)
 
     async def described(req: Request, endpoint: str) -> Response:
-        place = routes.absolute(f"/endpoints/{endpoint}")
+        place = routes.addresses.of_endpoint(endpoint)
         return await _pass(gate, cors, req, endpoint, SWAGGER, place)
 
     async def openapi(req: Request) -> Response:
         return await described(req, req.path_params["endpoint"])
 
     async def openapi_by_host(req: Request) -> Response:
-        return await described(req, endpoint_of_host(req))
+        return await described(req, routes.addresses.endpoint_of_host(req))
 
     told = "Score on the deployment that the traffic, or azureml-model-deployment, names"
     serve("score_online_endpoint", "endpoints/{endpoint}/score", _SCORE_METHODS, told, score)

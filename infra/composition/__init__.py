@@ -80,6 +80,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         scope=ground.scope,
         location=ground.location,
         base_url=here.base_url,
+        scoring_domain=settings.reach.scoring_domain,
         callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,

@@ -68,64 +68,71 @@ class Adapters:
 
 def chosen(settings: Settings) -> Adapters:
     """Those that the settings name. Opens nothing: adapters open what they need at first use."""
-    host = settings.installation.driven_by
-    match host:
+    match settings.installation.driven_by:
         case "embedded":
-            from infra.embedded.services import EmbeddedServices
-
-            services = EmbeddedServices.open(settings)
-            stores, compute = services.stores, services.compute
-            return Adapters(
-                store=stores.store,
-                queue=stores.queue,
-                blobs=stores.blobs,
-                capabilities=compute.capabilities,
-                serving=compute.serving,
-                scorer=compute.scorer,
-                workers=compute.workers,
-                cipher=stores.cipher,
-                clock=services.clock,
-                room=services.room,
-                verifier=services.token_verifier,
-                scoring_verifier=services.scoring_token_verifier,
-                callers=services.callers,
-                audit_log=stores.audit_log,
-                webhooks=services.webhooks,
-                web=_web_files(settings),
-                topics=stores.topics,
-                listeners=services.listeners,
-                on_settled=(services.delivery_metrics.record,),
-                running=compute.running,
-            )
+            return _embedded(settings)
         case "functions":
-            from infra.cloud.ample_room import AmpleRoom
-            from infra.cloud.services import CloudServices
-            from infra.compute.choice import Beside, chosen_compute
+            return _functions(settings)
 
-            cloud = CloudServices.open(settings)
-            folder, packages = settings.embedded.data_dir, _packages(settings, cloud)
-            beside = Beside(folder, cloud.blobs, None, cloud.store, cloud.cipher, packages)
-            compute = chosen_compute(settings.compute, host, beside)
-            return Adapters(
-                store=cloud.store,
-                queue=cloud.queue,
-                blobs=cloud.blobs,
-                capabilities=compute.capabilities,
-                serving=compute.serving,
-                scorer=compute.scorer,
-                workers=compute.workers,
-                cipher=cloud.cipher,
-                clock=cloud.clock,
-                room=AmpleRoom(),
-                verifier=cloud.token_verifier,
-                scoring_verifier=cloud.scoring_token_verifier,
-                callers=cloud.callers,
-                audit_log=cloud.audit_log,
-                webhooks=cloud.webhooks,
-                web=_web_files(settings),
-                topics=cloud.topics,
-                running=compute.running,
-            )
+
+def _embedded(settings: Settings) -> Adapters:
+    from infra.embedded.services import EmbeddedServices
+
+    services = EmbeddedServices.open(settings)
+    stores, compute = services.stores, services.compute
+    return Adapters(
+        store=stores.store,
+        queue=stores.queue,
+        blobs=stores.blobs,
+        capabilities=compute.capabilities,
+        serving=compute.serving,
+        scorer=compute.scorer,
+        workers=compute.workers,
+        cipher=stores.cipher,
+        clock=services.clock,
+        room=services.room,
+        verifier=services.token_verifier,
+        scoring_verifier=services.scoring_token_verifier,
+        callers=services.callers,
+        audit_log=stores.audit_log,
+        webhooks=services.webhooks,
+        web=_web_files(settings),
+        topics=stores.topics,
+        listeners=services.listeners,
+        on_settled=(services.delivery_metrics.record,),
+        running=compute.running,
+    )
+
+
+def _functions(settings: Settings) -> Adapters:
+    from infra.cloud.ample_room import AmpleRoom
+    from infra.cloud.services import CloudServices
+    from infra.compute.choice import Beside, chosen_compute
+
+    cloud = CloudServices.open(settings)
+    folder, packages = settings.embedded.data_dir, _packages(settings, cloud)
+    beside = Beside(folder, cloud.blobs, None, cloud.store, cloud.cipher, packages)
+    compute = chosen_compute(settings.compute, "functions", beside)
+    return Adapters(
+        store=cloud.store,
+        queue=cloud.queue,
+        blobs=cloud.blobs,
+        capabilities=compute.capabilities,
+        serving=compute.serving,
+        scorer=compute.scorer,
+        workers=compute.workers,
+        cipher=cloud.cipher,
+        clock=cloud.clock,
+        room=AmpleRoom(),
+        verifier=cloud.token_verifier,
+        scoring_verifier=cloud.scoring_token_verifier,
+        callers=cloud.callers,
+        audit_log=cloud.audit_log,
+        webhooks=cloud.webhooks,
+        web=_web_files(settings),
+        topics=cloud.topics,
+        running=compute.running,
+    )
 
 
 def _packages(settings: Settings, cloud: "CloudServices") -> "PackageSources":

@@ -19,6 +19,7 @@ from infra.settings.values import (
     Networks,
     ReservedBytes,
     Schedule,
+    ScoringDomain,
     Secret,
     SubscriptionId,
     Text,
@@ -239,6 +240,10 @@ class WebSettings(SettingsGroup):
 class ReachSettings(SettingsGroup):
     """How callers reach the installation."""
 
+    scoring_domain: ScoringDomain | None = Field(None, alias="ML_ENDPOINTS_SCORING_DOMAIN")
+    """A domain (`ml.example`, `ml.example:7443`) of which every name below leads here, by a
+    wildcard record: scoring URIs are `https://{endpoint}.ml.example/score` then. The port is the
+    base URL's unless said; requests by the path are answered as well."""
     trusted_proxies: Networks = Field((), alias="ML_ENDPOINTS_TRUSTED_PROXIES")
     """Networks (`10.1.0.0/16`) of proxies that are believed when they say who calls, by which
     scheme and which host. What anybody else says of that means nothing."""

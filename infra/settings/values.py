@@ -94,6 +94,14 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]
 Mounts = Annotated[tuple[str, ...], BeforeValidator(_mounts), Unit("several between commas")]
 EngineAddress = Annotated[str, AfterValidator(_engine_address)]
+ScoringDomain = Annotated[
+    str,
+    StringConstraints(
+        to_lower=True,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+        r"(:[0-9]{1,5})?$",
+    ),
+]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 Schedule = Annotated[str, AfterValidator(_schedule), Unit("NCRONTAB, six fields")]
 Secret = Annotated[str | None, Field(min_length=1, repr=False)]

@@ -54,7 +54,7 @@ def scope() -> WorkspaceScope:
 @pytest.fixture
 def routes(scope: WorkspaceScope) -> Routes:
     admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
-    return Routes(admitted, scope, Addresses(BASE_URL, TrustedProxies((), "x-forwarded")))
+    return Routes(admitted, scope, Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded")))
 
 
 @pytest.fixture

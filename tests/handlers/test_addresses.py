@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 import azure.functions as func
 import pytest
+from starlette.requests import Request
 
 from domain.names import WorkspaceScope
 from handlers.addresses import Addresses, client_address
@@ -29,7 +30,7 @@ def behind(scope: WorkspaceScope) -> MakeRoutes:
     def made(*networks: str) -> Routes:
         proxies = TrustedProxies([ip_network(each) for each in networks], "x-forwarded")
         admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
-        return Routes(admitted, scope, Addresses(BASE, proxies))
+        return Routes(admitted, scope, Addresses(BASE, None, proxies))
 
     return made
 
@@ -62,3 +63,39 @@ async def test_a_handler_sees_the_client_and_not_the_proxy(
     routes.register(blueprint, "who", "GET", "who", who)
     reply = await open_client(blueprint).get("who", headers=PROXY)
     assert reply.json() == ["203.0.113.9", "ml.example", "ml.example"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "place"),
+    [
+        (None, "https://inside.example:7443/ml/endpoints/Iris"),
+        ("scoring.example", "https://iris.scoring.example:7443"),
+        ("scoring.example:443", "https://iris.scoring.example:443"),
+    ],
+)
+def test_an_endpoint_is_found_below_the_path_or_the_scoring_domain(
+    domain: str | None, place: str
+) -> None:
+    assert Addresses(BASE, domain, TrustedProxies((), "x-forwarded")).of_endpoint("Iris") == place
+
+
+@pytest.mark.parametrize(
+    ("domain", "host", "endpoint"),
+    [
+        (None, "iris.anything.example:7443", "iris"),
+        (None, "localhost:7443", ""),
+        ("scoring.example", "iris.scoring.example", "iris"),
+        ("scoring.example:443", "IRIS.Scoring.Example.:8443", "iris"),
+        ("scoring.example", "iris.other.example", ""),
+        ("scoring.example", "a.iris.scoring.example", ""),
+        ("scoring.example", "scoring.example", ""),
+        ("scoring.example", ".scoring.example", ""),
+        ("scoring.example", "127.0.0.1:7443", ""),
+    ],
+)
+def test_a_host_name_stands_for_one_endpoint_of_the_scoring_domain(
+    domain: str | None, host: str, endpoint: str
+) -> None:
+    addresses = Addresses(BASE, domain, TrustedProxies((), "x-forwarded"))
+    request = Request({"type": "http", "headers": [(b"host", host.encode())]})
+    assert addresses.endpoint_of_host(request) == endpoint

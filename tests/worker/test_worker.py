@@ -94,7 +94,7 @@ compute = StaticServing()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 routes = RouteTable(store, SystemClock(), read_limit=180, refresh=known)
 activity = scoring_on(routes, compute, ScriptedScorer(echo))
-addresses = Addresses("", TrustedProxies((), "x-forwarded"))
+addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
 app.register_functions(
     scoring.blueprint(
         Routes(admission(None, store), WorkspaceScope("", "", ""), addresses), activity
