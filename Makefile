@@ -3,41 +3,56 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+HOST   := $(VENV)/.host
+DEMO   := $(VENV)/.demo
+SYNC   := $(BIN)/uv sync --locked --python $(BIN)/python
 CLOUD_TESTS := $(VENV)/.cloud-tests
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements sbom licences audit chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements wheel sbom licences audit chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## Create .venv from uv.lock
+setup: $(STAMP) ## Create .venv from uv.lock, whole
 
 # uv comes by the version and the digests that uv.lock has of it, on whatever platform.
-$(STAMP): pyproject.toml uv.lock
+$(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ml-endpoints needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name one with: make PYTHON=/path/to/python3.11")'
+	@echo "Setting up $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || { awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.txt > $(VENV)/uv.txt && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-			--only-binary :all: --no-deps -r $(VENV)/uv.txt; }
-	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
-	@touch $(STAMP)
+	@awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.txt > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: --no-deps -r $(VENV)/uv.txt
 
-demo: $(STAMP) ## Run the main job on real input: online and batch, end to end
+# What a host needs, and what the demo needs beside it: less than the tests, and never taken away.
+$(HOST): pyproject.toml uv.lock | $(BIN)/uv
+	@$(SYNC) --inexact --no-default-groups --extra host
+	@touch $(HOST)
+
+$(DEMO): $(HOST)
+	@$(SYNC) --inexact --no-default-groups --extra host --group examples
+	@touch $(DEMO)
+
+$(STAMP): pyproject.toml uv.lock | $(BIN)/uv
+	@$(SYNC) --all-extras
+	@touch $(HOST) $(DEMO) $(STAMP)
+
+demo: $(DEMO) ## Run the main job on real input: online and batch, end to end
 	@$(BIN)/python examples/demo.py
 
 demo-cloud: $(CLOUD_TESTS) ## The same on the cloud adapters, over servers on this machine
 	@$(BIN)/python -m tests.servers $(BIN)/python examples/demo.py
 
-run: $(STAMP) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
+run: $(HOST) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/python -m infra.embedded --port 7443 --data-dir .data --welcome
 
 # What tests the cloud adapters is compiled: a machine that cannot is told why first.
 $(CLOUD_TESTS): $(STAMP) tests/servers/check_build.py
 	@$(BIN)/python tests/servers/check_build.py
-	@$(BIN)/uv sync --locked --quiet --group cloud-tests --python $(BIN)/python
+	@$(SYNC) --all-extras --group cloud-tests
 	@touch $(CLOUD_TESTS)
 
 test: $(CLOUD_TESTS) ## Run every test
@@ -53,7 +68,7 @@ check: lint ## Lint, and the fast tests
 	@$(BIN)/python -m pytest $(PARALLEL) -m 'not e2e'
 
 requirements: $(STAMP) ## Export requirements.txt, which Functions reads, from uv.lock
-	@$(BIN)/uv export --frozen --no-default-groups --no-header --no-annotate --quiet -o requirements.txt
+	@$(BIN)/uv export --frozen --extra host --extra azure --no-default-groups --no-header --no-annotate --quiet -o requirements.txt
 
 sbom: $(STAMP) ## Write sbom.cdx.json, the bill of materials (CycloneDX)
 	@$(BIN)/python -m supply_chain.sbom sbom.cdx.json
@@ -63,6 +78,9 @@ licences: $(STAMP) ## The licence of every package at run time; refuses unknown 
 
 audit: $(STAMP) ## Look the packages up in a database of vulnerabilities (AUDIT=--required to insist)
 	@$(BIN)/python -m supply_chain.audit $(AUDIT)
+
+wheel: $(STAMP) ## Build the package, mlectl, into dist/
+	@$(BIN)/python -m hatchling build --target wheel
 
 drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md
 	@$(BIN)/python -m tests.architecture.drawing

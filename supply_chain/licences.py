@@ -29,6 +29,7 @@ ALLOWED = frozenset(
 """SPDX identifiers of licences that ask for a notice, and nothing of who uses the package."""
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("pathspec", "MPL-2.0"): "asks for the sources of its own files alone, which are not changed",
     ("certifi", "MPL-2.0"): "asks for the sources of its own files alone, which are not changed",
 }
 """By package and licence: why it may be used all the same."""

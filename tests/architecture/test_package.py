@@ -105,6 +105,8 @@ def test_what_the_app_needs_is_published(path: str) -> None:
         "local.settings.sample.json",
         "domain/__pycache__/ports.cpython-311.pyc",
         "infra/bicep/main.bicep",
+        "cli/main.py",
+        "ml_endpoints/command.py",
     ],
 )
 def test_what_only_we_need_stays_at_home(path: str) -> None:

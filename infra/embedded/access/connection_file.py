@@ -47,7 +47,10 @@ ml-endpoints is up.
   inbox           {connection.inbox}   (drop files in a folder named like a batch endpoint)
   everything      {folder.root}   (and {folder.connection.name} in it, for scripts)
 
-Get a token (an owner's, for an hour):
+From the command line, in this folder: `mle status`, `mle --help`
+(in a checkout `mle` is .venv/bin/python -m cli).
+
+Or by REST. Get a token (an owner's, for an hour):
 
   SECRET=$({field} client_secret < {folder.connection})
   TOKEN=$(curl -s{ca} {connection.token_url} \\
