@@ -35,6 +35,7 @@ WORKSPACE_ROUTE = (
 RETRY_AFTER = 1
 """Seconds between polls that answers advise."""
 
+_READ_ALONE = frozenset({"models", "codes", "environments", "data", "datastores", "computes"})
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-zA-Z]+)?")
 
 
@@ -233,9 +234,18 @@ class Routes:
 
 
 def _scope(request: Request, action: str) -> str:
-    """The endpoint that `action` is about, as a path below the workspace; '' for none."""
-    endpoint = request.path_params.get("endpoint")
-    return f"{action.partition('/')[0]}/{endpoint}" if endpoint else ""
+    """What `action` is about and a role may be given for alone, as a path below the workspace;
+    '' for none: an endpoint, an operation on one, and an asset, datastore or compute that is
+    read."""
+    collection, _, rest = action.partition("/")
+    parameters = request.path_params
+    endpoint, name = parameters.get("endpoint"), parameters.get("name")
+    if endpoint:
+        return f"{collection}/{endpoint}"
+    if operation := parameters.get("operation"):
+        return "/".join(operation.split(":")[:2])
+    reads = rest.endswith("read") or rest == "listSecrets/action"
+    return f"{collection}/{name}" if name and reads and collection in _READ_ALONE else ""
 
 
 def caller(request: Request) -> Principal:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from domain.assets.asset import ModelType
+from domain.assets.asset import CODES, ENVIRONMENTS, MODELS, AssetKind, ModelType
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
 from domain.assets.mlflow_models import MlflowModels
-from domain.errors import BlobNotFound, Conflict, Detail, DomainError, Invalid
-from domain.names import WorkspaceScope
+from domain.assets.naming_rights import NamingRights
+from domain.errors import BlobNotFound, Conflict, Detail, DomainError, Invalid, refuse
+from domain.names import WorkspaceScope, parse_asset_reference
 from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec, SealedFolder
 
 _DESCRIPTIVE = (
@@ -32,15 +33,36 @@ class AssetSources:
     capabilities: Capabilities
     scope: WorkspaceScope
 
-    def references(self) -> "AssetReferences":
+    def references(self, rights: NamingRights) -> "AssetReferences":
         """For one deployment body."""
-        return AssetReferences(self)
+        return AssetReferences(self, rights)
+
+    def same(self, kind: AssetKind, one: str | None, other: str | None) -> bool:
+        """Whether two references mean one version, as far as they say which."""
+        return one == other or self._meant(kind, one) == self._meant(kind, other) is not None
+
+    def same_code(self, one: CodeConfiguration | None, other: CodeConfiguration | None) -> bool:
+        if one is None or other is None:
+            return one is other
+        same_script = one.scoring_script == other.scoring_script
+        return same_script and self.same(CODES, one.code_id, other.code_id)
+
+    def _meant(self, kind: AssetKind, reference: str | None) -> tuple[str, str] | None:
+        try:
+            found = parse_asset_reference(reference or "", kind.plural, self.scope)
+        except Invalid:
+            return None
+        if found.version is None:
+            return None
+        return found.name.casefold(), found.version.casefold()
 
 
 class AssetReferences:
-    """Resolves the references of one deployment body; `faults` collects what is wrong."""
+    """Resolves the references of one deployment body, of which `rights` say what may be named;
+    `faults` collects what is wrong."""
 
-    def __init__(self, sources: AssetSources) -> None:
+    def __init__(self, sources: AssetSources, rights: NamingRights) -> None:
+        self._rights = rights
         self._assets = sources.assets
         self._scope = sources.scope
         self._blobs = sources.blobs
@@ -53,7 +75,7 @@ class AssetReferences:
     ) -> str | None:
         """The ARM id of the model version meant; a deployment may do without a model. One
         of MLflow's that `may_serve_itself` needs no code or environment beside it."""
-        if not reference:
+        if not reference or not self._may_name(MODELS, reference, target):
             return None
         try:
             found = await self._assets.model(reference)
@@ -99,6 +121,8 @@ class AssetReferences:
                 Detail("BadArgument", "codeId names the code version to run.", f"{at}.codeId")
             )
             return None
+        if not self._may_name(CODES, configuration.code_id, f"{at}.codeId"):
+            return None
         try:
             found = await self._assets.code(configuration.code_id)
         except DomainError as error:
@@ -143,6 +167,8 @@ class AssetReferences:
             )
             self._check_size(instance_type, size_at)
             return None
+        if not self._may_name(ENVIRONMENTS, reference, at):
+            return None
         try:
             found = await self._assets.environment(reference)
             spec = found.spec
@@ -159,6 +185,19 @@ class AssetReferences:
         for reason in await self._capabilities.refusals(spec, instance_type):
             target = size_at if "nstance type" in reason else at
             self.faults.append(Detail("BadArgument", reason, target))
+
+    def refuse(self) -> None:
+        """Raises Forbidden with everything that may not be named, else Invalid with every
+        fault."""
+        self._rights.refuse()
+        refuse(self.faults)
+
+    def _may_name(self, kind: AssetKind, reference: str, target: str) -> bool:
+        try:
+            meant = parse_asset_reference(reference, kind.plural, self._scope)
+        except Invalid:
+            return True  # It names nothing, and is refused for that.
+        return self._rights.may_name(kind.plural, meant.name, target)
 
     def _check_size(self, instance_type: str | None, target: str) -> None:
         try:

@@ -187,6 +187,11 @@ class Datastores:
         return urlsplit(signed).query
 
 
+def datastore_of(container: str) -> str:
+    """The name of the datastore that the container is; an upload's is its own."""
+    return next((name for name, each in _CONTAINERS.items() if each == container), container)
+
+
 def uri_of(datastore: str, path: str) -> str:
     """The short form, which says nothing of where the host is reached."""
     return f"azureml://datastores/{datastore}/paths/{path}"

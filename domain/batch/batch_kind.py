@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import final
 
+from domain.assets.asset import ENVIRONMENTS, MODELS
 from domain.assets.asset_references import AssetSources
+from domain.assets.naming_rights import NamingRights
 from domain.batch.batch_deployment import (
     KEY_PREFIX,
     BatchDeployment,
@@ -15,14 +17,15 @@ from domain.batch.batch_deployment import (
 from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
 from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
+from domain.batch.compute_target import LOCAL
 from domain.batch.compute_targets import ComputeTargets
-from domain.errors import Conflict, Detail, DomainError, refuse
+from domain.errors import Conflict, Detail, DomainError
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
 from domain.names import file_name_fault
-from domain.ports import Write
+from domain.ports import Principal, Write
 from domain.provisioning.kind import Kind, KindTypes
 
 
@@ -121,11 +124,12 @@ class BatchKind(
         name: str,
         wanted: Wanted[BatchDeploymentProperties],
         old: BatchDeployment | None,
-        caller: str,
+        caller: Principal,
         now: datetime,
     ) -> BatchDeployment:
-        properties = await self._checked(wanted.properties)
-        shared = wanted.taken(properties, caller, now)
+        rights = NamingRights(caller, as_before=self._runs_as_before(wanted.properties, old))
+        properties = await self._checked(wanted.properties, rights)
+        shared = wanted.taken(properties, caller.id, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)
         return BatchDeployment(
@@ -133,12 +137,30 @@ class BatchKind(
             endpoint=endpoint.name,
             location=wanted.location or self._location,
             created_at=now,
-            created_by=caller,
+            created_by=caller.id,
             **shared,
         )
 
-    async def _checked(self, asked: BatchDeploymentProperties) -> BatchDeploymentProperties:
-        references = self._sources.references()
+    def _runs_as_before(
+        self, asked: BatchDeploymentProperties, deployment: BatchDeployment | None
+    ) -> bool:
+        """Whether it asks for nothing else to be run, nor otherwise or elsewhere, than is
+        deployed."""
+        if deployment is None:
+            return False
+        old, sources = deployment.properties, self._sources
+        return (
+            sources.same(MODELS, _id_of(asked.model), _id_of(old.model))
+            and sources.same_code(asked.code_configuration, old.code_configuration)
+            and sources.same(ENVIRONMENTS, asked.environment_id, old.environment_id)
+            and asked.environment_variables == old.environment_variables
+            and asked.compute == old.compute
+        )
+
+    async def _checked(
+        self, asked: BatchDeploymentProperties, rights: NamingRights
+    ) -> BatchDeploymentProperties:
+        references = self._sources.references(rights)
         faults = references.faults
         model = asked.model
         if model is not None and model.reference_type is not ReferenceType.ID:
@@ -161,14 +183,23 @@ class BatchKind(
         if fault := file_name_fault(asked.output_file_name):
             told = f"{fault} A job's output location is given at invoke."
             faults.append(Detail("BadArgument", told, "properties.outputFileName"))
+        await self._check_compute(asked, rights, faults)
+        references.refuse()
+        return asked.but(model=model, code_configuration=code, environment_id=environment)
+
+    async def _check_compute(
+        self, asked: BatchDeploymentProperties, rights: NamingRights, faults: list[Detail]
+    ) -> None:
+        at = "properties.compute"
         try:
+            named = self._computes.name_of(asked.compute)
+            if named != LOCAL and not rights.may_name("computes", named, at):
+                return
             await self._computes.check_instance_count(
                 asked.compute, asked.resources.instance_count, "properties.resources.instanceCount"
             )
         except DomainError as error:
-            faults.append(Detail(error.code, error.message, error.target or "properties.compute"))
-        refuse(faults)
-        return asked.but(model=model, code_configuration=code, environment_id=environment)
+            faults.append(Detail(error.code, error.message, error.target or at))
 
     async def beside_deployment(
         self, old: BatchDeployment | None, new: BatchDeployment, now: datetime
@@ -200,3 +231,7 @@ class BatchKind(
     def before_failure(self, deployment: BatchDeployment) -> BatchDeployment | None:
         proven = deployment.proven
         return deployment.but(properties=proven) if proven is not None else None
+
+
+def _id_of(model: ModelReference | None) -> str | None:
+    return model.asset_id if model is not None else None

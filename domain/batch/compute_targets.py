@@ -60,8 +60,12 @@ class ComputeTargets:
     async def named(self, reference: str | None) -> ComputeTarget:
         """The compute that a name, `azureml:name` or an ARM id means; `local` for none.
         Raises Invalid, or NotFound."""
+        return (await self.get(self.name_of(reference))).resource
+
+    def name_of(self, reference: str | None) -> str:
+        """As `named`, without looking there. Raises Invalid."""
         if not reference:
-            return self._local()
+            return LOCAL
         name = reference.removeprefix("azureml:")
         if name.startswith("/"):
             match self._scope.relative(reference):
@@ -69,7 +73,7 @@ class ComputeTargets:
                     pass
                 case _:
                     raise Invalid(f"'{reference[:200]}' is not a compute of {self._scope.id}.")
-        return (await self.get(name)).resource
+        return LOCAL if name.casefold() == LOCAL else name
 
     async def check_instance_count(self, reference: str | None, count: int, target: str) -> None:
         """Raises Invalid, with `target`, when the compute does not have `count` nodes."""

@@ -30,6 +30,7 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
+from domain.ground.access import trusted
 from domain.ground.driving.driver import GRACE, Driving, Step
 from domain.ground.messages import BLOB_DROPS_QUEUE, CheckDrop
 from domain.jobs.invoking.job_inputs import drop_input
@@ -175,7 +176,7 @@ class BlobDropping:
             await self._invocation.invoke(
                 drop.endpoint,
                 job_of(drop.id, options.job),
-                caller="blob-drop",
+                caller=trusted("blob-drop"),
                 deployment=options.deployment,
                 key=f"drop/{drop.id}/{_digest(options)}",
                 drop=drop_input(drop.endpoint, folder, captured.manifest, uri),

@@ -12,6 +12,7 @@ from domain.errors import (
     Throttled,
     Unavailable,
 )
+from domain.ground.access import trusted
 from domain.ground.driving.driver import GRACE
 from domain.ground.messages import EVENTS_QUEUE, InvokeByEvent
 from domain.ground.operation import ErrorRecord
@@ -72,7 +73,7 @@ class EventInvoking:
             invoked = await self._invocation.invoke(
                 received.endpoint,
                 received.asked,
-                caller="event-mapping",
+                caller=trusted("event-mapping"),
                 deployment=received.deployment,
                 key=f"event/{message.uid}/{received.key}",
             )

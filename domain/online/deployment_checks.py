@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.assets.asset_references import AssetReferences
-from domain.errors import Detail, Invalid, refuse
+from domain.errors import Detail, Invalid
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
 from domain.online.online_deployment import (
@@ -26,7 +26,8 @@ async def checked(
     asked: OnlineDeploymentProperties, references: AssetReferences, also: Sequence[Detail]
 ) -> OnlineDeploymentProperties:
     """`asked` with every reference resolved to the version it means now, so that a restart
-    runs what was asked for. Raises Invalid with every fault, those of `also` among them."""
+    runs what was asked for. Raises Forbidden for what may not be named, and Invalid with every
+    fault, those of `also` among them."""
     model = await references.model(asked.model, "properties.model", may_serve_itself=True)
     code = await references.code(asked.code_configuration)
     instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
@@ -55,7 +56,7 @@ async def checked(
                 "properties.modelMountPath",
             )
         )
-    refuse(faults)
+    references.refuse()
     return asked.but(
         model=model,
         code_configuration=code,

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import final
 
+from domain.assets.asset import ENVIRONMENTS, MODELS
 from domain.assets.asset_references import AssetSources
+from domain.assets.naming_rights import NamingRights
 from domain.errors import Conflict, Detail
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
@@ -25,7 +27,7 @@ from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperti
 from domain.online.traffic.rollout_changes import alarm
 from domain.online.traffic.traffic_changes import moved_traffic
 from domain.online.traffic.traffic_facts import traffic_moved
-from domain.ports import Cipher, Write
+from domain.ports import Cipher, Principal, Write
 from domain.provisioning.kind import Kind, KindTypes
 
 
@@ -143,12 +145,13 @@ class OnlineKind(
         name: str,
         wanted: Wanted[OnlineDeploymentProperties],
         old: OnlineDeployment | None,
-        caller: str,
+        caller: Principal,
         now: datetime,
     ) -> OnlineDeployment:
         lacking = self._room.faults(endpoint.name, name, wanted, old)
-        properties = await checked(wanted.properties, self._sources.references(), lacking)
-        shared = wanted.taken(properties, caller, now)
+        rights = NamingRights(caller, as_before=self._runs_as_before(wanted.properties, old))
+        properties = await checked(wanted.properties, self._sources.references(rights), lacking)
+        shared = wanted.taken(properties, caller.id, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)
         return OnlineDeployment(
@@ -156,8 +159,22 @@ class OnlineKind(
             endpoint=endpoint.name,
             location=wanted.location or self._location,
             created_at=now,
-            created_by=caller,
+            created_by=caller.id,
             **shared,
+        )
+
+    def _runs_as_before(
+        self, asked: OnlineDeploymentProperties, deployment: OnlineDeployment | None
+    ) -> bool:
+        """Whether it asks for nothing else to be run, nor otherwise, than is deployed."""
+        if deployment is None:
+            return False
+        old, sources = deployment.properties, self._sources
+        return (
+            sources.same(MODELS, asked.model, old.model)
+            and sources.same_code(asked.code_configuration, old.code_configuration)
+            and sources.same(ENVIRONMENTS, asked.environment_id, old.environment_id)
+            and asked.environment_variables == old.environment_variables
         )
 
     async def beside_deployment(

@@ -10,7 +10,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from domain.errors import Detail
 from domain.ground.facts import Fact
 from domain.ground.resource import TrackedResource, Wanted, from_document
-from domain.ports import Document, Write
+from domain.ports import Document, Principal, Write
 from domain.provisioning.place import Place
 from domain.values import Value
 
@@ -110,10 +110,16 @@ class Kind(Protocol[E, EP, D, DP]):
 
     @abstractmethod
     async def new_deployment(
-        self, endpoint: E, name: str, wanted: Wanted[DP], old: D | None, caller: str, now: datetime
+        self,
+        endpoint: E,
+        name: str,
+        wanted: Wanted[DP],
+        old: D | None,
+        caller: Principal,
+        now: datetime,
     ) -> D:
-        """The entity that `wanted` makes of `old`, one generation later. Raises Invalid with
-        every fault."""
+        """The entity that `wanted` makes of `old`, one generation later. Raises Forbidden for
+        what the caller may not name, and Invalid with every fault."""
 
     @abstractmethod
     async def beside_deployment(self, old: D | None, new: D, now: datetime) -> list[Write]:

@@ -24,7 +24,7 @@ from domain.ground.facts import Fact
 from domain.ground.operation import Operation, OperationKind, OperationStatus
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted, to_body
-from domain.ports import Clock, Create, Document, Replace, StorageRoom, Write
+from domain.ports import Clock, Create, Document, Principal, Replace, StorageRoom, Write
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.endpoint_saving import LEASE, EndpointSaving, created, replaced
 from domain.provisioning.kind import DP, EP, D, E, Kind
@@ -66,14 +66,14 @@ class Provisioning(Generic[E, EP, D, DP]):
     # -- endpoints ----------------------------------------------------------------------
 
     async def put_endpoint(
-        self, name: str, wanted: Wanted[EP], caller: str, conditions: Conditions
+        self, name: str, wanted: Wanted[EP], caller: Principal, conditions: Conditions
     ) -> Accepted[E]:
         """Create or update. Raises Invalid with every fault, PreconditionFailed, and
         Conflict while an operation runs."""
         return await _steadily(lambda: self._put_endpoint(name, wanted, caller, conditions))
 
     async def _put_endpoint(
-        self, name: str, wanted: Wanted[EP], caller: str, conditions: Conditions
+        self, name: str, wanted: Wanted[EP], caller: Principal, conditions: Conditions
     ) -> Accepted[E]:
         place = Place(name)
         document = await self._documents.find(place)
@@ -87,7 +87,7 @@ class Provisioning(Generic[E, EP, D, DP]):
         now = self._clock.now()
         if old:
             old = old.moved(_S.UPDATING)
-        new = self._kind.new_endpoint(name, wanted, old, caller, now)
+        new = self._kind.new_endpoint(name, wanted, old, caller.id, now)
         beside = self._kind.beside_endpoint(old, new, now)
         kind = OperationKind.UPDATE if old else OperationKind.CREATE
         operation = self._saving.started(kind, new, now)
@@ -162,16 +162,22 @@ class Provisioning(Generic[E, EP, D, DP]):
     # -- deployments --------------------------------------------------------------------
 
     async def put_deployment(
-        self, endpoint: str, name: str, wanted: Wanted[DP], caller: str, conditions: Conditions
+        self,
+        endpoint: str,
+        name: str,
+        wanted: Wanted[DP],
+        caller: Principal,
+        conditions: Conditions,
     ) -> Accepted[D]:
-        """Create or update. Raises as `put_endpoint` does, NotFound for an endpoint that is not
-        there, and StorageFull while no new work is begun, but for another count of instances."""
+        """Create or update. Raises as `put_endpoint` does, Forbidden for what the caller may not
+        name, NotFound for an endpoint that is not there, and StorageFull while no new work is
+        begun, but for another count of instances."""
         return await _steadily(
             lambda: self._put_deployment(Place(endpoint, name), wanted, caller, conditions)
         )
 
     async def _put_deployment(
-        self, place: Place, wanted: Wanted[DP], caller: str, conditions: Conditions
+        self, place: Place, wanted: Wanted[DP], caller: Principal, conditions: Conditions
     ) -> Accepted[D]:
         owner, parent = await self._owner_to_be(place)
         document = await self._documents.find(place)

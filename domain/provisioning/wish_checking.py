@@ -5,12 +5,10 @@ from typing import Generic, final
 from domain.errors import Detail, DomainError, Invalid
 from domain.ground.resource import Wanted
 from domain.names import endpoint_name_fault
-from domain.ports import Clock
+from domain.ports import Clock, Principal
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.kind import DP, EP, D, E, Kind
 from domain.provisioning.place import Place
-
-_NOBODY = ""
 
 
 @final
@@ -24,7 +22,9 @@ class WishChecking(Generic[E, EP, D, DP]):
         self._kind = kind
         self._clock = clock
 
-    async def endpoint_faults(self, name: str, wanted: Wanted[EP]) -> list[Detail]:
+    async def endpoint_faults(
+        self, name: str, wanted: Wanted[EP], caller: Principal
+    ) -> list[Detail]:
         """As far as they can be told of an endpoint that may not be there."""
         document = await self._documents.find(Place(name))
         old = self._kind.types.endpoint(document) if document else None
@@ -32,8 +32,10 @@ class WishChecking(Generic[E, EP, D, DP]):
         faults = self._kind.endpoint_faults(wanted, old, [each.resource for each in siblings])
         return [*([] if old else _name_faults(name)), *faults]
 
-    async def deployment_faults(self, endpoint: str, name: str, wanted: Wanted[DP]) -> list[Detail]:
-        """None for an endpoint that is not there."""
+    async def deployment_faults(
+        self, endpoint: str, name: str, wanted: Wanted[DP], caller: Principal
+    ) -> list[Detail]:
+        """None for an endpoint that is not there, nor where the caller names what he may not."""
         parent = await self._documents.find(Place(endpoint))
         if parent is None:
             return []
@@ -41,7 +43,7 @@ class WishChecking(Generic[E, EP, D, DP]):
         faults = _name_faults(name) if there is None else []
         owner, now = self._kind.types.endpoint(parent), self._clock.now()
         try:
-            await self._kind.new_deployment(owner, name, wanted, None, _NOBODY, now)
+            await self._kind.new_deployment(owner, name, wanted, None, caller, now)
         except Invalid as error:
             faults += error.details
         except DomainError:

@@ -9,6 +9,7 @@ import logging
 from datetime import datetime, timedelta
 
 from domain.errors import Conflict, DocumentNotFound, DomainError, Throttled, Unavailable
+from domain.ground.access import trusted
 from domain.ground.driving.driver import GRACE, Driving, Step
 from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ground.resource import from_document as stored_resource
@@ -120,7 +121,7 @@ class Scheduling:
             invoked = await self._invocation.invoke(
                 definition.endpoint_name,
                 _job(state.schedule, name, firing),
-                caller=f"schedule/{state.schedule}",
+                caller=trusted(f"schedule/{state.schedule}"),
                 deployment=definition.deployment_name,
                 key=f"schedule/{state.schedule.casefold()}/{_stamp(due)}",
             )

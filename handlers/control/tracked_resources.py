@@ -55,7 +55,9 @@ class Collection(Generic[R]):
         """Raises Invalid with every fault: those of the body's rest are told with its own."""
         if not isinstance(read, wire.Faulty):
             return read
-        others = () if read.rest is None else await self.faults(*self.names(request), read.rest)
+        others: Sequence[Detail] = ()
+        if read.rest is not None:
+            others = await self.faults(*self.names(request), read.rest, caller(request))
         raise read.refusal(others)
 
 
@@ -83,7 +85,7 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         read = wire.parsed(body, await wire.read_json(req), collection.fields)
         wanted = _without_progress(await collection.whole(req, read))
         accepted = await collection.put(
-            *collection.names(req), wanted, caller(req).id, conditions(req)
+            *collection.names(req), wanted, caller(req), conditions(req)
         )
         return _created(routes, collection, accepted)
 
@@ -104,7 +106,7 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
 
         async def replace(wanted: Wanted[Any], when: Conditions) -> Accepted[R]:
             wanted, names = _without_progress(wanted), collection.names(req)
-            return await collection.put(*names, wanted, caller(req).id, when)
+            return await collection.put(*names, wanted, caller(req), when)
 
         whole = partial(collection.whole, req)
         accepted = await merged(req, body, collection.fields, read, replace, whole)

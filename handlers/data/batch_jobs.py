@@ -137,7 +137,7 @@ def _add_actions(
         invoked = await invocation.invoke(
             first.job.endpoint,
             asked.properties.but(retry_of=first.job.name),
-            caller=caller(req).id,
+            caller=caller(req),
             deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
             key=idempotency_key(req),
         )

@@ -58,7 +58,7 @@ class JobDoor:
         invoked = await self._invocation.invoke(
             endpoint,
             asked.properties,
-            caller=caller(req).id,
+            caller=caller(req),
             deployment=req.headers.get(DEPLOYMENT_HEADER) or None,
             key=idempotency_key(req),
         )

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from domain.errors import Unauthenticated
-from domain.ground.access import ROLES
+from domain.ground.access import role_fault
 from domain.names import WorkspaceScope
 from domain.ports import Principal, TokenVerifier
 from handlers.addresses import Addresses
@@ -38,12 +38,13 @@ OpenClient = Callable[..., httpx.AsyncClient]
 
 
 class RoleVerifier(TokenVerifier):
-    """The token is the name of the role it gives."""
+    """The token is the name of the role it gives, or several with `+` between."""
 
     async def verify(self, token: str) -> Principal:
-        if token not in ROLES:
+        roles = frozenset(token.split("+"))
+        if any(role_fault(role) for role in roles):
             raise Unauthenticated("The token is not one of this test's.")
-        return Principal(f"a-{token}", frozenset({token}))
+        return Principal(f"a-{token}", roles)
 
 
 @pytest.fixture

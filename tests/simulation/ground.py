@@ -15,6 +15,7 @@ from domain.assets.asset import (
 from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
+from domain.ground.access import trusted
 from domain.ground.resource import Conditions, Wanted
 from domain.jobs.records.job_times import JobTimes
 from tests.kit.script_workers import Rows
@@ -81,7 +82,7 @@ async def _assets(app: Application) -> None:
 async def _endpoint(app: Application, default: str | None) -> None:
     defaults = BatchEndpointDefaults(deployment_name=default)
     wanted = Wanted[BatchEndpointProperties](properties=BatchEndpointProperties(defaults=defaults))
-    await app.batch.provisioning.put_endpoint(ENDPOINT, wanted, "me", _ANY)
+    await app.batch.provisioning.put_endpoint(ENDPOINT, wanted, trusted("me"), _ANY)
 
 
 async def _deployment(app: Application, name: str, action: OutputAction) -> None:
@@ -90,4 +91,4 @@ async def _deployment(app: Application, name: str, action: OutputAction) -> None
         code_configuration=scoring, environment_id="azureml:env:1", output_action=action
     )
     wanted = Wanted[BatchDeploymentProperties](properties=properties)
-    await app.batch.provisioning.put_deployment(ENDPOINT, name, wanted, "me", _ANY)
+    await app.batch.provisioning.put_deployment(ENDPOINT, name, wanted, trusted("me"), _ANY)

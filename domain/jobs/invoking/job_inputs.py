@@ -1,15 +1,16 @@
 """What a job reads: from what the caller names to where it is."""
 
-from domain.assets.asset import DataType
+from domain.assets.asset import DATA, DataType
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import locate
+from domain.assets.naming_rights import NamingRights
 from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.errors import Detail, DomainError, Invalid
 from domain.jobs.planning.row_formats import format_of
 from domain.jobs.planning.web_copies import file_name_of
 from domain.jobs.records.batch_job import InputKind, JobInput
 from domain.jobs.records.job_request import JobProperties, RequestedDataset, RequestedInput
-from domain.names import WorkspaceScope, file_name_fault
+from domain.names import WorkspaceScope, file_name_fault, parse_asset_reference
 from domain.ports import BlobFolder, BlobStore, WebFiles
 
 _AT = "properties.inputData"
@@ -25,11 +26,18 @@ _ALSO = (
 
 
 class JobInputs:
-    """Resolves the inputs of one request; `faults` collects what is wrong."""
+    """Resolves the inputs of one request, of which `rights` say what may be named; `faults`
+    collects what is wrong."""
 
     def __init__(
-        self, assets: AssetRegistration, blobs: BlobStore, web: WebFiles, scope: WorkspaceScope
+        self,
+        assets: AssetRegistration,
+        blobs: BlobStore,
+        web: WebFiles,
+        scope: WorkspaceScope,
+        rights: NamingRights,
     ) -> None:
+        self._rights = rights
         self._assets = assets
         self._blobs = blobs
         self._web = web
@@ -77,11 +85,17 @@ class JobInputs:
         except DomainError as error:
             self.faults.append(Detail(error.code, error.message, f"{at}.uri"))
             return None
+        if found is None:
+            return None
         return found.but(include=asked.include, exclude=asked.exclude)
 
-    async def _located(self, name: str, kind: InputKind, uri: str, at: str) -> JobInput:
+    async def _located(self, name: str, kind: InputKind, uri: str, at: str) -> JobInput | None:
+        """None for what may not be named."""
         name = name[:255] or "input"
         if _is_data_reference(uri, self._scope):
+            meant = parse_asset_reference(uri, DATA.plural, self._scope)
+            if not self._rights.may_name(DATA.plural, meant.name, at):
+                return None
             version = await self._assets.data(uri)
             kind = _kind_of_data(version.properties.data_type, version.name)
             folder = version.folder
@@ -89,6 +103,8 @@ class JobInputs:
             return self._on_the_web(name, kind, uri)
         else:
             folder = self._stored(uri, at)
+            if not self._rights.may_read_from(folder.container, at):
+                return None
         if kind is InputKind.FILE and not folder.path:
             raise Invalid(f"'{uri[:200]}' names a container, not a file; use UriFolder.")
         return JobInput(name=name, kind=kind, uri=uri, container=folder.container, path=folder.path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from domain.assets.asset_registration import AssetRegistration
+from domain.assets.naming_rights import NamingRights
 from domain.batch.batch_deployment import BatchDeployment
 from domain.batch.batch_endpoint import BatchEndpoint
 from domain.errors import (
@@ -18,6 +19,7 @@ from domain.errors import (
     NotFound,
     refuse,
 )
+from domain.ground.access import trusted
 from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.ground.provisioning_state import ProvisioningState
 from domain.jobs.invoking.job_inputs import JobInputs
@@ -30,7 +32,7 @@ from domain.jobs.records.job_facts import job_moved
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_request import JobProperties
 from domain.names import WorkspaceScope, asset_name_fault
-from domain.ports import Create, Message, StorageRoom, WebFiles
+from domain.ports import Create, Message, Principal, StorageRoom, WebFiles
 from domain.provisioning.endpoint_documents import EndpointDocuments
 
 _KEY_KIND = "invocationKey"
@@ -82,13 +84,14 @@ class JobInvocation:
         endpoint: str,
         asked: JobProperties,
         *,
-        caller: str,
+        caller: Principal,
         deployment: str | None = None,
         key: str | None = None,
         drop: JobInput | None = None,
     ) -> Invoked:
         """Save a job and set it going. `drop` is the input of a job that a drop starts.
-        Raises NotFound, Conflict, Invalid with every fault, or StorageFull while no new work is
+        Raises Forbidden for what the caller may not name, NotFound, Conflict, Invalid with every
+        fault, or StorageFull while no new work is
         begun."""
         digest = _digest(endpoint, deployment, asked, drop)
         known = await self._known(endpoint, key, digest)
@@ -119,7 +122,7 @@ class JobInvocation:
         """What `invoke` would refuse, of a drop that has not come yet. Raises Unavailable,
         Throttled."""
         try:
-            await self._checked(str(uuid4()), endpoint, deployment, asked, "", drop)
+            await self._checked(str(uuid4()), endpoint, deployment, asked, trusted("a drop"), drop)
         except (Invalid, NotFound, Conflict) as error:
             return error.details or [Detail(error.code, error.message, error.target)]
         return ()
@@ -147,11 +150,12 @@ class JobInvocation:
         endpoint: str,
         deployment: str | None,
         asked: JobProperties,
-        caller: str,
+        caller: Principal,
         drop: JobInput | None,
     ) -> BatchJob:
-        """The job that the request makes. Raises Invalid with every fault of the request."""
-        faults: list[Detail] = []
+        """The job that the request makes. Raises Forbidden with all that may not be named, and
+        Invalid with every fault of the request."""
+        faults, rights = list[Detail](), NamingRights(caller)
         overrides, first = asked.overrides, None
         if asked.retry_of is not None:
             first = await retried_job(self._jobs, endpoint, asked.retry_of)
@@ -170,10 +174,11 @@ class JobInvocation:
             faults += retry_faults(asked, first)
             found, settings = first.inputs, written_as(first, settings)
         else:
-            inputs = JobInputs(self._assets, self._blobs, self._web, self._scope)
+            inputs = JobInputs(self._assets, self._blobs, self._web, self._scope, rights)
             found = (drop,) if drop else await inputs.resolve(asked, settings.mini_batch_by)
             faults += inputs.faults
-        results = output_of(name, asked, settings, self._scope, self._blobs, faults)
+        results = output_of(name, asked, settings, self._scope, self._blobs, rights, faults)
+        rights.refuse()
         refuse(faults)
         experiment = asked.experiment_name or asked.properties.get("experimentName")
         return BatchJob(
@@ -191,7 +196,7 @@ class JobInvocation:
             tags=asked.tags,
             properties=asked.properties,
             created_at=self._clock.now(),
-            created_by=caller,
+            created_by=caller.id,
         )
 
     async def deployment(self, endpoint: str, named: str | None) -> BatchDeployment:

@@ -4,6 +4,7 @@ import hashlib
 from contextlib import suppress
 
 from domain.assets.datastore import DEFAULT, INBOX, kind_of, locate
+from domain.assets.naming_rights import NamingRights
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.errors import (
     BlobNotFound,
@@ -38,9 +39,11 @@ def output_of(
     settings: BatchDeploymentProperties,
     scope: WorkspaceScope,
     blobs: BlobStore,
+    rights: NamingRights,
     faults: list[Detail],
 ) -> JobOutput:
-    """Where the request wants the results; what is wrong with that joins `faults`."""
+    """Where the request wants the results, if `rights` have it; what is wrong with that joins
+    `faults`."""
     name = settings.results_name
     if fault := file_name_fault(name):
         faults.append(Detail("BadArgument", fault, "properties.outputFileName"))
@@ -71,6 +74,8 @@ def output_of(
         place = locate(asked_output.uri, scope, blobs, target=f"{target}.uri")
     except DomainError as error:
         faults.append(Detail(error.code, error.message, f"{target}.uri"))
+        return default
+    if not rights.may_write_to(place.container, f"{target}.uri"):
         return default
     fault = _place_fault(place)
     if fault:

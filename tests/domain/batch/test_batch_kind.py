@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Conflict, Invalid
+from domain.ground.access import trusted
 from domain.ground.operation import Operation
 from domain.ports import WorkersWorkload, WorkloadState
 from tests.kit.composed import SCOPE
@@ -23,13 +24,15 @@ KEY = "batch-deployment/scan/one"
 
 async def put_endpoint(stage: ProvisioningStage, **properties: Any) -> Operation:
     wanted = batch_endpoint(**properties)
-    return (await stage.batch.provisioning.put_endpoint("scan", wanted, CALLER, ANY)).operation
+    return (
+        await stage.batch.provisioning.put_endpoint("scan", wanted, trusted(CALLER), ANY)
+    ).operation
 
 
 async def put_deployment(stage: ProvisioningStage, name: str = "one", **changes: Any) -> Operation:
     wanted = batch_deployment(**changes)
     return (
-        await stage.batch.provisioning.put_deployment("scan", name, wanted, CALLER, ANY)
+        await stage.batch.provisioning.put_deployment("scan", name, wanted, trusted(CALLER), ANY)
     ).operation
 
 

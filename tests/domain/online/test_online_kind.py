@@ -7,6 +7,7 @@ import pytest
 
 from domain.assets import asset
 from domain.errors import Conflict, Invalid
+from domain.ground.access import trusted
 from domain.ground.keys import KeyType
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
@@ -352,6 +353,6 @@ async def test_an_endpoint_s_location_is_the_installation_s_unless_told(
     await stage.put_endpoint()
     assert (await stage.online.documents.endpoint("iris")).resource.location == "here"
     wanted = online_endpoint().but(location="elsewhere")
-    await stage.online.provisioning.put_endpoint("other", wanted, CALLER, ANY)
+    await stage.online.provisioning.put_endpoint("other", wanted, trusted(CALLER), ANY)
     assert (await stage.online.documents.endpoint("other")).resource.location == "elsewhere"
     assert online_deployment().location is None

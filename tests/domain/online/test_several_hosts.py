@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from domain.ground.access import trusted
 from domain.ground.messages import BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, ScoreUnit
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
@@ -49,7 +50,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 
 async def change(stage: ProvisioningStage, **properties: Any) -> None:
     await stage.online.provisioning.put_deployment(
-        "iris", "blue", online_deployment(**properties), CALLER, ANY
+        "iris", "blue", online_deployment(**properties), trusted(CALLER), ANY
     )
     await stage.settle()
 

@@ -6,6 +6,7 @@ import pytest
 
 from domain.assets import asset
 from domain.errors import Unavailable
+from domain.ground.access import trusted
 from domain.ground.operation import OperationStatus
 from domain.ground.resource import Conditions
 from domain.ports import Delete, WorkloadState
@@ -122,7 +123,9 @@ async def test_what_served_before_a_failed_update_serves_after_a_restart_too(
         proven = stage.compute.running[KEY]
         stage.compute.told[KEY] = WorkloadState.FAILED
         wanted = online_deployment(environment_variables={"NEW": "yes"})
-        await stage.online.provisioning.put_deployment("iris", "blue", wanted, CALLER, Conditions())
+        await stage.online.provisioning.put_deployment(
+            "iris", "blue", wanted, trusted(CALLER), Conditions()
+        )
         await stage.settle()
         assert await stage.deployment_state() == "Failed"
         assert stage.compute.running[KEY] != proven

@@ -4,6 +4,7 @@ both: they share this code."""
 import pytest
 
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
+from domain.ground.access import trusted
 from domain.ground.messages import PROVISIONING_QUEUE
 from domain.ground.operation import OperationKind
 from domain.ground.provisioning_state import TransitionRefused
@@ -23,7 +24,9 @@ from tests.kit.stages.provisioning_stage import (
 
 
 async def test_an_endpoint_is_created_to_the_end(stage: ProvisioningStage) -> None:
-    accepted = await stage.online.provisioning.put_endpoint("iris", online_endpoint(), CALLER, ANY)
+    accepted = await stage.online.provisioning.put_endpoint(
+        "iris", online_endpoint(), trusted(CALLER), ANY
+    )
     assert accepted.new
     assert accepted.resource.provisioning_state == "Creating"
     assert await stage.status(accepted.operation) == "InProgress"
@@ -229,17 +232,17 @@ async def test_a_name_that_can_be_none_is_not_found_and_cannot_be_made(
     with pytest.raises(NotFound):
         await online.deployments.list(name, 10)
     with pytest.raises(NotFound):
-        await provisioning.put_deployment(name, "blue", online_deployment(), CALLER, ANY)
+        await provisioning.put_deployment(name, "blue", online_deployment(), trusted(CALLER), ANY)
     assert await provisioning.delete_endpoint(name, CALLER, ANY) is None
     assert await provisioning.delete_deployment(name, name, CALLER, ANY) is None
     with pytest.raises(Invalid) as refused:
-        await provisioning.put_endpoint(name, online_endpoint(), CALLER, ANY)
+        await provisioning.put_endpoint(name, online_endpoint(), trusted(CALLER), ANY)
     assert "name" in faults(refused.value)
     await stage.put_endpoint()
     with pytest.raises(NotFound):
         await online.deployments.get("iris", name)
     with pytest.raises(Invalid) as refused:
-        await provisioning.put_deployment("iris", name, online_deployment(), CALLER, ANY)
+        await provisioning.put_deployment("iris", name, online_deployment(), trusted(CALLER), ANY)
     assert {"name", "properties.codeConfiguration.codeId"} <= set(faults(refused.value))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from domain.errors import PreconditionFailed
+from domain.ground.access import trusted
 from domain.ground.operation import Operation
 from domain.ground.provisioning_state import TransitionRefused
 from domain.ground.resource import Conditions
@@ -204,7 +205,7 @@ async def test_of_two_creations_one_wins_and_the_other_is_told(
     results = await asyncio.gather(
         *(
             stage.online.provisioning.put_endpoint(
-                "iris", online_endpoint(description=d), CALLER, conditions
+                "iris", online_endpoint(description=d), trusted(CALLER), conditions
             )
             for d in "abc"
         ),
@@ -230,7 +231,7 @@ async def test_of_two_updates_one_wins_and_the_other_is_told(
     results = await asyncio.gather(
         *(
             stage.online.provisioning.put_deployment(
-                "iris", "blue", online_deployment(capacity=count), CALLER, conditions
+                "iris", "blue", online_deployment(capacity=count), trusted(CALLER), conditions
             )
             for count in (2, 3)
         ),
@@ -266,12 +267,14 @@ async def test_a_stale_etag_stops_a_change_and_a_removal(stage: ProvisioningStag
     stale = Conditions(if_match="stale")
     provisioning = stage.online.provisioning
     with pytest.raises(PreconditionFailed):
-        await provisioning.put_endpoint("iris", online_endpoint(), CALLER, stale)
+        await provisioning.put_endpoint("iris", online_endpoint(), trusted(CALLER), stale)
     with pytest.raises(PreconditionFailed):
         await provisioning.delete_endpoint("iris", CALLER, stale)
     with pytest.raises(PreconditionFailed):
-        await provisioning.put_deployment("iris", "blue", online_deployment(), CALLER, stale)
+        await provisioning.put_deployment(
+            "iris", "blue", online_deployment(), trusted(CALLER), stale
+        )
     with pytest.raises(PreconditionFailed):
         await provisioning.delete_deployment("iris", "blue", CALLER, stale)
     with pytest.raises(PreconditionFailed):
-        await provisioning.put_endpoint("other", online_endpoint(), CALLER, stale)
+        await provisioning.put_endpoint("other", online_endpoint(), trusted(CALLER), stale)

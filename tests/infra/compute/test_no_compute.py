@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Invalid
+from domain.ground.access import trusted
 from domain.ports import Instance, InstanceLost, LogKind, ScoringRequest, UnitRequest
 from infra.compute.no_compute import REASON, NoCapabilities, NoScorer, NoServing, NoWorkers
 from tests.kit.composed import composed
@@ -49,11 +50,11 @@ async def test_an_endpoint_is_made_but_a_deployment_is_refused(stage: Provisioni
 
 
 async def test_a_batch_deployment_is_refused(stage: ProvisioningStage) -> None:
-    await stage.batch.provisioning.put_endpoint("iris", batch_endpoint(), CALLER, ANY)
+    await stage.batch.provisioning.put_endpoint("iris", batch_endpoint(), trusted(CALLER), ANY)
     await stage.settle()
     with pytest.raises(Invalid) as refused:
         await stage.batch.provisioning.put_deployment(
-            "iris", "blue", batch_deployment(), CALLER, ANY
+            "iris", "blue", batch_deployment(), trusted(CALLER), ANY
         )
     assert REASON in faults(refused.value).values()
 

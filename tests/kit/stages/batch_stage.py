@@ -24,6 +24,7 @@ from domain.assets.code_configuration import CodeConfiguration
 from domain.batch.activities import BatchActivities
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointDefaults, BatchEndpointProperties
+from domain.ground.access import trusted
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -235,7 +236,7 @@ class BatchStage:
                     **settings,
                 )
             ),
-            "me",
+            trusted("me"),
             anything,
         )
         await self._provisioned()
@@ -258,7 +259,7 @@ class BatchStage:
             defaults=BatchEndpointDefaults(deployment_name=default)
         )
         wanted = Wanted[BatchEndpointProperties](properties=properties)
-        await self.batch.provisioning.put_endpoint(ENDPOINT, wanted, "me", Conditions())
+        await self.batch.provisioning.put_endpoint(ENDPOINT, wanted, trusted("me"), Conditions())
 
     async def upload(self, files: Mapping[str, str], folder: str = "data") -> None:
         for name, content in files.items():
@@ -267,7 +268,7 @@ class BatchStage:
     async def invoke(self, folder: str = "data", **overrides: Any) -> str:
         """The name of a job over `folder`."""
         invoked = await self.invocation.invoke(
-            ENDPOINT, over(folder, **overrides), caller="me", key=overrides.get("name")
+            ENDPOINT, over(folder, **overrides), caller=trusted("me"), key=overrides.get("name")
         )
         return invoked.job.name
 

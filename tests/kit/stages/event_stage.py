@@ -11,6 +11,7 @@ from typing import Any
 from domain.application import Application
 from domain.events.delivery_record import DeliveryRecord
 from domain.events.event_subscription import EventSubscription, EventSubscriptionProperties
+from domain.ground.access import trusted
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     EVENTS_QUEUE,
@@ -180,7 +181,7 @@ class EventStage:
     async def put_endpoint(self, name: str = "iris", **properties: Any) -> None:
         """A fact or two: an online endpoint is made, or changed."""
         await self.app.online.provisioning.put_endpoint(
-            name, online_endpoint(**properties), CALLER, ANY
+            name, online_endpoint(**properties), trusted(CALLER), ANY
         )
 
     async def many_facts(self, count: int) -> None:
@@ -194,14 +195,14 @@ class EventStage:
     async def batch_endpoint(self, name: str = "irises") -> None:
         """With the default deployment `blue`, ready for jobs."""
         await self.register_assets()
-        await self.app.batch.provisioning.put_endpoint(name, batch_endpoint(), CALLER, ANY)
+        await self.app.batch.provisioning.put_endpoint(name, batch_endpoint(), trusted(CALLER), ANY)
         await self.settle(2)
         await self.app.batch.provisioning.put_deployment(
-            name, "blue", batch_deployment(), CALLER, ANY
+            name, "blue", batch_deployment(), trusted(CALLER), ANY
         )
         await self.settle(2)
         default = batch_endpoint(defaults={"deployment_name": "blue"})
-        await self.app.batch.provisioning.put_endpoint(name, default, CALLER, ANY)
+        await self.app.batch.provisioning.put_endpoint(name, default, trusted(CALLER), ANY)
         await self.settle(2)
 
 

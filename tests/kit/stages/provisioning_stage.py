@@ -11,6 +11,7 @@ from domain.application import Application
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointProperties
 from domain.errors import Invalid
+from domain.ground.access import trusted
 from domain.ground.messages import PROVISIONING_QUEUE
 from domain.ground.operation import Operation
 from domain.ground.resource import Conditions, Wanted
@@ -99,14 +100,16 @@ class ProvisioningStage:
 
     async def put_endpoint(self, name: str = "iris", **properties: Any) -> Operation:
         wanted = online_endpoint(**properties)
-        return (await self.online.provisioning.put_endpoint(name, wanted, CALLER, ANY)).operation
+        return (
+            await self.online.provisioning.put_endpoint(name, wanted, trusted(CALLER), ANY)
+        ).operation
 
     async def put_deployment(
         self, name: str = "blue", endpoint: str = "iris", **changes: Any
     ) -> Operation:
         wanted = online_deployment(**changes)
         accepted = await self.online.provisioning.put_deployment(
-            endpoint, name, wanted, CALLER, ANY
+            endpoint, name, wanted, trusted(CALLER), ANY
         )
         return accepted.operation
 

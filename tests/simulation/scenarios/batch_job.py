@@ -11,6 +11,7 @@ from typing import Any
 
 from domain.application import Application
 from domain.errors import Conflict, NotFound
+from domain.ground.access import trusted
 from domain.jobs.invoking.job_invocation import JobExists
 from domain.jobs.records import batch_job, batch_unit
 from domain.jobs.records.job_request import JobProperties
@@ -112,7 +113,7 @@ class BatchJob:
 
         async def invoke(app: Application) -> object:
             return await app.jobs.invocation.invoke(
-                ENDPOINT, asked, caller="me", key=name, deployment=self._deployment
+                ENDPOINT, asked, caller=trusted("me"), key=name, deployment=self._deployment
             )
 
         try:

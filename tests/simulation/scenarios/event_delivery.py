@@ -8,6 +8,7 @@ from typing import Any
 from domain.application import Application
 from domain.events import delivery
 from domain.events.event_subscription import EventSubscriptionProperties
+from domain.ground.access import trusted
 from domain.ground.outbox import OUTBOX_KIND
 from domain.ground.resource import Conditions, Wanted
 from domain.jobs.records.job_times import JobTimes
@@ -46,7 +47,7 @@ class EventDelivery:
 
             async def invoke(app: Application, asked: Any = asked) -> object:
                 return await app.jobs.invocation.invoke(
-                    ENDPOINT, asked, caller="me", key=asked.name
+                    ENDPOINT, asked, caller=trusted("me"), key=asked.name
                 )
 
             await world.ask(f"invoke {job}", invoke)

@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.application import Application
 from domain.errors import Conflict, Invalid, NotFound
+from domain.ground.access import trusted
 from domain.ground.resource import Conditions, Wanted
 from domain.jobs.records.job_times import JobTimes
 from domain.online.online_deployment import OnlineDeploymentProperties
@@ -78,7 +79,7 @@ class OnlineEndpoint:
 
 async def _put_endpoint(app: Application, traffic: dict[str, int]) -> object:
     wanted = Wanted[OnlineEndpointProperties](properties=OnlineEndpointProperties(traffic=traffic))
-    return await app.online.provisioning.put_endpoint(_NAME, wanted, "me", _ANY)
+    return await app.online.provisioning.put_endpoint(_NAME, wanted, trusted("me"), _ANY)
 
 
 async def _put_deployment(app: Application, name: str, variables: dict[str, str]) -> object:
@@ -90,7 +91,7 @@ async def _put_deployment(app: Application, name: str, variables: dict[str, str]
         }
     )
     wanted = Wanted[OnlineDeploymentProperties](properties=properties)
-    return await app.online.provisioning.put_deployment(_NAME, name, wanted, "me", _ANY)
+    return await app.online.provisioning.put_deployment(_NAME, name, wanted, trusted("me"), _ANY)
 
 
 def _runs(world: World) -> list[str]:

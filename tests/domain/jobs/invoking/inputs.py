@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Detail, Invalid
+from domain.ground.access import trusted
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.jobs.records.job_status import JobStatus
@@ -26,14 +27,14 @@ def file(uri: str, **more: Any) -> RequestedInput:
 
 
 async def ended(stage: BatchStage, **asked: Any) -> JobView:
-    invoked = await stage.invocation.invoke(ENDPOINT, JobProperties(**asked), caller="me")
+    invoked = await stage.invocation.invoke(ENDPOINT, JobProperties(**asked), caller=trusted("me"))
     await stage.pump()
     return await stage.view(invoked.job.name)
 
 
 async def faults(stage: BatchStage, **asked: Any) -> list[Detail]:
     with pytest.raises(Invalid) as caught:
-        await stage.invocation.invoke(ENDPOINT, JobProperties(**asked), caller="me")
+        await stage.invocation.invoke(ENDPOINT, JobProperties(**asked), caller=trusted("me"))
     return list(caught.value.details)
 
 

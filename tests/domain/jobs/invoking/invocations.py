@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from domain.ground.access import trusted
 from domain.jobs.invoking.job_invocation import Invoked
 from domain.jobs.records.job_request import (
     JobProperties,
@@ -20,7 +21,7 @@ ARM = f"{SCOPE.id}/datastores/{STORE}/paths"
 
 
 async def invoke(stage: BatchStage, asked: JobProperties, **named: Any) -> Invoked:
-    return await stage.invocation.invoke(ENDPOINT, asked, caller="me", **named)
+    return await stage.invocation.invoke(ENDPOINT, asked, caller=trusted("me"), **named)
 
 
 def writing(uri: str, kind: str = "UriFile", **more: Any) -> JobProperties:

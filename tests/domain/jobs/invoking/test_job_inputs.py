@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from domain.batch.mini_batch_cut import MiniBatchBy
+from domain.ground.access import trusted
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.records.job_plan import PlannedFile, PlanReader
 from domain.jobs.records.job_request import JobProperties
@@ -69,7 +70,7 @@ async def test_a_name_that_would_confuse_outputs_is_refused_among_several(
         [fault] = await faults(stage, input_data=both)
         assert "cannot be called so" in fault.message
         alone = JobProperties(input_data={name: folder("one")})
-        await stage.invocation.invoke(ENDPOINT, alone, caller="me")
+        await stage.invocation.invoke(ENDPOINT, alone, caller=trusted("me"))
 
 
 async def test_globs_choose_among_a_folders_files(tmp_path: Path) -> None:
@@ -247,7 +248,7 @@ async def test_a_size_goes_with_what_it_counts(tmp_path: Path) -> None:
         [fault] = await faults(stage, input_data=inputs(data="x"), mini_batch_size=2_000_000)
         assert "With miniBatchBy Files" in fault.message
         invoked = await stage.invocation.invoke(
-            ENDPOINT, over("x", mini_batch_by=MiniBatchBy.ROWS), caller="me"
+            ENDPOINT, over("x", mini_batch_by=MiniBatchBy.ROWS), caller=trusted("me")
         )
         settings = invoked.job.settings
         assert (settings.mini_batch_by, settings.mini_batch_size) == (MiniBatchBy.ROWS, 10_000)

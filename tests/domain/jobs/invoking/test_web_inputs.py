@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.ground.access import trusted
 from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.planning.web_copies import WebCopies, file_name_of
 from domain.jobs.records.job_plan import PlanReader
@@ -101,7 +102,7 @@ async def test_two_planners_at_once_read_one_copy(tmp_path: Path, server: WebSer
         versions = iter([b"first\n", b"second\n"])
         server.answers["/x.txt"] = lambda request: reply(request, 200, next(versions))
         asked = JobProperties(input_data=inputs(web=file(f"{server.url}/x.txt")))
-        job = (await stage.invocation.invoke(ENDPOINT, asked, caller="me")).job
+        job = (await stage.invocation.invoke(ENDPOINT, asked, caller=trusted("me"))).job
         copies = WebCopies(stage.blobs, HERE, pause=0.01)
         planning = JobPlanning(stage.blobs, copies, most_units=stage.times.most_units)
         one, other = await asyncio.gather(

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from domain.errors import Conflict, Invalid, NotFound
+from domain.ground.access import trusted
 from domain.jobs.batch_jobs import JobView
 from domain.jobs.invoking.retry_request import NothingToRetry
 from domain.jobs.records.job_request import JobProperties, RequestedInput, RequestedRetries
@@ -45,7 +46,7 @@ class Script:
 
 async def retry(stage: BatchStage, job: str, key: str | None = None, **asked: object) -> str:
     properties = JobProperties.model_validate({"retry_of": job, **asked})
-    invoked = await stage.invocation.invoke(ENDPOINT, properties, caller="me", key=key)
+    invoked = await stage.invocation.invoke(ENDPOINT, properties, caller=trusted("me"), key=key)
     return invoked.job.name
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.batch.mini_batch_cut import MiniBatchBy
+from domain.ground.access import trusted
 from domain.jobs.records.job_request import JobProperties, RequestedInput
 from domain.ports import UnitMiniBatch, UnitRequest
 from infra.web.outbound import OutboundAddresses
@@ -41,7 +42,7 @@ class Picky:
 async def retried(stage: BatchStage, job: str) -> list[str]:
     """The rows of a retry of `job`."""
     properties = JobProperties(retry_of=job)
-    invoked = await stage.invocation.invoke(ENDPOINT, properties, caller="me")
+    invoked = await stage.invocation.invoke(ENDPOINT, properties, caller=trusted("me"))
     await stage.pump()
     view = await stage.view(invoked.job.name)
     return stage.output(view, view.job.results.path).decode().splitlines()[1:]
@@ -82,10 +83,10 @@ async def test_copies_of_web_files_are_retried_when_the_first_job_is_gone(
                 "web": RequestedInput(job_input_type="UriFile", uri=url),
             }
         )
-        job = (await stage.invocation.invoke(ENDPOINT, asked, caller="me")).job.name
+        job = (await stage.invocation.invoke(ENDPOINT, asked, caller=trusted("me"))).job.name
         await stage.pump()
         again = JobProperties(retry_of=job)
-        second = (await stage.invocation.invoke(ENDPOINT, again, caller="me")).job.name
+        second = (await stage.invocation.invoke(ENDPOINT, again, caller=trusted("me"))).job.name
         await stage.pump()
         await stage.jobs.delete(job)
         script.bad = b""

@@ -17,6 +17,7 @@ import pytest
 from domain.assets import asset
 from domain.assets.datastore import INBOX
 from domain.events.event_subscription import EventSubscriptionProperties
+from domain.ground.access import trusted
 from domain.ground.messages import (
     BATCH_JOBS_QUEUE,
     BLOB_DROPS_QUEUE,
@@ -270,12 +271,14 @@ class CostStage:
     async def batch_endpoint(self, **settings: Any) -> None:
         """The endpoint `irises` with a default deployment."""
         batch, unbilled = self.application.batch.provisioning, Bill()
-        await batch.put_endpoint("irises", batch_endpoint(), CALLER, ANY)
+        await batch.put_endpoint("irises", batch_endpoint(), trusted(CALLER), ANY)
         await self.pump(unbilled)
-        await batch.put_deployment("irises", "blue", batch_deployment(**settings), CALLER, ANY)
+        await batch.put_deployment(
+            "irises", "blue", batch_deployment(**settings), trusted(CALLER), ANY
+        )
         await self.pump(unbilled)
         default = batch_endpoint(defaults={"deployment_name": "blue"})
-        await batch.put_endpoint("irises", default, CALLER, ANY)
+        await batch.put_endpoint("irises", default, trusted(CALLER), ANY)
         await self.pump(unbilled)
 
     async def job(self, files: int) -> Bill:
@@ -308,7 +311,7 @@ class CostStage:
         uri = f"azureml://datastores/{STORE}/paths/{name}"
         given = {"data": RequestedInput(job_input_type="UriFolder", uri=uri)}
         asked = JobProperties(name=name, input_data=given)
-        await self.application.jobs.invocation.invoke("irises", asked, caller=CALLER)
+        await self.application.jobs.invocation.invoke("irises", asked, caller=trusted(CALLER))
 
     async def drop(self, files: int, *, apart: float = 0.0) -> Bill:
         """So many files are dropped, `apart` seconds one after another, until the drop has
