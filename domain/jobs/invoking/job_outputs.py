@@ -57,18 +57,8 @@ def output_of(
             )
         )
         return default
-    if asked.output_dataset is not None:
-        folder = asked.output_dataset
-        datastore = folder.datastore_id or f"azureml://datastores/{DEFAULT}"
-        uri = f"{datastore.rstrip('/')}/paths/{(folder.path or '').lstrip('/')}"
-        target = "properties.outputDataset"
-        asked_output = RequestedOutput(job_output_type="UriFolder", uri=uri)
-    elif asked.output_data:
-        [(output_name, asked_output)] = asked.output_data.items()
-        target = f"properties.outputData.{output_name}"
-    else:
-        return default
-    if asked_output.uri is None:
+    asked_output, target = _asked_output(asked)
+    if asked_output is None or asked_output.uri is None:
         return default
     try:
         place = locate(asked_output.uri, scope, blobs, target=f"{target}.uri")
@@ -96,6 +86,17 @@ def output_of(
     return JobOutput(
         container=place.container, folder=place.path, file_name=name, is_own_folder=False
     )
+
+
+def _asked_output(asked: JobProperties) -> tuple[RequestedOutput | None, str]:
+    """The one output that is asked for, and where the request names it."""
+    if (folder := asked.output_dataset) is not None:
+        datastore = folder.datastore_id or f"azureml://datastores/{DEFAULT}"
+        uri = f"{datastore.rstrip('/')}/paths/{(folder.path or '').lstrip('/')}"
+        return RequestedOutput(job_output_type="UriFolder", uri=uri), "properties.outputDataset"
+    for name, output in asked.output_data.items():
+        return output, f"properties.outputData.{name}"
+    return None, ""
 
 
 def _place_fault(place: BlobFolder) -> str | None:
