@@ -87,7 +87,9 @@ async def test_what_is_deployed_may_be_scaled_and_described_but_not_run_otherwis
     assert (await client.get(BLUE)).json()["properties"]["environmentVariables"] == {}
 
 
-async def test_a_batch_deployment_needs_the_right_to_its_compute_too(plane: ControlPlane) -> None:
+async def test_a_batch_deployment_needs_the_right_to_its_compute_and_a_job_to_its_data(
+    plane: ControlPlane,
+) -> None:
     await plane.stage.register_assets()
     owner = plane.client()
     sizes = {"vmSize": "Standard_DS3_v2", "scaleSettings": {"maxNodeCount": 2}}
@@ -109,3 +111,10 @@ async def test_a_batch_deployment_needs_the_right_to_its_compute_too(plane: Cont
     assert len(told) == 4
     able = plane.client("+".join((role, *READS, "reader/computes/cluster")))
     await able.finish(await able.put(path, body))
+    default = {"properties": {"defaults": {"deploymentName": "one"}}}
+    await owner.finish(await owner.patch("batchEndpoints/scan", default))
+
+    invoked = "/endpoints/scan/jobs"
+    job = {"properties": {"InputData": {"in": {"JobInputType": "UriFolder", "Uri": "azureml:d:1"}}}}
+    told = missing(await plane.client(role).http.post(invoked, json=job))
+    assert "'workspaces/data/versions/read'" in told["properties.inputData.in.uri"]
