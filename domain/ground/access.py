@@ -52,8 +52,17 @@ def allows(principal: Principal, action: str, scope: str = "") -> bool:
     )
 
 
-def role_fault(role: str) -> str | None:
-    """Why `role` is none, or None."""
+def roles_of(text: str) -> list[str]:
+    """Of somebody who has one, or several with commas between."""
+    return [role.strip() for role in text.split(",")]
+
+
+def role_fault(text: str) -> str | None:
+    """Why `text` is no role, nor several with commas between; None if it is."""
+    return next((fault for role in roles_of(text) if (fault := _role_fault(role))), None)
+
+
+def _role_fault(role: str) -> str | None:
     name, slash, at = role.partition("/")
     if name not in ROLES:
         return f"`{role}` is no role; there are {', '.join(ROLES)}"

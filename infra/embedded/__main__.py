@@ -249,7 +249,8 @@ def _clients(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", parents=[common], help="make one; prints its secret, once")
     add.add_argument("name")
-    roles = f"{', '.join(ROLES)}; for a part, scorer/onlineEndpoints/iris (default: %(default)s)"
+    parts = "for a part, scorer/onlineEndpoints/iris; several with commas between"
+    roles = f"{', '.join(ROLES)}; {parts} (default: %(default)s)"
     add.add_argument("--role", default="reader", help=roles)
     commands.add_parser("list", parents=[common], help="who there is")
     remove = commands.add_parser("remove", parents=[common], help="take one away")

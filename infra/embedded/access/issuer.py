@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from domain.ground.access import roles_of
 from infra.embedded.access.clients import Client, ClientRegistry
 from infra.embedded.access.private_files import write_private
 from infra.embedded.host.invocation import new_id
@@ -94,7 +95,7 @@ class TokenIssuer:
                 "sub": client.client_id,
                 "azp": client.client_id,
                 "name": client.name,
-                "roles": [client.role],
+                "roles": roles_of(client.role),
                 "iat": now,
                 "nbf": now,
                 "exp": now + LIFETIME,

@@ -46,11 +46,13 @@ def test_a_role_may_be_given_for_a_part_of_the_workspace() -> None:
 
 
 @pytest.mark.parametrize(
-    "role", ["", "scorer/", "scorer//x", "scorer/a b", "admin/onlineEndpoints"]
+    "role",
+    ["", "scorer/", "scorer//x", "scorer/a b", "admin/onlineEndpoints", "reader,", "x,owner"],
 )
 def test_what_is_no_role_is_told_so(role: str) -> None:
     assert role_fault(role)
     assert role_fault("scorer/onlineEndpoints/iris") is None
+    assert role_fault("contributor/onlineEndpoints/iris, reader/codes/c") is None
 
 
 @pytest.mark.parametrize("action", WRITES)

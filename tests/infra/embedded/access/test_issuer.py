@@ -72,14 +72,14 @@ async def test_a_clients_token_is_accepted_with_its_role(
 async def test_the_scope_chooses_the_audience_as_entra_id_has_it(
     client: httpx.AsyncClient, registry: ClientRegistry
 ) -> None:
-    made = registry.add("calls", "scorer/onlineEndpoints/iris")
+    made = registry.add("calls", "scorer/onlineEndpoints/iris, reader/codes/c")
     scope = f"{SCORING}/.default"
     answer = await client.post(TOKEN_PATH, data=form(**made.to_document(), scope=scope))
     token = answer.json()["access_token"]
     published = (await client.get(KEYS_PATH)).json()
     keys = StaticKeys(lambda: published)
     principal = await JwtVerifier(ISSUER, SCORING, keys).verify(token)
-    assert principal.roles == {"scorer/onlineEndpoints/iris"}
+    assert principal.roles == {"scorer/onlineEndpoints/iris", "reader/codes/c"}
     assert principal.expires_at is not None
     with pytest.raises(Unauthenticated):
         await JwtVerifier(ISSUER, AUDIENCE, keys).verify(token)
