@@ -166,6 +166,7 @@ def _limits(settings: ComputeSettings) -> "LocalLimits":
         memory=settings.machine_memory or default_memory(),
         memory_overcommit=settings.memory_overcommit,
         core_overcommit=settings.core_overcommit,
+        script_files=settings.script_files_max_bytes,
         kept_environments=settings.unused_environments,
         kept_age=timedelta(days=settings.unused_environment_days),
     )

@@ -214,6 +214,11 @@ class ComputeSettings(SettingsGroup):
     )
     """How often each core of the machine may be promised to models."""
 
+    script_files_max_bytes: ByteCount = Field(
+        10 * 2**30, alias="ML_ENDPOINTS_SCRIPT_FILES_MAX_BYTES"
+    )
+    """What the temporary files of one process of a scoring script may take of the disk, and the
+    largest file that it may write anywhere: past it, the process is ended and says so."""
     unused_environments: Annotated[int, Field(ge=0, le=1000)] = Field(
         8, alias="ML_ENDPOINTS_UNUSED_ENVIRONMENTS"
     )

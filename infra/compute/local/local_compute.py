@@ -59,6 +59,7 @@ class LocalCompute:
             outputs,
             environments,
             kept=Kept(limits.kept_environments, 2 * limits.kept_environments, limits.kept_age),
+            most_files=limits.script_files,
             runtime=RUNTIME,
             clock=clock,
         )

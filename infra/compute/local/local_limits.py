@@ -14,7 +14,8 @@ class LocalLimits:
     environments are built at a time, each within `build_deadline`. So many `attempts` of units are
     under way, or ended and not collected; one that has found no worker in `lease_wait` seconds is
     left waiting by its caller. Of what nothing uses any more, so many `kept_environments` and
-    twice as many fetched models and codes are kept, for `kept_age` at most."""
+    twice as many fetched models and codes are kept, for `kept_age` at most. The temporary files of
+    a script's process take at most `script_files` bytes."""
 
     processes: int = 64
     memory: float = math.inf
@@ -25,5 +26,6 @@ class LocalLimits:
     build_deadline: timedelta = timedelta(minutes=30)
     attempts: int = 1000
     lease_wait: float = 5.0
+    script_files: int = 10 * 2**30
     kept_environments: int = 8
     kept_age: timedelta = timedelta(days=30)

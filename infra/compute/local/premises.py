@@ -52,9 +52,9 @@ class Tenant(Protocol):
 
 class Premises:
     """Everything under `folder`, which one host has at a time; of what nobody uses there, it has
-    as much as `kept` says. `enter` before the first use; nothing is begun after `shut`. While
-    `shared` another host's processes run from it too (one of the two follows the other), and
-    nothing is thrown away."""
+    as much as `kept` says, and the temporary files of a process take at most `most_files` bytes.
+    `enter` before the first use; nothing is begun after `shut`. While `shared` another host's
+    processes run from it too (one of the two follows the other), and nothing is thrown away."""
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Premises:
         environments: Callable[[Path, ProcessGroups], Environments],
         *,
         kept: Kept,
+        most_files: int,
         runtime: Path,
         clock: Callable[[], float],
     ) -> None:
@@ -79,7 +80,7 @@ class Premises:
         self.sockets = Sockets(folder / "tmp")
         self.environments = environments(folder / "environments", self._processes)
         self.assets = Assets(folder / "assets", blobs)
-        around = Surroundings(self._processes, self.sockets, self.http, Cores(), clock)
+        around = Surroundings(self._processes, self.sockets, self.http, Cores(), clock, most_files)
         self.workshop = Workshop(self.environments, self.assets, around, runtime)
         self._tenants: list[Tenant] = []
         self._entering = asyncio.Lock()

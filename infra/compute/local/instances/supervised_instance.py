@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +23,7 @@ from infra.compute.local.instances.probes import NeverReadyError, Probes, Unresp
 from infra.compute.local.processes.death import Death, Memory, of_exit, out_of_memory
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import Group, ProcessGroups, resident_memory
+from infra.compute.local.processes.script_files import ScriptFiles, TooManyFiles
 from infra.compute.local.processes.sockets import Sockets
 
 _log = logging.getLogger(__name__)
@@ -45,8 +45,10 @@ class Surroundings:
     sockets: Sockets
     http: UnixHttp
     cores: Cores
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float]
     """By which instances have the time that their probes give them."""
+    most_files: int
+    """Bytes that the temporary files of one process may take."""
 
 
 class InstanceState(StrEnum):
@@ -99,6 +101,7 @@ class SupervisedInstance:
         self._around = around
         self._on_change = on_change
         self._group: Group | None = None
+        self._files: ScriptFiles | None = None
         self._lease: Lease | None = None
         self._free_since = asyncio.get_running_loop().time()
         self._killed: str | None = None
@@ -251,6 +254,7 @@ class SupervisedInstance:
         self._killed = None
         self._was_ready, self._peak = False, 0
         self._group = group
+        self._files = ScriptFiles(around.sockets.scratch(socket), group.id, around.most_files)
         self._story.started(group.id)
         self.instance = Instance(f"{self.id}-{socket.stem}", address)
         cores = around.cores.pin(group.id, launch.cpu)
@@ -313,6 +317,8 @@ class SupervisedInstance:
             return of_exit(ended.result(), words, self._memory if self._peak else None)
         try:
             watch.result()
+        except TooManyFiles as error:
+            return Death(str(error), final=not self._was_ready)
         except NeverReadyError as error:
             return Death(str(error), final=True)
         except UnresponsiveError as error:
@@ -327,13 +333,16 @@ class SupervisedInstance:
             lease.died.set_result(reason)
 
     async def _look(self, group: Group) -> Never:
-        """Keep the log bounded; raise MemoryError when the instance uses too much."""
+        """Keep the log bounded; raise MemoryError or TooManyFiles when the instance uses too
+        much."""
         every_other = False
         while True:
             await asyncio.sleep(_LOOK)
             self.log.look()
             if self.log.is_over():
                 await asyncio.to_thread(self.log.cut)
+            if self._files is not None:
+                await self._files.look()
             every_other = not every_other
             used = resident_memory(group.id) if every_other and self._launch.memory else None
             self._peak = max(self._peak, used or 0)

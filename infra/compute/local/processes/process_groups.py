@@ -180,7 +180,7 @@ def resident_memory(pid: int) -> int | None:
     """Private and shared memory in RAM of a process and all it started, in bytes; None where
     the system does not tell."""
     total: int | None = None
-    for process in _and_descendants(pid):
+    for process in and_descendants(pid):
         with contextlib.suppress(OSError):
             for line in (process / "status").read_text().splitlines():
                 if line.startswith(("RssAnon:", "RssShmem:")):
@@ -192,7 +192,7 @@ def cpu_seconds(pid: int) -> float | None:
     """Processor time that a process and all it started have used, those that have ended
     included; None where the system does not tell."""
     total: float | None = None
-    for process in _and_descendants(pid):
+    for process in and_descendants(pid):
         with contextlib.suppress(OSError):
             # The name in brackets may hold anything; user, system and both of the children that
             # have ended come 12th to 15th after it.
@@ -201,7 +201,7 @@ def cpu_seconds(pid: int) -> float | None:
     return total
 
 
-def _and_descendants(pid: int) -> Iterator[Path]:
+def and_descendants(pid: int) -> Iterator[Path]:
     """The folders in /proc of a process and of all it started, as far as they are there."""
     waiting = [pid]
     while waiting:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from domain.ports import EnvironmentSpec, InstanceSize, LogKind, Probe, WorkloadState
+from domain.ports import (
+    EnvironmentSpec,
+    InstanceLost,
+    InstanceSize,
+    LogKind,
+    Probe,
+    WorkloadState,
+)
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
@@ -256,3 +264,40 @@ async def test_more_cores_than_the_machine_has_are_said_in_the_log(tmp_path: Pat
         await house.serve(replace(asked, program=replace(asked.program, size=wide)))
         log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=100)
         assert "cores are promised to models, and this machine has" in log
+
+
+FULL = """
+import os, tempfile
+def init(): pass
+def run(data):
+    if "temporary" in str(data):
+        folder = tempfile.gettempdir()
+        for number in range(3000):
+            with open(os.path.join(folder, str(number)), "wb") as file: file.write(b"x")
+        return "ok"
+    try:
+        with open(tempfile.mkdtemp() + "/large", "wb") as file:
+            for _ in range(30): file.write(bytes(2**20))
+    except OSError as error:
+        return error.strerror
+    finally:
+        os.unlink(file.name)
+"""
+
+
+async def test_a_script_s_files_are_held_to_what_they_may_take_of_the_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path, script_files=8 * 2**20) as house:
+        await house.serve(await house.workload(FULL))
+
+        async def refused() -> bool:
+            body = (await house.score(KEY, b"one")).body
+            return isinstance(body, bytes) and b"File too large" in body
+
+        async def told() -> bool:
+            log = await house.serving.logs(KEY, LogKind.INFERENCE_SERVER, tail=100)
+            return "and a script's may take 8 MiB (ML_ENDPOINTS_SCRIPT_FILES_MAX_BYTES)" in log
+
+        await eventually(refused)
+        with contextlib.suppress(InstanceLost):  # It may be ended before it has answered.
+            await house.score(KEY, b"temporary")
+        await eventually(told)

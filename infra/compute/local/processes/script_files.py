@@ -1,0 +1,132 @@
+"""How much of the disk a process' own files take, looked at from outside with bounded cost.
+
+Its temporary folder is walked a part at a time, in threads; what it has deleted and
+holds open counts too. The kernel holds each single file to the same limit, wherever it is
+(RLIMIT_FSIZE), so that none outgrows it between two looks.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from infra.compute.local.processes.process_groups import and_descendants
+
+_LEAST: Final = 1024
+"""Bytes that an entry counts for, however little is in it: it takes an inode."""
+_STEPS_A_LOOK: Final = 20
+_EVERY: Final = 2.0
+_REST: Final = 20.0
+"""It rests for so many times what a look took."""
+_MOST_OPEN: Final = 10_000
+
+
+class TooManyFiles(Exception):
+    """The process has more than it may."""
+
+
+class ScriptFiles:
+    """Of the process `pid` and all it starts, whose temporary files are in `folder`: at most
+    `most` bytes. A look takes 20 steps of so many entries."""
+
+    def __init__(
+        self,
+        folder: Path,
+        pid: int,
+        most: int,
+        *,
+        step: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._pid = pid
+        self._most = most
+        self._step = step
+        self._clock = clock
+        self._walk: Iterator[int] = iter(())
+        self._next = 0.0
+
+    async def look(self) -> None:
+        """Raises TooManyFiles. It looks only if it has rested since the last time."""
+        now = self._clock()
+        if now < self._next:
+            return
+        used = await asyncio.to_thread(self._look)
+        took = self._clock() - now
+        self._next = now + took + max(_EVERY, _REST * took)
+        if used > self._most:
+            raise TooManyFiles(
+                f"Its temporary files take {_mib(used)} of the disk, and a script's may take "
+                f"{_mib(self._most)} (ML_ENDPOINTS_SCRIPT_FILES_MAX_BYTES). It was killed."
+            )
+
+    def _look(self) -> int:
+        """The most that is known to be there by now: a large folder takes several looks."""
+        processes = list(and_descendants(self._pid))
+        for process in processes:
+            self._hold(int(process.name))
+        held = _held_open(processes, self._folder)
+        found = 0
+        for _ in range(_STEPS_A_LOOK):
+            step = next(self._walk, None)
+            if step is None:
+                self._walk = _sizes(self._folder, self._step)
+                break
+            found = step
+            if held + found > self._most:
+                break
+        return held + found
+
+    def _hold(self, pid: int) -> None:
+        """Let no file of the process grow beyond the limit. Where that may not be said of
+        another's process, the looks have to do."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            if soft == resource.RLIM_INFINITY or soft > self._most:
+                most = self._most if hard == resource.RLIM_INFINITY else min(hard, self._most)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+def _sizes(folder: Path, step: int) -> Iterator[int]:
+    """What has been found so far, each time some more entries have been looked at; and at the
+    end. Links are not followed."""
+    total, looked = 0, 0
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            with contextlib.suppress(OSError):
+                total += max(os.lstat(os.path.join(place, name)).st_blocks * 512, _LEAST)
+            looked += 1
+            if looked % step == 0:
+                yield total
+    yield total
+
+
+def _held_open(processes: list[Path], folder: Path) -> int:
+    """Bytes of files on the folder's disk that have no name any more."""
+    seen: dict[int, int] = {}
+    with contextlib.suppress(OSError):
+        disk = folder.stat().st_dev
+        for number, path in enumerate(_descriptors(processes)):
+            if number == _MOST_OPEN:
+                break
+            with contextlib.suppress(OSError):
+                found = os.stat(path)
+                if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev == disk:
+                    seen[found.st_ino] = found.st_blocks * 512
+    return sum(seen.values())
+
+
+def _descriptors(processes: list[Path]) -> Iterator[str]:
+    for process in processes:
+        with contextlib.suppress(OSError), os.scandir(process / "fd") as entries:
+            for entry in entries:
+                yield entry.path
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
