@@ -175,8 +175,10 @@ def read_values(environment: Mapping[str, str], local_settings: Path) -> dict[st
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    # What all have in common says nothing of how near two are.
+    short = {each.removeprefix(PREFIX): each for each in known}
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1, cutoff=0.6)
+    return f"{name}: no such setting" + (f"; did you mean {short[near[0]]}?" if near else "")
 
 
 def _fault(error: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """What the installation is, what it runs on and whom it trusts."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infra.settings.group import SettingsGroup
 from infra.settings.values import (
@@ -117,8 +117,21 @@ class EmbeddedSettings(SettingsGroup):
         "INFO", alias="ML_ENDPOINTS_LOG_LEVEL"
     )
     """The least severe lines that are logged."""
+    tls_certificate: Path | None = Field(None, alias="ML_ENDPOINTS_TLS_CERTIFICATE")
+    """A certificate to show callers from elsewhere, in PEM, its chain below it; none: the one that
+    the host's own authority signs, which programs of this machine are shown either way. A renewed
+    one is taken up within seconds."""
+    tls_key: Path | None = Field(None, alias="ML_ENDPOINTS_TLS_KEY")
+    """Its key, in PEM, without a password."""
     log_traffic: bool = Field(False, alias="ML_ENDPOINTS_LOG_TRAFFIC")
     """Whether each scoring request is written to `logs/traffic.jsonl`."""
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            names = map(self.environment_name, ("tls_certificate", "tls_key"))
+            raise ValueError(f"{' and '.join(names)}: one is nothing without the other")
+        return self
 
 
 class DoorSettings(SettingsGroup):

@@ -1,7 +1,8 @@
 """The host's own certificate authority and certificate, for names of this machine only."""
 
 import ipaddress
-from collections.abc import Iterable
+import ssl
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,11 +27,21 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """`ca` is what a client must trust; the other two are the server's."""
+    """`ca` is what a client must trust; the other two are the server's. `by_name` may turn a
+    handshake to another certificate, by the name that it asks for."""
 
     ca: Path
     certificate: Path
     key: Path
+    by_name: Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None] | None = None
+
+
+def stands_for(names: Iterable[str], name: str) -> bool:
+    """Whether a certificate that is made for `names` is one for `name`."""
+    wanted = name.lower().rstrip(".")
+    _, dot, parent = wanted.partition(".")
+    known = {*_NAMES, *(each.lower() for each in names)}
+    return wanted in known or bool(dot and f"*.{parent}" in known)
 
 
 def ensure_certificates(

@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from domain.schedules.cron import CronError
 from infra.embedded.access import issuer
+from infra.embedded.access.certificates import Certificates
 from infra.embedded.access.connection_file import Connection, remove_connection
-from infra.embedded.access.tls import TlsFiles, ensure_certificates
+from infra.embedded.access.tls import TlsFiles
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
 from infra.embedded.host import metrics_door
@@ -37,7 +38,6 @@ from infra.embedded.succession.taking import Taking
 _log = logging.getLogger(__name__)
 
 _CLOSE = 15.0
-_CERTIFICATE_CHECK = 12 * 3600.0
 
 
 class Host:
@@ -82,7 +82,10 @@ class Host:
             closing.push_async_callback(_bounded, "the services", self._services.close)
             await self._services.start()
             await self._start(module, closing)
-            tls = await self._certificates()
+            certificates = Certificates.of(
+                self._services.settings, self._services.folder.tls, self._address.names
+            )
+            tls = await certificates.ready() if self._address.tls else None
             try:
                 http_app = self._http_app(functions)
                 work = HostWork(functions, self._services, self._host_json)
@@ -108,7 +111,7 @@ class Host:
             if taking is not None:
                 await taking.ready()
             if tls is not None:
-                renewing = asyncio.create_task(self._renew(server))
+                renewing = asyncio.create_task(certificates.keep(server.renew))
                 closing.callback(renewing.cancel)
             await asyncio.to_thread(connection.write, self._services.folder)
             # What has been loaded stays; a collector that walks it holds every request up.
@@ -187,19 +190,6 @@ class Host:
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )
-
-    async def _certificates(self) -> TlsFiles | None:
-        if not self._address.tls:
-            return None
-        folder = self._services.folder.tls
-        return await asyncio.to_thread(ensure_certificates, folder, self._address.names)
-
-    async def _renew(self, server: HttpServer) -> None:
-        while True:
-            await asyncio.sleep(_CERTIFICATE_CHECK)
-            tls = await self._certificates()
-            if tls is not None:
-                server.renew(tls)
 
     async def _connection(self, tls: TlsFiles | None) -> Connection:
         client = await asyncio.to_thread(self._services.clients.connection_client)

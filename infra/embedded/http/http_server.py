@@ -96,6 +96,7 @@ class HttpServer:
             ssl_keyfile=str(tls.key) if tls else None,
         )
         self._bound = bound
+        self._by_name = tls.by_name if tls else None
         self._state = DoorState(limits)
         self._server = _Uvicorn(self._config, self._state)
         self._serving: asyncio.Task[None] | None = None
@@ -106,6 +107,8 @@ class HttpServer:
         self._config.load()
         if isinstance(self._config.ssl, ssl.SSLContext):
             self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self._by_name is not None:
+                self._config.ssl.sni_callback = self._by_name
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._bound]))
         up = asyncio.create_task(self._server.up.wait())
         await asyncio.wait((up, self._serving), return_when=asyncio.FIRST_COMPLETED)
