@@ -11,7 +11,7 @@ from cryptography import x509
 from examples.client import CallFailed
 from outside import serving
 from outside.running_host import RunningHost
-from tests.kit.own_authority import OwnAuthority
+from tests.kit.certificates.authority import OwnAuthority
 from tests.kit.packages.index import PASSWORD, USER, PackageIndex
 from tests.kit.packages.index import serving as serving_packages
 from tests.kit.waiting import PATIENCE, until
@@ -143,6 +143,13 @@ def test_a_proxy_says_where_its_callers_asked_and_who_they_are(host: RunningHost
         wrong = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "x"}
         reply = client.post("/oauth2/v2.0/token", data=wrong, headers=forwarded)
         assert reply.status_code == 401
+        path = f"{host.workspace.connection['workspace']}/connections/none"
+        client.delete(path, headers={**forwarded, **host.bearer()})
+    acts = host.workspace.get("providers/Microsoft.Insights/eventtypes/management/values")["value"]
+    seen = {
+        act["httpRequest"]["clientIpAddress"] for act in acts if act["resourceId"].endswith("/none")
+    }
+    assert seen == {"203.0.113.9"}
 
 
 def test_a_certificate_that_was_renewed_is_shown_without_a_restart(

@@ -13,7 +13,7 @@ from infra.embedded.access.own_certificate import OwnCertificate
 from infra.embedded.access.tls import CertificateError, TlsFiles
 from infra.settings import Settings
 from infra.settings.adapters import EmbeddedSettings
-from tests.kit.own_authority import OwnAuthority
+from tests.kit.certificates.authority import OwnAuthority
 
 
 @pytest.fixture
