@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cli.failures import CommandFailed, Exit, UsageFailed
 
 if TYPE_CHECKING:
-    from cli.verbs import Group
+    from cli.verbs import Group, Verb
 
 # Each with its module in cli.commands, and what it is for; imported when it is asked for.
 SHORT = {
@@ -95,11 +95,10 @@ def command_module(name: str) -> Any:
     return importlib.import_module(f"cli.commands.by_resource.{GROUPS[name][0]}")
 
 
-def _verb(prog: str, verb: object, argv: list[str]) -> int:
+def _verb(prog: str, verb: "Verb", argv: list[str]) -> int:
     from cli.output import console, formats
-    from cli.verbs import Session, Verb, parse
+    from cli.verbs import Session, parse
 
-    assert isinstance(verb, Verb)
     flags = parse(prog, verb, argv)
     form = flags.output or verb.form
     if form not in formats.FORMATS:
