@@ -1,6 +1,6 @@
 """What a command of `mle` takes of the processor, beside Python itself.
 
-    python -m benchmarks.command_line
+    python -m benchmarks.startup.command_line
 
 Each is run so many times in turn, so that a busy machine is as busy for all; the least CPU time of
 each is told, since whatever else ran can only add to it.

@@ -2,7 +2,7 @@
 to import `function_app` and index it in a new process, less that to import every package of
 others that it loads.
 
-    python -m benchmarks.cold_import [--platform embedded|azure] [--runs N]
+    python -m benchmarks.startup.cold_import [--platform embedded|azure] [--runs N]
 """
 
 import argparse
