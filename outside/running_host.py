@@ -86,6 +86,12 @@ class RunningHost:
         assert isinstance(self.workspace.tls, ssl.SSLContext)
         return self.workspace.tls
 
+    def _told(self) -> dict[str, str]:
+        """`environment`, but for limits that came after the code that is started."""
+        sample = json.loads((self.code / "local.settings.sample.json").read_text())["Values"]
+        later = {name for name in _AMPLE if name not in sample}
+        return {name: value for name, value in self.environment.items() if name not in later}
+
     def spawn(self, *more: str) -> None:
         """Start the process, with more arguments, without waiting for anything."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +103,7 @@ class RunningHost:
                     *("--data-dir", str(self.data_dir)),
                 ],
                 cwd=self.code,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self._told()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

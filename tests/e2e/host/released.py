@@ -14,7 +14,10 @@ from tests.kit.waiting import PATIENCE
 ROOT = Path(__file__).resolve().parents[3]
 LAST = ("v0.1.0", "aa3d29adb3b47d4194b899e6618268569b79206f")
 """Its tag, and the commit that the tag names, for clones without tags."""
-_PATHS = ("domain", "handlers", "infra", "runtime", "function_app.py", "host.json")
+_PATHS = (
+    *("domain", "handlers", "infra", "runtime", "function_app.py"),
+    *("host.json", "local.settings.sample.json"),
+)
 
 
 class _Missing(Exception):
