@@ -40,6 +40,7 @@ GROUPS = {
     "data": ("data", "data that batch jobs read"),
     "datastore": ("datastore", "where files are"),
     "compute": ("compute", "where batch jobs run"),
+    "connection": ("connection", "who may open package indexes"),
     "job": ("job", "batch jobs"),
     "schedule": ("schedule", "jobs by the clock"),
     "endpoint": ("endpoint", "endpoints with their deployments, as in 2021"),

@@ -6,6 +6,7 @@ from typing import Any
 from cli.failures import UsageFailed
 from cli.kinds.assets import DATA, ENVIRONMENT, MODEL
 from cli.kinds.computes import AML_COMPUTE
+from cli.kinds.connections import CONNECTION
 from cli.kinds.deployments import BATCH_DEPLOYMENT, ONLINE_DEPLOYMENT
 from cli.kinds.endpoints import BATCH_ENDPOINT, ONLINE_ENDPOINT
 from cli.verbs import Session, Verb, flag
@@ -19,6 +20,7 @@ KINDS = {
     "environment": ENVIRONMENT,
     "data": DATA,
     "compute": AML_COMPUTE,
+    "connection": CONNECTION,
 }
 
 

@@ -137,6 +137,28 @@ def test_the_verbs_of_az_ml_answer_as_scripts_have_it(mle: Mle, tmp_path: Path) 
     assert mle("online-endpoint", "delete", "-n", "asked", "--yes").code == 0
 
 
+def test_a_connection_is_made_without_its_secret_in_a_file_or_an_argument(
+    mle: Mle, tmp_path: Path
+) -> None:
+    feed = {"name": "feed", "type": "python_feed", "target": "https://packages.example/team"}
+    credentials = {"type": "username_password", "username": "robot"}
+    (tmp_path / "feed.yml").write_text(json.dumps({**feed, "credentials": credentials}))
+    assert mle("connection", "create", "-f", "feed.yml").code == 2
+    made = mle("connection", "create", "-f", "feed.yml", stdin=b"s3cr3t\n")
+    assert made.code == 0, made.err
+    assert made.answer["credentials"] == {"type": "username_password"}
+    changed = mle("connection", "update", "-n", "feed", "--set", "metadata.team=a")
+    assert changed.code == 0, changed.err
+    refused = mle("connection", "update", "-n", "feed", "--set", "target=https://evil.example")
+    assert refused.code != 0
+    assert "remains only while its target" in refused.err
+    [listed] = mle("connection", "list").answer
+    assert listed == mle("connection", "show", "-n", "feed").answer
+    assert (listed["target"], listed["metadata"]) == (feed["target"], {"team": "a"})
+    assert mle("connection", "delete", "-n", "feed", "-y").code == 0
+    assert mle("connection", "list").answer == []
+
+
 def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     mle("init", "batch", "project", "--name", "lines")
     assert mle("deploy", "project").code == 0
