@@ -15,7 +15,7 @@ from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
-from domain.ports import CallerAddresses, TokenVerifier
+from domain.ports import CallerAddresses, Clients, TokenVerifier
 from domain.rollout.activities import RolloutActivities
 from domain.scaling.scaling import Scaling
 from domain.schedules.activities import ScheduleActivities
@@ -44,6 +44,7 @@ class Application:
     callers: CallerAddresses
     cors_origins: tuple[str, ...]
     verifier: TokenVerifier
+    clients: Clients
     triggers: Triggers
     audit: AuditActivities
     operations: Operations

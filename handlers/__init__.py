@@ -6,7 +6,7 @@ import azure.functions as func
 
 from domain.application import Application
 from handlers import openapi
-from handlers.access import audit_records
+from handlers.access import audit_records, clients
 from handlers.addresses import Addresses
 from handlers.admission import Admission
 from handlers.control import (
@@ -58,6 +58,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield audit_records.blueprint(routes, a.audit.auditing)
+    yield clients.blueprint(routes, a.clients)
     yield schedules.blueprint(routes, a.schedules.collection)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)

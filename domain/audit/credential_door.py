@@ -3,7 +3,7 @@
 from domain.audit.address_limits import AddressLimits
 from domain.audit.login_counts import Login, LoginCounts
 
-_OUT_OF_DATE = frozenset({"ExpiredToken", "TokenExpired"})
+_OUT_OF_DATE = frozenset({"ExpiredToken", "RevokedToken", "TokenExpired", "TokenRevoked"})
 """Errors of credentials that were good ones: nobody guesses those."""
 
 
@@ -25,11 +25,16 @@ class CredentialDoor:
         self._limits.check(address, target, credential)
 
     def taken(self, address: str, target: str, credential: bytes) -> None:
+        """After it was found to be good."""
         self._limits.spare(address, target, credential)
 
+    def logged_in(self, login: Login) -> None:
+        """Somebody has a token for a credential that was taken."""
+        self._logins.count(login)
+
     def refused(self, target: str, login: Login, *, credential: bytes) -> None:
-        """Whoever shows none, an expired one, or a good one without the right, is counted and not
-        kept out."""
+        """Whoever shows none, one that was good once, or a good one without the right, is counted
+        and not kept out."""
         if credential and login.code == 401 and login.error not in _OUT_OF_DATE:
             self._limits.count(login.address, target)
         self._logins.count(login)

@@ -20,9 +20,10 @@ ROLES: dict[str, tuple[str, ...]] = {
     "scorer": ("onlineEndpoints/score/action", "onlineEndpoints/token/action"),
 }
 _WITHOUT: dict[str, tuple[str, ...]] = {
-    "contributor": ("connections/write", "connections/delete"),
+    "reader": ("clients/*",),
+    "contributor": ("clients/*", "connections/write", "connections/delete"),
 }
-"""What a role does not hold although its patterns match."""
+"""What a role does not hold although its patterns match: whoever makes clients can be anyone."""
 
 _SCOPE = re.compile(r"(/[A-Za-z0-9_.-]{1,128}){1,8}")
 

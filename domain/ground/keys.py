@@ -22,6 +22,10 @@ class KeyType(StrEnum):
         return next((k for k in cls if k.value.casefold() == str(value).casefold()), None)
 
 
+_SLOTS = (None, KeyType.PRIMARY, KeyType.SECONDARY, KeyType.PRIMARY)
+"""By whether it is the first of two, the second, or both."""
+
+
 class Keys(Value):
     """Plain keys, as listKeys answers them."""
 
@@ -43,6 +47,10 @@ class SealedKey(Value):
 class SealedKeys(Value):
     primary: SealedKey
     secondary: SealedKey
+
+    @property
+    def digests(self) -> tuple[bytes, bytes]:
+        return bytes.fromhex(self.primary.digest), bytes.fromhex(self.secondary.digest)
 
     @classmethod
     def generate(
@@ -81,6 +89,13 @@ def new_key() -> str:
 def digest(key: bytes) -> bytes:
     """Keys are random, so a plain hash is enough and costs a request next to nothing."""
     return hashlib.sha256(key).digest()
+
+
+def slot(key: bytes, digests: tuple[bytes, bytes]) -> KeyType | None:
+    """Which of the two `key` is, in time that does not tell which; None for neither."""
+    found = digest(key)
+    primary, secondary = digests
+    return _SLOTS[hmac.compare_digest(found, primary) + 2 * hmac.compare_digest(found, secondary)]
 
 
 def matches(key: bytes, digests: tuple[bytes, ...]) -> bool:

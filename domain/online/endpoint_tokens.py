@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from domain.errors import Conflict
-from domain.ports import Cipher
+from domain.ports import Cipher, Principal
 from domain.values import Value
 
 LEAD = timedelta(seconds=10)
@@ -110,7 +110,7 @@ def issue(
     cipher: Cipher,
     *,
     endpoint: str,
-    caller: str,
+    caller: Principal,
     now: datetime,
     settings: TokenSettings,
 ) -> EndpointToken:
@@ -119,11 +119,13 @@ def issue(
     expires = issued + int(settings.lifetime.total_seconds())
     claims = {
         "aud": _audience(endpoint),
-        "sub": caller,
+        "sub": caller.id,
         "iat": issued,
         "exp": expires,
         "jti": secrets.token_hex(8),
     }
+    if caller.version:
+        claims["cv"] = caller.version
     header = {"alg": _ALGORITHM, "kid": key.id, "typ": "JWT"}
     signed = f"{_encoded(header)}.{_encoded(claims)}".encode()
     signature = _signature(signed, cipher.decrypt(key.sealed).encode())
@@ -136,10 +138,13 @@ def issue(
 
 @dataclass(frozen=True)
 class Verified:
-    """A token that an endpoint's key has signed; it may have expired. Unix seconds."""
+    """A token that an endpoint's key has signed; it may have expired (Unix seconds). `caller` is
+    whom it was given to, and `version` the state that this client was in."""
 
     key_id: str
     expires_at: float
+    caller: str
+    version: str
 
 
 _NOBODY = secrets.token_bytes(32)
@@ -163,7 +168,8 @@ def verify(token: bytes, endpoint: str, keys: Mapping[str, bytes]) -> Verified |
     expires = claims.get("exp")
     if claims.get("aud") != _audience(endpoint) or not isinstance(expires, int):
         return None
-    return Verified(key_id, float(expires))
+    caller, version = str(claims.get("sub", "")), str(claims.get("cv", ""))
+    return Verified(key_id, float(expires), caller, version)
 
 
 def _audience(endpoint: str) -> str:

@@ -6,7 +6,7 @@ from domain.online import endpoint_tokens
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.endpoint_tokens import EndpointToken, TokenKeyRing, TokenSettings
 from domain.online.online_endpoint import OnlineEndpoint
-from domain.ports import Cipher, Clock
+from domain.ports import Cipher, Clock, Principal
 
 
 class TokenIssuing:
@@ -20,7 +20,7 @@ class TokenIssuing:
         self._clock = clock
         self._settings = settings
 
-    async def token(self, endpoint: str, caller: str) -> EndpointToken:
+    async def token(self, endpoint: str, caller: Principal) -> EndpointToken:
         """A token that every gateway takes at once. Raises Invalid in another auth mode."""
         found, _ = await self._changes.read(endpoint)
         ring = _ring(found)

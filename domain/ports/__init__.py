@@ -25,7 +25,15 @@ from domain.ports.event_outlets import (
     Webhooks,
     WebhookUnreachable,
 )
-from domain.ports.identity import CallerAddresses, Cipher, Principal, TokenVerifier
+from domain.ports.identity import (
+    CallerAddresses,
+    Cipher,
+    Clients,
+    NewSecret,
+    Principal,
+    RegisteredClient,
+    TokenVerifier,
+)
 from domain.ports.resource_store import (
     Create,
     Delete,
@@ -88,6 +96,7 @@ __all__ = [
     "CallerAddresses",
     "Capabilities",
     "Cipher",
+    "Clients",
     "Clock",
     "Cluster",
     "Create",
@@ -107,6 +116,7 @@ __all__ = [
     "LogKind",
     "Message",
     "MiniBatchResult",
+    "NewSecret",
     "Observation",
     "PackageIndexes",
     "Page",
@@ -114,6 +124,7 @@ __all__ = [
     "Principal",
     "Probe",
     "Program",
+    "RegisteredClient",
     "Replace",
     "ResourceStore",
     "Scorer",

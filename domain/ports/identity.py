@@ -1,8 +1,9 @@
-"""Who calls, and secrets at rest."""
+"""Who calls, who may ask for tokens, and secrets at rest."""
 
 from abc import abstractmethod
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -10,12 +11,14 @@ from typing import Any, Protocol
 class Principal:
     """Who calls: the token's subject and its roles (domain/ground/access.py), until the token
     expires (Unix seconds; None: not known, so that nothing may be remembered). `name` is what the
-    issuer calls it, '' where it does not say."""
+    issuer calls it, and `version` the state of the client that was given the token; '' where it
+    does not say."""
 
     id: str
     roles: frozenset[str]
     expires_at: float | None = None
     name: str = ""
+    version: str = ""
 
 
 class TokenVerifier(Protocol):
@@ -23,7 +26,70 @@ class TokenVerifier(Protocol):
 
     @abstractmethod
     async def verify(self, token: str) -> Principal:
-        """Check signature, issuer, audience and expiry. Raises Unauthenticated."""
+        """Check signature, issuer, audience, expiry, and that `holds`. Raises Unauthenticated,
+        and Unavailable while it cannot be told."""
+
+    @property
+    def epoch(self) -> int:
+        """Another within two seconds after any subject has ceased to hold: what was verified
+        before may not be taken on trust any more."""
+        return 0
+
+    async def holds(self, subject: str, version: str) -> bool:
+        """Whether the subject is still what it was when it was given a token. Raises Unavailable
+        while it cannot be told."""
+        return True
+
+
+@dataclass(frozen=True)
+class RegisteredClient:
+    """`etag` is another with every change of its role or its secret."""
+
+    id: str
+    name: str
+    role: str
+    created_at: datetime
+    etag: str
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """What a client logs in with: told once, and kept nowhere as it is."""
+
+    client: RegisteredClient
+    secret: str
+
+
+Check = Callable[[RegisteredClient | None], None]
+"""Given a client as it stands, before it is changed; what it raises leaves it as it is."""
+
+
+class Clients(Protocol):
+    """The clients of the issuer whose tokens are taken, by name. What a client was given before
+    it was changed or removed is refused within two seconds, by every host.
+
+    Where the issuer is somebody else's, every call raises Unsupported, which says whose."""
+
+    @abstractmethod
+    async def list(self) -> Sequence[RegisteredClient]:
+        """Oldest first."""
+
+    @abstractmethod
+    async def get(self, name: str) -> RegisteredClient:
+        """Raises NotFound."""
+
+    @abstractmethod
+    async def put(self, name: str, role: str, check: Check) -> RegisteredClient | NewSecret:
+        """Give a client the role, or make one: then it has a secret. Raises Invalid for a bad name
+        or role, and Conflict when it is the last owner that would be none."""
+
+    @abstractmethod
+    async def renew_secret(self, name: str) -> NewSecret:
+        """The secret before is refused from now on. Raises NotFound."""
+
+    @abstractmethod
+    async def remove(self, name: str, check: Check) -> bool:
+        """False if there is none. Raises Conflict for the last owner."""
 
 
 class CallerAddresses(Protocol):

@@ -103,7 +103,7 @@ class OnlineScoring:
         route = await self._routes.find(call.endpoint)
         if route is None:
             raise refusals.no_such_endpoint(call.endpoint)
-        await self._access.check(route, headers.bearer)
+        exchange.caller = await self._access.check(route, headers.bearer)
         deployment = _choose(route, headers.deployment, call.path)
         exchange.route = route
         exchange.deployment = deployment
@@ -161,6 +161,8 @@ class OnlineScoring:
         return Answer(status, headers, StreamedAnswer(exchange.goes(body), ended))
 
     def _refuse(self, exchange: Exchange, refusal: Refused) -> Answer:
+        if refusal.caller:
+            exchange.caller = f"client:{refusal.caller}"
         answer = exchange.refused(refusal)
         self._taps.end(exchange, refusal.status, Ending.REFUSED)
         return answer

@@ -47,7 +47,8 @@ class RequestRecord:
     `model_status` and `model_reason` are the container's own, None and '' when none was asked.
     `response_bytes` counts what the model said. `model_seconds` is the wait for the head of its
     answer; `streamed` is None for an answer that came whole. `non_finite`: the model gave NaN
-    or infinity, for which the answer has null.
+    or infinity, for which the answer has null. `caller` is whose credential it was: `key:primary`,
+    `key:secondary`, or `client:` and the client's id; '' where it was none.
     """
 
     method: str
@@ -68,6 +69,7 @@ class RequestRecord:
     model_seconds: float
     streamed: Streamed | None
     non_finite: bool
+    caller: str
 
     @property
     def fault(self) -> Fault | None:

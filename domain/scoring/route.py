@@ -78,14 +78,10 @@ class Route:
         deployments: dict[str, DeploymentRoute],
         before: "Route | None",
     ) -> None:
-        keys = endpoint.sealed_keys
         self.endpoint = endpoint.name
         self.etag = etag
         self.auth_mode: AuthMode = endpoint.properties.auth_mode
-        self.key_digests = (
-            bytes.fromhex(keys.primary.digest),
-            bytes.fromhex(keys.secondary.digest),
-        )
+        self.key_digests = endpoint.sealed_keys.digests
         self.token_keys = endpoint.token_keys
         self.deployments = deployments
         self.traffic = {name: endpoint.traffic_of(name) for name in deployments}

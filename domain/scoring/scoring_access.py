@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from domain.errors import Unauthenticated
 from domain.ground import access
 from domain.ground.access import AuthMode
-from domain.ground.keys import matches
+from domain.ground.keys import KeyType, slot
 from domain.online import endpoint_tokens
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.ports import Cipher, Clock, Principal, TokenVerifier
@@ -29,12 +29,14 @@ the issuer has withdrawn counts no longer than that."""
 
 @dataclass(slots=True)
 class _Known:
-    """What a token proved for one endpoint. `key_id` is '' for a token of the issuer's;
-    `refused` names the caller whose right is missing."""
+    """What a token proved for one endpoint, and of whom, in which epoch of the issuer's clients.
+    `key_id` is '' for a token of the issuer's; `refused` if the caller's right is missing."""
 
     until: float
     key_id: str
-    refused: str | None = None
+    caller: str
+    epoch: int
+    refused: bool
 
 
 class ScoringAccess:
@@ -50,29 +52,29 @@ class ScoringAccess:
         self._rings: OrderedDict[str, tuple[TokenKeyRing, dict[str, bytes]]] = OrderedDict()
         self._remembered = remembered
 
-    async def check(self, route: Route, credential: bytes | None) -> None:
-        """Returns if `credential` opens the endpoint in its auth mode: in key mode either of
-        its two keys does, and no other credential. Raises Refused: 401 for a credential that
+    async def check(self, route: Route, credential: bytes | None) -> str:
+        """Whom `credential` is of, if it opens the endpoint in its auth mode: in key mode either
+        of its two keys does, and no other credential. Raises Refused: 401 for a credential that
         is none, 403 for a caller without the right. Raises Unavailable while the issuer's
         keys cannot be had."""
         mode = route.auth_mode
         if credential is None or mode is AuthMode.KEY:
-            _check_key(route, credential)
-            return
+            return _key_slot(route, credential)
         digest = hashlib.sha256(route.endpoint.encode() + b"\0" + credential).digest()
         known = self._known.get(digest)
         if known is not None and self._still(known, route):
             self._known.move_to_end(digest)
         elif mode is AuthMode.AML_TOKEN:
-            known = self._own_token(route, credential)
+            known = await self._own_token(route, credential)
         else:
             known = await self._issuers_token(route, credential)
         self._remember(digest, known)
-        if known.refused is not None:
-            raise scoring_refusals.not_permitted(route.endpoint, known.refused)
+        if known.refused:
+            raise scoring_refusals.not_permitted(route.endpoint, known.caller)
+        return f"client:{known.caller}"
 
     def _still(self, known: _Known, route: Route) -> bool:
-        if self._clock.now().timestamp() >= known.until:
+        if self._clock.now().timestamp() >= known.until or known.epoch != self._verifier.epoch:
             return False
         if route.auth_mode is not AuthMode.AML_TOKEN:
             return not known.key_id
@@ -80,25 +82,31 @@ class ScoringAccess:
             key.id == known.key_id for key in route.token_keys.keys
         )
 
-    def _own_token(self, route: Route, credential: bytes) -> _Known:
+    async def _own_token(self, route: Route, credential: bytes) -> _Known:
         proved = endpoint_tokens.verify(credential, route.endpoint, self._secrets(route))
         if proved is None:
             raise scoring_refusals.not_authenticated(route.auth_mode.value)
         if self._clock.now().timestamp() >= proved.expires_at:
             raise scoring_refusals.token_expired()
-        return _Known(proved.expires_at, proved.key_id)
+        epoch = self._verifier.epoch
+        if not await self._verifier.holds(proved.caller, proved.version):
+            raise scoring_refusals.token_revoked()
+        return _Known(proved.expires_at, proved.key_id, proved.caller, epoch, refused=False)
 
     async def _issuers_token(self, route: Route, credential: bytes) -> _Known:
+        epoch = self._verifier.epoch
         try:
             principal = await self._verifier.verify(credential.decode("latin-1"))
         except Unauthenticated as error:
             if error.code == "ExpiredToken":
                 raise scoring_refusals.token_expired() from None
+            if error.code == "RevokedToken":
+                raise scoring_refusals.token_revoked() from None
             raise scoring_refusals.not_authenticated(route.auth_mode.value) from None
         now = self._clock.now().timestamp()
         until = min(principal.expires_at or now, now + TRUSTED_FOR)
         allowed = _may_score(principal, route.endpoint)
-        return _Known(until, "", None if allowed else principal.id)
+        return _Known(until, "", principal.id, epoch, refused=not allowed)
 
     def _secrets(self, route: Route) -> dict[str, bytes]:
         """The endpoint's opened ring, kept beside the route: a route knows no cipher."""
@@ -123,10 +131,14 @@ class ScoringAccess:
             self._known.popitem(last=False)
 
 
-def _check_key(route: Route, credential: bytes | None) -> None:
-    opened = credential is not None and matches(credential, route.key_digests)
-    if not opened or route.auth_mode is not AuthMode.KEY:
+_CALLERS = {KeyType.PRIMARY: "key:primary", KeyType.SECONDARY: "key:secondary"}
+
+
+def _key_slot(route: Route, credential: bytes | None) -> str:
+    opened = None if credential is None else slot(credential, route.key_digests)
+    if opened is None or route.auth_mode is not AuthMode.KEY:
         raise scoring_refusals.not_authenticated(route.auth_mode.value)
+    return _CALLERS[opened]
 
 
 def _may_score(principal: Principal, endpoint: str) -> bool:

@@ -90,7 +90,8 @@ class Exchange:
 
     `route` and `deployment` are None until it is known where the request goes. `request` is
     what went to the instance, `response` what came from it, as far as one was asked; `reason`
-    why there is no good answer, by a code of the gateway's own.
+    why there is no good answer, by a code of the gateway's own; `caller` whose credential it
+    came with (RequestRecord).
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class Exchange:
         "_kept_request",
         "_started",
         "call",
+        "caller",
         "deployment",
         "headers",
         "listeners",
@@ -118,6 +120,7 @@ class Exchange:
         self._kept_answer: KeptBody | None = None
         self._kept_request: KeptBody | None = None
         self.call = call
+        self.caller = ""
         self.headers = RequestHeaders(call.headers)
         self.route: Route | None = None
         self.deployment: DeploymentRoute | None = None
@@ -254,6 +257,7 @@ class Exchange:
             self.model_seconds,
             self.streamed,
             response is not None and NON_FINITE in response.headers,
+            self.caller,
         )
 
 

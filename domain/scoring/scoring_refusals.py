@@ -37,6 +37,7 @@ OF_CALLERS = frozenset(
         "RequestBodyTimeout",
         "RequestEntityTooLarge",
         "TokenExpired",
+        "TokenRevoked",
         "TooManyRequests",
     }
 )
@@ -110,6 +111,15 @@ def token_expired() -> Refused:
         401,
         "TokenExpired",
         "The token has expired. Ask for a new one, best when refreshAfterTimeUtc has come.",
+    )
+
+
+def token_revoked() -> Refused:
+    """Told only of a token whose signature was right."""
+    return Refused(
+        401,
+        "TokenRevoked",
+        "The client that was given this token was changed or removed since. Ask for a new token.",
     )
 
 

@@ -30,7 +30,7 @@ def blueprint(
         kept=Kept.SECRET,
     )
     async def issue_online_endpoint_token(req: Request) -> Response:
-        token = await tokens.token(req.path_params["endpoint"], caller(req).id)
+        token = await tokens.token(req.path_params["endpoint"], caller(req))
         return json_response(wire.to_wire(token), headers={"Cache-Control": "no-store"})
 
     @routes.arm(

@@ -18,6 +18,8 @@ from infra.cloud.queues.service_bus_topics import ServiceBusTopics
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
+from infra.web.client_standing import UnsaidStanding
+from infra.web.no_clients import ENTRAS, NoClients
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from infra.web.webhooks import HttpWebhooks
@@ -38,8 +40,10 @@ class CloudServices:
         self.cipher = SettingCipher(settings.cloud.cipher_key or "")
         keys = PublishedKeys(identity.token_jwks_url)
         issuer = identity.token_issuer
-        self.token_verifier = JwtVerifier(issuer, identity.token_audience, keys)
-        self.scoring_token_verifier = JwtVerifier(issuer, identity.scoring_audience, keys)
+        standing = UnsaidStanding()
+        self.token_verifier = JwtVerifier(issuer, identity.token_audience, keys, standing)
+        self.scoring_token_verifier = JwtVerifier(issuer, identity.scoring_audience, keys, standing)
+        self.clients = NoClients(ENTRAS)
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.credential = DefaultAzureCredential(

@@ -84,6 +84,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
+        clients=adapters.clients,
         triggers=_triggers(settings.triggers),
         audit=_audit(adapters, settings),
         operations=Operations(adapters.store),

@@ -11,6 +11,7 @@ from domain.ports import (
     CallerAddresses,
     Capabilities,
     Cipher,
+    Clients,
     Clock,
     EventTopics,
     ResourceStore,
@@ -54,6 +55,7 @@ class Adapters:
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     callers: CallerAddresses
     audit_log: AuditLog
+    clients: Clients
     webhooks: Webhooks
     web: WebFiles
     """What a job reads at users' web addresses."""
@@ -95,6 +97,7 @@ def _embedded(settings: Settings) -> Adapters:
         scoring_verifier=services.scoring_token_verifier,
         callers=services.callers,
         audit_log=stores.audit_log,
+        clients=services.clients,
         webhooks=services.webhooks,
         web=_web_files(settings),
         topics=stores.topics,
@@ -128,6 +131,7 @@ def _functions(settings: Settings) -> Adapters:
         scoring_verifier=cloud.scoring_token_verifier,
         callers=cloud.callers,
         audit_log=cloud.audit_log,
+        clients=cloud.clients,
         webhooks=cloud.webhooks,
         web=_web_files(settings),
         topics=cloud.topics,

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
 from infra.compute.succession import DoesNotComeUp
-from infra.embedded.access.clients import ClientRegistry
+from infra.embedded.access.clients import ClientCredentials, ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
 from infra.embedded.access.private_files import keep_private
 from infra.embedded.access.tls import CertificateError
@@ -42,7 +42,7 @@ settings:
   (see local.settings.sample.json); ./host.json, or the app's, holds the triggers' limits.
 
 clients of the token issuer:
-  python -m infra.embedded clients {add,list,remove} --help
+  python -m infra.embedded clients {add,list,role,secret,remove} --help
 
 a signed URL that leaked:
   python -m infra.embedded urls revoke --help
@@ -253,6 +253,11 @@ def _clients(arguments: Sequence[str]) -> int:
     roles = f"{', '.join(ROLES)}; {parts} (default: %(default)s)"
     add.add_argument("--role", default="reader", help=roles)
     commands.add_parser("list", parents=[common], help="who there is")
+    role = commands.add_parser("role", parents=[common], help="give one another role")
+    role.add_argument("name")
+    role.add_argument("role", help=roles)
+    secret = commands.add_parser("secret", parents=[common], help="a new secret; prints it, once")
+    secret.add_argument("name")
     remove = commands.add_parser("remove", parents=[common], help="take one away")
     remove.add_argument("name")
     options = parser.parse_args(list(arguments))
@@ -260,8 +265,11 @@ def _clients(arguments: Sequence[str]) -> int:
     try:
         match options.command:
             case "add":
-                made = registry.add(options.name, options.role)
-                _say(f"client_id      {made.client_id}\nclient_secret  {made.client_secret}")
+                _say_credentials(registry.add(options.name, options.role))
+            case "secret":
+                _say_credentials(registry.renew(options.name))
+            case "role":
+                registry.change_role(options.name, options.role)
             case "list":
                 for client in registry.list():
                     _say(f"{client.name:<24} {client.role:<12} {client.client_id}")
@@ -293,6 +301,10 @@ def _urls(arguments: Sequence[str]) -> int:
         return _refuse(error.message)
     _say("It is taken back.")
     return 0
+
+
+def _say_credentials(made: ClientCredentials) -> None:
+    _say(f"client_id      {made.client_id}\nclient_secret  {made.client_secret}")
 
 
 def _say(text: str) -> None:

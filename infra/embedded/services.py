@@ -4,13 +4,17 @@ host, which drives the functions, and the app's composition, whose activities th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from domain.assets.packages.index_credentials import ConnectionsCredentials
+from domain.audit.address_limits import AddressLimits
+from domain.audit.credential_door import CredentialDoor
+from domain.audit.login_counts import LoginCounts
 from domain.errors import DomainError
+from domain.ports import Clients
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
 from infra.compute.choice import Beside, chosen_compute
@@ -18,6 +22,8 @@ from infra.compute.local.serving.instance_figures import InstanceFigures
 from infra.compute.package_sources import PackageSources
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
+from infra.embedded.access.own_clients import OwnClients
+from infra.embedded.access.standing import FollowedStanding, OwnStanding, TellingStanding
 from infra.embedded.arrivals.receipts import receipts_database
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.disk_room import DiskRoom
@@ -27,6 +33,8 @@ from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
 from infra.telemetry.request_metrics import RequestMetrics
 from infra.web.client_address import TrustedProxies
+from infra.web.client_standing import UnsaidStanding
+from infra.web.no_clients import NoClients
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 from infra.web.webhooks import HttpWebhooks
@@ -81,16 +89,22 @@ class EmbeddedServices:
             settings.installation.workspace_id,
         )
         self.receipts = receipts_database(folder.receipts)
-        self.clients = ClientRegistry(folder.secrets)
+        self.registry = ClientRegistry(folder.secrets)
+        logs, access = self.stores.audit_log, settings.access
+        self.logins = LoginCounts(logs, self.clock, period=settings.scoring.aggregate_period)
+        limits = AddressLimits(self.clock, most=access.refused_per_minute)
+        self.door = CredentialDoor(limits, self.logins)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
         self.issuer = TokenIssuer(
             settings.identity.token_issuer,
             settings.identity.token_audience,
             self.signing_key,
-            self.clients,
+            self.registry,
             audiences=(settings.identity.scoring_audience,),
+            rates=AddressLimits(self.clock, most=access.tokens_per_minute),
+            door=self.door,
         )
-        self._sweeping: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
 
     @classmethod
     def open(cls, settings: Settings) -> "EmbeddedServices":
@@ -122,20 +136,54 @@ class EmbeddedServices:
     @cached_property
     def token_verifier(self) -> JwtVerifier:
         """Trusts the settings' issuer: this host's own unless its keys are elsewhere."""
-        identity = self.settings.identity
-        return JwtVerifier(identity.token_issuer, identity.token_audience, self._issuers_keys)
+        return self._verifier(self.settings.identity.token_audience)
 
     @cached_property
     def scoring_token_verifier(self) -> JwtVerifier:
         """The same issuer's tokens for the scoring audience."""
-        identity = self.settings.identity
-        return JwtVerifier(identity.token_issuer, identity.scoring_audience, self._issuers_keys)
+        return self._verifier(self.settings.identity.scoring_audience)
+
+    def _verifier(self, audience: str) -> JwtVerifier:
+        issuer = self.settings.identity.token_issuer
+        return JwtVerifier(issuer, audience, self._issuers_keys, self._standing)
 
     @cached_property
     def _issuers_keys(self) -> KeySource:
+        if self._issues:
+            return StaticKeys(self.signing_key.jwks)
+        return PublishedKeys(self.settings.identity.token_jwks_url)
+
+    @cached_property
+    def clients(self) -> Clients:
+        """Those of the issuer whose tokens are taken here."""
+        if self._issues:
+            return OwnClients(self.registry, self.folder.connection)
+        issuer = self.settings.identity.token_issuer
+        return NoClients(f"Tokens come from {issuer} here: its clients are made and changed there.")
+
+    @property
+    def _issues(self) -> bool:
         url = self.settings.identity.token_jwks_url
-        own = url == self.settings.installation.base_url + KEYS_PATH
-        return StaticKeys(self.signing_key.jwks) if own else PublishedKeys(url)
+        return url == self.settings.installation.base_url + KEYS_PATH
+
+    @cached_property
+    def _standing(self) -> OwnStanding | FollowedStanding | UnsaidStanding:
+        identity = self.settings.identity
+        if self._issues:
+            return OwnStanding(self.registry)
+        if identity.token_jwks_url == identity.token_issuer.rstrip("/") + KEYS_PATH:
+            # Another embedded host's.
+            return FollowedStanding(self.stores.store, identity.token_issuer)
+        return UnsaidStanding()
+
+    def _following(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What tells other hosts of this one's clients, or follows what is told."""
+        match self._standing:
+            case OwnStanding() as own if self.stores.are_shared:
+                issuer = self.settings.identity.token_issuer
+                yield TellingStanding(self.stores.store, issuer, own).run()
+            case FollowedStanding() as followed:
+                yield followed.run()
 
     async def start(self) -> None:
         """For the host that has the folder to itself: what a killed one had in hand is
@@ -145,14 +193,15 @@ class EmbeddedServices:
         await self.compute.start()
         if self.settings.embedded.log_traffic:
             self.traffic_log.start()
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._running = [asyncio.create_task(each) for each in (self._sweep(), *self._following())]
 
     async def close(self) -> None:
         """Everything acknowledged is on disk; the folder can be opened anew."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for task in self._running:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeping
+                await task
+        await self.logins.close()
         await self.webhooks.close()
         await asyncio.to_thread(self.traffic_log.close)
         await self.compute.close()

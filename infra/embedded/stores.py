@@ -45,6 +45,9 @@ class Stores(ABC):
     topics: EventTopics
     audit_log: AuditLog
 
+    are_shared: bool
+    """Whether other hosts may have the same."""
+
     @abstractmethod
     async def start(self) -> None:
         """Before the first use, by the one host of the data folder."""
@@ -80,6 +83,8 @@ class Stores(ABC):
 
 class LocalStores(Stores):
     """SQLite and plain files in the data folder. While there is no `room`, nothing is uploaded."""
+
+    are_shared = False
 
     def __init__(self, settings: Settings, folder: DataFolder, room: StorageRoom) -> None:
         self._folder = folder
@@ -140,6 +145,8 @@ class LocalStores(Stores):
 
 class CloudStores(Stores):
     """Cosmos DB, Service Bus and Blob, as the settings name them."""
+
+    are_shared = True
 
     def __init__(self, settings: Settings, folder: DataFolder) -> None:
         from infra.cloud.services import CloudServices

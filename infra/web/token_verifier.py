@@ -15,6 +15,7 @@ import jwt
 
 from domain.errors import Unauthenticated, Unavailable
 from domain.ports import Principal, TokenVerifier
+from infra.web.client_standing import ClientStanding
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ _LEEWAY = 30
 _FETCH_TIMEOUT = 10.0
 _JWKS_LIMIT = 1 << 20
 _LONGEST_NAME = 128
+VERSION_CLAIM = "cv"
+"""In which an embedded issuer says what state of a client a token was given to."""
 
 
 class KeySource(Protocol):
@@ -101,12 +104,23 @@ class PublishedKeys(KeySource):
 
 class JwtVerifier(TokenVerifier):
     """Accepts a token only if it is signed (RS256 or ES256, as its key says) by a key of the
-    issuer's, names this issuer and audience, and is within its time."""
+    issuer's, names this issuer and audience, is within its time, and whoever was given it
+    still stands as it did."""
 
-    def __init__(self, issuer: str, audience: str, keys: KeySource) -> None:
+    def __init__(
+        self, issuer: str, audience: str, keys: KeySource, standing: ClientStanding
+    ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._standing = standing
+
+    @property
+    def epoch(self) -> int:
+        return self._standing.epoch
+
+    async def holds(self, subject: str, version: str) -> bool:
+        return await self._standing.holds(subject, version)
 
     async def verify(self, token: str) -> Principal:
         try:
@@ -142,7 +156,14 @@ class JwtVerifier(TokenVerifier):
         own = frozenset(role for role in names if isinstance(role, str))
         name = claims.get("name") or claims.get("app_displayname")
         called = name[:_LONGEST_NAME] if isinstance(name, str) else ""
-        return Principal(subject, own, float(claims["exp"]), called)
+        version = claims.get(VERSION_CLAIM, "")
+        if not await self._standing.holds(subject, str(version)):
+            raise Unauthenticated(
+                "The client that was given this token was changed or removed since. Ask for a "
+                "new token.",
+                code="RevokedToken",
+            )
+        return Principal(subject, own, float(claims["exp"]), called, str(version))
 
 
 def _usable_keys(jwks: object) -> dict[str, jwt.PyJWK]:

@@ -72,6 +72,33 @@ def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pai
     )
 
 
+def test_a_client_that_one_removes_is_refused_by_both(pair: Pair) -> None:
+    one, other = pair.both
+    path = f"{one.connection['workspace']}/clients/short"
+    made = one.workspace.http.put(
+        one.url + path, json={"properties": {"role": "reader"}}, headers=one.bearer()
+    ).json()["properties"]
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": made["clientId"],
+        "client_secret": made["clientSecret"],
+    }
+    token = one.workspace.http.post(one.workspace.connection["token_url"], data=form).json()
+    headers = {"authorization": f"Bearer {token['access_token']}"}
+
+    def reads(host: RunningHost) -> int:
+        url = f"{host.url}{one.connection['workspace']}/onlineEndpoints"
+        return host.workspace.http.get(url, headers=headers).status_code
+
+    until(lambda: {reads(host) for host in pair.both} == {200}, what="both take its token")
+    refused = other.workspace.http.put(
+        other.url + path, json={"properties": {"role": "owner"}}, headers=other.bearer()
+    )
+    assert (refused.status_code, one.url in refused.text) == (400, True)
+    one.workspace.http.delete(one.url + path, headers=one.bearer())
+    until(lambda: {reads(host) for host in pair.both} == {401}, what="both refuse its token")
+
+
 def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(
     pair: Pair, tmp_path: Path
 ) -> None:

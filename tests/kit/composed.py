@@ -28,6 +28,7 @@ from infra.embedded.no_topics import NoTopics
 from infra.settings import Settings
 from infra.settings.adapters import AccessSettings
 from infra.web.client_address import TrustedProxies
+from infra.web.no_clients import NoClients
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from infra.web.webhooks import HttpWebhooks
@@ -74,6 +75,7 @@ def adapters(
         "cipher": PlainCipher(),
         "verifier": OwnerVerifier(),
         "scoring_verifier": OwnerVerifier(),
+        "clients": NoClients("A test has none."),
         "callers": TrustedProxies((), "x-forwarded"),
         "audit_log": DocumentAuditLog(store, clock, keep=timedelta(days=90)),
         "webhooks": HttpWebhooks(OutboundAddresses(())),

@@ -19,6 +19,7 @@ from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import Received
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
+from infra.web.no_clients import NoClients
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.composed import OwnerVerifier, PlainCipher
@@ -116,6 +117,7 @@ class Host:
             room=AmpleRoom(),
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
+            clients=NoClients("A test has none."),
             callers=TrustedProxies((), "x-forwarded"),
             audit_log=DocumentAuditLog(store, world.clock, keep=timedelta(days=90)),
             webhooks=port(world.receiver, "webhooks"),

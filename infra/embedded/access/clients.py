@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from domain.values import Value
 from infra.embedded.access.private_files import write_private
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_OWNER = "owner"
 
 
 class Client(Value):
@@ -32,6 +33,18 @@ class Client(Value):
     role: str
     secret_hash: str
     created_at: datetime
+
+    @property
+    def version(self) -> str:
+        """Another with every change of its role or its secret; tells nothing of the secret."""
+        return hashlib.sha256(f"{self.role}\n{self.secret_hash}".encode()).hexdigest()[:16]
+
+
+Check = Callable[[Client], None]
+
+
+def unconditionally(client: Client) -> None:
+    pass
 
 
 class ClientCredentials(Value):
@@ -46,26 +59,30 @@ class ClientRegistry:
     the file: a change there holds at the next token request. Blocking."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "clients.json"
+        self.file = folder / "clients.json"
+        """What is replaced whole with every change of a client."""
         self._lock_file = folder / "clients.lock"
         self._connection_file = folder / "connection-client.json"
 
     def list(self) -> Sequence[Client]:
         """Every client, oldest first."""
         try:
-            content = json.loads(self._file.read_bytes())
+            content = json.loads(self.file.read_bytes())
             return [Client.from_document(client) for client in content["clients"]]
         except FileNotFoundError:
             return []
         except (ValueError, KeyError, TypeError) as error:
-            raise Invalid(f"{self._file.name} is damaged: {error}", code="BadClients") from error
+            raise Invalid(f"{self.file.name} is damaged: {error}", code="BadClients") from error
+
+    def find(self, name: str) -> Client | None:
+        return next((client for client in self.list() if client.name == name), None)
 
     def add(self, name: str, role: str) -> ClientCredentials:
         """Raises Conflict if the name is taken, Invalid for a bad name or role."""
         if not _NAME.fullmatch(name):
-            raise Invalid(f"`{name}` is no client name: letters, digits, `.`, `_`, `-`; up to 64")
-        if fault := role_fault(role):
-            raise Invalid(fault)
+            told = f"`{name[:64]}` is no client name: letters, digits, `.`, `_`, `-`; up to 64"
+            raise Invalid(told, code="InvalidName", target="name")
+        _check(role)
         credentials = ClientCredentials(
             client_id=str(uuid.uuid4()), client_secret=secrets.token_urlsafe(32)
         )
@@ -83,14 +100,56 @@ class ClientRegistry:
             self._save([*clients, client])
         return credentials
 
-    def remove(self, name: str) -> None:
-        """Tokens already issued to it live out their hour. Raises NotFound."""
+    def change_role(self, name: str, role: str, check: Check = unconditionally) -> None:
+        """Tokens that were issued to it are good no more. Raises NotFound, Invalid, Conflict for
+        the last owner, and what `check` raises."""
+        _check(role)
         with self._locked():
-            clients = self.list()
-            rest = [client for client in clients if client.name != name]
-            if len(rest) == len(clients):
-                raise NotFound(f"there is no client `{name}`")
-            self._save(rest)
+            client = self._known(name)
+            check(client)
+            self._replace(client, client.but(role=role))
+
+    def renew(self, name: str) -> ClientCredentials:
+        """A new secret; the one before, and tokens that were issued for it, are good no more.
+        Raises NotFound."""
+        secret = secrets.token_urlsafe(32)
+        with self._locked():
+            client = self._known(name)
+            self._replace(client, client.but(secret_hash=_digest(secret)))
+            renewed = ClientCredentials(client_id=client.client_id, client_secret=secret)
+            kept = self._kept_connection_client()
+            if kept is not None and kept.client_id == client.client_id:
+                self._keep_connection_client(renewed)
+        return renewed
+
+    def remove(self, name: str, check: Check = unconditionally) -> None:
+        """Tokens that were issued to it are good no more. Raises NotFound, Conflict for the last
+        owner, and what `check` raises."""
+        with self._locked():
+            client = self._known(name)
+            check(client)
+            self._replace(client, None)
+
+    def _known(self, name: str) -> Client:
+        client = self.find(name)
+        if client is None:
+            raise NotFound(f"there is no client `{name[:64]}`")
+        return client
+
+    def _replace(self, client: Client, new: Client | None) -> None:
+        clients = [each for each in self.list() if each.client_id != client.client_id]
+        if client.role == _OWNER and new != client:
+            is_owner = new is not None and new.role == _OWNER
+            if not is_owner and not any(each.role == _OWNER for each in clients):
+                raise Conflict(
+                    f"`{client.name}` is the last owner: without one nobody could make clients. "
+                    "Make another owner first.",
+                    code="LastOwner",
+                )
+        if new is None:
+            self._save(clients)
+        else:
+            self._save([new if each.name == new.name else each for each in self.list()])
 
     def authenticate(self, client_id: str, client_secret: str) -> Client | None:
         """The client, or None; how long it takes tells nothing of why."""
@@ -106,25 +165,32 @@ class ClientRegistry:
     def connection_client(self) -> ClientCredentials:
         """The owner that connection.json names: made at first start, the same ever after
         unless it has been removed, and then made anew."""
-        try:
-            kept = ClientCredentials.from_document(json.loads(self._connection_file.read_bytes()))
-            if self.authenticate(kept.client_id, kept.client_secret):
-                return kept
-        except (FileNotFoundError, ValueError, ValidationError):
-            pass  # Not made yet, or damaged: either way a new one is made.
+        kept = self._kept_connection_client()
+        if kept is not None and self.authenticate(kept.client_id, kept.client_secret):
+            return kept
         names = {client.name for client in self.list()}
         name = next(n for n in _owner_names() if n not in names)
-        made = self.add(name, "owner")
-        write_private(self._connection_file, json.dumps(made.to_document()).encode())
+        made = self.add(name, _OWNER)
+        self._keep_connection_client(made)
         return made
+
+    def _kept_connection_client(self) -> ClientCredentials | None:
+        """None too for a file that is damaged: then another is made."""
+        try:
+            return ClientCredentials.from_document(json.loads(self._connection_file.read_bytes()))
+        except (FileNotFoundError, ValueError, ValidationError):
+            return None
+
+    def _keep_connection_client(self, client: ClientCredentials) -> None:
+        write_private(self._connection_file, json.dumps(client.to_document()).encode())
 
     def _save(self, clients: Sequence[Client]) -> None:
         content = {"clients": [client.to_document() for client in clients]}
-        write_private(self._file, json.dumps(content, indent=2).encode())
+        write_private(self.file, json.dumps(content, indent=2).encode())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -139,6 +205,11 @@ def _owner_names() -> Iterator[str]:
     while True:
         yield f"owner-{number}"
         number += 1
+
+
+def _check(role: str) -> None:
+    if fault := role_fault(role):
+        raise Invalid(fault, target="properties.role")
 
 
 def _digest(secret: str) -> str:

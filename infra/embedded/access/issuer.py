@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
@@ -19,10 +20,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from domain.ground.access import roles_of
+from domain.audit.address_limits import AddressLimits
+from domain.audit.credential_door import CredentialDoor
+from domain.audit.login_counts import Login
+from domain.errors import Throttled
 from infra.embedded.access.clients import Client, ClientRegistry
 from infra.embedded.access.private_files import write_private
 from infra.embedded.host.invocation import new_id
 from infra.embedded.http.admission import admitted
+from infra.web.token_verifier import VERSION_CLAIM
 
 TOKEN_PATH = "/oauth2/v2.0/token"
 KEYS_PATH = "/oauth2/v2.0/keys"
@@ -31,6 +37,8 @@ DISCOVERY_PATH = "/.well-known/openid-configuration"
 LIFETIME = 3600
 _ALGORITHM = "ES256"
 _BODY_LIMIT = 16 * 1024
+_LONGEST_ID = 64
+_ACTION = "clients/token/action"
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
@@ -69,7 +77,7 @@ class SigningKey:
 class TokenIssuer:
     """Issues one-hour bearer tokens to registered clients; `roles` says what each may do.
     They are for `audience`, unless a client's `scope` is one of the other `audiences` and
-    `/.default`, as Entra ID has it."""
+    `/.default`, as Entra ID has it. `rates` are of tokens, `door` hears of who is refused."""
 
     def __init__(
         self,
@@ -79,12 +87,16 @@ class TokenIssuer:
         clients: ClientRegistry,
         *,
         audiences: Sequence[str],
+        rates: AddressLimits,
+        door: CredentialDoor,
     ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._by_scope = {f"{other.rstrip('/')}/.default": other for other in audiences}
         self._keys = keys
         self._clients = clients
+        self._rates = rates
+        self._door = door
 
     def issue(self, client: Client, scope: str = "") -> str:
         now = int(time.time())
@@ -96,6 +108,7 @@ class TokenIssuer:
                 "azp": client.client_id,
                 "name": client.name,
                 "roles": roles_of(client.role),
+                VERSION_CLAIM: client.version,
                 "iat": now,
                 "nbf": now,
                 "exp": now + LIFETIME,
@@ -108,6 +121,11 @@ class TokenIssuer:
         """POST /oauth2/v2.0/token."""
         if request.method != "POST":
             return _refused(405, "invalid_request", "tokens are asked for by POST", allow="POST")
+        address = request.client.host if request.client else ""
+        try:
+            self._rates.check(address, "")
+        except Throttled as error:
+            return _throttled(error)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/x-www-form-urlencoded":
             return _refused(
@@ -122,7 +140,7 @@ class TokenIssuer:
             form = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=32)
         except ValueError:
             return _refused(400, "invalid_request", "the body is no form")
-        answer = await self._grant(form, request.headers.get("authorization"))
+        answer = await self._grant(form, request.headers.get("authorization"), address)
         if answer.status_code == 200:
             admitted(request)
         return answer
@@ -150,7 +168,9 @@ class TokenIssuer:
             }
         )
 
-    async def _grant(self, form: Mapping[str, list[str]], authorization: str | None) -> Response:
+    async def _grant(
+        self, form: Mapping[str, list[str]], authorization: str | None, address: str
+    ) -> Response:
         if any(len(values) > 1 for values in form.values()):
             return _refused(400, "invalid_request", "a parameter is given more than once")
         given = {name: values[0] for name, values in form.items()}
@@ -170,8 +190,12 @@ class TokenIssuer:
             else (given.get("client_id", ""), given.get("client_secret", ""))
         )
         if credentials is None or not all(credentials):
+            self._rates.count(address, "")
             return _unknown_client(by_header)
-        client = await asyncio.to_thread(self._clients.authenticate, *credentials)
+        try:
+            client = await self._authenticated(*credentials, address)
+        except Throttled as error:
+            return _throttled(error)
         if client is None:
             return _unknown_client(by_header)
         token = await asyncio.to_thread(self.issue, client, given.get("scope", ""))
@@ -185,6 +209,29 @@ class TokenIssuer:
             headers=_NO_STORE,
         )
 
+    async def _authenticated(self, id: str, secret: str, address: str) -> Client | None:
+        """Raises Throttled for a client, or an address, that asks too often."""
+        who, shown = id[:_LONGEST_ID].encode(errors="replace").decode(), _bytes(secret)
+        login = Login(_ACTION, "", address, 401, caller=who, error="invalid_client")
+        try:
+            self._door.check(address, who, shown)
+            self._rates.check(address, who)
+        except Throttled as error:
+            self._door.refused(who, replace(login, code=429, error=error.code), credential=b"")
+            raise
+        self._rates.count(address, who)
+        client = await asyncio.to_thread(self._clients.authenticate, id, secret)
+        if client is None:
+            self._door.refused(who, login, credential=shown)
+            return None
+        self._door.taken(address, who, shown)
+        self._door.logged_in(
+            replace(
+                login, code=200, error="", resource=f"clients/{client.name}", client=client.name
+            )
+        )
+        return client
+
 
 def _basic(authorization: str) -> tuple[str, str] | None:
     scheme, _, value = authorization.partition(" ")
@@ -197,6 +244,17 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     return (unquote_plus(user), unquote_plus(secret)) if separator else None
+
+
+def _throttled(error: Throttled) -> Response:
+    response = _refused(429, "temporarily_unavailable", error.message)
+    response.headers["retry-after"] = str(round(error.retry_after))
+    return response
+
+
+def _bytes(secret: str) -> bytes:
+    """What a caller sent, even if it is no proper text."""
+    return secret.encode(errors="surrogatepass")
 
 
 def _unknown_client(by_header: bool) -> Response:

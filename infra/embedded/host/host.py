@@ -192,7 +192,7 @@ class Host:
         )
 
     async def _connection(self, tls: TlsFiles | None) -> Connection:
-        client = await asyncio.to_thread(self._services.clients.connection_client)
+        client = await asyncio.to_thread(self._services.registry.connection_client)
         return Connection(
             url=self._address.url,
             ca_file=tls.ca if tls else None,

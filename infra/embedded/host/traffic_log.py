@@ -142,6 +142,7 @@ class TrafficLog:
             "RequestPayloadSize": record.request_bytes,
             "ResponsePayloadSize": record.response_bytes,
             "UserAgent": record.user_agent,
+            "Caller": record.caller,
             "XRequestId": record.request_id,
             "XMSClientRequestId": record.client_request_id,
             "TotalDurationMs": _milliseconds(record.total_seconds),

@@ -20,6 +20,7 @@ from domain.online.endpoint_tokens import (
     issue,
     verify,
 )
+from domain.ports import Principal
 from tests.kit.composed import PlainCipher
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -33,7 +34,14 @@ def made(ring: TokenKeyRing = RING, endpoint: str = "iris", now: datetime = NOW)
         refresh_after=timedelta(minutes=4),
         key_rotation=timedelta(days=30),
     )
-    return issue(ring, CIPHER, endpoint=endpoint, caller="me", now=now, settings=lasting)
+    return issue(
+        ring,
+        CIPHER,
+        endpoint=endpoint,
+        caller=Principal("me", frozenset()),
+        now=now,
+        settings=lasting,
+    )
 
 
 TOKEN = made().access_token.encode()

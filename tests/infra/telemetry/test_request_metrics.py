@@ -32,6 +32,7 @@ RECORD = RequestRecord(
     model_seconds=0.005,
     streamed=None,
     non_finite=False,
+    caller="key:primary",
 )
 FAILED = replace(RECORD, code=424, model_status=500, model_reason="model_error")
 DENIED = replace(RECORD, code=401, reason="AuthenticationFailed", deployment="", model_status=None)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from domain.errors import Unauthenticated, Unavailable
+from infra.web.client_standing import UnsaidStanding
 from infra.web.token_verifier import JwtVerifier, PublishedKeys, StaticKeys
 
 ISSUER, AUDIENCE = "https://issuer.example", "api://ml-endpoints"
@@ -52,7 +53,7 @@ def token(key: Any = EC_KEY, algorithm: str = "ES256", kid: str = "ec", **change
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers={"kid": kid})
 
 
-VERIFIER = JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks))
+VERIFIER = JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks), UnsaidStanding())
 
 
 async def test_a_directory_object_id_goes_before_the_pairwise_subject() -> None:

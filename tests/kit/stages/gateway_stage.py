@@ -18,6 +18,7 @@ from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
+from infra.web.client_standing import UnsaidStanding
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import adapters, composed
@@ -107,7 +108,7 @@ class Gateways:
             scorer=self.scorer,
             workers=compute,
             cipher=FernetCipher(folder / "cipher.key"),
-            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
+            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks), UnsaidStanding()),
             listeners=(self.records.append,),
         )
         self.all: list[Gateway] = []

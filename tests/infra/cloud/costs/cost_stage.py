@@ -45,6 +45,7 @@ from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition.adapters import Adapters
+from infra.web.client_standing import UnsaidStanding
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.infra.cloud.cloud_costs import CloudCosts, Counted, Operation
 from tests.kit.clocks import HeldClock, hold_durations
@@ -382,7 +383,7 @@ async def _application_on(
             scorer=CloudScorer(durations),
             workers=worker,
             cipher=SettingCipher("a key for tests alone"),
-            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks)),
+            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks), UnsaidStanding()),
             webhooks=Receiver(clock),
         )
         stage = CostStage(services, costs, broker, consumer, clock, worker)

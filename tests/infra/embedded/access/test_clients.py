@@ -1,5 +1,6 @@
 """Clients of the embedded token issuer."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -63,10 +64,46 @@ def test_the_connection_client_is_an_owner_and_stays_the_same(tmp_path: Path) ->
 def test_a_removed_connection_client_is_replaced(tmp_path: Path) -> None:
     registry = ClientRegistry(tmp_path)
     first = registry.connection_client()
+    registry.add("chief", "owner")
     registry.remove("owner")
     second = registry.connection_client()
     assert second != first
-    assert [client.role for client in registry.list()] == ["owner"]
+    assert [(c.name, c.role) for c in registry.list()] == [("chief", "owner"), ("owner", "owner")]
+
+
+def test_the_last_owner_stays_one(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    registry.add("owner", "owner")
+    registry.add("iris", "owner/onlineEndpoints/iris")
+    with pytest.raises(Conflict) as refused:
+        registry.remove("owner")
+    assert refused.value.code == "LastOwner"
+    for role in ("contributor", "owner/onlineEndpoints/iris"):
+        with pytest.raises(Conflict):
+            registry.change_role("owner", role)
+    registry.change_role("owner", "owner")
+    registry.change_role("iris", "owner")
+    registry.remove("owner")
+    assert [client.name for client in registry.list()] == ["iris"]
+
+
+def test_a_renewed_secret_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    made, connection = registry.add("ci", "reader"), registry.connection_client()
+    renewed = registry.renew("ci")
+    assert renewed.client_id == made.client_id
+    assert registry.authenticate(made.client_id, made.client_secret) is None
+    assert registry.authenticate(renewed.client_id, renewed.client_secret) is not None
+    assert registry.renew("owner") == registry.connection_client() != connection
+
+
+def test_a_file_of_clients_is_as_the_version_before_reads_it(tmp_path: Path) -> None:
+    registry = ClientRegistry(tmp_path)
+    registry.add("ci", "reader")
+    registry.change_role("ci", "scorer/onlineEndpoints/iris")
+    registry.renew("ci")
+    [client] = json.loads(registry.file.read_text())["clients"]
+    assert set(client) == {"client_id", "name", "role", "secret_hash", "created_at"}
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

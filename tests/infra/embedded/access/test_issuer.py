@@ -1,13 +1,19 @@
 """The embedded token issuer, over HTTP."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.audit.address_limits import AddressLimits
+from domain.audit.credential_door import CredentialDoor
+from domain.audit.login_counts import LoginCounts
 from domain.errors import Unauthenticated
+from domain.ports import AuditLog, AuditQuery
+from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.issuer import (
     DISCOVERY_PATH,
@@ -16,7 +22,11 @@ from infra.embedded.access.issuer import (
     SigningKey,
     TokenIssuer,
 )
+from infra.web.client_standing import UnsaidStanding
 from infra.web.token_verifier import JwtVerifier, StaticKeys
+from tests.kit.clocks import HeldClock
+from tests.kit.waiting import PATIENCE
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 Served = Callable[..., Any]
 
@@ -35,10 +45,37 @@ def key(tmp_path: Path) -> SigningKey:
 
 
 @pytest.fixture
-async def client(
-    served: Served, registry: ClientRegistry, key: SigningKey
-) -> AsyncIterator[httpx.AsyncClient]:
-    issuer = TokenIssuer(ISSUER, AUDIENCE, key, registry, audiences=(SCORING,))
+def clock() -> HeldClock:
+    return HeldClock()
+
+
+@pytest.fixture
+def log(clock: HeldClock) -> AuditLog:
+    return DocumentAuditLog(MemoryResourceStore(clock.unix), clock, keep=timedelta(days=90))
+
+
+@pytest.fixture
+def logins(log: AuditLog, clock: HeldClock) -> LoginCounts:
+    return LoginCounts(log, clock, period=PATIENCE)
+
+
+@pytest.fixture
+def issuer(
+    registry: ClientRegistry, key: SigningKey, clock: HeldClock, logins: LoginCounts
+) -> TokenIssuer:
+    return TokenIssuer(
+        ISSUER,
+        AUDIENCE,
+        key,
+        registry,
+        audiences=(SCORING,),
+        rates=AddressLimits(clock, most=5),
+        door=CredentialDoor(AddressLimits(clock, most=3), logins),
+    )
+
+
+@pytest.fixture
+async def client(served: Served, issuer: TokenIssuer) -> AsyncIterator[httpx.AsyncClient]:
     exact = {
         TOKEN_PATH: issuer.token,
         KEYS_PATH: issuer.keys,
@@ -63,7 +100,7 @@ async def test_a_clients_token_is_accepted_with_its_role(
     body = answer.json()
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 3600)
     published = (await client.get(KEYS_PATH)).json()
-    verifier = JwtVerifier(ISSUER, AUDIENCE, StaticKeys(lambda: published))
+    verifier = JwtVerifier(ISSUER, AUDIENCE, StaticKeys(lambda: published), UnsaidStanding())
     principal = await verifier.verify(body["access_token"])
     assert principal.id == made.client_id
     assert principal.roles == {"contributor"}
@@ -78,11 +115,11 @@ async def test_the_scope_chooses_the_audience_as_entra_id_has_it(
     token = answer.json()["access_token"]
     published = (await client.get(KEYS_PATH)).json()
     keys = StaticKeys(lambda: published)
-    principal = await JwtVerifier(ISSUER, SCORING, keys).verify(token)
+    principal = await JwtVerifier(ISSUER, SCORING, keys, UnsaidStanding()).verify(token)
     assert principal.roles == {"scorer/onlineEndpoints/iris", "reader/codes/c"}
     assert principal.expires_at is not None
     with pytest.raises(Unauthenticated):
-        await JwtVerifier(ISSUER, AUDIENCE, keys).verify(token)
+        await JwtVerifier(ISSUER, AUDIENCE, keys, UnsaidStanding()).verify(token)
 
 
 async def test_a_client_may_authenticate_by_header(
@@ -149,15 +186,79 @@ async def test_the_token_endpoint_takes_forms_by_post_only(client: httpx.AsyncCl
 
 
 async def test_the_key_outlives_its_process_and_a_new_one_voids_old_tokens(
-    registry: ClientRegistry, key: SigningKey, tmp_path: Path
+    registry: ClientRegistry, issuer: TokenIssuer, tmp_path: Path
 ) -> None:
     registry.add("deploys", "reader")
     (known,) = registry.list()
-    token = TokenIssuer(ISSUER, AUDIENCE, key, registry, audiences=()).issue(known)
+    token = issuer.issue(known)
     file = tmp_path / "secrets" / "token-signing.pem"
     again = SigningKey(file)
-    await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(again.jwks)).verify(token)
+    await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(again.jwks), UnsaidStanding()).verify(token)
     file.unlink()
     other = SigningKey(file)
     with pytest.raises(Unauthenticated):
-        await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(other.jwks)).verify(token)
+        await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(other.jwks), UnsaidStanding()).verify(token)
+
+
+async def test_wrong_secrets_keep_a_client_out_for_the_rest_of_the_minute(
+    client: httpx.AsyncClient, registry: ClientRegistry, clock: HeldClock
+) -> None:
+    made, other = registry.add("deploys", "reader"), registry.add("reports", "reader")
+    wrong = form(client_id=made.client_id, client_secret="guess")
+    for _ in range(3):
+        assert (await client.post(TOKEN_PATH, data=wrong)).status_code == 401
+    clock.move(20)
+    for data in (wrong, form(**made.to_document())):
+        refused = await client.post(TOKEN_PATH, data=data)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "40")
+        assert refused.json()["error"] == "temporarily_unavailable"
+    assert (await client.post(TOKEN_PATH, data=form(**other.to_document()))).status_code == 200
+    clock.move(40)
+    assert (await client.post(TOKEN_PATH, data=form(**made.to_document()))).status_code == 200
+
+
+async def test_a_secret_that_was_taken_goes_on_being_taken_beside_wrong_ones(
+    client: httpx.AsyncClient, registry: ClientRegistry
+) -> None:
+    made = registry.add("deploys", "reader")
+    wrong = form(client_id=made.client_id, client_secret="guess")
+    for data, status in ((wrong, 401), (form(**made.to_document()), 200), (wrong, 401)):
+        assert (await client.post(TOKEN_PATH, data=data)).status_code == status
+    for data, status in ((wrong, 401), (wrong, 429), (form(**made.to_document()), 200)):
+        assert (await client.post(TOKEN_PATH, data=data)).status_code == status
+
+
+async def test_one_client_gets_so_many_tokens_a_minute(
+    client: httpx.AsyncClient, registry: ClientRegistry, clock: HeldClock
+) -> None:
+    made, other = registry.add("deploys", "reader"), registry.add("reports", "reader")
+    for _ in range(5):
+        assert (await client.post(TOKEN_PATH, data=form(**made.to_document()))).status_code == 200
+    refused = await client.post(TOKEN_PATH, data=form(**made.to_document()))
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert (await client.post(TOKEN_PATH, data=form(**other.to_document()))).status_code == 200
+    clock.move(60)
+    assert (await client.post(TOKEN_PATH, data=form(**made.to_document()))).status_code == 200
+
+
+async def test_logins_are_kept_by_client_address_and_minute(
+    client: httpx.AsyncClient,
+    registry: ClientRegistry,
+    log: AuditLog,
+    logins: LoginCounts,
+    clock: HeldClock,
+) -> None:
+    made = registry.add("deploys", "reader")
+    wrong = form(client_id=made.client_id, client_secret="guess")
+    for data in (form(**made.to_document()), wrong, wrong, wrong, wrong):
+        await client.post(TOKEN_PATH, data=data)
+    clock.move(60)
+    await logins.flush()
+    records = (await log.query(AuditQuery(caller=made.client_id), page_size=10)).records
+    shown = {(r.code, r.count, r.client, r.address, r.resource) for r in records}
+    assert shown == {
+        (200, 1, "deploys", "127.0.0.1", "clients/deploys"),
+        (401, 3, "", "127.0.0.1", ""),
+        (429, 1, "", "127.0.0.1", ""),
+    }
+    assert not any("guess" in str(r) or made.client_secret in str(r) for r in records)

@@ -1,0 +1,38 @@
+"""Where tokens come from somebody else's issuer."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from domain.errors import Unsupported
+from domain.ports import Clients, NewSecret, RegisteredClient
+from domain.ports.identity import Check
+
+ENTRAS = (
+    "Clients and their roles are Entra ID's here: register an application or take a managed "
+    "identity there, and assign it one of this application's app roles."
+)
+
+
+class NoClients(Clients):
+    """`told` says whose they are."""
+
+    def __init__(self, told: str) -> None:
+        self._told = told
+
+    async def list(self) -> Sequence[RegisteredClient]:
+        self._refuse()
+
+    async def get(self, name: str) -> RegisteredClient:
+        self._refuse()
+
+    async def put(self, name: str, role: str, check: Check) -> RegisteredClient | NewSecret:
+        self._refuse()
+
+    async def renew_secret(self, name: str) -> NewSecret:
+        self._refuse()
+
+    async def remove(self, name: str, check: Check) -> bool:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unsupported(self._told)

@@ -1,0 +1,138 @@
+"""Clients and their roles, made, changed and removed by owners."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from domain.names import WorkspaceScope
+from domain.ports import Principal, TokenVerifier
+from handlers.access import clients
+from handlers.http import Routes
+from infra.embedded.access.clients import ClientRegistry
+from infra.embedded.access.own_clients import OwnClients
+from infra.web.no_clients import ENTRAS, NoClients
+from tests.handlers.conftest import OpenClient, RoleVerifier
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ClientRegistry:
+    registry = ClientRegistry(tmp_path / "secrets")
+    registry.add("owner", "owner")
+    return registry
+
+
+@pytest.fixture
+def door(
+    registry: ClientRegistry, routes: Routes, open_client: OpenClient, tmp_path: Path
+) -> httpx.AsyncClient:
+    own = OwnClients(registry, tmp_path / "connection.json")
+    return open_client(clients.blueprint(routes, own))
+
+
+@pytest.fixture
+def ci(scope: WorkspaceScope) -> str:
+    return scope.path("clients", "ci")
+
+
+def role(name: str) -> dict[str, dict[str, str]]:
+    return {"properties": {"role": name}}
+
+
+async def test_a_client_is_made_changed_and_removed(
+    door: httpx.AsyncClient, registry: ClientRegistry, ci: str, scope: WorkspaceScope
+) -> None:
+    made = await door.put(ci, json=role("scorer/onlineEndpoints/iris"))
+    assert made.status_code == 201, made.text
+    assert made.headers["cache-control"] == "no-store"
+    told = made.json()["properties"]
+    known = registry.authenticate(told["clientId"], told.pop("clientSecret"))
+    assert known is not None
+    assert told == {"clientId": known.client_id, "role": "scorer/onlineEndpoints/iris"}
+
+    read = await door.get(ci)
+    assert read.json()["properties"] == told
+    assert read.headers["etag"] == made.headers["etag"]
+    changed = await door.put(ci, json=role("reader"))
+    assert (changed.status_code, changed.json()["properties"]["role"]) == (200, "reader")
+    assert "clientSecret" not in changed.text
+    stale = await door.patch(ci, json=role("owner"), headers={"if-match": made.headers["etag"]})
+    assert stale.status_code == 412
+    assert (await door.patch(ci, json=role("contributor"))).status_code == 200
+    listed = (await door.get(scope.path("clients"))).json()["value"]
+    assert [(c["name"], c["properties"]["role"]) for c in listed] == [
+        ("owner", "owner"),
+        ("ci", "contributor"),
+    ]
+
+    renewed = (await door.post(f"{ci}/regenerateSecret")).json()["properties"]
+    assert registry.authenticate(renewed["clientId"], renewed["clientSecret"]) is not None
+    assert (await door.delete(ci)).status_code == 200
+    assert registry.authenticate(renewed["clientId"], renewed["clientSecret"]) is None
+    assert (await door.delete(ci)).status_code == 204
+    assert (await door.get(ci)).status_code == 404
+    assert (await door.post(f"{ci}/regenerateSecret")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "target"),
+    [
+        ("ci", role("king"), "properties.role"),
+        ("ci", role("scorer/a b"), "properties.role"),
+        ("ci", {"properties": {}}, "properties.role"),
+        ("%2e%2e%2fci", role("reader"), "name"),
+    ],
+)
+async def test_what_is_no_name_or_role_is_refused(
+    door: httpx.AsyncClient, scope: WorkspaceScope, name: str, body: object, target: str
+) -> None:
+    refused = await door.put(scope.path("clients", name), json=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["target"] == target
+
+
+async def test_the_last_owner_cannot_be_removed(
+    door: httpx.AsyncClient, scope: WorkspaceScope
+) -> None:
+    owner = scope.path("clients", "owner")
+    for refused in (await door.delete(owner), await door.put(owner, json=role("reader"))):
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "LastOwner")
+    await door.put(scope.path("clients", "chief"), json=role("owner"))
+    assert (await door.delete(owner)).status_code == 200
+
+
+class OwnerOfIris(TokenVerifier):
+    async def verify(self, token: str) -> Principal:
+        return Principal("someone", frozenset({"owner/onlineEndpoints/iris"}))
+
+
+async def test_owners_of_the_workspace_alone_see_and_change_them(
+    door: httpx.AsyncClient, ci: str, scope: WorkspaceScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(token: str) -> None:
+        bearer = {"authorization": f"Bearer {token}"}
+        for method in ("PUT", "PATCH", "DELETE", "GET"):
+            reply = await door.request(method, ci, json=role("owner"), headers=bearer)
+            assert reply.status_code == 403, (token, method)
+        assert (await door.get(scope.path("clients"), headers=bearer)).status_code == 403
+        reply = await door.post(f"{ci}/regenerateSecret", headers=bearer)
+        assert reply.status_code == 403
+
+    for name in ("reader", "contributor", "scorer"):
+        await refused(name)
+    monkeypatch.setattr(RoleVerifier, "verify", OwnerOfIris.verify)
+    await refused("owner")
+
+
+async def test_in_azure_the_answer_says_that_roles_are_entras(
+    routes: Routes, open_client: OpenClient, ci: str
+) -> None:
+    door = open_client(clients.blueprint(routes, NoClients(ENTRAS)))
+    for refused in (
+        await door.put(ci, json=role("reader")),
+        await door.get(ci),
+        await door.delete(ci),
+    ):
+        assert refused.status_code == 400
+        assert refused.json()["error"]["code"] == "NotSupported"
+        assert "Entra ID" in refused.json()["error"]["message"]
