@@ -24,7 +24,7 @@ ENDPOINT = {
 TOKEN = """
 from infra.embedded.services import EmbeddedServices
 [services] = EmbeddedServices._opened.values()
-clients = services.clients
+clients = services.registry
 client = clients.connection_client()
 return services.issuer.issue(clients.authenticate(client.client_id, client.client_secret))
 """

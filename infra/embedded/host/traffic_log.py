@@ -1,5 +1,5 @@
 """The log of scoring requests: a JSON line for each in `<data-dir>/logs/traffic.jsonl`, with
-the columns of Azure Monitor's table AmlOnlineEndpointTrafficLog."""
+the columns of Azure Monitor's table AmlOnlineEndpointTrafficLog, and whose credential it was."""
 
 import json
 import logging
@@ -142,7 +142,6 @@ class TrafficLog:
             "RequestPayloadSize": record.request_bytes,
             "ResponsePayloadSize": record.response_bytes,
             "UserAgent": record.user_agent,
-            "Caller": record.caller,
             "XRequestId": record.request_id,
             "XMSClientRequestId": record.client_request_id,
             "TotalDurationMs": _milliseconds(record.total_seconds),
@@ -150,6 +149,7 @@ class TrafficLog:
             "ResponseDurationMs": _milliseconds(passing),
             "RequestThrottlingDelayMs": 0,
             "ResponseThrottlingDelayMs": 0,
+            "Caller": record.caller,
         }
 
 

@@ -16,6 +16,7 @@ TimeGenerated Method Path SubscriptionId AzureMLWorkspaceId AzureMLWorkspaceName
 DeploymentName Protocol ResponseCode ResponseCodeReason ModelStatusCode ModelStatusReason
 RequestPayloadSize ResponsePayloadSize UserAgent XRequestId XMSClientRequestId TotalDurationMs
 RequestDurationMs ResponseDurationMs RequestThrottlingDelayMs ResponseThrottlingDelayMs
+Caller
 """
 
 
@@ -53,6 +54,7 @@ def test_a_line_has_the_columns_of_the_traffic_log_table(
     assert (first["ResponseCode"], first["TotalDurationMs"]) == (200, 7.5)
     assert first["RequestDurationMs"] == 2.5
     assert first["AzureMLWorkspaceName"] == "ws"
+    assert first["Caller"] == "key:primary"
     assert (second["ResponseCode"], second["ModelStatusCode"]) == (424, 500)
     assert second["ModelStatusReason"] == "model_error"
     assert second["UserAgent"] == 'a"b\n{"Method": "GET"}'
