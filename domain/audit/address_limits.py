@@ -53,16 +53,13 @@ class AddressLimits:
         self._clock = clock
         self._most = most
         self._watched: OrderedDict[str, _Watched] = OrderedDict()
-
-    @property
-    def watching(self) -> bool:
+        self.watching = False
         """Whether anything has been counted of late; else nobody has to be checked."""
-        return bool(self._watched)
 
     def check(self, address: str, target: str, credential: bytes = b"") -> None:
         """Raises Throttled while the address has had its share of the minute, whatever it shows
         but a credential that is spared."""
-        if not self._watched:
+        if not self.watching:
             return
         now = self._clock.now().timestamp()
         self._forget(now)
@@ -88,6 +85,7 @@ class AddressLimits:
         watched = self._watched.get(network)
         if watched is None:
             watched = self._watched[network] = _Watched(now)
+            self.watching = True
         watched.count(target, now)
         self._watched.move_to_end(network)
         self._forget(now)
@@ -95,7 +93,7 @@ class AddressLimits:
     def spare(self, address: str, target: str, credential: bytes) -> None:
         """The credential was a good one: whoever has it is not kept out by what others at its
         address do from here on. Remembered only of an address that is watched."""
-        watched = self._watched.get(_network(address)) if self._watched else None
+        watched = self._watched.get(_network(address)) if self.watching else None
         if watched is not None:
             watched.spared[_digest(target, credential)] = None
             if len(watched.spared) > _SPARED:
@@ -107,6 +105,7 @@ class AddressLimits:
             if len(self._watched) <= _ADDRESSES and now - first.since < _REMEMBERED:
                 return
             self._watched.popitem(last=False)
+        self.watching = False
 
 
 def _network(address: str) -> str:

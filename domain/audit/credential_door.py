@@ -12,21 +12,17 @@ class CredentialDoor:
     every refusal is counted in the audit log. `target` is what a credential would open."""
 
     def __init__(self, limits: AddressLimits, logins: LoginCounts) -> None:
-        self._limits = limits
+        self.limits = limits
+        """While they watch nobody, `check` and `taken` have nothing to do."""
         self._logins = logins
-
-    @property
-    def watching(self) -> bool:
-        """Whether `check` and `taken` have anything to do."""
-        return self._limits.watching
 
     def check(self, address: str, target: str, credential: bytes) -> None:
         """Before the credential is looked at. Raises Throttled."""
-        self._limits.check(address, target, credential)
+        self.limits.check(address, target, credential)
 
     def taken(self, address: str, target: str, credential: bytes) -> None:
         """After it was found to be good."""
-        self._limits.spare(address, target, credential)
+        self.limits.spare(address, target, credential)
 
     def logged_in(self, login: Login) -> None:
         """Somebody has a token for a credential that was taken."""
@@ -36,5 +32,5 @@ class CredentialDoor:
         """Whoever shows none, one that was good once, or a good one without the right, is counted
         and not kept out."""
         if credential and login.code == 401 and login.error not in _OUT_OF_DATE:
-            self._limits.count(login.address, target)
+            self.limits.count(login.address, target)
         self._logins.count(login)

@@ -23,12 +23,16 @@ class ScoringGate:
     def __init__(self, scoring: OnlineScoring, door: CredentialDoor) -> None:
         self._scoring = scoring
         self._door = door
+        self._limits = door.limits
 
     async def answer(self, call: Call, request: Request, place: str) -> Answer:
         """As `OnlineScoring.score`; `place` is where the endpoint is, for its description."""
-        if self._door.watching:
+        if self._limits.watching:
             return await self._watched(call, request, place)
-        answer = await self._scored(call, place)
+        if call.path == SWAGGER:
+            answer = await describe(self._scoring, call, place)
+        else:
+            answer = await self._scoring.score(call)
         if answer.status in _NOT_LET_IN and answer.refusal is not None:
             self._count(call, request, answer.refusal)
         return answer
@@ -41,18 +45,15 @@ class ScoringGate:
             refusal = too_many_refused(round(error.retry_after))
             self._count(call, request, refusal)
             return self._scoring.refuse(call, refusal)
-        answer = await self._scored(call, place)
-        refusal_ = answer.refusal
-        if refusal_ is not None and answer.status in _NOT_LET_IN:
-            self._count(call, request, refusal_)
-        elif refusal_ is None:
+        if call.path == SWAGGER:
+            answer = await describe(self._scoring, call, place)
+        else:
+            answer = await self._scoring.score(call)
+        if answer.status in _NOT_LET_IN and answer.refusal is not None:
+            self._count(call, request, answer.refusal)
+        elif answer.refusal is None:
             self._door.taken(address, target, credential)
         return answer
-
-    async def _scored(self, call: Call, place: str) -> Answer:
-        if call.path == SWAGGER:
-            return await describe(self._scoring, call, place)
-        return await self._scoring.score(call)
 
     def _count(self, call: Call, request: Request, refusal: Refused) -> None:
         login = Login(
