@@ -20,8 +20,8 @@ _ITEM = f"{PATH}/{{name}}"
 
 
 class ClientProperties(Value):
-    """`role` is one of `reader`, `contributor`, `scorer`, `owner`; for a part of the workspace
-    `scorer/onlineEndpoints/iris`."""
+    """`role` is `reader`, `contributor`, `scorer` or `owner`; for a part of the workspace
+    `scorer/onlineEndpoints/iris`; several with commas between."""
 
     role: Annotated[str, Field(min_length=1, max_length=1200)]
 

@@ -255,7 +255,7 @@ def _clients(arguments: Sequence[str]) -> int:
     commands.add_parser("list", parents=[common], help="who there is")
     role = commands.add_parser("role", parents=[common], help="give one another role")
     role.add_argument("name")
-    role.add_argument("role", help=roles)
+    role.add_argument("role", help=f"{', '.join(ROLES)}; {parts}")
     secret = commands.add_parser("secret", parents=[common], help="a new secret; prints it, once")
     secret.add_argument("name")
     remove = commands.add_parser("remove", parents=[common], help="take one away")

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from domain.errors import Conflict, Invalid, NotFound
-from domain.ground.access import role_fault
+from domain.ground.access import role_fault, roles_of
 from domain.values import Value
 from infra.embedded.access.private_files import write_private
 
@@ -33,6 +33,11 @@ class Client(Value):
     role: str
     secret_hash: str
     created_at: datetime
+
+    @property
+    def is_owner(self) -> bool:
+        """Of the whole workspace."""
+        return _OWNER in roles_of(self.role)
 
     @property
     def version(self) -> str:
@@ -138,9 +143,8 @@ class ClientRegistry:
 
     def _replace(self, client: Client, new: Client | None) -> None:
         clients = [each for each in self.list() if each.client_id != client.client_id]
-        if client.role == _OWNER and new != client:
-            is_owner = new is not None and new.role == _OWNER
-            if not is_owner and not any(each.role == _OWNER for each in clients):
+        if client.is_owner and not any(each.is_owner for each in clients):
+            if new is None or not new.is_owner:
                 raise Conflict(
                     f"`{client.name}` is the last owner: without one nobody could make clients. "
                     "Make another owner first.",

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from domain.ground.access import roles_of
 from domain.audit.address_limits import AddressLimits
 from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import Login
 from domain.errors import Throttled
+from domain.ground.access import roles_of
 from infra.embedded.access.clients import Client, ClientRegistry
 from infra.embedded.access.private_files import write_private
 from infra.embedded.host.invocation import new_id

@@ -81,7 +81,7 @@ def test_the_last_owner_stays_one(tmp_path: Path) -> None:
     for role in ("contributor", "owner/onlineEndpoints/iris"):
         with pytest.raises(Conflict):
             registry.change_role("owner", role)
-    registry.change_role("owner", "owner")
+    registry.change_role("owner", "reader, owner")
     registry.change_role("iris", "owner")
     registry.remove("owner")
     assert [client.name for client in registry.list()] == ["iris"]
