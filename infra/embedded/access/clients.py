@@ -143,13 +143,13 @@ class ClientRegistry:
 
     def _replace(self, client: Client, new: Client | None) -> None:
         clients = [each for each in self.list() if each.client_id != client.client_id]
-        if client.is_owner and not any(each.is_owner for each in clients):
-            if new is None or not new.is_owner:
-                raise Conflict(
-                    f"`{client.name}` is the last owner: without one nobody could make clients. "
-                    "Make another owner first.",
-                    code="LastOwner",
-                )
+        owners = [each for each in (*clients, new) if each is not None and each.is_owner]
+        if client.is_owner and not owners:
+            raise Conflict(
+                f"`{client.name}` is the last owner: without one nobody could make clients. "
+                "Make another owner first.",
+                code="LastOwner",
+            )
         if new is None:
             self._save(clients)
         else:
