@@ -12,8 +12,7 @@ HeaderFamily = Literal["x-forwarded", "forwarded"]
 
 _SCHEMES = frozenset({"http", "https"})
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-_PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))\s*(?:;|$)')
-_FORWARDED = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_PIECE = re.compile(r"\\.|[^\\]", re.DOTALL)
 
 Hop = dict[str, str]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
@@ -68,7 +67,7 @@ class TrustedProxies(CallerAddresses):
     def _hops(self, headers: Iterable[tuple[bytes, bytes]]) -> list[Hop]:
         """The nearest last."""
         if self._family == "forwarded":
-            return [_pairs(hop) for hop in _FORWARDED.findall(_joined(headers, b"forwarded"))]
+            return _forwarded(_joined(headers, b"forwarded"))
         addresses, schemes, hosts = (
             [each.strip() for each in text.split(",")] if text else []
             for text in (
@@ -90,12 +89,27 @@ def _joined(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
     return ",".join(value.decode("latin-1") for key, value in headers if key == name)
 
 
-def _pairs(hop: str) -> Hop:
-    """Of RFC 7239; what is no pair is left out."""
-    return {
-        key.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain
-        for key, quoted, plain in _PAIR.findall(hop)
-    }
+def _forwarded(text: str) -> list[Hop]:
+    """As RFC 7239 has it, each character looked at once. What is no pair, or is in a quote that is
+    never closed, is left out."""
+    hops: list[Hop] = [{}]
+    pair: tuple[list[str], list[str]] = ([], [])
+    quoted, side = False, 0
+    for piece in (*_PIECE.findall(text), ";"):
+        if piece == '"':
+            quoted = not quoted
+        elif piece in ",;" and not quoted:
+            key, value = ("".join(each).strip() for each in pair)
+            if side:
+                hops[-1][key.lower()] = value
+            pair, side = ([], []), 0
+            if piece == ",":
+                hops.append({})
+        elif piece == "=" and not quoted and not side:
+            side = 1
+        else:
+            pair[side].append(piece[-1])
+    return hops
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -26,7 +26,14 @@ _CONNECTION = (
 
 def redacted(text: str) -> str:
     """`text` without the user and password of any URL in it."""
-    return re.sub(r"(?<=//)\S*@", "***@", text)
+    return re.sub(r"\S+", _without_user, text)
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """Of a word that may be one: what stands between the first `//` and the last `@` goes."""
+    scheme, slashes, rest = word[0].partition("//")
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}***{at}{host}" if at else word[0]
 
 
 def url_fault(url: str) -> str | None:

@@ -1,6 +1,7 @@
 """Which certificates the host shows, and that they are renewed in time."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,8 +11,10 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from infra.embedded.access.own_certificate import OwnCertificate
-from infra.embedded.access.tls import TlsFiles, ensure_certificates, stands_for
+from infra.embedded.access.tls import CertificateError, TlsFiles, ensure_certificates, stands_for
 from infra.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _LOOK = 2.0
 _CHECK = 12 * 3600.0
@@ -60,7 +63,10 @@ class Certificates:
                     continue
                 self._own.warn(datetime.now(UTC))
             looks = 0
-            renew(await asyncio.to_thread(ensure_certificates, self._folder, self._names))
+            try:
+                renew(await asyncio.to_thread(ensure_certificates, self._folder, self._names))
+            except (CertificateError, OSError) as error:
+                _log.warning("the built-in certificate was not renewed: %s", error)
 
     def _choose(self, tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """Of a handshake that names whom it wants."""

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from domain.assets import conda, conda_packages
+from domain.assets.packages.package_indexes import redacted
 from domain.errors import Invalid
 from domain.ports import EnvironmentSpec, PackageIndexes
 
@@ -203,6 +204,13 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(written: str) -> None:
     if written.startswith(("--i", "--e", "--f")):
         assert "connection of category PythonFeed" in fault
     assert "s3cr3t" not in faults(f"dependencies: [{{pip: [{written}: {{]")[0]
+
+
+def test_a_long_fault_costs_no_more_than_it_is_long() -> None:
+    """Were each `//` looked at to the end, this would take minutes."""
+    assert "@" not in redacted("/" * 250_000)
+    (fault,) = faults(f"dependencies: [{'/' * 200_000}]")
+    assert len(fault) < 200
 
 
 def test_an_environment_names_no_more_than_ten_indexes() -> None:
