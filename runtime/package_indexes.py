@@ -32,6 +32,8 @@ def take_over(environment: dict[str, str], indexes: Mapping[str, Any]) -> None:
     if indexes["index_url"] is not None:
         for variable in _DEFAULT:
             environment.pop(variable, None)
+    # What the host's own pip is told (`of_pip`) does not say how an environment's are asked.
+    environment["UV_INDEX_STRATEGY"] = indexes["strategy"]
     environment.pop("UV_CONFIG_FILE", None)
     environment.pop("UV_NO_CONFIG", None)
 
@@ -51,7 +53,6 @@ class Secrets:
         """uv's configuration, with the credentials, in a pipe that can be read once. The caller
         closes it."""
         lines = [
-            f"index-strategy = {json.dumps(indexes['strategy'])}",
             f"find-links = {json.dumps([self._opened(url) for url in indexes['find_links']])}",
         ]
         named = [(url, False) for url in indexes["extra_index_urls"]]

@@ -26,7 +26,6 @@ def test_uv_is_told_of_indexes_and_what_opens_them_by_a_pipe_that_is_read_once()
         configuration = tomllib.load(pipe)
         assert pipe.read() == b""
     assert configuration == {
-        "index-strategy": "first-index",
         "find-links": [],
         "index": [
             {"url": "https://b.example", "default": False},
@@ -66,10 +65,12 @@ def test_a_token_in_the_users_place_is_one_too() -> None:
 def test_an_environments_own_index_goes_before_that_of_the_host() -> None:
     hosts = {"UV_DEFAULT_INDEX": "a", "UV_INDEX_URL": "b", "UV_INDEX": "c", "PATH": "/bin"}
     environment = dict(hosts)
+    strategy = {"UV_INDEX_STRATEGY": "first-index"}
     take_over(environment, indexes(None, (URL,)))
-    assert environment == hosts
+    assert environment == hosts | strategy
+    environment |= {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_NO_CONFIG": "1"}
     take_over(environment, indexes(URL))
-    assert environment == {"UV_INDEX": "c", "PATH": "/bin"}
+    assert environment == {"UV_INDEX": "c", "PATH": "/bin"} | strategy
 
 
 @pytest.mark.parametrize(

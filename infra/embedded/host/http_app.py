@@ -82,7 +82,10 @@ class HttpApp:
                 scope["method"],
                 scope["path"],
                 answer.status,
-                extra={"milliseconds": round((time.perf_counter() - started) * 1000, 2)},
+                extra={
+                    "milliseconds": round((time.perf_counter() - started) * 1000, 2),
+                    "client": scope["client"][0] if scope["client"] else "",
+                },
             )
 
     def _find(self, scope: Scope) -> tuple[tuple[str, Endpoint] | Response, Mapping[str, str]]:

@@ -144,7 +144,9 @@ async def test_requests_are_logged_only_when_asked(
     assert not caplog.records
     async with served(echo_app(), log_requests=True) as client:
         await client.get("/things/a?token=1")
-    assert [record.getMessage() for record in caplog.records] == ["GET /things/a 200"]
+    (record,) = caplog.records
+    assert record.getMessage() == "GET /things/a 200"
+    assert vars(record)["client"] == "127.0.0.1"
 
 
 async def test_bodies_stream_both_ways_unbuffered(served: Served) -> None:

@@ -84,7 +84,8 @@ def traces(folder: Path) -> list[Path]:
 async def test_a_connection_opens_the_index_that_an_environment_names(
     index: PackageIndex, tmp_path: Path
 ) -> None:
-    """And neither a file, nor the log, nor a package that is built there gets to see how."""
+    """Beside that of the settings, which opens itself, and before it; and neither a file, nor the
+    log, nor a package that is built there gets to see how."""
     index.add_source("spy", "1.0", f"REPORT = {str(tmp_path / 'report')!r}{SPY}")
     store, cipher = SqliteResourceStore(tmp_path / "d.db"), FernetCipher(tmp_path / "cipher.key")
     connection = ConnectionProperties(
@@ -96,17 +97,25 @@ async def test_a_connection_opens_the_index_that_an_environment_names(
     await Connections(store, cipher, SystemClock(), "here").put(
         "feed", Wanted[ConnectionProperties](properties=connection), "an-owner", Conditions()
     )
-    packages = PackageSources(
-        NO_INDEXES, {}, "first-index", ConnectionsCredentials(store, cipher), LOOPBACK
-    )
-    async with opened(tmp_path, packages=packages) as house:
-        environments = house.compute.premises.environments
-        spec = spec_of(PackageIndexes(None, (index.url,)), "acme==1.0", "spy==1.0")
-        made = await environments.ensure(spec)
-        assert list(made.glob("lib/*/site-packages/acme.py"))
-        assert list(made.glob("lib/*/site-packages/spy.py"))
-        assert "acme" in environments.log(spec).tail(100)
-    assert any("acme-1.0" in path for path in index.asked)
+    with serving() as mirror:
+        mirror.add_wheel("acme", "9.0", "answer = 'somebody else's'\n")
+        mirror.add_wheel("common", "1.0", "")
+        secret = quote(PASSWORD, safe="")
+        settings = PackageSettings.model_validate(
+            {"ML_ENDPOINTS_PACKAGE_INDEX": f"http://{USER}:{secret}@{mirror.host}/simple/"}
+        )
+        assert PASSWORD[:6] not in repr(settings)
+        packages = PackageSources.of(settings, ConnectionsCredentials(store, cipher), LOOPBACK)
+        async with opened(tmp_path, packages=packages) as house:
+            environments = house.compute.premises.environments
+            spec = spec_of(PackageIndexes(None, (index.url,)), "acme", "spy==1.0", "common")
+            made = await environments.ensure(spec)
+            log = environments.log(spec).tail(100)
+    for module in ("acme", "spy", "common"):
+        assert list(made.glob(f"lib/*/site-packages/{module}.py")), module
+    # A higher version in another index does not take a private package's place.
+    assert list(made.glob("lib/*/site-packages/acme-1.0.dist-info"))
+    assert log.index(f"Index {index.url}, with") < log.index(f"Index {mirror.url}, with")
     await store.close()
     assert b"\0--config-file\0/dev/fd/" in (tmp_path / "report").read_bytes()
     assert traces(tmp_path) == []
@@ -121,19 +130,6 @@ async def test_without_one_the_build_fails_and_says_so(index: PackageIndex, tmp_
             )
     assert index.url in str(failed.value)
     assert index.asked == []
-
-
-async def test_the_settings_index_has_its_password_in_the_setting_alone(
-    index: PackageIndex, tmp_path: Path
-) -> None:
-    address = f"http://{USER}:{quote(PASSWORD, safe='')}@{index.host}/simple/"
-    settings = PackageSettings.model_validate({"ML_ENDPOINTS_PACKAGE_INDEX": address})
-    assert PASSWORD[:6] not in repr(settings)
-    packages = PackageSources.of(settings, NoCredentials(), OutboundAddresses(()))
-    async with opened(tmp_path, packages=packages) as house:
-        made = await house.compute.premises.environments.ensure(spec_of(NO_INDEXES, "acme"))
-        assert list(made.glob("lib/*/site-packages/acme.py"))
-    assert traces(tmp_path) == []
 
 
 async def test_an_index_in_the_machines_own_networks_is_not_asked(
