@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 
-from .batch import units
+from .batch import loans, units
 from .batch.prefetch import Prefetch
 from .online.responses import JSON
 from .script import Script, data_parameters, load, user_traceback
@@ -54,6 +54,8 @@ class MiniBatchWorker:
             self._take(request)
         elif path == "/prepare":
             self._prepare(request)
+        elif path == "/renew":
+            self._renew(request)
         elif path != "/":
             _refuse(request, 404, f"There is nothing at {path}.")
         elif request.method != "GET":
@@ -83,6 +85,16 @@ class MiniBatchWorker:
         for mini_batch in unit.mini_batches[:1]:
             self._ahead.begin(mini_batch.inputs)
         request.respond(202, _TEXT, b"Fetching")
+
+    def _renew(self, request: Request) -> None:
+        """The unit that runs, with URLs that are good for longer than those it came with."""
+        try:
+            unit = units.parse(request.body)
+        except units.BadUnit as error:
+            _refuse(request, 400, str(error))
+            return
+        loans.renew(unit.urls)
+        request.respond(202, _TEXT, b"Renewed")
 
     def _execute(self, request: Request) -> None:
         """Never raises."""

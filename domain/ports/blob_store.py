@@ -98,14 +98,14 @@ class BlobStore(Protocol):
     @abstractmethod
     async def lend(self, blobs: Sequence[tuple[str, str]]) -> Sequence[str]:
         """For each container and name, in order, a URL from which a worker beside a model can
-        read the blob for a day: `file:` on this machine, else a signed `https:` one. Nothing
+        read the blob for an hour: `file:` on this machine, else a signed `https:` one. Nothing
         is looked at: that there is no blob, or another by then, shows when it is read, by
         `If-Match`, or by what stat tells of the file: the ETag of a blob that is lent as one
         begins with its inode, time of change in ns, and size, as `"0x{:X}-{:X}-{:X}`."""
 
     @abstractmethod
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
-        """A URL to which such a worker can write one block for a day. For `file:` it
+        """A URL to which such a worker can write one block for an hour. For `file:` it
         writes a sibling file and renames it; for `https:` it PUTs."""
 
     @abstractmethod

@@ -56,4 +56,4 @@ class Workers(Workloads[WorkersWorkload, Observation], Protocol):
         has asked for workers. None when it has not ended within `wait` seconds, or has found
         no worker for some: call again with the same request to go on waiting, it keeps its
         place. An attempt waiting, running, or ended and not yet collected is joined, not
-        repeated."""
+        repeated; what it is lent is what the request says now."""

@@ -7,6 +7,8 @@ import os
 import time
 from urllib.parse import unquote, urlsplit
 
+from . import loans
+
 _SOCKET_TIMEOUT = 60.0
 _TRIES = 4
 _WEB = ("https", "http")
@@ -55,6 +57,7 @@ def _put(url: str, content: bytes | bytearray) -> None:
     import urllib.error
     import urllib.request
 
+    url = loans.current(url)
     for attempt in range(1, _TRIES + 1):
         request = urllib.request.Request(url, data=content, method="PUT")
         request.add_header("Content-Type", "application/octet-stream")
@@ -65,6 +68,9 @@ def _put(url: str, content: bytes | bytearray) -> None:
             reason = f"the store answered {error.code} {error.reason}"
             passing = error.code in (408, 429) or error.code >= 500
             error.close()
+            fresh = loans.after(url) if error.code in loans.REFUSED else None
+            if fresh is not None:
+                url, passing = fresh, True
         except (OSError, http.client.HTTPException) as error:
             reason, passing = str(error), True
         if not passing or attempt == _TRIES:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
+from . import loans
+
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
@@ -87,14 +89,24 @@ class LentFile:
         """The store's answer to a request for that part of the file; without a length, for all
         of it. Raises OSError."""
         # Not at the start: see `blocks`.
+        import urllib.error
         import urllib.request
 
-        request = urllib.request.Request(self._url)
-        if self._etag:
-            request.add_header("If-Match", self._etag)
-        if length is not None:
-            request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
-        return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT))
+        url: str | None = loans.current(self._url)
+        while True:
+            request = urllib.request.Request(str(url))
+            if self._etag:
+                request.add_header("If-Match", self._etag)
+            if length is not None:
+                request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
+            try:
+                return cast(
+                    "HTTPResponse", urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT)
+                )
+            except urllib.error.HTTPError as error:
+                url = loans.after(str(url)) if error.code in loans.REFUSED else None
+                if url is None:
+                    raise
 
     @property
     def _had(self) -> str:

@@ -49,6 +49,12 @@ class Unit(NamedTuple):
     form: Form
     block_url: str | None
 
+    @property
+    def urls(self) -> list[str]:
+        """What it is lent."""
+        lent = [each.url for mini_batch in self.mini_batches for each in mini_batch.inputs]
+        return lent if self.block_url is None else [*lent, self.block_url]
+
 
 def parse(body: bytes) -> Unit:
     """Raises BadUnit."""

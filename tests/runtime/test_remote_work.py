@@ -1,6 +1,7 @@
 """A worker whose inputs and blocks are in a remote store."""
 
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +15,19 @@ from tests.runtime.work_units import events, unit
 
 
 class Store(http.server.BaseHTTPRequestHandler):
-    """A blob store of one: GETs text, takes PUTs, and is out of order on the first of them."""
+    """A blob store of one: GETs text, takes PUTs, and is out of order on the first of them. It
+    refuses URLs that have not `good` in them."""
 
     blocks: dict[str, bytes]
     failures: list[int]
     asked: list[str]
+    refused: list[str]
+    good = ""
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
+        if self._refuses():
+            return
         if "absent" in self.path:
             self.send_error(404)
             return
@@ -31,6 +37,8 @@ class Store(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["content-length"]))
+        if self._refuses():
+            return
         if self.failures:
             self.send_error(self.failures.pop())
             return
@@ -39,13 +47,22 @@ class Store(http.server.BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
+    def _refuses(self) -> bool:
+        if self.good in self.path:
+            return False
+        self.refused.append(self.path.partition("?")[0])
+        self.send_error(403)
+        return True
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
 @pytest.fixture
 def store() -> Iterator[tuple[str, type[Store]]]:
-    handler = type("OneStore", (Store,), {"blocks": {}, "failures": [503], "asked": []})
+    handler = type(
+        "OneStore", (Store,), {"blocks": {}, "failures": [503], "asked": [], "refused": []}
+    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -127,3 +144,50 @@ def test_what_comes_next_is_fetched_while_the_script_runs(
     assert events(server, second)[0]["succeeded"]
     assert handler.asked == ["/a", "/b", "/c"], "each was fetched once"
     assert server.ask("POST", "/prepare", b"{}").status == 400
+
+
+def test_a_unit_that_outlives_its_urls_goes_on_by_those_it_is_sent(
+    start: Start, store: tuple[str, type[Store]], tmp_path: Path
+) -> None:
+    url, handler = store
+    handler.failures.clear()
+    script = f"""
+        import os, time
+
+        def init():
+            pass
+
+        def run(mini_batch):
+            gate = {str(tmp_path)!r} + "/" + os.path.basename(mini_batch[0])
+            open(gate + ".begun", "w").close()
+            while not os.path.exists(gate):
+                time.sleep(0.01)
+            return [open(path).read() for path in mini_batch]
+    """
+    server = start(script, "work").ready()
+
+    def lent(signature: str) -> bytes:
+        query = f"?se=2020-01-01T00%3A00%3A00Z&sig={signature}"
+        batches = [[{"name": name, "url": f"{url}/{name}{query}"}] for name in "abc"]
+        return unit(*batches, block=f"{url}/out{query}")
+
+    handler.good = "sig=first"
+    with server.connect() as wire:
+        wire.ask("POST", "/units", lent("first"))
+        until((tmp_path / "a.begun").exists, "a run of the script")
+        until(lambda: len(handler.asked) == 2, "the next mini-batch is fetched")
+        handler.good = "sig=second"
+        assert server.ask("POST", "/renew", lent("second")).status == 202
+        (tmp_path / "a").touch()
+        until((tmp_path / "b.begun").exists, "the next run")
+        until(lambda: len(handler.asked) == 3, "the last mini-batch is fetched")
+        assert handler.refused == []
+        handler.good = "sig=third"
+        (tmp_path / "b").touch()
+        (tmp_path / "c").touch()
+        until(lambda: handler.refused == ["/out"], "the block's URL has run out")
+        assert server.ask("POST", "/renew", lent("third")).status == 202
+        reply = wire.reply()
+    assert [json.loads(line)["event"] for line in reply.body.splitlines()][-1] == "block"
+    assert list(handler.blocks) == ["/out?se=2020-01-01T00%3A00%3A00Z&sig=third"]
+    assert server.ask("POST", "/renew", b"{}").status == 400

@@ -23,7 +23,7 @@ from infra.cloud.patience import Patience
 from infra.rules import blob_names
 from infra.rules.blob_record import checked
 
-_LOAN = timedelta(days=1)
+_LOAN = timedelta(hours=1)
 _PATIENCE = Patience(budget=120.0, attempt=60.0)
 
 

@@ -112,7 +112,8 @@ class Attempts:
         }
 
     def begin(self, id: str, job: str, most: int, unit: dict[str, Any]) -> Attempt:
-        """Again: the one that is there. Raises Full."""
+        """Again: the one that is there, whose signed URLs are those of `unit` from now on. Raises
+        Full."""
         attempt = self.get(id)
         if attempt is None:
             self._make_room()
@@ -120,6 +121,8 @@ class Attempts:
             self.grant()
             if attempt.state == WAITING and attempt.is_remote:
                 self._prepare(attempt)
+        elif attempt.state != ENDED:
+            self._renew(attempt, unit)
         return attempt
 
     def forget(self, id: str) -> None:
@@ -225,14 +228,26 @@ class Attempts:
         if worker is None or worker.way is None:
             return
         attempt.prepared_on = worker
-        body = json.dumps(attempt.unit).encode()
-        asked = ask(worker.way, "POST", "/prepare", body, timeout=_PREPARE_TIMEOUT)
+        self._tell(worker, "/prepare", attempt)
 
-        async def prepare() -> None:
+    def _renew(self, attempt: Attempt, unit: dict[str, Any]) -> None:
+        """What a unit is lent is good for an hour, and it may take longer."""
+        attempt.unit = unit
+        worker = next((each for each, busy in self._busy.items() if busy is attempt), None)
+        if worker is not None:
+            self._tell(worker, "/renew", attempt)
+
+    def _tell(self, worker: Worker, path: str, attempt: Attempt) -> None:
+        if worker.way is None:
+            return
+        body = json.dumps(attempt.unit).encode()
+        asked = ask(worker.way, "POST", path, body, timeout=_PREPARE_TIMEOUT)
+
+        async def tell() -> None:
             with contextlib.suppress(Lost, asyncio.TimeoutError):
                 await asked
 
-        task = asyncio.create_task(prepare())
+        task = asyncio.create_task(tell())
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
 

@@ -57,7 +57,7 @@ class UnitRoutes:
 
     def _begun(self, question: Question, id: str) -> Attempt:
         known = self._attempts.get(id)
-        if known is not None:
+        if known is not None and known.state == ENDED:
             return known
         job, most, unit = _parsed(question.body)
         try:

@@ -1,6 +1,7 @@
 """Units pushed to a node: begun once whoever asks, kept until collected, ended by their limits."""
 
 import json
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from runtime.node.processes.crew import Crew
 from runtime.node.units import routes
 from runtime.node.units.attempts import Attempts
 from tests.kit.waiting import until
+from tests.kit.web_server import reply, web_server
 from tests.runtime.harness import Wire
 from tests.runtime.node.harness import SHOWN, NodeProcess, StartNode
 
@@ -118,6 +120,29 @@ def test_a_unit_runs_and_its_outcome_is_told(job: Job) -> None:
     ]
     assert outcome["results"][0]["returned"] == 1
     assert (outcome["rows"], outcome["digest"], outcome["lost_ordinal"]) == (2, "", None)
+    job.collect("a")
+
+
+def test_whoever_asks_again_sends_the_urls_that_a_unit_goes_on_by(job: Job) -> None:
+    with web_server() as web:
+
+        def body(signature: str) -> str:
+            asked = json.loads(job.waiting())
+            url = f"{web.url}/late?se=2020-01-01T00%3A00%3A00Z&sig={signature}"
+            late = {"name": "late.txt", "url": url, "piece": None, "etag": ""}
+            asked["unit"]["mini_batches"].append({"ordinal": 6, "inputs": [late], "tries": 1})
+            return json.dumps(asked)
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            reply(request, 200 if "sig=new" in request.path else 403, b"x")
+
+        web.answers["/late"] = answer
+        job.begin("a", body("old"))
+        until(lambda: web.asked, "the next mini-batch is refused")
+        assert job.begin("a", body("new")) == "running"
+        job.go.touch()
+        results = job.outcome("a")["results"]
+    assert [each["error"] for each in results] == [None, None]
     job.collect("a")
 
 

@@ -20,8 +20,11 @@ _PREPARE_TIMEOUT: Final = 5.0
 
 @dataclass(eq=False)
 class _Attempt:
-    task: asyncio.Task[UnitOutcome]
+    """`request` is as it was last asked for, with the URLs that are good for longest."""
+
+    request: UnitRequest
     waiter: Waiter
+    task: asyncio.Task[UnitOutcome]
 
 
 class Attempts:
@@ -59,6 +62,8 @@ class Attempts:
         if attempt is None:
             self._make_room()
             attempt = self._attempts[request.attempt_id] = self._begin(key, request)
+        else:
+            await self._renew(attempt, request)
         task, lease = attempt.task, attempt.waiter.lease
         deadline = asyncio.get_running_loop().time() + wait
         if not lease.done():
@@ -76,8 +81,22 @@ class Attempts:
 
     def _begin(self, key: str, request: UnitRequest) -> _Attempt:
         waiter = Waiter(asyncio.get_running_loop().create_future())
-        run = self._run(key, request, waiter)
-        return _Attempt(asyncio.create_task(run, name=f"unit {request.attempt_id}"), waiter)
+
+        def asked() -> UnitRequest:
+            return attempt.request
+
+        run = self._run(key, asked, waiter)
+        task = asyncio.create_task(run, name=f"unit {request.attempt_id}")
+        attempt = _Attempt(request, waiter, task)
+        return attempt
+
+    async def _renew(self, attempt: _Attempt, request: UnitRequest) -> None:
+        """What a unit is lent is good for an hour, and it may take longer."""
+        attempt.request = request
+        lease = attempt.waiter.lease
+        runs = lease.done() and not lease.cancelled() and lease.exception() is None
+        if runs and not attempt.task.done() and _is_lent_by_signature(request):
+            await self._tell(lease.result().address, "/renew", request)
 
     def _make_room(self) -> None:
         """Forget the oldest attempt that has ended: whoever asked for it is gone, and its
@@ -92,8 +111,8 @@ class Attempts:
                 return
         raise Throttled(f"{self._max_attempts} units are under way on this host.")
 
-    async def _run(self, key: str, request: UnitRequest, waiter: Waiter) -> UnitOutcome:
-        preparing = None
+    async def _run(self, key: str, asked: Callable[[], UnitRequest], waiter: Waiter) -> UnitOutcome:
+        preparing, request = None, asked()
         if any(not each.url.startswith("file:") for each in request.mini_batches[0].inputs):
             preparing = asyncio.create_task(self._prepare(key, request, waiter))
         try:
@@ -105,7 +124,7 @@ class Attempts:
             if preparing is not None:
                 preparing.cancel()
         try:
-            outcome = await UnitRun(self._http, lease, request).outcome()
+            outcome = await UnitRun(self._http, lease, asked()).outcome()
         finally:
             lease.release()
         if outcome.lost is None:
@@ -122,8 +141,15 @@ class Attempts:
             return
         waiter.prepared_on = worker
         self._waiting.add(waiter)
-        address = worker.instance.address
+        await self._tell(worker.instance.address, "/prepare", request)
+
+    async def _tell(self, address: str, path: str, request: UnitRequest) -> None:
         with contextlib.suppress(InstanceLost, TimeoutError):
             await self._http.request(
-                address, "POST", "/prepare", body=wire(request), timeout=_PREPARE_TIMEOUT
+                address, "POST", path, body=wire(request), timeout=_PREPARE_TIMEOUT
             )
+
+
+def _is_lent_by_signature(request: UnitRequest) -> bool:
+    urls = [each.url for batch in request.mini_batches for each in batch.inputs]
+    return any(not url.startswith("file:") for url in (*urls, request.block_url or "file:"))

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from infra.compute.local.workers.worker_pool import WorkerPool
 from tests.infra.compute.conftest import House, is_running, opened
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
+from tests.kit.web_server import reply, web_server
 
 ONE, TWO, THREE = "batch/one", "batch/two", "batch/three"
 
@@ -391,3 +393,30 @@ async def test_closing_leaves_no_worker(tmp_path: Path) -> None:
     await asyncio.gather(busy, return_exceptions=True)
     assert not any(map(is_running, pids))
     assert os.getpid() not in pids
+
+
+async def test_a_unit_under_way_goes_on_by_the_urls_that_it_is_asked_for_with_last(
+    house: House,
+) -> None:
+    jobs = await jobs_of(house)
+    await jobs.begin(ONE)
+    gate = house.data / "gate"
+    first = await jobs.unit(f"wait {gate}")
+    with web_server() as web:
+
+        def asked(signature: str) -> UnitRequest:
+            url = f"{web.url}/late?se=2020-01-01T00%3A00%3A00Z&sig={signature}"
+            late = UnitMiniBatch(1, (UnitInput("late.txt", url),), 1)
+            return replace(first, mini_batches=(*first.mini_batches, late))
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            reply(request, 200 if "sig=new" in request.path else 403, b"x")
+
+        web.answers["/late"] = answer
+        assert await house.workers.run_unit(ONE, asked("old"), wait=0.01) is None
+        await eventually(lambda: bool(list(house.data.glob("gate.*"))) and bool(web.asked))
+        gate.touch()
+        outcome = await house.workers.run_unit(ONE, asked("new"), wait=PATIENCE)
+    assert outcome is not None
+    assert [result.error for result in outcome.results] == [None, None]
+    assert outcome.rows == 2
