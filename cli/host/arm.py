@@ -30,7 +30,7 @@ class Arm:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.wire = Wire(context.ca_file)
+        self.wire = Wire(context.ca_file, context.url)
         self.tokens = Tokens(context, self.wire)
 
     def get(self, path: str, **query: str) -> Json:

@@ -43,13 +43,16 @@ class Answer:
 
 
 class Wire:
-    """Sends requests. A GET is sent again when the connection fails; nothing else is."""
+    """Sends requests. A GET is sent again when the connection fails; nothing else is. `ca_file`
+    alone is trusted for the host at `url`, which has it from there; other names that it leads to
+    (scoring URIs of a domain, signed URLs) may have a certificate that this machine trusts."""
 
-    def __init__(self, ca_file: str | None, *, timeout: float = 300.0) -> None:
+    def __init__(self, ca_file: str | None, url: str, *, timeout: float = 300.0) -> None:
         self._ca_file = ca_file
+        self._own = urlsplit(url).hostname
         self._timeout = timeout
         self._kept: dict[tuple[str, str], http.client.HTTPConnection] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._tls: dict[bool, ssl.SSLContext] = {}
 
     def send(
         self,
@@ -110,7 +113,7 @@ class Wire:
         host, port = parts.hostname or "", parts.port
         proxy = _proxy(parts.scheme, host)
         if parts.scheme == "https":
-            tls = self._trust()
+            tls = self._trust(of_host=host == self._own)
             if proxy is None:
                 return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=tls)
             through = http.client.HTTPSConnection(
@@ -122,13 +125,16 @@ class Wire:
             return http.client.HTTPConnection(host, port, timeout=self._timeout)
         return http.client.HTTPConnection(proxy.hostname or "", proxy.port, timeout=self._timeout)
 
-    def _trust(self) -> ssl.SSLContext:
-        if self._tls is None:
+    def _trust(self, *, of_host: bool) -> ssl.SSLContext:
+        if of_host not in self._tls:
             try:
-                self._tls = ssl.create_default_context(cafile=self._ca_file)
+                tls = ssl.create_default_context(cafile=self._ca_file)
             except OSError as error:
                 raise CommandFailed(f"{self._ca_file} can't be read as CA: {error}") from error
-        return self._tls
+            if not of_host:
+                tls.load_default_certs()
+            self._tls[of_host] = tls
+        return self._tls[of_host]
 
     def _drop(self, parts: SplitResult) -> None:
         connection = self._kept.pop((parts.scheme, parts.netloc), None)

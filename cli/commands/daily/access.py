@@ -88,7 +88,7 @@ def _client(flags: argparse.Namespace, url: str) -> dict[str, str]:
 
 def _token_url(url: str, ca_file: str | None) -> str:
     """What the host says of its own issuer. Raises CommandFailed when it says nothing."""
-    wire = Wire(ca_file)
+    wire = Wire(ca_file, url)
     try:
         answer = wire.send("GET", f"{url}/.well-known/openid-configuration", {})
         body = answer.read()

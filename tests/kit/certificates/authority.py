@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 class OwnAuthority:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("an authority")
+        self._name = _named(f"an authority {x509.random_serial_number():x}")
         self.certificate = (
             _builder(self._name, self._name, self._key, timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
