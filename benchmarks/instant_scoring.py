@@ -59,13 +59,16 @@ class InstantScorer(Scorer):
         return _ANSWER
 
 
-class TwoInstances(Serving):
-    """Of each deployment, always."""
+INSTANT = InstantScorer()
 
-    def __init__(self) -> None:
+
+class FixedInstances(Serving):
+    """At these addresses, of each deployment, always."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
         keys = [online_deployment.workload_key(ENDPOINT, name) for name in DEPLOYMENTS]
         self._instances = {
-            key: [Instance(f"{key}-{number}", f"/run/{key}/{number}") for number in range(2)]
+            key: [Instance(f"{key}-{n}", address) for n, address in enumerate(addresses)]
             for key in keys
         }
 
@@ -128,14 +131,21 @@ async def put_endpoint(store: ResourceStore, cipher: Cipher) -> None:
     await store.transact(online_endpoint.partition(ENDPOINT), creates)
 
 
-def scoring(store: ResourceStore, cipher: Cipher, *listeners: Listener) -> OnlineScoring:
+def scoring(
+    store: ResourceStore,
+    cipher: Cipher,
+    *listeners: Listener,
+    scorer: Scorer = INSTANT,
+    addresses: Sequence[str] = ("/one", "/two"),
+) -> OnlineScoring:
+    """Where nothing else is said, over two instances that answer at once."""
     clock = SystemClock()
-    serving = TwoInstances()
+    serving = FixedInstances(addresses)
     instances = InstanceChoice(serving, Outliers())
     return OnlineScoring(
         RouteTable(store, clock, read_limit=2, refresh=serving.refresh),
         ScoringAccess(cipher, clock, NoTokens()),
-        InstanceAsking(InstantScorer(), instances, NothingSleeps()),
+        InstanceAsking(scorer, instances, NothingSleeps()),
         Taps(listeners, ()),
         max_request_bytes=100 * 2**20,
     )

@@ -1,198 +1,177 @@
 """What the door of a node costs, beside local processes of the same script.
 
-    python -m benchmarks.nodes.door [--rounds N] [--seconds N]
+    python -m benchmarks.nodes.door [--rounds N] [--seconds N] [--bare]
 
-One client asks a local process at its Unix socket, as the gateway asks one, and a node agent at
-its TCP door, in turns; then two local processes, and a node with two behind its agent. The
-processors' time of all that serves is counted too: on a machine with other work to do it says
-more than the clock.
+The gateway's scoring (route, keys, choice of an instance, its HTTP client; not the server before
+it) asks local processes at their Unix sockets and a node agent at its TCP door, in turns: one
+process each, then two, of which the node's stand behind its agent. `--bare` leaves out all but
+the HTTP client. The processors' time of all that serves is counted too: on a machine with other
+work to do it says more than the clock.
 """
 
 import argparse
 import asyncio
 import contextlib
-import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
 
-from benchmarks.http_load import Outcome, Target, closed_loop
-from benchmarks.process_tree import descendants
-from outside.waiting import until
+from benchmarks.instant_scoring import ENDPOINT, KEY, put_endpoint, scoring
+from benchmarks.nodes.ways import SECRET, Way, local, node
+from domain.ports import Instance, Scorer, ScoringRequest
+from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
+from infra.compute.http.unix_http import UnixHttp
+from infra.compute.local.serving.local_scorer import LocalScorer
+from infra.compute.remote.remote_scorer import RemoteScorer
+from infra.embedded.access.cipher import FernetCipher
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 
-RUNTIME = Path(__file__).parents[2] / "runtime"
-SECRET = "x" * 43
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 SCRIPT = "def init():\n    pass\n\ndef run(data):\n    return [1]\n"
+HEADERS = [
+    ("host", "127.0.0.1:7443"),
+    ("authorization", f"Bearer {KEY}"),
+    ("content-type", "application/json"),
+    ("content-length", str(len(BODY))),
+]
 CALLERS = (1, 32)
-AT_ONCE = 64
+
+Once = Callable[[], Awaitable[int]]
+"""One request; its status."""
+
+
+class WholeBody(RequestBody):
+    async def whole(self) -> bytes:
+        return BODY
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        yield BODY
 
 
 @dataclass
-class Served:
-    """One way to the model; `processes` are all that serve there."""
-
-    name: str
-    targets: list[Target]
-    processes: list[subprocess.Popen[bytes]]
+class Measured:
+    way: Way
+    once: Once
     rates: dict[int, list[float]] = field(default_factory=dict)
     halves: dict[int, list[float]] = field(default_factory=dict)
     costs: dict[int, list[float]] = field(default_factory=dict)
 
-    async def measure(self, callers: int, seconds: float) -> None:
-        before = self._used()
-        shares = [callers // len(self.targets) or 1] * min(callers, len(self.targets))
-        loops = zip(self.targets, shares, strict=False)
-        found = await asyncio.gather(*(closed_loop(each, n, seconds) for each, n in loops))
-        whole = Outcome(max(each.seconds for each in found))
-        for each in found:
-            whole.statuses += each.statuses
-            for status, latencies in each.latencies.items():
-                whole.latencies.setdefault(status, []).extend(latencies)
-        if set(whole.statuses) != {200}:
-            raise SystemExit(f"{self.name}: {dict(whole.statuses)}")
-        count = whole.statuses[200]
-        self.rates.setdefault(callers, []).append(whole.rate())
-        self.halves.setdefault(callers, []).append(whole.quantile(0.5) * 1e3)
-        self.costs.setdefault(callers, []).append((self._used() - before) / count * 1e6)
+    async def run(self, callers: int, seconds: float) -> None:
+        latencies: list[float] = []
+        before, began = self.way.used(), time.perf_counter()
 
-    def _used(self) -> float:
-        """Seconds of processors."""
-        ticks = 0
-        for process in self.processes:
-            for pid in (process.pid, *descendants(process.pid)):
-                with contextlib.suppress(OSError):
-                    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                    ticks += int(stat[11]) + int(stat[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        async def caller() -> None:
+            now = time.perf_counter()
+            while now - began < seconds:
+                status = await self.once()
+                if status != 200:
+                    raise SystemExit(f"{self.way.name} answers {status}")
+                before, now = now, time.perf_counter()
+                latencies.append(now - before)
 
-    def row(self, callers: int, beside: "Served") -> str:
-        rate, half = (statistics.median(each[callers]) for each in (self.rates, self.halves))
-        other = statistics.median(beside.rates[callers])
+        await asyncio.gather(*(caller() for _ in range(callers)))
+        took, used = time.perf_counter() - began, self.way.used() - before
+        self.rates.setdefault(callers, []).append(len(latencies) / took)
+        self.halves.setdefault(callers, []).append(statistics.median(latencies) * 1e3)
+        self.costs.setdefault(callers, []).append(used / len(latencies) * 1e6)
+
+    def row(self, callers: int, beside: "Measured") -> str:
+        rate, half, cost = (
+            statistics.median(each[callers]) for each in (self.rates, self.halves, self.costs)
+        )
+        share = rate / statistics.median(beside.rates[callers])
         more = half - statistics.median(beside.halves[callers])
-        cost = statistics.median(self.costs[callers])
         return (
-            f"| {self.name} | {callers} | {rate:,.0f} | {rate / other:.2f} | {half:.2f} |"
+            f"| {self.way.name} | {callers} | {rate:,.0f} | {share:.2f} | {half:.2f} |"
             f" {more:+.2f} | {cost:.0f} |\n"
         )
 
 
-@contextlib.contextmanager
-def local(folder: Path, processes: int) -> Iterator[Served]:
-    begun, targets = [], []
-    for number in range(processes):
-        path = str(folder / f"{processes}.{number}")
-        options = ("--max-concurrent", str(AT_ONCE // processes), "--max-queue", str(AT_ONCE))
-        command = [
-            *(sys.executable, "-I", str(RUNTIME), "serve", "--socket", path),
-            *("--script", "score.py", "--app-root", str(folder), "--deployment", "blue"),
-            *options,
-        ]
-        begun.append(subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True))
-        targets.append(Target("http://local/score", "k", BODY, path))
-    try:
-        until(lambda: all(Path(t).exists() for t in _paths(folder, processes)), "sockets")
-        yield Served(f"{processes} local", targets, begun)
-    finally:
-        _end(begun)
+def scorer_of(way: Way, http: UnixHttp) -> Scorer:
+    if way.name.startswith("node"):
+        return RemoteScorer(http, lambda _: SECRET)
+    return LocalScorer(http)
 
 
-def _paths(folder: Path, processes: int) -> list[str]:
-    return [str(folder / f"{processes}.{number}") for number in range(processes)]
+def bare(way: Way, http: UnixHttp) -> Once:
+    scorer = scorer_of(way, http)
+    instances = [Instance(address, address) for address in way.addresses]
+    request = ScoringRequest("POST", "/score", "", HEADERS, BODY)
+
+    async def once() -> int:
+        fewest = min(instances, key=lambda each: http.in_flight(each.address))
+        return (await scorer.score(fewest, request, timeout=60)).status
+
+    return once
 
 
-@contextlib.contextmanager
-def node(folder: Path, workers: int) -> Iterator[Served]:
-    spec = {
-        "contract": 1,
-        "mode": "serve",
-        "script": "score.py",
-        "code": {"path": str(folder)},
-        "serve": {"deployment": "blue", "workers": workers, "max_concurrent": AT_ONCE},
-    }
-    told = {
-        "ML_ENDPOINTS_NODE_SECRET": SECRET,
-        "ML_ENDPOINTS_NODE_SPEC": json.dumps(spec),
-        "ML_ENDPOINTS_NODE_HOST": "127.0.0.1",
-        "ML_ENDPOINTS_NODE_PORT": "0",
-        "ML_ENDPOINTS_NODE_DATA": str(folder / "data"),
-    }
-    log = folder / f"node{workers}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(RUNTIME), "node"],
-            stdout=out,
-            env={**os.environ, **told},
-            start_new_session=True,
-        )
-    try:
-        words = until(lambda: log.read_text().partition("listens on port ")[2], "its port")
-        url = f"http://127.0.0.1:{words.partition('.')[0]}/score"
-        shown = f"ml-endpoints-node-secret: {SECRET}\r\n"
-        yield Served(f"node of {workers}", [Target(url, "k", BODY, headers=shown)], [process])
-    finally:
-        _end([process])
+@contextlib.asynccontextmanager
+async def gateway(way: Way, http: UnixHttp, folder: Path) -> AsyncIterator[Once]:
+    store = SqliteResourceStore(folder / f"{way.name}.db")
+    cipher = FernetCipher(folder / "cipher.key")
+    await put_endpoint(store, cipher)
+    scorer = scorer_of(way, http)
+    activity = scoring(store, cipher, scorer=scorer, addresses=way.addresses)
+    body = WholeBody()
+
+    async def once() -> int:
+        call = Call(ENDPOINT, "POST", SCORE, "", list(HEADERS), body)
+        return (await activity.score(call)).status
+
+    yield once
+    await store.close()
 
 
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.send_signal(signal.SIGTERM)
-    for process in processes:
-        process.wait()
-
-
-async def main(rounds: int, seconds: float) -> None:
-    with tempfile.TemporaryDirectory(prefix="nd") as place, contextlib.ExitStack() as stack:
-        folder = Path(place)
+async def main(rounds: int, seconds: float, only_client: bool) -> None:
+    http = UnixHttp()
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nd")))
         (folder / "score.py").write_text(SCRIPT)
-        pairs = [
-            (stack.enter_context(local(folder, count)), stack.enter_context(node(folder, count)))
-            for count in (1, 2)
-        ]
-        ways = [way for pair in pairs for way in pair]
-        for way in ways:
-            await _warm(way)
+        pairs = []
+        for count in (1, 2):
+            pair = []
+            for begin in (local, node):
+                way = stack.enter_context(begin(folder, count))
+                once = bare(way, http)
+                await ready(once)
+                if not only_client:
+                    once = await stack.enter_async_context(gateway(way, http, folder))
+                pair.append(Measured(way, once))
+            pairs.append(pair)
+        stack.callback(http.close)
         for _ in range(rounds):
             for callers in CALLERS:
-                for way in ways:
-                    await way.measure(callers, seconds)
-        sys.stdout.write(
-            "| way | callers | requests/s | of local | p50 ms | more | CPU us a request |\n"
-            "|---|---|---|---|---|---|---|\n"
-        )
+                for pair in pairs:
+                    for each in pair:
+                        await each.run(callers, seconds)
+        sys.stdout.write("| way | callers | requests/s | of local | p50 ms | more | CPU us |\n")
+        sys.stdout.write("|---|---|---|---|---|---|---|\n")
         for pair in pairs:
             for callers in CALLERS:
-                for way in pair:
-                    sys.stdout.write(way.row(callers, pair[0]))
-        for way in ways:
-            for target in way.targets:
-                target.close()
+                for each in pair:
+                    sys.stdout.write(each.row(callers, pair[0]))
 
 
-async def _warm(way: Served) -> None:
-    """Until it is ready, and some more."""
-    ends = time.monotonic() + 30
-    for target in way.targets:
-        while True:
-            found = await closed_loop(target, 4, 0.2)
-            if set(found.statuses) == {200}:
-                break
-            if time.monotonic() > ends:
-                raise SystemExit(f"{way.name} is not ready: {dict(found.statuses)}")
+async def ready(once: Once) -> None:
+    """And some more: the first requests are slower."""
+    done, ends = 0, time.monotonic() + 60
+    while done < 500:
+        with contextlib.suppress(Exception):
+            done += await once() == 200
+        if time.monotonic() > ends:
+            raise SystemExit("it is not ready")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--bare", action="store_true")
     arguments = parser.parse_args()
-    uvloop.run(main(arguments.rounds, arguments.seconds))
+    uvloop.run(main(arguments.rounds, arguments.seconds, arguments.bare))
