@@ -1,13 +1,19 @@
 """The scoring path over an endpoint whose instances answer at once."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
 
 from domain.errors import Unauthenticated
 from domain.ground.keys import SealedKeys
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import to_body
+from domain.names import WorkspaceScope
 from domain.online import online_deployment, online_endpoint
 from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
@@ -35,7 +41,17 @@ from domain.scoring.outliers import Outliers
 from domain.scoring.request_record import Listener
 from domain.scoring.route import DeploymentRoute
 from domain.scoring.scoring_access import ScoringAccess
+from handlers.addresses import Addresses
+from handlers.admission import Admission
+from handlers.data import scoring as handlers
+from handlers.http import Routes
 from infra.clock import SystemClock
+from infra.composition.audit import compose_audit
+from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
+from infra.embedded.host.functions import index
+from infra.embedded.host.http_app import HttpApp
+from infra.settings.adapters import AccessSettings
+from infra.web.client_address import TrustedProxies
 
 KEY = "primary-key-of-this-benchmark"
 ENDPOINT = "iris"
@@ -149,3 +165,36 @@ def scoring(
         Taps(listeners, ()),
         max_request_bytes=100 * 2**20,
     )
+
+
+def audit_log_in(folder: Path) -> SqliteAuditLog:
+    return SqliteAuditLog(
+        folder / "audit.db", keep=timedelta(days=1), max_bytes=2**20, now=time.time
+    )
+
+
+def admission_by(log: SqliteAuditLog) -> Admission:
+    return Admission(NoTokens(), compose_audit(log, SystemClock(), AccessSettings(), period=5))
+
+
+def host_app(activity: OnlineScoring, admission: Admission) -> Any:
+    """The host's ASGI application over it."""
+    addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
+    routes = Routes(admission, WorkspaceScope("", "", ""), addresses)
+    app = func.FunctionApp()
+    app.register_functions(handlers.blueprint(routes, activity))
+    return HttpApp(index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False)
+
+
+def scope(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """Of one request for it."""
+    path = f"/endpoints/{ENDPOINT}/score"
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+        "path_params": {"endpoint": ENDPOINT},
+    }

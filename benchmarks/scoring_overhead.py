@@ -12,33 +12,29 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import uvloop
 from azurefunctions.extensions.http.fastapi import Request
 
-from benchmarks.instant_scoring import ENDPOINT, KEY, NoTokens, put_endpoint, scoring
-from domain.names import WorkspaceScope
+from benchmarks.instant_scoring import (
+    ENDPOINT,
+    KEY,
+    admission_by,
+    audit_log_in,
+    host_app,
+    put_endpoint,
+    scope,
+    scoring,
+)
 from domain.scoring.request_record import RequestRecord
 from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
-from handlers.addresses import Addresses
-from handlers.admission import Admission
 from handlers.data import scoring as handlers
 from handlers.data.cors import Cors
 from handlers.data.scoring_gate import ScoringGate
-from handlers.http import Routes
-from infra.clock import SystemClock
-from infra.composition.audit import compose_audit
 from infra.embedded.access.cipher import FernetCipher
-from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from infra.embedded.host.functions import index
-from infra.embedded.host.http_app import HttpApp
-from infra.settings.adapters import AccessSettings
-from infra.web.client_address import TrustedProxies
 
 BODY = b'{"data": [[5.1, 3.5, 1.4, 0.2]]}' * 3
 HEADERS = [
@@ -68,12 +64,8 @@ async def main(requests: int, profile: bool) -> None:
         body = WholeBody()
         raw = [(name.encode(), value.encode()) for name, value in HEADERS]
 
-        addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
-        log = SqliteAuditLog(
-            Path(folder) / "audit.db", keep=timedelta(days=1), max_bytes=2**20, now=time.time
-        )
-        audit = compose_audit(log, SystemClock(), AccessSettings(), period=5)
-        admission = Admission(NoTokens(), audit)
+        log = audit_log_in(Path(folder))
+        admission = admission_by(log)
         gate = ScoringGate(activity, admission.door)
 
         async def domain() -> None:
@@ -86,33 +78,16 @@ async def main(requests: int, profile: bool) -> None:
         async def send(message: Any) -> None:
             pass
 
-        def scope() -> dict[str, Any]:
-            path = f"/endpoints/{ENDPOINT}/score"
-            return {
-                "type": "http",
-                "method": "POST",
-                "path": path,
-                "raw_path": path.encode(),
-                "query_string": b"",
-                "headers": raw,
-                "path_params": {"endpoint": ENDPOINT},
-            }
-
         async def handler() -> None:
             response = await handlers._pass(
-                gate, Cors(()), Request(scope(), receive), ENDPOINT, SCORE
+                gate, Cors(()), Request(scope(raw), receive), ENDPOINT, SCORE
             )
             assert response.status_code == 200
 
-        routes = Routes(admission, WorkspaceScope("", "", ""), addresses)
-        app = func.FunctionApp()
-        app.register_functions(handlers.blueprint(routes, activity))
-        asgi: Any = HttpApp(
-            index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False
-        )
+        asgi = host_app(activity, admission)
 
         async def whole() -> None:
-            await asgi(scope(), receive, send)
+            await asgi(scope(raw), receive, send)
 
         for name, once in (("domain", domain), ("handler", handler), ("host app", whole)):
             figure = await microseconds(once, requests)

@@ -2,11 +2,10 @@
 
     python -m benchmarks.nodes.door [--rounds N] [--seconds N] [--bare]
 
-The gateway's scoring (route, keys, choice of an instance, its HTTP client; not the server before
-it) asks local processes at their Unix sockets and a node agent at its TCP door, in turns: one
-process each, then two, of which the node's stand behind its agent. `--bare` leaves out all but
-the HTTP client. The processors' time of all that serves is counted too: on a machine with other
-work to do it says more than the clock.
+The host's application (all of the gateway but the server before it) asks local processes at their
+Unix sockets and a node agent at its TCP door, in turns: one process each, then two, of which the
+node's stand behind its agent. `--bare` leaves out all but the HTTP client. The processors' time of
+all that serves is counted too: on a machine with other work to do it says more than the clock.
 """
 
 import argparse
@@ -19,13 +18,21 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from benchmarks.instant_scoring import ENDPOINT, KEY, put_endpoint, scoring
+from benchmarks.instant_scoring import (
+    KEY,
+    admission_by,
+    audit_log_in,
+    host_app,
+    put_endpoint,
+    scope,
+    scoring,
+)
 from benchmarks.nodes.ways import SECRET, Way, local, node
 from domain.ports import Instance, Scorer, ScoringRequest
-from domain.scoring.scoring_exchange import SCORE, Call, RequestBody
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.serving.local_scorer import LocalScorer
 from infra.compute.remote.remote_scorer import RemoteScorer
@@ -44,14 +51,6 @@ CALLERS = (1, 32)
 
 Once = Callable[[], Awaitable[int]]
 """One request; its status."""
-
-
-class WholeBody(RequestBody):
-    async def whole(self) -> bytes:
-        return BODY
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        yield BODY
 
 
 @dataclass
@@ -112,19 +111,37 @@ def bare(way: Way, http: UnixHttp) -> Once:
 
 
 @contextlib.asynccontextmanager
-async def gateway(way: Way, http: UnixHttp, folder: Path) -> AsyncIterator[Once]:
-    store = SqliteResourceStore(folder / f"{way.name}.db")
+async def gateway(way: Way, http: UnixHttp, place: Path) -> AsyncIterator[Once]:
+    folder = place / f"gateway of {way.name}"
+    folder.mkdir()
+    store = SqliteResourceStore(folder / "documents.db")
     cipher = FernetCipher(folder / "cipher.key")
     await put_endpoint(store, cipher)
     scorer = scorer_of(way, http)
     activity = scoring(store, cipher, scorer=scorer, addresses=way.addresses)
-    body = WholeBody()
+    log = audit_log_in(folder)
+    asgi = host_app(activity, admission_by(log))
+    headers = [(name.encode(), value.encode()) for name, value in HEADERS]
 
     async def once() -> int:
-        call = Call(ENDPOINT, "POST", SCORE, "", list(HEADERS), body)
-        return (await activity.score(call)).status
+        statuses, told = [], False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal told
+            if told:  # the caller stays
+                await asyncio.get_running_loop().create_future()
+            told = True
+            return {"type": "http.request", "body": BODY, "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await asgi(scope(headers), receive, send)
+        return int(statuses[0])
 
     yield once
+    await log.close()
     await store.close()
 
 
