@@ -176,12 +176,12 @@ class Host:
     def _http_app(self, functions: Sequence[HostedFunction]) -> HttpApp:
         tokens, door = self._services.issuer, self._services.stores.door()
         exact: dict[str, Endpoint] = {
-            "/healthz": self._healthz,
-            "/readyz": self._readyz,
-            metrics_door.PATH: MetricsDoor(self._figures, self._services.token_verifier),
+            "/healthz": _read(self._healthz),
+            "/readyz": _read(self._readyz),
+            metrics_door.PATH: _read(MetricsDoor(self._figures, self._services.token_verifier)),
             issuer.TOKEN_PATH: tokens.token,
-            issuer.KEYS_PATH: tokens.keys,
-            issuer.DISCOVERY_PATH: tokens.discovery,
+            issuer.KEYS_PATH: _read(tokens.keys),
+            issuer.DISCOVERY_PATH: _read(tokens.discovery),
         }
         return HttpApp(
             [f for f in functions if f.trigger_type == "httpTrigger"],
@@ -208,6 +208,17 @@ class Host:
 
     async def _readyz(self, request: Request) -> Response:
         return PlainTextResponse("Ready") if self._ready else PlainTextResponse("Not ready", 503)
+
+
+def _read(endpoint: Endpoint) -> Endpoint:
+    """What is there to be read, and is 405 to all else."""
+
+    async def read(request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("Method not allowed", 405, {"allow": "GET, HEAD"})
+        return await endpoint(request)
+
+    return read
 
 
 async def _bounded(what: str, close: Callable[[], Awaitable[Any]]) -> None:
