@@ -56,7 +56,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     )
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
-    yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection)
+    yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield schedules.blueprint(routes, a.schedules.collection)

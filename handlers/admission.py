@@ -2,6 +2,7 @@
 in the audit log."""
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,8 @@ from handlers.refusals import render_error, status_of
 
 CONTROL = "control"
 """What bearer tokens open, of which too many bad ones keep an address out."""
+
+_TOKEN = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]*", re.ASCII)
 
 Admitted = Callable[[Request], Awaitable[Principal]]
 """Who asks. Raises Unauthenticated, Forbidden and Throttled."""
@@ -72,13 +75,17 @@ class Admission:
         """The caller that a bearer token names, who may do `action` at `scope`."""
         token = bearer(request)
         with self.opening(request, CONTROL, token, action, scope) as attempt:
-            if not token:
-                raise Unauthenticated(
-                    "This call needs a bearer token: send 'Authorization: Bearer <token>'."
-                )
-            principal = await self._verifier.verify(token)
-            attempt.by(principal)
-            access.require(principal, action, scope)
+            return await self.verified(attempt, token, action, scope)
+
+    async def verified(self, attempt: Attempt, token: str, action: str, scope: str) -> Principal:
+        """As `by_token`, of an attempt that is being made."""
+        if not token:
+            raise Unauthenticated(
+                "This call needs a bearer token: send 'Authorization: Bearer <token>'."
+            )
+        principal = await self._verifier.verify(token)
+        attempt.by(principal)
+        access.require(principal, action, scope)
         return principal
 
     @contextmanager
@@ -112,6 +119,11 @@ def bearer(request: Request) -> str:
     """The credential of the Authorization header; '' where there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.casefold() == "bearer" else ""
+
+
+def is_token(credential: str) -> bool:
+    """Whether it has the form of a JSON Web Token: no key looks like one by chance."""
+    return _TOKEN.fullmatch(credential) is not None
 
 
 def _bytes(credential: str) -> bytes:

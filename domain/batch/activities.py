@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
+from domain.batch.batch_keys import BatchKeys
 from domain.batch.batch_workloads import BatchWorkloads
 from domain.batch.compute_targets import ComputeTargets
 from domain.ground.driving.sweeping import Resume
@@ -27,6 +28,7 @@ class BatchActivities:
     restorer: Restorer[BatchEndpoint, BatchDeployment]
     workloads: BatchWorkloads
     computes: ComputeTargets
+    keys: BatchKeys
 
     @property
     def owners(self) -> dict[str, Resume]:

@@ -1,8 +1,11 @@
 """A batch endpoint: a stable name over batch deployments, one of them the default."""
 
+from typing import Annotated
+
 from domain.ground.access import AuthMode
+from domain.ground.keys import EndpointKeys, SealedKeys
 from domain.ground.resource import StringMap, Text, TrackedResource
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "batchEndpoint"
 DOCUMENT_ID = "endpoint"
@@ -20,13 +23,18 @@ class BatchEndpointDefaults(Value):
 
 
 class BatchEndpointProperties(Value):
-    """What its user wants. Batch endpoints take tokens only (Azure ML's rule)."""
+    """What its user wants. In authMode Key its callers may use its keys too (in Azure ML they
+    cannot)."""
 
     auth_mode: AuthMode = AuthMode.AAD_TOKEN
     description: Text | None = None
     defaults: BatchEndpointDefaults = BatchEndpointDefaults()
     properties: StringMap = {}
+    keys: Annotated[EndpointKeys | None, unsaid(None)] = None
 
 
 class BatchEndpoint(TrackedResource):
+    """`sealed_keys` are there in authMode Key alone."""
+
     properties: BatchEndpointProperties
+    sealed_keys: Annotated[SealedKeys | None, unsaid(None)] = None

@@ -22,10 +22,11 @@ from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Conflict, Detail, DomainError
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
+from domain.ground.keys import EndpointKeys, SealedKeys
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
 from domain.names import file_name_fault
-from domain.ports import Principal, Write
+from domain.ports import Cipher, Principal, Write
 from domain.provisioning.kind import Kind, KindTypes
 
 
@@ -45,9 +46,12 @@ class BatchKind(
         key_prefix=KEY_PREFIX,
     )
 
-    def __init__(self, sources: AssetSources, computes: ComputeTargets, location: str) -> None:
+    def __init__(
+        self, sources: AssetSources, computes: ComputeTargets, cipher: Cipher, location: str
+    ) -> None:
         self._sources = sources
         self._computes = computes
+        self._cipher = cipher
         self._location = location
 
     # -- endpoints ----------------------------------------------------------------------
@@ -60,14 +64,14 @@ class BatchKind(
     ) -> list[Detail]:
         asked = wanted.properties
         faults: list[Detail] = []
-        if asked.auth_mode is not AuthMode.AAD_TOKEN:
-            faults.append(
-                Detail(
-                    "BadArgument",
-                    "Batch endpoints take tokens only: authMode is AADToken.",
-                    "properties.authMode",
-                )
-            )
+        if asked.auth_mode is AuthMode.AML_TOKEN:
+            told = "Batch endpoints give no tokens of their own: authMode is AADToken or Key."
+            faults.append(Detail("BadArgument", told, "properties.authMode"))
+        elif asked.keys is not None and asked.auth_mode is not AuthMode.KEY:
+            told = "Keys are for authMode Key."
+            faults.append(Detail("BadArgument", told, "properties.keys"))
+        elif asked.keys is not None and old is not None and old.sealed_keys is not None:
+            faults += asked.keys.faults(old.sealed_keys)
         default = asked.defaults.deployment_name
         there = [
             d.name for d in deployments if d.provisioning_state is not ProvisioningState.DELETING
@@ -91,7 +95,10 @@ class BatchKind(
         caller: str,
         now: datetime,
     ) -> BatchEndpoint:
-        shared = wanted.taken(wanted.properties, caller, now)
+        shared = {
+            **wanted.taken(wanted.properties.but(keys=None), caller, now),
+            "sealed_keys": self._sealed_keys(wanted.properties, old),
+        }
         if old:
             return old.but(**shared, generation=old.generation + 1)
         return BatchEndpoint(
@@ -101,6 +108,15 @@ class BatchKind(
             created_by=caller,
             **shared,
         )
+
+    def _sealed_keys(
+        self, asked: BatchEndpointProperties, old: BatchEndpoint | None
+    ) -> SealedKeys | None:
+        """Leaving the mode ends its keys."""
+        if asked.auth_mode is not AuthMode.KEY:
+            return None
+        kept = old.sealed_keys if old else None
+        return kept or (asked.keys or EndpointKeys()).sealed(self._cipher)
 
     def beside_endpoint(
         self, old: BatchEndpoint | None, new: BatchEndpoint, now: datetime

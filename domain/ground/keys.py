@@ -5,8 +5,11 @@ import hmac
 import re
 import secrets
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
+from pydantic import AfterValidator
+
+from domain.errors import Detail
 from domain.ports import Cipher
 from domain.values import Value
 
@@ -79,6 +82,39 @@ def key_fault(key: str) -> str | None:
     if _KEY.fullmatch(key):
         return None
     return "A key is 16 to 256 printable ASCII characters without spaces."
+
+
+def _usable(key: str) -> str:
+    if fault := key_fault(key):
+        raise ValueError(fault)
+    return key
+
+
+class EndpointKeys(Value):
+    """Keys a caller may bring when it creates an endpoint; never returned here."""
+
+    primary_key: Annotated[str, AfterValidator(_usable)] | None = None
+    secondary_key: Annotated[str, AfterValidator(_usable)] | None = None
+
+    def sealed(self, cipher: Cipher) -> SealedKeys:
+        """With random ones for those that are not brought."""
+        return SealedKeys.generate(cipher, self.primary_key, self.secondary_key)
+
+    def faults(self, sealed: SealedKeys) -> list[Detail]:
+        """For an endpoint that has keys: bringing the same ones again changes nothing."""
+        pairs = (
+            ("primaryKey", self.primary_key, sealed.primary),
+            ("secondaryKey", self.secondary_key, sealed.secondary),
+        )
+        return [
+            Detail(
+                "BadArgument",
+                "The keys of an endpoint that exists are changed by regenerateKeys, one at a time.",
+                f"properties.keys.{field}",
+            )
+            for field, key, now in pairs
+            if key is not None and not matches(key.encode(), (bytes.fromhex(now.digest),))
+        ]
 
 
 def new_key() -> str:

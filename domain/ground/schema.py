@@ -13,6 +13,7 @@ FIRST = "1.0"
 DOCUMENTS: dict[str, str] = {
     "assetRelease": "2.0",
     "batchDeployment": "1.1",
+    "batchEndpoint": "1.1",
     "batchJob": "1.1",
     "batchProgress": "1.1",
     "batchUnit": "1.1",

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 from domain.errors import Detail
-from domain.ground.keys import SealedKeys, matches
 from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import (
-    EndpointKeys,
     OnlineEndpoint,
     OnlineEndpointProperties,
     PublicNetworkAccess,
@@ -55,22 +53,5 @@ def endpoint_faults(
             for key, value in properties.items()
             if asked.properties.get(key) != value
         ]
-        faults += _key_faults(asked.keys, old.sealed_keys)
+        faults += asked.keys.faults(old.sealed_keys) if asked.keys else []
     return faults
-
-
-def _key_faults(asked: EndpointKeys | None, sealed: SealedKeys) -> list[Detail]:
-    """Keys are brought when an endpoint is created; the same ones again change nothing."""
-    pairs = (
-        ("primaryKey", asked.primary_key if asked else None, sealed.primary),
-        ("secondaryKey", asked.secondary_key if asked else None, sealed.secondary),
-    )
-    return [
-        Detail(
-            "BadArgument",
-            "The keys of an endpoint that exists are changed by regenerateKeys, one at a time.",
-            f"properties.keys.{field}",
-        )
-        for field, key, now in pairs
-        if key is not None and not matches(key.encode(), (bytes.fromhex(now.digest),))
-    ]

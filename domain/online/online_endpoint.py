@@ -1,12 +1,12 @@
 """An online endpoint: a stable scoring URI over several deployments of a model."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, field_validator
+from pydantic import field_validator
 
 from domain.ground.access import AuthMode
-from domain.ground.keys import SealedKeys, key_fault
+from domain.ground.keys import EndpointKeys, SealedKeys
 from domain.ground.resource import StringMap, Text, TrackedResource
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.online.traffic.rollout import Rollout, RolloutPlan
@@ -26,19 +26,6 @@ def partition(endpoint: str) -> str:
 class PublicNetworkAccess(StrEnum):
     ENABLED = "Enabled"
     DISABLED = "Disabled"
-
-
-def _usable(key: str) -> str:
-    if fault := key_fault(key):
-        raise ValueError(fault)
-    return key
-
-
-class EndpointKeys(Value):
-    """Keys a caller may bring when it creates an endpoint; never returned here."""
-
-    primary_key: Annotated[str, AfterValidator(_usable)] | None = None
-    secondary_key: Annotated[str, AfterValidator(_usable)] | None = None
 
 
 class OnlineEndpointProperties(Value):

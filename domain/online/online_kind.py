@@ -10,7 +10,7 @@ from domain.assets.naming_rights import NamingRights
 from domain.errors import Conflict, Detail
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
-from domain.ground.keys import SealedKeys
+from domain.ground.keys import EndpointKeys
 from domain.ground.resource import Wanted
 from domain.online.deployment_checks import DeploymentRoom, checked
 from domain.online.deployment_scales import DeploymentScales, tell_count, tell_scaled
@@ -97,15 +97,10 @@ class OnlineKind(
                 generation=old.generation + 1,
                 route_version=old.route_version + 1,
             )
-        keys = asked.keys
         return OnlineEndpoint(
             name=name,
             location=wanted.location or self._location,
-            sealed_keys=SealedKeys.generate(
-                self._cipher,
-                keys.primary_key if keys else None,
-                keys.secondary_key if keys else None,
-            ),
+            sealed_keys=(asked.keys or EndpointKeys()).sealed(self._cipher),
             created_at=now,
             created_by=caller,
             **shared,

@@ -9,6 +9,7 @@ from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProper
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.ground.resource import Wanted
 from handlers import wire
+from handlers.access import endpoint_keys
 from handlers.control.online_endpoints import progress
 from handlers.control.tracked_resources import Collection, add
 from handlers.http import Routes, render_resource
@@ -17,10 +18,7 @@ READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error")
 ITEM = "batchEndpoints/{endpoint}"
 
 ARM_FIELDS: wire.ArmFields = {
-    BatchEndpointProperties: wire.OtherFields(
-        read_only=READ_ONLY,
-        refused={"keys": "Batch endpoints take tokens only; there are no keys."},
-    ),
+    BatchEndpointProperties: wire.OtherFields(read_only=READ_ONLY),
     BatchDeploymentProperties: wire.OtherFields(
         read_only=READ_ONLY,
         refused={
@@ -34,6 +32,7 @@ def blueprint(routes: Routes, batch: BatchActivities) -> func.Blueprint:
     bp = func.Blueprint()
     add(routes, bp, endpoints(routes, batch))
     add(routes, bp, deployments(routes, batch))
+    endpoint_keys.add(routes, bp, "batch", batch.keys)
     return bp
 
 

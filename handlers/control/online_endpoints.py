@@ -6,7 +6,6 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.errors import Invalid
-from domain.ground.keys import KeyType
 from domain.ground.resource import Wanted
 from domain.online.activities import OnlineActivities
 from domain.online.deployment_scale import DeploymentScale
@@ -16,9 +15,10 @@ from domain.online.traffic.rollout import Rollout
 from domain.ports import LogKind
 from domain.values import Value
 from handlers import wire
+from handlers.access import endpoint_keys
 from handlers.auditing import Kept
 from handlers.control.tracked_resources import PROGRESS, Collection, add
-from handlers.http import Routes, caller, json_response, render_resource
+from handlers.http import Routes, json_response, render_resource
 
 READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error", "rolloutStatus")
 ITEM = "onlineEndpoints/{endpoint}"
@@ -38,11 +38,6 @@ ARM_FIELDS: wire.ArmFields = {
 }
 
 
-class RegenerateKeys(Value):
-    key_type: KeyType
-    key_value: str | None = None
-
-
 class GetLogs(Value):
     container_type: LogKind = LogKind.INFERENCE_SERVER
     tail: int = 5000
@@ -53,33 +48,7 @@ def blueprint(routes: Routes, online: OnlineActivities) -> func.Blueprint:
     add(routes, bp, endpoints(routes, online))
     add(routes, bp, deployments(routes, online))
 
-    @routes.arm(
-        bp,
-        "POST",
-        f"{ITEM}/listKeys",
-        action="onlineEndpoints/listKeys/action",
-        summary="Both keys of an online endpoint",
-        kept=Kept.SECRET,
-    )
-    async def list_online_endpoint_keys(req: Request) -> Response:
-        keys = await online.keys.keys(req.path_params["endpoint"])
-        return json_response(wire.to_wire(keys), headers={"Cache-Control": "no-store"})
-
-    @routes.arm(
-        bp,
-        "POST",
-        f"{ITEM}/regenerateKeys",
-        action="onlineEndpoints/regenerateKeys/action",
-        summary="Replace one key of an online endpoint",
-        body=RegenerateKeys,
-        statuses=(202,),
-    )
-    async def regenerate_online_endpoint_key(req: Request) -> Response:
-        asked = await wire.read(req, RegenerateKeys)
-        accepted = await online.keys.regenerate_key(
-            req.path_params["endpoint"], asked.key_type, asked.key_value, caller(req).id
-        )
-        return routes.accepted(accepted.operation)
+    endpoint_keys.add(routes, bp, "online", online.keys)
 
     @routes.arm(
         bp,

@@ -7,11 +7,13 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from domain.batch.batch_keys import BatchKeys
 from domain.jobs.batch_jobs import BatchJobs, JobView
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.records.job_request import JobRequest
 from domain.ports import Principal
 from handlers import wire
+from handlers.admission import bearer, is_token
 from handlers.auditing import Kept, began
 from handlers.data import job_queries
 from handlers.data.batch_jobs import ARM_FIELDS, DEPLOYMENT_HEADER, idempotency_key
@@ -95,7 +97,11 @@ class JobDoor:
         return render_job(self._routes, self._jobs.arm_id(view.job.name), view)
 
 
-def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> func.Blueprint:
+def blueprint(
+    routes: Routes, invocation: JobInvocation, jobs: BatchJobs, keys: BatchKeys
+) -> func.Blueprint:
+    """For whoever has a token whose role may, or one of the endpoint's keys: that opens nothing
+    but this."""
     bp = func.Blueprint()
     door = JobDoor(routes, invocation, jobs)
     told, made = "Invoke the batch endpoint{}: start a job", (200, 201)
@@ -122,11 +128,11 @@ def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> fun
             (202,),
         ),
     ):
-        _add(routes, bp, each)
+        _add(routes, bp, each, keys)
     return bp
 
 
-def _add(routes: Routes, bp: func.Blueprint, function: _Function) -> None:
+def _add(routes: Routes, bp: func.Blueprint, function: _Function, keys: BatchKeys) -> None:
     f, admission = function, routes.admission
 
     def endpoint(req: Request) -> str:
@@ -140,7 +146,13 @@ def _add(routes: Routes, bp: func.Blueprint, function: _Function) -> None:
         return f"jobs/{job}" if job is not None else f"batchEndpoints/{endpoint(req)}"
 
     async def admitted(req: Request) -> Principal:
-        return await admission.by_token(req, f.action, f"batchEndpoints/{endpoint(req)}")
+        name, credential = endpoint(req), bearer(req)
+        own = f"batchEndpoints/{name}"
+        with admission.opening(req, own.casefold(), credential, f.action, own) as attempt:
+            holder = None
+            if credential and not is_token(credential):
+                holder = await keys.holder(name, credential.encode(errors="replace"))
+            return holder or await admission.verified(attempt, credential, f.action, own)
 
     async def answered(req: Request) -> Response:
         return await f.answer(req, endpoint(req))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from domain.assets.asset_references import AssetSources
 from domain.assets.asset_use import AssetUse
 from domain.batch.activities import BatchActivities
+from domain.batch.batch_keys import BatchKeys
 from domain.batch.batch_kind import BatchKind
 from domain.batch.batch_workloads import BatchWorkloads
 from domain.batch.compute_targets import ComputeTargets
@@ -27,7 +28,7 @@ def compose_batch(
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )
     workloads = BatchWorkloads(sources, computes)
-    kind = BatchKind(sources, computes, ground.location)
+    kind = BatchKind(sources, computes, a.cipher, ground.location)
     endpoints = Provisioned.of(kind, workloads, a.workers, means(ground))
     return BatchActivities(
         documents=endpoints.documents,
@@ -37,4 +38,5 @@ def compose_batch(
         restorer=endpoints.restorer,
         workloads=workloads,
         computes=computes,
+        keys=BatchKeys(endpoints.documents, endpoints.provisioning, a.cipher),
     )

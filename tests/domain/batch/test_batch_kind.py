@@ -102,11 +102,11 @@ async def test_azure_ml_s_defaults_hold(stage: ProvisioningStage) -> None:
     assert properties.resources.instance_count == 1
 
 
-async def test_a_batch_endpoint_takes_tokens_only_and_a_default_that_is_there(
+async def test_a_batch_endpoint_gives_no_tokens_and_has_a_default_that_is_there(
     stage: ProvisioningStage,
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        await put_endpoint(stage, auth_mode="Key", defaults={"deployment_name": "one"})
+        await put_endpoint(stage, auth_mode="AMLToken", defaults={"deployment_name": "one"})
     assert set(faults(refused.value)) == {
         "properties.authMode",
         "properties.defaults.deploymentName",

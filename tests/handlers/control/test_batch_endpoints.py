@@ -88,7 +88,7 @@ async def test_what_was_read_can_be_put_back(plane: ControlPlane, path: str) -> 
 @pytest.mark.parametrize(
     ("properties", "target"),
     [
-        ({"authMode": "Key"}, "properties.authMode"),
+        ({"authMode": "AMLToken"}, "properties.authMode"),
         ({"defaults": {"deploymentName": "none"}}, "properties.defaults.deploymentName"),
         ({"keys": {"primaryKey": "x" * 20}}, "properties.keys"),
         ({"traffic": {"a": 100}}, "properties.traffic"),

@@ -34,7 +34,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[BatchStage]:
 def client(stage: BatchStage, routes: Routes, open_client: Any) -> httpx.AsyncClient:
     client: httpx.AsyncClient = open_client(
         batch_jobs.blueprint(routes, stage.invocation, stage.jobs),
-        job_door.blueprint(routes, stage.invocation, stage.jobs),
+        job_door.blueprint(routes, stage.invocation, stage.jobs, stage.batch.keys),
     )
     return client
 
@@ -245,7 +245,7 @@ async def test_a_job_is_not_shown_under_another_endpoint(client: httpx.AsyncClie
 async def test_who_may_invoke(
     stage: BatchStage, routes: Routes, open_client: Any, role: str | None, status: int
 ) -> None:
-    blueprint = job_door.blueprint(routes, stage.invocation, stage.jobs)
+    blueprint = job_door.blueprint(routes, stage.invocation, stage.jobs, stage.batch.keys)
     client: httpx.AsyncClient = open_client(blueprint, role=role)
     assert (await client.post(JOBS, json=BODY)).status_code == status
 
