@@ -17,17 +17,23 @@ CODE: Final = f"{HOME}/code"
 _BUILDER: Final = ("__init__.py", "__main__.py", "environment.py", "package_indexes.py")
 """Of the runtime, what builds: a change of anything else builds no environment anew."""
 
+_COMPILE: Final = "import compileall, sysconfig; compileall.compile_dir"
+
 _ENVIRONMENT: Final = f"""\
-FROM {{base}} AS build
+FROM {{base}} AS compiled
+RUN python3 -c "{_COMPILE}(sysconfig.get_path('stdlib'), quiet=2, workers=0)"
+FROM compiled AS build
 {{arguments}}COPY build /build
-RUN {{certificates}}python3 -I /build/runtime build --spec /build/spec.json \\
-    --target {HOME}/environment --uv /build/uv
-FROM {{base}}
+RUN {{certificates}}UV_COMPILE_BYTECODE=1 python3 -I /build/runtime build \\
+    --spec /build/spec.json --target {HOME}/environment --uv /build/uv
+FROM compiled
 COPY --from=build {HOME}/environment {HOME}/environment
 COPY runtime {RUNTIME}
+RUN python3 -c "{_COMPILE}('{RUNTIME}', quiet=2)"
 ENV PATH={HOME}/environment/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin \\
     VIRTUAL_ENV={HOME}/environment PYTHONUNBUFFERED=1 LANG=C.UTF-8 HOME=/tmp
 """
+"""Nothing can be written where a model runs, so what is imported there is compiled here."""
 
 _PROGRAM: Final = f"""\
 FROM {{environment}}

@@ -1,0 +1,250 @@
+"""Online deployments in containers of a real engine, through the door."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.compute.docker.labels import GROUP, INSTALLATION, KEY
+from outside import serving
+from outside.running_host import RunningHost
+from tests.kit.waiting import until
+from tests.servers.engine.dockerd import Dockerd, EngineApi, EngineMissing, settings_of
+from tests.servers.engine.given import given_engine
+from tests.servers.engine.required import without
+
+LIMITS = {
+    "requestTimeout": "PT2S",
+    "maxQueueWait": "PT2S",
+    "maxConcurrentRequestsPerInstance": 8,
+}
+SCRIPT = """
+import json
+import os
+
+
+def init():
+    print("the model is loaded")
+
+
+def run(data):
+    asked = json.loads(data)
+    if isinstance(asked, dict) and "pieces" in asked:
+        return (f"piece {number} " for number in range(asked["pieces"]))
+    return {"version": VERSION, "home": sorted(os.listdir("/")), "user": os.getuid()}
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> EngineApi:
+    return given_engine()
+
+
+@pytest.fixture(scope="module")
+def host(engine: EngineApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    settings = dict(settings_of(engine))
+    folder = tmp_path_factory.mktemp("host") / "data"
+    with RunningHost(folder, environment=settings) as host:
+        serving.environment(host)
+        serving.endpoint(host, "boxed")
+        yield host
+        host.workspace.mutate("DELETE", "onlineEndpoints/boxed")
+        faults = host.faults()
+    assert not faults, f"the host logged errors: {faults}"
+
+
+def code(host: RunningHost, version: int) -> str:
+    script = SCRIPT.replace("VERSION", str(version))
+    return serving.codes(host, f"boxed{version}", {"score.py": script})
+
+
+def deploy(host: RunningHost, name: str, version: int, count: int = 1, **more: Any) -> None:
+    serving.deploy(
+        host, f"boxed/{name}", code(host, version), count=count, requestSettings=LIMITS, **more
+    )
+
+
+def containers(engine: EngineApi, name: str, *, running: bool = True) -> list[Any]:
+    found = engine.containers(f"{KEY}=online/boxed/{name}")
+    return [each for each in found if each["State"] == "running" or not running]
+
+
+class Callers:
+    """Ask without a pause, each for itself, and count what was no good answer."""
+
+    def __init__(self, host: RunningHost, deployment: str, count: int) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self.faults: list[str] = []
+        self.in_a_row = 0
+        self._stop = threading.Event()
+        self._host, self._deployment = host, deployment
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+
+    def _run(self) -> None:
+        headers = {"azureml-model-deployment": self._deployment}
+        with serving.caller(self._host, "boxed") as client:
+            while not self._stop.is_set():
+                try:
+                    answer = client.post("", json=1, headers=headers)
+                except httpx.HTTPError as error:
+                    self._fault(repr(error))
+                    continue
+                if answer.status_code == 200:
+                    self.answers.append(answer.json())
+                    self.in_a_row += 1
+                else:
+                    self._fault(f"{answer.status_code} {answer.text[:200]}")
+
+    def _fault(self, told: str) -> None:
+        self.faults.append(told)
+        self.in_a_row = 0
+
+    def go_on(self, count: int = 50) -> None:
+        """Returns once so many were answered one after the other."""
+        self.in_a_row = 0
+        until(lambda: self.in_a_row >= count, "good answers in a row")
+
+    def __enter__(self) -> "Callers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_a_container_serves_and_is_held_to_what_it_may(
+    host: RunningHost, engine: EngineApi
+) -> None:
+    deploy(host, "blue", 1, instanceType="Standard_DS1_v2")
+    headers = {"azureml-model-deployment": "blue"}
+    with serving.caller(host, "boxed") as client:
+        answer = client.post("", json=1, headers=headers).json()
+        assert answer["version"] == 1
+        assert answer["user"] == 10001
+        streamed = client.post("", json={"pieces": 3}, headers=headers)
+        assert streamed.text == "piece 0 piece 1 piece 2 "
+        missing = client.post("", json=1, headers={"azureml-model-deployment": "none"})
+        assert missing.status_code == 404
+    [container] = containers(engine, "blue")
+    told = engine.get(f"containers/{container['Id']}/json")
+    config = told["HostConfig"]
+    assert config["ReadonlyRootfs"]
+    assert config["CapDrop"] == ["ALL"]
+    assert config["NanoCpus"] == 1_000_000_000
+    assert config["Memory"] == config["MemorySwap"] == int(3.5 * 2**30)
+    assert "no-new-privileges" in config["SecurityOpt"]
+    path = "onlineEndpoints/boxed/deployments/blue/getLogs"
+    printed = host.workspace.call("POST", path, {}).json()["content"]
+    assert "the model is loaded" in printed
+    prepared = host.workspace.call("POST", path, {"containerType": "StorageInitializer"}).json()
+    assert "Building the environment" in prepared["content"]
+
+
+def test_a_new_revision_is_rolled_out_beside_the_old_one_and_counts_follow(
+    host: RunningHost, engine: EngineApi
+) -> None:
+    deploy(host, "green", 1)
+    with Callers(host, "green", 3) as callers:
+        callers.go_on(5)
+        deploy(host, "green", 2, count=2)
+        until(lambda: callers.answers[-1]["version"] == 2)
+        until(lambda: len(containers(engine, "green", running=False)) == 2)
+        deploy(host, "green", 2, count=1)
+        until(lambda: len(containers(engine, "green", running=False)) == 1)
+        callers.go_on(5)
+    assert callers.faults == []
+
+
+@pytest.mark.parametrize("cruelty", ["kill", "pause", "disconnect"])
+def test_an_instance_that_is_lost_leaves_the_route_and_is_replaced(
+    host: RunningHost, engine: EngineApi, cruelty: str
+) -> None:
+    """Only requests that are in flight there fail."""
+    deploy(host, "red", 1, count=2)
+    with Callers(host, "red", 4) as callers:
+        callers.go_on(20)
+        victim = containers(engine, "red")[0]
+        if cruelty == "disconnect":
+            [network] = victim["NetworkSettings"]["Networks"].values()
+            body = {"Container": victim["Id"], "Force": True}
+            engine.do("POST", f"networks/{network['NetworkID']}/disconnect", body)
+        else:
+            engine.do("POST", f"containers/{victim['Id']}/{cruelty}")
+
+        def replaced() -> bool:
+            there = [each["Id"] for each in containers(engine, "red")]
+            return len(there) == 2 and victim["Id"] not in there
+
+        until(replaced, "another in its place")
+        callers.go_on(50)
+    assert len(callers.faults) <= 4, callers.faults
+
+
+def test_a_host_that_dies_takes_no_instance_with_it(host: RunningHost, engine: EngineApi) -> None:
+    deploy(host, "grey", 1)
+    before = [each["Id"] for each in containers(engine, "grey")]
+    host.kill()
+    assert [each["Id"] for each in containers(engine, "grey")] == before
+    host.start()
+    with Callers(host, "grey", 1) as callers:
+        callers.go_on(5)
+    assert [each["Id"] for each in containers(engine, "grey")] == before
+
+
+def test_what_is_deleted_leaves_nothing(host: RunningHost, engine: EngineApi) -> None:
+    deploy(host, "gone", 7, count=2)
+    [group] = {each["Labels"][GROUP] for each in containers(engine, "gone")}
+    [image] = {each["Image"] for each in containers(engine, "gone")}
+    host.workspace.mutate("DELETE", "onlineEndpoints/boxed/deployments/gone")
+    assert engine.containers(f"{GROUP}={group}") == []
+    until(lambda: engine.ask("GET", f"images/{image}/json")[0] == 404)
+
+
+def test_an_image_that_is_not_there_is_named(host: RunningHost) -> None:
+    serving.environment(host, "old", "name: old\ndependencies:\n  - python=3.10\n")
+    workspace = host.workspace.connection["workspace"]
+    with pytest.raises(RuntimeError, match=r"ml-endpoints-test-base:3\.10"):
+        deploy(host, "old", 1, environmentId=f"{workspace}/environments/old/versions/1")
+
+
+@contextmanager
+def own_engine() -> Iterator[Dockerd]:
+    # A path of pytest's is longer than a socket's may be.
+    dockerd = Dockerd(Path(tempfile.mkdtemp(prefix="engine-")), alone=True)
+    try:
+        dockerd.start()
+    except EngineMissing as missing:
+        without(str(missing))
+    try:
+        dockerd.api.make_base()
+        yield dockerd
+    finally:
+        dockerd.stop()
+
+
+def test_what_runs_comes_back_when_the_engine_does(tmp_path: Path) -> None:
+    given_engine()
+    with own_engine() as dockerd:
+        settings = dict(settings_of(dockerd.api))
+        with RunningHost(tmp_path / "data", environment=settings) as host:
+            serving.environment(host)
+            serving.endpoint(host, "boxed")
+            deploy(host, "blue", 1)
+            before = containers(dockerd.api, "blue")
+            dockerd.end()
+            dockerd.start()
+            with Callers(host, "blue", 1) as callers:
+                callers.go_on(5)
+            after = containers(dockerd.api, "blue")
+            assert len(after) == 1
+            assert after[0]["Id"] != before[0]["Id"]
+            host.workspace.mutate("DELETE", "onlineEndpoints/boxed")
+            assert dockerd.api.containers(INSTALLATION) == []
