@@ -1,0 +1,215 @@
+"""The contract of infra.compute.remote.fleet.Fleet, on a real platform where there is one: what
+Docker's adapter keeps here, every other will."""
+
+import asyncio
+import itertools
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from domain.errors import Unavailable
+from domain.ports import EnvironmentSpec
+from infra.compute.docker.docker_fleet import DockerFleet
+from infra.compute.docker.engine import Engine
+from infra.compute.docker.images import BaseImage, Images
+from infra.compute.http.unix_http import UnixHttp
+from infra.compute.local.premises import RUNTIME
+from infra.compute.remote.fleet import Fleet, Node
+from infra.compute.remote.node_watches import NodeWatches
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.kit.stages.fleet_yard import SECRET, Yard
+from tests.kit.waiting import eventually
+from tests.servers.engine.dockerd import BASE
+from tests.servers.engine.given import given_engine
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
+_AT_ONCE = {"linger": 0.0, "grace": 0.0}
+
+
+def docker(url: str, blobs: FileBlobStore, folder: Path, installation: str) -> DockerFleet:
+    async def named() -> str:
+        return installation
+
+    engine = Engine(url)
+    base = BaseImage(BASE)
+    images = Images(
+        engine, blobs, base, folder=folder, runtime=RUNTIME, uv=_UV, packages=USUAL_PACKAGES
+    )
+    return DockerFleet(engine, images, named, mounts=())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def yard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Yard]:
+    engine = given_engine()
+    folder = tmp_path_factory.mktemp("yard")
+    blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
+    ours, theirs = (f"{folder.stat().st_ino:x}{letter}" for letter in "ab")
+    fleet = docker(engine.url, blobs, folder / "one", ours)
+    beside = docker(engine.url, blobs, folder / "beside", ours)
+    foreign = docker(engine.url, blobs, folder / "foreign", theirs)
+    yield Yard(blobs, fleet, beside, foreign, itertools.count())
+    for each in (fleet, beside, foreign):
+        await eventually(partial(gone, each), "all gone", every=0.1)
+        await each.close()
+    await blobs.close()
+
+
+async def gone(fleet: Fleet) -> bool:
+    return all([await fleet.delete(group, **_AT_ONCE) for group in await fleet.groups()])
+
+
+async def state_of(node: Node) -> dict[str, object]:
+    http = UnixHttp()
+    try:
+        watches = NodeWatches(http, lambda: None)
+        assert node.address is not None
+        return await watches.ask(node.address, SECRET)
+    finally:
+        http.close()
+
+
+async def until_ready(node: Node) -> dict[str, object]:
+    async def ready() -> dict[str, object] | None:
+        try:
+            told = await state_of(node)
+        except Exception:
+            return None
+        return told if told["phase"] == "ready" else None
+
+    return await eventually(ready, "a ready node", every=0.1)
+
+
+async def test_a_group_comes_scales_and_goes_and_leaves_nothing(yard: Yard) -> None:
+    group = await yard.group()
+    await yard.applied(group, 2)
+    first, second = await yard.running(group, 2)
+    assert (first.number, second.number) == (0, 1)
+    assert first.id != second.id
+    told = await until_ready(first)
+    assert told["node"] == first.id
+    await yard.fleet.apply(group, 1)
+    [kept] = await yard.running(group, 1)
+    assert kept.id == first.id
+    assert group.name in await yard.fleet.groups()
+    assert "environment" in await yard.fleet.story(group.name, tail=50)
+    await yard.gone(group)
+    assert await yard.of(group) == []
+    assert group.name not in await yard.fleet.groups()
+    assert await yard.fleet.delete(group.name, **_AT_ONCE), "again"
+
+
+async def test_two_hosts_that_ask_for_the_same_make_it_once(yard: Yard) -> None:
+    group = await yard.group()
+    await yard.applied(group, 1)
+
+    async def both() -> bool:
+        told = await asyncio.gather(yard.fleet.apply(group, 3), yard.beside.apply(group, 3))
+        return all(each.prepared for each in told)
+
+    await eventually(both, "applied by both", every=0.1)
+    nodes = await yard.running(group, 3)
+    assert [node.number for node in nodes] == [0, 1, 2]
+    assert {n.id for n in await yard.beside.nodes()} == {n.id for n in await yard.fleet.nodes()}
+
+
+async def test_another_installation_s_nodes_are_neither_shown_nor_touched(yard: Yard) -> None:
+    group = await yard.group()
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+    assert await yard.foreign.nodes() == []
+    assert await yard.foreign.groups() == []
+    assert await yard.foreign.delete(group.name, **_AT_ONCE)
+    [still] = await yard.running(group, 1)
+    assert still.id == node.id
+
+
+async def test_a_node_that_is_replaced_ends_and_another_life_takes_its_number(yard: Yard) -> None:
+    group = await yard.group()
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+    await until_ready(node)
+    await yard.fleet.replace(node, "It was silent.")
+    ended = await yard.ended(group)
+    assert (ended.id, ended.reason, ended.hopeless) == (node.id, "It was silent.", False)
+    assert "listens on port" in await yard.fleet.logs(group.name, tail=50)
+
+    other = await yard.up(group)
+    assert (other.number, other.id != node.id) == (0, True)
+
+
+async def test_an_image_that_is_not_there_is_named(yard: Yard) -> None:
+    group = await yard.group(environment=EnvironmentSpec("3.9", ()))
+    progress = await yard.applied(group, 1)
+    assert progress.failure is not None
+    assert progress.failure.code == "ImageBuildFailure"
+    assert "ml-endpoints-test-base:3.9" in progress.failure.reason
+    assert await yard.of(group) == []
+
+
+async def test_a_package_that_is_not_there_is_named(yard: Yard) -> None:
+    group = await yard.group(environment=EnvironmentSpec("3.11", ("no-such-package-at-all==7",)))
+    progress = await yard.applied(group, 1)
+    assert progress.failure is not None
+    assert "no-such-package-at-all" in progress.failure.reason
+    again = await yard.fleet.apply(group, 1)
+    assert again.failure is not None, "it stays failed until another attempt"
+
+
+async def test_an_entry_that_exits_says_why_and_is_not_tried_again(yard: Yard) -> None:
+    group = await yard.group(mode="neither")
+    await yard.applied(group, 1)
+    ended = await yard.ended(group)
+    assert ended.hopeless
+    assert ended.code == "BadArgument"
+    assert "mode" in str(ended.reason)
+    await yard.fleet.apply(group, 1)
+    assert (await yard.ended(group)).id == ended.id
+
+
+async def test_a_deployment_that_takes_too_much_memory_is_told_so(yard: Yard) -> None:
+    greedy = "KEPT = bytearray(2 * 10**8)\ndef init(): pass\ndef run(data): return 1\n"
+    group = await yard.group(greedy, memory=96 * 2**20)
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+
+    async def explained() -> str | None:
+        return await yard.fleet.explain(node)
+
+    told: str = await eventually(explained, "why it died", every=0.2)
+    assert told == "It ran out of memory: its container has 96 MiB of memory."
+
+
+async def test_a_good_node_has_nothing_to_explain(yard: Yard) -> None:
+    group = await yard.group()
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+    assert await yard.fleet.explain(node) is None
+
+
+async def test_another_attempt_begins_anew(yard: Yard) -> None:
+    group = await yard.group(mode="neither")
+    await yard.applied(group, 1)
+    ended = await yard.ended(group)
+    mended = replace(group, attempt=1, spec={**group.spec, "mode": "serve"})
+
+    node = await yard.up(mended)
+    assert node.attempt == 1
+    assert node.id != ended.id
+
+
+async def test_a_platform_that_is_away_is_unavailable(yard: Yard, tmp_path: Path) -> None:
+    nowhere = docker(f"unix://{tmp_path}/nothing", yard.blobs, tmp_path, "nowhere")
+    with pytest.raises(Unavailable, match="No container engine at"):
+        await nowhere.nodes()
+    with pytest.raises(Unavailable):
+        await nowhere.groups()
+    await nowhere.close()
