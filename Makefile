@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud run test lint check format drawing settings-page requirements wheel sbom licences audit attack chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud demo-containers engine run test lint check format drawing settings-page requirements wheel sbom licences audit attack chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +45,12 @@ demo: $(DEMO) ## Run the main job on real input: online and batch, end to end
 
 demo-cloud: $(CLOUD_TESTS) ## The same on the cloud adapters, over servers on this machine
 	@$(BIN)/python -m tests.servers $(BIN)/python examples/demo.py
+
+demo-containers: $(STAMP) ## The same with online models in containers of an engine of its own (root, dockerd)
+	@$(BIN)/python -m tests.servers.engine --app $(BIN)/python examples/demo.py
+
+engine: $(STAMP) ## Keep a Docker Engine up for the suites over containers, until Ctrl-C (root, dockerd)
+	@$(BIN)/python -m tests.servers.engine
 
 run: $(HOST) ## Keep a host up on https://127.0.0.1:7443 until Ctrl-C
 	@$(BIN)/python -m infra.embedded --port 7443 --data-dir .data --welcome

@@ -173,7 +173,8 @@ def ending_of(inspected: Mapping[str, Any], log: str, lives: int) -> Ending:
     words = f"\nThe end of its log:\n{log}" if log.strip() else ""
     again = f" It ended {lives} times in a row." if lives > MAX_DEATHS else ""
     if error := state.get("Error"):
-        return Ending("ResourceNotReady", f"Its container cannot be started: {error}", final=True)
+        # Tried again: an engine that is just ending says such things, too.
+        return Ending("ResourceNotReady", f"Its container cannot be started: {error}.{again}")
     status = int(state.get("ExitCode", 0))
     if state.get("OOMKilled"):
         told = f"It ran out of memory: its container has {memory_of(inspected)}, and was killed."

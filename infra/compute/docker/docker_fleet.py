@@ -84,6 +84,7 @@ class DockerFleet(Fleet):
                     self._leave(container, linger=2.5, grace=group.drain)
             try:
                 await asyncio.gather(
+                    *(self._go(c) for c in latest.values() if c.state == "created"),
                     *(self._start(group, prepared, Place(n, 1, 1)) for n in missing),
                     *(self._again(group, prepared, each, containers) for each in ended),
                 )
@@ -221,10 +222,18 @@ class DockerFleet(Fleet):
             if refusal.status == _CONFLICT:
                 return  # another host has made it
             raise
+        await self._run(made["Id"])
+
+    async def _go(self, container: Container) -> None:
+        """Whoever made it has not come to start it, or is about to."""
+        if await self._ending(container) is None:
+            await self._run(container.id)
+
+    async def _run(self, id: str) -> None:
         try:
-            await self._engine.post(f"containers/{made['Id']}/start")
+            await self._engine.post(f"containers/{id}/start")
         except EngineRefusal as refusal:  # its state says so too
-            _log.warning("%s cannot be started: %s", name, refusal.message)
+            _log.warning("A container cannot be started: %s", refusal.message)
 
     def _leave(self, container: Container, *, linger: float, grace: float) -> None:
         if container.id in self._leaving:

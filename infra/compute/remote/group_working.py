@@ -64,9 +64,8 @@ class GroupWorking:
         await self._replace_lost(revision, nodes, health)
         progress = self._progress_of(group.name, attempt)
         standing = [n for n in nodes if n.number < wanted and n.state is NodeState.RUNNING]
-        coming = [n for n in nodes if n.number < wanted and n.state is NodeState.COMING]
         surplus = [n for n in nodes if n.number >= wanted and n.state is not NodeState.LEAVING]
-        if not progress.prepared or len(standing) + len(coming) != wanted or surplus:
+        if not progress.prepared or len(standing) != wanted or surplus:
             self._apply(group, wanted)
         ready = sum(health[node.id].ready for node in standing)
         tried = [node for node in nodes if node.attempt == attempt]
