@@ -38,6 +38,7 @@ class DoorServer:
         self._bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._bound.setblocking(False)
         self._bound.bind(("127.0.0.1", 0))
+        self._bound.listen()
         self.port: int = self._bound.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         app = HttpApp(
