@@ -20,6 +20,7 @@ from domain.rollout.activities import RolloutActivities
 from domain.scaling.scaling import Scaling
 from domain.schedules.activities import ScheduleActivities
 from domain.scoring.online_scoring import OnlineScoring
+from domain.usage.storage_usages import StorageUsages
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Application:
     schedules: ScheduleActivities
     events: EventActivities
     inbound: InboundActivities
+    usages: StorageUsages
     sweeping: Sweeping
     giving_back: GivingBack
 

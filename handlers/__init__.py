@@ -23,6 +23,7 @@ from handlers.control import (
     workspaces,
 )
 from handlers.control.packages import connections
+from handlers.control.usage import storage_usages
 from handlers.data import batch_jobs, events_door, job_door, scoring
 from handlers.http import Routes
 from handlers.messages import (
@@ -57,6 +58,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
+    yield storage_usages.blueprint(routes, a.usages)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield schedules.blueprint(routes, a.schedules.collection)

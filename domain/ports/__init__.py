@@ -59,7 +59,7 @@ from domain.ports.serving import (
     ServingObservation,
     ServingWorkload,
 )
-from domain.ports.storage_room import StorageRoom
+from domain.ports.storage import DiskState, DiskUse, FolderUse, StorageRoom
 from domain.ports.units import (
     InputPiece,
     MiniBatchResult,
@@ -102,11 +102,14 @@ __all__ = [
     "Create",
     "Credentials",
     "Delete",
+    "DiskState",
+    "DiskUse",
     "Document",
     "EntityKind",
     "EnvironmentSpec",
     "EventMessage",
     "EventTopics",
+    "FolderUse",
     "IndexCredentials",
     "InputPiece",
     "Instance",

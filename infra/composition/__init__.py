@@ -12,6 +12,7 @@ from domain.ground.operation import Operations
 from domain.jobs.activities import JobActivities
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
+from domain.usage.storage_usages import StorageUsages
 from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
 from infra.composition.audit import compose_audit
@@ -100,6 +101,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         schedules=schedules,
         events=events,
         inbound=inbound,
+        usages=StorageUsages(adapters.store, adapters.blobs, adapters.disk),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [each.owners for each in features]),
     )

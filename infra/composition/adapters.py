@@ -13,6 +13,7 @@ from domain.ports import (
     Cipher,
     Clients,
     Clock,
+    DiskUse,
     EventTopics,
     ResourceStore,
     Scorer,
@@ -50,6 +51,7 @@ class Adapters:
     clock: Clock
     room: StorageRoom
     """Whether there is room for new work."""
+    disk: DiskUse
     verifier: TokenVerifier
     scoring_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
@@ -93,6 +95,7 @@ def _embedded(settings: Settings) -> Adapters:
         cipher=stores.cipher,
         clock=services.clock,
         room=services.room,
+        disk=services.disk,
         verifier=services.token_verifier,
         scoring_verifier=services.scoring_token_verifier,
         callers=services.callers,
@@ -109,6 +112,7 @@ def _embedded(settings: Settings) -> Adapters:
 
 def _functions(settings: Settings) -> Adapters:
     from infra.cloud.ample_room import AmpleRoom
+    from infra.cloud.no_disk import NoDisk
     from infra.cloud.services import CloudServices
     from infra.compute.choice import Beside, chosen_compute
 
@@ -127,6 +131,7 @@ def _functions(settings: Settings) -> Adapters:
         cipher=cloud.cipher,
         clock=cloud.clock,
         room=AmpleRoom(),
+        disk=NoDisk(),
         verifier=cloud.token_verifier,
         scoring_verifier=cloud.scoring_token_verifier,
         callers=cloud.callers,

@@ -20,6 +20,7 @@ from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
+    from infra.compute.local.local_disk import LocalDisk
     from infra.compute.local.local_limits import LocalLimits
     from infra.compute.local.serving.instance_figures import Running
 
@@ -37,6 +38,8 @@ class Compute:
     close: Callable[[], Awaitable[None]]
     running: "Running | None" = None
     """What can be measured of instances, where this host runs them."""
+    disk: "LocalDisk | None" = None
+    """What it keeps on this machine."""
     succession: Succession | None = None
     """What it asks for that another host follows this one, where this host runs them."""
 
@@ -110,6 +113,7 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
         start=local.start,
         close=local.close,
         running=local.serving,
+        disk=local.disk,
         succession=local.succession,
     )
 
@@ -155,6 +159,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         workers=local.workers,
         start=start,
         close=close,
+        disk=local.disk,
     )
 
 

@@ -28,6 +28,7 @@ from infra.embedded.arrivals.receipts import receipts_database
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.disk_room import DiskRoom
 from infra.embedded.host.traffic_log import TrafficLog
+from infra.embedded.host_disk import HostDisk
 from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
@@ -79,6 +80,7 @@ class EmbeddedServices:
             ),
         )
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
+        self.disk = HostDisk(folder.root, self.room, self.compute.disk)
         self.webhooks = HttpWebhooks(outbound)
         self.request_metrics = RequestMetrics()
         self.delivery_metrics = DeliveryMetrics()

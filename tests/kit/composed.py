@@ -21,6 +21,7 @@ from domain.ports import (
 from handlers.admission import Admission
 from infra.clock import SystemClock
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
+from infra.cloud.no_disk import NoDisk
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.composition.audit import compose_audit
@@ -82,6 +83,7 @@ def adapters(
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
         "topics": NoTopics(),
         "room": ToldRoom(),
+        "disk": NoDisk(),
     }
     return Adapters(store=store, queue=queue, blobs=blobs, clock=clock, **{**defaults, **others})
 

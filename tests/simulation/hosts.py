@@ -13,6 +13,7 @@ from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobProperties
 from infra.cloud.ample_room import AmpleRoom
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
+from infra.cloud.no_disk import NoDisk
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
 from infra.embedded.no_topics import NoTopics
@@ -115,6 +116,7 @@ class Host:
             cipher=PlainCipher(),
             clock=world.clock,
             room=AmpleRoom(),
+            disk=NoDisk(),
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
             clients=NoClients("A test has none."),

@@ -12,6 +12,7 @@ from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instance_types import machine
 from infra.compute.local.local_capabilities import LocalCapabilities
+from infra.compute.local.local_disk import LocalDisk
 from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.local_succession import LocalSuccession
 from infra.compute.local.machine.room import Room
@@ -74,6 +75,7 @@ class LocalCompute:
             taken=lambda: self.serving.taken,
             limits=limits,
         )
+        self.disk = LocalDisk(self.premises)
         self.succession = LocalSuccession(self.premises, self.serving, self.workers)
 
     async def start(self) -> None:

@@ -20,6 +20,12 @@ from outside import serving
 from outside.running_host import ROOT, RunningHost
 from tests.kit.waiting import PATIENCE, patience, until
 
+HOST_ENVIRONMENT = {
+    "ML_ENDPOINTS_MACHINE_MEMORY": "16Gi",
+    "ML_ENDPOINTS_MEMORY_OVERCOMMIT": "16",
+    "ML_ENDPOINTS_CORE_OVERCOMMIT": "32",
+}
+"""As a host has them by itself on a machine of some size."""
 SCORE = b"POST /endpoints/open/score HTTP/1.1\r\nhost: x\r\n"
 
 
@@ -539,3 +545,26 @@ def test_another_workspaces_token_or_path_is_not_served(host: RunningHost) -> No
     other = host.connection["workspace"].replace("/workspaces/", "/workspaces/other-")
     answer = host.workspace.http.get(f"{host.url}{other}/onlineEndpoints", headers=host.bearer())
     assert answer.status_code == 404
+
+
+def test_more_than_the_machine_has_is_refused_with_the_arithmetic(
+    host: RunningHost, scoring: httpx.Client
+) -> None:
+    code = serving.codes(host, "echo", {"score.py": serving.ECHO})
+    large = "Standard_DS5_v2"
+    absurd = serving.deployment_body(host, code, count=50, instanceType=large)
+    blue = "onlineEndpoints/open/deployments/blue"
+    for method, path, body in (
+        ("PUT", "onlineEndpoints/open/deployments/green", absurd),
+        ("PUT", blue, absurd),
+        ("PATCH", blue, {"sku": {"capacity": 50}, "properties": {"instanceType": large}}),
+    ):
+        url = f"{host.url}{host.connection['workspace']}/{path}"
+        answer = host.workspace.http.request(method, url, json=body, headers=host.bearer())
+        assert answer.status_code == 400
+        [fault] = answer.json()["error"]["details"]
+        assert (fault["code"], fault["target"]) == ("OutOfQuota", "sku.capacity")
+        assert fault["message"].startswith("50 x ")
+        assert "1/16 of 56.0 GiB" in fault["message"]
+        assert "There is room for" in fault["message"]
+    assert scoring.post("", json=1).status_code == 200

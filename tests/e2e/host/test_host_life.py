@@ -1,5 +1,6 @@
 """A host that is stopped, killed and started again, and disks that fill."""
 
+import contextlib
 import json
 import os
 import signal
@@ -213,21 +214,30 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
 ) -> None:
     filler = small_disk / "filler"
 
-    def fill() -> None:
+    def fill(but: int = 0) -> None:
         about = os.statvfs(small_disk)
-        with filler.open("ab") as file:
-            file.write(bytes(about.f_bavail * about.f_frsize))
+        # The host writes meanwhile: then it is full a little sooner.
+        with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            file.write(bytes(about.f_bavail * about.f_frsize - but))
 
     output = tmp_path / "output"
-    often = {"ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *", "ML_ENDPOINTS_DISK_RESERVE": "0"}
+    often = {"ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *", "ML_ENDPOINTS_DISK_RESERVE": "8Mi"}
     with RunningHost(small_disk / "data", environment=often, output=output) as host:
         served(host)
         batch.batch(host, "files")
         names = [f"{number:03}.csv" for number in range(20)]
         uri = batch.data(host, {name: name for name in names})
+        # Who has the keys already: reading them is an act that is kept.
+        client = serving.caller(host, "one")
+        fill(but=4 * 2**20)
+        assert all_answer(client)
+        until(lambda: batch.invoke(host, "files", uri).status_code == 507)
+        told = batch.invoke(host, "files", uri).json()["error"]["message"]
+        assert "less free than the 8 MiB" in told
+        serving.endpoint(host, "small")
         fill()
-        with serving.caller(host, "one") as client:
-            assert all_answer(client)
+        assert all_answer(client)
+        client.close()
         with pytest.raises(CallFailed, match="507 InsufficientStorage"):
             serving.endpoint(host, "two")
         with pytest.raises(CallFailed, match=r"507 .*InsufficientStorage"):
@@ -235,6 +245,7 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
         assert batch.invoke(host, "files", uri).status_code == 507
         filler.unlink()
         serving.endpoint(host, "two")
+        until(lambda: host.workspace.get("storage")["properties"]["disk"]["takesNewWork"])
         shown = batch.ended(host, batch.started(host, "files", uri))
         assert shown["status"] == "Completed"
         assert [name for name, _, _ in batch.rows(host, shown)] == names

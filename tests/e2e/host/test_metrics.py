@@ -7,6 +7,26 @@ from outside import serving
 from outside.running_host import RunningHost
 
 
+def looks_at_storage(host: RunningHost) -> None:
+    """What everything takes is listed."""
+
+    def usages(type: str) -> dict[str, dict[str, int]]:
+        found = host.workspace.get(f"storageUsages?type={type}")["value"]
+        return {each["name"]: each["properties"] for each in found}
+
+    code = usages("codes/versions")["1"]
+    assert (code["blobs"], code["blobBytes"]) == (1, len(serving.ECHO.encode()))
+    assert usages("environments/versions")["1"]["diskBytes"] > 1000
+    assert usages("onlineEndpoints/deployments")["blue"]["diskBytes"] > 0
+    assert usages("onlineEndpoints")["echo"]["diskBytes"] > 0
+    storage = host.workspace.get("storage")["properties"]
+    assert storage["disk"]["takesNewWork"]
+    assert 0 < storage["disk"]["freeBytes"] < storage["disk"]["totalBytes"]
+    folders = {each["name"]: each["bytes"] for each in storage["folders"]}
+    assert folders["documents.db"] > 0
+    assert folders["compute/environments"] > 1000
+
+
 def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with RunningHost(data, environment={"ML_ENDPOINTS_LOG_TRAFFIC": "true"}) as host:
@@ -21,6 +41,7 @@ def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:
         url = f"{host.url}/metrics"
         assert host.workspace.http.get(url).status_code == 401
         told = host.workspace.http.get(url, headers=host.bearer())
+        looks_at_storage(host)
         assert host.stop() == 0
     assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
     requests = "online_endpoint_RequestsPerMinute_total"

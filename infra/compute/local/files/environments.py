@@ -87,6 +87,11 @@ class Environments:
             build.add_done_callback(lambda _: self._builds.pop(key, None))
         return await asyncio.shield(build)
 
+    def built(self, spec: EnvironmentSpec) -> Path | None:
+        """Where it is; None where it is not built."""
+        target = self._root / self.key_of(spec)
+        return target if _is_complete(target) else None
+
     def log(self, spec: EnvironmentSpec) -> InstanceLog:
         """What building it printed, last time."""
         return InstanceLog(self._root / f"{self.key_of(spec)}.log")
