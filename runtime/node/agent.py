@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -33,6 +34,7 @@ BAD_SETTINGS = 2
 FAULT = 70
 _LONGEST_PATH = 80
 """Bytes of a folder for sockets, whose paths may have 108."""
+_PREFIX = "ml-endpoints-life-"
 _STEP = 0.02
 _FLUSH = 2.0
 _PARTING = 2.0
@@ -217,10 +219,30 @@ def main(argv: list[str]) -> int:
 
 
 def _folder(data: str) -> str:
-    """For sockets and scratch, of this life alone. Raises OSError."""
+    """For sockets and scratch, of this life alone; what lives that were killed have left goes.
+    Raises OSError."""
     os.makedirs(data, exist_ok=True)
-    short = data if len(os.fsencode(data)) < _LONGEST_PATH else None
-    return tempfile.mkdtemp(prefix="node-", dir=short)
+    place = data if len(os.fsencode(data)) < _LONGEST_PATH else tempfile.gettempdir()
+    for name in os.listdir(place):
+        if name.startswith(_PREFIX) and _lock(os.path.join(place, name)) is not None:
+            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+    _lock(folder)
+    return folder
+
+
+def _lock(folder: str) -> int | None:
+    """Hold it for as long as this process lives; None: another one does, or it is none."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _refuse(faults: list[str]) -> int:

@@ -25,6 +25,8 @@ LONGEST_ANSWER = 1 << 20
 _LONGEST_LINE = 16 << 10
 _PIECE = 256 << 10
 _AHEAD = 4 << 20
+_UNENDED = 1.0
+"""Seconds for which nothing is printed, until a line that was not ended is shown."""
 _STAMP = re.compile(r"\x1e(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\S{1,1000})\x1f")
 _STAMPS = re.compile(rb"\x1e[^\x1e\x1f\n]{0,1100}\x1f")
 
@@ -107,15 +109,19 @@ def _lines(content: bytes, seen: str, worker: str) -> list[Line]:
     for raw in content.decode("utf-8", "replace").split("\n")[:-1]:
         first, *stamped = raw.split(MARK)
         if first or not stamped:
-            found.append(Line(seen, NOBODY, worker, first[:_LONGEST_LINE]))
+            found += [Line(seen, NOBODY, worker, part) for part in _parts(first)]
         for each in stamped:
             stamp = _STAMP.match(MARK + each)
-            if stamp is None:
-                found.append(Line(seen, NOBODY, worker, each[:_LONGEST_LINE]))
-            else:
-                text = each[stamp.end() - 1 :][:_LONGEST_LINE]
-                found.append(Line(stamp[1], stamp[2], worker, text))
+            time, request = (stamp[1], stamp[2]) if stamp else (seen, NOBODY)
+            text = each[stamp.end() - 1 :] if stamp else each
+            found += [Line(time, request, worker, part) for part in _parts(text)]
     return found
+
+
+def _parts(text: str) -> list[str]:
+    """A line that overwrites itself, as a bar of progress does, is several."""
+    parts = [part for part in text.split("\r") if part] if "\r" in text else [text]
+    return [part[:_LONGEST_LINE] for part in parts or [""]]
 
 
 class Outlet:
@@ -174,48 +180,61 @@ class Pump:
         self._log = log
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
-        self._sources: dict[int, _Source] = {}
+        self._sources: dict[int, Source] = {}
+        self._new: list[Source] = []
         self._wake_reads, self._wake_writes = os.pipe()
         self._selector.register(self._wake_reads, selectors.EVENT_READ)
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
-    def take(self, descriptor: int, worker: str) -> _Source:
+    def take(self, descriptor: int, worker: str) -> Source:
         """Read it to its end, and close it."""
-        source = _Source(descriptor, worker)
+        source = Source(descriptor, worker)
         with self._lock:
-            self._sources[descriptor] = source
+            self._new.append(source)
         os.write(self._wake_writes, b"\0")
         return source
 
     def _run(self) -> None:
-        known: set[int] = set()
         while True:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(_UNENDED)
+            for key, _ in ready:
                 if key.fd == self._wake_reads:
-                    os.read(self._wake_reads, 4096)
-                    with self._lock:
-                        for descriptor in self._sources.keys() - known:
-                            self._selector.register(descriptor, selectors.EVENT_READ)
-                            known.add(descriptor)
-                    continue
-                source = self._sources[key.fd]
-                try:
-                    content = os.read(key.fd, _PIECE)
-                except OSError:
-                    content = b""
-                lines = source.lines(content)
-                if lines:
-                    self._log.put(source.worker, lines)
-                if not content:
-                    self._selector.unregister(key.fd)
-                    known.discard(key.fd)
-                    with self._lock:
-                        del self._sources[key.fd]
-                    os.close(key.fd)
-                    source.ended.set()
+                    self._take_new()
+                else:
+                    self._read(self._sources[key.fd])
+            if not ready:
+                for source in list(self._sources.values()):
+                    self._put(source, source.unended())
+
+    def _take_new(self) -> None:
+        os.read(self._wake_reads, 4096)
+        with self._lock:
+            new, self._new = self._new, []
+        for source in new:
+            self._sources[source.descriptor] = source
+            self._selector.register(source.descriptor, selectors.EVENT_READ)
+
+    def _read(self, source: Source) -> None:
+        try:
+            content = os.read(source.descriptor, _PIECE)
+        except OSError:
+            content = b""
+        self._put(source, source.lines(content))
+        if not content:
+            self._put(source, source.unended())
+            self._selector.unregister(source.descriptor)
+            del self._sources[source.descriptor]
+            os.close(source.descriptor)
+            source.ended.set()
+
+    def _put(self, source: Source, lines: bytes) -> None:
+        if lines:
+            self._log.put(source.worker, lines)
 
 
-class _Source:
+class Source:
+    """What one process prints; `ended` once it prints no more."""
+
     def __init__(self, descriptor: int, worker: str) -> None:
         self.descriptor = descriptor
         self.worker = worker
@@ -223,16 +242,18 @@ class _Source:
         self._rest = b""
 
     def lines(self, content: bytes) -> bytes:
-        """What is whole by now; all of it at the end."""
+        """What is whole by now."""
         whole, ended, rest = content.rpartition(b"\n")
         if ended:
             lines, self._rest = self._rest + whole + b"\n", rest
             return lines
         self._rest += content
-        if self._rest and (not content or len(self._rest) > _LONGEST_LINE * 4):
-            lines, self._rest = self._rest + b"\n", b""
-            return lines
-        return b""
+        return self.unended() if len(self._rest) > _LONGEST_LINE * 4 else b""
+
+    def unended(self) -> bytes:
+        """The line that nobody has ended, as if it were."""
+        lines, self._rest = self._rest and self._rest + b"\n", b""
+        return lines
 
 
 def outlet() -> Outlet:

@@ -68,7 +68,7 @@ def _starting(tmp_path: Path) -> Iterator[StartNode]:
                 env={**os.environ, **{name: each for name, each in told.items() if each}},
                 start_new_session=True,
             )
-        node = NodeProcess(process, log_path, code)
+        node = NodeProcess(process, log_path, code, Path(told["ML_ENDPOINTS_NODE_DATA"]))
         nodes.append(node)
         return node
 

@@ -4,13 +4,16 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
 import signal
 import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from runtime.node import logs
 from tests.kit.waiting import PATIENCE, until
 from tests.runtime.harness import Reply, Wire
 
@@ -27,6 +30,7 @@ class NodeProcess:
     process: subprocess.Popen[bytes]
     log_path: Path
     folder: Path
+    data: Path
     wires: list[Wire] = field(default_factory=list)
     _port: int = 0
 
@@ -133,3 +137,9 @@ def spec_of(code: Path, given: dict[str, Any]) -> str:
         merged = isinstance(known, dict) and isinstance(value, dict) and "files" not in value
         usual[name] = {**known, **value} if merged and known else value
     return json.dumps(usual)
+
+
+@cache
+def nowhere() -> logs.Outlet:
+    """For logs of this process. Its thread writes on, so it is never closed."""
+    return logs.Outlet(os.open(os.devnull, os.O_WRONLY))

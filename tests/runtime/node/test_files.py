@@ -1,10 +1,8 @@
 """A node's model and code, fetched by signed URLs."""
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterator
-from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from runtime.node.files.artifacts import Artifacts
 from runtime.node.spec import parse
 from tests.kit.waiting import PATIENCE, until
 from tests.kit.web_server import WebServer, reply, web_server
-from tests.runtime.node.harness import StartNode
+from tests.runtime.node.harness import StartNode, nowhere
 
 WEIGHTS = bytes(range(256)) * 4096
 SCRIPT = b"""
@@ -41,11 +39,6 @@ def web() -> Iterator[WebServer]:
 def file(url: str, content: bytes, path: str = "m/weights.bin", **more: Any) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
     return {"path": path, "size": len(content), "sha256": digest, "url": url, **more}
-
-
-@cache
-def nowhere() -> logs.Outlet:
-    return logs.Outlet(os.open(os.devnull, os.O_WRONLY))
 
 
 class Fetch:

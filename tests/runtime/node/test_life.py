@@ -83,39 +83,37 @@ def _turned_away(node: NodeProcess) -> bool:
     return False
 
 
-def test_a_drain_ends_with_its_time_whatever_is_under_way(start_node: StartNode) -> None:
+def test_a_node_drained_by_its_host_stays_until_it_is_ended_and_then_for_its_time_alone(
+    start_node: StartNode,
+) -> None:
     node = start_node(GATED, drain_seconds=0).ready()
     with node.connect() as busy:
         busy.ask("POST", "/score", b"wait", SHOWN)
         until((node.folder / "at it").exists, "it runs")
+        assert node.ask("POST", "/node/drain").status == 202
+        until(lambda: _turned_away(node), "it takes nothing new")
+        assert node.ask("GET", "/livez", shown=False).status == 200
+        assert _turned_away(node)
         node.terminate()
         assert node.exit_code() == 0
         assert busy.at_end()
 
 
-def test_a_node_drained_by_its_host_stays_until_it_is_ended(start_node: StartNode) -> None:
-    node = start_node(GATED).ready()
-    assert node.ask("POST", "/node/drain").status == 202
-    until(lambda: _turned_away(node), "it takes nothing new")
-    until(lambda: node.state()["ready"] == 0, "its process has ended")
-    assert _turned_away(node)
-    assert node.ask("GET", "/livez", shown=False).status == 200
-    node.terminate()
-    assert node.exit_code() == 0
-
-
-@pytest.mark.parametrize("by", ["the platform", "a script"])
-def test_a_node_that_is_killed_leaves_nothing_behind(start_node: StartNode, by: str) -> None:
+def test_a_node_that_is_killed_leaves_nothing_behind(start_node: StartNode) -> None:
     node = start_node(GATED).ready()
     family = node.descendants()
     assert family
-    if by == "a script":
-        with node.connect() as wire:
-            wire.ask("POST", "/score", b"kill parent", SHOWN)
-            assert node.exit_code() == -signal.SIGKILL
-    else:
-        node.process.kill()
+    with node.connect() as wire:
+        wire.ask("POST", "/score", b"kill parent", SHOWN)
+        assert node.exit_code() == -signal.SIGKILL
     until(lambda: not [pid for pid in family if alive(pid)], "all have ended")
+    assert len(list(node.data.iterdir())) == 1
+    again = start_node(None, env={"ML_ENDPOINTS_NODE_DATA": str(node.data)})
+    assert again.failed()["reason"] == "The script 'score.py' is not among the code."
+    assert len(list(node.data.iterdir())) == 1
+    again.terminate()
+    assert again.exit_code() == 0
+    assert list(node.data.iterdir()) == []
 
 
 def test_as_process_1_it_reaps_orphans_cannot_be_killed_from_inside_and_ends_in_order(
@@ -224,8 +222,6 @@ def test_an_init_that_raises_is_tried_again(start_node: StartNode) -> None:
                 "ML_ENDPOINTS_NODE_SECRTE is not known",
             ],
         ),
-        ({"ML_ENDPOINTS_NODE_SPEC": "{"}, ["The spec is not JSON"]),
-        ({"ML_ENDPOINTS_NODE_SPEC": ""}, ["SPEC is missing"]),
         ({"ML_ENDPOINTS_NODE_DATA": "/proc/none"}, ["/proc/none cannot be written to"]),
         (
             {"ML_ENDPOINTS_NODE_TLS_KEY": "none", "ML_ENDPOINTS_NODE_TLS_CERT": "none"},

@@ -52,3 +52,9 @@ def test_a_spec_is_read_from_its_url_if_it_is_the_one_that_is_meant(tmp_path: Pa
         gone = faults(SECRET=SECRET, SPEC_URL=f"{web.url}/none?sig=s3cret")
         assert "The spec could not be downloaded: HTTP Error 404" in gone
         assert "s3cret" not in gone
+
+
+def test_a_spec_that_is_none_is_told(tmp_path: Path) -> None:
+    assert "The spec is not JSON" in faults(SECRET=SECRET, SPEC="{")
+    assert "The spec is not a JSON object" in faults(SECRET=SECRET, SPEC="[]")
+    assert "SPEC is missing" in faults(SECRET=SECRET)
