@@ -46,7 +46,9 @@ def url_fault(url: str) -> str | None:
         return f"a URL here carries no user and no password; {_CONNECTION}"
     if "?" in url or "#" in url:
         return f"an index's URL has no query; if it has a secret, {_CONNECTION}"
-    if not _URL.fullmatch(url) or ".." in url.split("/"):
+    # A path that leads up would be matched by where it begins, and asked where it ends.
+    segments = url.casefold().replace("%2e", ".").split("/")
+    if not _URL.fullmatch(url) or not {".", ".."}.isdisjoint(segments):
         return "an index is at a URL that begins with https:// and names a host"
     return None
 

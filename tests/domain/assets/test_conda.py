@@ -139,6 +139,8 @@ def test_what_pypi_cannot_be_told_is_refused_by_name(written: str, why: str) -> 
         ("--index-url ftp://example.com/simple", "https://"),
         ("--index-url=https://example.com/simple?token=x", "no query"),
         ("--find-links ./wheels", "https://"),
+        ("--index-url https://example.com/team/../other", "https://"),
+        ("--index-url https://example.com/team/%2E%2e/other", "https://"),
         ("--index-url https://a.example --index-url https://b.example", "one --index-url"),
         ("--extra-index-url https://${TOKEN}.example/simple", "variables"),
         ("-r requirements.txt", "options"),
