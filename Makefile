@@ -11,7 +11,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud demo-containers engine run test lint check format drawing settings-page requirements wheel sbom licences audit attack chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud demo-containers engine run test lint check format drawing settings-page requirements wheel sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -100,6 +100,9 @@ format: $(STAMP) ## Format and fix what can be fixed
 
 attack: $(STAMP) ## What an attacker would try, by OWASP's API Security Top 10 (ROWS="API1 API7")
 	@$(BIN)/python -m tests.attack $(ROWS)
+
+fuzz: $(STAMP) ## Sequences of calls from the API's own description (EXAMPLES=, SEED=)
+	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),200) --seed $(or $(SEED),0)
 
 chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED=, RUNS=)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),200)
