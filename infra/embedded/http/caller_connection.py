@@ -5,9 +5,10 @@ import contextlib
 import json
 import select
 import socket
+import time
 from collections import Counter
+from collections.abc import Callable
 from enum import Enum
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -59,7 +60,7 @@ class DoorState(ServerState):
 
     def __init__(self, limits: DoorLimits) -> None:
         super().__init__()
-        self.rooms = ConnectionRooms(limits)
+        self.rooms = ConnectionRooms(limits, time.monotonic)
         self.proxies = limits.proxies
         self.made = 0
         self.cut: Counter[str] = Counter({each.value: 0 for each in Slow})
@@ -98,6 +99,12 @@ class CallerConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, state, {})
         self.counted_as = address
+        self.start: Callable[[], None] | None = None
+        """Has it speak, once it may."""
+        self.drop: Callable[[], None] | None = None
+        """Ends it, as long as nothing has begun that would."""
+        self.queued = False
+        """Whether its handshake waits for its turn."""
         self._accepted = accepted
         self._door = state
 
@@ -105,6 +112,19 @@ class CallerConnection(HttpToolsProtocol):
     def idle(self) -> bool:
         answered = self.cycle is None or self.cycle.response_complete
         return answered and not self.transport.get_write_buffer_size()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the caller is to say something next, and has not."""
+        if self.transport is None:
+            waits = not self.queued
+        else:
+            waits = self.receiving or self.awaits_head or self.idle
+        return waits and not _has_come(self._accepted)
+
+    def begin(self) -> None:
+        if self.start is not None:
+            self.start()
 
     def admitted(self) -> None:
         """The caller is one of ours."""
@@ -224,6 +244,9 @@ class CallerConnection(HttpToolsProtocol):
         if self.transport is not None:
             self.transport.abort()
             return
+        if self.drop is not None:
+            self.drop()
+            return
         with contextlib.suppress(OSError):
             self._accepted.shutdown(socket.SHUT_RDWR)
 
@@ -237,7 +260,7 @@ class CallerConnection(HttpToolsProtocol):
         """Whether nothing is under way, nor on its way as far as can be seen. A caller that has
         not asked anything yet is about to."""
         answered = self.cycle is not None and self.idle and not self.awaits_head
-        return answered and not _has_come(self.transport)
+        return answered and not _has_come(self._accepted)
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -277,8 +300,10 @@ class CallerConnection(HttpToolsProtocol):
             raise _HeadTooLarge  # The parser turns it into its own error, and that into a 431.
 
 
-def _has_come(transport: Any) -> bool:
+def _has_come(accepted: socket.socket) -> bool:
     """Whether the system has bytes that this process has not read."""
+    if accepted.fileno() < 0:
+        return False
     poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    poll.register(accepted.fileno(), select.POLLIN)
     return bool(poll.poll(0))

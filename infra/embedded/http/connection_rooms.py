@@ -1,16 +1,23 @@
 """Who is connected: callers that are known, and strangers, for whom there is less room.
 
-Whoever comes is let in. Where strangers have no room left, the one that has been there longest
-without a good credential leaves: of the same address, where that has its share, else of all. So
-nobody is kept out by connections that do nothing, and a caller needs but the time of one request
-to be known.
+Where strangers have no room left, the one leaves that has been there longest of those that keep us
+waiting: for a handshake, a head, a body, or the next request. It is one of the same address, where
+that has its share, else one of all. Where nobody keeps us waiting, it is we who are slow, and
+whoever comes waits before the door. So nobody is kept out by connections that do nothing, and many
+callers that come at once all have their turn.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Protocol
 
 from infra.embedded.http.door_limits import DoorLimits
+
+GRACE = 1.0
+"""Seconds that a stranger has before it is held against it that it keeps us waiting."""
+_LOOKED_AT = 32
+"""Strangers, or addresses, that are looked at for one who comes."""
 
 
 class Connected(Protocol):
@@ -20,26 +27,46 @@ class Connected(Protocol):
     def counted_as(self) -> str:
         """The address that it counts for; '' for one that speaks for many."""
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the caller is to say something next, and not we."""
+
+    def begin(self) -> None:
+        """It may speak from now on."""
+
     def cut(self) -> None:
         """End it now, whatever is under way."""
 
 
-class ConnectionRooms:
-    """`made_room` counts the strangers that left for others."""
+_InOrder = OrderedDict[Connected, float]
+"""With the time since when."""
 
-    def __init__(self, limits: DoorLimits) -> None:
+
+class ConnectionRooms:
+    """`now` gives seconds. `made_room` counts the strangers that left for others, and those
+    that waited before the door and were too many."""
+
+    def __init__(self, limits: DoorLimits, now: Callable[[], float]) -> None:
+        self._now = now
+        self._most = limits.connections
         self._most_known = limits.connections - limits.strangers
         self._most_strangers = limits.strangers
         self._most_of_one = limits.strangers_of_one_address
         self._known: set[Connected] = set()
-        self._strangers: OrderedDict[Connected, None] = OrderedDict()
-        self._by_address: dict[str, OrderedDict[Connected, None]] = {}
+        self._strangers: _InOrder = OrderedDict()
+        self._by_address: dict[str, _InOrder] = {}
+        self._outside: OrderedDict[str, _InOrder] = OrderedDict()
+        self._waiting = 0
         self.made_room = 0
 
     def __len__(self) -> int:
-        return len(self._known) + len(self._strangers)
+        return len(self._known) + len(self._strangers) + self._waiting
+
+    def __contains__(self, connection: object) -> bool:
+        return connection in self._known or connection in self._strangers
 
     def __iter__(self) -> Iterator[Connected]:
+        """Those inside."""
         yield from self._known
         yield from self._strangers
 
@@ -47,16 +74,22 @@ class ConnectionRooms:
     def strangers(self) -> int:
         return len(self._strangers)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait before the door."""
+        return self._waiting
+
     def enter(self, connection: Connected) -> None:
-        """It has been accepted, and nothing is known of it but its address."""
-        address = connection.counted_as
-        there = self._by_address.get(address)
-        if address and there is not None and len(there) >= self._most_of_one:
-            self._make_room(next(iter(there)))
-        elif len(self._strangers) >= self._most_strangers:
-            self.make_room()
-        self._strangers[connection] = None
-        self._by_address.setdefault(address, OrderedDict())[connection] = None
+        """It has been accepted, and nothing is known of it but its address. It begins now, or
+        once there is room."""
+        if self._may_enter(connection.counted_as):
+            self._let_in(connection)
+            return
+        if len(self) >= self._most:
+            self._turn_away()
+        outside = self._outside.setdefault(connection.counted_as, OrderedDict())
+        outside[connection] = self._now()
+        self._waiting += 1
 
     def admit(self, connection: Connected) -> bool:
         """Its credential was good. Whether it is known from now on: it stays a stranger while
@@ -64,29 +97,84 @@ class ConnectionRooms:
         if connection in self._strangers and len(self._known) < self._most_known:
             self._forget(connection)
             self._known.add(connection)
+            self.settle()
         return connection in self._known
 
     def gone(self, connection: Connected) -> None:
         """It has ended. To say so again changes nothing."""
         self._known.discard(connection)
         self._forget(connection)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let in who waits, as far as there is room by now: addresses in turn, and of each who
+        came last, for it has most of its patience left."""
+        for _ in range(min(len(self._outside), _LOOKED_AT)):
+            address, outside = self._outside.popitem(last=False)
+            while outside and self._may_enter(address):
+                connection, _ = outside.popitem()
+                self._waiting -= 1
+                self._let_in(connection)
+            if outside:
+                self._outside[address] = outside
 
     def make_room(self) -> None:
-        """Have one stranger leave, if there is one."""
-        oldest = next(iter(self._strangers), None)
-        if oldest is not None:
-            self._make_room(oldest)
+        """Have one leave that is not known, if there is one."""
+        if self._waiting:
+            self._turn_away()
+        elif self._strangers:
+            self._leave(next(iter(self._strangers)))
 
-    def _make_room(self, oldest: Connected) -> None:
+    def _may_enter(self, address: str) -> bool:
+        """Whether there is room, made or not."""
+        there = self._by_address.get(address)
+        if address and there is not None and len(there) >= self._most_of_one:
+            return self._made_room(there)
+        return len(self._strangers) < self._most_strangers or self._made_room(self._strangers)
+
+    def _made_room(self, among: _InOrder) -> bool:
+        latest = self._now() - GRACE
+        for connection, since in islice(among.items(), _LOOKED_AT):
+            if since > latest:
+                return False
+            if connection.awaited:
+                self._leave(connection)
+                return True
+        return False
+
+    def _let_in(self, connection: Connected) -> None:
+        since = self._now()
+        self._strangers[connection] = since
+        self._by_address.setdefault(connection.counted_as, OrderedDict())[connection] = since
+        connection.begin()
+
+    def _leave(self, connection: Connected) -> None:
         self.made_room += 1
-        self.gone(oldest)
-        oldest.cut()
+        self._forget(connection)
+        connection.cut()
+
+    def _turn_away(self) -> None:
+        """Who has waited longest of the address whose turn it is."""
+        if not self._outside:
+            return
+        outside = next(iter(self._outside.values()))
+        connection = next(iter(outside))
+        self.made_room += 1
+        self._forget(connection)
+        connection.cut()
 
     def _forget(self, connection: Connected) -> None:
-        if connection not in self._strangers:
-            return
-        del self._strangers[connection]
-        there = self._by_address[connection.counted_as]
-        del there[connection]
-        if not there:
-            del self._by_address[connection.counted_as]
+        address = connection.counted_as
+        outside = self._outside.get(address)
+        if outside is not None and connection in outside:
+            self._waiting -= 1
+            _remove(self._outside, address, connection)
+        elif connection in self._strangers:
+            del self._strangers[connection]
+            _remove(self._by_address, address, connection)
+
+
+def _remove(of: dict[str, _InOrder], address: str, connection: Connected) -> None:
+    del of[address][connection]
+    if not of[address]:
+        del of[address]

@@ -192,10 +192,15 @@ class HttpServer:
             for number, connection in enumerate(list(self._state.rooms)):
                 if not number % _IN_A_ROW:
                     await asyncio.sleep(0)
-                if isinstance(connection, CallerConnection) and (slow := connection.look()):
-                    self._state.cut[slow.value] += 1
-                    connection.end(slow)
+                if isinstance(connection, CallerConnection) and connection in self._state.rooms:
+                    self._look_at(connection)
             told = self._tell(told)
+
+    def _look_at(self, connection: CallerConnection) -> None:
+        slow = connection.look()
+        if slow is not None:
+            self._state.cut[slow.value] += 1
+            connection.end(slow)
 
     def _tell(self, told: int) -> int:
         """Log how many strangers have left for others since `told` had."""

@@ -1,23 +1,51 @@
-"""Who is let in, and who leaves for it."""
+"""Who is let in, who leaves for it, and who waits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from infra.embedded.http.connection_rooms import ConnectionRooms
+import pytest
+
+from infra.embedded.http.connection_rooms import GRACE, ConnectionRooms
 from tests.kit.stages.ample_door import AMPLE
 
 LIMITS = replace(AMPLE, connections=12, strangers=6, strangers_of_one_address=3)
 
 
 class Caller:
-    """A connection that can only be cut."""
+    """A connection that is seen from outside."""
 
     def __init__(self, address: str) -> None:
         self.counted_as = address
+        self.awaited = True
+        self.has_begun = False
         self.is_cut = False
+
+    def begin(self) -> None:
+        self.has_begun = True
 
     def cut(self) -> None:
         self.is_cut = True
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def passes(self) -> None:
+        self.now += GRACE
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def rooms(time: Time) -> ConnectionRooms:
+    return ConnectionRooms(LIMITS, time)
 
 
 def entered(rooms: ConnectionRooms, *addresses: str) -> list[Caller]:
@@ -31,32 +59,86 @@ def cut(callers: Sequence[Caller]) -> list[int]:
     return [number for number, caller in enumerate(callers) if caller.is_cut]
 
 
-def test_the_oldest_stranger_of_an_address_leaves_for_the_next_one() -> None:
-    rooms = ConnectionRooms(LIMITS)
-    callers = entered(rooms, "a", "b", *["a"] * 4)
+def begun(callers: Sequence[Caller]) -> list[int]:
+    return [number for number, caller in enumerate(callers) if caller.has_begun]
+
+
+def test_the_oldest_stranger_of_an_address_leaves_for_the_next_one(
+    rooms: ConnectionRooms, time: Time
+) -> None:
+    callers = entered(rooms, "a", "b", "a", "a")
+    time.passes()
+    callers += entered(rooms, "a", "a")
     assert cut(callers) == [0, 2]
     assert (len(rooms), rooms.strangers, rooms.made_room) == (4, 4, 2)
 
 
-def test_the_oldest_stranger_of_all_leaves_where_many_addresses_fill_the_room() -> None:
-    rooms = ConnectionRooms(LIMITS)
-    callers = entered(rooms, *(str(number) for number in range(9)))
+def test_the_oldest_stranger_of_all_leaves_where_many_addresses_fill_the_room(
+    rooms: ConnectionRooms, time: Time
+) -> None:
+    callers = entered(rooms, *(str(number) for number in range(6)))
+    time.passes()
+    callers += entered(rooms, *(str(number) for number in range(6, 9)))
     assert cut(callers) == [0, 1, 2]
     assert len(rooms) == 6
 
 
-def test_whoever_is_known_stays_however_many_strangers_come() -> None:
-    rooms = ConnectionRooms(LIMITS)
+def test_who_waits_for_us_stays_and_who_comes_waits_too(rooms: ConnectionRooms, time: Time) -> None:
+    inside = entered(rooms, *["a"] * 3)
+    for caller in inside:
+        caller.awaited = False
+    time.passes()
+    outside = entered(rooms, *["a"] * 4)
+    (other,) = entered(rooms, "b")
+    assert other.has_begun
+    assert (begun(outside), cut(inside), rooms.waiting) == ([], [], 4)
+    assert rooms.admit(inside[0])
+    rooms.gone(inside[1])
+    assert begun(outside) == [2, 3], "who came last has most of its patience left"
+    inside[2].awaited = True
+    rooms.settle()
+    assert (begun(outside), cut(inside)) == ([1, 2, 3], [2])
+    time.passes()
+    rooms.settle()
+    assert (begun(outside), rooms.waiting) == ([0, 1, 2, 3], 0)
+
+
+def test_who_has_just_come_has_a_moment(rooms: ConnectionRooms, time: Time) -> None:
+    first = entered(rooms, *["a"] * 4)
+    assert (cut(first), rooms.waiting) == ([], 1)
+    time.passes()
+    rooms.settle()
+    assert (cut(first), rooms.waiting) == ([0], 0)
+
+
+def test_as_many_wait_as_there_may_be_connections(rooms: ConnectionRooms) -> None:
+    callers = entered(rooms, *["a"] * 30)
+    assert len(rooms) == LIMITS.connections
+    assert cut(callers) == list(range(3, 21))
+    while rooms.waiting:
+        rooms.make_room()
+    assert len(rooms) == 3
+    rooms.make_room()
+    assert callers[0].is_cut
+
+
+def test_whoever_is_known_stays_however_many_strangers_come(
+    rooms: ConnectionRooms, time: Time
+) -> None:
     (known,) = entered(rooms, "a")
     assert rooms.admit(known)
-    strangers = entered(rooms, *["a"] * 1000)
+    strangers = []
+    for _ in range(300):
+        strangers += entered(rooms, *["a"] * 3)
+        time.passes()
     assert not known.is_cut
-    assert cut(strangers) == list(range(997))
+    assert cut(strangers) == list(range(897))
     assert rooms.strangers == 3
 
 
-def test_an_address_has_as_many_known_callers_as_there_is_room_for() -> None:
-    rooms = ConnectionRooms(LIMITS)
+def test_an_address_has_as_many_known_callers_as_there_is_room_for(
+    rooms: ConnectionRooms,
+) -> None:
     callers = []
     for _ in range(6):
         callers += entered(rooms, "a")
@@ -68,16 +150,18 @@ def test_an_address_has_as_many_known_callers_as_there_is_room_for() -> None:
     assert cut(callers) == []
 
 
-def test_proxies_share_no_limit_of_an_address() -> None:
-    rooms = ConnectionRooms(LIMITS)
-    assert cut(entered(rooms, *[""] * 6)) == []
-    assert cut(entered(rooms, *[""] * 2)) == []
-    assert rooms.made_room == 2
+def test_proxies_share_no_limit_of_an_address(rooms: ConnectionRooms, time: Time) -> None:
+    callers = entered(rooms, *[""] * 6)
+    assert begun(callers) == list(range(6))
+    time.passes()
+    assert begun(entered(rooms, *[""] * 2)) == [0, 1]
+    assert cut(callers) == [0, 1]
 
 
-def test_one_that_has_left_for_another_is_gone_once() -> None:
-    rooms = ConnectionRooms(LIMITS)
-    callers = entered(rooms, *["a"] * 4)
+def test_one_that_has_left_for_another_is_gone_once(rooms: ConnectionRooms, time: Time) -> None:
+    callers = entered(rooms, *["a"] * 3)
+    time.passes()
+    callers += entered(rooms, *["a"] * 2)
     for caller in callers:
         rooms.gone(caller)
         rooms.gone(caller)
