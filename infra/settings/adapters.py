@@ -154,8 +154,8 @@ class DoorSettings(SettingsGroup):
     strangers: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
         2048, alias="ML_ENDPOINTS_STRANGERS"
     )
-    """Of these, the connections on which no credential has been good yet. Who has been one for
-    longest is cut off for the next; at most half of all connections."""
+    """Of these, the connections on which no credential has been good yet. For the next one the
+    oldest is cut off that keeps the host waiting; at most half of all connections."""
     strangers_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         1024, alias="ML_ENDPOINTS_STRANGERS_PER_ADDRESS"
     )
