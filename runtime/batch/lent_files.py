@@ -47,14 +47,16 @@ def local_path(url: str) -> str | None:
 
 class LentFile:
     """`path` is where it is on this machine; None for one that is not here. One from the web is
-    read only while it has the ETag `etag`, if there is one."""
+    read only while it has the ETag `etag`, if there is one; a URL that has run out is given so
+    many seconds to be renewed."""
 
-    def __init__(self, url: str, etag: str = "") -> None:
+    def __init__(self, url: str, etag: str = "", patience: float = loans.WAIT) -> None:
         self.path = local_path(url)
         if self.path is None and (scheme := urlsplit(url).scheme) not in _WEB:
             raise NotLent(f"cannot be read from a {scheme!r} URL")
         self._url = url
         self._etag = etag
+        self._patience = patience
 
     def copy(self, target: BinaryIO, offset: int = 0, length: int | None = None) -> None:
         """Append the file, or that many bytes of it, to `target`. Raises NotLent, also for
@@ -104,7 +106,8 @@ class LentFile:
                     "HTTPResponse", urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT)
                 )
             except urllib.error.HTTPError as error:
-                url = loans.after(str(url)) if error.code in loans.REFUSED else None
+                refused = error.code in loans.REFUSED
+                url = loans.after(str(url), self._patience) if refused else None
                 if url is None:
                     raise
 

@@ -156,7 +156,7 @@ def fetched(url: str) -> bytes:
 
 def _fetched(url: str) -> bytes:
     with tempfile.TemporaryFile() as file:
-        LentFile(url).copy(file)
+        LentFile(url, patience=0).copy(file)
         if file.tell() > _LARGEST_SPEC:
             raise NotLent("is larger than 64 MiB", 413)
         file.seek(0)

@@ -62,7 +62,7 @@ class Download:
         os.makedirs(os.path.dirname(self._target), exist_ok=True)
         try:
             with open(self._partial, "w+b") as file:
-                self._fetch(LentFile(url, self._file.etag), _Target(file, self._count))
+                self._fetch(LentFile(url, self._file.etag, patience=0), _Target(file, self._count))
             os.replace(self._partial, self._target)
         except BaseException:
             with contextlib.suppress(OSError):

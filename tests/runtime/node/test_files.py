@@ -94,7 +94,7 @@ def test_a_url_that_has_run_out_is_waited_for_and_pushed(
     start_node: StartNode, web: WebServer
 ) -> None:
     web.answers["/stale"] = lambda request: reply(request, 403, b"expired")
-    code = file(web.url + "/stale", SCRIPT, "score.py")
+    code = file(web.url + "/stale?se=2020-01-01T00:00:00Z&sig=s", SCRIPT, "score.py")
     model = file(web.file("/weights", WEIGHTS), WEIGHTS)
     node = start_node(None, code={"files": [code]}, model={"files": [model]})
     until(lambda: node.state()["wants_urls"] == ["code/score.py"], "it wants another")
