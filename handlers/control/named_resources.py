@@ -43,6 +43,8 @@ class NamedCollection(Generic[S]):
     render: Callable[[S], Awaitable[dict[str, Any]]]
     check: Callable[[Principal, Wanted[Any]], None] = _allowed
     narrowing: Callable[[Request], dict[str, Any]] = _whole
+    created: int = 201
+    """What a PUT answers that has made one: Azure's clients take nothing else."""
 
 
 def add(routes: Routes, blueprint: func.Blueprint, collection: NamedCollection[S]) -> None:
@@ -66,7 +68,7 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: NamedCol
         action=f"{c.path}/write",
         summary=f"Create or replace {c.title}",
         body=c.body,
-        statuses=(200, 201),
+        statuses=tuple(sorted({200, c.created})),
     )
     async def put(req: Request) -> Response:
         stored, new = await write(req, await wire.read(req, c.body, c.fields), conditions(req))
@@ -136,4 +138,6 @@ def _add_reading(routes: Routes, blueprint: func.Blueprint, collection: NamedCol
 
 async def _answer(collection: NamedCollection[S], stored: S, *, new: bool = False) -> Response:
     body = await collection.render(stored)
-    return json_response(body, status=201 if new else 200, headers={"ETag": stored.etag})
+    return json_response(
+        body, status=collection.created if new else 200, headers={"ETag": stored.etag}
+    )

@@ -64,6 +64,7 @@ def blueprint(routes: Routes, connections: Connections) -> func.Blueprint:
             put=connections.put,
             delete=connections.delete,
             render=rendered,
+            created=200,
         ),
     )
     return bp
