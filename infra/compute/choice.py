@@ -124,6 +124,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
 
     from infra.compute.docker.docker_fleet import DockerFleet
     from infra.compute.docker.engine import Engine
+    from infra.compute.docker.engine_room import EngineRoom
     from infra.compute.docker.images import BaseImage, Images
     from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
@@ -140,7 +141,13 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         uv=find_uv_bin(),
         packages=beside.packages,
     )
-    fleet = DockerFleet(engine, images, Installation(beside.store).id, mounts=settings.mounts)
+    fleet = DockerFleet(
+        engine,
+        images,
+        Installation(beside.store).id,
+        mounts=settings.mounts,
+        room=EngineRoom(_limits(settings)),
+    )
     remote = RemoteCompute(fleet, beside.store, beside.cipher)
     local = _local(settings, beside)
 

@@ -22,6 +22,7 @@ from infra.compute.docker.containers import (
     memory_of,
 )
 from infra.compute.docker.engine import Engine, EngineRefusal, printed
+from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import Image, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
@@ -45,7 +46,8 @@ class _Preparation:
 
 class DockerFleet(Fleet):
     """`installation` says which one this is; nodes of another on the same engine are not seen.
-    Every container has `mounts`, each `/folder/there:/folder/seen[:ro]`."""
+    Every container has `mounts`, each `/folder/there:/folder/seen[:ro]`; those that there is no
+    `room` for are not made."""
 
     def __init__(
         self,
@@ -54,8 +56,10 @@ class DockerFleet(Fleet):
         installation: Callable[[], Awaitable[str]],
         *,
         mounts: Sequence[str],
+        room: EngineRoom,
     ) -> None:
         self._mounts = mounts
+        self._room = room
         self._engine = engine
         self._images = images
         self._installation = installation
@@ -77,6 +81,9 @@ class DockerFleet(Fleet):
                 return prepared
             containers = await self._containers(group.name)
             latest = _latest(containers)
+            lacking = self._room.lacking(group, count, len(latest), await self._has())
+            if lacking is not None:
+                return Progress(True, StartFailure("OutOfQuota", lacking))
             missing = [n for n in range(count) if n not in latest]
             ended = [c for n, c in latest.items() if n < count and await self._ending(c)]
             for container in latest.values():
@@ -145,6 +152,7 @@ class DockerFleet(Fleet):
                 self._leave(container, linger=linger, grace=grace)
             return False
         self._preparations.pop(group, None)
+        self._room.forget(group)
         self._images.forget(group)
         self._locks.pop(group, None)
         await self._clear(preparation)

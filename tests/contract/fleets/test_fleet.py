@@ -17,8 +17,10 @@ from domain.errors import Unavailable
 from domain.ports import EnvironmentSpec
 from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine
+from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import BaseImage, Images
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.premises import RUNTIME
 from infra.compute.remote.fleet import Fleet, Node
 from infra.compute.remote.node_watches import NodeWatches
@@ -44,7 +46,8 @@ def docker(url: str, blobs: FileBlobStore, folder: Path, installation: str) -> D
     images = Images(
         engine, blobs, base, folder=folder, runtime=RUNTIME, uv=_UV, packages=USUAL_PACKAGES
     )
-    return DockerFleet(engine, images, named, mounts=())
+    room = EngineRoom(LocalLimits(memory_overcommit=1000))
+    return DockerFleet(engine, images, named, mounts=(), room=room)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
