@@ -309,4 +309,5 @@ class TelemetrySettings(SettingsGroup):
     )
     """The share of new traces that is sent; a caller's own decision is kept."""
     telemetry_logs: bool = Field(True, alias="ML_ENDPOINTS_TELEMETRY_LOGS")
-    """Whether logs are sent with the traces. The Functions host in Azure sends them itself."""
+    """Whether logs are sent with the traces. The Functions host in Azure sends them itself; records
+    of the audit log go to Application Insights either way."""

@@ -12,6 +12,7 @@ from typing import Any
 from opentelemetry import metrics, trace
 from opentelemetry.trace import ProxyTracerProvider
 
+from domain.audit.audit_telling import LOGGER as AUDIT
 from infra.settings import Settings
 from infra.settings.adapters import TelemetrySettings
 
@@ -93,13 +94,16 @@ def _logs_to_collector(endpoint: str, resource: Any) -> None:
     provider.add_log_record_processor(Redacting())
     exporter = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=_EXPORT_TIMEOUT)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    logging.getLogger().addHandler(LoggingHandler(logger_provider=provider))
+    handler = LoggingHandler(logger_provider=provider)
+    for name in ("", AUDIT):
+        logging.getLogger(name).addHandler(handler)
 
 
 def _to_application_insights(settings: TelemetrySettings, connection: str, credential: Any) -> None:
     # Its detector of virtual machines would ask the network at start.
     os.environ.setdefault("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "azure_app_service")
     from azure.monitor.opentelemetry import configure_azure_monitor
+    from opentelemetry.instrumentation.logging.handler import LoggingHandler
     from opentelemetry.sdk.trace import TracerProvider
 
     from infra.telemetry.metric_names import views
@@ -110,7 +114,8 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
         credential=credential,
         sampling_ratio=settings.trace_sampling,
         resource=_resource(),
-        disable_logging=not settings.telemetry_logs,
+        # The audit log goes there whoever sends the others.
+        logger_name="" if settings.telemetry_logs else AUDIT,
         views=views(),
         enable_live_metrics=False,
         enable_performance_counters=False,
@@ -118,6 +123,10 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
         log_record_processors=[Redacting()],
         instrumentation_options={name: {"enabled": False} for name in _INSTRUMENTED_ELSEWHERE},
     )
+    if settings.telemetry_logs:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, LoggingHandler):
+                logging.getLogger(AUDIT).addHandler(handler)
     provider = trace.get_tracer_provider()
     # With OTEL_TRACES_EXPORTER=none there are no traces, and no provider of the SDK's.
     if isinstance(provider, TracerProvider):

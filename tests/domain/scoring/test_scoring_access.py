@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from domain.errors import Unavailable
+from domain.errors import Unauthenticated, Unavailable
 from domain.ports import Principal, TokenVerifier
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.route import Route
 from domain.scoring.scoring_access import TRUSTED_FOR, ScoringAccess
 from domain.scoring.scoring_refusals import Refused
-from tests.kit.clocks import HeldClock
+from tests.kit.clocks import START, HeldClock
 from tests.kit.composed import PlainCipher
 from tests.kit.computes import known
 from tests.kit.stages.gateway_stage import PRIMARY, Gateways, issuers_token, opened
@@ -235,6 +235,61 @@ async def test_a_checked_token_is_trusted_until_it_expires_but_not_for_long(
     verifier.away = False
     await access.check(route, b"a-token")
     assert verifier.asked == 2
+
+
+class EndingVerifier(CountingVerifier):
+    """Its clients may be gone."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.gone: set[str] = set()
+        self.changes = 0
+
+    def end(self, client: str) -> None:
+        self.gone.add(client)
+        self.changes += 1
+
+    @property
+    def epoch(self) -> int:
+        return self.changes
+
+    async def holds(self, subject: str, version: str) -> bool:
+        return subject not in self.gone
+
+    async def verify(self, token: str) -> Principal:
+        if "me" in self.gone:
+            raise Unauthenticated("Gone.", code="RevokedToken")
+        self.asked += 1
+        return Principal("me", frozenset({"scorer"}), START.timestamp() + 3600)
+
+
+@pytest.mark.parametrize("mode", ["aad_token", "AMLToken"])
+async def test_what_a_client_was_given_ends_with_the_client(gateways: Gateways, mode: str) -> None:
+    await put(gateways, mode)
+    found, client = b"a-token", "me"
+    if mode == "AMLToken":
+        found, client = (await token(gateways))["accessToken"].encode(), "an-owner"
+    route, verifier = await route_of(gateways), EndingVerifier()
+    access = ScoringAccess(gateways.adapters.cipher, HeldClock(), verifier)
+    assert await access.check(route, found) == f"client:{client}"
+    verifier.end("somebody else")
+    assert await access.check(route, found) == f"client:{client}"
+    verifier.end(client)
+    with pytest.raises(Refused) as refused:
+        await access.check(route, found)
+    assert (refused.value.status, refused.value.code) == (401, "TokenRevoked")
+
+
+async def test_it_is_told_which_of_two_keys_opened_the_endpoint(gateways: Gateways) -> None:
+    await put(gateways, "Key")
+    keys = (await gateways.one.arm("POST", "onlineEndpoints/iris/listKeys")).json()
+    access = ScoringAccess(PlainCipher(), gateways.clock, CountingVerifier(None))
+    route = await route_of(gateways)
+    for name, caller in (("primaryKey", "key:primary"), ("secondaryKey", "key:secondary")):
+        assert await access.check(route, keys[name].encode()) == caller
+    for credential in (None, b"", keys["primaryKey"][:-1].encode()):
+        with pytest.raises(Refused):
+            await access.check(route, credential)
 
 
 async def test_what_is_remembered_is_bounded(gateways: Gateways) -> None:

@@ -142,6 +142,7 @@ def test_application_insights_is_told_of_requests_dependencies_and_logs(tmp_path
         }
         with hosted(tmp_path, **given) as host:
             serving.endpoint(host, "iris")
+            client = host.connection["client_id"]
     [put] = [
         item
         for item in ingestion.of_type("RequestData")
@@ -156,6 +157,16 @@ def test_application_insights_is_told_of_requests_dependencies_and_logs(tmp_path
     names = {item["data"]["baseData"].get("name") for item in same}
     assert {"send provisioning", "process provisioning"} <= names
     assert ingestion.of_type("MessageData")
+    events = [item["data"]["baseData"] for item in ingestion.of_type("EventData")]
+    [record] = [e for e in events if e["properties"].get("audit.action") == "onlineEndpoints/write"]
+    assert record["name"] == "AuditRecord"
+    told = record["properties"]
+    assert (told["audit.caller"], told["audit.client"]) == (client, "owner")
+    assert (told["audit.status"], told["audit.code"]) == ("Succeeded", "201")
+    assert told["audit.resource"] == "onlineEndpoints/iris"
+    assert told["audit.address"] == "127.0.0.1"
+    logins = {e["properties"]["audit.action"] for e in events}
+    assert "clients/token/action" in logins
 
 
 def test_telemetry_that_is_off_costs_no_import() -> None:
@@ -178,13 +189,23 @@ def test_telemetry_that_is_off_costs_no_import() -> None:
     )
 
 
-def test_the_app_starts_with_traces_turned_off_for_application_insights() -> None:
+def test_the_audit_log_goes_to_application_insights_with_traces_and_other_logs_turned_off() -> None:
+    code = (
+        "import function_app, logging\n"
+        "from datetime import UTC, datetime\n"
+        "from domain.audit.audit_telling import tell\n"
+        "from domain.ports import AuditRecord\n"
+        "now = datetime.now(UTC)\n"
+        "logging.getLogger('ml_endpoints.story').warning('not sent')\n"
+        "tell(AuditRecord(id='1', at=now, ended_at=now, action='jobs/write', status='Succeeded'))\n"
+    )
     with Ingestion() as ingestion:
         subprocess.run(
-            [sys.executable, "-c", "import function_app"],
+            [sys.executable, "-c", code],
             cwd=ROOT,
             env={
                 "ML_ENDPOINTS_PLATFORM": "embedded",
+                "ML_ENDPOINTS_TELEMETRY_LOGS": "false",
                 "APPLICATIONINSIGHTS_CONNECTION_STRING": ingestion.connection_string,
                 "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
                 "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
@@ -194,3 +215,6 @@ def test_the_app_starts_with_traces_turned_off_for_application_insights() -> Non
             check=True,
             timeout=PATIENCE,
         )
+    [event] = ingestion.of_type("EventData")
+    assert event["data"]["baseData"]["properties"]["audit.action"] == "jobs/write"
+    assert not ingestion.of_type("MessageData")
