@@ -15,6 +15,8 @@ from handlers.addresses import client_address
 from handlers.auditing import told
 
 _NOT_LET_IN = (401, 403)
+_LET_IN = (408, 413, 424, 429, 502)
+"""Refusals of whoever showed a good credential."""
 
 
 class ScoringGate:
@@ -51,7 +53,7 @@ class ScoringGate:
             answer = await self._scoring.score(call)
         if answer.status in _NOT_LET_IN and answer.refusal is not None:
             self._count(call, request, answer.refusal)
-        elif answer.refusal is None:
+        elif answer.refusal is None or answer.status in _LET_IN:
             self._door.taken(address, target, credential)
         return answer
 

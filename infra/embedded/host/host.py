@@ -178,7 +178,9 @@ class Host:
         exact: dict[str, Endpoint] = {
             "/healthz": _read(self._healthz),
             "/readyz": _read(self._readyz),
-            metrics_door.PATH: _read(MetricsDoor(self._figures, self._services.token_verifier)),
+            metrics_door.PATH: _read(
+                MetricsDoor(self._figures, self._services.token_verifier, self._services.door)
+            ),
             issuer.TOKEN_PATH: tokens.token,
             issuer.KEYS_PATH: _read(tokens.keys),
             issuer.DISCOVERY_PATH: _read(tokens.discovery),
