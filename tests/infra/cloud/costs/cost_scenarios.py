@@ -32,6 +32,8 @@ async def online(stage: CostStage) -> Costs:
     traffic = {"traffic": {"blue": 90, "green": 10}}
     patch = await stage.arm("PATCH", "onlineEndpoints/iris", traffic)
     costs["PATCH of an endpoint's traffic"] = Figures.of(patch)
+    told = await stage.arm("POST", "onlineEndpoints/iris/listKeys", {})
+    costs["read of an endpoint's keys"] = Figures.of(told)
     costs["first request to a host, which reads the route"] = await score()
     costs["online request"] = await score(20)
     stage.clock.move(3)

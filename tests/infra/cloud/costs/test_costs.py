@@ -62,7 +62,7 @@ async def test_an_online_request_asks_nothing_of_azure(stage: CostStage) -> None
     assert_stated(costs)
 
 
-async def test_a_control_plane_write_is_two_transactions_and_one_message(
+async def test_a_control_plane_write_is_two_transactions_one_message_and_two_of_the_audit_log(
     stage: CostStage,
 ) -> None:
     costs = await scenarios.online(stage)
@@ -72,9 +72,10 @@ async def test_a_control_plane_write_is_two_transactions_and_one_message(
         "PATCH of an endpoint's traffic",
     ):
         write = counts(costs[name])
-        assert (write["batches"], write["sends"], write["settlements"]) == (2, 1, 1), name
+        assert (write["batches"], write["sends"], write["settlements"]) == (4, 1, 1), name
         # One of them asks who wants to be told.
         assert write.get("queries", 0) <= 2, name
+    assert counts(costs["read of an endpoint's keys"]) == {"reads": 1, "batches": 1, "creates": 1}
 
 
 async def test_counts_of_mirrored_requests_cost_the_same_however_many_they_are(
