@@ -115,7 +115,8 @@ def of_pip() -> dict[str, str]:
     configured = _pip_configuration()
     settings: dict[str, str] = {}
     for option, variable in ours.items():
-        value = os.environ.get(f"PIP_{option.replace('-', '_').upper()}", configured.get(option))
+        value = os.environ.get(f"PIP_{option.replace('-', '_').upper()}")
+        value = value or _without_credentials(option, configured.get(option, ""))
         if value and variable not in os.environ:
             separator = "," if variable == "UV_FIND_LINKS" else " "
             settings[variable] = separator.join(value.split())
@@ -128,6 +129,18 @@ def of_pip() -> dict[str, str]:
             # pip takes the best version of all indexes; an index named for pip counts on it.
             settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return settings
+
+
+def _without_credentials(option: str, value: str) -> str:
+    """A build's variables are read by the code of the packages that it builds."""
+    if not _USER.search(value.encode()):
+        return value
+    print(
+        f"warning: {option} of pip's configuration has a user in it, and is not handed on:"
+        " let ML_ENDPOINTS_PACKAGE_INDEX name it",
+        flush=True,
+    )
+    return ""
 
 
 def _pip_configuration() -> dict[str, str]:

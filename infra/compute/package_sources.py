@@ -23,7 +23,8 @@ class PackageSourceRefused(Exception):
 class PackageSources:
     """`usual` is where packages come from for every environment, unless it says otherwise, and
     `usual_credentials` open that by URL; `connections` open what environments name. Those lead
-    where `outbound` allows alone."""
+    where `outbound` allows alone. `build_variables` names what of the host's environment a build
+    sees although it may hold a credential."""
 
     def __init__(
         self,
@@ -32,7 +33,9 @@ class PackageSources:
         strategy: IndexStrategy,
         connections: IndexCredentials,
         outbound: OutboundAddresses,
+        build_variables: Sequence[str],
     ) -> None:
+        self.build_variables = build_variables
         self._usual = usual
         self._usual_credentials = usual_credentials
         self.strategy: IndexStrategy = strategy
@@ -58,6 +61,7 @@ class PackageSources:
             settings.index_strategy,
             connections,
             outbound,
+            settings.build_variables,
         )
 
     def meant(self, spec: EnvironmentSpec) -> EnvironmentSpec:

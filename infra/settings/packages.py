@@ -1,5 +1,6 @@
 """Where models' packages come from."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -7,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BeforeValidator, Field
 
 from domain.ports import Credentials
-from infra.settings.group import SettingsGroup
+from infra.settings.group import PREFIX, SettingsGroup
 from infra.settings.values import Unit
 
 IndexStrategy = Literal["first-index", "unsafe-first-match", "unsafe-best-match"]
@@ -46,12 +47,25 @@ def _indexes(value: Any) -> Any:
     return tuple(_index(each) for each in value.split(",") if each.strip())
 
 
+def _names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = tuple(each.strip() for each in value.split(",") if each.strip())
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"`{name}` is no variable's name")
+        if name.startswith(PREFIX):
+            raise ValueError(f"`{name}` is the host's own")
+    return names
+
+
 _ADDRESS = Unit("https://[user:password@]host/path")
 
 Index = Annotated[IndexAddress, BeforeValidator(_index), _ADDRESS]
 Indexes = Annotated[
     tuple[IndexAddress, ...], BeforeValidator(_indexes), Unit("several between commas")
 ]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), Unit("several between commas")]
 
 
 class PackageSettings(SettingsGroup):
@@ -70,3 +84,7 @@ class PackageSettings(SettingsGroup):
     so that nobody can offer a private package's name elsewhere. With `unsafe-first-match` the
     next one is asked if no version fits; `unsafe-best-match` takes the best version of all, as
     pip does."""
+    build_variables: Names = Field((), alias="ML_ENDPOINTS_BUILD_VARIABLES")
+    """Variables of the host's own environment that builds of environments see, and the code of
+    packages that they run, although they may hold a credential (`UV_INDEX_TEAM_PASSWORD`,
+    `NETRC`). Of `UV_*` and `PIP_*` a build sees else what opens nothing; scripts see none."""

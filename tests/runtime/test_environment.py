@@ -179,6 +179,22 @@ def test_pips_settings_hold_for_uv_unless_uv_has_its_own(
     assert "UV_DEFAULT_INDEX" not in package_indexes.of_pip()
 
 
+def test_a_password_in_pips_files_is_not_for_the_code_that_a_build_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nindex-url = https://robot:secret@mirror.test/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "UV_DEFAULT_INDEX" not in package_indexes.of_pip()
+    told = capsys.readouterr().out
+    assert "ML_ENDPOINTS_PACKAGE_INDEX" in told
+    assert "secret" not in told
+
+
 def lock_is_free(path: Path) -> bool:
     with path.open("rb") as lock:
         try:

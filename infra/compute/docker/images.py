@@ -149,7 +149,7 @@ class Images:
         story.append(f"Building the environment on {base}: {', '.join(spec.requirements)}")
         arguments = {
             variable: value
-            for variable, value in process_environment.for_build().items()
+            for variable, value in process_environment.for_build(()).items()
             if variable in _INDEXES and "/" not in _path_in(value) and "@" not in value
         }
         context = environment_context(

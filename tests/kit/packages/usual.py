@@ -11,6 +11,6 @@ class NoCredentials(IndexCredentials):
 
 
 USUAL_PACKAGES = PackageSources(
-    NO_INDEXES, {}, "first-index", NoCredentials(), OutboundAddresses(())
+    NO_INDEXES, {}, "first-index", NoCredentials(), OutboundAddresses(()), ()
 )
 """Those that this machine has."""

@@ -15,6 +15,7 @@ from infra.compute.local.failure import StartFailure
 from infra.compute.local.files import unused_environments
 from infra.compute.local.files.unused_environments import COMPLETE
 from infra.compute.local.processes import process_environment
+from infra.compute.local.processes.build_variables import withheld
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.package_sources import PackageSourceRefused, PackageSources
@@ -137,6 +138,12 @@ class Environments:
                 spec_file,
                 self._root / f"{target.name}.log",
             )
+            allowed = self._packages.build_variables
+            if left_out := withheld(os.environ, allowed):
+                log.note(
+                    f"Not handed on to the build: {', '.join(left_out)}. Who runs the host may name"
+                    " them in ML_ENDPOINTS_BUILD_VARIABLES, or an index in its own setting."
+                )
             command = [self._python, "-I", str(self._runtime), "build"]
             command += ["--spec", str(spec_file), "--target", str(target), "--uv", self._uv]
             command += ["--deadline", str(self._deadline), "--lifeline", "--credentials"]
@@ -144,7 +151,7 @@ class Environments:
             try:
                 group = await self._processes.spawn(
                     command,
-                    environment=process_environment.for_build(),
+                    environment=process_environment.for_build(allowed),
                     cwd=self._root,
                     output=output,
                 )
@@ -196,7 +203,7 @@ class Environments:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=process_environment.for_build(),
+            env=process_environment.for_build(()),
             cwd="/",
         )
         try:

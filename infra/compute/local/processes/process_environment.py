@@ -2,9 +2,11 @@
 own (settings, keys, cloud credentials) reaches a user's code."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
+
+from infra.compute.local.processes.build_variables import handed_on
 
 _PASSED: Final = frozenset(
     {
@@ -31,7 +33,6 @@ _PASSED: Final = frozenset(
         "all_proxy",
     }
 )
-_BUILDING: Final = ("UV_", "PIP_", "XDG_", "NETRC", "CC", "CXX", "CFLAGS", "LDFLAGS")
 _THREADS: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -49,13 +50,9 @@ def base() -> dict[str, str]:
     return variables
 
 
-def for_build() -> dict[str, str]:
-    """`base`, and what the user set for uv, pip and compilers."""
-    chosen = {n: v for n, v in os.environ.items() if n.startswith(_BUILDING)}
-    # A project's or a cache-less development setting of the host's own is not the model's.
-    for ours in ("UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "UV_SYSTEM_PYTHON"):
-        chosen.pop(ours, None)
-    return {**chosen, **base()}
+def for_build(allowed: Collection[str]) -> dict[str, str]:
+    """`base`, and what was set for uv, pip and compilers, as `build_variables` has it."""
+    return {**handed_on(os.environ, allowed), **base()}
 
 
 def for_instance(
