@@ -1,6 +1,7 @@
 """Files that a version left behind, until nothing uses them: a document beside the version's
 container, written in the transaction that deletes the version."""
 
+import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -13,8 +14,9 @@ KIND = "assetRelease"
 ABANDONED = timedelta(days=1)
 """After this an upload that no version was registered from is taken for given up."""
 
-_UPLOADS = "azureml-"
-"""Containers of one upload each begin so."""
+_UPLOAD = re.compile(r"azureml-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""A container of one upload. An account may have others whose names begin so, of a workspace of
+Azure's for one: nothing in these is ours to delete."""
 _SDK_UPLOADS = "LocalUpload/"
 """Where the SDK puts the files of an asset in the default datastore, by their hash."""
 
@@ -54,7 +56,7 @@ def own_place(folder: BlobFolder | None) -> BlobFolder | None:
     place of the user's."""
     if folder is None:
         return None
-    if folder.container.startswith(_UPLOADS):
+    if _UPLOAD.fullmatch(folder.container):
         return BlobFolder(folder.container, "")
     if folder.container == DEFAULT and folder.path.startswith(_SDK_UPLOADS):
         return BlobFolder(DEFAULT, "/".join(folder.path.split("/")[:2]))

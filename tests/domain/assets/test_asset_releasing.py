@@ -97,12 +97,15 @@ async def test_what_was_uploaded_for_a_version_goes_with_it(
     assert await shelf.stage.store.due(shelf.stage.clock.time + 1e9) == []
 
 
-async def test_files_in_a_place_of_the_user_s_stay(shelf: Shelf) -> None:
-    await shelf.stage.blobs.write(STORE, "mine/model.pkl", b"x")
-    await shelf.put(f"azureml://datastores/{STORE}/paths/mine")
+@pytest.mark.parametrize(
+    "container", [STORE, "azureml-blobstore-0b8c9a52-5d5f-4c7e-9d0a-0123456789ab", "azureml-mine"]
+)
+async def test_files_in_a_place_of_the_user_s_stay(shelf: Shelf, container: str) -> None:
+    await shelf.stage.blobs.write(container, "mine/model.pkl", b"x")
+    await shelf.put(shelf.at(container, "mine"))
     await shelf.delete()
     await shelf.after(60)
-    assert await shelf.files(STORE) == ["mine/model.pkl"]
+    assert await shelf.files(container) == ["mine/model.pkl"]
 
 
 async def test_what_the_sdk_has_put_by_its_hash_stays_until_the_last_version_of_it_goes(

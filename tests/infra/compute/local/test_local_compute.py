@@ -255,6 +255,12 @@ async def test_instances_count_against_the_machine_s_memory_wherever_they_are_as
         refused = await house.workers.ensure(replace(job, program=other.program))
         assert refused.code == "OutOfQuota"
         assert "leave no worker any room" in str(refused.reason)
+    async with opened(tmp_path, memory=gib, memory_overcommit=2.0) as smaller:
+        # After a restart: what is asked for first, and fits, comes up.
+        await smaller.serve(replace(other, instance_count=1))
+        await smaller.serving.ensure(two)
+        lacking = await smaller.reach(two.key, WorkloadState.FAILED)
+        assert "models may have 1.0 GiB here" in str(lacking.reason)
 
 
 async def test_more_cores_than_the_machine_has_are_said_in_the_log(tmp_path: Path) -> None:
