@@ -70,7 +70,11 @@ def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
             deadline=None,
             derandomize=True,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[
+                HealthCheck.too_slow,
+                HealthCheck.filter_too_much,
+                HealthCheck.data_too_large,
+            ],
         )
     )
     return fuzzed
