@@ -56,10 +56,12 @@ class ServingObservation(Observation):
 @dataclass(frozen=True)
 class Instance:
     """Something that takes requests. `id` names one life of it: whatever takes its place has
-    another. `address` is for the Scorer beside the Serving that gave it, and for nobody else."""
+    another. `address` is for the Scorer beside the Serving that gave it, and for nobody else.
+    `workers` of a workload's processes answer there."""
 
     id: str
     address: str
+    workers: int = 1
 
 
 class Serving(Workloads[ServingWorkload, ServingObservation], Protocol):

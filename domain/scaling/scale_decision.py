@@ -21,12 +21,17 @@ _SLACK = 0.02
 
 @dataclass(frozen=True)
 class Load:
-    """What one worker process says of itself. `requests` (running and waiting) is a mean
-    over the last second."""
+    """What `workers` processes that answer at one address say of themselves. `requests` (running
+    and waiting) is a mean over the last second. Raises ValueError for what cannot be."""
 
     requests: float
     capacity: int
     idle: timedelta
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.requests) and self.requests >= 0 and self.capacity > 0):
+            raise ValueError(f"{self.requests} requests of {self.capacity} at once")
 
 
 def decide(
@@ -44,7 +49,7 @@ def decide(
     capacity = sum(load.capacity for load in loads)
     utilization = sum(load.requests for load in loads) / capacity
     target = bounds.target_utilization_percentage / 100
-    up = len(loads) / scale.workers
+    up = sum(load.workers for load in loads) / scale.workers
     needed = max(1, bounds.clamped(math.ceil(up * utilization / target - _SLACK)))
     said = f"{utilization:.0%} of what {up:g} instance{'' if up == 1 else 's'} take"
     if needed > current:

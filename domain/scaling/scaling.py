@@ -161,11 +161,16 @@ class Scaling:
             response = await self._scorer.score(instance, _LOAD, timeout=_LOOK_LIMIT)
             if response.status != 200 or not isinstance(response.body, bytes):
                 return None
+        except (TimeoutError, InstanceLost):
+            return None
+        try:
             told = json.loads(response.body)
             return Load(
                 requests=float(told["average"]),
                 capacity=int(told["max_concurrent"]),
                 idle=timedelta(seconds=float(told["idle_seconds"])),
+                workers=instance.workers,
             )
-        except (TimeoutError, InstanceLost, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            _log.warning("Instance %s says nonsense of its load: %s", instance.id, error)
             return None

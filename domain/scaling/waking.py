@@ -110,7 +110,7 @@ class Waking(Awakening):
             return None
         loop = asyncio.get_running_loop()
         look_at, refresh_at = loop.time() + _ASK_AGAIN, 0.0
-        while not (there := len(self._serving.instances(key))):
+        while not (there := sum(each.workers for each in self._serving.instances(key))):
             await asyncio.sleep(_LOOK)
             if loop.time() >= refresh_at:
                 refresh_at = loop.time() + _READ_AGAIN

@@ -47,7 +47,7 @@ class InstanceChoice:
 
     def processes(self, deployment: DeploymentRoute) -> int:
         """How many take requests: each instance is as many as the deployment has workers."""
-        return len(self._serving.instances(deployment.workload_key))
+        return sum(each.workers for each in self._serving.instances(deployment.workload_key))
 
     @property
     def under_way(self) -> int:
@@ -85,4 +85,4 @@ class InstanceChoice:
         instances those are."""
         instances = self._serving.instances(deployment.workload_key)
         under_way = sum(self._under_way.get(i.id, 0) for i in instances)
-        return under_way, -(-len(instances) // deployment.workers)
+        return under_way, -(-sum(each.workers for each in instances) // deployment.workers)

@@ -167,6 +167,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         start=start,
         close=close,
         disk=local.disk,
+        succession=local.succession,
     )
 
 

@@ -204,7 +204,7 @@ class Keeper:
             and node.address is not None
             and self._watches.health(node.id).ready
         ]
-        return ReadyNodes(serves.secret, tuple(sorted(nodes)))
+        return ReadyNodes(serves.secret, tuple(sorted(nodes)), serves.workload.workers)
 
     async def _end_orphans(self) -> None:
         """What nobody wants and no document speaks of: left by a host that died."""

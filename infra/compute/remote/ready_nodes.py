@@ -15,10 +15,12 @@ DOCUMENT_ID: Final = "ready"
 
 @dataclass(frozen=True)
 class ReadyNodes:
-    """Of one deployment: its nodes' sealed secret, and each node's id and address."""
+    """Of one deployment: its nodes' sealed secret, each node's id and address, and how many
+    processes answer there."""
 
     secret: str
     nodes: tuple[tuple[str, str], ...]
+    workers: int = 1
 
 
 def body_of(deployments: Mapping[str, ReadyNodes]) -> dict[str, Any]:
@@ -26,7 +28,11 @@ def body_of(deployments: Mapping[str, ReadyNodes]) -> dict[str, Any]:
     return {
         "kind": KIND,
         "deployments": {
-            key: {"secret": each.secret, "nodes": [list(node) for node in each.nodes]}
+            key: {
+                "secret": each.secret,
+                "nodes": [list(node) for node in each.nodes],
+                "workers": each.workers,
+            }
             for key, each in sorted(deployments.items())
             if each.nodes
         },
@@ -35,7 +41,11 @@ def body_of(deployments: Mapping[str, ReadyNodes]) -> dict[str, Any]:
 
 def read_body(body: Mapping[str, Any]) -> dict[str, ReadyNodes]:
     return {
-        key: ReadyNodes(each["secret"], tuple((node[0], node[1]) for node in each["nodes"]))
+        key: ReadyNodes(
+            each["secret"],
+            tuple((node[0], node[1]) for node in each["nodes"]),
+            each.get("workers", 1),
+        )
         for key, each in body["deployments"].items()
     }
 
@@ -100,7 +110,9 @@ class KnownNodes:
         secrets: dict[str, str] = {}
         for key, ready in read_body(document.body).items():
             secret = self._unseal(ready.secret)
-            instances[key] = tuple(Instance(id, address) for id, address in ready.nodes)
+            instances[key] = tuple(
+                Instance(id, address, ready.workers) for id, address in ready.nodes
+            )
             secrets.update((id, secret) for id, _ in ready.nodes)
         self._take(document.partition, _Known(document.etag, instances, secrets))
 

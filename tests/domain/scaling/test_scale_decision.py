@@ -62,6 +62,11 @@ def test_with_workers_an_instance_is_so_many_processes() -> None:
     assert decide(scale(1, workers=2), loads(2.0, 2.0, capacity=2), NOW, IDLE).instances == 2
 
 
+def test_processes_that_answer_at_one_address_count_as_many() -> None:
+    together = [Load(4.0, 4, timedelta(0), workers=2)]
+    assert decide(scale(1, workers=2), together, NOW, IDLE).instances == 2
+
+
 def test_fewer_only_after_a_calm_time_and_then_as_many_as_its_busiest_moment_needed() -> None:
     then = scale(5)
     for second in range(CALM_PERIODS):

@@ -297,6 +297,28 @@ async def test_an_instance_that_does_not_answer_says_nothing_of_the_load(floor: 
     assert await floor.tick(2.0) == 1
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"average": NaN, "max_concurrent": 1, "idle_seconds": 0}',
+        '{"average": -3, "max_concurrent": 1, "idle_seconds": 0}',
+        '{"average": 1e999, "max_concurrent": 1, "idle_seconds": 0}',
+        '{"average": 1, "max_concurrent": 0, "idle_seconds": 0}',
+        '{"average": 1, "max_concurrent": 1, "idle_seconds": 1e99}',
+        '{"average": "busy", "max_concurrent": 1}',
+        "[]",
+        "nonsense",
+    ],
+)
+async def test_an_instance_that_lies_about_its_load_is_not_believed(
+    floor: Floor, caplog: pytest.LogCaptureFixture, told: str
+) -> None:
+    await floor.put()
+    floor.scorer.script = lambda instance, request: says(body=told.encode())
+    assert await floor.tick(9.0) == 1
+    assert "Instance blue-0 says nonsense of its load" in caplog.text
+
+
 async def test_bounds_in_the_wrong_order_are_refused() -> None:
     with pytest.raises(ValueError, match="minInstances is more than maxInstances"):
         ScaleSettings(min_instances=3, max_instances=2)

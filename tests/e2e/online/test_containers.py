@@ -199,6 +199,20 @@ def test_a_host_that_dies_takes_no_instance_with_it(host: RunningHost, engine: E
     assert [each["Id"] for each in containers(engine, "grey")] == before
 
 
+def test_a_host_that_follows_another_finds_the_same_containers(
+    host: RunningHost, engine: EngineApi
+) -> None:
+    before = [each["Id"] for each in containers(engine, "grey")]
+    with Callers(host, "grey", 2) as callers:
+        callers.go_on(5)
+        gone = host.upgrade()
+        callers.go_on(5)
+        gone.wait()
+        callers.go_on(5)
+    assert callers.faults == []
+    assert [each["Id"] for each in containers(engine, "grey")] == before
+
+
 def test_what_is_deleted_leaves_nothing(host: RunningHost, engine: EngineApi) -> None:
     deploy(host, "gone", 7, count=2)
     [group] = {each["Labels"][GROUP] for each in containers(engine, "gone")}

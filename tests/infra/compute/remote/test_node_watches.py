@@ -1,0 +1,72 @@
+"""What is said of a node by how long it has been silent."""
+
+import pytest
+
+from infra.compute.http.unix_http import UnixHttp
+from infra.compute.remote.fleet import Node, NodeState
+from infra.compute.remote.node_watches import NEVER, SILENT, NodeWatches
+from tests.kit.stages.memory_fleet import ToldAgent
+from tests.kit.waiting import eventually
+
+TIMEOUT = 5.0
+
+
+class Watch:
+    at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Watch:
+    return Watch()
+
+
+async def watched(agent: ToldAgent, secret: str, clock: Watch) -> tuple[NodeWatches, UnixHttp]:
+    http = UnixHttp()
+    watches = NodeWatches(http, lambda: None, clock)
+    node = Node("n", "g", 0, NodeState.RUNNING, await agent.start())
+    watches.follow([(node, secret)], {})
+    return watches, http
+
+
+async def test_a_port_where_nobody_listens_is_beyond_hope_after_a_minute(clock: Watch) -> None:
+    agent = ToldAgent("secret")
+    watches, http = await watched(agent, "secret", clock)
+    agent.stop()
+    await eventually(lambda: watches.health("n").trouble)
+    clock.at = NEVER
+    health = watches.health("n")
+    assert health.is_beyond_hope
+    assert not health.is_lost(TIMEOUT), "it never was there"
+    await watches.close()
+    http.close()
+
+
+async def test_a_node_that_is_not_ours_is_never_ready(clock: Watch) -> None:
+    agent = ToldAgent("another deployment's")
+    watches, http = await watched(agent, "secret", clock)
+    await eventually(lambda: watches.health("n").trouble)
+    health = watches.health("n")
+    assert not health.ready
+    assert health.trouble == "an answer with status 200 that is not this node's"
+    clock.at = NEVER
+    assert watches.health("n").is_beyond_hope
+    await watches.close()
+    agent.stop()
+    http.close()
+
+
+async def test_one_that_was_there_is_lost_after_a_request_s_time_and_a_while(clock: Watch) -> None:
+    agent = ToldAgent("secret")
+    watches, http = await watched(agent, "secret", clock)
+    await eventually(lambda: watches.health("n").ready)
+    agent.stop()
+    await eventually(lambda: not watches.health("n").ready)
+    clock.at = SILENT + TIMEOUT - 0.1
+    assert not watches.health("n").is_lost(TIMEOUT)
+    clock.at = SILENT + TIMEOUT
+    assert watches.health("n").is_lost(TIMEOUT)
+    await watches.close()
+    http.close()
