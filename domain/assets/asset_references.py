@@ -11,9 +11,10 @@ from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
 from domain.assets.mlflow_models import MlflowModels
 from domain.assets.naming_rights import NamingRights
-from domain.errors import BlobNotFound, Conflict, Detail, DomainError, Invalid, refuse
+from domain.assets.sealing.seals import Seals
+from domain.errors import Conflict, Detail, DomainError, Invalid, refuse
 from domain.names import WorkspaceScope, parse_asset_reference
-from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec, SealedFolder
+from domain.ports import BlobStore, Capabilities, EnvironmentSpec, SealedFolder
 
 _DESCRIPTIVE = (
     "description",
@@ -129,22 +130,22 @@ class AssetReferences:
             self._fault(error, f"{at}.codeId")
             return None
         try:
-            await self._check_script(found.folder, configuration.scoring_script)
+            await self._check_script(await self._assets.files(found), configuration.scoring_script)
         except DomainError as error:
             self._fault(error, f"{at}.scoringScript")
         return configuration.but(
             code_id=self._scope.path("codes", found.name, "versions", found.version)
         )
 
-    async def _check_script(self, code: BlobFolder, script: str) -> None:
+    async def _check_script(self, code: SealedFolder, script: str) -> None:
         path = PurePosixPath(script)
         if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
             raise Invalid(f"'{script}' is not a path of a .py file inside the code.")
+        if not script.isprintable():
+            raise Invalid(f"{script!r} has a control character in it.")
         name = "/".join(part for part in (code.path, str(path)) if part)
-        try:
-            await self._blobs.properties(code.container, name)
-        except BlobNotFound:
-            raise Invalid(f"The code has no file '{script}'.") from None
+        if all(file.name != name for file in await Seals(self._blobs).files(code)):
+            raise Invalid(f"The code has no file '{script}'.")
 
     async def environment(
         self, reference: str | None, instance_type: str | None, size_at: str

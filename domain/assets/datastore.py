@@ -187,9 +187,11 @@ class Datastores:
         return urlsplit(signed).query
 
 
-def datastore_of(container: str) -> str:
-    """The name of the datastore that the container is; an upload's is its own."""
-    return next((name for name, each in _CONTAINERS.items() if each == container), container)
+def scope_of(container: str) -> str:
+    """Where a role is given for it, as a path below the workspace: that of the datastore that it
+    is; an upload's container is none."""
+    named = next((name for name, each in _CONTAINERS.items() if each == container), None)
+    return f"uploads/{container}" if named is None else f"datastores/{named}"
 
 
 def uri_of(datastore: str, path: str) -> str:

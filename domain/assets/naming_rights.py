@@ -3,7 +3,7 @@ data, is to have it. The one place that says so, for deployments and jobs alike.
 
 from collections.abc import Sequence
 
-from domain.assets.datastore import datastore_of
+from domain.assets.datastore import scope_of
 from domain.errors import Detail, Forbidden
 from domain.ground.access import allows
 from domain.ports import Principal
@@ -31,10 +31,10 @@ class NamingRights:
 
     def may_read_from(self, container: str, target: str) -> bool:
         """Files of the blob store."""
-        return self._may(f"datastores/{_READ}", f"datastores/{datastore_of(container)}", target)
+        return self._may(f"datastores/{_READ}", scope_of(container), target)
 
     def may_write_to(self, container: str, target: str) -> bool:
-        return self._may(f"datastores/{_WRITE}", f"datastores/{datastore_of(container)}", target)
+        return self._may(f"datastores/{_WRITE}", scope_of(container), target)
 
     def refuse(self) -> None:
         """Raises Forbidden with everything that is missing."""

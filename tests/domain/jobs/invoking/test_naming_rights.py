@@ -37,7 +37,7 @@ async def test_registered_data_and_files_of_the_store_need_the_right_to_read_the
     assert [each.target for each in told] == [f"properties.inputData.{n}.uri" for n in "abc"]
     assert "data/versions/read" in told[0].message
     assert "reader/datastores/workspaceblobstore" in told[1].message
-    assert "datastores/azureml-7f3c" in told[2].message
+    assert "uploads/azureml-7f3c" in told[2].message
 
 
 async def test_a_place_of_the_store_is_written_to_by_whom_may_write_there(tmp_path: Path) -> None:
