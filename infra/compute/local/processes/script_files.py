@@ -19,6 +19,7 @@ from infra.compute.local.processes.process_groups import and_descendants
 
 _LEAST: Final = 1024
 """Bytes that an entry counts for, however little is in it: it takes an inode."""
+_STEP: Final = 1000
 _STEPS_A_LOOK: Final = 20
 _EVERY: Final = 2.0
 _REST: Final = 20.0
@@ -40,26 +41,19 @@ class ScriptFiles:
         pid: int,
         most: int,
         *,
-        step: int = 1000,
+        step: int = _STEP,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._pid = pid
         self._most = most
-        self._step = step
-        self._clock = clock
-        self._walk: Iterator[int] = iter(())
-        self._next = 0.0
+        self._walk = _Walk(folder, step)
+        self._rest = _Rest(clock)
 
     async def look(self) -> None:
         """Raises TooManyFiles. It looks only if it has rested since the last time."""
-        now = self._clock()
-        if now < self._next:
-            return
-        used = await asyncio.to_thread(self._look)
-        took = self._clock() - now
-        self._next = now + took + max(_EVERY, _REST * took)
-        if used > self._most:
+        used = await self._rest.between(self._look)
+        if used is not None and used > self._most:
             raise TooManyFiles(
                 f"Its temporary files take {_mib(used)} of the disk, and a script's may take "
                 f"{_mib(self._most)} (ML_ENDPOINTS_SCRIPT_FILES_MAX_BYTES). It was killed."
@@ -71,16 +65,7 @@ class ScriptFiles:
         for process in processes:
             self._hold(int(process.name))
         held = _held_open(processes, self._folder)
-        found = 0
-        for _ in range(_STEPS_A_LOOK):
-            step = next(self._walk, None)
-            if step is None:
-                self._walk = _sizes(self._folder, self._step)
-                break
-            found = step
-            if held + found > self._most:
-                break
-        return held + found
+        return held + self._walk.on(self._most - held)
 
     def _hold(self, pid: int) -> None:
         """Let no file of the process grow beyond the limit. Where that may not be said of
@@ -92,18 +77,81 @@ class ScriptFiles:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
 
 
-def _sizes(folder: Path, step: int) -> Iterator[int]:
-    """What has been found so far, each time some more entries have been looked at; and at the
-    end. Links are not followed."""
-    total, looked = 0, 0
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            with contextlib.suppress(OSError):
-                total += max(os.lstat(os.path.join(place, name)).st_blocks * 512, _LEAST)
-            looked += 1
-            if looked % step == 0:
-                yield total
-    yield total
+class OutputFiles:
+    """What all of a job's workers have written to its output `folder`: at most `most` bytes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        most: int,
+        *,
+        step: int = _STEP,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most = most
+        self._walk = _Walk(folder, step)
+        self._rest = _Rest(clock)
+
+    async def look(self) -> None:
+        """As ScriptFiles'."""
+        used = await self._rest.between(lambda: self._walk.on(self._most))
+        if used is not None and used > self._most:
+            raise TooManyFiles(
+                f"What its job's scripts have written to their output folder takes {_mib(used)} of "
+                f"the disk, and may take {_mib(self._most)} "
+                "(ML_ENDPOINTS_SCRIPT_OUTPUT_MAX_BYTES). It was killed."
+            )
+
+
+class _Rest:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._next = 0.0
+
+    async def between(self, look: Callable[[], int]) -> int | None:
+        """What a look shows, in a thread; None while it is to rest."""
+        now = self._clock()
+        if now < self._next:
+            return None
+        found = await asyncio.to_thread(look)
+        took = self._clock() - now
+        self._next = now + took + max(_EVERY, _REST * took)
+        return found
+
+
+class _Walk:
+    """Through a folder, round and round."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self._folder = folder
+        self._step = step
+        self._sizes: Iterator[int] = iter(())
+
+    def on(self, enough: int) -> int:
+        """A part of the way, or until there is more than enough: what this round has found."""
+        found = 0
+        for _ in range(_STEPS_A_LOOK):
+            size = next(self._sizes, None)
+            if size is None:
+                self._sizes = self._round()
+                break
+            found = size
+            if found > enough:
+                break
+        return found
+
+    def _round(self) -> Iterator[int]:
+        """What has been found so far, each time some more entries have been looked at; and at
+        the end. Links are not followed."""
+        total, looked = 0, 0
+        for place, folders, files in os.walk(self._folder):
+            for name in (*folders, *files):
+                with contextlib.suppress(OSError):
+                    total += max(os.lstat(os.path.join(place, name)).st_blocks * 512, _LEAST)
+                looked += 1
+                if looked % self._step == 0:
+                    yield total
+        yield total
 
 
 def _held_open(processes: list[Path], folder: Path) -> int:
