@@ -1,6 +1,7 @@
 """The host's own certificate authority and certificate, for names of this machine only."""
 
 import ipaddress
+import logging
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from infra.embedded.access import name_limits
 from infra.embedded.access.private_files import write_private
+
+_log = logging.getLogger(__name__)
 
 _NAMES = ("localhost", "*.localhost", "127.0.0.1", "::1")
 _CA_LIFE = timedelta(days=3650)
@@ -49,15 +53,23 @@ def ensure_certificates(
 ) -> TlsFiles:
     """The files in `folder`, made at first and made again a month before they expire or when
     `names` (beside this machine's own) asks for more. The CA outlives host certificates, so
-    a client trusts it once. Raises CertificateError. Blocking."""
+    a client trusts it once; but it can sign for the names alone that it was made for, and for what
+    is below them, so that another name takes another CA, which has the earlier ones too. Raises
+    CertificateError. Blocking."""
     moment = now or datetime.now(UTC)
     wanted = [*_NAMES, *(name for name in names if name not in _NAMES)]
     files = TlsFiles(folder / "ca.pem", folder / "host.pem", folder / "host.key")
     ca_key_file = folder / "ca.key"
     ca = _load(files.ca)
+    told = [name for name in names if name]
+    if ca is not None and ca_key_file.exists() and not name_limits.permit(ca, told):
+        _ca_key(ca_key_file, files.ca)  # What is not the host's own is not replaced.
+        told += name_limits.names_of(ca)
+        _log.warning("%s cannot sign for %s: it is made anew", files.ca, ", ".join(names))
+        ca = None
     if ca is None or not ca_key_file.exists() or _expires_soon(ca, moment):
         key = ec.generate_private_key(ec.SECP256R1())
-        ca = _make_ca(key, moment)
+        ca = _make_ca(key, told, moment)
         write_private(ca_key_file, _pem(key))
         write_private(files.ca, ca.public_bytes(serialization.Encoding.PEM))
     host = _load(files.certificate)
@@ -89,7 +101,9 @@ def _ca_key(file: Path, ca: Path) -> ec.EllipticCurvePrivateKey:
     )
 
 
-def _make_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+def _make_ca(
+    key: ec.EllipticCurvePrivateKey, names: Iterable[str], now: datetime
+) -> x509.Certificate:
     # The serial in the name keeps a renewed CA from being taken for its predecessor.
     serial = x509.random_serial_number()
     name = _name(f"ml-endpoints embedded host CA {serial % 2**32:08x}")
@@ -97,6 +111,7 @@ def _make_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate
         _builder(name, name, key.public_key(), serial, now, _CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(ca=True), critical=True)
+        .add_extension(name_limits.to([*_NAMES, *names]), critical=True)
         .sign(key, hashes.SHA256())
     )
 
