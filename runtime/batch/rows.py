@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from . import lines
+from . import formulas, lines
 from .inputs import Input
 from .provenance import attributed
 from .tables import Table, aligned, from_dataframe, has_dataframes, is_dataframe, read
@@ -25,10 +25,12 @@ class Lines(NamedTuple):
 
 class Form(NamedTuple):
     """How rows are written: csv, jsonl, parquet or text, or not at all (summary_only).
-    `provenance`: whether FILE and ROW stand before the script's own columns."""
+    `provenance`: whether FILE and ROW stand before the script's own columns; `escape_formulas`:
+    whether csv has an apostrophe before what a spreadsheet program would run."""
 
     name: str
     provenance: bool = True
+    escape_formulas: bool = False
 
 
 def render(
@@ -55,6 +57,8 @@ def render(
         return Lines(returned, table.rows, (), _encoded(lines.objects(table)))
     if not table.rows:
         return Lines(returned, 0, columns, b"")
+    if form.name == "csv" and form.escape_formulas:
+        table = formulas.escaped(table)
     table = aligned(table, columns or table.names)
     named = tuple(table.names)
     if form.name == "parquet":

@@ -22,6 +22,7 @@ from .sinks import Sink, Unwritable, sink_of
 from .tables import BadReturn, given
 
 _STRICT = "ML_ENDPOINTS_STRICT_RETURN"
+_ESCAPE_FORMULAS = "ML_ENDPOINTS_ESCAPE_FORMULAS"
 _EXCERPT = 4000
 _FORMATS = ("csv", "jsonl", "parquet", "text", "summary_only")
 
@@ -69,7 +70,11 @@ def parse(body: bytes) -> Unit:
                 )
                 for each in value["mini_batches"]
             ],
-            Form(value["output_format"], value.get("provenance", True) is True),
+            Form(
+                value["output_format"],
+                value.get("provenance", True) is True,
+                _is_on(_ESCAPE_FORMULAS),
+            ),
             value.get("block_url"),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -219,8 +224,13 @@ def _ended(
     }
 
 
+def _is_on(variable: str) -> bool:
+    """Among the environment variables of the deployment or the job."""
+    return os.environ.get(variable, "").lower() == "true"
+
+
 def _check_length(returned: int, wanted: int) -> None:
-    if returned < wanted and os.environ.get(_STRICT, "").lower() == "true":
+    if returned < wanted and _is_on(_STRICT):
         raise BadReturn(f"run() returned {returned} results for {wanted} files")
 
 

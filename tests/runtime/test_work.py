@@ -159,6 +159,16 @@ def test_a_short_return_fails_only_when_the_deployment_says_so(
     assert ended["tries"] == (1 if succeeded else 2)
 
 
+def test_formulas_are_escaped_only_when_the_deployment_says_so(
+    start: Start, tmp_path: Path
+) -> None:
+    script = "def init(): pass\ndef run(mini_batch): return ['=1' for _ in mini_batch]\n"
+    server = start(script, "work", env={"ML_ENDPOINTS_ESCAPE_FORMULAS": "true"}).ready()
+    block = tmp_path / "block"
+    events(server, unit(files(tmp_path, "a"), block=block.as_uri()))
+    assert block.read_text().endswith(",0,'=1\n")
+
+
 def test_what_cannot_be_rows_fails_its_mini_batch(start: Start, tmp_path: Path) -> None:
     script = "def init(): pass\ndef run(mini_batch): return 'text'\n"
     server = start(script, "work").ready()

@@ -301,6 +301,26 @@ def test_the_control_planes_answers_are_kept_nowhere_and_taken_for_nothing_else(
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_no_answer_is_taken_for_what_it_does_not_say_that_it_is(
+    host: RunningHost, scoring: httpx.Client
+) -> None:
+    score = str(scoring.base_url)
+    for method, path, status in (
+        ("GET", "/openapi.json", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/nowhere", 404),
+        ("PATCH", "/openapi.json", 405),
+        ("POST", score, 200),
+        ("POST", score.replace("open", "none"), 404),
+        ("GET", "/oauth2/v2.0/token", 405),
+        ("GET", "/blobs/a/b", 403),
+    ):
+        answer = scoring.request(method, httpx.URL(host.url).join(path), content=b"1")
+        assert answer.status_code == status, (path, answer.text)
+        assert answer.headers["x-content-type-options"] == "nosniff", path
+        assert "strict-transport-security" not in answer.headers
+
+
 @pytest.mark.parametrize(
     "headers",
     [

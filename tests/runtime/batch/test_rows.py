@@ -319,3 +319,36 @@ def test_a_column_of_json_is_written_as_each_of_its_values_would_be(values: Any)
 def test_a_table_without_cells_beside_one_with_some_is_refused() -> None:
     with pytest.raises(BadReturn, match="where earlier rows"):
         rendered([[[]], [[1]]])
+
+
+HOSTILE = '=HYPERLINK("https://evil.example")'
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (HOSTILE, f"'{HOSTILE}"),
+        ("+1+cmd", "'+1+cmd"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-1", "-1"),
+        ("+4.5e3", "+4.5e3"),
+        (-1, "-1"),
+        (-2.5, "-2.5"),
+        ("\t=1", "'\t=1"),
+        (b"=1", "'=1"),
+        ("a=b", "a=b"),
+        (None, ""),
+    ],
+)
+def test_a_formula_is_text_where_a_deployment_says_so(value: Any, cell: str) -> None:
+    form = Form("csv", provenance=False, escape_formulas=True)
+    rows = [{"x": value, "=y": 1}, {"x": "plain", "=y": 2}]
+    found = render(given(rows), [Input("a", "file:///a")], ["/a"], form)
+    assert found.columns == ("x", "'=y")
+    assert next(csv.reader(io.StringIO(found.content.decode())))[0] == cell
+    again = render(given(rows), [Input("a", "file:///a")], ["/a"], form, found.columns)
+    assert again.content == found.content
+
+
+def test_a_formula_stays_what_it_is_otherwise() -> None:
+    assert text([HOSTILE], 1) == ['in/0.csv,0,"=HYPERLINK(""https://evil.example"")"']
