@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Conflict, Invalid, NotFound
+from infra.embedded.__main__ import main
 from infra.embedded.access.clients import ClientRegistry
 
 
@@ -110,3 +111,29 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "clients.json").write_text("{")
     with pytest.raises(Invalid, match=r"clients\.json"):
         ClientRegistry(tmp_path).list()
+
+
+def test_the_command_line_does_what_the_api_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = ClientRegistry(tmp_path / "secrets")
+    registry.add("owner", "owner")
+
+    def command(*words: str) -> tuple[int, str]:
+        code = main(["clients", *words, "--data-dir", str(tmp_path)])
+        said = capsys.readouterr()
+        return code, said.out or said.err
+
+    code, said = command("add", "ci", "--role", "reader")
+    words = said.split()
+    made = dict(zip(words[::2], words[1::2], strict=True))
+    assert (code, set(made)) == (0, {"client_id", "client_secret"})
+    assert command("role", "ci", "contributor, scorer/onlineEndpoints/iris") == (0, "")
+    code, said = command("secret", "ci")
+    assert (code, made["client_id"] in said, made["client_secret"] in said) == (0, True, False)
+    assert command("role", "ci", "king")[0] == 2
+    assert command("secret", "nobody") == (2, "there is no client `nobody`\n")
+    code, said = command("remove", "owner")
+    assert (code, "last owner" in said) == (2, True)
+    assert command("remove", "ci") == (0, "")
+    assert [client.name for client in registry.list()] == ["owner"]
