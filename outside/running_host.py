@@ -46,7 +46,10 @@ class RunningHost:
         """Where the next start takes the app's code from."""
         self._arguments = arguments
         self._module = module
-        self.environment = {**_AMPLE, **(environment or {})}
+        self.meeting = data_dir.with_name(data_dir.name + ".meeting")
+        """A folder that scripts see and may write to."""
+        shared = {"ML_ENDPOINTS_SCRIPT_WRITABLE": str(self.meeting.absolute())}
+        self.environment = {**_AMPLE, **shared, **(environment or {})}
         self.output = output or data_dir.with_name(data_dir.name + ".out")
         self.process: subprocess.Popen[bytes] | None = None
         self.workspace: Workspace
@@ -94,7 +97,8 @@ class RunningHost:
 
     def spawn(self, *more: str) -> None:
         """Start the process, with more arguments, without waiting for anything."""
-        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        self.meeting.mkdir(parents=True, exist_ok=True)
+        self.meeting.chmod(0o777)
         arguments = self._arguments or ("--port", "0")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(

@@ -19,6 +19,9 @@ import json
 import os
 import tempfile
 import time
+import uuid
+
+WHO = uuid.uuid4().hex
 
 
 def init():
@@ -44,7 +47,7 @@ def run(data):
         if asked.get("raise"):
             raise ValueError(asked["raise"])
         if asked.get("who"):
-            return {"pid": os.getpid(), "name": os.environ.get("NAME")}
+            return {"who": WHO, "name": os.environ.get("NAME")}
     return asked
 """
 
@@ -135,9 +138,9 @@ class Hold:
     """Requests with `{"held": str(hold.folder)}` in their body stay with ECHO until it is
     opened."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
+    def __init__(self, host: RunningHost) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=host.meeting))
+        self.folder.chmod(0o777)
 
     @property
     def asked(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`<python> -I <repo>/runtime serve|work|build|node ...`
+"""`<python> -I <repo>/runtime serve|work|build|node|sandbox ...`
 
 Loads this package under the private name `ml_endpoints_runtime` and takes its folder off
 `sys.path`, so that a user's script can import nothing of ours by accident.
@@ -12,7 +12,13 @@ import os
 import sys
 
 _NAME = "ml_endpoints_runtime"
-_MODULES = {"serve": "serve", "work": "work", "build": "environment", "node": "node.agent"}
+_MODULES = {
+    "serve": "serve",
+    "work": "work",
+    "build": "environment",
+    "node": "node.agent",
+    "sandbox": "sandbox.command",
+}
 
 
 def _adopt() -> None:
@@ -31,7 +37,7 @@ def _adopt() -> None:
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0] not in _MODULES:
-        print("usage: runtime serve|work|build|node [options]", file=sys.stderr)
+        print("usage: runtime serve|work|build|node|sandbox [options]", file=sys.stderr)
         return 2
     _adopt()
     command = importlib.import_module(f"{_NAME}.{_MODULES[argv[0]]}")

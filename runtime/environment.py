@@ -172,8 +172,11 @@ class _Build:
                     say(line)
                 say(f"Installing {', '.join(requirements)}")
                 own = str(self._target / "bin" / "python")
-                install = ["pip", "install", "--python", own]
+                # Scripts may not write here: what is not compiled now would be at each start.
+                install = ["pip", "install", "--compile-bytecode", "--python", own]
                 self._tool([*install, "--", *requirements], workplace, indexes)
+            if not is_ours(python):
+                self._compile_ours()
             self._mark_complete()
         except BaseException:  # interrupted too: half an environment must not be taken for one
             shutil.rmtree(self._target, ignore_errors=True)
@@ -181,6 +184,13 @@ class _Build:
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
         say(f"Environment {self._target.name} built in {time.monotonic() - began:.1f} s.")
+
+    def _compile_ours(self) -> None:
+        """What this package needs, for an interpreter that may never have run it."""
+        for mode in ("serve", "work"):
+            own = str(self._target / "bin" / "python")
+            command = [own, "-I", "-S", str(Path(__file__).parent), mode, "--help"]
+            subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=False)
 
     def _mark_complete(self) -> None:
         """Written last and flushed: a power cut cannot leave the marker without the rest."""

@@ -8,6 +8,7 @@ from domain.batch.batch_keys import BatchKeys
 from domain.batch.batch_workloads import BatchWorkloads
 from domain.batch.compute_targets import ComputeTargets
 from domain.ground.driving.sweeping import Resume
+from domain.ports import Capabilities
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
@@ -17,6 +18,7 @@ from domain.provisioning.wish_checking import WishChecking
 
 @dataclass(frozen=True)
 class BatchActivities:
+    capabilities: Capabilities
     documents: EndpointDocuments[BatchEndpoint, BatchDeployment]
     provisioning: Provisioning[
         BatchEndpoint, BatchEndpointProperties, BatchDeployment, BatchDeploymentProperties

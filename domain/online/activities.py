@@ -11,6 +11,7 @@ from domain.online.online_deployments import OnlineDeployments
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
+from domain.ports import Capabilities
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
@@ -20,6 +21,7 @@ from domain.provisioning.wish_checking import WishChecking
 
 @dataclass(frozen=True)
 class OnlineActivities:
+    capabilities: Capabilities
     documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment]
     provisioning: Provisioning[
         OnlineEndpoint, OnlineEndpointProperties, OnlineDeployment, OnlineDeploymentProperties

@@ -14,6 +14,7 @@ from domain.ports.capabilities import (
     EnvironmentSpec,
     IndexCredentials,
     InstanceSize,
+    IsolationPart,
     PackageIndexes,
 )
 from domain.ports.clock import Clock
@@ -115,6 +116,7 @@ __all__ = [
     "Instance",
     "InstanceLost",
     "InstanceSize",
+    "IsolationPart",
     "Json",
     "LogKind",
     "Message",

@@ -71,6 +71,16 @@ class InstanceSize:
     whole: bool = False
 
 
+@dataclass(frozen=True)
+class IsolationPart:
+    """One thing that keeps a script from the host and from other scripts. `detail`: by what it is
+    held, or else what a script may do."""
+
+    part: str
+    held: bool
+    detail: str
+
+
 class Capabilities(Protocol):
     """What can be said of a wish before anything is started."""
 
@@ -91,3 +101,8 @@ class Capabilities(Protocol):
         """Why so many instances of `size`, each of so many worker processes, cannot be had now
         under `key` in the place of those that it has: sentences with the numbers. None if they
         can, or where that shows only in the trying."""
+
+    @abstractmethod
+    def isolation(self) -> Sequence[IsolationPart]:
+        """Every part of what keeps scripts apart, as it is on this host; none where this host runs
+        no scripts itself."""

@@ -8,9 +8,10 @@ from domain.batch.activities import BatchActivities
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.ground.resource import Wanted
+from domain.ports import Capabilities
 from handlers import wire
 from handlers.access import endpoint_keys
-from handlers.control.online_endpoints import progress
+from handlers.control.online_endpoints import isolation, progress
 from handlers.control.tracked_resources import Collection, add
 from handlers.http import Routes, render_resource
 
@@ -70,7 +71,7 @@ def deployments(routes: Routes, batch: BatchActivities) -> Collection[BatchDeplo
         put=batch.provisioning.put_deployment,
         faults=batch.checking.deployment_faults,
         delete=batch.provisioning.delete_deployment,
-        render=lambda deployment: render_deployment(routes, deployment),
+        render=lambda deployment: render_deployment(routes, batch.capabilities, deployment),
     )
 
 
@@ -81,10 +82,15 @@ def render_endpoint(routes: Routes, endpoint: BatchEndpoint) -> dict[str, Any]:
     return render_resource(endpoint, arm_id, "batchEndpoints", read_only)
 
 
-def render_deployment(routes: Routes, deployment: BatchDeployment) -> dict[str, Any]:
+def render_deployment(
+    routes: Routes, capabilities: Capabilities, deployment: BatchDeployment
+) -> dict[str, Any]:
     arm_id = routes.scope.path(
         "batchEndpoints", deployment.endpoint, "deployments", deployment.name
     )
     return render_resource(
-        deployment, arm_id, "batchEndpoints/deployments", progress(routes, deployment)
+        deployment,
+        arm_id,
+        "batchEndpoints/deployments",
+        {**progress(routes, deployment), **isolation(capabilities)},
     )

@@ -1,5 +1,6 @@
 """Online endpoints and their deployments on the control plane."""
 
+from dataclasses import asdict
 from typing import Any
 
 import azure.functions as func
@@ -12,7 +13,7 @@ from domain.online.deployment_scale import DeploymentScale
 from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.online.traffic.rollout import Rollout
-from domain.ports import LogKind
+from domain.ports import Capabilities, LogKind
 from domain.values import Value
 from handlers import wire
 from handlers.access import endpoint_keys
@@ -107,7 +108,7 @@ def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDe
         put=online.provisioning.put_deployment,
         faults=online.checking.deployment_faults,
         delete=online.provisioning.delete_deployment,
-        render=lambda deployment: render_deployment(routes, deployment),
+        render=lambda deployment: render_deployment(routes, online.capabilities, deployment),
     )
 
 
@@ -132,11 +133,13 @@ def rollout_status(rollout: Rollout) -> dict[str, Any]:
     return {**shown, "step": rollout.step + 1, "steps": steps, "traffic": rollout.traffic}
 
 
-def render_deployment(routes: Routes, deployment: OnlineDeployment) -> dict[str, Any]:
+def render_deployment(
+    routes: Routes, capabilities: Capabilities, deployment: OnlineDeployment
+) -> dict[str, Any]:
     arm_id = routes.scope.path(
         "onlineEndpoints", deployment.endpoint, "deployments", deployment.name
     )
-    read_only = progress(routes, deployment)
+    read_only = {**progress(routes, deployment), **isolation(capabilities)}
     if deployment.scale is not None:
         read_only["scaleStatus"] = scale_status(deployment.scale)
     body = render_resource(deployment, arm_id, "onlineEndpoints/deployments", read_only)
@@ -148,6 +151,12 @@ def scale_status(scale: DeploymentScale) -> dict[str, Any]:
     """How many instances are wanted now, and the last decision with its reason."""
     last = scale.last_decision
     return {"instances": scale.instances, "lastDecision": wire.to_wire(last) if last else None}
+
+
+def isolation(capabilities: Capabilities) -> dict[str, Any]:
+    """What keeps scripts apart where this host runs them, and what does not."""
+    parts = capabilities.isolation()
+    return {"isolation": [asdict(part) for part in parts]} if parts else {}
 
 
 def progress(routes: Routes, resource: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def compose_batch(
     kind = BatchKind(sources, computes, a.cipher, ground.location)
     endpoints = Provisioned.of(kind, workloads, a.workers, means(ground))
     return BatchActivities(
+        capabilities=a.capabilities,
         documents=endpoints.documents,
         provisioning=endpoints.provisioning,
         checking=endpoints.checking,

@@ -44,6 +44,7 @@ def compose_online(
         key_rotation=timedelta(seconds=settings.key_rotation),
     )
     return OnlineActivities(
+        capabilities=a.capabilities,
         documents=documents,
         provisioning=endpoints.provisioning,
         checking=endpoints.checking,

@@ -20,6 +20,7 @@ from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
+    from infra.compute.local.isolation.means import Wish
     from infra.compute.local.local_disk import LocalDisk
     from infra.compute.local.local_limits import LocalLimits
     from infra.compute.local.serving.instance_figures import Running
@@ -42,6 +43,8 @@ class Compute:
     """What it keeps on this machine."""
     succession: Succession | None = None
     """What it asks for that another host follows this one, where this host runs them."""
+    script_users: Callable[[], range] = lambda: range(0)
+    """The users of this machine that scripts run as, once it has started, and nobody else."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
         outputs,
         uv=find_uv_bin(),
         packages=beside.packages,
+        isolation=_wish(settings),
         limits=_limits(settings),
     )
     return Compute(
@@ -115,6 +119,7 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
         running=local.serving,
         disk=local.disk,
         succession=local.succession,
+        script_users=lambda: local.premises.isolation.users,
     )
 
 
@@ -168,6 +173,18 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         close=close,
         disk=local.disk,
         succession=local.succession,
+        script_users=local.script_users,
+    )
+
+
+def _wish(settings: ComputeSettings) -> "Wish":
+    from infra.compute.local.isolation.means import Wish
+
+    return Wish(
+        settings.isolation,
+        settings.script_network,
+        settings.script_readable,
+        settings.script_writable,
     )
 
 

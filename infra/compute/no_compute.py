@@ -10,6 +10,7 @@ from domain.ports import (
     Instance,
     InstanceLost,
     InstanceSize,
+    IsolationPart,
     LogKind,
     Observation,
     Scorer,
@@ -47,6 +48,9 @@ class NoCapabilities(Capabilities):
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return REASON
+
+    def isolation(self) -> Sequence[IsolationPart]:
+        return ()
 
 
 class NoServing(Serving):

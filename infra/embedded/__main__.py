@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
+from infra.compute.local.isolation.isolation import NotIsolated
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.access.clients import ClientCredentials, ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         CertificateError,
         DataFolderInUse,
         NotGiven,
+        NotIsolated,
         TooFewFiles,
     ) as error:
         return _refuse(str(error))

@@ -12,6 +12,7 @@ from infra.settings.values import (
     BaseAddress,
     ByteCount,
     EngineAddress,
+    Folders,
     HostName,
     Location,
     Mounts,
@@ -241,6 +242,19 @@ class ComputeSettings(SettingsGroup):
         30, alias="ML_ENDPOINTS_UNUSED_ENVIRONMENT_DAYS"
     )
     """How long these are kept since they were last used."""
+
+    isolation: Literal["auto", "required", "off"] = Field("auto", alias="ML_ENDPOINTS_ISOLATION")
+    """Whether scripts are kept apart from the host and from one another: as far as the machine
+    can (the log says at start what is held and what is not), in every part or the host does not
+    start, or not at all. See SECURITY.md."""
+    script_network: Literal["allow", "none"] = Field("allow", alias="ML_ENDPOINTS_SCRIPT_NETWORK")
+    """Whether isolated scripts have a network: all but cloud metadata and the control plane, or
+    nothing but a loopback of their own. Batch jobs whose blobs are in Azure need one."""
+    script_readable: Folders = Field((), alias="ML_ENDPOINTS_SCRIPT_READABLE")
+    """Folders of the machine that every isolated script may read, beside the system's own and what
+    is lent to it; as far as modes let any user."""
+    script_writable: Folders = Field((), alias="ML_ENDPOINTS_SCRIPT_WRITABLE")
+    """Folders that every isolated script may write to, as far as modes let any user."""
 
     def kind_for(self, host: Host) -> ComputeKind:
         """The kind, said or not."""

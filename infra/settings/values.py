@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -78,6 +79,16 @@ def _engine_address(value: str) -> str:
     return _without_slash(_web_address(value))
 
 
+def _folders(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    folders = tuple(Path(folder.strip()) for folder in value.split(",") if folder.strip())
+    for folder in folders:
+        if not folder.is_absolute():
+            raise ValueError(f"`{folder}` is no absolute path")
+    return folders
+
+
 SECONDS = Unit("seconds")
 DAYS = Unit("days")
 BYTES = Unit("bytes")
@@ -87,6 +98,7 @@ Networks = Annotated[
     tuple[Network, ...], BeforeValidator(_networks), Unit("several between commas")
 ]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), Unit("several between commas")]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_folders), Unit("several between commas")]
 ByteCount = Annotated[int, BeforeValidator(_bytes), Field(gt=0), BYTES]
 ReservedBytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0), BYTES]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), SECONDS]

@@ -46,6 +46,7 @@ class TrustedProxies(CallerAddresses):
             client, chosen = told, [hops[place]]
             if not self._trusts(client):
                 break
+        scope["peer"] = scope["client"]
         scope["client"] = (str(client), 0)
         for hop in chosen:
             _take(scope, hop)

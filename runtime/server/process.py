@@ -33,6 +33,7 @@ _LOADING = 50_000
 """New objects between two collections while the script is loaded."""
 _SWITCH = 0.0005
 """Seconds for which a thread that computes may keep the others waiting."""
+_GIVEN = "fd:"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -148,7 +149,7 @@ class Server:
 
     def clear(self) -> None:
         """Leave nothing behind: no socket, no process."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it is gone, or not within reach
             os.unlink(self._path)
         lifeline.release()
 
@@ -261,6 +262,9 @@ def _forget_signals() -> None:
 
 
 def _bind(path: str) -> socket.socket:
+    """`fd:N` is one that was bound before this process was kept from its place."""
+    if path.startswith(_GIVEN):
+        return socket.socket(fileno=int(path[len(_GIVEN) :]))
     if os.path.exists(path):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -23,6 +23,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.settings.adapters import ComputeSettings
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
+from tests.kit.stages.isolation import isolated
 from tests.servers.engine.dockerd import BASE
 from tests.servers.engine.given import given_engine
 
@@ -72,6 +73,7 @@ async def _local(folder: Path) -> AsyncIterator[Place]:
         OutputsInPlace(folder / "blobs"),
         uv=UV,
         packages=USUAL_PACKAGES,
+        isolation=isolated(folder / "gates"),
         limits=LocalLimits(),
     )
     try:
@@ -81,7 +83,7 @@ async def _local(folder: Path) -> AsyncIterator[Place]:
             compute.serving,
             compute.scorer,
             compute.workers,
-            gates=folder,
+            gates=folder / "gates",
             numbers=_numbers,
         )
     finally:

@@ -162,13 +162,13 @@ def test_upgrades_under_traffic_lose_no_request(tmp_path: Path) -> None:
         names = [f"{number:02}-{n}.csv" for number in numbers for n in range(FILES_FOR_EACH)]
         uri = batch.data(host, {name: name for name in names})
         url = host.url
-        gates = {"environmentVariables": {"GATES": str(tmp_path)}}
+        gates = {"environmentVariables": {"GATES": str(host.meeting)}}
         job = batch.started(host, "files", uri, **gates)
         with callers(host) as asking, serving.caller(host, "one") as idle:
             have_answers(asking)
             for number in numbers:
                 assert idle.post("", json={}).status_code == 200
-                stream = Stream(idle, tmp_path / f"{number:02}")
+                stream = Stream(idle, host.meeting / f"{number:02}")
                 until(lambda: batch.job(host, job)["progress"]["inFlight"])
                 before = host.upgrade()
                 have_answers(asking)
@@ -186,8 +186,8 @@ def test_upgrades_under_traffic_lose_no_request(tmp_path: Path) -> None:
 
 
 def test_until_a_successor_is_up_the_host_before_answers_everything(tmp_path: Path) -> None:
-    hold = tmp_path / "hold"
     with RunningHost(tmp_path / "data") as host, closing(successor_of(host)) as successor:
+        hold = host.meeting / "hold"
         code = served(host, HOLD=str(hold))
         batch.batch(host, "files")
         uri = batch.data(host, {"a.csv": "a"})

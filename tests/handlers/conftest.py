@@ -27,6 +27,7 @@ from tests.kit.arm_client import ArmClient
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import admission
 from tests.kit.stages import provisioning_stage
+from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.stages.provisioning_stage import ProvisioningStage
 from tests.kit.waiting import PATIENCE
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
@@ -68,7 +69,12 @@ async def open_client() -> AsyncIterator[OpenClient]:
             for blueprint in blueprints:
                 app.register_functions(blueprint)
             asgi: Any = HttpApp(
-                index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False
+                index(app, {}),
+                exact={},
+                prefixes=(),
+                scripts=NO_SCRIPTS,
+                route_prefix="",
+                log_requests=False,
             )
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(asgi),

@@ -11,6 +11,7 @@ from domain.ports import (
     EnvironmentSpec,
     Instance,
     InstanceSize,
+    IsolationPart,
     LogKind,
     Serving,
     ServingObservation,
@@ -35,6 +36,9 @@ class AnyCapabilities(Capabilities):
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return None
+
+    def isolation(self) -> Sequence[IsolationPart]:
+        return ()
 
 
 class ToldCompute:
@@ -73,6 +77,9 @@ class ToldCompute:
         if self.most is None or instances <= self.most:
             return None
         return f"There is room for {self.most}."
+
+    def isolation(self) -> Sequence[IsolationPart]:
+        return ()
 
     async def ensure(self, workload: ServingWorkload | WorkersWorkload) -> ServingObservation:
         if self.while_ensuring is not None:

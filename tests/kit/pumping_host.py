@@ -34,6 +34,7 @@ from infra.embedded.host.queue_delivery import Listening, QueueDelivery
 from infra.embedded.host.timers import timer_request
 from infra.rules.queue_consumer import QueueConsumer, Received
 from tests.kit.real_app import ROOT
+from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.waiting import PATIENCE
 
 QUEUES = tuple(value for name, value in vars(messages).items() if name.endswith("_QUEUE"))
@@ -148,6 +149,7 @@ class PumpingHost:
         asgi: Any = HttpApp(
             functions,
             exact={},
+            scripts=NO_SCRIPTS,
             route_prefix=HOST_JSON.route_prefix,
             prefixes=(),
             log_requests=False,

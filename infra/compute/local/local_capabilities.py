@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from domain.errors import Invalid
-from domain.ports import Capabilities, EnvironmentSpec, InstanceSize
+from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.local import instance_types
 from infra.compute.local.files.environments import Environments
+from infra.compute.local.isolation.isolation import Isolation
 
 Shortage = Callable[[str, InstanceSize, int, int], str | None]
 
@@ -14,8 +15,11 @@ class LocalCapabilities(Capabilities):
     """Every Python that uv finds or gets, and the sizes of `instance_types`. `shortage` knows
     what deployments have of the machine."""
 
-    def __init__(self, environments: Environments, shortage: Shortage) -> None:
+    def __init__(
+        self, environments: Environments, isolation: Isolation, shortage: Shortage
+    ) -> None:
         self._environments = environments
+        self._isolation = isolation
         self._shortage = shortage
 
     async def refusals(
@@ -35,6 +39,9 @@ class LocalCapabilities(Capabilities):
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return self._shortage(key, size, instances, workers)
+
+    def isolation(self) -> Sequence[IsolationPart]:
+        return self._isolation.parts
 
 
 def _no_such_type(name: str) -> str:

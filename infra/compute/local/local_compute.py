@@ -11,6 +11,8 @@ from domain.ports import BlobStore
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instance_types import machine
+from infra.compute.local.isolation.isolation import Isolation
+from infra.compute.local.isolation.means import Wish
 from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_disk import LocalDisk
 from infra.compute.local.local_limits import LocalLimits
@@ -40,6 +42,7 @@ class LocalCompute:
         uv: str,
         packages: PackageSources,
         limits: LocalLimits,
+        isolation: Wish,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def environments(folder: Path, processes: ProcessGroups) -> Environments:
@@ -61,12 +64,14 @@ class LocalCompute:
             environments,
             kept=Kept(limits.kept_environments, 2 * limits.kept_environments, limits.kept_age),
             most_files=limits.script_files,
-            runtime=RUNTIME,
+            isolation=Isolation(isolation, data_dir, RUNTIME),
             clock=clock,
         )
         room = Room(limits, machine())
         self.serving = LocalServing(self.premises, room=room, busy=lambda: self.workers.busy)
-        self.capabilities = LocalCapabilities(self.premises.environments, self.serving.shortage)
+        self.capabilities = LocalCapabilities(
+            self.premises.environments, self.premises.isolation, self.serving.shortage
+        )
         self.scorer = LocalScorer(self.premises.http)
         self.workers = LocalWorkers(
             self.premises,

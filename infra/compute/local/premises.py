@@ -23,6 +23,7 @@ from infra.compute.local.files.fetched_files import Assets
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instances.fleet import Fleet, Workshop
 from infra.compute.local.instances.supervised_instance import Surroundings
+from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.processes.sockets import Sockets
 
@@ -65,7 +66,7 @@ class Premises:
         *,
         kept: Kept,
         most_files: int,
-        runtime: Path,
+        isolation: Isolation,
         clock: Callable[[], float],
     ) -> None:
         self.http = UnixHttp()
@@ -80,8 +81,11 @@ class Premises:
         self.sockets = Sockets(folder / "tmp")
         self.environments = environments(folder / "environments", self._processes)
         self.assets = Assets(folder / "assets", blobs)
-        around = Surroundings(self._processes, self.sockets, self.http, Cores(), clock, most_files)
-        self.workshop = Workshop(self.environments, self.assets, around, runtime)
+        self.isolation = isolation
+        around = Surroundings(
+            isolation, self._processes, self.sockets, self.http, Cores(), clock, most_files
+        )
+        self.workshop = Workshop(self.environments, self.assets, around, isolation.runtime)
         self._tenants: list[Tenant] = []
         self._entering = asyncio.Lock()
         self._lock: int | None = None
@@ -93,12 +97,14 @@ class Premises:
 
     async def enter(self) -> None:
         """Sweep what a previous host left: processes, sockets, half-made folders, old logs.
-        Raises Unavailable when the host is stopping, or another one has the folder."""
+        Raises Unavailable when the host is stopping, or another one has the folder, and
+        NotIsolated."""
         if self.shut:
             raise Unavailable("This host is stopping.")
         async with self._entering:
             if self._entered:
                 return
+            await asyncio.to_thread(self.isolation.start)
             await asyncio.to_thread(self._take)
             await self._processes.start(beside_others=self.shared)
             self._entered = True

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain.errors import Invalid
-from domain.ports import Capabilities, EnvironmentSpec, InstanceSize
+from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.local import instance_types
 
 _OLDEST: Final = (3, 9)
@@ -38,6 +38,10 @@ class RemoteCapabilities(Capabilities):
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         """That shows in the trying."""
         return None
+
+    def isolation(self) -> Sequence[IsolationPart]:
+        """It is the container engine's."""
+        return ()
 
 
 def _no_such_type(name: str) -> str:

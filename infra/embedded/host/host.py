@@ -26,6 +26,7 @@ from infra.embedded.host.host_json import HostJson
 from infra.embedded.host.http_app import Endpoint, HttpApp
 from infra.embedded.host.metrics_door import MetricsDoor
 from infra.embedded.host.routes import RouteError
+from infra.embedded.host.script_callers import ScriptCallers
 from infra.embedded.host.work import HostWork, stopped
 from infra.embedded.http.door_limits import limits_for
 from infra.embedded.http.http_server import HttpServer
@@ -189,6 +190,7 @@ class Host:
             [f for f in functions if f.trigger_type == "httpTrigger"],
             exact=exact,
             prefixes=[(BLOBS, door)] if door else [],
+            scripts=ScriptCallers(self._services.compute.script_users),
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )

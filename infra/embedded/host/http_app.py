@@ -19,6 +19,7 @@ from domain.ports import BrokenOff
 from infra.embedded.host.functions import HostedFunction
 from infra.embedded.host.invocation import begin, new_id, operation_id
 from infra.embedded.host.routes import NoMatch, Route, Routes
+from infra.embedded.host.script_callers import ScriptCallers
 from infra.embedded.http.caller_connection import CutOff
 
 _log = logging.getLogger(__name__)
@@ -28,15 +29,16 @@ Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+_CONTROL_PLANE = ("subscriptions/", "providers/")
 _NO_PARAMETERS: Mapping[str, str] = {}
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class HttpApp:
     """Answers by the host's own endpoints first (`exact` by path, then `prefixes`), then by
-    the functions' routes. Every answer carries `x-ms-request-id` and
-    `x-ms-correlation-request-id`, and is taken for nothing but what it says that it is; what a
-    handler raises is a 500 that tells nothing more."""
+    the functions' routes; those of the control plane answer none of this host's `scripts`. Every
+    answer carries `x-ms-request-id` and `x-ms-correlation-request-id`, and is taken for nothing
+    but what it says that it is; what a handler raises is a 500 that tells nothing more."""
 
     def __init__(
         self,
@@ -44,11 +46,12 @@ class HttpApp:
         *,
         exact: Mapping[str, Endpoint],
         prefixes: Sequence[tuple[str, Endpoint]],
+        scripts: ScriptCallers,
         route_prefix: str,
         log_requests: bool,
     ) -> None:
         self._routes: Routes[tuple[str, Endpoint]] = Routes(
-            _route(function, route_prefix) for function in functions
+            _route(function, route_prefix, scripts) for function in functions
         )
         self._exact = {path.encode(): (path, endpoint) for path, endpoint in exact.items()}
         self._prefixes = [(p.encode(), (p, endpoint)) for p, endpoint in prefixes]
@@ -222,11 +225,15 @@ def envelope(status: int, code: str, message: str) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def _route(function: HostedFunction, prefix: str) -> Route[tuple[str, Endpoint]]:
+def _route(
+    function: HostedFunction, prefix: str, scripts: ScriptCallers
+) -> Route[tuple[str, Endpoint]]:
     methods = function.trigger.get("methods") or ()
     template = function.trigger.get("route") or function.name
     handler = function.async_handler()
     target: Endpoint = _bound(handler, function.binding) if handler else function.call
+    if template.startswith(_CONTROL_PLANE):
+        target = scripts.kept_from(target)
     return Route(
         function.name,
         f"{prefix}/{template}",

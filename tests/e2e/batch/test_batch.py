@@ -24,10 +24,12 @@ WANTED = [
     ("nested/deep/c.csv", "2", "C3"),
 ]
 
+HOST_ENVIRONMENT = {"ML_ENDPOINTS_SCRIPT_READABLE": str(Path(pyarrow.__file__).parents[1])}
+
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("gate") / "open"
+def gate(host: RunningHost) -> Path:
+    return host.meeting / "open"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -165,11 +167,11 @@ def test_a_job_of_which_every_mini_batch_fails_fails_whatever_the_threshold(
 
 
 def test_a_mini_batch_is_tried_again_and_an_endless_one_is_stopped(
-    host: RunningHost, tmp_path: Path
+    host: RunningHost,
 ) -> None:
     script = (
         "import os, threading\ndef init(): pass\n"
-        f"tries = {str(tmp_path / 'tries')!r}\n"
+        f"tries = {str(host.meeting / 'tries')!r}\n"
         "def run(files):\n"
         "    with open(tries, 'a') as f: f.write(os.path.basename(files[0]) + '\\n')\n"
         "    text = open(files[0]).read()\n"
@@ -182,7 +184,7 @@ def test_a_mini_batch_is_tried_again_and_an_endless_one_is_stopped(
     ample = {"maxRetries": 2, "timeout": "PT1H"}
     shown = batch.ended(host, batch.started(host, "tries", uri, retrySettings=ample))
     assert shown["status"] == "Completed"
-    tried = (tmp_path / "tries").read_text().splitlines()
+    tried = (host.meeting / "tries").read_text().splitlines()
     assert {name: tried.count(name) for name in set(tried)} == {"bad.csv": 3, "good.csv": 1}
 
     uri = batch.data(host, {"endless.csv": "endless"})
@@ -276,7 +278,10 @@ def test_summary_only_leaves_the_scripts_own_files(host: RunningHost) -> None:
 
 
 def test_the_next_job_of_a_deployment_finds_warm_workers(host: RunningHost) -> None:
-    script = "import os\ndef init(): pass\ndef run(files): return [os.getpid()] * len(files)\n"
+    script = (
+        "import uuid\nme = uuid.uuid4().hex\n"
+        "def init(): pass\ndef run(files): return [me] * len(files)\n"
+    )
     batch.batch(host, "warm", script)
     uri = batch.data(host, {"a.csv": "a"})
     shown = [

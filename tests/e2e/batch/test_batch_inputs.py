@@ -173,7 +173,7 @@ def test_what_cannot_be_read_is_refused_with_its_field(
 
 def test_pieces_of_a_table_outlive_a_killed_host(host: RunningHost, tmp_path: Path) -> None:
     uri = put(host, tmp_path, "tables/data.csv", table())
-    gate = tmp_path / "open"
+    gate = host.meeting / "open"
     inputs = asked(data=("UriFile", uri))
     held = {"environmentVariables": {"GATE": str(gate)}}
     name = batch.started(host, "rows", "", inputData=inputs, miniBatchSize=8, **held)
@@ -208,7 +208,7 @@ def test_a_job_ends_though_a_file_has_come_where_its_output_needs_a_folder(
 ) -> None:
     uri = put(host, tmp_path, "late/in/a.csv", "a\n").removesuffix("/a.csv")
     out = {"score": {"uri": uri.removesuffix("/in") + "/out/deep/p.csv"}}
-    gate = tmp_path / "gate"
+    gate = host.meeting / "late"
     variables = {"GATE": str(gate)}
     name = batch.started(host, "files", uri, outputData=out, environmentVariables=variables)
     put(host, tmp_path, "late/out", "in the way")

@@ -41,7 +41,7 @@ def jobs_of_drops(host: RunningHost) -> list[str]:
 
 
 def test_a_copy_of_a_running_host_is_restored_elsewhere(tmp_path: Path) -> None:
-    gate, copy = tmp_path / "gate", tmp_path / "copy"
+    copy = tmp_path / "copy"
     with RunningHost(tmp_path / "data", environment=SLOW) as host:
         serving.environment(host)
         serving.endpoint(host, "one")
@@ -60,6 +60,7 @@ def test_a_copy_of_a_running_host_is_restored_elsewhere(tmp_path: Path) -> None:
         dropped.write_text("dropped\n")
         [first] = until(lambda: jobs_of_drops(host), "a job of the drop")
         batch.ended(host, first)
+        gate = host.meeting / "gate"
         held = {"environmentVariables": {"GATE": str(gate)}}
         running = batch.started(host, "files", uri, **held)
         until(lambda: (batch.job(host, running)["progress"] or {}).get("inFlight"), "a unit")
@@ -67,7 +68,8 @@ def test_a_copy_of_a_running_host_is_restored_elsewhere(tmp_path: Path) -> None:
         host.kill()
     shutil.rmtree(tmp_path / "data")
     gate.touch()
-    with RunningHost(copy, environment=SLOW) as host:
+    same = {"ML_ENDPOINTS_SCRIPT_WRITABLE": str(gate.parent)}
+    with RunningHost(copy, environment={**SLOW, **same}) as host:
         until(lambda: scored(host, key), "an answer to the key of before")
         assert batch.rows(host, batch.ended(host, done)) == rows
         batch.ended(host, running)

@@ -22,11 +22,6 @@ from outside.running_host import ROOT, RunningHost
 from tests.kit.waiting import PATIENCE, until
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return tmp_path / "open"
-
-
 def served(host: RunningHost) -> str:
     """An endpoint `one` with deployments `blue` and `red`; the code they run."""
     serving.environment(host)
@@ -43,8 +38,9 @@ def all_answer(client: httpx.Client) -> bool:
     return all(client.post("", json={}, headers=h).status_code == 200 for h in named)
 
 
-def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path, gate: Path) -> None:
+def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path) -> None:
     host = RunningHost(tmp_path / "data")
+    gate = host.meeting / "open"
     with host:
         code = served(host)
         keys = [serving.key(host, "one", which) for which in ("primaryKey", "secondaryKey")]
@@ -122,7 +118,7 @@ def test_a_stop_lets_requests_end_and_leaves_nothing(tmp_path: Path, number: int
         with serving.caller(host, "one") as client, host.client() as idle:
             idle.get("/healthz")
             until(lambda: all_answer(client))
-            hold = serving.Hold(tmp_path / "hold")
+            hold = serving.Hold(host)
             sending = threading.Thread(
                 target=lambda: answers.append(client.post("", json=hold.asked))
             )

@@ -69,7 +69,7 @@ class Installation:
     def leave_things_half_done(self, name: str) -> Callable[[], None]:
         """Half a job, a drop that gathers and an event that nobody took, with the host killed on
         them. What is to be called once another runs: it sees all of it done, each thing once."""
-        host, gate = self.host, self.folder / f"{name}.gate"
+        host, gate = self.host, self.host.meeting / f"{name}.gate"
         self.receiver.answer = lambda post: 503 if _tells_of(post, name) else 204
         uri = batch.data(host, {file: f"{name}-{file}" for file in NAMES})
         given = {"environmentVariables": {"GATE": str(gate)}, "name": name}

@@ -1,7 +1,6 @@
 """Scoring scripts and environments that do what they should not."""
 
 import re
-from pathlib import Path
 
 import httpx
 import pytest
@@ -139,7 +138,7 @@ def test_a_crash_in_run_costs_its_own_request_and_the_next_are_answered(
             assert "went away" in died.json()["error"]["message"]
             assert client.post("", json={}).status_code == 200
             until(
-                lambda: len({client.post("", json={"who": 1}).json()["pid"] for _ in "1234"}) == 2
+                lambda: len({client.post("", json={"who": 1}).json()["who"] for _ in "1234"}) == 2
             )
     logs = host.workspace.call("POST", "onlineEndpoints/odd/deployments/crashing/getLogs").json()
     assert "exit" in logs["content"]
@@ -278,15 +277,15 @@ def test_megabytes_printed_are_kept_within_bounds(host: RunningHost) -> None:
     assert 50 < len(content.splitlines()) <= 101
 
 
-def test_an_instance_that_answers_no_probe_is_replaced(host: RunningHost, tmp_path: Path) -> None:
-    frozen = tmp_path / "frozen"
+def test_an_instance_that_answers_no_probe_is_replaced(host: RunningHost) -> None:
+    frozen = host.meeting / "frozen"
     script = (
-        "import os, signal\ndef init(): pass\n"
+        "import os, signal, uuid\ndef init(): pass\nwho = uuid.uuid4().hex\n"
         "def run(d):\n"
         "    if 'stop' in d:\n"
-        f"        open({str(frozen)!r}, 'w').write(str(os.getpid()))\n"
+        f"        open({str(frozen)!r}, 'w').write(who)\n"
         "        os.kill(os.getpid(), signal.SIGSTOP)\n"
-        "    return os.getpid()\n"
+        "    return who\n"
     )
     code = serving.codes(host, "frozen", {"score.py": script})
     # A probe that a busy machine lets pass is worth a new instance, which is no harm here.
@@ -299,7 +298,7 @@ def test_an_instance_that_answers_no_probe_is_replaced(host: RunningHost, tmp_pa
         until(
             lambda: (
                 (r := client.post("", json={})).status_code == 200
-                and r.json() != int(frozen.read_text())
+                and r.json() != frozen.read_text()
             )
         )
 

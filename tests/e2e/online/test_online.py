@@ -3,7 +3,6 @@
 import asyncio
 import collections
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,7 +182,7 @@ def test_every_refusal_says_limit_load_and_when_to_come_again(
     serving.deploy(host, "tight/hasty", echo, requestSettings={"requestTimeout": "PT0.6S"})
     serving.traffic(host, "tight", one=100)
     with serving.caller(host, "tight") as client:
-        endless = serving.Hold(tmp_path / "endless")
+        endless = serving.Hold(host)
         hasty = {"azureml-model-deployment": "hasty"}
         late = client.post("", json=endless.asked, headers=hasty)
         assert late.status_code == 408
@@ -196,7 +195,7 @@ def test_every_refusal_says_limit_load_and_when_to_come_again(
         assert broken.headers["ms-azureml-model-error-reason"] == "model_error"
         assert broken.headers["x-ms-run-function-failed"] == "True"
 
-        hold = serving.Hold(tmp_path / "hold")
+        hold = serving.Hold(host)
 
         async def flood() -> tuple[httpx.Response, list[httpx.Response]]:
             async with httpx.AsyncClient(
@@ -417,9 +416,9 @@ def test_instances_are_added_and_taken_away(host: RunningHost, echo: str, tmp_pa
     serving.traffic(host, "many", blue=100)
     with serving.caller(host, "many") as client:
 
-        async def pids(count: int) -> set[int]:
+        async def those(count: int) -> set[str]:
             """Who answers one request more than `count` instances can have in hand."""
-            hold = serving.Hold(tmp_path / str(next(numbers)))
+            hold = serving.Hold(host)
             asked = {"who": 1, **hold.asked}
             async with httpx.AsyncClient(
                 verify=host.tls, headers=client.headers, timeout=PATIENCE
@@ -430,20 +429,19 @@ def test_instances_are_added_and_taken_away(host: RunningHost, echo: str, tmp_pa
                 ]
                 await eventually(lambda: hold.in_hand() >= count)
                 hold.open()
-                return {answer.json()["pid"] for answer in await asyncio.gather(*asking)}
+                return {answer.json()["who"] for answer in await asyncio.gather(*asking)}
 
-        numbers = itertools.count()
-        assert len(asyncio.run(pids(2))) == 2
+        assert len(asyncio.run(those(2))) == 2
         path = "onlineEndpoints/many/deployments/blue"
         patched = host.workspace.call("PATCH", path, {"sku": {"name": "Default", "capacity": 3}})
         assert patched.json()["properties"]["provisioningState"] == "Scaling"
         operation = patched.headers["Azure-AsyncOperation"]
         serving.succeeded(host, operation)
-        three = asyncio.run(pids(3))
+        three = asyncio.run(those(3))
         assert len(three) == 3
         host.workspace.mutate("PATCH", path, {"sku": {"name": "Default", "capacity": 1}})
-        until(lambda: len(three & set(host.processes())) == 1, "one instance of the three")
-        assert asyncio.run(pids(1)) == three & set(host.processes())
+        [last] = until(lambda: len(who := asyncio.run(those(1))) == 1 and who, "one of the three")
+        assert last in three
         assert host.workspace.get(path)["sku"]["capacity"] == 1
 
 

@@ -57,12 +57,12 @@ def running(host: RunningHost) -> list[str]:
 
 
 def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
-    drowsy: RunningHost, tmp_path: Path
+    drowsy: RunningHost,
 ) -> None:
     until(lambda: not running(drowsy), what="blue asleep")
     shown = drowsy.workspace.get("onlineEndpoints/echo/deployments/blue")["properties"]
     assert shown["provisioningState"] == "Succeeded"
-    hold = serving.Hold(tmp_path / "hold")
+    hold = serving.Hold(drowsy)
     with serving.caller(drowsy, "echo") as caller, ThreadPoolExecutor(8) as pool:
         held = pool.submit(caller.post, "", json=hold.asked)
         replies = list(pool.map(lambda number: caller.post("", json=[number]), range(24)))
@@ -106,9 +106,9 @@ def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) ->
 
 
 def test_a_split_loses_no_request_and_no_share_when_a_killed_host_has_started_again(
-    drowsy: RunningHost, tmp_path: Path
+    drowsy: RunningHost,
 ) -> None:
-    gate = tmp_path / "gate"
+    gate = drowsy.meeting / "gate"
     gate.touch()
     gated = serving.codes(drowsy, "gated", {"score.py": GATED})
     options: dict[str, Any] = {

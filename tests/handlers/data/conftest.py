@@ -15,6 +15,7 @@ from infra.embedded.host.http_app import HttpApp
 from infra.embedded.http.http_server import HttpServer
 from tests.handlers.data.scoring_door import AUTHORIZATION, Stage
 from tests.kit.stages.ample_door import AMPLE
+from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.stages.scoring_stage import Endpoints, WatchedStore
 from tests.kit.waiting import PATIENCE
 
@@ -32,7 +33,14 @@ async def stage(
     stage.compute.start("iris", "blue")
     app = func.FunctionApp()
     app.register_functions(scoring.blueprint(routes, stage.scoring))
-    asgi: Any = HttpApp(index(app, {}), exact={}, prefixes=(), route_prefix="", log_requests=False)
+    asgi: Any = HttpApp(
+        index(app, {}),
+        exact={},
+        prefixes=(),
+        scripts=NO_SCRIPTS,
+        route_prefix="",
+        log_requests=False,
+    )
     bound = socket.create_server(("127.0.0.1", 0))
     server = HttpServer(asgi, bound, None, limits=AMPLE, headers=(), grace=1)
     await server.start()

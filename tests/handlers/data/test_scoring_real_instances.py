@@ -33,6 +33,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
 from tests.kit.computes import known
 from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.kit.stages.isolation import isolated
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually, patience
@@ -66,7 +67,7 @@ def run(data):
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
     """Requests to `wait` end once it is there."""
-    return tmp_path / "gate"
+    return tmp_path / "gates" / "gate"
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ async def client(
         uv=UV,
         packages=USUAL_PACKAGES,
         limits=LocalLimits(),
+        isolation=isolated(gate.parent),
     )
     await compute.start()
     endpoints = Endpoints(store)

@@ -12,12 +12,14 @@ import pytest
 
 from domain.ports import Instance
 from infra.compute.local.files.outputs import OutputsInPlace
+from infra.compute.local.isolation.means import Wish
 from infra.compute.local.local_compute import LocalCompute
 from infra.compute.local.local_limits import LocalLimits
 from infra.compute.package_sources import PackageSources
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
+from tests.kit.stages.isolation import TOGETHER
 from tests.kit.waiting import PATIENCE
 
 UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None else "uv"
@@ -64,6 +66,7 @@ async def opened(
     *,
     uv: str = UV,
     packages: PackageSources = USUAL_PACKAGES,
+    isolation: Wish = TOGETHER,
     lease_wait: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
     **limits: Any,
@@ -73,7 +76,14 @@ async def opened(
     outputs = OutputsInPlace(folder / "blobs")
     kept = LocalLimits(lease_wait=lease_wait, **limits)
     compute = LocalCompute(
-        folder, blobs, outputs, uv=uv, packages=packages, limits=kept, clock=clock
+        folder,
+        blobs,
+        outputs,
+        uv=uv,
+        packages=packages,
+        isolation=isolation,
+        limits=kept,
+        clock=clock,
     )
     await compute.start()
     try:

@@ -16,6 +16,7 @@ from infra.embedded.host.http_app import Endpoint, HttpApp
 from infra.embedded.http.door_limits import DoorLimits
 from infra.embedded.http.http_server import HttpServer
 from tests.kit.stages.ample_door import AMPLE
+from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.waiting import PATIENCE
 
 Served = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -43,6 +44,7 @@ def served(tmp_path: Path) -> Served:
             exact=exact or {},
             prefixes=prefixes or [],
             log_requests=log_requests,
+            scripts=NO_SCRIPTS,
             route_prefix="",
         )
         bound = socket.create_server(("127.0.0.1", 0))

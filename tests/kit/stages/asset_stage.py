@@ -25,6 +25,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
 from tests.kit.composed import SCOPE, ToldRoom
 from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.kit.stages.isolation import TOGETHER
 
 BASE_URL = "https://example.test:7443"
 CONDA = "dependencies: [python, {pip: [joblib]}]"
@@ -51,7 +52,13 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     blobs = FileBlobStore(folder, base_url=BASE_URL, key=b"k" * 32)
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
     compute = LocalCompute(
-        folder, blobs, OutputsInPlace(folder), uv=uv, packages=USUAL_PACKAGES, limits=LocalLimits()
+        folder,
+        blobs,
+        OutputsInPlace(folder),
+        uv=uv,
+        packages=USUAL_PACKAGES,
+        isolation=TOGETHER,
+        limits=LocalLimits(),
     )
     clock = BusyClock(1.0)
     use = AssetUse(store, blobs, SCOPE, USERS)

@@ -22,6 +22,7 @@ from infra.embedded.blobs.rest.requests import PREFIX
 from infra.embedded.host.http_app import HttpApp
 from infra.embedded.http.http_server import HttpServer
 from tests.kit.stages.ample_door import AMPLE
+from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.waiting import PATIENCE
 
 T = TypeVar("T")
@@ -42,7 +43,12 @@ class DoorServer:
         self.port: int = self._bound.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         app = HttpApp(
-            [], exact={}, prefixes=[(PREFIX, self._answer)], route_prefix="", log_requests=False
+            [],
+            exact={},
+            prefixes=[(PREFIX, self._answer)],
+            scripts=NO_SCRIPTS,
+            route_prefix="",
+            log_requests=False,
         )
         self._server = HttpServer(app, self._bound, tls, limits=AMPLE, headers=(), grace=1)
         self._door: BlobDoor | None = None

@@ -109,7 +109,7 @@ class UploadedOutputs(Outputs):
             _log.warning("The output file %r cannot be a blob: %s", shown, fault)
             return
         try:
-            file = await asyncio.to_thread(_open, folder / name)
+            file = await asyncio.to_thread(_open, folder, name)
         except FileNotFoundError:
             return  # a temporary file of the script
         except PermissionError:
@@ -148,8 +148,20 @@ def _next(changed: Iterator[str]) -> list[str]:
     return list(itertools.islice(changed, _FOUND_AT_ONCE))
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+def _open(folder: Path, name: str) -> int:
+    """The script may have put a link in a folder's place meanwhile: none is followed."""
+    *folders, last = name.split("/")
+    above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for each in folders:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below = os.open(each, flags, dir_fd=above)
+            os.close(above)
+            above = below
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(last, flags, dir_fd=above)
+    finally:
+        os.close(above)
 
 
 async def _pieces(file: int) -> AsyncIterator[bytes]:

@@ -297,10 +297,15 @@ class Fleet:
         code = await workshop.assets.ensure(program.code)
         self.assets_in_use.add(code.folder.name)
         model = None
+        needed = [virtual_environment, code.folder]
         if program.model is not None:
             model = await workshop.assets.ensure(program.model)
             self.assets_in_use.add(model.folder.name)
-        prepared = Prepared(program, workshop.runtime, virtual_environment, code, model)
+            needed.append(model.folder)
+        await asyncio.to_thread(workshop.around.isolation.admit, *needed)
+        prepared = Prepared(
+            self.plan.key, program, workshop.runtime, virtual_environment, code, model
+        )
         return await asyncio.to_thread(self.plan.launches, prepared)
 
     def _add_instance(self, number: int, launches: tuple[Launch, ...]) -> None:

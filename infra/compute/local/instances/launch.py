@@ -7,6 +7,7 @@ from pathlib import Path
 from domain.ports import Probe, Program
 from infra.compute.local.failure import StartFailure
 from infra.compute.local.files.fetched_files import Asset
+from infra.compute.local.isolation.plans import for_python
 from infra.compute.local.processes import process_environment
 
 _USUAL = Probe()
@@ -14,8 +15,11 @@ _USUAL = Probe()
 
 @dataclass(frozen=True)
 class Launch:
-    """`command` lacks only its socket. `cpu` in cores, `memory` in bytes."""
+    """`command` lacks only its socket. `cpu` in cores, `memory` in bytes. `owner` is whose
+    processes may be told apart from others' at all. It reads what is below `readable` and writes
+    below `writable`; one that `takes_units` is lent the files of each."""
 
+    owner: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     folder: Path
@@ -23,12 +27,16 @@ class Launch:
     memory: int
     liveness: Probe
     readiness: Probe
+    readable: tuple[Path, ...]
+    writable: tuple[Path, ...]
+    takes_units: bool
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a program needs, on this machine by now."""
+    """What a program needs, on this machine by now. `owner` is the key of what runs it."""
 
+    owner: str
     program: Program
     runtime: Path
     virtual_environment: Path
@@ -43,12 +51,15 @@ class Prepared:
         processes: int = 1,
         liveness: Probe = _USUAL,
         readiness: Probe = _USUAL,
-        variables: Mapping[str, str] | None = None,
+        output: Path | None = None,
     ) -> Launch:
-        """One of the `processes` that share the program's size; `mode` is the runtime's.
-        Raises StartFailure if the scoring script is not among the code, or is outside of it."""
+        """One of the `processes` that share the program's size; `mode` is the runtime's. Its
+        script may write files of its own to `output`. Raises StartFailure if the scoring script
+        is not among the code, or is outside of it."""
         program, root = self.program, self.code.root.resolve()
-        ours = {"AML_APP_ROOT": str(root), **(variables or {})}
+        ours = {"AML_APP_ROOT": str(root)}
+        if output is not None:
+            ours["AZUREML_BI_OUTPUT_PATH"] = str(output)
         script: tuple[str, ...] = ("--mlflow",)
         if program.scoring_script is not None:
             relative = _within(root, program.scoring_script)
@@ -56,11 +67,13 @@ class Prepared:
             script = ("--script", relative)
         if self.model is not None:
             ours["AZUREML_MODEL_DIR"] = str(self.model.folder)
-        python = str(self.virtual_environment / "bin" / "python")
+        python = self.virtual_environment / "bin" / "python"
         cpu = program.size.cpu / processes
+        assets = [asset.folder for asset in (self.code, self.model) if asset is not None]
         return Launch(
+            owner=self.owner,
             command=(
-                *(python, "-I", str(self.runtime), mode),
+                *(str(python), "-I", str(self.runtime), mode),
                 *(*script, "--app-root", str(root)),
                 *options,
             ),
@@ -72,6 +85,9 @@ class Prepared:
             memory=program.size.memory // processes,
             liveness=liveness,
             readiness=readiness,
+            readable=(self.runtime, *for_python(python), *assets),
+            writable=() if output is None else (output,),
+            takes_units=mode == "work",
         )
 
 

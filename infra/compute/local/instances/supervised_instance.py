@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Never
 
 from domain.ports import Instance, InstanceLost
@@ -20,6 +21,9 @@ from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.last_words import LastWords
 from infra.compute.local.instances.launch import Launch
 from infra.compute.local.instances.probes import NeverReadyError, Probes, UnresponsiveError
+from infra.compute.local.isolation.cell import Cell
+from infra.compute.local.isolation.isolation import Isolation
+from infra.compute.local.isolation.lending import LendingDesk
 from infra.compute.local.processes.death import Death, Memory, of_exit, out_of_memory
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import Group, ProcessGroups, resident_memory
@@ -41,6 +45,7 @@ _LAST_WORDS: Final = 2.0
 class Surroundings:
     """What every instance shares."""
 
+    isolation: Isolation
     processes: ProcessGroups
     sockets: Sockets
     http: UnixHttp
@@ -63,6 +68,7 @@ class Lease:
 
     def __init__(self, instance: "SupervisedInstance", address: str) -> None:
         self.address = address
+        self.desk = instance.desk
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.instance = instance
         self.on_release: Callable[[], object] = _nothing
@@ -102,6 +108,7 @@ class SupervisedInstance:
         self._on_change = on_change
         self._group: Group | None = None
         self._files: ScriptFiles | None = None
+        self._cell: Cell | None = None
         self._lease: Lease | None = None
         self._free_since = asyncio.get_running_loop().time()
         self._killed: str | None = None
@@ -127,6 +134,12 @@ class SupervisedInstance:
     def share(self) -> tuple[float, int]:
         """The cores, and the bytes of memory, that are its own."""
         return self._launch.cpu, self._launch.memory
+
+    @property
+    def desk(self) -> LendingDesk | None:
+        """Where the files of a unit are lent to its process; None: it reads them where they
+        are."""
+        return None if self._cell is None else self._cell.desk
 
     def start(self) -> None:
         """(Again, after a failure.)"""
@@ -239,25 +252,41 @@ class SupervisedInstance:
         """One life of the process: how it ended, and whether a unit ran meanwhile."""
         around, launch = self._around, self._launch
         socket = around.sockets.new()
-        address = str(socket)
+        cores = around.cores.take(launch.cpu)
+        try:
+            scratch = around.sockets.scratch(socket)
+            cell = await asyncio.to_thread(around.isolation.cell, launch, scratch, socket, cores)
+            try:
+                return await self._live_in(cell, socket, cores)
+            finally:
+                await asyncio.shield(asyncio.to_thread(cell.close))
+        finally:
+            around.cores.give_back(cores)
+            around.sockets.remove(socket)
+
+    async def _live_in(self, cell: Cell, socket: Path, cores: frozenset[int]) -> tuple[Death, bool]:
+        around, address = self._around, str(socket)
         output = self.log.open()
         self._words.begin()
         try:
             group = await around.processes.spawn(
-                [*launch.command, "--socket", address],
-                environment={**launch.environment, "TMPDIR": str(around.sockets.scratch(socket))},
-                cwd=launch.folder,
+                cell.command,
+                environment=cell.environment,
+                cwd=self._launch.folder,
                 output=output,
+                passed=cell.passed,
             )
         finally:
             os.close(output)
+            cell.entered()
+        around.cores.pin(group.id, cores)
+        self._cell = cell
         self._killed = None
         self._was_ready, self._peak = False, 0
         self._group = group
-        self._files = ScriptFiles(around.sockets.scratch(socket), group.id, around.most_files)
+        self._files = ScriptFiles(cell.home, group.id, around.most_files)
         self._story.started(group.id)
         self.instance = Instance(f"{self.id}-{socket.stem}", address)
-        cores = around.cores.pin(group.id, launch.cpu)
         ended = asyncio.create_task(group.process.wait())
         try:
             return await self._until_death(group, address, ended)
@@ -266,9 +295,7 @@ class SupervisedInstance:
             await asyncio.shield(ended)
             self._group = None
             around.processes.end(group)
-            around.cores.give_back(cores)
             around.http.forget(address)
-            around.sockets.remove(socket)
             self._end_lease("The worker was taken away.")
 
     async def _until_death(
@@ -313,6 +340,9 @@ class SupervisedInstance:
         if self._killed is not None:
             return Death(self._killed)
         if ended.done():
+            if ended.result() == -signal.SIGKILL and self._cell and self._cell.out_of_memory:
+                self._peak = max(self._peak, self._launch.memory)
+                return out_of_memory(self._memory, was_ready=self._was_ready)
             words = await asyncio.to_thread(self._words.all)
             return of_exit(ended.result(), words, self._memory if self._peak else None)
         try:

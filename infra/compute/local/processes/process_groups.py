@@ -88,9 +88,16 @@ class ProcessGroups:
                 await guardian.process.wait()
 
     async def spawn(
-        self, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, output: int
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path,
+        output: int,
+        passed: Sequence[int] = (),
     ) -> Group:
-        """Start a process whose stdin is its lifeline and whose output goes to a descriptor."""
+        """Start a process whose stdin is its lifeline and whose output goes to a descriptor. It
+        has the descriptors `passed` too."""
         lifeline_end, lifeline = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -101,6 +108,7 @@ class ProcessGroups:
                 cwd=cwd,
                 env=dict(environment),
                 start_new_session=True,
+                pass_fds=passed,
             )
         except BaseException:  # cancelled too: nobody else will close it
             os.close(lifeline)

@@ -11,11 +11,14 @@ from domain.errors import Throttled
 from domain.ports import InstanceLost, UnitOutcome, UnitRequest
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.failure import StartFailure
+from infra.compute.local.instances.supervised_instance import Lease
 from infra.compute.local.workers.unit_run import UnitRun, wire
 from infra.compute.local.workers.worker_pool import Waiter
 from infra.compute.local.workers.worker_pools import WorkerPools
 
 _PREPARE_TIMEOUT: Final = 5.0
+_FEW: Final = 64
+"""Files that are lent without leaving the loop: it takes less than to come back to it."""
 
 
 @dataclass(eq=False)
@@ -124,13 +127,34 @@ class Attempts:
             if preparing is not None:
                 preparing.cancel()
         try:
-            outcome = await UnitRun(self._http, lease, asked()).outcome()
+            outcome = await self._run_on(lease, asked())
         finally:
             lease.release()
         if outcome.lost is None:
             # Before anybody records the unit: this machine may be gone then.
             await self._publish(key)
         return outcome
+
+    async def _run_on(self, lease: Lease, request: UnitRequest) -> UnitOutcome:
+        """With the unit's files lent to the worker, where it cannot read them else."""
+        desk = lease.desk
+        if desk is None:
+            return await UnitRun(self._http, lease, request).outcome()
+        files = sum(len(each.inputs) for each in request.mini_batches)
+        lost = True
+        try:
+            lent = (
+                await asyncio.to_thread(desk.lend, request) if files > _FEW else desk.lend(request)
+            )
+            outcome = await UnitRun(self._http, lease, lent).outcome()
+            if outcome.lost is None and outcome.length:
+                desk.deliver(request)
+            lost = outcome.lost is not None
+            return outcome
+        except OSError as error:
+            return UnitOutcome((), lost=f"The unit's files cannot be lent or taken: {error}.")
+        finally:
+            desk.clear(tidy=lost)
 
     async def _prepare(self, key: str, request: UnitRequest, waiter: Waiter) -> None:
         """Have a busy worker fetch the unit's first inputs while it scores something else. It

@@ -149,12 +149,11 @@ class LocalWorkers(Workers):
 
     def _plan(self, key: str, workload: WorkersWorkload) -> FleetPlan:
         def launches(prepared: Prepared) -> tuple[Launch, ...]:
-            variables = {}
+            folder = None
             if workload.output is not None:
                 folder = self._premises.outputs.folder(key, workload.output)
                 folder.mkdir(parents=True, exist_ok=True)
-                variables["AZUREML_BI_OUTPUT_PATH"] = str(folder)
-            return (prepared.launch("work", variables=variables),)
+            return (prepared.launch("work", output=folder),)
 
         return FleetPlan(
             key=key,

@@ -1,5 +1,5 @@
-"""A host in a process of its own, for tests that kill it: serves what its script asks for,
-prints `ready PID...` and waits to be killed."""
+"""A host in a process of its own, for tests that kill it: serves what its script asks for, kept
+apart as far as the machine can, prints `ready SOCKETS` and waits to be killed."""
 
 import asyncio
 import sys
@@ -12,13 +12,20 @@ from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House
 from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.kit.stages.isolation import isolated
 from tests.kit.waiting import eventually
 
 
 async def main(data: Path, script: str) -> None:
     blobs = FileBlobStore(data, base_url="http://localhost", key=b"k" * 32)
     compute = LocalCompute(
-        data, blobs, OutputsInPlace(data), uv=UV, packages=USUAL_PACKAGES, limits=LocalLimits()
+        data,
+        blobs,
+        OutputsInPlace(data),
+        uv=UV,
+        packages=USUAL_PACKAGES,
+        isolation=isolated(data / "gates"),
+        limits=LocalLimits(),
     )
     await compute.start()
     workload = await House(data, blobs, compute).workload(script, key="online/e/d")
@@ -29,12 +36,11 @@ async def main(data: Path, script: str) -> None:
     async def told() -> bool:
         nonlocal log
         log = await compute.serving.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
-        return "pids" in log
+        return "begun" in log
 
     await eventually(told)
     sockets = compute.premises.sockets.new().parent
-    pids = log.partition("pids ")[2].splitlines()[0]
-    sys.stdout.write(f"ready {sockets} {pids}\n")
+    sys.stdout.write(f"ready {sockets}\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
 
