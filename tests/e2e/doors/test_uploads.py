@@ -180,14 +180,17 @@ def test_an_upload_under_way_when_its_place_is_registered_does_not_land(host: Ru
     address, query, uri = begin(host, "codes", "slow")
     assert put(host, f"{address}/score.py?{query}", serving.ECHO).status_code == 201
     path = address.removeprefix(host.url)
+    drafts = host.data_dir / "blob-state" / "temp"
+    before = set(drafts.iterdir())
     with host.connect() as connection:
         connection.sendall(
             f"PUT {path}/score.py?{query} HTTP/1.1\r\nhost: x\r\nx-ms-blob-type: BlockBlob\r\n"
-            "connection: close\r\ncontent-length: 2000000\r\n\r\n".encode()
-            + MEGABYTE
+            f"connection: close\r\ncontent-length: {4 * len(MEGABYTE)}\r\n\r\n".encode()
+            + 3 * MEGABYTE
         )
+        until(lambda: set(drafts.iterdir()) - before, "the upload is under way")
         host.workspace.call("PUT", "codes/slow/versions/1", {"properties": {"codeUri": uri}})
-        connection.sendall(bytes(2_000_000 - len(MEGABYTE)))
+        connection.sendall(MEGABYTE)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert re.match(rb"HTTP/1.1 403", answer), answer
     assert host.workspace.http.get(f"{address}/score.py?{query}").text == serving.ECHO
