@@ -197,6 +197,7 @@ def _limits(settings: ComputeSettings) -> "LocalLimits":
         memory_overcommit=settings.memory_overcommit,
         core_overcommit=settings.core_overcommit,
         script_files=settings.script_files_max_bytes,
+        script_output=settings.script_output_max_bytes,
         kept_environments=settings.unused_environments,
         kept_age=timedelta(days=settings.unused_environment_days),
     )

@@ -233,6 +233,11 @@ class ComputeSettings(SettingsGroup):
     )
     """What the temporary files of one process of a scoring script may take of the disk, and the
     largest file that it may write anywhere: past it, the process is ended and says so."""
+    script_output_max_bytes: ByteCount | None = Field(
+        None, alias="ML_ENDPOINTS_SCRIPT_OUTPUT_MAX_BYTES"
+    )
+    """What the scripts of one batch job may write to its output folder (AZUREML_BI_OUTPUT_PATH) on
+    this machine: past it, its workers are ended and say so. None: as much as there is room for."""
     unused_environments: Annotated[int, Field(ge=0, le=1000)] = Field(
         8, alias="ML_ENDPOINTS_UNUSED_ENVIRONMENTS"
     )

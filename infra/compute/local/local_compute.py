@@ -20,6 +20,7 @@ from infra.compute.local.local_succession import LocalSuccession
 from infra.compute.local.machine.room import Room
 from infra.compute.local.premises import RUNTIME, Kept, Premises
 from infra.compute.local.processes.process_groups import ProcessGroups
+from infra.compute.local.processes.script_files import FileLimits
 from infra.compute.local.serving.local_scorer import LocalScorer
 from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
@@ -63,7 +64,7 @@ class LocalCompute:
             outputs,
             environments,
             kept=Kept(limits.kept_environments, 2 * limits.kept_environments, limits.kept_age),
-            most_files=limits.script_files,
+            files=FileLimits(limits.script_files, limits.script_output),
             isolation=Isolation(isolation, data_dir, RUNTIME),
             clock=clock,
         )

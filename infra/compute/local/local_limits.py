@@ -15,7 +15,8 @@ class LocalLimits:
     under way, or ended and not collected; one that has found no worker in `lease_wait` seconds is
     left waiting by its caller. Of what nothing uses any more, so many `kept_environments` and
     twice as many fetched models and codes are kept, for `kept_age` at most. The temporary files of
-    a script's process take at most `script_files` bytes."""
+    a script's process take at most `script_files` bytes, and what a job's scripts write to its
+    output folder `script_output`, where that has a limit."""
 
     processes: int = 64
     memory: float = math.inf
@@ -27,5 +28,6 @@ class LocalLimits:
     attempts: int = 1000
     lease_wait: float = 5.0
     script_files: int = 10 * 2**30
+    script_output: int | None = None
     kept_environments: int = 8
     kept_age: timedelta = timedelta(days=30)

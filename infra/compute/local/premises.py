@@ -25,6 +25,7 @@ from infra.compute.local.instances.fleet import Fleet, Workshop
 from infra.compute.local.instances.supervised_instance import Surroundings
 from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.processes.process_groups import ProcessGroups
+from infra.compute.local.processes.script_files import FileLimits
 from infra.compute.local.processes.sockets import Sockets
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Tenant(Protocol):
 
 class Premises:
     """Everything under `folder`, which one host has at a time; of what nobody uses there, it has
-    as much as `kept` says, and the temporary files of a process take at most `most_files` bytes.
+    as much as `kept` says, and scripts' files take at most what `files` says.
     `enter` before the first use; nothing is begun after `shut`. While `shared` another host's
     processes run from it too (one of the two follows the other), and nothing is thrown away."""
 
@@ -65,7 +66,7 @@ class Premises:
         environments: Callable[[Path, ProcessGroups], Environments],
         *,
         kept: Kept,
-        most_files: int,
+        files: FileLimits,
         isolation: Isolation,
         clock: Callable[[], float],
     ) -> None:
@@ -83,7 +84,7 @@ class Premises:
         self.assets = Assets(folder / "assets", blobs)
         self.isolation = isolation
         around = Surroundings(
-            isolation, self._processes, self.sockets, self.http, Cores(), clock, most_files
+            isolation, self._processes, self.sockets, self.http, Cores(), clock, files
         )
         self.workshop = Workshop(self.environments, self.assets, around, isolation.runtime)
         self._tenants: list[Tenant] = []

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,7 +27,12 @@ from infra.compute.local.isolation.lending import LendingDesk
 from infra.compute.local.processes.death import Death, Memory, of_exit, out_of_memory
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import Group, ProcessGroups, resident_memory
-from infra.compute.local.processes.script_files import ScriptFiles, TooManyFiles
+from infra.compute.local.processes.script_files import (
+    FileLimits,
+    OutputFiles,
+    ScriptFiles,
+    TooManyFiles,
+)
 from infra.compute.local.processes.sockets import Sockets
 
 _log = logging.getLogger(__name__)
@@ -52,8 +57,8 @@ class Surroundings:
     cores: Cores
     clock: Callable[[], float]
     """By which instances have the time that their probes give them."""
-    most_files: int
-    """Bytes that the temporary files of one process may take."""
+    files: FileLimits
+    """What a script's files may take of the disk."""
 
 
 class InstanceState(StrEnum):
@@ -107,7 +112,7 @@ class SupervisedInstance:
         self._around = around
         self._on_change = on_change
         self._group: Group | None = None
-        self._files: ScriptFiles | None = None
+        self._files: Sequence[ScriptFiles | OutputFiles] = ()
         self._cell: Cell | None = None
         self._lease: Lease | None = None
         self._free_since = asyncio.get_running_loop().time()
@@ -284,7 +289,7 @@ class SupervisedInstance:
         self._killed = None
         self._was_ready, self._peak = False, 0
         self._group = group
-        self._files = ScriptFiles(cell.home, group.id, around.most_files)
+        self._files = around.files.watches(cell.home, group.id, self._launch.writable)
         self._story.started(group.id)
         self.instance = Instance(f"{self.id}-{socket.stem}", address)
         ended = asyncio.create_task(group.process.wait())
@@ -371,8 +376,8 @@ class SupervisedInstance:
             self.log.look()
             if self.log.is_over():
                 await asyncio.to_thread(self.log.cut)
-            if self._files is not None:
-                await self._files.look()
+            for files in self._files:
+                await files.look()
             every_other = not every_other
             used = resident_memory(group.id) if every_other and self._launch.memory else None
             self._peak = max(self._peak, used or 0)

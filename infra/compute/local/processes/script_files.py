@@ -11,7 +11,8 @@ import os
 import resource
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -101,6 +102,24 @@ class OutputFiles:
                 f"the disk, and may take {_mib(self._most)} "
                 "(ML_ENDPOINTS_SCRIPT_OUTPUT_MAX_BYTES). It was killed."
             )
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """In bytes: of one process' temporary files, and of what a job's scripts write to its output
+    folder, where that has a limit."""
+
+    temporary: int
+    output: int | None
+
+    def watches(
+        self, home: Path, pid: int, outputs: Sequence[Path]
+    ) -> Sequence[ScriptFiles | OutputFiles]:
+        """Of a process whose temporary files are in `home`."""
+        own = ScriptFiles(home, pid, self.temporary)
+        if self.output is None:
+            return [own]
+        return [own, *(OutputFiles(folder, self.output) for folder in outputs)]
 
 
 class _Rest:

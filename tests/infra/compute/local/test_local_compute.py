@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.ports import (
+    BlobFolder,
     EnvironmentSpec,
     InstanceLost,
     InstanceSize,
@@ -309,3 +310,24 @@ async def test_a_script_s_files_are_held_to_what_they_may_take_of_the_disk(tmp_p
         with contextlib.suppress(InstanceLost):  # It may be ended before it has answered.
             await house.score(KEY, b"temporary")
         await eventually(told)
+
+
+WRITER = """
+import os, time
+def init(): pass
+def run(files):
+    with open(os.path.join(os.environ["AZUREML_BI_OUTPUT_PATH"], "large.bin"), "wb") as file:
+        for _ in range(4): file.write(os.urandom(2**20))
+    time.sleep(600)
+"""
+
+
+async def test_a_job_whose_scripts_write_too_much_output_loses_its_workers_and_says_why(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, script_output=2 * 2**20) as house:
+        job = await house.batch(WRITER, output=BlobFolder("out", "mine"))
+        await house.begin(job)
+        outcome = await house.outcome(job.key, await house.unit("u1", [["a"]]))
+        assert "output folder takes 4 MiB" in str(outcome.lost)
+        assert "ML_ENDPOINTS_SCRIPT_OUTPUT_MAX_BYTES" in str(outcome.lost)

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.compute.local.processes.script_files import ScriptFiles, TooManyFiles
+from infra.compute.local.processes.script_files import (
+    FileLimits,
+    OutputFiles,
+    ScriptFiles,
+    TooManyFiles,
+)
 
 MIB = 2**20
 
@@ -70,3 +75,23 @@ async def test_where_links_lead_does_not_count(tmp_path: Path) -> None:
     (folder / "link").symlink_to(tmp_path / "elsewhere")
     with running("pass", folder) as pid:
         await looked(folder, pid, MIB)
+
+
+async def test_what_a_job_s_scripts_have_written_is_held_where_a_limit_is_set(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "rows.bin").write_bytes(b"x" * 3 * MIB)
+    home = tmp_path / "home"
+    home.mkdir()
+    with running("pass", home) as pid:
+        [own] = FileLimits(10 * MIB, None).watches(home, pid, [out])
+        [_, wide] = FileLimits(10 * MIB, 4 * MIB).watches(home, pid, [out])
+        await own.look()
+        await wide.look()
+    clock = itertools.count(0.0, 1e6)
+    files = OutputFiles(out, 2 * MIB, clock=lambda: next(clock) // 2e6 * 1e6)
+    await files.look()
+    with pytest.raises(TooManyFiles, match=r"output folder takes 3 MiB .* may take 2 MiB"):
+        await files.look()
