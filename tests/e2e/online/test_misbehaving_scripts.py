@@ -108,7 +108,7 @@ def test_an_environment_that_cannot_be_built_says_why_and_leaves_nothing(
         ("dependencies:\n  - python=3.11\n  - gcc_linux-64\n", "gcc_linux-64"),
         ("dependencies: 7\n", "dependencies"),
         ("not: [closed\n", "YAML"),
-        ("dependencies:\n  - pip:\n    - '--index-url=http://evil'\n", "index-url"),
+        ("dependencies:\n  - pip:\n    - '--trusted-host=evil'\n", "trusted-host"),
         ("dependencies:\n  - pip:\n    - 'x @ file:///etc/passwd'\n", "file:"),
     ],
 )
