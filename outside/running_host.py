@@ -28,6 +28,8 @@ _AMPLE = {
 """A host's own limits, so far off that no pace comes to them: what runs into one is wrong, and
 the test that waits for it fails first."""
 
+_SHARED = "ML_ENDPOINTS_SCRIPT_WRITABLE"
+
 
 class RunningHost:
     """One host process on one data folder. Use as a context manager; at its end nothing of
@@ -48,8 +50,8 @@ class RunningHost:
         self._module = module
         self.meeting = data_dir.with_name(data_dir.name + ".meeting")
         """A folder that scripts see and may write to."""
-        shared = {"ML_ENDPOINTS_SCRIPT_WRITABLE": str(self.meeting.absolute())}
-        self.environment = {**_AMPLE, **shared, **(environment or {})}
+        shared = str(self.meeting.absolute())
+        self.environment = {**_AMPLE, _SHARED: shared, **(environment or {})}
         self.output = output or data_dir.with_name(data_dir.name + ".out")
         self.process: subprocess.Popen[bytes] | None = None
         self.workspace: Workspace
@@ -90,9 +92,9 @@ class RunningHost:
         return self.workspace.tls
 
     def _told(self) -> dict[str, str]:
-        """`environment`, but for limits that came after the code that is started."""
+        """`environment`, but for settings that came after the code that is started."""
         sample = json.loads((self.code / "local.settings.sample.json").read_text())["Values"]
-        later = {name for name in _AMPLE if name not in sample}
+        later = {name for name in (*_AMPLE, _SHARED) if name not in sample}
         return {name: value for name, value in self.environment.items() if name not in later}
 
     def spawn(self, *more: str) -> None:

@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.http_load import Target, closed_loop
+from benchmarks.http_load import Outcome, Target, closed_loop
+from infra.compute.local.processes.process_groups import cpu_seconds
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
@@ -64,20 +65,34 @@ def mini_batch(host: RunningHost, files: int) -> float:
 def round_of(
     host: RunningHost, target: Callable[[], Target], number: int, options: Any
 ) -> dict[str, float]:
-    rate = asyncio.run(measured(target(), options.seconds))
+    before = processor_time(host)
+    outcome = asyncio.run(measured(target(), options.seconds))
+    asked = processor_time(host)
+    started = start_up(host, number)
+    prepared = processor_time(host)
+    waited = mini_batch(host, options.files)
     return {
-        "requests a second": rate,
-        "start-up, ms": start_up(host, number),
-        "mini-batch, ms": mini_batch(host, options.files),
+        "requests a second": outcome.rate(),
+        "processor time a request, ms": (asked - before) / outcome.statuses[200] * 1e3,
+        "start-up, ms": started,
+        "mini-batch, ms": waited,
+        "processor time a mini-batch, ms": (processor_time(host) - prepared) / options.files * 1e3,
     }
 
 
-async def measured(target: Target, seconds: float) -> float:
-    """Requests that were answered in each of them."""
+async def measured(target: Target, seconds: float) -> Outcome:
     try:
-        return (await closed_loop(target, CALLERS, seconds)).rate()
+        return await closed_loop(target, CALLERS, seconds)
     finally:
         target.close()
+
+
+def processor_time(host: RunningHost) -> float:
+    """Seconds of the host and of all its scripts: what else the machine does is not in it."""
+    found = cpu_seconds(host.pid)
+    if found is None:
+        raise SystemExit("the system does not tell what processor time a process has used")
+    return found
 
 
 def main() -> int:

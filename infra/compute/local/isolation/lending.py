@@ -11,13 +11,12 @@ import errno
 import os
 import shutil
 import stat
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from domain.ports import UnitInput, UnitRequest
+from domain.ports import UnitInput, UnitMiniBatch, UnitRequest
 from infra.compute.local.isolation.opening import open_file_to_all
 
 _BLOCK: Final = "block"
@@ -39,9 +38,10 @@ class LendingDesk:
         self.inputs = inputs
         self.outputs = outputs
         self._in, self._block = str(inputs), f"{outputs}/{_BLOCK}"
+        self._block_url, self._url = _FILE + quote(self._block), _FILE + quote(self._in)
         self._for_others = for_others
         self._lent: dict[str, _Lent] = {}
-        self._names: Counter[str] = Counter()
+        self._names: dict[str, int] = {}
         self._folders = 0
 
     def open(self) -> None:
@@ -54,9 +54,9 @@ class LendingDesk:
         """The unit with addresses that the worker can follow. Raises OSError."""
         block = request.block_url
         if _path(block) is not None:
-            block = _FILE + quote(self._block)
+            block = self._block_url
         mini_batches = tuple(
-            replace(each, inputs=tuple(map(self._lend, each.inputs)))
+            UnitMiniBatch(each.ordinal, tuple(map(self._lend, each.inputs)), each.tries)
             for each in request.mini_batches
         )
         return replace(request, mini_batches=mini_batches, block_url=block)
@@ -103,30 +103,30 @@ class LendingDesk:
         etag = source.etag
         if lent.copied and etag and _is_of(etag, path):
             etag = ""  # A copy has none of its own, and it is a copy of what is meant.
-        return replace(source, url=lent.url, etag=etag)
+        return UnitInput(source.name, lent.url, source.piece, etag)
 
     def _brought(self, path: str) -> _Lent:
         """Files of one name are in folders of their own."""
         name = os.path.basename(path)
-        number = self._names[name]
+        number = self._names.get(name, 0)
         self._names[name] = number + 1
         while self._folders <= number:
             folder = f"{self._in}/{self._folders}"
             os.mkdir(folder)
             os.chmod(folder, 0o755)
             self._folders += 1
-        place = f"{self._in}/{number}/{name}"
+        place, url = f"{self._in}/{number}/{name}", f"{self._url}/{number}/{quote(name)}"
         copied = False
         try:
             os.link(path, place, follow_symlinks=False)
         except FileNotFoundError:
-            return _Lent(place, _FILE + quote(place), copied)  # The worker says that it is gone.
+            return _Lent(place, url, copied)  # The worker says that it is gone.
         except OSError:
             shutil.copyfile(path, place, follow_symlinks=False)
             copied = True
         if self._for_others:
             open_file_to_all(place)
-        lent = self._lent[path] = _Lent(place, _FILE + quote(place), copied)
+        lent = self._lent[path] = _Lent(place, url, copied)
         return lent
 
 
