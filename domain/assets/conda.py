@@ -29,6 +29,10 @@ _MAX_NODES = 10_000
 _MAX_DEPTH = 16
 _MAX_REQUIREMENT = 1000
 _MAX_FAULTS = 50
+_MAX_NUMBER = 64
+_MAX_BRACKETS = 32
+_NUMBER = re.compile(r"[-+0-9a-fA-FxXoO_.:]+")
+_NUMBER_TAGS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WITHOUT_EFFECT = frozenset({"name", "channels", "prefix"})
 _DEPENDENCY = re.compile(
@@ -76,7 +80,8 @@ def text_of(conda: Any) -> Any:
 
 def load_yaml(text: str, what: str) -> Any:
     """The YAML of a `what` as plain data. Its events are walked first: no alias can multiply
-    what is built, and nothing deep or long is built at all. Raises Invalid."""
+    what is built, and nothing deep or long is built at all, nor a number of `1:1:1:...`, which
+    YAML reads to the base of sixty in time by its square. Raises Invalid."""
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise Invalid(f"A {what} is at most {MAX_BYTES} bytes.")
     try:
@@ -84,6 +89,8 @@ def load_yaml(text: str, what: str) -> Any:
         for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise Invalid(f"A {what} may not have YAML anchors or aliases.")
+            if isinstance(event, yaml.ScalarEvent) and _is_long_number(event):
+                raise Invalid(f"A number in a {what} has at most {_MAX_NUMBER} characters.")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_DEPTH or count > _MAX_NODES:
@@ -94,6 +101,14 @@ def load_yaml(text: str, what: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:
         told = redacted(" ".join(str(error).split()))[:300]
         raise Invalid(f"The {what} is not valid YAML: {told}.") from None
+
+
+def _is_long_number(event: Any) -> bool:
+    """Whether it would be read as a number, and could be one of any size."""
+    if len(event.value) <= _MAX_NUMBER:
+        return False
+    is_plain = event.tag is None and event.implicit[0]
+    return bool(_NUMBER.fullmatch(event.value)) if is_plain else event.tag in _NUMBER_TAGS
 
 
 @dataclass
@@ -158,6 +173,10 @@ class _Reading:
             return
         if why := _refused_form(text):
             self.faults.append(f"'{_shown(text)}' under pip is refused: {why}.")
+            return
+        if text.count("(") > _MAX_BRACKETS:
+            told = f"it has more than {_MAX_BRACKETS} brackets"
+            self.faults.append(f"'{_shown(text)}' under pip is refused: {told}.")
             return
         try:
             requirement = Requirement(text)
