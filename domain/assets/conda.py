@@ -175,8 +175,8 @@ class _Reading:
             self.faults.append(f"'{_shown(text)}' under pip is refused: {why}.")
             return
         if text.count("(") > _MAX_BRACKETS:
-            told = f"it has more than {_MAX_BRACKETS} brackets"
-            self.faults.append(f"'{_shown(text)}' under pip is refused: {told}.")
+            told = f"more than {_MAX_BRACKETS} brackets"
+            self.faults.append(f"'{_shown(text)}' under pip is not a requirement: {told}.")
             return
         try:
             requirement = Requirement(text)
