@@ -66,13 +66,13 @@ class RowPieces:
     async def _text(self, file: PlannedFile, format: RowFormat) -> AsyncGenerator[InputPiece, None]:
         records = TextRecords(format, self._size, file.name)
         async for content in self._read(file, 0, file.size):
-            if len(content) <= _QUICK:
+            if records.pending + len(content) <= _QUICK:
                 found = records.feed(content)
             else:
                 found = await asyncio.to_thread(records.feed, content)
             for piece in found:
                 yield piece
-        for piece in records.end():
+        for piece in await asyncio.to_thread(records.end):
             yield piece
 
     async def _table(self, file: PlannedFile) -> AsyncGenerator[InputPiece, None]:

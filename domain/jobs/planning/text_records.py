@@ -40,21 +40,39 @@ class TextRecords:
         self._base = 0
         """Where in the file `_rest` begins."""
         self._rest = b""
+        self._held: list[bytes] = []
+        """What follows `_rest`, and has not been looked at."""
+        self._held_size = 0
+        self._enough = 0
+        """Bytes of both with which it is worth a look. Where a look found no end of a record, the
+        next one has twice as much to see: however long a record is, it is read a few times."""
         self._is_begun = False
         self._piece = 0
         self._first_row = 0
         self._rows = 0
         self._complete: list[InputPiece] = []
 
+    @property
+    def pending(self) -> int:
+        """Bytes that were fed and whose records are not told yet: with the next ones, the most
+        that is looked at."""
+        return len(self._rest) + self._held_size
+
     def feed(self, content: bytes) -> list[InputPiece]:
         """The pieces that `content` shows to be complete. Raises RowsUnreadable."""
-        content = self._rest + content if self._rest else content
+        self._held.append(content)
+        self._held_size += len(content)
+        if self.pending < self._enough:
+            return []
+        content = self._unseen()
         if not self._is_begun:
             if len(content) <= len(_BOM):
                 self._rest = content
                 return []
             content = self._begin(content)
+        before = self._base
         self._take(content)
+        self._enough = min(2 * len(content), _LONGEST + 1) if self._base == before else 0
         if len(self._rest) > _LONGEST:
             raise self._unreadable(
                 f"the record that begins at byte {self._base} is longer than "
@@ -64,8 +82,8 @@ class TextRecords:
 
     def end(self) -> list[InputPiece]:
         """The pieces that are left, once everything was fed."""
-        if not self._is_begun:
-            self._take(self._begin(self._rest))
+        content = self._unseen()
+        self._take(content if self._is_begun else self._begin(content))
         rest = self._rest
         if rest.strip(b"\r\n"):
             self._one(0, len(rest))
@@ -74,6 +92,12 @@ class TextRecords:
             self._header = end
         self._close(end)
         return self._taken()
+
+    def _unseen(self) -> bytes:
+        content = b"".join((self._rest, *self._held)) if self._held else self._rest
+        self._held.clear()
+        self._held_size = 0
+        return content
 
     def _begin(self, content: bytes) -> bytes:
         self._is_begun = True

@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 _PARAMETER = re.compile(r"\{(\*?)([A-Za-z][A-Za-z0-9_]*)\}")
 _REMEMBERED = 2048
+_LONGEST = 512
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -74,10 +75,12 @@ class Routes(Generic[T]):
         for order, route in candidates:
             if not route.methods or method in route.methods:
                 found = (route.target, self._parameters(order, segments))
-                # The cache is keyed by what callers send, so it is emptied when full.
-                if len(self._seen) >= _REMEMBERED:
-                    self._seen.clear()
-                self._seen[key] = found
+                # The cache is keyed by what callers send: it is emptied when full, and nothing
+                # long is in it.
+                if len(raw_path) <= _LONGEST:
+                    if len(self._seen) >= _REMEMBERED:
+                        self._seen.clear()
+                    self._seen[key] = found
                 return found
         return NoMatch(tuple(sorted({m for _, route in candidates for m in route.methods})))
 

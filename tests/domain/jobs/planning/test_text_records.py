@@ -2,7 +2,8 @@
 
 import csv
 import io
-from typing import Literal
+import sys
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -163,6 +164,26 @@ def test_a_pathological_file_is_read_in_time_in_proportion_to_its_length() -> No
 def read_pathological_files() -> None:
     for content in (b'"' * 2**20, b'a"' * 2**19, b'"",' * 2**19, b"\n" * 2**20, b',"\n' * 2**18):
         pieces(content, 100, RowFormat.CSV, [2**18])
+
+
+def test_a_record_that_does_not_end_is_looked_at_a_few_times_however_it_comes() -> None:
+    looks = 0
+
+    def count(_: object, event: str, called: Any) -> None:
+        nonlocal looks
+        looks += event == "c_call" and called.__name__ == "match"
+
+    records = TextRecords(RowFormat.CSV, 9, "x.csv")
+    records.feed(b'h,i\n"')
+    sys.setprofile(count)
+    try:
+        for _ in range(4096):
+            records.feed(b'""a\n' * 64)
+    finally:
+        sys.setprofile(None)
+    assert 10 < looks < 40
+    assert records.feed(b'"\n1\n') == []
+    assert [piece.rows for piece in records.end()] == [2]
 
 
 @pytest.mark.parametrize("name", ["a", "b.txt", "c.csv.gz", "csv", ".d/e", "f."])

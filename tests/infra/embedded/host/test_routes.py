@@ -1,6 +1,7 @@
 """Routes as the Functions host matches them."""
 
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -130,3 +131,17 @@ def test_paths_that_never_repeat_do_not_pile_up() -> None:
     latest = zip(reversed(paths), reversed(found), strict=True)
     kept = itertools.takewhile(lambda each: app.match("GET", each[0]) is each[1], latest)
     assert sum(1 for _ in kept) <= 2048
+
+
+def test_what_callers_send_is_remembered_up_to_a_length() -> None:
+    app = routes(("score", "endpoints/{endpoint}/score", "POST"))
+    short, long = b"/endpoints/iris/score", b"/endpoints/" + b"a" * 60_000 + b"/score"
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            assert not isinstance(app.match("POST", b"%s%d/score" % (long[:-6], number)), NoMatch)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2**20
+    assert app.match("POST", short) is app.match("POST", short)
