@@ -131,6 +131,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     from infra.compute.docker.engine import Engine
     from infra.compute.docker.engine_room import EngineRoom
     from infra.compute.docker.images import BaseImage, Images
+    from infra.compute.docker.networks import Networks
     from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
     from infra.compute.remote.remote_capabilities import RemoteCapabilities
@@ -149,6 +150,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     fleet = DockerFleet(
         engine,
         images,
+        Networks(engine, closed=settings.egress == "closed"),
         Installation(beside.store).id,
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),

@@ -53,6 +53,7 @@ class DockerFleet(Fleet):
         self,
         engine: Engine,
         images: Images,
+        networks: Networks,
         installation: Callable[[], Awaitable[str]],
         *,
         mounts: Sequence[str],
@@ -70,7 +71,7 @@ class DockerFleet(Fleet):
         self._ended_at: dict[str, float] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._networks = Networks(engine)
+        self._networks = networks
 
     # -- Fleet
 

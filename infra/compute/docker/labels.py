@@ -30,9 +30,8 @@ class Labels:
     def repository(self) -> str:
         return f"ml-endpoints-{self.installation}"
 
-    @property
-    def network(self) -> str:
-        return self.repository
+    def network(self, *, closed: bool) -> str:
+        return f"{self.repository}-closed" if closed else self.repository
 
     def container(self, group: str, number: int, life: int) -> str:
         return f"{self.repository}-{group}-{number}-{life}"

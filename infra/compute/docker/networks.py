@@ -11,10 +11,12 @@ _log = logging.getLogger(__name__)
 
 
 class Networks:
-    """A bridge of its own, where containers do not reach each other."""
+    """A bridge of its own, where containers do not reach each other; nor anything else, where it
+    is `closed`: they are reached from the engine's machine alone."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, closed: bool) -> None:
         self._engine = engine
+        self._closed = closed
         self._turn = asyncio.Lock()
         self._id: str | None = None
 
@@ -23,10 +25,11 @@ class Networks:
         there. Raises EngineRefusal."""
         async with self._turn:
             if self._id is None:
-                found = await self._found(labels)
+                name = labels.network(closed=self._closed)
+                found = await self._found(labels, name)
                 if not found:
-                    await self._make(labels)
-                    found = await self._found(labels)
+                    await self._make(labels, name)
+                    found = await self._found(labels, name)
                 self._id = found[0]
             return self._id
 
@@ -40,13 +43,15 @@ class Networks:
                 except EngineRefusal as refusal:
                     _log.info("a network stays: %s", refusal.message)
 
-    async def _found(self, labels: Labels) -> list[str]:
+    async def _found(self, labels: Labels, name: str | None = None) -> list[str]:
         there = await self._engine.get("networks", filters={"label": [labels.mine]})
+        there = [each for each in there if name is None or each["Name"] == name]
         return [each["Id"] for each in sorted(there, key=lambda n: (n["Created"], n["Id"]))]
 
-    async def _make(self, labels: Labels) -> None:
+    async def _make(self, labels: Labels, name: str) -> None:
         body: dict[str, Any] = {
-            "Name": labels.network,
+            "Name": name,
+            "Internal": self._closed,
             "CheckDuplicate": True,
             "Driver": "bridge",
             "Labels": labels.of_network,

@@ -67,12 +67,18 @@ class Keeper:
         self._nodes: Sequence[Node] = ()
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def start(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="keeper of remote nodes")
+        """Again, if it has ended: nodes must not be left to themselves."""
+        if self._closed or (self._task is not None and not self._task.done()):
+            return
+        if self._task is not None:
+            _log.error("The keeper had ended, and begins again")
+        self._task = asyncio.create_task(self._run(), name="keeper of remote nodes")
 
     async def close(self) -> None:
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -91,6 +97,12 @@ class Keeper:
                     self._stand_by()
             except DomainError as error:
                 _log.warning("Nodes could not be looked after: %s", error)
+            except asyncio.CancelledError:
+                # A time limit that is over as what it bounds ends may cancel what comes after
+                # (CPython before 3.13).
+                if self._closed:
+                    raise
+                _log.warning("Looking after nodes was interrupted")
             except Exception:  # one fault must not leave all nodes to themselves
                 _log.exception("Nodes cannot be looked after")
             with suppress(TimeoutError):

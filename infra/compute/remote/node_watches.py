@@ -146,7 +146,7 @@ class _Watch:
     async def _ask(self) -> None:
         try:
             told = await self._all.ask(self._address, self._secret)
-        except (InstanceLost, TimeoutError, ValueError) as error:
+        except Exception as error:  # whatever it is, it is no answer, and is asked for again
             self._miss(error)
         else:
             self._misses = 0

@@ -19,6 +19,8 @@ from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import BaseImage, Images
+from infra.compute.docker.labels import INSTALLATION
+from infra.compute.docker.networks import Networks
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.premises import RUNTIME
@@ -37,7 +39,9 @@ _UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 _AT_ONCE = {"linger": 0.0, "grace": 0.0}
 
 
-def docker(url: str, blobs: FileBlobStore, folder: Path, installation: str) -> DockerFleet:
+def docker(
+    url: str, blobs: FileBlobStore, folder: Path, installation: str, *, closed: bool = False
+) -> DockerFleet:
     async def named() -> str:
         return installation
 
@@ -47,7 +51,8 @@ def docker(url: str, blobs: FileBlobStore, folder: Path, installation: str) -> D
         engine, blobs, base, folder=folder, runtime=RUNTIME, uv=_UV, packages=USUAL_PACKAGES
     )
     room = EngineRoom(LocalLimits(memory_overcommit=1000))
-    return DockerFleet(engine, images, named, mounts=(), room=room)
+    networks = Networks(engine, closed=closed)
+    return DockerFleet(engine, images, networks, named, mounts=(), room=room)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -207,6 +212,23 @@ async def test_another_attempt_begins_anew(yard: Yard) -> None:
     node = await yard.up(mended)
     assert node.attempt == 1
     assert node.id != ended.id
+
+
+async def test_where_there_is_no_way_out_a_node_is_reached_all_the_same(
+    yard: Yard, tmp_path: Path
+) -> None:
+    engine, name = given_engine(), f"{tmp_path.stat().st_ino:x}c"
+    fleet = docker(engine.url, yard.blobs, tmp_path / "closed", name, closed=True)
+    closed = replace(yard, fleet=fleet)
+    group = await closed.group()
+    await closed.applied(group, 1)
+    [node] = await closed.running(group, 1)
+    assert (await until_ready(node))["node"] == node.id
+    networks = engine.get("networks", filters={"label": [f"{INSTALLATION}={name}"]})
+    assert [each["Internal"] for each in networks] == [True]
+    await closed.gone(group)
+    assert engine.get("networks", filters={"label": [f"{INSTALLATION}={name}"]}) == []
+    await fleet.close()
 
 
 async def test_a_platform_that_is_away_is_unavailable(yard: Yard, tmp_path: Path) -> None:

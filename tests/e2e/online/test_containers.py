@@ -47,7 +47,7 @@ def engine() -> EngineApi:
 
 @pytest.fixture(scope="module")
 def host(engine: EngineApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
-    settings = dict(settings_of(engine))
+    settings = {**settings_of(engine), "ML_ENDPOINTS_SCALE_IDLE_TIME": "1"}
     folder = tmp_path_factory.mktemp("host") / "data"
     with RunningHost(folder, environment=settings) as host:
         serving.environment(host)
@@ -211,6 +211,17 @@ def test_a_host_that_follows_another_finds_the_same_containers(
         callers.go_on(5)
     assert callers.faults == []
     assert [each["Id"] for each in containers(engine, "grey")] == before
+
+
+def test_it_sleeps_without_a_container_and_wakes_for_who_asks(
+    host: RunningHost, engine: EngineApi
+) -> None:
+    scale = {"scaleType": "TargetUtilization", "minInstances": 0, "maxInstances": 2}
+    deploy(host, "sleepy", 1, scaleSettings={**scale, "pollingInterval": "PT1S"})
+    until(lambda: not containers(engine, "sleepy", running=False), "no container")
+    headers = {"azureml-model-deployment": "sleepy"}
+    with serving.caller(host, "boxed") as client:
+        assert client.post("", json=1, headers=headers).json()["version"] == 1
 
 
 def test_what_is_deleted_leaves_nothing(host: RunningHost, engine: EngineApi) -> None:
