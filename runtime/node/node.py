@@ -65,6 +65,7 @@ class Node:
             "phase": self.phase,
             "workers": spec.serve.workers if serves else spec.work.processes,
             "ready": self.crew.ready,
+            "silent": self.crew.silent,
             "restarts": self.crew.restarts,
             "code": why.code if why else None,
             "reason": why.reason if why else None,

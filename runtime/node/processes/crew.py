@@ -12,6 +12,8 @@ from ..faults import NodeFailed
 from .worker import LastDeath, Worker
 
 _ASKED = 2.0
+_SILENT = 1e6
+"""By how much a silent process is taken to be fuller than it is."""
 _SUMS = ("in_flight", "queued", "max_concurrent", "max_queue", "served", "failed", "overrun")
 
 
@@ -28,6 +30,10 @@ class Crew:
         return sum(worker.ready for worker in self.workers)
 
     @property
+    def silent(self) -> int:
+        return sum(worker.silent for worker in self.workers)
+
+    @property
     def restarts(self) -> int:
         return sum(worker.restarts for worker in self.workers)
 
@@ -41,12 +47,13 @@ class Crew:
         return max(deaths, key=lambda death: death.time, default=None)
 
     def with_most_room(self, but: Sequence[Worker] = ()) -> Worker | None:
-        """Of those that are ready, the one that is least taken."""
+        """Of those that are ready, the one that is least taken; one that is silent only where
+        all are."""
         best: Worker | None = None
         least = 0.0
         for worker in self.workers:
             if worker.ready and worker.way is not None and worker not in but:
-                taken = worker.way.in_flight / worker.share
+                taken = worker.way.in_flight / worker.share + worker.silent * _SILENT
                 if best is None or taken < least:
                     best, least = worker, taken
         return best

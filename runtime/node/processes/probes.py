@@ -10,6 +10,10 @@ from ..spec import Probe
 
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.05
+_SILENCE_PERIOD = 1.0
+_SILENCE_TIMEOUT = 1.0
+_MISSES = 1
+"""How often it may be silent in a row, and is not taken to be so."""
 
 
 class NeverReady(Exception):
@@ -78,3 +82,23 @@ async def watch_readiness(
             if ready and failures >= probe.failure_threshold:
                 ready = False
                 set_ready(False)
+
+
+async def watch_silence(
+    is_busy: Callable[[], bool],
+    answers: Callable[[float], Awaitable[bool]],
+    set_silent: Callable[[bool], None],
+) -> NoReturn:
+    """While requests are under way, tell when it answers nothing any more, and when it does
+    again: long before its liveness probe gives it up, others should have what comes."""
+    misses, silent = 0, False
+    while True:
+        await asyncio.sleep(_SILENCE_PERIOD)
+        if not (silent or is_busy()):
+            misses = 0
+            continue
+        misses = 0 if await answers(_SILENCE_TIMEOUT) else misses + 1
+        gives_up = misses > _MISSES
+        if silent is not gives_up:
+            silent = gives_up
+            set_silent(silent)

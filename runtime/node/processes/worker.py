@@ -19,7 +19,14 @@ from . import kernel
 from .children import Child, Children
 from .deaths import Death, of_exit
 from .launch import Launch
-from .probes import NeverReady, Unresponsive, until_ready, watch_liveness, watch_readiness
+from .probes import (
+    NeverReady,
+    Unresponsive,
+    until_ready,
+    watch_liveness,
+    watch_readiness,
+    watch_silence,
+)
 
 MAX_DEATHS = 5
 STABLE = 60.0
@@ -64,6 +71,8 @@ class Worker:
         self.number = number
         self.share = share
         self.ready = False
+        self.silent = False
+        """Whether it answers nothing at present, though it is ready."""
         self.way: Way | None = None
         self.failure: NodeFailed | None = None
         self.last_death: LastDeath | None = None
@@ -241,11 +250,21 @@ class Worker:
 
         await until_ready(self._ground.readiness, answers)
         self._set_ready(True)
-        readiness = asyncio.create_task(
-            watch_readiness(self._ground.readiness, answers, self._set_ready)
-        )
+        others = [
+            asyncio.create_task(each)
+            for each in (
+                watch_readiness(self._ground.readiness, answers, self._set_ready),
+                watch_silence(lambda: way.in_flight > 0, answers, self._set_silent),
+            )
+        ]
         try:
             await watch_liveness(self._ground.liveness, answers)
         finally:
-            readiness.cancel()
-            await asyncio.gather(readiness, return_exceptions=True)
+            for each in others:
+                each.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            self.silent = False
+
+    def _set_silent(self, silent: bool) -> None:
+        self.silent = silent
+        self._note("It answers nothing at present." if silent else "It answers again.")

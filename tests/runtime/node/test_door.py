@@ -6,11 +6,11 @@ import json
 import pytest
 
 from tests.kit.waiting import until
-from tests.runtime.harness import Reply, Wire
+from tests.runtime.harness import Reply
 from tests.runtime.node.harness import PROOF, SECRET, SHOWN, NodeProcess, StartNode
 
 ECHO = """
-    import os, threading
+    import os, time
 
     class Answer:
         status_code = 200
@@ -19,8 +19,6 @@ ECHO = """
 
     def init():
         print("the model is", os.environ.get("AZUREML_MODEL_DIR", "none"))
-
-    gate = threading.Event()
 
     def run(data, request_headers):
         if data == "headers":
@@ -32,9 +30,8 @@ ECHO = """
         if data == "stream":
             return (f"piece {n} " for n in range(3))
         if data == "wait":
-            gate.wait()
-        if data == "open":
-            gate.set()
+            while not os.path.exists("go"):
+                time.sleep(0.005)
         if data == "die":
             os._exit(9)
         if data == "who":
@@ -170,20 +167,10 @@ def test_load_is_added_up(node: NodeProcess) -> None:
             wire.ask("POST", "/score", b"wait", SHOWN)
         until(lambda: node.ask("GET", "/load").json["in_flight"] == 2, "both run")
         assert node.ask("GET", "/load").json["idle_seconds"] == 0
-        _open_all(node, [first, second])
+        (node.folder / "go").touch()
+        assert [wire.reply().json for wire in (first, second)] == ["wait", "wait"]
     served = lambda: node.ask("GET", "/load").json["served"] >= before["served"] + 2  # noqa: E731
     until(served, "both are counted")
-
-
-def _open_all(node: NodeProcess, wires: list[Wire]) -> None:
-    """Of each process."""
-    open_wires = []
-    for _ in range(2):
-        wire = node.connect()
-        wire.ask("POST", "/score", b"open", SHOWN)
-        open_wires.append(wire)
-    assert [wire.reply().json for wire in open_wires] == ["open", "open"]
-    assert [wire.reply().json for wire in wires] == ["wait", "wait"]
 
 
 def test_the_state_tells_what_the_node_is(node: NodeProcess) -> None:
