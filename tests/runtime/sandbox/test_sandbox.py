@@ -80,6 +80,8 @@ def run(described: dict[str, Any]) -> subprocess.CompletedProcess[str]:
         )
 
 
+LACKING = ("Operation not permitted", "Function not implemented", "Operation not supported")
+"""What a machine says that has not the means."""
 MEANS = [
     pytest.param({"namespaces": "root", "user": 1_900_000_000}, id="root"),
     pytest.param({"namespaces": "user"}, id="user"),
@@ -89,10 +91,16 @@ MEANS = [
 
 def had(ended: subprocess.CompletedProcess[str]) -> str:
     """What a command printed, where the machine has the means."""
-    if "Operation not permitted" in ended.stderr:
+    if any(why in ended.stderr for why in LACKING):
         pytest.skip(ended.stderr)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
+
+
+def scopes() -> bool:
+    """Whether this kernel's Landlock keeps signals within."""
+    command = [sys.executable, "-I", "-S", str(RUNTIME), "sandbox"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) >= 6
 
 
 @pytest.mark.parametrize("means", MEANS)
@@ -105,7 +113,8 @@ def test_a_command_reaches_what_it_is_given_and_no_more(
     told = json.loads(had(run(plan(tmp_path, ["-c", LOOK, given, own, str(os.getpid())], **means))))
     assert (told["read"], told["write"], told["listens"]) == ("let", "let", 1)
     assert "let" not in (told["read another"], told["write another"])
-    assert "let" not in (told["look into the host"], told["signal the host"])
+    assert told["look into the host"] != "let"
+    assert told["signal the host"] != "let" or not (means["namespaces"] or scopes())
     assert told["variables"] == ["GIVEN", "LC_ALL"]
     assert told["privileges"] == ["0" * 16, "0" * 16, "1"]
 
@@ -120,7 +129,7 @@ def test_who_looks_after_a_command_ends_as_it_does(
     if means.get("user") and os.geteuid() != 0:
         pytest.skip("not root")
     ended = run(plan(tmp_path, ["-c", script], **means))
-    if "Operation not permitted" in ended.stderr:
+    if any(why in ended.stderr for why in LACKING):
         pytest.skip(ended.stderr)
     assert ended.returncode == status, ended.stderr
 

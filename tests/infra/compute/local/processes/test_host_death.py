@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.compute.local.isolation.probing import means_here
+from infra.compute.local.premises import RUNTIME
 from tests.infra.compute.conftest import is_running
 from tests.kit.stages.isolation import processes_of
 from tests.kit.waiting import PATIENCE, eventually
@@ -21,7 +23,7 @@ WITH_CHILDREN = """
 import os, subprocess
 def init():
     subprocess.Popen(["sleep", "600"])
-    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    subprocess.Popen(["sleep", "600"], start_new_session=LEAVES)
     print("begun", flush=True)
 def run(d): pass
 """
@@ -31,11 +33,17 @@ import ctypes, os, signal, subprocess
 def init():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     subprocess.Popen(["sleep", "600"])
-    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    subprocess.Popen(["sleep", "600"], start_new_session=LEAVES)
     print("begun", flush=True)
     ctypes.PyDLL(None).sleep(600)
 def run(d): pass
 """
+
+
+def leaves() -> bool:
+    """Whether what leaves its session ends with its script all the same, on this machine."""
+    means = means_here("allow", RUNTIME)
+    return means.namespaces != ""
 
 
 def host(data: Path, script: str) -> tuple[subprocess.Popen[str], Path, set[int]]:
@@ -45,7 +53,7 @@ def host(data: Path, script: str) -> tuple[subprocess.Popen[str], Path, set[int]
             "-m",
             "tests.infra.compute.local.processes.host_to_be_killed",
             str(data),
-            script,
+            f"LEAVES = {leaves()}\n{script}",
         ],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
