@@ -114,7 +114,10 @@ def _be_first(
         if not plan.network:
             _bring_loopback_up()
         readable = [*view.system_files(plan.hidden), *plan.readable]
-        writable = {**{path: path for path in plan.shared}, **_own_places(plan)}
+        writable = {
+            **{path: path for path in plan.shared if os.path.isdir(path)},
+            **_own_places(plan),
+        }
         view.enter(plan.root, readable=readable, writable=writable)
         command = os.fork()
         if command == 0:

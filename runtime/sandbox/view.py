@@ -104,6 +104,8 @@ def enter(root: str, *, readable: Iterable[str], writable: Mapping[str, str]) ->
         source = writable.get(target)
         if source is not None:
             _bind(source, root + target, 0)
+        elif not os.path.lexists(target):
+            continue
         elif os.path.islink(target):
             _copy_link(target, root + target)
         else:

@@ -75,7 +75,7 @@ class Arena:
             },
             module="tests.chaos.mischief",
         )
-        self._stalls = folder / "stalls"
+        self._stalls = self._host.meeting / "stalls"
         self._mischief = self._data / mischief.FILE
         self._runs = 0
 
@@ -94,6 +94,7 @@ class Arena:
     def _prepare(self) -> None:
         blobs = self._data / "blobs" / STORE
         self._stalls.mkdir()
+        self._stalls.chmod(0o777)
         (blobs / "code").mkdir(parents=True)
         (blobs / "code" / "score.py").write_text(CODE)
         workspace = self._host.workspace

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ SAYS_WHERE_IT_RUNS = 'import os\nWHERE = {"where": os.getcwd()}\n' + SCRIPT
 class Gate:
     """Where each unit of a job waits to be let pass."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
+    def __init__(self, host: RunningHost) -> None:
+        meeting = host.environment["ML_ENDPOINTS_SCRIPT_WRITABLE"]
+        self.folder = Path(tempfile.mkdtemp(dir=meeting))
+        self.folder.chmod(0o777)
 
     def waiting_at(self, host: RunningHost) -> list[str]:
         """The units that wait at this host's workers."""

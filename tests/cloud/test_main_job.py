@@ -26,7 +26,7 @@ def test_a_host_killed_in_a_job_leaves_the_output_of_an_undisturbed_one(
         assert jobs.in_order(rows) == jobs.expected()
         assert "07.txt" in failed
 
-        gate = jobs.Gate(tmp_path / "gate")
+        gate = jobs.Gate(host)
         job = jobs.start(host, "squares", data, gate)
         gate.let_pass(until(lambda: gate.waiting_at(host), "a job under way")[0])
         until(lambda: scoring_files.job(host, job)["progress"]["succeededMiniBatches"])

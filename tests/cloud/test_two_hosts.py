@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,12 +99,12 @@ def test_a_client_that_one_removes_is_refused_by_both(pair: Pair) -> None:
 
 
 def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(
-    pair: Pair, tmp_path: Path
+    pair: Pair,
 ) -> None:
     one, other = pair.both
     jobs.endpoint(one, "squares", jobs.SAYS_WHERE_IT_RUNS)
     data = jobs.numbers(one)
-    gate = jobs.Gate(tmp_path / "gate")
+    gate = jobs.Gate(one)
     job = jobs.start(other, "squares", data, gate)
     seen: set[RunningHost] = set()
 
@@ -132,7 +131,7 @@ def test_both_score_units_of_one_job_and_go_on_when_one_is_killed(
         what="no worker of an ended job is left on either",
     )
 
-    gate = jobs.Gate(tmp_path / "second gate")
+    gate = jobs.Gate(one)
     job = jobs.start(one, "squares", data, gate)
 
     def the_other_is_at_it() -> bool:
