@@ -17,6 +17,7 @@ from domain.errors import (
     DocumentNotFound,
     Invalid,
     NotFound,
+    StorageFull,
     refuse,
 )
 from domain.ground.access import trusted
@@ -91,29 +92,42 @@ class JobInvocation:
     ) -> Invoked:
         """Save a job and set it going. `drop` is the input of a job that a drop starts.
         Raises Forbidden for what the caller may not name, NotFound, Conflict, Invalid with every
-        fault, or StorageFull while no new work is
-        begun."""
+        fault, or StorageFull while no new work is begun."""
         digest = _digest(endpoint, deployment, asked, drop)
         known = await self._known(endpoint, key, digest)
-        if known is not None:
-            found = await self._job(known)
-            if found is not None and found.request == digest:
-                return Invoked(found, new=False)
-        await self._room.check()
-        name = known or asked.name or str(uuid4())
-        job = await self._checked(name, endpoint, deployment, asked, caller, drop)
-        job = job.but(request=digest)
-        if (found := await self._job(name)) is not None:
-            # The same request may have come twice at a time, and the other been faster.
-            if found.request == digest and await self._known(endpoint, key, digest) == name:
-                return Invoked(found, new=False)
-            raise JobExists(name)
+        found = await self._made(known, digest)
+        if found is not None:
+            return found
+        try:
+            await self._room.check()
+            name = known or asked.name or str(uuid4())
+            job = await self._checked(name, endpoint, deployment, asked, caller, drop)
+            begun = await self._begun(job.but(request=digest), key, known)
+        except (Conflict, Invalid, NotFound, StorageFull):
+            # What is in the way may be what this very request has led to meanwhile: it may have
+            # come twice at a time, and the other been faster.
+            found = await self._made(await self._known(endpoint, key, digest), digest)
+            if found is None:
+                raise
+            return found
+        return begun or await self.invoke(
+            endpoint, asked, caller=caller, deployment=deployment, key=key, drop=drop
+        )
+
+    async def _made(self, name: str | None, digest: str) -> Invoked | None:
+        """What the same request has led to before."""
+        found = None if name is None else await self._job(name)
+        same = found is not None and found.request == digest
+        return Invoked(found, new=False) if found is not None and same else None
+
+    async def _begun(self, job: BatchJob, key: str | None, known: str | None) -> Invoked | None:
+        """None when the key has led to another name meanwhile, whose job may have to be made."""
+        if await self._job(job.name) is not None:
+            raise JobExists(job.name)
         if known is None and key is not None:
-            settled = await self._remember(endpoint, key, digest, name)
-            if settled != name:
-                return await self.invoke(
-                    endpoint, asked, caller=caller, deployment=deployment, key=key, drop=drop
-                )
+            settled = await self._remember(job.endpoint, key, job.request, job.name)
+            if settled != job.name:
+                return None
         return await self._save(job)
 
     async def faults(

@@ -259,6 +259,33 @@ async def test_a_key_that_comes_twice_at_a_time_gives_one_job(
             await invoke(stage, over("data", name=first.job.name), key="other")
 
 
+async def test_what_the_same_request_has_written_meanwhile_is_not_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes a second time while the first is slow, and its job is over before the first looks
+    at where the output is to go."""
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        await stage.upload(FILES)
+        asked = writing(f"{SHORT}/out/p.csv")
+        looking = stage.invocation.deployment
+        overtaking: list[Invoked] = []
+
+        async def overtaken(*named: Any) -> BatchDeployment:
+            if not overtaking:
+                monkeypatch.undo()
+                overtaking.append(await invoke(stage, asked, key="k"))
+                await stage.pump()
+            return await looking(*named)
+
+        monkeypatch.setattr(stage.invocation, "deployment", overtaken)
+        first = await invoke(stage, asked, key="k")
+        assert (first.new, first.job.name) == (False, overtaking[0].job.name)
+        assert first.job.status is JobStatus.COMPLETED
+        with pytest.raises(Conflict, match="Something is at"):
+            await invoke(stage, asked, key="other")
+
+
 @pytest.mark.parametrize("seed", range(8))
 async def test_a_key_gives_one_job_wherever_the_host_ends(tmp_path: Path, seed: int) -> None:
     async with BatchStage(tmp_path) as stage:
