@@ -1,5 +1,7 @@
 """Package indexes, and what opens them, as uv is told of them."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os

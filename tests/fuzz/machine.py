@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 
@@ -41,8 +42,10 @@ def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
     parts = host.connection["workspace"].split("/")
     fixed = {"subscription": parts[2], "resource_group": parts[4], "workspace": parts[8]}
     ca_file = host.connection["ca_file"] or True
-    schema = schemathesis.openapi.from_url(f"{host.url}/openapi.json", verify=ca_file)
-    chosen, fuzzed = random.Random(seed), Fuzzed()
+    document = host.workspace.http.get(f"{host.url}/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=host.url)
+    chosen, fuzzed, session = random.Random(seed), Fuzzed(), requests.Session()
 
     class Sequences(schema.as_state_machine()):  # type: ignore[misc]
         def before_call(self, case: Any) -> None:
@@ -54,7 +57,7 @@ def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
 
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
             token = {"Authorization": f"Bearer {host.workspace.token()}"}
-            return {"headers": token, "verify": ca_file}
+            return {"headers": token, "verify": ca_file, "session": session}
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:
             name = str(case.operation.definition.raw.get("operationId"))
@@ -63,20 +66,21 @@ def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
             if fault:
                 fuzzed.faults.append(f"{name}: {fault}: {case.as_curl_command()[:2000]}")
 
-    Sequences.run(
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=[
-                HealthCheck.too_slow,
-                HealthCheck.filter_too_much,
-                HealthCheck.data_too_large,
-            ],
+    with session:
+        Sequences.run(
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                suppress_health_check=[
+                    HealthCheck.too_slow,
+                    HealthCheck.filter_too_much,
+                    HealthCheck.data_too_large,
+                ],
+            )
         )
-    )
     return fuzzed
 
 

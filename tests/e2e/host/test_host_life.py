@@ -225,7 +225,7 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
         uri = batch.data(host, {name: name for name in names})
         # Who has the keys already: reading them is an act that is kept.
         client = serving.caller(host, "one")
-        fill(but=4 * 2**20)
+        fill(but=7 * 2**20)
         assert all_answer(client)
         until(lambda: batch.invoke(host, "files", uri).status_code == 507)
         told = batch.invoke(host, "files", uri).json()["error"]["message"]
