@@ -7,8 +7,8 @@ HOST   := $(VENV)/.host
 DEMO   := $(VENV)/.demo
 SYNC   := $(BIN)/uv sync --locked --python $(BIN)/python
 CLOUD_TESTS := $(VENV)/.cloud-tests
-# Tests wait for processes a third of their time: three at a time keep two cores busy.
-TESTERS := $(shell $(PYTHON) -c 'import os; print(max(2, 3 * len(os.sched_getaffinity(0)) // 2))')
+# Tests wait for processes much of their time: two of them for each core keep it busy.
+TESTERS := $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))')
 PARALLEL = -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)

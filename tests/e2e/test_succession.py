@@ -14,7 +14,7 @@ from outside import serving
 from outside.running_host import RunningHost
 from outside.waiting import PATIENCE, until
 
-UPGRADES = int(os.environ.get("UPGRADES", "3"))
+UPGRADES = int(os.environ.get("UPGRADES", "2"))
 FILES_FOR_EACH = 5
 _BREATH = 0.01
 SCRIPT = """
