@@ -104,6 +104,7 @@ attack: $(STAMP) ## What an attacker would try, by OWASP's API Security Top 10 (
 	@$(BIN)/python -m tests.attack $(ROWS)
 
 fuzz: $(STAMP) ## Sequences of calls from the API's own description (EXAMPLES=, SEED=)
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),200)0 $(BIN)/python -m pytest -q -n 0 tests/fuzz/test_parsers.py
 	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),200) --seed $(or $(SEED),0)
 
 chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED=, RUNS=)
