@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 
+from domain.audit.counted_address import counted_as
 from domain.errors import Throttled
 from domain.ports import Clock
 
@@ -17,8 +17,6 @@ _REMEMBERED = 600.0
 _ADDRESSES = 4096
 _TARGETS = 16
 _SPARED = 32
-_NETWORK = 64
-"""Bits of an IPv6 address that one subscriber has for many addresses."""
 
 
 class _Watched:
@@ -45,9 +43,9 @@ class _Watched:
 
 
 class AddressLimits:
-    """`most` for one target in a minute, from one address (of IPv6, from one /64), and ten times
-    that for all targets; 0: no limit. Holds for this process, in bounded memory: the addresses of
-    which nothing came for longest are forgotten first. One event loop owns it."""
+    """`most` for one target in a minute, from what counts as one address, and ten times that for
+    all targets; 0: no limit. Holds for this process, in bounded memory: the addresses of which
+    nothing came for longest are forgotten first. One event loop owns it."""
 
     def __init__(self, clock: Clock, *, most: int) -> None:
         self._clock = clock
@@ -63,7 +61,7 @@ class AddressLimits:
             return
         now = self._clock.now().timestamp()
         self._forget(now)
-        watched = self._watched.get(_network(address))
+        watched = self._watched.get(counted_as(address))
         if watched is None or not watched.since <= now < watched.since + MINUTE:
             return
         if (
@@ -81,7 +79,7 @@ class AddressLimits:
         """One more."""
         if not self._most:
             return
-        now, network = self._clock.now().timestamp(), _network(address)
+        now, network = self._clock.now().timestamp(), counted_as(address)
         watched = self._watched.get(network)
         if watched is None:
             watched = self._watched[network] = _Watched(now)
@@ -93,7 +91,7 @@ class AddressLimits:
     def spare(self, address: str, target: str, credential: bytes) -> None:
         """The credential was a good one: whoever has it is not kept out by what others at its
         address do from here on. Remembered only of an address that is watched."""
-        watched = self._watched.get(_network(address)) if self.watching else None
+        watched = self._watched.get(counted_as(address)) if self.watching else None
         if watched is not None:
             watched.spared[_digest(target, credential)] = None
             if len(watched.spared) > _SPARED:
@@ -106,16 +104,6 @@ class AddressLimits:
                 return
             self._watched.popitem(last=False)
         self.watching = False
-
-
-def _network(address: str) -> str:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(found, IPv6Address):
-        return address
-    return str(IPv6Address(int(found) >> _NETWORK << _NETWORK))
 
 
 def _digest(target: str, credential: bytes) -> bytes:

@@ -12,12 +12,12 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from domain.audit.counted_address import counted_as
 from infra.embedded.access.tls import TlsFiles
 from infra.embedded.http.acceptor import Acceptor
 from infra.embedded.http.caller_connection import LOOKS, CallerConnection, CutOff, DoorState
 from infra.embedded.http.door_limits import DoorLimits
 from infra.telemetry.prometheus_text import head, line
-from infra.web.counted_address import counted_as
 
 _log = logging.getLogger(__name__)
 

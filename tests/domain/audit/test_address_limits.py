@@ -79,6 +79,12 @@ def test_one_subscriber_of_ipv6_is_one_address(limits: AddressLimits) -> None:
     assert is_let_in(limits, "2001:db8:0:2::1", "iris")
 
 
+def test_callers_of_ipv4_on_a_socket_of_ipv6_are_not_one_address(limits: AddressLimits) -> None:
+    times(limits, 3 * AT_ONE_ADDRESS, f"::ffff:{HERE}", "iris")
+    assert not is_let_in(limits, HERE, "iris")
+    assert is_let_in(limits, f"::ffff:{THERE}", "iris")
+
+
 def test_nobody_is_watched_any_more_once_nothing_came_for_long(
     limits: AddressLimits, clock: HeldClock
 ) -> None:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from infra.web.counted_address import counted_as
+from domain.audit.counted_address import counted_as
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from infra.web.counted_address import counted_as
     ],
 )
 def test_an_address_counts_as_what_one_caller_has(address: str, counted: str) -> None:
-    assert counted_as(address, ()) == counted
+    assert counted_as(address) == counted
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8:9::1"])

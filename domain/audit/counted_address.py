@@ -7,7 +7,7 @@ _PREFIX = 64
 """Bits of an IPv6 address that are its network's: whoever has one address has all below."""
 
 
-def counted_as(address: str, many: Sequence[IPv4Network | IPv6Network]) -> str:
+def counted_as(address: str, many: Sequence[IPv4Network | IPv6Network] = ()) -> str:
     """An IPv4 address as itself, however it is written; an IPv6 address as its network of 64
     bits; one in the networks `many`, each of which speaks for many callers, as ''."""
     if not many and ":" not in address:
