@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from domain.ports import PackageIndexes
 
@@ -48,9 +49,18 @@ def url_fault(url: str) -> str | None:
         return f"an index's URL has no query; if it has a secret, {_CONNECTION}"
     # A path that leads up would be matched by where it begins, and asked where it ends.
     segments = url.casefold().replace("%2e", ".").split("/")
-    if not _URL.fullmatch(url) or not {".", ".."}.isdisjoint(segments):
+    leads_up = not {".", ".."}.isdisjoint(segments)
+    if leads_up or not _URL.fullmatch(url) or not _has_a_place(url):
         return "an index is at a URL that begins with https:// and names a host"
     return None
+
+
+def _has_a_place(url: str) -> bool:
+    """Whether its port and an address in brackets are some: who compares URLs reads them."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 @dataclass

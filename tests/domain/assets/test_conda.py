@@ -137,6 +137,8 @@ def test_what_pypi_cannot_be_told_is_refused_by_name(written: str, why: str) -> 
         ("--trusted-host example.com", "options"),
         ("--index-url", "needs a URL"),
         ("--index-url ftp://example.com/simple", "https://"),
+        ("--index-url https://example.com:65536/simple", "https://"),
+        ("--index-url https://[::::]/simple", "https://"),
         ("--index-url=https://example.com/simple?token=x", "no query"),
         ("--find-links ./wheels", "https://"),
         ("--index-url https://example.com/team/../other", "https://"),
