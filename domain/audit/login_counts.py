@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from domain.audit.audit_telling import tell
 from domain.errors import DomainError
+from domain.ground.flushing import Flushing
 from domain.ports import AuditLog, AuditRecord, AuditStatus, Clock
 from domain.ports.audit_log import new_id
 
@@ -47,12 +48,10 @@ class LoginCounts:
     def __init__(self, log: AuditLog, clock: Clock, *, period: float, capacity: int = 1000) -> None:
         self._audit = log
         self._clock = clock
-        self._period = period
         self._capacity = capacity
         self._groups: dict[Login, _Group] = {}
         self._over: list[_Group] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing = Flushing(self.flush, self._is_left, period=period)
         self._one_flush = asyncio.Lock()
 
     def count(self, login: Login) -> None:
@@ -67,8 +66,7 @@ class LoginCounts:
             if group is not None:
                 self._over.append(group)
             self._groups[login] = _Group(_record(login, now))
-        if self._timer is None and self._flushing is None:
-            self._set_timer()
+        self._flushing.ask()
 
     async def flush(self, *, all_over: bool = False) -> None:
         """Keep what is new, and the counts of the minutes that are over: all of them, where told
@@ -86,11 +84,12 @@ class LoginCounts:
             for group in list(self._groups.values()):
                 await self._kept(group)
 
+    def _is_left(self) -> bool:
+        return bool(self._groups or self._over)
+
     async def close(self) -> None:
         """Keep what is left, and count no more on a timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        await self._flushing.end()
         await self.flush(all_over=True)
 
     async def _kept(self, group: _Group, ended: datetime | None = None) -> bool:
@@ -107,22 +106,6 @@ class LoginCounts:
         if ended is not None:
             tell(record)
         return True
-
-    def _set_timer(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._period, self._begin_flush)
-
-    def _begin_flush(self) -> None:
-        self._timer = None
-        self._flushing = asyncio.create_task(self._flush_and_rest())
-
-    async def _flush_and_rest(self) -> None:
-        try:
-            await self.flush()
-        finally:
-            self._flushing = None
-            if self._groups or self._over:
-                self._set_timer()
 
 
 def _record(login: Login, now: datetime) -> AuditRecord:

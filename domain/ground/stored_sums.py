@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import DocumentExists, DocumentNotFound, DomainError, StaleETag
+from domain.ground.flushing import Flushing
 from domain.ports import Clock, Create, Document, Json, Replace, ResourceStore, Write
 
 _log = logging.getLogger("ml_endpoints.sums")
@@ -66,15 +67,13 @@ class StoredSums:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._period = period
         self._capacity = capacity
         self._write_limit = write_limit
         self._gateway = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._one_flush = asyncio.Lock()
         self._gathered: dict[Subject, _Gathered] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing = Flushing(self.flush, self._is_left, period=period)
 
     @property
     def pending(self) -> int:
@@ -90,8 +89,7 @@ class StoredSums:
                 return
             gathered = self._gathered[subject] = _Gathered({})
         add_up(gathered.sums, amounts)
-        if self._timer is None and self._flushing is None:
-            self._set_timer()
+        self._flushing.ask()
 
     async def flush(self) -> None:
         """Add everything gathered to the store now. What the store will not take is kept
@@ -115,11 +113,12 @@ class StoredSums:
             return
         gathered.sent = None
 
+    def _is_left(self) -> bool:
+        return bool(self._gathered)
+
     async def close(self) -> None:
         """Add what is left, and count no more on a timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        await self._flushing.end()
         await self.flush()
 
     async def read(self, partition: str, id: str) -> Sums:
@@ -130,22 +129,6 @@ class StoredSums:
             return {}
         sums: Sums = document.body["sums"]
         return sums
-
-    def _set_timer(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._period, self._begin_flush)
-
-    def _begin_flush(self) -> None:
-        self._timer = None
-        self._flushing = asyncio.create_task(self._flush_and_rest())
-
-    async def _flush_and_rest(self) -> None:
-        try:
-            await self.flush()
-        finally:
-            self._flushing = None
-            if self._gathered:
-                self._set_timer()
 
     async def _write(self, subject: Subject, number: int, sums: Sums) -> None:
         for _ in range(_TRIES):
