@@ -1,11 +1,9 @@
 """Whoever names a thing in what he asks for must be able to read it: to run code, or a job over
 data, is to have it. The one place that says so, for deployments and jobs alike."""
 
-from collections.abc import Sequence
-
 from domain.assets.datastore import scope_of
 from domain.errors import Detail, Forbidden
-from domain.ground.access import allows
+from domain.ground.access import allows, told_roles
 from domain.ports import Principal
 
 _VERSIONED = frozenset({"models", "codes", "environments", "data"})
@@ -26,8 +24,8 @@ class NamingRights:
 
     def may_name(self, collection: str, name: str, target: str) -> bool:
         """An asset or a compute."""
-        action = f"{collection}/versions/{_READ}" if collection in _VERSIONED else None
-        return self._may(action or f"{collection}/{_READ}", f"{collection}/{name}", target)
+        read = f"{collection}/versions" if collection in _VERSIONED else collection
+        return self._may(f"{read}/{_READ}", f"{collection}/{name}", target)
 
     def may_read_from(self, container: str, target: str) -> bool:
         """Files of the blob store."""
@@ -51,14 +49,9 @@ class NamingRights:
             Detail(
                 Forbidden.code,
                 f"'{self._caller.id}' may not name '{scope[:160]}' here: that needs "
-                f"'workspaces/{action}' on it (its roles: {_shown(self._caller)}). Ask for the "
+                f"'workspaces/{action}' on it (its roles: {told_roles(self._caller)}). Ask for the "
                 f"role {role}/{scope[:160]}.",
                 target,
             )
         )
         return False
-
-
-def _shown(caller: Principal) -> str:
-    roles: Sequence[str] = sorted(caller.roles)
-    return ", ".join(roles) or "none"

@@ -1,4 +1,4 @@
-"""Whether a drop's options could be gone by now, for whoever has just written them."""
+"""Whether a job could be run by a drop's options now, for whoever has just written them."""
 
 from domain.assets.datastore import INBOX, INBOX_DATASTORE, uri_of
 from domain.drops.drop_options import DropOptions

@@ -85,13 +85,16 @@ def trusted(id: str) -> Principal:
     return Principal(id, frozenset({"owner"}))
 
 
+def told_roles(principal: Principal) -> str:
+    return ", ".join(sorted(principal.roles)) or "none"
+
+
 def require(principal: Principal, action: str, scope: str = "") -> None:
     """Raises Forbidden, saying which action and what would allow it."""
     if allows(principal, action, scope):
         return
     able = ", ".join(role for role in ROLES if allows(Principal("", frozenset({role})), action))
-    has = ", ".join(sorted(principal.roles)) or "none"
     raise Forbidden(
-        f"'{principal.id}' may not do 'workspaces/{action}' (its roles: {has}). "
+        f"'{principal.id}' may not do 'workspaces/{action}' (its roles: {told_roles(principal)}). "
         f"Use a client with one of these roles: {able}."
     )
