@@ -65,12 +65,7 @@ class EventReceiving:
         """Raises Unauthenticated, whether it is the name or the key that is wrong."""
         document = await self._mappings.resources.find(name)
         keys = self._mappings.resources.of(document).sealed_keys if document else None
-        digests = (
-            (bytes.fromhex(keys.primary.digest), bytes.fromhex(keys.secondary.digest))
-            if keys
-            else ()
-        )
-        if document is None or not matches(key.encode(), digests):
+        if document is None or not matches(key.encode(), keys.digests if keys else ()):
             raise Unauthenticated(
                 "There is no event mapping of this name with this key. Send a key of the mapping "
                 "as the query's `code` or the header `aeg-sas-key`, or a bearer token."

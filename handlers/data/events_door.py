@@ -85,7 +85,7 @@ async def _admitted(routes: Routes, receiving: EventReceiving, req: Request) -> 
     name = req.path_params["mapping"]
     key, mapping = req.query_params.get("code") or req.headers.get("aeg-sas-key"), f"{PATH}/{name}"
     if key is not None:
-        with routes.admission.opening(req, mapping, key, RECEIVE, mapping):
+        with routes.admission.opening(req, mapping.casefold(), key, RECEIVE, mapping):
             return await receiving.mapping_by_key(name, key)
     await routes.admission.by_token(req, RECEIVE, mapping)
     return await receiving.mapping(name)
