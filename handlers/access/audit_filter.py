@@ -23,8 +23,10 @@ Term = Callable[[AuditQuery, str, str], AuditQuery]
 def parsed(text: str, scope: WorkspaceScope) -> AuditQuery:
     """Which records `text` asks for; terms are joined by `and`. Raises Invalid, and Unsupported for
     a field that records are not told apart by."""
+    if len(text) > _LONGEST:
+        raise _invalid(f"it has more than {_LONGEST} characters")
     asked = AuditQuery()
-    for field, operator, value in _terms(text[:_LONGEST] if text.strip() else ""):
+    for field, operator, value in _terms(text if text.strip() else ""):
         name = field.casefold()
         if name == "eventtimestamp":
             asked = _at(asked, operator, _time(value))

@@ -240,6 +240,7 @@ NO_FILTERS = (
     "resourceUri eq '/subscriptions/others'",
     "correlationId eq '1'",
     "((((" * 1000,
+    "caller eq 'me'" + " " * 4096 + "and caller eq 'you'",
 )
 
 
