@@ -17,6 +17,8 @@ _REMEMBERED = 600.0
 _ADDRESSES = 4096
 _TARGETS = 16
 _SPARED = 32
+_LONGEST = 300
+"""As much of a target tells it from others: a caller may name what there is not, at any length."""
 
 
 class _Watched:
@@ -35,11 +37,13 @@ class _Watched:
             self.since, self.total = now, 0
             self.by_target.clear()
         self.total += 1
+        target = target[:_LONGEST]
         if target in self.by_target or len(self.by_target) < _TARGETS:
             self.by_target[target] = self.by_target.get(target, 0) + 1
 
     def is_full(self, target: str, most: int) -> bool:
-        return self.by_target.get(target, 0) >= most or self.total >= most * AT_ONE_ADDRESS
+        there = self.by_target.get(target[:_LONGEST], 0)
+        return there >= most or self.total >= most * AT_ONE_ADDRESS
 
 
 class AddressLimits:

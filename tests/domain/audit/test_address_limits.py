@@ -107,6 +107,13 @@ def test_however_many_addresses_come_so_many_are_remembered(limits: AddressLimit
     assert is_let_in(limits, HERE, "iris")
 
 
+def test_however_long_a_target_is_as_much_of_it_is_remembered(limits: AddressLimits) -> None:
+    for number in range(3):
+        limits.count(HERE, "iris" * 100 + str(number))
+    assert not is_let_in(limits, HERE, "iris" * 10_000)
+    assert is_let_in(limits, HERE, "iris")
+
+
 def test_nought_is_no_limit(clock: HeldClock) -> None:
     limits = AddressLimits(clock, most=0)
     times(limits, 1000, HERE, "iris")
