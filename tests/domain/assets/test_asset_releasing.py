@@ -39,7 +39,7 @@ class Shelf:
         return self.stage.application.assets.registration
 
     async def uploaded(self, kind: AssetKind = MODELS, name: str = "iris") -> str:
-        """A container with two files, put there by a URL for one version."""
+        """A container with three files, put there for one version."""
         pending = await self.registration.uploads.start(kind, name, "1")
         container: str = pending.blob_uri.rpartition("/")[2]
         for file in ("m/model.pkl", "m/deep/words.txt", "beside.txt"):
