@@ -101,9 +101,12 @@ class ConnectionRooms:
         return connection in self._known
 
     def gone(self, connection: Connected) -> None:
-        """It has ended. To say so again changes nothing."""
-        self._known.discard(connection)
-        self._forget(connection)
+        """It has ended. To say so again changes nothing, nor to say it of one that is cut to make
+        room: that room is somebody's already."""
+        if connection in self._known:
+            self._known.remove(connection)
+        elif not self._forget(connection):
+            return
         self.settle()
 
     def settle(self) -> None:
@@ -134,12 +137,14 @@ class ConnectionRooms:
 
     def _made_room(self, among: _InOrder) -> bool:
         latest = self._now() - GRACE
-        for connection, since in islice(among.items(), _LOOKED_AT):
+        for connection, since in list(islice(among.items(), _LOOKED_AT)):
             if since > latest:
-                return False
+                continue
             if connection.awaited:
                 self._leave(connection)
                 return True
+            # So that those who wait for us, however many, hide nobody from the next look.
+            among.move_to_end(connection)
         return False
 
     def _let_in(self, connection: Connected) -> None:
@@ -163,15 +168,19 @@ class ConnectionRooms:
         self._forget(connection)
         connection.cut()
 
-    def _forget(self, connection: Connected) -> None:
+    def _forget(self, connection: Connected) -> bool:
+        """Whether it was there, inside or before the door."""
         address = connection.counted_as
         outside = self._outside.get(address)
         if outside is not None and connection in outside:
             self._waiting -= 1
             _remove(self._outside, address, connection)
-        elif connection in self._strangers:
+            return True
+        if connection in self._strangers:
             del self._strangers[connection]
             _remove(self._by_address, address, connection)
+            return True
+        return False
 
 
 def _remove(of: dict[str, _InOrder], address: str, connection: Connected) -> None:

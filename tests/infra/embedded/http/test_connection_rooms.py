@@ -27,6 +27,18 @@ class Caller:
         self.is_cut = True
 
 
+class Silent(Caller):
+    """It has said nothing yet: it is gone as soon as it is cut."""
+
+    def __init__(self, address: str, rooms: ConnectionRooms) -> None:
+        super().__init__(address)
+        self._rooms = rooms
+
+    def cut(self) -> None:
+        super().cut()
+        self._rooms.gone(self)
+
+
 class Time:
     def __init__(self) -> None:
         self.now = 0.0
@@ -168,6 +180,36 @@ def test_one_that_has_left_for_another_is_gone_once(rooms: ConnectionRooms, time
     assert len(rooms) == 0
     assert not rooms.admit(callers[0])
     assert len(rooms) == 0
+
+
+def test_room_that_is_made_for_one_is_that_ones(time: Time) -> None:
+    limits = replace(LIMITS, connections=4000, strangers=2000)
+    rooms = ConnectionRooms(limits, time)
+    callers = [Silent(str(number), rooms) for number in range(4000)]
+    for caller in callers:
+        rooms.enter(caller)
+    time.passes()
+    while rooms.waiting:
+        rooms.settle()
+        assert rooms.strangers == 2000
+    assert cut(callers) == list(range(2000))
+    for caller in callers:
+        rooms.gone(caller)
+    assert len(rooms) == 0
+
+
+def test_those_who_wait_for_us_hide_nobody(time: Time) -> None:
+    rooms = ConnectionRooms(replace(LIMITS, connections=200, strangers=100), time)
+    busy = entered(rooms, *(f"busy {number}" for number in range(90)))
+    for caller in busy:
+        caller.awaited = False
+    silent = entered(rooms, *(f"silent {number}" for number in range(10)))
+    time.passes()
+    (new,) = entered(rooms, "new")
+    for _ in range(3):
+        rooms.settle()
+    assert new.has_begun
+    assert (cut(silent), cut(busy)) == ([0], [])
 
 
 def test_a_machine_that_opens_few_files_has_room_for_few_and_for_both_kinds() -> None:
