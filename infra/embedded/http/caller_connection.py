@@ -89,6 +89,8 @@ class CallerConnection(HttpToolsProtocol):
     pending = 0
     stalls = 0
     """Looks at which as much was `pending` of what goes to the caller as before."""
+    too_slow = False
+    """Whether it is being ended for that."""
 
     def __init__(
         self,
@@ -164,9 +166,9 @@ class CallerConnection(HttpToolsProtocol):
             raise _HostUnclear  # It becomes a 400, as an overlong head becomes a 431.
         if len(self.pipeline) >= PIPELINED:
             raise _TooManyWaiting
+        super().on_headers_complete()  # Raises for a target that names nothing: no body comes then.
         self.awaits_head, self.receiving, self.lingers = False, True, False
         self.came = self.looks = 0
-        super().on_headers_complete()
         if self._door.leaving:
             self.last_answer()
 
@@ -230,7 +232,12 @@ class CallerConnection(HttpToolsProtocol):
     # -- how it ends ------------------------------------------------------------------------
 
     def end(self, slow: Slow) -> None:
-        """It was too slow."""
+        """It was too slow: it is told so, or left to say goodbye, until it is found to be again."""
+        if self.too_slow:
+            self.cut()
+            return
+        self.too_slow = True
+        self._door.cut[slow.value] += 1
         if slow is Slow.HEAD and not self.transport.is_closing():
             self.transport.close()
         elif slow is Slow.BODY and not self.cycle.response_complete:

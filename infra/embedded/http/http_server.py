@@ -193,14 +193,8 @@ class HttpServer:
                 if not number % _IN_A_ROW:
                     await asyncio.sleep(0)
                 if isinstance(connection, CallerConnection) and connection in self._state.rooms:
-                    self._look_at(connection)
+                    _look_at(connection)
             told = self._tell(told)
-
-    def _look_at(self, connection: CallerConnection) -> None:
-        slow = connection.look()
-        if slow is not None:
-            self._state.cut[slow.value] += 1
-            connection.end(slow)
 
     def _tell(self, told: int) -> int:
         """Log how many strangers have left for others since `told` had."""
@@ -213,6 +207,16 @@ class HttpServer:
                 extra={"action": "connections_cut"},
             )
         return made_room
+
+
+def _look_at(connection: CallerConnection) -> None:
+    try:
+        slow = connection.look()
+        if slow is not None:
+            connection.end(slow)
+    except Exception:  # Whatever is wrong with one, the others are to be looked at.
+        _log.exception("a connection could not be looked at")
+        connection.cut()
 
 
 def _connections(state: ServerState) -> list[CallerConnection]:

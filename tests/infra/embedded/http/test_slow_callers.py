@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -11,9 +14,11 @@ import httpx
 import pytest
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
+from infra.embedded.access.tls import ensure_certificates
 from infra.embedded.http.caller_connection import PIPELINED
+from infra.embedded.http.http_server import HttpServer
 from tests.kit.stages.ample_door import AMPLE
-from tests.kit.waiting import eventually, patience
+from tests.kit.waiting import PATIENCE, eventually, patience
 
 Served = Callable[..., Any]
 
@@ -137,6 +142,41 @@ async def test_who_never_ends_a_handshake_is_cut_off(served: Served) -> None:
         silent, _ = await callers.say()
         begun, _ = await callers.say(b"\x16\x03\x01\x02\x00")
         assert [await heard(silent), await heard(begun)] == [b"", b""]
+
+
+def said_by_tls(url: httpx.URL, said: bytes) -> ssl.SSLSocket:
+    """A caller who does not say goodbye when it is told it."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    connection = tls.wrap_socket(socket.create_connection((url.host, url.port)))
+    connection.sendall(said)
+    return connection
+
+
+async def test_a_target_that_cannot_be_read_keeps_nobody_from_being_looked_at(
+    served: Served,
+) -> None:
+    async with served(App(), limits=HASTY, tls=True) as client, saying(client) as callers:
+        said = b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n"
+        with await asyncio.to_thread(said_by_tls, client.base_url, said):
+            for _ in range(2):
+                silent, _ = await callers.say()
+                assert await heard(silent) == b""
+
+
+async def test_who_is_too_slow_is_counted_once(tmp_path: Path) -> None:
+    bound = socket.create_server(("127.0.0.1", 0))
+    bound.setblocking(False)
+    files = ensure_certificates(tmp_path)
+    server = HttpServer(App(), bound, files, limits=HASTY, headers=(), grace=PATIENCE)
+    await server.start()
+    url = httpx.URL(f"https://127.0.0.1:{bound.getsockname()[1]}")
+    try:
+        with await asyncio.to_thread(said_by_tls, url, b"GET /"):
+            await eventually(lambda: "ConnectionsActive 0" in server.text())
+    finally:
+        await server.stop()
+    assert 'ConnectionsCut_total{reason="head"} 1' in server.text()
 
 
 async def trickled(
