@@ -30,6 +30,7 @@ from infra.embedded.host.script_callers import ScriptCallers
 from infra.embedded.host.work import HostWork, stopped
 from infra.embedded.http.door_limits import limits_for
 from infra.embedded.http.http_server import HttpServer
+from infra.embedded.http.open_files import raise_open_files
 from infra.embedded.http.transport_security import transport_security
 from infra.embedded.services import EmbeddedServices
 from infra.embedded.succession.predecessor import Predecessor
@@ -67,7 +68,8 @@ class Host:
         self._predecessor = predecessor
         self._log_requests = log_requests
         self._grace = services.settings.embedded.stop_grace
-        self._limits = limits_for(services.settings.door, services.settings.reach.trusted_proxies)
+        proxies = services.settings.reach.trusted_proxies
+        self._limits = limits_for(services.settings.door, proxies, raise_open_files)
         self._ready = False
         self._figures = [*services.figures]
 
@@ -179,8 +181,8 @@ class Host:
         exact: dict[str, Endpoint] = {
             "/healthz": _read(self._healthz),
             "/readyz": _read(self._readyz),
-            metrics_door.PATH: _read(
-                MetricsDoor(self._figures, self._services.token_verifier, self._services.door)
+            metrics_door.PATH: MetricsDoor(
+                self._figures, self._services.token_verifier, self._services.door
             ),
             issuer.TOKEN_PATH: tokens.token,
             issuer.KEYS_PATH: _read(tokens.keys),

@@ -1,11 +1,10 @@
 """How many callers the HTTP door takes at once, and how slow they may be."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from infra.embedded.http.open_files import raise_open_files
 from infra.settings.adapters import DoorSettings
 from infra.settings.values import Network
 
@@ -45,9 +44,11 @@ class DoorLimits:
         return replace(self, connections=most, strangers=strangers, strangers_of_one_address=of_one)
 
 
-def limits_for(settings: DoorSettings, proxies: Sequence[Network]) -> DoorLimits:
-    """What is set, as far as the files that this process may open go; it raises their limit for
-    that. Raises TooFewFiles."""
+def limits_for(
+    settings: DoorSettings, proxies: Sequence[Network], raise_open_files: Callable[[int], int]
+) -> DoorLimits:
+    """What is set, as far as the files that this process may open go; their limit is raised for
+    that. Raises what `raise_open_files` does."""
     asked = DoorLimits(
         settings.head_time,
         settings.body_rate,
@@ -59,7 +60,10 @@ def limits_for(settings: DoorSettings, proxies: Sequence[Network]) -> DoorLimits
     files = raise_open_files(asked.files)
     limits = asked.within(files)
     if limits.connections < asked.connections:
-        _log.warning(
+        # Who has asked for a number is to hear of another.
+        level = logging.WARNING if "connections" in settings.model_fields_set else logging.INFO
+        _log.log(
+            level,
             "%d connections at once are taken, not %d: this process may have %d files open",
             *(limits.connections, asked.connections, files),
         )
