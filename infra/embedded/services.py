@@ -2,7 +2,6 @@
 host, which drives the functions, and the app's composition, whose activities they run."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from functools import cached_property
@@ -201,8 +200,8 @@ class EmbeddedServices:
         """Everything acknowledged is on disk; the folder can be opened anew."""
         for task in self._running:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if self._running:
+            await asyncio.wait(self._running)
         await self.logins.close()
         await self.webhooks.close()
         await asyncio.to_thread(self.traffic_log.close)
@@ -215,6 +214,6 @@ class EmbeddedServices:
         while True:
             try:
                 await self.stores.sweep()
-            except DomainError as error:
+            except (DomainError, OSError) as error:
                 _log.warning("the blob store was not swept: %s", error)
             await asyncio.sleep(_DAY)

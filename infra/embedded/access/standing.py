@@ -66,7 +66,7 @@ class OwnStanding(ClientStanding):
         return _holds(await self.versions(), subject, version)
 
     async def versions(self) -> Versions:
-        """As they are now. Raises Unavailable for a file that is damaged."""
+        """As they are now. Raises Unavailable for a file that is damaged, or cannot be read."""
         self._looked_at = -_LOOK
         epoch = self.epoch
         if self._versions[0] != epoch:
@@ -74,6 +74,8 @@ class OwnStanding(ClientStanding):
                 clients = await asyncio.to_thread(self._registry.list)
             except Invalid as error:
                 raise Unavailable(f"The clients cannot be read: {error.message}") from error
+            except OSError as error:
+                raise Unavailable(f"The clients cannot be read: {error.strerror}") from error
             self._versions = (epoch, {client.client_id: client.version for client in clients})
         return self._versions[1]
 

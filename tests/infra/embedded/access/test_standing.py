@@ -80,6 +80,14 @@ def store(clock: HeldClock) -> MemoryResourceStore:
     return MemoryResourceStore(clock.unix)
 
 
+async def test_a_file_that_cannot_be_opened_is_told_as_one_that_cannot_be_read(
+    registry: ClientRegistry, own: OwnStanding
+) -> None:
+    registry.file.mkdir()
+    with pytest.raises(Unavailable, match="clients cannot be read"):
+        await own.versions()
+
+
 async def test_another_host_hears_of_a_change(
     store: MemoryResourceStore, registry: ClientRegistry, own: OwnStanding, clock: HeldClock
 ) -> None:
