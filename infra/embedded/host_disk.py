@@ -12,6 +12,7 @@ from infra.rules.folder_sizes import folder_size
 _PARTS: Final = (
     "documents.db",
     "queues.db",
+    "audit.db",
     "blobs",
     "blob-state",
     "compute/environments",

@@ -91,13 +91,13 @@ class OwnCertificate:
         try:
             found = x509.load_pem_x509_certificate(self._certificate.read_bytes())
             context.load_cert_chain(self._certificate, self._key, password=_no_password)
+            return _Pair(context, _names(found), found.not_valid_after_utc)
         except (OSError, ValueError) as error:  # an SSLError is an OSError
             why = error.reason if isinstance(error, ssl.SSLError) else error
             raise CertificateError(
                 f"{self._certificate} and {self._key} are no certificate in PEM, its chain below"
                 f" it, with its own plain key: {why or error}"
             ) from None
-        return _Pair(context, _names(found), found.not_valid_after_utc)
 
     def _tell(self, pair: _Pair) -> None:
         _log.info(
