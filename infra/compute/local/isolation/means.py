@@ -81,8 +81,8 @@ def parts(wish: Wish, means: Means) -> Sequence[IsolationPart]:
             "it runs as the host's user",
         ),
         (
-            "local sockets",
-            scoped,
+            "local sockets",  # Landlock knows nothing of those with a path
+            scoped if apart else "",
             "it may speak to abstract sockets" if apart else "it may speak to the host's user's",
         ),
         (

@@ -40,7 +40,7 @@ def test_every_part_is_told_whether_it_is_held() -> None:
     assert lacking(wish, Means("user", 7)) == rootless
     assert lacking(alone, Means("user", 7)) == rootless - {"cloud metadata", "control plane"}
     assert lacking(wish, Means("user", 3)) == rootless | {"local sockets"}
-    assert lacking(wish, Means("", 7)) == rootless | {"lifetime"}
+    assert lacking(wish, Means("", 7)) == rootless | {"lifetime", "local sockets"}
     assert lacking(wish, Means("", 1)) == rootless | {"lifetime", "processes", "local sockets"}
     assert len(lacking(TOGETHER, Means())) == len(parts(TOGETHER, Means()))
 
