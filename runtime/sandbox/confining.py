@@ -113,7 +113,7 @@ def _be_first(
         kernel.unshare(kernel.NEW_MOUNTS | kernel.NEW_IPC | alone)
         if not plan.network:
             _bring_loopback_up()
-        readable = [*view.system_files(plan.hidden), *plan.readable]
+        readable = [*view.system_files(plan.hidden), *view.lent(plan.readable, plan.hidden)]
         writable = {
             **{path: path for path in plan.shared if os.path.isdir(path)},
             **_own_places(plan),
@@ -167,7 +167,8 @@ def _restrict(plan: Plan, *, within: bool) -> None:
     readable = ["/"]
     if not within:
         system = view.system_files(plan.hidden)
-        readable = [*system, *plan.readable, *view.shown_of_processes()]
+        given = view.lent(plan.readable, plan.hidden)
+        readable = [*system, *given, *view.shown_of_processes()]
     landlock.restrict(
         landlock.version(),
         readable=readable,

@@ -50,6 +50,16 @@ def system_files(hidden: str) -> list[str]:
     return without(paths, hidden)
 
 
+def lent(given: Iterable[str], hidden: str) -> list[str]:
+    """What is given to read, but for the folder `hidden` where it is somewhere below that; what is
+    given of `hidden` itself stays."""
+    found: list[str] = []
+    for path in given:
+        above = hidden.startswith(os.path.realpath(path).rstrip("/") + "/")
+        found += without([path], hidden) if above else [path]
+    return found
+
+
 def without(paths: Iterable[str], hidden: str) -> list[str]:
     """The paths, each with all that is below it but for `hidden`; links as they are."""
     found: list[str] = []

@@ -120,6 +120,30 @@ def test_a_command_reaches_what_it_is_given_and_no_more(
 
 
 @pytest.mark.parametrize("means", MEANS)
+def test_what_is_hidden_is_so_where_a_folder_above_it_is_given(
+    tmp_path: Path, means: dict[str, Any]
+) -> None:
+    if means.get("user") and os.geteuid() != 0:
+        pytest.skip("not root")
+    above, hidden = tmp_path / "above", tmp_path / "above" / "hidden"
+    hidden.mkdir(parents=True)
+    (above / "beside").write_text("text")
+    for place, mode in ((above, 0o755), (hidden, 0o755), (above / "beside", 0o644)):
+        place.chmod(mode)
+    readable = [PREFIX, str(above), str(hidden / "given")]
+    script = f"""
+for path in ("beside", "hidden/given/file", "hidden/other"):
+    try:
+        print(open({str(above)!r} + "/" + path).read())
+    except OSError:
+        print("refused")
+"""
+    described = plan(hidden, ["-c", script], readable=readable, **means)
+    (hidden / "other").chmod(0o644)
+    assert had(run(described)).split() == ["text", "text", "refused"]
+
+
+@pytest.mark.parametrize("means", MEANS)
 @pytest.mark.parametrize(
     ("script", "status"), [("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 6)", -6)]
 )

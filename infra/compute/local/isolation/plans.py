@@ -47,13 +47,23 @@ def launcher(runtime: Path, descriptor: int) -> list[str]:
 def for_python(python: Path) -> list[Path]:
     """Where an interpreter's own files are; a virtual environment's are those of the one that
     it was made from, too."""
-    python = python.absolute()
-    places = {python.parent.parent}
-    link = python
+    link = python.absolute()
+    places = {link.parent.parent}
     while link.is_symlink():
         link = link.parent / os.readlink(link)
         places.add(link.parent.parent)
-    return [place for place in sorted(places) if str(place) not in ("/", "/usr")]
+    return [own for place in sorted(places) for own in _of_installation(place)]
+
+
+def _of_installation(place: Path) -> list[Path]:
+    """All that is there, unless it is a person's home, or in it the place for programs
+    (`~/.local/bin/python3` is where uv puts one): other things are in these, too."""
+    real, home = Path(os.path.realpath(place)), Path(os.path.realpath(os.path.expanduser("~")))
+    if str(real) in ("/", "/usr"):
+        return []
+    if home.is_relative_to(real) or real == home / ".local":
+        return [place / name for name in ("bin", "include", "lib", "lib64", "pyvenv.cfg")]
+    return [place]
 
 
 def paths(*given: Path) -> list[str]:
