@@ -6,6 +6,7 @@ the block that it makes is taken from the other. It is done for every unit, so i
 calls and no more objects than there are files.
 """
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -21,6 +22,7 @@ from infra.compute.local.isolation.opening import open_file_to_all
 
 _BLOCK: Final = "block"
 _FILE: Final = "file://"
+_NO_FILE: Final = "the block that the worker made is no file"
 
 
 class _Lent(NamedTuple):
@@ -61,28 +63,26 @@ class LendingDesk:
         )
         return replace(request, mini_batches=mini_batches, block_url=block)
 
-    def deliver(self, request: UnitRequest) -> None:
+    async def deliver(self, request: UnitRequest) -> None:
         """Bring the block that the worker has made to its place. Raises OSError."""
         target = _path(request.block_url)
         if target is None:
             return
         try:
-            os.rename(self._block, target)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.rename(self._block, target)
+            self._move(target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            shutil.move(self._block, target)
+            await asyncio.to_thread(_copy, self._block, target)
+            os.unlink(self._block)
         # Where the worker cannot change what it is any more, and before anybody looks for it.
         if not stat.S_ISREG(os.lstat(target).st_mode):
-            os.unlink(target)
-            raise OSError("the block that the worker made is no file")
+            await asyncio.to_thread(_remove, target)
+            raise OSError(_NO_FILE)
 
     def clear(self, *, tidy: bool) -> None:
         """The unit has ended: nothing of it is lent any more. `tidy`: nor is anything left of
-        what the worker has made."""
+        what the worker has made, which may be much. Blocking."""
         with contextlib.suppress(FileNotFoundError):  # the worker is gone, and all of it
             for lent in self._lent.values():
                 os.unlink(lent.place)
@@ -90,10 +90,14 @@ class LendingDesk:
         self._names.clear()
         if tidy:
             for entry in self.outputs.glob("*"):
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry, ignore_errors=True)
-                else:
-                    entry.unlink(missing_ok=True)
+                _remove(entry)
+
+    def _move(self, target: str) -> None:
+        try:
+            os.rename(self._block, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(self._block, target)
 
     def _lend(self, source: UnitInput) -> UnitInput:
         path = _path(source.url)
@@ -135,6 +139,24 @@ def _path(url: str | None) -> str | None:
         return None
     path = url[len(_FILE) :]
     return unquote(path) if "%" in path else path
+
+
+def _copy(source: str, target: str) -> None:
+    """What is copied is what was looked at: the worker can change what a name means meanwhile."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as made:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(_NO_FILE)
+        with open(target, "wb") as file:
+            shutil.copyfileobj(made, file)
+
+
+def _remove(entry: str | Path) -> None:
+    if os.path.isdir(entry) and not os.path.islink(entry):
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(entry)
 
 
 def _is_of(etag: str, path: str) -> bool:

@@ -18,7 +18,7 @@ from infra.compute.local.workers.worker_pools import WorkerPools
 
 _PREPARE_TIMEOUT: Final = 5.0
 _FEW: Final = 64
-"""Files that are lent without leaving the loop: it takes less than to come back to it."""
+"""Files that are lent and taken back on the loop: it takes less than to come back to it."""
 
 
 @dataclass(eq=False)
@@ -140,21 +140,22 @@ class Attempts:
         desk = lease.desk
         if desk is None:
             return await UnitRun(self._http, lease, request).outcome()
-        files = sum(len(each.inputs) for each in request.mini_batches)
+        few = sum(len(each.inputs) for each in request.mini_batches) <= _FEW
         lost = True
         try:
-            lent = (
-                await asyncio.to_thread(desk.lend, request) if files > _FEW else desk.lend(request)
-            )
+            lent = desk.lend(request) if few else await asyncio.to_thread(desk.lend, request)
             outcome = await UnitRun(self._http, lease, lent).outcome()
             if outcome.lost is None and outcome.length:
-                desk.deliver(request)
+                await desk.deliver(request)
             lost = outcome.lost is not None
             return outcome
         except OSError as error:
             return UnitOutcome((), lost=f"The unit's files cannot be lent or taken: {error}.")
         finally:
-            desk.clear(tidy=lost)
+            if few and not lost:
+                desk.clear(tidy=False)
+            else:
+                await asyncio.to_thread(desk.clear, tidy=lost)
 
     async def _prepare(self, key: str, request: UnitRequest, waiter: Waiter) -> None:
         """Have a busy worker fetch the unit's first inputs while it scores something else. It

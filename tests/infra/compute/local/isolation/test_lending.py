@@ -80,19 +80,47 @@ def test_a_file_on_another_disk_is_copied_and_is_what_was_meant_if_it_is(
         file.unlink()
 
 
-def test_a_block_is_brought_to_its_place(tmp_path: Path, desk: LendingDesk) -> None:
+async def test_a_block_is_brought_to_its_place(tmp_path: Path, desk: LendingDesk) -> None:
     place = tmp_path / "blocks" / "b"
     request = unit(block=place)
     asked = desk.lend(request).block_url
     assert asked is not None
     Path(asked.removeprefix("file://")).write_text("rows")
-    desk.deliver(request)
+    await desk.deliver(request)
     assert place.read_text() == "rows"
 
 
-def test_a_block_that_is_a_link_is_not_taken(tmp_path: Path, desk: LendingDesk) -> None:
+async def test_a_block_that_is_a_link_is_not_taken(tmp_path: Path, desk: LendingDesk) -> None:
     secret, place = made(tmp_path / "secrets", "key"), tmp_path / "b"
     (desk.outputs / "block").symlink_to(secret)
     with pytest.raises(OSError, match="is no file"):
-        desk.deliver(unit(block=place))
+        await desk.deliver(unit(block=place))
     assert not place.exists()
+
+
+async def test_a_block_that_is_a_folder_is_not_taken(tmp_path: Path, desk: LendingDesk) -> None:
+    made(desk.outputs / "block", "file")
+    place = tmp_path / "b"
+    with pytest.raises(OSError, match="is no file"):
+        await desk.deliver(unit(block=place))
+    assert not place.exists()
+
+
+async def test_a_block_goes_to_another_disk_if_it_is_a_file(
+    tmp_path: Path, desk: LendingDesk
+) -> None:
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("one disk")
+    place, block = elsewhere / f"block-{os.getpid()}", desk.outputs / "block"
+    try:
+        block.symlink_to(made(tmp_path / "secrets", "key"))
+        with pytest.raises(OSError, match="symbolic link"):
+            await desk.deliver(unit(block=place))
+        assert not place.exists()
+        block.unlink()
+        block.write_text("rows")
+        await desk.deliver(unit(block=place))
+        assert [place.read_text(), block.exists()] == ["rows", False]
+    finally:
+        place.unlink(missing_ok=True)
