@@ -260,7 +260,7 @@ class SupervisedInstance:
         cores = around.cores.take(launch.cpu)
         try:
             scratch = around.sockets.scratch(socket)
-            cell = await asyncio.to_thread(around.isolation.cell, launch, scratch, socket, cores)
+            cell = await self._new_cell(scratch, socket, cores)
             try:
                 return await self._live_in(cell, socket, cores)
             finally:
@@ -268,6 +268,21 @@ class SupervisedInstance:
         finally:
             around.cores.give_back(cores)
             around.sockets.remove(socket)
+
+    async def _new_cell(self, place: Path, socket: Path, cores: frozenset[int]) -> Cell:
+        isolation, launch = self._around.isolation, self._launch
+        making = asyncio.create_task(
+            asyncio.to_thread(isolation.cell, launch, place, socket, cores)
+        )
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # It is made all the same, with descriptors, a group and a user that nobody else
+            # would give back.
+            await asyncio.wait({making})
+            if making.exception() is None:
+                await asyncio.to_thread(making.result().close)
+            raise
 
     async def _live_in(self, cell: Cell, socket: Path, cores: frozenset[int]) -> tuple[Death, bool]:
         around, address = self._around, str(socket)

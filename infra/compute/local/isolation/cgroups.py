@@ -46,10 +46,14 @@ class Group:
 
     def __init__(self, places: Mapping[str, Path], name: str, memory: int) -> None:
         self._folders = {kind: place / name for kind, place in places.items()}
-        for kind, folder in self._folders.items():
-            folder.mkdir(mode=0o700, exist_ok=True)
-            for file, value in _limits(kind, folder, memory).items():
-                (folder / file).write_text(value)
+        try:
+            for kind, folder in self._folders.items():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                for file, value in _limits(kind, folder, memory).items():
+                    (folder / file).write_text(value)
+        except OSError:
+            self.remove()
+            raise
 
     @property
     def joining(self) -> list[str]:

@@ -136,7 +136,12 @@ class Isolation:
             cgroups=group.joining if group else (),
             cores=sorted(cores),
         )
-        descriptor = plan.to_read()
+        try:
+            descriptor = plan.to_read()
+        except OSError:
+            if group is not None:
+                group.remove()
+            raise
         return Cell(
             launcher(self.runtime, descriptor),
             process_environment.base(),
