@@ -106,25 +106,30 @@ def test_inputs_and_blocks_of_a_remote_store(start: Start, store: tuple[str, typ
     assert "s3cret" not in server.log
 
 
-def test_what_comes_next_is_fetched_while_the_script_runs(
-    start: Start, store: tuple[str, type[Store]], tmp_path: Path
-) -> None:
-    url, handler = store
-    handler.failures.clear()
-    script = f"""
+def gated(gates: Path) -> str:
+    """A script that waits, for each file, until there is a gate of its name; `.begun` tells that
+    it does."""
+    return f"""
         import os, time
 
         def init():
             pass
 
         def run(mini_batch):
-            gate = {str(tmp_path)!r} + "/" + os.path.basename(mini_batch[0])
+            gate = {str(gates)!r} + "/" + os.path.basename(mini_batch[0])
             open(gate + ".begun", "w").close()
             while not os.path.exists(gate):
                 time.sleep(0.01)
             return [open(path).read() for path in mini_batch]
     """
-    server = start(script, "work").ready()
+
+
+def test_what_comes_next_is_fetched_while_the_script_runs(
+    start: Start, store: tuple[str, type[Store]], tmp_path: Path
+) -> None:
+    url, handler = store
+    handler.failures.clear()
+    server = start(gated(tmp_path), "work").ready()
 
     def one(name: str) -> list[dict[str, str]]:
         return [{"name": name, "url": f"{url}/{name}"}]
@@ -151,20 +156,7 @@ def test_a_unit_that_outlives_its_urls_goes_on_by_those_it_is_sent(
 ) -> None:
     url, handler = store
     handler.failures.clear()
-    script = f"""
-        import os, time
-
-        def init():
-            pass
-
-        def run(mini_batch):
-            gate = {str(tmp_path)!r} + "/" + os.path.basename(mini_batch[0])
-            open(gate + ".begun", "w").close()
-            while not os.path.exists(gate):
-                time.sleep(0.01)
-            return [open(path).read() for path in mini_batch]
-    """
-    server = start(script, "work").ready()
+    server = start(gated(tmp_path), "work").ready()
 
     def lent(signature: str) -> bytes:
         query = f"?se=2020-01-01T00%3A00%3A00Z&sig={signature}"
