@@ -108,6 +108,12 @@ def _verb(prog: str, verb: "Verb", argv: list[str]) -> int:
         console.be_quiet()
     session = Session(flags)
     try:
+        if getattr(flags, "local", False) and session.context.connection_file is None:
+            # Else it would be done on a host that others use.
+            raise UsageFailed(
+                f"--local: {session.context.name} is not a host of this machine.",
+                hint="`mle run FILE` tries a deployment on a host of its own; `mle up` starts one.",
+            )
         answer = verb.run(flags, session)
         if isinstance(answer, Exit):
             return int(answer)

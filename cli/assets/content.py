@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ from cli.failures import UsageFailed
 # As Azure's tools: the first that is there decides.
 _IGNORE_FILES = (".amlignore", ".gitignore")
 _ALWAYS_IGNORED = ("__pycache__/", "*.pyc", ".git/", ".amlignore", ".gitignore", ".DS_Store")
-_CHUNK = 1024 * 1024
 _MOST_FILES = 100_000
 
 
@@ -21,6 +21,8 @@ class ContentFile(NamedTuple):
     path: Path
     name: str
     size: int
+    changed: int
+    """When its content was last written, in nanoseconds."""
 
 
 class Content(NamedTuple):
@@ -37,14 +39,19 @@ class Content(NamedTuple):
 
 
 def content_of(source: Path) -> Content:
-    """The content of a file or folder. Raises UsageFailed when there is none or too much."""
+    """The content of a file or folder. What has been read is not read again while it stays as it
+    is. Raises UsageFailed when there is none or too much."""
+    files = files_of(source)
+    return Content(source, files, _digest(files))
+
+
+def files_of(source: Path) -> tuple[ContentFile, ...]:
+    """The files that belong to it, without a look into them. Raises UsageFailed when there are
+    none or too many."""
     files = [_file(source, source.name)] if source.is_file() else _in_folder(source)
     if not files:
         raise UsageFailed(f"{source} has no files to upload.")
-    whole = hashlib.sha256()
-    for file in files:
-        whole.update(f"{file.name}\0{_digest(file.path)}\n".encode())
-    return Content(source, tuple(files), whole.hexdigest())
+    return tuple(files)
 
 
 def _in_folder(folder: Path) -> list[ContentFile]:
@@ -81,12 +88,15 @@ def _ignored(folder: Path) -> Callable[[str], bool]:
 
 
 def _file(path: Path, name: str) -> ContentFile:
-    return ContentFile(path, name, path.stat().st_size)
+    about = path.stat()
+    return ContentFile(path, name, about.st_size, about.st_mtime_ns)
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+@lru_cache(maxsize=64)
+def _digest(files: tuple[ContentFile, ...]) -> str:
+    whole = hashlib.sha256()
+    for file in files:
+        with file.path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        whole.update(f"{file.name}\0{digest}\n".encode())
+    return whole.hexdigest()

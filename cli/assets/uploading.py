@@ -12,12 +12,14 @@ from cli.assets.content import Content, ContentFile
 from cli.failures import CommandFailed
 from cli.host.arm import Arm, path
 from cli.host.contexts import config_folder
-from cli.host.private_files import write_private
+from cli.host.private_files import forget_old, write_private
 from cli.host.wire import Wire
 from cli.output.progress import Progress
 
 _PIECE = 8 * 1024 * 1024
 _TRIES = 5
+_KEPT = 86_400.0
+"""Seconds: no place takes files for longer."""
 
 
 class Place(NamedTuple):
@@ -37,6 +39,7 @@ def upload(arm: Arm, kind: str, name: str, version: str, content: Content) -> st
         place = None
     if place is None:
         place = _begun(arm, kind, name, version)
+        forget_old(kept.parent, seconds=_KEPT)
         write_private(kept, json.dumps([place.uri, place.query]))
     with Progress(f"Uploading {content.source.name}", content.size) as progress:
         for file in content.files:

@@ -28,10 +28,6 @@ class Context(NamedTuple):
     connection_file: str | None = None
     """Of an embedded host on this machine, whose address may change at each start."""
 
-    @property
-    def workspace_name(self) -> str:
-        return self.workspace.rsplit("/", 1)[-1]
-
 
 def config_folder() -> Path:
     """Where contexts are kept: `MLE_CONFIG_DIR`, else the user's configuration folder."""

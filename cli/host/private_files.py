@@ -1,6 +1,8 @@
 """Files that hold secrets."""
 
+import contextlib
 import os
+import time
 from pathlib import Path
 
 
@@ -12,3 +14,11 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def forget_old(folder: Path, *, seconds: float) -> None:
+    """Remove the files of a folder that nobody has written for so long."""
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            if file.stat().st_mtime < time.time() - seconds:
+                file.unlink()

@@ -14,10 +14,12 @@ from urllib.parse import urlencode
 
 from cli.failures import CommandFailed, SignInNeeded
 from cli.host.contexts import Context, config_folder
-from cli.host.private_files import write_private
+from cli.host.private_files import forget_old, write_private
 from cli.host.wire import Wire
 
 _EARLY = 60.0
+_KEPT = 86_400.0
+"""Seconds: no host gives tokens that are good for longer."""
 
 
 class Tokens:
@@ -50,6 +52,7 @@ class Tokens:
                 return token
             case kind:
                 raise SignInNeeded(f"Context {self._context.name!r} has no credential: {kind!r}.")
+        forget_old(self._file().parent, seconds=_KEPT)
         write_private(
             self._file(), json.dumps({"token": token, "ends": time.time() + seconds - _EARLY})
         )

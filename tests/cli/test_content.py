@@ -1,5 +1,6 @@
 """What belongs to a model or to code."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def test_the_same_files_hash_to_the_same_wherever_they_lie(tmp_path: Path) -> No
     assert content_of(lay(tmp_path / "other", "d.py")).digest != one.digest
     (tmp_path / "one" / "a.py").rename(tmp_path / "one" / "z.py")
     assert content_of(tmp_path / "one").digest != one.digest
+
+
+def test_content_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    before = content_of(lay(tmp_path, "a.py"))
+    (tmp_path / "a.py").write_text("b.py")
+    os.utime(tmp_path / "a.py", ns=(1, before.files[0].changed + 1))
+    assert content_of(tmp_path).digest != before.digest
 
 
 def test_what_git_ignores_stays_here(tmp_path: Path) -> None:

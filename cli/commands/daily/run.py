@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.assets.content import content_of
+from cli.assets.content import files_of
 from cli.commands.by_resource.online_deployment import logs
 from cli.commands.daily.logs import following
 from cli.commands.daily.up import host_command
@@ -39,21 +39,23 @@ def run(flags: argparse.Namespace, session: Session) -> Any:
     folder = Path(flags.data_dir) if flags.data_dir else _kept(flags.paths)
     with _host(folder, flags.port) as connection_file:
         session.replace(Arm(from_connection_file(connection_file)))
+        seen = _seen(sources)  # Before: what is saved meanwhile is another change.
         deployment = _deployed(session, sources)
         _tell(session, deployment)
         if flags.once:
             return None
         try:
-            _follow(flags, session, deployment)
+            _follow(flags, session, deployment, seen)
         except KeyboardInterrupt:
             say("\nStopped.")
     return None
 
 
-def _follow(flags: argparse.Namespace, session: Session, deployment: Source) -> None:
+def _follow(
+    flags: argparse.Namespace, session: Session, deployment: Source, deployed: object
+) -> None:
     """Write what it prints, and deploy anew whatever changes."""
-    seen: list[str] = []
-    digest = _digest(_sources(flags))
+    shown: list[str] = []
     while True:
         now = logs(
             session,
@@ -62,18 +64,18 @@ def _follow(flags: argparse.Namespace, session: Session, deployment: Source) -> 
             lines=_LINES,
             container="inference-server",
         ).splitlines()
-        for line in following(seen, now):
+        for line in following(shown, now):
             sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-        seen = now or seen
+        shown = now or shown
         time.sleep(_EVERY)
         try:
             sources = _sources(flags)
-            found = _digest(sources)
+            found = _seen(sources)
         except CommandFailed:
             continue  # Half-written; it is looked at again.
-        if found != digest:
-            digest = found
+        if found != deployed:
+            deployed = found
             say("Changed: deploying anew.")
             try:
                 _deployed(session, sources)
@@ -105,16 +107,17 @@ def _sources(flags: argparse.Namespace) -> list[Source]:
     ]
 
 
-def _digest(sources: list[Source]) -> str:
-    whole = hashlib.sha256()
+def _seen(sources: list[Source]) -> object:
+    """What is another thing once a file has been saved; large models are not read for it."""
+    whole: list[object] = []
     for source in sources:
-        whole.update(repr(source.fields).encode())
+        whole.append(source.fields)
         code = (source.fields.get("code_configuration") or {}).get("code")
         for asset in (code, source.fields.get("model")):
             place = asset.get("path") if isinstance(asset, dict) else None
             if place and not REMOTE.match(place):
-                whole.update(content_of(Path(place)).digest.encode())
-    return whole.hexdigest()
+                whole.append(files_of(Path(place)))
+    return whole
 
 
 def _deployed(session: Session, sources: list[Source]) -> Source:

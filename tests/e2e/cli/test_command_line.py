@@ -292,6 +292,9 @@ def test_a_host_is_remembered_used_and_forgotten(
     assert mle("use", "-o", "json").answer[0]["name"] == "here"
     assert (tmp_path / "config" / "contexts.json").stat().st_mode & 0o077 == 0
     assert mle("doctor").code == 0
+    local = mle("online-endpoint", "list", "--local")
+    assert local.code == 2
+    assert "not a host of this machine" in local.err
     wrong = mle("login", "--url", connection["url"], "--name", "other", "--client-id", "me")
     assert wrong.code == 1
     assert "is not trusted" in wrong.err
