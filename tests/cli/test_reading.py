@@ -41,9 +41,9 @@ def write(folder: Path, text: str) -> str:
     return str(file)
 
 
-def faults(record: Record, file: str, **options: object) -> list[str]:
+def faults(record: Record, file: str) -> list[str]:
     with pytest.raises(UsageFailed) as refused:
-        read(record, "file", file=file, **options)  # type: ignore[arg-type]
+        read(record, "file", file=file)
     return refused.value.faults
 
 

@@ -47,7 +47,7 @@ def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
     schema.config.update(base_url=host.url)
     chosen, fuzzed, session = random.Random(seed), Fuzzed(), requests.Session()
 
-    class Sequences(schema.as_state_machine()):  # type: ignore[misc]
+    class Sequences(schema.as_state_machine()):  # type: ignore[misc]  # made when it runs
         def before_call(self, case: Any) -> None:
             _place(case, fixed, chosen)
             good = bodies.get(case.operation.definition.raw.get("operationId"))

@@ -66,7 +66,7 @@ def play(seed: int, only: str | None = None) -> Played:
             loop.run(_played(world, scenario))
         except Broken as found:
             broken = str(found)
-        except Exception as error:
+        except Exception as error:  # whatever a seed raises is what it has found
             broken = f"nobody expected {type(error).__name__}: {error}"
         for host in world.hosts:
             host.life.end()

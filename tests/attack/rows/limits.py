@@ -100,8 +100,9 @@ def answers(ground: Ground) -> Iterator[Attempt]:
             {"strict-transport-security": "max-age=0"},
         ):
             answer = caller.post("", json={"headers": headers})
-            held = "set-cookie" not in answer.headers and answer.text in ("body", answer.text)
-            held = held and answer.status_code in (200, 424, 502)
+            passed = answer.status_code == 200 and answer.text == "body"
+            held = passed or answer.status_code in (424, 502)
+            held = held and "set-cookie" not in answer.headers
             yield Attempt(f"an answer with {sorted(headers)}", held, str(answer.status_code))
             after = caller.post("", json={})
             yield Attempt("and the next one is answered", after.text == "body", after.text[:40])
