@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.documents.reading import difference, read
 from cli.failures import CommandFailed, UsageFailed
-from cli.host.arm import Operation, path
+from cli.host.arm import Operation
 from cli.kinds.types import Json, Record
 from cli.output.console import confirmed, say
 from cli.output.waiting import Waiting
@@ -173,11 +173,6 @@ def endpoint_named(flags: argparse.Namespace, fields: dict[str, Any]) -> str:
             "Of which endpoint?", hint="`--endpoint-name`, or `endpoint_name` in the file."
         )
     return str(name)
-
-
-def deployment_path(collection: str, endpoint: str, name: str) -> str:
-    """Where a deployment is, below the workspace."""
-    return path(collection, endpoint, "deployments", name)
 
 
 ENDPOINT: Flag = flag("-e", "--endpoint-name", help="its endpoint")

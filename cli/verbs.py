@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from cli.failures import Exit, UsageFailed
+from cli.failures import UsageFailed
 from cli.host.arm import Arm
 from cli.host.contexts import Context, chosen
 
@@ -106,8 +106,3 @@ def parse(prog: str, verb: Verb, argv: list[str]) -> argparse.Namespace:
     for each in GLOBAL:
         common.add_argument(*each.names, **each.options)
     return parser.parse_args(argv)
-
-
-def done(code: Exit = Exit.DONE) -> int:
-    """An exit code as a number."""
-    return int(code)

@@ -1,13 +1,23 @@
 """Models, environments, code and data: as YAML has them, named or written where they are used."""
 
 import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cli.documents.faults import Faults
-from cli.documents.yaml_file import Document, Place, read_document
+from cli.documents.yaml_file import Place, read_document
 from cli.failures import UsageFailed
-from cli.kinds.types import Anything, Choice, Field, Json, ListOf, MapOf, Record, Text, Whole
+from cli.kinds.types import (
+    Anything,
+    Choice,
+    Field,
+    Json,
+    ListOf,
+    MapOf,
+    Record,
+    Text,
+    Type,
+    Whole,
+)
 
 REMOTE = re.compile(r"(?:azureml|https?|wasbs?|abfss?|runs|adl)://", re.IGNORECASE)
 _REFERENCE = re.compile(
@@ -27,10 +37,11 @@ READ_ONLY = tuple(
 )
 
 
-class LocalPath(NamedTuple):
+class LocalPath(Type):
     """A file or folder relative to the YAML file, kept whole; or an address, kept as it is."""
 
-    remote: bool = True
+    def __init__(self, remote: bool = True) -> None:
+        self.remote = remote
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if not isinstance(value, str) or not value:
@@ -43,17 +54,11 @@ class LocalPath(NamedTuple):
             faults.add(place, f"{value}: there is no such file or folder: {path}")
         return str(path)
 
-    def sent(self, value: Json) -> Json:
-        return value
-
-    def shown(self, value: Json) -> Json:
-        return value
-
     def schema(self) -> dict[str, Json]:
         return {"type": "string"}
 
 
-class CondaFile:
+class CondaFile(Type):
     """A conda file: its path, or what it would say. Kept as its text."""
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
@@ -193,15 +198,16 @@ CODE = Record(
 )
 
 
-class AssetOf(NamedTuple):
+class AssetOf(Type):
     """An asset: a reference (kept as text), or one written here (kept as its record's fields).
 
     `paths`: plain text is a path, as for code; else it is a reference or `file:other.yml`.
     """
 
-    kind: str
-    record: Record
-    paths: bool = False
+    def __init__(self, kind: str, record: Record, paths: bool = False) -> None:
+        self.kind = kind
+        self.record = record
+        self.paths = paths
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if isinstance(value, dict):
@@ -299,8 +305,3 @@ IDENTITY = Record(
         Field("tenant_id", Anything(), "tenantId", ignored=True),
     )
 )
-
-
-def document_of(value: dict[str, Any], folder: Path) -> Document:
-    """Fields given on the command line, as a document; relative paths are the folder's."""
-    return Document(value, folder / "the command line")

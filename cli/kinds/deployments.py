@@ -1,7 +1,7 @@
 """Deployments, online and batch, as YAML has them."""
 
-from cli.kinds.assets import CODE_CONFIGURATION, ENVIRONMENT_FIELD, MODEL_FIELD, TAGS
-from cli.kinds.endpoints import SWITCH
+from cli.kinds.assets import CODE_CONFIGURATION, ENVIRONMENT_FIELD, MODEL_FIELD
+from cli.kinds.endpoints import COMMON, SWITCH
 from cli.kinds.types import (
     Anything,
     Choice,
@@ -15,16 +15,9 @@ from cli.kinds.types import (
     Whole,
 )
 
-DEPLOYMENT_NAME = Text(
-    r"[a-zA-Z](?=.{2,31}$)[-a-zA-Z0-9]*[a-zA-Z0-9]",
-    "3 to 32 letters, digits and dashes, beginning with a letter and ending without a dash.",
-)
 _COMMON = (
-    Field("name", DEPLOYMENT_NAME, required=True, doc="3 to 32 letters, digits and dashes"),
+    *COMMON,
     Field("endpoint_name", Text(), doc="the endpoint it belongs to"),
-    Field("description", Text(), "properties.description"),
-    Field("tags", TAGS, "tags"),
-    Field("properties", TAGS, "properties.properties"),
     Field("environment", ENVIRONMENT_FIELD, "properties.environmentId"),
     Field("code_configuration", CODE_CONFIGURATION, "properties.codeConfiguration"),
 )

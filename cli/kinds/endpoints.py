@@ -7,11 +7,15 @@ ENDPOINT_NAME = Text(
     r"[a-zA-Z](?=.{2,31}$)[-a-zA-Z0-9]*[a-zA-Z0-9]",
     "3 to 32 letters, digits and dashes, beginning with a letter and ending without a dash.",
 )
-COMMON = (
-    Field("name", ENDPOINT_NAME, required=True, doc="3 to 32 letters, digits and dashes"),
+DESCRIPTION = (
     Field("description", Text(), "properties.description"),
     Field("tags", TAGS, "tags"),
     Field("properties", TAGS, "properties.properties"),
+)
+"""What is said of any resource that has an ARM envelope of its own."""
+COMMON = (
+    Field("name", ENDPOINT_NAME, required=True, doc="3 to 32 letters, digits and dashes"),
+    *DESCRIPTION,
 )
 READ_ONLY = tuple(
     Field(name, Anything(), rest, ignored=True)

@@ -5,8 +5,9 @@ what REST has; `shown` makes of REST's what Azure's command line shows; `schema`
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from cli.documents.faults import Faults
 from cli.documents.yaml_file import Place
@@ -15,19 +16,29 @@ from cli.kinds.spans import iso_duration, seconds_of
 Json = Any
 
 
-class Type(Protocol):
+class Type(ABC):
+    """As the module says; what YAML and REST write alike is sent and shown as it is."""
+
+    @abstractmethod
     def read(self, value: Json, place: Place, faults: Faults) -> Json: ...
-    def sent(self, value: Json) -> Json: ...
-    def shown(self, value: Json) -> Json: ...
+
+    @abstractmethod
     def schema(self) -> dict[str, Json]: ...
 
+    def sent(self, value: Json) -> Json:
+        return value
 
-class Text(NamedTuple):
+    def shown(self, value: Json) -> Json:
+        return value
+
+
+class Text(Type):
     """Text, and numbers as they are written."""
 
-    pattern: str = ""
-    rule: str = ""
-    longest: int = 0
+    def __init__(self, pattern: str = "", rule: str = "", longest: int = 0) -> None:
+        self.pattern = pattern
+        self.rule = rule
+        self.longest = longest
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if isinstance(value, bool):
@@ -42,12 +53,6 @@ class Text(NamedTuple):
             faults.add(place, f"{len(value)} characters; {self.longest} at most.")
         return value
 
-    def sent(self, value: Json) -> Json:
-        return value
-
-    def shown(self, value: Json) -> Json:
-        return value
-
     def schema(self) -> dict[str, Json]:
         said: dict[str, Json] = {"type": ["string", "number", "boolean"]}
         if self.pattern:
@@ -57,11 +62,12 @@ class Text(NamedTuple):
         return said
 
 
-class Whole(NamedTuple):
+class Whole(Type):
     """A whole number, also as text; `least` and `most` are included."""
 
-    least: int | None = None
-    most: int | None = None
+    def __init__(self, least: int | None = None, most: int | None = None) -> None:
+        self.least = least
+        self.most = most
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,18}", value.strip()):
@@ -77,12 +83,6 @@ class Whole(NamedTuple):
             faults.add(place, f"{value} is too large: {self.most} at most.")
         return value
 
-    def sent(self, value: Json) -> Json:
-        return value
-
-    def shown(self, value: Json) -> Json:
-        return value
-
     def schema(self) -> dict[str, Json]:
         said: dict[str, Json] = {"type": "integer"}
         if self.least is not None:
@@ -92,11 +92,12 @@ class Whole(NamedTuple):
         return said
 
 
-class Number(NamedTuple):
+class Number(Type):
     """Any number from `least` to `most`."""
 
-    least: float
-    most: float
+    def __init__(self, least: float, most: float) -> None:
+        self.least = least
+        self.most = most
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         try:
@@ -107,17 +108,11 @@ class Number(NamedTuple):
             faults.add(place, f"{_told(value)}: a number from {self.least:g} to {self.most:g}.")
         return number
 
-    def sent(self, value: Json) -> Json:
-        return value
-
-    def shown(self, value: Json) -> Json:
-        return value
-
     def schema(self) -> dict[str, Json]:
         return {"type": "number", "minimum": self.least, "maximum": self.most}
 
 
-class Flag:
+class Flag(Type):
     """True or false; `as_enum` is said as Enabled or Disabled in REST."""
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
@@ -127,20 +122,15 @@ class Flag:
             faults.add(place, f"true or false, not {_told(value)}.")
         return value
 
-    def sent(self, value: Json) -> Json:
-        return value
-
-    def shown(self, value: Json) -> Json:
-        return value
-
     def schema(self) -> dict[str, Json]:
         return {"type": "boolean"}
 
 
-class Choice(NamedTuple):
+class Choice(Type):
     """One of some words, in any case; `words` has each with what REST says for it."""
 
-    words: Mapping[str, str]
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self.words = words
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         said = str(value).lower().replace("-", "_") if not isinstance(value, dict | list) else ""
@@ -163,12 +153,13 @@ class Choice(NamedTuple):
         return {"enum": list(self.words)}
 
 
-class Span(NamedTuple):
+class Span(Type):
     """A duration: a number of `unit` seconds in YAML, ISO 8601 in REST."""
 
-    unit: float
-    least: float = 0
-    most: float | None = None
+    def __init__(self, unit: float, least: float = 0, most: float | None = None) -> None:
+        self.unit = unit
+        self.least = least
+        self.most = most
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         number = Whole().read(value, place, faults)
@@ -193,10 +184,11 @@ class Span(NamedTuple):
         return said
 
 
-class MapOf(NamedTuple):
+class MapOf(Type):
     """Names of the user's, each with a value of one type."""
 
-    of: Type
+    def __init__(self, of: Type) -> None:
+        self.of = of
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if value is None:
@@ -216,10 +208,11 @@ class MapOf(NamedTuple):
         return {"type": "object", "additionalProperties": self.of.schema()}
 
 
-class ListOf(NamedTuple):
+class ListOf(Type):
     """Values of one type."""
 
-    of: Type
+    def __init__(self, of: Type) -> None:
+        self.of = of
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
         if not isinstance(value, list):
@@ -237,16 +230,10 @@ class ListOf(NamedTuple):
         return {"type": "array", "items": self.of.schema()}
 
 
-class Anything:
+class Anything(Type):
     """Whatever is written, as it is."""
 
     def read(self, value: Json, place: Place, faults: Faults) -> Json:
-        return value
-
-    def sent(self, value: Json) -> Json:
-        return value
-
-    def shown(self, value: Json) -> Json:
         return value
 
     def schema(self) -> dict[str, Json]:
@@ -266,7 +253,7 @@ class Field(NamedTuple):
     doc: str = ""
 
 
-class Record:
+class Record(Type):
     """Fields with names of ours. Unknown ones are faults."""
 
     def __init__(self, fields: tuple[Field, ...], doc: str = "") -> None:

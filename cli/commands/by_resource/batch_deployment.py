@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from cli.collections import Deployments
 from cli.commands.by_resource.job import COLUMNS as JOB_COLUMNS
 from cli.commands.by_resource.job import job_shown
 from cli.documents.reading import read
@@ -19,8 +20,6 @@ from cli.resources import (
     UPDATES,
     YES,
     change,
-    delete,
-    deployment_path,
     endpoint_named,
     finish,
     make,
@@ -64,6 +63,9 @@ def body(fields: dict[str, Any]) -> dict[str, Any]:
     return sent
 
 
+_ALL = Deployments(COLLECTION, shown)
+
+
 def create(flags: argparse.Namespace, session: Session) -> Any:
     fields = read(
         BATCH_DEPLOYMENT,
@@ -76,7 +78,7 @@ def create(flags: argparse.Namespace, session: Session) -> Any:
     session.arm.get(path(COLLECTION, endpoint))
     made = make(
         session,
-        deployment_path(COLLECTION, endpoint, name),
+        _ALL.where(endpoint, name),
         f"deployment {endpoint}/{name}",
         body(prepare(session, fields)),
         new=False,
@@ -103,7 +105,7 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
     changed = change(
         session,
         BATCH_DEPLOYMENT,
-        deployment_path(COLLECTION, endpoint, name),
+        _ALL.where(endpoint, name),
         f"deployment {endpoint}/{name}",
         flags=flags,
         given={"name": name, "endpoint_name": endpoint},
@@ -111,20 +113,6 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
         shown=shown,
     )
     return shown(changed) if changed else None
-
-
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(deployment_path(COLLECTION, flags.endpoint_name, flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    where = f"{path(COLLECTION, flags.endpoint_name)}/deployments"
-    return [shown(rest) for rest in session.arm.pages(where)]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    where = deployment_path(COLLECTION, flags.endpoint_name, flags.name)
-    delete(session, where, f"deployment {flags.endpoint_name}/{flags.name}", flags)
 
 
 def list_jobs(flags: argparse.Namespace, session: Session) -> Any:
@@ -156,10 +144,10 @@ GROUP = Group(
             (FILE, NAME, ENDPOINT, *UPDATES, NO_WAIT),
             _COLUMNS,
         ),
-        "show": Verb(show_one, "Show a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED), _COLUMNS),
-        "list": Verb(list_all, "List an endpoint's deployments.", (_ENDPOINT_NEEDED,), _COLUMNS),
+        "show": Verb(_ALL.show, "Show a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED), _COLUMNS),
+        "list": Verb(_ALL.list, "List an endpoint's deployments.", (_ENDPOINT_NEEDED,), _COLUMNS),
         "delete": Verb(
-            delete_one, "Delete a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED, YES, NO_WAIT)
+            _ALL.delete, "Delete a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED, YES, NO_WAIT)
         ),
         "list-jobs": Verb(
             list_jobs, "List a deployment's jobs.", (NAME_NEEDED, _ENDPOINT_NEEDED), JOB_COLUMNS

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.assets.content import content_of
+from cli.collections import Named
 from cli.commands.by_resource.job import job_shown
 from cli.documents.reading import read
 from cli.documents.yaml_file import read_document
@@ -24,7 +25,6 @@ from cli.resources import (
     WEB,
     YES,
     change,
-    delete,
     make,
     named,
     show,
@@ -72,18 +72,6 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
         given={"name": name, "defaults": defaults},
     )
     return shown(changed) if changed else None
-
-
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(path(COLLECTION, flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    return [shown(rest) for rest in session.arm.pages(COLLECTION)]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    delete(session, path(COLLECTION, flags.name), f"endpoint {flags.name}", flags)
 
 
 def list_jobs(flags: argparse.Namespace, session: Session) -> Any:
@@ -172,6 +160,7 @@ def _input(session: Session, value: str, kind: str, folder: Path | None = None) 
     return {"JobInputType": "UriFile" if source.is_file() else "UriFolder", "Uri": uri}
 
 
+_ALL = Named(COLLECTION, "endpoint", shown)
 GROUP = Group(
     "jobs over files",
     {
@@ -190,10 +179,10 @@ GROUP = Group(
             ),
             _COLUMNS,
         ),
-        "show": Verb(show_one, "Show an endpoint.", (NAME_NEEDED, WEB), _COLUMNS),
-        "list": Verb(list_all, "List endpoints.", (), _COLUMNS),
+        "show": Verb(_ALL.show, "Show an endpoint.", (NAME_NEEDED, WEB), _COLUMNS),
+        "list": Verb(_ALL.list, "List endpoints.", (), _COLUMNS),
         "delete": Verb(
-            delete_one, "Delete an endpoint with its deployments.", (NAME_NEEDED, YES, NO_WAIT)
+            _ALL.delete, "Delete an endpoint with its deployments.", (NAME_NEEDED, YES, NO_WAIT)
         ),
         "invoke": Verb(
             invoke,

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from cli.collections import Named
 from cli.documents.reading import read
 from cli.host.arm import path
 from cli.kinds.computes import AML_COMPUTE
@@ -15,7 +16,6 @@ from cli.resources import (
     UPDATES,
     YES,
     change,
-    delete,
     make,
     named,
     show,
@@ -75,18 +75,10 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
     return shown(changed) if changed else None
 
 
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(path("computes", flags.name)))
-
-
 def list_all(flags: argparse.Namespace, session: Session) -> Any:
     found = [shown(rest) for rest in session.arm.pages("computes")]
     wanted = (flags.type or "").lower()
     return [each for each in found if wanted in ("", each["type"])]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    delete(session, path("computes", flags.name), f"compute {flags.name}", flags)
 
 
 _SCALE = (
@@ -94,6 +86,7 @@ _SCALE = (
     flag("--max-instances", type=int),
     flag("-d", "--idle-time-before-scale-down", type=int, metavar="SECONDS"),
 )
+_ALL = Named("computes", "compute", shown)
 GROUP = Group(
     "where batch jobs run",
     {
@@ -115,10 +108,10 @@ GROUP = Group(
         "update": Verb(
             update, "Change a compute.", (NAME_NEEDED, *_SCALE, *UPDATES, NO_WAIT), _COLUMNS
         ),
-        "show": Verb(show_one, "Show a compute.", (NAME_NEEDED,), _COLUMNS),
+        "show": Verb(_ALL.show, "Show a compute.", (NAME_NEEDED,), _COLUMNS),
         "list": Verb(
             list_all, "List computes.", (flag("-t", "--type", help="of one type"),), _COLUMNS
         ),
-        "delete": Verb(delete_one, "Delete a compute.", (NAME_NEEDED, YES, NO_WAIT)),
+        "delete": Verb(_ALL.delete, "Delete a compute.", (NAME_NEEDED, YES, NO_WAIT)),
     },
 )

@@ -5,6 +5,7 @@ import getpass
 import sys
 from typing import Any
 
+from cli.collections import Named
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -18,7 +19,6 @@ from cli.resources import (
     SET,
     UPDATES,
     YES,
-    delete,
     make,
     named,
     show,
@@ -85,25 +85,14 @@ def _asked(secret: str, target: str) -> str:
     return told
 
 
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(path("connections", flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    return [shown(rest) for rest in session.arm.pages("connections")]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    delete(session, path("connections", flags.name), f"connection {flags.name}", flags)
-
-
+_ALL = Named("connections", "connection", shown)
 GROUP = Group(
     "who may open package indexes",
     {
         "create": Verb(create, "Make or replace a connection.", (FILE, NAME, SET), _COLUMNS),
         "update": Verb(update, "Change a connection.", (NAME_NEEDED, *UPDATES), _COLUMNS),
-        "show": Verb(show_one, "Show a connection, without its secret.", (NAME_NEEDED,), _COLUMNS),
-        "list": Verb(list_all, "List connections.", (), _COLUMNS),
-        "delete": Verb(delete_one, "Delete a connection.", (NAME_NEEDED, YES, NO_WAIT)),
+        "show": Verb(_ALL.show, "Show a connection, without its secret.", (NAME_NEEDED,), _COLUMNS),
+        "list": Verb(_ALL.list, "List connections.", (), _COLUMNS),
+        "delete": Verb(_ALL.delete, "Delete a connection.", (NAME_NEEDED, YES, NO_WAIT)),
     },
 )

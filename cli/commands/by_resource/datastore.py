@@ -1,12 +1,11 @@
 """`mle datastore`, with verbs and flags of `az ml datastore`."""
 
-import argparse
 from typing import Any
 
-from cli.host.arm import path
+from cli.collections import Named
 from cli.kinds.types import Json
 from cli.resources import NAME_NEEDED
-from cli.verbs import Group, Session, Verb
+from cli.verbs import Group, Verb
 
 _COLUMNS = ("name", "type", "container_name", "is_default")
 
@@ -29,18 +28,11 @@ def shown(rest: Json) -> dict[str, Any]:
     }
 
 
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(path("datastores", flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    return [shown(rest) for rest in session.arm.pages("datastores")]
-
-
+_ALL = Named("datastores", "datastore", shown)
 GROUP = Group(
     "where files are",
     {
-        "show": Verb(show_one, "Show a datastore.", (NAME_NEEDED,), _COLUMNS),
-        "list": Verb(list_all, "List datastores.", (), _COLUMNS),
+        "show": Verb(_ALL.show, "Show a datastore.", (NAME_NEEDED,), _COLUMNS),
+        "list": Verb(_ALL.list, "List datastores.", (), _COLUMNS),
     },
 )

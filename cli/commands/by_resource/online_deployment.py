@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from cli.collections import Deployments
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -20,8 +21,6 @@ from cli.resources import (
     WEB_LONG,
     YES,
     change,
-    delete,
-    deployment_path,
     endpoint_named,
     finish,
     make,
@@ -42,6 +41,9 @@ def shown(rest: Any) -> dict[str, Any]:
     return show(ONLINE_DEPLOYMENT, rest, endpoint_name=rest["id"].split("/")[-3])
 
 
+_ALL = Deployments(COLLECTION, shown)
+
+
 def create(flags: argparse.Namespace, session: Session) -> Any:
     if flags.all_traffic and flags.no_wait:
         raise UsageFailed("--all-traffic waits for the deployment; --no-wait does not.")
@@ -57,7 +59,7 @@ def create(flags: argparse.Namespace, session: Session) -> Any:
     prepared = prepare(session, fields)
     made = make(
         session,
-        deployment_path(COLLECTION, endpoint, name),
+        _ALL.where(endpoint, name),
         f"deployment {endpoint}/{name}",
         ONLINE_DEPLOYMENT.sent(prepared),
         new=True,
@@ -84,7 +86,7 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
     changed = change(
         session,
         ONLINE_DEPLOYMENT,
-        deployment_path(COLLECTION, endpoint, name),
+        _ALL.where(endpoint, name),
         f"deployment {endpoint}/{name}",
         flags=flags,
         given={"name": name, "endpoint_name": endpoint},
@@ -92,23 +94,9 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
     return shown(changed) if changed else None
 
 
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(deployment_path(COLLECTION, flags.endpoint_name, flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    where = f"{path(COLLECTION, flags.endpoint_name)}/deployments"
-    return [shown(rest) for rest in session.arm.pages(where)]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    where = deployment_path(COLLECTION, flags.endpoint_name, flags.name)
-    delete(session, where, f"deployment {flags.endpoint_name}/{flags.name}", flags)
-
-
 def logs(session: Session, endpoint: str, name: str, *, lines: int, container: str) -> str:
     """The last lines of a deployment's log."""
-    where = f"{deployment_path(COLLECTION, endpoint, name)}/getLogs"
+    where = f"{_ALL.where(endpoint, name)}/getLogs"
     answer = session.arm.post(where, {"containerType": CONTAINERS[container], "tail": lines})
     return answer if isinstance(answer, str) else str(answer["content"])
 
@@ -165,16 +153,18 @@ GROUP = Group(
             _COLUMNS,
         ),
         "show": Verb(
-            show_one,
+            _ALL.show,
             "Show a deployment.",
             (NAME_NEEDED, _ENDPOINT_NEEDED, WEB_LONG, LOCAL),
             _COLUMNS,
         ),
         "list": Verb(
-            list_all, "List an endpoint's deployments.", (_ENDPOINT_NEEDED, LOCAL), _COLUMNS
+            _ALL.list, "List an endpoint's deployments.", (_ENDPOINT_NEEDED, LOCAL), _COLUMNS
         ),
         "delete": Verb(
-            delete_one, "Delete a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED, YES, NO_WAIT, LOCAL)
+            _ALL.delete,
+            "Delete a deployment.",
+            (NAME_NEEDED, _ENDPOINT_NEEDED, YES, NO_WAIT, LOCAL),
         ),
         "get-logs": Verb(
             get_logs,

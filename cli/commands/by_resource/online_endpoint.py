@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cli.collections import Named
 from cli.documents.reading import pairs, read
 from cli.failures import CommandFailed, UsageFailed
 from cli.host.arm import path, refusal
@@ -20,7 +21,6 @@ from cli.resources import (
     WEB,
     YES,
     change,
-    delete,
     finish,
     make,
     named,
@@ -80,18 +80,6 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
     return shown(changed) if changed else None
 
 
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(path(COLLECTION, flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    return [shown(rest) for rest in session.arm.pages(COLLECTION)]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    delete(session, path(COLLECTION, flags.name), f"endpoint {flags.name}", flags)
-
-
 def credentials(session: Session, name: str) -> dict[str, Any]:
     """The keys of an endpoint, or a token for it, by its auth mode."""
     mode = session.arm.get(path(COLLECTION, name))["properties"]["authMode"]
@@ -145,6 +133,7 @@ def invoke(flags: argparse.Namespace, session: Session) -> Any:
     ask(session, flags.name, body, flags.deployment_name, "application/json")
 
 
+_ALL = Named(COLLECTION, "endpoint", shown)
 GROUP = Group(
     "scoring URIs over deployments",
     {
@@ -177,10 +166,10 @@ GROUP = Group(
             ),
             _COLUMNS,
         ),
-        "show": Verb(show_one, "Show an endpoint.", (NAME_NEEDED, WEB, LOCAL), _COLUMNS),
-        "list": Verb(list_all, "List endpoints.", (LOCAL,), _COLUMNS),
+        "show": Verb(_ALL.show, "Show an endpoint.", (NAME_NEEDED, WEB, LOCAL), _COLUMNS),
+        "list": Verb(_ALL.list, "List endpoints.", (LOCAL,), _COLUMNS),
         "delete": Verb(
-            delete_one,
+            _ALL.delete,
             "Delete an endpoint with its deployments.",
             (NAME_NEEDED, YES, NO_WAIT, LOCAL),
         ),

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from cli.collections import Named
 from cli.documents.reading import read
 from cli.host.arm import path
 from cli.kinds.schedules import SCHEDULE
@@ -15,7 +16,6 @@ from cli.resources import (
     SET,
     UPDATES,
     YES,
-    delete,
     make,
     named,
     show,
@@ -71,26 +71,15 @@ def switch(*, enabled: bool) -> Callable[..., Any]:
     return run
 
 
-def show_one(flags: argparse.Namespace, session: Session) -> Any:
-    return shown(session.arm.get(path("schedules", flags.name)))
-
-
-def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    return [shown(rest) for rest in session.arm.pages("schedules")]
-
-
-def delete_one(flags: argparse.Namespace, session: Session) -> Any:
-    delete(session, path("schedules", flags.name), f"schedule {flags.name}", flags)
-
-
+_ALL = Named("schedules", "schedule", shown)
 GROUP = Group(
     "jobs by the clock",
     {
         "create": Verb(create, "Make or replace a schedule.", (FILE, NAME, SET, NO_WAIT), _COLUMNS),
         "update": Verb(update, "Change a schedule.", (NAME_NEEDED, *UPDATES, NO_WAIT), _COLUMNS),
-        "show": Verb(show_one, "Show a schedule.", (NAME_NEEDED,), _COLUMNS),
-        "list": Verb(list_all, "List schedules.", (), _COLUMNS),
-        "delete": Verb(delete_one, "Delete a schedule.", (NAME_NEEDED, YES, NO_WAIT)),
+        "show": Verb(_ALL.show, "Show a schedule.", (NAME_NEEDED,), _COLUMNS),
+        "list": Verb(_ALL.list, "List schedules.", (), _COLUMNS),
+        "delete": Verb(_ALL.delete, "Delete a schedule.", (NAME_NEEDED, YES, NO_WAIT)),
         "enable": Verb(switch(enabled=True), "Switch it on.", (NAME_NEEDED, NO_WAIT), _COLUMNS),
         "disable": Verb(switch(enabled=False), "Switch it off.", (NAME_NEEDED, NO_WAIT), _COLUMNS),
     },
