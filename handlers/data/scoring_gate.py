@@ -29,22 +29,8 @@ class ScoringGate:
 
     async def answer(self, call: Call, request: Request, place: str) -> Answer:
         """As `OnlineScoring.score`; `place` is where the endpoint is, for its description."""
-        if self._limits.watching:
-            return await self._watched(call, request, place)
-        if call.path == SWAGGER:
-            answer = await describe(self._scoring, call, place)
-        else:
-            answer = await self._scoring.score(call)
-        if answer.status in _NOT_LET_IN and answer.refusal is not None:
-            self._count(call, request, answer.refusal)
-        return answer
-
-    async def _watched(self, call: Call, request: Request, place: str) -> Answer:
-        address, target, credential = client_address(request), _target(call), _credential(call)
-        try:
-            self._door.check(address, target, credential)
-        except Throttled as error:
-            refusal = too_many_refused(round(error.retry_after))
+        watched = self._limits.watching
+        if watched and (refusal := self._kept_out(call, request)) is not None:
             self._count(call, request, refusal)
             return self._scoring.refuse(call, refusal)
         if call.path == SWAGGER:
@@ -53,9 +39,16 @@ class ScoringGate:
             answer = await self._scoring.score(call)
         if answer.status in _NOT_LET_IN and answer.refusal is not None:
             self._count(call, request, answer.refusal)
-        elif answer.refusal is None or answer.status in _LET_IN:
-            self._door.taken(address, target, credential)
+        elif watched and (answer.refusal is None or answer.status in _LET_IN):
+            self._door.taken(client_address(request), _target(call), _credential(call))
         return answer
+
+    def _kept_out(self, call: Call, request: Request) -> Refused | None:
+        try:
+            self._door.check(client_address(request), _target(call), _credential(call))
+        except Throttled as error:
+            return too_many_refused(round(error.retry_after))
+        return None
 
     def _count(self, call: Call, request: Request, refusal: Refused) -> None:
         login = Login(
