@@ -69,7 +69,6 @@ async def test_every_queue_gives_back_what_is_newer(stage: EventStage, queue: st
 async def test_work_with_a_newer_processs_document_waits_for_one(stage: EventStage) -> None:
     with newer_process(documents={"onlineEndpoint": "2.0"}):
         await stage.put_endpoint()
-    document = ("online/iris", "endpoint")
     with newer_process(documents={"onlineEndpoint": "2.0"}):
         [before] = (await stage.store.query("onlineEndpoint")).documents
         document = (before.partition, before.id)
