@@ -1,14 +1,13 @@
 """One life of a script's process, and what is its alone meanwhile."""
 
-import contextlib
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from infra.compute.local.isolation.cgroups import Group
 from infra.compute.local.isolation.lending import LendingDesk
+from infra.compute.local.processes import scratch
 
 HOME: Final = "home"
 
@@ -56,7 +55,6 @@ class Cell:
         self.entered()
         if self._group is not None:
             self._group.remove()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self._place)
+        scratch.remove(self._place)
         if self._on_close is not None:
             self._on_close()

@@ -29,7 +29,7 @@ _MOST_OPEN: Final = 10_000
 
 
 class TooManyFiles(Exception):
-    """The process has more than it may."""
+    """The process has more than it may, or what it has cannot be seen."""
 
 
 class ScriptFiles:
@@ -163,14 +163,25 @@ class _Walk:
         """What has been found so far, each time some more entries have been looked at; and at
         the end. Links are not followed."""
         total, looked = 0, 0
-        for place, folders, files in os.walk(self._folder):
+        for place, folders, files in os.walk(self._folder, onerror=_unseen):
             for name in (*folders, *files):
-                with contextlib.suppress(OSError):
+                try:
                     total += max(os.lstat(os.path.join(place, name)).st_blocks * 512, _LEAST)
+                except OSError as error:
+                    _unseen(error)
                 looked += 1
                 if looked % self._step == 0:
                     yield total
         yield total
+
+
+def _unseen(error: OSError) -> None:
+    """What is gone takes nothing; what may not be looked at may take anything."""
+    if isinstance(error, PermissionError):
+        raise TooManyFiles(
+            f"It has closed {error.filename} to its own user, and what that takes of the disk "
+            "cannot be seen. It was killed."
+        ) from None
 
 
 def _held_open(processes: list[Path], folder: Path) -> int:

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from infra.compute.local.processes import scratch
+
 _PREFIX: Final = "mle-"
 _OWNER: Final = "owner"
 _LONGEST: Final = 60
@@ -30,12 +32,12 @@ class Sockets:
                 shutil.rmtree(stale, ignore_errors=True)
         for stale in self._scratches.iterdir():
             if not _is_alive(above / stale.name):
-                shutil.rmtree(stale, ignore_errors=True)
+                scratch.remove(stale)
 
     def close(self) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-            shutil.rmtree(self._scratches / self._folder.name, ignore_errors=True)
+            scratch.remove(self._scratches / self._folder.name)
             self._folder = None
 
     def new(self) -> Path:

@@ -1,6 +1,7 @@
 """What a process' files take, seen from outside."""
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.compute.local.processes import scratch
 from infra.compute.local.processes.script_files import (
     FileLimits,
     OutputFiles,
@@ -75,6 +77,21 @@ async def test_where_links_lead_does_not_count(tmp_path: Path) -> None:
     (folder / "link").symlink_to(tmp_path / "elsewhere")
     with running("pass", folder) as pid:
         await looked(folder, pid, MIB)
+
+
+@pytest.mark.parametrize("mode", [0o300, 0o600])
+async def test_a_folder_that_is_closed_is_not_taken_for_empty(tmp_path: Path, mode: int) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("nothing is closed to root")
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "file").touch()
+    (tmp_path / "closed").chmod(mode)
+    try:
+        with running("pass", tmp_path) as pid, pytest.raises(TooManyFiles, match="has closed"):
+            await looked(tmp_path, pid, MIB)
+    finally:
+        scratch.remove(tmp_path / "closed")
+    assert not any(tmp_path.iterdir())
 
 
 async def test_what_a_job_s_scripts_have_written_is_held_where_a_limit_is_set(
