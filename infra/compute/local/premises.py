@@ -78,6 +78,7 @@ class Premises:
         self._folder = folder
         self._kept = kept
         self._pruning: asyncio.Task[None] | None = None
+        self._prunes = asyncio.Lock()
         self._processes = ProcessGroups(folder / "processes")
         self.sockets = Sockets(folder / "tmp")
         self.environments = environments(folder / "environments", self._processes)
@@ -158,14 +159,16 @@ class Premises:
 
     async def prune(self) -> None:
         """Throw away what no fleet uses, but for the latest, and of these what is old."""
-        if self.shared or self.shut:
-            return
-        kept, before = self._kept, time.time() - self._kept.age.total_seconds()
-        fleets = [fleet for tenant in self._tenants for fleet in tenant.fleets]
-        environments = {fleet.environment_key for fleet in fleets}
-        assets = {name for fleet in fleets for name in fleet.assets_in_use}
-        await asyncio.to_thread(self.environments.prune, environments, kept.environments, before)
-        await asyncio.to_thread(self.assets.prune, assets, kept.assets, before)
+        async with self._prunes:  # two at once would look for what the other takes away
+            if self.shared or self.shut:
+                return
+            kept, before = self._kept, time.time() - self._kept.age.total_seconds()
+            fleets = [fleet for tenant in self._tenants for fleet in tenant.fleets]
+            environments = {fleet.environment_key for fleet in fleets}
+            assets = {name for fleet in fleets for name in fleet.assets_in_use}
+            prune = self.environments.prune
+            await asyncio.to_thread(prune, environments, kept.environments, before)
+            await asyncio.to_thread(self.assets.prune, assets, kept.assets, before)
 
     async def _prune_from_time_to_time(self) -> None:
         while True:
