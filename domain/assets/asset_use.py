@@ -81,7 +81,7 @@ class AssetUse:
 
     async def _users(self, kind: UserKind) -> AsyncIterator[Json]:
         for where in kind.where:
-            async for document in documents(self._store, kind.kind, **where):
+            async for document in documents(self._store, kind.kind, where=where):
                 yield document.body
 
     def _places(self, body: Any) -> Iterator[BlobFolder]:
@@ -111,12 +111,18 @@ class AssetUse:
 
 
 async def documents(
-    store: ResourceStore, kind: str, **where: str | int | bool
+    store: ResourceStore,
+    kind: str,
+    *,
+    partition: str | None = None,
+    where: Mapping[str, str | int | bool] | None = None,
 ) -> AsyncIterator[Document]:
-    """All of a kind."""
+    """All of a kind, of one partition or of every one."""
     continuation: str | None = None
     while True:
-        page = await store.query(kind, where=where, page_size=200, continuation=continuation)
+        page = await store.query(
+            kind, partition=partition, where=where, page_size=200, continuation=continuation
+        )
         for document in page.documents:
             yield document
         continuation = page.continuation

@@ -3,13 +3,8 @@
 import json
 from urllib.parse import urlsplit
 
-from domain.assets.packages.connection import (
-    KIND,
-    MAX_CONNECTIONS,
-    PARTITION,
-    Connection,
-    connection_of,
-)
+from domain.assets.asset_use import documents
+from domain.assets.packages.connection import KIND, PARTITION, Connection, connection_of
 from domain.ports import Cipher, Credentials, IndexCredentials, ResourceStore
 
 
@@ -28,9 +23,9 @@ class ConnectionsCredentials(IndexCredentials):
         self._cipher = cipher
 
     async def of(self, url: str) -> Credentials | None:
-        page = await self._store.query(KIND, partition=PARTITION, page_size=MAX_CONNECTIONS)
-        found = [connection_of(document) for document in page.documents]
-        above = [each for each in found if _is_above(each.properties.target, url)]
+        found = documents(self._store, KIND, partition=PARTITION)
+        connections = [connection_of(document) async for document in found]
+        above = [each for each in connections if _is_above(each.properties.target, url)]
         if not above:
             return None
         return self._opened(max(above, key=lambda each: len(each.properties.target)))

@@ -42,7 +42,7 @@ class AssetReleasing:
 
     async def check_stays(self, folder: BlobFolder) -> None:
         """Raises Conflict for a place whose files are about to be deleted."""
-        async for document in documents(self._store, KIND, going=True):
+        async for document in documents(self._store, KIND, where={"going": True}):
             place = from_document(document).place
             if place is not None and overlap(place, folder):
                 raise Conflict(

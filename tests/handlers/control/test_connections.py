@@ -1,7 +1,7 @@
-from typing import Any
+from typing import Any, cast
 
 from domain.assets.packages.index_credentials import ConnectionsCredentials
-from domain.ports import Credentials
+from domain.ports import Credentials, Page, ResourceStore
 from infra.embedded.access.cipher import FernetCipher
 from tests.handlers.conftest import ControlPlane
 
@@ -20,10 +20,19 @@ def body(**changes: Any) -> dict[str, Any]:
     return {"properties": {**BODY["properties"], **changes}}
 
 
+class ShortPages:
+    """A store whose documents are so large that each is a page."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+
+    async def query(self, kind: str, **asked: Any) -> Page:
+        return await self._store.query(kind, **{**asked, "page_size": 1})
+
+
 def opened(plane: ControlPlane) -> ConnectionsCredentials:
-    return ConnectionsCredentials(
-        plane.stage.store, FernetCipher(plane.stage.folder / "cipher.key")
-    )
+    store = cast(ResourceStore, ShortPages(plane.stage.store))
+    return ConnectionsCredentials(store, FernetCipher(plane.stage.folder / "cipher.key"))
 
 
 async def test_credentials_go_in_and_do_not_come_out(plane: ControlPlane) -> None:
