@@ -140,6 +140,8 @@ class CallerConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        # Of a connection that was reset uvicorn's timer would keep all there is for its whole time.
+        self._unset_keepalive_if_required()
         self._door.rooms.gone(self)
 
     def on_message_begin(self) -> None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
+import struct
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +17,9 @@ import httpx
 import pytest
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
-from infra.embedded.access.tls import ensure_certificates
+from infra.embedded.access.tls import TlsFiles, ensure_certificates
 from infra.embedded.http.caller_connection import PIPELINED
+from infra.embedded.http.door_limits import DoorLimits
 from infra.embedded.http.http_server import HttpServer
 from tests.kit.stages.ample_door import AMPLE
 from tests.kit.waiting import PATIENCE, eventually, patience
@@ -164,19 +168,27 @@ async def test_a_target_that_cannot_be_read_keeps_nobody_from_being_looked_at(
                 assert await heard(silent) == b""
 
 
-async def test_who_is_too_slow_is_counted_once(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def door(
+    app: object, limits: DoorLimits, tls: TlsFiles | None
+) -> AsyncIterator[tuple[HttpServer, int]]:
+    """With its figures, and nobody connected who is not the test's."""
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
-    files = ensure_certificates(tmp_path)
-    server = HttpServer(App(), bound, files, limits=HASTY, headers=(), grace=PATIENCE)
+    server = HttpServer(app, bound, tls, limits=limits, headers=(), grace=PATIENCE)
     await server.start()
-    url = httpx.URL(f"https://127.0.0.1:{bound.getsockname()[1]}")
     try:
-        with await asyncio.to_thread(said_by_tls, url, b"GET /"):
-            await eventually(lambda: "ConnectionsActive 0" in server.text())
+        yield server, bound.getsockname()[1]
     finally:
         await server.stop()
-    assert 'ConnectionsCut_total{reason="head"} 1' in server.text()
+
+
+async def test_who_is_too_slow_is_counted_once(tmp_path: Path) -> None:
+    async with door(App(), HASTY, ensure_certificates(tmp_path)) as (server, port):
+        url = httpx.URL(f"https://127.0.0.1:{port}")
+        with await asyncio.to_thread(said_by_tls, url, b"GET /"):
+            await eventually(lambda: "ConnectionsActive 0" in server.text())
+        assert 'ConnectionsCut_total{reason="head"} 1' in server.text()
 
 
 async def trickled(
@@ -255,6 +267,26 @@ async def test_requests_that_wait_behind_another_are_limited(served: Served) -> 
         for _ in range(PIPELINED):
             assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200 ")
         assert app.asked == 1 + PIPELINED
+
+
+async def test_nothing_is_kept_of_a_connection_that_was_reset() -> None:
+    seen: weakref.WeakSet[object] = weakref.WeakSet()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.add(scope["admitted"].__self__)
+        await Response("done")(scope, receive, send)
+
+    async with door(app, AMPLE, None) as (server, port), patience():
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"done")
+        assert len(seen) == 1
+        at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+        await eventually(lambda: "ConnectionsActive 0" in server.text())
+        gc.collect()
+        assert not seen
 
 
 async def test_a_trailer_is_no_header(served: Served) -> None:
