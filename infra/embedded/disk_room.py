@@ -42,11 +42,16 @@ class DiskRoom(StorageRoom):
     """Keeps `reserve` bytes back of the disk that holds `folder`; looks at most once a second."""
 
     def __init__(
-        self, folder: Path, reserve: int, look: Callable[[Path], DiskSpace] = space
+        self,
+        folder: Path,
+        reserve: int,
+        look: Callable[[Path], DiskSpace] = space,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self.reserve = reserve
         self._look = look
+        self._clock = clock
         self._looked = -_LOOK_AGAIN
         self._is_short = False
 
@@ -65,9 +70,9 @@ class DiskRoom(StorageRoom):
 
     async def is_short(self) -> bool:
         """Whether new work is refused."""
-        if time.monotonic() - self._looked >= _LOOK_AGAIN:
+        if self._clock() - self._looked >= _LOOK_AGAIN:
             found = await self.space()
-            self._looked = time.monotonic()
+            self._looked = self._clock()
             self._tell(found.free < self.reserve, found.free)
         return self._is_short
 

@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 async def test_new_work_is_refused_while_less_is_free_than_is_kept_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     free, now, looks = [8 * MIB], [0.0], []
 
@@ -20,8 +20,7 @@ async def test_new_work_is_refused_while_less_is_free_than_is_kept_back(
         looks.append(folder)
         return DiskSpace(100 * MIB, free[0])
 
-    monkeypatch.setattr("infra.embedded.disk_room.time.monotonic", lambda: now[0])
-    room = DiskRoom(tmp_path, 8 * MIB, look)
+    room = DiskRoom(tmp_path, 8 * MIB, look, lambda: now[0])
     await room.check()
     free[0] -= 1
     await room.check()
