@@ -20,9 +20,9 @@ from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
+    from infra.compute.ground.local_limits import LocalLimits
     from infra.compute.local.isolation.means import Wish
     from infra.compute.local.local_disk import LocalDisk
-    from infra.compute.local.local_limits import LocalLimits
     from infra.compute.local.serving.instance_figures import Running
 
 
@@ -191,8 +191,8 @@ def _wish(settings: ComputeSettings) -> "Wish":
 
 
 def _limits(settings: ComputeSettings) -> "LocalLimits":
-    from infra.compute.local.local_limits import LocalLimits
-    from infra.compute.local.machine.room import default_memory
+    from infra.compute.ground.local_limits import LocalLimits
+    from infra.compute.ground.room import default_memory
 
     return LocalLimits(
         memory=settings.machine_memory or default_memory(),

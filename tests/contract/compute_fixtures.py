@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from infra.compute.choice import Beside, chosen_compute
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore

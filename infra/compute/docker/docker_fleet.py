@@ -26,7 +26,7 @@ from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import Image, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, Progress
 
 _log = logging.getLogger(__name__)

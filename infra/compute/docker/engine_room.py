@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 from infra.compute.docker.containers import Machine
-from infra.compute.local.instance_types import LOCAL, InstanceType
-from infra.compute.local.local_limits import LocalLimits
-from infra.compute.local.machine.room import Portion, Room
+from infra.compute.ground.instance_types import LOCAL, InstanceType
+from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.ground.room import Portion, Room
 from infra.compute.remote.fleet import NodeGroup
 
 _ANY: Final = 10**6

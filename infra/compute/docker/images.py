@@ -17,9 +17,9 @@ from domain.ports import BlobStore, EnvironmentSpec, Program, SealedFolder
 from infra.compute.docker.build_context import environment_context, files_of, program_context
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.labels import CODE_ROOT, IMAGE, Labels
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.files.fetched_files import Asset, Assets
-from infra.compute.local.processes import process_environment
+from infra.compute.ground import process_environment
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.fetched_files import Asset, Assets
 from infra.compute.package_sources import PackageSourceRefused, PackageSources
 
 _log = logging.getLogger(__name__)

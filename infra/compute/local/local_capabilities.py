@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from domain.errors import Invalid
 from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
-from infra.compute.local import instance_types
+from infra.compute.ground import instance_types
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.isolation.isolation import Isolation
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from domain.ports import BlobStore
+from infra.compute.ground.instance_types import machine
+from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.ground.room import Room
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
-from infra.compute.local.instance_types import machine
 from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.isolation.means import Wish
 from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_disk import LocalDisk
-from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.local_succession import LocalSuccession
-from infra.compute.local.machine.room import Room
 from infra.compute.local.premises import RUNTIME, Kept, Premises
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.local.processes.script_files import FileLimits

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 
 from domain.errors import Unavailable
 from domain.ports import BlobStore
+from infra.compute.ground.fetched_files import Assets
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
 from infra.compute.local.files.environments import Environments
-from infra.compute.local.files.fetched_files import Assets
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instances.fleet import Fleet, Workshop
 from infra.compute.local.instances.supervised_instance import Surroundings

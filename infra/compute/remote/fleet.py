@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from domain.ports import Program
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 
 Json = Mapping[str, Any]
 

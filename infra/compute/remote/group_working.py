@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from domain.errors import DomainError
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.instances.fleet import owner_of
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.owners import owner_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
 from infra.compute.remote.node_groups import group_of
 from infra.compute.remote.node_watches import Health, NodeWatches

@@ -5,7 +5,7 @@ from typing import Final
 
 from domain.errors import Invalid
 from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
-from infra.compute.local import instance_types
+from infra.compute.ground import instance_types
 
 _OLDEST: Final = (3, 9)
 

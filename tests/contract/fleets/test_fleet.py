@@ -21,8 +21,8 @@ from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import BaseImage, Images
 from infra.compute.docker.labels import INSTALLATION
 from infra.compute.docker.networks import Networks
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.http.unix_http import UnixHttp
-from infra.compute.local.local_limits import LocalLimits
 from infra.compute.local.premises import RUNTIME
 from infra.compute.remote.fleet import Fleet, Node
 from infra.compute.remote.node_watches import NodeWatches

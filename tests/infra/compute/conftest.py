@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from domain.ports import Instance
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.isolation.means import Wish
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_limits import LocalLimits
 from infra.compute.package_sources import PackageSources
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.packages.usual import USUAL_PACKAGES

@@ -17,9 +17,9 @@ from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.ports import BlobStore
 from infra.composition.assets import USERS
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from domain.ports import NO_INDEXES, Credentials, EnvironmentSpec
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground import process_environment
+from infra.compute.ground.build_variables import withheld
+from infra.compute.ground.failure import StartFailure
 from infra.compute.local.files import unused_environments
 from infra.compute.local.files.unused_environments import COMPLETE
-from infra.compute.local.processes import process_environment
-from infra.compute.local.processes.build_variables import withheld
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.package_sources import PackageSourceRefused, PackageSources

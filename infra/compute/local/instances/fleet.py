@@ -15,9 +15,9 @@ from typing import Final
 
 from domain.errors import DomainError, StorageFull, Throttled, Unavailable
 from domain.ports import Program, WorkloadState
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.fetched_files import Assets
 from infra.compute.local.files.environments import Environments
-from infra.compute.local.files.fetched_files import Assets
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch, Prepared
 from infra.compute.local.instances.supervised_instance import (
@@ -325,15 +325,6 @@ class Fleet:
         if (warning := self.plan.warning()) is not None:
             instance.log.note(warning)
         instance.start()
-
-
-def owner_of(key: str) -> Mapping[str, object]:
-    """Whom a key speaks of: `online/{endpoint}/{deployment}`, or else the key of workers."""
-    _, _, place = key.partition("/")
-    endpoint, slash, deployment = place.partition("/")
-    if not slash:
-        return {"pool": key}
-    return {"endpoint": endpoint, "deployment": deployment}
 
 
 def _stream(instance: str, lines: Iterable[Line]) -> Iterator[tuple[str, str]]:

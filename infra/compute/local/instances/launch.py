@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.ports import Probe, Program
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.files.fetched_files import Asset
+from infra.compute.ground import process_environment
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.fetched_files import Asset
 from infra.compute.local.isolation.plans import for_python
-from infra.compute.local.processes import process_environment
 
 _USUAL = Probe()
 

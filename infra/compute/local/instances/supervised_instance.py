@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final, Never
 
 from domain.ports import Instance, InstanceLost
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.instance_types import available_cores
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.cores import Cores
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.instance_types import available_cores
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.last_words import LastWords
 from infra.compute.local.instances.launch import Launch

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from domain.ports import IsolationPart
+from infra.compute.ground import process_environment
 from infra.compute.local.instances.launch import Launch
 from infra.compute.local.isolation.cell import HOME, Cell
 from infra.compute.local.isolation.cgroups import Group
@@ -17,7 +18,6 @@ from infra.compute.local.isolation.opening import open_to_all
 from infra.compute.local.isolation.plans import Plan, launcher, paths
 from infra.compute.local.isolation.probing import means_here
 from infra.compute.local.isolation.users import Users
-from infra.compute.local.processes import process_environment
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 
 SCRIPT_FAILED: Final = 3
 NOT_READY: Final = "ResourceNotReady"

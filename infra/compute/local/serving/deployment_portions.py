@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from domain.ports import InstanceSize, ServingWorkload
+from infra.compute.ground.room import Portion, Room
 from infra.compute.local.instances.fleet import Fleet
-from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.serving.slot import Revision, Slot
 
 

@@ -18,11 +18,12 @@ from domain.ports import (
     ServingWorkload,
     WorkloadState,
 )
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.owners import owner_of
+from infra.compute.ground.room import Portion, Room
 from infra.compute.local.endings import Endings
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.instances.fleet import Fleet, FleetPlan, owner_of
+from infra.compute.local.instances.fleet import Fleet, FleetPlan
 from infra.compute.local.instances.supervised_instance import SupervisedInstance
-from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.premises import Premises
 from infra.compute.local.serving.deployment_portions import DeploymentPortions
 from infra.compute.local.serving.serving_launches import serving_launches

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from domain.errors import Throttled
 from domain.ports import InstanceLost, UnitOutcome, UnitRequest
+from infra.compute.ground.failure import StartFailure
 from infra.compute.http.unix_http import UnixHttp
-from infra.compute.local.failure import StartFailure
 from infra.compute.local.instances.supervised_instance import Lease
 from infra.compute.local.workers.unit_run import UnitRun, wire
 from infra.compute.local.workers.worker_pool import Waiter

@@ -15,11 +15,12 @@ from domain.ports import (
     Workers,
     WorkersWorkload,
 )
+from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.ground.owners import owner_of
+from infra.compute.ground.room import Portion, Room
 from infra.compute.local.endings import Endings
-from infra.compute.local.instances.fleet import Fleet, FleetPlan, owner_of
+from infra.compute.local.instances.fleet import Fleet, FleetPlan
 from infra.compute.local.instances.launch import Launch, Prepared
-from infra.compute.local.local_limits import LocalLimits
-from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.premises import Premises
 from infra.compute.local.workers.attempts import Attempts
 from infra.compute.local.workers.preparations import Preparations

@@ -9,7 +9,7 @@ gives way to whoever has waited longest.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.compute.local.machine.room import Portion
+from infra.compute.ground.room import Portion
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Final
 
 from domain.ports import InstanceSize, Observation, WorkersWorkload, WorkloadState
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.instance_types import available_cores
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.instance_types import available_cores
 from infra.compute.local.instances.fleet import Fleet
 from infra.compute.local.instances.supervised_instance import (
     InstanceState,

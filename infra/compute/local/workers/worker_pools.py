@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from domain.ports import Observation, WorkersWorkload, WorkloadState
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.room import Portion, Room
 from infra.compute.local.instances.fleet import Fleet
 from infra.compute.local.instances.supervised_instance import Lease, SupervisedInstance
-from infra.compute.local.machine.room import Portion, Room
 from infra.compute.local.workers.shares import Claim, shares
 from infra.compute.local.workers.worker_pool import Waiter, WorkerPool
 

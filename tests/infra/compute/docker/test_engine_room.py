@@ -3,7 +3,7 @@
 from domain.ports import EnvironmentSpec, InstanceSize, Program, SealedFolder
 from infra.compute.docker.containers import Machine
 from infra.compute.docker.engine_room import EngineRoom
-from infra.compute.local.local_limits import LocalLimits
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.remote.fleet import NodeGroup
 
 GIB = 2**30

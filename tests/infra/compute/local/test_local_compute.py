@@ -16,9 +16,9 @@ from domain.ports import (
     Probe,
     WorkloadState,
 )
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House, is_running, opened
 from tests.kit.clocks import HeldClock

@@ -10,9 +10,9 @@ import pytest
 
 from domain.errors import Unavailable
 from domain.ports import WorkloadState
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_limits import LocalLimits
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House, opened

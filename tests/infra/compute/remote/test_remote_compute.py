@@ -21,7 +21,7 @@ from domain.ports import (
     ServingWorkload,
     WorkloadState,
 )
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Node, NodeState, Progress
 from infra.compute.remote.ready_nodes import KnownNodes
 from infra.compute.remote.remote_compute import RemoteCompute

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.ports import EnvironmentSpec, LogKind, WorkloadState
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 from tests.infra.compute.conftest import House, opened
 from tests.kit.stages.compute_place import BARE
 from tests.kit.waiting import eventually

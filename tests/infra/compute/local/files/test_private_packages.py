@@ -14,7 +14,7 @@ from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.ground.resource import Conditions, Wanted
 from domain.ports import NO_INDEXES, EnvironmentSpec, PackageIndexes
 from infra.clock import SystemClock
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 from infra.compute.package_sources import PackageSources
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore

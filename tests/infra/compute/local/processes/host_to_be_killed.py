@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from domain.ports import LogKind
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
-from infra.compute.local.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House
 from tests.kit.packages.usual import USUAL_PACKAGES

@@ -1,6 +1,6 @@
 import itertools
 
-from infra.compute.local.machine.room import Portion
+from infra.compute.ground.room import Portion
 from infra.compute.local.workers.shares import Claim, shares
 
 SLICE = 10.0

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from infra.compute.local.machine.control_groups import Held, held
+from infra.compute.ground.control_groups import Held, held
 
 
 def write(root: Path, **files: str) -> None:

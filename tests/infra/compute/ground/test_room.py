@@ -3,9 +3,9 @@
 import pytest
 
 from domain.ports import InstanceSize
-from infra.compute.local.instance_types import GIB, InstanceType, find
-from infra.compute.local.local_limits import LocalLimits
-from infra.compute.local.machine.room import UNNAMED, Portion, Room
+from infra.compute.ground.instance_types import GIB, InstanceType, find
+from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.ground.room import UNNAMED, Portion, Room
 
 LAPTOP = InstanceType("local", 2, 8 * GIB)
 WHOLE = InstanceSize(2, 8 * GIB, whole=True)

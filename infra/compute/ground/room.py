@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.ports import InstanceSize
-from infra.compute.local.instance_types import InstanceType, machine
-from infra.compute.local.local_limits import LocalLimits
+from infra.compute.ground.instance_types import InstanceType, machine
+from infra.compute.ground.local_limits import LocalLimits
 
 UNNAMED: Final = 256 * 2**20
 """Bytes that a process of no named type counts for before it has been measured."""

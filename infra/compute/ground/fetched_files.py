@@ -16,7 +16,7 @@ from typing import Final
 
 from domain.assets.sealing.seals import AssetChanged, SealedFile, Seals
 from domain.ports import BlobStore, SealedFolder
-from infra.compute.local.failure import StartFailure
+from infra.compute.ground.failure import StartFailure
 
 _NAME: Final = 32
 _FRESH: Final = 600.0

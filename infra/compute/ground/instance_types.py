@@ -12,7 +12,7 @@ held like this:
   than the machine has.
 - disk, network and GPU: not held.
 
-How many fit on the machine together is said by infra/compute/local/machine/room.py. `local` is
+How many fit on the machine together is said by infra/compute/ground/room.py. `local` is
 the whole machine: all of it that the host's control groups leave.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from infra.compute.local.machine.control_groups import Held, held
+from infra.compute.ground.control_groups import Held, held
 
 LOCAL = "local"
 GIB = 1024**3

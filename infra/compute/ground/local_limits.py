@@ -10,7 +10,7 @@ class LocalLimits:
     """`processes` is the machine's quota, which deployments and jobs share, as they do `memory`
     (bytes) and the cores of the machine times `core_overcommit`; jobs of different kinds that
     compete for it take turns of `slice_seconds`. `memory_overcommit` says which part of its
-    instance type's memory an instance counts for (infra/compute/local/machine/room.py). `builds`
+    instance type's memory an instance counts for (infra/compute/ground/room.py). `builds`
     environments are built at a time, each within `build_deadline`. So many `attempts` of units are
     under way, or ended and not collected; one that has found no worker in `lease_wait` seconds is
     left waiting by its caller. Of what nothing uses any more, so many `kept_environments` and

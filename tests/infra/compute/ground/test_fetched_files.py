@@ -7,8 +7,8 @@ import pytest
 from domain.assets.sealing import seals
 from domain.assets.sealing.seals import Seals
 from domain.ports import SealedFolder
-from infra.compute.local.failure import StartFailure
-from infra.compute.local.files.fetched_files import Assets
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.fetched_files import Assets
 from tests.infra.compute.conftest import House
 from tests.kit.stages.sealing import sealed
 

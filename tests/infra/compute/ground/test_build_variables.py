@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.compute.local.processes.build_variables import handed_on, withheld
-from infra.compute.local.processes.process_environment import for_build, for_instance
+from infra.compute.ground.build_variables import handed_on, withheld
+from infra.compute.ground.process_environment import for_build, for_instance
 
 HOSTS = {
     "PATH": "/bin",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from infra.compute.local.processes.build_variables import handed_on
+from infra.compute.ground.build_variables import handed_on
 
 _PASSED: Final = frozenset(
     {
