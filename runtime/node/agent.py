@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from . import logs
 from .door.caller import Hall
 from .door.listening import Listening, on_tcp, on_unix, tls_context
-from .faults import BAD_ARGUMENT, BadSettings, NodeFailed
+from .faults import BAD_ARGUMENT, NOT_READY, BadSettings, NodeFailed
 from .files.artifacts import Artifacts, Fetched
 from .guard import Guard
 from .node import Node
@@ -101,6 +101,9 @@ class Agent:
             if not node.draining:
                 node.failure = failure
                 node.printed.note(f"{failure.code}: {failure.reason}")
+        except Exception as fault:  # one of ours must show, and not look like files that are slow
+            traceback.print_exc()
+            node.failure = NodeFailed(NOT_READY, f"The agent failed as it began: {fault!r}.")
 
     def _man(self, children: Children, fetched: Fetched) -> None:
         node, spec = self.node, self._spec

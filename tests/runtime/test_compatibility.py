@@ -1,4 +1,4 @@
-"""`serve` and `work` run in a user's environment: any Python from 3.9, nothing installed."""
+"""What runs in a user's environment: on any Python from 3.9, with nothing installed."""
 
 import ast
 import subprocess
@@ -23,7 +23,16 @@ def test_a_module_is_python_3_9(module: str) -> None:
     assert "from __future__ import annotations" in source or module.endswith("__init__.py")
 
 
-@pytest.mark.parametrize("command", ["serve", "work"])
+@pytest.mark.parametrize("module", MODULES)
+def test_a_time_limit_of_asyncio_s_is_caught_by_its_own_name(module: str) -> None:
+    """Before Python 3.11 it is another exception than the builtin TimeoutError."""
+    tree = ast.parse((RUNTIME / module).read_text())
+    caught = [each.type for each in ast.walk(tree) if isinstance(each, ast.ExceptHandler)]
+    names = [name for each in caught if each is not None for name in ast.walk(each)]
+    assert "TimeoutError" not in [name.id for name in names if isinstance(name, ast.Name)]
+
+
+@pytest.mark.parametrize("command", ["serve", "work", "node.agent"])
 def test_a_server_imports_the_standard_library_alone(command: str) -> None:
     code = (
         "import runpy, sys\n"

@@ -88,10 +88,12 @@ class Question:
 async def ask(
     way: Way, method: str, target: str, body: bytes = b"", *, timeout: float
 ) -> tuple[int, bytes]:
-    """Status and body. Raises Lost and asyncio.TimeoutError."""
+    """Status and body. Raises Lost, also for what does not come in `timeout` seconds."""
     question = Question(way, method, target, body)
     try:
         return await asyncio.wait_for(_whole(question), timeout)
+    except asyncio.TimeoutError:  # noqa: UP041 - Python 3.9
+        raise Lost(f"It did not answer within {timeout:g} s.", sent=True) from None
     finally:
         question.give_up()
 

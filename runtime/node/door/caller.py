@@ -87,10 +87,6 @@ class Caller(asyncio.BufferedProtocol):
     def busy(self) -> bool:
         return self._errand is not None
 
-    @property
-    def request_ended(self) -> bool:
-        return self._body.ended
-
     # -- what errands call
 
     def write(self, data: bytes) -> None:

@@ -24,10 +24,6 @@ class Body:
         self._left = length or 0
         self.ended = length == 0
 
-    @property
-    def is_chunked(self) -> bool:
-        return self._chunks is not None
-
     def take(self, data: bytes) -> tuple[bytes, bytes]:
         """What of `data` is content, and what follows the body. Raises Refused for bad chunks."""
         if self._chunks is not None:

@@ -75,7 +75,7 @@ class Crew:
         try:
             status, body = await ask(worker.way, "GET", "/load", timeout=_ASKED)
             load = json.loads(body) if status == 200 else None
-        except (TimeoutError, Lost, ValueError):
+        except (Lost, ValueError):
             return None
         whole = isinstance(load, dict) and {*_SUMS, "average", "idle_seconds"} <= load.keys()
         return load if whole else None

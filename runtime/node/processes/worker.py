@@ -244,7 +244,7 @@ class Worker:
         async def answers(timeout: float) -> bool:
             try:
                 status, _ = await ask(way, "GET", "/", timeout=timeout)
-            except (TimeoutError, Lost):
+            except Lost:
                 return False
             return status == 200
 

@@ -244,7 +244,7 @@ class Attempts:
         asked = ask(worker.way, "POST", path, body, timeout=_PREPARE_TIMEOUT)
 
         async def tell() -> None:
-            with contextlib.suppress(Lost, asyncio.TimeoutError):
+            with contextlib.suppress(Lost):
                 await asked
 
         task = asyncio.create_task(tell())

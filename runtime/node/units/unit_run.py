@@ -64,7 +64,7 @@ class UnitRun:
         except _Hopeless as hopeless:
             self._worker.kill(str(hopeless))
             return self._lost(str(hopeless))
-        except TimeoutError:
+        except asyncio.TimeoutError:  # noqa: UP041 - Python 3.9
             self._worker.kill(self._overdue)
             return self._lost(self._overdue)
         except Lost as broken:
@@ -140,7 +140,7 @@ class UnitRun:
                 return self._lost(str(event["error"]))
             else:
                 raise _Hopeless(f"The process reported {kind!r}.")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise _Hopeless(f"The process's report cannot be read: {error!r}") from error
         return None
 

@@ -90,6 +90,15 @@ def test_a_node_fetches_its_code_and_model_and_serves(
     assert "s3cret" not in story + node.log
 
 
+def test_a_fault_of_the_agent_s_own_is_told_and_not_taken_for_a_slow_fetch(
+    start_node: StartNode, web: WebServer
+) -> None:
+    unnameable = file(web.file("/score.py", SCRIPT), SCRIPT, "\ud800.py")
+    state = start_node(None, code={"files": [unnameable]}).failed()
+    assert state["code"] == "ResourceNotReady"
+    assert state["reason"].startswith("The agent failed as it began: UnicodeEncodeError")
+
+
 def test_a_url_that_has_run_out_is_waited_for_and_pushed(
     start_node: StartNode, web: WebServer
 ) -> None:
