@@ -64,6 +64,8 @@ class Keeper:
         self._version: str | None = None
         self._read_at = 0.0
         self._orphans_at = 0.0
+        self._has_looked = False
+        """Whether, since it last began to decide, it has seen what is there."""
         self._nodes: Sequence[Node] = ()
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +90,7 @@ class Keeper:
             await self._lease.release()
 
     async def _run(self) -> None:
-        while True:
+        while not self._closed:
             self._wake.clear()
             try:
                 if await self._lease.is_held():
@@ -112,6 +114,7 @@ class Keeper:
         """Another host decides."""
         self._watches.follow([], {})
         self._version = None
+        self._has_looked = False
 
     async def _round(self) -> None:
         await self._read()
@@ -132,10 +135,13 @@ class Keeper:
             self._version, self._read_at = version, now
 
     async def _look(self) -> None:
-        """What is there. While the platform cannot be asked, it is taken to be as it was."""
+        """What is there. While the platform cannot be asked, it is taken to be as it was; raises
+        what the fleet does where that is not known."""
         try:
             self._nodes = await self._fleet.nodes()
         except DomainError as error:
+            if not self._has_looked:
+                raise
             _log.warning("The platform shows no nodes: %s", error)
         followed, ready = [], dict[str, str]()
         for record in self._known.values():
@@ -146,11 +152,12 @@ class Keeper:
             if record.serves is not None and record.serves.standing.ready:
                 ready |= await self._told_ready(record.key)
         self._watches.follow(followed, ready)
+        self._has_looked = True
 
     async def _told_ready(self, key: str) -> dict[str, str]:
         """Nodes with their lives. Only a host that has just begun to decide needs what the one
         before has told."""
-        if self._orphans_at:
+        if self._has_looked:
             return {}
         told, _ = await self._records.ready(key)
         instances = [id.partition("/") for id, _ in told[key].nodes] if key in told else []
@@ -165,6 +172,8 @@ class Keeper:
                 self._wake.set()
             except DomainError as error:
                 _log.warning("%s could not be looked after: %s", record.key, error)
+            except Exception:  # a fault with one must not hold up the others
+                _log.exception("%s cannot be looked after", record.key)
 
     async def _step(self, record: ServingRecord) -> None:
         leaving = []
@@ -197,7 +206,7 @@ class Keeper:
             self._known[before.key] = rolled.record
         else:
             self._known.pop(before.key, None)
-        for group in rolled.retired:
+        for group in before.groups - rolled.record.groups:
             self._working.forget(group)
         if rolled.retired:
             self._wake.set()

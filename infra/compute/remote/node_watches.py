@@ -71,7 +71,9 @@ class NodeWatches:
         for id in [id for id in self._watches if id not in there]:
             self._watches.pop(id).end()
         for node, secret in nodes:
-            if node.id not in self._watches and node.address is not None:
+            if node.id in self._watches:
+                self._watches[node.id].go_on()
+            elif node.address is not None:
                 self._watches[node.id] = _Watch(
                     self, node.address, secret, Health(node.id in ready, ready.get(node.id, ""))
                 )
@@ -125,7 +127,15 @@ class _Watch:
         self._health = first
         self._misses = 0
         self._answered_at = all.now()
-        self.task = asyncio.create_task(self._run(), name=f"watch {address}")
+        self.task = self._begin()
+
+    def _begin(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self._run(), name=f"watch {self._address}")
+
+    def go_on(self) -> None:
+        """Again, if it has ended: what it knows would stay as it is."""
+        if self.task.done():
+            self.task = self._begin()
 
     def end(self) -> None:
         self.task.cancel()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.errors import Unavailable
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
 from infra.compute.remote.remote_scorer import SECRET, proof_of
 
@@ -74,7 +75,7 @@ class ToldAgent:
 
 class MemoryFleet(Fleet):
     """`progress` is what it says of every group; `deleted` are the groups that were told to go,
-    with how long they linger."""
+    with how long they linger. While it `is_away` it shows no nodes."""
 
     def __init__(self) -> None:
         self.progress = Progress(prepared=True)
@@ -83,6 +84,7 @@ class MemoryFleet(Fleet):
         self.deleted: dict[str, float] = {}
         self.applied: list[str] = []
         self.phase = "ready"
+        self.is_away = False
         self.calls = 0
         self._lives = 0
 
@@ -118,6 +120,8 @@ class MemoryFleet(Fleet):
 
     async def nodes(self) -> Sequence[Node]:
         self.calls += 1
+        if self.is_away:
+            raise Unavailable("The platform is away.")
         return list(self.there.values())
 
     async def replace(self, node: Node, reason: str) -> None:

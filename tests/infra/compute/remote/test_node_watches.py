@@ -1,5 +1,7 @@
 """What is said of a node by how long it has been silent."""
 
+import asyncio
+
 import pytest
 
 from infra.compute.http.unix_http import UnixHttp
@@ -55,6 +57,21 @@ async def test_a_node_that_is_not_ours_is_never_ready(clock: Watch) -> None:
     assert watches.health("n").is_beyond_hope
     await watches.close()
     agent.stop()
+    http.close()
+
+
+async def test_a_watch_that_was_cut_short_knows_what_it_knew_and_goes_on(clock: Watch) -> None:
+    agent = ToldAgent("secret")
+    watches, http = await watched(agent, "secret", clock)
+    await eventually(lambda: watches.health("n").ready)
+    [task] = [each for each in asyncio.all_tasks() if each.get_name().startswith("watch ")]
+    task.cancel()
+    await asyncio.wait({task})
+    watches.follow([(Node("n", "g", 0, NodeState.RUNNING), "secret")], {})
+    assert watches.health("n").ready
+    agent.stop()
+    await eventually(lambda: not watches.health("n").ready)
+    await watches.close()
     http.close()
 
 

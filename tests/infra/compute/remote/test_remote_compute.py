@@ -1,5 +1,6 @@
 """What every platform's nodes have in common, over a fleet in memory."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from domain.ports import (
     InstanceSize,
     LogKind,
     Program,
+    Replace,
     ScoringRequest,
     ScoringResponse,
     SealedFolder,
@@ -23,8 +25,10 @@ from domain.ports import (
 )
 from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Node, NodeState, Progress
-from infra.compute.remote.ready_nodes import KnownNodes
+from infra.compute.remote.keeper_lease import PARTITION
+from infra.compute.remote.ready_nodes import DOCUMENT_ID, KnownNodes
 from infra.compute.remote.remote_compute import RemoteCompute
+from infra.compute.remote.serving_record import partition_of
 from tests.kit.composed import PlainCipher
 from tests.kit.stages.memory_fleet import MemoryFleet, ToldAgent
 from tests.kit.waiting import PATIENCE, eventually
@@ -134,6 +138,41 @@ async def test_a_host_that_ends_takes_no_node_with_it_and_another_decides(hosts:
 
     await eventually(both)
     assert instance in await hosts.seen_by(hosts.other)
+
+
+async def test_a_host_that_begins_while_the_platform_is_away_leaves_the_route_as_it_is(
+    hosts: Hosts,
+) -> None:
+    [instance] = await hosts.ready(workload())
+    await hosts.one.close()
+    hosts.fleet.is_away = True
+    calls = hosts.fleet.calls
+    await hosts.other.start()
+    await eventually(lambda: hosts.fleet.calls > calls + 1, "it has asked again")
+    assert await hosts.seen_by(hosts.other) == [instance]
+    hosts.fleet.is_away = False
+    await hosts.other.serving.ensure(workload(count=2))
+    await eventually(lambda: len(hosts.fleet.there) == 2)
+
+
+def _watches() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name()[:6] == "watch "]
+
+
+async def test_a_host_that_decides_again_takes_nobody_off_the_route(hosts: Hosts) -> None:
+    await hosts.ready(workload())
+    told = await hosts.store.get(partition_of(KEY), DOCUMENT_ID)
+
+    async def held_by(holder: str) -> None:
+        body = {"kind": "remoteKeeper", "holder": holder}
+        await hosts.store.transact(PARTITION, [Replace("keeper", body, None)])
+
+    await held_by("another")
+    await eventually(lambda: not _watches(), "it stands by")
+    calls = hosts.fleet.calls
+    await held_by("")
+    await eventually(lambda: hosts.fleet.calls > calls + 4, "it has looked after them again")
+    assert (await hosts.store.get(partition_of(KEY), DOCUMENT_ID)).etag == told.etag
 
 
 async def test_an_update_is_rolled_out_beside_and_takes_over_at_once(hosts: Hosts) -> None:
