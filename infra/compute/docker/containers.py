@@ -154,8 +154,11 @@ class Container:
             attempt=self.attempt,
             code=ending.code if ending else None,
             reason=ending.reason if ending else None,
-            hopeless=ending is not None and (ending.final or place.lives > MAX_DEATHS),
+            hopeless=self.is_hopeless(ending),
         )
+
+    def is_hopeless(self, ending: "Ending | None") -> bool:
+        return ending is not None and (ending.final or self.place.lives > MAX_DEATHS)
 
 
 @dataclass(frozen=True)

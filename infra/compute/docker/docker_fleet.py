@@ -122,9 +122,12 @@ class DockerFleet(Fleet):
             if container.place.number == node.number and not container.has_ended:
                 filters = {"event": ["oom"], "container": [container.id]}
                 now = time.time()
-                told = await self._engine.text(
-                    "events", filters=filters, since=str(int(now - 3600)), until=f"{now:.3f}"
-                )
+                try:
+                    told = await self._engine.text(
+                        "events", filters=filters, since=str(int(now - 3600)), until=f"{now:.3f}"
+                    )
+                except EngineRefusal:
+                    return None
                 if told.strip():
                     inspected = await self._engine.find(f"containers/{container.id}/json")
                     if inspected is not None:
@@ -152,11 +155,11 @@ class DockerFleet(Fleet):
             for container in containers:
                 self._leave(container, linger=linger, grace=grace)
             return False
+        await self._clear(preparation)
         self._preparations.pop(group, None)
         self._room.forget(group)
         self._images.forget(group)
         self._locks.pop(group, None)
-        await self._clear(preparation)
         return True
 
     async def groups(self) -> Sequence[str]:
@@ -187,6 +190,9 @@ class DockerFleet(Fleet):
             return preparation.task.result()
         except StartFailure as failure:
             return Progress(failure=failure)
+        except Unavailable:
+            self._preparations.pop(group.name, None)  # begun anew at the next call
+            raise
 
     # -- containers
 
@@ -197,6 +203,8 @@ class DockerFleet(Fleet):
         place = ended.place
         since = time.monotonic() - self._ended_at.setdefault(ended.id, time.monotonic())
         is_new = ended.attempt != group.attempt
+        if not is_new and ended.is_hopeless(self._endings.get(ended.id)):
+            return
         lives = 1 if is_new or ended.id not in self._endings else place.lives + 1
         backoff = 0.0 if is_new else min(_FIRST_BACKOFF * 2 ** (place.lives - 1), _LONGEST_BACKOFF)
         if since < backoff:
@@ -210,7 +218,10 @@ class DockerFleet(Fleet):
 
     async def _lived(self, container: Container) -> float:
         """For how many seconds it ran."""
-        inspected = await self._engine.find(f"containers/{container.id}/json")
+        try:
+            inspected = await self._engine.find(f"containers/{container.id}/json")
+        except Unavailable:
+            return 0.0
         if inspected is None:
             return 0.0
         began, ended = (
@@ -256,12 +267,17 @@ class DockerFleet(Fleet):
             if container.state == "running":
                 await asyncio.sleep(linger)
                 if grace:
-                    stop = f"containers/{container.id}/stop"
-                    stopped = self._engine.post(stop, limit=grace + 30, t=round(grace))
-                    await self._refused(stopped)
+                    await self._stop(container, grace)
             await self._refused(self._engine.delete(f"containers/{container.id}", force=True))
         except Unavailable as error:
             _log.warning("%s could not be ended: %s", container.group, error)
+
+    async def _stop(self, container: Container, grace: float) -> None:
+        stop = f"containers/{container.id}/stop"
+        try:
+            await self._refused(self._engine.post(stop, limit=grace + 30, t=round(grace)))
+        except Unavailable as error:  # it is removed by force all the same
+            _log.warning("%s did not stop in its time: %s", container.group, error)
 
     async def _refused(self, call: Awaitable[object]) -> None:
         """It is gone already, or going."""
@@ -284,7 +300,11 @@ class DockerFleet(Fleet):
         known = self._endings.get(container.id)
         if known is not None:
             return known
-        inspected = await self._engine.find(f"containers/{container.id}/json")
+        try:
+            inspected = await self._engine.find(f"containers/{container.id}/json")
+        except Unavailable as error:  # an engine that was killed may have lost what it knew of it
+            told = f"Its container has ended, and nothing is known of why: {error}"
+            return Ending("ResourceNotReady", told) if container.has_ended else None
         if inspected is None or (container.state == "created" and not inspected["State"]["Error"]):
             return None
         log = await self._printed(container.id, _WORDS)
@@ -325,7 +345,11 @@ class DockerFleet(Fleet):
         task = preparation.task if preparation is not None else None
         if task is not None and task.done() and not task.cancelled() and not task.exception():
             image = task.result().name
-            others = [p.task for p in self._preparations.values() if p.task.done()]
+            others = [
+                each.task
+                for each in self._preparations.values()
+                if each is not preparation and each.task.done()
+            ]
             used = {t.result().name for t in others if not t.cancelled() and not t.exception()}
             if image not in used:
                 await self._images.remove(image)

@@ -15,6 +15,7 @@ from domain.errors import Unavailable
 
 _VERSION: Final = "v1.41"
 _QUICK: Final = 30.0
+_ITS_FAULT: Final = 500
 _HEADER: Final = struct.Struct(">BxxxL")
 
 
@@ -37,7 +38,14 @@ class Engine:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, **query: Any) -> Any:
-        return await self._call("GET", path, query, None)
+        """An engine that fails at a question, as one does that begins or ends, cannot be asked."""
+        try:
+            return await self._call("GET", path, query, None)
+        except EngineRefusal as refusal:
+            if refusal.status < _ITS_FAULT:
+                raise
+            told = f"The container engine at {self._url} failed: {refusal.message}"
+            raise Unavailable(told) from refusal
 
     async def post(
         self, path: str, body: Any = None, *, limit: float = _QUICK, **query: Any

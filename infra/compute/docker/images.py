@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from domain.errors import DomainError
+from domain.errors import DomainError, Unavailable
 from domain.ports import BlobStore, EnvironmentSpec, Program, SealedFolder
 from infra.compute.docker.build_context import environment_context, files_of, program_context
 from infra.compute.docker.engine import Engine, EngineRefusal
@@ -91,11 +91,14 @@ class Images:
         self._stories.pop(group, None)
 
     async def ensure(self, group: str, program: Program, labels: Labels) -> Image:
-        """The image to run the program from, built if it is not there. Raises StartFailure."""
+        """The image to run the program from, built if it is not there. Raises StartFailure, and
+        Unavailable for what passes by itself."""
         story = self._stories[group] = deque(maxlen=_KEPT_LINES)
         async with self._turn:
             try:
                 return await self._ensure(program, labels, story)
+            except Unavailable:
+                raise
             except DomainError as error:
                 raise StartFailure(
                     "ResourceNotReady", f"It cannot be prepared: {error}."

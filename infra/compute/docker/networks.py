@@ -18,25 +18,22 @@ class Networks:
         self._engine = engine
         self._closed = closed
         self._turn = asyncio.Lock()
-        self._id: str | None = None
 
     async def ensure(self, labels: Labels) -> str:
         """Its id. Two hosts may make one each: the first is used, and goes on when both are
-        there. Raises EngineRefusal."""
+        there. It is asked for each time: another host may have removed it. Raises
+        EngineRefusal."""
         async with self._turn:
-            if self._id is None:
-                name = labels.network(closed=self._closed)
+            name = labels.network(closed=self._closed)
+            found = await self._found(labels, name)
+            if not found:
+                await self._make(labels, name)
                 found = await self._found(labels, name)
-                if not found:
-                    await self._make(labels, name)
-                    found = await self._found(labels, name)
-                self._id = found[0]
-            return self._id
+            return found[0]
 
     async def remove(self, labels: Labels) -> None:
         """Nobody is in it."""
         async with self._turn:
-            self._id = None
             for id in await self._found(labels):
                 try:
                     await self._engine.delete(f"networks/{id}")
