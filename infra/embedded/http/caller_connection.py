@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from enum import Enum
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from infra.embedded.http.connection_rooms import ConnectionRooms
 from infra.embedded.http.door_limits import DoorLimits
+from infra.embedded.http.upgrade_ignored import framing_head, parser_of_body
 
 HEAD_LIMIT = 64 * 1024
 HEADERS_LIMIT = 200
@@ -144,6 +146,23 @@ class CallerConnection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._door.rooms.gone(self)
 
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _parse(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                (parsed,) = upgrade.args
+                data = framing_head(self.headers) + data[parsed:]
+                self.parser = parser_of_body(self)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.head_size = self.hosts = 0
@@ -179,6 +198,8 @@ class CallerConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # It is the head that is complete.
         self.receiving = False
         super().on_message_complete()
 

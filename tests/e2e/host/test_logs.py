@@ -50,6 +50,7 @@ def test_the_hosts_log_tells_a_deployments_story_once_with_names_and_operation(
     scaled = begun(host, "PUT", blue, body)
     removed = begun(host, "DELETE", "onlineEndpoints/tale")
     until(lambda: actions(host, "tale").count("instance_stopped") == 2)
+    until(lambda: "endpoint_deleted" in actions(host, "tale"))
 
     told = host.story(endpoint="tale")
     life = [line["action"] for line in told if line.get("instance", "").endswith("-0")]

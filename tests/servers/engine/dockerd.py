@@ -122,7 +122,11 @@ class Dockerd:
             command += ["--default-address-pool", "base=10.213.0.0/16,size=24"]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(lambda: self.api.answers or self._has_ended, "dockerd answers")
+        try:
+            until(lambda: self.api.answers or self._has_ended, "dockerd answers")
+        except BaseException:  # nobody else would end it: whoever starts it has nothing to stop
+            self.end(signal.SIGKILL)
+            raise
         if not self.api.answers:
             tail = (folder / "log").read_text(errors="replace")[-600:]
             raise EngineMissing(f"dockerd does not start here: {tail}")
@@ -134,7 +138,11 @@ class Dockerd:
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait()
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def stop(self) -> None:

@@ -248,6 +248,51 @@ async def test_what_is_not_http_is_refused(served: Served) -> None:
         writer.close()
 
 
+async def test_who_asks_for_another_protocol_is_answered_in_this_one(served: Served) -> None:
+    """As Java's own client asks for HTTP/2 with its first request."""
+    plain = {"content-type": "x/y"}
+    asked = plain | {
+        "connection": "Upgrade, HTTP2-Settings",
+        "upgrade": "h2c",
+        "http2-settings": "AA",
+    }
+    body = b"GET /things/b HTTP/1.1\r\nhost: x\r\n\r\n" * 9_000
+    async with served(echo_app()) as client:
+        for _ in range(2):
+            assert (await client.get("/things/a", headers=asked)).status_code == 200
+            for content in (body, pieces(body)):
+                answer = await client.post("/things", headers=asked, content=content)
+                assert (answer.status_code, answer.content) == (200, body)
+            assert (await client.post("/things", headers=plain, content=body)).content == body
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "content-length: 1x",
+        "transfer-encoding: chunked",
+        "content-length: 4\r\ntransfer-encoding: chunked",
+    ],
+)
+async def test_a_body_after_a_plea_for_another_protocol_is_held_to_the_same_rules(
+    served: Served, framing: str
+) -> None:
+    asked = "POST /things HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c"
+    head = f"{asked}\r\n{framing}\r\n\r\n"
+    async with served(echo_app()) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(head.encode() + b"zz\r\n")
+        async with patience():
+            answer = await reader.read()
+        assert not answer or answer.startswith(b"HTTP/1.1 400")
+        writer.close()
+
+
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(content), 50_000):
+        yield content[begin : begin + 50_000]
+
+
 async def test_a_caller_with_the_ca_is_served_over_tls(served: Served) -> None:
     async with served(echo_app(), tls=True) as client:
         assert (await client.get("/things/a")).status_code == 200
