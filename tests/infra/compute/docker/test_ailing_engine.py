@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from infra.compute.local.local_limits import LocalLimits
 
 from domain.errors import Unavailable
 from infra.compute.docker import labels
@@ -16,6 +15,7 @@ from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import BaseImage, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
+from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.premises import RUNTIME
 from infra.compute.remote.fleet import NodeState
 from infra.embedded.blobs.file_blob_store import FileBlobStore
