@@ -18,8 +18,7 @@ from infra.cloud.queues.service_bus_topics import ServiceBusTopics
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
-from infra.web.client_standing import UnsaidStanding
-from infra.web.no_clients import ENTRAS, NoClients
+from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from infra.web.webhooks import HttpWebhooks
@@ -38,18 +37,21 @@ class CloudServices:
         self.clock = SystemClock()
         identity = settings.identity
         self.cipher = SettingCipher(settings.cloud.cipher_key or "")
-        keys = PublishedKeys(identity.token_jwks_url)
-        issuer = identity.token_issuer
-        standing = UnsaidStanding()
-        self.token_verifier = JwtVerifier(issuer, identity.token_audience, keys, standing)
-        self.scoring_token_verifier = JwtVerifier(issuer, identity.scoring_audience, keys, standing)
-        self.clients = NoClients(ENTRAS)
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
         self.credential = DefaultAzureCredential(
             managed_identity_client_id=settings.cloud.azure_client_id
         )
         self.store = self._store()
+        keys = PublishedKeys(identity.token_jwks_url)
+        rights = DirectoryRights(self.store, identity.audiences)
+        self.token_verifier = JwtVerifier(
+            identity.issuers, identity.audiences, keys, rights, rights
+        )
+        self.scoring_token_verifier = JwtVerifier(
+            identity.issuers, (identity.scoring_audience,), keys, rights, rights
+        )
+        self.clients = DirectoryClients(self.store, self.clock)
         keep = timedelta(days=settings.access.audit_retention_days)
         self.audit_log = DocumentAuditLog(self.store, self.clock, keep=keep)
         self.bus = self._service_bus()

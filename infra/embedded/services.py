@@ -33,9 +33,10 @@ from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
 from infra.telemetry.request_metrics import RequestMetrics
 from infra.web.client_address import TrustedProxies
-from infra.web.client_standing import UnsaidStanding
+from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.no_clients import NoClients
 from infra.web.outbound import OutboundAddresses
+from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 from infra.web.webhooks import HttpWebhooks
 
@@ -137,16 +138,19 @@ class EmbeddedServices:
     @cached_property
     def token_verifier(self) -> JwtVerifier:
         """Trusts the settings' issuer: this host's own unless its keys are elsewhere."""
-        return self._verifier(self.settings.identity.token_audience)
+        return self._verifier(self.settings.identity.audiences)
 
     @cached_property
     def scoring_token_verifier(self) -> JwtVerifier:
         """The same issuer's tokens for the scoring audience."""
-        return self._verifier(self.settings.identity.scoring_audience)
+        return self._verifier((self.settings.identity.scoring_audience,))
 
-    def _verifier(self, audience: str) -> JwtVerifier:
-        issuer = self.settings.identity.token_issuer
-        return JwtVerifier(issuer, audience, self._issuers_keys, self._standing)
+    def _verifier(self, audiences: tuple[str, ...]) -> JwtVerifier:
+        issuers, keys = self.settings.identity.issuers, self._issuers_keys
+        standing = self._standing
+        if isinstance(standing, DirectoryRights):
+            return JwtVerifier(issuers, audiences, keys, standing, standing)
+        return JwtVerifier(issuers, audiences, keys, standing, ClaimedRoles())
 
     @cached_property
     def _issuers_keys(self) -> KeySource:
@@ -159,6 +163,8 @@ class EmbeddedServices:
         """Those of the issuer whose tokens are taken here."""
         if self._issues:
             return OwnClients(self.registry, self.folder.connection)
+        if isinstance(self._standing, DirectoryRights):
+            return DirectoryClients(self.stores.store, self.clock)
         issuer = self.settings.identity.token_issuer
         return NoClients(f"Tokens come from {issuer} here: its clients are made and changed there.")
 
@@ -168,14 +174,14 @@ class EmbeddedServices:
         return url == self.settings.installation.base_url + KEYS_PATH
 
     @cached_property
-    def _standing(self) -> OwnStanding | FollowedStanding | UnsaidStanding:
+    def _standing(self) -> OwnStanding | FollowedStanding | DirectoryRights:
         identity = self.settings.identity
         if self._issues:
             return OwnStanding(self.registry)
         if identity.token_jwks_url == identity.token_issuer.rstrip("/") + KEYS_PATH:
             # Another embedded host's.
             return FollowedStanding(self.stores.store, identity.token_issuer)
-        return UnsaidStanding()
+        return DirectoryRights(self.stores.store, identity.audiences)
 
     def _following(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What tells other hosts of this one's clients, or follows what is told."""

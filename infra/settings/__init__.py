@@ -113,6 +113,7 @@ class Settings:
         unknown = [k for k in sorted(told) if k.startswith(PREFIX) and k not in names]
         faults = [_unknown(name, names) for name in unknown]
         faults.extend(_missing_in_azure(told))
+        faults.extend(_unresolved(told, names))
         given = {**_defaults(told), **told}
         read: dict[str, Any] = {
             field: _read(group, given, faults) for field, group in cls.groups().items()
@@ -141,6 +142,18 @@ def _missing_in_azure(told: Mapping[str, str]) -> list[str]:
         " or ".join(either) + ": missing"
         for either in needed
         if not any(name in told for name in either)
+    ]
+
+
+def _unresolved(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """A reference that the platform could not resolve comes as it was written: it would be taken
+    for the secret that it stands for."""
+    return [
+        f"{name}: its Key Vault reference was not resolved. Look at it under the app's environment "
+        "variables in the portal: the identity needs the role Key Vault Secrets User on the secret, "
+        "and the vault must be reachable from the app. Then restart the app"
+        for name in names
+        if told.get(name, "").casefold().startswith("@microsoft.keyvault(")
     ]
 
 

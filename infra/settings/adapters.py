@@ -24,6 +24,7 @@ from infra.settings.values import (
     Secret,
     SubscriptionId,
     Text,
+    Texts,
     Unit,
     WebAddress,
     WorkspaceName,
@@ -73,11 +74,28 @@ class IdentitySettings(SettingsGroup):
     """The `iss` that a bearer token must carry, to the letter. Embedded, none means the base
     URL: the host's own issuer."""
     token_audience: Text = Field(alias="ML_ENDPOINTS_TOKEN_AUDIENCE")
-    """The `aud` that a bearer token must carry."""
+    """The `aud` that a bearer token must carry, and what callers are told to ask for."""
+    token_issuer_aliases: Texts = Field((), alias="ML_ENDPOINTS_TOKEN_ISSUER_ALIASES")
+    """Further `iss` under which the same issuer signs with the same keys. Entra ID signs tokens of
+    version 1 as `https://sts.windows.net/<tenant>/`, those of version 2 as
+    `https://login.microsoftonline.com/<tenant>/v2.0`."""
+    token_audience_aliases: Texts = Field((), alias="ML_ENDPOINTS_TOKEN_AUDIENCE_ALIASES")
+    """Further `aud` of the same application: its client id, which is in Entra ID's tokens of
+    version 2, beside its application ID URI."""
     token_jwks_url: WebAddress = Field(alias="ML_ENDPOINTS_TOKEN_JWKS_URL")
     """Where the issuer publishes its keys. Embedded, none means below the issuer."""
     scoring_audience: Text = Field("https://ml.azure.com", alias="ML_ENDPOINTS_SCORING_AUDIENCE")
-    """The `aud` of the issuer's tokens that aad_token endpoints take."""
+    """The `aud` of the issuer's tokens that aad_token endpoints take. Where it is another
+    application's, as Azure ML's is, its roles mean nothing here: `PUT clients/<object id>` gives
+    some."""
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        return self.token_issuer, *self.token_issuer_aliases
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        return self.token_audience, *self.token_audience_aliases
 
 
 class TriggerSettings(SettingsGroup):

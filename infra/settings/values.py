@@ -79,6 +79,12 @@ def _engine_address(value: str) -> str:
     return _without_slash(_web_address(value))
 
 
+def _texts(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(each.strip() for each in value.split(",") if each.strip())
+
+
 def _folders(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -118,6 +124,7 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]
 Schedule = Annotated[str, AfterValidator(_schedule), Unit("NCRONTAB, six fields")]
 Secret = Annotated[str | None, Field(min_length=1, repr=False)]
 Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), Unit("several between commas")]
 SubscriptionId = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 ]

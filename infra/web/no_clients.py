@@ -7,11 +7,6 @@ from domain.errors import Unsupported
 from domain.ports import Clients, NewSecret, RegisteredClient
 from domain.ports.identity import Check
 
-ENTRAS = (
-    "Clients and their roles are Entra ID's here: register an application or take a managed "
-    "identity there, and assign it one of this application's app roles."
-)
-
 
 class NoClients(Clients):
     """`told` says whose they are."""

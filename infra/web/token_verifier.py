@@ -16,6 +16,7 @@ import jwt
 from domain.errors import Unauthenticated, Unavailable
 from domain.ports import Principal, TokenVerifier
 from infra.web.client_standing import ClientStanding
+from infra.web.token_rights import TokenRights
 
 _log = logging.getLogger(__name__)
 
@@ -104,16 +105,22 @@ class PublishedKeys(KeySource):
 
 class JwtVerifier(TokenVerifier):
     """Accepts a token only if it is signed (RS256 or ES256, as its key says) by a key of the
-    issuer's, names this issuer and audience, is within its time, and whoever was given it
-    still stands as it did."""
+    issuer's, names the issuer and the audience by one of their names, is within its time, and
+    whoever was given it still stands as it did. `rights` say which roles it gives."""
 
     def __init__(
-        self, issuer: str, audience: str, keys: KeySource, standing: ClientStanding
+        self,
+        issuers: tuple[str, ...],
+        audiences: tuple[str, ...],
+        keys: KeySource,
+        standing: ClientStanding,
+        rights: TokenRights,
     ) -> None:
-        self._issuer = issuer
-        self._audience = audience
+        self._issuers = issuers
+        self._audiences = audiences
         self._keys = keys
         self._standing = standing
+        self._rights = rights
 
     @property
     def epoch(self) -> int:
@@ -139,21 +146,22 @@ class JwtVerifier(TokenVerifier):
                 token,
                 key,
                 algorithms=[key.algorithm_name],
-                audience=self._audience,
-                issuer=self._issuer,
+                audience=self._audiences,
+                issuer=self._issuers,
                 leeway=_LEEWAY,
                 options={"require": ["exp", "iss", "aud"]},
             )
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The bearer token has expired.", code="ExpiredToken") from None
+        except jwt.InvalidAudienceError:
+            raise Unauthenticated(
+                f"The bearer token is for another audience: ask for one for {self._audiences[0]}."
+            ) from None
         except jwt.InvalidTokenError as error:
             raise Unauthenticated(f"The bearer token is not valid: {error}.") from None
         subject = claims.get("oid") or claims.get("sub")
         if not isinstance(subject, str) or not subject:
             raise Unauthenticated("The bearer token names no subject.")
-        roles = claims.get("roles", [])
-        names = roles if isinstance(roles, list) else []
-        own = frozenset(role for role in names if isinstance(role, str))
         name = claims.get("name") or claims.get("app_displayname")
         called = name[:_LONGEST_NAME] if isinstance(name, str) else ""
         version = claims.get(VERSION_CLAIM, "")
@@ -163,7 +171,8 @@ class JwtVerifier(TokenVerifier):
                 "new token.",
                 code="RevokedToken",
             )
-        return Principal(subject, own, float(claims["exp"]), called, str(version))
+        roles = await self._rights.roles(claims)
+        return Principal(subject, roles, float(claims["exp"]), called, str(version))
 
 
 def _usable_keys(jwks: object) -> dict[str, jwt.PyJWK]:

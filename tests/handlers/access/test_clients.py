@@ -10,8 +10,11 @@ from handlers.access import clients
 from handlers.http import Routes
 from infra.embedded.access.clients import ClientRegistry
 from infra.embedded.access.own_clients import OwnClients
-from infra.web.no_clients import ENTRAS, NoClients
+from infra.web.directory_clients import DirectoryClients
+from infra.web.no_clients import NoClients
 from tests.handlers.conftest import OpenClient
+from tests.kit.clocks import HeldClock
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 
 @pytest.fixture
@@ -114,10 +117,37 @@ async def test_owners_of_the_workspace_alone_see_and_change_them(
     assert (await door.post(f"{ci}/regenerateSecret", headers=bearer)).status_code == 403
 
 
-async def test_in_azure_the_answer_says_that_roles_are_entras(
+async def test_where_a_directory_keeps_them_its_object_ids_are_given_roles(
+    routes: Routes, open_client: OpenClient, scope: WorkspaceScope
+) -> None:
+    clock = HeldClock()
+    given_here = DirectoryClients(MemoryResourceStore(clock.unix), clock)
+    door = open_client(clients.blueprint(routes, given_here))
+    someone = scope.path("clients", "6F9619FF-8B86-D011-B42D-00CF4FC964FF")
+    given = await door.put(someone, json=role("scorer/onlineEndpoints/iris"))
+    assert given.status_code == 200
+    assert given.json()["name"] == "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
+    assert given.json()["properties"]["role"] == "scorer/onlineEndpoints/iris"
+    assert "clientSecret" not in given.json()["properties"]
+    [listed] = (await door.get(scope.path("clients"))).json()["value"]
+    assert listed["id"] == given.json()["id"]
+    stale = {"If-Match": '"no such"'}
+    assert (await door.put(someone, json=role("owner"), headers=stale)).status_code == 412
+    assert (await door.delete(someone)).status_code == 200
+    assert (await door.delete(someone)).status_code == 204
+
+    by_name = await door.put(scope.path("clients", "ada"), json=role("reader"))
+    assert by_name.status_code == 400
+    assert "az ad user show" in by_name.json()["error"]["message"]
+    secret = await door.post(f"{someone}/regenerateSecret")
+    assert secret.json()["error"]["code"] == "NotSupported"
+    assert "az ad app credential reset" in secret.json()["error"]["message"]
+
+
+async def test_where_another_issuer_has_them_the_answer_says_so(
     routes: Routes, open_client: OpenClient, ci: str
 ) -> None:
-    door = open_client(clients.blueprint(routes, NoClients(ENTRAS)))
+    door = open_client(clients.blueprint(routes, NoClients("They are made elsewhere.")))
     for refused in (
         await door.put(ci, json=role("reader")),
         await door.get(ci),
@@ -125,4 +155,4 @@ async def test_in_azure_the_answer_says_that_roles_are_entras(
     ):
         assert refused.status_code == 400
         assert refused.json()["error"]["code"] == "NotSupported"
-        assert "Entra ID" in refused.json()["error"]["message"]
+        assert refused.json()["error"]["message"] == "They are made elsewhere."

@@ -103,6 +103,14 @@ def test_what_is_missing_and_what_is_wrong_are_told_together() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["ML_ENDPOINTS_CIPHER_KEY", "ServiceBusConnection"])
+def test_a_key_vault_reference_that_was_not_resolved_is_no_secret(name: str) -> None:
+    reference = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/cipher-key)"
+    [fault] = faults({**AZURE, name: reference})
+    assert fault.startswith(f"{name}: its Key Vault reference was not resolved")
+    assert "Key Vault Secrets User" in fault
+
+
 def test_no_secret_is_shown_with_the_settings() -> None:
     secrets = {
         "ML_ENDPOINTS_CIPHER_KEY": "s3cret" * 8,

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from domain.errors import Unauthenticated, Unavailable
 from infra.web.client_standing import UnsaidStanding
+from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, PublishedKeys, StaticKeys
 
 ISSUER, AUDIENCE = "https://issuer.example", "api://ml-endpoints"
@@ -53,7 +54,7 @@ def token(key: Any = EC_KEY, algorithm: str = "ES256", kid: str = "ec", **change
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers={"kid": kid})
 
 
-VERIFIER = JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks), UnsaidStanding())
+VERIFIER = JwtVerifier((ISSUER,), (AUDIENCE,), StaticKeys(jwks), UnsaidStanding(), ClaimedRoles())
 
 
 async def test_a_directory_object_id_goes_before_the_pairwise_subject() -> None:

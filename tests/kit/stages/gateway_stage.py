@@ -19,6 +19,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.web.client_standing import UnsaidStanding
+from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import adapters, composed
@@ -108,7 +109,9 @@ class Gateways:
             scorer=self.scorer,
             workers=compute,
             cipher=FernetCipher(folder / "cipher.key"),
-            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks), UnsaidStanding()),
+            scoring_verifier=JwtVerifier(
+                (ISSUER,), (AUDIENCE,), StaticKeys(jwks), UnsaidStanding(), ClaimedRoles()
+            ),
             listeners=(self.records.append,),
         )
         self.all: list[Gateway] = []

@@ -46,6 +46,7 @@ from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition.adapters import Adapters
 from infra.web.client_standing import UnsaidStanding
+from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.infra.cloud.cloud_costs import CloudCosts, Counted, Operation
 from tests.kit.clocks import HeldClock, hold_durations
@@ -383,7 +384,9 @@ async def _application_on(
             scorer=CloudScorer(durations),
             workers=worker,
             cipher=SettingCipher("a key for tests alone"),
-            scoring_verifier=JwtVerifier(ISSUER, AUDIENCE, StaticKeys(jwks), UnsaidStanding()),
+            scoring_verifier=JwtVerifier(
+                (ISSUER,), (AUDIENCE,), StaticKeys(jwks), UnsaidStanding(), ClaimedRoles()
+            ),
             webhooks=Receiver(clock),
         )
         stage = CostStage(services, costs, broker, consumer, clock, worker)

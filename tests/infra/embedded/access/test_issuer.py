@@ -23,6 +23,7 @@ from infra.embedded.access.issuer import (
     TokenIssuer,
 )
 from infra.web.client_standing import UnsaidStanding
+from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.kit.clocks import HeldClock
 from tests.kit.waiting import PATIENCE
@@ -100,7 +101,9 @@ async def test_a_clients_token_is_accepted_with_its_role(
     body = answer.json()
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 3600)
     published = (await client.get(KEYS_PATH)).json()
-    verifier = JwtVerifier(ISSUER, AUDIENCE, StaticKeys(lambda: published), UnsaidStanding())
+    verifier = JwtVerifier(
+        (ISSUER,), (AUDIENCE,), StaticKeys(lambda: published), UnsaidStanding(), ClaimedRoles()
+    )
     principal = await verifier.verify(body["access_token"])
     assert principal.id == made.client_id
     assert principal.roles == {"contributor"}
@@ -115,11 +118,15 @@ async def test_the_scope_chooses_the_audience_as_entra_id_has_it(
     token = answer.json()["access_token"]
     published = (await client.get(KEYS_PATH)).json()
     keys = StaticKeys(lambda: published)
-    principal = await JwtVerifier(ISSUER, SCORING, keys, UnsaidStanding()).verify(token)
+    principal = await JwtVerifier(
+        (ISSUER,), (SCORING,), keys, UnsaidStanding(), ClaimedRoles()
+    ).verify(token)
     assert principal.roles == {"scorer/onlineEndpoints/iris", "reader/codes/c"}
     assert principal.expires_at is not None
     with pytest.raises(Unauthenticated):
-        await JwtVerifier(ISSUER, AUDIENCE, keys, UnsaidStanding()).verify(token)
+        await JwtVerifier((ISSUER,), (AUDIENCE,), keys, UnsaidStanding(), ClaimedRoles()).verify(
+            token
+        )
 
 
 async def test_a_client_may_authenticate_by_header(
@@ -193,11 +200,15 @@ async def test_the_key_outlives_its_process_and_a_new_one_voids_old_tokens(
     token = issuer.issue(known)
     file = tmp_path / "secrets" / "token-signing.pem"
     again = SigningKey(file)
-    await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(again.jwks), UnsaidStanding()).verify(token)
+    await JwtVerifier(
+        (ISSUER,), (AUDIENCE,), StaticKeys(again.jwks), UnsaidStanding(), ClaimedRoles()
+    ).verify(token)
     file.unlink()
     other = SigningKey(file)
     with pytest.raises(Unauthenticated):
-        await JwtVerifier(ISSUER, AUDIENCE, StaticKeys(other.jwks), UnsaidStanding()).verify(token)
+        await JwtVerifier(
+            (ISSUER,), (AUDIENCE,), StaticKeys(other.jwks), UnsaidStanding(), ClaimedRoles()
+        ).verify(token)
 
 
 async def test_wrong_secrets_keep_a_client_out_for_the_rest_of_the_minute(
