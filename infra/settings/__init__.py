@@ -150,7 +150,7 @@ def _unresolved(told: Mapping[str, str], names: Sequence[str]) -> list[str]:
     for the secret that it stands for."""
     return [
         f"{name}: its Key Vault reference was not resolved. Look at it under the app's environment "
-        "variables in the portal: the identity needs the role Key Vault Secrets User on the secret, "
+        "variables in the portal: the identity needs the role Key Vault Secrets User on it, "
         "and the vault must be reachable from the app. Then restart the app"
         for name in names
         if told.get(name, "").casefold().startswith("@microsoft.keyvault(")

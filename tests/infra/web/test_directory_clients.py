@@ -9,8 +9,7 @@ from domain.ports import Document, RegisteredClient, Write
 from infra.web import directory_clients
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
-from tests.kit.clocks import HeldClock
-from tests.kit.entra import (
+from tests.infra.web.entra import (
     APPLICATION,
     APPLICATION_URI,
     AZURE_ML,
@@ -19,6 +18,7 @@ from tests.kit.entra import (
     TENANT,
     Tenant,
 )
+from tests.kit.clocks import HeldClock
 from tests.kit.web_server import web_server
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
