@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Mapping
 
 from . import logs
+from .beside.gate import Gate
+from .beside.own_server import OwnServer
 from .door.caller import Hall
 from .door.listening import Listening, on_tcp, on_unix, tls_context
 from .faults import BAD_ARGUMENT, NOT_READY, BadSettings, NodeFailed
@@ -31,6 +33,7 @@ from .single import handed_over
 from .units.attempts import Attempts
 
 BAD_SETTINGS = 2
+LOST = 3
 FAULT = 70
 _LONGEST_PATH = 80
 """Bytes of a folder for sockets, whose paths may have 108."""
@@ -51,7 +54,8 @@ class Agent:
         tls = None
         if settings.key:
             tls = tls_context(settings.certificate, settings.key, folder)
-        self._is_single = spec.mode == "serve" and spec.serve.workers == 1 and tls is None
+        alone = spec.mode == "serve" and spec.serve.workers == 1 and spec.server is None
+        self._is_single = alone and tls is None
         self._guard = Guard.of(settings.secret)
         self.loop = asyncio.new_event_loop()
         self.outlet = logs.outlet()
@@ -59,12 +63,15 @@ class Agent:
         artifacts = Artifacts(spec, settings.data, story)
         self.node = Node(settings.id, spec, printed, story, artifacts)
         routes = Routes(self.node, self._drain)
+        if spec.server is not None:
+            self.node.gate = Gate(self.loop, spec.serve)
         self._hall = Hall(self.loop, self._guard, routes.errand)
         self._listener = on_tcp(settings.host, settings.port)
         self._door = Listening(self._hall, self._listener, tls)
         self._side_path = os.path.join(folder, "agent")
         self._side_door = Listening(self._hall, on_unix(self._side_path), None)
         self._stopping: asyncio.Event
+        self.lost = ""
 
     @property
     def port(self) -> int:
@@ -107,6 +114,11 @@ class Agent:
 
     def _man(self, children: Children, fetched: Fetched) -> None:
         node, spec = self.node, self._spec
+        if spec.server is not None:
+            node.crew = Crew([OwnServer(spec, node.printed, self._changed, self._lose)])
+            node.fetched = True
+            node.crew.start()
+            return
         inherited = (self._listener.fileno(),) if self._is_single else ()
         log = node.printed
         ground = Ground(
@@ -121,7 +133,7 @@ class Agent:
         node.crew = Crew(workers)
         node.fetched = True
         if spec.mode == "work":
-            node.attempts = Attempts(node.crew, spec.work.kept)
+            node.attempts = Attempts(node.crew, workers, spec.work.kept)
         if not node.draining:
             node.crew.start()
 
@@ -145,6 +157,11 @@ class Agent:
             node.attempts.grant()
 
     # -- the end
+
+    def _lose(self, reason: str) -> None:
+        """The server beside it answers no more: somebody has to start it again, and this."""
+        self.lost = reason
+        self._stop()
 
     def _stop(self) -> None:
         self._drain()
@@ -216,6 +233,9 @@ def main(argv: list[str]) -> int:
         code = FAULT
     shutil.rmtree(folder, ignore_errors=True)
     agent.outlet.flush(_FLUSH)
+    if agent.lost:
+        code = LOST
+        print(json.dumps({"code": NOT_READY, "message": agent.lost}), file=sys.stderr)
     sys.stderr.flush()
     # Threads that still fetch, or write to somebody who does not read, hold nothing up.
     os._exit(code)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from .. import __version__
+from .beside.gate import Gate
 from .faults import NodeFailed
 from .files.artifacts import Artifacts
 from .logs import Log
@@ -30,6 +31,8 @@ class Node:
         self.artifacts = artifacts
         self.crew = Crew()
         self.attempts: Attempts | None = None
+        self.gate: Gate | None = None
+        """Before a server of the user's own."""
         self.fetched = False
         self.draining = False
         self.failure: NodeFailed | None = None
@@ -76,6 +79,8 @@ class Node:
         }
 
     async def load(self) -> dict[str, float]:
+        if self.gate is not None:
+            return self.gate.load()
         if self.attempts is None:
             return await self.crew.load()
         return self.attempts.load()

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from ..server.http1 import Head, Refused
+from .beside.turn import Turn, rewritten
 from .door.caller import Caller, Errand
 from .door.own import Own, Question, Refusal, Reply, TurnedAway, as_json
 from .door.relay import Relay
@@ -62,7 +63,14 @@ class Routes:
             return Own(caller, head, self._answer, largest=_SMALL)
         if not head.http11:
             raise Refused(505, "Requests to a model are passed on in HTTP/1.1.")
-        return Relay(caller, head, raw, node.crew)
+        server, gate = node.spec.server, node.gate
+        if server is None:
+            return Relay(caller, head, raw, node.crew, _unheard)
+        target = rewritten(head.target, server)
+        if gate is None or target is None:
+            return Own(caller, head, self._answer, largest=_SMALL)
+        passed = b"%b %b %b" % (head.method.encode(), target.encode("latin-1"), _rest_of(raw))
+        return Turn(caller, gate, lambda over: Relay(caller, head, passed, node.crew, over))
 
     async def _answer(self, question: Question) -> Reply:
         """Raises Refusal."""
@@ -122,6 +130,15 @@ class Routes:
             raise Refusal(400, "bad-request", " ".join(faults))
         artifacts.refresh(urls)
         return Reply(204)
+
+
+def _unheard(_: bool) -> None:
+    """Nobody counts it here."""
+
+
+def _rest_of(raw: bytes) -> bytes:
+    """A head from its version on."""
+    return raw.split(b" ", 2)[2]
 
 
 def _begins_something(method: str, path: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 CONTRACT = 1
 _MODES = ("serve", "work")
+_PATH = re.compile(r"[!-~]+")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -41,6 +42,20 @@ class Serve(NamedTuple):
     max_body: int = 1 << 30
 
 
+class Route(NamedTuple):
+    path: str = ""
+    port: int = 0
+
+
+class Server(NamedTuple):
+    """A server of the user's own that is there already, beside the agent: it is reached at ports
+    of this machine, and requests to score go to `scoring`."""
+
+    scoring: Route
+    liveness: Route
+    readiness: Route
+
+
 class Work(NamedTuple):
     processes: int = 1
     kept: int = 256
@@ -57,7 +72,8 @@ class Probe(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """`script` is empty for an MLflow model. `cpu` 0: not known."""
+    """`script` is empty for an MLflow model. `cpu` 0: not known. With a `server` the agent runs
+    nothing itself; `code` may be empty then."""
 
     mode: str
     revision: str
@@ -68,6 +84,7 @@ class Spec(NamedTuple):
     model: Artifact | None
     code: Artifact
     serve: Serve
+    server: Server | None
     work: Work
     liveness: Probe
     readiness: Probe
@@ -94,8 +111,11 @@ def parse(value: Any) -> tuple[Spec, list[str]]:
     script = "" if value.get("script") is None else whole.text("script", "")
     if not script and mode == "work":
         faults.append("script is missing.")
-    if whole.part("code") is None:
+    server = _server(whole.part("server"))
+    if server is None and whole.part("code") is None:
         faults.append("code is missing.")
+    if server is not None and mode == "work":
+        faults.append("A server of your own takes no units: server is for serve.")
     spec = Spec(
         mode=mode,
         revision=whole.text("revision", ""),
@@ -106,6 +126,7 @@ def parse(value: Any) -> tuple[Spec, list[str]]:
         model=_artifact(whole.part("model")),
         code=_artifact(whole.part("code")) or Artifact(),
         serve=_serve(whole.part("serve"), needed=mode == "serve", faults=faults),
+        server=server,
         work=_work(whole.part("work")),
         liveness=_probe(whole.part("liveness")),
         readiness=_probe(whole.part("readiness")),
@@ -195,6 +216,25 @@ def _serve(part: _Part | None, *, needed: bool, faults: list[str]) -> Serve:
     if serve.workers > most:
         faults.append("serve.workers is more than serve.max_concurrent.")
     return serve
+
+
+def _server(part: _Part | None) -> Server | None:
+    if part is None:
+        return None
+    return Server(*(_route(part, name) for name in Server._fields))
+
+
+def _route(server: _Part, name: str) -> Route:
+    part = server.part(name)
+    if part is None:
+        server.faults.append(f"{server.at}{name} is missing.")
+        return Route()
+    route = Route(part.text("path", ""), part.whole("port", 0, least=1))
+    if not route.path.startswith("/") or not _PATH.fullmatch(route.path):
+        part.faults.append(f"{part.at}path is {route.path!r}, which is no path of a URL.")
+    if route.port > 65535:
+        part.faults.append(f"{part.at}port is more than 65535.")
+    return route
 
 
 def _work(part: _Part | None) -> Work:

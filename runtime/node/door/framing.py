@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ...server.http1 import ChunkedBody
 
-_UNBOUNDED = 1 << 62
+UNBOUNDED = 1 << 62
 
 
 class Broken(Exception):
@@ -19,7 +19,7 @@ class Body:
     __slots__ = ("_chunks", "_held", "_left", "ended")
 
     def __init__(self, length: int | None) -> None:
-        self._chunks = ChunkedBody(_UNBOUNDED) if length is None else None
+        self._chunks = ChunkedBody(UNBOUNDED) if length is None else None
         self._held = bytearray()
         self._left = length or 0
         self.ended = length == 0
@@ -45,13 +45,15 @@ class Body:
 
 
 class AnswerHead(NamedTuple):
-    """`lines` are the headers but for framing ones of the connection; `length` as Body's."""
+    """`lines` are the headers but for framing ones of the connection; `length` as Body's. The body
+    of one `until_close` has no other end: it is to be passed on as chunks."""
 
     status_line: bytes
     status: int
     lines: list[bytes]
     length: int | None
     keep_alive: bool
+    until_close: bool
 
 
 def parse_answer(raw: bytes, *, without_body: bool) -> AnswerHead:
@@ -81,11 +83,13 @@ def parse_answer(raw: bytes, *, without_body: bool) -> AnswerHead:
                 raise Broken(f"its transfer-encoding is {value[:40]!r}")
             length, framed = None, True
         kept.append(line)
+    until_close = False
     if without_body or status in (204, 304) or status < 200:
         length = 0
     elif not framed:
-        raise Broken("its answer has no end")
-    return AnswerHead(first, status, kept, length, keep_alive)
+        length, keep_alive, until_close = None, False, True
+        kept.append(b"transfer-encoding: chunked")
+    return AnswerHead(b"HTTP/1.1" + first[8:], status, kept, length, keep_alive, until_close)
 
 
 def _length(value: bytes) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any, Protocol
 
 from ...server.http1 import MAX_HEAD, Refused
-from .framing import AnswerHead, Body, Broken, parse_answer
+from .framing import UNBOUNDED, AnswerHead, Body, Broken, parse_answer
 
 _MOST_IDLE = 64
+_HERE = "127.0.0.1"
 
 
 class Asker(Protocol):
@@ -39,6 +41,7 @@ class Upstream(asyncio.BufferedProtocol):
         self._body = Body(0)
         self._head_only = False
         self.request_ended = False
+        self.idle_since = 0.0
         self.closed = False
 
     def begin(self, asker: Asker, *, head_only: bool) -> None:
@@ -73,7 +76,9 @@ class Upstream(asyncio.BufferedProtocol):
         self.closed = True
         self._way.leave(self)
         asker, self._asker = self._asker, None
-        if asker is not None:
+        if asker is not None and exc is None and self._head is not None and self._head.until_close:
+            asker.ended()
+        elif asker is not None:
             asker.lost("It closed the connection under the request.")
 
     def pause_writing(self) -> None:
@@ -119,7 +124,7 @@ class Upstream(asyncio.BufferedProtocol):
                 self._take_head(rest)
             return
         self._head = head
-        self._body = Body(head.length)
+        self._body = Body(UNBOUNDED if head.until_close else head.length)
         self._take_body(rest, head)
 
     def _take_body(self, data: bytes, head: AnswerHead | None) -> None:
@@ -146,11 +151,15 @@ class Upstream(asyncio.BufferedProtocol):
 
 
 class Way:
-    """To one life of a process: its socket, and the connections that are idle."""
+    """To one life of a process: its socket's path, or its port of this machine, and the
+    connections that are idle. One is used again for `kept` seconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, path: str) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, address: str | int, *, kept: float = math.inf
+    ) -> None:
         self._loop = loop
-        self._path = path
+        self._address = address
+        self._kept = kept
         self._idle: list[Upstream] = []
         self._all: set[Upstream] = set()
         self.in_flight = 0
@@ -161,13 +170,20 @@ class Way:
         """A connection that is there already. The caller counts it in `in_flight`."""
         while self._idle:
             upstream = self._idle.pop()
-            if not upstream.closed:
+            if upstream.closed:
+                continue
+            if upstream.idle_since + self._kept > self._loop.time():
                 return upstream
+            upstream.give_up()
         return None
 
     async def connect(self) -> Upstream:
         """Raises OSError: the process takes none, and has seen nothing."""
-        _, upstream = await self._loop.create_unix_connection(lambda: Upstream(self), self._path)
+        loop, address = self._loop, self._address
+        if isinstance(address, str):
+            _, upstream = await loop.create_unix_connection(lambda: Upstream(self), address)
+        else:
+            _, upstream = await loop.create_connection(lambda: Upstream(self), _HERE, address)
         self._all.add(upstream)
         if upstream.closed:
             raise ConnectionResetError("It closed the connection at once.")
@@ -175,6 +191,7 @@ class Way:
 
     def give_back(self, upstream: Upstream) -> None:
         if len(self._idle) < _MOST_IDLE:
+            upstream.idle_since = self._loop.time()
             self._idle.append(upstream)
         else:
             upstream.give_up()

@@ -19,7 +19,7 @@ _EVERY = 3.0
 
 
 class Fetched(NamedTuple):
-    """Folders: `code` is the app's root; `model` is empty for none."""
+    """Folders, empty for none: `code` is the app's root."""
 
     code: str
     model: str
@@ -56,7 +56,8 @@ class Artifacts:
 
     def _artifacts(self) -> Mapping[str, Artifact]:
         model = {} if self._spec.model is None else {"model": self._spec.model}
-        return {**model, "code": self._spec.code}
+        code = self._spec.code
+        return {**model, "code": code} if code.files or code.path else model
 
     @property
     def progress(self) -> Progress:
@@ -98,7 +99,8 @@ class Artifacts:
             reason = f"The files cannot be stored here: {error}."
             self._log.note(f"error: {reason}")
             raise NodeFailed(NOT_READY, reason) from None
-        fetched = Fetched(self._place("code"), self._place("model") if self._spec.model else "")
+        there = self._artifacts()
+        fetched = Fetched(*(self._place(kind) if kind in there else "" for kind in Fetched._fields))
         for kind, folder in zip(Fetched._fields, fetched):  # noqa: B905 - Python 3.9
             if folder and not os.path.exists(folder):
                 raise NodeFailed(NOT_FOUND, f"There is no folder {folder} for the {kind}.")

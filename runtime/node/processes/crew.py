@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..door.asking import Lost, ask
+from ..door.upstream import Way
 from ..faults import NodeFailed
-from .worker import LastDeath, Worker
+from .worker import LastDeath
 
 _ASKED = 2.0
 _SILENT = 1e6
@@ -17,8 +18,40 @@ _SILENT = 1e6
 _SUMS = ("in_flight", "queued", "max_concurrent", "max_queue", "served", "failed", "overrun")
 
 
+class Member(Protocol):
+    """A process of the model's, as a Worker has it."""
+
+    number: int
+    share: int
+    ready: bool
+    restarts: int
+
+    @property
+    def silent(self) -> bool: ...
+
+    @property
+    def way(self) -> Way | None: ...
+
+    @property
+    def failure(self) -> NodeFailed | None: ...
+
+    @property
+    def last_death(self) -> LastDeath | None: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+    def end(self) -> None: ...
+
+    async def over(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class Crew:
-    def __init__(self, workers: Sequence[Worker] = ()) -> None:
+    def __init__(self, workers: Sequence[Member] = ()) -> None:
         self.workers = workers
 
     def start(self) -> None:
@@ -46,10 +79,10 @@ class Crew:
         deaths = [worker.last_death for worker in self.workers if worker.last_death]
         return max(deaths, key=lambda death: death.time, default=None)
 
-    def with_most_room(self, but: Sequence[Worker] = ()) -> Worker | None:
+    def with_most_room(self, but: Sequence[Member] = ()) -> Member | None:
         """Of those that are ready, the one that is least taken; one that is silent only where
         all are."""
-        best: Worker | None = None
+        best: Member | None = None
         least = 0.0
         for worker in self.workers:
             if worker.ready and worker.way is not None and worker not in but:
@@ -69,7 +102,7 @@ class Crew:
         summed["idle_seconds"] = idle
         return summed
 
-    async def _load(self, worker: Worker) -> dict[str, Any] | None:
+    async def _load(self, worker: Member) -> dict[str, Any] | None:
         if worker.way is None:
             return None
         try:

@@ -24,9 +24,11 @@ class Unresponsive(Exception):
     """It failed its liveness probe too often in a row."""
 
 
-async def until_ready(probe: Probe, answers: Callable[[float], Awaitable[bool]]) -> None:
-    """Raises NeverReady. It is asked from the start, often at first: `initial_delay` only
-    delays the counting of failures."""
+async def until_ready(
+    probe: Probe, answers: Callable[[float], Awaitable[bool]], why: Callable[[], str]
+) -> None:
+    """Raises NeverReady, which says `why` too. It is asked from the start, often at first:
+    `initial_delay` only delays the counting of failures."""
     loop = asyncio.get_running_loop()
     allowed = probe.initial_delay + probe.period * probe.failure_threshold
     ends = loop.time() + allowed
@@ -37,7 +39,7 @@ async def until_ready(probe: Probe, answers: Callable[[float], Awaitable[bool]])
             raise NeverReady(
                 f"It was not ready after {allowed:g} s (readiness probe: "
                 f"{probe.initial_delay:g} s, then {probe.failure_threshold} failures "
-                f"{probe.period:g} s apart); init() has not come to its end."
+                f"{probe.period:g} s apart): {why()}."
             )
         successes = successes + 1 if await answers(min(probe.timeout, left)) else 0
         if successes < probe.success_threshold:

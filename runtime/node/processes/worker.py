@@ -33,6 +33,7 @@ STABLE = 60.0
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 30.0
 _WORDS = 30
+_NEVER = "init() has not come to its end"
 _LAST_WORDS = 1.0
 
 
@@ -248,7 +249,7 @@ class Worker:
                 return False
             return status == 200
 
-        await until_ready(self._ground.readiness, answers)
+        await until_ready(self._ground.readiness, answers, lambda: _NEVER)
         self._set_ready(True)
         others = [
             asyncio.create_task(each)

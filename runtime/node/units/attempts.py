@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..door.asking import Lost, ask
@@ -66,11 +66,12 @@ class Attempt:
 
 
 class Attempts:
-    """On the processes of `crew`, one unit each. At most `kept` are remembered, and `MOST_BYTES`
+    """On the `workers` of `crew`, one unit each. At most `kept` are remembered, and `MOST_BYTES`
     of outcomes: past that, the oldest that has ended is forgotten."""
 
-    def __init__(self, crew: Crew, kept: int) -> None:
+    def __init__(self, crew: Crew, workers: Sequence[Worker], kept: int) -> None:
         self.crew = crew
+        self._workers = workers
         self._kept = kept
         self._all: dict[str, Attempt] = {}
         self._busy: dict[Worker, Attempt] = {}
@@ -102,7 +103,7 @@ class Attempts:
         return {
             "in_flight": running,
             "queued": waiting,
-            "max_concurrent": len(self.crew.workers),
+            "max_concurrent": len(self._workers),
             "max_queue": self._kept,
             "served": self._counts[False],
             "failed": self._counts[True],
@@ -155,7 +156,7 @@ class Attempts:
                 if attempt.state == WAITING:
                     self._end(attempt, lost(told))
             return
-        for worker in self.crew.workers:
+        for worker in self._workers:
             if worker.ready and worker not in self._busy:
                 following = self._next_for(worker)
                 if following is None:

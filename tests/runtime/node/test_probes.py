@@ -24,19 +24,23 @@ class Process:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
+def why() -> str:
+    return "it is asleep"
+
+
 def probe(failures: int, successes: int = 1) -> Probe:
     return Probe(0, 0.001, 1, successes, failures)
 
 
 async def test_it_is_ready_after_so_many_answers_in_a_row() -> None:
     process = Process(False, True, False, True, True, True)
-    await until_ready(probe(1_000_000, successes=3), process)
+    await until_ready(probe(1_000_000, successes=3), process, why)
     assert process.asked == 6
 
 
 async def test_one_that_never_answers_is_told_with_what_it_had() -> None:
-    with pytest.raises(NeverReady, match=r"not ready after 0.003 s \(readiness probe: 0 s, then 3"):
-        await until_ready(probe(3), Process(False))
+    with pytest.raises(NeverReady, match=r"after 0.003 s \(readiness probe: 0 s, .*: it is asleep"):
+        await until_ready(probe(3), Process(False), why)
 
 
 async def test_it_is_given_up_after_so_many_silences_in_a_row() -> None:

@@ -297,7 +297,7 @@ async def test_a_line_goes_out_before_a_proxy_takes_the_connection_for_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(routes, "HEARTBEAT", 0.001)
-    attempts = Attempts(Crew(), kept=3)
+    attempts = Attempts(Crew(), (), kept=3)
     attempts.begin("a", "j", 0, {"mini_batches": [{"inputs": []}]})
     asked = Question("GET", "/node/units/a", "wait=3600", b"")
     lines = routes.UnitRoutes(attempts).answer(asked).lines
