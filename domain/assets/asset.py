@@ -8,16 +8,18 @@ change, and its properties may gain keys.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
 from domain.assets import conda
+from domain.assets.images import curated_environments
 from domain.assets.sealing.seals import Seal
 from domain.errors import Invalid
 from domain.ground.resource import StringMap, Tags, Text
-from domain.ports import BlobFolder, EnvironmentSpec
-from domain.values import Value
+from domain.ports import BlobFolder, DockerBuild, EnvironmentSpec, SealedFolder
+from domain.values import Value, unsaid
 
 Uri = Annotated[str, Field(min_length=1, max_length=4096)]
 Stage = Annotated[str, Field(max_length=256)]
@@ -97,15 +99,30 @@ class CodeVersionProperties(AssetProperties):
     code_uri: Uri
 
 
+class BuildContext(Value):
+    """A folder in the blob store with a Dockerfile in it."""
+
+    context_uri: Uri
+    dockerfile_path: Annotated[str, Field(min_length=1, max_length=1024)] = "Dockerfile"
+
+    @property
+    def dockerfile_fault(self) -> str | None:
+        path = PurePosixPath(self.dockerfile_path)
+        if path.is_absolute() or ".." in path.parts or not self.dockerfile_path.isprintable():
+            return f"{self.dockerfile_path[:100]!r} is not a path of a file inside the context."
+        return None
+
+
 class EnvironmentVersionProperties(AssetProperties):
-    """`image` is kept and returned; models here run in local processes, which do not use
-    it. `conda_file` is YAML text, whether it came as text or as an object."""
+    """`conda_file` is YAML text, whether it came as text or as an object; it is installed on
+    `image`, if there is one. `build` excludes both."""
 
     FREE: ClassVar = AssetProperties.FREE | {"stage"}
 
     is_anonymous: bool = False
     conda_file: str | None = None
     image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    build: Annotated[BuildContext | None, unsaid(None)] = None
     os_type: OsType = OsType.LINUX
     auto_rebuild: AutoRebuild = AutoRebuild.DISABLED
     stage: Stage | None = None
@@ -186,22 +203,28 @@ class CodeVersion(AssetVersion):
 
 
 class EnvironmentVersion(AssetVersion):
-    """`resolved` is what the conda file meant when it was registered."""
+    """`resolved` is what the conda file and the image meant when they were registered; `folder` is
+    the build's context, and `seal` what was in it then."""
 
     properties: EnvironmentVersionProperties
     resolved: EnvironmentSpec | None = None
+    folder: Annotated[BlobFolder | None, unsaid(None)] = None
+    seal: Seal | None = None
 
     @property
     def spec(self) -> EnvironmentSpec:
-        """What a deployment builds. Raises Invalid for an environment without a conda
-        file, which can be registered but not run."""
-        if self.resolved is None:
-            raise Invalid(
-                f"Environment '{self.name}:{self.version}' has only an image, and models run in "
-                "local processes here: give the environment a condaFile.",
-                target="properties.environmentId",
-            )
-        return self.resolved
+        """What a deployment builds."""
+        build, folder = self.properties.build, self.folder
+        if build is not None and folder is not None and self.seal is not None:
+            context = SealedFolder(folder.container, folder.path, self.seal.id)
+            return EnvironmentSpec("", (), build=DockerBuild(context, build.dockerfile_path))
+        if self.resolved is not None:
+            return self.resolved
+        if self.properties.image is None:
+            raise Invalid(f"Environment '{self.name}:{self.version}' has nothing to be made of.")
+        # As v0.1.0 has registered it.
+        image = self.properties.image
+        return curated_environments.of_image(image) or EnvironmentSpec("", (), image=image)
 
 
 class DataVersion(AssetVersion):
@@ -267,6 +290,7 @@ ENVIRONMENTS = AssetKind(
     ContainerProperties,
     EnvironmentVersion,
     EnvironmentVersionProperties,
+    is_run=True,
 )
 DATA = AssetKind(
     "data",

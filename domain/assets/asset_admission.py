@@ -1,5 +1,6 @@
 """What may be registered as a version of an asset, and what it then stands for."""
 
+from dataclasses import replace
 from typing import Any
 
 from domain.assets import conda
@@ -7,6 +8,7 @@ from domain.assets.asset import (
     AssetKind,
     AssetVersion,
     AutoRebuild,
+    BuildContext,
     CodeVersionProperties,
     DataType,
     DataVersionProperties,
@@ -17,10 +19,17 @@ from domain.assets.asset import (
     VersionProperties,
 )
 from domain.assets.datastore import kind_of, locate
+from domain.assets.images import base_images, curated_environments
 from domain.errors import BlobNotFound, Detail, Invalid, refuse
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Capabilities
+from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec
 
+_IMAGE = "properties.image"
+_BUILD = "properties.build"
+_BUILD_ALONE = "A build makes the whole image: leave out the condaFile and the image beside it."
+_NO_REBUILD = (
+    "A version stays what it was registered as, whatever becomes of its base: register a new one."
+)
 _WIRE = {"model_uri": "modelUri", "code_uri": "codeUri", "data_uri": "dataUri"}
 
 
@@ -38,7 +47,7 @@ class AssetAdmission:
         if kind.uri is None:
             if not isinstance(properties, EnvironmentVersionProperties):
                 raise TypeError(f"{kind.plural} have no URI and are no environments")
-            return {"resolved": await self._environment(properties)}
+            return await self._environment(properties)
         return {"folder": await self._pointed_at(kind.uri, properties)}
 
     def locate(self, kind: AssetKind, properties: VersionProperties) -> BlobFolder | None:
@@ -51,36 +60,79 @@ class AssetAdmission:
 
     # -- environments -------------------------------------------------------------------
 
-    async def _environment(self, asked: EnvironmentVersionProperties) -> Any:
+    async def _environment(self, asked: EnvironmentVersionProperties) -> dict[str, Any]:
         faults = []
         if asked.os_type is not OsType.LINUX:
             faults.append(Detail("NotSupported", "Models run on Linux here.", "properties.osType"))
         if asked.auto_rebuild is not AutoRebuild.DISABLED:
-            faults.append(
-                Detail(
-                    "NotSupported",
-                    "Images are not used, so nothing is rebuilt when a base image changes.",
-                    "properties.autoRebuild",
-                )
-            )
-        if asked.conda_file is None:
-            if asked.image is None:
-                faults.append(
-                    Detail(
-                        "BadArgument",
-                        "An environment needs a condaFile (an image alone can be registered, "
-                        "but not run here).",
-                        conda.TARGET,
-                    )
-                )
+            faults.append(Detail("NotSupported", _NO_REBUILD, "properties.autoRebuild"))
+        if asked.build is not None:
+            folder = await self._context(asked, asked.build, faults)
             refuse(faults)
+            return {"folder": folder, "resolved": None}
+        if asked.conda_file is None and asked.image is None:
+            told = "An environment needs a condaFile, an image or a build."
+            faults.append(Detail("BadArgument", told, conda.TARGET))
+        spec: EnvironmentSpec | None = None
+        if asked.conda_file is not None:
+            spec, told_of_conda = conda.read(asked.conda_file)
+            if spec is not None:
+                reasons = await self._capabilities.refusals(spec, None)
+                told_of_conda = [Detail("NotSupported", each, conda.TARGET) for each in reasons]
+            faults += told_of_conda
+        if asked.image is not None:
+            spec = await self._on_image(spec, asked.image, asked.conda_file is None, faults)
+        refuse(faults)
+        return {"resolved": spec}
+
+    async def _on_image(
+        self, spec: EnvironmentSpec | None, image: str, alone: bool, faults: list[Detail]
+    ) -> EnvironmentSpec | None:
+        if alone:
+            spec = curated_environments.of_image(image)
+            if spec is not None:
+                return spec
+        elif base_images.is_ours(image):
+            return spec
+        try:
+            pinned = await self._capabilities.pinned(image)
+        except Invalid as error:
+            faults.append(Detail(error.code, error.message, _IMAGE))
+            return spec
+        return replace(spec or EnvironmentSpec("", ()), image=pinned)
+
+    async def _context(
+        self, asked: EnvironmentVersionProperties, build: BuildContext, faults: list[Detail]
+    ) -> BlobFolder | None:
+        if asked.conda_file is not None or asked.image is not None:
+            faults.append(Detail("BadArgument", _BUILD_ALONE, _BUILD))
+        if (fault := build.dockerfile_fault) is not None:
+            faults.append(Detail("BadArgument", fault, f"{_BUILD}.dockerfilePath"))
             return None
-        spec, told = conda.read(asked.conda_file)
-        if spec is not None:
-            reasons = await self._capabilities.refusals(spec, None)
-            told = [Detail("NotSupported", reason, conda.TARGET) for reason in reasons]
-        refuse(faults + told)
-        return spec
+        at = f"{_BUILD}.contextUri"
+        try:
+            folder = locate(build.context_uri, self._scope, self._blobs, target=at)
+            found = await kind_of(folder, self._blobs)
+        except Invalid as error:
+            faults.append(Detail(error.code, error.message, at))
+            return None
+        if found is None:
+            faults.append(Detail("BadArgument", _nothing_at(build.context_uri), at))
+        elif found == "blob":
+            told = "A build's context is a folder, and this is one file."
+            faults.append(Detail("BadArgument", told, at))
+        elif not await self._is_there(folder, build.dockerfile_path):
+            told = f"The context has no file '{build.dockerfile_path}'."
+            faults.append(Detail("BadArgument", told, f"{_BUILD}.dockerfilePath"))
+        return folder
+
+    async def _is_there(self, folder: BlobFolder, path: str) -> bool:
+        name = "/".join(part for part in (folder.path, path.removeprefix("./")) if part)
+        try:
+            await self._blobs.properties(folder.container, name)
+        except BlobNotFound:
+            return False
+        return True
 
     # -- what has a URI -----------------------------------------------------------------
 

@@ -171,14 +171,13 @@ class AssetReferences:
         if not self._may_name(ENVIRONMENTS, reference, at):
             return None
         try:
-            found = await self._assets.environment(reference)
-            spec = found.spec
+            spec, kept = await self._assets.environment_spec(reference)
         except DomainError as error:
             self._fault(error, at)
             self._check_size(instance_type, size_at)
             return None
         await self._check_provided(spec, instance_type, at, size_at)
-        return self._scope.path("environments", found.name, "versions", found.version)
+        return kept
 
     async def _check_provided(
         self, spec: EnvironmentSpec, instance_type: str | None, at: str, size_at: str

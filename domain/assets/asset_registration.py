@@ -35,6 +35,7 @@ from domain.assets.asset_documents import (
 )
 from domain.assets.asset_listing import Listing, page_of
 from domain.assets.asset_use import InUse, check_unused
+from domain.assets.images import curated_environments
 from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.assets.sealing.asset_sealing import AssetSealing
 from domain.assets.sealing.asset_uploads import AssetUploads
@@ -55,6 +56,7 @@ from domain.ports import (
     Clock,
     Delete,
     Document,
+    EnvironmentSpec,
     Json,
     ResourceStore,
     SealedFolder,
@@ -104,6 +106,16 @@ class AssetRegistration:
 
     async def environment(self, reference: str) -> EnvironmentVersion:
         return cast(EnvironmentVersion, await self._resolve(ENVIRONMENTS, reference))
+
+    async def environment_spec(self, reference: str) -> tuple[EnvironmentSpec, str]:
+        """What a deployment is run in that names it so, with the reference as it is kept: an ARM
+        id, or one of Azure ML's curated environments."""
+        if curated_environments.is_curated(reference):
+            kept, spec = curated_environments.curated(reference)
+            return spec, kept
+        found = await self.environment(reference)
+        kept = self._scope.path("environments", found.name, "versions", found.version)
+        return found.spec, kept
 
     async def data(self, reference: str) -> DataVersion:
         return cast(DataVersion, await self._resolve(DATA, reference))

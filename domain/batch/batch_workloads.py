@@ -46,12 +46,12 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
             raise Unsupported("The deployment has no code or environment.")
         assets = self._sources.assets
         code = await assets.files(await assets.code(configuration.code_id))
-        environment = await assets.environment(asked.environment_id)
+        environment, _ = await assets.environment_spec(asked.environment_id)
         reference = asked.model.asset_id if asked.model else None
         model = await assets.files(await assets.model(reference)) if reference else None
         compute = await self._computes.named(asked.compute)
         program = Program(
-            environment=environment.spec,
+            environment=environment,
             model=model,
             code=code,
             scoring_script=configuration.scoring_script,

@@ -34,7 +34,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             code = await assets.files(await assets.code(configuration.code_id))
         environment: EnvironmentSpec | None = None
         if asked.environment_id is not None:
-            environment = (await assets.environment(asked.environment_id)).spec
+            environment, _ = await assets.environment_spec(asked.environment_id)
         elif model is not None:
             environment = await MlflowModels(self._sources.blobs).environment(model)
         if code is None or environment is None:

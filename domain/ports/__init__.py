@@ -6,11 +6,12 @@ Adapters put a time limit around every call that leaves the process.
 """
 
 from domain.ports.audit_log import AuditLog, AuditPage, AuditQuery, AuditRecord, AuditStatus
-from domain.ports.blob_store import BlobProperties, BlobStore, Permission
+from domain.ports.blob_store import BlobFolder, BlobProperties, BlobStore, Permission, SealedFolder
 from domain.ports.capabilities import (
     NO_INDEXES,
     Capabilities,
     Credentials,
+    DockerBuild,
     EnvironmentSpec,
     IndexCredentials,
     InstanceSize,
@@ -73,11 +74,9 @@ from domain.ports.web_files import WebFileRefused, WebFiles, WebFileUnavailable
 from domain.ports.work_queue import Message, WorkQueue
 from domain.ports.workers import Cluster, Workers, WorkersWorkload
 from domain.ports.workloads import (
-    BlobFolder,
     LogKind,
     Observation,
     Program,
-    SealedFolder,
     Workloads,
     WorkloadState,
 )
@@ -105,6 +104,7 @@ __all__ = [
     "Delete",
     "DiskState",
     "DiskUse",
+    "DockerBuild",
     "Document",
     "EntityKind",
     "EnvironmentSpec",

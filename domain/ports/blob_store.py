@@ -9,6 +9,25 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
+class BlobFolder:
+    """A file or folder in the blob store: `path` is a blob, or a prefix of blobs, or '' for
+    the whole container."""
+
+    container: str
+    path: str
+
+
+@dataclass(frozen=True)
+class SealedFolder:
+    """The file or folder of a registered version, as it was then: `seal` names the list of its
+    files (domain/assets/sealing/seals.py), by which whoever fetches them checks each."""
+
+    container: str
+    path: str
+    seal: str
+
+
+@dataclass(frozen=True)
 class BlobProperties:
     """`name` is relative to its container. `size` is in bytes; `etag` changes with every
     change of content."""

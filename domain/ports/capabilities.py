@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
+from domain.ports.blob_store import SealedFolder
 from domain.values import unsaid
 
 
@@ -36,13 +37,31 @@ NO_INDEXES = PackageIndexes()
 
 
 @dataclass(frozen=True)
+class DockerBuild:
+    """An image that is built of a folder with a Dockerfile in it, by its path there."""
+
+    context: SealedFolder
+    dockerfile: str
+
+
+@dataclass(frozen=True)
 class EnvironmentSpec:
     """What a model's Python needs: a version such as `3.11`, PEP 508 requirements, and the package
-    indexes that it names itself. Its hash keys the built environment."""
+    indexes that it names itself. Its hash keys the built environment.
+
+    It stands on the compute's own base, or on `image`, or on what is built by `build`. Without
+    a `python` there is nothing to install: the image has all, Python included."""
 
     python: str
     requirements: tuple[str, ...]
     indexes: Annotated[PackageIndexes, unsaid(NO_INDEXES)] = NO_INDEXES
+    image: Annotated[str | None, unsaid(None)] = None
+    build: Annotated[DockerBuild | None, unsaid(None)] = None
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether it is more than packages."""
+        return self.image is not None or self.build is not None
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,12 @@ class Capabilities(Protocol):
     ) -> Sequence[str]:
         """Every reason why the compute could never run such a thing (no such Python, no
         such instance type, no managed compute here), each a sentence; empty if none."""
+
+    @abstractmethod
+    async def pinned(self, image: str) -> str:
+        """What the name of an image means now, by its digest (`name@sha256:…`); the name as it is
+        where that shows only when it is pulled. Raises Invalid for what is no name, or where
+        there is no such image."""
 
     @abstractmethod
     def size(self, instance_type: str | None) -> InstanceSize:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from domain.ports.blob_store import BlobFolder
 from domain.ports.units import UnitOutcome, UnitRequest
-from domain.ports.workloads import BlobFolder, Observation, Program, Workloads
+from domain.ports.workloads import Observation, Program, Workloads
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from domain.ports.blob_store import SealedFolder
 from domain.ports.capabilities import EnvironmentSpec, InstanceSize
 
 W_contra = TypeVar("W_contra", contravariant=True)
 O_co = TypeVar("O_co", bound="Observation", covariant=True)
-
-
-@dataclass(frozen=True)
-class BlobFolder:
-    """A file or folder in the blob store: `path` is a blob, or a prefix of blobs, or '' for
-    the whole container."""
-
-    container: str
-    path: str
-
-
-@dataclass(frozen=True)
-class SealedFolder:
-    """The file or folder of a registered version, as it was then: `seal` names the list of its
-    files (domain/assets/sealing/seals.py), by which whoever fetches them checks each."""
-
-    container: str
-    path: str
-    seal: str
 
 
 @dataclass(frozen=True)

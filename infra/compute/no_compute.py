@@ -43,6 +43,9 @@ class NoCapabilities(Capabilities):
     ) -> Sequence[str]:
         return [REASON]
 
+    async def pinned(self, image: str) -> str:
+        return image
+
     def size(self, instance_type: str | None) -> InstanceSize:
         raise Invalid(REASON, target="instanceType")
 

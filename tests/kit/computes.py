@@ -31,6 +31,9 @@ class AnyCapabilities(Capabilities):
     ) -> Sequence[str]:
         return ()
 
+    async def pinned(self, image: str) -> str:
+        return image
+
     def size(self, instance_type: str | None) -> InstanceSize:
         return InstanceSize(1.0, 2**30)
 
@@ -67,6 +70,9 @@ class ToldCompute:
         except Invalid as error:
             return [*self.refused, error.message]
         return self.refused
+
+    async def pinned(self, image: str) -> str:
+        return image
 
     def size(self, instance_type: str | None) -> InstanceSize:
         if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from domain.assets.asset import CODES, DATA, MODELS, AssetKind
+from domain.assets.asset import CODES, DATA, ENVIRONMENTS, MODELS, AssetKind
 from domain.assets.asset_use import AssetUse, documents
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.assets.releasing.asset_release import (
@@ -91,14 +91,14 @@ class AssetReleasing:
 
     async def _is_named(self, place: BlobFolder) -> bool:
         """Whether a version has its files there."""
-        async for version in self._versions(MODELS, CODES, DATA):
-            folder = version.body["resource"]["folder"]
-            if overlap(place, BlobFolder(folder["container"], folder["path"])):
+        async for version in self._versions(MODELS, CODES, DATA, ENVIRONMENTS):
+            folder = version.body["resource"].get("folder")
+            if folder and overlap(place, BlobFolder(folder["container"], folder["path"])):
                 return True
         return False
 
     async def _is_sealed(self, seal: str) -> bool:
-        async for version in self._versions(MODELS, CODES):
+        async for version in self._versions(MODELS, CODES, ENVIRONMENTS):
             if (version.body.get("seal") or {}).get("id") == seal:
                 return True
         return False

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from domain.errors import Invalid
 from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.ground import instance_types
-from infra.compute.local.files.environments import Environments
+from infra.compute.local.files.environments import Environments, told_of_image
 from infra.compute.local.isolation.isolation import Isolation
 
 Shortage = Callable[[str, InstanceSize, int, int], str | None]
@@ -25,10 +25,16 @@ class LocalCapabilities(Capabilities):
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
     ) -> Sequence[str]:
-        reasons = list(await self._environments.refusals(environment))
+        if environment.needs_image:
+            reasons = [told_of_image(environment)]
+        else:
+            reasons = list(await self._environments.refusals(environment))
         if instance_type is not None and instance_types.find(instance_type) is None:
             reasons.append(_no_such_type(instance_type))
         return reasons
+
+    async def pinned(self, image: str) -> str:
+        return image
 
     def size(self, instance_type: str | None) -> InstanceSize:
         name = instance_types.LOCAL if instance_type is None else instance_type

@@ -19,7 +19,9 @@ class RemoteCapabilities(Capabilities):
     ) -> Sequence[str]:
         reasons = []
         parts = environment.python.split(".")
-        if not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
+        if environment.needs_image and not environment.python:
+            pass  # the image has its own
+        elif not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
             told = f"{environment.python!r} is no Python version; give one such as 3.11."
             reasons.append(told)
         elif (int(parts[0]), int(parts[1])) < _OLDEST:
@@ -27,6 +29,9 @@ class RemoteCapabilities(Capabilities):
         if instance_type is not None and instance_types.find(instance_type) is None:
             reasons.append(_no_such_type(instance_type))
         return reasons
+
+    async def pinned(self, image: str) -> str:
+        return image
 
     def size(self, instance_type: str | None) -> InstanceSize:
         name = instance_types.LOCAL if instance_type is None else instance_type

@@ -2,14 +2,19 @@
 
 from typing import Any
 
+import pytest
+
 from domain.assets.asset import (
     ENVIRONMENTS,
     MODELS,
+    AssetKind,
     AssetVersion,
     EnvironmentVersionProperties,
     ModelVersionProperties,
     Saved,
+    VersionProperties,
 )
+from domain.errors import Invalid, NotFound
 from domain.ground.resource import Conditions
 from tests.kit.stages.asset_stage import AssetStage
 
@@ -24,6 +29,16 @@ async def put_model(
     return await stage.registration.put_version(MODELS, "iris", version, wanted, "me", when)
 
 
-async def put_environment(stage: AssetStage, **said: Any) -> Saved[AssetVersion]:
+async def put_environment(
+    stage: AssetStage, version: str = "1", **said: Any
+) -> Saved[AssetVersion]:
     wanted = EnvironmentVersionProperties(**said)
-    return await stage.registration.put_version(ENVIRONMENTS, "env", "1", wanted, "me", ANY)
+    return await stage.registration.put_version(ENVIRONMENTS, "env", version, wanted, "me", ANY)
+
+
+async def refused(stage: AssetStage, kind: AssetKind, wanted: VersionProperties) -> Invalid:
+    with pytest.raises(Invalid) as raised:
+        await stage.registration.put_version(kind, "asset", "1", wanted, "me", ANY)
+    with pytest.raises(NotFound):
+        await stage.registration.containers.get(kind, "asset")
+    return raised.value

@@ -16,17 +16,9 @@ from domain.assets.asset import (
 from domain.assets.conda import HOST_PYTHON
 from domain.errors import Invalid, NotFound
 from domain.ports import BlobFolder, EnvironmentSpec
-from tests.domain.assets.registering import ANY, put_environment, put_model
+from tests.domain.assets.registering import ANY, put_environment, put_model, refused
 from tests.kit.composed import SCOPE
 from tests.kit.stages.asset_stage import CONDA, AssetStage
-
-
-async def refused(stage: AssetStage, kind: Any, wanted: VersionProperties) -> Invalid:
-    with pytest.raises(Invalid) as raised:
-        await stage.registration.put_version(kind, "asset", "1", wanted, "me", ANY)
-    with pytest.raises(NotFound):
-        await stage.registration.containers.get(kind, "asset")
-    return raised.value
 
 
 async def test_a_registered_version_is_found_by_every_reference(stage: AssetStage) -> None:
@@ -64,17 +56,9 @@ async def test_code_and_data_have_their_folders(stage: AssetStage) -> None:
 
 
 async def test_an_environment_keeps_what_its_conda_file_meant(stage: AssetStage) -> None:
-    await put_environment(stage, conda_file=CONDA, image="mcr.example/base:1")
+    await put_environment(stage, conda_file=CONDA)
     found = await stage.registration.environment("env:1")
     assert found.spec == EnvironmentSpec(HOST_PYTHON, ("joblib",))
-    assert found.properties.image == "mcr.example/base:1"
-
-
-async def test_an_environment_with_an_image_alone_cannot_be_run(stage: AssetStage) -> None:
-    await put_environment(stage, image="mcr.example/base:1")
-    found = await stage.registration.environment("env:1")
-    with pytest.raises(Invalid, match="give the environment a condaFile"):
-        _ = found.spec
 
 
 async def test_every_fault_of_an_environment_is_told_at_once(stage: AssetStage) -> None:

@@ -76,6 +76,8 @@ class Environments:
     async def ensure(self, spec: EnvironmentSpec) -> Path:
         """The built environment's folder. Raises StartFailure with the tool's own output; the
         next call tries again."""
+        if spec.needs_image:
+            raise StartFailure("ImageBuildFailure", told_of_image(spec))
         key = self.key_of(spec)
         target = self._root / key
         build = self._builds.get(key)
@@ -214,6 +216,16 @@ class Environments:
             await process.wait()
             raise
         return process.returncode or 0, output
+
+
+def told_of_image(spec: EnvironmentSpec) -> str:
+    """Why an environment that is an image is not run as processes."""
+    what = f"the image '{spec.image}'" if spec.image is not None else "an image that is built"
+    return (
+        f"The environment is {what}, and models are processes of this machine here. Give a "
+        "condaFile, alone or beside one of Azure ML's base images (docs/curated-environments.md), "
+        "or run models in containers (ML_ENDPOINTS_COMPUTE=docker, docs/containers.md)."
+    )
 
 
 def sys_version() -> tuple[int, int, int]:
