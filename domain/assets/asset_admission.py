@@ -20,6 +20,7 @@ from domain.assets.asset import (
 )
 from domain.assets.datastore import kind_of, locate
 from domain.assets.images import base_images, curated_environments
+from domain.assets.images.image_name import ImageName
 from domain.errors import BlobNotFound, Detail, Invalid, refuse
 from domain.names import WorkspaceScope
 from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec
@@ -95,6 +96,7 @@ class AssetAdmission:
         elif base_images.is_ours(image):
             return spec
         try:
+            ImageName.parse(image)
             pinned = await self._capabilities.pinned(image)
         except Invalid as error:
             faults.append(Detail(error.code, error.message, _IMAGE))

@@ -113,8 +113,7 @@ class Capabilities(Protocol):
     @abstractmethod
     async def pinned(self, image: str) -> str:
         """What the name of an image means now, by its digest (`name@sha256:…`); the name as it is
-        where that shows only when it is pulled. Raises Invalid for what is no name, or where
-        there is no such image."""
+        where that shows only when it is pulled. Raises Invalid where there is no such image."""
 
     @abstractmethod
     def size(self, instance_type: str | None) -> InstanceSize:
