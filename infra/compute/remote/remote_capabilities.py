@@ -19,8 +19,8 @@ class RemoteCapabilities(Capabilities):
     ) -> Sequence[str]:
         reasons = []
         parts = environment.python.split(".")
-        if environment.needs_image and not environment.python:
-            pass  # the image has its own
+        if environment.needs_image:
+            reasons.append("An environment that is an image cannot be run in containers yet.")
         elif not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
             told = f"{environment.python!r} is no Python version; give one such as 3.11."
             reasons.append(told)
