@@ -109,7 +109,7 @@ class OnlineScoring:
         exchange.deployment = deployment
         self._taps.offer(exchange, route)
         body = await self._body(call, exchange)
-        request = ScoringRequest(call.method, call.path, call.query, headers.forwarded, body)
+        request = ScoringRequest(call.method, call.asked_path, call.query, headers.forwarded, body)
         exchange.request = request
         response, instance = await self._asking.ask(exchange, deployment, request)
         if 200 <= response.status < 300:

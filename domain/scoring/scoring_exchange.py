@@ -24,6 +24,8 @@ from domain.scoring.scoring_refusals import BROKEN_OFF, CALLER_GONE, MODEL_ERROR
 
 SCORE = "/score"
 SWAGGER = "/swagger.json"
+_ANY = "/path"
+"""Before any other path: none of a caller's may be one of the instance's own."""
 
 
 class CallerGone(Exception):
@@ -46,7 +48,8 @@ class RequestBody(Protocol):
 
 
 class Call:
-    """What a caller sends. `headers` are lower-case; `query` is as it stood in the URL."""
+    """What a caller sends. `headers` are lower-case; `path` (below the endpoint's own) and `query`
+    are as they stood in the URL."""
 
     __slots__ = ("body", "endpoint", "headers", "method", "path", "query")
 
@@ -65,6 +68,14 @@ class Call:
         self.query = query
         self.headers = headers
         self.body = body
+
+    @property
+    def asked_path(self) -> str:
+        """What an instance is asked for. A path that is neither the scoring URI's, nor below it,
+        nor the API document's is for servers of the user's own; a scoring script has none."""
+        path = self.path
+        known = path in (SCORE, SWAGGER) or path.startswith(f"{SCORE}/")
+        return path if known else f"{_ANY}{path}"
 
 
 class Answer:
@@ -141,7 +152,7 @@ class Exchange:
     def by_split(self) -> bool:
         """Whether the endpoint's split chose, and not the caller; reads of the API document
         aside, which take nobody's turn."""
-        return self.call.path == SCORE and not self.headers.deployment
+        return self.call.path != SWAGGER and not self.headers.deployment
 
     def keep_request(self, limit: int) -> None:
         """Have the request's body kept for `request_body`, up to `limit` bytes. To be asked

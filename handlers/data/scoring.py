@@ -7,6 +7,7 @@ Every refusal is JSON: `error` with `code`, `message` and, where there are any, 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import quote
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
@@ -23,6 +24,10 @@ from handlers.http import Method, Routes
 
 _ANNOUNCING = frozenset({"content-length", "transfer-encoding"})
 _SCORE_METHODS = ["GET", "POST", "OPTIONS"]
+_ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_BELOW_HOST = ("score", "v1", "v2")
+"""Of a Host that names an endpoint, what else its server may be asked for: other paths are the
+installation's own."""
 _STATUSES = (200, 401, 403, 404, 408, 413, 424, 429, 502, 503)
 
 
@@ -48,6 +53,13 @@ def blueprint(
     async def score_by_host(req: Request) -> Response:
         return await _pass(gate, cors, req, routes.addresses.endpoint_of_host(req), SCORE)
 
+    async def below(req: Request) -> Response:
+        path = "/" + _raw_path(req).split("/", 3)[3]
+        return await _pass(gate, cors, req, req.path_params["endpoint"], path)
+
+    async def below_host(req: Request) -> Response:
+        return await _pass(gate, cors, req, routes.addresses.endpoint_of_host(req), _raw_path(req))
+
     async def described(req: Request, endpoint: str) -> Response:
         place = routes.addresses.of_endpoint(endpoint)
         return await _pass(gate, cors, req, endpoint, SWAGGER, place)
@@ -62,6 +74,13 @@ def blueprint(
     serve("score_online_endpoint", "endpoints/{endpoint}/score", _SCORE_METHODS, told, score)
     told = "Score on the endpoint that the Host's first label names"
     serve("score_online_endpoint_by_host", "score", _SCORE_METHODS, told, score_by_host)
+    told = "Whatever else the deployment's own server has, below its root or the scoring URI"
+    # Tried after all others below an endpoint: the order is that of the names.
+    route = "endpoints/{endpoint}/{*path}"
+    serve("score_online_endpoint_path", route, _ALL_METHODS, told, below)
+    for first in _BELOW_HOST:
+        name, route = f"score_online_endpoint_path_by_host_{first}", f"{first}/{{*path}}"
+        serve(name, route, _ALL_METHODS, told, below_host)
     told = "The OpenAPI document of the endpoint's model"
     route = "endpoints/{endpoint}/swagger.json"
     serve("get_online_endpoint_openapi", route, reading, told, openapi)
@@ -80,7 +99,8 @@ async def _pass(
 ) -> Response:
     if not cors:
         return await _scored(gate, request, endpoint, path, place)
-    response = cors.preflight(request, _SCORE_METHODS if path == SCORE else ["GET"])
+    allowed = {SCORE: _SCORE_METHODS, SWAGGER: ["GET"]}.get(path, _ALL_METHODS)
+    response = cors.preflight(request, allowed)
     if response is None:
         response = await _scored(gate, request, endpoint, path, place)
         cors.permit(request, response)
@@ -131,6 +151,12 @@ def render(answer: Answer, caller: Caller) -> Response:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     response.raw_headers = raw
     return response
+
+
+def _raw_path(request: Request) -> str:
+    """Still percent-encoded."""
+    raw: bytes | None = request.scope.get("raw_path")
+    return quote(request.url.path) if raw is None else raw.decode("latin-1").partition("?")[0]
 
 
 class _Passing(StreamingResponse):

@@ -101,13 +101,15 @@ def overlap(one: str, other: str) -> bool:
 
 
 def test_no_request_fits_two_functions() -> None:
-    """The worker's host has no precedence: the first by name would win."""
+    """The worker's host has no precedence: the first by name wins. So the rest of what is below an
+    endpoint may be caught by one that comes after all others that it fits too."""
     clashes = [
         (one["name"], other["name"])
         for one, other in itertools.combinations(HTTP, 2)
         if set(one["methods"]) & set(other["methods"]) and overlap(one["route"], other["route"])
     ]
-    assert clashes == []
+    rest = ("score_online_endpoint_path", "score_online_endpoint_path_by_host_score")
+    assert [clash for clash in clashes if max(clash) not in rest] == []
 
 
 @pytest.mark.parametrize(

@@ -36,15 +36,42 @@ async def test_bodies_pass_byte_for_byte_both_ways_with_any_content_type(stage: 
     assert "authorization" not in {name for name, _ in request.headers}
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"])
 async def test_the_model_sees_the_method(stage: Stage, method: str) -> None:
     assert (await stage.client.request(method, SCORE)).status_code == 200
     assert stage.scorer.asked[0][1].method == method
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_other_methods_are_405(stage: Stage, method: str) -> None:
-    assert (await stage.client.request(method, SCORE)).status_code == 405
+@pytest.mark.parametrize(
+    ("path", "host", "passed"),
+    [
+        ("/endpoints/iris/v2/models/a%2Fb/infer?x=%20", "anything", "/path/v2/models/a%2Fb/infer"),
+        ("/endpoints/iris/score/v2/health", "anything", "/score/v2/health"),
+        ("/endpoints/iris/node/state", "anything", "/path/node/state"),
+        ("/endpoints/iris/livez", "anything", "/path/livez"),
+        ("/endpoints/iris/", "anything", "/path/"),
+        ("/ENDPOINTS/Iris/Own/Path", "anything", "/path/Own/Path"),
+        ("/v2/health/ready", "iris.example.com", "/path/v2/health/ready"),
+        ("/v1/models/m:predict", "iris.example.com", "/path/v1/models/m:predict"),
+        ("/score/v2/health", "iris.example.com", "/score/v2/health"),
+    ],
+)
+async def test_paths_below_the_endpoint_reach_its_server_as_they_are_and_nothing_of_the_node(
+    stage: Stage, path: str, host: str, passed: str
+) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
+        reply = await stage.client.request(method, path, headers={"Host": host})
+        assert reply.status_code == 200
+        request = stage.scorer.asked[-1][1]
+        assert (request.method, request.path) == (method, passed)
+    assert request.query == ("x=%20" if "?" in path else "")
+
+
+async def test_paths_below_the_endpoint_are_for_those_with_a_key(stage: Stage) -> None:
+    for path in ("v2/health/ready", "score/v2", "node/state"):
+        reply = await stage.client.get(f"/endpoints/iris/{path}", headers={"Authorization": ""})
+        assert reply.status_code == 401
+    assert not stage.scorer.asked
 
 
 async def test_headers_of_the_model_that_repeat_all_pass(stage: Stage) -> None:
@@ -209,6 +236,10 @@ async def test_our_openapi_document_tells_of_every_scoring_function(
     assert told == {
         ("score_online_endpoint", "POST", "endpoints/{endpoint}/score"),
         ("score_online_endpoint_by_host", "POST", "score"),
+        ("score_online_endpoint_path", "POST", "endpoints/{endpoint}/{*path}"),
+        ("score_online_endpoint_path_by_host_score", "POST", "score/{*path}"),
+        ("score_online_endpoint_path_by_host_v1", "POST", "v1/{*path}"),
+        ("score_online_endpoint_path_by_host_v2", "POST", "v2/{*path}"),
         ("get_online_endpoint_openapi", "GET", "endpoints/{endpoint}/swagger.json"),
         ("get_online_endpoint_openapi_by_host", "GET", "swagger.json"),
     }
