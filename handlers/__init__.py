@@ -23,7 +23,7 @@ from handlers.control import (
     workspaces,
 )
 from handlers.control.packages import connections
-from handlers.control.usage import storage_usages
+from handlers.control.usage import sizes, storage_usages
 from handlers.data import batch_jobs, events_door, job_door, scoring
 from handlers.http import Routes
 from handlers.messages import (
@@ -59,6 +59,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usages)
+    yield sizes.blueprint(routes, a.batch.capabilities)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield schedules.blueprint(routes, a.schedules.collection)

@@ -28,10 +28,9 @@ from handlers.tracing import traced_request
 
 Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
 
-WORKSPACE_ROUTE = (
-    "subscriptions/{subscription}/resourceGroups/{resource_group}"
-    f"/providers/{PROVIDER}/workspaces/{{workspace}}"
-)
+SUBSCRIPTION_ROUTE = "subscriptions/{subscription}"
+GROUP_ROUTE = f"{SUBSCRIPTION_ROUTE}/resourceGroups/{{resource_group}}"
+WORKSPACE_ROUTE = f"{GROUP_ROUTE}/providers/{PROVIDER}/workspaces/{{workspace}}"
 RETRY_AFTER = 1
 """Seconds between polls that answers advise."""
 
@@ -79,14 +78,13 @@ class Routes:
         lists: bool = False,
         may_lack_body: bool = False,
         name: str | None = None,
-        prefix: str = "",
+        base: str = WORKSPACE_ROUTE,
         query: Mapping[str, Any] | None = None,
         kept: Kept | None = None,
     ) -> Callable[[Handler], Handler]:
-        """A function at `path` below the workspace, for callers that may do `action`.
-        `prefix` comes before the workspace's own path. `kept` in the audit log is by itself
-        whatever is no GET."""
-        route = prefix + (f"{WORKSPACE_ROUTE}/{path}" if path else WORKSPACE_ROUTE)
+        """A function at `path` below the workspace, or another `base`, for callers that may do
+        `action`. `kept` in the audit log is by itself whatever is no GET."""
+        route = f"{base}/{path}" if path else base
 
         def decorate(handler: Handler) -> Handler:
             function_name = name or handler.__name__
@@ -179,7 +177,9 @@ class Routes:
         parameters = request.path_params
         scope = self.scope
         given = WorkspaceScope(
-            parameters["subscription"], parameters["resource_group"], parameters["workspace"]
+            parameters["subscription"],
+            parameters.get("resource_group", scope.resource_group),
+            parameters.get("workspace", scope.workspace),
         )
         if given.id.casefold() != scope.id.casefold():
             raise NotFound(

@@ -11,6 +11,7 @@ import math
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from azurefunctions.extensions.http.fastapi import Request
@@ -251,7 +252,17 @@ class _Reading:
             return [self._inner(arguments[0], v, f"{path}{i}.") for i, v in enumerate(value)]
         if isinstance(annotation, type) and issubclass(annotation, Value):
             return self.normalised(annotation, value, path)
+        if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+            return _member(annotation, value)
         return value
+
+
+def _member(kind: type[StrEnum], value: Any) -> Any:
+    """The value as its member is spelled: Azure's clients write `disabled` for `Disabled`."""
+    if not isinstance(value, str):
+        return value
+    spelled = {each.value.casefold(): each.value for each in kind}
+    return spelled.get(value.casefold(), value)
 
 
 def _hint(close: list[str], known: list[str]) -> str:

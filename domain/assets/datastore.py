@@ -141,8 +141,10 @@ def _refuse(message: str, target: str | None) -> NoReturn:
 
 class Datastore(Value):
     """A container of the blob store under a name. The blob store's address is told in
-    Azure's parts, `{protocol}://{account_name}.blob.{endpoint}/{container_name}`, or, where
-    it is no Azure account, `{protocol}://{endpoint}/{container_name}` and the account `local`."""
+    Azure's parts, `{protocol}://{account_name}.blob.{endpoint}/{container_name}`. Where it is no
+    Azure account, it is `{protocol}://{endpoint}/{container_name}`, and `account_name` is what
+    makes the first form lead there as well, whatever cloud's suffix a client puts behind `.blob.`:
+    the official SDK knows no other form."""
 
     name: str
     container_name: str
@@ -164,12 +166,13 @@ class Datastores:
         if found not in _CONTAINERS:
             raise NotFound(f"Datastore '{name[:80]}' was not found; {_ONLY}.")
         address = self._blobs.url(_CONTAINERS[found])
-        account, endpoint = _account(address)
+        account, suffix = _account(address)
+        place = _above(address)
         return Datastore(
             name=found,
             container_name=_CONTAINERS[found],
-            account_name=account,
-            endpoint=endpoint,
+            account_name=account or place,
+            endpoint=suffix or place,
             protocol=urlsplit(address).scheme,
             is_default=found == DEFAULT,
         )
@@ -202,7 +205,7 @@ def uri_of(datastore: str, path: str) -> str:
 def storage_account_id(scope: WorkspaceScope, container_url: str) -> str:
     """The ARM id that clients expect of the account behind the blob store. Nothing answers
     at it: an embedded blob store is no resource of its own."""
-    account, _ = _account(container_url)
+    account = _account(container_url)[0] or "local"
     return (
         f"/subscriptions/{scope.subscription}/resourceGroups/{scope.resource_group}"
         f"/providers/Microsoft.Storage/storageAccounts/{account}"
@@ -210,9 +213,12 @@ def storage_account_id(scope: WorkspaceScope, container_url: str) -> str:
 
 
 def _account(container_url: str) -> tuple[str, str]:
-    """The account and endpoint of a container's URL."""
+    """The account of a container's URL and what follows `.blob.`; empty for no Azure account."""
+    account, _, suffix = (urlsplit(container_url).hostname or "").partition(".blob.")
+    return (account, suffix) if suffix else ("", "")
+
+
+def _above(container_url: str) -> str:
+    """A container's URL without its protocol and its container."""
     url = urlsplit(container_url)
-    account, _, suffix = (url.hostname or "").partition(".blob.")
-    if suffix:
-        return account, suffix
-    return "local", url.netloc + url.path.rstrip("/").rpartition("/")[0]
+    return url.netloc + url.path.rstrip("/").rpartition("/")[0]

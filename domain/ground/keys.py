@@ -70,6 +70,11 @@ class SealedKeys(Value):
         field = "primary" if which is KeyType.PRIMARY else "secondary"
         return self.but(**{field: SealedKey.of(value or new_key(), cipher)})
 
+    def is_now(self, which: KeyType, value: str | None) -> bool:
+        """Whether the key is `value`."""
+        now = self.primary if which is KeyType.PRIMARY else self.secondary
+        return value is not None and matches(value.encode(), (bytes.fromhex(now.digest),))
+
     def open(self, cipher: Cipher) -> Keys:
         return Keys(
             primary_key=cipher.decrypt(self.primary.sealed),

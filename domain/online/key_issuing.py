@@ -42,9 +42,10 @@ class KeyIssuing:
     async def regenerate_key(
         self, endpoint: str, which: KeyType, value: str | None, caller: str
     ) -> Accepted[OnlineEndpoint]:
-        """Replace one key by `value`, or by a random one. The old one is refused from now
-        on. In aml_token mode the signing key is replaced; the tokens it has signed live on.
-        Raises Conflict while an operation runs, Invalid in aad_token mode."""
+        """Replace one key by `value`, or by a random one; also where `value` is the key that
+        it is: the official SDK brings that. The old one is refused from now on. In aml_token
+        mode the signing key is replaced; the tokens it has signed live on. Raises Conflict while
+        an operation runs, Invalid in aad_token mode."""
         if value is not None and (fault := key_fault(value)):
             raise Invalid(fault, target="keyValue")
 
@@ -52,7 +53,8 @@ class KeyIssuing:
             if old.token_keys is not None and value is None:
                 return old.but(token_keys=old.token_keys.rotated(self._cipher, now))
             _refuse_unless_key(old, "regenerateKeys with a keyValue")
-            keys = old.sealed_keys.regenerated(which, self._cipher, value or new_key())
+            brought = None if old.sealed_keys.is_now(which, value) else value
+            keys = old.sealed_keys.regenerated(which, self._cipher, brought or new_key())
             return old.but(sealed_keys=keys)
 
         return await self._provisioning.change_endpoint(

@@ -10,6 +10,7 @@ from domain.ports.blob_store import BlobFolder, BlobProperties, BlobStore, Permi
 from domain.ports.capabilities import (
     NO_INDEXES,
     Capabilities,
+    Capacity,
     Credentials,
     DockerBuild,
     EnvironmentSpec,
@@ -95,6 +96,7 @@ __all__ = [
     "BrokenOff",
     "CallerAddresses",
     "Capabilities",
+    "Capacity",
     "Cipher",
     "Clients",
     "Clock",

@@ -1,7 +1,7 @@
 """What a compute can run."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
@@ -91,6 +91,17 @@ class InstanceSize:
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """Of one thing that the compute has: how much is promised to what runs, and how much may be.
+    `unit` is what is counted."""
+
+    name: str
+    promised: float
+    limit: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class IsolationPart:
     """One thing that keeps a script from the host and from other scripts. `detail`: by what it is
     held, or else what a script may do."""
@@ -119,6 +130,14 @@ class Capabilities(Protocol):
     def size(self, instance_type: str | None) -> InstanceSize:
         """What an instance type means here; None: the compute's default. Raises Invalid for
         one that `refusals` refuses."""
+
+    @abstractmethod
+    def sizes(self) -> Mapping[str, InstanceSize]:
+        """Every instance type that has a meaning here, by its name."""
+
+    @abstractmethod
+    def capacities(self) -> Sequence[Capacity]:
+        """What of the compute is promised now; nothing where only the trying shows it."""
 
     @abstractmethod
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:

@@ -19,7 +19,7 @@ from handlers import wire
 from handlers.auditing import began
 from handlers.data import job_queries
 from handlers.data.job_view import arm_spelling, render_job, status_url
-from handlers.http import Routes, caller, json_response, paging
+from handlers.http import WORKSPACE_ROUTE, Routes, caller, json_response, paging
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 SDK_PREFIX = "mferp/managementfrontend/"
@@ -97,7 +97,7 @@ def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
         bp,
         "GET",
         "batchEndpoints/{endpoint}/jobs",
-        prefix=SDK_PREFIX,
+        base=SDK_PREFIX + WORKSPACE_ROUTE,
         action="batchEndpoints/jobs/read",
         summary="List the jobs of a batch endpoint, where the SDK asks for them",
         lists=True,

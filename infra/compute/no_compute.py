@@ -1,11 +1,12 @@
 """No compute: nothing can be deployed, and whoever tries is told why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from domain.errors import Invalid
 from domain.ports import (
     Capabilities,
+    Capacity,
     EnvironmentSpec,
     Instance,
     InstanceLost,
@@ -48,6 +49,12 @@ class NoCapabilities(Capabilities):
 
     def size(self, instance_type: str | None) -> InstanceSize:
         raise Invalid(REASON, target="instanceType")
+
+    def sizes(self) -> Mapping[str, InstanceSize]:
+        return {}
+
+    def capacities(self) -> Sequence[Capacity]:
+        return ()
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return REASON

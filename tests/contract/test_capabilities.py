@@ -33,3 +33,13 @@ async def test_everything_that_can_never_run_is_told_in_a_sentence(place: Place)
     assert unknown.endswith(".")
     with pytest.raises(Invalid, match="Standard_Nonsense"):
         place.capabilities.size("Standard_Nonsense")
+
+
+async def test_every_size_is_told_with_what_it_means(place: Place) -> None:
+    found = place.capabilities.sizes()
+    assert found["Standard_DS3_v2"] == place.capabilities.size("Standard_DS3_v2")
+
+
+async def test_what_is_promised_is_within_what_may_be(place: Place) -> None:
+    for each in place.capabilities.capacities():
+        assert 0 <= each.promised <= each.limit

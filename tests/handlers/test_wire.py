@@ -140,6 +140,16 @@ def test_field_names_are_read_in_any_case_and_keys_of_maps_as_they_are() -> None
     assert read.properties.properties == {"aB": "c"}
 
 
+@pytest.mark.parametrize("mode", ["key", "KEY", "Key"])
+def test_the_values_of_an_enumeration_are_read_in_any_case(mode: str) -> None:
+    body = {
+        "location": "here",
+        "properties": {"authMode": mode, "publicNetworkAccess": "enabled"},
+    }
+    read = parsed(Endpoint, body).properties
+    assert (read.auth_mode, read.public_network_access) == ("Key", "Enabled")
+
+
 def test_one_field_given_in_two_spellings_is_a_fault() -> None:
     found = faults(Endpoint, {"properties": {"authMode": "Key", "AUTHMODE": "AMLToken"}})
     assert found == {"properties.AUTHMODE": "'authMode' is given twice."}

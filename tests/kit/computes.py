@@ -1,6 +1,6 @@
 """Computes that show what a test has them show: a port, or several in one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ from domain.errors import Invalid
 from domain.online import online_deployment
 from domain.ports import (
     Capabilities,
+    Capacity,
     EnvironmentSpec,
     Instance,
     InstanceSize,
@@ -36,6 +37,12 @@ class AnyCapabilities(Capabilities):
 
     def size(self, instance_type: str | None) -> InstanceSize:
         return InstanceSize(1.0, 2**30)
+
+    def sizes(self) -> Mapping[str, InstanceSize]:
+        return {"Standard_DS3_v2": InstanceSize(4.0, 14 * 2**30)}
+
+    def capacities(self) -> Sequence[Capacity]:
+        return [Capacity("cores", 1.5, 8.0, "Count")]
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return None
@@ -78,6 +85,12 @@ class ToldCompute:
         if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):
             raise Invalid("There is no such instance type.")
         return InstanceSize(1.0, 2**30)
+
+    def sizes(self) -> Mapping[str, InstanceSize]:
+        return {"Standard_DS3_v2": InstanceSize(4.0, 14 * 2**30)}
+
+    def capacities(self) -> Sequence[Capacity]:
+        return [Capacity("cores", 1.5, 8.0, "Count")]
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         if self.most is None or instances <= self.most:

@@ -1,26 +1,34 @@
 """What this machine can run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from domain.errors import Invalid
-from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
+from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.ground import instance_types
 from infra.compute.local.files.environments import Environments, told_of_image
 from infra.compute.local.isolation.isolation import Isolation
+from infra.compute.local.machine.room import Portion, Room
 
 Shortage = Callable[[str, InstanceSize, int, int], str | None]
 
 
 class LocalCapabilities(Capabilities):
-    """Every Python that uv finds or gets, and the sizes of `instance_types`. `shortage` knows
-    what deployments have of the machine."""
+    """Every Python that uv finds or gets, and the sizes of `instance_types`. `shortage` and
+    `taken` know what models have of the machine, which is `room`."""
 
     def __init__(
-        self, environments: Environments, isolation: Isolation, shortage: Shortage
+        self,
+        environments: Environments,
+        isolation: Isolation,
+        shortage: Shortage,
+        taken: Callable[[], Portion],
+        room: Room,
     ) -> None:
         self._environments = environments
         self._isolation = isolation
         self._shortage = shortage
+        self._taken = taken
+        self._room = room
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
@@ -42,6 +50,17 @@ class LocalCapabilities(Capabilities):
         if row is None:
             raise Invalid(_no_such_type(name), target="instanceType")
         return InstanceSize(row.cpu, row.memory, whole=row.name == instance_types.LOCAL)
+
+    def sizes(self) -> Mapping[str, InstanceSize]:
+        return {name: self.size(name) for name in instance_types.INSTANCE_TYPES}
+
+    def capacities(self) -> Sequence[Capacity]:
+        taken, whole = self._taken(), self._room.whole
+        return [
+            Capacity("processes", taken.processes, whole.processes, "Count"),
+            Capacity("cores", taken.cores, whole.cores, "Count"),
+            Capacity("memory", taken.memory, whole.memory, "Bytes"),
+        ]
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return self._shortage(key, size, instances, workers)

@@ -71,7 +71,11 @@ class LocalCompute:
         room = Room(limits, machine())
         self.serving = LocalServing(self.premises, room=room, busy=lambda: self.workers.busy)
         self.capabilities = LocalCapabilities(
-            self.premises.environments, self.premises.isolation, self.serving.shortage
+            self.premises.environments,
+            self.premises.isolation,
+            self.serving.shortage,
+            lambda: self.serving.taken + self.workers.busy,
+            room,
         )
         self.scorer = LocalScorer(self.premises.http)
         self.workers = LocalWorkers(

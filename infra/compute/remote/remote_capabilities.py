@@ -1,10 +1,10 @@
 """What can be said of a wish before a fleet is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from domain.errors import Invalid
-from domain.ports import Capabilities, EnvironmentSpec, InstanceSize, IsolationPart
+from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.ground import instance_types
 
 _OLDEST: Final = (3, 9)
@@ -39,6 +39,12 @@ class RemoteCapabilities(Capabilities):
         if row is None:
             raise Invalid(_no_such_type(name), target="instanceType")
         return InstanceSize(row.cpu, row.memory, whole=row.name == instance_types.LOCAL)
+
+    def sizes(self) -> Mapping[str, InstanceSize]:
+        return {name: self.size(name) for name in instance_types.INSTANCE_TYPES}
+
+    def capacities(self) -> Sequence[Capacity]:
+        return ()
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         """That shows in the trying."""

@@ -51,8 +51,12 @@ class SignedUrls:
         return blob_urls.plain(self._blobs_url, container, name)
 
     def locate(self, url: str) -> tuple[str, str] | None:
-        """Container and name of a URL that `url` made; None for any other."""
-        return blob_urls.located(self._blobs_url, url)
+        """Container and name of a URL that `url` made, or of Azure's form of it; None for any
+        other."""
+        plain = url
+        if url.startswith(azure := f"{self._blobs_url}.blob."):
+            plain = f"{self._blobs_url}/{url.removeprefix(azure).partition('/')[2]}"
+        return blob_urls.located(self._blobs_url, plain)
 
     def sign(
         self,

@@ -17,6 +17,7 @@ from infra.embedded.access import issuer
 from infra.embedded.access.certificates import Certificates
 from infra.embedded.access.connection_file import Connection, remove_connection
 from infra.embedded.access.tls import TlsFiles
+from infra.embedded.blobs.rest.requests import AZURE_PREFIX as AZURE_BLOBS
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
 from infra.embedded.host import metrics_door
@@ -191,7 +192,7 @@ class Host:
         return HttpApp(
             [f for f in functions if f.trigger_type == "httpTrigger"],
             exact=exact,
-            prefixes=[(BLOBS, door)] if door else [],
+            prefixes=[(BLOBS, door), (AZURE_BLOBS, door)] if door else [],
             scripts=ScriptCallers(self._services.compute.script_users),
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,

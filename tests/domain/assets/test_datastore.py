@@ -93,11 +93,18 @@ async def test_a_blob_a_folder_and_nothing_are_told_apart(stage: AssetStage) -> 
 
 async def test_the_default_datastore_tells_where_its_container_is(stage: AssetStage) -> None:
     found = stage.datastores.get("WorkspaceBlobStore")
-    assert (found.name, found.account_name) == ("workspaceblobstore", "local")
+    assert (found.name, found.is_default) == ("workspaceblobstore", True)
     address = f"{found.protocol}://{found.endpoint}/{found.container_name}"
     assert address == stage.blobs.url("workspaceblobstore")
     with pytest.raises(NotFound, match="'other'"):
         stage.datastores.get("other")
+
+
+async def test_azures_form_of_a_datastores_url_leads_to_the_same_blobs(stage: AssetStage) -> None:
+    """As the official SDK makes it of the account's name."""
+    found = stage.datastores.get("workspaceblobstore")
+    url = f"{found.protocol}://{found.account_name}.blob.core.windows.net/{found.container_name}"
+    assert stage.blobs.locate(f"{url}/a/b.txt") == ("workspaceblobstore", "a/b.txt")
 
 
 def test_an_azure_containers_account_is_found_in_its_url() -> None:

@@ -87,3 +87,18 @@ async def test_a_key_is_not_regenerated_while_an_operation_runs(stage: Provision
     await stage.put_endpoint()
     with pytest.raises(TransitionRefused):
         await stage.online.keys.regenerate_key("iris", KeyType.PRIMARY, None, CALLER)
+
+
+@pytest.mark.parametrize("which", list(KeyType))
+async def test_a_key_that_is_brought_again_makes_a_new_one(
+    stage: ProvisioningStage, which: KeyType
+) -> None:
+    """The official SDK asks for a new key by bringing the one that is there."""
+    await stage.put_endpoint()
+    await stage.settle()
+    before = await stage.online.keys.keys("iris")
+    now = before.primary_key if which is KeyType.PRIMARY else before.secondary_key
+    await stage.online.keys.regenerate_key("iris", which, now, CALLER)
+    after = await stage.online.keys.keys("iris")
+    changed = (after.primary_key != before.primary_key, after.secondary_key != before.secondary_key)
+    assert changed == (which is KeyType.PRIMARY, which is KeyType.SECONDARY)

@@ -24,3 +24,21 @@ async def test_the_workspace_can_only_be_read(plane: ControlPlane) -> None:
     client = plane.client()
     assert (await client.put("", {})).status_code == 405
     assert (await client.delete("")).status_code == 405
+
+
+async def test_the_workspace_is_listed_in_its_subscription_and_in_its_group(
+    plane: ControlPlane,
+) -> None:
+    scope, client = plane.routes.scope, plane.client("reader")
+    of_subscription = f"/subscriptions/{scope.subscription}"
+    of_group = f"{of_subscription}/resourceGroups/{scope.resource_group}"
+    for above in (of_subscription, of_group):
+        reply = await client.http.get(
+            f"{above}/providers/Microsoft.MachineLearningServices/workspaces"
+        )
+        assert [each["id"] for each in reply.json()["value"]] == [scope.id], reply.text
+
+
+async def test_another_subscription_has_no_workspaces(plane: ControlPlane) -> None:
+    other = "/subscriptions/other/providers/Microsoft.MachineLearningServices/workspaces"
+    assert (await plane.client("reader").http.get(other)).status_code == 404

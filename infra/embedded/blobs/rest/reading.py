@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
+from domain.errors import BlobNotFound
 from infra.embedded.blobs.file_blobs import FileBlobs, Reading
 from infra.embedded.blobs.rest.conditions import conditions
 from infra.embedded.blobs.rest.properties import META, about, described
@@ -18,6 +19,7 @@ _SUMMED = 4 * 1024 * 1024
 
 
 async def get_blob(files: FileBlobs, request: BlobRequest) -> Response:
+    _check_name(request)
     reading = await files.open(request.container, request.name)
     try:
         return await _answer(reading, request)
@@ -27,15 +29,24 @@ async def get_blob(files: FileBlobs, request: BlobRequest) -> Response:
 
 
 async def get_properties(files: FileBlobs, request: BlobRequest) -> Response:
+    _check_name(request)
     blob = await files.properties(request.container, request.name)
     conditions(request).check_read(blob)
     return Response(headers={**described(blob), "content-length": str(blob.size)})
 
 
 async def get_metadata(files: FileBlobs, request: BlobRequest) -> Response:
+    _check_name(request)
     blob = await files.properties(request.container, request.name)
     conditions(request).check_read(blob)
     return Response(headers={**about(blob), **{META + n: v for n, v in blob.metadata.items()}})
+
+
+def _check_name(request: BlobRequest) -> None:
+    """Clients ask for `folder/` to learn whether it is a blob or what begins the names of some:
+    no blob here is named so. Raises BlobNotFound."""
+    if request.name.endswith("/"):
+        raise BlobNotFound("No blob's name ends with a slash.")
 
 
 async def _answer(reading: Reading, request: BlobRequest) -> Response:

@@ -12,6 +12,9 @@ from domain import errors
 from infra.embedded.blobs.rest.refusals import bad_header, bad_query
 
 PREFIX = "/blobs/"
+AZURE_PREFIX = "/blobs.blob."
+"""With the suffix of a cloud behind it: where a client asks that makes Azure's form of URL of a
+datastore's `accountName`."""
 
 _PARAMETERS = {
     *("sv", "sr", "sp", "se", "si", "sig", "timeout", "comp", "restype"),
@@ -58,7 +61,8 @@ class BlobRequest(ContainerRequest):
 def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest:
     """Raises Refusal for a URL that names nothing."""
     path: bytes = http.scope["raw_path"]
-    container, _, name = path.decode("latin-1").removeprefix(PREFIX).partition("/")
+    _, _, below = path.decode("latin-1").removeprefix("/").partition("/")
+    container, _, name = below.partition("/")
     try:
         pairs = parse_qsl(
             http.scope["query_string"].decode("latin-1"),

@@ -16,7 +16,7 @@ from domain.ports import Permission
 from infra.cloud.ample_room import AmpleRoom
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.door import BlobDoor
-from infra.embedded.blobs.rest.requests import PREFIX
+from infra.embedded.blobs.rest.requests import AZURE_PREFIX, PREFIX
 from tests.kit.composed import ToldRoom
 
 Served = Callable[..., Any]
@@ -36,7 +36,7 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FileBlobStore]:
 @pytest.fixture
 async def client(served: Served, blobs: FileBlobStore) -> AsyncIterator[httpx.AsyncClient]:
     door = BlobDoor(blobs.files, blobs.signed_urls, AmpleRoom())
-    async with served(prefixes=[(PREFIX, door)]) as asking:
+    async with served(prefixes=[(PREFIX, door), (AZURE_PREFIX, door)]) as asking:
         yield asking
 
 
@@ -204,6 +204,29 @@ async def test_what_is_not_there_or_not_offered_is_said(
     for query in ("comp=tags", "snapshot=1", "comp=lease"):
         answer = await client.put(f"{url}&{query}", content=b"1")
         assert answer.headers["x-ms-error-code"] == "UnsupportedQueryParameter"
+
+
+@pytest.mark.parametrize("suffix", ["core.windows.net", "core.chinacloudapi.cn"])
+async def test_azures_form_of_a_url_leads_to_the_same_blob(
+    client: httpx.AsyncClient, blobs: FileBlobStore, suffix: str
+) -> None:
+    url = await signed(blobs, "a/b.txt")
+    put = await client.put(
+        url.replace("/blobs/", f"/blobs.blob.{suffix}/", 1), content=b"x", headers=BLOCK_BLOB
+    )
+    assert put.status_code == 201, put.text
+    assert (await client.get(url)).content == b"x"
+
+
+async def test_no_blob_is_named_as_a_folder_is(
+    client: httpx.AsyncClient, blobs: FileBlobStore
+) -> None:
+    """So clients tell a folder from a file."""
+    await client.put(await signed(blobs, "a/b.txt"), content=b"x", headers=BLOCK_BLOB)
+    url = await signed(blobs, None)
+    folder = url.replace("/models?", "/models/a/?")
+    for method in ("HEAD", "GET"):
+        assert (await client.request(method, folder)).status_code == 404
 
 
 async def test_a_write_can_ask_that_nothing_be_there(
