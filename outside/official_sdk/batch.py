@@ -2,9 +2,6 @@
 
 import contextlib
 import io
-import json
-import urllib.parse
-import urllib.request
 import uuid
 
 from azure.ai.ml import Input, Output, load_batch_deployment, load_batch_endpoint
@@ -23,8 +20,6 @@ from azure.ai.ml.entities import (
 
 from outside.official_sdk.kit import (
     CONDA,
-    CONNECTION,
-    TRUST,
     WORK,
     client,
     file,
@@ -145,7 +140,8 @@ def deployment_of_the_form_before() -> None:
 def deployment_by_yaml() -> None:
     yaml = file(
         "deployment.yml",
-        "name: third\nendpoint_name: sdk-batch\ntype: model\nmodel: azureml:sdk-batch-model@latest\n"
+        "name: third\nendpoint_name: sdk-batch\ntype: model\n"
+        "model: azureml:sdk-batch-model@latest\n"
         "code_configuration:\n  code: src\n  scoring_script: score.py\n"
         "environment: azureml:sdk-batch-env:1\ncompute: azureml:local\n"
         "resources:\n  instance_count: 1\n"
@@ -161,7 +157,10 @@ def deployment_by_yaml() -> None:
 def deployment_get_and_list() -> None:
     found = client.batch_deployments.get("main", "sdk-batch")
     same(found.settings.mini_batch_size, 1)
-    same({each.name for each in client.batch_deployments.list("sdk-batch")}, {"main", "second", "third"})
+    same(
+        {each.name for each in client.batch_deployments.list("sdk-batch")},
+        {"main", "second", "third"},
+    )
 
 
 @step
@@ -199,9 +198,7 @@ def invoke_a_data_asset() -> None:
 def invoke_with_named_inputs_and_outputs() -> None:
     inputs = {"files": Input(type="uri_folder", path="azureml:sdk-input:1")}
     path = f"azureml://datastores/workspaceblobstore/paths/mine/{uuid.uuid4().hex}.csv"
-    name = invoke(
-        "named", inputs=inputs, outputs={"score": Output(type="uri_file", path=path)}
-    )
+    name = invoke("named", inputs=inputs, outputs={"score": Output(type="uri_file", path=path)})
     same(ended(name), "Completed")
     same(client.jobs.get(name).outputs["score"].path.endswith(path.split("/paths/")[1]), True)
 
@@ -332,9 +329,7 @@ def job_download() -> None:
 
 @step
 def job_download_of_one_output() -> None:
-    client.jobs.download(
-        JOBS["folder"], download_path=str(WORK / "one"), output_name="score"
-    )
+    client.jobs.download(JOBS["folder"], download_path=str(WORK / "one"), output_name="score")
     [rows] = (WORK / "one").rglob("rows.csv")
     same(sorted(rows.read_text().split()), ["a.csv,1", "b.csv,2"])
 
@@ -389,7 +384,10 @@ def job_children() -> None:
 
 @step
 def job_cancel() -> None:
-    file("slow/score.py", "import time\ndef init(): pass\ndef run(mini_batch):\n    time.sleep(600)\n")
+    file(
+        "slow/score.py",
+        "import time\ndef init(): pass\ndef run(mini_batch):\n    time.sleep(600)\n",
+    )
     client.batch_deployments.begin_create_or_update(
         ModelBatchDeployment(
             name="slow",

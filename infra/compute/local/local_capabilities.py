@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from domain.errors import Invalid
 from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.ground import instance_types
+from infra.compute.ground.room import Portion, Room
 from infra.compute.local.files.environments import Environments, told_of_image
 from infra.compute.local.isolation.isolation import Isolation
-from infra.compute.local.machine.room import Portion, Room
 
 Shortage = Callable[[str, InstanceSize, int, int], str | None]
 
