@@ -5,7 +5,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from outside import serving
 from outside.running_host import RunningHost
 from tests.fuzz.machine import fuzz
 
@@ -21,7 +20,6 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         RunningHost(Path(folder) / "data") as host,
     ):
-        serving.environment(host)
         fuzzed = fuzz(host, examples=asked.examples, steps=asked.steps, seed=asked.seed)
     calls = sum(sum(statuses.values()) for statuses in fuzzed.reached.values())
     sys.stdout.write(

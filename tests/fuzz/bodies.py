@@ -1,73 +1,121 @@
-"""What gets past the first checks: names of a few that recur, so that what one call makes the next
-one finds, and a body that is good for each operation, to be sent as it is or beside generated ones.
-"""
+"""A body that is good for each operation that takes one."""
 
 from collections.abc import Mapping
 from typing import Any
 
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "endpoint": ("shop", "lines", "fresh"),
-    "deployment": ("blue", "green"),
-    "name": ("first", "second", "local"),
-    "version": ("1", "2"),
-}
-"""By path parameter."""
 
+class Bodies:
+    """Of the workspace with this path: `code` is the id of a registered code that has `score.py`,
+    `uris` are of uploaded folders by kind of asset."""
 
-def good_bodies(workspace: str, code: str) -> Mapping[str, Any]:
-    """By operation id; `code` is a registered code's id, which has `score.py`."""
-    environment = f"{workspace}/environments/bare/versions/1"
-    online = {
-        "sku": {"name": "Default", "capacity": 0},
-        "properties": {
-            "endpointComputeType": "Managed",
-            "codeConfiguration": {"codeId": code, "scoringScript": "score.py"},
-            "environmentId": environment,
-            "instanceType": "Standard_DS1_v2",
-        },
-    }
-    batch = {
-        "properties": {
-            "model": {"referenceType": "Id", "assetId": "azureml:first:1"},
-            "codeConfiguration": {"codeId": code, "scoringScript": "score.py"},
-            "environmentId": environment,
-            "compute": "local",
+    def __init__(self, workspace: str, code: str, uris: Mapping[str, str]) -> None:
+        self._workspace, self._code, self._uris = workspace, code, uris
+        tags = {"tags": {"a": "b"}}
+        container: dict[str, Any] = {"properties": {}}
+        upload = {"pendingUploadType": "TemporaryBlobReference"}
+        self._bodies: Mapping[str, Any] = {
+            **{f"patch_{each}": tags for each in _TAGGED},
+            **{f"put_{each}": container for each in _CONTAINERS},
+            **{f"start_{each}_upload": upload for each in ("code", "data", "model")},
+            "put_code_version": self._asset("codes", "codeUri"),
+            "put_data_version": self._asset("data", "dataUri", dataType="uri_folder"),
+            "put_environment_version": {"properties": {"condaFile": "dependencies: [python]"}},
+            "put_model_version": self._asset("models", "modelUri"),
+            "put_online_endpoint": {"properties": {"authMode": "Key"}},
+            "put_online_deployment": self._online(),
+            "put_batch_endpoint": {"properties": {"authMode": "Key"}},
+            "put_batch_deployment": self._batch(),
+            "put_client": {"properties": {"role": "reader"}},
+            "patch_client": {"properties": {"role": "scorer"}},
+            "put_compute": {
+                "properties": {
+                    "computeType": "AmlCompute",
+                    "properties": {"vmSize": "local", "scaleSettings": {"maxNodeCount": 1}},
+                }
+            },
+            "patch_compute": {"properties": {"properties": {"scaleSettings": {"maxNodeCount": 2}}}},
+            "put_connection": {
+                "properties": {
+                    "category": "PythonFeed",
+                    "target": "https://packages.example/team",
+                    "authType": "None",
+                }
+            },
+            "patch_connection": {"properties": {"target": "https://packages.example/other"}},
+            "put_event_mapping": {"properties": {"endpointName": "kept", "job": self._job()}},
+            "patch_event_mapping": {"properties": {"filter": {"subjectEndsWith": ".csv"}}},
+            "put_event_subscription": {
+                "properties": {
+                    "destination": {
+                        "endpointType": "WebHook",
+                        "properties": {"endpointUrl": "https://events.example/hook"},
+                    }
+                }
+            },
+            "patch_event_subscription": {"properties": {"filter": {"subjectEndsWith": "x"}}},
+            "put_schedule": self._schedule(),
+            "invoke_batch_endpoint": {"properties": self._job()},
+            "invoke_batch_endpoint_by_host": {"properties": self._job()},
+            "regenerate_online_endpoint_key": {"keyType": "Primary"},
+            "regenerate_batch_endpoint_key": {"keyType": "Secondary"},
+            "regenerate_event_mapping_keys": {"keyType": "Primary"},
+            "regenerate_event_subscription_keys": {},
+            "get_online_deployment_logs": {"containerType": "InferenceServer", "tail": 5},
+            "receive_events": {
+                "specversion": "1.0",
+                "type": "arrived",
+                "source": "here",
+                "id": "1",
+            },
+            "score_online_endpoint": {"print": 1},
+            "score_online_endpoint_by_host": {"print": 1},
         }
-    }
-    place = "azureml://datastores/workspaceblobstore/paths/in"
-    job = {"properties": {"InputData": {"in": {"JobInputType": "UriFolder", "Uri": place}}}}
-    action = {
-        "actionType": "InvokeBatchEndpoint",
-        "endpointInvocationDefinition": {"endpointName": "lines", **job},
-    }
-    uri = f"{place}/x"
-    return {
-        "put_online_endpoint": {"properties": {"authMode": "Key"}},
-        "patch_online_endpoint": {"tags": {"a": "b"}},
-        "put_online_deployment": online,
-        "patch_online_deployment": {"tags": {"a": "b"}},
-        "put_batch_endpoint": {"properties": {}},
-        "patch_batch_endpoint": {"tags": {"a": "b"}},
-        "put_batch_deployment": batch,
-        "patch_batch_deployment": {"properties": {"miniBatchSize": 3}},
-        "invoke_batch_endpoint": job,
-        "put_model": {"properties": {}},
-        "put_model_version": {"properties": {"modelUri": uri}},
-        "put_data": {"properties": {"dataType": "uri_folder"}},
-        "put_data_version": {"properties": {"dataUri": uri, "dataType": "uri_folder"}},
-        "put_environment": {"properties": {}},
-        "put_environment_version": {"properties": {"condaFile": "dependencies: [python=3.11]"}},
-        "put_code": {"properties": {}},
-        "put_compute": {
-            "location": "local",
-            "properties": {"computeType": "AmlCompute", "properties": {"vmSize": "local"}},
-        },
-        "put_schedule": {
+
+    def good(self, operation: str) -> Any:
+        """None for an operation that takes no body, or one that is not known here."""
+        return self._bodies.get(operation)
+
+    def _asset(self, kind: str, uri: str, **properties: Any) -> dict[str, Any]:
+        return {"properties": {uri: self._uris[kind], **properties}}
+
+    def _script(self) -> dict[str, Any]:
+        return {
+            "codeConfiguration": {"codeId": self._code, "scoringScript": "score.py"},
+            "environmentId": f"{self._workspace}/environments/bare/versions/1",
+        }
+
+    def _online(self) -> dict[str, Any]:
+        kind = {"endpointComputeType": "Managed", "instanceType": "Standard_DS1_v2"}
+        return {
+            "sku": {"name": "Default", "capacity": 1},
+            "properties": {**kind, **self._script()},
+        }
+
+    def _batch(self) -> dict[str, Any]:
+        model = {"referenceType": "Id", "assetId": "azureml:kept:1"}
+        return {"properties": {"model": model, "compute": "local", **self._script()}}
+
+    def _job(self) -> dict[str, Any]:
+        return {"inputData": {"in": {"jobInputType": "UriFolder", "uri": self._uris["data"]}}}
+
+    def _schedule(self) -> dict[str, Any]:
+        return {
             "properties": {
                 "trigger": {"triggerType": "Cron", "expression": "0 3 * * *"},
-                "action": action,
+                "action": {
+                    "actionType": "InvokeBatchEndpoint",
+                    "endpointInvocationDefinition": {
+                        "endpointName": "kept",
+                        "properties": self._job(),
+                    },
+                },
             }
-        },
-        "regenerate_online_endpoint_key": {"keyType": "Primary"},
-        "get_online_deployment_logs": {"containerType": "InferenceServer", "tail": 5},
-    }
+        }
+
+
+_CONTAINERS = ("code", "data", "environment", "model")
+_TAGGED = (
+    *_CONTAINERS,
+    *(f"{each}_version" for each in _CONTAINERS),
+    *("online_endpoint", "online_deployment", "batch_endpoint", "batch_deployment", "schedule"),
+)

@@ -7,4 +7,4 @@ from tests.fuzz.machine import fuzz
 def test_no_sequence_of_calls_is_answered_as_it_must_not_be(host: RunningHost) -> None:
     fuzzed = fuzz(host, examples=3, steps=15, seed=1)
     assert fuzzed.faults == []
-    assert len(fuzzed.reached) - len(fuzzed.unreached) >= 3, "too little of it came to a 2xx"
+    assert len(fuzzed.reached) - len(fuzzed.unreached) >= 5, "too little of it came to a 2xx"
