@@ -20,14 +20,14 @@ from domain.rollout.activities import RolloutActivities
 from domain.scaling.scaling import Scaling
 from domain.schedules.activities import ScheduleActivities
 from domain.scoring.online_scoring import OnlineScoring
+from domain.usage.readiness import Readiness
 from domain.usage.storage_usages import StorageUsages
 
 
 @dataclass(frozen=True)
 class Triggers:
     """How the host is told when to call. Schedules are NCRONTAB, six fields.
-    `inbox_by_event_grid`: the Functions host is told of blobs in the inbox, and need not
-    poll."""
+    `inbox_by_event_grid`: a queue tells of blobs in the inbox, and the host need not look."""
 
     sweep_schedule: str
     restore_schedule: str
@@ -62,6 +62,7 @@ class Application:
     events: EventActivities
     inbound: InboundActivities
     usages: StorageUsages
+    readiness: Readiness
     sweeping: Sweeping
     giving_back: GivingBack
 

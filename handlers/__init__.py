@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import azure.functions as func
 
 from domain.application import Application
-from handlers import openapi
+from handlers import health, openapi, worker_pages
 from handlers.access import audit_records, clients
 from handlers.addresses import Addresses
 from handlers.admission import Admission
@@ -27,6 +27,7 @@ from handlers.control.usage import sizes, storage_usages
 from handlers.data import batch_jobs, events_door, job_door, scoring
 from handlers.http import Routes
 from handlers.messages import (
+    arrivals,
     batch_messages,
     event_messages,
     input_blobs,
@@ -43,6 +44,7 @@ def blueprints(application: Application) -> Iterator[func.Blueprint]:
 
 def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
+    worker_pages.leave_out()
     a = application
     admission = Admission(a.verifier, a.audit)
     routes = Routes(admission, a.scope, Addresses(a.base_url, a.scoring_domain, a.callers))
@@ -69,6 +71,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs.collection)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
+    yield health.blueprint(routes, a.readiness)
 
 
 def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
@@ -91,7 +94,10 @@ def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.inbound.invoking,
         a.giving_back,
     )
-    yield input_blobs.blueprint(a.drops.dropping, by_event_grid=a.triggers.inbox_by_event_grid)
+    if a.triggers.inbox_by_event_grid:
+        yield arrivals.blueprint(a.drops.dropping, a.giving_back)
+    else:
+        yield input_blobs.blueprint(a.drops.dropping)
     yield timers.blueprint(
         a.sweeping,
         a.online.restorer,

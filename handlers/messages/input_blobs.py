@@ -1,4 +1,4 @@
-"""Blobs that land in the inbox."""
+"""Blobs that land in the inbox, where the host itself looks for them."""
 
 from datetime import UTC, datetime
 
@@ -12,16 +12,13 @@ STORAGE = "BlobConnection"
 """The setting that holds the connection."""
 
 
-def blueprint(dropping: BlobDropping, *, by_event_grid: bool) -> func.Blueprint:
-    """`by_event_grid`: Event Grid tells the Functions host of each blob; else it polls."""
+def blueprint(dropping: BlobDropping) -> func.Blueprint:
+    """A Functions host reads each blob whole for this; the embedded one opens none."""
     bp = func.Blueprint()
-    source = (
-        func.BlobSource.EVENT_GRID if by_event_grid else func.BlobSource.LOGS_AND_CONTAINER_SCAN
-    )
 
     # One placeholder for the whole name: how two would share its slashes is nowhere promised.
     @bp.function_name("gather_input_blob")
-    @bp.blob_trigger(arg_name="blob", path=f"{INBOX}/{{name}}", connection=STORAGE, source=source)
+    @bp.blob_trigger(arg_name="blob", path=f"{INBOX}/{{name}}", connection=STORAGE)
     @traced_event
     async def gather_input_blob(blob: func.InputStream) -> None:
         name = (blob.name or "").removeprefix(f"{INBOX}/")

@@ -11,14 +11,33 @@ param environmentName string
 @metadata({ azd: { type: 'location' } })
 param location string
 
-@description('What bearer tokens must be for: the application ID URI of the app registration in Entra ID.')
-param tokenAudience string = 'api://ml-endpoints'
+@minLength(36)
+@maxLength(36)
+@description('The client id of the app registration in Entra ID that bearer tokens are for; scripts.provisioning makes it.')
+param applicationId string
 
-@secure()
-@minLength(32)
-@description('What endpoints\' keys are sealed with at rest. It is kept in Key Vault; changing it makes the keys unreadable.')
-@metadata({ azd: { type: 'generate', config: { length: 48, noSpecial: true } } })
-param cipherKey string
+@description('Its application ID URI.')
+param tokenAudience string = 'api://${applicationId}'
+
+@description('What Entra ID signs tokens of version 1 as, before the tenant\'s id. In China https://sts.chinacloudapi.cn/.')
+param issuerOfVersion1 string = 'https://sts.windows.net/'
+
+@description('Whether a deleted vault is kept for its 90 days, whoever wants it gone. Once on, it stays on.')
+param purgeProtection bool = true
+
+@description('Who is told, by mail, of messages and events that were put aside; nobody unless said.')
+param alertEmail string = ''
+
+@minValue(1)
+@maxValue(1000)
+@description('HTTP requests that an instance is given at once before there are more instances.')
+param requestsAtOnce int = 100
+
+@description('How often unfinished work is looked for (NCRONTAB). Each look is an execution that is paid for.')
+param sweepSchedule string = '0 * * * * *'
+
+@description('How often what runs is held against what is deployed (NCRONTAB).')
+param restoreSchedule string = '30 */5 * * * *'
 
 @description('Deliveries of a message before it is dead-lettered.')
 @minValue(1)
@@ -28,8 +47,9 @@ param maxDeliveryCount int = 5
 @description('The most request units a second that the documents may use; 0 makes Cosmos DB serverless.')
 param cosmosMaxThroughput int = 0
 
-@description('Instances that are kept ready for HTTP, so that scoring never waits for a start.')
-param alwaysReady int = 1
+@minValue(0)
+@description('Instances that are kept ready for HTTP, so that no request waits for a start. Each costs, used or not.')
+param alwaysReady int = 0
 
 @description('The share of new traces that is kept.')
 param traceSampling string = '0.1'
@@ -110,7 +130,32 @@ module vault 'modules/key-vault.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
-    cipherKey: cipherKey
+    purgeProtection: purgeProtection
+  }
+}
+
+module arrivals 'modules/arrivals.bicep' = {
+  scope: group
+  name: 'arrivals'
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    dataStorageName: storage.outputs.dataName
+    deadLetterContainerName: storage.outputs.undeliveredName
+    serviceBusName: serviceBus.outputs.name
+    queueName: serviceBus.outputs.arrivalsName
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  scope: group
+  name: 'alerts'
+  params: {
+    tags: tags
+    email: alertEmail
+    serviceBusId: serviceBus.outputs.id
+    topicId: arrivals.outputs.topicId
   }
 }
 
@@ -127,7 +172,6 @@ module app 'modules/function-app.bicep' = {
     hostStorageName: storage.outputs.hostName
     packageContainerUrl: storage.outputs.packageContainerUrl
     blobServiceUri: storage.outputs.blobServiceUri
-    queueServiceUri: storage.outputs.queueServiceUri
     serviceBusNamespace: serviceBus.outputs.fullyQualifiedNamespace
     cosmosEndpoint: cosmos.outputs.endpoint
     cosmosDatabase: cosmos.outputs.database
@@ -135,6 +179,11 @@ module app 'modules/function-app.bicep' = {
     cipherKeyUri: vault.outputs.cipherKeyUri
     applicationInsights: monitoring.outputs.connectionString
     tokenAudience: tokenAudience
+    applicationId: applicationId
+    issuerOfVersion1: issuerOfVersion1
+    requestsAtOnce: requestsAtOnce
+    sweepSchedule: sweepSchedule
+    restoreSchedule: restoreSchedule
     maxDeliveryCount: maxDeliveryCount
     alwaysReady: alwaysReady
     traceSampling: traceSampling
@@ -146,5 +195,6 @@ output AZURE_LOCATION string = location
 output AZURE_RESOURCE_GROUP string = group.name
 output FUNCTION_APP_NAME string = app.outputs.name
 output DATA_STORAGE_NAME string = storage.outputs.dataName
-output INBOX_TOPIC_NAME string = storage.outputs.topicName
+output KEY_VAULT_NAME string = vault.outputs.name
+output TOKEN_AUDIENCE string = tokenAudience
 output BASE_URL string = app.outputs.baseUrl

@@ -12,6 +12,7 @@ from domain.ground.operation import Operations
 from domain.jobs.activities import JobActivities
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
+from domain.usage.readiness import Readiness
 from domain.usage.storage_usages import StorageUsages
 from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
@@ -32,7 +33,6 @@ from infra.composition.scoring import (
     compose_waking,
 )
 from infra.settings import Settings
-from infra.settings.adapters import TriggerSettings
 from infra.telemetry import telemetry
 
 
@@ -48,12 +48,7 @@ def compose(settings: Settings) -> Application:
 def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
     here = settings.installation
-    ground = compose_ground(
-        adapters,
-        scope=WorkspaceScope(here.subscription_id, here.resource_group, here.workspace),
-        location=here.location,
-        aggregate_period=settings.scoring.aggregate_period,
-    )
+    ground = _ground(adapters, settings)
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
     routes = compose_routes(ground, settings.scoring)
@@ -86,7 +81,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
         clients=adapters.clients,
-        triggers=_triggers(settings.triggers),
+        triggers=_triggers(settings),
         audit=_audit(adapters, settings),
         operations=Operations(adapters.store),
         assets=assets,
@@ -102,8 +97,19 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         events=events,
         inbound=inbound,
         usages=StorageUsages(adapters.store, adapters.blobs, adapters.disk),
+        readiness=Readiness(adapters.store, adapters.clock),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [each.owners for each in features]),
+    )
+
+
+def _ground(adapters: Adapters, settings: Settings) -> Ground:
+    here = settings.installation
+    return compose_ground(
+        adapters,
+        scope=WorkspaceScope(here.subscription_id, here.resource_group, here.workspace),
+        location=here.location,
+        aggregate_period=settings.scoring.aggregate_period,
     )
 
 
@@ -135,9 +141,10 @@ def _jobs(
     )
 
 
-def _triggers(settings: TriggerSettings) -> Triggers:
+def _triggers(settings: Settings) -> Triggers:
+    triggers, host = settings.triggers, settings.installation.driven_by
     return Triggers(
-        sweep_schedule=settings.sweep_schedule,
-        restore_schedule=settings.restore_schedule,
-        inbox_by_event_grid=settings.inbox_source == "event_grid",
+        sweep_schedule=triggers.sweep_schedule,
+        restore_schedule=triggers.restore_schedule,
+        inbox_by_event_grid=host == "functions" and triggers.inbox_source == "event_grid",
     )

@@ -115,8 +115,9 @@ class TriggerSettings(SettingsGroup):
     inbox_source: Literal["event_grid", "polling"] = Field(
         "event_grid", alias="ML_ENDPOINTS_INBOX_SOURCE"
     )
-    """Azure: how the Functions host hears of blobs in the inbox. Flex Consumption knows
-    Event Grid only; a storage without Event Grid (Azurite) needs polling."""
+    """How a Functions host hears of blobs in the inbox: by a queue that Event Grid puts their names
+    into; or by looking itself, which a storage without Event Grid (Azurite) needs, Flex Consumption
+    does not know, and by which the host reads every blob whole. Embedded hosts look themselves."""
 
 
 class EmbeddedSettings(SettingsGroup):

@@ -3,6 +3,7 @@ trigger fired, bodies streamed both ways."""
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.MachineLearningServices/workspaces/workspace"
 )
+SCOPE = ("00000000-0000-0000-0000-000000000000", "local", "workspace")
 ENDPOINT = {
     "location": "local",
     "properties": {"authMode": "Key"},
@@ -50,6 +52,22 @@ from infra.embedded.services import EmbeddedServices
 found = await services.stores.store.query(blob_drop.ARRIVAL_KIND)
 return [document.body for document in found.documents]
 """
+
+NEWS = '''
+"""The app, told of its inbox by a queue as in Azure, on stores of this machine."""
+
+import os
+
+import azure.functions as func
+
+from handlers.messages import arrivals
+from infra.composition import compose
+from infra.settings import Settings
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+application = compose(Settings.read(os.environ))
+app.register_functions(arrivals.blueprint(application.drops.dropping, application.giving_back))
+'''
 
 FLUSH = """
 from opentelemetry import trace
@@ -117,11 +135,38 @@ async def pieces(count: int) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)
 
 
+async def open_to_anybody(host: FunctionsHost) -> dict[str, int]:
+    """Every function by every method, asked without a credential: each answers, or the worker
+    would wait for ever. Those that let the caller in, and how."""
+    known = dict(zip(("subscription", "resource_group", "workspace"), SCOPE, strict=True))
+    found = {}
+    for function in host.functions.values():
+        if function.trigger["type"] != "httpTrigger":
+            continue
+        path = re.sub(r"{\*?(\w+)}", lambda m: known.get(m[1], "some"), function.trigger["route"])
+        for method in function.trigger["methods"]:
+            answer = await host.request(method, f"/{path}")
+            if answer.status_code not in (401, 403):
+                found[function.name] = answer.status_code
+    return found
+
+
 async def test_the_deployed_package_runs_under_the_worker(start: Start, package: Path) -> None:
     host = await start(package, ML_ENDPOINTS_PLATFORM="embedded")
     types = {f.trigger["type"] for f in host.functions.values()}
     assert types == {"httpTrigger", "serviceBusTrigger", "blobTrigger", "timerTrigger"}
-    assert host.functions["gather_input_blob"].trigger["source"] == "EventGrid"
+
+    assert await open_to_anybody(host) == {
+        "get_discovery": 200,
+        "get_health": 200,
+        "get_openapi": 200,
+        "get_readiness": 200,
+        # There is no such endpoint, which anybody may know.
+        "get_online_endpoint_openapi": 404,
+        "get_online_endpoint_openapi_by_host": 404,
+        "score_online_endpoint": 404,
+        "score_online_endpoint_by_host": 404,
+    }
 
     # HTTP: an endpoint is asked for.
     headers = {"authorization": f"Bearer {await host.run(TOKEN)}"}
@@ -156,6 +201,26 @@ async def test_the_deployed_package_runs_under_the_worker(start: Start, package:
     await host.invoke("sweep", {"json": json.dumps(timer)})
 
 
+async def test_event_grid_s_news_of_a_blob_is_taken_under_the_worker(
+    start: Start, tmp_path: Path
+) -> None:
+    folder = tmp_path / "news"
+    folder.mkdir()
+    (folder / "function_app.py").write_text(NEWS)
+    host = await start(folder, PYTHONPATH=str(ROOT), ML_ENDPOINTS_PLATFORM="embedded")
+    await host.run(DROP)
+    event = {
+        "type": "Microsoft.Storage.BlobCreated",
+        "subject": "/blobServices/default/containers/batch-inbox/blobs/digits/rows.csv",
+        "time": "2026-01-02T03:04:05.6789Z",
+        "data": {"url": "https://st.blob.core.windows.net/batch-inbox/digits/rows.csv"},
+    }
+    await host.message("gather_arrival", json.dumps(event).encode(), {})
+    assert [arrival["arrival"]["name"] for arrival in await host.run(ARRIVED)] == [
+        "digits/rows.csv"
+    ]
+
+
 async def test_bodies_stream_both_ways_under_the_worker(start: Start, tmp_path: Path) -> None:
     folder = tmp_path / "echo"
     folder.mkdir()
@@ -176,18 +241,14 @@ async def test_bodies_stream_both_ways_under_the_worker(start: Start, tmp_path: 
     assert await host.converse("POST", path, headers, said) == [b"ONE", b"TWO", b"THREE"]
 
 
-async def test_traces_go_on_under_the_worker_and_the_inbox_is_polled_where_told(
-    start: Start, package: Path
-) -> None:
+async def test_traces_go_on_under_the_worker(start: Start, package: Path) -> None:
     trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     with Collector() as collector:
         host = await start(
             package,
             ML_ENDPOINTS_PLATFORM="embedded",
-            ML_ENDPOINTS_INBOX_SOURCE="polling",
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         )
-        assert host.functions["gather_input_blob"].trigger["source"] == "LogsAndContainerScan"
         headers = {
             "authorization": f"Bearer {await host.run(TOKEN)}",
             "traceparent": f"00-{trace}-{caller}-01",

@@ -8,7 +8,6 @@ param clientId string
 param hostStorageName string
 param packageContainerUrl string
 param blobServiceUri string
-param queueServiceUri string
 param serviceBusNamespace string
 param cosmosEndpoint string
 param cosmosDatabase string
@@ -16,6 +15,11 @@ param cosmosContainer string
 param cipherKeyUri string
 param applicationInsights string
 param tokenAudience string
+param applicationId string
+param issuerOfVersion1 string
+param requestsAtOnce int
+param sweepSchedule string
+param restoreSchedule string
 param maxDeliveryCount int
 param alwaysReady int
 param traceSampling string
@@ -73,6 +77,8 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
             instanceCount: alwaysReady
           }
         ]
+        // Python is given one request at a time unless this says more.
+        triggers: { http: { perInstanceConcurrency: requestsAtOnce } }
       }
     }
     siteConfig: { minTlsVersion: '1.2' }
@@ -91,7 +97,6 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: clientId
     BlobConnection__blobServiceUri: blobServiceUri
-    BlobConnection__queueServiceUri: queueServiceUri
     BlobConnection__credential: 'managedidentity'
     BlobConnection__clientId: clientId
     ServiceBusConnection__fullyQualifiedNamespace: serviceBusNamespace
@@ -106,10 +111,15 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     ML_ENDPOINTS_RESOURCE_GROUP: resourceGroup().name
     ML_ENDPOINTS_WORKSPACE: workspace
     ML_ENDPOINTS_LOCATION: location
+    // Which version a token has is up to the registration that it is for, and to nobody else.
     ML_ENDPOINTS_TOKEN_ISSUER: '${authority}/v2.0'
+    ML_ENDPOINTS_TOKEN_ISSUER_ALIASES: '${issuerOfVersion1}${tenant().tenantId}/'
     ML_ENDPOINTS_TOKEN_AUDIENCE: tokenAudience
+    ML_ENDPOINTS_TOKEN_AUDIENCE_ALIASES: applicationId
     ML_ENDPOINTS_TOKEN_JWKS_URL: '${authority}/discovery/v2.0/keys'
     ML_ENDPOINTS_INBOX_SOURCE: 'event_grid'
+    ML_ENDPOINTS_SWEEP_SCHEDULE: sweepSchedule
+    ML_ENDPOINTS_RESTORE_SCHEDULE: restoreSchedule
     ML_ENDPOINTS_COSMOS_DATABASE: cosmosDatabase
     ML_ENDPOINTS_COSMOS_CONTAINER: cosmosContainer
     ML_ENDPOINTS_CIPHER_KEY: '@Microsoft.KeyVault(SecretUri=${cipherKeyUri})'

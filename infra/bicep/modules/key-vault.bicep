@@ -1,12 +1,14 @@
-// The one secret: what endpoints' keys are sealed with at rest.
+// The one secret: what is sealed at rest is sealed with it. It is made once, by the hook that follows
+// (scripts.provisioning), where there is none: nothing here could tell whether there is one, and would make
+// another with each deployment.
 param name string
 param location string
 param tags object
 param principalId string
-@secure()
-param cipherKey string
+param purgeProtection bool
 
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
+var cipherKey = 'cipher-key'
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   name: name
@@ -20,19 +22,15 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     }
     enableRbacAuthorization: true
     enableSoftDelete: true
-    enablePurgeProtection: true
+    // Once on, it cannot be turned off: Azure takes no `false`.
+    enablePurgeProtection: purgeProtection ? true : null
   }
 }
 
-resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
-  parent: vault
-  name: 'cipher-key'
-  properties: { value: cipherKey }
-}
-
+// On the vault, since the secret is not there yet at first. Nothing else is kept in it.
 resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(secret.id, principalId, secretsUser)
-  scope: secret
+  name: guid(vault.id, principalId, secretsUser)
+  scope: vault
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
     principalId: principalId
@@ -40,4 +38,5 @@ resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-output cipherKeyUri string = secret.properties.secretUri
+output name string = vault.name
+output cipherKeyUri string = '${vault.properties.vaultUri}secrets/${cipherKey}'

@@ -1,12 +1,14 @@
-// The app's queues. A lock is renewed by the Functions host for as long as host.json allows.
+// The app's queues. A lock is renewed by the Functions host for as long as host.json allows. The app
+// is their owner: the platform scales it by their lengths, which only those who may manage a queue
+// are told.
 param name string
 param location string
 param tags object
 param principalId string
 param maxDeliveryCount int
 
-var sender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
-var receiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
+var owner = '090c5cfd-751d-490a-894a-3ce6f1109419'
+var arrivals = 'arrivals'
 var queues = [
   'provisioning'
   'batch-jobs'
@@ -15,6 +17,7 @@ var queues = [
   'scaling'
   'schedules'
   'events'
+  arrivals
 ]
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
@@ -45,24 +48,17 @@ resource queue 'Microsoft.ServiceBus/namespaces/queues@2022-10-01-preview' = [fo
   }
 }]
 
-resource sends 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(namespace.id, principalId, sender)
+resource manages 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(namespace.id, principalId, owner)
   scope: namespace
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', sender)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', owner)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
 }
 
-resource receives 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(namespace.id, principalId, receiver)
-  scope: namespace
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', receiver)
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-  }
-}
-
-output fullyQualifiedNamespace string = '${namespace.name}.servicebus.windows.net'
+output name string = namespace.name
+output id string = namespace.id
+output arrivalsName string = arrivals
+output fullyQualifiedNamespace string = split(replace(namespace.properties.serviceBusEndpoint, 'https://', ''), ':')[0]

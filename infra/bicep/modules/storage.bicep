@@ -9,10 +9,12 @@ var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+var undelivered = 'undelivered-arrivals'
 var containers = [
   'batch-inbox'
   'workspaceblobstore'
   'system'
+  undelivered
 ]
 
 resource host 'Microsoft.Storage/storageAccounts@2023-05-01' = {
@@ -65,17 +67,6 @@ resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containe
   name: container
 }]
 
-// What lands in the inbox is told here; inbox-subscription.bicep passes it on once there is code.
-resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
-  name: 'evgt-${suffix}'
-  location: location
-  tags: tags
-  properties: {
-    source: data.id
-    topicType: 'Microsoft.Storage.StorageAccounts'
-  }
-}
-
 resource ownsHostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(host.id, principalId, blobOwner)
   scope: host
@@ -117,20 +108,8 @@ resource signsUrls 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// The blob trigger keeps the arrivals that it is to try again in queues beside the blobs.
-resource usesQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(data.id, principalId, queueContributor)
-  scope: data
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueContributor)
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-  }
-}
-
 output hostName string = host.name
 output dataName string = data.name
 output packageContainerUrl string = '${host.properties.primaryEndpoints.blob}${package.name}'
 output blobServiceUri string = data.properties.primaryEndpoints.blob
-output queueServiceUri string = data.properties.primaryEndpoints.queue
-output topicName string = topic.name
+output undeliveredName string = undelivered

@@ -1,7 +1,7 @@
 """The infrastructure as code, read by a Bicep parser and held against the app.
 
-What no installable tool can tell is not told here: whether Azure's resource types have these
-properties, and whether a deployment succeeds (docs/azure.md).
+test_resource_types.py holds it against Microsoft's resource types. Whether a deployment succeeds is
+told by neither (docs/azure.md).
 """
 
 import json
@@ -16,20 +16,24 @@ from pycep import BicepParser
 
 from domain.assets.datastore import INBOX
 from domain.ground import messages
+from domain.jobs.records.job_times import JobTimes
+from handlers.messages.arrivals import ARRIVALS, LANDED
 from handlers.messages.deliveries import SERVICE_BUS
 from handlers.messages.input_blobs import STORAGE
 from infra.cloud.documents.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY
 from infra.settings import Settings
-from infra.settings.adapters import CloudSettings, TriggerSettings
+from infra.settings.adapters import CloudSettings, IdentitySettings, TriggerSettings
+from scripts.provisioning import hooks
+from tests.infra.web.entra import APPLICATION, APPLICATION_URI, ISSUER_V1, ISSUER_V2, TENANT
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BICEP = ROOT / "infra" / "bicep"
 FILES = sorted(BICEP.rglob("*.bicep"))
 ROLES = {
     "00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
-    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
+    "090c5cfd-751d-490a-894a-3ce6f1109419": "Azure Service Bus Data Owner",
     "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
@@ -39,7 +43,6 @@ ROLES = {
 OF_THE_PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "AzureWebJobsStorage__accountName",
-    "BlobConnection__queueServiceUri",
     "PYTHON_ENABLE_INIT_INDEXING",
     *(
         f"{connection}__{part}"
@@ -87,6 +90,12 @@ def texts(tree: Any) -> Iterator[str]:
         yield tree
 
 
+def listed(name: str, variable: str) -> set[str]:
+    """The texts in an array, some by a variable of their own."""
+    variables = {key: one["value"] for key, one in TREES[name]["variables"].items()}
+    return {variables.get(each, each) for each in variables[variable]}
+
+
 def app_settings() -> dict[str, Any]:
     [config] = resources("Microsoft.Web/sites/config")
     found: dict[str, Any] = config["properties"]
@@ -106,7 +115,7 @@ def test_every_name_that_is_declared_is_used_and_every_one_used_is_declared(name
     used = set(re.findall(r"(?<![.\w'])([a-z]\w*)(?![\w(:'])", inside))
     # The parser tells a name from a text no more; a bare word after a colon is a name.
     used |= set(re.findall(r": ([a-z]\w*)(?:\.[\w.]+)?\s*$", code, flags=re.MULTILINE))
-    assert used <= symbols | loops | {"true", "false"}
+    assert used <= symbols | loops | {"true", "false", "null"}
 
 
 def test_modules_are_given_what_they_ask_for_and_nothing_else() -> None:
@@ -143,7 +152,7 @@ def test_parameters_that_azd_gives_are_asked_for() -> None:
 
 def test_the_queues_are_the_apps_and_dead_letter_as_its_settings_say() -> None:
     queues = {value for name, value in vars(messages).items() if name.endswith("_QUEUE")}
-    assert set(TREES["modules/service-bus.bicep"]["variables"]["queues"]["value"]) == queues
+    assert listed("modules/service-bus.bicep", "queues") == {*queues, ARRIVALS}
     [queue] = resources("Microsoft.ServiceBus/namespaces/queues")
     properties = queue["properties"]
     assert properties["deadLetteringOnMessageExpiration"] is True
@@ -170,9 +179,10 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
         "ML_ENDPOINTS_LOCATION": "westeurope",
         "ML_ENDPOINTS_TOKEN_JWKS_URL": "https://login.microsoftonline.com/t/discovery/v2.0/keys",
         "ML_ENDPOINTS_QUEUE_MAX_DELIVERY": "5",
-        "ML_ENDPOINTS_TRACE_SAMPLING": TREES["main.bicep"]["parameters"]["traceSampling"][
-            "default"
-        ],
+        "ML_ENDPOINTS_CIPHER_KEY": "what the reference to the vault comes to",
+        "ML_ENDPOINTS_SWEEP_SCHEDULE": default("sweepSchedule"),
+        "ML_ENDPOINTS_RESTORE_SCHEDULE": default("restoreSchedule"),
+        "ML_ENDPOINTS_TRACE_SAMPLING": default("traceSampling"),
         CloudSettings.environment_name("service_bus_namespace"): "sb.servicebus.windows.net",
         CloudSettings.environment_name("blob_service_url"): "https://st.blob.core.windows.net/",
         CloudSettings.environment_name(
@@ -189,6 +199,34 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
     assert settings.telemetry.telemetry_logs is False
 
 
+def default(parameter: str) -> str:
+    return str(TREES["main.bicep"]["parameters"][parameter]["default"])
+
+
+def test_the_app_takes_tokens_of_both_versions_for_either_name_of_its_registration() -> None:
+    """As the tenant of the tests signs them."""
+    values = {
+        "environment().authentication.loginEndpoint": "https://login.microsoftonline.com/",
+        "tenant().tenantId": TENANT,
+        "issuerOfVersion1": default("issuerOfVersion1"),
+        "applicationId": APPLICATION,
+    }
+
+    def come_to(text: str) -> str:
+        return re.sub(r"\$\{([^{}]+)\}", lambda found: values[found[1]], text)
+
+    authority = TREES["modules/function-app.bicep"]["variables"]["authority"]["value"]
+    values["authority"] = come_to(authority)
+    values["tokenAudience"] = come_to(default("tokenAudience"))
+    told = {name: str(value) for name, value in app_settings().items() if "_TOKEN_" in name}
+    identity = IdentitySettings.model_validate(
+        {name: values.get(value, come_to(value)) for name, value in told.items()}
+    )
+    assert set(identity.issuers) == {ISSUER_V1, ISSUER_V2}
+    assert set(identity.audiences) == {APPLICATION, APPLICATION_URI}
+    assert identity.token_jwks_url == f"{values['authority']}/discovery/v2.0/keys"
+
+
 def test_connections_are_by_identity_and_no_setting_holds_a_key() -> None:
     names = set(app_settings())
     for connection in (STORAGE, SERVICE_BUS, "CosmosConnection", "AzureWebJobsStorage"):
@@ -199,11 +237,10 @@ def test_connections_are_by_identity_and_no_setting_holds_a_key() -> None:
     assert str(app_settings()["ML_ENDPOINTS_CIPHER_KEY"]).startswith("@Microsoft.KeyVault(")
     assert "cipherKey" not in TREES["modules/function-app.bicep"]["parameters"]
     for name, tree in TREES.items():
-        asks_for_keys = "listKeys" in (BICEP / name).read_text()
-        assert asks_for_keys == (name == "inbox-subscription.bicep")
+        assert "listKeys" not in (BICEP / name).read_text()
         for parameter, one in tree.get("parameters", {}).items():
-            secure = any(d["type"] == "secure" for d in one["decorators"])
-            assert secure == (parameter == "cipherKey"), f"{name}: {parameter}"
+            assert not any(d["type"] == "secure" for d in one["decorators"]), f"{name}: {parameter}"
+    assert not resources("Microsoft.KeyVault/vaults/secrets"), "each deployment would make another"
 
 
 def test_services_refuse_keys_and_old_tls() -> None:
@@ -232,16 +269,22 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
     }
     assert named == set(ROLES)
     assignments = resources("Microsoft.Authorization/roleAssignments")
-    assert len(assignments) == 9
-    for assignment in assignments:
-        assert assignment["scope"] in {
-            "insights",
-            "host",
-            "data",
-            "namespace",
-            "secret",
-        }, "a role on a whole group or subscription is too wide"
-        assert assignment["properties"]["principalId"] == "principalId"
+    given = sorted(
+        ("the app" if each["properties"]["principalId"] == "principalId" else "", each["scope"])
+        for each in assignments
+    )
+    assert given == [
+        # Event Grid's.
+        ("", "queue"),
+        ("", "undelivered"),
+        ("the app", "data"),
+        ("the app", "data"),
+        ("the app", "host"),
+        ("the app", "host"),
+        ("the app", "insights"),
+        ("the app", "namespace"),
+        ("the app", "vault"),
+    ]
 
 
 def test_the_documents_container_is_what_the_store_expects() -> None:
@@ -260,17 +303,54 @@ def test_the_documents_container_is_what_the_store_expects() -> None:
     assert account["properties"]["consistencyPolicy"]["defaultConsistencyLevel"] == "Strong"
 
 
-def test_the_inbox_is_there_and_each_blob_in_it_is_told_to_the_function() -> None:
-    containers = TREES["modules/storage.bicep"]["variables"]["containers"]["value"]
-    assert set(containers) == {INBOX, "workspaceblobstore", "system"}
-    variables = TREES["inbox-subscription.bicep"]["variables"]
-    assert variables["inbox"]["value"] == INBOX
-    source = (ROOT / "handlers" / "messages" / "input_blobs.py").read_text()
-    assert f'function_name("{variables["function"]["value"]}")' in source
+def test_event_grid_tells_of_each_blob_in_the_inbox_by_an_identity_of_its_own() -> None:
+    kept = {INBOX, "workspaceblobstore", "system", "undelivered-arrivals"}
+    assert listed("modules/storage.bicep", "containers") == kept
+    assert TREES["modules/arrivals.bicep"]["variables"]["inbox"]["value"] == INBOX
     [subscription] = resources("Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    chosen = subscription["properties"]["filter"]
-    assert chosen["subjectBeginsWith"] == "/blobServices/default/containers/${inbox}/"
-    assert chosen["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
+    properties = subscription["properties"]
+    assert properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
+    assert "destination" not in properties, "it would be by a key"
+    delivery = properties["deliveryWithResourceIdentity"]
+    assert delivery["destination"]["endpointType"] == "ServiceBusQueue"
+    assert delivery["identity"] == {"type": "SystemAssigned"}
+    assert properties["deadLetterWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
+    chosen = properties["filter"]
+    assert chosen["subjectBeginsWith"] == "/blobServices/default/containers/${inbox}/blobs/"
+    assert chosen["includedEventTypes"] == [LANDED]
+    # It is made once the roles are there that it needs.
+    assert subscription["dependsOn"] == ["sends", "putsAside"]
+
+
+def test_what_was_put_aside_is_told() -> None:
+    alerts = resources("Microsoft.Insights/metricAlerts")
+    watched = {}
+    for alert in alerts:
+        properties = alert["properties"]
+        [criterion] = properties["criteria"]["allOf"]
+        [scope] = properties["scopes"]
+        assert properties["enabled"] is True
+        watched[scope] = (criterion["metricNamespace"], criterion["metricName"])
+        assert (criterion["operator"], criterion["threshold"]) == ("GreaterThan", 0)
+    assert watched == {
+        "serviceBusId": ("Microsoft.ServiceBus/namespaces", "DeadletteredMessages"),
+        "topicId": ("Microsoft.EventGrid/systemTopics", "DeadLetteredCount"),
+    }
+
+
+def test_an_invocation_may_take_as_long_as_planning() -> None:
+    hours, minutes, seconds = map(
+        int, json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":")
+    )
+    assert hours * 3600 + minutes * 60 + seconds > JobTimes().plan_lease
+
+
+def test_an_instance_takes_many_requests_at_once_and_none_waits_for_nobody() -> None:
+    [app] = resources("Microsoft.Web/sites")
+    scale = app["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+    assert scale["triggers"]["http"]["perInstanceConcurrency"] == "requestsAtOnce"
+    assert int(default("requestsAtOnce")) >= 16
+    assert default("alwaysReady") == "0"
 
 
 def test_the_app_runs_the_python_that_it_is_tested_on() -> None:
@@ -289,10 +369,10 @@ def test_azd_finds_the_infrastructure_and_the_app() -> None:
     assert (service["language"], service["host"]) == ("py", "function")
     [app] = resources("Microsoft.Web/sites")
     assert f"'{name}'" in str(app["tags"])
+    for hook, about in azd["hooks"].items():
+        assert {each["run"].partition(" -m ")[2] for each in about.values()} == {
+            f"scripts.provisioning.hooks {hook}"
+        }
+    assert set(azd["hooks"]) == set(hooks.HOOKS)
     outputs = set(TREES["main.bicep"]["outputs"])
-    for hook in azd["hooks"]["postdeploy"].values():
-        words = re.findall(r"\$(?:env:)?([A-Z_]+)", hook["run"])
-        assert set(words) <= outputs
-        [file] = re.findall(r"--template-file (\S+)", hook["run"])
-        given = set(re.findall(r"(\w+)=\"", hook["run"]))
-        assert given == set(TREES[Path(file).name]["parameters"])
+    assert outputs >= hooks.OUTPUTS

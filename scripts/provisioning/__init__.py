@@ -1,0 +1,1 @@
+"""What `azd up` needs that Bicep cannot say: docs/azure.md."""
