@@ -65,16 +65,16 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     opened = package_indexes.read_credentials(sys.stdin.fileno()) if arguments.credentials else {}
     if arguments.lifeline:
-        threading.Thread(target=_end_with_host, daemon=True).start()
+        threading.Thread(target=end_with_host, daemon=True).start()
     deadline = time.monotonic() + arguments.deadline
     target: Path = arguments.target.absolute()
     try:
-        with _locked(target, deadline) as lock:
+        with locked(target, deadline) as lock:
             if is_complete(target):
                 say(f"{target.name} is already there.")
                 return 0
-            build = _Build(arguments.uv, target, deadline, lock, package_indexes.Secrets(opened))
-            build.run(_read_spec(arguments.spec))
+            build = Build(arguments.uv, target, deadline, lock, package_indexes.Secrets(opened))
+            build.run(read_spec(arguments.spec))
     except BuildError as error:
         say(f"error: {error}")
         return 1
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _end_with_host() -> None:
+def end_with_host() -> None:
     """The other end of stdin is held by the host; end of file means that it is gone."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
@@ -92,14 +92,14 @@ def _end_with_host() -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-class _Spec(NamedTuple):
+class Spec(NamedTuple):
     python: str
     requirements: tuple[str, ...]
     indexes: Mapping[str, Any]
     """As `package_indexes` reads them."""
 
 
-def _read_spec(path: Path) -> _Spec:
+def read_spec(path: Path) -> Spec:
     try:
         spec: Any = json.loads(path.read_text(encoding="utf-8"))
         python, requirements = spec["python"], tuple(spec["requirements"])
@@ -112,11 +112,11 @@ def _read_spec(path: Path) -> _Spec:
         # uv would take it for an option of its own.
         if requirement.lstrip().startswith("-"):
             raise BuildError(f"{requirement!r} is an option, not a requirement.")
-    return _Spec(python, requirements, indexes)
+    return Spec(python, requirements, indexes)
 
 
 @contextlib.contextmanager
-def _locked(target: Path, deadline: float) -> Iterator[int]:
+def locked(target: Path, deadline: float) -> Iterator[int]:
     """Hold DIR's lock. The descriptor is handed on to uv, so that the lock outlives a killed
     builder for as long as its uv still writes."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def _locked(target: Path, deadline: float) -> Iterator[int]:
         os.close(lock)
 
 
-class _Build:
+class Build:
     def __init__(
         self,
         uv: str,
@@ -154,7 +154,7 @@ class _Build:
         self._deadline = deadline
         self._lock = lock
 
-    def run(self, spec: _Spec) -> None:
+    def run(self, spec: Spec) -> None:
         python, requirements, indexes = spec
         began = time.monotonic()
         shutil.rmtree(self._target, ignore_errors=True)
@@ -166,7 +166,7 @@ class _Build:
             interpreter = find_python(self._uv, python, workplace)
             say(f"Python {python}: {interpreter}")
             venv = ["venv", "--no-project", "--no-python-downloads", "--python", interpreter]
-            self._tool([*venv, str(self._target)], workplace, {})
+            self.tool([*venv, str(self._target)], workplace, {})
             if requirements:
                 for line in self._secrets.told(indexes):
                     say(line)
@@ -174,7 +174,7 @@ class _Build:
                 own = str(self._target / "bin" / "python")
                 # Scripts may not write here: what is not compiled now would be at each start.
                 install = ["pip", "install", "--compile-bytecode", "--python", own]
-                self._tool([*install, "--", *requirements], workplace, indexes)
+                self.tool([*install, "--", *requirements], workplace, indexes)
             if not is_ours(python):
                 self._compile_ours()
             self._mark_complete()
@@ -224,7 +224,7 @@ class _Build:
             for given in passed[1:]:
                 os.close(given)
 
-    def _tool(self, arguments: Sequence[str], workplace: Path, indexes: Mapping[str, Any]) -> None:
+    def tool(self, arguments: Sequence[str], workplace: Path, indexes: Mapping[str, Any]) -> None:
         say(f"$ uv {' '.join(arguments)}")
         with self._start(arguments, workplace, indexes) as process:
             # Popen's type cannot say that with PIPE it is there.

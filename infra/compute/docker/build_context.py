@@ -9,11 +9,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final
 
-HOME: Final = "/opt/ml-endpoints"
-PYTHON: Final = f"{HOME}/environment/bin/python"
-RUNTIME: Final = f"{HOME}/runtime"
-MODEL: Final = f"{HOME}/model"
-CODE: Final = f"{HOME}/code"
+from infra.compute.ground.image_layout import CODE, HOME, MODEL, RUNTIME
+
 _BUILDER: Final = ("__init__.py", "__main__.py", "environment.py", "package_indexes.py")
 """Of the runtime, what builds: a change of anything else builds no environment anew."""
 

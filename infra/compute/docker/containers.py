@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.compute.docker import labels as names
-from infra.compute.docker.build_context import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
+from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState
 
 PORT: Final = 5001

@@ -33,7 +33,8 @@ class Layer:
 class Entry(Protocol):
     """Something in a layer, at `name`, without a slash before."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def put(self, tar: tarfile.TarFile) -> None: ...
 

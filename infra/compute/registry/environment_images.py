@@ -1,0 +1,227 @@
+"""Environments as images in a registry, made without an engine: each once for what it asks for."""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from domain.ports import EnvironmentSpec
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.image_layout import ENVIRONMENT
+from infra.compute.package_sources import PackageSources
+from infra.compute.registry.base_python import BasePython, python_of
+from infra.compute.registry.build_turns import BuildTurns, Turn
+from infra.compute.registry.image_appending import Changes, ImageAppending, Pulled, Stacked
+from infra.compute.registry.image_manifest import Descriptor
+from infra.compute.registry.image_records import ImageRecord, ImageRecords, KeptLayer
+from infra.compute.registry.image_sources import ImageSources
+from infra.compute.registry.layer_builds import LayerBuilds, Say
+from infra.compute.registry.registry import Registry
+from infra.compute.registry.registry_calls import RegistryRefusal
+
+_log = logging.getLogger("ml_endpoints.registry")
+
+_USUAL: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_VARIABLES: Final = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "HOME": "/tmp"}
+_LABEL: Final = "ml-endpoints.environment"
+_BASE: Final = "org.opencontainers.image.base"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where images of environments are: `repository` of `registry`, which nobody else writes."""
+
+    registry: Registry
+    repository: str
+
+
+class EnvironmentImages:
+    """`base_of` names the image that an environment stands on which names none."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        sources: ImageSources,
+        builds: LayerBuilds,
+        records: ImageRecords,
+        packages: PackageSources,
+        base_of: Callable[[EnvironmentSpec], str],
+        *,
+        scratch: Path,
+    ) -> None:
+        self._shelf = shelf
+        self._sources = sources
+        self._builds = builds
+        self._records = records
+        self._packages = packages
+        self._base_of = base_of
+        self._scratch = scratch
+        self._turns = BuildTurns(records)
+        self._appending = ImageAppending(shelf.registry, shelf.repository, scratch)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._pythons: dict[str, BasePython] = {}
+
+    def key_of(self, spec: EnvironmentSpec) -> str:
+        """The hash that names what `spec` asks for, wherever its packages come from."""
+        meant = self._packages.meant(spec)
+        wish = replace(meant, requirements=tuple(sorted(spec.requirements)), image=None)
+        text = json.dumps([self._packages.as_json(wish), self._base(spec)])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    async def ensure(self, spec: EnvironmentSpec, say: Say) -> str:
+        """The image by its digest, made if it is not there: those who want the same wait for one.
+        Raises StartFailure, and Unavailable for what passes by itself."""
+        if spec.build is not None:
+            raise StartFailure("ImageBuildFailure", "Without an engine no Dockerfile is built.")
+        key = self.key_of(spec)
+        async with self._locks[key]:
+            try:
+                return await self._ensured(spec, key, say)
+            except RegistryRefusal as refusal:
+                told = f"The registry refuses the environment's image: {refusal.message}"
+                raise StartFailure("ImageBuildFailure", told) from None
+
+    async def lock(self, spec: EnvironmentSpec) -> str:
+        """What was resolved for `spec`; '' where nothing has been yet."""
+        return await self._records.lock(self.key_of(spec))
+
+    async def log(self, spec: EnvironmentSpec) -> str:
+        """What was printed when its image was made."""
+        return await self._records.log(self.key_of(spec))
+
+    async def close(self) -> None:
+        await self._sources.close()
+
+    def _base(self, spec: EnvironmentSpec) -> str:
+        return spec.image or self._base_of(spec)
+
+    async def _ensured(self, spec: EnvironmentSpec, key: str, say: Say) -> str:
+        found = await self._records.find(key)
+        if found is not None and self._is_made(found[0]) and await self._is_there(found[0]):
+            say("The environment's image is there.")
+            return str(found[0].image)
+        missing = found[0].image if found is not None and self._is_made(found[0]) else None
+        wish = ImageRecord(key, self._base(spec))
+        async with self._turns.turn(
+            wish,
+            lambda record: self._is_made(record) and record.image != missing,
+            lambda: say("Another host makes the environment's image: waiting for it."),
+        ) as turn:
+            if turn is not None:
+                return await self._made(spec, turn, say)
+        return await self._ensured(spec, key, say)
+
+    def _is_made(self, record: ImageRecord) -> bool:
+        """By this version of our own package."""
+        return record.image is not None and record.program == self._builds.program_digest
+
+    async def _is_there(self, record: ImageRecord) -> bool:
+        if record.image is None:
+            return False
+        digest = record.image.partition("@")[2]
+        shelf = self._shelf
+        return await shelf.registry.digest(shelf.repository, digest) is not None
+
+    async def _made(self, spec: EnvironmentSpec, turn: Turn, say: Say) -> str:
+        told: list[str] = []
+
+        def both(line: str) -> None:
+            told.append(line)
+            say(line)
+
+        base = await self._sources.pulled(self._base(spec))
+        both(f"Building the environment on {base.name}.")
+        python = await self._python(base)
+        layers = await self._layers(spec, base, python, turn.record, both)
+        image = await self.stacked(turn.record.key, base, layers, spec)
+        both(f"The environment is {image}.")
+        await self._records.keep_log(turn.record.key, "\n".join(told))
+        made = replace(
+            turn.record,
+            base=self._base(spec),
+            base_digest=base.digest,
+            python=python.real,
+            image=image,
+            layers=tuple(_kept(each) for each in layers),
+            program=self._builds.program_digest,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            holder="",
+        )
+        await turn.save(made)  # where another has taken over, it makes the same
+        _log.info(
+            "Environment %s is %s", made.key, image, extra={"action": "environment_image_made"}
+        )
+        return image
+
+    async def stacked(
+        self, key: str, base: Pulled, layers: list[Stacked], spec: EnvironmentSpec | None
+    ) -> str:
+        """The name by its digest of the image of `base` and `layers`."""
+        has_packages = spec is None or bool(spec.python)
+        path = base.config.variables.get("PATH", _USUAL)
+        variables = dict(_VARIABLES)
+        if has_packages:
+            own = f"{ENVIRONMENT}/bin"
+            variables |= {"PATH": f"{own}:{path}", "VIRTUAL_ENV": ENVIRONMENT}
+        said = {f"{_BASE}.name": base.name.partition("@")[0], f"{_BASE}.digest": base.digest}
+        changes = Changes(variables, {_LABEL: key, **said}, said)
+        digest = await self._appending.stack(base, layers, changes, tag=key)
+        return f"{self._shelf.registry.host}/{self._shelf.repository}@{digest}"
+
+    async def _python(self, base: Pulled) -> BasePython:
+        if base.digest not in self._pythons:
+            self._pythons[base.digest] = await python_of(base, self._scratch)
+        return self._pythons[base.digest]
+
+    async def _layers(
+        self,
+        spec: EnvironmentSpec,
+        base: Pulled,
+        python: BasePython,
+        record: ImageRecord,
+        say: Say,
+    ) -> list[Stacked]:
+        packages = await self._kept_packages(record, python)
+        if packages is None:
+            packages = await self._packages_layer(spec, base, python, record.key, say)
+        else:
+            say("The environment's layer is there.")
+        return [packages, await self.program_layer(base)]
+
+    async def program_layer(self, base: Pulled) -> Stacked:
+        """Our own package, as a layer for images such as `base`."""
+        async with self._builds.program() as layer:
+            return await self._appending.push(layer, base.manifest.layer_type)
+
+    async def _packages_layer(
+        self, spec: EnvironmentSpec, base: Pulled, python: BasePython, key: str, say: Say
+    ) -> Stacked:
+        lock = await self._records.lock(key)
+        platform = base.config.platform
+        async with self._builds.environment(spec, python, platform, lock, say) as built:
+            if built.lock and not lock:
+                await self._records.keep_lock(key, built.lock)
+            return await self._appending.push(built.layer, base.manifest.layer_type)
+
+    async def _kept_packages(self, record: ImageRecord, python: BasePython) -> Stacked | None:
+        """The layer that was made before, if it is there and for this Python."""
+        if not record.layers or record.python != python.real:
+            return None
+        layer = stacked_of(record.layers[0])
+        is_there = self._shelf.registry.has_blob(self._shelf.repository, layer.descriptor.digest)
+        return layer if await is_there else None
+
+
+def _kept(layer: Stacked) -> KeptLayer:
+    descriptor = layer.descriptor
+    return KeptLayer(descriptor.media_type, descriptor.digest, descriptor.size, layer.diff_id)
+
+
+def stacked_of(layer: KeptLayer) -> Stacked:
+    return Stacked(Descriptor(layer.media_type, layer.digest, layer.size), layer.diff_id)

@@ -1,0 +1,115 @@
+"""What is kept of the images of environments, for all hosts of an installation."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from domain.assets.datastore import SYSTEM_CONTAINER
+from domain.errors import BlobNotFound, DocumentExists, DocumentNotFound, StaleETag
+from domain.ports import BlobStore, Create, Document, Replace, ResourceStore
+
+PARTITION: Final = "environmentImages"
+_KIND: Final = "environmentImage"
+
+
+@dataclass(frozen=True)
+class KeptLayer:
+    """As image_appending.Stacked has it."""
+
+    media_type: str
+    digest: str
+    size: int
+    diff_id: str
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """`image` is the image by its digest, made of what `base` meant at `base_digest`, with `layers`
+    on it: the environment's, and our own `program`; None until it is made. The environment's is for
+    the Python at `python`. `holder` is the host that makes it, which counts on in `beat`."""
+
+    key: str
+    base: str
+    base_digest: str = ""
+    python: str = ""
+    image: str | None = None
+    layers: tuple[KeptLayer, ...] = ()
+    program: str = ""
+    made_at: str = ""
+    holder: str = ""
+    beat: int = 0
+
+    @classmethod
+    def of(cls, body: Any) -> Self:
+        known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
+        known["layers"] = tuple(KeptLayer(**each) for each in body.get("layers", ()))
+        return cls(**known)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"kind": _KIND, **asdict(self)}
+
+
+class ImageRecords:
+    """Records in `store`, and what was resolved and printed in `blobs`, where no URL leads."""
+
+    def __init__(self, store: ResourceStore, blobs: BlobStore) -> None:
+        self._store = store
+        self._blobs = blobs
+
+    async def find(self, key: str) -> tuple[ImageRecord, str] | None:
+        """With its ETag."""
+        try:
+            document = await self._store.get(PARTITION, key)
+        except DocumentNotFound:
+            return None
+        return ImageRecord.of(document.body), document.etag
+
+    async def save(self, record: ImageRecord, etag: str | None) -> str | None:
+        """Its ETag then; None where somebody else has changed it. `etag` None: it is new."""
+        write = (
+            Create(record.key, record.body)
+            if etag is None
+            else Replace(record.key, record.body, etag)
+        )
+        try:
+            [written] = await self._store.transact(PARTITION, [write])
+        except (StaleETag, DocumentExists, DocumentNotFound):
+            return None
+        return written.etag
+
+    async def all(self) -> Sequence[tuple[ImageRecord, str]]:
+        found: list[Document] = []
+        continuation: str | None = None
+        while True:
+            page = await self._store.query(
+                _KIND, partition=PARTITION, page_size=200, continuation=continuation
+            )
+            found += page.documents
+            continuation = page.continuation
+            if continuation is None:
+                return [(ImageRecord.of(each.body), each.etag) for each in found]
+
+    async def lock(self, key: str) -> str:
+        """What was resolved; '' if nothing has been yet."""
+        return await self._text(f"environments/{key}/requirements.lock")
+
+    async def keep_lock(self, key: str, lock: str) -> None:
+        await self._keep(f"environments/{key}/requirements.lock", lock)
+
+    async def log(self, key: str) -> str:
+        """What the build printed that the image came of."""
+        return await self._text(f"environments/{key}/build.log")
+
+    async def keep_log(self, key: str, log: str) -> None:
+        await self._keep(f"environments/{key}/build.log", log)
+
+    async def _text(self, name: str) -> str:
+        try:
+            pieces = [piece async for piece in self._blobs.read(SYSTEM_CONTAINER, name)]
+        except BlobNotFound:
+            return ""
+        return b"".join(pieces).decode(errors="replace")
+
+    async def _keep(self, name: str, text: str) -> None:
+        await self._blobs.write(SYSTEM_CONTAINER, name, text.encode())
