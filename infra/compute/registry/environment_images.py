@@ -155,7 +155,10 @@ class EnvironmentImages:
         )
         await turn.save(made)  # where another has taken over, it makes the same
         _log.info(
-            "Environment %s is %s", made.key, image, extra={"action": "environment_image_made"}
+            "Environment %s is %s",
+            made.key,
+            image,
+            extra={"action": "environment_image_made", "environment": made.key, "image": image},
         )
         return image
 
