@@ -7,6 +7,7 @@ from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
 from domain.drops.activities import DropActivities
 from domain.events.activities import EventActivities
+from domain.figures.activities import FigureActivities
 from domain.ground.driving.sweeping import Sweeping
 from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
@@ -61,6 +62,7 @@ class Application:
     schedules: ScheduleActivities
     events: EventActivities
     inbound: InboundActivities
+    figures: FigureActivities
     usages: StorageUsages
     readiness: Readiness
     sweeping: Sweeping
@@ -72,4 +74,5 @@ class Application:
         was counted is stored."""
         await self.scoring.close(grace=grace)
         await self.sums.close()
+        await self.figures.gathering.close()
         await self.audit.logins.close()

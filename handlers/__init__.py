@@ -25,6 +25,7 @@ from handlers.control import (
 from handlers.control.packages import connections
 from handlers.control.usage import sizes, storage_usages
 from handlers.data import batch_jobs, events_door, job_door, scoring
+from handlers.figures import metrics
 from handlers.http import Routes
 from handlers.messages import (
     arrivals,
@@ -62,6 +63,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usages)
     yield sizes.blueprint(routes, a.batch.capabilities)
+    yield metrics.blueprint(routes, a.figures.reading, a.online, a.location)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield schedules.blueprint(routes, a.schedules.collection)

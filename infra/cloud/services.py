@@ -12,6 +12,7 @@ from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
+from infra.cloud.documents.document_figure_store import DocumentFigureStore
 from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_topics import ServiceBusTopics
@@ -54,6 +55,11 @@ class CloudServices:
         self.clients = DirectoryClients(self.store, self.clock)
         keep = timedelta(days=settings.access.audit_retention_days)
         self.audit_log = DocumentAuditLog(self.store, self.clock, keep=keep)
+        self.figures = DocumentFigureStore(
+            self.store,
+            minutes=timedelta(days=settings.figures.minutes_kept_days),
+            hours=timedelta(days=settings.figures.hours_kept_days),
+        )
         self.bus = self._service_bus()
         self.queue = ServiceBusWorkQueue(self.bus)
         self.topics = ServiceBusTopics(self.bus)

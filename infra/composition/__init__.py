@@ -20,6 +20,7 @@ from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
+from infra.composition.figures import compose_figures
 from infra.composition.ground import Ground, compose_ground
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
@@ -96,6 +97,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         schedules=schedules,
         events=events,
         inbound=inbound,
+        figures=compose_figures(ground, settings.figures),
         usages=StorageUsages(adapters.store, adapters.blobs, adapters.disk),
         readiness=Readiness(adapters.store, adapters.clock),
         giving_back=GivingBack(adapters.queue),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.events.delivery_record import OnSettled
+from domain.figures.request_counts import RequestCounts
 from domain.ports import (
     AuditLog,
     BlobStore,
@@ -25,6 +26,7 @@ from domain.ports import (
     Workers,
     WorkQueue,
 )
+from domain.ports.records.figure_store import FigureStore
 from domain.scoring.request_record import Listener
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
@@ -62,8 +64,10 @@ class Adapters:
     web: WebFiles
     """What a job reads at users' web addresses."""
     topics: EventTopics
+    figures: FigureStore
+    request_counts: RequestCounts
     listeners: tuple[Listener, ...] = ()
-    """Who is told of each scoring request that has ended."""
+    """Who is told of each scoring request that has ended, beside `request_counts`."""
     on_settled: tuple[OnSettled, ...] = ()
     """Who is told of each round of deliveries of events that has ended."""
     running: "Running | None" = None
@@ -104,6 +108,8 @@ def _embedded(settings: Settings) -> Adapters:
         webhooks=services.webhooks,
         web=_web_files(settings),
         topics=stores.topics,
+        figures=stores.figures,
+        request_counts=services.request_counts,
         listeners=services.listeners,
         on_settled=(services.delivery_metrics.record,),
         running=compute.running,
@@ -140,6 +146,8 @@ def _functions(settings: Settings) -> Adapters:
         webhooks=cloud.webhooks,
         web=_web_files(settings),
         topics=cloud.topics,
+        figures=cloud.figures,
+        request_counts=RequestCounts(),
         running=compute.running,
     )
 

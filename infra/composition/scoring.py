@@ -43,7 +43,7 @@ def compose_scoring(
         routes,
         ScoringAccess(a.cipher, a.clock, a.scoring_verifier),
         InstanceAsking(a.scorer, instances, awakening),
-        Taps(a.listeners, taps),
+        Taps((a.request_counts.record, *a.listeners), taps),
         max_request_bytes=settings.max_request_bytes,
     )
 

@@ -32,6 +32,10 @@ class DataFolder:
         return self.root / "audit.db"
 
     @property
+    def figures(self) -> Path:
+        return self.root / "figures.db"
+
+    @property
     def blobs(self) -> Path:
         return self.root / "blobs"
 

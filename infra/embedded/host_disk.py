@@ -13,6 +13,7 @@ _PARTS: Final = (
     "documents.db",
     "queues.db",
     "audit.db",
+    "figures.db",
     "blobs",
     "blob-state",
     "compute/environments",

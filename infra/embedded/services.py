@@ -13,6 +13,7 @@ from domain.audit.address_limits import AddressLimits
 from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import LoginCounts
 from domain.errors import DomainError
+from domain.figures.request_counts import RequestCounts
 from domain.ports import Clients
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
@@ -82,7 +83,8 @@ class EmbeddedServices:
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.disk = HostDisk(folder.root, self.room, self.compute.disk)
         self.webhooks = HttpWebhooks(outbound)
-        self.request_metrics = RequestMetrics()
+        self.request_counts = RequestCounts()
+        self.request_metrics = RequestMetrics(self.request_counts)
         self.delivery_metrics = DeliveryMetrics()
         self.traffic_log = TrafficLog(
             folder.root / "logs",
@@ -130,10 +132,10 @@ class EmbeddedServices:
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
-        """Who is told of each scoring request that has ended."""
+        """Who is told of each scoring request that has ended, beside those who count it."""
         if self.settings.embedded.log_traffic:
-            return self.request_metrics.record, self.traffic_log.record
-        return (self.request_metrics.record,)
+            return (self.traffic_log.record,)
+        return ()
 
     @cached_property
     def token_verifier(self) -> JwtVerifier:

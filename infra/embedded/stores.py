@@ -18,6 +18,7 @@ from domain.ports import (
     StorageRoom,
     WorkQueue,
 )
+from domain.ports.records.figure_store import FigureStore
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
 from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
@@ -25,11 +26,13 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
+from infra.embedded.database.sqlite_figure_store import SqliteFigureStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
 from infra.embedded.no_topics import NoTopics
 from infra.rules.queue_consumer import QueueConsumer
 from infra.settings import Settings
+from infra.settings.features import FigureSettings
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class Stores(ABC):
     cipher: Cipher
     topics: EventTopics
     audit_log: AuditLog
+    figures: FigureStore
 
     are_shared: bool
     """Whether other hosts may have the same."""
@@ -108,6 +112,9 @@ class LocalStores(Stores):
             max_bytes=settings.access.audit_max_bytes,
             now=time.time,
         )
+        self._figures = self.figures = SqliteFigureStore(
+            folder.figures, keeps=_keeps(settings.figures), now=time.time
+        )
         self._fernet = self.cipher = FernetCipher(folder.secrets / "cipher.key")
 
     async def start(self) -> None:
@@ -125,6 +132,7 @@ class LocalStores(Stores):
     async def close(self) -> None:
         await self._queue.close()
         await self._audit.close()
+        await self._figures.close()
         await self._documents.close()
         await self._files.close()
         await self._fernet.close()
@@ -159,6 +167,7 @@ class CloudStores(Stores):
         self.cipher = services.cipher
         self.topics = services.topics
         self.audit_log = services.audit_log
+        self.figures = services.figures
 
     async def start(self) -> None:
         return
@@ -184,3 +193,11 @@ class CloudStores(Stores):
 
     def inbox(self, container: str) -> str:
         return self.blobs.url(container)
+
+
+def _keeps(settings: FigureSettings) -> dict[int, timedelta]:
+    return {
+        1: timedelta(seconds=settings.seconds_kept),
+        60: timedelta(days=settings.minutes_kept_days),
+        3600: timedelta(days=settings.hours_kept_days),
+    }

@@ -32,6 +32,7 @@ from infra.settings.adapters import (
 from infra.settings.features import (
     BatchSettings,
     DropSettings,
+    FigureSettings,
     ScalingSettings,
     ScheduleSettings,
     ScoringSettings,
@@ -88,6 +89,7 @@ class Settings:
     telemetry: TelemetrySettings
     tokens: TokenSettings
     scoring: ScoringSettings
+    figures: FigureSettings
     scaling: ScalingSettings
     batch: BatchSettings
     drops: DropSettings

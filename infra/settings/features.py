@@ -56,6 +56,28 @@ class ScoringSettings(SettingsGroup):
     """How often a gateway adds what it counted to the store."""
 
 
+class FigureSettings(SettingsGroup):
+    """Figures over time (docs/metrics.md)."""
+
+    seconds_kept: Annotated[float, Field(ge=60, le=86400), SECONDS] = Field(
+        900, alias="ML_ENDPOINTS_FIGURES_SECONDS_KEPT"
+    )
+    """How long an embedded host keeps figures by the second."""
+    minutes_kept_days: Annotated[float, Field(ge=0.1, le=366), DAYS] = Field(
+        7, alias="ML_ENDPOINTS_FIGURES_MINUTES_KEPT_DAYS"
+    )
+    """How long figures by the minute are kept."""
+    hours_kept_days: Annotated[float, Field(ge=1, le=3660), DAYS] = Field(
+        365, alias="ML_ENDPOINTS_FIGURES_HOURS_KEPT_DAYS"
+    )
+    """How long figures by the hour are kept."""
+    series: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        2000, alias="ML_ENDPOINTS_FIGURES_SERIES"
+    )
+    """How many series a gateway follows at once (within an hour): an endpoint with one deployment
+    in use has some ten. More are counted as SeriesNotKept, and not followed."""
+
+
 class ScalingSettings(SettingsGroup):
     """Deployments that sleep."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from opentelemetry import metrics
 
+from domain.figures.latency_bands import COARSE, COARSE_LONG
+from domain.figures.request_counts import endpoint_of, failure_of
 from domain.scoring.request_record import RequestRecord
 from infra.telemetry.metric_names import (
     BYTES,
@@ -18,7 +20,6 @@ from infra.telemetry.metric_names import (
     REQUESTS,
     STREAMS,
 )
-from infra.telemetry.request_metrics import BUCKETS, LONG_BUCKETS, endpoint_of, failure_of
 
 
 class RequestMeters:
@@ -28,13 +29,13 @@ class RequestMeters:
         endpoints = metrics.get_meter(ENDPOINTS, meter_provider=provider)
         deployments = metrics.get_meter(DEPLOYMENTS, meter_provider=provider)
         self._requests = endpoints.create_counter(REQUESTS, unit="Count")
-        self._latency = _histogram(endpoints, LATENCY, BUCKETS)
+        self._latency = _histogram(endpoints, LATENCY, COARSE)
         self._failures = endpoints.create_counter(FAILURES, unit="Count")
-        self._first_byte = _histogram(endpoints, FIRST_BYTE, BUCKETS)
-        self._streams = _histogram(endpoints, STREAMS, LONG_BUCKETS)
+        self._first_byte = _histogram(endpoints, FIRST_BYTE, COARSE)
+        self._streams = _histogram(endpoints, STREAMS, COARSE_LONG)
         self._bytes = endpoints.create_counter(BYTES, unit="Bytes")
         self._answers = deployments.create_counter(REQUESTS, unit="Count")
-        self._model_latency = _histogram(deployments, LATENCY, BUCKETS)
+        self._model_latency = _histogram(deployments, LATENCY, COARSE)
         self._non_finite = deployments.create_counter(NON_FINITE, unit="Count")
 
     def record(self, record: RequestRecord) -> None:

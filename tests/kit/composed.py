@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.application import Application
 from domain.errors import StorageFull, Unauthenticated
+from domain.figures.request_counts import RequestCounts
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
 from domain.ports import (
@@ -21,6 +22,7 @@ from domain.ports import (
 from handlers.admission import Admission
 from infra.clock import SystemClock
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
+from infra.cloud.documents.document_figure_store import DocumentFigureStore
 from infra.cloud.no_disk import NoDisk
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
@@ -81,6 +83,8 @@ def adapters(
         "audit_log": DocumentAuditLog(store, clock, keep=timedelta(days=90)),
         "webhooks": HttpWebhooks(OutboundAddresses(())),
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
+        "figures": DocumentFigureStore(store, minutes=timedelta(days=7), hours=timedelta(days=365)),
+        "request_counts": RequestCounts(),
         "topics": NoTopics(),
         "room": ToldRoom(),
         "disk": NoDisk(),

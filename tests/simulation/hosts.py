@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from domain.application import Application
 from domain.errors import DomainError
+from domain.figures.request_counts import RequestCounts
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobProperties
 from infra.cloud.ample_room import AmpleRoom
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
+from infra.cloud.documents.document_figure_store import DocumentFigureStore
 from infra.cloud.no_disk import NoDisk
 from infra.composition import compose_on
 from infra.composition.adapters import Adapters
@@ -125,6 +127,10 @@ class Host:
             webhooks=port(world.receiver, "webhooks"),
             web=PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
             topics=NoTopics(),
+            figures=DocumentFigureStore(
+                store, minutes=timedelta(days=7), hours=timedelta(days=365)
+            ),
+            request_counts=RequestCounts(),
         )
         self.application = compose_on(adapters, world.setting.settings, world.setting.times)
         self.pump = PumpingHost(self.application, port(world.queue, "settling"), world.clock)

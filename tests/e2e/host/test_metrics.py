@@ -27,6 +27,25 @@ def looks_at_storage(host: RunningHost) -> None:
     assert folders["compute/environments"] > 1000
 
 
+def looks_at_figures(host: RunningHost) -> None:
+    """Two requests have come, and one went to blue."""
+    asked = "metrics?interval=FULL&aggregation=Total,Maximum&metricnames=RequestsPerMinute"
+    insights = "providers/Microsoft.Insights"
+    endpoint = host.workspace.get(
+        f"onlineEndpoints/echo/{insights}/{asked}&$filter=statusCode eq '*'&orderby=total asc"
+    )
+    assert {
+        each["metadatavalues"][0]["value"]: each["data"][0]["total"]
+        for each in endpoint["value"][0]["timeseries"]
+    } == {"200": 1, "401": 1}
+    blue = host.workspace.get(
+        f"onlineEndpoints/echo/deployments/blue/{insights}/{asked},RequestLatency"
+    )
+    requests, latency = [each["timeseries"][0]["data"][0] for each in blue["value"]]
+    assert requests["total"] == 1
+    assert latency["maximum"] > 0
+
+
 def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with RunningHost(data, environment={"ML_ENDPOINTS_LOG_TRAFFIC": "true"}) as host:
@@ -42,6 +61,7 @@ def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:
         assert host.workspace.http.get(url).status_code == 401
         told = host.workspace.http.get(url, headers=host.bearer())
         looks_at_storage(host)
+        looks_at_figures(host)
         assert host.stop() == 0
     assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
     requests = "online_endpoint_RequestsPerMinute_total"

@@ -8,10 +8,11 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from domain.figures.request_counts import MAX_STATUSES, RequestCounts
 from domain.scoring.request_record import Ending, RequestRecord, Streamed
 from infra.telemetry.metric_names import DEPLOYMENTS, ENDPOINTS, views
 from infra.telemetry.request_meters import RequestMeters
-from infra.telemetry.request_metrics import MAX_STATUSES, RequestMetrics
+from infra.telemetry.request_metrics import RequestMetrics
 
 RECORD = RequestRecord(
     method="POST",
@@ -47,12 +48,19 @@ CUT_OFF = replace(
 UNKNOWN = replace(DENIED, code=404, reason="EndpointNotFound", endpoint="made-up")
 
 
-def _lines(metrics: RequestMetrics) -> list[str]:
+class _Metrics(RequestCounts):
+    """What is counted, with its text."""
+
+    def text(self) -> str:
+        return RequestMetrics(self).text()
+
+
+def _lines(metrics: _Metrics) -> list[str]:
     return metrics.text().splitlines()
 
 
 def test_requests_are_counted_by_status_class_and_the_models_own_status() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     for record in (RECORD, RECORD, FAILED, DENIED):
         metrics.record(record)
     name = "online_endpoint_RequestsPerMinute_total"
@@ -75,7 +83,7 @@ def test_requests_are_counted_by_status_class_and_the_models_own_status() -> Non
 
 
 def test_latencies_are_histograms_in_milliseconds() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     metrics.record(RECORD)
     metrics.record(replace(RECORD, total_seconds=400.0))
     of = 'endpoint="iris",deployment="blue"'
@@ -91,7 +99,7 @@ def test_latencies_are_histograms_in_milliseconds() -> None:
 
 
 def test_failures_are_counted_by_why_and_whose_fault() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     refused = replace(FAILED, model_status=400)
     gone = replace(RECORD, code=499, ending=Ending.CALLER_GONE)
     away = replace(DENIED, code=503, reason="ServiceUnavailable")
@@ -112,7 +120,7 @@ def test_failures_are_counted_by_why_and_whose_fault() -> None:
 
 
 def test_a_stream_that_broke_off_is_no_success() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     metrics.record(CUT_OFF)
     text = metrics.text()
     assert 'statusCode="424",statusCodeClass="4xx",modelStatusCode="200"} 1' in text
@@ -120,7 +128,7 @@ def test_a_stream_that_broke_off_is_no_success() -> None:
 
 
 def test_streams_have_a_first_byte_and_a_duration() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     metrics.record(RECORD)
     of = 'endpoint="iris",deployment="blue"'
     assert not any("TimeToFirstByte_milliseconds_" in line for line in _lines(metrics))
@@ -138,7 +146,7 @@ def test_streams_have_a_first_byte_and_a_duration() -> None:
 
 
 def test_answers_without_a_number_are_counted() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     metrics.record(RECORD)
     assert "NonFiniteAnswers_total{" not in metrics.text()
     metrics.record(replace(RECORD, non_finite=True))
@@ -147,14 +155,14 @@ def test_answers_without_a_number_are_counted() -> None:
 
 
 def test_every_family_is_described_once() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     metrics.record(RECORD)
     heads = [line.split()[2] for line in _lines(metrics) if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads)) == 9
 
 
 def test_names_that_callers_make_up_share_one_series() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     for number in range(100):
         metrics.record(replace(UNKNOWN, endpoint=f"made-up-{number}"))
     metrics.record(replace(UNKNOWN, code=499, reason=""))
@@ -164,7 +172,7 @@ def test_names_that_callers_make_up_share_one_series() -> None:
 
 
 def test_the_number_of_series_is_bounded_and_the_busy_ones_stay() -> None:
-    metrics = RequestMetrics(most=10)
+    metrics = _Metrics(most=10)
     for number in range(50):
         metrics.record(RECORD)
         metrics.record(replace(RECORD, endpoint=f"e{number}"))
@@ -176,7 +184,7 @@ def test_the_number_of_series_is_bounded_and_the_busy_ones_stay() -> None:
 
 
 def test_a_script_that_answers_with_any_number_makes_few_series() -> None:
-    metrics = RequestMetrics()
+    metrics = _Metrics()
     for status in range(100, 1000):
         metrics.record(replace(FAILED, model_status=status))
     lines = [line for line in _lines(metrics) if "RequestsPerMinute_total{" in line]

@@ -4,6 +4,7 @@ are: each with its own routes, counts and HTTP door; models are scripted."""
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.application import Application
+from domain.figures.request_counts import RequestCounts
 from domain.ground.messages import PROVISIONING_QUEUE
 from domain.scoring.request_record import RequestRecord
 from infra.embedded.access.cipher import FernetCipher
@@ -126,7 +128,8 @@ class Gateways:
 
     def start(self, stack: AsyncExitStack) -> Gateway:
         """One more host, or one that was started anew."""
-        application = composed(self.adapters, base_url=URL, **self.settings)
+        adapters = replace(self.adapters, request_counts=RequestCounts())
+        application = composed(adapters, base_url=URL, **self.settings)
         host = PumpingHost(application, self.queue, self.clock)
         http = host.client(URL)
         stack.push_async_callback(http.aclose)

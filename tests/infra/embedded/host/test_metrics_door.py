@@ -10,6 +10,7 @@ from domain.audit.address_limits import AddressLimits
 from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import LoginCounts
 from domain.errors import Unauthenticated
+from domain.figures.request_counts import RequestCounts
 from domain.ports import Principal, TokenVerifier
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.embedded.host.metrics_door import MetricsDoor
@@ -39,9 +40,10 @@ def _request(method: str, authorization: str | None) -> Request:
 
 
 async def _ask(method: str = "GET", authorization: str | None = None) -> Any:
-    metrics = RequestMetrics()
-    metrics.record(RECORD)
-    return await MetricsDoor([metrics.text], Known(), _door(0))(_request(method, authorization))
+    counts = RequestCounts()
+    counts.record(RECORD)
+    text = RequestMetrics(counts).text
+    return await MetricsDoor([text], Known(), _door(0))(_request(method, authorization))
 
 
 async def test_a_reader_gets_the_text() -> None:

@@ -1,0 +1,12 @@
+"""What is done with figures over time, as one record for the triggers to share."""
+
+from dataclasses import dataclass
+
+from domain.figures.figure_gathering import FigureGathering
+from domain.figures.figure_reading import FigureReading
+
+
+@dataclass(frozen=True)
+class FigureActivities:
+    gathering: FigureGathering
+    reading: FigureReading

@@ -1,0 +1,150 @@
+"""Figures over time, as they are asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from domain.errors import Detail
+from domain.figures.figure_gathering import FigureGathering
+from domain.figures.metric_combining import combined
+from domain.figures.metric_query import Line, MetricAnswer, MetricQuery, Point
+from domain.figures.metrics import Aggregation, Metric
+from domain.ports import Clock
+from domain.ports.records.figure_store import FigureQuery, FigureStore, Kept, Series
+
+MOST_POINTS = 200_000
+"""In one answer, over all metrics and series."""
+_MINUTE = 60
+_FEW = 2000
+"""Steps that a whole span is added up from, if it can be done with so few."""
+
+Grouped = dict[tuple[str, ...], dict[int, list[Kept]]]
+"""By what lines are told apart by, and interval."""
+
+
+class FigureReading:
+    def __init__(self, store: FigureStore, gathering: FigureGathering, clock: Clock) -> None:
+        self._store = store
+        self._gathering = gathering
+        self._clock = clock
+
+    @property
+    def keeps(self) -> Mapping[int, timedelta]:
+        """How long figures of each step are kept, by its seconds."""
+        return self._store.keeps
+
+    def interval_for(self, interval: int, since: int) -> int:
+        """The one nearest to `interval`, and no finer, of which figures are kept from `since`."""
+        if self.fault_of(interval, since) is None:
+            return interval
+        step = min(each for each in self.keeps if self._is_kept(each, since, interval))
+        return max(step, -(-interval // step) * step)
+
+    def fault_of(self, interval: int, since: int) -> Detail | None:
+        """Why there is nothing to be had of so fine an interval, from `since` on."""
+        fit = [step for step in self.keeps if interval % step == 0]
+        if any(self._is_kept(step, since, interval) for step in fit):
+            return None
+        left = [step for step in self.keeps if self._is_kept(step, since, interval)]
+        if fit and not left:
+            return None  # so long ago that there is nothing of any
+        finest = min(left or self.keeps)
+        why = (
+            f"figures from {timedelta(seconds=self.now().timestamp() - since)} ago"
+            if fit
+            else "figures"
+        )
+        told = (
+            f"The interval is too fine: {why} are kept in steps of {finest} seconds. Ask for an "
+            "interval that is a multiple of that, or let AutoAdjustTimegrain=true choose."
+        )
+        return Detail("BadRequest", told, "interval")
+
+    async def read(self, query: MetricQuery) -> list[MetricAnswer]:
+        """An answer for each metric. Figures are up to the second where a store costs nothing to
+        write to, else up to a minute late."""
+        if self._store.period < _MINUTE:
+            await self._gathering.flush()
+        step = self._step(query)
+        since = query.since // (query.interval or step) * (query.interval or step)
+        names = tuple({metric.kept_as for metric in query.metrics})
+        kept = await self._store.read(FigureQuery(query.subject, names, step, since, query.until))
+        by_series: dict[Series, list[Kept]] = {}
+        for each in kept:
+            by_series.setdefault(each.series, []).append(each)
+        times = list(self._times(query, since))
+        now = self.now().timestamp()
+        return [MetricAnswer(m, _lines(query, m, times, by_series, now)) for m in query.metrics]
+
+    def _times(self, query: MetricQuery, since: int) -> Iterator[int]:
+        """Beginnings of intervals, of which none is yet to come."""
+        if query.interval is None:
+            yield since
+            return
+        yield from range(since, min(query.until, int(self.now().timestamp()) + 1), query.interval)
+
+    def _step(self, query: MetricQuery) -> int:
+        """The coarsest that fits."""
+        interval = query.interval
+        if interval is not None:
+            fit = [step for step in self.keeps if interval % step == 0]
+            return max([s for s in fit if self._is_kept(s, query.since, interval)] or fit)
+        span = query.until - query.since
+        kept = [step for step in self.keeps if self._is_kept(step, query.since, step)]
+        return next((step for step in kept if span / step <= _FEW), max(self.keeps))
+
+    def _is_kept(self, step: int, since: int, interval: int) -> bool:
+        # Whoever asks for all there is of it asks a moment later, from an interval's beginning.
+        slack = max(interval, _MINUTE)
+        return since >= self.now().timestamp() - self.keeps[step].total_seconds() - slack
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+
+def _lines(
+    query: MetricQuery,
+    metric: Metric,
+    times: Sequence[int],
+    by_series: Mapping[Series, Sequence[Kept]],
+    now: float,
+) -> list[Line]:
+    shown = [t.dimension for t in query.terms if t.dimension not in query.rolled_up]
+    grouped: Grouped = {}
+    for series, kept in by_series.items():
+        if series.metric != metric.kept_as:
+            continue
+        told = dimensions_of(metric, series.dimensions)
+        if not all(term.takes(told.get(term.dimension, "")) for term in query.terms):
+            continue
+        apart = tuple(told.get(dimension, "") for dimension in shown)
+        by_time = grouped.setdefault(apart, {})
+        for each in kept:
+            at = times[0] if query.interval is None else each.at // query.interval * query.interval
+            by_time.setdefault(at, []).append(each)
+    if not grouped and not shown:
+        grouped[()] = {}
+    lines = []
+    for apart, by_time in grouped.items():
+        points = []
+        for at in times:
+            end = query.until if query.interval is None else at + query.interval
+            points.append(Point(at, combined(metric, by_time.get(at, ()), min(end, now) - at)))
+        lines.append(Line(dict(zip(shown, apart, strict=True)), points))
+    if query.order is not None:
+        order = query.order
+        lines.sort(key=lambda line: _whole(line, order.by), reverse=order.descending)
+    return lines[: query.top] if query.terms else lines
+
+
+def dimensions_of(metric: Metric, values: Sequence[str]) -> dict[str, str]:
+    """By name, the derived ones with them."""
+    told = dict(zip(metric.dimensions, values, strict=False))
+    for derived in metric.derived:
+        # What there is: a class of the status that it is named after.
+        status = told.get(derived.removesuffix("Class"), "")
+        told[derived] = f"{status[:1]}xx" if status else ""
+    return told
+
+
+def _whole(line: Line, by: Aggregation) -> float:
+    return sum(point.values.get(by, 0.0) for point in line.points)
