@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from domain.assets import conda
 from domain.assets.images import curated_environments
 from domain.assets.sealing.seals import Seal
+from domain.assets.servers.inference_config import InferenceConfig
 from domain.errors import Invalid
 from domain.ground.resource import StringMap, Tags, Text
 from domain.ports import BlobFolder, DockerBuild, EnvironmentSpec, SealedFolder
@@ -115,7 +116,8 @@ class BuildContext(Value):
 
 class EnvironmentVersionProperties(AssetProperties):
     """`conda_file` is YAML text, whether it came as text or as an object; it is installed on
-    `image`, if there is one. `build` excludes both."""
+    `image`, if there is one. `build` excludes both. `inference_config` is where a server in the
+    image is asked, of a deployment that runs that (domain/assets/servers)."""
 
     FREE: ClassVar = AssetProperties.FREE | {"stage"}
 
@@ -123,6 +125,7 @@ class EnvironmentVersionProperties(AssetProperties):
     conda_file: str | None = None
     image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     build: Annotated[BuildContext | None, unsaid(None)] = None
+    inference_config: Annotated[InferenceConfig | None, unsaid(None)] = None
     os_type: OsType = OsType.LINUX
     auto_rebuild: AutoRebuild = AutoRebuild.DISABLED
     stage: Stage | None = None
@@ -225,6 +228,11 @@ class EnvironmentVersion(AssetVersion):
         # As v0.1.0 has registered it.
         image = self.properties.image
         return curated_environments.of_image(image) or EnvironmentSpec("", (), image=image)
+
+    @property
+    def is_image_alone(self) -> bool:
+        """Whether nothing is installed beside what is in the image."""
+        return self.spec.needs_image and not self.spec.python
 
 
 class DataVersion(AssetVersion):

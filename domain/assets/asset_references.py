@@ -2,20 +2,37 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from domain.assets.asset import CODES, ENVIRONMENTS, MODELS, AssetKind, ModelType
+from domain.assets.asset import (
+    CODES,
+    ENVIRONMENTS,
+    MODELS,
+    AssetKind,
+    EnvironmentVersion,
+    ModelType,
+    ModelVersion,
+)
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
+from domain.assets.images import curated_environments
 from domain.assets.mlflow_models import MlflowModels
 from domain.assets.naming_rights import NamingRights
 from domain.assets.sealing.seals import Seals
+from domain.assets.servers import own_servers
+from domain.assets.servers.inference_config import TRITON, InferenceConfig
 from domain.errors import Conflict, Detail, DomainError, Invalid, refuse
 from domain.names import WorkspaceScope, parse_asset_reference
 from domain.ports import BlobStore, Capabilities, EnvironmentSpec, SealedFolder
 
+_TRITON_IN_BATCH = "A triton_model is for online deployments, where the Triton server runs it."
+_MOUNTED_NOWHERE = (
+    "modelMountPath is for a server of your own (an environment with an image and an "
+    "inferenceConfig); a scoring script finds its model under AZUREML_MODEL_DIR."
+)
 _DESCRIPTIVE = (
     "description",
     "properties",
@@ -69,13 +86,16 @@ class AssetReferences:
         self._blobs = sources.blobs
         self._capabilities = sources.capabilities
         self._mlflow: SealedFolder | None = None
+        self._model: ModelVersion | None = None
+        self._own_server: InferenceConfig | None = None
         self.faults: list[Detail] = []
 
     async def model(
         self, reference: str | None, target: str, *, may_serve_itself: bool = False
     ) -> str | None:
         """The ARM id of the model version meant; a deployment may do without a model. One
-        of MLflow's that `may_serve_itself` needs no code or environment beside it."""
+        of MLflow's, or for Triton, that `may_serve_itself` needs no code or environment beside
+        it."""
         if not reference or not self._may_name(MODELS, reference, target):
             return None
         try:
@@ -83,14 +103,9 @@ class AssetReferences:
         except DomainError as error:
             self._fault(error, target)
             return None
-        if found.properties.model_type is ModelType.TRITON:
-            self.faults.append(
-                Detail(
-                    "NotSupported",
-                    "A triton_model needs the Triton server, which is not run here.",
-                    target,
-                )
-            )
+        self._model = found
+        if own_servers.is_triton(found) and not may_serve_itself:
+            self.faults.append(Detail("NotSupported", _TRITON_IN_BATCH, target))
         if may_serve_itself and found.properties.model_type is ModelType.MLFLOW:
             try:
                 self._mlflow = await self._assets.files(found)
@@ -98,9 +113,40 @@ class AssetReferences:
                 self._fault(error, target)
         return self._scope.path("models", found.name, "versions", found.version)
 
+    async def own_server(
+        self, environment: str | None, configuration: CodeConfiguration | None
+    ) -> None:
+        """Whether the deployment has a server of its user's own; to be asked after `model`, and
+        before the others. What cannot be resolved they tell."""
+        found: EnvironmentVersion | None = None
+        if environment and not curated_environments.is_curated(environment):
+            with suppress(DomainError):
+                found = await self._assets.environment(environment)
+        self._own_server = own_servers.config_of(found, self._model, configuration)
+        model = self._model
+        if self._own_server is TRITON and model is not None:
+            try:
+                files = await Seals(self._blobs).files(await self._assets.files(model))
+                names = [file.name for file in files]
+                if own_servers.repository_of(model.folder.path, names) is None:
+                    raise Invalid(own_servers.NO_REPOSITORY)
+            except DomainError as error:
+                self._fault(error, "properties.model")
+
+    def mount_path(self, path: str | None) -> None:
+        if path is None:
+            return
+        fault: str | None = _MOUNTED_NOWHERE
+        if self._own_server is not None:
+            fault = own_servers.mount_path_fault(path)
+        if fault is not None:
+            self.faults.append(Detail("NotSupported", fault, "properties.modelMountPath"))
+
     async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:
         """The configuration with its code resolved, its scoring script known to be there."""
         at = "properties.codeConfiguration"
+        if configuration is None and self._own_server is not None:
+            return None
         if configuration is None and self._mlflow is not None:
             try:
                 await MlflowModels(self._blobs).check(self._mlflow)
@@ -112,7 +158,8 @@ class AssetReferences:
                 Detail(
                     "BadArgument",
                     "A scoring script is needed: give codeConfiguration with codeId and "
-                    "scoringScript. Only an online deployment of an mlflow_model needs none.",
+                    "scoringScript. Only an online deployment needs none of an mlflow_model, of a "
+                    "triton_model, or of an environment that is an image with an inferenceConfig.",
                     at,
                 )
             )
@@ -139,8 +186,10 @@ class AssetReferences:
 
     async def _check_script(self, code: SealedFolder, script: str) -> None:
         path = PurePosixPath(script)
-        if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
-            raise Invalid(f"'{script}' is not a path of a .py file inside the code.")
+        kind = "file" if self._own_server is not None else ".py file"
+        is_script = self._own_server is not None or path.suffix == ".py"
+        if path.is_absolute() or ".." in path.parts or not is_script:
+            raise Invalid(f"'{script}' is not a path of a {kind} inside the code.")
         if not script.isprintable():
             raise Invalid(f"{script!r} has a control character in it.")
         name = "/".join(part for part in (code.path, str(path)) if part)
@@ -153,6 +202,14 @@ class AssetReferences:
         """The ARM id of the environment version meant, which the compute can provide on
         instances of `instance_type`, which is asked for at `size_at`."""
         at = "properties.environmentId"
+        if not reference and self._own_server is not None:
+            try:
+                spec = self._capabilities.triton()
+            except DomainError as error:
+                self._fault(error, "properties.model")
+                return None
+            await self._check_provided(spec, instance_type, "properties.model", size_at)
+            return None
         if not reference and self._mlflow is not None:
             try:
                 spec = await MlflowModels(self._blobs).environment(self._mlflow)

@@ -29,6 +29,7 @@ async def checked(
     runs what was asked for. Raises Forbidden for what may not be named, and Invalid with every
     fault, those of `also` among them."""
     model = await references.model(asked.model, "properties.model", may_serve_itself=True)
+    await references.own_server(asked.environment_id, asked.code_configuration)
     code = await references.code(asked.code_configuration)
     instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
     environment = await references.environment(
@@ -48,14 +49,7 @@ async def checked(
     if fault := workers_fault(asked.environment_variables.get(WORKER_COUNT)):
         at = f"properties.environmentVariables.{WORKER_COUNT}"
         faults.append(Detail("BadArgument", fault, at))
-    if asked.model_mount_path is not None:
-        faults.append(
-            Detail(
-                "NotSupported",
-                "modelMountPath is for containers; models are found under AZUREML_MODEL_DIR.",
-                "properties.modelMountPath",
-            )
-        )
+    references.mount_path(asked.model_mount_path)
     references.refuse()
     return asked.but(
         model=model,

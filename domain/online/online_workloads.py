@@ -2,12 +2,28 @@
 
 from typing import final
 
+from domain.assets.asset import ModelVersion
 from domain.assets.asset_references import AssetSources, revision_of
+from domain.assets.images import curated_environments
 from domain.assets.mlflow_models import MlflowModels
+from domain.assets.sealing.seals import Seals
+from domain.assets.servers import own_servers
+from domain.assets.servers.inference_config import TRITON
 from domain.errors import Unsupported
 from domain.online.deployment_scales import DeploymentScales
-from domain.online.online_deployment import OnlineDeployment, ProbeSettings
-from domain.ports import EnvironmentSpec, Probe, Program, ServingWorkload
+from domain.online.online_deployment import (
+    OnlineDeployment,
+    OnlineDeploymentProperties,
+    ProbeSettings,
+)
+from domain.ports import (
+    EnvironmentSpec,
+    OwnServer,
+    Probe,
+    Program,
+    SealedFolder,
+    ServingWorkload,
+)
 from domain.provisioning.kind import KindWorkloads
 
 
@@ -28,16 +44,20 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
         asked = deployment.properties
         configuration = asked.code_configuration
         assets = self._sources.assets
-        model = await assets.files(await assets.model(asked.model)) if asked.model else None
-        code = model
+        version = await assets.model(asked.model) if asked.model else None
+        model = await assets.files(version) if version else None
+        server = await self._server(asked, version, model)
+        code = model if server is None else None
         if configuration is not None and configuration.code_id is not None:
             code = await assets.files(await assets.code(configuration.code_id))
         environment: EnvironmentSpec | None = None
         if asked.environment_id is not None:
             environment, _ = await assets.environment_spec(asked.environment_id)
+        elif server is not None:
+            environment = self._sources.capabilities.triton()
         elif model is not None:
             environment = await MlflowModels(self._sources.blobs).environment(model)
-        if code is None or environment is None:
+        if (code is None and server is None) or environment is None:
             raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
         limits = asked.request_settings
         program = Program(
@@ -47,6 +67,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,
             size=self._sources.capabilities.size(asked.instance_type),
+            server=server,
         )
         return ServingWorkload(
             key=deployment.workload_key,
@@ -60,6 +81,25 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             liveness=_probe(asked.liveness_probe),
             readiness=_probe(asked.readiness_probe),
         )
+
+    async def _server(
+        self,
+        asked: OnlineDeploymentProperties,
+        version: ModelVersion | None,
+        model: SealedFolder | None,
+    ) -> OwnServer | None:
+        assets, named = self._sources.assets, asked.environment_id
+        environment = None
+        if named is not None and not curated_environments.is_curated(named):
+            environment = await assets.environment(named)
+        config = own_servers.config_of(environment, version, asked.code_configuration)
+        if config is None:
+            return None
+        repository = None
+        if config is TRITON and model is not None:
+            names = [file.name for file in await Seals(self._sources.blobs).files(model)]
+            repository = own_servers.repository_of(model.path, names)
+        return own_servers.server_of(config, version, asked.model_mount_path, repository)
 
 
 def _probe(settings: ProbeSettings) -> Probe:

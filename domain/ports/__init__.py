@@ -77,7 +77,9 @@ from domain.ports.workers import Cluster, Workers, WorkersWorkload
 from domain.ports.workloads import (
     LogKind,
     Observation,
+    OwnServer,
     Program,
+    ServerRoute,
     Workloads,
     WorkloadState,
 )
@@ -125,6 +127,7 @@ __all__ = [
     "MiniBatchResult",
     "NewSecret",
     "Observation",
+    "OwnServer",
     "PackageIndexes",
     "Page",
     "Permission",
@@ -138,6 +141,7 @@ __all__ = [
     "ScoringRequest",
     "ScoringResponse",
     "SealedFolder",
+    "ServerRoute",
     "Serving",
     "ServingObservation",
     "ServingWorkload",

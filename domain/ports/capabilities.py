@@ -127,6 +127,11 @@ class Capabilities(Protocol):
         where that shows only when it is pulled. Raises Invalid where there is no such image."""
 
     @abstractmethod
+    def triton(self) -> EnvironmentSpec:
+        """What has the command `tritonserver`, for models that come without an environment. Raises
+        Unsupported where servers of the user's own are not run."""
+
+    @abstractmethod
     def size(self, instance_type: str | None) -> InstanceSize:
         """What an instance type means here; None: the compute's default. Raises Invalid for
         one that `refusals` refuses."""

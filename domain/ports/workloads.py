@@ -5,13 +5,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 from domain.ports.blob_store import SealedFolder
 from domain.ports.capabilities import EnvironmentSpec, InstanceSize
+from domain.values import unsaid
 
 W_contra = TypeVar("W_contra", contravariant=True)
 O_co = TypeVar("O_co", bound="Observation", covariant=True)
+
+
+@dataclass(frozen=True)
+class ServerRoute:
+    """Of a server: `path` begins with `/`."""
+
+    path: str
+    port: int
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server that the user brings along, in place of a scoring script: what the environment is an
+    image of, or what `command` starts in it. Requests to score go to `scoring`, any other path to
+    the same port. It finds the model at `model_folder` and the code below `code_folder`, neither of
+    which it can change."""
+
+    scoring: ServerRoute
+    liveness: ServerRoute
+    readiness: ServerRoute
+    model_folder: str
+    code_folder: str
+    command: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> frozenset[int]:
+        return frozenset({self.scoring.port, self.liveness.port, self.readiness.port})
 
 
 @dataclass(frozen=True)
@@ -21,11 +49,14 @@ class Program:
 
     environment: EnvironmentSpec
     model: SealedFolder | None
-    code: SealedFolder
+    code: SealedFolder | None
+    """None only where there is a `server`."""
     scoring_script: str | None
-    """None: `code` is an MLflow model, which is run without a script."""
+    """None: `code` is an MLflow model, which is run without a script; or there is a `server`, which
+    needs none."""
     environment_variables: Mapping[str, str]
     size: InstanceSize
+    server: Annotated[OwnServer | None, unsaid(None)] = None
 
 
 class WorkloadState(StrEnum):

@@ -74,8 +74,6 @@ ARM_FIELDS: wire.ArmFields = {
         read_only=("provisioningState", "environmentType"),
         refused={
             **_PREVIEW,
-            "inferenceConfig": "Models are served by ml-endpoints' own server, not by one in an "
-            "image; its routes are fixed.",
         },
     ),
 }

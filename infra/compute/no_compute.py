@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from domain.errors import Invalid
+from domain.errors import Invalid, Unsupported
 from domain.ports import (
     Capabilities,
     Capacity,
@@ -46,6 +46,9 @@ class NoCapabilities(Capabilities):
 
     async def pinned(self, image: str) -> str:
         return image
+
+    def triton(self) -> EnvironmentSpec:
+        raise Unsupported(REASON)
 
     def size(self, instance_type: str | None) -> InstanceSize:
         raise Invalid(REASON, target="instanceType")

@@ -35,6 +35,9 @@ class AnyCapabilities(Capabilities):
     async def pinned(self, image: str) -> str:
         return image
 
+    def triton(self) -> EnvironmentSpec:
+        return EnvironmentSpec("", (), image="triton:1")
+
     def size(self, instance_type: str | None) -> InstanceSize:
         return InstanceSize(1.0, 2**30)
 
@@ -80,6 +83,9 @@ class ToldCompute:
 
     async def pinned(self, image: str) -> str:
         return image
+
+    def triton(self) -> EnvironmentSpec:
+        return EnvironmentSpec("", (), image="triton:1")
 
     def size(self, instance_type: str | None) -> InstanceSize:
         if instance_type not in (None, "Standard_F4s_v2", "Standard_DS3_v2"):

@@ -32,10 +32,9 @@ ENV PATH={HOME}/environment/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbi
 """
 """Nothing can be written where a model runs, so what is imported there is compiled here."""
 
-_PROGRAM: Final = f"""\
-FROM {{environment}}
-{{model}}COPY code {CODE}
-"""
+_PROGRAM: Final = """\
+FROM {environment}
+{copied}"""
 
 
 @contextmanager
@@ -64,14 +63,16 @@ def environment_context(
 
 
 @contextmanager
-def program_context(environment: str, *, model: Path | None, code: Path) -> Iterator[Path]:
+def program_context(environment: str, *, model: Path | None, code: Path | None) -> Iterator[Path]:
     """An environment's image with a model and code, each the content of a folder."""
     with _tar() as (path, tar):
         copied = f"COPY model {MODEL}\n" if model is not None else ""
-        _put(tar, "Dockerfile", _PROGRAM.format(environment=environment, model=copied).encode())
+        copied += f"COPY code {CODE}\n" if code is not None else ""
+        _put(tar, "Dockerfile", _PROGRAM.format(environment=environment, copied=copied).encode())
         if model is not None:
             _add_tree(tar, model, "model")
-        _add_tree(tar, code, "code")
+        if code is not None:
+            _add_tree(tar, code, "code")
         tar.close()
         yield path
 

@@ -110,7 +110,8 @@ class Images:
     async def _ensure(self, program: Program, labels: Labels, story: deque[str]) -> Image:
         environment = await self._environment(program.environment, labels, story)
         model = program.model.seal if program.model is not None else ""
-        name = f"{labels.repository}/program:{_hash([environment, program.code.seal, model])}"
+        code = program.code.seal if program.code is not None else ""
+        name = f"{labels.repository}/program:{_hash([environment, code, model])}"
         there = await self._engine.find(f"images/{name}/json")
         if there is not None:
             story.append("The image with model and code is there.")
@@ -124,13 +125,15 @@ class Images:
     async def _with_files(
         self, program: Program, environment: str, name: str, labels: Labels, story: deque[str]
     ) -> Image:
-        code = await self._fetched(program.code, "code", story)
+        code, root = None, ""
+        if program.code is not None:
+            asset = await self._fetched(program.code, "code", story)
+            code, is_folder = asset.folder, asset.content.is_dir()
+            root = asset.content.name if is_folder and asset.content != code else ""
         model = None
         if program.model is not None:
             model = (await self._fetched(program.model, "model", story)).folder
-        is_folder = code.content.is_dir() and code.content != code.folder
-        root = code.content.name if is_folder else ""
-        context = program_context(environment, model=model, code=code.folder)
+        context = program_context(environment, model=model, code=code)
         of_image = {**labels.of_image("program"), CODE_ROOT: root}
         await self._build(context, name, of_image, {}, story)
         return Image(name, root, model is not None)

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from domain.errors import Invalid
+from domain.errors import Invalid, Unsupported
 from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.ground import instance_types
 from infra.compute.ground.room import Portion, Room
 from infra.compute.local.files.environments import Environments, told_of_image
 from infra.compute.local.isolation.isolation import Isolation
 
+_NO_TRITON = (
+    "The Triton server runs in a container, and models are processes of this machine here: run "
+    "models in containers (ML_ENDPOINTS_COMPUTE=docker, docs/containers.md), or give "
+    "codeConfiguration with a script that loads the model."
+)
 Shortage = Callable[[str, InstanceSize, int, int], str | None]
 
 
@@ -43,6 +48,9 @@ class LocalCapabilities(Capabilities):
 
     async def pinned(self, image: str) -> str:
         return image
+
+    def triton(self) -> EnvironmentSpec:
+        raise Unsupported(_NO_TRITON)
 
     def size(self, instance_type: str | None) -> InstanceSize:
         name = instance_types.LOCAL if instance_type is None else instance_type

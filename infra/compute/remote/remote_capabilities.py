@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from domain.errors import Invalid
+from domain.errors import Invalid, Unsupported
 from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
 from infra.compute.ground import instance_types
 
@@ -32,6 +32,9 @@ class RemoteCapabilities(Capabilities):
 
     async def pinned(self, image: str) -> str:
         return image
+
+    def triton(self) -> EnvironmentSpec:
+        raise Unsupported("The Triton server cannot be run in containers yet.")
 
     def size(self, instance_type: str | None) -> InstanceSize:
         name = instance_types.LOCAL if instance_type is None else instance_type

@@ -174,6 +174,7 @@ async def test_a_deployment_becomes_the_workload_it_asks_for(stage: Provisioning
     assert (workload.instance_count, program.scoring_script) == (2, "score.py")
     assert program.model is not None
     assert (program.model.container, program.model.path) == ("workspaceblobstore", "model.bin")
+    assert program.code is not None
     assert program.code.path == "src"
     assert workload.request_timeout.total_seconds() == 0.5
     assert workload.max_concurrent_requests == 7

@@ -166,7 +166,11 @@ async def test_environments_have_no_uploads(client: httpx.AsyncClient) -> None:
     ("kind", "said", "target"),
     [
         ("environments", {"build": {"contextUri": "x"}}, "properties.build"),
-        ("environments", {"inferenceConfig": {"a": 1}}, "properties.inferenceConfig"),
+        (
+            "environments",
+            {"inferenceConfig": {"scoringRoute": {"path": "x", "port": 1}}},
+            "properties.inferenceConfig.scoringRoute.path",
+        ),
         ("environments", {"osType": "Windows"}, "properties.osType"),
         ("environments", {"condaFile": "dependencies: [r-base]"}, "properties.condaFile"),
         ("environments", {"condaFile": 7}, "properties.condaFile"),

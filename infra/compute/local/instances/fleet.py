@@ -294,6 +294,8 @@ class Fleet:
     async def _prepare(self) -> tuple[Launch, ...]:
         program, workshop = self.plan.program, self._workshop
         virtual_environment = await workshop.environments.ensure(program.environment)
+        if program.code is None:
+            raise StartFailure("BadArgument", "A server of one's own runs in containers alone.")
         code = await workshop.assets.ensure(program.code)
         self.assets_in_use.add(code.folder.name)
         model = None

@@ -282,6 +282,7 @@ async def test_what_comes_to_lie_beside_registered_code_is_not_run(house: House)
     first = await jobs.process(ONE)
     await house.workers.remove(ONE, grace=timedelta(0))
     code = jobs.workload.program.code
+    assert code is not None
     await house.blobs.write(code.container, f"{code.path}/other.py", b"# more\n")
     await jobs.begin(TWO)
     assert await jobs.process(TWO) == first
