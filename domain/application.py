@@ -12,6 +12,7 @@ from domain.ground.driving.sweeping import Sweeping
 from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.ground.stored_sums import StoredSums
+from domain.identities.activities import IdentityActivities
 from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
 from domain.names import WorkspaceScope
@@ -47,6 +48,7 @@ class Application:
     cors_origins: tuple[str, ...]
     verifier: TokenVerifier
     clients: Clients
+    identities: IdentityActivities
     triggers: Triggers
     audit: AuditActivities
     operations: Operations

@@ -6,7 +6,7 @@ import azure.functions as func
 
 from domain.application import Application
 from handlers import health, openapi, worker_pages
-from handlers.access import audit_records, clients
+from handlers.access import audit_records, clients, role_assignments, user_identities
 from handlers.addresses import Addresses
 from handlers.admission import Admission
 from handlers.control import (
@@ -66,6 +66,8 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.location)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
+    yield user_identities.blueprint(routes, a.identities.users)
+    yield role_assignments.blueprint(routes, a.identities.assignments)
     yield schedules.blueprint(routes, a.schedules.collection)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)

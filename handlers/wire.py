@@ -36,7 +36,7 @@ V = TypeVar("V", bound=Value)
 
 @dataclass(frozen=True)
 class OtherFields:
-    """Fields that ARM knows and a value does not have. Answers carry those that are
+    """Fields that ARM knows and a caller does not give. Answers carry those that are
     `read_only`, and requests may repeat them without effect. `refused` are, with the reason,
     those that would mislead if they were ignored; they may be null or empty."""
 
@@ -218,6 +218,8 @@ class _Reading:
         for key, value in body.items():
             target = f"{path}{key}"
             folded = key.casefold()
+            if folded in read_only:
+                continue
             if folded in fields:
                 alias, field = fields[folded]
                 if alias in seen:
@@ -230,7 +232,7 @@ class _Reading:
             elif folded in refused:
                 if value not in (None, {}, [], "", False):
                     self.faults.append(Detail("NotSupported", refused[folded], target))
-            elif folded not in read_only and len(self.faults) < MAX_FAULTS:
+            elif len(self.faults) < MAX_FAULTS:
                 known = [alias for alias, _ in fields.values()]
                 close = difflib.get_close_matches(key[:80], known, n=1, cutoff=0.6)
                 self.meant.update(f"{path}{alias}" for alias in close)

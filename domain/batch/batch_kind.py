@@ -44,6 +44,7 @@ class BatchKind(
         deployment_type=BatchDeployment,
         deployment_kind=DEPLOYMENT_KIND,
         key_prefix=KEY_PREFIX,
+        has_identities=False,
     )
 
     def __init__(

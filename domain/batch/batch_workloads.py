@@ -6,6 +6,7 @@ from domain.assets.asset_references import AssetSources, revision_of
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Unsupported
+from domain.identities.identity_holding import is_any
 from domain.ports import Program, WorkersWorkload
 from domain.provisioning.kind import KindWorkloads
 
@@ -57,6 +58,7 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
             size=self._sources.capabilities.size(asked.resources.instance_type),
+            identity=compute.holder if is_any(compute.identity) else None,
         )
         return WorkersWorkload(
             key=key,

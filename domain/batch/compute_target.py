@@ -86,6 +86,11 @@ class ComputeTarget(TrackedResource):
     def max_node_count(self) -> int:
         return self.properties.properties.scale_settings.max_node_count
 
+    @property
+    def holder(self) -> str:
+        """Who has its identities, as a path below the workspace."""
+        return f"{PARTITION}/{self.name}"
+
     def cluster(self, processes_per_node: int) -> Cluster:
         """What jobs share that run here."""
         settings = self.properties.properties.scale_settings

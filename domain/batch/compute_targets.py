@@ -19,6 +19,7 @@ from domain.errors import Conflict, Detail, Invalid, refuse
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, Stored, Wanted
+from domain.identities.identity_holding import IdentityHolding
 from domain.names import WorkspaceScope, asset_name_fault
 from domain.ports import Capabilities, Clock, ResourceStore
 
@@ -37,7 +38,7 @@ class ComputeTargets:
         capabilities: Capabilities,
         clock: Clock,
         scope: WorkspaceScope,
-        location: str,
+        holding: IdentityHolding,
         *,
         in_use: InUse,
         idle_time: timedelta,
@@ -54,7 +55,8 @@ class ComputeTargets:
         self._capabilities = capabilities
         self._clock = clock
         self._scope = scope
-        self._location = location
+        self._holding = holding
+        self._location = holding.location
         self._in_use = in_use
 
     async def named(self, reference: str | None) -> ComputeTarget:
@@ -116,8 +118,13 @@ class ComputeTargets:
         document = await self._resources.admit(name, conditions, None)
         self._check_size(wanted.properties.properties.vm_size)
         old = self._resources.of(document) if document else None
-        new = self._wanted(name, wanted, caller, old)
-        return await self._resources.save(new, document), document is None
+        refuse(await self._holding.faults(wanted.identity))
+        identity = await self._holding.taken(wanted.identity, old.identity if old else None)
+        new = self._wanted(name, wanted.but(identity=identity), caller, old)
+        saved = await self._resources.save(new, document)
+        # If this comes to nothing its scripts are nobody until the next PUT.
+        await self._holding.settle(new.holder, identity, caller)
+        return saved, document is None
 
     async def delete(self, name: str, conditions: Conditions) -> bool:
         """False if it is not there. Raises Conflict for the built-in one, and while
@@ -128,7 +135,9 @@ class ComputeTargets:
             return False
         conditions.check(document, f"Compute '{name}'")
         await check_unused(self._in_use, PARTITION, name, None)
-        return await self._resources.remove(document) is not None
+        removed = await self._resources.remove(document)
+        await self._holding.release(self._resources.of(document).holder)
+        return removed is not None
 
     def _wanted(
         self,

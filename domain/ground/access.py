@@ -18,10 +18,15 @@ ROLES: dict[str, tuple[str, ...]] = {
     "contributor": ("read", "*/read", "*/write", "*/delete", "*/action"),
     "owner": ("*",),
     "scorer": ("onlineEndpoints/score/action", "onlineEndpoints/token/action"),
+    "blobReader": ("blobs/read",),
+    "blobContributor": ("blobs/read", "blobs/write", "blobs/delete"),
 }
 _WITHOUT: dict[str, tuple[str, ...]] = {
-    "reader": ("clients/*",),
-    "contributor": ("clients/*", "connections/write", "connections/delete"),
+    "reader": ("clients/*", "blobs/*"),
+    "contributor": (
+        *("clients/*", "connections/write", "connections/delete"),
+        *("roleAssignments/write", "roleAssignments/delete", "blobs/*"),
+    ),
 }
 """What a role does not hold although its patterns match: whoever makes clients can be anyone."""
 

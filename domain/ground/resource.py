@@ -10,7 +10,7 @@ from domain.errors import NotFound, PreconditionFailed
 from domain.ground.operation import ErrorRecord, Operation
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ports import Document, Json
-from domain.values import Value
+from domain.values import Value, unsaid
 
 
 def _as_text(value: object) -> object:
@@ -48,9 +48,13 @@ EnvironmentVariables = dict[
 
 
 class Identity(Value):
-    """Accepted and returned; on one machine there is nothing for it to open."""
+    """What a resource's scripts are to others: an identity of its own, ones that it was given by
+    their ARM ids, both, or none. `principal_id` is its own identity's; those of the others stand
+    in the map."""
 
     type: str = "SystemAssigned"
+    principal_id: Annotated[str | None, unsaid(None)] = None
+    tenant_id: Annotated[str | None, unsaid(None)] = None
     user_assigned_identities: dict[str, dict[str, str] | None] | None = None
 
 

@@ -46,6 +46,7 @@ class OnlineKind(
         deployment_type=OnlineDeployment,
         deployment_kind=DEPLOYMENT_KIND,
         key_prefix=KEY_PREFIX,
+        has_identities=True,
     )
 
     def __init__(

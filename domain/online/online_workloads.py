@@ -10,12 +10,14 @@ from domain.assets.sealing.seals import Seals
 from domain.assets.servers import own_servers
 from domain.assets.servers.inference_config import TRITON
 from domain.errors import Unsupported
+from domain.identities.identity_holding import is_any
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import (
     OnlineDeployment,
     OnlineDeploymentProperties,
     ProbeSettings,
 )
+from domain.online.online_endpoint import OnlineEndpoint
 from domain.ports import (
     EnvironmentSpec,
     OwnServer,
@@ -24,14 +26,22 @@ from domain.ports import (
     SealedFolder,
     ServingWorkload,
 )
+from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.kind import KindWorkloads
+from domain.provisioning.place import Place
 
 
 @final
 class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
-    def __init__(self, sources: AssetSources, scales: DeploymentScales) -> None:
+    def __init__(
+        self,
+        sources: AssetSources,
+        scales: DeploymentScales,
+        documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment],
+    ) -> None:
         self._sources = sources
         self._scales = scales
+        self._documents = documents
 
     async def revision_and_count(self, deployment: OnlineDeployment) -> tuple[str, int]:
         revision = revision_of(deployment.properties.to_document())
@@ -68,6 +78,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             environment_variables=asked.environment_variables,
             size=self._sources.capabilities.size(asked.instance_type),
             server=server,
+            identity=await self._identity(deployment),
         )
         return ServingWorkload(
             key=deployment.workload_key,
@@ -100,6 +111,12 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             names = [file.name for file in await Seals(self._sources.blobs).files(model)]
             repository = own_servers.repository_of(model.path, names)
         return own_servers.server_of(config, version, asked.model_mount_path, repository)
+
+    async def _identity(self, deployment: OnlineDeployment) -> str | None:
+        """Its endpoint's."""
+        types = self._documents.types
+        endpoint = types.endpoint(await self._documents.get(Place.of(deployment).owner))
+        return types.holder(endpoint.name) if is_any(endpoint.identity) else None
 
 
 def _probe(settings: ProbeSettings) -> Probe:

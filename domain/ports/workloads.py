@@ -57,6 +57,8 @@ class Program:
     environment_variables: Mapping[str, str]
     size: InstanceSize
     server: Annotated[OwnServer | None, unsaid(None)] = None
+    identity: Annotated[str | None, unsaid(None)] = None
+    """Whose identities it may be to others, as a path below the workspace; None: nobody's."""
 
 
 class WorkloadState(StrEnum):

@@ -37,11 +37,17 @@ class KindTypes(Generic[E, D]):
     deployment_type: type[D]
     deployment_kind: str
     key_prefix: str
+    has_identities: bool
+    """Whether scripts of its deployments are to others what their endpoint is."""
 
     def partition(self, endpoint: str) -> str:
         """Of an endpoint, its deployments and their operations, so that one transaction can
         speak of all of them."""
         return f"{self.kind}/{endpoint.casefold()}"
+
+    def holder(self, endpoint: str) -> str:
+        """Who has an endpoint's identities, as a path below the workspace."""
+        return f"{self.kind}/{endpoint}"
 
     def store_kind(self, place: Place) -> str:
         return self.deployment_kind if place.is_deployment else self.endpoint_kind

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Generic, Self
 
 from domain.ground.outbox import Outbox
+from domain.identities.identity_holding import IdentityHolding
 from domain.names import WorkspaceScope
 from domain.ports import Clock, Observation, ResourceStore, StorageRoom, Workloads, WorkQueue
 from domain.provisioning.deployment_running import DeploymentRunning, W
 from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.endpoint_identities import EndpointIdentities
 from domain.provisioning.endpoint_saving import EndpointSaving
 from domain.provisioning.kind import DP, EP, D, E, Kind, KindWorkloads
 from domain.provisioning.provisioning import Provisioning
@@ -26,6 +28,7 @@ class Means:
     scope: WorkspaceScope
     outbox: Outbox
     room: StorageRoom
+    holding: IdentityHolding
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ class Provisioned(Generic[E, EP, D, DP]):
         documents = EndpointDocuments(m.store, m.scope, kind.types)
         running = DeploymentRunning(kind.types, wanted, compute)
         saving = EndpointSaving(documents, kind, m.store, m.queue, m.clock, m.outbox)
+        identities = EndpointIdentities(kind.types, m.holding)
         return cls(
             documents=documents,
             running=running,
-            provisioning=Provisioning(documents, kind, saving, m.clock, m.room),
-            checking=WishChecking(documents, kind, m.clock),
-            reconciler=Reconciler(documents, kind, running, saving, m.queue, m.clock),
+            provisioning=Provisioning(documents, kind, saving, m.clock, m.room, identities),
+            checking=WishChecking(documents, kind, m.clock, identities),
+            reconciler=Reconciler(documents, kind, running, saving, m.queue, m.clock, identities),
             restorer=Restorer(documents, kind, running, saving, m.store),
         )

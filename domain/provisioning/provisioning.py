@@ -26,6 +26,7 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted, to_body
 from domain.ports import Clock, Create, Document, Principal, Replace, StorageRoom, Write
 from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.endpoint_identities import EndpointIdentities
 from domain.provisioning.endpoint_saving import LEASE, EndpointSaving, created, replaced
 from domain.provisioning.kind import DP, EP, D, E, Kind
 from domain.provisioning.place import Place
@@ -55,6 +56,7 @@ class Provisioning(Generic[E, EP, D, DP]):
         saving: EndpointSaving[E, D],
         clock: Clock,
         room: StorageRoom,
+        identities: EndpointIdentities[E, D],
     ) -> None:
         self._documents = documents
         self._types = kind.types
@@ -62,6 +64,7 @@ class Provisioning(Generic[E, EP, D, DP]):
         self._saving = saving
         self._clock = clock
         self._room = room
+        self._identities = identities
 
     # -- endpoints ----------------------------------------------------------------------
 
@@ -81,18 +84,22 @@ class Provisioning(Generic[E, EP, D, DP]):
         old = self._types.endpoint(document) if document else None
         siblings = await self._documents.all_deployments(name) if old else []
         faults = self._kind.endpoint_faults(wanted, old, [s.resource for s in siblings])
+        faults += await self._identities.faults(wanted, old)
         if old is None and (fault := names.endpoint_name_fault(name)):
             faults.insert(0, Detail("InvalidName", fault, "name"))
         refuse(faults)
         now = self._clock.now()
         if old:
             old = old.moved(_S.UPDATING)
+        wanted = wanted.but(identity=await self._identities.taken(wanted, old))
         new = self._kind.new_endpoint(name, wanted, old, caller.id, now)
         beside = self._kind.beside_endpoint(old, new, now)
         kind = OperationKind.UPDATE if old else OperationKind.CREATE
         operation = self._saving.started(kind, new, now)
         facts = self._kind.endpoint_facts(old, new)
-        return await self._save(new, document, operation, beside, facts)
+        accepted = await self._save(new, document, operation, beside, facts)
+        await self._identities.settle_soon(new)
+        return accepted
 
     async def change_endpoint(
         self,

@@ -18,6 +18,7 @@ from domain.ports import Clock, Delete, Document, Observation, WorkloadState, Wo
 from domain.provisioning import endpoint_facts
 from domain.provisioning.deployment_running import DeploymentRunning
 from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.endpoint_identities import EndpointIdentities
 from domain.provisioning.endpoint_saving import LEASE, EndpointSaving, replaced
 from domain.provisioning.kind import D, E, Kind
 from domain.provisioning.place import Place
@@ -40,8 +41,10 @@ class Reconciler(Generic[E, D]):
         saving: EndpointSaving[E, D],
         queue: WorkQueue,
         clock: Clock,
+        identities: EndpointIdentities[E, D],
     ) -> None:
         self._documents = documents
+        self._identities = identities
         self._types = kind.types
         self._kind = kind
         self._running = running
@@ -112,6 +115,7 @@ class Reconciler(Generic[E, D]):
             return None if removed else Step(endpoint, pause)
         if endpoint.provisioning_state.is_terminal:
             return Step(endpoint, None)
+        await self._identities.settle(endpoint)
         ended = await self._saving.ended(endpoint, OperationStatus.SUCCEEDED)
         told = endpoint_facts.endpoint_ended(self._types.kind, endpoint)
         return Step(endpoint.moved(_S.SUCCEEDED), None, beside=tuple(ended), told=told)
@@ -122,6 +126,7 @@ class Reconciler(Generic[E, D]):
         gone = [await self._running.remove(place) for place in places]
         if not all(gone):
             return False
+        await self._identities.release(endpoint)
         writes: list[Write] = [Delete(document.id, document.etag)]
         writes += await self._kind.beside_removal(endpoint.name, [place.name for place in places])
         for place, stored in zip(places, deployments, strict=True):

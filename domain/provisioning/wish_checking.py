@@ -7,6 +7,7 @@ from domain.ground.resource import Wanted
 from domain.names import endpoint_name_fault
 from domain.ports import Clock, Principal
 from domain.provisioning.endpoint_documents import EndpointDocuments
+from domain.provisioning.endpoint_identities import EndpointIdentities
 from domain.provisioning.kind import DP, EP, D, E, Kind
 from domain.provisioning.place import Place
 
@@ -16,11 +17,16 @@ class WishChecking(Generic[E, EP, D, DP]):
     """Of one kind of endpoint. Changes nothing."""
 
     def __init__(
-        self, documents: EndpointDocuments[E, D], kind: Kind[E, EP, D, DP], clock: Clock
+        self,
+        documents: EndpointDocuments[E, D],
+        kind: Kind[E, EP, D, DP],
+        clock: Clock,
+        identities: EndpointIdentities[E, D],
     ) -> None:
         self._documents = documents
         self._kind = kind
         self._clock = clock
+        self._identities = identities
 
     async def endpoint_faults(
         self, name: str, wanted: Wanted[EP], caller: Principal
@@ -30,6 +36,7 @@ class WishChecking(Generic[E, EP, D, DP]):
         old = self._kind.types.endpoint(document) if document else None
         siblings = await self._documents.all_deployments(name) if old else []
         faults = self._kind.endpoint_faults(wanted, old, [each.resource for each in siblings])
+        faults += await self._identities.faults(wanted, old)
         return [*([] if old else _name_faults(name)), *faults]
 
     async def deployment_faults(

@@ -22,6 +22,7 @@ from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
 from infra.composition.figures import compose_figures
 from infra.composition.ground import Ground, compose_ground
+from infra.composition.identities import compose_identities
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
@@ -82,6 +83,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
         clients=adapters.clients,
+        identities=compose_identities(ground),
         triggers=_triggers(settings),
         audit=_audit(adapters, settings),
         operations=Operations(adapters.store),

@@ -60,6 +60,8 @@ class Adapters:
     callers: CallerAddresses
     audit_log: AuditLog
     clients: Clients
+    identities_elsewhere: str | None
+    """Who gives deployments their identities, where that is not this installation's issuer."""
     webhooks: Webhooks
     web: WebFiles
     """What a job reads at users' web addresses."""
@@ -105,6 +107,7 @@ def _embedded(settings: Settings) -> Adapters:
         callers=services.callers,
         audit_log=stores.audit_log,
         clients=services.clients,
+        identities_elsewhere=services.identities_elsewhere,
         webhooks=services.webhooks,
         web=_web_files(settings),
         topics=stores.topics,
@@ -121,10 +124,13 @@ def _functions(settings: Settings) -> Adapters:
     from infra.cloud.no_disk import NoDisk
     from infra.cloud.services import CloudServices
     from infra.compute.choice import Beside, chosen_compute
+    from infra.compute.identity_lending import NothingLent
+    from infra.web.no_clients import ENTRAS_IDENTITIES
 
     cloud = CloudServices.open(settings)
     folder, packages = settings.embedded.data_dir, _packages(settings, cloud)
-    beside = Beside(folder, cloud.blobs, None, cloud.store, cloud.cipher, packages)
+    nobody = NothingLent()
+    beside = Beside(folder, cloud.blobs, None, cloud.store, cloud.cipher, packages, nobody)
     compute = chosen_compute(settings.compute, "functions", beside)
     return Adapters(
         store=cloud.store,
@@ -143,6 +149,7 @@ def _functions(settings: Settings) -> Adapters:
         callers=cloud.callers,
         audit_log=cloud.audit_log,
         clients=cloud.clients,
+        identities_elsewhere=ENTRAS_IDENTITIES,
         webhooks=cloud.webhooks,
         web=_web_files(settings),
         topics=cloud.topics,

@@ -23,7 +23,7 @@ def compose_batch(
         a.capabilities,
         a.clock,
         ground.scope,
-        ground.location,
+        ground.holding,
         in_use=use.of,
         idle_time=timedelta(seconds=settings.worker_idle_time),
     )

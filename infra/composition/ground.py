@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from domain.events.subscribers import Subscribers
 from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
+from domain.identities.identity_holding import IdentityHolding
+from domain.identities.identity_store import IdentityStore
 from domain.names import WorkspaceScope
 from domain.provisioning.provisioned import Means
 from infra.composition.adapters import Adapters
@@ -21,6 +23,8 @@ class Ground:
     subscribers: Subscribers
     outbox: Outbox
     sums: StoredSums
+    identities: IdentityStore
+    holding: IdentityHolding
 
 
 def compose_ground(
@@ -29,6 +33,7 @@ def compose_ground(
     a = adapters
     period = aggregate_period
     subscribers = Subscribers(a.store, a.clock)
+    identities = IdentityStore(a.store)
     return Ground(
         adapters=a,
         scope=scope,
@@ -36,10 +41,14 @@ def compose_ground(
         subscribers=subscribers,
         outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
         sums=StoredSums(a.store, a.clock, period=period, write_limit=max(period, _WRITE_LIMIT)),
+        identities=identities,
+        holding=IdentityHolding(
+            identities, a.clock, scope, location, elsewhere=a.identities_elsewhere
+        ),
     )
 
 
 def means(ground: Ground) -> Means:
     """What endpoints are provisioned with."""
     a = ground.adapters
-    return Means(a.store, a.queue, a.clock, ground.scope, ground.outbox, a.room)
+    return Means(a.store, a.queue, a.clock, ground.scope, ground.outbox, a.room, ground.holding)

@@ -15,6 +15,7 @@ from domain.online.online_kind import OnlineKind
 from domain.online.online_workloads import OnlineWorkloads
 from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
+from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioned import Provisioned
 from domain.rollout.activities import RolloutActivities
 from domain.rollout.mirroring import Mirroring
@@ -35,9 +36,9 @@ def compose_online(
     changes = EndpointChanges(a.store, changed, ground.outbox)
     scales = DeploymentScales(a.store)
     kind = OnlineKind(sources, scales, a.cipher, ground.location, changed)
-    workloads = OnlineWorkloads(sources, scales)
+    documents = EndpointDocuments(a.store, ground.scope, kind.types)
+    workloads = OnlineWorkloads(sources, scales, documents)
     endpoints = Provisioned.of(kind, workloads, a.serving, means(ground))
-    documents = endpoints.documents
     tokens = TokenSettings(
         lifetime=timedelta(seconds=settings.lifetime),
         refresh_after=timedelta(seconds=settings.refresh_after),

@@ -15,6 +15,7 @@ from domain.ports import (
     Serving,
     Workers,
 )
+from infra.compute.identity_lending import IdentityLending
 from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
@@ -52,7 +53,7 @@ class Beside:
     """What a compute is beside. What it keeps on this machine is under `data_dir`; `blob_files` is
     where `blobs` are plain files of this machine. `store` is shared by all hosts of the
     installation, and `cipher` opens what any of them has sealed. Environments' packages come
-    from `packages`."""
+    from `packages`, and programs are who `identities` makes them."""
 
     data_dir: Path
     blobs: BlobStore
@@ -60,6 +61,7 @@ class Beside:
     store: ResourceStore
     cipher: Cipher
     packages: PackageSources
+    identities: IdentityLending
 
 
 def chosen_compute(settings: ComputeSettings, host: Host, beside: Beside) -> Compute:
@@ -93,7 +95,9 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
 
     from infra.compute.local.files.outputs import Outputs, OutputsInPlace
     from infra.compute.local.files.uploaded_outputs import UploadedOutputs
+    from infra.compute.local.isolation.isolation import Isolation
     from infra.compute.local.local_compute import LocalCompute
+    from infra.compute.local.premises import RUNTIME
 
     outputs: Outputs = (
         OutputsInPlace(beside.blob_files)
@@ -106,7 +110,7 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
         outputs,
         uv=find_uv_bin(),
         packages=beside.packages,
-        isolation=_wish(settings),
+        isolation=Isolation(_wish(settings), beside.data_dir, RUNTIME, beside.identities),
         limits=_limits(settings),
     )
     return Compute(

@@ -14,6 +14,8 @@ from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import LoginCounts
 from domain.errors import DomainError
 from domain.figures.request_counts import RequestCounts
+from domain.identities.identity_store import IdentityReading
+from domain.names import WorkspaceScope
 from domain.ports import Clients
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
@@ -29,6 +31,10 @@ from infra.embedded.data_folder import DataFolder
 from infra.embedded.disk_room import DiskRoom
 from infra.embedded.host.traffic_log import TrafficLog
 from infra.embedded.host_disk import HostDisk
+from infra.embedded.identities.host_identities import HostIdentities
+from infra.embedded.identities.identity_door import IdentityDoor
+from infra.embedded.identities.identity_rights import IdentityRights
+from infra.embedded.identities.identity_tokens import STORAGE, Audiences, IdentityTokens
 from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
@@ -37,7 +43,6 @@ from infra.web.client_address import TrustedProxies
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.no_clients import NoClients
 from infra.web.outbound import OutboundAddresses
-from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 from infra.web.webhooks import HttpWebhooks
 
@@ -64,6 +69,10 @@ class EmbeddedServices:
             else LocalStores(settings, folder, self.room)
         )
         outbound = OutboundAddresses(settings.web.private_networks)
+        logs, access = self.stores.audit_log, settings.access
+        self.logins = LoginCounts(logs, self.clock, period=settings.scoring.aggregate_period)
+        self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
+        self.identities = self._lent_identities()
         self.compute = chosen_compute(
             settings.compute,
             "embedded",
@@ -78,6 +87,7 @@ class EmbeddedServices:
                     ConnectionsCredentials(self.stores.store, self.stores.cipher),
                     outbound,
                 ),
+                identities=self.identities,
             ),
         )
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
@@ -94,17 +104,14 @@ class EmbeddedServices:
         )
         self.receipts = receipts_database(folder.receipts)
         self.registry = ClientRegistry(folder.secrets)
-        logs, access = self.stores.audit_log, settings.access
-        self.logins = LoginCounts(logs, self.clock, period=settings.scoring.aggregate_period)
         limits = AddressLimits(self.clock, most=access.refused_per_minute)
         self.door = CredentialDoor(limits, self.logins)
-        self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
         self.issuer = TokenIssuer(
             settings.identity.token_issuer,
             settings.identity.token_audience,
             self.signing_key,
             self.registry,
-            audiences=(settings.identity.scoring_audience,),
+            audiences=(settings.identity.scoring_audience, STORAGE),
             rates=AddressLimits(self.clock, most=access.tokens_per_minute),
             door=self.door,
         )
@@ -147,12 +154,43 @@ class EmbeddedServices:
         """The same issuer's tokens for the scoring audience."""
         return self._verifier((self.settings.identity.scoring_audience,))
 
+    @cached_property
+    def storage_token_verifier(self) -> JwtVerifier:
+        """The same issuer's tokens for blobs."""
+        return self._verifier((STORAGE,))
+
     def _verifier(self, audiences: tuple[str, ...]) -> JwtVerifier:
-        issuers, keys = self.settings.identity.issuers, self._issuers_keys
-        standing = self._standing
-        if isinstance(standing, DirectoryRights):
-            return JwtVerifier(issuers, audiences, keys, standing, standing)
-        return JwtVerifier(issuers, audiences, keys, standing, ClaimedRoles())
+        issuers, rights = self.settings.identity.issuers, self._rights
+        return JwtVerifier(issuers, audiences, self._issuers_keys, rights, rights)
+
+    @cached_property
+    def _rights(self) -> DirectoryRights | IdentityRights:
+        if isinstance(self._standing, DirectoryRights):
+            return self._standing
+        return IdentityRights(self._identity_reading, self._standing)
+
+    @cached_property
+    def _identity_reading(self) -> IdentityReading:
+        return IdentityReading(self.stores.store)
+
+    def _lent_identities(self) -> HostIdentities:
+        settings, scope = self.settings.identity, self.settings.installation
+        where = WorkspaceScope(scope.subscription_id, scope.resource_group, scope.workspace)
+        refusal = None if self._issues else f"Tokens come from {settings.token_issuer}, not here."
+        tokens = IdentityTokens(
+            self._identity_reading,
+            self.signing_key.sign,
+            settings.token_issuer,
+            Audiences(settings.audiences, settings.scoring_audience),
+            lambda identity: identity.arm_id(where),
+            refusal=refusal,
+        )
+        return HostIdentities(
+            tokens,
+            IdentityDoor(tokens, self.logins),
+            self.folder.root / "trust" / "authorities.pem",
+            are_ours=self.identities_elsewhere is None,
+        )
 
     @cached_property
     def _issuers_keys(self) -> KeySource:
@@ -169,6 +207,17 @@ class EmbeddedServices:
             return DirectoryClients(self.stores.store, self.clock)
         issuer = self.settings.identity.token_issuer
         return NoClients(f"Tokens come from {issuer} here: its clients are made and changed there.")
+
+    @property
+    def identities_elsewhere(self) -> str | None:
+        """Who gives deployments their identities, where that is not this host's issuer, nor that
+        of another host which has the same stores."""
+        if self._issues or isinstance(self._standing, FollowedStanding):
+            return None
+        return (
+            f"Tokens come from {self.settings.identity.token_issuer} here: what deployments may is "
+            "said there. An identity that an endpoint or a compute names is kept, and is nobody."
+        )
 
     @property
     def _issues(self) -> bool:
@@ -193,12 +242,15 @@ class EmbeddedServices:
                 yield TellingStanding(self.stores.store, issuer, own).run()
             case FollowedStanding() as followed:
                 yield followed.run()
+        if isinstance(self._rights, IdentityRights):
+            yield self._rights.run()
 
     async def start(self) -> None:
         """For the host that has the folder to itself: what a killed one had in hand is
         there to be received again, and its leavings are swept, now and daily."""
         await asyncio.to_thread(self.folder.make)
         await self.stores.start()
+        await self.identities.start()
         await self.compute.start()
         if self.settings.embedded.log_traffic:
             self.traffic_log.start()
@@ -214,6 +266,7 @@ class EmbeddedServices:
         await self.webhooks.close()
         await asyncio.to_thread(self.traffic_log.close)
         await self.compute.close()
+        await self.identities.close()
         await self.receipts.close()
         await self.stores.close()
         self._opened.pop(self.folder.root, None)

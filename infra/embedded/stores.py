@@ -23,6 +23,7 @@ from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
 from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
@@ -77,8 +78,8 @@ class Stores(ABC):
         """The folder of which blobs are plain files; None where they are kept elsewhere."""
 
     @abstractmethod
-    def door(self) -> BlobDoor | None:
-        """What answers at the blob store's signed URLs, if that is this host."""
+    def door(self, bearers: BlobBearers) -> BlobDoor | None:
+        """What answers at the blob store's addresses, if that is this host."""
 
     @abstractmethod
     def inbox(self, container: str) -> str:
@@ -144,8 +145,8 @@ class LocalStores(Stores):
     def blob_files(self) -> Path | None:
         return self._folder.blobs
 
-    def door(self) -> BlobDoor | None:
-        return BlobDoor(self._files.files, self._files.signed_urls, self._room)
+    def door(self, bearers: BlobBearers) -> BlobDoor | None:
+        return BlobDoor(self._files.files, self._files.signed_urls, bearers, self._room)
 
     def inbox(self, container: str) -> str:
         return str(self._folder.blobs / container)
@@ -188,7 +189,7 @@ class CloudStores(Stores):
     def blob_files(self) -> Path | None:
         return None
 
-    def door(self) -> BlobDoor | None:
+    def door(self, bearers: BlobBearers) -> BlobDoor | None:
         return None
 
     def inbox(self, container: str) -> str:

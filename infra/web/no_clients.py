@@ -7,6 +7,12 @@ from domain.errors import Unsupported
 from domain.ports import Clients, NewSecret, RegisteredClient
 from domain.ports.identity import Check
 
+ENTRAS_IDENTITIES = (
+    "Managed identities are Entra ID's here: make them and give them roles in Azure (az identity, "
+    "az role assignment); what they may do in this workspace is said at clients/{principalId}. "
+    "What an endpoint or a compute names is kept for the platform that it runs on."
+)
+
 
 class NoClients(Clients):
     """`told` says whose they are."""

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from infra.compute.choice import Beside, chosen_compute
 from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.identity_lending import NothingLent
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.access.cipher import FernetCipher
@@ -23,7 +24,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.settings.adapters import ComputeSettings
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
-from tests.kit.stages.isolation import isolated
+from tests.kit.stages.isolation import cells, isolated
 from tests.servers.engine.dockerd import BASE
 from tests.servers.engine.given import given_engine
 
@@ -73,7 +74,7 @@ async def _local(folder: Path) -> AsyncIterator[Place]:
         OutputsInPlace(folder / "blobs"),
         uv=UV,
         packages=USUAL_PACKAGES,
-        isolation=isolated(folder / "gates"),
+        isolation=cells(isolated(folder / "gates"), folder),
         limits=LocalLimits(),
     )
     try:
@@ -117,7 +118,7 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
         kind="docker", engine=engine.url, base_image=BASE, mounts=(f"{gates}:{gates}",)
     )
     cipher = FernetCipher(folder / "cipher.key")
-    beside = Beside(folder, blobs, folder / "blobs", store, cipher, USUAL_PACKAGES)
+    beside = Beside(folder, blobs, folder / "blobs", store, cipher, USUAL_PACKAGES, NothingLent())
     compute = chosen_compute(settings, "embedded", beside)
     place = Place(
         blobs,

@@ -14,10 +14,7 @@ import azure.functions as func
 import httpx
 import pytest
 
-from domain.errors import Unauthenticated
-from domain.ground.access import role_fault
 from domain.names import WorkspaceScope
-from domain.ports import Principal, TokenVerifier
 from handlers.addresses import Addresses
 from handlers.http import Routes
 from infra.embedded.host.functions import index
@@ -25,7 +22,7 @@ from infra.embedded.host.http_app import HttpApp
 from infra.web.client_address import TrustedProxies
 from tests.kit.arm_client import ArmClient
 from tests.kit.clocks import HeldClock
-from tests.kit.composed import admission
+from tests.kit.composed import RoleVerifier, admission
 from tests.kit.stages import provisioning_stage
 from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.stages.provisioning_stage import ProvisioningStage
@@ -36,16 +33,6 @@ BASE_URL = "http://testserver"
 
 OpenClient = Callable[..., httpx.AsyncClient]
 """Takes blueprints; `role` (owner unless told; None sends no token) is the caller's."""
-
-
-class RoleVerifier(TokenVerifier):
-    """The token is the name of the role it gives, or several with `+` between."""
-
-    async def verify(self, token: str) -> Principal:
-        roles = frozenset(token.split("+"))
-        if any(role_fault(role) for role in roles):
-            raise Unauthenticated("The token is not one of this test's.")
-        return Principal(f"a-{token}", roles)
 
 
 @pytest.fixture

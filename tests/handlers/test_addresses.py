@@ -12,9 +12,9 @@ from handlers.addresses import Addresses, client_address
 from handlers.control import workspaces
 from handlers.http import Routes, json_response
 from infra.web.client_address import TrustedProxies
-from tests.handlers.conftest import OpenClient, RoleVerifier
+from tests.handlers.conftest import OpenClient
 from tests.kit.clocks import HeldClock
-from tests.kit.composed import admission
+from tests.kit.composed import RoleVerifier, admission
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 BASE = "https://inside.example:7443/ml"

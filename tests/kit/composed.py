@@ -7,6 +7,7 @@ from typing import Any
 from domain.application import Application
 from domain.errors import StorageFull, Unauthenticated
 from domain.figures.request_counts import RequestCounts
+from domain.ground.access import role_fault
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
 from domain.ports import (
@@ -50,6 +51,16 @@ class OwnerVerifier(TokenVerifier):
         return Principal("an-owner", frozenset({"owner"}))
 
 
+class RoleVerifier(TokenVerifier):
+    """The token is the name of the role it gives, or several with `+` between."""
+
+    async def verify(self, token: str) -> Principal:
+        roles = frozenset(token.split("+"))
+        if any(role_fault(role) for role in roles):
+            raise Unauthenticated("The token is not one of this test's.")
+        return Principal(f"a-{token}", roles)
+
+
 class PlainCipher(Cipher):
     def encrypt(self, plain: str) -> str:
         return plain[::-1]
@@ -79,6 +90,7 @@ def adapters(
         "verifier": OwnerVerifier(),
         "scoring_verifier": OwnerVerifier(),
         "clients": NoClients("A test has none."),
+        "identities_elsewhere": None,
         "callers": TrustedProxies((), "x-forwarded"),
         "audit_log": DocumentAuditLog(store, clock, keep=timedelta(days=90)),
         "webhooks": HttpWebhooks(OutboundAddresses(())),

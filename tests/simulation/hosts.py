@@ -122,6 +122,7 @@ class Host:
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
             clients=NoClients("A test has none."),
+            identities_elsewhere=None,
             callers=TrustedProxies((), "x-forwarded"),
             audit_log=DocumentAuditLog(store, world.clock, keep=timedelta(days=90)),
             webhooks=port(world.receiver, "webhooks"),

@@ -14,7 +14,6 @@ from infra.compute.ground.room import Room
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.isolation.isolation import Isolation
-from infra.compute.local.isolation.means import Wish
 from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_disk import LocalDisk
 from infra.compute.local.local_succession import LocalSuccession
@@ -43,7 +42,7 @@ class LocalCompute:
         uv: str,
         packages: PackageSources,
         limits: LocalLimits,
-        isolation: Wish,
+        isolation: Isolation,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def environments(folder: Path, processes: ProcessGroups) -> Environments:
@@ -65,7 +64,7 @@ class LocalCompute:
             environments,
             kept=Kept(limits.kept_environments, 2 * limits.kept_environments, limits.kept_age),
             files=FileLimits(limits.script_files, limits.script_output),
-            isolation=Isolation(isolation, data_dir, RUNTIME),
+            isolation=isolation,
             clock=clock,
         )
         room = Room(limits, machine())

@@ -23,7 +23,7 @@ from infra.rules import blob_urls
 
 _VERSION = "1"
 _ORDER = (Permission.READ, Permission.WRITE, Permission.DELETE, Permission.LIST)
-_CHANGES = (Permission.WRITE, Permission.DELETE)
+CHANGES = (Permission.WRITE, Permission.DELETE)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _PORTS = {"http": 80, "https": 443}
 
@@ -103,7 +103,7 @@ class SignedUrls:
                 f"The URL permits {query['sp']!r}; this needs {permission.value!r}.",
                 code="AuthorizationPermissionMismatch",
             )
-        if permission in _CHANGES:
+        if permission in CHANGES:
             self.revocations.check_open(container)
 
     def _signature(self, container: str, name: str | None, query: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from infra.embedded.access import issuer
 from infra.embedded.access.certificates import Certificates
 from infra.embedded.access.connection_file import Connection, remove_connection
 from infra.embedded.access.tls import TlsFiles
+from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.blobs.rest.requests import AZURE_PREFIX as AZURE_BLOBS
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
@@ -90,6 +91,8 @@ class Host:
                 self._services.settings, self._services.folder.tls, self._address.names
             )
             tls = await certificates.ready() if self._address.tls else None
+            if tls is not None:
+                await self._services.identities.trust(tls.ca)
             try:
                 http_app = self._http_app(functions)
                 work = HostWork(functions, self._services, self._host_json)
@@ -178,7 +181,9 @@ class Host:
         await stopped(server.stop(), work.stop(), grace=self._grace)
 
     def _http_app(self, functions: Sequence[HostedFunction]) -> HttpApp:
-        tokens, door = self._services.issuer, self._services.stores.door()
+        services = self._services
+        bearers = BlobBearers(services.storage_token_verifier, services.door)
+        tokens, door = services.issuer, services.stores.door(bearers)
         exact: dict[str, Endpoint] = {
             "/healthz": _read(self._healthz),
             "/readyz": _read(self._readyz),

@@ -12,8 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 
+import jwt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from domain.identities.managed_identity import resource_in
+from infra.web.token_verifier import VERSION_CLAIM
 
 _BY_FAMILY: Final = 20
 _REQUEST: Final = 1
@@ -28,8 +32,8 @@ _OWNER: Final = 80
 _REFUSAL: Final = {
     "error": {
         "code": "ScriptNotAllowed",
-        "message": "The control plane answers no scoring script of this host, whatever credential "
-        "it has. Scoring URIs, jobs and blobs are reached by their own.",
+        "message": "The control plane answers no scoring script of this host but by a token of its "
+        "deployment's managed identity. Scoring URIs, jobs and blobs are reached by their own.",
     }
 }
 
@@ -49,10 +53,11 @@ class ScriptCallers:
         self._users = users
 
     def kept_from(self, endpoint: Endpoint) -> Endpoint:
-        """`endpoint` for everybody else; a script is answered 403."""
+        """`endpoint` for everybody else; a script is answered 403, unless it shows who it is
+        itself: a token of an identity that its deployment was given."""
 
         async def guarded(request: Request) -> Response:
-            if self.is_one(request.scope):
+            if self.is_one(request.scope) and not _is_its_own(request):
                 return JSONResponse(_REFUSAL, 403)
             return await endpoint(request)
 
@@ -70,6 +75,19 @@ class ScriptCallers:
             return False
         owner = _owner(peer, own)
         return owner is None or not owner.inode or owner.user in users
+
+
+def _is_its_own(request: Request) -> bool:
+    """Whether the token that is shown says that it is a managed identity's: whether that is true is
+    for whoever verifies it, and no other token can be made to say it."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.casefold() != "bearer":
+        return False
+    try:
+        claims = jwt.decode(token.strip(), options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return False
+    return resource_in(str(claims.get(VERSION_CLAIM, ""))) is not None
 
 
 def _is_here(address: str) -> bool:

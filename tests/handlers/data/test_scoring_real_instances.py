@@ -33,7 +33,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import HeldClock
 from tests.kit.computes import known
 from tests.kit.packages.usual import USUAL_PACKAGES
-from tests.kit.stages.isolation import isolated
+from tests.kit.stages.isolation import cells, isolated
 from tests.kit.stages.scoring_stage import PRIMARY, Endpoints, scoring_on
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually, patience
@@ -84,7 +84,7 @@ async def client(
         uv=UV,
         packages=USUAL_PACKAGES,
         limits=LocalLimits(),
-        isolation=isolated(gate.parent),
+        isolation=cells(isolated(gate.parent), tmp_path),
     )
     await compute.start()
     endpoints = Endpoints(store)

@@ -19,6 +19,7 @@ from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.services import CloudServices
 from infra.composition.adapters import Adapters, chosen
 from infra.compute.choice import Beside, chosen_compute
+from infra.compute.identity_lending import NothingLent
 from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
 from infra.compute.no_compute import REASON, NoServing, NoWorkers
@@ -99,7 +100,7 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
     blobs = AzureBlobStore.from_connection_string(blob_server.new_account())
     store = SqliteResourceStore(tmp_path / "documents.db")
     cipher = FernetCipher(tmp_path / "cipher.key")
-    beside = Beside(tmp_path, blobs, None, store, cipher, USUAL_PACKAGES)
+    beside = Beside(tmp_path, blobs, None, store, cipher, USUAL_PACKAGES, NothingLent())
     settings = ComputeSettings(kind="local")
     compute = chosen_compute(settings, "functions", beside)
     try:

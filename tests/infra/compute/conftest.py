@@ -19,7 +19,7 @@ from infra.compute.package_sources import PackageSources
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
-from tests.kit.stages.isolation import TOGETHER
+from tests.kit.stages.isolation import TOGETHER, cells
 from tests.kit.waiting import PATIENCE
 
 UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None else "uv"
@@ -81,7 +81,7 @@ async def opened(
         outputs,
         uv=uv,
         packages=packages,
-        isolation=isolation,
+        isolation=cells(isolation, folder),
         limits=kept,
         clock=clock,
     )

@@ -15,6 +15,8 @@ from domain.assets.datastore import Datastores
 from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
+from domain.identities.identity_holding import IdentityHolding
+from domain.identities.identity_store import IdentityStore
 from domain.ports import BlobStore
 from infra.composition.assets import USERS
 from infra.compute.ground.local_limits import LocalLimits
@@ -25,7 +27,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
 from tests.kit.composed import SCOPE, ToldRoom
 from tests.kit.packages.usual import USUAL_PACKAGES
-from tests.kit.stages.isolation import TOGETHER
+from tests.kit.stages.isolation import TOGETHER, cells
 
 BASE_URL = "https://example.test:7443"
 CONDA = "dependencies: [python, {pip: [joblib]}]"
@@ -57,7 +59,7 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
         OutputsInPlace(folder),
         uv=uv,
         packages=USUAL_PACKAGES,
-        isolation=TOGETHER,
+        isolation=cells(TOGETHER, folder),
         limits=LocalLimits(),
     )
     clock = BusyClock(1.0)
@@ -83,7 +85,7 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
             compute.capabilities,
             clock,
             SCOPE,
-            "here",
+            IdentityHolding(IdentityStore(store), clock, SCOPE, "here", elsewhere=None),
             in_use=use.of,
             idle_time=timedelta(minutes=2),
         ),

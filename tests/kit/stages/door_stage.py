@@ -4,6 +4,7 @@ that block may talk to it too."""
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +17,25 @@ from starlette.responses import Response
 from infra.cloud.ample_room import AmpleRoom
 from infra.embedded.access.tls import TlsFiles, ensure_certificates
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import PREFIX
 from infra.embedded.host.http_app import HttpApp
 from infra.embedded.http.http_server import HttpServer
+from tests.kit.composed import RoleVerifier, admission
 from tests.kit.stages.ample_door import AMPLE
 from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.waiting import PATIENCE
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 T = TypeVar("T")
+
+
+def bearers() -> BlobBearers:
+    """Who shows the name of a role has it."""
+    admitted = admission(RoleVerifier(), MemoryResourceStore(time.time))
+    return BlobBearers(RoleVerifier(), admitted.door)
 
 
 class DoorServer:
@@ -76,7 +86,7 @@ class DoorServer:
     def opened(self, folder: Path, caps: Caps = CAPS) -> Iterator[FileBlobStore]:
         """A store in `folder` that is served until the end."""
         store = FileBlobStore(folder, base_url=self.url, key=b"k" * 32)
-        self._door = BlobDoor(store.files, store.signed_urls, AmpleRoom(), caps)
+        self._door = BlobDoor(store.files, store.signed_urls, bearers(), AmpleRoom(), caps)
         try:
             yield store
         finally:

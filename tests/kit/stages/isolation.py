@@ -4,7 +4,10 @@ import ctypes
 from pathlib import Path
 from typing import Final
 
+from infra.compute.identity_lending import NothingLent
+from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.isolation.means import Wish
+from infra.compute.local.premises import RUNTIME
 from infra.embedded.host.script_callers import ScriptCallers
 
 NO_SCRIPTS: Final = ScriptCallers(lambda: range(0))
@@ -12,6 +15,11 @@ NO_SCRIPTS: Final = ScriptCallers(lambda: range(0))
 
 TOGETHER: Final = Wish("off", "allow", (), ())
 """As if the machine had no means: scripts see the files and the process ids that the test sees."""
+
+
+def cells(wish: Wish, data: Path) -> Isolation:
+    """Of scripts that are nobody, in the folder of a compute."""
+    return Isolation(wish, data, RUNTIME, NothingLent())
 
 
 def isolated(meeting: Path) -> Wish:

@@ -304,9 +304,11 @@ class Fleet:
             model = await workshop.assets.ensure(program.model)
             self.assets_in_use.add(model.folder.name)
             needed.append(model.folder)
-        await asyncio.to_thread(workshop.around.isolation.admit, *needed)
+        isolation = workshop.around.isolation
+        identity = await isolation.identities.lent(program.identity, self.plan.key)
+        await asyncio.to_thread(isolation.admit, *needed, *identity.readable)
         prepared = Prepared(
-            self.plan.key, program, workshop.runtime, virtual_environment, code, model
+            self.plan.key, program, workshop.runtime, virtual_environment, code, model, identity
         )
         return await asyncio.to_thread(self.plan.launches, prepared)
 

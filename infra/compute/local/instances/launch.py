@@ -8,6 +8,7 @@ from domain.ports import Probe, Program
 from infra.compute.ground import process_environment
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.fetched_files import Asset
+from infra.compute.identity_lending import Lent
 from infra.compute.local.isolation.plans import for_python
 
 _USUAL = Probe()
@@ -42,6 +43,7 @@ class Prepared:
     virtual_environment: Path
     code: Asset
     model: Asset | None
+    identity: Lent
 
     def launch(
         self,
@@ -78,14 +80,17 @@ class Prepared:
                 *options,
             ),
             environment=process_environment.for_instance(
-                self.virtual_environment, cpu, program.environment_variables, ours
+                self.virtual_environment,
+                cpu,
+                {**self.identity.variables, **program.environment_variables},
+                ours,
             ),
             folder=root,
             cpu=cpu,
             memory=program.size.memory // processes,
             liveness=liveness,
             readiness=readiness,
-            readable=(self.runtime, *for_python(python), *assets),
+            readable=(self.runtime, *for_python(python), *assets, *self.identity.readable),
             writable=() if output is None else (output,),
             takes_units=mode == "work",
         )

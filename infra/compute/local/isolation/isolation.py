@@ -9,12 +9,13 @@ from typing import Final
 
 from domain.ports import IsolationPart
 from infra.compute.ground import process_environment
+from infra.compute.identity_lending import IdentityLending
 from infra.compute.local.instances.launch import Launch
 from infra.compute.local.isolation.cell import HOME, Cell
 from infra.compute.local.isolation.cgroups import Group
 from infra.compute.local.isolation.lending import LendingDesk
 from infra.compute.local.isolation.means import Means, Wish, parts
-from infra.compute.local.isolation.opening import open_to_all
+from infra.compute.local.isolation.opening import open_file_to_all, open_to_all
 from infra.compute.local.isolation.plans import Plan, launcher, paths
 from infra.compute.local.isolation.probing import means_here
 from infra.compute.local.isolation.users import Users
@@ -32,10 +33,11 @@ class NotIsolated(Exception):
 
 class Isolation:
     """Of one installation, whose folder is `data`: a script sees nothing of it but what is its
-    own. `start` before the first cell."""
+    own, and is to others who `identities` makes it. `start` before the first cell."""
 
-    def __init__(self, wish: Wish, data: Path, runtime: Path) -> None:
+    def __init__(self, wish: Wish, data: Path, runtime: Path, identities: IdentityLending) -> None:
         self._wish = wish
+        self.identities = identities
         self._written, self._data = os.path.abspath(data), os.path.realpath(data)
         self.runtime = runtime
         """What runs in a model's own environment."""
@@ -75,11 +77,14 @@ class Isolation:
         """Whom scripts run as; none where that is the host's user."""
         return self._means.users
 
-    def admit(self, *folders: Path) -> None:
-        """Scripts may read these once a cell shows them. Blocking."""
+    def admit(self, *paths: Path) -> None:
+        """Scripts may read these files and folders once a cell shows them. Blocking."""
         if self._means.users:
-            for folder in folders:
-                open_to_all(folder)
+            for path in paths:
+                if path.is_file():
+                    open_file_to_all(path)
+                else:
+                    open_to_all(path)
 
     def cell(self, launch: Launch, place: Path, socket: Path, cores: frozenset[int]) -> Cell:
         """For one life of a process that has `cores`, none for all of them; it listens at

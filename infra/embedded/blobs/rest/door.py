@@ -11,6 +11,7 @@ from starlette.responses import Response
 from domain.ports import Permission, StorageRoom
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest import blocks, containers, reading, writing
+from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.listing import ListBlobs
 from infra.embedded.blobs.rest.refusals import Refusal, bad_query, rendered
@@ -20,7 +21,7 @@ from infra.embedded.blobs.rest.requests import (
     check_supported,
     parsed,
 )
-from infra.embedded.blobs.signed_urls import SignedUrls
+from infra.embedded.blobs.signed_urls import CHANGES, SignedUrls
 from infra.embedded.http.admission import admitted
 
 _VERSION = "2021-12-02"
@@ -45,15 +46,21 @@ _Offered = dict[tuple[str, str | None], _Operation[_R]]
 
 
 class BlobDoor:
-    """Serves who holds a signed URL with the permission that the operation needs, and
-    nobody else. What would fill the store is refused while there is no `room`, but for what is
-    written by those to whom one blob alone was lent."""
+    """Serves who holds a signed URL with the permission that the operation needs, or a token whose
+    roles have it, and nobody else. What would fill the store is refused while there is no `room`,
+    but for what is written by those to whom one blob alone was lent."""
 
     def __init__(
-        self, files: FileBlobs, urls: SignedUrls, room: StorageRoom, caps: Caps = CAPS
+        self,
+        files: FileBlobs,
+        urls: SignedUrls,
+        bearers: BlobBearers,
+        room: StorageRoom,
+        caps: Caps = CAPS,
     ) -> None:
         self._files = files
         self._urls = urls
+        self._bearers = bearers
         self._room = room
         read, write = Permission.READ, Permission.WRITE
         self._on_blobs: _Offered[BlobRequest] = {
@@ -97,18 +104,24 @@ class BlobDoor:
     async def _answer(self, http: Request) -> Response:
         request = parsed(http, self._urls.revocations.check_open)
         if isinstance(request, BlobRequest):
-            run = self._checked(self._on_blobs, request, request.name)
+            run = await self._checked(self._on_blobs, request, request.name)
             if _fills(request):
                 await self._room.check()
             return await run(self._files, request)
-        return await self._checked(self._on_containers, request, None)(self._files, request)
+        on_container = await self._checked(self._on_containers, request, None)
+        return await on_container(self._files, request)
 
-    def _checked(self, offered: _Offered[_R], request: _R, name: str | None) -> _Run[_R]:
+    async def _checked(self, offered: _Offered[_R], request: _R, name: str | None) -> _Run[_R]:
         """What is to be run; `name` is the blob's, if one is meant. Raises Refusal."""
         method, comp = request.http.method, request.query.get("comp")
         operation = offered.get((method, comp))
         permission = operation.permission if operation is not None else None
-        self._urls.verify(permission, request.container, name, request.query)
+        if request.bearer is not None:
+            await self._bearers.check(request, request.bearer, permission)
+            if permission in CHANGES:
+                request.check_open()
+        else:
+            self._urls.verify(permission, request.container, name, request.query)
         admitted(request.http)
         if (request.query.get("restype") == "container") != (name is None):
             raise bad_query(

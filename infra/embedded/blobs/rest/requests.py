@@ -16,8 +16,9 @@ AZURE_PREFIX = "/blobs.blob."
 """With the suffix of a cloud behind it: where a client asks that makes Azure's form of URL of a
 datastore's `accountName`."""
 
+_SIGNED = ("sv", "sr", "sp", "se", "si", "sig")
 _PARAMETERS = {
-    *("sv", "sr", "sp", "se", "si", "sig", "timeout", "comp", "restype"),
+    *(*_SIGNED, "timeout", "comp", "restype"),
     *("prefix", "delimiter", "marker", "maxresults", "include", "blockid", "blocklisttype"),
 }
 _MOST_PARAMETERS = 50
@@ -39,12 +40,14 @@ _UNSUPPORTED_HEADERS = {
 
 @dataclass(frozen=True)
 class ContainerRequest:
-    """`check_open` raises Forbidden once nothing is written to the container any more."""
+    """`check_open` raises Forbidden once nothing is written to the container any more. `bearer` is
+    the token that is shown where the URL has no signature; its query is none of a signed URL's."""
 
     container: str
     query: Mapping[str, str]
     http: Request
     check_open: Callable[[], None]
+    bearer: str | None
 
     @property
     def headers(self) -> Headers:
@@ -77,10 +80,16 @@ def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest
         raise bad_query("The URL has too many parameters.", "InvalidUri") from None
     if not container:
         raise bad_query("The URL names no container; accounts are not served.", "InvalidUri")
-    is_open = partial(check_open, container)
+    is_open, query = partial(check_open, container), dict(pairs)
+    scheme, _, token = http.headers.get("authorization", "").partition(" ")
+    bearer = None
+    if scheme.casefold() == "bearer" and "sig" not in query:
+        bearer = token.strip()
+        # What a signature would vouch for, nobody does.
+        query = {name: value for name, value in query.items() if name not in _SIGNED}
     if not name:
-        return ContainerRequest(container, dict(pairs), http, is_open)
-    return BlobRequest(container, dict(pairs), http, is_open, name)
+        return ContainerRequest(container, query, http, is_open, bearer)
+    return BlobRequest(container, query, http, is_open, bearer, name)
 
 
 def check_supported(request: ContainerRequest) -> None:

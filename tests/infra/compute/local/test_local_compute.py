@@ -23,7 +23,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House, is_running, opened
 from tests.kit.clocks import HeldClock
 from tests.kit.packages.usual import USUAL_PACKAGES
-from tests.kit.stages.isolation import TOGETHER
+from tests.kit.stages.isolation import TOGETHER, cells
 from tests.kit.waiting import eventually
 
 KEY = "online/iris/blue"
@@ -220,7 +220,7 @@ async def test_a_second_host_is_kept_off_the_folder_until_the_first_has_ended(
         uv=UV,
         limits=LocalLimits(),
         packages=USUAL_PACKAGES,
-        isolation=TOGETHER,
+        isolation=cells(TOGETHER, tmp_path),
     )
     async with opened(tmp_path) as house:
         await house.serve(await house.workload())

@@ -17,7 +17,7 @@ from infra.compute.succession import DoesNotComeUp
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House, opened
 from tests.kit.packages.usual import USUAL_PACKAGES
-from tests.kit.stages.isolation import TOGETHER
+from tests.kit.stages.isolation import TOGETHER, cells
 from tests.kit.waiting import eventually
 
 KEY: Final = "online/iris/blue"
@@ -34,7 +34,7 @@ async def following(house: House, keys: list[str], processes: int = 64) -> Async
         outputs,
         uv=UV,
         packages=USUAL_PACKAGES,
-        isolation=TOGETHER,
+        isolation=cells(TOGETHER, house.data),
         limits=LocalLimits(processes=processes),
     )
     compute.succession.begin_beside(keys)

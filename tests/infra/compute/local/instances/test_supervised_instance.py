@@ -9,6 +9,7 @@ import pytest
 
 from domain.ports import Probe
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.identity_lending import NothingLent
 from infra.compute.local.cores import Cores
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch
@@ -28,7 +29,7 @@ class Slow(Isolation):
     """Makes a cell once it may."""
 
     def __init__(self, data: Path) -> None:
-        super().__init__(isolated(data / "gates"), data, RUNTIME)
+        super().__init__(isolated(data / "gates"), data, RUNTIME, NothingLent())
         self.begun, self.may = threading.Event(), threading.Event()
         self.made: list[Cell] = []
 

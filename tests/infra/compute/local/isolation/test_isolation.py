@@ -19,11 +19,13 @@ ALL = Means("root", 7, (("memory", Path("/m")), ("pids", Path("/p"))), egress=Tr
 HOST = """
 import sys
 from pathlib import Path
+from infra.compute.identity_lending import NothingLent
 from infra.compute.local.isolation.isolation import Isolation, NotIsolated
 from infra.compute.local.isolation.means import Wish
 from infra.compute.local.premises import RUNTIME
 try:
-    Isolation(Wish("required", "allow", (), ()), Path(sys.argv[1]), RUNTIME).start()
+    wish = Wish("required", "allow", (), ())
+    Isolation(wish, Path(sys.argv[1]), RUNTIME, NothingLent()).start()
 except NotIsolated as lacking:
     print(lacking)
 """

@@ -12,7 +12,7 @@ from infra.compute.local.local_compute import LocalCompute
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.infra.compute.conftest import UV, House
 from tests.kit.packages.usual import USUAL_PACKAGES
-from tests.kit.stages.isolation import isolated
+from tests.kit.stages.isolation import cells, isolated
 from tests.kit.waiting import eventually
 
 
@@ -24,7 +24,7 @@ async def main(data: Path, script: str) -> None:
         OutputsInPlace(data),
         uv=UV,
         packages=USUAL_PACKAGES,
-        isolation=isolated(data / "gates"),
+        isolation=cells(isolated(data / "gates"), data),
         limits=LocalLimits(),
     )
     await compute.start()

@@ -18,6 +18,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import AZURE_PREFIX, PREFIX
 from tests.kit.composed import ToldRoom
+from tests.kit.stages.door_stage import bearers
 
 Served = Callable[..., Any]
 
@@ -35,7 +36,7 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FileBlobStore]:
 
 @pytest.fixture
 async def client(served: Served, blobs: FileBlobStore) -> AsyncIterator[httpx.AsyncClient]:
-    door = BlobDoor(blobs.files, blobs.signed_urls, AmpleRoom())
+    door = BlobDoor(blobs.files, blobs.signed_urls, bearers(), AmpleRoom())
     async with served(prefixes=[(PREFIX, door), (AZURE_PREFIX, door)]) as asking:
         yield asking
 
@@ -55,7 +56,7 @@ async def test_a_full_store_takes_no_uploads_and_all_else(
     served: Served, blobs: FileBlobStore
 ) -> None:
     room = ToldRoom()
-    door = BlobDoor(blobs.files, blobs.signed_urls, room)
+    door = BlobDoor(blobs.files, blobs.signed_urls, bearers(), room)
     async with served(prefixes=[(PREFIX, door)]) as client:
         url = await signed(blobs, None)
         there, query = url.split("?")

@@ -1,0 +1,58 @@
+"""What processes of a deployment are given, to be somebody to others."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Lent:
+    """Environment variables, over which a deployment's own go, and the files that they name."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    readable: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class LentToken:
+    """A token that may be asked for at a node: by the `resource` that it is for, and by any of
+    `names` of its identity; without a name where it `is_usual`."""
+
+    resource: str
+    names: Mapping[str, str]
+    is_usual: bool
+    token: str = field(repr=False)
+    expires_at: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "resource": self.resource,
+            "names": dict(self.names),
+            "usual": self.is_usual,
+            "token": self.token,
+            "expires_at": self.expires_at,
+        }
+
+
+class IdentityLending(Protocol):
+    """`holder` is a program's `identity`."""
+
+    @abstractmethod
+    async def lent(self, holder: str | None, owner: str) -> Lent:
+        """For processes on this machine of the workload `owner`: how they ask for tokens."""
+
+    @abstractmethod
+    async def tokens(self, holder: str) -> Sequence[LentToken]:
+        """All that `holder` may ask for now, for a node that is elsewhere."""
+
+
+class NothingLent(IdentityLending):
+    """Where programs are nobody."""
+
+    async def lent(self, holder: str | None, owner: str) -> Lent:
+        return Lent()
+
+    async def tokens(self, holder: str) -> Sequence[LentToken]:
+        return ()
