@@ -19,6 +19,7 @@ from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
 from domain.ports import CallerAddresses, Clients, TokenVerifier
 from domain.rollout.activities import RolloutActivities
+from domain.scaling.scale_watching import ScaleWatching
 from domain.scaling.scaling import Scaling
 from domain.schedules.activities import ScheduleActivities
 from domain.scoring.online_scoring import OnlineScoring
@@ -29,11 +30,15 @@ from domain.usage.storage_usages import StorageUsages
 @dataclass(frozen=True)
 class Triggers:
     """How the host is told when to call. Schedules are NCRONTAB, six fields.
-    `inbox_by_event_grid`: a queue tells of blobs in the inbox, and the host need not look."""
+    `inbox_by_event_grid`: a queue tells of blobs in the inbox, and the host need not look.
+    `by_clock`: the host is there all the time, so that the clock costs nothing: timers come due
+    when it starts, too, and one of them has deployments scaled. Else as little as can be is done
+    by the clock."""
 
     sweep_schedule: str
     restore_schedule: str
     inbox_by_event_grid: bool
+    by_clock: bool
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Application:
     scoring: OnlineScoring
     sums: StoredSums
     scaling: Scaling
+    scale_watching: ScaleWatching
     batch: BatchActivities
     jobs: JobActivities
     drops: DropActivities

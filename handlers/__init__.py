@@ -82,7 +82,12 @@ def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What messages, blobs and the clock trigger."""
     a = application
     yield provisioning_messages.blueprint(
-        a.online.reconciler, a.batch.reconciler, a.scaling, a.giving_back
+        a.online.reconciler,
+        a.batch.reconciler,
+        a.scaling,
+        a.scale_watching,
+        a.giving_back,
+        scaled_by_clock=a.triggers.by_clock,
     )
     yield batch_messages.blueprint(
         a.jobs.supervision,
@@ -108,7 +113,12 @@ def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.batch.restorer,
         a.jobs.workers,
         a.scaling,
+        a.scale_watching,
         a.jobs.retention,
-        sweep_schedule=a.triggers.sweep_schedule,
-        restore_schedule=a.triggers.restore_schedule,
+        timers.Schedules(
+            sweep=a.triggers.sweep_schedule,
+            restore=a.triggers.restore_schedule,
+            at_start=a.triggers.by_clock,
+            with_scaling=a.triggers.by_clock,
+        ),
     )

@@ -13,6 +13,7 @@ BATCH_JOBS_QUEUE = "batch-jobs"
 MINI_BATCHES_QUEUE = "mini-batches"
 BLOB_DROPS_QUEUE = "blob-drops"
 SCALING_QUEUE = "scaling"
+SCALING_LOOKS_QUEUE = "scaling-looks"
 SCHEDULES_QUEUE = "schedules"
 EVENTS_QUEUE = "events"
 
@@ -43,6 +44,14 @@ class WakeDeployment(Value):
 
     endpoint: str
     deployment: str
+
+
+class LookAtScales(Value):
+    """See which autoscaled deployments are due to be looked at. `chain` and `tick` as in
+    AdvanceJob."""
+
+    chain: int
+    tick: int
 
 
 class AdvanceJob(Value):

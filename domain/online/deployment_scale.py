@@ -83,6 +83,11 @@ class DeploymentScale(Value):
         end = now.timestamp()
         return int(end / interval) != int((end - tick.total_seconds()) / interval)
 
+    def until_due(self, now: datetime) -> timedelta:
+        """Until the next polling interval begins."""
+        interval = self.bounds.polling_interval.total_seconds()
+        return timedelta(seconds=interval - now.timestamp() % interval)
+
 
 def to_body(scale: DeploymentScale) -> Json:
     """The autoscaler asks the store for one kind: who sleeps costs it nothing."""

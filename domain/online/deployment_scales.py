@@ -79,6 +79,10 @@ class DeploymentScales:
         page = await self._store.query(deployment_scale.KIND, continuation=continuation)
         return page.documents, page.continuation
 
+    async def is_any_awake(self) -> bool:
+        """Whether a page has any."""
+        return bool((await self._store.query(deployment_scale.KIND, page_size=1)).documents)
+
     async def replace(self, document: Document, scale: DeploymentScale) -> Document:
         """Raises StaleETag when somebody else wrote first."""
         write = Replace(document.id, to_body(scale), document.etag)

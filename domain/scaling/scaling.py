@@ -1,8 +1,8 @@
 """Keeps the autoscaled deployments at the size that their load asks for.
 
-A timer's `tick` asks the instances themselves (several gateways may run, and none sees the
-whole load), decides, stores the decision, and has the compute follow it. Whatever a crash
-leaves between the last two, the next tick sees and does.
+A `tick`, by a timer or by messages (scale_watching.py), asks the instances themselves (several
+gateways may run, and none sees the whole load), decides, stores the decision, and has the compute
+follow it. Whatever a crash leaves between the last two, the next tick sees and does.
 """
 
 import asyncio
@@ -22,7 +22,6 @@ from domain.ports import (
     Document,
     Instance,
     InstanceLost,
-    ResourceStore,
     Scorer,
     ScoringRequest,
     Serving,
@@ -31,7 +30,7 @@ from domain.ports import (
 from domain.scaling.scale_decision import Load, decide
 
 TICK = timedelta(seconds=1)
-"""How often the timer calls."""
+"""How often the timer calls, and messages at most."""
 
 _log = logging.getLogger("ml_endpoints.scaling")
 
@@ -47,7 +46,6 @@ class Scaling:
 
     def __init__(
         self,
-        store: ResourceStore,
         serving: Serving,
         scorer: Scorer,
         clock: Clock,
@@ -64,17 +62,26 @@ class Scaling:
         self._idle_time = idle_time
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def tick(self) -> None:
-        """Look at every deployment that is awake and whose polling interval has begun. One
-        that cannot be looked at does not hold up the others."""
+    async def tick(self, since: timedelta) -> timedelta | None:
+        """Look at every deployment that is awake and whose polling interval has begun within
+        `since`, the time from the last look. One that cannot be looked at does not hold up the
+        others. After how long the next of them begins; None when none is awake."""
         now = self._clock.now()
+        soonest: timedelta | None = None
         continuation: str | None = None
         while True:
             found, continuation = await self._scales.page(continuation)
-            due = [document for document in found if from_document(document).is_due(now, TICK)]
+            scales = [from_document(document) for document in found]
+            due = [d for d, scale in zip(found, scales, strict=True) if scale.is_due(now, since)]
             await asyncio.gather(*(self._look_safely(document) for document in due))
+            begins = [scale.until_due(now) for scale in scales]
+            soonest = min(begins if soonest is None else [soonest, *begins], default=None)
             if continuation is None:
-                return
+                return soonest
+
+    async def is_any_awake(self) -> bool:
+        """Whether there is any that `tick` would look at."""
+        return await self._scales.is_any_awake()
 
     async def wake(self, message: WakeDeployment) -> None:
         """Give a deployment that sleeps its first instance; waking twice is waking once."""

@@ -1,8 +1,8 @@
 """When a schedule is looked at next, and the message that has it looked at.
 
-A due time within a minute has a message that comes at that moment. One further off has none:
-the sweep takes the schedule up half a minute before, so that no message waits for months and an
-idle schedule costs nothing.
+A due time within two minutes has a message that comes at that moment. One further off has none:
+the sweep takes the schedule up a minute and a half before (it comes by once a minute where
+executions are paid for), so that no message waits for months and an idle schedule costs nothing.
 """
 
 from datetime import timedelta
@@ -12,8 +12,8 @@ from domain.ground.messages import SCHEDULES_QUEUE, CheckSchedule
 from domain.ports import Clock, Message, WorkQueue
 from domain.schedules.schedule import ScheduleState
 
-_NEAR = 60.0
-_AHEAD = 30.0
+_NEAR = 120.0
+_AHEAD = 90.0
 _LONGEST_WAIT = 60.0
 
 

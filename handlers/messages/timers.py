@@ -1,5 +1,6 @@
 """What happens by the clock."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import azure.functions as func
@@ -8,12 +9,24 @@ from domain.ground.driving.sweeping import Sweeping
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.units.job_workers import JobWorkers
 from domain.provisioning.restorer import Restorer
-from domain.scaling.scaling import Scaling
+from domain.scaling.scale_watching import ScaleWatching
+from domain.scaling.scaling import TICK, Scaling
 from handlers.tracing import traced_event
 
 EVERY_HOUR = "0 41 * * * *"
 EVERY_TICK = "* * * * * *"
 """Of domain.scaling.scaling.TICK."""
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """`at_start`: what is due by the clock is done when a host starts, too. `with_scaling`: the
+    clock has autoscaled deployments looked at; else messages do."""
+
+    sweep: str
+    restore: str
+    at_start: bool
+    with_scaling: bool
 
 
 def blueprint(
@@ -22,21 +35,23 @@ def blueprint(
     batch: Restorer[Any, Any],
     workers: JobWorkers,
     scaling: Scaling,
+    watching: ScaleWatching,
     retention: JobRetention,
-    *,
-    sweep_schedule: str,
-    restore_schedule: str,
+    schedules: Schedules,
 ) -> func.Blueprint:
     bp = func.Blueprint()
+    at_start = schedules.at_start
 
     @bp.function_name("sweep")
-    @bp.timer_trigger(arg_name="timer", schedule=sweep_schedule, run_on_startup=True)
+    @bp.timer_trigger(arg_name="timer", schedule=schedules.sweep, run_on_startup=at_start)
     @traced_event
     async def sweep(timer: func.TimerRequest) -> None:
         await sweeping.sweep()
+        if not schedules.with_scaling:
+            await watching.begin()
 
     @bp.function_name("restore_deployments")
-    @bp.timer_trigger(arg_name="timer", schedule=restore_schedule, run_on_startup=True)
+    @bp.timer_trigger(arg_name="timer", schedule=schedules.restore, run_on_startup=at_start)
     @traced_event
     async def restore_deployments(timer: func.TimerRequest) -> None:
         await online.restore()
@@ -44,15 +59,19 @@ def blueprint(
         await workers.clear()
 
     @bp.function_name("expire_jobs")
-    @bp.timer_trigger(arg_name="timer", schedule=EVERY_HOUR, run_on_startup=True)
+    @bp.timer_trigger(arg_name="timer", schedule=EVERY_HOUR, run_on_startup=at_start)
     @traced_event
     async def expire_jobs(timer: func.TimerRequest) -> None:
         await retention.expire()
 
+    if schedules.with_scaling:
+        _add_scaling(bp, scaling)
+    return bp
+
+
+def _add_scaling(bp: func.Blueprint, scaling: Scaling) -> None:
     @bp.function_name("scale_deployments")
     @bp.timer_trigger(arg_name="timer", schedule=EVERY_TICK)
     @traced_event
     async def scale_deployments(timer: func.TimerRequest) -> None:
-        await scaling.tick()
-
-    return bp
+        await scaling.tick(TICK)

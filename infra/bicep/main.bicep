@@ -39,6 +39,11 @@ param sweepSchedule string = '0 * * * * *'
 @description('How often what runs is held against what is deployed (NCRONTAB).')
 param restoreSchedule string = '30 */5 * * * *'
 
+@minValue(1)
+@maxValue(300)
+@description('Seconds between two looks at autoscaled deployments while any is awake, at least. Each look is an execution that is paid for.')
+param scaleLookSeconds int = 10
+
 @description('Deliveries of a message before it is dead-lettered.')
 @minValue(1)
 @maxValue(2000)
@@ -184,6 +189,7 @@ module app 'modules/function-app.bicep' = {
     requestsAtOnce: requestsAtOnce
     sweepSchedule: sweepSchedule
     restoreSchedule: restoreSchedule
+    scaleLookSeconds: scaleLookSeconds
     maxDeliveryCount: maxDeliveryCount
     alwaysReady: alwaysReady
     traceSampling: traceSampling

@@ -67,6 +67,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         awakening=compose_waking(ground, settings.scaling, following=online.following),
         taps=rollout.taps,
     )
+    scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
     jobs = _jobs(ground, settings, times, assets=assets, batch=batch)
     drops = compose_drops(ground, settings.drops, invocation=jobs.invocation)
@@ -92,7 +93,8 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         rollout=rollout,
         scoring=scoring,
         sums=ground.sums,
-        scaling=compose_scaling(ground, settings.scaling, online=online),
+        scaling=scaling,
+        scale_watching=watching,
         batch=batch,
         jobs=jobs,
         drops=drops,
@@ -103,7 +105,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         usages=StorageUsages(adapters.store, adapters.blobs, adapters.disk),
         readiness=Readiness(adapters.store, adapters.clock),
         giving_back=GivingBack(adapters.queue),
-        sweeping=_sweeping(adapters, [each.owners for each in features]),
+        sweeping=_sweeping(adapters, [watching.owners, *(each.owners for each in features)]),
     )
 
 
@@ -151,4 +153,5 @@ def _triggers(settings: Settings) -> Triggers:
         sweep_schedule=triggers.sweep_schedule,
         restore_schedule=triggers.restore_schedule,
         inbox_by_event_grid=host == "functions" and triggers.inbox_source == "event_grid",
+        by_clock=host == "embedded",
     )

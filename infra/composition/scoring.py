@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from domain.online.activities import OnlineActivities
 from domain.online.scale_following import ScaleFollowing
+from domain.scaling.scale_watching import ScaleWatching
 from domain.scaling.scaling import Scaling
 from domain.scaling.waking import Waking
 from domain.scoring.exchange_taps import Tap, Taps
@@ -57,10 +58,9 @@ def compose_waking(
 
 def compose_scaling(
     ground: Ground, settings: ScalingSettings, *, online: OnlineActivities
-) -> Scaling:
+) -> tuple[Scaling, ScaleWatching]:
     a = ground.adapters
-    return Scaling(
-        a.store,
+    scaling = Scaling(
         a.serving,
         a.scorer,
         a.clock,
@@ -68,3 +68,5 @@ def compose_scaling(
         online.scales,
         idle_time=timedelta(seconds=settings.idle_time),
     )
+    between = timedelta(seconds=settings.look_interval)
+    return scaling, ScaleWatching(a.store, a.queue, a.clock, scaling, between=between)

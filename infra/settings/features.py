@@ -89,6 +89,11 @@ class ScalingSettings(SettingsGroup):
         30, alias="ML_ENDPOINTS_WAKE_WAIT"
     )
     """How long a request waits for a deployment that sleeps."""
+    look_interval: Annotated[float, Field(ge=1, le=300), SECONDS] = Field(
+        1, alias="ML_ENDPOINTS_SCALE_LOOK_INTERVAL"
+    )
+    """Under a Functions host: the least time between two looks at autoscaled deployments that are
+    awake, whatever their pollingInterval. Each look is an execution that is paid for."""
 
 
 class BatchSettings(SettingsGroup):

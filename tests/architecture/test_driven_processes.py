@@ -16,6 +16,7 @@ PROCESSES = {
     "domain/schedules/scheduling.py": messages.CheckSchedule,
     "domain/events/event_delivering.py": messages.DeliverEvents,
     "domain/provisioning/reconciler.py": messages.Reconcile,
+    "domain/scaling/scale_watching.py": messages.LookAtScales,
 }
 """And the message that drives each."""
 

@@ -29,6 +29,7 @@ QUEUES = (
     "mini-batches",
     "blob-drops",
     "scaling",
+    "scaling-looks",
     "schedules",
     "events",
 )

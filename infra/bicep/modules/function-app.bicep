@@ -20,6 +20,7 @@ param issuerOfVersion1 string
 param requestsAtOnce int
 param sweepSchedule string
 param restoreSchedule string
+param scaleLookSeconds int
 param maxDeliveryCount int
 param alwaysReady int
 param traceSampling string
@@ -120,6 +121,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     ML_ENDPOINTS_INBOX_SOURCE: 'event_grid'
     ML_ENDPOINTS_SWEEP_SCHEDULE: sweepSchedule
     ML_ENDPOINTS_RESTORE_SCHEDULE: restoreSchedule
+    ML_ENDPOINTS_SCALE_LOOK_INTERVAL: string(scaleLookSeconds)
     ML_ENDPOINTS_COSMOS_DATABASE: cosmosDatabase
     ML_ENDPOINTS_COSMOS_CONTAINER: cosmosContainer
     ML_ENDPOINTS_CIPHER_KEY: '@Microsoft.KeyVault(SecretUri=${cipherKeyUri})'

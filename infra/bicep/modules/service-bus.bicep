@@ -15,6 +15,7 @@ var queues = [
   'mini-batches'
   'blob-drops'
   'scaling'
+  'scaling-looks'
   'schedules'
   'events'
   arrivals

@@ -15,7 +15,7 @@ from domain.online.deployment_scale import from_document
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, ScaleSettings, ScaleType, workload_key
 from domain.ports import Instance, ScoringRequest, ScoringResponse, ServingWorkload, WorkloadState
-from domain.scaling.scaling import Scaling
+from domain.scaling.scaling import TICK, Scaling
 from tests.kit.scorers import ScriptedScorer, says
 from tests.kit.stages.provisioning_stage import ANY, CALLER, ProvisioningStage, opened
 
@@ -33,7 +33,6 @@ class Floor:
         self.idle = 0.0
         self.scorer = ScriptedScorer(self._load)
         self.scaling = Scaling(
-            stage.store,
             stage.compute,
             self.scorer,
             stage.clock,
@@ -67,7 +66,7 @@ class Floor:
     async def tick(self, average: float, seconds: float = 1, *, idle: float = 0) -> int:
         self.average, self.idle = average, idle
         self.stage.clock.move(seconds)
-        await self.scaling.tick()
+        await self.scaling.tick(TICK)
         self.come_up()
         return self.running
 
@@ -154,7 +153,7 @@ async def test_what_a_crash_left_between_decision_and_deed_is_done_by_the_next_t
     assert await floor.tick(2.0) == 3
     floor.average = 0.6
     del floor.stage.compute.running[KEY]
-    await floor.scaling.tick()
+    await floor.scaling.tick(TICK)
     assert floor.running == 3
 
 
@@ -164,7 +163,7 @@ async def test_sleep_and_wake(floor: Floor) -> None:
     assert await floor.tick(0.0, idle=300) == 0
     assert await floor.stage.deployment_state() == "Succeeded"
     asked = len(floor.scorer.asked)
-    await floor.scaling.tick()
+    await floor.scaling.tick(TICK)
     assert len(floor.scorer.asked) == asked
     await floor.stage.put_deployment(
         scale_settings=(await floor.deployment()).properties.scale_settings, tags={"a": "b"}

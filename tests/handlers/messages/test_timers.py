@@ -1,6 +1,7 @@
 """What the clock has done, and when."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ class Counting:
     def __init__(self) -> None:
         self.times = 0
 
-    async def take(self) -> None:
+    async def take(self, since: timedelta | None = None) -> None:
         self.times += 1
 
     sweep = restore = clear = tick = expire = take

@@ -182,6 +182,7 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
         "ML_ENDPOINTS_CIPHER_KEY": "what the reference to the vault comes to",
         "ML_ENDPOINTS_SWEEP_SCHEDULE": default("sweepSchedule"),
         "ML_ENDPOINTS_RESTORE_SCHEDULE": default("restoreSchedule"),
+        "ML_ENDPOINTS_SCALE_LOOK_INTERVAL": default("scaleLookSeconds"),
         "ML_ENDPOINTS_TRACE_SAMPLING": default("traceSampling"),
         CloudSettings.environment_name("service_bus_namespace"): "sb.servicebus.windows.net",
         CloudSettings.environment_name("blob_service_url"): "https://st.blob.core.windows.net/",
