@@ -159,7 +159,9 @@ async def test_the_deployed_package_runs_under_the_worker(start: Start, package:
     found = await open_to_anybody(host)
     # There is no such endpoint, which anybody may know.
     assert {name for name, status in found.items() if status == 404} == {
-        name for name in host.functions if name.startswith(("score_", "get_online_endpoint_openapi"))
+        name
+        for name in host.functions
+        if name.startswith(("score_", "get_online_endpoint_openapi"))
     } - {"score_unit"}
     assert {name: status for name, status in found.items() if status != 404} == {
         "get_discovery": 200,
