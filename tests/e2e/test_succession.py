@@ -13,6 +13,7 @@ from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
 from outside.waiting import PATIENCE, until
+from tests.fleets.fleet import Fleet
 
 UPGRADES = int(os.environ.get("UPGRADES", "2"))
 FILES_FOR_EACH = 5
@@ -146,16 +147,16 @@ def served(host: RunningHost, **variables: str) -> str:
     return code
 
 
-def successor_of(host: RunningHost) -> RunningHost:
+def successor_of(fleet: Fleet, host: RunningHost) -> RunningHost:
     output = host.output.with_name("successor.out")
-    return RunningHost(host.data_dir, "--port", "0", "--take-over", output=output)
+    return fleet.host(host.data_dir, "--port", "0", "--take-over", output=output)
 
 
-def test_upgrades_under_traffic_lose_no_request(tmp_path: Path) -> None:
+def test_upgrades_under_traffic_lose_no_request(fleet: Fleet, tmp_path: Path) -> None:
     # To take over where no host runs is to start.
     arguments = ("--port", "0", "--take-over")
     soon = {"ML_ENDPOINTS_STOP_GRACE": "0.2"}
-    with RunningHost(tmp_path / "data", *arguments, environment=soon) as host:
+    with fleet.hosting(tmp_path / "data", *arguments, environment=soon) as host:
         served(host)
         batch.batch(host, "files", WORK)
         numbers = range(UPGRADES)
@@ -185,8 +186,10 @@ def test_upgrades_under_traffic_lose_no_request(tmp_path: Path) -> None:
     assert not host.faults()
 
 
-def test_until_a_successor_is_up_the_host_before_answers_everything(tmp_path: Path) -> None:
-    with RunningHost(tmp_path / "data") as host, closing(successor_of(host)) as successor:
+def test_until_a_successor_is_up_the_host_before_answers_everything(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    with fleet.hosting(tmp_path / "data") as host, closing(successor_of(fleet, host)) as successor:
         hold = host.meeting / "hold"
         code = served(host, HOLD=str(hold))
         batch.batch(host, "files")

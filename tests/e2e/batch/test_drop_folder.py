@@ -14,6 +14,7 @@ from azure.storage.blob import ContainerClient
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, until
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
@@ -156,8 +157,8 @@ def test_files_and_options_put_by_azure_s_client_are_a_drop_like_any_other(
         assert scored(host, "signed", 2) == ["a.csv"]
 
 
-def test_drops_go_on_where_a_killed_host_left_them(tmp_path: Path) -> None:
-    with RunningHost(tmp_path / "data", environment=HOST_ENVIRONMENT) as host:
+def test_drops_go_on_where_a_killed_host_left_them(fleet: Fleet, tmp_path: Path) -> None:
+    with fleet.hosting(tmp_path / "data", environment=HOST_ENVIRONMENT) as host:
         serving.environment(host)
         batch.batch(host, "killed")
         drop(host, "killed/before.csv", "1")

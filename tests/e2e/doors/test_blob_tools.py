@@ -9,6 +9,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE
 
 MIB = 1024 * 1024
@@ -16,12 +17,12 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module", params=["TLS", "plain HTTP"])
 def host(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    fleet: Fleet, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
     arguments = ("--port", "0", *(["--http"] if request.param == "plain HTTP" else []))
     patient = {"ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600"}
     data = tmp_path_factory.mktemp("host") / "data"
-    with RunningHost(data, *arguments, environment=patient) as host:
+    with fleet.hosting(data, *arguments, environment=patient) as host:
         yield host
         faults = host.faults()
     assert not faults, f"the host logged errors: {faults}"

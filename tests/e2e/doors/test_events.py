@@ -12,6 +12,7 @@ import pytest
 from outside import scoring_files as batch
 from outside.running_host import RunningHost
 from tests.e2e.webhook_receiver import Post, WebhookReceiver
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, until
 
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32"}
@@ -185,12 +186,12 @@ def test_a_webhook_agrees_later_by_the_callback(
 
 
 def test_a_host_that_is_killed_tells_everything_when_it_is_back(
-    tmp_path: Path, receiver: WebhookReceiver
+    fleet: Fleet, tmp_path: Path, receiver: WebhookReceiver
 ) -> None:
     receiver.posts.clear()
     receiver.answer = lambda _: 503
     names = [f"endpoint-{number}" for number in range(12)]
-    with RunningHost(tmp_path / "data", environment=HOST_ENVIRONMENT) as host:
+    with fleet.hosting(tmp_path / "data", environment=HOST_ENVIRONMENT) as host:
         subscribe(host, receiver)
         made = []
         for name in names:

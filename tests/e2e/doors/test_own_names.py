@@ -11,6 +11,7 @@ from cryptography import x509
 from examples.client import CallFailed
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.certificates.authority import OwnAuthority
 from tests.kit.packages.index import PASSWORD, USER, PackageIndex
 from tests.kit.packages.index import serving as serving_packages
@@ -55,7 +56,9 @@ def index() -> Iterator[PackageIndex]:
 
 
 @pytest.fixture(scope="module")
-def host(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+def host(
+    fleet: Fleet, files: Files, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHost]:
     settings = {
         "ML_ENDPOINTS_TLS_CERTIFICATE": str(files.certificate),
         "ML_ENDPOINTS_TLS_KEY": str(files.key),
@@ -64,7 +67,7 @@ def host(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         "ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32",
         "NO_PROXY": "127.0.0.1",
     }
-    with RunningHost(tmp_path_factory.mktemp("host") / "data", environment=settings) as host:
+    with fleet.hosting(tmp_path_factory.mktemp("host") / "data", environment=settings) as host:
         yield host
         assert not host.faults()
 

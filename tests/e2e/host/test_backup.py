@@ -7,6 +7,7 @@ from pathlib import Path
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import ROOT, RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import until
 
 NAMES = [f"{number}.csv" for number in range(6)]
@@ -40,9 +41,9 @@ def jobs_of_drops(host: RunningHost) -> list[str]:
     return [j["name"] for j in found if "ml_endpoints.drop" in j["properties"]["properties"]]
 
 
-def test_a_copy_of_a_running_host_is_restored_elsewhere(tmp_path: Path) -> None:
+def test_a_copy_of_a_running_host_is_restored_elsewhere(fleet: Fleet, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    with RunningHost(tmp_path / "data", environment=SLOW) as host:
+    with fleet.hosting(tmp_path / "data", environment=SLOW) as host:
         serving.environment(host)
         serving.endpoint(host, "one")
         code = serving.codes(host, "echo", {"score.py": serving.ECHO})
@@ -69,7 +70,7 @@ def test_a_copy_of_a_running_host_is_restored_elsewhere(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "data")
     gate.touch()
     same = {"ML_ENDPOINTS_SCRIPT_WRITABLE": str(gate.parent)}
-    with RunningHost(copy, environment={**SLOW, **same}) as host:
+    with fleet.hosting(copy, environment={**SLOW, **same}) as host:
         until(lambda: scored(host, key), "an answer to the key of before")
         assert batch.rows(host, batch.ended(host, done)) == rows
         batch.ended(host, running)

@@ -19,6 +19,7 @@ from examples.client import CallFailed
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import ROOT, RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, until
 
 
@@ -38,10 +39,9 @@ def all_answer(client: httpx.Client) -> bool:
     return all(client.post("", json={}, headers=h).status_code == 200 for h in named)
 
 
-def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path) -> None:
-    host = RunningHost(tmp_path / "data")
-    gate = host.meeting / "open"
-    with host:
+def test_a_killed_host_goes_on_where_it_was_on_another_port(fleet: Fleet, tmp_path: Path) -> None:
+    with fleet.hosting(tmp_path / "data") as host:
+        gate = host.meeting / "open"
         code = served(host)
         keys = [serving.key(host, "one", which) for which in ("primaryKey", "secondaryKey")]
         batch.batch(host, "files")
@@ -83,8 +83,8 @@ def test_a_killed_host_goes_on_where_it_was_on_another_port(tmp_path: Path) -> N
     assert not host.faults()
 
 
-def test_jobs_that_ended_long_ago_go_and_their_results_stay(tmp_path: Path) -> None:
-    with RunningHost(tmp_path / "data") as host:
+def test_jobs_that_ended_long_ago_go_and_their_results_stay(fleet: Fleet, tmp_path: Path) -> None:
+    with fleet.hosting(tmp_path / "data") as host:
         serving.environment(host)
         batch.batch(host, "files")
         job = batch.started(host, "files", batch.data(host, {"a.csv": "a"}))
@@ -110,8 +110,10 @@ def _refuses(port: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_requests_end_and_leaves_nothing(tmp_path: Path, number: int) -> None:
-    with RunningHost(tmp_path / "data") as host:
+def test_a_stop_lets_requests_end_and_leaves_nothing(
+    fleet: Fleet, tmp_path: Path, number: int
+) -> None:
+    with fleet.hosting(tmp_path / "data") as host:
         served(host)
         port = int(host.url.rpartition(":")[2])
         answers: list[httpx.Response] = []
@@ -136,8 +138,8 @@ def test_a_stop_lets_requests_end_and_leaves_nothing(tmp_path: Path, number: int
         assert not host.faults()
 
 
-def test_the_door_for_scripts_is_as_it_is_said(tmp_path: Path) -> None:
-    with RunningHost(tmp_path / "data", "--port", "0", "--http") as host:
+def test_the_door_for_scripts_is_as_it_is_said(fleet: Fleet, tmp_path: Path) -> None:
+    with fleet.hosting(tmp_path / "data", "--port", "0", "--http") as host:
         connection = host.connection
         assert set(connection) == {
             *("url", "ca_file", "token_url", "client_id", "client_secret"),
@@ -206,7 +208,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
-    small_disk: Path, tmp_path: Path
+    fleet: Fleet, small_disk: Path, tmp_path: Path
 ) -> None:
     filler = small_disk / "filler"
 
@@ -218,7 +220,7 @@ def test_a_disk_that_fills_ends_in_clear_errors_and_loses_nothing(
 
     output = tmp_path / "output"
     often = {"ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *", "ML_ENDPOINTS_DISK_RESERVE": "8Mi"}
-    with RunningHost(small_disk / "data", environment=often, output=output) as host:
+    with fleet.hosting(small_disk / "data", environment=often, output=output) as host:
         served(host)
         batch.batch(host, "files")
         names = [f"{number:03}.csv" for number in range(20)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 
 
 def looks_at_storage(host: RunningHost) -> None:
@@ -46,9 +47,9 @@ def looks_at_figures(host: RunningHost) -> None:
     assert latency["maximum"] > 0
 
 
-def test_a_host_counts_and_logs_what_it_scored(tmp_path: Path) -> None:
+def test_a_host_counts_and_logs_what_it_scored(fleet: Fleet, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with RunningHost(data, environment={"ML_ENDPOINTS_LOG_TRAFFIC": "true"}) as host:
+    with fleet.hosting(data, environment={"ML_ENDPOINTS_LOG_TRAFFIC": "true"}) as host:
         serving.environment(host)
         serving.endpoint(host, "echo")
         serving.deploy(host, "echo/blue", serving.codes(host, "echo", {"score.py": serving.ECHO}))

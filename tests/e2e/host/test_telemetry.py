@@ -10,6 +10,7 @@ import pytest
 
 from outside import scoring_files, serving
 from outside.running_host import ROOT, RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.loopback_telemetry import Collector, Ingestion, Span
 from tests.kit.waiting import PATIENCE, until
 
@@ -20,8 +21,8 @@ SWIFT = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BLRP_SCHEDULE_DELAY": "100"}
 
 
 @contextmanager
-def hosted(folder: Path, **environment: str) -> Iterator[RunningHost]:
-    with RunningHost(folder / "data", environment={**SWIFT, **environment}) as host:
+def hosted(fleet: Fleet, folder: Path, **environment: str) -> Iterator[RunningHost]:
+    with fleet.hosting(folder / "data", environment={**SWIFT, **environment}) as host:
         serving.environment(host)
         yield host
         assert host.stop() == 0
@@ -49,9 +50,9 @@ def causes(span: Span, spans: dict[str, Span]) -> list[str]:
 
 
 def test_one_trace_goes_from_the_invocation_through_the_queues_to_the_instance(
-    tmp_path: Path, collector: Collector
+    fleet: Fleet, tmp_path: Path, collector: Collector
 ) -> None:
-    with hosted(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as host:
+    with hosted(fleet, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as host:
         scoring_files.batch(host, "shout")
         uri = scoring_files.data(host, {"a.txt": "one\n", "b.txt": "two\n"})
         asked = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
@@ -102,8 +103,10 @@ def test_one_trace_goes_from_the_invocation_through_the_queues_to_the_instance(
     }
 
 
-def test_logs_go_with_their_trace_and_without_secrets(tmp_path: Path, collector: Collector) -> None:
-    with hosted(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as host:
+def test_logs_go_with_their_trace_and_without_secrets(
+    fleet: Fleet, tmp_path: Path, collector: Collector
+) -> None:
+    with hosted(fleet, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as host:
         serving.endpoint(host, "iris")
         (host.inbox / "token=x").mkdir()
         (host.inbox / "Bearer abcdefghijklmnop").write_text("1")
@@ -116,14 +119,14 @@ def test_logs_go_with_their_trace_and_without_secrets(tmp_path: Path, collector:
 
 
 def test_no_new_trace_is_sent_where_sampling_is_nought(
-    tmp_path: Path, collector: Collector
+    fleet: Fleet, tmp_path: Path, collector: Collector
 ) -> None:
     given = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "ML_ENDPOINTS_TRACE_SAMPLING": "0",
         "ML_ENDPOINTS_TELEMETRY_LOGS": "false",
     }
-    with hosted(tmp_path, **given) as host:
+    with hosted(fleet, tmp_path, **given) as host:
         serving.endpoint(host, "iris")
         url = f"{host.url}{host.workspace.connection['workspace']}/onlineEndpoints"
         asked = {**host.bearer(), "traceparent": f"00-{TRACE}-{CALLER}-01"}
@@ -132,7 +135,9 @@ def test_no_new_trace_is_sent_where_sampling_is_nought(
     assert collector.logs == []
 
 
-def test_application_insights_is_told_of_requests_dependencies_and_logs(tmp_path: Path) -> None:
+def test_application_insights_is_told_of_requests_dependencies_and_logs(
+    fleet: Fleet, tmp_path: Path
+) -> None:
     with Ingestion() as ingestion:
         given = {
             "APPLICATIONINSIGHTS_CONNECTION_STRING": ingestion.connection_string,
@@ -140,7 +145,7 @@ def test_application_insights_is_told_of_requests_dependencies_and_logs(tmp_path
             "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
             "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
         }
-        with hosted(tmp_path, **given) as host:
+        with hosted(fleet, tmp_path, **given) as host:
             serving.endpoint(host, "iris")
             client = host.connection["client_id"]
     [put] = [

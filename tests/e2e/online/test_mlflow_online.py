@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from outside import serving
-from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 
 FILES = {
     "MLmodel": """
@@ -38,12 +38,12 @@ def _load_pyfunc(path):
 }
 
 
-def test_a_model_alone_is_deployed_and_asked_in_every_dialect(tmp_path: Path) -> None:
+def test_a_model_alone_is_deployed_and_asked_in_every_dialect(fleet: Fleet, tmp_path: Path) -> None:
     model = tmp_path / "model"
     for name, text in FILES.items():
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text(text)
-    with RunningHost(tmp_path / "data") as host:
+    with fleet.hosting(tmp_path / "data") as host:
         workspace = host.workspace
         asked = {"modelUri": workspace.upload("models", "doubling", "1", model)}
         version = "models/doubling/versions/1"

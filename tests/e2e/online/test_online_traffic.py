@@ -10,6 +10,7 @@ import pytest
 
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, until
 
 SCORE = "/endpoints/{}/score"
@@ -17,7 +18,7 @@ FAILS = "def init():\n    pass\n\n\ndef run(data):\n    raise ValueError('no goo
 
 
 @pytest.fixture(scope="module")
-def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+def swift(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     """A host that stores its figures, and sweeps, every second; `echo` has a good `blue`
     with all the traffic and a `green` that fails."""
     settings = {
@@ -26,7 +27,7 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
         "ML_ENDPOINTS_CORS_ORIGINS": "https://app.example",
     }
     folder: Path = tmp_path_factory.mktemp("host") / "data"
-    with RunningHost(folder, environment=settings) as host:
+    with fleet.hosting(folder, environment=settings) as host:
         serving.environment(host)
         serving.endpoint(host, "echo")
         good = serving.codes(host, "echo", {"score.py": serving.ECHO})

@@ -11,6 +11,7 @@ import pytest
 
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import until
 
 GATED = """
@@ -30,11 +31,11 @@ CAPACITY = 'online_deployment_DeploymentCapacity{endpoint="echo",deployment="blu
 
 
 @pytest.fixture(scope="module")
-def drowsy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+def drowsy(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     """`echo/blue` sleeps after a second; figures are stored every five minutes."""
     settings = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "1", "ML_ENDPOINTS_AGGREGATE_PERIOD": "300"}
     folder: Path = tmp_path_factory.mktemp("host") / "data"
-    with RunningHost(folder, environment=settings) as host:
+    with fleet.hosting(folder, environment=settings) as host:
         serving.environment(host)
         serving.endpoint(host, "echo")
         code = serving.codes(host, "echo", {"score.py": serving.ECHO})

@@ -1,0 +1,62 @@
+"""Instances as containers of a Docker Engine on this machine."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from infra.compute.docker.labels import INSTALLATION, KEY
+from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
+from tests.servers.engine.dockerd import EngineApi, settings_of
+
+_WRITABLE = "ML_ENDPOINTS_SCRIPT_WRITABLE"
+_READABLE = "ML_ENDPOINTS_SCRIPT_READABLE"
+
+
+class DockerContainers(Fleet):
+    name = "docker"
+
+    def __init__(self, engine: EngineApi) -> None:
+        self.engine = engine
+
+    def settings(self, told: Mapping[str, str], meeting: Path) -> dict[str, str]:
+        writable = [*_folders(told.get(_WRITABLE, "")), str(meeting.absolute())]
+        mounts = [f"{each}:{each}" for each in dict.fromkeys(writable)]
+        mounts += [f"{each}:{each}:ro" for each in _folders(told.get(_READABLE, ""))]
+        return {**settings_of(self.engine), "ML_ENDPOINTS_CONTAINER_MOUNTS": ",".join(mounts)}
+
+    def instances(self, host: RunningHost, deployment: str) -> set[str]:
+        mine = installation_of(host)
+        labels = (f"{INSTALLATION}={mine}", f"{KEY}=online/{deployment}")
+        found = self.engine.containers(*labels) if mine else []
+        return {each["Id"] for each in found if each["State"] in ("running", "paused")}
+
+    def clear(self, host: RunningHost) -> None:
+        mine = installation_of(host)
+        if not mine:
+            return
+        filters = {"label": [f"{INSTALLATION}={mine}"]}
+        for each in self.engine.containers(f"{INSTALLATION}={mine}"):
+            self.engine.ask("DELETE", f"containers/{each['Id']}", force=True)
+        for each in self.engine.get("networks", filters=filters):
+            self.engine.ask("DELETE", f"networks/{each['Id']}")
+        for each in self.engine.get("images/json", filters=filters):
+            for name in each["RepoTags"] or [each["Id"]]:
+                self.engine.ask("DELETE", f"images/{name}")
+
+
+def installation_of(host: RunningHost) -> str:
+    """The id of the installation that a host belongs to; '' before it has one."""
+    file = host.data_dir / "documents.db"
+    if not file.exists():
+        return ""
+    query = "SELECT body FROM documents WHERE kind = 'remoteInstallation'"
+    with closing(sqlite3.connect(file)) as documents:
+        found = documents.execute(query).fetchone()
+    return str(json.loads(found[0])["name"]) if found else ""
+
+
+def _folders(setting: str) -> list[str]:
+    return [each.strip() for each in setting.split(",") if each.strip()]

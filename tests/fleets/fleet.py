@@ -1,0 +1,58 @@
+"""What the same tests run on: where the instances of the hosts they start are."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from outside.running_host import RunningHost
+
+
+class Fleet(Protocol):
+    """One kind of place for instances. `name` is what `FLEET` chooses it by."""
+
+    name: str
+
+    @abstractmethod
+    def settings(self, told: Mapping[str, str], meeting: Path) -> dict[str, str]:
+        """What a host has to be told, over what its test tells it, to have its instances here,
+        whose scripts see the folder `meeting` and may write to it."""
+
+    @abstractmethod
+    def instances(self, host: RunningHost, deployment: str) -> set[str]:
+        """What runs of a deployment, `endpoint/deployment`: another name for each life of each."""
+
+    @abstractmethod
+    def clear(self, host: RunningHost) -> None:
+        """Nothing that a host which has ended left is there any more."""
+
+    def host(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        output: Path | None = None,
+        module: str = "infra.embedded",
+    ) -> RunningHost:
+        """One that has its instances here; whoever starts it clears up."""
+        host = RunningHost(data_dir, *arguments, output=output, module=module)
+        told = {**host.environment, **(environment or {})}
+        host.environment = {**told, **self.settings(told, host.meeting)}
+        return host
+
+    @contextmanager
+    def hosting(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        output: Path | None = None,
+    ) -> Iterator[RunningHost]:
+        """One that is up, and of which nothing is left at the end."""
+        host = self.host(data_dir, *arguments, environment=environment, output=output)
+        try:
+            with host:
+                yield host
+        finally:
+            self.clear(host)
