@@ -11,9 +11,12 @@ CLOUD_TESTS := $(VENV)/.cloud-tests
 TESTERS := $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))')
 PARALLEL = -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
+FLEET ?= processes
+ON_ENGINE = $(if $(filter docker,$(FLEET)),$(if $(CONTAINER_TESTS_ENGINE),,$(BIN)/python -m tests.servers.engine))
+
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud demo-containers engine run test lint check format drawing settings-page requirements wheel sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +68,10 @@ $(CLOUD_TESTS): $(STAMP) tests/servers/check_build.py
 
 test: $(CLOUD_TESTS) ## Run every test
 	@$(BIN)/python -m pytest $(PARALLEL)
+
+# Over Docker, on an engine that is named or on one of its own.
+e2e: $(STAMP) ## The tests through the door over a fleet (FLEET=processes or docker, ONLY=journey for the main ones)
+	@E2E_FLEET=$(FLEET) $(ON_ENGINE) $(BIN)/python -m pytest $(PARALLEL) $(if $(ONLY),-m $(ONLY)) tests/e2e
 
 lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/ruff format --check .

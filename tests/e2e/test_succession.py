@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from outside import scoring_files as batch
 from outside import serving
@@ -186,6 +187,7 @@ def test_upgrades_under_traffic_lose_no_request(fleet: Fleet, tmp_path: Path) ->
     assert not host.faults()
 
 
+@pytest.mark.only_processes("a successor has nothing to start where instances go on")
 def test_until_a_successor_is_up_the_host_before_answers_everything(
     fleet: Fleet, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from infra.compute.docker.labels import INSTALLATION, KEY
+from infra.compute.docker.labels import IMAGE, INSTALLATION, KEY
 from outside.running_host import RunningHost
 from tests.fleets.fleet import Fleet
 from tests.servers.engine.dockerd import EngineApi, settings_of
@@ -32,6 +32,10 @@ class DockerContainers(Fleet):
         labels = (f"{INSTALLATION}={mine}", f"{KEY}=online/{deployment}")
         found = self.engine.containers(*labels) if mine else []
         return {each["Id"] for each in found if each["State"] in ("running", "paused")}
+
+    def environments(self, host: RunningHost) -> int:
+        labels = [f"{INSTALLATION}={installation_of(host)}", f"{IMAGE}=environment"]
+        return len(self.engine.get("images/json", filters={"label": labels}))
 
     def clear(self, host: RunningHost) -> None:
         mine = installation_of(host)

@@ -21,7 +21,11 @@ class Fleet(Protocol):
 
     @abstractmethod
     def instances(self, host: RunningHost, deployment: str) -> set[str]:
-        """What runs of a deployment, `endpoint/deployment`: another name for each life of each."""
+        """The instances that there are of a deployment, `endpoint/deployment`."""
+
+    @abstractmethod
+    def environments(self, host: RunningHost) -> int:
+        """How many there are, built."""
 
     @abstractmethod
     def clear(self, host: RunningHost) -> None:

@@ -14,6 +14,7 @@ from outside import serving
 from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.journey
 GOOD = {"a.csv": "a1\na2\n", "b.csv": "b1\n", "nested/deep/c.csv": "c1\nc2\nc3\n"}
 WANTED = [
     ("a.csv", "0", "A1"),

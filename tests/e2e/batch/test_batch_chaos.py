@@ -10,7 +10,7 @@ from tests.chaos.ordeal import Arena
 FIRST = int(os.environ.get("CHAOS_SEED", "1"))
 
 
-@pytest.mark.e2e
+@pytest.mark.journey
 def test_a_host_killed_at_any_moment_of_a_job_leaves_the_same_output(tmp_path: Path) -> None:
     with Arena(tmp_path) as arena:
         expected = arena.undisturbed()

@@ -567,6 +567,7 @@ def test_another_workspaces_token_or_path_is_not_served(host: RunningHost) -> No
     assert answer.status_code == 404
 
 
+@pytest.mark.only_processes("an engine is asked for room when containers are made")
 def test_more_than_the_machine_has_is_refused_with_the_arithmetic(
     host: RunningHost, scoring: httpx.Client
 ) -> None:

@@ -14,6 +14,7 @@ from outside.running_host import ROOT, RunningHost
 from tests.kit.stages.isolation import processes_of
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.only_processes("test_hostile_containers.py has those of containers")
 SCRIPT = (Path(__file__).parent / "hostile_script.py").read_text()
 MOST = 2048
 """Threads and processes of one script."""

@@ -95,6 +95,7 @@ class Caller:
             return x509.load_der_x509_certificate(shown.getpeercert(True)).serial_number
 
 
+@pytest.mark.only_processes("an image built by an engine would keep the index's password")
 def test_a_model_with_private_packages_is_scored_at_a_name_of_its_own(
     host: RunningHost, files: Files, index: PackageIndex
 ) -> None:

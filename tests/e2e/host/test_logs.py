@@ -158,5 +158,7 @@ def test_the_lines_of_get_logs_have_time_instance_and_request(host: RunningHost)
     told = lines()
     times = [datetime.fromisoformat(time) for time, *_ in told]
     assert times == sorted(times)
-    assert all(re.fullmatch(r"blue-[0-9a-f]{6}-[01]", instance) for _, instance, *_ in told)
+    # By its deployment, its revision and its number: elsewhere also its endpoint and its life.
+    name = r"(spoken-)?blue-[0-9a-f]{6}(-[0-9a-f]{6})?-[01](\.1)?"
+    assert all(re.fullmatch(name, instance) for _, instance, *_ in told)
     assert len({instance for _, instance, *_ in told}) == 2

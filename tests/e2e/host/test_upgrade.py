@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import ROOT, RunningHost
@@ -176,6 +178,7 @@ def _gathers(host: RunningHost, file: Path) -> bool:
     return any(file.name in json.dumps(json.loads(body)) for (body,) in found)
 
 
+@pytest.mark.only_processes("the last release has no other compute")
 def test_a_folder_of_the_last_release_goes_on_here_and_there_again(tmp_path: Path) -> None:
     settings = {
         "ML_ENDPOINTS_PRIVATE_NETWORKS": "127.0.0.1/32",

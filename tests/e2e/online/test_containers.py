@@ -14,8 +14,9 @@ import pytest
 from infra.compute.docker.labels import GROUP, INSTALLATION, KEY
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.docker import DockerContainers, installation_of
 from tests.kit.waiting import until
-from tests.servers.engine.dockerd import Dockerd, EngineApi, EngineMissing, settings_of
+from tests.servers.engine.dockerd import Dockerd, EngineApi, EngineMissing
 from tests.servers.engine.given import given_engine
 from tests.servers.engine.required import without
 
@@ -44,15 +45,22 @@ def run(data):
 
 
 @pytest.fixture(scope="module")
-def engine() -> EngineApi:
-    return given_engine()
+def docker() -> DockerContainers:
+    return DockerContainers(given_engine())
 
 
 @pytest.fixture(scope="module")
-def host(engine: EngineApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
-    settings = {**settings_of(engine), "ML_ENDPOINTS_SCALE_IDLE_TIME": "1"}
+def engine(docker: DockerContainers) -> EngineApi:
+    return docker.engine
+
+
+@pytest.fixture(scope="module")
+def host(
+    docker: DockerContainers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHost]:
+    settings = {"ML_ENDPOINTS_SCALE_IDLE_TIME": "1"}
     folder = tmp_path_factory.mktemp("host") / "data"
-    with RunningHost(folder, environment=settings) as host:
+    with docker.hosting(folder, environment=settings) as host:
         serving.environment(host)
         serving.endpoint(host, "boxed")
         yield host
@@ -72,8 +80,11 @@ def deploy(host: RunningHost, name: str, version: int, count: int = 1, **more: A
     )
 
 
-def containers(engine: EngineApi, name: str, *, running: bool = True) -> list[Any]:
-    found = engine.containers(f"{KEY}=online/boxed/{name}")
+def containers(
+    host: RunningHost, engine: EngineApi, name: str, *, running: bool = True
+) -> list[Any]:
+    mine = f"{INSTALLATION}={installation_of(host)}"
+    found = engine.containers(mine, f"{KEY}=online/boxed/{name}")
     return [each for each in found if each["State"] == "running" or not running]
 
 
@@ -136,7 +147,7 @@ def test_a_container_serves_and_is_held_to_what_it_may(
         assert streamed.text == "piece 0 piece 1 piece 2 "
         missing = client.post("", json=1, headers={"azureml-model-deployment": "none"})
         assert missing.status_code == 404
-    [container] = containers(engine, "blue")
+    [container] = containers(host, engine, "blue")
     told = engine.get(f"containers/{container['Id']}/json")
     config = told["HostConfig"]
     assert config["ReadonlyRootfs"]
@@ -159,9 +170,9 @@ def test_a_new_revision_is_rolled_out_beside_the_old_one_and_counts_follow(
         callers.go_on(5)
         deploy(host, "green", 2, count=2)
         until(lambda: callers.answers[-1]["version"] == 2)
-        until(lambda: len(containers(engine, "green", running=False)) == 2)
+        until(lambda: len(containers(host, engine, "green", running=False)) == 2)
         deploy(host, "green", 2, count=1)
-        until(lambda: len(containers(engine, "green", running=False)) == 1)
+        until(lambda: len(containers(host, engine, "green", running=False)) == 1)
         callers.go_on(5)
     assert callers.faults == []
 
@@ -174,7 +185,7 @@ def test_an_instance_that_is_lost_leaves_the_route_and_is_replaced(
     deploy(host, "red", 1, count=2)
     with Callers(host, "red", 4) as callers:
         callers.go_on(20)
-        victim = containers(engine, "red")[0]
+        victim = containers(host, engine, "red")[0]
         if cruelty == "disconnect":
             [network] = victim["NetworkSettings"]["Networks"].values()
             body = {"Container": victim["Id"], "Force": True}
@@ -183,7 +194,7 @@ def test_an_instance_that_is_lost_leaves_the_route_and_is_replaced(
             engine.do("POST", f"containers/{victim['Id']}/{cruelty}")
 
         def replaced() -> bool:
-            there = [each["Id"] for each in containers(engine, "red")]
+            there = [each["Id"] for each in containers(host, engine, "red")]
             return len(there) == 2 and victim["Id"] not in there
 
         until(replaced, "another in its place")
@@ -193,19 +204,19 @@ def test_an_instance_that_is_lost_leaves_the_route_and_is_replaced(
 
 def test_a_host_that_dies_takes_no_instance_with_it(host: RunningHost, engine: EngineApi) -> None:
     deploy(host, "grey", 1)
-    before = [each["Id"] for each in containers(engine, "grey")]
+    before = [each["Id"] for each in containers(host, engine, "grey")]
     host.kill()
-    assert [each["Id"] for each in containers(engine, "grey")] == before
+    assert [each["Id"] for each in containers(host, engine, "grey")] == before
     host.start()
     with Callers(host, "grey", 1) as callers:
         callers.go_on(5)
-    assert [each["Id"] for each in containers(engine, "grey")] == before
+    assert [each["Id"] for each in containers(host, engine, "grey")] == before
 
 
 def test_a_host_that_follows_another_finds_the_same_containers(
     host: RunningHost, engine: EngineApi
 ) -> None:
-    before = [each["Id"] for each in containers(engine, "grey")]
+    before = [each["Id"] for each in containers(host, engine, "grey")]
     with Callers(host, "grey", 2) as callers:
         callers.go_on(5)
         gone = host.upgrade()
@@ -213,7 +224,7 @@ def test_a_host_that_follows_another_finds_the_same_containers(
         gone.wait()
         callers.go_on(5)
     assert callers.faults == []
-    assert [each["Id"] for each in containers(engine, "grey")] == before
+    assert [each["Id"] for each in containers(host, engine, "grey")] == before
 
 
 def test_it_sleeps_without_a_container_and_wakes_for_who_asks(
@@ -221,7 +232,7 @@ def test_it_sleeps_without_a_container_and_wakes_for_who_asks(
 ) -> None:
     scale = {"scaleType": "TargetUtilization", "minInstances": 0, "maxInstances": 2}
     deploy(host, "sleepy", 1, scaleSettings={**scale, "pollingInterval": "PT1S"})
-    until(lambda: not containers(engine, "sleepy", running=False), "no container")
+    until(lambda: not containers(host, engine, "sleepy", running=False), "no container")
     headers = {"azureml-model-deployment": "sleepy"}
     with serving.caller(host, "boxed") as client:
         assert client.post("", json=1, headers=headers).json()["version"] == 1
@@ -229,8 +240,8 @@ def test_it_sleeps_without_a_container_and_wakes_for_who_asks(
 
 def test_what_is_deleted_leaves_nothing(host: RunningHost, engine: EngineApi) -> None:
     deploy(host, "gone", 7, count=2)
-    [group] = {each["Labels"][GROUP] for each in containers(engine, "gone")}
-    [image] = {each["Image"] for each in containers(engine, "gone")}
+    [group] = {each["Labels"][GROUP] for each in containers(host, engine, "gone")}
+    [image] = {each["Image"] for each in containers(host, engine, "gone")}
     host.workspace.mutate("DELETE", "onlineEndpoints/boxed/deployments/gone")
     assert engine.containers(f"{GROUP}={group}") == []
     until(lambda: engine.ask("GET", f"images/{image}/json")[0] == 404)
@@ -261,19 +272,20 @@ def own_engine() -> Iterator[Dockerd]:
 def test_what_runs_comes_back_when_the_engine_does(tmp_path: Path) -> None:
     if not os.environ.get(RESTART):
         pytest.skip(f"a second engine takes the first one's bridge away: set {RESTART}")
-    with own_engine() as dockerd:
-        settings = dict(settings_of(dockerd.api))
-        with RunningHost(tmp_path / "data", environment=settings) as host:
-            serving.environment(host)
-            serving.endpoint(host, "boxed")
-            deploy(host, "blue", 1)
-            before = containers(dockerd.api, "blue")
-            dockerd.end()
-            dockerd.start()
-            with Callers(host, "blue", 1) as callers:
-                callers.go_on(5)
-            after = containers(dockerd.api, "blue")
-            assert len(after) == 1
-            assert after[0]["Id"] != before[0]["Id"]
-            host.workspace.mutate("DELETE", "onlineEndpoints/boxed")
-            assert dockerd.api.containers(INSTALLATION) == []
+    with (
+        own_engine() as dockerd,
+        DockerContainers(dockerd.api).hosting(tmp_path / "data") as host,
+    ):
+        serving.environment(host)
+        serving.endpoint(host, "boxed")
+        deploy(host, "blue", 1)
+        before = containers(host, dockerd.api, "blue")
+        dockerd.end()
+        dockerd.start()
+        with Callers(host, "blue", 1) as callers:
+            callers.go_on(5)
+        after = containers(host, dockerd.api, "blue")
+        assert len(after) == 1
+        assert after[0]["Id"] != before[0]["Id"]
+        host.workspace.mutate("DELETE", "onlineEndpoints/boxed")
+        assert dockerd.api.containers(INSTALLATION) == []

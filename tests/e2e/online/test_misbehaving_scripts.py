@@ -8,6 +8,7 @@ import pytest
 from examples.client import CallFailed
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import until
 
 FAST = {"initialDelay": "PT0S", "period": "PT0.2S", "timeout": "PT0.3S", "failureThreshold": 5}
@@ -53,7 +54,7 @@ def test_a_script_without_run_says_so(host: RunningHost) -> None:
     assert "UserScriptFunctionNotFound" in refused(host, "headless", "def init(): pass\n")
 
 
-def test_an_init_that_hangs_fails_by_its_readiness_probe(host: RunningHost) -> None:
+def test_an_init_that_hangs_fails_by_its_readiness_probe(fleet: Fleet, host: RunningHost) -> None:
     script = (
         "import threading\ndef init():\n    print('waiting')\n    threading.Event().wait()\n"
         "def run(d): pass\n"
@@ -64,7 +65,7 @@ def test_an_init_that_hangs_fails_by_its_readiness_probe(host: RunningHost) -> N
     assert "5 failures 0.2 s apart" in told
     assert "init() has not come to its end" in told
     assert "waiting" in told
-    until(lambda: not host.processes("--deployment hanging"))
+    until(lambda: not fleet.instances(host, "odd/hanging"))
 
 
 def test_a_script_file_that_is_not_there_is_named(host: RunningHost) -> None:
@@ -87,6 +88,7 @@ def test_an_unknown_instance_type_is_refused_with_those_there_are(host: RunningH
 
 
 def test_an_environment_that_cannot_be_built_says_why_and_leaves_nothing(
+    fleet: Fleet,
     host: RunningHost,
 ) -> None:
     conda = "dependencies:\n  - python=3.11\n  - pip:\n    - flask==0.0.0.999\n"
@@ -94,8 +96,7 @@ def test_an_environment_that_cannot_be_built_says_why_and_leaves_nothing(
     told = refused(host, "unbuilt", serving.ECHO, environmentId=environment)
     assert "ImageBuildFailure" in told
     assert re.search(r"flask", told)
-    folder = host.data_dir / "compute" / "environments"
-    assert len([each for each in folder.iterdir() if each.is_dir()]) == 1
+    assert fleet.environments(host) == 1
     path = "onlineEndpoints/odd/deployments/unbuilt/getLogs"
     built = host.workspace.call("POST", path, {"containerType": "StorageInitializer"}).json()
     assert "flask" in built["content"]

@@ -3,7 +3,6 @@
 import asyncio
 import collections
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,10 @@ import pytest
 from examples.client import CallFailed
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, eventually, until
 
+pytestmark = pytest.mark.journey
 ANIMALS = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")
 ALL_TO_ANT = {**dict.fromkeys(ANIMALS, 0), "ant": 100}
 
@@ -325,18 +326,19 @@ def test_a_deployment_with_traffic_is_not_deleted(host: RunningHost, split: http
         host.workspace.get("onlineEndpoints/split/deployments/gnu")
 
 
-def test_deleting_an_endpoint_stops_its_processes(host: RunningHost, echo: str) -> None:
+def test_deleting_an_endpoint_ends_its_instances(
+    fleet: Fleet, host: RunningHost, echo: str
+) -> None:
     serving.endpoint(host, "short")
     serving.deploy(host, "short/blue", echo, count=2)
     serving.deploy(host, "short/green", echo)
-    running = {int(p) for p in host.processes("--deployment")}
-    assert len(host.processes("--deployment blue")) >= 2
+    assert len(fleet.instances(host, "short/blue")) >= 2
+    assert fleet.instances(host, "short/green")
     deleted = host.workspace.call("DELETE", "onlineEndpoints/short")
     # A request of theirs might take five minutes, which is not waited for where there is none.
     serving.succeeded(host, deleted.headers["Azure-AsyncOperation"])
-    assert not host.processes("--deployment blue")
-    assert not host.processes("--deployment green")
-    assert len(running) > len(host.processes("--deployment"))
+    assert not fleet.instances(host, "short/blue")
+    assert not fleet.instances(host, "short/green")
 
 
 def test_traffic_that_moves_under_load_fails_no_request(
@@ -378,7 +380,7 @@ async def _under_load(
 
 
 def test_an_update_rolls_over_under_load_without_a_failed_request(
-    host: RunningHost, echo: str
+    fleet: Fleet, host: RunningHost, echo: str
 ) -> None:
     serving.endpoint(host, "rolling")
     settings = {"maxConcurrentRequestsPerInstance": 8}
@@ -406,7 +408,7 @@ def test_an_update_rolls_over_under_load_without_a_failed_request(
         seen = asyncio.run(_under_load(host, client, change))
         assert set(seen) == {200}
         assert client.post("", json={"who": True}).json()["name"] == "number 3"
-    until(lambda: len(host.processes("--deployment blue")) <= 3)
+    until(lambda: len(fleet.instances(host, "rolling/blue")) <= 3)
 
 
 def test_instances_are_added_and_taken_away(host: RunningHost, echo: str, tmp_path: Path) -> None:
@@ -445,8 +447,8 @@ def test_instances_are_added_and_taken_away(host: RunningHost, echo: str, tmp_pa
         assert host.workspace.get(path)["sku"]["capacity"] == 1
 
 
-def test_two_deployments_of_one_environment_build_it_once(host: RunningHost, echo: str) -> None:
-    environments = host.data_dir / "compute" / "environments"
-    specs = [json.loads(file.read_text()) for file in environments.glob("*.json")]
-    assert [spec["requirements"] for spec in specs].count([]) == 1
-    assert len([each for each in environments.iterdir() if each.is_dir()]) == len(specs)
+def test_two_deployments_of_one_environment_build_it_once(
+    fleet: Fleet, host: RunningHost, split: httpx.Client
+) -> None:
+    asked = host.workspace.get("environments")["value"]
+    assert 1 <= fleet.environments(host) <= len(asked) < len(ANIMALS)

@@ -13,6 +13,7 @@ from outside.running_host import RunningHost
 from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.journey
 SCORE = "/endpoints/{}/score"
 FAILS = "def init():\n    pass\n\n\ndef run(data):\n    raise ValueError('no good')\n"
 

@@ -2,7 +2,7 @@
 has counted, and a host that was killed and serves again, with a host's own timers."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from outside.running_host import RunningHost
 from tests.fleets.fleet import Fleet
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.journey
 GATED = """
 import os
 import time
@@ -27,7 +28,6 @@ def init():
 def run(data):
     return "gated"
 """
-CAPACITY = 'online_deployment_DeploymentCapacity{endpoint="echo",deployment="blue"'
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,16 @@ def drowsy(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
         yield host
 
 
-def running(host: RunningHost) -> list[str]:
-    text = host.workspace.http.get(f"{host.url}/metrics", headers=host.bearer()).text
-    return [line for line in text.splitlines() if line.startswith(CAPACITY)]
+@pytest.fixture
+def running(fleet: Fleet, drowsy: RunningHost) -> Callable[[], set[str]]:
+    """The instances of `blue`."""
+    return lambda: fleet.instances(drowsy, "echo/blue")
 
 
 def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
-    drowsy: RunningHost,
+    drowsy: RunningHost, running: Callable[[], set[str]]
 ) -> None:
-    until(lambda: not running(drowsy), what="blue asleep")
+    until(lambda: not running(), what="blue asleep")
     shown = drowsy.workspace.get("onlineEndpoints/echo/deployments/blue")["properties"]
     assert shown["provisioningState"] == "Succeeded"
     hold = serving.Hold(drowsy)
@@ -68,11 +69,11 @@ def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
         held = pool.submit(caller.post, "", json=hold.asked)
         replies = list(pool.map(lambda number: caller.post("", json=[number]), range(24)))
         until(hold.in_hand)
-        assert len(running(drowsy)) == 1
+        assert len(running()) == 1
         hold.open()
         assert held.result().status_code == 200
     assert [(r.status_code, r.json()) for r in replies] == [(200, [n]) for n in range(24)]
-    until(lambda: not running(drowsy), what="blue asleep again")
+    until(lambda: not running(), what="blue asleep again")
     told = drowsy.story(endpoint="echo", deployment="blue")
     counts = [
         (line["action"], line["before"], line["after"], line["reason"].partition(" in ")[0])
@@ -106,6 +107,7 @@ def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) ->
     assert found["mirrored"] + sum(found["lost"].values()) == 5
 
 
+@pytest.mark.only_processes("instances elsewhere do not end with their host")
 def test_a_split_loses_no_request_and_no_share_when_a_killed_host_has_started_again(
     drowsy: RunningHost,
 ) -> None:
