@@ -32,6 +32,7 @@ from typing import IO, Any, NamedTuple
 from . import package_indexes
 
 COMPLETE = ".ml-endpoints-complete"
+LOCK = "requirements.lock"
 SHOWN_BYTES = 8 * 1024 * 1024
 KEPT_LINES = 400
 
@@ -175,6 +176,7 @@ class Build:
                 # Scripts may not write here: what is not compiled now would be at each start.
                 install = ["pip", "install", "--compile-bytecode", "--python", own]
                 self.tool([*install, "--", *requirements], workplace, indexes)
+                self._keep_lock(own)
             if not is_ours(python):
                 self._compile_ours()
             self._mark_complete()
@@ -184,6 +186,12 @@ class Build:
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
         say(f"Environment {self._target.name} built in {time.monotonic() - began:.1f} s.")
+
+    def _keep_lock(self, python: str) -> None:
+        """What was resolved, for whoever wants to know."""
+        freeze = [self._uv, "pip", "freeze", "--quiet", "--python", python]
+        told = subprocess.run(freeze, capture_output=True, timeout=60, check=False)
+        (self._target / LOCK).write_bytes(told.stdout)
 
     def _compile_ours(self) -> None:
         """What this package needs, for an interpreter that may never have run it."""

@@ -20,9 +20,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import package_indexes
-from .environment import Build, BuildError, Spec, end_with_host, find_python, locked, read_spec, say
+from .environment import (
+    LOCK,
+    Build,
+    BuildError,
+    Spec,
+    end_with_host,
+    find_python,
+    locked,
+    read_spec,
+    say,
+)
 
-LOCK = "requirements.lock"
 PACKAGES = "packages"
 
 

@@ -21,6 +21,7 @@ from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
+    from infra.compute.docker.chosen_images import RegistryPlace
     from infra.compute.ground.local_limits import LocalLimits
     from infra.compute.local.isolation.means import Wish
     from infra.compute.local.local_disk import LocalDisk
@@ -131,10 +132,11 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     """Online deployments in containers; batch jobs have local processes."""
     from uv import find_uv_bin
 
+    from infra.compute.docker.chosen_images import Making, chosen_images
     from infra.compute.docker.docker_fleet import DockerFleet
     from infra.compute.docker.engine import Engine
+    from infra.compute.docker.engine_environments import BaseImage
     from infra.compute.docker.engine_room import EngineRoom
-    from infra.compute.docker.images import BaseImage, Images
     from infra.compute.docker.networks import Networks
     from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
@@ -142,18 +144,19 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     from infra.compute.remote.remote_compute import RemoteCompute
 
     engine = Engine(settings.engine)
-    images = Images(
-        engine,
+    making = Making(
         beside.blobs,
+        beside.store,
         BaseImage(settings.base_image),
-        folder=beside.data_dir / "containers",
-        runtime=RUNTIME,
-        uv=find_uv_bin(),
-        packages=beside.packages,
+        beside.data_dir / "containers",
+        RUNTIME,
+        find_uv_bin(),
+        beside.packages,
     )
+    chosen = chosen_images(engine, _registry(settings), making)
     fleet = DockerFleet(
         engine,
-        images,
+        chosen.images,
         Networks(engine, closed=settings.egress == "closed"),
         Installation(beside.store).id,
         mounts=settings.mounts,
@@ -165,13 +168,17 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     async def start() -> None:
         await local.start()
         await remote.start()
+        if chosen.rebasing is not None:
+            chosen.rebasing.start()
 
     async def close() -> None:
+        if chosen.rebasing is not None:
+            await chosen.rebasing.close()
         await remote.close()
         await local.close()
 
     return Compute(
-        capabilities=RemoteCapabilities(),
+        capabilities=RemoteCapabilities(chosen.pinned),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=local.workers,
@@ -181,6 +188,15 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         succession=local.succession,
         script_users=local.script_users,
     )
+
+
+def _registry(settings: ComputeSettings) -> "RegistryPlace | None":
+    from infra.compute.docker.chosen_images import RegistryPlace
+
+    place = settings.image_registry
+    if place is None:
+        return None
+    return RegistryPlace(place.url, place.credentials, settings.base_refresh_hours)
 
 
 def _wish(settings: ComputeSettings) -> "Wish":

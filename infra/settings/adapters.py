@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.settings.group import SettingsGroup
+from infra.settings.packages import Index
 from infra.settings.values import (
     DAYS,
     SECONDS,
@@ -236,6 +237,17 @@ class ComputeSettings(SettingsGroup):
     base_image: Text = Field("python:{python}-slim", alias="ML_ENDPOINTS_CONTAINER_BASE_IMAGE")
     """What environments are built on, pulled if the engine has none of that name. `{python}` in it
     stands for the environment's version. It has that Python as `python3`, and glibc."""
+
+    image_registry: Index | None = Field(None, alias="ML_ENDPOINTS_IMAGE_REGISTRY", repr=False)
+    """A registry where images of environments are made without an engine, once for all hosts, and
+    from which engines pull them by their digest. It may carry a user and a password; with
+    `http://` it is spoken to without TLS. The base image is in a registry then, too. None: each
+    engine builds its own."""
+    base_refresh_hours: Annotated[float, Field(ge=0, le=8760), Unit("hours")] = Field(
+        24, alias="ML_ENDPOINTS_BASE_REFRESH_HOURS"
+    )
+    """How often it is looked whether the base images of environments in that registry are others by
+    now: those are put on the new ones, their packages as they were. 0: never."""
 
     machine_memory: ByteCount | None = Field(None, alias="ML_ENDPOINTS_MACHINE_MEMORY")
     """What models may have together of the memory of the machine that they run on. None: what

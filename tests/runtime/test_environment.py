@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime import package_indexes
-from runtime.environment import COMPLETE, is_complete
+from runtime.environment import COMPLETE, LOCK, is_complete
 from tests.kit.waiting import PATIENCE, until
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
@@ -76,6 +76,11 @@ def test_an_environment_is_built_with_its_requirements(tmp_path: Path) -> None:
     shown = subprocess.check_output([python, "-c", "import tiny; print(tiny.answer)"], text=True)
     assert shown == "42\n"
     assert "already there" in build(tmp_path, []).stdout
+
+
+def test_what_was_resolved_is_kept(tmp_path: Path) -> None:
+    build(tmp_path, [package(tmp_path)])
+    assert (tmp_path / "env" / LOCK).read_text().startswith("tiny @ file://")
 
 
 def test_a_build_that_fails_shows_the_tools_output_and_leaves_nothing(tmp_path: Path) -> None:

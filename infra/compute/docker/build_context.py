@@ -9,12 +9,22 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final
 
-from infra.compute.ground.image_layout import CODE, HOME, MODEL, RUNTIME
+from infra.compute.ground.image_layout import CODE, HOME, MODEL, PYTHON, RUNTIME
 
 _BUILDER: Final = ("__init__.py", "__main__.py", "environment.py", "package_indexes.py")
 """Of the runtime, what builds: a change of anything else builds no environment anew."""
 
 _COMPILE: Final = "import compileall, sysconfig; compileall.compile_dir"
+
+_ADOPT: Final = f"""\
+import os, shutil, sys
+if sys.version_info < (3, 9):
+    sys.exit("Models run on Python 3.9 or later, and this image has " + sys.version)
+os.makedirs({os.path.dirname(PYTHON)!r}, exist_ok=True)
+with open({PYTHON!r}, "w") as file:
+    file.write('#!/bin/sh\\nexec ' + shutil.which("python3") + ' "$@"\\n')
+os.chmod({PYTHON!r}, 0o755)
+"""
 
 _ENVIRONMENT: Final = f"""\
 FROM {{base}} AS compiled
@@ -31,6 +41,17 @@ ENV PATH={HOME}/environment/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbi
     VIRTUAL_ENV={HOME}/environment PYTHONUNBUFFERED=1 LANG=C.UTF-8 HOME=/tmp
 """
 """Nothing can be written where a model runs, so what is imported there is compiled here."""
+
+_PREBUILT: Final = f"""\
+FROM {{image}}
+USER root
+RUN command -v python3 || {{{{ echo 'The image has no python3, which runs a model.'; exit 1; }}}}
+COPY runtime {RUNTIME}
+COPY adopt.py {HOME}/adopt.py
+RUN python3 -I {HOME}/adopt.py && python3 -c "{_COMPILE}('{RUNTIME}', quiet=2)"
+ENV PYTHONUNBUFFERED=1 LANG=C.UTF-8 HOME=/tmp
+"""
+"""An image that has its Python: a link to that would hide from it which environment it is of."""
 
 _PROGRAM: Final = """\
 FROM {environment}
@@ -58,6 +79,27 @@ def environment_context(
         for name in _BUILDER:
             _add(tar, runtime / name, f"build/runtime/{name}")
         _add_tree(tar, runtime, "runtime")
+        tar.close()
+        yield path
+
+
+@contextmanager
+def prebuilt_context(image: str, *, runtime: Path) -> Iterator[Path]:
+    """An image that has all a model needs, and the runtime."""
+    with _tar() as (path, tar):
+        _put(tar, "Dockerfile", _PREBUILT.format(image=image).encode())
+        _put(tar, "adopt.py", _ADOPT.encode())
+        _add_tree(tar, runtime, "runtime")
+        tar.close()
+        yield path
+
+
+@contextmanager
+def folder_context(folder: Path) -> Iterator[Path]:
+    """A folder with a Dockerfile in it, all of it."""
+    with _tar() as (path, tar):
+        for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+            _add(tar, file, file.relative_to(folder).as_posix(), 0o755)
         tar.close()
         yield path
 

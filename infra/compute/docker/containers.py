@@ -64,7 +64,12 @@ def body_of(
     }
     return {
         "Image": image.name,
-        "Cmd": [PYTHON, "-I", RUNTIME, "node"],
+        "Entrypoint": [
+            PYTHON,
+            "-I",
+            RUNTIME,
+            "node",
+        ],  # instead of the image's own, and its command
         "User": _USER,
         "Env": [
             f"ML_ENDPOINTS_NODE_SECRET={group.secret}",

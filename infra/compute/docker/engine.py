@@ -84,6 +84,18 @@ class Engine:
                     if line.strip():
                         yield json.loads(line)
 
+    async def pull(self, name: str, opened: str | None) -> AsyncIterator[Mapping[str, Any]]:
+        """What the engine says of getting an image that is named by its digest, line by line;
+        `opened` is its header for a registry that has to be opened."""
+        image, _, digest = name.partition("@")
+        query, headers = {"fromImage": image, "tag": digest}, {}
+        if opened is not None:
+            headers["X-Registry-Auth"] = opened
+        async with self._asked("POST", "images/create", query, None, None, headers) as answer:
+            async for line in answer.content:
+                if line.strip():
+                    yield json.loads(line)
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
@@ -99,9 +111,16 @@ class Engine:
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, path: str, query: Mapping[str, Any], body: Any, limit: float | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Any,
+        limit: float | None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         given: dict[str, Any] = {"params": {n: _text(v) for n, v in query.items()}}
+        given["headers"] = dict(headers or {})
         if isinstance(body, dict):
             given["json"] = body
         elif body is not None:

@@ -104,6 +104,8 @@ class EnvironmentImages:
     async def _ensured(self, spec: EnvironmentSpec, key: str, say: Say) -> str:
         found = await self._records.find(key)
         if found is not None and self._is_made(found[0]) and await self._is_there(found[0]):
+            for line in (await self._records.log(key)).splitlines():
+                say(line)
             say("The environment's image is there.")
             return str(found[0].image)
         missing = found[0].image if found is not None and self._is_made(found[0]) else None
@@ -139,7 +141,7 @@ class EnvironmentImages:
         both(f"Building the environment on {base.name}.")
         python = await self._python(base)
         layers = await self._layers(spec, base, python, turn.record, both)
-        image = await self.stacked(turn.record.key, base, layers, spec)
+        image = await self._stacked(turn.record.key, base, layers, bool(spec.python))
         both(f"The environment is {image}.")
         await self._records.keep_log(turn.record.key, "\n".join(told))
         made = replace(
@@ -150,6 +152,7 @@ class EnvironmentImages:
             image=image,
             layers=tuple(_kept(each) for each in layers),
             program=self._builds.program_digest,
+            has_packages=bool(spec.python),
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             holder="",
         )
@@ -162,11 +165,34 @@ class EnvironmentImages:
         )
         return image
 
-    async def stacked(
-        self, key: str, base: Pulled, layers: list[Stacked], spec: EnvironmentSpec | None
+    async def rebased(self, record: ImageRecord) -> str | None:
+        """The image on what its base means by now, its packages as they were, where that is another
+        and has the same Python; None where all stays. Raises StartFailure, RegistryRefusal and
+        Unavailable."""
+        base = await self._sources.pulled(record.base)
+        if record.image is None or base.digest == record.base_digest:
+            return None
+        python = await self._python(base)
+        if python.real != record.python:
+            told = f"its Python is {python.real}, and its packages are for {record.python}"
+            raise StartFailure("ImageBuildFailure", f"{base.name} is not taken: {told}.")
+        before = record.image
+        async with self._turns.turn(
+            record, lambda each: each.image != before, lambda: None
+        ) as turn:
+            if turn is None:
+                return None
+            layers = [stacked_of(turn.record.layers[0]), await self._program_layer(base)]
+            image = await self._stacked(record.key, base, layers, record.has_packages)
+            made = replace(turn.record, base_digest=base.digest, image=image, holder="")
+            made = replace(made, layers=tuple(_kept(each) for each in layers))
+            await turn.save(replace(made, program=self._builds.program_digest))
+        return image
+
+    async def _stacked(
+        self, key: str, base: Pulled, layers: list[Stacked], has_packages: bool
     ) -> str:
         """The name by its digest of the image of `base` and `layers`."""
-        has_packages = spec is None or bool(spec.python)
         path = base.config.variables.get("PATH", _USUAL)
         variables = dict(_VARIABLES)
         if has_packages:
@@ -195,9 +221,9 @@ class EnvironmentImages:
             packages = await self._packages_layer(spec, base, python, record.key, say)
         else:
             say("The environment's layer is there.")
-        return [packages, await self.program_layer(base)]
+        return [packages, await self._program_layer(base)]
 
-    async def program_layer(self, base: Pulled) -> Stacked:
+    async def _program_layer(self, base: Pulled) -> Stacked:
         """Our own package, as a layer for images such as `base`."""
         async with self._builds.program() as layer:
             return await self._appending.push(layer, base.manifest.layer_type)

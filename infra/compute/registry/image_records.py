@@ -35,6 +35,7 @@ class ImageRecord:
     image: str | None = None
     layers: tuple[KeptLayer, ...] = ()
     program: str = ""
+    has_packages: bool = True
     made_at: str = ""
     holder: str = ""
     beat: int = 0

@@ -1,6 +1,6 @@
 """What can be said of a wish before a fleet is asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from domain.errors import Invalid, Unsupported
@@ -12,15 +12,18 @@ _OLDEST: Final = (3, 9)
 
 class RemoteCapabilities(Capabilities):
     """Any Python that there is a base image of, which shows when it is built; the sizes of
-    `instance_types`."""
+    `instance_types`. `pin` says what names of images mean."""
+
+    def __init__(self, pin: Callable[[str], Awaitable[str]]) -> None:
+        self._pin = pin
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
     ) -> Sequence[str]:
         reasons = []
         parts = environment.python.split(".")
-        if environment.needs_image:
-            reasons.append("An environment that is an image cannot be run in containers yet.")
+        if environment.needs_image and not environment.python:
+            pass  # which Python the image has shows when it is built
         elif not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
             told = f"{environment.python!r} is no Python version; give one such as 3.11."
             reasons.append(told)
@@ -31,7 +34,7 @@ class RemoteCapabilities(Capabilities):
         return reasons
 
     async def pinned(self, image: str) -> str:
-        return image
+        return await self._pin(image)
 
     def triton(self) -> EnvironmentSpec:
         raise Unsupported("The Triton server cannot be run in containers yet.")

@@ -3,8 +3,6 @@ Docker's adapter keeps here, every other will."""
 
 import asyncio
 import itertools
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -18,16 +16,14 @@ from domain.ports import EnvironmentSpec
 from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_room import EngineRoom
-from infra.compute.docker.images import BaseImage, Images
 from infra.compute.docker.labels import INSTALLATION
 from infra.compute.docker.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.http.unix_http import UnixHttp
-from infra.compute.local.premises import RUNTIME
 from infra.compute.remote.fleet import Fleet, Node
 from infra.compute.remote.node_watches import NodeWatches
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.kit.stages.engine_images import engine_images
 from tests.kit.stages.fleet_yard import SECRET, Yard
 from tests.kit.waiting import eventually
 from tests.servers.engine.dockerd import BASE
@@ -35,7 +31,6 @@ from tests.servers.engine.given import given_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-_UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 _AT_ONCE = {"linger": 0.0, "grace": 0.0}
 
 
@@ -46,10 +41,7 @@ def docker(
         return installation
 
     engine = Engine(url)
-    base = BaseImage(BASE)
-    images = Images(
-        engine, blobs, base, folder=folder, runtime=RUNTIME, uv=_UV, packages=USUAL_PACKAGES
-    )
+    images = engine_images(engine, blobs, BASE, folder)
     room = EngineRoom(LocalLimits(memory_overcommit=1000))
     networks = Networks(engine, closed=closed)
     return DockerFleet(engine, images, networks, named, mounts=(), room=room)

@@ -12,14 +12,12 @@ from infra.compute.docker import labels
 from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.engine_room import EngineRoom
-from infra.compute.docker.images import BaseImage, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
-from infra.compute.local.premises import RUNTIME
 from infra.compute.remote.fleet import NodeState
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.kit.stages.engine_images import engine_images
 from tests.kit.web_server import WebServer, reply, web_server
 
 
@@ -70,15 +68,7 @@ async def test_a_container_of_which_the_engine_knows_nothing_any_more_hides_no_o
         return "a1"
 
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
-    images = Images(
-        engine,
-        blobs,
-        BaseImage("base"),
-        folder=tmp_path / "images",
-        runtime=RUNTIME,
-        uv="uv",
-        packages=USUAL_PACKAGES,
-    )
+    images = engine_images(engine, blobs, "base", tmp_path / "images")
     networks, room = Networks(engine, closed=False), EngineRoom(LocalLimits())
     fleet = DockerFleet(engine, images, networks, installation, mounts=(), room=room)
     says(web, "containers/json", [listed("lost", 0, "dead"), listed("good", 1, "running")])

@@ -14,6 +14,7 @@ from domain.ports import Credentials, EnvironmentSpec
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.image_layout import ENVIRONMENT, PYTHON, RUNTIME
 from infra.compute.registry.image_manifest import ImageConfig
+from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.layer_file import Text
 from tests.kit.packages.index import PASSWORD, USER, PackageIndex, serving
 from tests.kit.stages.registry_shelf import (
@@ -116,7 +117,8 @@ async def test_it_is_made_once_and_found_by_every_host(
         images = await asyncio.gather(*(each.ensure(SPEC) for each in (shelf, other) * 3))
     assert len(set(images)) == 1
     told = [*shelf.story, *other.story]
-    assert sum(line.startswith("Resolving") for line in told) == 1
+    assert told.count("The environment's image is there.") == 5
+    assert "tiny==1.0" in told, "whoever finds it is told how it came about"
     assert await shelf.ensure(replace(SPEC, requirements=SPEC.requirements[::-1])) == images[0]
 
 
@@ -205,3 +207,34 @@ async def test_a_registry_that_is_down_is_waited_for(index: PackageIndex, tmp_pa
                 await shelf.ensure(SPEC)
             served.start()
             assert await shelf.ensure(SPEC)
+
+
+async def test_a_patched_base_takes_the_others_place_below_the_same_packages(
+    shelf: RegistryShelf, tmp_path: Path
+) -> None:
+    await shelf.put_base("base", fake_python())
+    image = await shelf.ensure(SPEC)
+    rebasing = ImageRebasing(shelf.images, shelf.records, every=0)
+    assert await rebasing.look() == []
+    base = await shelf.put_base("base", fake_python(mark="patched"))
+    async with shelf.beside("two") as other:
+        beside = ImageRebasing(other.images, other.records, every=0)
+        found = await asyncio.gather(rebasing.look(), beside.look())
+    [patched] = {each for looked in found for each in looked}
+    assert patched != image
+    assert await shelf.ensure(SPEC) == patched
+    root = tmp_path / "root"
+    manifest = await unpacked(shelf.registry, patched, root)
+    assert (root / "etc/mark").read_text() == "patched"
+    assert (root / SITE / "tiny.py").is_file()
+    config = ImageConfig.read(await shelf.registry.small_blob(REPOSITORY, manifest.config))
+    assert config.labels["org.opencontainers.image.base.digest"] == base
+    assert await shelf.registry.digest(REPOSITORY, image.partition("@")[2]), "it stays for a while"
+
+
+async def test_a_base_with_another_python_is_not_taken(shelf: RegistryShelf) -> None:
+    await shelf.put_base("base", fake_python())
+    image = await shelf.ensure(SPEC)
+    await shelf.put_base("base", fake_python("3.8"), VERSION)
+    assert await ImageRebasing(shelf.images, shelf.records, every=0).look() == []
+    assert await shelf.ensure(SPEC) == image

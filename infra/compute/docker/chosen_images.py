@@ -1,0 +1,118 @@
+"""Images as the settings have it: the engine's own, or those of a registry."""
+
+import platform
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yarl
+
+from domain.assets.images.image_name import ImageName
+from domain.errors import Invalid, Unavailable
+from domain.ports import BlobStore, Credentials, ResourceStore
+from infra.compute.docker.engine import Engine
+from infra.compute.docker.engine_environments import BaseImage, EngineEnvironments
+from infra.compute.docker.image_builds import ImageBuilds
+from infra.compute.docker.image_pinning import ImagePinning
+from infra.compute.docker.images import Images
+from infra.compute.docker.pulled_environments import PulledEnvironments
+from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.fetched_files import Assets
+from infra.compute.package_sources import PackageSources
+from infra.compute.registry.environment_images import EnvironmentImages, Shelf
+from infra.compute.registry.image_manifest import Platform
+from infra.compute.registry.image_rebasing import ImageRebasing
+from infra.compute.registry.image_records import ImageRecords
+from infra.compute.registry.image_sources import ImageSources
+from infra.compute.registry.layer_builds import LayerBuilds
+from infra.compute.registry.registry import Registry
+from infra.compute.registry.registry_calls import RegistryCalls
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+_HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class RegistryPlace:
+    """`url` is that of a registry with the path that repositories of ours are below."""
+
+    url: str
+    credentials: Credentials | None
+    base_refresh_hours: float
+
+
+@dataclass(frozen=True)
+class Making:
+    """What images are made of and with, below `folder`."""
+
+    blobs: BlobStore
+    store: ResourceStore
+    base: BaseImage
+    folder: Path
+    runtime: Path
+    uv: str
+    packages: PackageSources
+
+
+@dataclass(frozen=True)
+class ChosenImages:
+    """`pinned` is as Capabilities has it; `rebasing` begins with the host, and ends with it."""
+
+    images: Images
+    pinned: Callable[[str], Awaitable[str]]
+    rebasing: ImageRebasing | None
+
+
+def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -> ChosenImages:
+    """Opens nothing."""
+    assets = Assets(making.folder / "files", making.blobs)
+    engines = EngineEnvironments(
+        engine,
+        making.base,
+        assets,
+        runtime=making.runtime,
+        uv=making.uv,
+        packages=making.packages,
+    )
+    if place is None:
+        images = Images(engine, engines, assets)
+        return ChosenImages(images, ImagePinning(engine).pinned, None)
+    url = yarl.URL(place.url)
+    registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
+    shelf = Shelf(registry, f"{url.path.strip('/') or 'ml-endpoints'}/environments")
+    machine = platform.machine()
+    sources = ImageSources(registry, Platform("linux", _ARCHITECTURES.get(machine, machine)))
+    records = ImageRecords(making.store, making.blobs)
+    scratch = making.folder / "layers"
+    environments = EnvironmentImages(
+        shelf,
+        sources,
+        LayerBuilds(scratch, making.runtime, making.uv, making.packages),
+        records,
+        making.packages,
+        making.base.of,
+        scratch=scratch,
+    )
+    pulled = PulledEnvironments(environments, ImageBuilds(engine), engines, place.credentials)
+    rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
+
+    async def pinned(image: str) -> str:
+        return await _pinned(sources, image)
+
+    return ChosenImages(Images(engine, pulled, assets), pinned, rebasing)
+
+
+async def _pinned(sources: ImageSources, image: str) -> str:
+    name = ImageName.parse(image)
+    if name.digest is not None:
+        return image
+    try:
+        digest = await sources.digest(image)
+    except StartFailure as failure:
+        raise Invalid(failure.reason) from None
+    except Unavailable:
+        return image
+    if digest is None:
+        raise Invalid(f"There is no image '{image}': its registry knows none of that name.")
+    return name.at(digest)

@@ -1,0 +1,80 @@
+"""Images that the engine builds, and what it says of that."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from infra.compute.docker.engine import Engine
+from infra.compute.ground.failure import StartFailure
+
+KEPT_LINES: Final = 2000
+_TAIL: Final = 40
+
+Story = deque[str]
+"""The last lines of how an image came about."""
+
+
+class ImageBuilds:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def build(
+        self,
+        context: AbstractContextManager[Path],
+        name: str,
+        labels: Mapping[str, str],
+        story: Story,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        dockerfile: str = "Dockerfile",
+    ) -> None:
+        """Raises StartFailure, with the end of what was printed. What is broken off has no name,
+        and its containers go with it."""
+        query: dict[str, Any] = {"t": name, "rm": True, "forcerm": True, "labels": labels}
+        if arguments:
+            query["buildargs"] = arguments
+        if dockerfile != "Dockerfile":
+            query["dockerfile"] = dockerfile
+        failed: str | None = None
+        path = await asyncio.to_thread(context.__enter__)
+        try:
+            async for line in self._engine.build(path, **query):
+                if text := str(line.get("stream") or line.get("status") or "").rstrip():
+                    story.extend(text.splitlines())
+                if "error" in line:
+                    failed = str(line["error"])
+        finally:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+        if failed is not None:
+            fail(f"The image could not be built: {failed}", story)
+
+    async def pull(self, name: str, story: Story, *, opened: str | None = None) -> None:
+        """Have an image that is named by its digest. `opened` is what the engine shows a
+        registry. Raises StartFailure."""
+        if await self._engine.find(f"images/{name}/json") is not None:
+            return
+        failed: str | None = None
+        seen: set[str] = set()
+        async for line in self._engine.pull(name, opened):
+            told = " ".join(str(line[each]) for each in ("id", "status") if line.get(each))
+            if told and told not in seen:
+                seen.add(told)
+                story.append(told)
+            if "error" in line:
+                failed = str(line["error"])
+        if failed is not None:
+            fail(f"The image {name} could not be pulled: {failed}", story)
+
+    async def tag(self, name: str, repository: str, tag: str) -> None:
+        """By which what is not needed any more is found."""
+        await self._engine.post(f"images/{name}/tag", repo=repository, tag=tag)
+
+
+def fail(told: str, story: Story) -> NoReturn:
+    """Raises StartFailure, with the end of the story."""
+    story.append(told)
+    tail = "\n".join(list(story)[-_TAIL:])
+    raise StartFailure("ImageBuildFailure", f"{told}\n{tail}")
