@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 
-from .batch import loans, units
+from .batch import loans, units, web
 from .batch.prefetch import Prefetch
 from .online.responses import JSON
 from .script import Script, data_parameters, load, user_traceback
@@ -82,6 +82,7 @@ class MiniBatchWorker:
         except units.BadUnit as error:
             _refuse(request, 400, str(error))
             return
+        web.believe(unit.authority)
         for mini_batch in unit.mini_batches[:1]:
             self._ahead.begin(mini_batch.inputs)
         request.respond(202, _TEXT, b"Fetching")
@@ -109,6 +110,7 @@ class MiniBatchWorker:
             request.failed = True
             _refuse(request, 400, str(error))
             return
+        web.believe(unit.authority)
         stream = request.stream(200, _NDJSON)
         try:
             units.execute(unit, script.run, stream, self._ahead)

@@ -51,21 +51,25 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
         reference = asked.model.asset_id if asked.model else None
         model = await assets.files(await assets.model(reference)) if reference else None
         compute = await self._computes.named(asked.compute)
+        capabilities = self._sources.capabilities
         program = Program(
             environment=environment,
             model=model,
             code=code,
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
-            size=self._sources.capabilities.size(asked.resources.instance_type),
             identity=compute.holder if is_any(compute.identity) else None,
+            size=capabilities.size(asked.resources.instance_type),
         )
         return WorkersWorkload(
             key=key,
             revision=_revision(asked),
             program=program,
             worker_count=worker_processes,
-            cluster=compute.cluster(asked.max_concurrency_per_instance),
+            cluster=compute.cluster(
+                asked.max_concurrency_per_instance,
+                None if compute.is_local else capabilities.size(compute.vm_size),
+            ),
         )
 
 

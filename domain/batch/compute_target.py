@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from domain.ground.resource import Text, TrackedResource
-from domain.ports import Cluster
+from domain.ports import Cluster, InstanceSize
 from domain.values import Value
 
 KIND = "compute"
@@ -26,8 +26,8 @@ class VmPriority(StrEnum):
 
 
 class ScaleSettings(Value):
-    """A worker that no job needs is kept for the idle time. `min_node_count` is kept and
-    returned: nothing starts before a job."""
+    """A worker that no job needs is kept for the idle time. Where workers are processes of the
+    host's machine nothing starts before a job, whatever `min_node_count` says."""
 
     min_node_count: Annotated[int, Field(ge=0, le=MAX_NODES)] = 0
     max_node_count: Annotated[int, Field(ge=1, le=MAX_NODES)]
@@ -83,6 +83,14 @@ class ComputeTarget(TrackedResource):
     properties: ComputeProperties
 
     @property
+    def is_local(self) -> bool:
+        return self.name == LOCAL
+
+    @property
+    def vm_size(self) -> str:
+        return self.properties.properties.vm_size
+
+    @property
     def max_node_count(self) -> int:
         return self.properties.properties.scale_settings.max_node_count
 
@@ -91,8 +99,18 @@ class ComputeTarget(TrackedResource):
         """Who has its identities, as a path below the workspace."""
         return f"{PARTITION}/{self.name}"
 
-    def cluster(self, processes_per_node: int) -> Cluster:
-        """What jobs share that run here."""
+    def cluster(self, processes_per_node: int, node_size: InstanceSize | None) -> Cluster:
+        """What jobs share that run here. `node_size` is what its VM size means; `local` has none:
+        its nodes are as a deployment asks for them."""
         settings = self.properties.properties.scale_settings
-        most = None if self.name == LOCAL else settings.max_node_count * processes_per_node
-        return Cluster(self.name.casefold(), most, settings.node_idle_time_before_scale_down)
+        idle = settings.node_idle_time_before_scale_down
+        if self.is_local:
+            return Cluster(LOCAL, None, idle, processes_per_node)
+        return Cluster(
+            self.name.casefold(),
+            settings.max_node_count * processes_per_node,
+            idle,
+            processes_per_node,
+            settings.min_node_count,
+            node_size,
+        )

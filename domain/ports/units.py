@@ -42,7 +42,8 @@ class UnitRequest:
     """k consecutive mini-batches for one worker. `block_url` takes their rows joined in
     order (None for summary_only). `attempt_id` is unique to this attempt of this unit.
     `output_format` is csv, jsonl, parquet, text or summary_only; `provenance`: whether rows
-    say which file they come from, where the format has names for that."""
+    say which file they come from, where the format has names for that. `resumed`: the attempt was
+    left waiting, or running, before; another host may have begun it."""
 
     attempt_id: str
     mini_batches: tuple[UnitMiniBatch, ...]
@@ -50,6 +51,7 @@ class UnitRequest:
     output_format: str
     block_url: str | None
     provenance: bool = True
+    resumed: bool = False
 
 
 @dataclass(frozen=True)

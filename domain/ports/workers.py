@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from domain.ports.blob_store import BlobFolder
+from domain.ports.capabilities import InstanceSize
 from domain.ports.units import UnitOutcome, UnitRequest
 from domain.ports.workloads import Observation, Program, Workloads
 
@@ -14,11 +15,23 @@ from domain.ports.workloads import Observation, Program, Workloads
 class Cluster:
     """The compute whose workers jobs share. `most_processes` bounds what all of them have at
     once (None: as many as one job asks for, or as suit the machine, whichever is more). An
-    idle worker is kept for `idle_time`, for the next job that runs the same."""
+    idle worker is kept for `idle_time`, for the next job that runs the same.
+
+    Where workers are not processes of the host's machine they come by nodes, each of
+    `processes_per_node`; `least_nodes` stay when nobody needs them. `node_size` is what each
+    has, whatever the program says; None: what the program says."""
 
     name: str = "local"
     most_processes: int | None = None
     idle_time: timedelta = timedelta(minutes=2)
+    processes_per_node: int = 1
+    least_nodes: int = 0
+    node_size: InstanceSize | None = None
+
+    @property
+    def most_nodes(self) -> int | None:
+        most = self.most_processes
+        return None if most is None else max(1, most // self.processes_per_node)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from domain.ports import (
     Serving,
     Workers,
 )
+from infra.compute.gateway import Gateway
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
@@ -45,6 +46,8 @@ class Compute:
     """What it keeps on this machine."""
     succession: Succession | None = None
     """What it asks for that another host follows this one, where this host runs them."""
+    gateway: Callable[[], Awaitable[Gateway]] | None = None
+    """How whatever runs models reaches its machine, where it is in a network of its own."""
     script_users: Callable[[], range] = lambda: range(0)
     """The users of this machine that scripts run as, once it has started, and nobody else."""
 
@@ -54,7 +57,8 @@ class Beside:
     """What a compute is beside. What it keeps on this machine is under `data_dir`; `blob_files` is
     where `blobs` are plain files of this machine. `store` is shared by all hosts of the
     installation, and `cipher` opens what any of them has sealed. Environments' packages come
-    from `packages`, and programs are who `identities` makes them."""
+    from `packages`, and programs are who `identities` makes them. `authority` tells which
+    certificate, in PEM, workers must know to reach what is lent to them; '' where they know it."""
 
     data_dir: Path
     blobs: BlobStore
@@ -63,6 +67,7 @@ class Beside:
     cipher: Cipher
     packages: PackageSources
     identities: IdentityLending
+    authority: Callable[[], Awaitable[str]]
 
 
 def chosen_compute(settings: ComputeSettings, host: Host, beside: Beside) -> Compute:
@@ -129,7 +134,7 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
 
 
 def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
-    """Online deployments in containers; batch jobs have local processes."""
+    """Instances and workers in containers."""
     from uv import find_uv_bin
 
     from infra.compute.docker.chosen_images import Making, chosen_images
@@ -162,11 +167,9 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),
     )
-    remote = RemoteCompute(fleet, beside.store, beside.cipher)
-    local = _local(settings, beside)
+    remote = RemoteCompute(fleet, beside.store, beside.cipher, beside.authority)
 
     async def start() -> None:
-        await local.start()
         await remote.start()
         if chosen.rebasing is not None:
             chosen.rebasing.start()
@@ -175,18 +178,15 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         if chosen.rebasing is not None:
             await chosen.rebasing.close()
         await remote.close()
-        await local.close()
 
     return Compute(
         capabilities=RemoteCapabilities(chosen.pinned),
         serving=remote.serving,
         scorer=remote.scorer,
-        workers=local.workers,
+        workers=remote.workers,
         start=start,
         close=close,
-        disk=local.disk,
-        succession=local.succession,
-        script_users=local.script_users,
+        gateway=fleet.gateway,
     )
 
 

@@ -27,6 +27,7 @@ from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.access.own_clients import OwnClients
 from infra.embedded.access.standing import FollowedStanding, OwnStanding, TellingStanding
 from infra.embedded.arrivals.receipts import receipts_database
+from infra.embedded.blobs.rest.bearers import NoBearers
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.disk_room import DiskRoom
 from infra.embedded.host.traffic_log import TrafficLog
@@ -35,6 +36,7 @@ from infra.embedded.identities.host_identities import HostIdentities
 from infra.embedded.identities.identity_door import IdentityDoor
 from infra.embedded.identities.identity_rights import IdentityRights
 from infra.embedded.identities.identity_tokens import STORAGE, Audiences, IdentityTokens
+from infra.embedded.nodes.nodes_door import NodesDoor
 from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
 from infra.telemetry.delivery_metrics import DeliveryMetrics
@@ -88,8 +90,10 @@ class EmbeddedServices:
                     outbound,
                 ),
                 identities=self.identities,
+                authority=self._authority,
             ),
         )
+        self.nodes_door = self._opened_to_nodes()
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.disk = HostDisk(folder.root, self.room, self.compute.disk)
         self.webhooks = HttpWebhooks(outbound)
@@ -116,6 +120,19 @@ class EmbeddedServices:
             door=self.door,
         )
         self._running: list[asyncio.Task[None]] = []
+
+    def _opened_to_nodes(self) -> NodesDoor | None:
+        """Where models run in a network of their own, and the blobs are this host's."""
+        gateway, blobs = self.compute.gateway, self.stores.door(NoBearers())
+        if gateway is None or blobs is None:
+            return None
+        told, tls = self.settings.compute.blobs_address, self.folder.tls / "nodes"
+        door = NodesDoor(blobs, gateway, told, tls, self.settings.door)
+        self.stores.lend_at(door.url)
+        return door
+
+    async def _authority(self) -> str:
+        return "" if self.nodes_door is None else await self.nodes_door.authority()
 
     @classmethod
     def open(cls, settings: Settings) -> "EmbeddedServices":
@@ -267,6 +284,8 @@ class EmbeddedServices:
         await asyncio.to_thread(self.traffic_log.close)
         await self.compute.close()
         await self.identities.close()
+        if self.nodes_door is not None:
+            await self.nodes_door.close()
         await self.receipts.close()
         await self.stores.close()
         self._opened.pop(self.folder.root, None)

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.access.private_files import read_or_make_private
 from infra.embedded.arrivals.arrival_sources import ArrivalSource, FolderSource, ListedSource
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from infra.embedded.blobs.rest.bearers import BlobBearers
+from infra.embedded.blobs.rest.bearers import Bearers
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
@@ -78,8 +79,12 @@ class Stores(ABC):
         """The folder of which blobs are plain files; None where they are kept elsewhere."""
 
     @abstractmethod
-    def door(self, bearers: BlobBearers) -> BlobDoor | None:
+    def door(self, bearers: Bearers) -> BlobDoor | None:
         """What answers at the blob store's addresses, if that is this host."""
+
+    @abstractmethod
+    def lend_at(self, base_url: Callable[[], Awaitable[str]]) -> None:
+        """Workers see no file of this machine: they reach what `door` answers for below this."""
 
     @abstractmethod
     def inbox(self, container: str) -> str:
@@ -145,8 +150,11 @@ class LocalStores(Stores):
     def blob_files(self) -> Path | None:
         return self._folder.blobs
 
-    def door(self, bearers: BlobBearers) -> BlobDoor | None:
+    def door(self, bearers: Bearers) -> BlobDoor | None:
         return BlobDoor(self._files.files, self._files.signed_urls, bearers, self._room)
+
+    def lend_at(self, base_url: Callable[[], Awaitable[str]]) -> None:
+        self._files.lend_at(base_url)
 
     def inbox(self, container: str) -> str:
         return str(self._folder.blobs / container)
@@ -189,8 +197,11 @@ class CloudStores(Stores):
     def blob_files(self) -> Path | None:
         return None
 
-    def door(self, bearers: BlobBearers) -> BlobDoor | None:
+    def door(self, bearers: Bearers) -> BlobDoor | None:
         return None
+
+    def lend_at(self, base_url: Callable[[], Awaitable[str]]) -> None:
+        return
 
     def inbox(self, container: str) -> str:
         return self.blobs.url(container)

@@ -15,6 +15,7 @@ from infra.settings.values import (
     EngineAddress,
     Folders,
     HostName,
+    HostPort,
     Location,
     Mounts,
     Name,
@@ -219,9 +220,8 @@ class ComputeSettings(SettingsGroup):
 
     kind: ComputeKind | None = Field(None, alias="ML_ENDPOINTS_COMPUTE")
     """As processes of the machine that the host is on, below its data folder (`local`); as
-    containers of a Docker Engine (`docker`, which batch jobs do not use yet: theirs are processes
-    all the same); or nowhere: deployments are refused then. None means `local` for an embedded
-    host and `none` for a Functions host."""
+    containers of a Docker Engine (`docker`); or nowhere: deployments are refused then. None means
+    `local` for an embedded host and `none` for a Functions host."""
     engine: EngineAddress = Field(
         "unix:///var/run/docker.sock", alias="ML_ENDPOINTS_CONTAINER_ENGINE"
     )
@@ -237,6 +237,11 @@ class ComputeSettings(SettingsGroup):
     base_image: Text = Field("python:{python}-slim", alias="ML_ENDPOINTS_CONTAINER_BASE_IMAGE")
     """What environments are built on, pulled if the engine has none of that name. `{python}` in it
     stands for the environment's version. It has that Python as `python3`, and glibc."""
+    blobs_address: HostPort | None = Field(None, alias="ML_ENDPOINTS_CONTAINER_BLOBS")
+    """`name:port` at which containers reach this host's blobs, by signed URLs and nothing else of
+    it; the host listens at that port everywhere. None: the gateway of the containers' own network,
+    port 7444, which nobody outside of the machine reaches. To be set where the engine is not on
+    this machine, or in a machine of its own on it."""
 
     image_registry: Index | None = Field(None, alias="ML_ENDPOINTS_IMAGE_REGISTRY", repr=False)
     """A registry where images of environments are made without an engine, once for all hosts, and

@@ -120,6 +120,9 @@ ScoringDomain = Annotated[
         r"(:[0-9]{1,5})?$",
     ),
 ]
+HostPort = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$")
+]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 Schedule = Annotated[str, AfterValidator(_schedule), Unit("NCRONTAB, six fields")]
 Secret = Annotated[str | None, Field(min_length=1, repr=False)]

@@ -7,10 +7,11 @@ import os
 import time
 from urllib.parse import unquote, urlsplit
 
-from . import loans
+from . import loans, web
 
-_SOCKET_TIMEOUT = 60.0
 _TRIES = 4
+_PATIENCE = 30.0
+"""Seconds for a store that nobody answers at to come back, at each try."""
 _WEB = ("https", "http")
 
 
@@ -52,26 +53,19 @@ def _write_whole(path: str, content: bytes | bytearray) -> None:
 
 
 def _put(url: str, content: bytes | bytearray) -> None:
-    # Not at the start: a worker whose files are on this machine is ready a tenth sooner.
-    import http.client
-    import urllib.error
-    import urllib.request
-
     url = loans.current(url)
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
     for attempt in range(1, _TRIES + 1):
-        request = urllib.request.Request(url, data=content, method="PUT")
-        request.add_header("Content-Type", "application/octet-stream")
         try:
-            with urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT):
+            with web.ask("PUT", url, headers, content, patience=_PATIENCE) as answer:
+                answer.read()
                 return
-        except urllib.error.HTTPError as error:
-            reason = f"the store answered {error.code} {error.reason}"
-            passing = error.code in (408, 429) or error.code >= 500
-            error.close()
-            fresh = loans.after(url) if error.code in loans.REFUSED else None
+        except web.Refused as refused:
+            reason, passing = str(refused), refused.code in (408, 429) or refused.code >= 500
+            fresh = loans.after(url) if refused.code in loans.REFUSED else None
             if fresh is not None:
                 url, passing = fresh, True
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             reason, passing = str(error), True
         if not passing or attempt == _TRIES:
             # Never the URL: its query is a signature.

@@ -5,15 +5,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
-from . import loans
+from . import loans, web
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
-
-_SOCKET_TIMEOUT = 60.0
 _WEB = ("https", "http")
 _PIECE = 1 << 20
 
@@ -48,7 +44,7 @@ def local_path(url: str) -> str | None:
 class LentFile:
     """`path` is where it is on this machine; None for one that is not here. One from the web is
     read only while it has the ETag `etag`, if there is one; a URL that has run out is given so
-    many seconds to be renewed."""
+    many seconds to be renewed, and a store that nobody answers at to come back."""
 
     def __init__(self, url: str, etag: str = "", patience: float = loans.WAIT) -> None:
         self.path = local_path(url)
@@ -87,29 +83,23 @@ class LentFile:
         if self._etag and how:
             raise LentAnother(how, status) from None
 
-    def _ask(self, offset: int, length: int | None) -> HTTPResponse:
+    def _ask(self, offset: int, length: int | None) -> web.Answer:
         """The store's answer to a request for that part of the file; without a length, for all
         of it. Raises OSError."""
-        # Not at the start: see `blocks`.
-        import urllib.error
-        import urllib.request
-
-        url: str | None = loans.current(self._url)
+        headers = {"If-Match": self._etag} if self._etag else {}
+        if length is not None:
+            headers["Range"] = f"bytes={offset}-{offset + length - 1}"
+        url = loans.current(self._url)
         while True:
-            request = urllib.request.Request(str(url))
-            if self._etag:
-                request.add_header("If-Match", self._etag)
-            if length is not None:
-                request.add_header("Range", f"bytes={offset}-{offset + length - 1}")
             try:
-                return cast(
-                    "HTTPResponse", urllib.request.urlopen(request, timeout=_SOCKET_TIMEOUT)
-                )
-            except urllib.error.HTTPError as error:
-                refused = error.code in loans.REFUSED
-                url = loans.after(str(url), self._patience) if refused else None
-                if url is None:
+                return web.ask("GET", url, headers, patience=self._patience)
+            except web.Refused as refused:
+                fresh = None
+                if refused.code in loans.REFUSED:
+                    fresh = loans.after(url, self._patience)
+                if fresh is None:
                     raise
+                url = fresh
 
     @property
     def _had(self) -> str:
@@ -128,7 +118,7 @@ class LentFile:
                 length = int(told) if told.isdigit() else None
             elif reply.status != 206:
                 raise ValueError(f"the store answered {reply.status} to a request for a part")
-            shutil.copyfileobj(reply, target, _PIECE)
+            shutil.copyfileobj(cast(BinaryIO, reply), target, _PIECE)
         return target.tell() - before, length
 
 
@@ -149,13 +139,13 @@ def _copy_local(path: str, target: BinaryIO, offset: int, length: int | None) ->
 class _WebFile(io.RawIOBase):
     """A file at a URL, each read a request for that range."""
 
-    def __init__(self, ask: Callable[[int, int], HTTPResponse]) -> None:
+    def __init__(self, ask: Callable[[int, int], web.Answer]) -> None:
         self._ask = ask
         self._at = 0
         with self._range(0, 1) as reply:
             self._size = int(reply.headers["Content-Range"].rpartition("/")[2])
 
-    def _range(self, offset: int, length: int) -> HTTPResponse:
+    def _range(self, offset: int, length: int) -> web.Answer:
         reply = self._ask(offset, length)
         if reply.status != 206:
             reply.close()

@@ -49,6 +49,8 @@ class Unit(NamedTuple):
     mini_batches: list[MiniBatch]
     form: Form
     block_url: str | None
+    authority: str = ""
+    """Who has signed for the stores that it is lent by, in PEM; else this machine knows."""
 
     @property
     def urls(self) -> list[str]:
@@ -76,6 +78,7 @@ def parse(body: bytes) -> Unit:
                 _is_on(_ESCAPE_FORMULAS),
             ),
             value.get("block_url"),
+            str(value.get("authority") or ""),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadUnit(f"The body is not a unit: {describe(error)}") from None

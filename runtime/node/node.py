@@ -75,6 +75,7 @@ class Node:
             "last_death": death._asdict() if death else None,
             "fetched": progress._asdict(),
             "wants_urls": self.artifacts.wants_urls,
+            "idle_seconds": self.attempts.load()["idle_seconds"] if self.attempts else 0.0,
             "uptime_seconds": round(time.monotonic() - self._began, 3),
         }
 

@@ -1,11 +1,12 @@
 """Computes that the suites of Serving, Workers and Capabilities run over. One of each for a
 module of tests, which share what it builds; each deployment and job there has a key of its own."""
 
+import asyncio
 import contextlib
 import itertools
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -13,15 +14,21 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
+from infra.cloud.ample_room import AmpleRoom
 from infra.compute.choice import Beside, chosen_compute
+from infra.compute.docker.labels import INSTALLATION
 from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.identity_lending import NothingLent
 from infra.compute.local.files.outputs import OutputsInPlace
 from infra.compute.local.local_compute import LocalCompute
+from infra.compute.remote.installation import Installation
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.blobs.rest.bearers import NoBearers
+from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
-from infra.settings.adapters import ComputeSettings
+from infra.embedded.nodes.nodes_door import NodesDoor
+from infra.settings.adapters import ComputeSettings, DoorSettings
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
 from tests.kit.stages.isolation import cells, isolated
@@ -112,14 +119,33 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
     store = SqliteResourceStore(folder / "documents.db")
     gates = folder / "gates"
-    gates.mkdir(exist_ok=True)
+    gates.mkdir(parents=True, exist_ok=True)
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
     gates.chmod(0o777)  # containers have a user of their own
     settings = ComputeSettings(
         kind="docker", engine=engine.url, base_image=BASE, mounts=(f"{gates}:{gates}",)
     )
     cipher = FernetCipher(folder / "cipher.key")
-    beside = Beside(folder, blobs, folder / "blobs", store, cipher, USUAL_PACKAGES, NothingLent())
+
+    async def authority() -> str:
+        return await door.authority()
+
+    beside = Beside(
+        folder,
+        blobs,
+        folder / "blobs",
+        store,
+        cipher,
+        USUAL_PACKAGES,
+        NothingLent(),
+        authority,
+    )
     compute = chosen_compute(settings, "embedded", beside)
+    assert compute.gateway is not None
+    blob_door = BlobDoor(blobs.files, blobs.signed_urls, NoBearers(), AmpleRoom())
+    door = NodesDoor(blob_door, compute.gateway, None, folder / "tls", DoorSettings())
+    blobs.lend_at(door.url)
     place = Place(
         blobs,
         compute.capabilities,
@@ -133,21 +159,41 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
         yield place
     finally:
         await compute.close()
+        await door.close()
         await store.close()
         await blobs.close()
 
 
 @pytest.fixture(scope="module")
-def docker_open_compute() -> OpenCompute:
-    return _docker
+def docker_open_compute() -> Iterator[OpenCompute]:
+    """What its hosts leave, for the next, goes at the end."""
+    folders: set[Path] = set()
+
+    @contextlib.asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Place]:
+        folders.add(folder)
+        async with _docker(folder) as place:
+            yield place
+
+    yield opened
+    for folder in folders:
+        asyncio.run(_clear(folder))
+
+
+async def _clear(folder: Path) -> None:
+    """Nothing runs any more of what ran for `folder`."""
+    store = SqliteResourceStore(folder / "documents.db")
+    engine = given_engine()
+    for container in engine.containers(f"{INSTALLATION}={await Installation(store).id()}"):
+        engine.do("DELETE", f"containers/{container['Id']}", force=True)
+    await store.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def docker_place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     folder = tmp_path_factory.mktemp("containers")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
     async with _docker(folder) as place:
         yield place
-        for key in await place.serving.keys():
+        for key in (*await place.serving.keys(), *await place.workers.keys()):
             await place.end(key)
+    await _clear(folder)

@@ -175,6 +175,7 @@ class UnitScoring:
             output_format=job.output_format,
             block_url=block_url,
             provenance=job.settings.provenance_columns,
+            resumed=unit.waits > 0,
         )
 
     async def _lose(

@@ -26,6 +26,7 @@ from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import Image, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
+from infra.compute.gateway import Gateway
 from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, Progress
 
@@ -155,7 +156,7 @@ class DockerFleet(Fleet):
             for container in containers:
                 self._leave(container, linger=linger, grace=grace)
             return False
-        await self._clear(preparation)
+        await self._clear(group, preparation)
         self._preparations.pop(group, None)
         self._room.forget(group)
         self._images.forget(group)
@@ -164,6 +165,12 @@ class DockerFleet(Fleet):
 
     async def groups(self) -> Sequence[str]:
         return sorted({container.group for container in await self._containers()})
+
+    async def gateway(self) -> Gateway:
+        try:
+            return await self._networks.gateway(await self._mine())
+        except EngineRefusal as refusal:
+            raise Unavailable(f"The containers have no network: {refusal.message}") from refusal
 
     async def close(self) -> None:
         tasks: list[asyncio.Task[Any]] = [each.task for each in self._preparations.values()]
@@ -339,7 +346,7 @@ class DockerFleet(Fleet):
             self._machine = Machine(told["NCPU"], told["MemTotal"])
         return self._machine
 
-    async def _clear(self, preparation: _Preparation | None) -> None:
+    async def _clear(self, leaving: str, preparation: _Preparation | None) -> None:
         """What only a group that has gone has used."""
         labels = await self._mine()
         task = preparation.task if preparation is not None else None
@@ -353,7 +360,7 @@ class DockerFleet(Fleet):
             used = {t.result().name for t in others if not t.cancelled() and not t.exception()}
             if image not in used:
                 await self._images.remove(image)
-        if not await self._containers():
+        if not await self._containers() and not (self._preparations.keys() - {leaving}):
             await self._networks.remove(labels)
         await self._images.prune(labels)
 

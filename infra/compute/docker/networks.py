@@ -6,6 +6,7 @@ from typing import Any
 
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.labels import Labels
+from infra.compute.gateway import Gateway
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,13 @@ class Networks:
                 await self._make(labels, name)
                 found = await self._found(labels, name)
             return found[0]
+
+    async def gateway(self, labels: Labels) -> Gateway:
+        """Of the network, made if it is not there. Raises EngineRefusal."""
+        id = await self.ensure(labels)
+        told = await self._engine.get(f"networks/{id}")
+        [config, *_] = [each for each in told["IPAM"]["Config"] if each.get("Gateway")]
+        return Gateway(config["Gateway"].partition("/")[0], config["Subnet"])
 
     async def remove(self, labels: Labels) -> None:
         """Nobody is in it."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from domain.ports import Program
+from infra.compute.gateway import Gateway
 from infra.compute.ground.failure import StartFailure
 
 Json = Mapping[str, Any]
@@ -111,6 +112,10 @@ class Fleet(Protocol):
     @abstractmethod
     async def groups(self) -> Sequence[str]:
         """All of which something is left."""
+
+    @abstractmethod
+    async def gateway(self) -> Gateway:
+        """How nodes reach the machine that they run on."""
 
     @abstractmethod
     async def close(self) -> None:

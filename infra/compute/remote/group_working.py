@@ -3,19 +3,30 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from domain.errors import DomainError
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.owners import owner_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
-from infra.compute.remote.node_groups import group_of
 from infra.compute.remote.node_watches import Health, NodeWatches
-from infra.compute.remote.serving_record import Revision, Standing
+from infra.compute.remote.serving_record import Standing
 
 _log = logging.getLogger("ml_endpoints.instances")
 
 NOT_READY: Final = "ResourceNotReady"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`count` nodes of a group, whose `standing` was this at the last look. A node that is at a
+    request says nothing else for `patience` seconds at most."""
+
+    group: NodeGroup
+    count: int
+    standing: Standing
+    patience: float
 
 
 class GroupWorking:
@@ -37,10 +48,10 @@ class GroupWorking:
         self._applying: dict[str, asyncio.Task[None]] = {}
         self._told: dict[str, str] = {}
 
-    def secret_of(self, revision: Revision) -> str:
-        secret = self._secrets.get(revision.group)
+    def secret_of(self, group: str, sealed: str) -> str:
+        secret = self._secrets.get(group)
         if secret is None:
-            secret = self._secrets[revision.group] = self._unseal(revision.secret)
+            secret = self._secrets[group] = self._unseal(sealed)
         return secret
 
     def forget(self, group: str) -> None:
@@ -53,15 +64,15 @@ class GroupWorking:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def work(self, revision: Revision, nodes: Sequence[Node]) -> Standing:
+    async def work(self, asked: Asked, nodes: Sequence[Node]) -> Standing:
         """Have the fleet go on, if there is something to do, and say how it stands."""
-        attempt, wanted = revision.attempt, revision.workload.instance_count
-        group = group_of(revision, self.secret_of(revision))
-        if revision.standing.attempt == attempt and revision.standing.has_failed:
-            return self._failed_still(revision, nodes)
+        group, wanted = asked.group, asked.count
+        attempt = group.attempt
+        if asked.standing.attempt == attempt and asked.standing.has_failed:
+            return self._failed_still(asked, nodes)
         await self._renew(group, nodes)
         health = {node.id: self._watches.health(node.id) for node in nodes}
-        await self._replace_lost(revision, nodes, health)
+        await self._replace_lost(asked, nodes, health)
         progress = self._progress_of(group.name, attempt)
         standing = [n for n in nodes if n.number < wanted and n.state is NodeState.RUNNING]
         surplus = [n for n in nodes if n.number >= wanted and n.state is not NodeState.LEAVING]
@@ -76,16 +87,14 @@ class GroupWorking:
             return Standing(attempt, progress.prepared, ready, failure.code, failure.reason)
         return Standing(attempt, progress.prepared, ready)
 
-    def _failed_still(self, revision: Revision, nodes: Sequence[Node]) -> Standing:
+    def _failed_still(self, asked: Asked, nodes: Sequence[Node]) -> Standing:
         """Nothing more is begun; what is ready of it goes on."""
-        old = revision.standing
-        wanted = revision.workload.instance_count
         ready = sum(
             self._watches.health(n.id).ready
             for n in nodes
-            if n.state is NodeState.RUNNING and n.number < wanted
+            if n.state is NodeState.RUNNING and n.number < asked.count
         )
-        return Standing(old.attempt, old.prepared, ready, old.code, old.reason)
+        return replace(asked.standing, ready=ready)
 
     async def _renew(self, group: NodeGroup, nodes: Sequence[Node]) -> None:
         """What has failed at an earlier attempt is tried anew."""
@@ -96,15 +105,15 @@ class GroupWorking:
                 await self._fleet.replace(node, "It is tried anew.")
 
     async def _replace_lost(
-        self, revision: Revision, nodes: Sequence[Node], health: dict[str, Health]
+        self, asked: Asked, nodes: Sequence[Node], health: dict[str, Health]
     ) -> None:
         for node in nodes:
             seen = health[node.id]
             is_cut_off = node.address is None
-            timeout = 0.0 if is_cut_off else revision.workload.request_timeout.total_seconds()
+            timeout = 0.0 if is_cut_off else asked.patience
             if node.state is NodeState.RUNNING and seen.is_lost(timeout):
                 told = f"It has not answered for {seen.silent:.0f} s ({seen.trouble})."
-                about = {**owner_of(revision.workload.key), "instance": node.id, "reason": told}
+                about = {**owner_of(asked.group.key), "instance": node.id, "reason": told}
                 about["action"] = "instance_died"
                 _log.warning("Instance %s is replaced: %s", node.id, told, extra=about)
                 await self._fleet.replace(node, told)

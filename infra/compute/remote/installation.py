@@ -5,7 +5,7 @@ from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound
 from domain.ports import Create, ResourceStore
-from infra.compute.remote.keeper_lease import PARTITION
+from infra.compute.remote.keeping.keeper_lease import PARTITION
 
 _ID: Final = "installation"
 

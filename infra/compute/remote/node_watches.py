@@ -29,14 +29,16 @@ NEVER: Final = 60.0
 @dataclass(frozen=True)
 class Health:
     """What a node last said. `life` is another one once its process has been started again, where
-    it has but one. `silent` is for how many seconds it has said nothing since, and
-    `trouble` what came instead; `answered` whether it ever has."""
+    it has but one. `idle`: for how many seconds a node of workers has had nothing to do. `silent`
+    is for how many seconds it has said nothing since, and `trouble` what came instead; `answered`
+    whether it ever has."""
 
     ready: bool = False
     life: str = ""
     code: str | None = None
     reason: str | None = None
     died: str | None = None
+    idle: float = 0.0
     answered: bool = False
     silent: float = 0.0
     trouble: str = ""
@@ -184,5 +186,6 @@ def _read(told: Mapping[str, Any]) -> Health:
         code=str(told.get("code") or "ResourceNotReady") if failed else None,
         reason=str(told.get("reason") or "Its agent gave no reason.") if failed else None,
         died=reason,
+        idle=float(told.get("idle_seconds") or 0.0),
         answered=True,
     )

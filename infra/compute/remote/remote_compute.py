@@ -1,49 +1,82 @@
 """Models on a fleet: what every platform shares, put together over one."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 
 from domain.ports import Cipher, ResourceStore
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.remote.fleet import Fleet
 from infra.compute.remote.group_working import GroupWorking
-from infra.compute.remote.keeper import Keeper
-from infra.compute.remote.keeper_lease import KeeperLease
+from infra.compute.remote.keeping.keeper import Keeper
+from infra.compute.remote.keeping.keeper_index import KeeperIndex
+from infra.compute.remote.keeping.keeper_lease import KeeperLease
+from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.node_watches import NodeWatches
 from infra.compute.remote.ready_nodes import KnownNodes
 from infra.compute.remote.remote_scorer import RemoteScorer
 from infra.compute.remote.remote_serving import RemoteServing, Sealing
+from infra.compute.remote.serving_keeping import ServingKeeping
 from infra.compute.remote.serving_records import ServingRecords
+from infra.compute.remote.workers.pool_keeping import PoolKeeping
+from infra.compute.remote.workers.pool_records import PoolRecords
+from infra.compute.remote.workers.remote_workers import RemoteWorkers
 
 
 class RemoteCompute:
-    """Begins at its first use. `close` at the end: nodes go on, for the next host."""
+    """Begins at its first use. `authority` tells who has signed for what units are lent. `close` at
+    the end: nodes go on, for the next host."""
 
-    def __init__(self, fleet: Fleet, store: ResourceStore, cipher: Cipher) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        store: ResourceStore,
+        cipher: Cipher,
+        authority: Callable[[], Awaitable[str]],
+    ) -> None:
         self._fleet = fleet
         self._http = UnixHttp()
         known = KnownNodes(store, cipher.decrypt)
-        records = ServingRecords(store)
+        index = KeeperIndex(store)
+        records, pools = ServingRecords(store, index), PoolRecords(store, index)
         wake = asyncio.Event()
         watches = NodeWatches(self._http, wake.set)
         working = GroupWorking(fleet, watches, cipher.decrypt, wake.set)
-        lease = KeeperLease(store)
-        self._keeper = Keeper(fleet, lease, records, working, watches, known.learn, wake)
+        sealing = Sealing(cipher.encrypt, cipher.decrypt)
         self.scorer = RemoteScorer(self._http, known.secret_of)
         self.serving = RemoteServing(
             records,
             known,
             fleet,
-            self._http,
-            Sealing(cipher.encrypt, cipher.decrypt),
-            begin=self._keeper.start,
+            NodeLogs(self._http),
+            sealing,
+            begin=self._begin,
             changed=wake.set,
         )
+        self.workers = RemoteWorkers(
+            pools,
+            fleet,
+            self._http,
+            sealing,
+            authority,
+            begin=self._begin,
+            changed=wake.set,
+        )
+        keeps = (
+            ServingKeeping(fleet, records, working, watches, known.learn, wake),
+            PoolKeeping(fleet, pools, working, watches, self.workers.known, time.monotonic),
+        )
+        self._keeper = Keeper(fleet, KeeperLease(store), index, keeps, working, watches, wake)
 
     async def start(self) -> None:
         """Look after what is deployed, if no other host does."""
         self._keeper.start()
 
     async def close(self) -> None:
+        await self.workers.close()
         await self._keeper.close()
         await self._fleet.close()
         self._http.close()
+
+    def _begin(self) -> None:
+        self._keeper.start()

@@ -1,31 +1,26 @@
 """Online deployments on a fleet, for every host that shares the store."""
 
-import asyncio
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.ports import (
     Instance,
-    InstanceLost,
     LogKind,
     Serving,
     ServingObservation,
     ServingWorkload,
 )
-from infra.compute.http.unix_http import UnixHttp
-from infra.compute.remote.fleet import Fleet, Node, NodeState
+from infra.compute.remote.fleet import Fleet
+from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.ready_nodes import KnownNodes
-from infra.compute.remote.remote_scorer import SECRET
 from infra.compute.remote.roll_out import removed, wanted
 from infra.compute.remote.serving_record import Revision, ServingRecord
 from infra.compute.remote.serving_records import ServingRecords
 
-_LOGS: Final = 5.0
 _TRIES: Final = 5
 
 
@@ -46,7 +41,7 @@ class RemoteServing(Serving):
         records: ServingRecords,
         known: KnownNodes,
         fleet: Fleet,
-        http: UnixHttp,
+        logs: NodeLogs,
         sealing: Sealing,
         *,
         begin: Callable[[], None],
@@ -55,7 +50,7 @@ class RemoteServing(Serving):
         self._records = records
         self._known = known
         self._fleet = fleet
-        self._http = http
+        self._logs = logs
         self._sealing = sealing
         self._begin = begin
         self._changed = changed
@@ -115,37 +110,11 @@ class RemoteServing(Serving):
             return ""
         nodes = [node for node in await self._fleet.nodes() if node.group == revision.group]
         secret = self._sealing.unseal(revision.secret)
-        asked = [n for n in nodes if n.state in (NodeState.RUNNING, NodeState.LEAVING)]
-        told = await asyncio.gather(*(self._lines(n, secret, kind, tail) for n in asked))
-        lines = sorted((line for lines in told for line in lines), key=lambda line: line[0])
-        text = [line for _, line in lines]
+        lines = await self._logs.lines(nodes, secret, kind, tail)
         if kind is LogKind.STORAGE_INITIALIZER:
             story = await self._fleet.story(revision.group, tail=tail)
-            text = [*story.splitlines(), *text]
+            text = [*story.splitlines(), *(line.text for line in lines)]
         else:
             ended = await self._fleet.logs(revision.group, tail=tail)
-            text = [*ended.splitlines(), *text]
+            text = [*ended.splitlines(), *map(str, lines)]
         return "\n".join(text[-tail:])
-
-    async def _lines(
-        self, node: Node, secret: str, kind: LogKind, tail: int
-    ) -> list[tuple[str, str]]:
-        """Each with its time."""
-        if node.address is None:
-            return []
-        target = f"/node/logs?kind={kind.value}&tail={min(tail, 10_000)}"
-        try:
-            answer = await self._http.request(
-                node.address, "GET", target, [(SECRET, secret)], timeout=_LOGS
-            )
-            body = answer.body
-            whole = body if isinstance(body, bytes) else b"".join([piece async for piece in body])
-            lines: list[dict[str, Any]] = json.loads(whole)["lines"] if answer.status == 200 else []
-            if kind is LogKind.STORAGE_INITIALIZER:
-                return [(each["time"], each["text"]) for each in lines]
-            return [
-                (each["time"], f"{each['time']} {node.id} {each['request']} {each['text']}")
-                for each in lines
-            ]
-        except (InstanceLost, TimeoutError, ValueError, KeyError, TypeError):
-            return []

@@ -1,17 +1,15 @@
 """The documents of what is wanted, read and written."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag, Unavailable
 from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
 from infra.compute.remote import ready_nodes
-from infra.compute.remote.keeper_lease import PARTITION
+from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.ready_nodes import ReadyNodes
 from infra.compute.remote.serving_record import KIND, ServingRecord, document_id_of, partition_of
 
-_INDEX: Final = "index"
 _TRIES: Final = 20
 
 Change = Callable[[ServingRecord | None], ServingRecord | None]
@@ -21,8 +19,9 @@ Change = Callable[[ServingRecord | None], ServingRecord | None]
 class ServingRecords:
     """Whoever changes one says so in the index, which the keeper looks at."""
 
-    def __init__(self, store: ResourceStore) -> None:
+    def __init__(self, store: ResourceStore, index: KeeperIndex) -> None:
         self._store = store
+        self._index = index
 
     async def get(self, key: str) -> tuple[ServingRecord | None, str]:
         """With its ETag."""
@@ -55,7 +54,7 @@ class ServingRecords:
                 await self._store.transact(partition_of(key), [write])
             except (StaleETag, DocumentExists, DocumentNotFound):
                 continue
-            await self._tell_keeper()
+            await self._index.tell()
             return then
         raise Unavailable(f"{key} is being changed by others; try again.")
 
@@ -102,22 +101,3 @@ class ServingRecords:
         if etag is None:
             return Create(id, body)
         return Replace(id, body, etag) if then else Delete(id, etag)
-
-    # -- the index
-
-    async def _tell_keeper(self) -> None:
-        body = {"kind": "remoteIndex", "version": uuid.uuid4().hex}
-        try:
-            await self._store.transact(PARTITION, [Replace(_INDEX, body, None)])
-        except DocumentNotFound:
-            try:
-                await self._store.transact(PARTITION, [Create(_INDEX, body)])
-            except DocumentExists:
-                await self._store.transact(PARTITION, [Replace(_INDEX, body, None)])
-
-    async def version(self) -> str:
-        """Another one after each change."""
-        try:
-            return (await self._store.get(PARTITION, _INDEX)).etag
-        except DocumentNotFound:
-            return ""

@@ -41,11 +41,16 @@ class SignedUrls:
         revocations: Revocations,
     ) -> None:
         self.revocations = revocations
-        self._blobs_url = f"{base_url.rstrip('/')}/blobs"
+        self.base_url = base_url.rstrip("/")
+        self._blobs_url = f"{self.base_url}/blobs"
         self._key: Callable[[], bytes] = functools.cache(
             lambda: key if isinstance(key, bytes) else key()
         )
         self._now = now
+
+    def below(self, base_url: str) -> "SignedUrls":
+        """The same, for who reaches the door by another address."""
+        return SignedUrls(base_url, self._key, now=self._now, revocations=self.revocations)
 
     def url(self, container: str, name: str | None = None) -> str:
         return blob_urls.plain(self._blobs_url, container, name)

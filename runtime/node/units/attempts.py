@@ -37,6 +37,7 @@ class Attempt:
         self.unit = unit
         self.state = WAITING
         self.outcome: Outcome | None = None
+        self.run: UnitRun | None = None
         self.size = 0
         self.prepared_on: Worker | None = None
         self.task: asyncio.Task[None] | None = None
@@ -57,6 +58,11 @@ class Attempt:
             await asyncio.wait({watcher}, timeout=timeout)
         finally:
             self._watchers.discard(watcher)
+
+    @property
+    def ordinal(self) -> int | None:
+        """Of the mini-batch that runs."""
+        return self.run.current if self.run is not None else None
 
     @property
     def is_remote(self) -> bool:
@@ -187,10 +193,12 @@ class Attempts:
 
     async def _run(self, worker: Worker, attempt: Attempt) -> None:
         try:
-            outcome = await UnitRun(worker, attempt.unit).outcome()
+            attempt.run = UnitRun(worker, attempt.unit)
+            outcome = await attempt.run.outcome()
         except asyncio.CancelledError:
             outcome = lost("The unit was given up.")
         finally:
+            attempt.run = None
             del self._busy[worker]
         self._end(attempt, outcome)
         self.grant()

@@ -59,7 +59,10 @@ class UnitRoutes:
         known = self._attempts.get(id)
         if known is not None and known.state == ENDED:
             return known
-        job, most, unit = _parsed(question.body)
+        job, most, unit, collected = _parsed(question.body)
+        for each in collected:
+            if (ended := self._attempts.get(each)) is not None and ended.state == ENDED:
+                self._attempts.forget(each)
         try:
             return self._attempts.begin(id, job, most, unit)
         except Full as full:
@@ -74,13 +77,14 @@ class UnitRoutes:
             if left <= 0:
                 yield _line({"event": "pending", "state": state})
                 return
-            yield _line({"event": state})
+            at = {} if attempt.ordinal is None else {"ordinal": attempt.ordinal}
+            yield _line({"event": state, **at})
             await attempt.changed(min(left, HEARTBEAT))
             attempt.asked = loop.time()
         yield _line({"event": "outcome", "outcome": attempt.outcome})
 
 
-def _parsed(body: bytes) -> tuple[str, int, dict[str, Any]]:
+def _parsed(body: bytes) -> tuple[str, int, dict[str, Any], list[str]]:
     """Raises Refusal."""
     try:
         value = json.loads(body)
@@ -90,7 +94,8 @@ def _parsed(body: bytes) -> tuple[str, int, dict[str, Any]]:
         seconds = float(unit["timeout"])
         if not 0 < seconds < math.inf:
             raise units.BadUnit("timeout is not above 0")
-        return str(value["job"]), int(value.get("most") or 0), unit
+        collected = [str(each) for each in value.get("collected") or ()]
+        return str(value["job"]), int(value.get("most") or 0), unit, collected
     except units.BadUnit as bad:
         raise Refusal(400, "bad-request", str(bad)) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

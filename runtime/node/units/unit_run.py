@@ -53,6 +53,11 @@ class UnitRun:
         # A process begins at once: it is idle, and says no word before something has ended.
         self._started(int(unit["mini_batches"][0]["ordinal"]))
 
+    @property
+    def current(self) -> int | None:
+        """The mini-batch under way, if one is."""
+        return self._current
+
     async def outcome(self) -> Outcome:
         question: Question | None = None
         try:

@@ -29,6 +29,7 @@ from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings
 from infra.settings.adapters import ComputeSettings
 from tests.infra.settings.test_settings import AZURE
+from tests.kit.composed import no_authority
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
@@ -100,7 +101,9 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
     blobs = AzureBlobStore.from_connection_string(blob_server.new_account())
     store = SqliteResourceStore(tmp_path / "documents.db")
     cipher = FernetCipher(tmp_path / "cipher.key")
-    beside = Beside(tmp_path, blobs, None, store, cipher, USUAL_PACKAGES, NothingLent())
+    beside = Beside(
+        tmp_path, blobs, None, store, cipher, USUAL_PACKAGES, NothingLent(), no_authority
+    )
     settings = ComputeSettings(kind="local")
     compute = chosen_compute(settings, "functions", beside)
     try:

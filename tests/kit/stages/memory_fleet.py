@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import Unavailable
+from infra.compute.gateway import Gateway
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
 from infra.compute.remote.remote_scorer import SECRET, proof_of
 
@@ -144,6 +145,9 @@ class MemoryFleet(Fleet):
 
     async def groups(self) -> Sequence[str]:
         return sorted({node.group for node in self.there.values()})
+
+    async def gateway(self) -> Gateway:
+        return Gateway("127.0.0.1", "127.0.0.0/8")
 
     async def close(self) -> None:
         """Nodes go on."""

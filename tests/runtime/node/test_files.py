@@ -134,9 +134,9 @@ def test_a_node_whose_file_is_not_the_one_has_failed_and_says_so(
     ("status", "code", "told"),
     [
         (404, "ResourceNotFound", "was removed"),
-        (410, "ResourceNotFound", "HTTP Error 410"),
+        (410, "ResourceNotFound", "the store answered 410"),
         (412, "ResourceNotFound", "was changed or removed"),
-        (400, "ResourceNotFound", "HTTP Error 400"),
+        (400, "ResourceNotFound", "the store answered 400"),
     ],
 )
 def test_what_cannot_be_had_is_told_by_name_without_its_url(

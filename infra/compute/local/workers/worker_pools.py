@@ -2,7 +2,7 @@
 
 Jobs that run the same share a pool. A pool outlives its jobs by its cluster's idle time, so
 that the next job finds workers; pools that compete for processes get shares, and turns where
-there are not enough for all (infra/compute/local/workers/shares.py).
+there are not enough for all (infra/compute/ground/shares.py).
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from typing import Final
 from domain.ports import Observation, WorkersWorkload, WorkloadState
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.room import Portion, Room
+from infra.compute.ground.shares import Claim, shares
 from infra.compute.local.instances.fleet import Fleet
 from infra.compute.local.instances.supervised_instance import Lease, SupervisedInstance
-from infra.compute.local.workers.shares import Claim, shares
 from infra.compute.local.workers.worker_pool import Waiter, WorkerPool
 
 _log = logging.getLogger(__name__)
@@ -287,7 +287,7 @@ def pool_name(workload: WorkersWorkload) -> str:
     """The same for jobs whose processes would be the same."""
     program = dataclasses.replace(workload.program, environment_variables={})
     variables = sorted(workload.program.environment_variables.items())
-    cluster = dataclasses.replace(workload.cluster, most_processes=None)
+    cluster = workload.cluster.name, workload.cluster.idle_time
     text = f"{program!r} {variables!r} {cluster!r} {workload.output!r}"
     return "pool-" + hashlib.sha256(text.encode()).hexdigest()[:16]
 

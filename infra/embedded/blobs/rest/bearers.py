@@ -1,6 +1,8 @@
 """Callers that show a token instead of a signed URL: what their roles let them do with blobs."""
 
+from abc import abstractmethod
 from dataclasses import replace
+from typing import Protocol
 
 from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import Login
@@ -21,7 +23,25 @@ _CHALLENGE = {"www-authenticate": 'Bearer realm="ml-endpoints"'}
 _LONGEST = 128
 
 
-class BlobBearers:
+class Bearers(Protocol):
+    @abstractmethod
+    async def check(
+        self, request: ContainerRequest, token: str, permission: Permission | None
+    ) -> None:
+        """Return if whose token it is may do this in the container; None: read. Raises Refusal, and
+        Forbidden."""
+
+
+class NoBearers(Bearers):
+    """Where signed URLs alone are taken."""
+
+    async def check(
+        self, request: ContainerRequest, token: str, permission: Permission | None
+    ) -> None:
+        raise Refusal(403, "AuthenticationFailed", "Nothing but signed URLs is taken here.")
+
+
+class BlobBearers(Bearers):
     """Tokens of the storage audience. Refused ones are counted by `door`, as at every other."""
 
     def __init__(self, verifier: TokenVerifier, door: CredentialDoor) -> None:
@@ -31,8 +51,6 @@ class BlobBearers:
     async def check(
         self, request: ContainerRequest, token: str, permission: Permission | None
     ) -> None:
-        """Return if whose token it is may do this in the container; None: read. Raises Refusal, and
-        Forbidden."""
         shown = token.encode(errors="surrogatepass")
         client = request.http.client
         action, address = _ACTIONS[permission or Permission.READ], client.host if client else ""

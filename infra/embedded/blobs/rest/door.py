@@ -11,7 +11,7 @@ from starlette.responses import Response
 from domain.ports import Permission, StorageRoom
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest import blocks, containers, reading, writing
-from infra.embedded.blobs.rest.bearers import BlobBearers
+from infra.embedded.blobs.rest.bearers import Bearers
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.listing import ListBlobs
 from infra.embedded.blobs.rest.refusals import Refusal, bad_query, rendered
@@ -54,7 +54,7 @@ class BlobDoor:
         self,
         files: FileBlobs,
         urls: SignedUrls,
-        bearers: BlobBearers,
+        bearers: Bearers,
         room: StorageRoom,
         caps: Caps = CAPS,
     ) -> None:

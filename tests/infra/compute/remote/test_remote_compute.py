@@ -25,11 +25,11 @@ from domain.ports import (
 )
 from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Node, NodeState, Progress
-from infra.compute.remote.keeper_lease import PARTITION
+from infra.compute.remote.keeping.keeper_lease import PARTITION
 from infra.compute.remote.ready_nodes import DOCUMENT_ID, KnownNodes
 from infra.compute.remote.remote_compute import RemoteCompute
 from infra.compute.remote.serving_record import partition_of
-from tests.kit.composed import PlainCipher
+from tests.kit.composed import PlainCipher, no_authority
 from tests.kit.stages.memory_fleet import MemoryFleet, ToldAgent
 from tests.kit.waiting import PATIENCE, eventually
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
@@ -86,7 +86,7 @@ class Hosts:
 @pytest.fixture
 async def hosts() -> AsyncIterator[Hosts]:
     store, fleet, cipher = MemoryResourceStore(time.time), MemoryFleet(), PlainCipher()
-    one, other = (RemoteCompute(fleet, store, cipher) for _ in range(2))
+    one, other = (RemoteCompute(fleet, store, cipher, no_authority) for _ in range(2))
     yield Hosts(store, fleet, one, other)
     await one.close()
     await other.close()

@@ -1,7 +1,7 @@
 import itertools
 
 from infra.compute.ground.room import Portion
-from infra.compute.local.workers.shares import Claim, shares
+from infra.compute.ground.shares import Claim, shares
 
 SLICE = 10.0
 ONE = Portion(1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.compute.remote.keeper_lease import OUTLIVED, RENEWED, KeeperLease
+from infra.compute.remote.keeping.keeper_lease import OUTLIVED, RENEWED, KeeperLease
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 
