@@ -52,6 +52,8 @@ class Application:
     callers: CallerAddresses
     cors_origins: tuple[str, ...]
     verifier: TokenVerifier
+    data_verifier: TokenVerifier
+    """Of callers of the data plane of batch endpoints."""
     clients: Clients
     identities: IdentityActivities
     triggers: Triggers

@@ -24,7 +24,14 @@ from handlers.control import (
 )
 from handlers.control.packages import connections
 from handlers.control.usage import sizes, storage_usages
-from handlers.data import batch_jobs, events_door, job_door, scoring
+from handlers.data import (
+    batch_jobs,
+    compute_nodes,
+    events_door,
+    job_door,
+    run_history,
+    scoring,
+)
 from handlers.figures import metrics
 from handlers.http import Routes
 from handlers.messages import (
@@ -48,18 +55,22 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     worker_pages.leave_out()
     a = application
     admission = Admission(a.verifier, a.audit)
-    routes = Routes(admission, a.scope, Addresses(a.base_url, a.scoring_domain, a.callers))
+    data_admission = Admission(a.data_verifier, a.audit)
+    addresses = Addresses(a.base_url, a.scoring_domain, a.callers)
+    routes = Routes(admission, data_admission, a.scope, addresses)
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
     yield datastores.blueprint(routes, a.assets.datastores)
     yield connections.blueprint(routes, a.assets.connections)
     yield computes.blueprint(routes, a.batch.computes)
+    yield compute_nodes.blueprint(routes, a.batch.computes, a.jobs.collection)
     yield online_endpoints.blueprint(routes, a.online)
     yield online_actions.blueprint(
         routes, a.online.tokens, a.rollout.guarding, a.rollout.shadow_reports
     )
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
+    yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usages)
     yield sizes.blueprint(routes, a.batch.capabilities)

@@ -35,7 +35,8 @@ RETRY_AFTER = 1
 """Seconds between polls that answers advise."""
 
 _READ_ALONE = frozenset({"models", "codes", "environments", "data", "datastores", "computes"})
-_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-zA-Z]+)?")
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-zA-Z]+)?|v?1(\.\d{1,3}){1,2}")
+"""Dates, and what the run history and the data service of Azure ML are asked by."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,17 @@ class Described:
 class Routes:
     """Registers control-plane functions on blueprints and remembers them for OpenAPI."""
 
-    def __init__(self, admission: Admission, scope: WorkspaceScope, addresses: Addresses) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        data_admission: Admission,
+        scope: WorkspaceScope,
+        addresses: Addresses,
+    ) -> None:
+        """`data_admission` is of the data plane, whose clients ask for tokens of an audience of
+        its own."""
         self.admission = admission
+        self.data_admission = data_admission
         self.scope = scope
         self.addresses = addresses
         self.described: list[Described] = []
@@ -81,10 +91,12 @@ class Routes:
         base: str = WORKSPACE_ROUTE,
         query: Mapping[str, Any] | None = None,
         kept: Kept | None = None,
+        is_data_plane: bool = False,
     ) -> Callable[[Handler], Handler]:
         """A function at `path` below the workspace, or another `base`, for callers that may do
         `action`. `kept` in the audit log is by itself whatever is no GET."""
         route = f"{base}/{path}" if path else base
+        admission = self.data_admission if is_data_plane else self.admission
 
         def decorate(handler: Handler) -> Handler:
             function_name = name or handler.__name__
@@ -96,11 +108,11 @@ class Routes:
                 return await handler(req)
 
             async def admitted(req: Request) -> Principal:
-                return await self.admission.by_token(req, action, _scope(req, action))
+                return await admission.by_token(req, action, _scope(req, action))
 
             keeps = kept or Kept.by_method(method)
-            auditor = self.admission.auditor(keeps, action, resource_at(method, path))
-            guarded = self.admission.guarded(here, admitted, auditor)
+            auditor = admission.auditor(keeps, action, resource_at(method, path))
+            guarded = admission.guarded(here, admitted, auditor)
             self.describe(
                 function_name,
                 method,

@@ -71,8 +71,9 @@ class ComputeTargets:
         name = reference.removeprefix("azureml:")
         if name.startswith("/"):
             match self._scope.relative(reference):
-                case [collection, name] if collection.casefold() == PARTITION:
-                    pass
+                case [collection, found] if collection.casefold() == PARTITION:
+                    # The official SDK puts the prefix into the id as well.
+                    name = found.removeprefix("azureml:")
                 case _:
                     raise Invalid(f"'{reference[:200]}' is not a compute of {self._scope.id}.")
         return LOCAL if name.casefold() == LOCAL else name

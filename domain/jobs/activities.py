@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.ground.driving.sweeping import Resume
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.invoking.job_invocation import JobInvocation
+from domain.jobs.job_logs import JobLogs
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.records import batch_job
@@ -20,6 +21,7 @@ class JobActivities:
     units: UnitDelivery
     workers: JobWorkers
     retention: JobRetention
+    logs: JobLogs
 
     @property
     def owners(self) -> dict[str, Resume]:

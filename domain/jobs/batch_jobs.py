@@ -1,5 +1,6 @@
 """Looking at batch jobs, canceling and deleting them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from domain.ground.operation import Operation, Operations
 from domain.jobs import job_deletion
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, message_for
+from domain.jobs.records.job_change import JobChange
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_operations import started_cancellation
 from domain.jobs.records.job_pace import Pace
@@ -19,6 +21,8 @@ from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import StoredJob
 from domain.names import WorkspaceScope
 from domain.ports import Message, Write
+
+_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,49 @@ class JobView:
     etag: str
     at: datetime
     pace: Pace | None
+
+
+@dataclass(frozen=True)
+class JobChoice:
+    """Which jobs a list has: of one endpoint, of one of its deployments, in one status and with
+    one tag, where told; `is_archived` None: both those that are and those that are not."""
+
+    endpoint: str | None = None
+    deployment: str | None = None
+    status: JobStatus | None = None
+    tag: str | None = None
+    is_archived: bool | None = False
+
+    @property
+    def where(self) -> dict[str, str | int | bool]:
+        """What the store can choose by."""
+        where: dict[str, str | int | bool] = {}
+        if self.endpoint is not None:
+            where["endpoint"] = self.endpoint.casefold()
+        if self.status is not None:
+            where["status"] = self.status.value
+        return where
+
+    def fits(self, job: BatchJob) -> bool:
+        """Of the jobs that the store has chosen."""
+        return (
+            self.is_archived in (None, job.is_archived)
+            and (self.deployment is None or _same(self.deployment, job.deployment))
+            and (self.tag is None or _has(job, self.tag))
+        )
+
+
+_RUNNING = JobChoice(status=JobStatus.RUNNING, is_archived=None)
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
+
+
+def _has(job: BatchJob, tag: str) -> bool:
+    """A name, or `name=value`."""
+    name, equals, value = tag.partition("=")
+    return name in job.tags and (not equals or job.tags[name] == value)
 
 
 class BatchJobs:
@@ -53,25 +100,41 @@ class BatchJobs:
         return await self._view(stored)
 
     async def list(
-        self,
-        top: int,
-        continuation: str | None,
-        *,
-        endpoint: str | None = None,
-        status: JobStatus | None = None,
+        self, top: int, continuation: str | None, chosen: JobChoice
     ) -> tuple[list[JobView], str | None]:
-        """By name; of one endpoint and in one status, where told. A job whose status changes
-        while pages are read may be missed."""
-        where: dict[str, str | int | bool] = {}
-        if endpoint is not None:
-            where["endpoint"] = endpoint.casefold()
-        if status is not None:
-            where["status"] = status.value
+        """By name. A job whose status changes while pages are read may be missed, and a page of
+        few chosen ones may be short, or empty, before the last."""
         page = await self._store.query(
-            batch_job.KIND, where=where, page_size=top, continuation=continuation
+            batch_job.KIND, where=chosen.where, page_size=top, continuation=continuation
         )
         stored = [StoredJob(batch_job.from_document(d), d) for d in page.documents]
-        return [await self._view(s) for s in stored], page.continuation
+        found = [each for each in stored if chosen.fits(each.job)]
+        return [await self._view(s) for s in found], page.continuation
+
+    async def running(self) -> Sequence[BatchJob]:
+        """All that run now."""
+        found: Sequence[BatchJob] = []
+        continuation = None
+        while True:
+            page, continuation = await self.list(_PAGE, continuation, _RUNNING)
+            found = [*found, *(view.job for view in page)]
+            if continuation is None:
+                return found
+
+    async def change(self, name: str, change: JobChange) -> JobView:
+        """In whatever status it is, and without disturbing it. Raises NotFound, Conflict."""
+        for _ in range(RACES):
+            stored = await self._stored(name)
+            changed = change.of(stored.job)
+            if changed == stored.job:
+                return await self._view(stored)
+            write = stored.replaced(changed, stored.document.due_at)
+            try:
+                [document] = await self._store.transact(stored.document.partition, [write])
+            except (StaleETag, DocumentNotFound):
+                continue
+            return await self._view(StoredJob(changed, document))
+        raise Conflict(f"Job '{name}' moves too fast to be changed. Try again.")
 
     async def cancel(self, name: str) -> Operation:
         """No further mini-batch is started, those that run are given up. The operation ends

@@ -5,9 +5,10 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import Invalid
+from domain.errors import Invalid, NotFound, Unsupported
 from domain.jobs.batch_jobs import BatchJobs, JobView
 from domain.jobs.invoking.job_invocation import JobInvocation
+from domain.jobs.records.job_change import JobChange
 from domain.jobs.records.job_request import (
     JobProperties,
     JobRequest,
@@ -15,6 +16,7 @@ from domain.jobs.records.job_request import (
     RequestedDataset,
     RetryRequest,
 )
+from domain.values import Value
 from handlers import wire
 from handlers.auditing import began
 from handlers.data import job_queries
@@ -23,7 +25,8 @@ from handlers.http import WORKSPACE_ROUTE, Routes, caller, json_response, paging
 
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 SDK_PREFIX = "mferp/managementfrontend/"
-"""Stands before the workspace's path where azure-ai-ml lists a batch endpoint's jobs."""
+"""Stands before the workspace's path where azure-ai-ml lists a batch endpoint's jobs, with a token
+for the data plane."""
 KEY_HEADERS = ("idempotency-key", "repeatability_request-id", "repeatability-request-id")
 
 ARM_FIELDS: wire.ArmFields = {
@@ -57,11 +60,12 @@ def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
     def render(view: JobView) -> dict[str, Any]:
         return _arm(routes, jobs, view)
 
-    async def page(req: Request, endpoint: str | None) -> Response:
-        asked = paging(req)
-        found, continuation = await jobs.list(
-            asked.top, asked.continuation, endpoint=endpoint, status=job_queries.status(req)
+    async def page(req: Request) -> Response:
+        asked, named = paging(req), req.path_params
+        chosen = job_queries.choice(
+            req, endpoint=named.get("endpoint"), deployment=named.get("deployment")
         )
+        found, continuation = await jobs.list(asked.top, asked.continuation, chosen)
         return routes.page(req, [render(view) for view in found], continuation)
 
     @routes.arm(bp, "GET", "jobs/{job}", action="jobs/read", summary="Read a job")
@@ -79,32 +83,29 @@ def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
         query=job_queries.QUERY,
     )
     async def list_jobs(req: Request) -> Response:
-        return await page(req, None)
+        return await page(req)
 
-    @routes.arm(
-        bp,
-        "GET",
-        "batchEndpoints/{endpoint}/jobs",
-        action="batchEndpoints/jobs/read",
-        summary="List the jobs of a batch endpoint",
-        lists=True,
-        query=job_queries.QUERY,
-    )
-    async def list_batch_endpoint_jobs(req: Request) -> Response:
-        return await page(req, req.path_params["endpoint"])
-
-    @routes.arm(
-        bp,
-        "GET",
-        "batchEndpoints/{endpoint}/jobs",
-        base=SDK_PREFIX + WORKSPACE_ROUTE,
-        action="batchEndpoints/jobs/read",
-        summary="List the jobs of a batch endpoint, where the SDK asks for them",
-        lists=True,
-        query=job_queries.QUERY,
-    )
-    async def list_batch_endpoint_jobs_for_sdk(req: Request) -> Response:
-        return await page(req, req.path_params["endpoint"])
+    for path, name, of in (
+        ("batchEndpoints/{endpoint}/jobs", "list_batch_endpoint_jobs", "a batch endpoint"),
+        (
+            "batchEndpoints/{endpoint}/deployments/{deployment}/jobs",
+            "list_batch_deployment_jobs",
+            "a batch deployment",
+        ),
+    ):
+        for base, sdk in (("", ""), (SDK_PREFIX, "_for_sdk")):
+            routes.arm(
+                bp,
+                "GET",
+                path,
+                base=base + WORKSPACE_ROUTE,
+                name=name + sdk,
+                action="batchEndpoints/jobs/read",
+                summary=f"List the jobs of {of}" + (", where the SDK asks" if sdk else ""),
+                lists=True,
+                query=job_queries.QUERY,
+                is_data_plane=bool(sdk),
+            )(page)
 
 
 def _add_actions(
@@ -149,6 +150,27 @@ def _add_actions(
 
     @routes.arm(
         bp,
+        "PUT",
+        "jobs/{job}",
+        action="jobs/write",
+        summary="Change what is said of a job, or archive it; jobs are made by invoking",
+        body=PutJob,
+    )
+    async def put_job(req: Request) -> Response:
+        name = req.path_params["job"]
+        asked = job_change(await wire.read_json(req))
+        try:
+            view = await jobs.change(name, asked)
+        except NotFound:
+            raise Unsupported(
+                f"There is no job '{name[:100]}', and none can be made of this: invoke a batch "
+                "endpoint to score with a model. Other jobs (commands, pipelines, sweeps) do not "
+                "run here."
+            ) from None
+        return json_response(_arm(routes, jobs, view), headers={"ETag": view.etag})
+
+    @routes.arm(
+        bp,
         "DELETE",
         "jobs/{job}",
         action="jobs/delete",
@@ -158,6 +180,35 @@ def _add_actions(
     async def delete_job(req: Request) -> Response:
         deleted = await jobs.delete(req.path_params["job"])
         return Response(status_code=200 if deleted else 204)
+
+
+class PutJobProperties(Value):
+    display_name: str | None = None
+    description: str | None = None
+    tags: dict[str, str] | None = None
+    properties: dict[str, str] | None = None
+    is_archived: bool | None = None
+
+
+class PutJob(Value):
+    """A job as it was read, of which these fields may be others."""
+
+    properties: PutJobProperties
+
+
+def job_change(body: Any) -> JobChange:
+    """What a PUT may change; what it says besides is as it was, or not to be changed."""
+    properties = body.get("properties") if isinstance(body, dict) else None
+    given = properties if isinstance(properties, dict) else {}
+    known = {info.alias or name for name, info in PutJobProperties.model_fields.items()}
+    asked = wire.parse(PutJobProperties, {k: v for k, v in given.items() if k in known})
+    return JobChange(
+        display_name=asked.display_name,
+        description=asked.description,
+        tags=asked.tags or {},
+        properties=asked.properties or {},
+        is_archived=asked.is_archived,
+    )
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -77,7 +77,7 @@ class JobDoor:
     async def list(self, req: Request, endpoint: str) -> Response:
         asked = paging(req)
         found, more = await self._jobs.list(
-            asked.top, asked.continuation, endpoint=endpoint, status=job_queries.status(req)
+            asked.top, asked.continuation, job_queries.choice(req, endpoint=endpoint)
         )
         return self._routes.page(req, [self._rendered(view) for view in found], more)
 
@@ -133,7 +133,7 @@ def blueprint(
 
 
 def _add(routes: Routes, bp: func.Blueprint, function: _Function, keys: BatchKeys) -> None:
-    f, admission = function, routes.admission
+    f, admission = function, routes.data_admission
 
     def endpoint(req: Request) -> str:
         """That the path names, or the Host where it does not."""

@@ -27,6 +27,9 @@ def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str
         "Tracking": {"jobServiceType": "Tracking", "endpoint": status},
         "Studio": {"jobServiceType": "Studio", "endpoint": routes.absolute(arm_id)},
     }
+    outputs = _outputs(job, view.progress, spell)
+    if spell is arm_spelling:
+        outputs |= _default(job)
     return {
         "id": arm_id,
         "name": job.name,
@@ -42,10 +45,11 @@ def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str
             "services": services,
             "interactionEndpoints": services,
             "inputs": {each.name: _input(each, spell) for each in job.inputs},
-            "outputs": _outputs(job, view.progress, spell),
+            "outputs": outputs,
             "settings": _settings(job),
             "progress": _progress(view),
             "error": wire.to_wire(job.error) if job.error else None,
+            "isArchived": job.is_archived,
             "retryOf": job.retry.job if job.retry else None,
             "endpointName": job.endpoint,
             "deploymentName": job.deployment,
@@ -103,6 +107,19 @@ def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[
     if job.output != job.results:
         outputs["retried"] = {"jobOutputType": spell(folder), "uri": _uri(job.output.path)}
     return outputs
+
+
+def _default(job: BatchJob) -> dict[str, Any]:
+    """What the SDK downloads of a job of which it is told no output: its logs. It takes a
+    `uri_folder` of this name for a store that it may list and sign for itself."""
+    return {"default": {"jobOutputType": "custom_model", "uri": _uri(job.logs_folder)}}
+
+
+def output_uris(view: JobView) -> dict[str, tuple[str, str]]:
+    """The type and the place of each output, by its name; `default` are the logs."""
+    found = _outputs(view.job, view.progress, arm_spelling)
+    told = {name: (each["jobOutputType"], each["uri"]) for name, each in found.items()}
+    return {**told, "default": told["logs"]}
 
 
 def _uri(path: str) -> str:

@@ -52,6 +52,9 @@ class CloudServices:
         self.scoring_token_verifier = JwtVerifier(
             identity.issuers, (identity.scoring_audience,), keys, rights, rights
         )
+        self.data_token_verifier = JwtVerifier(
+            identity.issuers, identity.data_audiences, keys, rights, rights
+        )
         self.clients = DirectoryClients(self.store, self.clock)
         keep = timedelta(days=settings.access.audit_retention_days)
         self.audit_log = DocumentAuditLog(self.store, self.clock, keep=keep)

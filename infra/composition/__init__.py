@@ -83,6 +83,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
         verifier=adapters.verifier,
+        data_verifier=adapters.data_verifier,
         clients=adapters.clients,
         identities=compose_identities(ground),
         triggers=_triggers(settings),

@@ -56,6 +56,7 @@ class Adapters:
     disk: DiskUse
     verifier: TokenVerifier
     scoring_verifier: TokenVerifier
+    data_verifier: TokenVerifier
     """For tokens of the scoring audience, as aad_token endpoints take them."""
     callers: CallerAddresses
     audit_log: AuditLog
@@ -104,6 +105,7 @@ def _embedded(settings: Settings) -> Adapters:
         disk=services.disk,
         verifier=services.token_verifier,
         scoring_verifier=services.scoring_token_verifier,
+        data_verifier=services.data_token_verifier,
         callers=services.callers,
         audit_log=stores.audit_log,
         clients=services.clients,
@@ -148,6 +150,7 @@ def _functions(settings: Settings) -> Adapters:
         disk=NoDisk(),
         verifier=cloud.token_verifier,
         scoring_verifier=cloud.scoring_token_verifier,
+        data_verifier=cloud.data_token_verifier,
         callers=cloud.callers,
         audit_log=cloud.audit_log,
         clients=cloud.clients,

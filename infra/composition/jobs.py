@@ -12,6 +12,7 @@ from domain.jobs.finishing.result_aggregation import ResultAggregation
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.invoking.job_outputs import OutputReservations
 from domain.jobs.job_finalizing import JobFinalizing
+from domain.jobs.job_logs import JobLogs
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.planning.job_planning import JobPlanning
@@ -74,6 +75,7 @@ def compose_jobs(
         retention=JobRetention(
             jobs, collection, keep=timedelta(days=settings.job_retention_days) or None
         ),
+        logs=JobLogs(collection, a.blobs),
     )
 
 

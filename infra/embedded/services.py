@@ -176,6 +176,11 @@ class EmbeddedServices:
         """The same issuer's tokens for blobs."""
         return self._verifier((STORAGE,))
 
+    @cached_property
+    def data_token_verifier(self) -> JwtVerifier:
+        """The same issuer's tokens for either."""
+        return self._verifier(self.settings.identity.data_audiences)
+
     def _verifier(self, audiences: tuple[str, ...]) -> JwtVerifier:
         issuers, rights = self.settings.identity.issuers, self._rights
         return JwtVerifier(issuers, audiences, self._issuers_keys, rights, rights)

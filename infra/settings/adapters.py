@@ -99,6 +99,12 @@ class IdentitySettings(SettingsGroup):
     def audiences(self) -> tuple[str, ...]:
         return self.token_audience, *self.token_audience_aliases
 
+    @property
+    def data_audiences(self) -> tuple[str, ...]:
+        """Of the data plane of batch endpoints: Azure's clients ask for its audience there, and
+        whoever has a token of the control plane needs no other."""
+        return *self.audiences, self.scoring_audience
+
 
 class TriggerSettings(SettingsGroup):
     """When the host calls the app by itself, and how often once more."""

@@ -30,9 +30,17 @@ CONDA = "name: bare\ndependencies:\n  - python=3.11\n"
 
 
 class HostCredential:
-    """Asks the host's own issuer for a token of the audience that the SDK names."""
+    """Asks the host's own issuer for tokens of the audiences that the SDK names."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[tuple[str, ...], AccessToken] = {}
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        if scopes not in self._tokens:
+            self._tokens[scopes] = self._asked(scopes)
+        return self._tokens[scopes]
+
+    def _asked(self, scopes: tuple[str, ...]) -> AccessToken:
         form = {
             "grant_type": "client_credentials",
             "client_id": CONNECTION["client_id"],

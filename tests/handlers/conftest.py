@@ -43,7 +43,8 @@ def scope() -> WorkspaceScope:
 @pytest.fixture
 def routes(scope: WorkspaceScope) -> Routes:
     admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
-    return Routes(admitted, scope, Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded")))
+    addresses = Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded"))
+    return Routes(admitted, admitted, scope, addresses)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def behind(scope: WorkspaceScope) -> MakeRoutes:
     def made(*networks: str) -> Routes:
         proxies = TrustedProxies([ip_network(each) for each in networks], "x-forwarded")
         admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
-        return Routes(admitted, scope, Addresses(BASE, None, proxies))
+        return Routes(admitted, admitted, scope, Addresses(BASE, None, proxies))
 
     return made
 

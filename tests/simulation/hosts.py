@@ -121,6 +121,7 @@ class Host:
             disk=NoDisk(),
             verifier=OwnerVerifier(),
             scoring_verifier=OwnerVerifier(),
+            data_verifier=OwnerVerifier(),
             clients=NoClients("A test has none."),
             identities_elsewhere=None,
             callers=TrustedProxies((), "x-forwarded"),

@@ -115,7 +115,10 @@ activity = scoring_on(routes, compute, ScriptedScorer(echo))
 addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
 app.register_functions(
     scoring.blueprint(
-        Routes(admission(None, store), WorkspaceScope("", "", ""), addresses), activity
+        Routes(
+            admission(None, store), admission(None, store), WorkspaceScope("", "", ""), addresses
+        ),
+        activity,
     )
 )
 

@@ -15,7 +15,7 @@ from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import Document, Json
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "batchJob"
 DOCUMENT_ID = "job"
@@ -153,6 +153,8 @@ class BatchJob(Value):
     released: bool = False
     """Whether nothing of it is left on the compute."""
     deleting: bool = False
+    is_archived: Annotated[bool, unsaid(False)] = False
+    """Whether lists leave it out that do not ask for it."""
     cancel_operation_id: str | None = None
     chain: int = 0
     tick: int = 0

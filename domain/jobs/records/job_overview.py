@@ -1,5 +1,6 @@
 """How far a job is, as text: for its own log and for the host's."""
 
+import math
 from datetime import datetime, timedelta
 
 from domain.ground.operation import ErrorRecord
@@ -8,6 +9,7 @@ from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
 
 _A_YEAR = 365 * 86400.0
+_TENTHS = 10
 
 
 def overview(
@@ -17,7 +19,8 @@ def overview(
     error: ErrorRecord | None,
     now: datetime,
 ) -> str:
-    """Of a job that runs, or ends now."""
+    """Of a job that runs, or ends now. Lines are only added at its end from one time to the next,
+    for whoever follows it and shows those that are new."""
     tally = progress.tally
     untouched = progress.mini_batches - tally.succeeded_mini_batches - tally.failed_mini_batches
     ended = status.is_terminal
@@ -35,10 +38,21 @@ def overview(
         f"mini-batches       {progress.mini_batches}: {tally.succeeded_mini_batches} succeeded, "
         f"{tally.failed_mini_batches} failed, {untouched} not run",
         f"rows               {tally.rows}",
-        *([] if ended else [f"pace               {_pace(progress, now)}"]),
+        f"pace               {'-' if ended else _pace(progress, now)}",
         f"output             {job.results.container}/{job.results.path}",
+        *_milestones(progress),
     ]
+    if ended:
+        lines.append(f"{status.value}{f': {error.message}' if error else ''}")
     return "\n".join(lines) + "\n"
+
+
+def _milestones(progress: Progress) -> list[str]:
+    """One for each tenth of the mini-batches that are done."""
+    total = progress.mini_batches
+    done = progress.tally.succeeded_mini_batches + progress.tally.failed_mini_batches
+    tenths = sorted({math.ceil(total * tenth / _TENTHS) for tenth in range(1, _TENTHS + 1)})
+    return [f"{each} of {total} mini-batches done" for each in tenths if 0 < each <= done]
 
 
 def _files(job: BatchJob, progress: Progress) -> list[str]:

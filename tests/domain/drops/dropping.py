@@ -1,6 +1,6 @@
 """Dropping files on a stage, and what their jobs scored."""
 
-from domain.jobs.batch_jobs import JobView
+from domain.jobs.batch_jobs import JobChoice, JobView
 from tests.kit.mischief import Crash
 from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
 
@@ -30,7 +30,7 @@ async def arrive(stage: BatchStage, name: str) -> None:
 
 
 async def jobs(stage: BatchStage) -> list[JobView]:
-    return (await stage.jobs.list(100, None))[0]
+    return (await stage.jobs.list(100, None, JobChoice()))[0]
 
 
 def scored(stage: BatchStage, views: list[JobView]) -> list[str]:

@@ -8,6 +8,7 @@ from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_drop import arrival_of
 from domain.drops.taken_drops import LOOK_EVERY
+from domain.jobs.batch_jobs import JobChoice
 from domain.ports import Replace
 from tests.domain.drops.dropping import INBOX, arrive
 from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
@@ -35,7 +36,7 @@ async def a_week_later(stage: BatchStage) -> None:
 
 
 async def jobs(stage: BatchStage) -> int:
-    return len((await stage.jobs.list(100, None))[0])
+    return len((await stage.jobs.list(100, None, JobChoice()))[0])
 
 
 async def test_what_lies_in_the_inbox_is_never_scored_again_and_what_is_gone_is_forgotten(

@@ -11,6 +11,7 @@ from domain.inbound.event_mapping import EventMappingProperties
 from domain.inbound.event_receiving import Reception
 from domain.inbound.event_template import filled, template_faults
 from domain.inbound.inbound_event import InboundEvent, read_binary, read_events, validation_code
+from domain.jobs.batch_jobs import JobChoice
 from tests.kit.mischief import Crash
 from tests.kit.stages.event_stage import URL, EventStage
 from tests.kit.stages.provisioning_stage import ANY, CALLER, faults
@@ -62,7 +63,8 @@ async def receive(stage: EventStage, *events: dict[str, Any], name: str = "blobs
 
 
 async def job_names(stage: EventStage) -> list[str]:
-    return [view.job.name for view in (await stage.app.jobs.collection.list(100, None))[0]]
+    found, _ = await stage.app.jobs.collection.list(100, None, JobChoice())
+    return [view.job.name for view in found]
 
 
 async def test_an_event_becomes_a_job_over_what_it_names(stage: EventStage) -> None:
@@ -78,7 +80,7 @@ async def test_an_event_becomes_a_job_over_what_it_names(stage: EventStage) -> N
     )
     assert await receive(stage, grid_event()) == Reception(1, 0, 0)
     await stage.settle(2)
-    [view], _ = await stage.app.jobs.collection.list(10, None)
+    [view], _ = await stage.app.jobs.collection.list(10, None, JobChoice())
     [read] = view.job.inputs
     assert (read.container, read.path) == ("workspaceblobstore", "data/a.csv")
     assert view.job.display_name == f"{BLOB} 5"

@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import Conflict, NotFound, PreconditionFailed
 from domain.ground.resource import Conditions, Wanted
-from domain.jobs.batch_jobs import JobView
+from domain.jobs.batch_jobs import JobChoice, JobView
 from domain.jobs.records.job_status import JobStatus
 from domain.schedules.schedule import RunStatus, ScheduleProperties, ScheduleRun
 from domain.schedules.schedules import ScheduleView
@@ -54,7 +54,7 @@ async def runs(stage: BatchStage) -> list[ScheduleRun]:
 
 
 async def jobs(stage: BatchStage) -> list[JobView]:
-    return (await stage.jobs.list(1000, None))[0]
+    return (await stage.jobs.list(1000, None, JobChoice()))[0]
 
 
 async def pass_(stage: BatchStage, seconds: float) -> None:

@@ -131,7 +131,7 @@ async def test_jobs_are_listed_by_their_status_in_pages(
         ("status=Succeeded", "BadArgument", "status", "'Succeeded' cannot be asked for; status is"),
         ("status=", "BadArgument", "status", "status is one of NotStarted, Preparing, Queued, "),
         ("status=Failed&status=Canceled", "BadArgument", "status", "Several statuses cannot"),
-        ("tag=a", "NotSupported", "tag", "cannot be narrowed by tag; they can by status"),
+        ("listViewType=Some", "BadArgument", "listViewType", "'Some' is not ActiveOnly, Archived"),
         ("scheduleId=nightly", "NotSupported", "scheduleId", "narrowed by scheduleId"),
     ],
 )

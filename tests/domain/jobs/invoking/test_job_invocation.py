@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from domain.batch.batch_deployment import BatchDeployment
 from domain.errors import Conflict, Detail, Invalid, NotFound, StorageFull
+from domain.jobs.batch_jobs import JobChoice
 from domain.jobs.invoking.job_invocation import Invoked
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import InputKind
@@ -301,7 +302,7 @@ async def test_a_key_gives_one_job_wherever_the_host_ends(tmp_path: Path, seed: 
                 await stage.crash()
         stage.mischief.crashes_left = 0
         await stage.pump()
-        [one], _ = await stage.jobs.list(10, None)
+        [one], _ = await stage.jobs.list(10, None, JobChoice())
         assert one.job.name == found.job.name
         assert one.job.status is JobStatus.COMPLETED
 
@@ -340,11 +341,11 @@ async def test_jobs_of_an_endpoint_are_listed_by_pages(tmp_path: Path) -> None:
         await stage.deploy()
         for i in range(3):
             await invoke(stage, over("data", name=f"job-{i}"))
-        first, continuation = await stage.jobs.list(2, None, endpoint=ENDPOINT.upper())
-        rest, end = await stage.jobs.list(2, continuation, endpoint=ENDPOINT.upper())
+        first, continuation = await stage.jobs.list(2, None, JobChoice(ENDPOINT.upper()))
+        rest, end = await stage.jobs.list(2, continuation, JobChoice(ENDPOINT.upper()))
         assert [v.job.name for v in (*first, *rest)] == ["job-0", "job-1", "job-2"]
         assert end is None
-        assert (await stage.jobs.list(2, None, endpoint="other"))[0] == []
+        assert (await stage.jobs.list(2, None, JobChoice("other")))[0] == []
         assert stage.jobs.arm_id("job-0").endswith(f"{PROVIDER}/workspaces/workspace/jobs/job-0")
 
 
