@@ -11,6 +11,7 @@ import pytest
 from domain.application import Application
 from domain.drops import blob_drop
 from domain.errors import Unavailable
+from domain.jobs.batch_jobs import JobChoice
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import Document, Message, Write
 from handlers.messages.arrivals import ARRIVALS
@@ -80,7 +81,7 @@ async def test_blobs_that_event_grid_tells_of_become_one_job(stage: BatchStage) 
     # Twice, as Event Grid may.
     await tell(stage, *(event(stage, name) for name in (*names, *names)))
     await stage.pump()
-    [view] = (await stage.jobs.list(100, None))[0]
+    [view] = (await stage.jobs.list(100, None, JobChoice()))[0]
     assert view.job.status is JobStatus.COMPLETED
     assert sorted(await arrived(stage)) == names
 
