@@ -42,6 +42,14 @@ class Triggers:
 
 
 @dataclass(frozen=True)
+class Verifiers:
+    """Of the callers of the control plane, and of the data plane of batch endpoints."""
+
+    control: TokenVerifier
+    data: TokenVerifier
+
+
+@dataclass(frozen=True)
 class Application:
     """Built once, by infra/composition; every trigger shares it."""
 
@@ -51,9 +59,7 @@ class Application:
     scoring_domain: str | None
     callers: CallerAddresses
     cors_origins: tuple[str, ...]
-    verifier: TokenVerifier
-    data_verifier: TokenVerifier
-    """Of callers of the data plane of batch endpoints."""
+    verifiers: Verifiers
     clients: Clients
     identities: IdentityActivities
     triggers: Triggers

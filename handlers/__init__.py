@@ -54,8 +54,8 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
     worker_pages.leave_out()
     a = application
-    admission = Admission(a.verifier, a.audit)
-    data_admission = Admission(a.data_verifier, a.audit)
+    admission = Admission(a.verifiers.control, a.audit)
+    data_admission = Admission(a.verifiers.data, a.audit)
     addresses = Addresses(a.base_url, a.scoring_domain, a.callers)
     routes = Routes(admission, data_admission, a.scope, addresses)
     yield workspaces.blueprint(routes, a.location)

@@ -10,9 +10,9 @@ from domain.ground.driving.fence import taken_over
 from domain.ground.messages import BATCH_JOBS_QUEUE
 from domain.ground.operation import Operation, Operations
 from domain.jobs import job_deletion
+from domain.jobs.job_change import JobChange
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob, message_for
-from domain.jobs.records.job_change import JobChange
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_operations import started_cancellation
 from domain.jobs.records.job_pace import Pace

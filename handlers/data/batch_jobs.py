@@ -8,7 +8,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from domain.errors import Invalid, NotFound, Unsupported
 from domain.jobs.batch_jobs import BatchJobs, JobView
 from domain.jobs.invoking.job_invocation import JobInvocation
-from domain.jobs.records.job_change import JobChange
+from domain.jobs.job_change import JobChange
 from domain.jobs.records.job_request import (
     JobProperties,
     JobRequest,
@@ -49,6 +49,7 @@ def blueprint(routes: Routes, invocation: JobInvocation, jobs: BatchJobs) -> fun
     bp = func.Blueprint()
     _add_reading(routes, bp, jobs)
     _add_actions(routes, bp, invocation, jobs)
+    _add_changing(routes, bp, jobs)
     return bp
 
 
@@ -150,6 +151,20 @@ def _add_actions(
 
     @routes.arm(
         bp,
+        "DELETE",
+        "jobs/{job}",
+        action="jobs/delete",
+        summary="Delete a job that has ended; what it wrote stays",
+        statuses=(200, 204),
+    )
+    async def delete_job(req: Request) -> Response:
+        deleted = await jobs.delete(req.path_params["job"])
+        return Response(status_code=200 if deleted else 204)
+
+
+def _add_changing(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
+    @routes.arm(
+        bp,
         "PUT",
         "jobs/{job}",
         action="jobs/write",
@@ -168,18 +183,6 @@ def _add_actions(
                 "run here."
             ) from None
         return json_response(_arm(routes, jobs, view), headers={"ETag": view.etag})
-
-    @routes.arm(
-        bp,
-        "DELETE",
-        "jobs/{job}",
-        action="jobs/delete",
-        summary="Delete a job that has ended; what it wrote stays",
-        statuses=(200, 204),
-    )
-    async def delete_job(req: Request) -> Response:
-        deleted = await jobs.delete(req.path_params["job"])
-        return Response(status_code=200 if deleted else 204)
 
 
 class PutJobProperties(Value):

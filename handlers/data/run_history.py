@@ -11,9 +11,9 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.jobs.batch_jobs import BatchJobs, JobView
+from domain.jobs.job_change import JobChange
 from domain.jobs.job_logs import JobLogs
 from domain.jobs.records.batch_job import BatchJob
-from domain.jobs.records.job_change import JobChange
 from domain.values import Value
 from handlers import wire
 from handlers.auditing import Kept

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from domain.application import Application, Triggers
+from domain.application import Application, Triggers, Verifiers
 from domain.assets.activities import AssetActivities
 from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
@@ -82,8 +82,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         scoring_domain=settings.reach.scoring_domain,
         callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
-        verifier=adapters.verifier,
-        data_verifier=adapters.data_verifier,
+        verifiers=Verifiers(adapters.verifier, adapters.data_verifier),
         clients=adapters.clients,
         identities=compose_identities(ground),
         triggers=_triggers(settings),

@@ -6,8 +6,8 @@ import pytest
 
 from domain.errors import NotFound
 from domain.jobs.batch_jobs import JobChoice
+from domain.jobs.job_change import JobChange
 from domain.jobs.job_logs import STREAMED, JobLogs
-from domain.jobs.records.job_change import JobChange
 from domain.jobs.records.job_status import JobStatus
 from tests.kit.stages.batch_stage import BatchStage
 
