@@ -22,7 +22,8 @@ import uvloop
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.figure_reading import FigureReading
 from domain.figures.latency_bands import band
-from domain.figures.metrics import ENDPOINTS, endpoint_subject
+from domain.figures.metrics import ENDPOINTS
+from domain.ground.counting.tally import endpoint_subject
 from domain.ports.records.figure_store import Amounts, Bucket, Series, counted
 from handlers.figures.metric_asking import Asking
 from handlers.figures.metric_view import render

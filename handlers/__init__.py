@@ -74,7 +74,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usages)
     yield sizes.blueprint(routes, a.batch.capabilities)
-    yield metrics.blueprint(routes, a.figures.reading, a.online, a.location)
+    yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield user_identities.blueprint(routes, a.identities.users)

@@ -199,6 +199,34 @@ _OF_DEPLOYMENTS = [
     ),
 ]
 
+_OF_BATCH_ENDPOINTS = [
+    Metric(
+        "Jobs",
+        "Jobs",
+        "Jobs that came to a status: Created, Running, Completed, Failed, Canceled.",
+        Unit.COUNT,
+        _C,
+        ("deployment", "status"),
+        is_ours=True,
+    ),
+    Metric(
+        "DropsSealed",
+        "Drops Sealed",
+        "Drops that were complete.",
+        Unit.COUNT,
+        _C,
+        is_ours=True,
+    ),
+    Metric(
+        "DroppedFiles",
+        "Dropped Files",
+        "Files of the drops that were complete.",
+        Unit.COUNT,
+        _C,
+        is_ours=True,
+    ),
+]
+
 _OF_WORKSPACE = [
     Metric(
         "SeriesNotKept",
@@ -212,6 +240,7 @@ _OF_WORKSPACE = [
 
 ENDPOINTS: Final = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 DEPLOYMENTS: Final = f"{ENDPOINTS}/deployments"
+BATCH_ENDPOINTS: Final = "Microsoft.MachineLearningServices/workspaces/batchEndpoints"
 WORKSPACES: Final = "Microsoft.MachineLearningServices/workspaces"
 
 Catalogue = dict[str, Metric]
@@ -222,17 +251,10 @@ CATALOGUES: Final[dict[str, Catalogue]] = {
     for namespace, metrics in (
         (ENDPOINTS, _OF_ENDPOINTS),
         (DEPLOYMENTS, _OF_DEPLOYMENTS),
+        (BATCH_ENDPOINTS, _OF_BATCH_ENDPOINTS),
         (WORKSPACES, _OF_WORKSPACE),
     )
 }
 """By Azure Monitor's namespace."""
 
 NOT_KEPT: Final = "SeriesNotKept"
-
-
-def endpoint_subject(endpoint: str) -> str:
-    return f"onlineEndpoints/{endpoint}".casefold()
-
-
-def deployment_subject(endpoint: str, deployment: str) -> str:
-    return f"onlineEndpoints/{endpoint}/deployments/{deployment}".casefold()

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from domain.figures.metrics import deployment_subject, endpoint_subject
 from domain.figures.request_counts import OTHER, Counted, Latency, RequestCounts
+from domain.ground.counting.tally import deployment_subject, endpoint_subject
 from domain.ports.records.figure_store import Amounts, Series, counted
 
 Taken = tuple[Series, Amounts]

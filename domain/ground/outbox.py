@@ -20,20 +20,24 @@ OUTBOX_KIND = "outboxEvent"
 _log = logging.getLogger("ml_endpoints.events")
 
 
+Saved = Callable[[Sequence[Fact]], None]
+"""Told of facts, once they hold."""
+
 Interest = Callable[[Sequence[Fact]], Awaitable[list[Fact]]]
 """The facts, of those given, that somebody asks for."""
 
 
 class Outbox:
-    """What saves facts: those that `interest` lets through."""
+    """What saves facts: those that `interest` lets through. `saved` hears of all of them."""
 
     def __init__(
-        self, store: ResourceStore, queue: WorkQueue, clock: Clock, interest: Interest
+        self, store: ResourceStore, queue: WorkQueue, clock: Clock, interest: Interest, saved: Saved
     ) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
         self._interest = interest
+        self._saved = saved
 
     async def transact(
         self, partition: str, writes: Sequence[Write], facts: Sequence[Fact] = ()
@@ -44,7 +48,7 @@ class Outbox:
         wanted = await self._interest(facts)
         if not wanted:
             written = await self._store.transact(partition, writes)
-            story.tell(facts)
+            self._tell(facts)
             return written
         now = self._clock.now()
         due_at = now.timestamp() + GRACE
@@ -53,7 +57,7 @@ class Outbox:
             for event in (Event.of(fact, now) for fact in wanted)
         ]
         written = await self._store.transact(partition, [*writes, *creations])
-        story.tell(facts)
+        self._tell(facts)
         messages = [
             Message(DispatchEvent(partition=partition, id=create.id).to_document())
             for create in creations
@@ -64,6 +68,10 @@ class Outbox:
             # What the fact is about goes on; the sweep sends what is saved.
             _log.warning("%d events leave later: %s", len(creations), error)
         return written[: len(written) - len(creations)]
+
+    def _tell(self, facts: Sequence[Fact]) -> None:
+        story.tell(facts)
+        self._saved(facts)
 
 
 def outbox_body(event: Event) -> dict[str, object]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
+from domain.ground.counting.tally import Tally, endpoint_subject
 from domain.ground.stored_sums import StoredSums, Subject
 from domain.ports import BrokenOff, InstanceLost, Scorer, ScoringRequest, ScoringResponse
+from domain.ports.records.figure_store import Series
 from domain.rollout import shadow_diff
 from domain.rollout.shadow_diff import Lost, Side
 from domain.scoring.exchange_taps import Tap
@@ -39,6 +41,12 @@ class _Copy:
     exchange: Exchange
     mirror: DeploymentRoute
     subject: Subject
+    live: str
+
+    def series(self, metric: str, *told: str) -> Series:
+        """What figures over time count it under."""
+        endpoint = self.exchange.call.endpoint
+        return Series(endpoint_subject(endpoint), metric, (self.live, self.mirror.name, *told))
 
 
 class Mirroring(Tap):
@@ -49,6 +57,7 @@ class Mirroring(Tap):
         scorer: Scorer,
         instances: InstanceChoice,
         sums: StoredSums,
+        tally: Tally,
         *,
         max_in_flight: int,
         max_bytes: int,
@@ -56,6 +65,7 @@ class Mirroring(Tap):
         self._scorer = scorer
         self._instances = instances
         self._sums = sums
+        self._tally = tally
         self._max_in_flight = max_in_flight
         self._max_bytes = max_bytes
         self._under_way: set[asyncio.Task[None]] = set()
@@ -83,7 +93,7 @@ class Mirroring(Tap):
         subject = shadow_diff.subject(
             route.endpoint, live.name, live.revision, mirror.name, mirror.revision
         )
-        return partial(self._follow, _Copy(exchange, mirror, subject))
+        return partial(self._follow, _Copy(exchange, mirror, subject, live.name))
 
     async def close(self, *, grace: float) -> None:
         """Copies that take longer than `grace` seconds are given up, and counted as lost."""
@@ -119,6 +129,7 @@ class Mirroring(Tap):
 
     def _lose(self, copy: _Copy, why: Lost) -> None:
         self._sums.add(copy.subject, shadow_diff.lost(why))
+        self._tally.add(copy.series("LostCopies", why.value))
 
     async def _send(self, copy: _Copy, request: ScoringRequest, live: Side) -> None:
         try:
@@ -132,6 +143,7 @@ class Mirroring(Tap):
             else:
                 amounts = shadow_diff.compared(live, met)
             self._sums.add(copy.subject, amounts)
+            self._tally.add(copy.series("MirroredRequests"))
         except asyncio.CancelledError:
             self._lose(copy, Lost.INCOMPLETE)
             raise

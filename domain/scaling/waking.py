@@ -14,8 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from domain.errors import DomainError
+from domain.ground.counting.tally import Tally, endpoint_subject
 from domain.ground.messages import SCALING_QUEUE, WakeDeployment
 from domain.ports import Message, Serving, ServingObservation, WorkloadState, WorkQueue
+from domain.ports.records.figure_store import Series
 from domain.scoring import scoring_refusals as refusals
 from domain.scoring.instance_asking import Awakening
 from domain.scoring.route import DeploymentRoute
@@ -56,6 +58,7 @@ class Waking(Awakening):
         serving: Serving,
         queue: WorkQueue,
         bring_up: BringUp,
+        tally: Tally,
         *,
         limit: float,
         max_waiting: int = 1000,
@@ -63,6 +66,7 @@ class Waking(Awakening):
         self._serving = serving
         self._queue = queue
         self._bring_up = bring_up
+        self._tally = tally
         self._limit = limit
         self._max_waiting = max_waiting
         self._wakes: dict[str, _Wake] = {}
@@ -104,6 +108,7 @@ class Waking(Awakening):
     async def _woken(self, endpoint: str, deployment: DeploymentRoute) -> asyncio.Semaphore | None:
         key = deployment.workload_key
         if deployment.may_sleep:
+            self._tally.add(Series(endpoint_subject(endpoint), "Wakes", (deployment.name,)))
             asked = WakeDeployment(endpoint=endpoint, deployment=deployment.name)
             await self._queue.send(SCALING_QUEUE, Message(asked.to_document()))
         elif not await self._restored(endpoint, deployment):

@@ -7,11 +7,11 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from domain.batch.activities import BatchActivities
 from domain.figures.figure_reading import FigureReading
-from domain.figures.metrics import (
-    DEPLOYMENTS,
-    ENDPOINTS,
-    WORKSPACES,
+from domain.figures.metrics import BATCH_ENDPOINTS, DEPLOYMENTS, ENDPOINTS, WORKSPACES
+from domain.ground.counting.tally import (
+    batch_endpoint_subject,
     deployment_subject,
     endpoint_subject,
 )
@@ -43,7 +43,11 @@ class Measured:
 
 
 def blueprint(
-    routes: Routes, reading: FigureReading, online: OnlineActivities, location: str
+    routes: Routes,
+    reading: FigureReading,
+    online: OnlineActivities,
+    batch: BatchActivities,
+    location: str,
 ) -> func.Blueprint:
     bp = func.Blueprint()
 
@@ -59,6 +63,11 @@ def blueprint(
         path = routes.scope.path("onlineEndpoints", of, "deployments", name)
         return path, deployment_subject(of, name)
 
+    async def batch_endpoint(req: Request) -> tuple[str, str]:
+        stored = await batch.documents.endpoint(req.path_params["endpoint"])
+        name = stored.resource.name
+        return routes.scope.path("batchEndpoints", name), batch_endpoint_subject(name)
+
     async def workspace(req: Request) -> tuple[str, str]:
         return routes.scope.id, ""
 
@@ -73,6 +82,14 @@ def blueprint(
             "onlineEndpoints/deployments",
             DEPLOYMENTS,
             deployment,
+        ),
+        Measured(
+            "batch_endpoint",
+            "a batch endpoint, its jobs and drops",
+            "batchEndpoints/{endpoint}",
+            "batchEndpoints",
+            BATCH_ENDPOINTS,
+            batch_endpoint,
         ),
         Measured("workspace", "the workspace", "", "workspaces", WORKSPACES, workspace),
     )

@@ -10,6 +10,6 @@ from infra.settings.features import FigureSettings
 
 def compose_figures(ground: Ground, settings: FigureSettings) -> FigureActivities:
     a = ground.adapters
-    sources = (RequestFigures(a.request_counts),)
+    sources = (RequestFigures(a.request_counts), ground.tally)
     gathering = FigureGathering(a.figures, a.clock, sources, capacity=settings.series)
     return FigureActivities(gathering, FigureReading(a.figures, gathering, a.clock))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from domain.events.subscribers import Subscribers
+from domain.figures.fact_figures import FactFigures
+from domain.ground.counting.tally import Tally
 from domain.ground.outbox import Outbox
 from domain.ground.stored_sums import StoredSums
 from domain.identities.identity_holding import IdentityHolding
@@ -25,6 +27,8 @@ class Ground:
     sums: StoredSums
     identities: IdentityStore
     holding: IdentityHolding
+    tally: Tally
+    """What figures over time are told of what happens now and then."""
 
 
 def compose_ground(
@@ -32,14 +36,15 @@ def compose_ground(
 ) -> Ground:
     a = adapters
     period = aggregate_period
-    subscribers = Subscribers(a.store, a.clock)
+    subscribers, tally = Subscribers(a.store, a.clock), Tally()
     identities = IdentityStore(a.store)
     return Ground(
         adapters=a,
         scope=scope,
         location=location,
         subscribers=subscribers,
-        outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted),
+        outbox=Outbox(a.store, a.queue, a.clock, subscribers.wanted, FactFigures(tally).saved),
+        tally=tally,
         sums=StoredSums(a.store, a.clock, period=period, write_limit=max(period, _WRITE_LIMIT)),
         identities=identities,
         holding=IdentityHolding(

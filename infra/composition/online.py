@@ -78,6 +78,7 @@ def compose_rollout(
             a.scorer,
             instances,
             ground.sums,
+            ground.tally,
             max_in_flight=settings.mirror_max_in_flight,
             max_bytes=settings.mirror_max_bytes,
         ),

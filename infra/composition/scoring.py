@@ -53,7 +53,9 @@ def compose_waking(
     ground: Ground, settings: ScalingSettings, *, following: ScaleFollowing
 ) -> Waking:
     a = ground.adapters
-    return Waking(a.serving, a.queue, following.bring_to_scale, limit=settings.wake_wait)
+    return Waking(
+        a.serving, a.queue, following.bring_to_scale, ground.tally, limit=settings.wake_wait
+    )
 
 
 def compose_scaling(

@@ -1,6 +1,8 @@
 """What the steps of a job stand on, as the composed app has it."""
 
 from domain.events.subscribers import Subscribers
+from domain.figures.fact_figures import FactFigures
+from domain.ground.counting.tally import Tally
 from domain.ground.outbox import Outbox
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_store import JobStore
@@ -21,4 +23,4 @@ def job_ground(
 
 def outbox(store: ResourceStore, queue: WorkQueue, clock: Clock) -> Outbox:
     """Saves the facts that a subscription in `store` asks for."""
-    return Outbox(store, queue, clock, Subscribers(store, clock).wanted)
+    return Outbox(store, queue, clock, Subscribers(store, clock).wanted, FactFigures(Tally()).saved)

@@ -46,6 +46,19 @@ async def reports(gateways: Gateways) -> list[dict[str, Any]]:
     return found
 
 
+async def over_time(gateways: Gateways, metric: str, by: str) -> dict[str, float]:
+    """What has been counted within the hour, by a dimension."""
+    for gateway in gateways.all:
+        await gateway.application.figures.gathering.flush()
+    query = f"metricnames={metric}&interval=FULL&aggregation=Total&$filter={by} eq '*'"
+    path = f"onlineEndpoints/iris/providers/Microsoft.Insights/metrics?{query}"
+    gateways.clock.move(1)
+    series = (await gateways.one.arm("GET", path)).json()["value"][0]["timeseries"]
+    return {
+        each["metadatavalues"][0]["value"].casefold(): each["data"][0]["total"] for each in series
+    }
+
+
 def asked(gateways: Gateways) -> Counter[str]:
     return Counter(instance.id for instance, _, _ in gateways.scorer.asked)
 
@@ -248,6 +261,7 @@ async def test_streamed_bodies_and_answers_are_copied_and_compared(gateways: Gat
         assert reply.content == b"[1, 2]"
     (found,) = await reports(gateways)
     assert (found["compared"], found["agreed"]) == (1, 1)
+    assert await over_time(gateways, "MirroredRequests", "mirror") == {"green": 1}
 
 
 async def test_a_mirror_that_is_not_ready_or_overloaded_is_lost_not_wrong(
@@ -268,6 +282,7 @@ async def test_a_mirror_that_is_not_ready_or_overloaded_is_lost_not_wrong(
     (found,) = await reports(gateways)
     assert found["lost"] == {"notReady": 1, "overloaded": 1}
     assert found["mirrored"] == 0
+    assert await over_time(gateways, "LostCopies", "reason") == {"notready": 1, "overloaded": 1}
 
 
 async def test_a_failing_live_deployment_is_mirrored_too(gateways: Gateways) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from domain.ground.counting.tally import Tally
 from domain.ground.messages import SCALING_QUEUE
 from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_deployment import workload_key
@@ -18,6 +19,7 @@ from domain.ports import (
     ServingObservation,
     WorkQueue,
 )
+from domain.ports.records.figure_store import Series
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.scoring_exchange import SCORE, Answer, Call, RequestBody
@@ -55,7 +57,10 @@ class Gateway:
         self.endpoints = Endpoints(store)
         self.brought_up: list[tuple[str, str]] = []
         self.runs = True
-        waking = Waking(self.compute, self.queue, self.bring_up, limit=limit, max_waiting=most)
+        self.tally = Tally()
+        waking = Waking(
+            self.compute, self.queue, self.bring_up, self.tally, limit=limit, max_waiting=most
+        )
         routes = RouteTable(store, HeldClock(), read_limit=PATIENCE, refresh=known)
         self.scoring = scoring_on(routes, self.compute, self.scorer, awakening=waking)
 
@@ -124,6 +129,9 @@ async def test_many_requests_send_one_message_and_are_all_answered_a_few_at_a_ti
     await eventually(lambda: len(gateway.queue.sent) == 2)
     gateway.compute.start("iris", "blue")
     assert (await again[0]).status == 200
+    [(series, amounts)] = gateway.tally.take()
+    assert series == Series("onlineendpoints/iris", "Wakes", ("blue",))
+    assert amounts.total == 2
 
 
 async def test_who_waits_too_long_is_told_so(open_gateway: Open) -> None:

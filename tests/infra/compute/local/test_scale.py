@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.ground.counting.tally import Tally
 from domain.ports import Message, ServingObservation, ServingWorkload, WorkloadState, WorkQueue
 from domain.scaling.waking import Waking
 from domain.scoring.online_routing import RouteTable
@@ -59,7 +60,7 @@ class Gateway:
             RouteTable(store, SystemClock(), read_limit=PATIENCE, refresh=known),
             house.serving,
             house.compute.scorer,
-            awakening=Waking(house.serving, self.queue, self.bring_up, limit=PATIENCE),
+            awakening=Waking(house.serving, self.queue, self.bring_up, Tally(), limit=PATIENCE),
         )
 
     async def bring_up(self, endpoint: str, deployment: str) -> ServingObservation | None:
