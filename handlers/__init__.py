@@ -126,6 +126,7 @@ def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.scaling,
         a.scale_watching,
         a.jobs.retention,
+        a.figures.measuring,
         timers.Schedules(
             sweep=a.triggers.sweep_schedule,
             restore=a.triggers.restore_schedule,

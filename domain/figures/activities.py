@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.figures.deployment_measuring import DeploymentMeasuring
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.figure_reading import FigureReading
 
@@ -10,3 +11,4 @@ from domain.figures.figure_reading import FigureReading
 class FigureActivities:
     gathering: FigureGathering
     reading: FigureReading
+    measuring: DeploymentMeasuring

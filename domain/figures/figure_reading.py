@@ -7,7 +7,7 @@ from domain.errors import Detail
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.metric_combining import combined
 from domain.figures.metric_query import Line, MetricAnswer, MetricQuery, Point
-from domain.figures.metrics import Aggregation, Metric
+from domain.figures.metrics import LOOKS, Aggregation, Form, Metric
 from domain.ports import Clock
 from domain.ports.records.figure_store import FigureQuery, FigureStore, Kept, Series
 
@@ -66,8 +66,12 @@ class FigureReading:
             await self._gathering.flush()
         step = self._step(query)
         since = query.since // (query.interval or step) * (query.interval or step)
-        names = tuple({metric.kept_as for metric in query.metrics})
-        kept = await self._store.read(FigureQuery(query.subject, names, step, since, query.until))
+        names = {metric.kept_as for metric in query.metrics}
+        if any(metric.form is Form.SHARE for metric in query.metrics):
+            names.add(LOOKS)
+        kept = await self._store.read(
+            FigureQuery(query.subject, tuple(names), step, since, query.until)
+        )
         by_series: dict[Series, list[Kept]] = {}
         for each in kept:
             by_series.setdefault(each.series, []).append(each)
@@ -118,22 +122,35 @@ def _lines(
             continue
         apart = tuple(told.get(dimension, "") for dimension in shown)
         by_time = grouped.setdefault(apart, {})
-        for each in kept:
-            at = times[0] if query.interval is None else each.at // query.interval * query.interval
-            by_time.setdefault(at, []).append(each)
+        for at, found in _by_time(query, times, kept).items():
+            by_time.setdefault(at, []).extend(found)
     if not grouped and not shown:
         grouped[()] = {}
+    looks = _by_time(query, times, by_series.get(Series(query.subject, LOOKS), ()))
     lines = []
     for apart, by_time in grouped.items():
         points = []
         for at in times:
             end = query.until if query.interval is None else at + query.interval
-            points.append(Point(at, combined(metric, by_time.get(at, ()), min(end, now) - at)))
+            values = combined(metric, by_time.get(at, ()), looks.get(at, ()), min(end, now) - at)
+            points.append(Point(at, values))
         lines.append(Line(dict(zip(shown, apart, strict=True)), points))
     if query.order is not None:
         order = query.order
         lines.sort(key=lambda line: _whole(line, order.by), reverse=order.descending)
     return lines[: query.top] if query.terms else lines
+
+
+def _by_time(
+    query: MetricQuery, times: Sequence[int], kept: Sequence[Kept]
+) -> dict[int, list[Kept]]:
+    interval = query.interval
+    if interval is None:
+        return {times[0]: [*kept]}
+    found: dict[int, list[Kept]] = {}
+    for each in kept:
+        found.setdefault(each.at // interval * interval, []).append(each)
+    return found
 
 
 def dimensions_of(metric: Metric, values: Sequence[str]) -> dict[str, str]:

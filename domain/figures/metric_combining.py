@@ -1,22 +1,23 @@
 """What kept figures come to in an interval, by what kind of metric they are of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from domain.figures.latency_bands import quantile
 from domain.figures.metrics import Aggregation, Form, Metric
-from domain.ports.records.figure_store import Amounts, Kept
+from domain.ports.records.figure_store import Amounts, Kept, Series
 
 Values = Mapping[Aggregation, float]
 
 
-def combined(metric: Metric, kept: Sequence[Kept], seconds: float) -> Values:
-    """Of an interval that has lasted for so many seconds; empty where nothing is known."""
+def combined(metric: Metric, kept: Sequence[Kept], looks: Sequence[Kept], seconds: float) -> Values:
+    """Of an interval that has lasted for so many seconds; empty where nothing is known. `looks` are
+    those at what shares are of."""
     if metric.form is Form.COUNTED:
         return _counted(metric, kept, seconds)
+    if metric.form is Form.SHARE:
+        return _shares(kept, looks) if kept or looks else {}
     if not kept:
         return {}
-    if metric.form is Form.SHARE:
-        return _shares(kept)
     return _pooled(metric, kept)
 
 
@@ -53,19 +54,24 @@ def _within(value: float, whole: Amounts) -> float:
     return min(max(value, whole.least), whole.most)
 
 
-def _shares(kept: Sequence[Kept]) -> Values:
-    """Each series and gateway has its average in a step of time, and they add up."""
-    by_step: dict[int, list[Amounts]] = {}
+def _shares(kept: Sequence[Kept], looks: Sequence[Kept]) -> Values:
+    """In each step of time a series has its average over all looks; several gateways that saw the
+    same thing have it once, and different ones add up."""
+    times = {(each.at, each.gateway): each.amounts.count for each in looks}
+    by_step: dict[int, dict[Series, list[float]]] = {}
     for each in kept:
-        by_step.setdefault(each.at, []).append(each.amounts)
-
-    def of_each(value: Callable[[Amounts], float]) -> list[float]:
-        return [sum(value(a) for a in amounts if a.count) for amounts in by_step.values()]
-
-    averages = of_each(lambda amounts: amounts.total / amounts.count)
+        looked = times.get((each.at, each.gateway), each.amounts.count)
+        found = by_step.setdefault(each.at, {}).setdefault(each.series, [])
+        found.append(each.amounts.total / max(looked, 1))
+    # Where it was looked for and not seen, it was nothing.
+    unseen = {each.at for each in looks} - by_step.keys()
+    sums = [0.0 for _ in unseen] + [
+        sum(sum(of_gateways) / len(of_gateways) for of_gateways in series.values())
+        for series in by_step.values()
+    ]
     return {
-        Aggregation.AVERAGE: sum(averages) / len(averages),
-        Aggregation.MINIMUM: min(of_each(lambda amounts: amounts.least)),
-        Aggregation.MAXIMUM: max(of_each(lambda amounts: amounts.most)),
+        Aggregation.AVERAGE: sum(sums) / len(sums),
+        Aggregation.MINIMUM: min(sums),
+        Aggregation.MAXIMUM: max(sums),
         Aggregation.COUNT: sum(each.amounts.count for each in kept),
     }

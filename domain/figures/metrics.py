@@ -32,7 +32,8 @@ class Form(StrEnum):
     LEVEL = "level"
     """Looked at now and then; several series of it have their average together."""
     SHARE = "share"
-    """Looked at now and then; several series, and several gateways, come to their sum."""
+    """Looked at now and then, as a part of a whole: series come to their sum, and one that is seen
+    at half of the LOOKS to half of it."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,60 @@ _OF_ENDPOINTS = [
     ),
 ]
 
+_OF_INSTANCES = [
+    Metric(
+        "DeploymentCapacity",
+        "Deployment Capacity",
+        "Instances of the deployment, by state.",
+        Unit.COUNT,
+        _S,
+        ("instanceId", "State"),
+    ),
+    Metric(
+        "CpuUtilizationPercentage",
+        "CPU Utilization Percentage",
+        "What an instance used of its cores between two looks.",
+        Unit.PERCENT,
+        _L,
+        ("instanceId",),
+    ),
+    Metric(
+        "CpuMemoryUtilizationPercentage",
+        "CPU Memory Utilization Percentage",
+        "What an instance uses of its memory.",
+        Unit.PERCENT,
+        _L,
+        ("instanceId",),
+    ),
+    Metric(
+        "RequestUtilizationPercentage",
+        "Request Utilization Percentage",
+        "What an instance's requests take of those it may have at once.",
+        Unit.PERCENT,
+        _L,
+        ("instanceId",),
+        is_ours=True,
+    ),
+    Metric(
+        "RequestsInProgress",
+        "Requests In Progress",
+        "Requests that instances are at.",
+        Unit.COUNT,
+        _S,
+        ("instanceId",),
+        is_ours=True,
+    ),
+    Metric(
+        "RequestsWaiting",
+        "Requests Waiting",
+        "Requests that wait in instances for their turn.",
+        Unit.COUNT,
+        _S,
+        ("instanceId",),
+        is_ours=True,
+    ),
+]
+
 _OF_DEPLOYMENTS = [
     Metric(
         "RequestsPerMinute",
@@ -197,6 +252,7 @@ _OF_DEPLOYMENTS = [
         _C,
         is_ours=True,
     ),
+    *_OF_INSTANCES,
 ]
 
 _OF_BATCH_ENDPOINTS = [
@@ -258,3 +314,5 @@ CATALOGUES: Final[dict[str, Catalogue]] = {
 """By Azure Monitor's namespace."""
 
 NOT_KEPT: Final = "SeriesNotKept"
+LOOKS: Final = "Looks"
+"""How often a thing was looked at: what shares are shares of. No metric of its own."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import azure.functions as func
 
+from domain.figures.deployment_measuring import DeploymentMeasuring
 from domain.ground.driving.sweeping import Sweeping
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.units.job_workers import JobWorkers
@@ -14,6 +15,7 @@ from domain.scaling.scaling import TICK, Scaling
 from handlers.tracing import traced_event
 
 EVERY_HOUR = "0 41 * * * *"
+EVERY_HALF_MINUTE = "*/30 * * * * *"
 EVERY_TICK = "* * * * * *"
 """Of domain.scaling.scaling.TICK."""
 
@@ -37,6 +39,7 @@ def blueprint(
     scaling: Scaling,
     watching: ScaleWatching,
     retention: JobRetention,
+    measuring: DeploymentMeasuring,
     schedules: Schedules,
 ) -> func.Blueprint:
     bp = func.Blueprint()
@@ -63,6 +66,12 @@ def blueprint(
     @traced_event
     async def expire_jobs(timer: func.TimerRequest) -> None:
         await retention.expire()
+
+    @bp.function_name("measure_deployments")
+    @bp.timer_trigger(arg_name="timer", schedule=EVERY_HALF_MINUTE)
+    @traced_event
+    async def measure_deployments(timer: func.TimerRequest) -> None:
+        await measuring.look()
 
     if schedules.with_scaling:
         _add_scaling(bp, scaling)

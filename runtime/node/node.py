@@ -14,6 +14,7 @@ from .logs import Log
 from .processes.crew import Crew
 from .spec import CONTRACT, Spec
 from .units.attempts import Attempts
+from .usage import usage
 
 FETCHING, STARTING, READY = "fetching", "starting", "ready"
 DRAINING, FAILED = "draining", "failed"
@@ -80,6 +81,10 @@ class Node:
         }
 
     async def load(self) -> dict[str, float]:
+        """How much it is at, and what it takes of its machine."""
+        return {**await self._load(), **usage()}
+
+    async def _load(self) -> dict[str, float]:
         if self.gate is not None:
             return self.gate.load()
         if self.attempts is None:

@@ -38,7 +38,19 @@ async def online(stage: CostStage) -> Costs:
     costs["online request"] = await score(20)
     stage.clock.move(3)
     costs["route in use, read anew each second"] = await score()
+    costs["figures of a gateway, every minute in use"] = await _minute(stage)
     return costs
+
+
+async def _minute(stage: CostStage) -> Figures:
+    """Any but the first of an hour, with one deployment in use."""
+    bill = Bill()
+    for seconds in (0, 60):
+        stage.clock.move(seconds)
+        await stage.gateway.score()
+        with stage.billed(bill if seconds else Bill()):
+            await stage.application.figures.gathering.flush()
+    return Figures.of(bill)
 
 
 async def mirroring(stage: CostStage) -> Costs:
