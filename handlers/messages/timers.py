@@ -23,7 +23,8 @@ EVERY_TICK = "* * * * * *"
 @dataclass(frozen=True)
 class Schedules:
     """`at_start`: what is due by the clock is done when a host starts, too. `with_scaling`: the
-    clock has autoscaled deployments looked at; else messages do."""
+    clock has autoscaled deployments looked at, and instances measured; else messages do, and
+    what restores deployments."""
 
     sweep: str
     restore: str
@@ -60,6 +61,8 @@ def blueprint(
         await online.restore()
         await batch.restore()
         await workers.clear()
+        if not schedules.with_scaling:
+            await measuring.look()
 
     @bp.function_name("expire_jobs")
     @bp.timer_trigger(arg_name="timer", schedule=EVERY_HOUR, run_on_startup=at_start)
@@ -67,18 +70,18 @@ def blueprint(
     async def expire_jobs(timer: func.TimerRequest) -> None:
         await retention.expire()
 
+    if schedules.with_scaling:
+        _add_looks(bp, scaling, measuring)
+    return bp
+
+
+def _add_looks(bp: func.Blueprint, scaling: Scaling, measuring: DeploymentMeasuring) -> None:
     @bp.function_name("measure_deployments")
     @bp.timer_trigger(arg_name="timer", schedule=EVERY_HALF_MINUTE)
     @traced_event
     async def measure_deployments(timer: func.TimerRequest) -> None:
         await measuring.look()
 
-    if schedules.with_scaling:
-        _add_scaling(bp, scaling)
-    return bp
-
-
-def _add_scaling(bp: func.Blueprint, scaling: Scaling) -> None:
     @bp.function_name("scale_deployments")
     @bp.timer_trigger(arg_name="timer", schedule=EVERY_TICK)
     @traced_event

@@ -55,7 +55,7 @@ from infra.settings.features import DropSettings
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.clocks import HeldClock
-from tests.kit.composed import ToldRoom, adapters, composed
+from tests.kit.composed import ToldRoom, adapters, composed, held_figures
 from tests.kit.computes import AnyCapabilities, ToldCompute
 from tests.kit.job_ground import job_ground
 from tests.kit.mischief import Crash, Mischief, Mortal
@@ -158,6 +158,8 @@ class BatchStage:
             workers=Mortal(self.workers, self.mischief),
             web=self.web,
             room=self.room,
+            # Kept at a host's end, however it came.
+            figures=held_figures(self.store),
         )
 
     def _drive(self, application: Application) -> None:
