@@ -56,6 +56,7 @@ from domain.ports import (
     Clock,
     Delete,
     Document,
+    EnvironmentBuild,
     EnvironmentSpec,
     Json,
     ResourceStore,
@@ -88,6 +89,7 @@ class AssetRegistration:
         self.containers = AssetContainers(store, self._documents, clock, in_use)
         self.uploads = AssetUploads(self._documents, blobs, clock, room)
         self._sealing = AssetSealing(self._documents, blobs)
+        self._capabilities = capabilities
         self._clock = clock
         self._scope = scope
         self._admission = AssetAdmission(blobs, capabilities, scope)
@@ -116,6 +118,21 @@ class AssetRegistration:
         found = await self.environment(reference)
         kept = self._scope.path("environments", found.name, "versions", found.version)
         return found.spec, kept
+
+    async def environment_build(self, name: str, version: str) -> EnvironmentBuild:
+        """What building it came to. Raises NotFound for a version that is not there, or not
+        built."""
+        found = (await self.version(ENVIRONMENTS, name, version)).asset
+        if not isinstance(found, EnvironmentVersion):
+            raise TypeError(f"{name} is no environment")
+        built = await self._capabilities.built(found.spec)
+        if built is None:
+            raise NotFound(
+                f"{noun(ENVIRONMENTS, name, version)} has not been built: that is done for the "
+                "first deployment that uses it.",
+                code="EnvironmentNotBuilt",
+            )
+        return built
 
     async def data(self, reference: str) -> DataVersion:
         return cast(DataVersion, await self._resolve(DATA, reference))

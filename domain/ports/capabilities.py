@@ -65,6 +65,18 @@ class EnvironmentSpec:
 
 
 @dataclass(frozen=True)
+class EnvironmentBuild:
+    """What building an environment came to: `lock` are its packages as they were resolved, in the
+    form of requirements, and `log` what was printed. `image` is by its digest or its engine's
+    name, `base` what it stands on; None where models are processes."""
+
+    lock: str
+    log: str
+    image: str | None = None
+    base: str | None = None
+
+
+@dataclass(frozen=True)
 class Credentials:
     """Of a package index, for HTTP's Basic authentication."""
 
@@ -130,6 +142,11 @@ class Capabilities(Protocol):
     def triton(self) -> EnvironmentSpec:
         """What has the command `tritonserver`, for models that come without an environment. Raises
         Unsupported where servers of the user's own are not run."""
+
+    @abstractmethod
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None:
+        """What building it came to, last time; None where it is not built, by this host or, where
+        hosts share what is built, by any."""
 
     @abstractmethod
     def size(self, instance_type: str | None) -> InstanceSize:

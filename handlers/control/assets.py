@@ -88,6 +88,7 @@ def blueprint(routes: Routes, registration: AssetRegistration) -> func.Blueprint
         _add_version_reads(routes, bp, registration, kind)
         if kind.uri is not None:
             _add_upload(routes, bp, registration, kind)
+    _add_build(routes, bp, registration)
     return bp
 
 
@@ -285,6 +286,33 @@ def _add_version_reads(
         )
         items = [_rendered_version(routes, kind, saved.asset) for saved in found]
         return routes.page(req, items, more)
+
+
+def _add_build(routes: Routes, bp: func.Blueprint, registration: AssetRegistration) -> None:
+    @routes.arm(
+        bp,
+        "GET",
+        "environments/{name}/versions/{version}/build",
+        name="get_environment_build",
+        action="environments/versions/read",
+        summary="What building an environment version came to: packages, log, image",
+    )
+    async def get(req: Request) -> Response:
+        name, version = _names(req)
+        built = await registration.environment_build(name, version)
+        return json_response(
+            {
+                "id": routes.scope.path("environments", name, "versions", version, "build"),
+                "name": "build",
+                "type": f"{PROVIDER}/workspaces/environments/versions/build",
+                "properties": {
+                    "image": built.image,
+                    "baseImage": built.base,
+                    "lock": built.lock,
+                    "log": built.log,
+                },
+            }
+        )
 
 
 def _add_upload(

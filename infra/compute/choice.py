@@ -180,7 +180,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         await remote.close()
 
     return Compute(
-        capabilities=RemoteCapabilities(chosen.pinned),
+        capabilities=RemoteCapabilities(chosen.facts),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,

@@ -7,6 +7,7 @@ from domain.errors import Invalid, Unsupported
 from domain.ports import (
     Capabilities,
     Capacity,
+    EnvironmentBuild,
     EnvironmentSpec,
     Instance,
     InstanceLost,
@@ -46,6 +47,9 @@ class NoCapabilities(Capabilities):
 
     async def pinned(self, image: str) -> str:
         return image
+
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None:
+        return None
 
     def triton(self) -> EnvironmentSpec:
         raise Unsupported(REASON)

@@ -9,6 +9,7 @@ from domain.online import online_deployment
 from domain.ports import (
     Capabilities,
     Capacity,
+    EnvironmentBuild,
     EnvironmentSpec,
     Instance,
     InstanceSize,
@@ -34,6 +35,9 @@ class AnyCapabilities(Capabilities):
 
     async def pinned(self, image: str) -> str:
         return image
+
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None:
+        return None
 
     def triton(self) -> EnvironmentSpec:
         return EnvironmentSpec("", (), image="triton:1")
@@ -83,6 +87,9 @@ class ToldCompute:
 
     async def pinned(self, image: str) -> str:
         return image
+
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None:
+        return None
 
     def triton(self) -> EnvironmentSpec:
         return EnvironmentSpec("", (), image="triton:1")

@@ -1,23 +1,19 @@
 """Images as the settings have it: the engine's own, or those of a registry."""
 
 import platform
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import yarl
 
-from domain.assets.images.image_name import ImageName
-from domain.errors import Invalid, Unavailable
 from domain.ports import BlobStore, Credentials, ResourceStore
 from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_environments import BaseImage, EngineEnvironments
+from infra.compute.docker.engine_facts import EngineFacts
 from infra.compute.docker.image_builds import ImageBuilds
-from infra.compute.docker.image_pinning import ImagePinning
 from infra.compute.docker.images import Images
 from infra.compute.docker.pulled_environments import PulledEnvironments
-from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.package_sources import PackageSources
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
@@ -28,6 +24,8 @@ from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import LayerBuilds
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryCalls
+from infra.compute.registry.registry_facts import RegistryFacts
+from infra.compute.remote.remote_capabilities import ImageFacts
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _HOUR: Final = 3600.0
@@ -57,33 +55,33 @@ class Making:
 
 @dataclass(frozen=True)
 class ChosenImages:
-    """`pinned` is as Capabilities has it; `rebasing` begins with the host, and ends with it."""
+    """`rebasing` begins with the host, and ends with it."""
 
     images: Images
-    pinned: Callable[[str], Awaitable[str]]
+    facts: ImageFacts
     rebasing: ImageRebasing | None
 
 
 def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -> ChosenImages:
     """Opens nothing."""
     assets = Assets(making.folder / "files", making.blobs)
+    records = ImageRecords(making.store, making.blobs)
     engines = EngineEnvironments(
         engine,
         making.base,
         assets,
+        records,
         runtime=making.runtime,
         uv=making.uv,
         packages=making.packages,
     )
     if place is None:
-        images = Images(engine, engines, assets)
-        return ChosenImages(images, ImagePinning(engine).pinned, None)
+        return ChosenImages(Images(engine, engines, assets), EngineFacts(engine, engines), None)
     url = yarl.URL(place.url)
     registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
     shelf = Shelf(registry, f"{url.path.strip('/') or 'ml-endpoints'}/environments")
     machine = platform.machine()
     sources = ImageSources(registry, Platform("linux", _ARCHITECTURES.get(machine, machine)))
-    records = ImageRecords(making.store, making.blobs)
     scratch = making.folder / "layers"
     environments = EnvironmentImages(
         shelf,
@@ -96,23 +94,5 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
     )
     pulled = PulledEnvironments(environments, ImageBuilds(engine), engines, place.credentials)
     rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
-
-    async def pinned(image: str) -> str:
-        return await _pinned(sources, image)
-
-    return ChosenImages(Images(engine, pulled, assets), pinned, rebasing)
-
-
-async def _pinned(sources: ImageSources, image: str) -> str:
-    name = ImageName.parse(image)
-    if name.digest is not None:
-        return image
-    try:
-        digest = await sources.digest(image)
-    except StartFailure as failure:
-        raise Invalid(failure.reason) from None
-    except Unavailable:
-        return image
-    if digest is None:
-        raise Invalid(f"There is no image '{image}': its registry knows none of that name.")
-    return name.at(digest)
+    images = Images(engine, pulled, assets)
+    return ChosenImages(images, RegistryFacts(sources, environments), rebasing)

@@ -72,7 +72,7 @@ class Engine:
                 return None
             raise
 
-    async def text(self, path: str, **query: Any) -> bytes:
+    async def text(self, path: str, /, **query: Any) -> bytes:
         async with self._asked("GET", path, query, None, _QUICK) as answer:
             return await answer.read()
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from domain.assets.images.image_name import ImageName
 from domain.errors import Invalid
-from domain.ports import DockerBuild, EnvironmentSpec
+from domain.ports import DockerBuild, EnvironmentBuild, EnvironmentSpec
 from infra.compute.docker.build_context import (
     environment_context,
     files_of,
@@ -24,8 +24,11 @@ from infra.compute.docker.labels import Labels
 from infra.compute.ground import process_environment
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.fetched_files import Assets
+from infra.compute.ground.image_layout import LOCK
 from infra.compute.package_sources import PackageSourceRefused, PackageSources
+from infra.compute.registry.image_records import ImageRecords
 
+_THERE: Final = "The environment's image is there."
 _INDEXES: Final = (
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
@@ -58,13 +61,14 @@ class Environments(Protocol):
 
 class EngineEnvironments(Environments):
     """`runtime` is our own package, `uv` the tool that installs; `assets` fetch the contexts of
-    builds."""
+    builds. What was resolved and printed is kept in `records`."""
 
     def __init__(
         self,
         engine: Engine,
         base: BaseImage,
         assets: Assets,
+        records: ImageRecords,
         *,
         runtime: Path,
         uv: str,
@@ -74,11 +78,41 @@ class EngineEnvironments(Environments):
         self._builds = ImageBuilds(engine)
         self._base = base
         self._assets = assets
+        self._records = records
         self._runtime = runtime
         self._uv = Path(uv)
         self._packages = packages
 
     async def ensure(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
+        made = await self._made(spec, labels, story)
+        key = self._key_of(spec)
+        if story[-1] == _THERE:
+            story.extendleft(reversed((await self._records.log(key)).splitlines()))
+            return made
+        if spec.python:
+            lock = await self._builds.read(made, LOCK, labels)
+            await self._records.keep_lock(key, lock.decode(errors="replace"))
+        await self._records.keep_log(key, "\n".join([*story, f"The environment is {made}."]))
+        return made
+
+    async def built(self, spec: EnvironmentSpec) -> EnvironmentBuild | None:
+        """What making its image came to; None where it has not been made."""
+        key = self._key_of(spec)
+        log = await self._records.log(key)
+        if not log:
+            return None
+        image = log.rpartition(" ")[2].removesuffix(".")
+        base = spec.image or (self._base.of(spec) if spec.build is None else None)
+        return EnvironmentBuild(await self._records.lock(key), log, image, base)
+
+    def _key_of(self, spec: EnvironmentSpec) -> str:
+        meant = self._packages.meant(spec)
+        told = self._packages.as_json(replace(meant, requirements=tuple(sorted(spec.requirements))))
+        build = [spec.build.context.seal, spec.build.dockerfile] if spec.build else None
+        base = self._base.of(spec) if spec.build is None and spec.image is None else spec.image
+        return hash_of([told, base, build])
+
+    async def _made(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
         base = await self._standing(spec, labels, story)
         if not spec.python:
             return await self._prebuilt(base, labels, story)
@@ -86,7 +120,7 @@ class EngineEnvironments(Environments):
         told = self._packages.as_json(replace(meant, requirements=tuple(sorted(spec.requirements))))
         name = self._named(labels, [told, base, self._runtime_digest])
         if await self._is_there(name):
-            story.append("The environment's image is there.")
+            story.append(_THERE)
             return name
         await self._check_indexes(meant)
         story.append(f"Building the environment on {base}: {', '.join(spec.requirements)}")
@@ -138,7 +172,7 @@ class EngineEnvironments(Environments):
     async def _prebuilt(self, image: str, labels: Labels, story: Story) -> str:
         name = self._named(labels, ["prebuilt", image, self._runtime_digest])
         if await self._is_there(name):
-            story.append("The environment's image is there.")
+            story.append(_THERE)
             return name
         story.append(f"Putting the agent into {image}.")
         context = prebuilt_context(image, runtime=self._runtime)

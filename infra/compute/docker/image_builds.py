@@ -1,13 +1,16 @@
 """Images that the engine builds, and what it says of that."""
 
 import asyncio
+import tarfile
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from infra.compute.docker.engine import Engine
+from infra.compute.docker.engine import Engine, EngineRefusal
+from infra.compute.docker.labels import Labels
 from infra.compute.ground.failure import StartFailure
 
 KEPT_LINES: Final = 2000
@@ -67,6 +70,22 @@ class ImageBuilds:
                 failed = str(line["error"])
         if failed is not None:
             fail(f"The image {name} could not be pulled: {failed}", story)
+
+    async def read(self, image: str, path: str, labels: Labels) -> bytes:
+        """A file of an image; b'' where it has none."""
+        body = {"Image": image, "Entrypoint": ["/never"], "Labels": labels.of_image("read")}
+        made = await self._engine.post("containers/create", body)
+        try:
+            packed = await self._engine.text(f"containers/{made['Id']}/archive", path=path)
+            with tarfile.open(fileobj=BytesIO(packed)) as tar:
+                file = tar.extractfile(tar.getmembers()[0])
+                return file.read() if file is not None else b""
+        except EngineRefusal as refusal:
+            if refusal.status != 404:
+                raise
+            return b""
+        finally:
+            await self._engine.delete(f"containers/{made['Id']}", force=True)
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """By which what is not needed any more is found."""

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from domain.errors import Invalid, Unsupported
-from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
+from domain.ports import (
+    Capabilities,
+    Capacity,
+    EnvironmentBuild,
+    EnvironmentSpec,
+    InstanceSize,
+    IsolationPart,
+)
 from infra.compute.ground import instance_types
 from infra.compute.ground.room import Portion, Room
 from infra.compute.local.files.environments import Environments, told_of_image
@@ -48,6 +55,11 @@ class LocalCapabilities(Capabilities):
 
     async def pinned(self, image: str) -> str:
         return image
+
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None:
+        if environment.needs_image:
+            return None
+        return await self._environments.build_of(environment)
 
     def triton(self) -> EnvironmentSpec:
         raise Unsupported(_NO_TRITON)

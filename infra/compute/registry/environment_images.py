@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from domain.ports import EnvironmentSpec
+from domain.ports import EnvironmentBuild, EnvironmentSpec
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.image_layout import ENVIRONMENT
 from infra.compute.package_sources import PackageSources
@@ -87,13 +87,14 @@ class EnvironmentImages:
                 told = f"The registry refuses the environment's image: {refusal.message}"
                 raise StartFailure("ImageBuildFailure", told) from None
 
-    async def lock(self, spec: EnvironmentSpec) -> str:
-        """What was resolved for `spec`; '' where nothing has been yet."""
-        return await self._records.lock(self.key_of(spec))
-
-    async def log(self, spec: EnvironmentSpec) -> str:
-        """What was printed when its image was made."""
-        return await self._records.log(self.key_of(spec))
+    async def built(self, spec: EnvironmentSpec) -> EnvironmentBuild | None:
+        """What making its image came to; None where it has not been made."""
+        key = self.key_of(spec)
+        found = await self._records.find(key)
+        if found is None or found[0].image is None:
+            return None
+        lock, log = await self._records.lock(key), await self._records.log(key)
+        return EnvironmentBuild(lock, log, found[0].image, found[0].base)
 
     async def close(self) -> None:
         await self._sources.close()

@@ -1,21 +1,39 @@
 """What can be said of a wish before a fleet is asked."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
 from domain.errors import Invalid, Unsupported
-from domain.ports import Capabilities, Capacity, EnvironmentSpec, InstanceSize, IsolationPart
+from domain.ports import (
+    Capabilities,
+    Capacity,
+    EnvironmentBuild,
+    EnvironmentSpec,
+    InstanceSize,
+    IsolationPart,
+)
 from infra.compute.ground import instance_types
 
 _OLDEST: Final = (3, 9)
 
 
+class ImageFacts(Protocol):
+    """What is known of images, as Capabilities has both."""
+
+    @abstractmethod
+    async def pinned(self, image: str) -> str: ...
+
+    @abstractmethod
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None: ...
+
+
 class RemoteCapabilities(Capabilities):
     """Any Python that there is a base image of, which shows when it is built; the sizes of
-    `instance_types`. `pin` says what names of images mean."""
+    `instance_types`."""
 
-    def __init__(self, pin: Callable[[str], Awaitable[str]]) -> None:
-        self._pin = pin
+    def __init__(self, images: ImageFacts) -> None:
+        self._images = images
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
@@ -34,7 +52,10 @@ class RemoteCapabilities(Capabilities):
         return reasons
 
     async def pinned(self, image: str) -> str:
-        return await self._pin(image)
+        return await self._images.pinned(image)
+
+    async def built(self, environment: EnvironmentSpec) -> EnvironmentBuild | None:
+        return await self._images.built(environment)
 
     def triton(self) -> EnvironmentSpec:
         raise Unsupported("The Triton server cannot be run in containers yet.")

@@ -193,7 +193,7 @@ async def test_a_dockerfile_that_fails_says_why_and_leaves_nothing(shop: Worksho
 
 
 async def test_a_prebuilt_image_is_used_as_it_is_by_its_digest(shop: Workshop) -> None:
-    pinned = await shop.chosen.pinned(HERE)
+    pinned = await shop.chosen.facts.pinned(HERE)
     assert pinned.startswith("sha256:"), "no registry has it"
     image = await shop.ensure(EnvironmentSpec("", (), image=pinned))
     prefix = shop.run(image, TOLD)
@@ -202,9 +202,23 @@ async def test_a_prebuilt_image_is_used_as_it_is_by_its_digest(shop: Workshop) -
 
 
 async def test_packages_are_installed_on_another_image(shop: Workshop) -> None:
-    pinned = await shop.chosen.pinned(HERE)
+    pinned = await shop.chosen.facts.pinned(HERE)
     image = await shop.ensure(replace(BARE, image=pinned))
     assert shop.run(image, TOLD).split()[0] == ENVIRONMENT
+
+
+async def test_what_an_engines_build_came_to_is_kept(shop: Workshop) -> None:
+    spec = replace(BARE, requirements=("joblib==1.4.2",))
+    assert await shop.chosen.facts.built(spec) is None
+    image = await shop.ensure(spec)
+    built = await shop.chosen.facts.built(spec)
+    assert built is not None
+    assert "joblib==1.4.2" in built.lock
+    assert "joblib==1.4.2" in built.log
+    assert str(built.image).startswith(f"{shop.labels.repository}/environment:")
+    assert built.base == HERE
+    assert await shop.ensure(spec) == image
+    assert "joblib==1.4.2" in shop.story, "whoever finds it is told how it came about"
 
 
 async def test_an_image_without_python_says_so(shop: Workshop) -> None:
@@ -216,7 +230,7 @@ async def test_an_image_without_python_says_so(shop: Workshop) -> None:
 
 async def test_an_image_that_is_not_there_is_refused_where_it_is_named(shop: Workshop) -> None:
     with pytest.raises(Invalid, match="is not the name of an image"):
-        await shop.chosen.pinned("No Image")
+        await shop.chosen.facts.pinned("No Image")
     with pytest.raises(StartFailure, match="absent"):
         await shop.ensure(EnvironmentSpec("", (), image=f"127.0.0.1:9/absent@sha256:{'0' * 64}"))
 
@@ -237,11 +251,11 @@ async def test_a_registrys_image_is_pinned_by_what_its_tag_means(
     pulled: Workshop, served: DockerRegistry
 ) -> None:
     name = f"{served.host}/base:{VERSION}"
-    pinned = await pulled.chosen.pinned(name)
+    pinned = await pulled.chosen.facts.pinned(name)
     assert pinned.startswith(f"{served.host}/base@sha256:")
-    assert await pulled.chosen.pinned(pinned) == pinned
+    assert await pulled.chosen.facts.pinned(pinned) == pinned
     with pytest.raises(Invalid, match="knows none of that name"):
-        await pulled.chosen.pinned(f"{served.host}/absent:1")
+        await pulled.chosen.facts.pinned(f"{served.host}/absent:1")
     image = await pulled.ensure(EnvironmentSpec("", (), image=pinned))
     assert ENVIRONMENT not in pulled.run(image, TOLD)
 

@@ -281,3 +281,37 @@ async def test_only_who_may_write_registers_and_uploads(
     assert (await client.post(f"{version}/startPendingUpload", json={})).status_code == status
     read = await client.get(f"{scope.id}/models/m/versions")
     assert read.status_code == (200 if role else 401)
+
+
+async def test_what_building_an_environment_came_to_is_read(
+    client: httpx.AsyncClient, stage: AssetStage
+) -> None:
+    path = "environments/bare/versions/1"
+    missing = await client.get(f"{path}/build")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "ResourceNotFound")
+    await client.put(path, json={"properties": {"condaFile": "dependencies: [python]"}})
+    none = await client.get(f"{path}/build")
+    assert (none.status_code, none.json()["error"]["code"]) == (404, "EnvironmentNotBuilt")
+    spec = (await stage.registration.environment("bare:1")).spec
+    await stage.compute.premises.environments.ensure(spec)
+    built = (await client.get(f"{path}/build")).json()["properties"]
+    assert built["image"] is None
+    assert built["lock"] == ""
+    assert "built in" in built["log"]
+
+
+async def test_a_build_of_an_environment_is_registered_with_its_context(
+    client: httpx.AsyncClient, stage: AssetStage
+) -> None:
+    await stage.upload("context/Dockerfile", b"FROM scratch\n")
+    build = {"contextUri": FOLDER.replace("folder", "context")}
+    body = {"properties": {"build": build}}
+    made = await client.put("environments/built/versions/1", json=body)
+    assert made.status_code == 201, made.text
+    told = made.json()["properties"]["build"]
+    assert told == {**build, "dockerfilePath": "Dockerfile"}
+    again = await client.put("environments/built/versions/1", json=made.json())
+    assert again.status_code == 200, again.text
+    wrong = {"properties": {"build": {**build, "dockerfilePath": "../etc/passwd"}}}
+    refused = await client.put("environments/wrong/versions/1", json=wrong)
+    assert refused.json()["error"]["target"] == "properties.build.dockerfilePath"

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from domain.ports import BlobStore
@@ -10,14 +11,17 @@ from infra.compute.docker.engine_environments import BaseImage, EngineEnvironmen
 from infra.compute.docker.images import Images
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.local.premises import RUNTIME
+from infra.compute.registry.image_records import ImageRecords
 from tests.kit.packages.usual import USUAL_PACKAGES
+from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 
 
 def engine_images(engine: Engine, blobs: BlobStore, base: str, folder: Path) -> Images:
     assets = Assets(folder / "files", blobs)
+    records = ImageRecords(MemoryResourceStore(time.time), blobs)
     environments = EngineEnvironments(
-        engine, BaseImage(base), assets, runtime=RUNTIME, uv=UV, packages=USUAL_PACKAGES
+        engine, BaseImage(base), assets, records, runtime=RUNTIME, uv=UV, packages=USUAL_PACKAGES
     )
     return Images(engine, environments, assets)

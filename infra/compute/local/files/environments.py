@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from domain.ports import NO_INDEXES, Credentials, EnvironmentSpec
+from domain.ports import NO_INDEXES, Credentials, EnvironmentBuild, EnvironmentSpec
 from infra.compute.ground import process_environment
 from infra.compute.ground.build_variables import withheld
 from infra.compute.ground.failure import StartFailure
@@ -23,6 +23,9 @@ from infra.compute.package_sources import PackageSourceRefused, PackageSources
 _OLDEST: Final = (3, 9)
 _FIND_TIMEOUT: Final = 60.0
 _TAIL: Final = 40
+_WHOLE: Final = 100_000
+LOCK: Final = "requirements.lock"
+"""Where the builder keeps what it has resolved."""
 
 
 def _key_of(spec: EnvironmentSpec, strategy: str) -> str:
@@ -94,6 +97,14 @@ class Environments:
         """Where it is; None where it is not built."""
         target = self._root / self.key_of(spec)
         return target if _is_complete(target) else None
+
+    async def build_of(self, spec: EnvironmentSpec) -> EnvironmentBuild | None:
+        """None where it is not built. One that an older version has built has no lock."""
+        folder = self.built(spec)
+        if folder is None:
+            return None
+        lock, log = folder / LOCK, self.log(spec)
+        return await asyncio.to_thread(lambda: EnvironmentBuild(_text_of(lock), log.tail(_WHOLE)))
 
     def log(self, spec: EnvironmentSpec) -> InstanceLog:
         """What building it printed, last time."""
@@ -233,6 +244,13 @@ def sys_version() -> tuple[int, int, int]:
     import sys
 
     return sys.version_info[:3]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _prepare(spec: str, spec_file: Path, log_file: Path) -> None:

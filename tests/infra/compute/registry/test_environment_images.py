@@ -98,14 +98,15 @@ async def test_an_environment_is_its_base_with_its_packages(
     assert not {"Entrypoint", "User"} & set(config.body["config"])
     assert len(config.diff_ids) == len(manifest.layers) == 3
     assert config.labels["org.opencontainers.image.base.digest"] == base
-    lock = await shelf.images.lock(SPEC)
-    assert "tiny==1.0" in lock
-    assert "grown==2.0" in lock
-    assert "sha256:" in lock
-    log = await shelf.images.log(SPEC)
-    assert "tiny==1.0" in log
-    assert image in log
-    assert PASSWORD not in log
+    built = await shelf.images.built(SPEC)
+    assert built is not None
+    assert (built.image, built.base) == (image, f"{shelf.registry.host}/base:{VERSION}")
+    assert "tiny==1.0" in built.lock
+    assert "grown==2.0" in built.lock
+    assert "sha256:" in built.lock
+    assert "tiny==1.0" in built.log
+    assert image in built.log
+    assert PASSWORD not in built.log
     assert not list((shelf.folder / "scratch-one").iterdir())
 
 
@@ -133,7 +134,9 @@ async def test_what_was_resolved_once_is_what_is_installed_again(
     again = await shelf.ensure(SPEC)
     assert again != image
     assert "The environment's layer is there." in shelf.story
-    assert "tiny==1.0" in await shelf.images.lock(SPEC)
+    built = await shelf.images.built(SPEC)
+    assert built is not None
+    assert "tiny==1.0" in built.lock
 
 
 async def test_a_build_that_fails_says_why_and_leaves_nothing(
@@ -177,7 +180,9 @@ async def test_a_prebuilt_image_is_used_as_it_is(shelf: RegistryShelf, tmp_path:
     assert wrapper == '#!/bin/sh\nexec /usr/bin/python3 "$@"\n'
     config = ImageConfig.read(await shelf.registry.small_blob(REPOSITORY, manifest.config))
     assert config.variables["PATH"] == "/usr/local/bin:/usr/bin:/bin"
-    assert await shelf.images.lock(spec) == ""
+    built = await shelf.images.built(spec)
+    assert built is not None
+    assert (built.image, built.lock) == (image, "")
 
 
 @pytest.mark.parametrize(

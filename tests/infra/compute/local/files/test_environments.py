@@ -124,3 +124,16 @@ async def test_a_builder_that_cannot_start_is_a_failure_with_a_reason(tmp_path: 
         environments = house.compute.premises.environments
         with pytest.raises(StartFailure, match="build failed"):
             await environments.ensure(EnvironmentSpec("3.11", ("x",)))
+
+
+async def test_what_a_build_came_to_is_told_once_it_is_there(house: House) -> None:
+    environments = house.compute.premises.environments
+    assert await environments.build_of(BARE) is None
+    folder = await environments.ensure(BARE)
+    (folder / "requirements.lock").write_text("tiny==1.0\n")
+    built = await environments.build_of(BARE)
+    assert built is not None
+    assert built.lock == "tiny==1.0\n"
+    assert "built in" in built.log
+    with pytest.raises(StartFailure, match="models are processes of this machine"):
+        await environments.ensure(EnvironmentSpec("", (), image="mcr.example/base:1"))
