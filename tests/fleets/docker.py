@@ -38,9 +38,10 @@ class DockerContainers(Fleet):
         return len(self.engine.get("images/json", filters={"label": labels}))
 
     def clear(self, host: RunningHost) -> None:
-        mine = installation_of(host)
-        if not mine:
-            return
+        if mine := installation_of(host):
+            self.clear_installation(mine)
+
+    def clear_installation(self, mine: str) -> None:
         filters = {"label": [f"{INSTALLATION}={mine}"]}
         for each in self.engine.containers(f"{INSTALLATION}={mine}"):
             self.engine.ask("DELETE", f"containers/{each['Id']}", force=True)

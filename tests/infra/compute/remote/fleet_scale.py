@@ -74,7 +74,8 @@ class Scale:
     def row(self) -> str:
         change = f"{self.change['reads']} read, {self.change['Replace']} replace"
         each, size = INSTANCES // self.endpoints, self.size / 1024
-        return f"| {each} | {self.endpoints} | {size:.1f} | {change} | {self.quiet['reads']:,} | {self.after['reads']:,} | {self.units:,.0f} |"
+        asked = f"{self.quiet['reads']:,} | {self.after['reads']:,} | {self.units:,.0f}"
+        return f"| {each} | {self.endpoints} | {size:.1f} | {change} | {asked} |"
 
 
 def key_of(endpoint: int) -> str:
@@ -126,8 +127,9 @@ async def measured(endpoints: int) -> Scale:
 
 async def table() -> str:
     head = (
-        "| instances each | endpoints | KB each | a change: keeper |"
-        " a second, all gateways: reads | ... after a change | request units a second |\n|---|---|---|---|---|---|---|\n"
+        "| instances each | endpoints | KB each | a change: keeper "
+        "| a second, all gateways: reads | ... after a change | request units a second |\n"
+        "|---|---|---|---|---|---|---|\n"
     )
     return head + "".join([f"{(await measured(number)).row}\n" for number in LAYOUTS])
 
