@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.audit.address_limits import AddressLimits
@@ -49,6 +49,11 @@ from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, Stat
 from infra.web.webhooks import HttpWebhooks
 
 _log = logging.getLogger(__name__)
+_EACH_HOST: Final = (
+    "Each host on these stores runs every online deployment by itself: instance counts, quotas and "
+    "the memory that models take are for each. ML_ENDPOINTS_COMPUTE=docker has instances that the "
+    "hosts share (docs/one-machine-to-a-cluster.md)."
+)
 
 _DAY = 86400.0
 
@@ -274,6 +279,9 @@ class EmbeddedServices:
         await self.stores.start()
         await self.identities.start()
         await self.compute.start()
+        if self.stores.are_shared and self.settings.compute.kind_for("embedded") == "local":
+            about = {"action": "instances_each_host"}
+            _log.warning("%s", _EACH_HOST, extra=about)
         if self.settings.embedded.log_traffic:
             self.traffic_log.start()
         self._running = [asyncio.create_task(each) for each in (self._sweep(), *self._following())]

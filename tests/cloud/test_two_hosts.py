@@ -46,6 +46,8 @@ def pair(installation: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 
 def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pair: Pair) -> None:
     one, other = pair.both
+    for host in pair.both:
+        assert "instances_each_host" in host.log(), "the limit is said at start"
     jobs.online(one, "both")
     key = serving.key(other, "both")
     for host in pair.both:
