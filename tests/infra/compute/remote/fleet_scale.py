@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from cryptography.fernet import Fernet
 
 from domain.ports import Document, Write
+from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.ready_nodes import DOCUMENT_ID, KnownNodes, ReadyNodes
 from infra.compute.remote.serving_record import partition_of
 from infra.compute.remote.serving_records import ServingRecords
@@ -90,7 +91,7 @@ def ready(endpoint: int, count: int) -> ReadyNodes:
 
 async def measured(endpoints: int) -> Scale:
     store = CountingStore()
-    records = ServingRecords(store)
+    records = ServingRecords(store, KeeperIndex(store))
     keys = [key_of(number) for number in range(endpoints)]
     count = INSTANCES // endpoints
     for number, key in enumerate(keys):
