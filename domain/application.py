@@ -23,8 +23,7 @@ from domain.scaling.scale_watching import ScaleWatching
 from domain.scaling.scaling import Scaling
 from domain.schedules.activities import ScheduleActivities
 from domain.scoring.online_scoring import OnlineScoring
-from domain.usage.readiness import Readiness
-from domain.usage.storage_usages import StorageUsages
+from domain.usage.activities import UsageActivities
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,7 @@ class Application:
     events: EventActivities
     inbound: InboundActivities
     figures: FigureActivities
-    usages: StorageUsages
-    readiness: Readiness
+    usage: UsageActivities
     sweeping: Sweeping
     giving_back: GivingBack
 

@@ -72,7 +72,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
-    yield storage_usages.blueprint(routes, a.usages)
+    yield storage_usages.blueprint(routes, a.usage.storage)
     yield sizes.blueprint(routes, a.batch.capabilities)
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)
     yield audit_records.blueprint(routes, a.audit.auditing)
@@ -86,7 +86,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield operations.blueprint(routes, a.operations, a.online, a.batch, a.jobs.collection)
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
-    yield health.blueprint(routes, a.readiness)
+    yield health.blueprint(routes, a.usage.readiness)
 
 
 def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
@@ -127,6 +127,7 @@ def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.scale_watching,
         a.jobs.retention,
         a.figures.measuring,
+        a.usage.renewing,
         timers.Schedules(
             sweep=a.triggers.sweep_schedule,
             restore=a.triggers.restore_schedule,

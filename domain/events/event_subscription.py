@@ -17,7 +17,7 @@ from domain.events.event_filter import EventFilter
 from domain.ground.resource import Text, TrackedResource
 from domain.ground.resource import from_document as stored_resource
 from domain.ports import Document
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "eventSubscription"
 PARTITION = "eventSubscriptions"
@@ -72,7 +72,8 @@ class SubscriptionState(StrEnum):
 
 class EventSubscription(TrackedResource):
     """`uid` tells it from another one of its name before or after. `reason` says why it is in
-    its state. `generation` rises with each validation that begins."""
+    its state. `generation` rises with each validation that begins. `sealed_by` says which of the
+    installation's keys `sealed_key` was sealed with."""
 
     properties: EventSubscriptionProperties
     uid: str
@@ -85,6 +86,7 @@ class EventSubscription(TrackedResource):
     sealed_key: str
     sealed_previous_key: str | None = None
     previous_key_until: float | None = None
+    sealed_by: Annotated[str | None, unsaid(None)] = None
 
     @property
     def pause_before_validation(self) -> timedelta:

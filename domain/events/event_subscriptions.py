@@ -119,6 +119,7 @@ class EventSubscriptions:
             provisioning_state=ProvisioningState.SUCCEEDED,
             uid=uuid4().hex,
             sealed_key=self._cipher.encrypt(new_key()),
+            sealed_by=self._cipher.key_id,
             created_at=now,
             created_by=caller,
             **taken,
@@ -161,6 +162,7 @@ class EventSubscriptions:
         def rotated(old: EventSubscription) -> EventSubscription:
             return old.but(
                 sealed_key=self._cipher.encrypt(new_key()),
+                sealed_by=self._cipher.key_id,
                 sealed_previous_key=old.sealed_key,
                 previous_key_until=until,
                 modified_at=self._clock.now(),

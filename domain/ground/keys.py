@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from domain.errors import Detail
 from domain.ports import Cipher
-from domain.values import Value
+from domain.values import Value, unsaid
 
 _KEY = re.compile(r"[\x21-\x7e]{16,256}")
 
@@ -37,14 +37,20 @@ class Keys(Value):
 
 
 class SealedKey(Value):
-    """`sealed` can be opened by the installation's cipher; `digest` is SHA-256, hex."""
+    """`sealed` can be opened by the installation's cipher, whose key it was sealed with says
+    `sealed_by`; `digest` is SHA-256, hex."""
 
     sealed: str
     digest: str
+    sealed_by: Annotated[str | None, unsaid(None)] = None
 
     @classmethod
     def of(cls, key: str, cipher: Cipher) -> Self:
-        return cls(sealed=cipher.encrypt(key), digest=digest(key.encode()).hex())
+        return cls(
+            sealed=cipher.encrypt(key),
+            digest=digest(key.encode()).hex(),
+            sealed_by=cipher.key_id,
+        )
 
 
 class SealedKeys(Value):

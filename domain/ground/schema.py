@@ -13,14 +13,16 @@ FIRST = "1.0"
 DOCUMENTS: dict[str, str] = {
     "assetRelease": "2.0",
     "batchDeployment": "1.1",
-    "batchEndpoint": "1.1",
+    "batchEndpoint": "1.2",
     "batchJob": "1.1",
     "batchProgress": "1.1",
     "batchUnit": "1.1",
     "codeVersion": "1.1",
     "modelVersion": "1.1",
-    "connection": "2.0",
-    "onlineEndpoint": "1.1",
+    "connection": "2.1",
+    "eventMapping": "1.1",
+    "eventSubscription": "1.1",
+    "onlineEndpoint": "1.2",
 }
 """By kind, where it is not the first any more."""
 

@@ -15,11 +15,11 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from domain.errors import Conflict
 from domain.ports import Cipher, Principal
-from domain.values import Value
+from domain.values import Value, unsaid
 
 LEAD = timedelta(seconds=10)
 """How long a key is known before it signs: longer than any gateway uses a route unread."""
@@ -50,11 +50,13 @@ class EndpointToken(Value):
 
 
 class TokenKey(Value):
-    """`sealed` can be opened by the installation's cipher."""
+    """`sealed` can be opened by the installation's cipher, whose key it was sealed with says
+    `sealed_by`."""
 
     id: str
     sealed: str
     signs_from: datetime
+    sealed_by: Annotated[str | None, unsaid(None)] = None
 
 
 class TokenKeyRing(Value):
@@ -102,6 +104,7 @@ def _new_key(cipher: Cipher, signs_from: datetime) -> TokenKey:
         id=secrets.token_hex(8),
         sealed=cipher.encrypt(secrets.token_urlsafe(32)),
         signs_from=signs_from,
+        sealed_by=cipher.key_id,
     )
 
 

@@ -108,7 +108,13 @@ class CallerAddresses(Protocol):
 
 
 class Cipher(Protocol):
-    """Secrets at rest."""
+    """Secrets at rest. Several keys may open them, of which one seals."""
+
+    @property
+    def key_id(self) -> str | None:
+        """Names the key that seals now, and tells nothing of it; None where there is one for
+        good."""
+        return None
 
     @abstractmethod
     def encrypt(self, plain: str) -> str: ...
@@ -116,3 +122,7 @@ class Cipher(Protocol):
     @abstractmethod
     def decrypt(self, sealed: str) -> str:
         """Raises Invalid for what this cipher did not seal."""
+
+    def renewed(self, sealed: str) -> str | None:
+        """The same secret, sealed with the key that seals now; None if it is. Raises Invalid."""
+        return None

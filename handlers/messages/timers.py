@@ -12,6 +12,7 @@ from domain.jobs.units.job_workers import JobWorkers
 from domain.provisioning.restorer import Restorer
 from domain.scaling.scale_watching import ScaleWatching
 from domain.scaling.scaling import TICK, Scaling
+from domain.usage.secret_renewing import SecretRenewing
 from handlers.tracing import traced_event
 
 EVERY_HOUR = "0 41 * * * *"
@@ -41,6 +42,7 @@ def blueprint(
     watching: ScaleWatching,
     retention: JobRetention,
     measuring: DeploymentMeasuring,
+    renewing: SecretRenewing,
     schedules: Schedules,
 ) -> func.Blueprint:
     bp = func.Blueprint()
@@ -68,6 +70,7 @@ def blueprint(
     @bp.timer_trigger(arg_name="timer", schedule=EVERY_HOUR, run_on_startup=at_start)
     @traced_event
     async def expire_jobs(timer: func.TimerRequest) -> None:
+        await renewing.renew()
         await retention.expire()
 
     if schedules.with_scaling:

@@ -1,8 +1,9 @@
 """Secrets at rest, sealed with keys from the settings (in Azure, from Key Vault)."""
 
 import base64
+import hashlib
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -15,18 +16,34 @@ class SettingCipher(Cipher):
     every one opens, so that a new key can be put in front."""
 
     def __init__(self, keys: str) -> None:
-        self._fernet = MultiFernet([Fernet(_derived(key)) for key in keys.split(",") if key])
+        derived = [_derived(key.strip()) for key in keys.split(",") if key.strip()]
+        self._fernets = [Fernet(key) for key in derived]
+        self._key_id = hashlib.sha256(b"id of " + derived[0]).hexdigest()[:16] if derived else None
+
+    @property
+    def key_id(self) -> str | None:
+        return self._key_id
 
     def encrypt(self, plain: str) -> str:
-        return self._fernet.encrypt(plain.encode()).decode("ascii")
+        return self._fernets[0].encrypt(plain.encode()).decode("ascii")
 
     def decrypt(self, sealed: str) -> str:
-        try:
-            return self._fernet.decrypt(sealed.encode()).decode()
-        except (InvalidToken, UnicodeError):
-            raise errors.Invalid(
-                "This secret was not sealed with this installation's key."
-            ) from None
+        return self._opened(sealed)[1]
+
+    def renewed(self, sealed: str) -> str | None:
+        number, plain = self._opened(sealed)
+        return self.encrypt(plain) if number else None
+
+    def _opened(self, sealed: str) -> tuple[int, str]:
+        """By which of the keys, and what is in it."""
+        for number, fernet in enumerate(self._fernets):
+            try:
+                return number, fernet.decrypt(sealed.encode()).decode()
+            except (InvalidToken, UnicodeError):
+                continue
+        raise errors.Invalid(
+            "This secret was not sealed with this installation's key, nor with another that it has."
+        )
 
 
 def _derived(key: str) -> bytes:

@@ -12,7 +12,9 @@ from domain.ground.operation import Operations
 from domain.jobs.activities import JobActivities
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
+from domain.usage.activities import UsageActivities
 from domain.usage.readiness import Readiness
+from domain.usage.secret_renewing import SecretRenewing
 from domain.usage.storage_usages import StorageUsages
 from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
@@ -34,6 +36,7 @@ from infra.composition.scoring import (
     compose_scoring,
     compose_waking,
 )
+from infra.compute.remote import ready_nodes
 from infra.settings import Settings
 from infra.telemetry import telemetry
 
@@ -102,8 +105,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         events=events,
         inbound=inbound,
         figures=compose_figures(ground, settings.figures),
-        usages=StorageUsages(adapters.store, adapters.blobs, adapters.disk),
-        readiness=Readiness(adapters.store, adapters.clock),
+        usage=_usage(adapters),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [watching.owners, *(each.owners for each in features)]),
     )
@@ -116,6 +118,14 @@ def _ground(adapters: Adapters, settings: Settings) -> Ground:
         scope=WorkspaceScope(here.subscription_id, here.resource_group, here.workspace),
         location=here.location,
         aggregate_period=settings.scoring.aggregate_period,
+    )
+
+
+def _usage(a: Adapters) -> UsageActivities:
+    return UsageActivities(
+        storage=StorageUsages(a.store, a.blobs, a.disk),
+        readiness=Readiness(a.store, a.clock),
+        renewing=SecretRenewing(a.store, a.cipher, ready_nodes.SEALED),
     )
 
 

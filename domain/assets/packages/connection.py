@@ -8,7 +8,7 @@ from pydantic import Field
 from domain.ground.resource import StringMap, TrackedResource
 from domain.ground.resource import from_document as stored_resource
 from domain.ports import Document
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "connection"
 PARTITION = "connections"
@@ -59,10 +59,11 @@ class ConnectionProperties(Value):
 
 class Connection(TrackedResource):
     """`properties` are without credentials; `sealed_credentials` has them, `username` and
-    `password` in JSON, sealed with the installation's cipher."""
+    `password` in JSON, sealed with the installation's cipher, by the key that `sealed_by` names."""
 
     properties: ConnectionProperties
     sealed_credentials: str | None = None
+    sealed_by: Annotated[str | None, unsaid(None)] = None
 
 
 def connection_of(document: Document) -> Connection:

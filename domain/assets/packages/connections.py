@@ -57,10 +57,11 @@ class Connections:
         refuse(_faults(asked, remaining=_remaining(old, kept)))
         taken = wanted.taken(kept, caller, self._clock.now())
         given = _given(asked)
-        secret = sealed(self._cipher, given) if given else None
+        secret, by = (sealed(self._cipher, given), self._cipher.key_id) if given else (None, None)
         if given is None and asked.auth_type is not AuthType.NONE and old is not None:
-            secret = old.sealed_credentials
-        return await self._save(name, old, document, {**taken, "sealed_credentials": secret})
+            secret, by = old.sealed_credentials, old.sealed_by
+        taken |= {"sealed_credentials": secret, "sealed_by": by}
+        return await self._save(name, old, document, taken)
 
     async def delete(self, name: str, conditions: Conditions) -> bool:
         """False if it is not there."""

@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from domain.errors import DocumentNotFound
 from domain.ports import Document, Instance, ResourceStore
+from infra.compute.remote import serving_record
 from infra.compute.remote.serving_record import partition_of
 
 KIND: Final = "readyInstances"
 DOCUMENT_ID: Final = "ready"
+SEALED: Final = {each: frozenset({"secret"}) for each in (KIND, serving_record.KIND)}
+"""By kind of document: the fields that the installation's cipher has sealed."""
 
 
 @dataclass(frozen=True)
