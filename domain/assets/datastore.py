@@ -202,6 +202,11 @@ def uri_of(datastore: str, path: str) -> str:
     return f"azureml://datastores/{datastore}/paths/{path}"
 
 
+def account_url(container_url: str) -> str:
+    """What Azure's clients take for the account of a container's URL."""
+    return container_url.rstrip("/").rpartition("/")[0]
+
+
 def storage_account_id(scope: WorkspaceScope, container_url: str) -> str:
     """The ARM id that clients expect of the account behind the blob store. Nothing answers
     at it: an embedded blob store is no resource of its own."""

@@ -167,7 +167,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),
     )
-    remote = RemoteCompute(fleet, beside.store, beside.cipher, beside.authority)
+    remote = RemoteCompute(fleet, beside.store, beside.cipher, beside.authority, beside.identities)
 
     async def start() -> None:
         await remote.start()

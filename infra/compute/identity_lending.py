@@ -44,12 +44,19 @@ class IdentityLending(Protocol):
         """For processes on this machine of the workload `owner`: how they ask for tokens."""
 
     @abstractmethod
+    async def of_nodes(self) -> Mapping[str, Any]:
+        """What the agent of a node that is elsewhere is told (docs/node-agent.md, `identity`)."""
+
+    @abstractmethod
     async def tokens(self, holder: str) -> Sequence[LentToken]:
         """All that `holder` may ask for now, for a node that is elsewhere."""
 
 
 class NothingLent(IdentityLending):
     """Where programs are nobody."""
+
+    async def of_nodes(self) -> Mapping[str, Any]:
+        return {}
 
     async def lent(self, holder: str | None, owner: str) -> Lent:
         return Lent()

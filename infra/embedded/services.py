@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from domain.assets.datastore import DEFAULT, account_url
 from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.audit.address_limits import AddressLimits
 from domain.audit.credential_door import CredentialDoor
@@ -27,12 +28,12 @@ from infra.embedded.access.issuer import KEYS_PATH, SigningKey, TokenIssuer
 from infra.embedded.access.own_clients import OwnClients
 from infra.embedded.access.standing import FollowedStanding, OwnStanding, TellingStanding
 from infra.embedded.arrivals.receipts import receipts_database
-from infra.embedded.blobs.rest.bearers import NoBearers
+from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.data_folder import DataFolder
 from infra.embedded.disk_room import DiskRoom
 from infra.embedded.host.traffic_log import TrafficLog
 from infra.embedded.host_disk import HostDisk
-from infra.embedded.identities.host_identities import HostIdentities
+from infra.embedded.identities.host_identities import Blobs, HostIdentities
 from infra.embedded.identities.identity_door import IdentityDoor
 from infra.embedded.identities.identity_rights import IdentityRights
 from infra.embedded.identities.identity_tokens import STORAGE, Audiences, IdentityTokens
@@ -80,6 +81,8 @@ class EmbeddedServices:
         self.logins = LoginCounts(logs, self.clock, period=settings.scoring.aggregate_period)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
         self.identities = self._lent_identities()
+        limits = AddressLimits(self.clock, most=access.refused_per_minute)
+        self.door = CredentialDoor(limits, self.logins)
         self.compute = chosen_compute(
             settings.compute,
             "embedded",
@@ -113,8 +116,6 @@ class EmbeddedServices:
         )
         self.receipts = receipts_database(folder.receipts)
         self.registry = ClientRegistry(folder.secrets)
-        limits = AddressLimits(self.clock, most=access.refused_per_minute)
-        self.door = CredentialDoor(limits, self.logins)
         self.issuer = TokenIssuer(
             settings.identity.token_issuer,
             settings.identity.token_audience,
@@ -128,13 +129,18 @@ class EmbeddedServices:
 
     def _opened_to_nodes(self) -> NodesDoor | None:
         """Where models run in a network of their own, and the blobs are this host's."""
-        gateway, blobs = self.compute.gateway, self.stores.door(NoBearers())
+        gateway, blobs = self.compute.gateway, self.stores.door(self.bearers)
         if gateway is None or blobs is None:
             return None
         told, tls = self.settings.compute.blobs_address, self.folder.tls / "nodes"
         door = NodesDoor(blobs, gateway, told, tls, self.settings.door)
         self.stores.lend_at(door.url)
         return door
+
+    @cached_property
+    def bearers(self) -> BlobBearers:
+        """Who may do what with blobs, by tokens."""
+        return BlobBearers(self.storage_token_verifier, self.door)
 
     async def _authority(self) -> str:
         return "" if self.nodes_door is None else await self.nodes_door.authority()
@@ -200,6 +206,14 @@ class EmbeddedServices:
     def _identity_reading(self) -> IdentityReading:
         return IdentityReading(self.stores.store)
 
+    def _blobs_here(self) -> str:
+        return account_url(self.stores.blobs.url(DEFAULT))
+
+    async def _blobs_of_nodes(self) -> tuple[str, str]:
+        if self.nodes_door is None:
+            return self._blobs_here(), ""
+        return f"{await self.nodes_door.url()}/blobs", await self.nodes_door.authority()
+
     def _lent_identities(self) -> HostIdentities:
         settings, scope = self.settings.identity, self.settings.installation
         where = WorkspaceScope(scope.subscription_id, scope.resource_group, scope.workspace)
@@ -216,6 +230,7 @@ class EmbeddedServices:
             tokens,
             IdentityDoor(tokens, self.logins),
             self.folder.root / "trust" / "authorities.pem",
+            Blobs(self._blobs_here(), self._blobs_of_nodes),
             are_ours=self.identities_elsewhere is None,
         )
 

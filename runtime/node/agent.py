@@ -21,6 +21,8 @@ from .door.listening import Listening, on_tcp, on_unix, tls_context
 from .faults import BAD_ARGUMENT, NOT_READY, BadSettings, NodeFailed
 from .files.artifacts import Artifacts, Fetched
 from .guard import Guard
+from .identity.token_door import TokenDoor
+from .identity.trust import trusting
 from .node import Node
 from .processes import kernel
 from .processes.children import Children
@@ -70,6 +72,7 @@ class Agent:
         self._door = Listening(self._hall, self._listener, tls)
         self._side_path = os.path.join(folder, "agent")
         self._side_door = Listening(self._hall, on_unix(self._side_path), None)
+        self._token_door = TokenDoor(self.node.tokens) if spec.identity is not None else None
         self._stopping: asyncio.Event
         self.lost = ""
 
@@ -86,6 +89,8 @@ class Agent:
         self._hall.patrol()
         self._door.open(True)
         self._side_door.open(True)
+        if self._token_door is not None:
+            await self._token_door.open()
         self.node.printed.note(f"The node {self.node.id} listens on port {self.port}.")
         preparing = self.loop.create_task(self._prepare(children))
         await self._stopping.wait()
@@ -95,6 +100,8 @@ class Agent:
         await self.node.crew.end(0)
         self._door.close()
         self._side_door.close()
+        if self._token_door is not None:
+            self._token_door.close()
         children.kill_all()
 
     # -- the beginning
@@ -128,7 +135,7 @@ class Agent:
             Worker(
                 number, self._with_door(launch), ground, self._changed, share=self._share(number)
             )
-            for number, launch in enumerate(launches(spec, fetched, self._environment))
+            for number, launch in enumerate(launches(spec, fetched, self._usual()))
         ]
         node.crew = Crew(workers)
         node.fetched = True
@@ -136,6 +143,15 @@ class Agent:
             node.attempts = Attempts(node.crew, workers, spec.work.kept)
         if not node.draining:
             node.crew.start()
+
+    def _usual(self) -> Mapping[str, str]:
+        """The container's variables, and those by which its processes are somebody."""
+        identity = self._spec.identity
+        if identity is None or self._token_door is None:
+            return self._environment
+        trusted = trusting(self._folder, identity.authorities, self._environment)
+        lent = {**self._token_door.variables, **identity.variables, **trusted}
+        return {**self._environment, **lent}
 
     def _with_door(self, launch: Launch) -> Launch:
         if not self._is_single:

@@ -10,6 +10,7 @@ from .. import __version__
 from .beside.gate import Gate
 from .faults import NodeFailed
 from .files.artifacts import Artifacts
+from .identity.tokens import Tokens
 from .logs import Log
 from .processes.crew import Crew
 from .spec import CONTRACT, Spec
@@ -34,6 +35,8 @@ class Node:
         self.attempts: Attempts | None = None
         self.gate: Gate | None = None
         """Before a server of the user's own."""
+        self.tokens = Tokens()
+        """Of its identities, where it may have some."""
         self.fetched = False
         self.draining = False
         self.failure: NodeFailed | None = None
@@ -76,6 +79,7 @@ class Node:
             "last_death": death._asdict() if death else None,
             "fetched": progress._asdict(),
             "wants_urls": self.artifacts.wants_urls,
+            "wants_tokens": spec.identity is not None and self.tokens.wanted,
             "idle_seconds": self.attempts.load()["idle_seconds"] if self.attempts else 0.0,
             "uptime_seconds": round(time.monotonic() - self._began, 3),
         }

@@ -13,6 +13,7 @@ from .door.caller import Caller, Errand
 from .door.own import Own, Question, Refusal, Reply, TurnedAway, as_json
 from .door.relay import Relay
 from .guard import LIVE, OWN, READY, own_body, own_headers
+from .identity.tokens import parsed
 from .logs import Log
 from .node import READY as IS_READY
 from .node import Node
@@ -43,6 +44,7 @@ class Routes:
             ("GET", "/node/state"): lambda _: as_json(200, node.state()),
             ("GET", "/node/logs"): self._logs,
             ("PUT", "/node/urls"): self._urls,
+            ("PUT", "/node/tokens"): self._tokens,
             ("POST", "/node/drain"): self._begin_drain,
         }
 
@@ -129,6 +131,15 @@ class Routes:
         if faults:
             raise Refusal(400, "bad-request", " ".join(faults))
         artifacts.refresh(urls)
+        return Reply(204)
+
+    def _tokens(self, question: Question) -> Reply:
+        if self._node.spec.identity is None:
+            raise Refusal(400, "bad-request", "This node has no identity.")
+        try:
+            self._node.tokens.replace(parsed(json.loads(question.body)))
+        except ValueError as error:
+            raise Refusal(400, "bad-request", f"The body has {error}.") from None
         return Reply(204)
 
 

@@ -71,6 +71,14 @@ class Probe(NamedTuple):
     failure_threshold: int = 30
 
 
+class Identity(NamedTuple):
+    """Its processes may ask for tokens, trust `authorities` (PEM) beside the usual ones, and have
+    `variables`, over which the deployment's go."""
+
+    authorities: str
+    variables: Mapping[str, str]
+
+
 class Spec(NamedTuple):
     """`script` is empty for an MLflow model. `cpu` 0: not known. With a `server` the agent runs
     nothing itself; `code` may be empty then."""
@@ -90,6 +98,7 @@ class Spec(NamedTuple):
     readiness: Probe
     drain_seconds: float
     fetch_seconds: float
+    identity: Identity | None
 
     @classmethod
     def nothing(cls) -> Spec:
@@ -132,6 +141,7 @@ def parse(value: Any) -> tuple[Spec, list[str]]:
         readiness=_probe(whole.part("readiness")),
         drain_seconds=whole.number("drain_seconds", 30.0, least=0.0),
         fetch_seconds=whole.number("fetch_seconds", 900.0, least=0.0),
+        identity=_identity(whole.part("identity")),
     )
     return spec, faults
 
@@ -235,6 +245,10 @@ def _route(server: _Part, name: str) -> Route:
     if route.port > 65535:
         part.faults.append(f"{part.at}port is more than 65535.")
     return route
+
+
+def _identity(part: _Part | None) -> Identity | None:
+    return None if part is None else Identity(part.text("authorities", ""), part.texts("variables"))
 
 
 def _work(part: _Part | None) -> Work:

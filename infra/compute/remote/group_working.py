@@ -9,6 +9,7 @@ from typing import Final
 from domain.errors import DomainError
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.owners import owner_of
+from infra.compute.identity_lending import IdentityLending
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
 from infra.compute.remote.node_watches import Health, NodeWatches
 from infra.compute.remote.serving_record import Standing
@@ -38,11 +39,13 @@ class GroupWorking:
         watches: NodeWatches,
         unseal: Callable[[str], str],
         on_change: Callable[[], None],
+        identities: IdentityLending,
     ) -> None:
         self._fleet = fleet
         self._watches = watches
         self._unseal = unseal
         self._on_change = on_change
+        self._identities = identities
         self._secrets: dict[str, str] = {}
         self._progress: dict[str, tuple[int, Progress]] = {}
         self._applying: dict[str, asyncio.Task[None]] = {}
@@ -66,7 +69,7 @@ class GroupWorking:
 
     async def work(self, asked: Asked, nodes: Sequence[Node]) -> Standing:
         """Have the fleet go on, if there is something to do, and say how it stands."""
-        group, wanted = asked.group, asked.count
+        group, wanted = await self._lent(asked.group), asked.count
         attempt = group.attempt
         if asked.standing.attempt == attempt and asked.standing.has_failed:
             return self._failed_still(asked, nodes)
@@ -86,6 +89,13 @@ class GroupWorking:
         if failure is not None:
             return Standing(attempt, progress.prepared, ready, failure.code, failure.reason)
         return Standing(attempt, progress.prepared, ready)
+
+    async def _lent(self, group: NodeGroup) -> NodeGroup:
+        """With what its scripts need where they are somebody."""
+        if group.program.identity is None:
+            return group
+        lent = await self._identities.of_nodes()
+        return replace(group, spec={**group.spec, "identity": lent})
 
     def _failed_still(self, asked: Asked, nodes: Sequence[Node]) -> Standing:
         """Nothing more is begun; what is ready of it goes on."""

@@ -2,21 +2,27 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from domain.errors import DomainError
 from domain.ports import InstanceLost
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.identity_lending import IdentityLending
 from infra.compute.remote.fleet import Node
 from infra.compute.remote.remote_scorer import SECRET, proof_of
+
+_log = logging.getLogger("ml_endpoints.remote")
 
 PERIOD: Final = 0.5
 MOST_A_SECOND: Final = 500
 """Of all nodes together; where they are more than half as many, each is asked less often."""
 _PATIENCE: Final = 1.0
+_TELL_AGAIN: Final = 60.0
 MISSES: Final = 3
 """In a row: it takes no requests then. One that refuses connections is gone at once."""
 SILENT: Final = 10.0
@@ -24,6 +30,15 @@ SILENT: Final = 10.0
 may keep its process from answering anything else for as long."""
 NEVER: Final = 60.0
 """The same for one that has not answered yet."""
+
+
+@dataclass(frozen=True)
+class FollowedNode:
+    """A node, its secret, and whose identities its scripts may be."""
+
+    node: Node
+    secret: str
+    identity: str | None
 
 
 @dataclass(frozen=True)
@@ -59,26 +74,28 @@ class NodeWatches:
         self,
         http: UnixHttp,
         on_change: Callable[[], None],
+        identities: IdentityLending,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
         self._on_change = on_change
+        self._identities = identities
         self._now = now
         self._watches: dict[str, _Watch] = {}
 
-    def follow(self, nodes: Sequence[tuple[Node, str]], ready: Mapping[str, str]) -> None:
-        """Watch these, each with its secret, and no others. Those that are in `ready`, with
-        their lives, are taken to be so until they say otherwise."""
-        there = {node.id for node, _ in nodes}
+    def follow(self, nodes: Sequence[FollowedNode], ready: Mapping[str, str]) -> None:
+        """Watch these and no others. Those that are in `ready`, with their lives, are taken to be
+        so until they say otherwise."""
+        there = {each.node.id for each in nodes}
         for id in [id for id in self._watches if id not in there]:
             self._watches.pop(id).end()
-        for node, secret in nodes:
+        for each in nodes:
+            node = each.node
             if node.id in self._watches:
                 self._watches[node.id].go_on()
             elif node.address is not None:
-                self._watches[node.id] = _Watch(
-                    self, node.address, secret, Health(node.id in ready, ready.get(node.id, ""))
-                )
+                first = Health(node.id in ready, ready.get(node.id, ""))
+                self._watches[node.id] = _Watch(self, node.address, each, first)
 
     def health(self, id: str) -> Health:
         watch = self._watches.get(id)
@@ -114,6 +131,21 @@ class NodeWatches:
             raise ValueError("a state that says no phase")
         return told
 
+    async def give_tokens(self, address: str, followed: FollowedNode) -> None:
+        """Those that its scripts may ask for. Raises DomainError while there are none to give, and
+        as `ask` does."""
+        given = await self._identities.tokens(followed.identity or "")
+        body = json.dumps({"tokens": [each.to_json() for each in given]}).encode()
+        headers = [(SECRET, followed.secret), ("content-length", str(len(body)))]
+        async with asyncio.timeout(_PATIENCE):
+            answer = await self._http.request(
+                address, "PUT", "/node/tokens", headers, body, timeout=_PATIENCE
+            )
+        if not isinstance(answer.body, bytes):
+            await answer.body.aclose()
+        if answer.status >= 400:
+            raise ValueError(f"tokens are not taken: status {answer.status}")
+
     def now(self) -> float:
         return self._now()
 
@@ -122,12 +154,15 @@ class NodeWatches:
 
 
 class _Watch:
-    def __init__(self, all: NodeWatches, address: str, secret: str, first: Health) -> None:
+    def __init__(
+        self, all: NodeWatches, address: str, followed: FollowedNode, first: Health
+    ) -> None:
         self._all = all
         self._address = address
-        self._secret = secret
+        self._followed = followed
         self._health = first
         self._misses = 0
+        self._tells_again_at = all.now()
         self._answered_at = all.now()
         self.task = self._begin()
 
@@ -157,13 +192,24 @@ class _Watch:
 
     async def _ask(self) -> None:
         try:
-            told = await self._all.ask(self._address, self._secret)
+            told = await self._all.ask(self._address, self._followed.secret)
         except Exception as error:  # whatever it is, it is no answer, and is asked for again
             self._miss(error)
         else:
             self._misses = 0
             self._answered_at = self._all.now()
             self._health = _read(told)
+            if told.get("wants_tokens") is True and self._followed.identity is not None:
+                await self._give_tokens()
+
+    async def _give_tokens(self) -> None:
+        """What does not come about is tried with the next look."""
+        try:
+            await self._all.give_tokens(self._address, self._followed)
+        except (DomainError, InstanceLost, TimeoutError, ValueError) as error:
+            if self._all.now() >= self._tells_again_at:
+                self._tells_again_at = self._all.now() + _TELL_AGAIN
+                _log.warning("%s is given no tokens: %s", self._followed.node.id, error)
 
     def _miss(self, error: Exception) -> None:
         self._misses += 1

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from domain.ports import Cipher, ResourceStore
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.identity_lending import IdentityLending
 from infra.compute.remote.fleet import Fleet
 from infra.compute.remote.group_working import GroupWorking
 from infra.compute.remote.keeping.keeper import Keeper
@@ -24,8 +25,8 @@ from infra.compute.remote.workers.remote_workers import RemoteWorkers
 
 
 class RemoteCompute:
-    """Begins at its first use. `authority` tells who has signed for what units are lent. `close` at
-    the end: nodes go on, for the next host."""
+    """Begins at its first use. `authority` tells who has signed for what units are lent, and
+    scripts are who `identities` makes them. `close` at the end: nodes go on, for the next host."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class RemoteCompute:
         store: ResourceStore,
         cipher: Cipher,
         authority: Callable[[], Awaitable[str]],
+        identities: IdentityLending,
     ) -> None:
         self._fleet = fleet
         self._http = UnixHttp()
@@ -40,8 +42,8 @@ class RemoteCompute:
         index = KeeperIndex(store)
         records, pools = ServingRecords(store, index), PoolRecords(store, index)
         wake = asyncio.Event()
-        watches = NodeWatches(self._http, wake.set)
-        working = GroupWorking(fleet, watches, cipher.decrypt, wake.set)
+        watches = NodeWatches(self._http, wake.set, identities)
+        working = GroupWorking(fleet, watches, cipher.decrypt, wake.set, identities)
         sealing = Sealing(cipher.encrypt, cipher.decrypt)
         self.scorer = RemoteScorer(self._http, known.secret_of)
         self.serving = RemoteServing(

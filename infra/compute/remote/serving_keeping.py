@@ -12,7 +12,7 @@ from infra.compute.remote.fleet import Fleet, Node, NodeState
 from infra.compute.remote.group_working import Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
 from infra.compute.remote.node_groups import group_of
-from infra.compute.remote.node_watches import NodeWatches
+from infra.compute.remote.node_watches import FollowedNode, NodeWatches
 from infra.compute.remote.ready_nodes import ReadyNodes
 from infra.compute.remote.roll_out import Rolled, roll
 from infra.compute.remote.serving_record import Revision, ServingRecord
@@ -57,7 +57,9 @@ class ServingKeeping(Keeps):
             for revision in record.revisions:
                 secret = self._secret_of(revision)
                 mine = [n for n in nodes if n.group == revision.group]
-                followed += [(n, secret) for n in mine if n.state is NodeState.RUNNING]
+                whose = revision.workload.program.identity
+                running = [n for n in mine if n.state is NodeState.RUNNING]
+                followed += [FollowedNode(n, secret, whose) for n in running]
             if first and record.serves is not None and record.serves.standing.ready:
                 ready |= await self._told_ready(record.key)
         return Followed(followed, ready)

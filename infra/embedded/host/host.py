@@ -17,7 +17,6 @@ from infra.embedded.access import issuer
 from infra.embedded.access.certificates import Certificates
 from infra.embedded.access.connection_file import Connection, remove_connection
 from infra.embedded.access.tls import TlsFiles
-from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.blobs.rest.requests import AZURE_PREFIX as AZURE_BLOBS
 from infra.embedded.blobs.rest.requests import PREFIX as BLOBS
 from infra.embedded.data_folder import INBOX
@@ -182,8 +181,7 @@ class Host:
 
     def _http_app(self, functions: Sequence[HostedFunction]) -> HttpApp:
         services = self._services
-        bearers = BlobBearers(services.storage_token_verifier, services.door)
-        tokens, door = services.issuer, services.stores.door(bearers)
+        tokens, door = services.issuer, services.stores.door(services.bearers)
         exact: dict[str, Endpoint] = {
             "/healthz": _read(self._healthz),
             "/readyz": _read(self._readyz),

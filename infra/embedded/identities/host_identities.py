@@ -1,18 +1,34 @@
 """What this host lends its scripts, to be somebody to others."""
 
 import asyncio
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from domain.errors import DomainError
 from infra.compute.identity_lending import IdentityLending, Lent, LentToken
 from infra.embedded.identities.identity_door import IdentityDoor
 from infra.embedded.identities.identity_tokens import IdentityTokens
 from infra.embedded.identities.trust_bundle import VARIABLES, write_bundle
 
+_log = logging.getLogger(__name__)
+
 _PROXIES: Final = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+BLOBS_AT: Final = "AZURE_STORAGEBLOB_RESOURCEENDPOINT"
+"""As Azure's Service Connector tells of an account that is opened by an identity."""
 _OF_COMPUTE: Final = "computes/"
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """Where scripts reach blobs: those of this machine, and those of nodes elsewhere, which is told
+    with who has signed for it (PEM; '' where that is usual)."""
+
+    here: str
+    of_nodes: Callable[[], Awaitable[tuple[str, str]]]
 
 
 class HostIdentities(IdentityLending):
@@ -20,13 +36,20 @@ class HostIdentities(IdentityLending):
     nothing is lent."""
 
     def __init__(
-        self, tokens: IdentityTokens, door: IdentityDoor, bundle: Path, *, are_ours: bool
+        self,
+        tokens: IdentityTokens,
+        door: IdentityDoor,
+        bundle: Path,
+        blobs: Blobs,
+        *,
+        are_ours: bool,
     ) -> None:
         self._tokens = tokens
         self._door = door
         self._bundle = bundle
+        self._blobs = blobs
         self._are_ours = are_ours
-        self._trusts = False
+        self._authorities = ""
 
     async def start(self) -> None:
         """Before anything runs here."""
@@ -37,7 +60,7 @@ class HostIdentities(IdentityLending):
         """Have scripts take this host for who it is."""
         if self._are_ours:
             await asyncio.to_thread(write_bundle, self._bundle, authority, os.environ)
-            self._trusts = True
+            self._authorities = await asyncio.to_thread(authority.read_text)
 
     async def close(self) -> None:
         await self._door.close()
@@ -45,13 +68,23 @@ class HostIdentities(IdentityLending):
     async def lent(self, holder: str | None, owner: str) -> Lent:
         if holder is None or not self._door.url:
             return Lent()
-        variables = {**self._door.variables(holder, owner), **_past_proxies(os.environ)}
+        variables = {**self._door.variables(holder, owner), BLOBS_AT: self._blobs.here}
+        variables |= _past_proxies(os.environ)
         if holder.startswith(_OF_COMPUTE):
             variables |= await self._named(holder)
-        if not self._trusts:
+        if not self._authorities:
             return Lent(variables)
         trusting = dict.fromkeys(VARIABLES, str(self._bundle))
         return Lent({**variables, **trusting}, (self._bundle,))
+
+    async def of_nodes(self) -> Mapping[str, Any]:
+        try:
+            url, authority = await self._blobs.of_nodes()
+        except DomainError as error:
+            _log.warning("scripts of nodes are not told where blobs are: %s", error.message)
+            return {"authorities": self._authorities}
+        authorities = "\n".join(filter(None, (self._authorities, authority)))
+        return {"authorities": authorities, "variables": {BLOBS_AT: url}}
 
     async def tokens(self, holder: str) -> Sequence[LentToken]:
         if not self._are_ours:

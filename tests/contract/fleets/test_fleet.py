@@ -20,6 +20,7 @@ from infra.compute.docker.labels import INSTALLATION
 from infra.compute.docker.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.identity_lending import NothingLent
 from infra.compute.remote.fleet import Fleet, Node
 from infra.compute.remote.node_watches import NodeWatches
 from infra.embedded.blobs.file_blob_store import FileBlobStore
@@ -70,7 +71,7 @@ async def gone(fleet: Fleet) -> bool:
 async def state_of(node: Node) -> dict[str, object]:
     http = UnixHttp()
     try:
-        watches = NodeWatches(http, lambda: None)
+        watches = NodeWatches(http, lambda: None, NothingLent())
         assert node.address is not None
         return await watches.ask(node.address, SECRET)
     finally:

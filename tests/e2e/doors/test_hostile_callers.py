@@ -313,7 +313,7 @@ def test_no_answer_is_taken_for_what_it_does_not_say_that_it_is(
         ("POST", score, 200),
         ("POST", score.replace("open", "none"), 404),
         ("GET", "/oauth2/v2.0/token", 405),
-        ("GET", "/blobs/a/b", 403),
+        ("GET", "/blobs/a/b", 401),
     ):
         answer = scoring.request(method, httpx.URL(host.url).join(path), content=b"1")
         assert answer.status_code == status, (path, answer.text)

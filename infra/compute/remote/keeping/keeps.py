@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from infra.compute.remote.fleet import Node
+from infra.compute.remote.node_watches import FollowedNode
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Nodes to be asked how they do, each with its secret; of `ready` is known, with their lives,
+    """Nodes to be asked how they do; of `ready` is known, with their lives,
     that they were ready when another host decided."""
 
-    nodes: Sequence[tuple[Node, str]] = ()
+    nodes: Sequence[FollowedNode] = ()
     ready: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from infra.compute.ground.instance_types import available_cores
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState
 from infra.compute.remote.group_working import Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
-from infra.compute.remote.node_watches import NodeWatches
+from infra.compute.remote.node_watches import FollowedNode, NodeWatches
 from infra.compute.remote.serving_record import Leaving, Standing
 from infra.compute.remote.workers.known_pools import KnownPools
 from infra.compute.remote.workers.pool_record import PoolNode, PoolRecord
@@ -66,7 +66,9 @@ class PoolKeeping(Keeps):
         for record in self._known.values():
             secret = self._working.secret_of(record.group, record.secret)
             mine = [n for n in nodes if n.group == record.group]
-            followed += [(n, secret) for n in mine if n.state is NodeState.RUNNING]
+            running = [n for n in mine if n.state is NodeState.RUNNING]
+            whose = record.program.identity
+            followed += [FollowedNode(n, secret, whose) for n in running]
             if first:
                 ready |= {node.id: "" for node in record.nodes if node.ready}
         return Followed(followed, ready)

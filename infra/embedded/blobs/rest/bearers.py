@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Protocol
 
+from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import Login
 from domain.errors import Forbidden, Throttled, Unauthenticated
@@ -42,7 +43,8 @@ class NoBearers(Bearers):
 
 
 class BlobBearers(Bearers):
-    """Tokens of the storage audience. Refused ones are counted by `door`, as at every other."""
+    """Tokens of the storage audience. The software's own container is opened by none. Refused
+    ones are counted by `door`, as at every other."""
 
     def __init__(self, verifier: TokenVerifier, door: CredentialDoor) -> None:
         self._verifier = verifier
@@ -59,7 +61,8 @@ class BlobBearers(Bearers):
             self._door.check(address, _TARGET, shown)
             principal = await self._verifier.verify(token)
             login = replace(login, caller=principal.id, client=principal.name)
-            if not allows(principal, action, f"containers/{request.container}"):
+            is_ours = request.container.casefold() == SYSTEM_CONTAINER
+            if is_ours or not allows(principal, action, f"containers/{request.container}"):
                 raise Forbidden(
                     f"'{principal.name or principal.id}' may not do '{action}' in container "
                     f"'{request.container[:_LONGEST]}' (its roles: {told_roles(principal)}).",

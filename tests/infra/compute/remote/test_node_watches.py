@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.identity_lending import NothingLent
 from infra.compute.remote.fleet import Node, NodeState
-from infra.compute.remote.node_watches import NEVER, SILENT, NodeWatches
+from infra.compute.remote.node_watches import NEVER, SILENT, FollowedNode, NodeWatches
 from tests.kit.stages.memory_fleet import ToldAgent
 from tests.kit.waiting import eventually
 
@@ -27,9 +28,9 @@ def clock() -> Watch:
 
 async def watched(agent: ToldAgent, secret: str, clock: Watch) -> tuple[NodeWatches, UnixHttp]:
     http = UnixHttp()
-    watches = NodeWatches(http, lambda: None, clock)
+    watches = NodeWatches(http, lambda: None, NothingLent(), clock)
     node = Node("n", "g", 0, NodeState.RUNNING, await agent.start())
-    watches.follow([(node, secret)], {})
+    watches.follow([FollowedNode(node, secret, None)], {})
     return watches, http
 
 
@@ -67,7 +68,7 @@ async def test_a_watch_that_was_cut_short_knows_what_it_knew_and_goes_on(clock: 
     [task] = [each for each in asyncio.all_tasks() if each.get_name().startswith("watch ")]
     task.cancel()
     await asyncio.wait({task})
-    watches.follow([(Node("n", "g", 0, NodeState.RUNNING), "secret")], {})
+    watches.follow([FollowedNode(Node("n", "g", 0, NodeState.RUNNING), "secret", None)], {})
     assert watches.health("n").ready
     agent.stop()
     await eventually(lambda: not watches.health("n").ready)

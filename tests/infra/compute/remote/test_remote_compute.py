@@ -24,6 +24,7 @@ from domain.ports import (
     WorkloadState,
 )
 from infra.compute.ground.failure import StartFailure
+from infra.compute.identity_lending import NothingLent
 from infra.compute.remote.fleet import Node, NodeState, Progress
 from infra.compute.remote.keeping.keeper_lease import PARTITION
 from infra.compute.remote.ready_nodes import DOCUMENT_ID, KnownNodes
@@ -86,7 +87,9 @@ class Hosts:
 @pytest.fixture
 async def hosts() -> AsyncIterator[Hosts]:
     store, fleet, cipher = MemoryResourceStore(time.time), MemoryFleet(), PlainCipher()
-    one, other = (RemoteCompute(fleet, store, cipher, no_authority) for _ in range(2))
+    one, other = (
+        RemoteCompute(fleet, store, cipher, no_authority, NothingLent()) for _ in range(2)
+    )
     yield Hosts(store, fleet, one, other)
     await one.close()
     await other.close()

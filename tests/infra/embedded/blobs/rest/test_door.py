@@ -263,3 +263,57 @@ async def test_no_path_leaves_its_container(
     for method in ("PUT", "GET"):
         answer = await client.request(method, url)
         assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize(
+    ("role", "statuses"),
+    [
+        ("blobReader", (200, 200, 403, 403)),
+        ("blobReader/containers/models", (200, 200, 403, 403)),
+        ("blobReader/containers/others", (403, 403, 403, 403)),
+        ("blobContributor", (200, 200, 201, 202)),
+        ("reader+contributor+scorer", (403, 403, 403, 403)),
+        ("nobody", (401, 401, 401, 401)),
+    ],
+)
+async def test_a_token_opens_what_its_roles_do(
+    client: httpx.AsyncClient, blobs: FileBlobStore, role: str, statuses: tuple[int, ...]
+) -> None:
+    await blobs.write("models", "there", b"content")
+    shown = {"authorization": f"Bearer {role}"}
+    answers = [
+        await client.get("/blobs/models/there", headers=shown),
+        await client.get("/blobs/models?restype=container&comp=list", headers=shown),
+        await client.put("/blobs/models/new", headers={**shown, **BLOCK_BLOB}, content=b"x"),
+        await client.delete("/blobs/models/there", headers=shown),
+    ]
+    assert tuple(answer.status_code for answer in answers) == statuses
+    codes = {answer.headers.get("x-ms-error-code") for answer in answers}
+    codes -= {None, "AuthorizationPermissionMismatch", "InvalidAuthenticationInfo"}
+    assert not codes
+
+
+async def test_no_token_opens_what_is_the_software_s_own(
+    client: httpx.AsyncClient, blobs: FileBlobStore
+) -> None:
+    await blobs.write("system", "plan", b"content")
+    shown = {"authorization": "Bearer blobContributor+owner"}
+    for container in ("system", "System"):
+        assert (await client.get(f"/blobs/{container}/plan", headers=shown)).status_code == 403
+
+
+async def test_a_signature_that_is_wrong_is_not_made_good_by_a_token_nor_the_other_way_round(
+    served: Served, blobs: FileBlobStore, client: httpx.AsyncClient
+) -> None:
+    await blobs.write("models", "there", b"content")
+    shown = {"authorization": "Bearer blobContributor"}
+    forged = await client.get("/blobs/models/there?sp=r&sr=b&sig=x", headers=shown)
+    assert forged.status_code == 403
+    # What a signed URL says of itself says nothing without its signature.
+    room = ToldRoom()
+    room.is_full = True
+    door = BlobDoor(blobs.files, blobs.signed_urls, bearers(), room)
+    async with served(prefixes=[(PREFIX, door)]) as full:
+        url = "/blobs/models/new?sp=w&sr=b&sv=1"
+        answer = await full.put(url, headers={**shown, **BLOCK_BLOB}, content=b"x")
+        assert answer.status_code == 507
