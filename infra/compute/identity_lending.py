@@ -44,7 +44,7 @@ class IdentityLending(Protocol):
         """For processes on this machine of the workload `owner`: how they ask for tokens."""
 
     @abstractmethod
-    async def of_nodes(self) -> Mapping[str, Any]:
+    async def of_nodes(self, holder: str) -> Mapping[str, Any]:
         """What the agent of a node that is elsewhere is told (docs/node-agent.md, `identity`)."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class IdentityLending(Protocol):
 class NothingLent(IdentityLending):
     """Where programs are nobody."""
 
-    async def of_nodes(self) -> Mapping[str, Any]:
+    async def of_nodes(self, holder: str) -> Mapping[str, Any]:
         return {}
 
     async def lent(self, holder: str | None, owner: str) -> Lent:

@@ -80,6 +80,7 @@ class EmbeddedServices:
         logs, access = self.stores.audit_log, settings.access
         self.logins = LoginCounts(logs, self.clock, period=settings.scoring.aggregate_period)
         self.signing_key = SigningKey(folder.secrets / "token-signing.pem")
+        self.registry = ClientRegistry(folder.secrets)
         self.identities = self._lent_identities()
         limits = AddressLimits(self.clock, most=access.refused_per_minute)
         self.door = CredentialDoor(limits, self.logins)
@@ -115,7 +116,6 @@ class EmbeddedServices:
             settings.installation.workspace_id,
         )
         self.receipts = receipts_database(folder.receipts)
-        self.registry = ClientRegistry(folder.secrets)
         self.issuer = TokenIssuer(
             settings.identity.token_issuer,
             settings.identity.token_audience,

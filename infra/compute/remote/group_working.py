@@ -92,9 +92,10 @@ class GroupWorking:
 
     async def _lent(self, group: NodeGroup) -> NodeGroup:
         """With what its scripts need where they are somebody."""
-        if group.program.identity is None:
+        holder = group.program.identity
+        if holder is None:
             return group
-        lent = await self._identities.of_nodes()
+        lent = await self._identities.of_nodes(holder)
         return replace(group, spec={**group.spec, "identity": lent})
 
     def _failed_still(self, asked: Asked, nodes: Sequence[Node]) -> Standing:

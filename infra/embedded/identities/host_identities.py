@@ -70,21 +70,21 @@ class HostIdentities(IdentityLending):
             return Lent()
         variables = {**self._door.variables(holder, owner), BLOBS_AT: self._blobs.here}
         variables |= _past_proxies(os.environ)
-        if holder.startswith(_OF_COMPUTE):
-            variables |= await self._named(holder)
+        variables |= await self._named(holder)
         if not self._authorities:
             return Lent(variables)
         trusting = dict.fromkeys(VARIABLES, str(self._bundle))
         return Lent({**variables, **trusting}, (self._bundle,))
 
-    async def of_nodes(self) -> Mapping[str, Any]:
+    async def of_nodes(self, holder: str) -> Mapping[str, Any]:
+        variables = dict(await self._named(holder))
         try:
             url, authority = await self._blobs.of_nodes()
         except DomainError as error:
             _log.warning("scripts of nodes are not told where blobs are: %s", error.message)
-            return {"authorities": self._authorities}
+            return {"authorities": self._authorities, "variables": variables}
         authorities = "\n".join(filter(None, (self._authorities, authority)))
-        return {"authorities": authorities, "variables": {BLOBS_AT: url}}
+        return {"authorities": authorities, "variables": {**variables, BLOBS_AT: url}}
 
     async def tokens(self, holder: str) -> Sequence[LentToken]:
         if not self._are_ours:
@@ -103,6 +103,8 @@ class HostIdentities(IdentityLending):
 
     async def _named(self, holder: str) -> Mapping[str, str]:
         """As Azure ML tells jobs of the identity that their compute was given."""
+        if not holder.startswith(_OF_COMPUTE):
+            return {}
         held = await self._tokens.held(holder)
         given = [each.client_id for each in held if each.is_user_assigned]
         return {"DEFAULT_IDENTITY_CLIENT_ID": given[0]} if given else {}

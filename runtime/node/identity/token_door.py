@@ -167,4 +167,5 @@ def _shown(found: Token, resource: str) -> dict[str, Any]:
         "expires_on": str(int(found.expires_at)),
         "expires_in": remaining,
         "ext_expires_in": remaining,
+        "not_before": str(int(time.time())),
     }

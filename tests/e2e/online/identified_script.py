@@ -63,7 +63,7 @@ def blob(asked: dict[str, Any]) -> Any:
 
 
 def store(asked: dict[str, Any]) -> BlobServiceClient:
-    account = os.environ["STORAGE_ACCOUNT_URL"]
+    account = os.environ["AZURE_STORAGEBLOB_RESOURCEENDPOINT"]
     return BlobServiceClient(account, credential=credential(asked), retry_total=0)
 
 

@@ -21,6 +21,7 @@ HOST_ENVIRONMENT = {
     "ML_ENDPOINTS_AGGREGATE_PERIOD": "0.2",
 }
 SCRIPT = (Path(__file__).parent / "identified_script.py").read_text()
+VARIABLES = {"PACKAGES": PACKAGES}
 CONTAINER = "workspaceblobstore"
 FILE = {"container": CONTAINER, "name": "hello/hello.txt"}
 STORAGE = "https://storage.azure.com/.default"
@@ -62,12 +63,6 @@ def give(host: RunningHost, principal: str, role: str, scope: str) -> str:
     return f"{host.url}{name}"
 
 
-def told_of(host: RunningHost) -> dict[str, Any]:
-    """What a deployment's script is told."""
-    where = {"PACKAGES": PACKAGES, "STORAGE_ACCOUNT_URL": f"{host.url}/blobs"}
-    return {"environmentVariables": where}
-
-
 def identity(host: RunningHost, path: str) -> dict[str, Any]:
     found: dict[str, Any] = host.workspace.get(path)["identity"]
     return found
@@ -84,7 +79,7 @@ def ask(host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     body = {"location": "local", "identity": both, "properties": {"authMode": "Key"}}
     host.workspace.mutate("PUT", "onlineEndpoints/identified", body)
     code = serving.codes(host, "identified", {"score.py": SCRIPT})
-    serving.deploy(host, "identified/blue", code, **told_of(host))
+    serving.deploy(host, "identified/blue", code, environmentVariables=VARIABLES)
     serving.traffic(host, "identified", blue=100)
     with serving.caller(host, "identified") as client:
 
@@ -96,6 +91,7 @@ def ask(host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield ask
 
 
+@pytest.mark.journey
 def test_a_script_does_with_blobs_what_its_identity_was_given_and_nothing_else(
     host: RunningHost, ask: Ask
 ) -> None:
@@ -123,6 +119,7 @@ def test_a_script_does_with_blobs_what_its_identity_was_given_and_nothing_else(
     until(lambda: ask("read", **FILE) == refused, "the end of the role")
 
 
+@pytest.mark.only_processes("a container reaches nothing of this host but its blobs")
 def test_a_script_calls_endpoints_and_the_control_plane_as_its_identity_may(
     host: RunningHost, ask: Ask
 ) -> None:
@@ -187,6 +184,7 @@ def test_tokens_are_asked_for_with_the_deployment_s_own_secret_alone(
     )
 
 
+@pytest.mark.journey
 def test_a_job_s_script_is_who_its_compute_is(host: RunningHost, ask: Ask) -> None:
     given = user_assigned(host, "of-compute")
     scale = {"minNodeCount": 0, "maxNodeCount": 1}
@@ -201,7 +199,7 @@ def test_a_job_s_script_is_who_its_compute_is(host: RunningHost, ask: Ask) -> No
     host.workspace.call("PUT", "computes/workers", compute)
     give(host, given["properties"]["principalId"], BLOB_READER, container(host))
     workspace = host.workspace.connection["workspace"]
-    on = {"compute": f"{workspace}/computes/workers", **told_of(host)}
+    on = {"compute": f"{workspace}/computes/workers", "environmentVariables": VARIABLES}
     batch.batch(host, "identified-files", SCRIPT, **on)
     uri = batch.data(
         host,
