@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from infra.compute.local.serving.instance_figures import Running
 
 
+_REGISTRY_PATIENCE = 120.0
+
+
 @dataclass(frozen=True)
 class Compute:
     """One family of adapters. `start` may be left out: each begins at its first use. `close` at
@@ -196,7 +199,9 @@ def _registry(settings: ComputeSettings) -> "RegistryPlace | None":
     place = settings.image_registry
     if place is None:
         return None
-    return RegistryPlace(place.url, place.credentials, settings.base_refresh_hours)
+    return RegistryPlace(
+        place.url, place.credentials, settings.base_refresh_hours, patience=_REGISTRY_PATIENCE
+    )
 
 
 def _wish(settings: ComputeSettings) -> "Wish":

@@ -38,6 +38,8 @@ class RegistryPlace:
     url: str
     credentials: Credentials | None
     base_refresh_hours: float
+    patience: float
+    """Seconds for which a deployment waits for it while it is down."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         making.base.of,
         scratch=scratch,
     )
-    pulled = PulledEnvironments(environments, ImageBuilds(engine), engines, place.credentials)
+    pulled = PulledEnvironments(
+        environments, ImageBuilds(engine), engines, place.credentials, patience=place.patience
+    )
     rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
     images = Images(engine, pulled, assets)
     return ChosenImages(images, RegistryFacts(sources, environments), rebasing)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from domain.errors import Unavailable
+from domain.ports import Program
 from infra.compute.docker import labels as names
 from infra.compute.docker.containers import (
     Container,
@@ -144,8 +145,9 @@ class DockerFleet(Fleet):
                 lines.append(ending.reason.partition("\n")[0] if ending else "")
         return "\n".join(line for line in lines[-tail:] if line)
 
-    async def story(self, group: str, *, tail: int) -> str:
-        return "\n".join(self._images.story(group)[-tail:])
+    async def story(self, group: str, program: Program, *, tail: int) -> str:
+        lines = await self._images.story(group, program)
+        return "\n".join(lines[-tail:])
 
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:
         preparation = self._preparations.get(group)

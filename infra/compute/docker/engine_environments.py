@@ -56,6 +56,9 @@ class Environments(Protocol):
         """The name of an image that has the environment, and our own package, made if it is not
         there. Raises StartFailure, and Unavailable for what passes by itself."""
 
+    async def log(self, spec: EnvironmentSpec) -> str:
+        """What was printed while it was made, by any host; '' for nothing."""
+
     async def close(self) -> None: ...
 
 
@@ -135,6 +138,9 @@ class EngineEnvironments(Environments):
         of_image = labels.of_image("environment")
         await self._builds.build(context, name, of_image, story, arguments=arguments)
         return name
+
+    async def log(self, spec: EnvironmentSpec) -> str:
+        return await self._records.log(self._key_of(spec))
 
     async def close(self) -> None:
         """Nothing is open."""

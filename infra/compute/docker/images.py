@@ -36,7 +36,7 @@ class Image:
 
 
 class Images:
-    """Builds one image at a time. `story` is what building for a group printed, last time."""
+    """Builds one image at a time. `story` is what that printed for a group, last time."""
 
     def __init__(self, engine: Engine, environments: Environments, assets: Assets) -> None:
         self._engine = engine
@@ -46,8 +46,11 @@ class Images:
         self._turn = asyncio.Lock()
         self._stories: dict[str, Story] = {}
 
-    def story(self, group: str) -> list[str]:
-        return list(self._stories.get(group, ()))
+    async def story(self, group: str, program: Program) -> list[str]:
+        """Where another host was at it, what is kept of its environment."""
+        if group in self._stories:
+            return list(self._stories[group])
+        return (await self._environments.log(program.environment)).splitlines()
 
     def forget(self, group: str) -> None:
         self._stories.pop(group, None)

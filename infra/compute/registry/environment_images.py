@@ -29,6 +29,7 @@ _log = logging.getLogger("ml_endpoints.registry")
 
 _USUAL: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VARIABLES: Final = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "HOME": "/tmp"}
+_KEPT_EVERY: Final = 2.0
 _LABEL: Final = "ml-endpoints.environment"
 _BASE: Final = "org.opencontainers.image.base"
 
@@ -96,6 +97,10 @@ class EnvironmentImages:
         lock, log = await self._records.lock(key), await self._records.log(key)
         return EnvironmentBuild(lock, log, found[0].image, found[0].base)
 
+    async def log(self, spec: EnvironmentSpec) -> str:
+        """What was printed while its image was made, as far as that has come; by any host."""
+        return await self._records.log(self.key_of(spec))
+
     async def close(self) -> None:
         await self._sources.close()
 
@@ -138,15 +143,42 @@ class EnvironmentImages:
             told.append(line)
             say(line)
 
+        keeping = asyncio.create_task(self._keep_on(turn.record.key, told), name="log of a build")
+        try:
+            image, made = await self._build(spec, turn.record, both)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await self._records.keep_log(turn.record.key, "\n".join(told))
+        await turn.save(made)  # where another has taken over, it makes the same
+        _log.info(
+            "Environment %s is %s",
+            made.key,
+            image,
+            extra={"action": "environment_image_made", "environment": made.key, "image": image},
+        )
+        return image
+
+    async def _keep_on(self, key: str, told: list[str]) -> None:
+        """So that other hosts see how far it is."""
+        kept = 0
+        while True:
+            if len(told) != kept:
+                kept = len(told)
+                await self._records.keep_log(key, "\n".join(told))
+            await asyncio.sleep(_KEPT_EVERY)
+
+    async def _build(
+        self, spec: EnvironmentSpec, record: ImageRecord, both: Say
+    ) -> tuple[str, ImageRecord]:
         base = await self._sources.pulled(self._base(spec))
         both(f"Building the environment on {base.name}.")
         python = await self._python(base)
-        layers = await self._layers(spec, base, python, turn.record, both)
-        image = await self._stacked(turn.record.key, base, layers, bool(spec.python))
+        layers = await self._layers(spec, base, python, record, both)
+        image = await self._stacked(record.key, base, layers, bool(spec.python))
         both(f"The environment is {image}.")
-        await self._records.keep_log(turn.record.key, "\n".join(told))
         made = replace(
-            turn.record,
+            record,
             base=self._base(spec),
             base_digest=base.digest,
             python=python.real,
@@ -157,14 +189,7 @@ class EnvironmentImages:
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             holder="",
         )
-        await turn.save(made)  # where another has taken over, it makes the same
-        _log.info(
-            "Environment %s is %s",
-            made.key,
-            image,
-            extra={"action": "environment_image_made", "environment": made.key, "image": image},
-        )
-        return image
+        return image, made
 
     async def rebased(self, record: ImageRecord) -> str | None:
         """The image on what its base means by now, its packages as they were, where that is another

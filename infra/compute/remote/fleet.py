@@ -101,8 +101,9 @@ class Fleet(Protocol):
         """The last lines that the platform keeps of nodes that do not answer any more."""
 
     @abstractmethod
-    async def story(self, group: str, *, tail: int) -> str:
-        """How what its nodes start from came about."""
+    async def story(self, group: str, program: Program, *, tail: int) -> str:
+        """How what its nodes start from came about, whichever host was at it: as far as it has
+        come."""
 
     @abstractmethod
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:

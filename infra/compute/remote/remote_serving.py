@@ -112,7 +112,7 @@ class RemoteServing(Serving):
         secret = self._sealing.unseal(revision.secret)
         lines = await self._logs.lines(nodes, secret, kind, tail)
         if kind is LogKind.STORAGE_INITIALIZER:
-            story = await self._fleet.story(revision.group, tail=tail)
+            story = await self._fleet.story(revision.group, revision.workload.program, tail=tail)
             text = [*story.splitlines(), *(line.text for line in lines)]
         else:
             ended = await self._fleet.logs(revision.group, tail=tail)

@@ -101,7 +101,8 @@ async def test_a_group_comes_scales_and_goes_and_leaves_nothing(yard: Yard) -> N
     [kept] = await yard.running(group, 1)
     assert kept.id == first.id
     assert group.name in await yard.fleet.groups()
-    assert "environment" in await yard.fleet.story(group.name, tail=50)
+    for fleet in (yard.fleet, yard.beside):
+        assert "environment" in await fleet.story(group.name, group.program, tail=50)
     await yard.gone(group)
     assert await yard.of(group) == []
     assert group.name not in await yard.fleet.groups()

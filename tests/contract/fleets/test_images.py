@@ -64,12 +64,14 @@ class Workshop:
     code: SealedFolder
 
     async def ensure(self, spec: EnvironmentSpec) -> Image:
-        program = Program(spec, None, self.code, "score.py", {}, InstanceSize(1, 2**28))
-        return await self.chosen.images.ensure("it", program, self.labels)
+        return await self.chosen.images.ensure("it", self.program(spec), self.labels)
 
-    @property
-    def story(self) -> str:
-        return "\n".join(self.chosen.images.story("it"))
+    async def story(self, spec: EnvironmentSpec = BARE) -> str:
+        """As the host tells it that has built last, or any other."""
+        return "\n".join(await self.chosen.images.story("it", self.program(spec)))
+
+    def program(self, spec: EnvironmentSpec) -> Program:
+        return Program(spec, None, self.code, "score.py", {}, InstanceSize(1, 2**28))
 
     async def context(self, name: str, **files: str) -> SealedFolder:
         for path, content in files.items():
@@ -158,7 +160,7 @@ async def pulled(
     registry = Registry(RegistryCalls(served.url, USER))
     await put_image(registry, "base", VERSION, *packed(folder / "base.tar"))
     await registry.close()
-    place = RegistryPlace(f"{served.url}/team", USER, 0)
+    place = RegistryPlace(f"{served.url}/team", USER, 0, patience=0)
     sources = packages_of(
         packages.url, opened={packages.url: Credentials(index.USER, index.PASSWORD)}
     )
@@ -174,9 +176,9 @@ async def test_what_a_dockerfile_builds_runs_a_model(shop: Workshop) -> None:
     told = shop.run(image, f"{TOLD}; print(open('/data').read(), os.listdir('{CODE}/code'))")
     assert "built" in told
     assert "7 ['score.py']" in told
-    assert "Building ./docker/mine." in shop.story
+    assert "Building ./docker/mine." in await shop.story()
     assert await shop.ensure(spec) == image
-    assert "The Dockerfile's image is there." in shop.story
+    assert "The Dockerfile's image is there." in await shop.story()
 
 
 async def test_a_dockerfile_that_fails_says_why_and_leaves_nothing(shop: Workshop) -> None:
@@ -218,7 +220,7 @@ async def test_what_an_engines_build_came_to_is_kept(shop: Workshop) -> None:
     assert str(built.image).startswith(f"{shop.labels.repository}/environment:")
     assert built.base == HERE
     assert await shop.ensure(spec) == image
-    assert "joblib==1.4.2" in shop.story, "whoever finds it is told how it came about"
+    assert "joblib==1.4.2" in await shop.story(), "whoever finds it is told how it came about"
 
 
 async def test_an_image_without_python_says_so(shop: Workshop) -> None:
@@ -242,8 +244,8 @@ async def test_an_environment_is_made_in_the_registry_and_pulled_by_its_digest(
     image = await pulled.ensure(spec)
     told = pulled.run(image, f"import tiny; {TOLD}; print(tiny.answer)").split()
     assert (told[0], told[-1]) == (ENVIRONMENT, "42")
-    assert f"The environment is {served.host}/team/environments@sha256:" in pulled.story
-    assert index.PASSWORD not in pulled.story
+    assert f"The environment is {served.host}/team/environments@sha256:" in await pulled.story()
+    assert index.PASSWORD not in await pulled.story()
     assert await pulled.ensure(spec) == image
 
 
@@ -265,3 +267,26 @@ async def test_images_of_environments_that_nothing_uses_go(pulled: Workshop) -> 
     assert [name for name in pulled.theirs() if "/environment:" in name]
     await pulled.chosen.images.prune(pulled.labels, kept=0)
     assert not [name for name in pulled.theirs() if "/environment:" in name]
+
+
+async def test_another_host_tells_what_an_environment_came_to(pulled: Workshop) -> None:
+    spec = replace(BARE, requirements=("tiny",))
+    await pulled.ensure(spec)
+    pulled.chosen.images.forget("it")
+    assert "tiny==1.0" in await pulled.story(spec)
+
+
+async def test_a_registry_that_stays_down_is_told_on_what_needs_it(
+    pulled: Workshop, served: DockerRegistry
+) -> None:
+    spec = replace(BARE, requirements=("tiny>=0.9",))
+    served.stop()
+    try:
+        with pytest.raises(StartFailure, match=f"The registry {served.host} does not answer"):
+            await pulled.ensure(spec)
+        assert f"The registry {served.host} does not answer" in await pulled.story(spec)
+        name = f"{served.host}/base:{VERSION}"
+        assert await pulled.chosen.facts.pinned(name) == name, "it is looked up when it is needed"
+    finally:
+        served.start()
+    assert await pulled.ensure(spec)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import Unavailable
+from domain.ports import Program
 from infra.compute.gateway import Gateway
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
 from infra.compute.remote.remote_scorer import SECRET, proof_of
@@ -134,7 +135,7 @@ class MemoryFleet(Fleet):
     async def logs(self, group: str, *, tail: int) -> str:
         return ""
 
-    async def story(self, group: str, *, tail: int) -> str:
+    async def story(self, group: str, program: Program, *, tail: int) -> str:
         return f"how {group} came about"
 
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:

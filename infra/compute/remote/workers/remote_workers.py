@@ -126,7 +126,7 @@ class RemoteWorkers(Workers):
         since = datetime.fromtimestamp(member.since, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         lines = await self._logs.lines(nodes, secret, kind, tail)
         if kind is LogKind.STORAGE_INITIALIZER:
-            story = await self._fleet.story(record.group, tail=tail)
+            story = await self._fleet.story(record.group, record.program, tail=tail)
             text = [*story.splitlines(), *(line.text for line in lines)]
         else:
             ended = await self._fleet.logs(record.group, tail=tail) if record.has_failed else ""

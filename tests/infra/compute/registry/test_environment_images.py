@@ -161,6 +161,12 @@ async def test_a_build_that_is_interrupted_leaves_nothing_and_is_made_by_the_nex
     endless = replace(SPEC, requirements=("endless",))
     building = asyncio.create_task(shelf.ensure(endless))
     await eventually(lambda: any(line.startswith("Resolving") for line in shelf.story))
+    async with shelf.beside("two") as other:
+
+        async def seen() -> bool:
+            return "Resolving" in await other.images.log(endless)
+
+        await eventually(seen, "how far it is, as another host sees it")
     building.cancel()
     with pytest.raises(asyncio.CancelledError):
         await building
