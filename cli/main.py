@@ -22,6 +22,7 @@ SHORT = {
     "traffic": ("traffic", "show or shift an endpoint's traffic"),
     "rollback": ("traffic", "the traffic before the last change"),
     "jobs": ("jobs", "watch, retry, download"),
+    "studio": ("studio", "the web portal, on this machine"),
     "login": ("access", "remember a host and how to sign in"),
     "use": ("access", "choose among remembered hosts"),
     "logout": ("access", "forget a host"),

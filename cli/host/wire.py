@@ -5,7 +5,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from typing import IO
+from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from cli.failures import CommandFailed
@@ -13,6 +13,12 @@ from cli.failures import CommandFailed
 _CHUNK = 256 * 1024
 _TRIES = 4
 _SAFE = ("GET", "HEAD")
+
+
+class Readable(Protocol):
+    """A body that is read as it is sent."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Answer:
@@ -59,7 +65,7 @@ class Wire:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | IO[bytes] | None = None,
+        body: bytes | Readable | None = None,
         *,
         patient: bool = False,
     ) -> Answer:
@@ -93,7 +99,7 @@ class Wire:
         method: str,
         parts: SplitResult,
         headers: Mapping[str, str],
-        body: bytes | IO[bytes] | None,
+        body: bytes | Readable | None,
     ) -> Answer:
         key = (parts.scheme, parts.netloc)
         connection = self._kept.get(key)

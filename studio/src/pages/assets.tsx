@@ -1,0 +1,95 @@
+import { t, time } from "../language";
+import { Code } from "../parts/copied";
+import { type Column, Table } from "../parts/table";
+import { Empty, Stale } from "../parts/told";
+import { usePolled } from "../polled";
+import type { ListOf, Resource } from "../resources";
+import { to } from "../router";
+
+interface Kind {
+  title: string;
+  /** What one is for, where there is none yet. */
+  about: string;
+  versions: boolean;
+}
+
+/** By collection. */
+export const ASSETS: Readonly<Record<string, Kind>> = {
+  models: { title: "Models", about: "mle model create -f model.yml registers one.", versions: true },
+  environments: { title: "Environments", about: "mle environment create -f environment.yml registers one.", versions: true },
+  data: { title: "Data", about: "mle data create -f data.yml registers some.", versions: true },
+  codes: { title: "Code", about: "Deployments made by mle register their code here.", versions: true },
+  computes: { title: "Computes", about: "The local one is always there.", versions: false },
+  schedules: { title: "Schedules", about: "mle schedule create -f schedule.yml makes one.", versions: false },
+  eventSubscriptions: { title: "Subscriptions", about: "PUT eventSubscriptions/NAME sends events to a webhook.", versions: false },
+  connections: { title: "Connections", about: "mle connection create -f feed.yml opens an index of packages.", versions: false },
+};
+
+type Any = Resource<Record<string, unknown>>;
+
+function columns(kind: string): readonly Column<Any>[] {
+  return [
+    { name: t("Name"), by: (row) => row.name, show: (row) => <a href={to(kind, row.name)}>{row.name}</a> },
+    {
+      name: t("Description"),
+      by: (row) => text(row.properties["description"]),
+      show: (row) => text(row.properties["description"]),
+    },
+    {
+      name: ASSETS[kind]?.versions ? t("Latest version") : t("State"),
+      by: (row) => text(row.properties["latestVersion"] ?? row.properties["provisioningState"] ?? row.properties["state"]),
+      show: (row) => text(row.properties["latestVersion"] ?? row.properties["provisioningState"] ?? row.properties["state"]),
+    },
+    { name: t("Made"), by: (row) => row.systemData?.createdAt, show: (row) => time(row.systemData?.createdAt) },
+  ];
+}
+
+export function Assets({ kind }: { kind: string }) {
+  const seen = usePolled<ListOf<Any>>(kind, 10);
+  const about = ASSETS[kind];
+  if (!about) return null;
+  return (
+    <>
+      <h1>{t(about.title)}</h1>
+      <Stale fault={seen.value.fault} />
+      {seen.value.value?.value.length === 0 ? (
+        <Empty title={t("None yet")}>
+          <p>{t(about.about)}</p>
+        </Empty>
+      ) : (
+        <Table label={t(about.title)} rows={seen.value.value?.value ?? []} columns={columns(kind)} id={(row) => row.name} />
+      )}
+    </>
+  );
+}
+
+export function Asset({ kind, name, version }: { kind: string; name: string; version: string | undefined }) {
+  const about = ASSETS[kind];
+  const path = `${kind}/${encodeURIComponent(name)}`;
+  const versions = usePolled<ListOf<Any>>(about?.versions ? `${path}/versions` : null, 10);
+  const chosen = version ?? versions.value.value?.value[0]?.name;
+  const one = usePolled<Any>(about?.versions ? (chosen ? `${path}/versions/${encodeURIComponent(chosen)}` : null) : path, 10);
+  return (
+    <>
+      <p>
+        <a href={to(kind)}>{t(about?.title ?? kind)}</a>
+      </p>
+      <h1>{name}</h1>
+      <Stale fault={versions.value.fault ?? one.value.fault} />
+      {about?.versions && (
+        <nav class="row" aria-label={t("Versions")}>
+          {versions.value.value?.value.map((each) => (
+            <a key={each.name} href={to(kind, name, each.name)} aria-current={each.name === chosen ? "page" : undefined}>
+              {each.name}
+            </a>
+          ))}
+        </nav>
+      )}
+      {one.value.value && <Code label="JSON" text={JSON.stringify(one.value.value, null, 2)} />}
+    </>
+  );
+}
+
+function text(value: unknown): string {
+  return value === null || value === undefined ? "" : String(value);
+}

@@ -1,0 +1,25 @@
+import { t } from "../language";
+
+const LOOKS: Readonly<Record<string, string>> = {
+  Succeeded: "good",
+  Completed: "good",
+  Ready: "good",
+  Enabled: "good",
+  Failed: "bad",
+  Canceled: "off",
+  Deleting: "busy",
+  Creating: "busy",
+  Updating: "busy",
+  Scaling: "busy",
+  Running: "busy",
+  Queued: "busy",
+  NotStarted: "busy",
+  Preparing: "busy",
+  Finalizing: "busy",
+  CancelRequested: "busy",
+};
+
+/** A state as a word; its colour is a help, never alone. */
+export function State({ of }: { of: string }) {
+  return <span class={`state ${LOOKS[of] ?? "off"}`}>{t(of)}</span>;
+}

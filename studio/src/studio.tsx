@@ -1,0 +1,104 @@
+import { useEffect, useState } from "preact/hooks";
+import { setWorkspace } from "./host";
+import { t } from "./language";
+import { Access } from "./pages/access";
+import { ASSETS, Asset, Assets } from "./pages/assets";
+import { BatchEndpointPage } from "./pages/batch-endpoint";
+import { JobPage, Jobs } from "./pages/jobs";
+import { OnlineEndpointPage } from "./pages/online-endpoint";
+import { Overview } from "./pages/overview";
+import { SignIn } from "./pages/sign-in";
+import { Empty } from "./parts/told";
+import { place, to } from "./router";
+import { begin, settings, signedOut, standing } from "./session";
+
+const LINKS: readonly [string, string][] = [
+  ["", "Endpoints"],
+  ["jobs", "Jobs"],
+  ...Object.entries(ASSETS).map(([kind, { title }]): [string, string] => [kind, title]),
+  ["access", "Access"],
+];
+
+export function Studio() {
+  const [fault, setFault] = useState<Error | null>(null);
+  useEffect(() => {
+    begin().catch((error: unknown) => setFault(error instanceof Error ? error : new Error(String(error))));
+  }, []);
+
+  if (settings.value) setWorkspace(settings.value.workspace);
+  if (fault) {
+    return (
+      <main class="alone">
+        <Empty title={t("The host does not answer")}>
+          <p>{fault.message}</p>
+          <p>{t("Is it up? mle up starts one on this machine.")}</p>
+          <button type="button" onClick={() => location.reload()}>
+            {t("Again")}
+          </button>
+        </Empty>
+      </main>
+    );
+  }
+  if (standing.value === "unknown") return <p class="wait">{t("Loading…")}</p>;
+  if (standing.value === "out") return <SignIn />;
+  return (
+    <>
+      <a class="skip" href="#content">
+        {t("To the content")}
+      </a>
+      <header>
+        <a class="name" href={to()}>
+          ml-endpoints
+        </a>
+        <nav aria-label={t("Pages")}>
+          {LINKS.map(([path, name]) => (
+            <a key={path} href={to(...(path ? [path] : []))} aria-current={isHere(path) ? "page" : undefined}>
+              {t(name)}
+            </a>
+          ))}
+        </nav>
+        <button type="button" class="plain" onClick={turn}>
+          {t("Light or dark")}
+        </button>
+        <button type="button" class="plain" onClick={signedOut}>
+          {t("Sign out")}
+        </button>
+      </header>
+      <main id="content" tabIndex={-1}>
+        <Page />
+      </main>
+    </>
+  );
+}
+
+function isHere(path: string): boolean {
+  const [first = ""] = place.value.parts;
+  return first === path || (path === "" && ["online", "batch"].includes(first));
+}
+
+function Page() {
+  const [kind = "", name, version] = place.value.parts;
+  useEffect(() => {
+    document.title = [name, kind || t("Endpoints"), "ml-endpoints"].filter(Boolean).join(" · ");
+  }, [kind, name]);
+  if (kind === "") return <Overview />;
+  if (kind === "online" && name) return <OnlineEndpointPage key={name} name={name} />;
+  if (kind === "batch" && name) return <BatchEndpointPage key={name} name={name} />;
+  if (kind === "jobs") return name ? <JobPage key={name} name={name} /> : <Jobs />;
+  if (kind === "access") return <Access />;
+  if (kind in ASSETS) {
+    return name ? <Asset key={`${kind}/${name}`} kind={kind} name={name} version={version} /> : <Assets key={kind} kind={kind} />;
+  }
+  return (
+    <Empty title={t("There is no such page")}>
+      <a href={to()}>{t("To the endpoints")}</a>
+    </Empty>
+  );
+}
+
+function turn(): void {
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = root.dataset["theme"] ?? (dark ? "dark" : "light");
+  root.dataset["theme"] = now === "dark" ? "light" : "dark";
+}
