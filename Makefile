@@ -7,6 +7,8 @@ HOST   := $(VENV)/.host
 DEMO   := $(VENV)/.demo
 SYNC   := $(BIN)/uv sync --locked --python $(BIN)/python
 CLOUD_TESTS := $(VENV)/.cloud-tests
+STUDIO := $(VENV)/.studio
+BROWSER_TESTS := $(VENV)/.browser-tests
 # Tests wait for processes much of their time: two of them for each core keep it busy.
 TESTERS := $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))')
 PARALLEL = -n $(TESTERS) --dist loadfile --no-loadscope-reorder
@@ -16,7 +18,7 @@ ON_ENGINE = $(if $(filter docker,$(FLEET)),$(if $(CONTAINER_TESTS_ENGINE),,$(BIN
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: studio browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -66,6 +68,19 @@ $(CLOUD_TESTS): $(STAMP) tests/servers/check_build.py
 	@$(SYNC) --all-extras --group cloud-tests
 	@touch $(CLOUD_TESTS)
 
+$(STUDIO): pyproject.toml uv.lock | $(BIN)/uv
+	@$(SYNC) --inexact --no-default-groups --extra host --group studio
+	@touch $(STUDIO)
+
+studio: $(STUDIO) ## Build the web portal into studio/dist
+	@$(BIN)/python scripts/build_studio.py
+
+$(BROWSER_TESTS): $(CLOUD_TESTS)
+	@$(SYNC) --all-extras --group cloud-tests --group browser-tests
+	@touch $(BROWSER_TESTS)
+
+browser-tests: $(BROWSER_TESTS) studio ## What `make test` needs to try the studio, beside Chromium
+
 test: $(CLOUD_TESTS) ## Run every test
 	@$(BIN)/python -m pytest $(PARALLEL)
 
@@ -94,7 +109,7 @@ licences: $(STAMP) ## The licence of every package at run time; refuses unknown 
 audit: $(STAMP) ## Look the packages up in a database of vulnerabilities (AUDIT=--required to insist)
 	@$(BIN)/python -m supply_chain.audit $(AUDIT)
 
-wheel: $(STAMP) ## Build the package, mlectl, into dist/
+wheel: $(STAMP) studio ## Build the package, mlectl, into dist/
 	@$(BIN)/python -m hatchling build --target wheel
 
 drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md

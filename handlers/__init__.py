@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import azure.functions as func
 
 from domain.application import Application
-from handlers import health, openapi, worker_pages
+from handlers import health, openapi, studio, worker_pages
 from handlers.access import audit_records, clients, role_assignments, user_identities
 from handlers.addresses import Addresses
 from handlers.admission import Admission
@@ -42,6 +42,7 @@ from handlers.messages import (
     provisioning_messages,
     timers,
 )
+from studio.pages import BUILT, Pages
 
 
 def blueprints(application: Application) -> Iterator[func.Blueprint]:
@@ -87,6 +88,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
     yield health.blueprint(routes, a.usage.readiness)
+    yield studio.blueprint(routes, a.clients, Pages(BUILT))
 
 
 def event_blueprints(application: Application) -> Iterator[func.Blueprint]:

@@ -5,6 +5,7 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.usage.readiness import Readiness
+from handlers.addresses import Handler
 from handlers.http import Routes
 
 
@@ -18,8 +19,12 @@ def blueprint(routes: Routes, readiness: Readiness) -> func.Blueprint:
         is_ready = await readiness.holds()
         return _told(200, "Ready") if is_ready else _told(503, "Not ready")
 
-    routes.register(bp, "get_health", ["GET", "HEAD"], "healthz", get_health)
-    routes.register(bp, "get_readiness", ["GET", "HEAD"], "readyz", get_readiness)
+    def add(name: str, route: str, summary: str, handler: Handler) -> None:
+        routes.register(bp, name, ["GET", "HEAD"], route, handler)
+        routes.describe(name, "GET", route, summary, secured=False)
+
+    add("get_health", "healthz", "Whether the host is up", get_health)
+    add("get_readiness", "readyz", "Whether the host can work", get_readiness)
     return bp
 
 

@@ -2,8 +2,6 @@
 
 import json
 import sys
-import threading
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +11,7 @@ from cli.host.arm import Arm
 from cli.host.contexts import Context
 from cli.host.wire import Answer
 from cli.studio.doorkeeper import COOKIE, SECOND_SECRET, Doorkeeper
-from cli.studio.pages import POLICY, File
+from studio.pages import HEADERS, Pages
 
 _PASSED_ON = ("/subscriptions/", "/endpoints/", "/blobs/")
 """What of the host the studio asks for."""
@@ -39,24 +37,16 @@ class StudioServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, context: Context, pages: Mapping[str, File], port: int = 0) -> None:
+    def __init__(self, context: Context, pages: Pages, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Request)
         self.context = context
         self.pages = pages
         self.doorkeeper = Doorkeeper(self.server_port)
-        self._own = threading.local()
 
     @property
     def link(self) -> str:
         """Where a browser signs in; good once, for a minute."""
         return f"{self.doorkeeper.origins[0]}/studio#code={self.doorkeeper.new_code()}"
-
-    def arm(self) -> Arm:
-        """This thread's way to the host: connections are not shared."""
-        if not hasattr(self._own, "arm"):
-            self._own.arm = Arm(self.context)
-        arm: Arm = self._own.arm
-        return arm
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that leaves in the middle is no fault of anybody's."""
@@ -68,9 +58,17 @@ class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: StudioServer
     timeout = _IDLE
+    _arm: Arm | None = None
+    """This connection's way to the host."""
 
     def log_message(self, format: str, *args: Any) -> None:
         """The terminal is the user's."""
+
+    def finish(self) -> None:
+        """The connection ends."""
+        super().finish()
+        if self._arm is not None:
+            self._arm.close()
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
@@ -106,8 +104,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def _page(self, path: str) -> None:
         """A file, or for every address within the studio the page that reads it."""
-        pages = self.server.pages
-        file = pages.get(path.removeprefix("/studio/")) or pages["index.html"]
+        file = self.server.pages.found(path.removeprefix("/studio/"))
         self._say(200, file.type, file.content)
 
     def _sign_in(self) -> None:
@@ -142,7 +139,7 @@ class _Request(BaseHTTPRequestHandler):
             self._ask_host()
 
     def _ask_host(self) -> None:
-        arm = self.server.arm()
+        arm = self._arm = self._arm or Arm(self.server.context)
         headers = {n: v for n, v in self.headers.items() if n.lower() not in _KEPT_HERE}
         own = "Authorization" in self.headers or self.path.startswith(_WITHOUT_TOKEN)
         length = self._length()
@@ -195,12 +192,7 @@ class _Request(BaseHTTPRequestHandler):
         told = {
             "Content-Type": type,
             "Content-Length": str(len(body)),
-            "Content-Security-Policy": POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
+            **HEADERS,
             **headers,
         }
         for name, value in told.items():

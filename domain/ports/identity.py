@@ -70,6 +70,12 @@ class Clients(Protocol):
 
     Where the issuer is somebody else's, every call raises Unsupported, which says whose."""
 
+    @property
+    @abstractmethod
+    def token_path(self) -> str | None:
+        """Where this host itself gives clients tokens, by OAuth2's client credentials; None where
+        they come from elsewhere."""
+
     @abstractmethod
     async def list(self) -> Sequence[RegisteredClient]:
         """Oldest first."""

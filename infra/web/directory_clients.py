@@ -50,6 +50,10 @@ class DirectoryClients(Clients):
         self._store = store
         self._clock = clock
 
+    @property
+    def token_path(self) -> None:
+        return None
+
     async def list(self) -> Sequence[RegisteredClient]:
         found = [_client(document) for document in await documents(self._store)]
         return sorted(found, key=lambda client: (client.created_at, client.id))

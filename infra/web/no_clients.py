@@ -20,6 +20,10 @@ class NoClients(Clients):
     def __init__(self, told: str) -> None:
         self._told = told
 
+    @property
+    def token_path(self) -> None:
+        return None
+
     async def list(self) -> Sequence[RegisteredClient]:
         self._refuse()
 

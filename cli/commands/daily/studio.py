@@ -8,14 +8,18 @@ from typing import Any
 from cli.failures import CommandFailed, Exit
 from cli.host import contexts
 from cli.output.console import say
-from cli.studio.pages import read_pages
 from cli.studio.server import StudioServer
 from cli.verbs import Session, Verb, flag
+from studio.pages import BUILT, NotBuilt, Pages
 
 
 def studio(flags: argparse.Namespace, session: Session) -> Any:
     """Serve it until Ctrl-C. A line on stdin makes a new link: each signs in once."""
-    pages = read_pages()
+    try:
+        pages = Pages(BUILT)
+        pages.found("")
+    except NotBuilt as error:
+        raise CommandFailed(str(error)) from error
     session.arm.get("")  # Whoever may not read the workspace is told so here.
     context = contexts.chosen(flags.context)
     try:

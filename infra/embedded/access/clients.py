@@ -20,6 +20,8 @@ from domain.ground.access import role_fault, roles_of
 from domain.values import Value
 from infra.embedded.access.private_files import write_private
 
+TOKEN_PATH = "/oauth2/v2.0/token"
+"""Where they ask for tokens."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _OWNER = "owner"
 

@@ -24,13 +24,12 @@ from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import Login
 from domain.errors import Throttled
 from domain.ground.access import roles_of
-from infra.embedded.access.clients import Client, ClientRegistry
+from infra.embedded.access.clients import TOKEN_PATH, Client, ClientRegistry
 from infra.embedded.access.private_files import write_private
 from infra.embedded.host.invocation import new_id
 from infra.embedded.http.admission import admitted
 from infra.web.token_verifier import VERSION_CLAIM
 
-TOKEN_PATH = "/oauth2/v2.0/token"
 KEYS_PATH = "/oauth2/v2.0/keys"
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 

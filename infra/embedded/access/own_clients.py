@@ -9,7 +9,12 @@ from typing import TypeVar
 from domain.errors import NotFound
 from domain.ports import Clients, NewSecret, RegisteredClient
 from domain.ports.identity import Check
-from infra.embedded.access.clients import Client, ClientCredentials, ClientRegistry
+from infra.embedded.access.clients import (
+    TOKEN_PATH,
+    Client,
+    ClientCredentials,
+    ClientRegistry,
+)
 from infra.embedded.access.private_files import write_private
 
 T = TypeVar("T")
@@ -21,6 +26,10 @@ class OwnClients(Clients):
     def __init__(self, registry: ClientRegistry, connection: Path) -> None:
         self._registry = registry
         self._connection = connection
+
+    @property
+    def token_path(self) -> str:
+        return TOKEN_PATH
 
     async def list(self) -> Sequence[RegisteredClient]:
         return [_registered(client) for client in await asyncio.to_thread(self._registry.list)]

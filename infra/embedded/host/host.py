@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from domain.schedules.cron import CronError
 from infra.embedded.access import issuer
 from infra.embedded.access.certificates import Certificates
+from infra.embedded.access.clients import TOKEN_PATH
 from infra.embedded.access.connection_file import Connection, remove_connection
 from infra.embedded.access.tls import TlsFiles
 from infra.embedded.blobs.rest.requests import AZURE_PREFIX as AZURE_BLOBS
@@ -188,7 +189,7 @@ class Host:
             metrics_door.PATH: MetricsDoor(
                 self._figures, self._services.token_verifier, self._services.door
             ),
-            issuer.TOKEN_PATH: tokens.token,
+            TOKEN_PATH: tokens.token,
             issuer.KEYS_PATH: _read(tokens.keys),
             issuer.DISCOVERY_PATH: _read(tokens.discovery),
         }
@@ -206,7 +207,7 @@ class Host:
         return Connection(
             url=self._address.url,
             ca_file=tls.ca if tls else None,
-            token_url=self._address.url + issuer.TOKEN_PATH,
+            token_url=self._address.url + TOKEN_PATH,
             client_id=client.client_id,
             client_secret=client.client_secret,
             workspace=self._services.settings.installation.workspace_id,

@@ -14,11 +14,10 @@ from domain.audit.login_counts import LoginCounts
 from domain.errors import Unauthenticated
 from domain.ports import AuditLog, AuditQuery
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
-from infra.embedded.access.clients import ClientRegistry
+from infra.embedded.access.clients import TOKEN_PATH, ClientRegistry
 from infra.embedded.access.issuer import (
     DISCOVERY_PATH,
     KEYS_PATH,
-    TOKEN_PATH,
     SigningKey,
     TokenIssuer,
 )

@@ -1,0 +1,1 @@
+"""The web portal: its source in `src`, and in `dist`, once it is built, what browsers get."""
