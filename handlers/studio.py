@@ -4,10 +4,10 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
 
 from domain.ports import Clients
-from handlers.addresses import Handler
 from handlers.http import Routes
 from studio.pages import HEADERS, NotBuilt, Pages
 
+_ROUTE = "studio/{*path}"
 _SETTINGS = "settings"
 """How one signs in, for the page."""
 
@@ -28,10 +28,7 @@ def blueprint(routes: Routes, clients: Clients, pages: Pages) -> func.Blueprint:
             return JSONResponse(fault, status_code=404, headers=dict(HEADERS))
         return Response(file.content, headers={**HEADERS, "Content-Type": file.type})
 
-    def add(name: str, route: str, summary: str, handler: Handler) -> None:
-        routes.register(bp, name, "GET", route, handler)
-        routes.describe(name, "GET", route, summary, secured=False)
-
-    add("get_studio", "studio", "The web portal", get_studio)
-    add("get_studio_page", "studio/{*path}", "A page or a file of the web portal", get_studio)
+    summary = "A page or a file of the web portal"
+    routes.register(bp, "get_studio", "GET", _ROUTE, get_studio)
+    routes.describe("get_studio", "GET", _ROUTE, summary, secured=False)
     return bp

@@ -69,10 +69,18 @@ def served(server: ThreadingHTTPServer) -> Iterator[None]:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StudioServer]:
+def host() -> Iterator[ThreadingHTTPServer]:
+    host = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    with served(host):
+        yield host
+
+
+@pytest.fixture
+def studio(
+    host: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StudioServer]:
     (tmp_path / "index.html").write_text("page")
     monkeypatch.setenv("TOKEN", "of-the-command")
-    host = ThreadingHTTPServer(("127.0.0.1", 0), Host)
     context = Context(
         name="here",
         url=f"http://127.0.0.1:{host.server_port}",
@@ -80,7 +88,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StudioSe
         credential={"kind": "variable", "name": "TOKEN"},
     )
     server = StudioServer(context, Pages(tmp_path))
-    with served(host), served(server):
+    with served(server):
         yield server
 
 
@@ -172,9 +180,12 @@ def test_an_answer_that_breaks_off_is_no_whole_one(studio: StudioServer) -> None
         Browser(studio).ask("GET", f"{WORKSPACE}/broken")
 
 
-def test_a_host_that_is_not_there_is_said_to_be(studio: StudioServer) -> None:
+def test_a_host_that_is_not_there_is_said_to_be(
+    host: ThreadingHTTPServer, studio: StudioServer
+) -> None:
     browser = Browser(studio)
-    studio.context = studio.context._replace(url="http://127.0.0.1:9", ca_file=None)
+    host.shutdown()
+    host.server_close()
     answer = browser.ask("POST", f"{WORKSPACE}/x", b"{}")
     assert answer.status == 502
     assert "did not answer" in answer.told["error"]["message"]
