@@ -39,11 +39,13 @@ def test_one_package_of_ours_is_at_the_top_of_an_environment(installed: Path) ->
 def test_the_host_and_the_command_line_are_in_it_and_tests_are_not(installed: Path) -> None:
     app = installed / "ml_endpoints" / "_app"
     assert {path.name for path in app.iterdir()} == {
-        *("cli", "domain", "handlers", "infra", "runtime"),
+        *("cli", "domain", "handlers", "infra", "runtime", "studio"),
         *("function_app.py", "host.json"),
     }
     assert not [path for path in installed.rglob("*") if path.suffix in (".pyc", ".bicep")]
     assert list(installed.glob("*.dist-info/licenses/LICENSE"))
+    of_studio = {path.name for path in (app / "studio").iterdir()}
+    assert of_studio - {"dist"} == {"__init__.py", "pages.py"}
 
 
 def test_its_command_runs_from_there_and_names_its_version(installed: Path) -> None:
