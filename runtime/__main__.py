@@ -1,4 +1,4 @@
-"""`<python> -I <repo>/runtime serve|work|build|layer|node|sandbox ...`
+"""`<python> -I <repo>/runtime serve|work|build|layer|node|sandbox|triton ...`
 
 Loads this package under the private name `ml_endpoints_runtime` and takes its folder off
 `sys.path`, so that a user's script can import nothing of ours by accident.
@@ -19,6 +19,7 @@ _MODULES = {
     "layer": "environment_layer",
     "node": "node.agent",
     "sandbox": "sandbox.command",
+    "triton": "triton",
 }
 
 
@@ -38,7 +39,9 @@ def _adopt() -> None:
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0] not in _MODULES:
-        print("usage: runtime serve|work|build|layer|node|sandbox [options]", file=sys.stderr)
+        print(
+            "usage: runtime serve|work|build|layer|node|sandbox|triton [options]", file=sys.stderr
+        )
         return 2
     _adopt()
     command = importlib.import_module(f"{_NAME}.{_MODULES[argv[0]]}")

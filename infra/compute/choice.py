@@ -148,7 +148,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     from infra.compute.docker.networks import Networks
     from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
-    from infra.compute.remote.remote_capabilities import RemoteCapabilities
+    from infra.compute.remote.remote_capabilities import RemoteCapabilities, triton_environment
     from infra.compute.remote.remote_compute import RemoteCompute
 
     engine = Engine(settings.engine)
@@ -183,7 +183,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         await remote.close()
 
     return Compute(
-        capabilities=RemoteCapabilities(chosen.facts),
+        capabilities=RemoteCapabilities(chosen.facts, triton_environment(settings.triton_image)),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,

@@ -259,6 +259,12 @@ class ComputeSettings(SettingsGroup):
     )
     """How often it is looked whether the base images of environments in that registry are others by
     now: those are put on the new ones, their packages as they were. 0: never."""
+    triton_image: Text = Field(
+        "nvcr.io/nvidia/tritonserver:24.10-py3", alias="ML_ENDPOINTS_CONTAINER_TRITON_IMAGE"
+    )
+    """What runs a `triton_model` that comes without an environment: an image with the command
+    `tritonserver`. `pytriton`: what PyPI's nvidia-pytriton has, on the base image; small, and for
+    models in Python alone."""
 
     machine_memory: ByteCount | None = Field(None, alias="ML_ENDPOINTS_MACHINE_MEMORY")
     """What models may have together of the memory of the machine that they run on. None: what

@@ -95,7 +95,12 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         scratch=scratch,
     )
     pulled = PulledEnvironments(
-        environments, ImageBuilds(engine), engines, place.credentials, patience=place.patience
+        environments,
+        ImageBuilds(engine),
+        engines,
+        place.credentials,
+        url.authority,
+        patience=place.patience,
     )
     rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
     images = Images(engine, pulled, assets)

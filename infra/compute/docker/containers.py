@@ -10,6 +10,7 @@ from typing import Any, Final
 from infra.compute.docker import labels as names
 from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
+from infra.compute.docker.server_containers import agent_port, filling
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState
 
@@ -21,6 +22,12 @@ _LEAST_MEMORY: Final = 6 * 2**20
 _LOG: Final = {"Type": "json-file", "Config": {"max-size": "8m", "max-file": "2"}}
 _BAD_START: Final = 2
 """The agent's exit status where its door could not be opened."""
+_SERVER_LOST: Final = 3
+"""The same where the user's own server answers no more."""
+_ENDED: Final = ("exited", "dead", "removing")
+_AGENT: Final = "agent"
+_NODE: Final = "node"
+_AGENT_MEMORY: Final = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -55,13 +62,9 @@ def body_of(
     """Read-only, without capabilities or root, held to its size. It may write to `/tmp` alone,
     which is memory of its own."""
     size, machine = group.program.size, around.machine
-    memory = max(_LEAST_MEMORY, min(size.memory, machine.memory))
-    spec = {
-        **group.spec,
-        "python": PYTHON,
-        "code": {"path": CODE, **({"root": image.code_root} if image.code_root else {})},
-        **({"model": {"path": MODEL}} if image.has_model else {}),
-    }
+    memory = memory_for(group, around)
+    has_server, port = group.program.server is not None, agent_port(group.program)
+    spec = {**group.spec, "python": PYTHON} if has_server else _spec(group, image)
     return {
         "Image": image.name,
         "Entrypoint": [
@@ -75,7 +78,7 @@ def body_of(
             f"ML_ENDPOINTS_NODE_SECRET={group.secret}",
             f"ML_ENDPOINTS_NODE_SPEC={json.dumps(spec)}",
             f"ML_ENDPOINTS_NODE_ID={node_id(group.name, place.number, place.life)}",
-            f"ML_ENDPOINTS_NODE_PORT={PORT}",
+            f"ML_ENDPOINTS_NODE_PORT={port}",
         ],
         "Labels": {
             names.INSTALLATION: labels.installation,
@@ -85,12 +88,15 @@ def body_of(
             names.LIFE: str(place.life),
             names.LIVES: str(place.lives),
             names.ATTEMPT: str(group.attempt),
+            names.PORT: str(port),
+            names.ROLE: _AGENT if has_server else _NODE,
         },
         "HostConfig": {
             "NetworkMode": around.network,
             "Binds": list(around.mounts),
-            "Memory": memory,
-            "MemorySwap": memory,
+            "Mounts": filling(group.name, image, labels) if has_server else [],
+            "Memory": _AGENT_MEMORY if has_server else memory,
+            "MemorySwap": _AGENT_MEMORY if has_server else memory,
             "NanoCpus": round(min(size.cpu, machine.cpus) * 1e9),
             "PidsLimit": _PROCESSES,
             "ReadonlyRootfs": True,
@@ -103,25 +109,41 @@ def body_of(
     }
 
 
+def memory_for(group: NodeGroup, around: Surroundings) -> int:
+    """In bytes."""
+    return max(_LEAST_MEMORY, min(group.program.size.memory, around.machine.memory))
+
+
+def _spec(group: NodeGroup, image: Image) -> Mapping[str, Any]:
+    return {
+        **group.spec,
+        "python": PYTHON,
+        "code": {"path": CODE, **({"root": image.code_root} if image.code_root else {})},
+        **({"model": {"path": MODEL}} if image.has_model else {}),
+    }
+
+
 def node_id(group: str, number: int, life: int) -> str:
     return f"{group}-{number}.{life}"
 
 
 @dataclass(frozen=True)
 class Container:
-    """One that the engine lists."""
+    """One that the engine lists; of an agent, with the `server` beside it."""
 
     id: str
     state: str
     labels: Mapping[str, str]
     address: str | None
+    server: "Container | None" = None
 
     @classmethod
     def of(cls, listed: Mapping[str, Any]) -> "Container":
         networks = (listed.get("NetworkSettings") or {}).get("Networks") or {}
         ips = [each["IPAddress"] for each in networks.values() if each.get("IPAddress")]
-        address = f"{ips[0]}:{PORT}" if ips else None
-        return cls(listed["Id"], listed["State"], listed.get("Labels") or {}, address)
+        labels = listed.get("Labels") or {}
+        address = f"{ips[0]}:{labels.get(names.PORT, PORT)}" if ips else None
+        return cls(listed["Id"], listed["State"], labels, address)
 
     @property
     def group(self) -> str:
@@ -137,8 +159,36 @@ class Container:
         return int(self.labels[names.ATTEMPT])
 
     @property
+    def key(self) -> tuple[str, int, int]:
+        """Both containers of a node have the same."""
+        place = self.place
+        return self.group, place.number, place.life
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all that there is of the node, in the order in which it was begun."""
+        return (self.id,) if self.server is None else (self.id, self.server.id)
+
+    @property
     def has_ended(self) -> bool:
-        return self.state in ("exited", "dead", "removing")
+        """All of the node does when a part of it has."""
+        return self.state in _ENDED or (self.server is not None and self.server.state in _ENDED)
+
+    @property
+    def ended_part(self) -> "Container | None":
+        """What has ended of it, or could perhaps not be started."""
+        parts = (self,) if self.server is None else (self, self.server)
+        return next((part for part in parts if part.state in (*_ENDED, "created")), None)
+
+    @property
+    def lacks_server(self) -> bool:
+        return self.labels.get(names.ROLE) == _AGENT and self.server is None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is nothing more to be made or started of it."""
+        is_whole = self.server is None or self.server.state != "created"
+        return self.state != "created" and is_whole and not self.lacks_server
 
     def node(self, *, leaving: bool, ending: "Ending | None") -> Node:
         """`ending` of one that has ended, or could not be started."""
@@ -148,7 +198,7 @@ class Container:
             state = NodeState.ENDED
         elif leaving:
             state = NodeState.LEAVING
-        elif self.state in ("running", "paused"):
+        elif self.state in ("running", "paused") and self.is_begun:
             state = NodeState.RUNNING
         return Node(
             id=node_id(self.group, place.number, place.life),
@@ -178,7 +228,7 @@ class Ending:
 def ending_of(inspected: Mapping[str, Any], log: str, lives: int) -> Ending:
     """By what the engine knows, and what was printed."""
     state = inspected["State"]
-    words = f"\nThe end of its log:\n{log}" if log.strip() else ""
+    words = end_of(log)
     again = f" It ended {lives} times in a row." if lives > MAX_DEATHS else ""
     if error := state.get("Error"):
         # Tried again: an engine that is just ending says such things, too.
@@ -187,13 +237,19 @@ def ending_of(inspected: Mapping[str, Any], log: str, lives: int) -> Ending:
     if state.get("OOMKilled"):
         told = f"It ran out of memory: its container has {memory_of(inspected)}, and was killed."
         return Ending("ResourceNotReady", f"{told}{again}{words}")
-    if status == _BAD_START and (said := _said(log)) is not None:
-        return Ending(said["code"], str(said.get("message", "")), final=True)
+    if status in (_BAD_START, _SERVER_LOST) and (said := _said(log)) is not None:
+        told = str(said.get("message", ""))
+        return Ending(said["code"], f"{told}{again}", final=status == _BAD_START)
     told = f"Its container ended with exit status {status}"
     if status > 128:
         with suppress(ValueError):
             told += f" ({signal.Signals(status - 128).name})"
     return Ending("ResourceNotReady", f"{told}.{again}{words}")
+
+
+def end_of(log: str) -> str:
+    """As reasons end with it."""
+    return f"\nThe end of its log:\n{log}" if log.strip() else ""
 
 
 def memory_of(inspected: Mapping[str, Any]) -> str:

@@ -5,28 +5,28 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from domain.errors import Unavailable
 from domain.ports import Program
-from infra.compute.docker import labels as names
 from infra.compute.docker.containers import (
     Container,
     Ending,
     Machine,
     Place,
     Surroundings,
-    body_of,
+    end_of,
     ending_of,
     memory_of,
 )
-from infra.compute.docker.engine import Engine, EngineRefusal, printed
+from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import Image, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
+from infra.compute.docker.node_containers import NodeContainers, latest
 from infra.compute.gateway import Gateway
 from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, Progress
@@ -74,6 +74,7 @@ class DockerFleet(Fleet):
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._networks = networks
+        self._nodes = NodeContainers(engine)
 
     # -- Fleet
 
@@ -83,18 +84,20 @@ class DockerFleet(Fleet):
             if isinstance(prepared, Progress):
                 return prepared
             containers = await self._containers(group.name)
-            latest = _latest(containers)
-            lacking = self._room.lacking(group, count, len(latest), await self._has())
+            there = latest(containers)
+            lacking = self._room.lacking(group, count, len(there), await self._has())
             if lacking is not None:
                 return Progress(True, StartFailure("OutOfQuota", lacking))
-            missing = [n for n in range(count) if n not in latest]
-            ended = [c for n, c in latest.items() if n < count and await self._ending(c)]
-            for container in latest.values():
+            missing = [n for n in range(count) if n not in there]
+            ended = [c for n, c in there.items() if n < count and await self._ending(c)]
+            if not containers and group.program.server is not None:
+                await self._nodes.clear(await self._mine(), group.name)
+            for container in there.values():
                 if container.place.number >= count:
                     self._leave(container, linger=2.5, grace=group.drain)
             try:
                 await asyncio.gather(
-                    *(self._go(c) for c in latest.values() if c.state == "created"),
+                    *(self._go(c, group, prepared) for c in there.values() if not c.is_begun),
                     *(self._start(group, prepared, Place(n, 1, 1)) for n in missing),
                     *(self._again(group, prepared, each, containers) for each in ended),
                 )
@@ -107,7 +110,7 @@ class DockerFleet(Fleet):
         by_group: dict[str, list[Container]] = {}
         for container in await self._containers():
             by_group.setdefault(container.group, []).append(container)
-        found = [c for each in by_group.values() for c in _latest(each).values()]
+        found = [c for each in by_group.values() for c in latest(each).values()]
         self._forget_all_but({container.id for container in found})
         return [c.node(leaving=c.id in self._leaving, ending=await self._ending(c)) for c in found]
 
@@ -117,30 +120,36 @@ class DockerFleet(Fleet):
             if place.number == node.number and f".{place.life}" == node.id[node.id.rindex(".") :]:
                 if container.id not in self._endings:
                     self._endings[container.id] = Ending("ResourceNotReady", reason)
-                await self._refused(self._engine.post(f"containers/{container.id}/kill"))
+                await self._nodes.kill(container)
 
     async def explain(self, node: Node) -> str | None:
         for container in await self._containers(node.group):
             if container.place.number == node.number and not container.has_ended:
-                filters = {"event": ["oom"], "container": [container.id]}
-                now = time.time()
-                try:
-                    told = await self._engine.text(
-                        "events", filters=filters, since=str(int(now - 3600)), until=f"{now:.3f}"
-                    )
-                except EngineRefusal:
-                    return None
-                if told.strip():
-                    inspected = await self._engine.find(f"containers/{container.id}/json")
-                    if inspected is not None:
-                        return f"It ran out of memory: its container has {memory_of(inspected)}."
+                for id in container.ids:
+                    if await self._ran_out_of_memory(id):
+                        inspected = await self._nodes.inspected(id)
+                        if inspected is not None:
+                            has = memory_of(inspected)
+                            return f"It ran out of memory: its container has {has}."
         return None
+
+    async def _ran_out_of_memory(self, id: str) -> bool:
+        filters, now = {"event": ["oom"], "container": [id]}, time.time()
+        try:
+            told = await self._engine.text(
+                "events", filters=filters, since=str(int(now - 3600)), until=f"{now:.3f}"
+            )
+        except EngineRefusal:
+            return False
+        return bool(told.strip())
 
     async def logs(self, group: str, *, tail: int) -> str:
         lines: list[str] = []
         for container in await self._containers(group):
+            if container.server is not None:
+                lines += await self._nodes.server_lines(container, tail)
             if container.has_ended:
-                lines += (await self._printed(container.id, tail)).splitlines()
+                lines += (await self._nodes.printed(container.id, tail)).splitlines()
                 ending = await self._ending(container)
                 lines.append(ending.reason.partition("\n")[0] if ending else "")
         return "\n".join(line for line in lines[-tail:] if line)
@@ -158,6 +167,7 @@ class DockerFleet(Fleet):
             for container in containers:
                 self._leave(container, linger=linger, grace=grace)
             return False
+        await self._nodes.clear(await self._mine(), group)
         await self._clear(group, preparation)
         self._preparations.pop(group, None)
         self._room.forget(group)
@@ -220,15 +230,17 @@ class DockerFleet(Fleet):
             return
         if await self._lived(ended) >= _STABLE:
             lives = 1
+        if ended.server is not None:
+            await self._nodes.kill(ended)  # what is left of it
         await self._start(group, image, Place(place.number, place.life + 1, lives))
         for older in containers:
             if older.place.number == place.number and older.place.life < place.life:
-                await self._engine.delete(f"containers/{older.id}", force=True)
+                await self._nodes.remove(older)
 
     async def _lived(self, container: Container) -> float:
         """For how many seconds it ran."""
         try:
-            inspected = await self._engine.find(f"containers/{container.id}/json")
+            inspected = await self._nodes.inspected(container.id)
         except Unavailable:
             return 0.0
         if inspected is None:
@@ -241,28 +253,16 @@ class DockerFleet(Fleet):
 
     async def _start(self, group: NodeGroup, image: Image, place: Place) -> None:
         labels = await self._mine()
-        network = await self._networks.ensure(labels)
-        machine = await self._has()
-        body = body_of(group, image, place, labels, Surroundings(machine, network, self._mounts))
-        name = labels.container(group.name, place.number, place.life)
-        try:
-            made = await self._engine.post("containers/create", dict(body), name=name)
-        except EngineRefusal as refusal:
-            if refusal.status == _CONFLICT:
-                return  # another host has made it
-            raise
-        await self._run(made["Id"])
+        await self._nodes.make(group, image, place, labels, await self._around(labels))
 
-    async def _go(self, container: Container) -> None:
-        """Whoever made it has not come to start it, or is about to."""
+    async def _go(self, container: Container, group: NodeGroup, image: Image) -> None:
         if await self._ending(container) is None:
-            await self._run(container.id)
+            labels = await self._mine()
+            around = await self._around(labels)
+            await self._nodes.go_on(container, group, image, labels, around)
 
-    async def _run(self, id: str) -> None:
-        try:
-            await self._engine.post(f"containers/{id}/start")
-        except EngineRefusal as refusal:  # its state says so too
-            _log.warning("A container cannot be started: %s", refusal.message)
+    async def _around(self, labels: Labels) -> Surroundings:
+        return Surroundings(await self._has(), await self._networks.ensure(labels), self._mounts)
 
     def _leave(self, container: Container, *, linger: float, grace: float) -> None:
         if container.id in self._leaving:
@@ -276,59 +276,37 @@ class DockerFleet(Fleet):
             if container.state == "running":
                 await asyncio.sleep(linger)
                 if grace:
-                    await self._stop(container, grace)
-            await self._refused(self._engine.delete(f"containers/{container.id}", force=True))
+                    await self._nodes.stop(container, grace)
+            await self._nodes.remove(container)
         except Unavailable as error:
             _log.warning("%s could not be ended: %s", container.group, error)
 
-    async def _stop(self, container: Container, grace: float) -> None:
-        stop = f"containers/{container.id}/stop"
-        try:
-            await self._refused(self._engine.post(stop, limit=grace + 30, t=round(grace)))
-        except Unavailable as error:  # it is removed by force all the same
-            _log.warning("%s did not stop in its time: %s", container.group, error)
-
-    async def _refused(self, call: Awaitable[object]) -> None:
-        """It is gone already, or going."""
-        try:
-            await call
-        except EngineRefusal as refusal:
-            _log.debug("the engine refused: %s", refusal.message)
-
     async def _containers(self, group: str | None = None) -> list[Container]:
-        label = [(await self._mine()).mine]
-        if group is not None:
-            label.append(f"{names.GROUP}={group}")
-        listed = await self._engine.get("containers/json", all=True, filters={"label": label})
-        return [Container.of(each) for each in listed if names.GROUP in (each["Labels"] or {})]
+        return await self._nodes.of(await self._mine(), group)
 
     async def _ending(self, container: Container) -> Ending | None:
         """None for one that runs, or is coming."""
-        if container.state not in ("exited", "dead", "created"):
+        part = container.ended_part
+        if part is None:
             return None
         known = self._endings.get(container.id)
         if known is not None:
             return known
         try:
-            inspected = await self._engine.find(f"containers/{container.id}/json")
+            inspected = await self._nodes.inspected(part.id)
         except Unavailable as error:  # an engine that was killed may have lost what it knew of it
             told = f"Its container has ended, and nothing is known of why: {error}"
             return Ending("ResourceNotReady", told) if container.has_ended else None
-        if inspected is None or (container.state == "created" and not inspected["State"]["Error"]):
+        if inspected is None or (part.state == "created" and not inspected["State"]["Error"]):
             return None
-        log = await self._printed(container.id, _WORDS)
-        ending = self._endings[container.id] = ending_of(inspected, log, container.place.lives)
+        log = await self._nodes.printed(part.id, _WORDS)
+        ending = ending_of(inspected, log, container.place.lives)
+        if container.server is not None and part.id == container.id:
+            said = await self._nodes.printed(container.server.id, _WORDS)
+            ending = replace(ending, reason=f"{ending.reason}{end_of(said)}")
+        self._endings[container.id] = ending
         self._ended_at.setdefault(container.id, time.monotonic())
         return ending
-
-    async def _printed(self, id: str, tail: int) -> str:
-        try:
-            content = await self._engine.text(
-                f"containers/{id}/logs", stdout=True, stderr=True, tail=str(tail)
-            )
-        except EngineRefusal:
-            return ""
-        return printed(content)
 
     def _forget_all_but(self, there: set[str]) -> None:
         for known in (self._endings, self._ended_at):
@@ -365,13 +343,3 @@ class DockerFleet(Fleet):
         if not await self._containers() and not (self._preparations.keys() - {leaving}):
             await self._networks.remove(labels)
         await self._images.prune(labels)
-
-
-def _latest(containers: Sequence[Container]) -> dict[int, Container]:
-    """Of each number, its latest life."""
-    found: dict[int, Container] = {}
-    for container in containers:
-        place = container.place
-        if place.number not in found or found[place.number].place.life < place.life:
-            found[place.number] = container
-    return found

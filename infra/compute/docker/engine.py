@@ -85,10 +85,12 @@ class Engine:
                         yield json.loads(line)
 
     async def pull(self, name: str, opened: str | None) -> AsyncIterator[Mapping[str, Any]]:
-        """What the engine says of getting an image that is named by its digest, line by line;
-        `opened` is its header for a registry that has to be opened."""
+        """What the engine says of getting an image, line by line; `opened` is its header for a
+        registry that has to be opened."""
         image, _, digest = name.partition("@")
-        query, headers = {"fromImage": image, "tag": digest}, {}
+        tagged = ":" in image.rpartition("/")[2]
+        query = {"fromImage": image, "tag": digest or ("" if tagged else "latest")}
+        headers = {}
         if opened is not None:
             headers["X-Registry-Auth"] = opened
         async with self._asked("POST", "images/create", query, None, None, headers) as answer:

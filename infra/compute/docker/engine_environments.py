@@ -59,6 +59,10 @@ class Environments(Protocol):
     async def log(self, spec: EnvironmentSpec) -> str:
         """What was printed while it was made, by any host; '' for nothing."""
 
+    async def as_it_is(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
+        """The name of an image as its user has it, with nothing of ours put in where it needs no
+        packages. Raises as `ensure`."""
+
     async def close(self) -> None: ...
 
 
@@ -141,6 +145,20 @@ class EngineEnvironments(Environments):
 
     async def log(self, spec: EnvironmentSpec) -> str:
         return await self._records.log(self._key_of(spec))
+
+    async def as_it_is(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
+        return await self.opened(spec, labels, story, None)
+
+    async def opened(
+        self, spec: EnvironmentSpec, labels: Labels, story: Story, opened: str | None
+    ) -> str:
+        """`as_it_is`, from a registry that is `opened` by this."""
+        if spec.python:
+            return await self.ensure(spec, labels, story)
+        name = await self._standing(spec, labels, story)
+        if spec.build is None:
+            await self._builds.pull(name, story, opened=opened)
+        return name
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -55,10 +55,20 @@ class ImageBuilds:
             fail(f"The image could not be built: {failed}", story)
 
     async def pull(self, name: str, story: Story, *, opened: str | None = None) -> None:
-        """Have an image that is named by its digest. `opened` is what the engine shows a
-        registry. Raises StartFailure."""
+        """Have an image. `opened` is what the engine shows a registry. Raises StartFailure."""
         if await self._engine.find(f"images/{name}/json") is not None:
+            story.append(f"The image {name} is there.")
             return
+        story.append(f"Pulling {name}.")
+        try:
+            failed = await self._pulled(name, story, opened)
+        except EngineRefusal as refusal:
+            failed = refusal.message
+        if failed is not None:
+            fail(f"The image {name} could not be pulled: {failed}", story)
+
+    async def _pulled(self, name: str, story: Story, opened: str | None) -> str | None:
+        """Why not."""
         failed: str | None = None
         seen: set[str] = set()
         async for line in self._engine.pull(name, opened):
@@ -68,8 +78,7 @@ class ImageBuilds:
                 story.append(told)
             if "error" in line:
                 failed = str(line["error"])
-        if failed is not None:
-            fail(f"The image {name} could not be pulled: {failed}", story)
+        return failed
 
     async def read(self, image: str, path: str, labels: Labels) -> bytes:
         """A file of an image; b'' where it has none."""

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from domain.assets import conda
 from domain.errors import DomainError, Unavailable
-from domain.ports import Program, SealedFolder
+from domain.ports import EnvironmentSpec, Program, SealedFolder
 from infra.compute.docker.build_context import program_context
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.engine_environments import (
@@ -21,6 +22,8 @@ from infra.compute.ground.fetched_files import Asset, Assets
 
 _log = logging.getLogger(__name__)
 
+_AGENT: Final = EnvironmentSpec(conda.HOST_PYTHON, ())
+"""Of an agent beside a server of the user's own: nothing but itself."""
 KEPT: Final = 8
 """Environments that nothing uses, of which the latest stay."""
 
@@ -28,11 +31,14 @@ KEPT: Final = 8
 @dataclass(frozen=True)
 class Image:
     """What a node starts from. `code_root` is the folder of the code that is run from, relative
-    to where the code is; '' for that itself."""
+    to where the code is; '' for that itself. `server` is the image of a server of the user's own,
+    beside which an agent runs from `name`."""
 
     name: str
     code_root: str
     has_model: bool
+    has_code: bool = True
+    server: str = ""
 
 
 class Images:
@@ -76,14 +82,25 @@ class Images:
                 await asyncio.to_thread(self._assets.prune, set(), 0, 0.0)
 
     async def _ensure(self, program: Program, labels: Labels, story: Story) -> Image:
-        environment = await self._environments.ensure(program.environment, labels, story)
+        spec, server = program.environment, ""
+        if program.server is not None:
+            server = await self._environments.as_it_is(spec, labels, story)
+            spec = spec if spec.python else _AGENT
+        environment = await self._environments.ensure(spec, labels, story)
+        image = await self._program(program, environment, labels, story)
+        return replace(image, server=server)
+
+    async def _program(
+        self, program: Program, environment: str, labels: Labels, story: Story
+    ) -> Image:
         model = program.model.seal if program.model is not None else ""
         code = program.code.seal if program.code is not None else ""
         name = f"{labels.repository}/program:{hash_of([environment, code, model])}"
         there = await self._engine.find(f"images/{name}/json")
         if there is not None:
             story.append("The image with model and code is there.")
-            return Image(name, there["Config"]["Labels"][CODE_ROOT], bool(model))
+            root = there["Config"]["Labels"][CODE_ROOT]
+            return Image(name, root, bool(model), bool(code))
         return await self._with_files(program, environment, name, labels, story)
 
     async def _with_files(
@@ -100,7 +117,7 @@ class Images:
         context = program_context(environment, model=model, code=code)
         of_image = {**labels.of_image("program"), CODE_ROOT: root}
         await self._builds.build(context, name, of_image, story)
-        return Image(name, root, model is not None)
+        return Image(name, root, model is not None, code is not None)
 
     async def _fetched(self, source: SealedFolder, what: str, story: Story) -> Asset:
         story.append(f"Fetching the {what} from {source.container}/{source.path}.")

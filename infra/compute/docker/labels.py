@@ -11,8 +11,12 @@ NUMBER: Final = "ml-endpoints.number"
 LIFE: Final = "ml-endpoints.life"
 LIVES: Final = "ml-endpoints.lives"
 ATTEMPT: Final = "ml-endpoints.attempt"
+ROLE: Final = "ml-endpoints.role"
+PORT: Final = "ml-endpoints.port"
 IMAGE: Final = "ml-endpoints.image"
 CODE_ROOT: Final = "ml-endpoints.code-root"
+VOLUMES: Final = ("model", "code")
+"""Of a group whose server is the user's own."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Labels:
 
     def container(self, group: str, number: int, life: int) -> str:
         return f"{self.repository}-{group}-{number}-{life}"
+
+    def volume(self, group: str, what: str) -> str:
+        return f"{self.repository}-{group}-{what}"
 
     def of_image(self, what: str) -> Mapping[str, str]:
         return {INSTALLATION: self.installation, IMAGE: what}

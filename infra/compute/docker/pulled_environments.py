@@ -18,7 +18,7 @@ _AGAIN: Final = 5.0
 
 class PulledEnvironments(Environments):
     """What a Dockerfile makes, or what only the engine has, `engines` are for. `credentials` open
-    the registry, for which a deployment waits `patience` seconds while it is down."""
+    the registry at `host`, for which a deployment waits `patience` seconds while it is down."""
 
     def __init__(
         self,
@@ -26,9 +26,11 @@ class PulledEnvironments(Environments):
         builds: ImageBuilds,
         engines: EngineEnvironments,
         credentials: Credentials | None,
+        host: str,
         *,
         patience: float,
     ) -> None:
+        self._host = host
         self._patience = patience
         self._images = images
         self._builds = builds
@@ -59,6 +61,13 @@ class PulledEnvironments(Environments):
                     told = f"{error.message} It has been asked for {self._patience:,.0f} s."
                     raise StartFailure("ImageBuildFailure", told) from error
             await asyncio.sleep(_AGAIN)
+
+    async def as_it_is(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
+        if spec.python:
+            return await self.ensure(spec, labels, story)
+        is_ours = spec.image is not None and spec.image.partition("/")[0] == self._host
+        opened = self._opened if is_ours else None
+        return await self._engines.opened(spec, labels, story, opened)
 
     async def close(self) -> None:
         await self._images.close()

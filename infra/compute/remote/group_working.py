@@ -17,6 +17,8 @@ from infra.compute.remote.serving_record import Standing
 _log = logging.getLogger("ml_endpoints.instances")
 
 NOT_READY: Final = "ResourceNotReady"
+_LOG: Final = "The end of its log:"
+_WORDS: Final = 30
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class GroupWorking:
         for node in nodes:
             await self._tell(group.key, node, health[node.id])
         if failure is not None:
-            return Standing(attempt, progress.prepared, ready, failure.code, failure.reason)
+            reason = f"{failure.reason}{await self._said(group, failure)}"
+            return Standing(attempt, progress.prepared, ready, failure.code, reason)
         return Standing(attempt, progress.prepared, ready)
 
     async def _lent(self, group: NodeGroup) -> NodeGroup:
@@ -172,6 +175,16 @@ class GroupWorking:
             if node.hopeless:
                 return StartFailure(node.code or NOT_READY, node.reason or "It has ended.")
         return None
+
+    async def _said(self, group: NodeGroup, failure: StartFailure) -> str:
+        """The end of what the user's own server printed, of which its agent knows nothing."""
+        if group.program.server is None or _LOG in failure.reason:
+            return ""
+        try:
+            said = await self._fleet.logs(group.name, tail=_WORDS)
+        except DomainError:
+            return ""
+        return f"\n{_LOG}\n{said}" if said.strip() else ""
 
     async def _explained(self, node: Node) -> str:
         try:

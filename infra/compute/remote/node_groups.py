@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from domain.ports import Probe, ServingWorkload
+from domain.ports import OwnServer, Probe, ServingWorkload
 from infra.compute.remote.fleet import NodeGroup
 from infra.compute.remote.serving_record import Revision
 
@@ -33,12 +33,13 @@ def _spec(revision: Revision) -> Mapping[str, Any]:
     workload = revision.workload
     program = workload.program
     most = workload.max_concurrent_requests
+    server = program.server
     return {
         "contract": _CONTRACT,
         "mode": "serve",
         "revision": revision.group,
         "script": program.scoring_script,
-        "environment_variables": dict(program.environment_variables),
+        "environment_variables": {} if server else dict(program.environment_variables),
         "cpu": program.size.cpu,
         "serve": {
             "deployment": workload.key.rpartition("/")[2],
@@ -51,7 +52,17 @@ def _spec(revision: Revision) -> Mapping[str, Any]:
         "liveness": _probe(workload.liveness),
         "readiness": _probe(workload.readiness),
         "drain_seconds": drain_of(workload),
+        **({"server": _server(server)} if server is not None else {}),
     }
+
+
+def _server(server: OwnServer) -> Mapping[str, Any]:
+    routes = {
+        "scoring": server.scoring,
+        "liveness": server.liveness,
+        "readiness": server.readiness,
+    }
+    return {name: {"path": route.path, "port": route.port} for name, route in routes.items()}
 
 
 def _probe(probe: Probe) -> Mapping[str, float]:

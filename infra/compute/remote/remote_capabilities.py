@@ -4,7 +4,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from domain.errors import Invalid, Unsupported
+from domain.assets.conda import HOST_PYTHON
+from domain.errors import Invalid
 from domain.ports import (
     Capabilities,
     Capacity,
@@ -16,6 +17,15 @@ from domain.ports import (
 from infra.compute.ground import instance_types
 
 _OLDEST: Final = (3, 9)
+PYTRITON: Final = "pytriton"
+_PYTRITON_PACKAGES: Final = ("nvidia-pytriton==0.7.0", "numpy<2")
+
+
+def triton_environment(image: str) -> EnvironmentSpec:
+    """An image, or, by the name `pytriton`, the server that PyPI has."""
+    if image == PYTRITON:
+        return EnvironmentSpec(HOST_PYTHON, _PYTRITON_PACKAGES)
+    return EnvironmentSpec("", (), image=image)
 
 
 class ImageFacts(Protocol):
@@ -30,10 +40,11 @@ class ImageFacts(Protocol):
 
 class RemoteCapabilities(Capabilities):
     """Any Python that there is a base image of, which shows when it is built; the sizes of
-    `instance_types`."""
+    `instance_types`. A Triton model without an environment runs in `triton`."""
 
-    def __init__(self, images: ImageFacts) -> None:
+    def __init__(self, images: ImageFacts, triton: EnvironmentSpec) -> None:
         self._images = images
+        self._triton = triton
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
@@ -58,7 +69,7 @@ class RemoteCapabilities(Capabilities):
         return await self._images.built(environment)
 
     def triton(self) -> EnvironmentSpec:
-        raise Unsupported("The Triton server cannot be run in containers yet.")
+        return self._triton
 
     def size(self, instance_type: str | None) -> InstanceSize:
         name = instance_types.LOCAL if instance_type is None else instance_type

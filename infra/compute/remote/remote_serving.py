@@ -117,4 +117,12 @@ class RemoteServing(Serving):
         else:
             ended = await self._fleet.logs(revision.group, tail=tail)
             text = [*ended.splitlines(), *map(str, lines)]
+            if revision.workload.program.server is not None:
+                text.sort(key=_time_of)  # the server's own lines stand among its agents'
         return "\n".join(text[-tail:])
+
+
+def _time_of(line: str) -> str:
+    """'' for a line that has none."""
+    first = line.partition(" ")[0]
+    return first if first.endswith("Z") and first[:4].isdecimal() else ""

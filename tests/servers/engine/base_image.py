@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO, Final
 
 _PACKAGES: Final = ("libc6", "libstdc++6", "libgcc-s1", "libgomp1")
+_SHELLS: Final = ("/bin/sh", "/bin/bash")
+"""The second is Triton's backend for models in Python."""
 _CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _LEFT_OUT: Final = re.compile(
     r"/(test|tests|idlelib|turtledemo|tkinter|__pycache__|site-packages|ensurepip)/|\.a$|/share/man/"
@@ -43,12 +45,13 @@ def _paths() -> Iterator[str]:
     files = [path for path in files if not _LEFT_OUT.search(path)]
     yield from files
     linked = [python, *(path for path in files if path.endswith(".so") or ".so." in path)]
-    yield from _libraries([*linked, os.path.realpath("/bin/sh")])
+    yield from _libraries([*linked, *(os.path.realpath(each) for each in _SHELLS)])
     listed = subprocess.run(["dpkg", "-L", *_PACKAGES], capture_output=True, text=True, check=True)
     for line in listed.stdout.splitlines():
         if line.startswith("/") and not line.startswith("/usr/share") and not os.path.isdir(line):
             yield line
-    yield from ("/bin/sh", os.path.realpath("/bin/sh"))
+    for shell in _SHELLS:
+        yield from (shell, os.path.realpath(shell))
     if _PIP.exists():
         yield str(_PIP)
 

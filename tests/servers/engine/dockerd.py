@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from tests.kit.waiting import PATIENCE, until
 from tests.servers.engine.base_image import write_base
 
-BASE: Final = "ml-endpoints-test-base:{python}"
+BASE: Final = "ml-endpoints-test-base:{python}-2"
 """As the setting of the base image is told."""
 VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
