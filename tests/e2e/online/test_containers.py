@@ -16,7 +16,7 @@ from outside import serving
 from outside.running_host import RunningHost
 from tests.fleets.docker import DockerContainers, installation_of
 from tests.kit.waiting import until
-from tests.servers.engine.dockerd import Dockerd, EngineApi, EngineMissing
+from tests.servers.engine.dockerd import BASE, VERSION, Dockerd, EngineApi, EngineMissing
 from tests.servers.engine.given import given_engine
 from tests.servers.engine.required import without
 
@@ -252,6 +252,42 @@ def test_an_image_that_is_not_there_is_named(host: RunningHost) -> None:
     workspace = host.workspace.connection["workspace"]
     with pytest.raises(RuntimeError, match=r"ml-endpoints-test-base:3\.10"):
         deploy(host, "old", 1, environmentId=f"{workspace}/environments/old/versions/1")
+
+
+def test_a_deployment_runs_in_what_its_user_s_dockerfile_makes(host: RunningHost) -> None:
+    workspace, base = host.workspace, BASE.format(python=VERSION)
+    dockerfile = f'FROM {base}\nENV MADE_BY=dockerfile\nENTRYPOINT ["/never"]\n'
+    serving.codes(host, "context", {"Dockerfile": dockerfile})
+    uri = workspace.get("codes/context/versions/1")["properties"]["codeUri"]
+    path = "environments/made/versions/1"
+    workspace.call("PUT", path, {"properties": {"build": {"contextUri": uri}}})
+    script = "import os\ndef init(): pass\ndef run(data): return os.environ['MADE_BY']\n"
+    runs = serving.codes(host, "made", {"score.py": script})
+    named = f"{workspace.connection['workspace']}/{path}"
+    serving.deploy(host, "boxed/made", runs, environmentId=named)
+    with serving.caller(host, "boxed") as client:
+        answer = client.post("", json=1, headers={"azureml-model-deployment": "made"})
+    assert answer.json() == "dockerfile"
+    built = workspace.get(f"{path}/build")["properties"]
+    assert f"FROM {base}" in built["log"]
+    log = workspace.call(
+        "POST",
+        "onlineEndpoints/boxed/deployments/made/getLogs",
+        {"containerType": "StorageInitializer", "tail": 1000},
+    ).json()["content"]
+    assert f"FROM {base}" in log
+    workspace.mutate("DELETE", "onlineEndpoints/boxed/deployments/made")
+
+
+def test_an_image_is_named_by_what_it_is_at_registration(host: RunningHost) -> None:
+    base, path = BASE.format(python=VERSION), "environments/boughtin/versions/1"
+    host.workspace.call("PUT", path, {"properties": {"image": base}})
+    named = f"{host.workspace.connection['workspace']}/{path}"
+    deploy(host, "boughtin", 5, environmentId=named)
+    with serving.caller(host, "boxed") as client:
+        answer = client.post("", json=1, headers={"azureml-model-deployment": "boughtin"})
+    assert answer.json()["version"] == 5
+    host.workspace.mutate("DELETE", "onlineEndpoints/boxed/deployments/boughtin")
 
 
 @contextmanager
