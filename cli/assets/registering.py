@@ -122,6 +122,12 @@ def _put(
         body["properties"][_URI[kind]] = uri
     elif value.get("docker"):
         body["properties"].setdefault("image", value["docker"]["image"])
+    elif value.get("build") and content is not None:
+        # A context is a version of nothing by itself: its place is named by what is in it.
+        place = f"context-{content.digest[:32]}"
+        built = uri_of["properties"].get("build") if uri_of is not None else None
+        uri = built["contextUri"] if built else upload(arm, "codes", place, "1", content)
+        body["properties"]["build"]["contextUri"] = uri
     put(body, f"properties.properties.{_HASH}", _digest(kind, value, content))
     if anonymous:
         body["properties"]["isAnonymous"] = True
@@ -138,7 +144,7 @@ def _source(value: dict[str, Any]) -> str | None:
 
 
 def _content(kind: str, value: dict[str, Any]) -> Content | None:
-    source = _source(value) if kind in _URI else None
+    source = _source(value) if kind in _URI else (value.get("build") or {}).get("path")
     if source is None or REMOTE.match(source):
         return None
     return content_of(Path(source))
@@ -148,6 +154,8 @@ def _digest(kind: str, value: dict[str, Any], content: Content | None) -> str:
     """Of the same asset the same, on every machine: where files lie does not count."""
     leave_out = ("path", "local_path") if content is not None else ()
     said = {name: each for name, each in value.items() if name not in (*leave_out, "version")}
+    if content is not None and "build" in said:
+        said["build"] = {name: each for name, each in said["build"].items() if name != "path"}
     whole = [kind, said, content.digest if content is not None else None]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 

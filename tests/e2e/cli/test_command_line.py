@@ -206,6 +206,18 @@ def test_assets_of_the_same_content_are_the_same_version(mle: Mle, tmp_path: Pat
     assert sorted(listed.answer) == ["1", "2"]
 
 
+def test_a_dockerfile_s_folder_is_uploaded_once(mle: Mle, tmp_path: Path) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "built.yml").write_text("name: built\nbuild: {path: context}\n")
+    create = ("environment", "create", "-f", "built.yml")
+    made = mle(*create).answer
+    assert made["build"]["path"].startswith("https://"), "where it was uploaded to"
+    assert mle(*create).answer["version"] == "1"
+    (tmp_path / "context" / "Dockerfile").write_text("FROM scratch\nENV A=1\n")
+    assert mle(*create).answer["version"] == "2"
+
+
 OLD_FORM = """\
 name: oldie
 type: online
