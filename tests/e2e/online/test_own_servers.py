@@ -1,18 +1,20 @@
 """Servers of a user's own, in containers of a real engine, through the door; and Triton's."""
 
+import json
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.compute.docker.labels import KEY
+from infra.compute.docker.labels import KEY, ROLE
 from outside import serving
 from outside.running_host import RunningHost
 from tests.servers.engine.dockerd import EngineApi, settings_of
 from tests.servers.engine.given import given_engine
-from tests.servers.engine.own_image import PORT, own_image
+from tests.servers.engine.own_image import PORT, own_image, run_in
 
 HEALTH = {"path": "/health", "port": PORT}
 ROUTES = {
@@ -39,6 +41,56 @@ class TritonPythonModel:
             x = pb.get_input_tensor_by_name(request, "X").as_numpy()
             answers.append(pb.InferenceResponse([pb.Tensor("Y", x * 2)]))
         return answers
+"""
+
+
+CLIENT = """
+import json
+import os
+
+import gevent.ssl
+import numpy
+import tritonclient.http as triton
+
+key = {"Authorization": os.environ["AUTHORIZATION"], "azureml-model-deployment": "triton"}
+client = triton.InferenceServerClient(
+    os.environ["URL"],
+    ssl=True,
+    ssl_options={"ca_certs": "/ca.pem"},
+    ssl_context_factory=gevent.ssl.create_default_context,
+    network_timeout=600.0,
+)
+
+
+def doubled(values, binary):
+    asked = triton.InferInput("X", list(values.shape), "FP32")
+    asked.set_data_from_numpy(values, binary_data=binary)
+    wanted = [triton.InferRequestedOutput("Y", binary_data=binary)]
+    return client.infer("double", [asked], outputs=wanted, headers=key).as_numpy("Y")
+
+
+def refused():
+    try:
+        client.get_model_metadata("none", headers=key)
+    except triton.InferenceServerException as error:
+        return error.message()
+
+
+few = numpy.array([1, 2.5], dtype=numpy.float32)
+many = numpy.arange(2_000_000, dtype=numpy.float32)
+told = {
+    "live": client.is_server_live(headers=key),
+    "ready": client.is_server_ready(headers=key),
+    "model": client.is_model_ready("double", headers=key),
+    "other": client.is_model_ready("none", headers=key),
+    "inputs": [each["name"] for each in client.get_model_metadata("double", headers=key)["inputs"]],
+    "json": doubled(few, False).tolist(),
+    "binary": doubled(few, True).tolist(),
+    "large": bool((doubled(many, True) == many * 2).all()),
+    "unknown": refused(),
+    "without a key": client.is_server_live(),
+}
+print(json.dumps(told))
 """
 
 
@@ -127,41 +179,67 @@ def test_a_server_of_one_s_own_is_asked_by_key_at_any_path_and_its_log_is_read(
     assert prepared["content"].startswith("The image "), "pulled, if it were not there"
 
 
-@pytest.mark.parametrize(
-    ("mode", "environment", "because"),
-    [
-        ("exit", "own", "Its container ended with exit status 7"),
-        ("sick", "own", f"port {PORT}: GET /health: status 503"),
-        ("", "elsewhere", "port 9999: nobody listens there"),
-    ],
-)
-def test_a_server_that_does_not_come_says_why(
-    host: RunningHost, engine: EngineApi, mode: str, environment: str, because: str
+def test_servers_that_do_not_come_say_why_and_leave_nothing(
+    host: RunningHost, engine: EngineApi
 ) -> None:
-    with pytest.raises(RuntimeError) as failed:
-        deploy(
-            host,
-            "red",
-            environmentId=environment,
-            environmentVariables={"MODE": mode},
-            readinessProbe=SOON,
-        )
-    assert because in str(failed.value)
-    assert f"the server begins as {mode or 'usual'}" in str(failed.value)
-    host.workspace.mutate("DELETE", "onlineEndpoints/own/deployments/red")
-    assert engine.containers(f"{KEY}=online/own/red") == []
+    """At the same time: each takes the while that its probe, or its restarts, are given."""
+    cases = {
+        "exits": ("own", "exit", "Its container ended with exit status 7"),
+        "sick": ("own", "sick", f"port {PORT}: GET /health: status 503"),
+        "deaf": ("elsewhere", "", "port 9999: nobody listens there"),
+    }
+
+    def told(name: str) -> str:
+        environment, mode, _ = cases[name]
+        variables = {"MODE": mode}
+        with pytest.raises(RuntimeError) as failed:
+            deploy(
+                host,
+                name,
+                environmentId=environment,
+                environmentVariables=variables,
+                readinessProbe=SOON,
+            )
+        return str(failed.value)
+
+    with ThreadPoolExecutor() as pool:
+        reasons = dict(zip(cases, pool.map(told, cases), strict=True))
+    for name, (_, mode, because) in cases.items():
+        assert because in reasons[name]
+        assert f"the server begins as {mode or 'usual'}" in reasons[name]
+        host.workspace.mutate("DELETE", f"onlineEndpoints/own/deployments/{name}")
+        assert engine.containers(f"{KEY}=online/own/{name}") == []
 
 
-def test_a_triton_model_without_code_speaks_the_inference_protocol(host: RunningHost) -> None:
+def test_a_triton_model_without_code_speaks_the_inference_protocol(
+    host: RunningHost, engine: EngineApi
+) -> None:
+    """To a client that is not ours: it comes with the server's own environment."""
     files = {"models/double/config.pbtxt": CONFIG, "models/double/1/model.py": DOUBLE}
     model(host, "double", files, modelType="triton_model")
     deploy(host, "triton", model="double")
-    headers = {"azureml-model-deployment": "triton"}
     with serving.caller(host, "own") as client:
-        root = str(client.base_url).removesuffix("/").removesuffix("/score")
-        assert client.get(f"{root}/v2/health/ready", headers=headers).status_code == 200
-        told = client.get(f"{root}/v2/models/double", headers=headers).json()
-        assert told["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [-1]}]
-        body = {"inputs": [{"name": "X", "shape": [2], "datatype": "FP32", "data": [1, 2.5]}]}
-        answer = client.post(f"{root}/v2/models/double/infer", json=body, headers=headers).json()
-        assert answer["outputs"][0]["data"] == [2.0, 5.0]
+        url = client.base_url
+        path = url.path.removesuffix("/").removesuffix("/score")
+        variables = {
+            "URL": f"{url.host}:{url.port}{path}",
+            "AUTHORIZATION": client.headers["authorization"],
+        }
+    [server] = engine.containers(f"{KEY}=online/own/triton", f"{ROLE}=server")
+    ca_file = host.connection["ca_file"]
+    status, printed = run_in(
+        engine, server["Image"], CLIENT, variables, binds=[f"{ca_file}:/ca.pem:ro"]
+    )
+    assert status == 0, printed
+    assert json.loads(printed.splitlines()[-1]) == {
+        "live": True,
+        "ready": True,
+        "model": True,
+        "other": False,
+        "inputs": ["X"],
+        "json": [2.0, 5.0],
+        "binary": [2.0, 5.0],
+        "large": True,
+        "unknown": "Request for unknown model: 'none' is not found",
+        "without a key": False,
+    }

@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from typing import Final
 
+from infra.compute.docker.engine import printed
 from tests.servers.engine.dockerd import BASE, VERSION, EngineApi
 
 PORT: Final = 8501
@@ -100,3 +102,27 @@ def own_image(engine: EngineApi, files: Mapping[str, str] | None = None) -> str:
         file.seek(0)
         engine.do("POST", "build", file, t=name, rm=True)
     return name
+
+
+def run_in(
+    engine: EngineApi, image: str, script: str, variables: Mapping[str, str], *, binds: list[str]
+) -> tuple[int, str]:
+    """The exit status of a Python script in an image, on this machine's own network, and what it
+    printed."""
+    body = {
+        "Image": image,
+        "Entrypoint": ["python3", "-c", script],
+        "Env": [f"{name}={value}" for name, value in variables.items()],
+        "HostConfig": {"NetworkMode": "host", "Binds": binds},
+    }
+    status, content = engine.ask("POST", "containers/create", body)
+    assert status == 201, content
+    id = json.loads(content)["Id"]
+    try:
+        engine.do("POST", f"containers/{id}/start")
+        status, content = engine.ask("POST", f"containers/{id}/wait")
+        assert status == 200, content
+        _, told = engine.ask("GET", f"containers/{id}/logs", stdout=True, stderr=True)
+        return json.loads(content)["StatusCode"], printed(told)
+    finally:
+        engine.do("DELETE", f"containers/{id}", force=True)
