@@ -7,6 +7,9 @@ environment anyway. So Azure ML's own are as good as the base that the compute h
 import re
 from typing import Final
 
+from domain.assets.images.image_name import HUB, ImageName
+from domain.errors import Invalid
+
 _OURS: Final = (
     (r"openmpi[\d.]+-ubuntu[\d.]+", "`openmpi…-ubuntu…`", "MPI is for training"),
     (r"openmpi[\d.]+-cuda[\d.]+(-cudnn\d+)?-ubuntu[\d.]+", "`openmpi…-cuda…-ubuntu…`", "no GPU"),
@@ -31,9 +34,27 @@ _IMAGE: Final = re.compile(
 )
 
 
+_BARE: Final = {
+    "library/ubuntu": "`ubuntu`",
+    "library/debian": "`debian`",
+    "library/python": "`python`",
+    "continuumio/miniconda3": "`continuumio/miniconda3`",
+    "condaforge/miniforge3": "`condaforge/miniforge3`",
+    "condaforge/mambaforge": "`condaforge/mambaforge`",
+    "mambaorg/micromamba": "`mambaorg/micromamba`",
+}
+"""Of Docker Hub: a system, and at most a Python or conda beside which a conda file's stands."""
+
+
 def is_ours(image: str) -> bool:
     """Whether an environment of a conda file on `image` is one on our own base."""
-    return _IMAGE.fullmatch(image) is not None
+    if _IMAGE.fullmatch(image):
+        return True
+    try:
+        name = ImageName.parse(image)
+    except Invalid:
+        return False
+    return name.registry == HUB and name.repository in _BARE
 
 
 def page() -> list[str]:
@@ -48,6 +69,9 @@ def page() -> list[str]:
         "| `mcr.microsoft.com/azureml/` | what is not there |",
         "|---|---|",
         *(f"| {shown} | {why} |" for _, shown, why in _OURS),
+        "",
+        "So it is with these of Docker Hub, which are a system and little else (Azure ML's SDK wants",
+        f"an image beside each conda file): {', '.join(_BARE.values())}.",
         "",
         "Any other image beside a `condaFile` is used as it is where containers are",
         "([containers](containers.md#images)), and refused by name where models are processes.",

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from domain.errors import Invalid
 
-_HUB: Final = "docker.io"
+HUB: Final = "docker.io"
 _PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME: Final = re.compile(
     r"(?:(?P<registry>(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)"
@@ -44,8 +44,8 @@ class ImageName:
         registry, repository = match["registry"], match["repository"]
         if registry and not _is_host(registry):
             registry, repository = None, f"{registry}/{repository}"
-        if registry in (None, _HUB, f"index.{_HUB}"):
-            registry = _HUB
+        if registry in (None, HUB, f"index.{HUB}"):
+            registry = HUB
             repository = repository if "/" in repository else f"library/{repository}"
         return cls(registry, repository, match["tag"], match["digest"])
 

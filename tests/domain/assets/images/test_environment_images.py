@@ -78,9 +78,12 @@ async def test_a_curated_environments_image_alone_is_that_environment(
         "mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.8-cudnn8-ubuntu22.04:latest",
         "mcr.microsoft.com/azureml/minimal-py312-inference:latest",
         "mcr.microsoft.com/azureml/curated/tensorflow-2.12-cuda11:latest",
+        "ubuntu",
+        "docker.io/library/python:3.11-slim",
+        "continuumio/miniconda3:latest",
     ],
 )
-async def test_a_conda_file_on_a_base_image_of_azure_ml_is_built_on_ours(
+async def test_a_conda_file_on_a_base_image_that_adds_nothing_is_built_on_ours(
     stage: AssetStage, image: str
 ) -> None:
     await put_environment(stage, conda_file=CONDA, image=image)
@@ -91,7 +94,7 @@ async def test_a_conda_file_on_a_base_image_of_azure_ml_is_built_on_ours(
 
 @pytest.mark.parametrize(
     "image",
-    ["mcr.example/base:1", "mcr.microsoft.com/azureml/promptflow/runtime:1", "python:3.11-slim"],
+    ["mcr.example/base:1", "mcr.microsoft.com/azureml/promptflow/runtime:1", "someone/ubuntu:1"],
 )
 async def test_another_image_is_used_as_it_is(stage: AssetStage, image: str) -> None:
     assert not base_images.is_ours(image)
