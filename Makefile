@@ -122,8 +122,8 @@ format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-attack: $(STAMP) ## What an attacker would try, by OWASP's API Security Top 10 (ROWS="API1 API7")
-	@$(BIN)/python -m tests.attack $(ROWS)
+attack: $(STAMP) ## What an attacker would try, by OWASP's API Security Top 10 (ROWS="API1 API7", FLEET=docker)
+	@E2E_FLEET=$(FLEET) $(ON_ENGINE) $(BIN)/python -m tests.attack $(ROWS)
 
 fuzz: $(STAMP) ## Sequences of calls from the API's own description (EXAMPLES=, SEED=)
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),200)0 $(BIN)/python -m pytest -q -n 0 tests/fuzz/test_parsers.py

@@ -140,12 +140,14 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     """Instances and workers in containers."""
     from uv import find_uv_bin
 
+    from infra.compute.docker import isolation
     from infra.compute.docker.chosen_images import Making, chosen_images
     from infra.compute.docker.docker_fleet import DockerFleet
     from infra.compute.docker.engine import Engine
     from infra.compute.docker.engine_environments import BaseImage
     from infra.compute.docker.engine_room import EngineRoom
     from infra.compute.docker.networks import Networks
+    from infra.compute.ground.isolation_telling import tell
     from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
     from infra.compute.remote.remote_capabilities import RemoteCapabilities, triton_environment
@@ -172,7 +174,11 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     )
     remote = RemoteCompute(fleet, beside.store, beside.cipher, beside.authority, beside.identities)
 
+    triton = triton_environment(settings.triton_image)
+    apart = isolation.parts(closed=settings.egress == "closed")
+
     async def start() -> None:
+        tell(apart, settings.isolation)
         await remote.start()
         if chosen.rebasing is not None:
             chosen.rebasing.start()
@@ -183,7 +189,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         await remote.close()
 
     return Compute(
-        capabilities=RemoteCapabilities(chosen.facts, triton_environment(settings.triton_image)),
+        capabilities=RemoteCapabilities(chosen.facts, triton, apart),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
-from infra.compute.local.isolation.isolation import NotIsolated
+from infra.compute.ground.isolation_telling import NotIsolated
 from infra.compute.succession import DoesNotComeUp
 from infra.embedded.access.clients import ClientCredentials, ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome

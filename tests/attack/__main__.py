@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 
 from outside import serving
-from outside.running_host import RunningHost
 from tests.attack.ground import ground
 from tests.attack.suite import ROWS
+from tests.fleets.chosen import chosen_fleet
 
 AS_IT_COMES = {
     "ML_ENDPOINTS_REFUSED_PER_MINUTE": "30",
@@ -21,7 +21,7 @@ def main(chosen: list[str]) -> int:
     through = 0
     with (
         tempfile.TemporaryDirectory() as folder,
-        RunningHost(Path(folder) / "data", environment=AS_IT_COMES) as host,
+        chosen_fleet().hosting(Path(folder) / "data", environment=AS_IT_COMES) as host,
     ):
         serving.environment(host)
         with ground(host) as attacked:

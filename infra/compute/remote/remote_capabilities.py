@@ -40,11 +40,15 @@ class ImageFacts(Protocol):
 
 class RemoteCapabilities(Capabilities):
     """Any Python that there is a base image of, which shows when it is built; the sizes of
-    `instance_types`. A Triton model without an environment runs in `triton`."""
+    `instance_types`. A Triton model without an environment runs in `triton`. `isolation` is what
+    the platform keeps scripts apart by."""
 
-    def __init__(self, images: ImageFacts, triton: EnvironmentSpec) -> None:
+    def __init__(
+        self, images: ImageFacts, triton: EnvironmentSpec, isolation: Sequence[IsolationPart]
+    ) -> None:
         self._images = images
         self._triton = triton
+        self._isolation = isolation
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
@@ -89,8 +93,7 @@ class RemoteCapabilities(Capabilities):
         return None
 
     def isolation(self) -> Sequence[IsolationPart]:
-        """It is the container engine's."""
-        return ()
+        return self._isolation
 
 
 def _no_such_type(name: str) -> str:

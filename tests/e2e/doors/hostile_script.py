@@ -2,13 +2,17 @@
 it is asked by a request, in a batch job by a file. It runs in a model's environment, and imports
 nothing of the tests."""
 
+import ctypes
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -47,6 +51,10 @@ def report(asked: dict[str, Any]) -> dict[str, Any]:
     tried["become root"] = tries(os.setuid, 0)
     if asked["metadata"]:
         tried["reach cloud metadata"] = tries(connect, "169.254.169.254", 80)
+    for host, port in asked.get("doors", []):
+        tried[f"knock at {host}:{port}"] = tries(connect, host, port)
+    if asked.get("kernel"):
+        tried |= kernel()
     tried["the control plane"] = web(asked, asked["control"])
     tried["the scoring door"] = web(asked, asked["open"])
     leave()
@@ -54,7 +62,7 @@ def report(asked: dict[str, Any]) -> dict[str, Any]:
         "tried": tried,
         "threads": multiply(asked["threads"]),
         "processes": seen(),
-        "own": tries(open, os.path.join(os.environ["TMPDIR"], "own"), "w"),
+        "own": tries(open, os.path.join(tempfile.gettempdir(), "own"), "w"),
         "secrets": sorted(name for name in os.environ if "SECRET" in name or "TOKEN" in name),
     }
 
@@ -74,7 +82,39 @@ def unix(path: str) -> None:
 
 def connect(host: str, port: int) -> None:
     with socket.socket() as caller:
+        # What is dropped without a word is asked for twice.
+        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
         caller.connect((host, port))
+
+
+def kernel() -> dict[str, str]:
+    """What a way out of a container begins with."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def system(name: str, *arguments: Any) -> None:
+        if getattr(libc, name)(*arguments) == -1:
+            raise OSError(ctypes.get_errno(), name)
+
+    with open("/proc/self/status") as file:
+        status = dict(line.rstrip().split(":\t", 1) for line in file if ":\t" in line)
+    held = {"CapEff": "0" * 16, "CapPrm": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1"}
+    device = os.path.join(tempfile.gettempdir(), "device")
+    return {
+        **{f"have {name}": LET if status[name] != value else "" for name, value in held.items()},
+        "filter no system call": LET if status["Seccomp"] == "0" else "",
+        "have namespaces of its own": tries(system, "unshare", 0x10000000),
+        "mount": tries(system, "mount", b"none", b"/tmp", b"tmpfs", 0, None),
+        "make a device": tries(
+            os.mknod, device, 0o60666, os.makedev(8, 0)
+        ),
+        "read the packets of others": tries(raw),
+        "trace the agent": tries(system, "ptrace", 16, os.getppid(), 0, 0),
+        "load a module": tries(system, "syscall", 175, 0, 0, b""),
+    }
+
+
+def raw() -> None:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
 
 
 def web(asked: dict[str, Any], url: str) -> int:
@@ -86,6 +126,8 @@ def web(asked: dict[str, Any], url: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+    except urllib.error.URLError:
+        return 0
 
 
 def seen() -> int:
@@ -98,7 +140,9 @@ def seen() -> int:
 
 def leave() -> None:
     """Something that is to outlive the endpoint."""
-    subprocess.Popen(["sleep", "86400"], start_new_session=True)
+    waits = "import threading; threading.Event().wait()"
+    command = ["sleep", "86400"] if shutil.which("sleep") else [sys.executable, "-c", waits]
+    subprocess.Popen(command, start_new_session=True)
 
 
 def multiply(most: int) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 from domain.ports import IsolationPart
 from infra.compute.ground import process_environment
+from infra.compute.ground.isolation_telling import tell
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.local.instances.launch import Launch
 from infra.compute.local.isolation.cell import HOME, Cell
@@ -22,13 +23,8 @@ from infra.compute.local.isolation.users import Users
 
 _log = logging.getLogger(__name__)
 
-_HELD: Final = {"action": "isolation_held"}
 _LACKING: Final = {"action": "isolation_lacking"}
 _TEMPORARY: Final = "/tmp"
-
-
-class NotIsolated(Exception):
-    """The machine lacks what is required; the message says what."""
 
 
 class Isolation:
@@ -53,19 +49,7 @@ class Isolation:
             return
         self._means = means_here(wish.network, self.runtime)
         self._users = Users(self._means.users, self._data)
-        for part in self.parts:
-            if part.held:
-                told = "Isolation of scripts: %s is held: %s"
-                _log.info(told, part.part, part.detail, extra=_HELD)
-            else:
-                told = "Isolation of scripts: %s is NOT held: %s"
-                _log.warning(told, part.part, part.detail, extra=_LACKING)
-        lacking = [f"{part.part} ({part.detail})" for part in self.parts if not part.held]
-        if lacking and wish.choice == "required":
-            raise NotIsolated(
-                "ML_ENDPOINTS_ISOLATION is required, and a script here is not kept in every "
-                f"part: {'; '.join(lacking)}"
-            )
+        tell(self.parts, wish.choice)
 
     @property
     def parts(self) -> Sequence[IsolationPart]:

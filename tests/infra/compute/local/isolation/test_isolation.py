@@ -20,7 +20,8 @@ HOST = """
 import sys
 from pathlib import Path
 from infra.compute.identity_lending import NothingLent
-from infra.compute.local.isolation.isolation import Isolation, NotIsolated
+from infra.compute.ground.isolation_telling import NotIsolated
+from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.isolation.means import Wish
 from infra.compute.local.premises import RUNTIME
 try:
