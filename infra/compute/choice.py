@@ -10,6 +10,7 @@ from domain.ports import (
     BlobStore,
     Capabilities,
     Cipher,
+    EnvironmentSpec,
     ResourceStore,
     Scorer,
     Serving,
@@ -140,17 +141,17 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     """Instances and workers in containers."""
     from uv import find_uv_bin
 
-    from infra.compute.docker import isolation
     from infra.compute.docker.chosen_images import Making, chosen_images
     from infra.compute.docker.docker_fleet import DockerFleet
     from infra.compute.docker.engine import Engine
     from infra.compute.docker.engine_environments import BaseImage
     from infra.compute.docker.engine_room import EngineRoom
     from infra.compute.docker.networks import Networks
+    from infra.compute.ground.container_isolation import parts
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
-    from infra.compute.remote.remote_capabilities import RemoteCapabilities, triton_environment
+    from infra.compute.remote.remote_capabilities import RemoteCapabilities
     from infra.compute.remote.remote_compute import RemoteCompute
 
     engine = Engine(settings.engine)
@@ -174,8 +175,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     )
     remote = RemoteCompute(fleet, beside.store, beside.cipher, beside.authority, beside.identities)
 
-    triton = triton_environment(settings.triton_image)
-    apart = isolation.parts(closed=settings.egress == "closed")
+    apart = parts(closed=settings.egress == "closed")
 
     async def start() -> None:
         tell(apart, settings.isolation)
@@ -189,7 +189,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         await remote.close()
 
     return Compute(
-        capabilities=RemoteCapabilities(chosen.facts, triton, apart),
+        capabilities=RemoteCapabilities(chosen.facts, _triton(settings), apart),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,
@@ -197,6 +197,12 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         close=close,
         gateway=fleet.gateway,
     )
+
+
+def _triton(settings: ComputeSettings) -> EnvironmentSpec:
+    from infra.compute.remote.remote_capabilities import triton_environment
+
+    return triton_environment(settings.triton_image)
 
 
 def _registry(settings: ComputeSettings) -> "RegistryPlace | None":

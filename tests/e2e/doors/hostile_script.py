@@ -104,9 +104,7 @@ def kernel() -> dict[str, str]:
         "filter no system call": LET if status["Seccomp"] == "0" else "",
         "have namespaces of its own": tries(system, "unshare", 0x10000000),
         "mount": tries(system, "mount", b"none", b"/tmp", b"tmpfs", 0, None),
-        "make a device": tries(
-            os.mknod, device, 0o60666, os.makedev(8, 0)
-        ),
+        "make a device": tries(os.mknod, device, 0o60666, os.makedev(8, 0)),
         "read the packets of others": tries(raw),
         "trace the agent": tries(system, "ptrace", 16, os.getppid(), 0, 0),
         "load a module": tries(system, "syscall", 175, 0, 0, b""),
