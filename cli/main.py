@@ -44,6 +44,8 @@ GROUPS = {
     "connection": ("connection", "who may open package indexes"),
     "job": ("job", "batch jobs"),
     "schedule": ("schedule", "jobs by the clock"),
+    "identity": ("identities.user_identity", "identities for endpoints and computes"),
+    "role-assignment": ("identities.role_assignment", "what identities may"),
     "endpoint": ("endpoint", "endpoints with their deployments, as in 2021"),
 }
 
@@ -154,7 +156,7 @@ def _tell(failed: CommandFailed) -> None:
 def _help() -> str:
     lines = ["mle: machine learning endpoints, online and batch.", "", "Every day:"]
     lines += [f"  {name:<18} {what}" for name, (_, what) in SHORT.items()]
-    lines += ["", "By resource, with the verbs and flags of `az ml`:"]
+    lines += ["", "By resource, with the verbs and flags of `az`:"]
     lines += [f"  {name:<18} {what}" for name, (_, what) in GROUPS.items()]
     lines += [
         "",

@@ -285,6 +285,32 @@ CODE_CONFIGURATION = Record(
     )
 )
 
+
+class Assigned(Type):
+    """Identities by their ids: a list in YAML, a map in REST."""
+
+    def read(self, value: Json, place: Place, faults: Faults) -> Json:
+        return ListOf(_ASSIGNED).read(value, place, faults)
+
+    def sent(self, value: Json) -> Json:
+        return {each["resource_id"]: {} for each in value}
+
+    def shown(self, value: Json) -> Json:
+        return [
+            {"resource_id": id, **_ASSIGNED.shown(each or {})} for id, each in (value or {}).items()
+        ]
+
+    def schema(self) -> dict[str, Json]:
+        return ListOf(_ASSIGNED).schema()
+
+
+_ASSIGNED = Record(
+    (
+        Field("resource_id", Text(), required=True, doc="the identity's ARM id"),
+        Field("client_id", Text(), "clientId", ignored=True),
+        Field("principal_id", Text(), "principalId", ignored=True),
+    )
+)
 # Kept here since every list of a kind's fields uses them.
 IDENTITY = Record(
     (
@@ -294,13 +320,14 @@ IDENTITY = Record(
                 {
                     "system_assigned": "SystemAssigned",
                     "user_assigned": "UserAssigned",
+                    "system_assigned,user_assigned": "SystemAssigned,UserAssigned",
                     "none": "None",
                 }
             ),
             "type",
             required=True,
         ),
-        Field("user_assigned_identities", ListOf(Anything())),
+        Field("user_assigned_identities", Assigned(), "userAssignedIdentities"),
         Field("principal_id", Anything(), "principalId", ignored=True),
         Field("tenant_id", Anything(), "tenantId", ignored=True),
     )

@@ -5,7 +5,7 @@ from typing import Any, Generic, final
 
 from domain.errors import Detail, DomainError
 from domain.ground.resource import Identity, Wanted
-from domain.identities.identity_holding import IdentityHolding, is_any
+from domain.identities.identity_holding import IdentityHolding
 from domain.provisioning.kind import D, E, KindTypes
 
 _log = logging.getLogger(__name__)
@@ -20,18 +20,9 @@ class EndpointIdentities(Generic[E, D]):
         self._types = types
         self._holding = holding
 
-    async def faults(self, wanted: Wanted[Any], old: E | None) -> list[Detail]:
+    async def faults(self, wanted: Wanted[Any]) -> list[Detail]:
         """All that is wrong with the identity that is wanted."""
-        faults = await self._holding.faults(wanted.identity)
-        if faults or old is None or wanted.identity is None or not self._types.has_identities:
-            return faults
-        if is_any(wanted.identity) == is_any(old.identity):
-            return []
-        told = (
-            "Whether an endpoint has an identity is settled when it is made, for its deployments "
-            "are told of it as they start. Make another endpoint."
-        )
-        return [Detail("IdentityFixed", told, "identity.type")]
+        return await self._holding.faults(wanted.identity)
 
     async def taken(self, wanted: Wanted[Any], old: E | None) -> Identity | None:
         """The identity that is wanted, which has no faults, as it is kept."""

@@ -1,7 +1,8 @@
 """`mle az-shim`: scripts that say `az ml …` run unchanged against a host.
 
-It answers `az ml`, `az configure`, `az account show|set`, `az extension`, `az login` and
-`az version`; all else goes to a real `az`, and is refused by name where there is none.
+It answers `az ml`, `az identity`, `az role assignment`, `az configure`, `az account show|set`,
+`az extension`, `az login` and `az version`; all else goes to a real `az`, and is refused by name
+where there is none.
 """
 
 import argparse
@@ -38,6 +39,10 @@ def answered(words: list[str]) -> int:
 
     if words[:1] == ["ml"]:
         return main(words[1:])
+    if words[:1] == ["identity"]:
+        return main(words)
+    if words[:2] == ["role", "assignment"]:
+        return main(["role-assignment", *words[2:]])
     if words[:2] == ["account", "show"]:
         _account(words[2:])
         return int(Exit.DONE)
@@ -50,7 +55,8 @@ def answered(words: list[str]) -> int:
     if real is None:
         raise CommandFailed(
             f"`az {' '.join(words[:2])}` is not answered here, and there is no other `az`.",
-            hint="`az ml`, `az configure` and `az account show` are. Install Azure's for the rest.",
+            hint="`az ml`, `az identity`, `az role assignment`, `az configure` and `az account "
+            "show` are. Install Azure's for the rest.",
         )
     os.execv(real, [real, *words])
 

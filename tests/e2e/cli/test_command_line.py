@@ -94,6 +94,51 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     assert mle("online-endpoint", "delete", "-n", "sums", "--yes").code == 0
 
 
+def test_identities_and_their_roles_are_given_as_scripts_of_azure_s_have_it(
+    mle: Mle, tmp_path: Path
+) -> None:
+    def az(*words: str) -> Typed:
+        return mle("az-shim", "--", *words)
+
+    made = az("identity", "create", "--name", "reading", "--tags", "a=b")
+    assert made.code == 0, made.err
+    assert made.answer["tags"] == {"a": "b"}
+    by_name = ("identity", "list", "--query", "[?name=='reading'].principalId", "-o", "tsv")
+    assert az(*by_name).out.strip() == made.answer["principalId"]
+    (tmp_path / "endpoint.yml").write_text(
+        "name: somebody\nauth_mode: key\nidentity:\n  type: user_assigned\n"
+        "  user_assigned_identities:\n    - resource_id: to_be_set\n"
+    )
+    first = f"identity.user_assigned_identities[0].resource_id={made.answer['id']}"
+    create = ("ml", "online-endpoint", "create", "-f", "endpoint.yml", "--set", first)
+    endpoint = az(*create)
+    assert endpoint.code == 0, endpoint.err
+    [given] = endpoint.answer["identity"]["user_assigned_identities"]
+    assert given["client_id"] == made.answer["clientId"]
+    (tmp_path / "other.yml").write_text("name: itself\n")
+    assert az("ml", "online-endpoint", "create", "-f", "other.yml").code == 0
+    show = ("ml", "online-endpoint", "show", "-n", "itself", "-o", "tsv", "--query")
+    principal = az(*show, "identity.principal_id").out.strip()
+
+    scope = az("account", "show", "--query", "id", "-o", "tsv").out.strip()
+    account = f"/subscriptions/{scope}/resourceGroups/local/providers/Microsoft.Storage"
+    whom = ("--assignee-object-id", principal, "--assignee-principal-type", "ServicePrincipal")
+    what = ("--role", "Storage Blob Data Reader", "--scope", f"{account}/storageAccounts/local")
+    role = az("role", "assignment", "create", *whom, *what)
+    assert role.code == 0, role.err
+    assert role.answer["roleDefinitionName"] == "Storage Blob Data Reader"
+    assert az("role", "assignment", "create", *whom, *what).answer == role.answer
+    assert az("role", "assignment", "list", "--assignee", principal).answer == [role.answer]
+    unknown = az("role", "assignment", "create", *whom, "--role", "AcrPull")
+    assert (unknown.code, "'Reader'" in unknown.err) == (1, True)
+    assert az("role", "assignment", "delete", "--ids", role.answer["id"]).code == 0
+    assert az("role", "assignment", "list", "--all").answer == []
+    for name in ("somebody", "itself"):
+        assert az("ml", "online-endpoint", "delete", "-n", name, "--yes").code == 0
+    assert az("identity", "delete", "--name", "reading").code == 0
+    assert az("identity", "show", "--name", "reading").code == 3
+
+
 def test_the_verbs_of_az_ml_answer_as_scripts_have_it(mle: Mle, tmp_path: Path) -> None:
     mle("init", "script", ".", "--name", "asked")
     (tmp_path / "endpoint.yml").write_text("name: asked\nauth_mode: key\n")

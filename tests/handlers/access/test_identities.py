@@ -109,8 +109,10 @@ async def test_an_endpoint_shows_whom_its_scripts_are(azure: Azure, plane: Contr
     assert done.json()["identity"] == both
     kept = await azure.client.finish(await azure.client.put(IRIS, ENDPOINT))
     assert kept.json()["identity"] == both
-    refused = await azure.client.put(IRIS, {**ENDPOINT, "identity": {"type": "None"}})
-    assert refused.json()["error"]["details"][0]["code"] == "IdentityFixed"
+    none = await azure.endpoint(type="None")
+    assert (none["type"], none["principalId"]) == ("None", None)
+    assert await reading.find(IRIS) is None
+    assert (await azure.endpoint(type="SystemAssigned"))["principalId"] != both["principalId"]
 
     await azure.client.finish(await azure.client.delete(IRIS))
     assert await reading.find(IRIS) is None
