@@ -58,7 +58,7 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
             code=code,
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
-            identity=compute.holder if is_any(compute.identity) else None,
+            identity=compute.identity_holder if is_any(compute.identity) else None,
             size=capabilities.size(asked.resources.instance_type),
         )
         return WorkersWorkload(

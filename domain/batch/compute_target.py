@@ -95,7 +95,7 @@ class ComputeTarget(TrackedResource):
         return self.properties.properties.scale_settings.max_node_count
 
     @property
-    def holder(self) -> str:
+    def identity_holder(self) -> str:
         """Who has its identities, as a path below the workspace."""
         return f"{PARTITION}/{self.name}"
 

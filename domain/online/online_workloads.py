@@ -116,7 +116,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
         """Its endpoint's."""
         types = self._documents.types
         endpoint = types.endpoint(await self._documents.get(Place.of(deployment).owner))
-        return types.holder(endpoint.name) if is_any(endpoint.identity) else None
+        return types.identity_holder(endpoint.name) if is_any(endpoint.identity) else None
 
 
 def _probe(settings: ProbeSettings) -> Probe:

@@ -33,7 +33,7 @@ class EndpointIdentities(Generic[E, D]):
     async def settle(self, endpoint: E) -> None:
         """Have what the endpoint shows; done again it changes nothing."""
         if self._types.has_identities:
-            holder = self._types.holder(endpoint.name)
+            holder = self._types.identity_holder(endpoint.name)
             await self._holding.settle(holder, endpoint.identity, endpoint.modified_by)
 
     async def settle_soon(self, endpoint: E) -> None:
@@ -46,4 +46,4 @@ class EndpointIdentities(Generic[E, D]):
     async def release(self, endpoint: E) -> None:
         """The endpoint goes: so does what is its alone."""
         if self._types.has_identities:
-            await self._holding.release(self._types.holder(endpoint.name))
+            await self._holding.release(self._types.identity_holder(endpoint.name))

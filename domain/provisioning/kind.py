@@ -45,7 +45,7 @@ class KindTypes(Generic[E, D]):
         speak of all of them."""
         return f"{self.kind}/{endpoint.casefold()}"
 
-    def holder(self, endpoint: str) -> str:
+    def identity_holder(self, endpoint: str) -> str:
         """Who has an endpoint's identities, as a path below the workspace."""
         return f"{self.kind}/{endpoint}"
 
