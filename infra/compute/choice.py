@@ -173,7 +173,14 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),
     )
-    remote = RemoteCompute(fleet, beside.store, beside.cipher, beside.authority, beside.identities)
+    remote = RemoteCompute(
+        fleet,
+        beside.store,
+        beside.cipher,
+        beside.blobs,
+        beside.authority,
+        beside.identities,
+    )
 
     apart = parts(closed=settings.egress == "closed")
 

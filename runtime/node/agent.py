@@ -33,6 +33,7 @@ from .routes import Routes
 from .settings import PREFIX, Settings, read
 from .single import handed_over
 from .units.attempts import Attempts
+from .units.own_files import OwnFiles
 
 BAD_SETTINGS = 2
 LOST = 3
@@ -135,7 +136,9 @@ class Agent:
             Worker(
                 number, self._with_door(launch), ground, self._changed, share=self._share(number)
             )
-            for number, launch in enumerate(launches(spec, fetched, self._usual()))
+            for number, launch in enumerate(
+                launches(spec, fetched, self._usual(), self._output())
+            )
         ]
         node.crew = Crew(workers)
         node.fetched = True
@@ -152,6 +155,15 @@ class Agent:
         trusted = trusting(self._folder, identity.authorities, self._environment)
         lent = {**self._token_door.variables, **identity.variables, **trusted}
         return {**self._environment, **lent}
+
+    def _output(self) -> str:
+        """A folder for the scripts' own files, made; '' where they have none."""
+        if not self._spec.work.output:
+            return ""
+        folder = os.path.join(self._settings.data, "output")
+        os.makedirs(folder, exist_ok=True)
+        self.node.own_files = OwnFiles(folder)
+        return folder
 
     def _with_door(self, launch: Launch) -> Launch:
         if not self._is_single:
@@ -196,6 +208,8 @@ class Agent:
         if self._is_single:
             # It drains itself; what comes meanwhile is answered here.
             self._door.open(True)
+        if self._is_single or self._spec.work.output:
+            # (What scripts write as they end is to be had before the agent ends.)
             for worker in node.crew.workers:
                 worker.end()
 

@@ -15,6 +15,7 @@ from .logs import Log
 from .processes.crew import Crew
 from .spec import CONTRACT, Spec
 from .units.attempts import Attempts
+from .units.own_files import OwnFiles
 from .usage import usage
 
 FETCHING, STARTING, READY = "fetching", "starting", "ready"
@@ -33,6 +34,7 @@ class Node:
         self.artifacts = artifacts
         self.crew = Crew()
         self.attempts: Attempts | None = None
+        self.own_files: OwnFiles | None = None
         self.gate: Gate | None = None
         """Before a server of the user's own."""
         self.tokens = Tokens()
@@ -74,6 +76,7 @@ class Node:
             "ready": self.crew.ready,
             "silent": self.crew.silent,
             "restarts": self.crew.restarts,
+            "over": self.draining and all(each.is_over for each in self.crew.workers),
             "code": why.code if why else None,
             "reason": why.reason if why else None,
             "last_death": death._asdict() if death else None,

@@ -17,6 +17,7 @@ from .identity.tokens import parsed
 from .logs import Log
 from .node import READY as IS_READY
 from .node import Node
+from .units.own_files import OUTPUT
 from .units.routes import JOBS, UNITS, UnitRoutes
 
 _SMALL = 16 << 20
@@ -89,6 +90,8 @@ class Routes:
                     503, "starting", "This node takes no units yet.", "Retry-After: 1\r\n"
                 )
             return UnitRoutes(node.attempts).answer(question)
+        if (method, question.path) == ("GET", OUTPUT) and node.own_files is not None:
+            return await node.own_files.answer(question)
         allowed = [known for known, path in self._own if path == question.path]
         if allowed:
             told = f"Allow: {', '.join(allowed)}\r\n"

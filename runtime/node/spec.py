@@ -57,8 +57,11 @@ class Server(NamedTuple):
 
 
 class Work(NamedTuple):
+    """`output`: scripts write to a folder of their own."""
+
     processes: int = 1
     kept: int = 256
+    output: bool = False
 
 
 class Probe(NamedTuple):
@@ -181,6 +184,12 @@ class _Part:
         self._fault(name, "is not text")
         return default
 
+    def flag(self, name: str) -> bool:
+        value = self._value.get(name, False)
+        if not isinstance(value, bool):
+            self._fault(name, "is not true or false")
+        return value is True
+
     def texts(self, name: str) -> Mapping[str, str]:
         value = self._value.get(name) or {}
         if isinstance(value, dict) and all(
@@ -254,7 +263,11 @@ def _identity(part: _Part | None) -> Identity | None:
 def _work(part: _Part | None) -> Work:
     if part is None:
         return Work()
-    return Work(part.whole("processes", 1, least=1), part.whole("kept", 256, least=1))
+    return Work(
+        part.whole("processes", 1, least=1),
+        part.whole("kept", 256, least=1),
+        part.flag("output"),
+    )
 
 
 def _probe(part: _Part | None) -> Probe:

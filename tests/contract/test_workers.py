@@ -276,8 +276,6 @@ async def test_the_next_job_that_runs_the_same_finds_workers_that_are_up(place: 
 
 
 async def test_jobs_that_would_run_something_else_share_nothing(place: Place) -> None:
-    if place.workers.holder is None:
-        pytest.skip("nodes take no job that writes to a folder of its own yet")
     one = await place.job(OBEYS)
     variables = {"MODE": "b"}
     other = replace(
@@ -316,8 +314,6 @@ async def test_a_job_that_is_taken_away_ends_at_once_and_the_others_go_on(place:
 
 
 async def test_what_a_script_writes_by_itself_is_in_the_store_with_its_unit(place: Place) -> None:
-    if place.workers.holder is None:
-        pytest.skip("nodes take no job that writes to a folder of its own yet")
     script = """
     import os
     def init(): pass

@@ -33,6 +33,19 @@ class DockerContainers(Fleet):
         found = self.engine.containers(*labels) if mine else []
         return {each["Id"] for each in found if each["State"] in ("running", "paused")}
 
+    def workers(self, host: RunningHost) -> set[str]:
+        mine = installation_of(host)
+        found = self.engine.containers(f"{INSTALLATION}={mine}") if mine else []
+        ids = [each["Id"] for each in found if each["State"] == "running"]
+        tops = [self.engine.ask("GET", f"containers/{id}/top") for id in ids]
+        shown = [json.loads(content) for status, content in tops if status == 200]
+        return {
+            row[top["Titles"].index("PID")]
+            for top in shown
+            for row in top["Processes"]
+            if " work " in row[-1]
+        }
+
     def environments(self, host: RunningHost) -> int:
         labels = [f"{INSTALLATION}={installation_of(host)}", f"{IMAGE}=environment"]
         return len(self.engine.get("images/json", filters={"label": labels}))

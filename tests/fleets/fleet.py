@@ -24,6 +24,10 @@ class Fleet(Protocol):
         """The instances that there are of a deployment, `endpoint/deployment`."""
 
     @abstractmethod
+    def workers(self, host: RunningHost) -> set[str]:
+        """The processes that run mini-batches."""
+
+    @abstractmethod
     def environments(self, host: RunningHost) -> int:
         """How many there are, built."""
 

@@ -19,6 +19,9 @@ class Processes(Fleet):
         # An instance in a cell is one process below another.
         return {str(pid) for pid in found if _parent_of(pid) not in found}
 
+    def workers(self, host: RunningHost) -> set[str]:
+        return {str(pid) for pid in host.processes(" work ")}
+
     def environments(self, host: RunningHost) -> int:
         there = (host.data_dir / "compute" / "environments").iterdir()
         return sum(each.is_dir() for each in there)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from domain.ports import Cipher, ResourceStore
+from domain.ports import BlobStore, Cipher, ResourceStore
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.remote.fleet import Fleet
@@ -33,6 +33,7 @@ class RemoteCompute:
         fleet: Fleet,
         store: ResourceStore,
         cipher: Cipher,
+        blobs: BlobStore,
         authority: Callable[[], Awaitable[str]],
         identities: IdentityLending,
     ) -> None:
@@ -60,6 +61,7 @@ class RemoteCompute:
             fleet,
             self._http,
             sealing,
+            blobs,
             authority,
             begin=self._begin,
             changed=wake.set,

@@ -24,8 +24,11 @@ class Launch(NamedTuple):
     folder: str
 
 
-def launches(spec: Spec, fetched: Fetched, environment: Mapping[str, str]) -> list[Launch]:
-    """One for each process of the node. Raises NodeFailed if the script is not among the code,
+def launches(
+    spec: Spec, fetched: Fetched, environment: Mapping[str, str], output: str
+) -> list[Launch]:
+    """One for each process of the node; `output` is the folder for its scripts' own files, '' for
+    none. Raises NodeFailed if the script is not among the code,
     or is outside of it."""
     root = os.path.realpath(fetched.code)
     script = _script(spec.script, root)
@@ -35,6 +38,8 @@ def launches(spec: Spec, fetched: Fetched, environment: Mapping[str, str]) -> li
     variables["AML_APP_ROOT"] = root
     if script:
         variables["AZUREML_ENTRY_SCRIPT"] = script
+    if output:
+        variables["AZUREML_BI_OUTPUT_PATH"] = output
     if fetched.model:
         variables["AZUREML_MODEL_DIR"] = fetched.model
     usual = (python, "-I", _RUNTIME, spec.mode, "--app-root", root)

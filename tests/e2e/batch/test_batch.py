@@ -12,6 +12,7 @@ from examples.client import CallFailed
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.journey
@@ -293,12 +294,14 @@ def test_the_next_job_of_a_deployment_finds_warm_workers(host: RunningHost) -> N
     assert ran[0] == ran[1] != ran[2]
 
 
-def test_a_job_is_cancelled_and_its_workers_end(host: RunningHost, gate: Path) -> None:
-    before = set(host.processes(" work "))
+def test_a_job_is_cancelled_and_its_workers_end(
+    host: RunningHost, gate: Path, fleet: Fleet
+) -> None:
+    before = fleet.workers(host)
     variables = {"GATE": str(gate), "WORKERS": "of its own"}
     name = batch.started(host, "files", batch.data(host, GOOD), environmentVariables=variables)
     until(lambda: (p := batch.job(host, name)["progress"]) and p["inFlight"])
-    own = until(lambda: set(host.processes(" work ")) - before)
+    own = until(lambda: fleet.workers(host) - before)
     with pytest.raises(CallFailed, match="409"):
         host.workspace.call("DELETE", f"jobs/{name}")
     answer = host.workspace.call("POST", f"jobs/{name}/cancel")
@@ -306,7 +309,7 @@ def test_a_job_is_cancelled_and_its_workers_end(host: RunningHost, gate: Path) -
     shown = batch.ended(host, name)
     assert shown["status"] == "Canceled"
     assert not batch.output(host, shown).exists()
-    until(lambda: not own & set(host.processes(" work ")))
+    until(lambda: not own & fleet.workers(host))
     assert host.workspace.call("DELETE", f"jobs/{name}").status_code == 200
     with pytest.raises(CallFailed, match="404"):
         host.workspace.get(f"jobs/{name}")

@@ -223,7 +223,10 @@ class PoolKeeping(Keeps):
             "script": program.scoring_script,
             "environment_variables": dict(program.environment_variables),
             "cpu": program.size.cpu,
-            "work": {"processes": record.cluster.processes_per_node},
+            "work": {
+                "processes": record.cluster.processes_per_node,
+                "output": record.output is not None,
+            },
             "drain_seconds": _DRAIN,
         }
         return NodeGroup(

@@ -17,6 +17,7 @@ from infra.compute.remote.remote_scorer import SECRET, proof_of
 from infra.compute.remote.workers.collected import Collected
 from infra.compute.remote.workers.known_pools import KnownPools
 from infra.compute.remote.workers.node_unit import Asked, NodeLost, NodeUnit
+from infra.compute.remote.workers.own_files import OwnFiles
 from infra.compute.remote.workers.pool_record import PoolNode, PoolRecord
 from infra.compute.remote.workers.unit_turns import NodeLease, UnitTurns, Waiter
 
@@ -37,7 +38,8 @@ class _Attempt:
 
 
 class RemoteAttempts:
-    """`authority` tells who has signed for what units are lent; `unseal` opens a pool's secret."""
+    """`authority` tells who has signed for what units are lent; `unseal` opens a pool's secret.
+    What scripts write by themselves comes by `files`."""
 
     def __init__(
         self,
@@ -46,12 +48,14 @@ class RemoteAttempts:
         turns: Callable[[str], UnitTurns],
         unseal: Callable[[str], str],
         authority: Callable[[], Awaitable[str]],
+        files: OwnFiles,
     ) -> None:
         self._http = http
         self._pools = pools
         self._turns = turns
         self._unseal = unseal
         self._authority = authority
+        self._files = files
         self._collected = Collected(http)
         self._attempts: OrderedDict[str, _Attempt] = OrderedDict()
         self._losses: OrderedDict[tuple[str, int], int] = OrderedDict()
@@ -173,9 +177,15 @@ class RemoteAttempts:
             )
             outcome = await unit.outcome()
             took_nothing = outcome is None
-            if outcome is not None:
-                self._collected.add(lease.node, secret, asked().attempt_id)
+            if outcome is None:
+                return None
+            if outcome.lost is None and pool is not None and pool.output is not None:
+                # Before anybody records the unit: the node may be gone then.
+                await self._files.publish(lease.node, secret, pool.output)
+            self._collected.add(lease.node, secret, asked().attempt_id)
             return outcome
+        except Unavailable as error:
+            return UnitOutcome((), lost=f"What its scripts wrote is not to be had: {error}")
         except NodeLost as lost:
             return self._lost(key, asked(), lost)
         finally:

@@ -1,6 +1,8 @@
 """Workers of batch jobs on a fleet, for every host that shares the store."""
 
 import asyncio
+import json
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
-from domain.errors import StaleETag, Unsupported
+from domain.errors import StaleETag, Unavailable
 from domain.ports import (
+    BlobFolder,
+    BlobStore,
     InstanceLost,
     LogKind,
     Observation,
@@ -25,12 +29,17 @@ from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.remote_scorer import SECRET
 from infra.compute.remote.remote_serving import Sealing
 from infra.compute.remote.workers.known_pools import FRESH, KnownPools
-from infra.compute.remote.workers.pool_record import PoolRecord, pool_name
+from infra.compute.remote.workers.own_files import OwnFiles
+from infra.compute.remote.workers.pool_record import PoolNode, PoolRecord, pool_name
 from infra.compute.remote.workers.pool_records import PoolRecords
 from infra.compute.remote.workers.remote_attempts import RemoteAttempts
 from infra.compute.remote.workers.unit_turns import UnitTurns
 
+_log = logging.getLogger("ml_endpoints.remote")
+
 _QUICK: Final = 5.0
+_LONGEST_PARTING: Final = 15.0
+"""Seconds for scripts to end, when their job is over."""
 
 
 class RemoteWorkers(Workers):
@@ -44,6 +53,7 @@ class RemoteWorkers(Workers):
         fleet: Fleet,
         http: UnixHttp,
         sealing: Sealing,
+        blobs: BlobStore,
         authority: Callable[[], Awaitable[str]],
         *,
         begin: Callable[[], None],
@@ -58,8 +68,12 @@ class RemoteWorkers(Workers):
         self._changed = changed
         self._turns: dict[str, UnitTurns] = {}
         self.known = KnownPools(records, self._update, lambda: self._attempts.are_under_way)
-        self._attempts = RemoteAttempts(http, self.known, self._turns_of, sealing.unseal, authority)
+        self._files = OwnFiles(http, blobs)
+        self._attempts = RemoteAttempts(
+            http, self.known, self._turns_of, sealing.unseal, authority, self._files
+        )
         self._logs = NodeLogs(http)
+        self._parting: dict[str, float] = {}
 
     async def close(self) -> None:
         """Nodes go on."""
@@ -74,11 +88,6 @@ class RemoteWorkers(Workers):
 
     async def ensure(self, workload: WorkersWorkload) -> Observation:
         self._begin()
-        if workload.output is not None:
-            raise Unsupported(
-                "Jobs whose scripts write to a folder of their own (summary_only) do not run in "
-                "containers yet."
-            )
         if workload.worker_count:
             await self._authority()  # what it raises is told of the job
         secret = self._sealing.seal(secrets.token_urlsafe(32))
@@ -107,6 +116,8 @@ class RemoteWorkers(Workers):
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         self._begin()
         for record in await self._pools_of(key):
+            if record.output is not None and not await self._parted(record, record.output, key):
+                return False
             await self._leave(record, key)
         self._changed()
         return True
@@ -166,6 +177,38 @@ class RemoteWorkers(Workers):
         await asyncio.gather(
             *(self._end(node.address, secret, key) for node in (after or record).nodes)
         )
+
+    async def _parted(self, record: PoolRecord, output: BlobFolder, key: str) -> bool:
+        """Whether its scripts have ended, and all that they wrote by themselves is in the store.
+        A node that does not answer has nothing more to give."""
+        secret = self._sealing.unseal(record.secret)
+        began = self._parting.setdefault(record.name, time.monotonic())
+        told = await asyncio.gather(
+            *(self._part(node, secret, output, key) for node in record.nodes)
+        )
+        if not all(told) and time.monotonic() - began < _LONGEST_PARTING:
+            return False
+        self._parting.pop(record.name, None)
+        return True
+
+    async def _part(self, node: PoolNode, secret: str, output: BlobFolder, key: str) -> bool:
+        headers = [(SECRET, secret)]
+        try:
+            await self._http.request(node.address, "POST", "/node/drain", headers, timeout=_QUICK)
+            await self._end(node.address, secret, key)
+            answer = await self._http.request(
+                node.address, "GET", "/node/state", headers, timeout=_QUICK
+            )
+            body = answer.body
+            if isinstance(body, bytes) and not json.loads(body).get("over", True):
+                return False
+        except (InstanceLost, TimeoutError, ValueError):
+            return True
+        try:
+            await self._files.publish(node, secret, output)
+        except Unavailable as error:
+            _log.warning("The last files of %s are lost: %s", key, error)
+        return True
 
     async def _end(self, address: str, secret: str, key: str) -> None:
         with suppress(InstanceLost, TimeoutError):

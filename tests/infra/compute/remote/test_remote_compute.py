@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -33,6 +33,7 @@ from infra.compute.remote.serving_record import partition_of
 from tests.kit.composed import PlainCipher, no_authority
 from tests.kit.stages.memory_fleet import MemoryFleet, ToldAgent
 from tests.kit.waiting import PATIENCE, eventually
+from tests.simulation.stores.memory_blob_store import MemoryBlobStore
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 KEY = "online/iris/blue"
@@ -87,8 +88,9 @@ class Hosts:
 @pytest.fixture
 async def hosts() -> AsyncIterator[Hosts]:
     store, fleet, cipher = MemoryResourceStore(time.time), MemoryFleet(), PlainCipher()
+    blobs = MemoryBlobStore(lambda: datetime.now(UTC))
     one, other = (
-        RemoteCompute(fleet, store, cipher, no_authority, NothingLent()) for _ in range(2)
+        RemoteCompute(fleet, store, cipher, blobs, no_authority, NothingLent()) for _ in range(2)
     )
     yield Hosts(store, fleet, one, other)
     await one.close()
