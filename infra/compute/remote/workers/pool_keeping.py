@@ -122,7 +122,8 @@ class PoolKeeping(Keeps):
         if there and record.name not in self._began:
             # Starting uses no slice up: a node ended for it each time would never come to work.
             since = now
-        return Seen(record, idle, since)
+        leaving = sum(node.state is NodeState.LEAVING for node in nodes)
+        return Seen(record, idle, leaving, since)
 
     def _idle(self, record: PoolRecord, node: Node | None) -> float:
         """For how long nobody has needed the node."""

@@ -25,11 +25,12 @@ _ONE: Final = Portion(processes=1)
 @dataclass(frozen=True)
 class Seen:
     """A pool and what there is of it: `idle` says of each node that is up or coming, by its
-    number, for how many seconds nobody has needed it. `since`: when its first one was ready, or it
-    began to wait for one."""
+    number, for how many seconds nobody has needed it; `leaving` are those that are on their way
+    out. `since`: when its first one was ready, or it began to wait for one."""
 
     record: PoolRecord
     idle: tuple[float, ...]
+    leaving: int
     since: float
 
     @property
@@ -110,7 +111,7 @@ def _of_cluster(
             wanted[name] -= 1
             crowded -= 1
             spare -= 1
-    free = most - held
+    free = most - held - sum(each.leaving for each in pools)
     for each in sorted(pools, key=lambda each: each.held):
         name = each.record.name
         more = min(max(0, share.get(name, 0) - each.held), max(0, free))
