@@ -136,9 +136,7 @@ class Agent:
             Worker(
                 number, self._with_door(launch), ground, self._changed, share=self._share(number)
             )
-            for number, launch in enumerate(
-                launches(spec, fetched, self._usual(), self._output())
-            )
+            for number, launch in enumerate(launches(spec, fetched, self._usual(), self._output()))
         ]
         node.crew = Crew(workers)
         node.fetched = True

@@ -1,5 +1,6 @@
 """Batch jobs on nodes in containers of a real engine, through the door."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,13 @@ def containers(host: RunningHost, fleet: DockerContainers, compute: str) -> list
     labels = (f"{INSTALLATION}={installation_of(host)}", f"{KEY}=workers/{compute}")
     found = fleet.engine.containers(*labels)
     return [each for each in found if each["State"] in ("running", "paused", "created")]
+
+
+def limits(fleet: DockerContainers, container: Any) -> tuple[int, int] | None:
+    """What it has of memory and cores; None for one that has just gone."""
+    status, content = fleet.engine.ask("GET", f"containers/{container['Id']}/json")
+    config = json.loads(content)["HostConfig"] if status == 200 else None
+    return (config["Memory"], config["NanoCpus"]) if config else None
 
 
 def content(host: RunningHost, shown: dict[str, Any]) -> bytes:
@@ -179,7 +187,8 @@ def test_a_cluster_means_what_it_says(
 
     def there() -> list[Any]:
         found = containers(host, fleet, "small")
-        assert len(found) <= 2, "maxNodeCount is for all its jobs together"
+        shown = [(each["Names"], each["State"], each["Status"]) for each in found]
+        assert len(found) <= 2, f"maxNodeCount is for all its jobs together: {shown}"
         return found
 
     def completed(name: str) -> bool:
@@ -188,8 +197,8 @@ def test_a_cluster_means_what_it_says(
     assert there() == []
     batch.batch(host, "small", GATED, compute=compute, resources={"instanceCount": 2})
     until(lambda: len(there()) == 1, "minNodeCount nodes are up before the first job")
-    told = fleet.engine.get(f"containers/{there()[0]['Id']}/json")["HostConfig"]
-    assert (told["Memory"], told["NanoCpus"]) == (MEMORY, 2_000_000_000)
+    told = until(lambda: [found for each in there() if (found := limits(fleet, each))])
+    assert told == [(MEMORY, 2_000_000_000)]
     first = job(host, "small", gate)
     until(lambda: begun(host.meeting) == 2, "a unit on each node")
     batch.batch(host, "beside", GATED, compute=compute, resources={"instanceCount": 2})

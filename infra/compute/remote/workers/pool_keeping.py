@@ -26,6 +26,8 @@ OUT_OF_QUOTA: Final = "OutOfQuota"
 _CONTRACT: Final = 1
 _DRAIN: Final = 10.0
 """Seconds for `shutdown()` of scripts on a node that is to go, on which nothing runs."""
+_PROMISED: Final = 5.0
+"""Seconds in which the fleet shows a node that it was asked for."""
 _TRIED_AGAIN: Final = 10.0
 """Seconds after which more nodes than there was room for are asked for again."""
 
@@ -53,6 +55,7 @@ class PoolKeeping(Keeps):
         self._began: set[str] = set()
         """Pools that have had a node that was ready since they last had jobs."""
         self._fits: dict[str, tuple[int, float]] = {}
+        self._promised: dict[str, tuple[int, float]] = {}
         self._pressed = False
 
     async def read(self) -> None:
@@ -110,7 +113,7 @@ class PoolKeeping(Keeps):
     def _seen(self, record: PoolRecord, nodes: Sequence[Node], now: float) -> Seen:
         coming = (NodeState.COMING, NodeState.RUNNING)
         there = {node.number: node for node in nodes if node.state in coming}
-        held = max(there, default=-1) + 1
+        held = max(max(there, default=-1) + 1, self._promised_of(record.name, now))
         idle = tuple(self._idle(record, there.get(number)) for number in range(held))
         if not record.jobs:
             self._since.pop(record.name, None)
@@ -124,6 +127,11 @@ class PoolKeeping(Keeps):
             since = now
         leaving = sum(node.state is NodeState.LEAVING for node in nodes)
         return Seen(record, idle, leaving, since)
+
+    def _promised_of(self, name: str, now: float) -> int:
+        """Nodes that the fleet was asked for, and has perhaps not shown yet."""
+        count, until = self._promised.get(name, (0, 0.0))
+        return count if until > now else 0
 
     def _idle(self, record: PoolRecord, node: Node | None) -> float:
         """For how long nobody has needed the node."""
@@ -155,6 +163,8 @@ class PoolKeeping(Keeps):
         return True
 
     async def _go_on(self, record: PoolRecord, nodes: Sequence[Node], shared: Given) -> None:
+        if shared.count != sum(node.state is not NodeState.LEAVING for node in nodes):
+            self._promised[record.name] = shared.count, self._now() + _PROMISED
         asked = Asked(self._group(record), shared.count, record.standing, patience=0.0)
         standing = await self._working.work(asked, nodes)
         if standing.code == OUT_OF_QUOTA:
@@ -181,6 +191,7 @@ class PoolKeeping(Keeps):
     ) -> Standing:
         """There is no room for so many: fewer will do, and what is idle elsewhere gives way."""
         self._pressed = True
+        self._promised.pop(record.name, None)
         there = sum(node.state is NodeState.RUNNING for node in nodes)
         others = any(each.nodes for each in self._known.values() if each.name != record.name)
         if not there and not others:

@@ -117,14 +117,14 @@ def _of_cluster(
         more = min(max(0, share.get(name, 0) - each.held), max(0, free))
         wanted[name] += more
         free -= more
-    _keep_least(cluster, pools, wanted, most)
+    _keep_least(cluster, pools, wanted, max(0, free))
     return {name: Given(share.get(name, 0), count) for name, count in wanted.items()}
 
 
-def _keep_least(cluster: Cluster, pools: Sequence[Seen], wanted: dict[str, int], most: int) -> None:
+def _keep_least(cluster: Cluster, pools: Sequence[Seen], wanted: dict[str, int], free: int) -> None:
     """Those that are to be up whoever needs them run what was used last."""
     there = sum(max(wanted[each.record.name], each.held) for each in pools)
-    lack = min(cluster.least_nodes, most) - there
+    lack = min(cluster.least_nodes - there, free)
     able = [
         each.record
         for each in pools
