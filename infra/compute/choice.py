@@ -173,14 +173,8 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),
     )
-    remote = RemoteCompute(
-        fleet,
-        beside.store,
-        beside.cipher,
-        beside.blobs,
-        beside.authority,
-        beside.identities,
-    )
+    store, blobs, who = beside.store, beside.blobs, beside.identities
+    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
 
     apart = parts(closed=settings.egress == "closed")
 
