@@ -1,28 +1,35 @@
-"""Azure's services, one client of each for the process, as the settings name them."""
+"""Azure's services, one client of each for the process, as the settings name them.
+
+What stands on an SDK is imported where it is made, and made at its first use (late.py).
+"""
 
 import contextlib
 import re
 from datetime import timedelta
-from typing import Any, ClassVar
-
-from azure.identity.aio import DefaultAzureCredential
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from infra.clock import SystemClock
-from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.cipher import SettingCipher
-from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.cloud.documents.document_figure_store import DocumentFigureStore
-from infra.cloud.queues.service_bus import ServiceBus
-from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
-from infra.cloud.queues.service_bus_topics import ServiceBusTopics
-from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
+from infra.cloud.late import is_made, late
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from infra.web.webhooks import HttpWebhooks
+
+if TYPE_CHECKING:
+    from azure.identity.aio import DefaultAzureCredential
+
+    from infra.cloud.blobs.azure_blob_store import AzureBlobStore
+    from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
+    from infra.cloud.queues.service_bus import ServiceBus
+    from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
+    from infra.cloud.queues.service_bus_topics import ServiceBusTopics
+    from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
 _LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
@@ -40,10 +47,7 @@ class CloudServices:
         self.cipher = SettingCipher(settings.cloud.cipher_key or "")
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.webhooks = HttpWebhooks(OutboundAddresses(settings.web.private_networks))
-        self.credential = DefaultAzureCredential(
-            managed_identity_client_id=settings.cloud.azure_client_id
-        )
-        self.store = self._store()
+        self.store = late(self._store)
         keys = PublishedKeys(identity.token_jwks_url)
         rights = DirectoryRights(self.store, identity.audiences)
         self.token_verifier = JwtVerifier(
@@ -63,11 +67,20 @@ class CloudServices:
             minutes=timedelta(days=settings.figures.minutes_kept_days),
             hours=timedelta(days=settings.figures.hours_kept_days),
         )
-        self.bus = self._service_bus()
-        self.queue = ServiceBusWorkQueue(self.bus)
-        self.topics = ServiceBusTopics(self.bus)
-        self.consumer = ServiceBusConsumer(self.bus)
-        self.blobs = self._blobs()
+        self.bus = late(self._service_bus)
+        self.queue = late(self._queue)
+        self.topics = late(self._topics)
+        self.consumer = late(self._consumer)
+        self.blobs = late(self._blobs)
+
+    @cached_property
+    def credential(self) -> "DefaultAzureCredential":
+        """The machine's identity."""
+        from azure.identity.aio import DefaultAzureCredential
+
+        return DefaultAzureCredential(
+            managed_identity_client_id=self.settings.cloud.azure_client_id
+        )
 
     @classmethod
     def open(cls, settings: Settings) -> "CloudServices":
@@ -85,16 +98,23 @@ class CloudServices:
         # The last one first; one that cannot be closed does not keep the others open.
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(setattr, CloudServices, "_opened", None)
-            closing.push_async_callback(self.credential.close)
-            closing.push_async_callback(self.blobs.close)
-            closing.push_async_callback(self.store.close)
-            closing.push_async_callback(self.bus.close)
-            closing.push_async_callback(self.queue.close)
-            closing.push_async_callback(self.topics.close)
-            closing.push_async_callback(self.webhooks.close)
-            closing.push_async_callback(self.consumer.close)
+            if "credential" in self.__dict__:
+                closing.push_async_callback(self.credential.close)
+            for each in (
+                self.blobs,
+                self.store,
+                self.bus,
+                self.queue,
+                self.topics,
+                self.webhooks,
+                self.consumer,
+            ):
+                if is_made(each):
+                    closing.push_async_callback(each.close)
 
-    def _store(self) -> CosmosResourceStore:
+    def _store(self) -> "CosmosResourceStore":
+        from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
+
         cloud = self.settings.cloud
         where = cloud.cosmos_connection or cloud.cosmos_endpoint or ""
         is_emulator = _LOOPBACK.search(where) is not None
@@ -109,13 +129,32 @@ class CloudServices:
             return CosmosResourceStore.from_connection_string(cloud.cosmos_connection, **options)
         return CosmosResourceStore(cloud.cosmos_endpoint or "", self.credential, **options)
 
-    def _service_bus(self) -> ServiceBus:
+    def _service_bus(self) -> "ServiceBus":
+        from infra.cloud.queues.service_bus import ServiceBus
+
         cloud = self.settings.cloud
         if cloud.service_bus_connection:
             return ServiceBus(connection_string=cloud.service_bus_connection)
         return ServiceBus(namespace=cloud.service_bus_namespace, credential=self.credential)
 
-    def _blobs(self) -> AzureBlobStore:
+    def _queue(self) -> "ServiceBusWorkQueue":
+        from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
+
+        return ServiceBusWorkQueue(self.bus)
+
+    def _topics(self) -> "ServiceBusTopics":
+        from infra.cloud.queues.service_bus_topics import ServiceBusTopics
+
+        return ServiceBusTopics(self.bus)
+
+    def _consumer(self) -> "ServiceBusConsumer":
+        from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
+
+        return ServiceBusConsumer(self.bus)
+
+    def _blobs(self) -> "AzureBlobStore":
+        from infra.cloud.blobs.azure_blob_store import AzureBlobStore
+
         cloud = self.settings.cloud
         if cloud.blob_connection:
             return AzureBlobStore.from_connection_string(cloud.blob_connection)
