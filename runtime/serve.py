@@ -10,7 +10,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from .online import batching, streaming
+from .online import batching, services, streaming
 from .online.batching import BatchingPool
 from .online.pyfunc import MlflowModel
 from .online.responses import JSON
@@ -80,6 +80,7 @@ class InferenceServer:
         root = self._arguments.app_root
         if self._arguments.mlflow:
             return Script(MlflowModel(root))
+        services.offer()
         return load(root, self._arguments.script)
 
     def finish(self) -> None:

@@ -140,6 +140,13 @@ class DataVersionProperties(AssetProperties):
     is_anonymous: bool = False
     data_type: DataType = DataType.URI_FOLDER
     data_uri: Uri
+    referenced_uris: Annotated[tuple[str, ...], unsaid(())] = ()
+    """Those that an mltable names, as its client has read it."""
+
+    @field_validator("referenced_uris", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        return () if value is None else value
 
 
 VersionProperties = (
@@ -236,11 +243,11 @@ class EnvironmentVersion(AssetVersion):
 
 
 class DataVersion(AssetVersion):
-    """`folder` is the file or folder that the data are: a place, whose files may come and go. A
-    job reads them as they were when it was planned."""
+    """`folder` is the file or folder that the data are: a place, whose files may come and go; None
+    for a file on the web. A job reads them as they were when it was planned."""
 
     properties: DataVersionProperties
-    folder: BlobFolder
+    folder: BlobFolder | None = None
 
 
 @dataclass(frozen=True)

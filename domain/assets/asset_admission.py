@@ -1,7 +1,9 @@
 """What may be registered as a version of an asset, and what it then stands for."""
 
+import re
+from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from domain.assets import conda
 from domain.assets.asset import (
@@ -21,7 +23,7 @@ from domain.assets.asset import (
 from domain.assets.datastore import kind_of, locate
 from domain.assets.images import base_images, curated_environments
 from domain.assets.images.image_name import ImageName
-from domain.errors import BlobNotFound, Detail, Invalid, refuse
+from domain.errors import BlobNotFound, Detail, Invalid, NotFound, refuse
 from domain.names import WorkspaceScope
 from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec
 
@@ -31,16 +33,39 @@ _BUILD_ALONE = "A build makes the whole image: leave out the condaFile and the i
 _NO_REBUILD = (
     "A version stays what it was registered as, whatever becomes of its base: register a new one."
 )
+_NO_MLMODEL = (
+    "An mlflow_model is a folder with a file MLmodel in it, and there is none. Register anything "
+    "else as custom_model."
+)
+_NO_MLTABLE = "An mltable is a folder with a file MLTable in it, and there is none."
+_JOB_OUTPUT = re.compile(
+    r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(/paths)?(?P<path>/.*)?"
+)
 _WIRE = {"model_uri": "modelUri", "code_uri": "codeUri", "data_uri": "dataUri"}
+
+
+class RunOutputs(Protocol):
+    """Where jobs have written."""
+
+    @abstractmethod
+    async def place(self, job: str, output: str) -> BlobFolder:
+        """Of an output, by its name. Raises NotFound."""
 
 
 class AssetAdmission:
     """Checks a new version against the blob store and the compute."""
 
-    def __init__(self, blobs: BlobStore, capabilities: Capabilities, scope: WorkspaceScope) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        capabilities: Capabilities,
+        scope: WorkspaceScope,
+        outputs: RunOutputs,
+    ) -> None:
         self._blobs = blobs
         self._capabilities = capabilities
         self._scope = scope
+        self._outputs = outputs
 
     async def admit(self, kind: AssetKind, properties: VersionProperties) -> dict[str, Any]:
         """The fields that a version of `kind` with these properties has besides them: its
@@ -51,13 +76,23 @@ class AssetAdmission:
             return await self._environment(properties)
         return {"folder": await self._pointed_at(kind.uri, properties)}
 
-    def locate(self, kind: AssetKind, properties: VersionProperties) -> BlobFolder | None:
-        """Where the properties point, without looking there; None for environments."""
-        if kind.uri is None:
+    async def locate(self, kind: AssetKind, properties: VersionProperties) -> BlobFolder | None:
+        """Where the properties point, without looking there; None for environments, and for what
+        is on the web."""
+        if kind.uri is None or _on_the_web(properties, self._blobs):
             return None
-        uri: str = getattr(properties, kind.uri)
-        target = f"properties.{_WIRE[kind.uri]}"
-        return locate(uri, self._scope, self._blobs, target=target)
+        return await self._place(getattr(properties, kind.uri), f"properties.{_WIRE[kind.uri]}")
+
+    async def _place(self, uri: str, target: str) -> BlobFolder:
+        of_job = _JOB_OUTPUT.fullmatch(uri)
+        if of_job is None:
+            return locate(uri, self._scope, self._blobs, target=target)
+        try:
+            found = await self._outputs.place(of_job["job"], of_job["output"])
+        except NotFound as error:
+            raise Invalid(error.message, target=target) from None
+        below = (of_job["path"] or "").strip("/")
+        return BlobFolder(found.container, "/".join(part for part in (found.path, below) if part))
 
     # -- environments -------------------------------------------------------------------
 
@@ -138,10 +173,13 @@ class AssetAdmission:
 
     # -- what has a URI -----------------------------------------------------------------
 
-    async def _pointed_at(self, uri: str, asked: VersionProperties) -> BlobFolder:
+    async def _pointed_at(self, uri: str, asked: VersionProperties) -> BlobFolder | None:
         target = f"properties.{_WIRE[uri]}"
         given: str = getattr(asked, uri)
-        folder = locate(given, self._scope, self._blobs, target=target)
+        if _on_the_web(asked, self._blobs):
+            _check_web(asked, target)
+            return None
+        folder = await self._place(given, target)
         try:
             found = await kind_of(folder, self._blobs)
         except Invalid as error:
@@ -155,37 +193,52 @@ class AssetAdmission:
             case ModelVersionProperties(model_type=ModelType.MLFLOW):
                 await self._check_mlflow(folder, target)
             case DataVersionProperties():
-                _check_data(asked.data_type, found, target)
+                await self._check_data(asked.data_type, found, folder, target)
         return folder
 
+    async def _check_data(
+        self, data_type: DataType, found: str | None, folder: BlobFolder, target: str
+    ) -> None:
+        match data_type, found:
+            case DataType.MLTABLE, _:
+                await self._check_has(folder, "MLTable", _NO_MLTABLE, target)
+            case DataType.URI_FILE, "folder":
+                raise Invalid("A uri_file is one file, and this is a folder.", target=target)
+            case DataType.URI_FOLDER, "blob":
+                raise Invalid("A uri_folder is a folder, and this is one file.", target=target)
+
     async def _check_mlflow(self, folder: BlobFolder, target: str) -> None:
-        name = "/".join(part for part in (folder.path, "MLmodel") if part)
+        await self._check_has(folder, "MLmodel", _NO_MLMODEL, target)
+
+    async def _check_has(self, folder: BlobFolder, file: str, fault: str, target: str) -> None:
+        name = "/".join(part for part in (folder.path, file) if part)
         try:
             await self._blobs.properties(folder.container, name)
         except BlobNotFound:
-            raise Invalid(
-                "An mlflow_model is a folder with a file MLmodel in it, and there is none. "
-                "Register anything else as custom_model.",
-                target=target,
-            ) from None
+            raise Invalid(fault, target=target) from None
 
 
 def _nothing_at(uri: str) -> str:
     return f"There is nothing at '{uri[:200]}': upload the file or folder first."
 
 
-def _check_data(data_type: DataType, found: str | None, target: str) -> None:
-    match data_type, found:
-        case DataType.MLTABLE, _:
-            raise Invalid(
-                "Batch deployments cannot read an mltable; register its files as uri_folder.",
-                code="NotSupported",
-                target="properties.dataType",
-            )
-        case DataType.URI_FILE, "folder":
-            raise Invalid("A uri_file is one file, and this is a folder.", target=target)
-        case DataType.URI_FOLDER, "blob":
-            raise Invalid("A uri_folder is a folder, and this is one file.", target=target)
+def _on_the_web(properties: VersionProperties, blobs: BlobStore) -> bool:
+    """Whether it is data at a web address that is none of the blob store's own."""
+    if not isinstance(properties, DataVersionProperties):
+        return False
+    uri = properties.data_uri
+    if not uri.casefold().startswith(("https://", "http://")):
+        return False
+    return blobs.locate(uri.partition("?")[0].removesuffix("/")) is None
+
+
+def _check_web(properties: VersionProperties, target: str) -> None:
+    if getattr(properties, "data_type", None) is not DataType.URI_FILE:
+        raise Invalid(
+            "Over HTTP one file can be read, and no folder, which has no listing: register a "
+            "uri_file, or upload the folder to a datastore.",
+            target=target,
+        )
 
 
 def change_faults(

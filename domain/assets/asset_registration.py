@@ -52,7 +52,6 @@ from domain.ground.resource import Conditions
 from domain.names import WorkspaceScope, parse_asset_reference
 from domain.ports import (
     BlobStore,
-    Capabilities,
     Clock,
     Delete,
     Document,
@@ -77,10 +76,10 @@ class AssetRegistration:
         self,
         store: ResourceStore,
         blobs: BlobStore,
-        capabilities: Capabilities,
         clock: Clock,
         scope: WorkspaceScope,
         *,
+        admission: AssetAdmission,
         in_use: InUse,
         releasing: AssetReleasing,
         room: StorageRoom,
@@ -92,7 +91,7 @@ class AssetRegistration:
         self._capabilities = capabilities
         self._clock = clock
         self._scope = scope
-        self._admission = AssetAdmission(blobs, capabilities, scope)
+        self._admission = admission
         self._in_use = in_use
         self._releasing = releasing
 
@@ -200,7 +199,7 @@ class AssetRegistration:
                 continue  # Both were made between the two looks.
             else:
                 old = entity(kind.version, document)
-                self._check_change(kind, old, wanted)
+                await self._check_change(kind, old, wanted)
                 new = self._changed(kind, old, wanted, caller)
                 if new == old:
                     await self.uploads.end(getattr(old, "folder", None))
@@ -257,9 +256,11 @@ class AssetRegistration:
             **admitted,
         )
 
-    def _check_change(self, kind: AssetKind, old: AssetVersion, wanted: VersionProperties) -> None:
+    async def _check_change(
+        self, kind: AssetKind, old: AssetVersion, wanted: VersionProperties
+    ) -> None:
         place = getattr(old, "folder", None)
-        same_place = place == self._admission.locate(kind, wanted)
+        same_place = place is not None and place == await self._admission.locate(kind, wanted)
         faults = change_faults(kind, old, wanted, same_place)
         if faults:
             raise Conflict(

@@ -5,6 +5,7 @@ There are two, each a container of the blob store: the default `workspaceblobsto
 blob store itself.
 """
 
+import re
 import unicodedata
 from datetime import timedelta
 from typing import Literal, NoReturn
@@ -28,6 +29,10 @@ URL_VALIDITY = timedelta(hours=1)
 """Of every URL that carries its own permission: whoever needs it for longer asks again."""
 
 _CONTAINERS = {DEFAULT: DEFAULT, INBOX_DATASTORE: INBOX}
+UPLOAD_PREFIX = "azureml-"
+"""Of the container of an upload, which is a datastore to read from."""
+_UPLOAD = re.compile(rf"{UPLOAD_PREFIX}[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
+_READ = frozenset({Permission.READ, Permission.LIST})
 _READ_WRITE = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
 _PERMISSIONS = {
     DEFAULT: _READ_WRITE,
@@ -116,7 +121,7 @@ def _of_datastore(segments: list[str], uri: str, target: str | None) -> BlobFold
     if not named or (len(segments) > 2 and lower[2] != "paths"):
         asset = " A data asset is named azureml:<name>:<version>." if "data" in lower else ""
         _refuse(f"'{uri[:200]}' does not name a path of a datastore; use {_FORMS}.{asset}", target)
-    container = _CONTAINERS.get(lower[1])
+    container = _container(lower[1])
     if container is None:
         _refuse(f"There is no datastore '{segments[1][:80]}'; {_ONLY}.", target)
     return _folder(container, "/".join(segments[3:]), uri, target)
@@ -163,14 +168,15 @@ class Datastores:
     def get(self, name: str) -> Datastore:
         """Raises NotFound."""
         found = name.casefold()
-        if found not in _CONTAINERS:
+        container = _container(found)
+        if container is None:
             raise NotFound(f"Datastore '{name[:80]}' was not found; {_ONLY}.")
-        address = self._blobs.url(_CONTAINERS[found])
+        address = self._blobs.url(container)
         account, suffix = _account(address)
         place = _above(address)
         return Datastore(
             name=found,
-            container_name=_CONTAINERS[found],
+            container_name=container,
             account_name=account or place,
             endpoint=suffix or place,
             protocol=urlsplit(address).scheme,
@@ -183,9 +189,9 @@ class Datastores:
 
     async def sas_token(self, name: str) -> str:
         """The query that opens every blob of the datastore to read, write and list; of the
-        inbox, to delete too."""
+        inbox, to delete too; of an upload's, not to write."""
         found = self.get(name)
-        permissions = _PERMISSIONS[found.name]
+        permissions = _PERMISSIONS.get(found.name, _READ)
         signed = await self._blobs.sign(found.container_name, None, permissions, URL_VALIDITY)
         return urlsplit(signed).query
 
@@ -195,6 +201,27 @@ def scope_of(container: str) -> str:
     is; an upload's container is none."""
     named = next((name for name, each in _CONTAINERS.items() if each == container), None)
     return f"uploads/{container}" if named is None else f"datastores/{named}"
+
+
+def _container(datastore: str) -> str | None:
+    """Of a datastore's name in small letters: each upload is one besides those that are listed."""
+    if _UPLOAD.fullmatch(datastore):
+        return datastore
+    return _CONTAINERS.get(datastore)
+
+
+def shown_uri(uri: str, folder: BlobFolder, scope: WorkspaceScope) -> str:
+    """`uri`, which leads to `folder`, as Azure ML shows it: one that is a URL of the blob store as
+    a path of a datastore, which its clients can read and which says nothing of where the host
+    is."""
+    if not uri.casefold().startswith(("https://", "http://")):
+        return uri
+    names = {container: name for name, container in _CONTAINERS.items()}
+    datastore = names.get(folder.container, folder.container)
+    return (
+        f"azureml://subscriptions/{scope.subscription}/resourcegroups/{scope.resource_group}"
+        f"/workspaces/{scope.workspace}/datastores/{datastore}/paths/{folder.path}"
+    )
 
 
 def uri_of(datastore: str, path: str) -> str:

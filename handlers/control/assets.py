@@ -15,6 +15,7 @@ from domain.assets.asset import (
     CodeVersionProperties,
     ContainerProperties,
     DataContainerProperties,
+    DataVersion,
     DataVersionProperties,
     EnvironmentVersionProperties,
     ModelVersion,
@@ -23,7 +24,7 @@ from domain.assets.asset import (
 )
 from domain.assets.asset_containers import AssetContainers
 from domain.assets.asset_registration import AssetRegistration
-from domain.assets.datastore import storage_account_id
+from domain.assets.datastore import shown_uri, storage_account_id
 from domain.assets.sealing.asset_uploads import PendingUpload
 from domain.errors import Invalid
 from domain.ground.resource import Conditions
@@ -68,7 +69,7 @@ ARM_FIELDS: wire.ArmFields = {
     CodeVersionProperties: _VERSION,
     DataVersionProperties: wire.OtherFields(
         read_only=("provisioningState",),
-        refused={**_PREVIEW, "referencedUris": "Batch deployments cannot read an mltable."},
+        refused=_PREVIEW,
     ),
     EnvironmentVersionProperties: wire.OtherFields(
         read_only=("provisioningState", "environmentType"),
@@ -361,6 +362,10 @@ def _rendered_version(routes: Routes, kind: AssetKind, version: AssetVersion) ->
     properties = wire.to_wire(version.properties)
     if isinstance(version.properties, EnvironmentVersionProperties):
         properties["environmentType"] = "UserCreated"
+    folder = getattr(version, "folder", None)
+    if isinstance(version, ModelVersion | DataVersion) and folder is not None and kind.uri:
+        uri = getattr(version.properties, kind.uri)
+        properties[f"{kind.noun}Uri"] = shown_uri(uri, folder, routes.scope)
     if isinstance(version, ModelVersion | CodeVersion) and version.seal is not None:
         properties["seal"] = wire.to_wire(version.seal)
     return {

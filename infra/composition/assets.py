@@ -1,6 +1,7 @@
 """Models, code, environments and data, and who uses them."""
 
 from domain.assets.activities import AssetActivities
+from domain.assets.asset_admission import AssetAdmission
 from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse, UserKind
@@ -9,8 +10,10 @@ from domain.assets.packages.connections import Connections
 from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.batch.batch_deployment import KIND as BATCH_DEPLOYMENT
 from domain.inbound.event_mapping import KIND as EVENT_MAPPING
+from domain.jobs.job_output_places import JobOutputPlaces
 from domain.jobs.records.batch_job import KIND as BATCH_JOB
 from domain.jobs.records.job_status import JobStatus
+from domain.jobs.records.job_store import JobStore
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
 from domain.ports import Json
 from domain.schedules.schedule import KIND as SCHEDULE
@@ -52,9 +55,11 @@ def compose_assets(ground: Ground, *, use: AssetUse) -> AssetActivities:
     registration = AssetRegistration(
         a.store,
         a.blobs,
-        a.capabilities,
         a.clock,
         ground.scope,
+        admission=AssetAdmission(
+            a.blobs, a.capabilities, ground.scope, JobOutputPlaces(JobStore(a.store))
+        ),
         in_use=use.of,
         releasing=releasing,
         room=a.room,

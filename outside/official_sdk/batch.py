@@ -21,6 +21,7 @@ from azure.ai.ml.entities._load_functions import load_model_batch_deployment
 
 from outside.official_sdk.kit import (
     CONDA,
+    IMAGE,
     WORK,
     client,
     file,
@@ -98,7 +99,7 @@ def deployment_create() -> None:
             environment=Environment(
                 name="sdk-batch-env",
                 version="1",
-                image="ubuntu",
+                image=IMAGE,
                 conda_file=str(WORK / "conda.yml"),
             ),
             code_configuration=CodeConfiguration(code=str(WORK / "src"), scoring_script="score.py"),

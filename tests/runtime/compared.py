@@ -441,8 +441,8 @@ SCHEMA = Compared(
 
 RAW = Compared(
     """
-    from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp
-    from azureml_inference_server_http.api.aml_response import AMLResponse
+    from azureml.contrib.services.aml_request import AMLRequest, rawhttp
+    from azureml.contrib.services.aml_response import AMLResponse
 
     def init():
         pass
@@ -455,6 +455,10 @@ RAW = Compared(
             raise ValueError("secret")
         if request.args.get("as") == "refusal":
             return AMLResponse("bad request", 400)
+        if request.args.get("as") == "json":
+            return AMLResponse({"a": [1]}, 201, {"X-Mine": "a, b"}, json_str=True)
+        if request.args.get("as") == "nothing":
+            return AMLResponse(None, 200)
         return {
             "method": request.method,
             "path": request.path,
@@ -483,6 +487,8 @@ RAW = Compared(
         case("a big body as it is", target="/score?as=is", body=bytes(range(256)) * (1 << 14)),
         case("an exception", target="/score?as=error", body="x"),
         case("a refusal of the script's", target="/score?as=refusal", body="x"),
+        case("JSON of the script's", target="/score?as=json", body="x"),
+        case("nothing of the script's", target="/score?as=nothing", body="x"),
         _json("JSON", '{"a": [1]}'),
         _json("a form", "a=1&b=2&a=3", kind="application/x-www-form-urlencoded"),
         _json(

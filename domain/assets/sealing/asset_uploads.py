@@ -1,18 +1,16 @@
 """Where the files of versions to come are put, for as long as none is registered there."""
 
-from typing import Final
 from uuid import uuid4
 
 from domain.assets.asset import AssetKind
 from domain.assets.asset_documents import AssetDocuments, check_names, noun
-from domain.assets.datastore import URL_VALIDITY
+from domain.assets.datastore import UPLOAD_PREFIX, URL_VALIDITY
 from domain.assets.releasing import asset_release
 from domain.errors import Conflict
 from domain.ports import BlobFolder, BlobStore, Clock, Permission, StorageRoom
 from domain.values import Value
 
 _PERMISSIONS = frozenset({Permission.READ, Permission.WRITE, Permission.LIST})
-_PREFIX: Final = "azureml-"
 
 
 class PendingUpload(Value):
@@ -47,7 +45,7 @@ class AssetUploads:
                 code="AssetAlreadyExists",
             )
         id = str(uuid4())
-        container = f"{_PREFIX}{id}"
+        container = f"{UPLOAD_PREFIX}{id}"
         of = f"{kind.plural}/{name}:{version}"
         left = asset_release.of_upload(of, container, self._clock.now())
         await self._documents.write(kind, name, left)
@@ -57,5 +55,5 @@ class AssetUploads:
     async def end(self, folder: BlobFolder | None) -> None:
         """What was put there is registered: the URL it was put by writes no more, where the blob
         store can take it back. Places that are no upload's stay as they are."""
-        if folder is not None and folder.container.startswith(_PREFIX):
+        if folder is not None and folder.container.startswith(UPLOAD_PREFIX):
             await self._blobs.close_to_writers(folder.container)

@@ -98,6 +98,8 @@ class JobInputs:
                 return None
             version = await self._assets.data(uri)
             kind = _kind_of_data(version.properties.data_type, version.name)
+            if version.folder is None:
+                return self._on_the_web(name, kind, version.properties.data_uri)
             folder = version.folder
         elif _is_elsewhere(uri, self._blobs):
             return self._on_the_web(name, kind, uri)

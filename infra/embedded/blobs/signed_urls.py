@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from domain import errors
+from domain.assets.datastore import DEFAULT
 from domain.ports import Permission
 from infra.embedded.blobs.revocations import Revocations
 from infra.rules import blob_urls
@@ -56,11 +57,15 @@ class SignedUrls:
         return blob_urls.plain(self._blobs_url, container, name)
 
     def locate(self, url: str) -> tuple[str, str] | None:
-        """Container and name of a URL that `url` made, or of Azure's form of it; None for any
-        other."""
-        plain = url
+        """Container and name of a URL that `url` made, or of what Azure's clients make of it;
+        None for any other."""
+        below = None
         if url.startswith(azure := f"{self._blobs_url}.blob."):
-            plain = f"{self._blobs_url}/{url.removeprefix(azure).partition('/')[2]}"
+            below = url.removeprefix(azure).partition("/")[2]
+        elif url.startswith(bare := f"{self._blobs_url.removesuffix('/blobs')}/{DEFAULT}/"):
+            # Of a build context it keeps the host and the container alone.
+            below = f"{DEFAULT}/{url.removeprefix(bare)}"
+        plain = url if below is None else f"{self._blobs_url}/{below}"
         return blob_urls.located(self._blobs_url, plain)
 
     def sign(

@@ -14,7 +14,7 @@ from domain.assets.asset import (
     VersionProperties,
 )
 from domain.assets.conda import HOST_PYTHON
-from domain.errors import Invalid, NotFound
+from domain.errors import Conflict, Invalid, NotFound
 from domain.ports import BlobFolder, EnvironmentSpec
 from tests.domain.assets.registering import ANY, put_environment, put_model, refused
 from tests.kit.composed import SCOPE
@@ -52,7 +52,9 @@ async def test_code_and_data_have_their_folders(stage: AssetStage) -> None:
     await put(CODES, "code", "1", CodeVersionProperties(code_uri=folder), "me", ANY)
     await put(DATA, "data", "1", DataVersionProperties(data_uri=folder), "me", ANY)
     assert (await stage.registration.code("code:1")).folder.path == "code"
-    assert (await stage.registration.data("data:1")).folder.path == "code"
+    assert (await stage.registration.data("data:1")).folder == BlobFolder(
+        "workspaceblobstore", "code"
+    )
 
 
 async def test_an_environment_keeps_what_its_conda_file_meant(stage: AssetStage) -> None:
@@ -121,8 +123,20 @@ async def test_an_environment_of_nothing_is_refused(stage: AssetStage) -> None:
         (
             DATA,
             DataVersionProperties(data_uri="DS/folder", data_type="mltable"),
-            "dataType",
-            "mltable",
+            "dataUri",
+            "a file MLTable in it",
+        ),
+        (
+            DATA,
+            DataVersionProperties(data_uri="https://example.com/folder/", data_type="uri_folder"),
+            "dataUri",
+            "no folder",
+        ),
+        (
+            MODELS,
+            ModelVersionProperties(model_uri="azureml://jobs/nobody/outputs/score/paths/m"),
+            "modelUri",
+            "Job 'nobody' was not found",
         ),
     ],
 )
@@ -141,6 +155,22 @@ async def test_an_mlflow_model_is_a_folder_with_its_file(stage: AssetStage) -> N
     uri = "azureml://datastores/workspaceblobstore/paths/mlflow"
     saved = await put_model(stage, "1", model_uri=uri, model_type="MLflowModel")
     assert saved.asset.properties.to_document()["model_type"] == "mlflow_model"
+
+
+async def test_data_may_be_an_mltable_or_a_file_on_the_web(stage: AssetStage) -> None:
+    await stage.upload("table/MLTable")
+    folder = "azureml://datastores/workspaceblobstore/paths/table"
+    table = DataVersionProperties(data_uri=folder, data_type="mltable", referenced_uris=("a.csv",))
+    web = DataVersionProperties(data_uri="https://example.com/rows.csv", data_type="uri_file")
+    put = stage.registration.put_version
+    await put(DATA, "table", "1", table, "me", ANY)
+    for _ in range(2):
+        await put(DATA, "web", "1", web, "me", ANY)
+    assert (await stage.registration.data("table:1")).properties == table
+    assert (await stage.registration.data("web:1")).folder is None
+    other = web.but(data_uri="https://example.com/other.csv")
+    with pytest.raises(Conflict, match="keeps its"):
+        await put(DATA, "web", "1", other, "me", ANY)
 
 
 @pytest.mark.parametrize(

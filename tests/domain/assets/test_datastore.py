@@ -1,6 +1,6 @@
 import pytest
 
-from domain.assets.datastore import kind_of, locate, storage_account_id
+from domain.assets.datastore import kind_of, locate, shown_uri, storage_account_id
 from domain.errors import Invalid, NotFound
 from domain.ports import BlobFolder
 from tests.kit.composed import SCOPE
@@ -105,6 +105,24 @@ async def test_azures_form_of_a_datastores_url_leads_to_the_same_blobs(stage: As
     found = stage.datastores.get("workspaceblobstore")
     url = f"{found.protocol}://{found.account_name}.blob.core.windows.net/{found.container_name}"
     assert stage.blobs.locate(f"{url}/a/b.txt") == ("workspaceblobstore", "a/b.txt")
+    context = f"{BASE_URL}/workspaceblobstore/a/b.txt"
+    assert stage.blobs.locate(context) == ("workspaceblobstore", "a/b.txt")
+    assert stage.blobs.locate(context.replace("workspaceblobstore", "endpoints")) is None
+
+
+async def test_an_upload_is_a_datastore_to_read_from(stage: AssetStage) -> None:
+    """So that clients find the files of what was registered by its URL."""
+    name = "azureml-00000000-0000-4000-8000-000000000000"
+    found = stage.datastores.get(name)
+    assert (found.container_name, found.is_default) == (name, False)
+    assert name not in {each.name for each in stage.datastores.all()}
+    assert "sp=rl" in await stage.datastores.sas_token(name)
+    folder = locate(f"azureml://datastores/{name}/paths/model", SCOPE, stage.blobs)
+    assert folder == BlobFolder(name, "model")
+    shown = shown_uri(stage.blobs.url(name, "model"), folder, SCOPE)
+    assert locate(shown, SCOPE, stage.blobs) == folder
+    with pytest.raises(NotFound):
+        stage.datastores.get("azureml-other")
 
 
 def test_an_azure_containers_account_is_found_in_its_url() -> None:

@@ -113,7 +113,7 @@ async def test_an_autoscaled_deployment_tells_its_count_and_can_be_put_back(
     plane: ControlPlane,
 ) -> None:
     client = await with_blue(plane)
-    scale = {"scaleType": "targetutilization", "minInstances": 2, "maxInstances": 3}
+    scale = {"scaleType": "utilization", "minInstances": 2, "maxInstances": 3}
     wrong = await client.patch(BLUE, {"properties": {"scaleSettings": scale}})
     assert wrong.status_code == 400
     scale["scaleType"] = "TargetUtilization"

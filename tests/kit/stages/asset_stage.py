@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from domain.assets import asset
+from domain.assets.asset_admission import AssetAdmission
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
@@ -17,6 +18,8 @@ from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.identities.identity_holding import IdentityHolding
 from domain.identities.identity_store import IdentityStore
+from domain.jobs.job_output_places import JobOutputPlaces
+from domain.jobs.records.job_store import JobStore
 from domain.ports import BlobStore
 from infra.composition.assets import USERS
 from infra.compute.ground.local_limits import LocalLimits
@@ -72,9 +75,11 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
         AssetRegistration(
             store,
             blobs,
-            compute.capabilities,
             clock,
             SCOPE,
+            admission=AssetAdmission(
+                blobs, compute.capabilities, SCOPE, JobOutputPlaces(JobStore(store))
+            ),
             in_use=use.of,
             releasing=releasing,
             room=ToldRoom(),

@@ -107,6 +107,45 @@ def test_a_get_gives_the_query_as_json_text(start: Start) -> None:
     assert reply.json == '{"a": 1, "b": [1, 2], "c": ["x", "y"], "d": null, "e": ""}'
 
 
+CONTRIB = """
+    from azureml.contrib.services.aml_response import AMLResponse
+
+    def init():
+        pass
+
+    def run(data):
+        return AMLResponse(data)
+"""
+
+
+def test_azures_services_say_what_they_stand_on(start: Start) -> None:
+    """They need no package of their own, but for Flask."""
+    server = start(CONTRIB)
+    assert server.exit_code() == 3
+    assert "add azureml-inference-server-http, or flask, to its packages" in server.log
+
+
+def test_what_is_installed_of_azures_packages_is_taken(start: Start) -> None:
+    theirs = "def AMLResponse(data): return ['theirs', data]"
+    files = {"azureml/contrib/services/aml_response.py": theirs}
+    assert start(CONTRIB, files=files).ready().ask(body="x").json == ["theirs", "x"]
+
+
+def test_azures_services_join_what_is_installed_beside_them(start: Start) -> None:
+    script = """
+        import azureml
+        import azureml.contrib.services
+
+        def init():
+            pass
+
+        def run(data):
+            return [azureml.HERE, data]
+    """
+    server = start(script, files={"azureml/__init__.py": "HERE = 1"}).ready()
+    assert server.ask(body="x").json == [1, "x"]
+
+
 def test_text_that_is_not_utf_8_is_refused(start: Start) -> None:
     server = start("def init():\n    pass\n\ndef run(raw):\n    return raw\n").ready()
     reply = server.ask(body=b"\xff\xfe")

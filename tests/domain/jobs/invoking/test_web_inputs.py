@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from domain.assets.asset import DATA, DataVersionProperties
 from domain.ground.access import trusted
+from domain.ground.resource import Conditions
 from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.planning.web_copies import WebCopies, file_name_of
 from domain.jobs.records.job_plan import PlanReader
@@ -65,6 +67,17 @@ async def test_a_web_file_is_fetched_once_and_scored_like_a_blob(
         await stage.jobs.delete(view.job.name)
         await stage.pump()
         assert [b.name async for b in stage.blobs.list("system")] == before
+
+
+async def test_a_data_asset_may_be_a_web_file(tmp_path: Path, server: WebServer) -> None:
+    async with BatchStage(tmp_path, web=HERE) as stage:
+        await stage.deploy()
+        url = server.file("/rows.txt", b"1\n")
+        data = DataVersionProperties(data_uri=url, data_type="uri_file")
+        registration = stage.application.assets.registration
+        await registration.put_version(DATA, "web", "1", data, "me", Conditions())
+        view = await ended(stage, input_data=inputs(any=file("azureml:web:1")))
+        assert [line.split(",")[0] for line in lines(stage, view)] == ["rows.txt"]
 
 
 async def test_a_web_file_that_cannot_be_had_fails_the_job_and_one_that_returns_does_not(

@@ -1,0 +1,125 @@
+"""Schedules over a batch endpoint's job."""
+
+from azure.ai.ml import Input
+from azure.ai.ml.entities import (
+    BatchEndpoint,
+    BatchRetrySettings,
+    CodeConfiguration,
+    CronTrigger,
+    Environment,
+    JobSchedule,
+    Model,
+    ModelBatchDeployment,
+    ModelBatchDeploymentSettings,
+    RecurrencePattern,
+    RecurrenceTrigger,
+)
+from azure.ai.ml.entities._load_functions import load_schedule
+
+from outside.official_sdk.kit import CONDA, IMAGE, WORK, client, file, play, refused, same, step
+from outside.waiting import until
+
+SCRIPT = "def init(): pass\ndef run(mini_batch): return [str(len(mini_batch))]\n"
+JOB: list[object] = []
+
+
+@step
+def a_job_to_schedule() -> None:
+    file("src/score.py", SCRIPT)
+    file("input/a.csv", "1")
+    client.batch_endpoints.begin_create_or_update(BatchEndpoint(name="sdk-timed")).result()
+    client.batch_deployments.begin_create_or_update(
+        ModelBatchDeployment(
+            name="main",
+            endpoint_name="sdk-timed",
+            model=Model(name="sdk-timed", version="1", path=str(file("model.txt", "w"))),
+            environment=Environment(
+                name="sdk-timed", version="1", image=IMAGE, conda_file=str(file("c.yml", CONDA))
+            ),
+            code_configuration=CodeConfiguration(code=str(WORK / "src"), scoring_script="score.py"),
+            compute="local",
+            settings=ModelBatchDeploymentSettings(
+                mini_batch_size=1, retry_settings=BatchRetrySettings(max_retries=0, timeout=60)
+            ),
+        )
+    ).result()
+    endpoint = client.batch_endpoints.get("sdk-timed")
+    endpoint.defaults.deployment_name = "main"
+    client.batch_endpoints.begin_create_or_update(endpoint).result()
+    made = client.batch_endpoints.invoke(
+        endpoint_name="sdk-timed", input=Input(type="uri_folder", path=str(WORK / "input"))
+    )
+    until(lambda: client.jobs.get(made.name).status == "Completed", made.name)
+    JOB.append(client.jobs.get(made.name))
+
+
+@step
+def schedule_of_a_job_by_cron() -> None:
+    made = client.schedules.begin_create_or_update(
+        JobSchedule(
+            name="nightly",
+            trigger=CronTrigger(expression="0 3 * * *", time_zone="UTC"),
+            create_job=JOB[0],
+            display_name="each night",
+            description="told",
+        )
+    ).result()
+    same((made.name, made.is_enabled), ("nightly", True))
+
+
+@step
+def schedule_of_a_job_by_recurrence() -> None:
+    made = client.schedules.begin_create_or_update(
+        JobSchedule(
+            name="weekly",
+            trigger=RecurrenceTrigger(
+                frequency="week",
+                interval=1,
+                schedule=RecurrencePattern(hours=3, minutes=[0, 30], week_days=["monday"]),
+            ),
+            create_job=JOB[0],
+        )
+    ).result()
+    same(made.name, "weekly")
+
+
+@step
+def schedule_get_and_list() -> None:
+    found = client.schedules.get("nightly")
+    same((found.trigger.expression, found.display_name), ("0 3 * * *", "each night"))
+    same({each.name for each in client.schedules.list()} >= {"nightly", "weekly"}, True)
+
+
+@step
+def schedule_disable_and_enable() -> None:
+    same(client.schedules.begin_disable("nightly").result().is_enabled, False)
+    same(client.schedules.begin_enable("nightly").result().is_enabled, True)
+
+
+@step
+def schedule_trigger() -> None:
+    client.schedules.trigger("nightly")
+
+
+@step
+def schedule_of_another_job_is_refused_and_says_why() -> None:
+    yaml = file(
+        "schedule.yml",
+        "name: other\ntrigger:\n  type: cron\n  expression: 0 3 * * *\n"
+        "create_job:\n  type: command\n  command: echo hello\n"
+        "  environment: azureml:sdk-timed@latest\n  compute: azureml:local\n",
+    )
+    wanted = load_schedule(yaml)
+    refused(lambda: client.schedules.begin_create_or_update(wanted).result(), "batch endpoint")
+
+
+@step
+def schedule_delete() -> None:
+    for name in ("nightly", "weekly"):
+        client.schedules.begin_disable(name).result()
+        client.schedules.begin_delete(name).result()
+    refused(lambda: client.schedules.get("nightly"), "nightly")
+
+
+if __name__ == "__main__":
+    play()
