@@ -25,7 +25,7 @@ from domain.assets.images import base_images, curated_environments
 from domain.assets.images.image_name import ImageName
 from domain.errors import BlobNotFound, Detail, Invalid, NotFound, refuse
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentSpec
+from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentBuild, EnvironmentSpec
 
 _IMAGE = "properties.image"
 _BUILD = "properties.build"
@@ -75,6 +75,10 @@ class AssetAdmission:
                 raise TypeError(f"{kind.plural} have no URI and are no environments")
             return await self._environment(properties)
         return {"folder": await self._pointed_at(kind.uri, properties)}
+
+    async def built(self, spec: EnvironmentSpec) -> EnvironmentBuild | None:
+        """What building an environment came to; None before that is done."""
+        return await self._capabilities.built(spec)
 
     async def locate(self, kind: AssetKind, properties: VersionProperties) -> BlobFolder | None:
         """Where the properties point, without looking there; None for environments, and for what

@@ -88,7 +88,6 @@ class AssetRegistration:
         self.containers = AssetContainers(store, self._documents, clock, in_use)
         self.uploads = AssetUploads(self._documents, blobs, clock, room)
         self._sealing = AssetSealing(self._documents, blobs)
-        self._capabilities = capabilities
         self._clock = clock
         self._scope = scope
         self._admission = admission
@@ -124,7 +123,7 @@ class AssetRegistration:
         found = (await self.version(ENVIRONMENTS, name, version)).asset
         if not isinstance(found, EnvironmentVersion):
             raise TypeError(f"{name} is no environment")
-        built = await self._capabilities.built(found.spec)
+        built = await self._admission.built(found.spec)
         if built is None:
             raise NotFound(
                 f"{noun(ENVIRONMENTS, name, version)} has not been built: that is done for the "
