@@ -211,8 +211,8 @@ def _container(datastore: str) -> str | None:
 
 
 def shown_uri(uri: str, folder: BlobFolder, scope: WorkspaceScope) -> str:
-    """`uri`, which leads to `folder`, as Azure ML's clients can read it: a URL of the blob store, or
-    an output of a job, as a path of a datastore, which says nothing of where the host is."""
+    """`uri`, which leads to `folder`, as Azure ML's clients can read it: a URL of the blob store,
+    or an output of a job, as a path of a datastore, which says nothing of where the host is."""
     if not uri.casefold().startswith(("https://", "http://", "azureml://jobs/")):
         return uri
     names = {container: name for name, container in _CONTAINERS.items()}
