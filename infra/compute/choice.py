@@ -175,7 +175,6 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
-
     apart = parts(closed=settings.egress == "closed")
 
     async def start() -> None:
