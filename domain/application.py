@@ -17,6 +17,7 @@ from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
+from domain.overview.overview_reading import OverviewReading
 from domain.ports import CallerAddresses, Clients, TokenVerifier
 from domain.rollout.activities import RolloutActivities
 from domain.scaling.scale_watching import ScaleWatching
@@ -78,6 +79,7 @@ class Application:
     events: EventActivities
     inbound: InboundActivities
     figures: FigureActivities
+    overview: OverviewReading
     usage: UsageActivities
     sweeping: Sweeping
     giving_back: GivingBack

@@ -6,7 +6,7 @@ import azure.functions as func
 
 from domain.application import Application
 from handlers import health, openapi, studio, worker_pages
-from handlers.access import audit_records, clients, role_assignments, user_identities
+from handlers.access import audit_records, clients, permissions, role_assignments, user_identities
 from handlers.addresses import Addresses
 from handlers.admission import Admission
 from handlers.control import (
@@ -32,7 +32,7 @@ from handlers.data import (
     run_history,
     scoring,
 )
-from handlers.figures import metrics
+from handlers.figures import metrics, overview
 from handlers.http import Routes
 from handlers.messages import (
     arrivals,
@@ -76,6 +76,8 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield storage_usages.blueprint(routes, a.usage.storage)
     yield sizes.blueprint(routes, a.batch.capabilities)
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)
+    yield overview.blueprint(routes, a.overview)
+    yield permissions.blueprint(routes)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield user_identities.blueprint(routes, a.identities.users)

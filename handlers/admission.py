@@ -71,13 +71,16 @@ class Admission:
 
         return guarded
 
-    async def by_token(self, request: Request, action: str, scope: str) -> Principal:
-        """The caller that a bearer token names, who may do `action` at `scope`."""
+    async def by_token(self, request: Request, action: str, scope: str | None) -> Principal:
+        """The caller that a bearer token names, who may do `action` at `scope`, or whom nobody asks
+        for a role (None)."""
         token = bearer(request)
-        with self.opening(request, CONTROL, token, action, scope) as attempt:
+        with self.opening(request, CONTROL, token, action, scope or "") as attempt:
             return await self.verified(attempt, token, action, scope)
 
-    async def verified(self, attempt: Attempt, token: str, action: str, scope: str) -> Principal:
+    async def verified(
+        self, attempt: Attempt, token: str, action: str, scope: str | None
+    ) -> Principal:
         """As `by_token`, of an attempt that is being made."""
         if not token:
             raise Unauthenticated(
@@ -85,7 +88,8 @@ class Admission:
             )
         principal = await self._verifier.verify(token)
         attempt.by(principal)
-        access.require(principal, action, scope)
+        if scope is not None:
+            access.require(principal, action, scope)
         return principal
 
     @contextmanager

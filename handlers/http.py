@@ -39,6 +39,30 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-zA-Z]+)?|v?1(\.\d{1,3}){1,2}")
 """Dates, and what the run history and the data service of Azure ML are asked by."""
 
 
+def _scope(request: Request, action: str) -> str:
+    """What `action` is about and a role may be given for alone, as a path below the workspace;
+    '' for none: an endpoint, an operation on one, and an asset, datastore or compute that is
+    read."""
+    collection, _, rest = action.partition("/")
+    parameters = request.path_params
+    endpoint, name = parameters.get("endpoint"), parameters.get("name")
+    if endpoint:
+        return f"{collection}/{endpoint}"
+    if operation := parameters.get("operation"):
+        return "/".join(operation.split(":")[:2])
+    reads = rest.endswith("read") or rest == "listSecrets/action"
+    return f"{collection}/{name}" if name and reads and collection in _READ_ALONE else ""
+
+
+At = Callable[[Request, str], str | None]
+"""Where an action's role must be given, as a path below the workspace; None: nowhere, any caller
+that is known may ask, and gets what is his to see."""
+
+
+def anywhere(request: Request, action: str) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Described:
     """What the OpenAPI document says of one function."""
@@ -92,9 +116,11 @@ class Routes:
         query: Mapping[str, Any] | None = None,
         kept: Kept | None = None,
         is_data_plane: bool = False,
+        at: At = _scope,
     ) -> Callable[[Handler], Handler]:
         """A function at `path` below the workspace, or another `base`, for callers that may do
-        `action`. `kept` in the audit log is by itself whatever is no GET."""
+        `action`. `kept` in the audit log is by itself whatever is no GET. `at` says of
+        what of the workspace he must be."""
         route = f"{base}/{path}" if path else base
         admission = self.data_admission if is_data_plane else self.admission
 
@@ -108,7 +134,7 @@ class Routes:
                 return await handler(req)
 
             async def admitted(req: Request) -> Principal:
-                return await admission.by_token(req, action, _scope(req, action))
+                return await admission.by_token(req, action, at(req, action))
 
             keeps = kept or Kept.by_method(method)
             auditor = admission.auditor(keeps, action, resource_at(method, path))
@@ -243,21 +269,6 @@ class Routes:
             text = "&".join(f"{quote(k, safe='$')}={quote(v, safe='')}" for k, v in query)
             body["nextLink"] = self.absolute(f"{quote(request.url.path)}?{text}")
         return json_response(body)
-
-
-def _scope(request: Request, action: str) -> str:
-    """What `action` is about and a role may be given for alone, as a path below the workspace;
-    '' for none: an endpoint, an operation on one, and an asset, datastore or compute that is
-    read."""
-    collection, _, rest = action.partition("/")
-    parameters = request.path_params
-    endpoint, name = parameters.get("endpoint"), parameters.get("name")
-    if endpoint:
-        return f"{collection}/{endpoint}"
-    if operation := parameters.get("operation"):
-        return "/".join(operation.split(":")[:2])
-    reads = rest.endswith("read") or rest == "listSecrets/action"
-    return f"{collection}/{name}" if name and reads and collection in _READ_ALONE else ""
 
 
 def caller(request: Request) -> Principal:

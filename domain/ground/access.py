@@ -58,6 +58,15 @@ def allows(principal: Principal, action: str, scope: str = "") -> bool:
     )
 
 
+def permissions(
+    principal: Principal, scope: str = ""
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Of each role that the caller has at `scope`: what its patterns are, and what it does not hold
+    of what they match."""
+    roles = {role for given in principal.roles if (role := _role_at(given, scope)) in ROLES}
+    return [(ROLES[role], _WITHOUT.get(role, ())) for role in ROLES if role in roles]
+
+
 def roles_of(text: str) -> list[str]:
     """Of somebody who has one, or several with commas between."""
     return [role.strip() for role in text.split(",")]

@@ -47,7 +47,7 @@ def render_job(routes: Routes, arm_id: str, view: JobView, spell: Spelling = str
             "inputs": {each.name: _input(each, spell) for each in job.inputs},
             "outputs": outputs,
             "settings": _settings(job),
-            "progress": _progress(view),
+            "progress": progress_of(view),
             "error": wire.to_wire(job.error) if job.error else None,
             "isArchived": job.is_archived,
             "retryOf": job.retry.job if job.retry else None,
@@ -146,7 +146,7 @@ def _settings(job: BatchJob) -> dict[str, Any]:
     return {name: settings[name] for name in shown}
 
 
-def _progress(view: JobView) -> dict[str, Any] | None:
+def progress_of(view: JobView) -> dict[str, Any] | None:
     """Of files that were cut into pieces, the pieces are counted. Rates are those of the last
     stretch, null while they are not known."""
     progress, pace, plan = view.progress, view.pace, view.job.plan

@@ -28,6 +28,7 @@ from infra.composition.identities import compose_identities
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
+from infra.composition.overview import compose_overview
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
     compose_instances,
@@ -77,6 +78,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
     events = compose_events(ground, base_url=here.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
+    figures = compose_figures(ground, settings.figures)
     features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
     return Application(
         scope=ground.scope,
@@ -104,7 +106,8 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         schedules=schedules,
         events=events,
         inbound=inbound,
-        figures=compose_figures(ground, settings.figures),
+        figures=figures,
+        overview=compose_overview(ground, figures=figures, online=online, batch=batch, jobs=jobs),
         usage=_usage(adapters),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [watching.owners, *(each.owners for each in features)]),

@@ -89,13 +89,25 @@ class Bucket(NamedTuple):
 @dataclass(frozen=True)
 class FigureQuery:
     """Of `subject`, the series of `metrics`, in steps of `step` seconds that begin from `since`
-    until before `until` (Unix seconds)."""
+    until before `until` (Unix seconds). `onlineendpoints/*` is every resource of the collection,
+    without what is below them."""
 
     subject: str
     metrics: tuple[str, ...]
     step: int
     since: int
     until: int
+
+    @property
+    def below(self) -> str | None:
+        """Where a collection is asked for, what all its subjects begin with."""
+        return self.subject[:-1] if self.subject.endswith("/*") else None
+
+    def takes(self, subject: str) -> bool:
+        below = self.below
+        if below is None:
+            return subject == self.subject
+        return subject.startswith(below) and "/" not in subject[len(below) :]
 
 
 class Kept(NamedTuple):

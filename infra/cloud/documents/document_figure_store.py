@@ -166,7 +166,7 @@ def _kept(document: Document, asked: FigureQuery) -> Iterator[Kept]:
     if not asked.since <= body["at"] < asked.until:
         return
     for subject, metric, dimensions, numbers in body["series"]:
-        if subject != asked.subject or metric not in asked.metrics:
+        if metric not in asked.metrics or not asked.takes(subject):
             continue
         count, total, least, most, *bands = numbers
         amounts = Amounts(count, total, least, most)

@@ -85,16 +85,23 @@ class SqliteFigureStore(FigureStore):
 
     async def read(self, asked: FigureQuery) -> Sequence[Kept]:
         marks = ", ".join("?" * len(asked.metrics))
+        below = asked.below
+        which, values = "subject = ?", list[object]([asked.subject])
+        if below is not None:
+            # The end is what comes after every text that begins so.
+            which = "subject >= ? AND subject < ? AND instr(substr(subject, ?), '/') = 0"
+            values = [below, f"{below[:-1]}{chr(ord(below[-1]) + 1)}", len(below) + 1]
         rows = await self._database.read(
             lambda connection: connection.execute(
-                "SELECT metric, dimensions, at, gateway, count, total, least, most, bands"
-                " FROM series JOIN amounts ON amounts.step = ? AND amounts.series = series.id"
-                f" WHERE subject = ? AND metric IN ({marks}) AND at >= ? AND at < ?"
-                " ORDER BY metric, dimensions, at, gateway",
-                (asked.step, asked.subject, *asked.metrics, asked.since, asked.until),
+                "SELECT subject, metric, dimensions, at, gateway, count, total, least, most, bands"
+                " FROM series CROSS JOIN amounts"
+                " ON amounts.step = ? AND amounts.series = series.id"
+                f" WHERE {which} AND metric IN ({marks}) AND at >= ? AND at < ?"
+                " ORDER BY subject, metric, dimensions, at, gateway",
+                (asked.step, *values, *asked.metrics, asked.since, asked.until),
             ).fetchall()
         )
-        return list(_kept(asked.subject, rows))
+        return list(_kept(rows))
 
     def _rows(
         self, connection: sqlite3.Connection, gateway: str, buckets: Sequence[Bucket]
@@ -155,12 +162,12 @@ def _written(bands: Mapping[int, int] | None) -> bytes | None:
     return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
-def _kept(subject: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[Kept]:
-    before: tuple[str, str] | None = None
-    series = Series(subject, "")
-    for metric, dimensions, at, gateway, count, total, least, most, written in rows:
-        if (metric, dimensions) != before:
-            before = metric, dimensions
+def _kept(rows: Sequence[tuple[Any, ...]]) -> Iterator[Kept]:
+    before: tuple[str, str, str] | None = None
+    series = Series("", "")
+    for subject, metric, dimensions, at, gateway, count, total, least, most, written in rows:
+        if (subject, metric, dimensions) != before:
+            before = subject, metric, dimensions
             series = Series(subject, metric, tuple(json.loads(dimensions)))
         bands = None
         if written is not None:

@@ -88,6 +88,22 @@ async def test_what_is_put_is_read_whole_in_order_of_series_time_and_gateway(
     ]
 
 
+async def test_a_collection_is_every_resource_of_it_without_what_is_below(
+    figures: FigureStore, today: int
+) -> None:
+    others = [
+        Series(subject, "RequestsPerMinute", ("200",))
+        for subject in (f"{SUBJECT}/deployments/blue", "onlineendpoints", "batchendpoints/x", "")
+    ]
+    mine = {OTHER: counted(2), REQUESTS: counted(1), LATENCY: TIMES}
+    await figures.put("a", [Bucket(MINUTE, today, {each: counted(3) for each in others} | mine)])
+    asked = FigureQuery("onlineendpoints/*", ("RequestsPerMinute",), MINUTE, today, today + 1)
+    assert [*await figures.read(asked)] == [
+        Kept(REQUESTS, today, "a", counted(1)),
+        Kept(OTHER, today, "a", counted(2)),
+    ]
+
+
 async def test_a_bucket_that_is_put_again_stands_as_it_was_put_last(
     figures: FigureStore, today: int
 ) -> None:

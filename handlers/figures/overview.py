@@ -1,0 +1,154 @@
+"""The whole workspace at a glance: what a page that shows it needs, in one read that is cheap to
+repeat."""
+
+import hashlib
+import json
+from typing import Any
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from domain.ground import access
+from domain.names import PROVIDER
+from domain.online.online_deployment import OnlineDeployment
+from domain.online.online_endpoint import OnlineEndpoint
+from domain.overview.overview_reading import Listed, Overview, OverviewReading
+from domain.overview.request_rates import MINUTES, RequestRates
+from domain.ports import Principal
+from handlers import wire
+from handlers.control.online_endpoints import rollout_status
+from handlers.data.job_view import progress_of
+from handlers.http import Routes, anywhere, caller
+
+PATH = "overview"
+
+
+def blueprint(routes: Routes, reading: OverviewReading) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @routes.arm(
+        bp,
+        "GET",
+        PATH,
+        action="overview/read",
+        at=anywhere,
+        summary="Endpoints with traffic, states, rates and failures, and the jobs that have not "
+        "ended: as much of them as the caller may read",
+        statuses=(200, 304),
+    )
+    async def get_overview(req: Request) -> Response:
+        found = await reading.read()
+        shown = render(routes, caller(req), found)
+        text = json.dumps(shown, separators=(",", ":")).encode()
+        etag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+        known = [each.strip() for each in req.headers.get("if-none-match", "").split(",")]
+        if etag in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return Response(text, media_type="application/json", headers=headers)
+
+    return bp
+
+
+def render(routes: Routes, who: Principal, found: Overview) -> dict[str, Any]:
+    """What `who` may read of it; the same text for as long as nothing in it changes."""
+
+    def may(collection: str, name: str) -> bool:
+        return access.allows(who, f"{collection}/read", f"{collection}/{name}")
+
+    return {
+        "id": routes.scope.path(PATH),
+        "name": PATH,
+        "type": f"{PROVIDER}/workspaces/{PATH}",
+        "properties": {
+            "ratesOverMinutes": MINUTES,
+            "onlineEndpoints": [
+                _online(routes, found, each)
+                for each in found.online
+                if may("onlineEndpoints", each.endpoint.name)
+            ],
+            "batchEndpoints": [
+                _batch(routes, each)
+                for each in found.batch
+                if may("batchEndpoints", each.endpoint.name)
+            ],
+            "jobs": [
+                {
+                    "id": routes.scope.path("jobs", view.job.name),
+                    "name": view.job.name,
+                    "endpointName": view.job.endpoint,
+                    "deploymentName": view.job.deployment,
+                    "status": view.job.status.value,
+                    "createdAt": view.job.created_at.isoformat(),
+                    "createdBy": view.job.created_by,
+                    "progress": progress_of(view),
+                }
+                for view in found.jobs
+                if access.allows(who, "jobs/read", f"batchEndpoints/{view.job.endpoint}")
+            ],
+        },
+    }
+
+
+def _online(
+    routes: Routes, found: Overview, listed: Listed[OnlineEndpoint, OnlineDeployment]
+) -> dict[str, Any]:
+    endpoint = listed.endpoint
+    place = routes.scope.path("onlineEndpoints", endpoint.name)
+    return {
+        **_common(place, endpoint),
+        "authMode": endpoint.properties.auth_mode.value,
+        "traffic": endpoint.properties.traffic,
+        "mirrorTraffic": endpoint.properties.mirror_traffic,
+        "rolloutStatus": rollout_status(endpoint.rollout) if endpoint.rollout else None,
+        "tags": endpoint.tags,
+        **_rates(found.rates_of(endpoint.name)),
+        "deployments": [
+            {
+                **_common(f"{place}/deployments/{each.name}", each),
+                "instances": _instances(found, each),
+                "instanceType": each.properties.instance_type,
+                **_rates(found.rates_of(endpoint.name, each.name)),
+            }
+            for each in listed.deployments
+        ],
+    }
+
+
+def _instances(found: Overview, deployment: OnlineDeployment) -> int:
+    """As many as are wanted now."""
+    place = deployment.endpoint.casefold(), deployment.name.casefold()
+    scale = found.scales.get(place) if deployment.bounds is not None else None
+    return deployment.instance_count if scale is None else scale.instances
+
+
+def _batch(routes: Routes, listed: Listed[Any, Any]) -> dict[str, Any]:
+    endpoint = listed.endpoint
+    place = routes.scope.path("batchEndpoints", endpoint.name)
+    defaults = endpoint.properties.defaults
+    return {
+        **_common(place, endpoint),
+        "defaultDeployment": defaults.deployment_name if defaults else None,
+        "tags": endpoint.tags,
+        "deployments": [
+            _common(f"{place}/deployments/{each.name}", each) for each in listed.deployments
+        ],
+    }
+
+
+def _common(id: str, resource: Any) -> dict[str, Any]:
+    return {
+        "id": id,
+        "name": resource.name,
+        "provisioningState": resource.provisioning_state.value,
+        "error": wire.to_wire(resource.error) if resource.error else None,
+    }
+
+
+def _rates(rates: RequestRates) -> dict[str, Any]:
+    """Rounded, so that what goes on as it was looks as it did."""
+    return {
+        "requestsPerMinute": round(rates.requests, 1),
+        "failuresPerMinute": round(rates.failures, 1),
+        "latencyP95": None if rates.p95 is None else float(f"{rates.p95:.3g}"),
+    }
