@@ -22,13 +22,12 @@ from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
-from infra.composition.figures import compose_figures
+from infra.composition.figures import compose_figures, compose_overview
 from infra.composition.ground import Ground, compose_ground
 from infra.composition.identities import compose_identities
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
-from infra.composition.overview import compose_overview
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
     compose_instances,

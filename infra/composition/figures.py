@@ -1,7 +1,8 @@
-"""Figures over time."""
+"""Figures over time, and the overview that they are in."""
 
 from typing import TYPE_CHECKING
 
+from domain.batch.activities import BatchActivities
 from domain.figures.activities import FigureActivities
 from domain.figures.deployment_measuring import (
     DeploymentMeasuring,
@@ -11,6 +12,9 @@ from domain.figures.deployment_measuring import (
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.figure_reading import FigureReading
 from domain.figures.request_figures import RequestFigures
+from domain.jobs.activities import JobActivities
+from domain.online.activities import OnlineActivities
+from domain.overview.overview_reading import OverviewReading
 from infra.composition.ground import Ground
 from infra.settings.features import FigureSettings
 
@@ -27,6 +31,26 @@ def compose_figures(ground: Ground, settings: FigureSettings) -> FigureActivitie
         gathering,
         FigureReading(a.figures, gathering, a.clock),
         DeploymentMeasuring(a.serving, a.scorer, a.clock, gathering, processes),
+    )
+
+
+def compose_overview(
+    ground: Ground,
+    *,
+    figures: FigureActivities,
+    online: OnlineActivities,
+    batch: BatchActivities,
+    jobs: JobActivities,
+) -> OverviewReading:
+    a = ground.adapters
+    return OverviewReading(
+        a.store,
+        a.clock,
+        a.figures,
+        figures.gathering,
+        jobs.collection,
+        online.documents.types,
+        batch.documents.types,
     )
 
 

@@ -1,6 +1,6 @@
 """How long charts of figures over time take, from an embedded host's store.
 
-    python -m benchmarks.figures [--rounds N]
+    python -m benchmarks.figures.charts [--rounds N]
 
 A week of one endpoint's 20 series is there by the hour and by the minute, beside those of nineteen
 other endpoints. Each chart is asked for as the door does: read, added up and written as JSON. Times

@@ -1,6 +1,6 @@
 """How long the overview of 1,000 endpoints takes on an embedded host's stores.
 
-    python -m benchmarks.overview [--endpoints N] [--rounds N]
+    python -m benchmarks.figures.overview [--endpoints N] [--rounds N]
 
 Each endpoint has a deployment that is in use: requests and latencies in each of the last minutes.
 The first read understands every document; later ones what has changed. Times are of the
