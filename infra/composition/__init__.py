@@ -52,7 +52,6 @@ def compose(settings: Settings) -> Application:
 
 def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
-    here = settings.installation
     ground = _ground(adapters, settings)
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
@@ -75,14 +74,14 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     jobs = _jobs(ground, settings, times, assets=assets, batch=batch)
     drops = compose_drops(ground, settings.drops, invocation=jobs.invocation)
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
-    events = compose_events(ground, base_url=here.base_url)
+    events = compose_events(ground, base_url=settings.installation.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     figures = compose_figures(ground, settings.figures)
     features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
     return Application(
         scope=ground.scope,
         location=ground.location,
-        base_url=here.base_url,
+        base_url=settings.installation.base_url,
         scoring_domain=settings.reach.scoring_domain,
         callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
