@@ -28,6 +28,9 @@ class Place(NamedTuple):
     uri: str
     query: str
 
+    def below(self, name: str) -> "Place":
+        return self._replace(uri=f"{self.uri}/{name}")
+
 
 def upload(arm: Arm, kind: str, name: str, version: str, content: Content) -> str:
     """Upload content for `kind/name/versions/version`, which isn't there yet, and return the URI
@@ -41,13 +44,14 @@ def upload(arm: Arm, kind: str, name: str, version: str, content: Content) -> st
         place = _begun(arm, kind, name, version)
         forget_old(kept.parent, seconds=_KEPT)
         write_private(kept, json.dumps([place.uri, place.query]))
+    name = quote(content.source.resolve().name)
+    # A folder keeps its name where it is run, as Azure's tools have it: scripts count on that.
+    inside = place if content.source.is_file() else place.below(name)
     with Progress(f"Uploading {content.source.name}", content.size) as progress:
         for file in content.files:
-            put_file(arm.wire, place, file, progress)
+            put_file(arm.wire, inside, file, progress)
     kept.unlink(missing_ok=True)
-    if content.source.is_file():
-        return f"{place.uri}/{quote(content.source.name)}"
-    return place.uri
+    return place.below(name).uri
 
 
 def _begun(arm: Arm, kind: str, name: str, version: str) -> Place:

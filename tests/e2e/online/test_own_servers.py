@@ -1,6 +1,10 @@
 """Servers of a user's own, in containers of a real engine, through the door; and Triton's."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +16,12 @@ import pytest
 from infra.compute.docker.labels import KEY, ROLE
 from outside import serving
 from outside.running_host import RunningHost
-from tests.servers.engine.dockerd import EngineApi, settings_of
+from tests.servers.engine.dockerd import BASE, VERSION, EngineApi, settings_of
 from tests.servers.engine.given import given_engine
 from tests.servers.engine.own_image import PORT, own_image, run_in
 
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples" / "own_server"
 HEALTH = {"path": "/health", "port": PORT}
 ROUTES = {
     "livenessRoute": HEALTH,
@@ -177,6 +183,45 @@ def test_a_server_of_one_s_own_is_asked_by_key_at_any_path_and_its_log_is_read(
     assert "The server is ready." in printed
     prepared = host.workspace.call("POST", path, {"containerType": "StorageInitializer"}).json()
     assert prepared["content"].startswith("The image "), "pulled, if it were not there"
+
+
+def test_the_example_goes_from_its_dockerfile_to_an_answer_by_the_command_line(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    place = tmp_path / "own_server"
+    shutil.copytree(EXAMPLE, place)
+    dockerfile = place / "context" / "Dockerfile"
+    theirs, ours = "python:3.11-slim", BASE.format(python=VERSION)
+    assert theirs in dockerfile.read_text()
+    dockerfile.write_text(dockerfile.read_text().replace(theirs, ours))
+    typed(host, tmp_path, "online-endpoint", "create", "-f", f"{place}/endpoint.yml")
+    deployment = ("-f", f"{place}/deployment.yml", "--all-traffic")
+    typed(host, tmp_path, "online-deployment", "create", *deployment)
+    request = ("-n", "own-server", "--request-file", f"{place}/request.json")
+    answer = typed(host, tmp_path, "online-endpoint", "invoke", *request)
+    assert json.loads(answer)["predictions"] == [2.5, 5.5]
+    with serving.caller(host, "own-server") as client:
+        root = str(client.base_url).removesuffix("/").removesuffix("/score")
+        assert client.get(f"{root}/weights").json() == {"slope": 2.0, "offset": 0.5}
+        refused = client.post("", content=b"no")
+        assert (refused.status_code, refused.json()["message"][:4]) == (424, "Send")
+        assert refused.headers["ms-azureml-model-error-statuscode"] == "400"
+    typed(host, tmp_path, "online-endpoint", "delete", "-n", "own-server", "--yes")
+
+
+def typed(host: RunningHost, folder: Path, *words: str) -> str:
+    """A command as a person types it; what it answers."""
+    environment = {
+        **os.environ,
+        "MLE_CONFIG_DIR": str(folder / "config"),
+        "MLE_CONNECTION": str(host.connection_file),
+    }
+    command = [sys.executable, "-m", "cli"]
+    done = subprocess.run(
+        [*command, *words], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_servers_that_do_not_come_say_why_and_leave_nothing(
