@@ -124,7 +124,8 @@ class ComputeTargets:
         new = self._wanted(name, wanted.but(identity=identity), caller, old)
         saved = await self._resources.save(new, document)
         # If this comes to nothing its scripts are nobody until the next PUT.
-        await self._holding.settle(new.identity_holder, identity, caller)
+        if identity is not None:
+            await self._holding.settle(new.identity_holder, identity, caller)
         return saved, document is None
 
     async def delete(self, name: str, conditions: Conditions) -> bool:
@@ -137,7 +138,9 @@ class ComputeTargets:
         conditions.check(document, f"Compute '{name}'")
         await check_unused(self._in_use, PARTITION, name, None)
         removed = await self._resources.remove(document)
-        await self._holding.release(self._resources.of(document).identity_holder)
+        gone = self._resources.of(document)
+        if gone.identity is not None:
+            await self._holding.release(gone.identity_holder)
         return removed is not None
 
     def _wanted(

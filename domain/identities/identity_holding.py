@@ -103,11 +103,11 @@ class IdentityHolding:
             user_assigned_identities={id: await self._ids(id) for id in given} if given else None,
         )
 
-    async def settle(self, holder: str, identity: Identity | None, caller: str) -> None:
+    async def settle(self, holder: str, identity: Identity, caller: str) -> None:
         """Have what `holder` was promised; done again it changes nothing."""
         if self._elsewhere is not None:
             return
-        principal = identity.principal_id if identity else None
+        principal = identity.principal_id
         before = await self._identities.document(holder)
         known = self._identities.of(before) if before is not None else None
         if known is not None and known.principal_id != principal:
@@ -143,8 +143,8 @@ class IdentityHolding:
         is_one = id.casefold().startswith(prefix.casefold()) and name and "/" not in name
         return f"{USER_ASSIGNED}/{name}" if is_one else None
 
-    def _given(self, identity: Identity | None) -> Sequence[str]:
-        given = (identity.user_assigned_identities if identity else None) or {}
+    def _given(self, identity: Identity) -> Sequence[str]:
+        given = identity.user_assigned_identities or {}
         return [resource for id in given if (resource := self._resource(id))]
 
     async def _ids(self, id: str) -> dict[str, str]:

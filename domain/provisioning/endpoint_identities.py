@@ -32,7 +32,7 @@ class EndpointIdentities(Generic[E, D]):
 
     async def settle(self, endpoint: E) -> None:
         """Have what the endpoint shows; done again it changes nothing."""
-        if self._types.has_identities:
+        if self._types.has_identities and endpoint.identity is not None:
             holder = self._types.identity_holder(endpoint.name)
             await self._holding.settle(holder, endpoint.identity, endpoint.modified_by)
 
@@ -45,5 +45,5 @@ class EndpointIdentities(Generic[E, D]):
 
     async def release(self, endpoint: E) -> None:
         """The endpoint goes: so does what is its alone."""
-        if self._types.has_identities:
+        if self._types.has_identities and endpoint.identity is not None:
             await self._holding.release(self._types.identity_holder(endpoint.name))

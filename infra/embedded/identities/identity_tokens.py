@@ -17,6 +17,8 @@ STORAGE: Final = "https://storage.azure.com"
 """What tokens for blobs are for, as everywhere in Azure."""
 _CONTROL: Final = ("https://management.azure.com", "https://management.core.windows.net")
 
+_KEPT: Final = 4096
+
 Claims = Mapping[str, object]
 Chosen = Mapping[str, str]
 """Which identity is asked for, by names of a query."""
@@ -75,6 +77,7 @@ class IdentityTokens:
         self.audiences = audiences
         self._resource_id = resource_id
         self._refusal = refusal
+        self._kept: dict[tuple[str, str, str], tuple[str, int]] = {}
 
     async def token(self, holder: str, resource: str, chosen: Chosen) -> IdentityToken:
         """For a script of `holder`. Raises Invalid for a resource, or a choice, that means nothing
@@ -84,7 +87,16 @@ class IdentityTokens:
         audience = self.audiences.of(resource)
         held = await self.held(holder)
         identity = self._chosen(held, chosen)
-        now = int(time.time())
+        return await self._signed(identity, resource, audience)
+
+    async def _signed(
+        self, identity: ManagedIdentity, resource: str, audience: str
+    ) -> IdentityToken:
+        """The one before, while it has half of its time left: who asks all the time has no more."""
+        now, known = int(time.time()), (identity.version, identity.principal_id, audience)
+        kept = self._kept.get(known)
+        if kept is not None and kept[1] - now > LIFETIME / 2:
+            return IdentityToken(kept[0], resource, kept[1], identity)
         claims = {
             "iss": self._issuer,
             "aud": audience,
@@ -104,6 +116,9 @@ class IdentityTokens:
             "ver": "2.0",
         }
         token = await asyncio.to_thread(self._sign, claims)
+        if len(self._kept) >= _KEPT:
+            self._kept.clear()
+        self._kept[known] = token, now + LIFETIME
         return IdentityToken(token, resource, now + LIFETIME, identity)
 
     async def held(self, holder: str) -> list[ManagedIdentity]:
