@@ -108,7 +108,7 @@ def in_worker(platform: str, runs: int, python: str) -> None:
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
-                [python, "-c", WORKER, str(ROOT)],
+                [os.path.abspath(python), "-c", WORKER, str(ROOT)],
                 cwd=folder,
                 env={**environment, **settings, "PYTHON_ENABLE_INIT_INDEXING": "1"},
                 capture_output=True,

@@ -21,8 +21,9 @@ def principal(*roles: str) -> Principal:
 
 
 @pytest.mark.parametrize("action", READS)
-def test_every_role_but_a_scorer_s_may_read(action: str) -> None:
-    assert [role for role in ROLES if not allows(principal(role), action)] == ["scorer"]
+def test_every_role_but_a_scorer_s_and_those_for_blobs_may_read(action: str) -> None:
+    without = [role for role in ROLES if not allows(principal(role), action)]
+    assert without == ["scorer", "blobReader", "blobContributor"]
 
 
 @pytest.mark.parametrize("role", ["scorer", "contributor", "owner"])

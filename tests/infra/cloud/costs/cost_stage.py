@@ -46,6 +46,7 @@ from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition.adapters import Adapters
 from infra.web.client_standing import UnsaidStanding
+from infra.web.no_clients import ENTRAS_IDENTITIES
 from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.infra.cloud.cloud_costs import CloudCosts, Counted, Operation
@@ -388,6 +389,7 @@ async def _application_on(
                 (ISSUER,), (AUDIENCE,), StaticKeys(jwks), UnsaidStanding(), ClaimedRoles()
             ),
             webhooks=Receiver(clock),
+            identities_elsewhere=ENTRAS_IDENTITIES,
         )
         stage = CostStage(services, costs, broker, consumer, clock, worker)
         stack.push_async_callback(stage.close)
