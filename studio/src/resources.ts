@@ -52,7 +52,8 @@ export interface OnlineDeploymentProperties {
   instanceType?: string | null;
   environmentVariables: Record<string, string>;
   provisioningState: ProvisioningState;
-  provisioningErrors?: Fault | null;
+  error?: Fault | null;
+  scaleStatus?: { instances?: number } | null;
   scaleSettings: Record<string, unknown>;
   requestSettings: Record<string, unknown>;
   isolation?: Held[];

@@ -93,6 +93,7 @@ export function JobPage({ name }: { name: string }) {
       </div>
       <Told fault={properties.error} />
       <Progressed of={properties} />
+      <Output job={job} />
       <div class="cards">
         <section class="card">
           <h2>{t("Inputs")}</h2>
@@ -102,7 +103,6 @@ export function JobPage({ name }: { name: string }) {
             ))}
           </dl>
         </section>
-        <Output job={job} />
         <section class="card">
           <h2>{t("Settings")}</h2>
           <dl>
@@ -199,7 +199,7 @@ function Output({ job }: { job: Job }) {
 
   if (!output) return null;
   return (
-    <section class="card wide">
+    <section class="card">
       <h2>{t("Output")}</h2>
       <p class="break">
         <code>{output.uri}</code>

@@ -249,11 +249,11 @@ function DeploymentCard(props: { endpoint: string; deployment: OnlineDeployment;
         <span class="grow" />
         <strong>{share} %</strong>
       </div>
-      <Told fault={properties.provisioningErrors} />
+      <Told fault={properties.error} />
       <dl>
         <dt>{t("Instances")}</dt>
         <dd>
-          {deployment.sku?.capacity ?? "–"} × {properties.instanceType ?? "–"}
+          {properties.scaleStatus?.instances ?? deployment.sku?.capacity ?? "–"} × {properties.instanceType ?? "–"}
         </dd>
         {properties.model && (
           <>
