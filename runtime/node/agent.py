@@ -73,7 +73,10 @@ class Agent:
         self._door = Listening(self._hall, self._listener, tls)
         self._side_path = os.path.join(folder, "agent")
         self._side_door = Listening(self._hall, on_unix(self._side_path), None)
-        self._token_door = TokenDoor(self.node.tokens) if spec.identity is not None else None
+        self._token_door: TokenDoor | None = None
+        if spec.identity is not None:
+            door = spec.identity.port, spec.identity.secret
+            self._token_door = TokenDoor(self.node.tokens, *door)
         self._stopping: asyncio.Event
         self.lost = ""
 

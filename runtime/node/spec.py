@@ -76,10 +76,13 @@ class Probe(NamedTuple):
 
 class Identity(NamedTuple):
     """Its processes may ask for tokens, trust `authorities` (PEM) beside the usual ones, and have
-    `variables`, over which the deployment's go."""
+    `variables`, over which the deployment's go. `port` and `secret` of the door for tokens are
+    given where somebody else tells them to processes; 0 and '' for ones of its own."""
 
     authorities: str
     variables: Mapping[str, str]
+    port: int
+    secret: str
 
 
 class Spec(NamedTuple):
@@ -257,7 +260,14 @@ def _route(server: _Part, name: str) -> Route:
 
 
 def _identity(part: _Part | None) -> Identity | None:
-    return None if part is None else Identity(part.text("authorities", ""), part.texts("variables"))
+    if part is None:
+        return None
+    return Identity(
+        part.text("authorities", ""),
+        part.texts("variables"),
+        part.whole("port", 0, least=0),
+        part.text("secret", ""),
+    )
 
 
 def _work(part: _Part | None) -> Work:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from infra.compute.docker import labels as names
 from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
-from infra.compute.docker.server_containers import agent_port, filling
+from infra.compute.docker.server_containers import agent_port, filling, token_door
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState
 
@@ -64,7 +64,9 @@ def body_of(
     size, machine = group.program.size, around.machine
     memory = memory_for(group, around)
     has_server, port = group.program.server is not None, agent_port(group.program)
-    spec = {**group.spec, "python": PYTHON} if has_server else _spec(group, image)
+    spec = _spec(group, image)
+    if has_server:
+        spec = {**group.spec, **token_door(group), "python": PYTHON}
     return {
         "Image": image.name,
         "Entrypoint": [

@@ -147,7 +147,7 @@ class NodeContainers:
         if group.program.server is None:
             return
         memory = memory_for(group, around)
-        beside = server_body(group.program, image, agent, body, memory)
+        beside = server_body(group, image, agent, body, memory)
         id = await self._made(f"{name}-server", beside)
         if id is not None:
             await self._run(id)

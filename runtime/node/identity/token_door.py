@@ -44,12 +44,12 @@ class Refused(Exception):
 
 
 class TokenDoor:
-    """Raises OSError where there is no loopback."""
+    """With no `port` and no `secret`, ones of its own. Raises OSError where the port is taken."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, port: int, secret: str) -> None:
         self._tokens = tokens
-        self._secret = secrets.token_urlsafe(32)
-        self._listener = socket.create_server((_HOST, 0))
+        self._secret = secret or secrets.token_urlsafe(32)
+        self._listener = socket.create_server((_HOST, port))
         self._server: asyncio.AbstractServer | None = None
 
     @property

@@ -28,6 +28,11 @@ ROUTES = {
     "readinessRoute": HEALTH,
     "scoringRoute": {"path": "/predict", "port": PORT},
 }
+ENDPOINT = {
+    "location": "local",
+    "identity": {"type": "SystemAssigned"},
+    "properties": {"authMode": "Key"},
+}
 SOON = {"initialDelay": "PT0S", "period": "PT1S", "failureThreshold": 5}
 CONFIG = """
 name: "double"
@@ -115,7 +120,7 @@ def host(engine: EngineApi, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         elsewhere = {**ROUTES, "readinessRoute": {"path": "/health", "port": 9999}}
         asset(host, "environments/elsewhere", {"image": image, "inferenceConfig": elsewhere})
         model(host, "half", {"half_plus_two/1/weights": "a half"})
-        serving.endpoint(host, "own")
+        host.workspace.mutate("PUT", "onlineEndpoints/own", ENDPOINT)
         yield host
         host.workspace.mutate("DELETE", "onlineEndpoints/own")
         faults = host.faults()
@@ -177,6 +182,15 @@ def test_a_server_of_one_s_own_is_asked_by_key_at_any_path_and_its_log_is_read(
         assert (other["method"], other["path"]) == ("DELETE", "/v1/models/half?x=y")
         assert client.get(f"{root}/node/state").json()["path"] == "/node/state"
         assert client.get(f"{root}/v1", headers={"Authorization": ""}).status_code == 401
+        variables, token = scored["variables"], client.get(f"{root}/token").json()
+        assert variables["ML_ENDPOINTS_AUTHORITIES"].startswith("-----BEGIN CERTIFICATE-----")
+        assert variables["AZURE_STORAGEBLOB_RESOURCEENDPOINT"].endswith("/blobs")
+    # Known for whom it is, and without a role so far.
+    own = f"{host.workspace.connection['workspace']}/onlineEndpoints/own"
+    principal = host.workspace.get("onlineEndpoints/own")["identity"]["principalId"]
+    with host.client(headers={"authorization": f"Bearer {token['access_token']}"}) as itself:
+        refused = itself.get(own)
+    assert (refused.status_code, principal in refused.text) == (403, True)
     path = "onlineEndpoints/own/deployments/blue/getLogs"
     printed = host.workspace.call("POST", path, {}).json()["content"]
     assert "the server begins as usual" in printed

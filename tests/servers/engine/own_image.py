@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import sys
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = os.environ.get("MODE", "")
@@ -37,6 +38,13 @@ def tried(path):
         return error.strerror
 
 
+def token():
+    url = os.environ["IDENTITY_ENDPOINT"] + "?resource=https://management.azure.com"
+    shown = {"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=shown)) as answer:
+        return json.load(answer)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -46,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         status, told = 200, {}
         if self.path == "/health":
             status = 503 if sick else 200
+        elif self.path == "/token":
+            told = token()
         elif self.path == "/sicken":
             sick = True
         elif self.path == "/die":
