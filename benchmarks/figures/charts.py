@@ -23,6 +23,7 @@ from domain.figures.figure_gathering import FigureGathering
 from domain.figures.figure_reading import FigureReading
 from domain.figures.latency_bands import band
 from domain.figures.metrics import ENDPOINTS
+from domain.figures.outside_figures import NoOutsideFigures
 from domain.ground.counting.tally import endpoint_subject
 from domain.ports.records.figure_store import Amounts, Bucket, Series, counted
 from handlers.figures.metric_asking import Asking
@@ -71,7 +72,7 @@ async def main(rounds: int) -> None:
                 batch = []
         await store.put("gateway", batch)
         gathering = FigureGathering(store, clock, (), capacity=2000)
-        reading = FigureReading(store, gathering, clock)
+        reading = FigureReading(store, gathering, clock, NoOutsideFigures())
         for name, asked in CHARTS.items():
             taken = [await _chart(reading, asked) for _ in range(rounds)]
             sys.stdout.write(

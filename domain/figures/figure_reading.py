@@ -8,6 +8,7 @@ from domain.figures.figure_gathering import FigureGathering
 from domain.figures.metric_combining import combined
 from domain.figures.metric_query import Line, MetricAnswer, MetricQuery, Point
 from domain.figures.metrics import LOOKS, Aggregation, Form, Metric
+from domain.figures.outside_figures import OutsideFigures, OutsideLine
 from domain.ports import Clock
 from domain.ports.records.figure_store import FigureQuery, FigureStore, Kept, Series
 
@@ -22,8 +23,17 @@ Grouped = dict[tuple[str, ...], dict[int, list[Kept]]]
 
 
 class FigureReading:
-    def __init__(self, store: FigureStore, gathering: FigureGathering, clock: Clock) -> None:
+    """Of `outside`, as far as it has them, else of the store."""
+
+    def __init__(
+        self,
+        store: FigureStore,
+        gathering: FigureGathering,
+        clock: Clock,
+        outside: OutsideFigures,
+    ) -> None:
         self._store = store
+        self._outside = outside
         self._gathering = gathering
         self._clock = clock
 
@@ -62,22 +72,33 @@ class FigureReading:
     async def read(self, query: MetricQuery) -> list[MetricAnswer]:
         """An answer for each metric. Figures are up to the second where a store costs nothing to
         write to, else up to a minute late."""
-        if self._store.period < _MINUTE:
-            await self._gathering.flush()
         step = self._step(query)
         since = query.since // (query.interval or step) * (query.interval or step)
-        names = {metric.kept_as for metric in query.metrics}
-        if any(metric.form is Form.SHARE for metric in query.metrics):
-            names.add(LOOKS)
-        kept = await self._store.read(
-            FigureQuery(query.subject, tuple(names), step, since, query.until)
-        )
-        by_series: dict[Series, list[Kept]] = {}
-        for each in kept:
-            by_series.setdefault(each.series, []).append(each)
         times = list(self._times(query, since))
+        found = await self._outside.read(query, query.metrics)
+        own = [metric for metric in query.metrics if metric.name not in found]
+        by_series = await self._kept(query, own, step, since) if own else {}
         now = self.now().timestamp()
-        return [MetricAnswer(m, _lines(query, m, times, by_series, now)) for m in query.metrics]
+        return [
+            MetricAnswer(m, _outside_lines(query, m, times, found[m.name]), is_outside=True)
+            if m.name in found
+            else MetricAnswer(m, _lines(query, m, times, by_series, now))
+            for m in query.metrics
+        ]
+
+    async def _kept(
+        self, query: MetricQuery, metrics: Sequence[Metric], step: int, since: int
+    ) -> dict[Series, list[Kept]]:
+        if self._store.period < _MINUTE:
+            await self._gathering.flush()
+        names = {metric.kept_as for metric in metrics}
+        if any(metric.form is Form.SHARE for metric in metrics):
+            names.add(LOOKS)
+        asked = FigureQuery(query.subject, tuple(names), step, since, query.until)
+        by_series: dict[Series, list[Kept]] = {}
+        for each in await self._store.read(asked):
+            by_series.setdefault(each.series, []).append(each)
+        return by_series
 
     def _times(self, query: MetricQuery, since: int) -> Iterator[int]:
         """Beginnings of intervals, of which none is yet to come."""
@@ -135,6 +156,31 @@ def _lines(
             values = combined(metric, by_time.get(at, ()), looks.get(at, ()), min(end, now) - at)
             points.append(Point(at, values))
         lines.append(Line(dict(zip(shown, apart, strict=True)), points))
+    return _chosen(query, lines)
+
+
+def _outside_lines(
+    query: MetricQuery,
+    metric: Metric,
+    times: Sequence[int],
+    found: Sequence[OutsideLine],
+) -> list[Line]:
+    """With every interval, as our own have them."""
+    if not found and not query.terms:
+        found = [OutsideLine({}, {})]
+    lines = []
+    for each in found:
+        values = each.values
+        if query.interval is None:
+            # Where it begins is told as whoever keeps it rounds it.
+            values = dict(zip(times, values.values(), strict=False))
+        nothing = combined(metric, (), (), 1.0)
+        points = [Point(at, values.get(at) or nothing) for at in times]
+        lines.append(Line(each.dimensions, points))
+    return _chosen(query, lines)
+
+
+def _chosen(query: MetricQuery, lines: list[Line]) -> list[Line]:
     if query.order is not None:
         order = query.order
         lines.sort(key=lambda line: _whole(line, order.by), reverse=order.descending)

@@ -65,5 +65,8 @@ class Line:
 
 @dataclass(frozen=True)
 class MetricAnswer:
+    """`is_outside`: the figures are somebody else's, of the same things."""
+
     metric: Metric
     lines: Sequence[Line]
+    is_outside: bool = False

@@ -82,6 +82,7 @@ def _metric(resource: str, query: MetricQuery, answer: MetricAnswer) -> dict[str
         "unit": metric.unit.value,
         "timeseries": [_series(line, shown) for line in answer.lines],
         "errorCode": "Success",
+        "source": "AzureMonitor" if answer.is_outside else "Store",
     }
 
 

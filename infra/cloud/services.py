@@ -9,11 +9,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from domain.figures.outside_figures import NoOutsideFigures, OutsideFigures
 from infra.clock import SystemClock
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.cloud.documents.document_figure_store import DocumentFigureStore
 from infra.cloud.late import is_made, late
+from infra.cloud.monitor.azure_monitor import AzureMonitor
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
@@ -67,6 +69,7 @@ class CloudServices:
             minutes=timedelta(days=settings.figures.minutes_kept_days),
             hours=timedelta(days=settings.figures.hours_kept_days),
         )
+        self.outside_figures = self._monitor()
         self.bus = late(self._service_bus)
         self.queue = late(self._queue)
         self.topics = late(self._topics)
@@ -98,6 +101,8 @@ class CloudServices:
         # The last one first; one that cannot be closed does not keep the others open.
         async with contextlib.AsyncExitStack() as closing:
             closing.callback(setattr, CloudServices, "_opened", None)
+            if isinstance(self.outside_figures, AzureMonitor):
+                closing.push_async_callback(self.outside_figures.close)
             if "credential" in self.__dict__:
                 closing.push_async_callback(self.credential.close)
             for each in (
@@ -111,6 +116,17 @@ class CloudServices:
             ):
                 if is_made(each):
                     closing.push_async_callback(each.close)
+
+    def _monitor(self) -> OutsideFigures:
+        resource = self.settings.telemetry.monitor_resource
+        if resource is None:
+            return NoOutsideFigures()
+
+        async def token() -> str:
+            given = await self.credential.get_token("https://management.azure.com/.default")
+            return given.token
+
+        return AzureMonitor(resource, token, address="https://management.azure.com")
 
     def _store(self) -> "CosmosResourceStore":
         from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.events.delivery_record import OnSettled
+from domain.figures.outside_figures import OutsideFigures
 from domain.figures.request_counts import RequestCounts
 from domain.ports import (
     AuditLog,
@@ -68,6 +69,8 @@ class Adapters:
     """What a job reads at users' web addresses."""
     topics: EventTopics
     figures: FigureStore
+    outside_figures: OutsideFigures
+    """Who else keeps figures of the same things."""
     request_counts: RequestCounts
     listeners: tuple[Listener, ...] = ()
     """Who is told of each scoring request that has ended, beside `request_counts`."""
@@ -114,6 +117,7 @@ def _embedded(settings: Settings) -> Adapters:
         web=_web_files(settings),
         topics=stores.topics,
         figures=stores.figures,
+        outside_figures=stores.outside_figures,
         request_counts=services.request_counts,
         listeners=services.listeners,
         on_settled=(services.delivery_metrics.record,),
@@ -159,6 +163,7 @@ def _functions(settings: Settings) -> Adapters:
         web=_web_files(settings),
         topics=cloud.topics,
         figures=cloud.figures,
+        outside_figures=cloud.outside_figures,
         request_counts=RequestCounts(),
         running=compute.running,
     )

@@ -29,7 +29,7 @@ def compose_figures(ground: Ground, settings: FigureSettings) -> FigureActivitie
     processes = None if a.running is None else _processes(a.running)
     return FigureActivities(
         gathering,
-        FigureReading(a.figures, gathering, a.clock),
+        FigureReading(a.figures, gathering, a.clock, a.outside_figures),
         DeploymentMeasuring(a.serving, a.scorer, a.clock, gathering, processes),
     )
 

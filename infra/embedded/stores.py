@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
+from domain.figures.outside_figures import NoOutsideFigures, OutsideFigures
 from domain.ports import (
     AuditLog,
     BlobStore,
@@ -50,6 +51,7 @@ class Stores(ABC):
     topics: EventTopics
     audit_log: AuditLog
     figures: FigureStore
+    outside_figures: OutsideFigures
 
     are_shared: bool
     """Whether other hosts may have the same."""
@@ -121,6 +123,7 @@ class LocalStores(Stores):
         self._figures = self.figures = SqliteFigureStore(
             folder.figures, keeps=_keeps(settings.figures), now=time.time
         )
+        self.outside_figures = NoOutsideFigures()
         self._fernet = self.cipher = FernetCipher(folder.secrets / "cipher.key")
 
     async def start(self) -> None:
@@ -177,6 +180,7 @@ class CloudStores(Stores):
         self.topics = services.topics
         self.audit_log = services.audit_log
         self.figures = services.figures
+        self.outside_figures = services.outside_figures
 
     async def start(self) -> None:
         return

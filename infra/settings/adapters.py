@@ -371,6 +371,11 @@ class TelemetrySettings(SettingsGroup):
 
     application_insights: Secret = Field(None, alias="APPLICATIONINSIGHTS_CONNECTION_STRING")
     """The connection string of an Application Insights resource to send telemetry to."""
+    monitor_resource: Annotated[
+        str | None, Field(pattern=r"^/subscriptions/[^/?#]+(/[^/?#]+)+$", max_length=1000)
+    ] = Field(None, alias="ML_ENDPOINTS_MONITOR_RESOURCE")
+    """The ARM id of that resource: figures over time are then asked of Azure Monitor first, where
+    the app has the role Monitoring Reader. None: they are the app's own."""
     otlp_endpoint: BaseAddress | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """An OpenTelemetry collector (OTLP over HTTP) to send telemetry to, where there is no
     Application Insights."""

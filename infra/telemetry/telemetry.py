@@ -102,6 +102,8 @@ def _logs_to_collector(endpoint: str, resource: Any) -> None:
 def _to_application_insights(settings: TelemetrySettings, connection: str, credential: Any) -> None:
     # Its detector of virtual machines would ask the network at start.
     os.environ.setdefault("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "azure_app_service")
+    # Endpoints and deployments have metrics of the same names, told apart by their namespaces.
+    os.environ.setdefault("APPLICATIONINSIGHTS_METRIC_NAMESPACE_OPT_IN", "true")
     from azure.monitor.opentelemetry import configure_azure_monitor
     from opentelemetry.instrumentation.logging.handler import LoggingHandler
     from opentelemetry.sdk.trace import TracerProvider

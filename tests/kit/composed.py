@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.application import Application
 from domain.errors import StorageFull, Unauthenticated
+from domain.figures.outside_figures import NoOutsideFigures
 from domain.figures.request_counts import RequestCounts
 from domain.ground.access import role_fault
 from domain.jobs.records.job_times import JobTimes
@@ -102,6 +103,7 @@ def adapters(
         "webhooks": HttpWebhooks(OutboundAddresses(())),
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
         "figures": held_figures(store),
+        "outside_figures": NoOutsideFigures(),
         "request_counts": RequestCounts(),
         "topics": NoTopics(),
         "room": ToldRoom(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from domain.application import Application
 from domain.errors import DomainError
+from domain.figures.outside_figures import NoOutsideFigures
 from domain.figures.request_counts import RequestCounts
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobProperties
@@ -133,6 +134,7 @@ class Host:
                 store, minutes=timedelta(days=7), hours=timedelta(days=365)
             ),
             request_counts=RequestCounts(),
+            outside_figures=NoOutsideFigures(),
         )
         self.application = compose_on(adapters, world.setting.settings, world.setting.times)
         self.pump = PumpingHost(self.application, port(world.queue, "settling"), world.clock)

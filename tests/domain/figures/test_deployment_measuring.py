@@ -12,6 +12,7 @@ from domain.figures.figure_gathering import FigureGathering
 from domain.figures.figure_reading import FigureReading
 from domain.figures.metric_query import MetricQuery, Term
 from domain.figures.metrics import CATALOGUES, DEPLOYMENTS, Aggregation
+from domain.figures.outside_figures import NoOutsideFigures
 from domain.ground.counting.tally import deployment_subject
 from domain.online.online_deployment import workload_key
 from domain.ports import Instance, InstanceLost, ScoringRequest
@@ -38,7 +39,7 @@ class Place:
         self.measuring = DeploymentMeasuring(
             *(self.serving, self.scorer, self.clock, self.gathering, processes)
         )
-        self.reading = FigureReading(self.figures, self.gathering, self.clock)
+        self.reading = FigureReading(self.figures, self.gathering, self.clock, NoOutsideFigures())
 
     def says(self, **load: Any) -> None:
         told = json.dumps({**LOAD, **load}).encode()
