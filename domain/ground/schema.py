@@ -6,6 +6,7 @@ refuse a first part above the one here.
 """
 
 from domain.errors import NewerSchema
+from domain.ground.messages import SCALING_LOOKS_QUEUE
 
 FIRST = "1.0"
 """Also of what carries none."""
@@ -20,13 +21,17 @@ DOCUMENTS: dict[str, str] = {
     "codeVersion": "1.1",
     "modelVersion": "1.1",
     "connection": "2.1",
+    "directoryClient": "2.0",
+    "directoryClientChanges": "2.0",
     "eventMapping": "1.1",
     "eventSubscription": "1.1",
     "onlineEndpoint": "1.2",
+    "scaleWatch": "2.0",
+    "secretRenewing": "2.0",
 }
 """By kind, where it is not the first any more."""
 
-MESSAGES: dict[str, str] = {}
+MESSAGES: dict[str, str] = {SCALING_LOOKS_QUEUE: "2.0"}
 """By queue, where it is not the first any more."""
 
 

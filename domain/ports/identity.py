@@ -118,8 +118,7 @@ class Cipher(Protocol):
 
     @property
     def key_id(self) -> str | None:
-        """Names the key that seals now, and tells nothing of it; None where there is one for
-        good."""
+        """Names the key that seals now, and tells nothing of it; None where there is no other."""
         return None
 
     @abstractmethod

@@ -13,12 +13,13 @@ from domain.ports import Cipher
 
 class SettingCipher(Cipher):
     """Fernet under keys derived from `keys`, random texts between commas: the first seals,
-    every one opens, so that a new key can be put in front."""
+    every one opens, so that a new key can be put in front. Only where there are several has it a
+    name: v0.1.0 reads nothing that says by which it was sealed."""
 
     def __init__(self, keys: str) -> None:
         derived = [_derived(key.strip()) for key in keys.split(",") if key.strip()]
         self._fernets = [Fernet(key) for key in derived]
-        self._key_id = hashlib.sha256(b"id of " + derived[0]).hexdigest()[:16] if derived else None
+        self._key_id = _id_of(derived[0]) if len(derived) > 1 else None
 
     @property
     def key_id(self) -> str | None:
@@ -44,6 +45,10 @@ class SettingCipher(Cipher):
         raise errors.Invalid(
             "This secret was not sealed with this installation's key, nor with another that it has."
         )
+
+
+def _id_of(key: bytes) -> str:
+    return hashlib.sha256(b"id of " + key).hexdigest()[:16]
 
 
 def _derived(key: str) -> bytes:
