@@ -9,6 +9,8 @@ Like any build of an environment (environment.py) it leaves nothing where it doe
 end, takes turns with others at DIR, and tells nobody of credentials.
 """
 
+from __future__ import annotations
+
 import argparse
 import platform
 import shutil

@@ -82,7 +82,7 @@ class TokenDoor:
             )
             writer.write(head.encode() + content)
             await writer.drain()
-        except (TimeoutError, asyncio.IncompleteReadError, OSError):
+        except (asyncio.TimeoutError, asyncio.IncompleteReadError, OSError):  # noqa: UP041 - 3.9
             pass  # It went away, or kept us waiting.
         finally:
             writer.close()

@@ -1,5 +1,7 @@
 """For scripts: `rawhttp` marks a `run` that takes the request itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, TypeVar
 

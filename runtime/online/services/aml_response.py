@@ -1,5 +1,7 @@
 """For scripts: a response with a status and headers of its own."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from typing import Any
