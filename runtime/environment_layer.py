@@ -75,7 +75,7 @@ class _Layer:
         self._platform = platform
         self._place = place
 
-    def make(self, spec: Spec, lock: "Path | None") -> None:
+    def make(self, spec: Spec, lock: Path | None) -> None:
         shutil.rmtree(self._target, ignore_errors=True)
         (self._target / PACKAGES).mkdir(parents=True)
         try:
@@ -127,7 +127,7 @@ class _Layer:
     def _for(self, spec: Spec) -> list[str]:
         return ["--python-version", spec.python, "--python-platform", self._platform]
 
-    def _own_python(self, spec: Spec) -> "str | None":
+    def _own_python(self, spec: Spec) -> str | None:
         """One that builds what the image's can run."""
         if self._platform.partition("-")[0] != platform.machine():
             return None
