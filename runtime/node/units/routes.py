@@ -41,14 +41,18 @@ class UnitRoutes:
 
     def _attempt(self, question: Question, id: str) -> Reply:
         if question.method == "DELETE":
+            known = self._attempts.get(id)
+            only = parse_qs(question.query).get("state", [""])[-1]
+            if only and known is not None and known.state != only:
+                told = f"It is {known.state}, not {only[:20]}."
+                raise Refusal(409, "another-state", told)
             self._attempts.forget(id)
             return Reply(204)
         wait = _wait(question.query)
         if question.method == "POST":
             attempt = self._begun(question, id)
         elif question.method == "GET":
-            known = self._attempts.get(id)
-            if known is None:
+            if (known := self._attempts.get(id)) is None:
                 raise Refusal(404, "not-found", f"This node knows no attempt {id!r}.")
             attempt = known
         else:

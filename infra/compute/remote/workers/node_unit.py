@@ -91,10 +91,11 @@ class NodeUnit:
         while True:
             asking = asyncio.create_task(self._ask())
             try:
-                either: set[asyncio.Future[Any]] = {asking, self._lease.lost}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                await self._until(asking)
                 if not asking.done():
-                    raise NodeLost(self._lease.lost.result(), self._ordinal)
+                    if self._lease.lost.done():
+                        raise NodeLost(self._lease.lost.result(), self._ordinal)
+                    return None
                 outcome = asking.result()
                 if outcome is not None:
                     return outcome
@@ -119,6 +120,32 @@ class NodeUnit:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
             await asyncio.wait({self._lease.lost}, timeout=_PAUSE)
+
+    async def _until(self, asking: "asyncio.Task[UnitOutcome | None]") -> None:
+        """It has an answer, or is lost, or was taken back before it ran."""
+        lease, is_recalled = self._lease, False
+        while not (asking.done() or lease.lost.done()):
+            either: set[asyncio.Future[Any]] = {asking, lease.lost}
+            if not is_recalled:
+                either.add(lease.recalled)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not is_recalled and lease.recalled.done():
+                is_recalled = True
+                if not asking.done() and await self._take_back():
+                    return
+
+    async def _take_back(self) -> bool:
+        """Whether it will not run there."""
+        id = quote(self._asked().request.attempt_id, safe="")
+        target = f"/node/units/{id}?state=waiting"
+        try:
+            answer = await self._http.request(
+                self._lease.node.address, "DELETE", target, [(SECRET, self._secret)], timeout=_HEAD
+            )
+        except (InstanceLost, TimeoutError):
+            return False
+        is_its = dict(answer.headers).get(_PROOF) == proof_of(self._secret)
+        return is_its and answer.status == 204
 
     async def _ask(self) -> UnitOutcome | None:
         """None: it has not ended yet."""
@@ -174,6 +201,7 @@ class NodeUnit:
                 event: dict[str, Any] = json.loads(line)
                 if event["event"] == "pending":
                     return None
+                self._lease.waits = event["event"] == "waiting"
                 if event["event"] == "running":
                     self._ordinal = event.get("ordinal")
                 if event["event"] == "outcome":

@@ -189,7 +189,7 @@ class RemoteAttempts:
         except NodeLost as lost:
             return self._lost(key, asked(), lost)
         finally:
-            lease.release(shun=took_nothing)
+            lease.release(shun=took_nothing and not lease.recalled.done())
 
     def _lost(self, key: str, request: UnitRequest, lost: NodeLost) -> UnitOutcome:
         """A lost node blames nobody, but for a unit that has lost several: it may be what ends

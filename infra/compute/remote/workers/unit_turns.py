@@ -1,6 +1,7 @@
 """Which unit is sent to which node next, of those that this host has.
 
-A node is sent as many units as it has processes. Of the jobs whose units wait, the one that has
+A node is sent as many units as it has processes, and as many more that it fetches the inputs of,
+where nobody else needs them. Of the jobs whose units wait, the one that has
 fewest on nodes comes next, and of equals the one that was served longest ago; within a job, its
 units come in the order they were asked for. No job has more on nodes than it asked for.
 """
@@ -9,7 +10,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,12 +23,19 @@ SHUNNED: Final = 1.0
 
 class NodeLease:
     """A process of a node, for one unit. `lost` is set with the reason when the node has gone, or
-    the job was taken away."""
+    the job was taken away; `recalled` when another node would run it at once. `waits`: it is there
+    and does not run yet."""
 
     def __init__(self, node: PoolNode, release: Callable[["NodeLease", bool], None]) -> None:
         self.node = node
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.recalled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waits = False
         self._release = release
+
+    def recall(self) -> None:
+        if not self.recalled.done():
+            self.recalled.set_result(None)
 
     def release(self, *, shun: bool = False) -> None:
         """`shun`: the node took nothing."""
@@ -107,41 +115,64 @@ class UnitTurns:
         if record is None:
             return
         failure = _failure(record)
-        while member := self._next_member(failure is not None):
-            if failure is not None:
-                member.waiting.popleft().lease.set_exception(failure)
-                continue
-            node = self._with_room(record)
-            if node is None:
-                return
+        while failure is not None and (failed := self._waiting_members()):
+            failed[0].waiting.popleft().lease.set_exception(failure)
+        able = self._able(record)
+        while pick := self._picked(able, record.cluster.processes_per_node):
+            member, node = pick
             waiter = member.waiting.popleft()
             member.served = next(self._turns)
             waiter.lease.set_result(self._leased(member, node))
+        self._recall(able, record.cluster.processes_per_node)
 
     # -- inside
 
-    def _next_member(self, every: bool) -> _Member | None:
-        ready = []
+    def _waiting_members(self) -> list[_Member]:
         for member in self._members.values():
             while member.waiting and member.waiting[0].lease.done():
                 member.waiting.popleft()
-            if member.waiting and (every or len(member.leases) < member.wanted):
-                ready.append(member)
-        return min(ready, key=lambda m: (len(m.leases), m.served), default=None)
+        return [member for member in self._members.values() if member.waiting]
 
-    def _with_room(self, record: PoolRecord) -> PoolNode | None:
-        """The first of those with fewest units: what is beyond a share becomes idle."""
-        now, processes = time.monotonic(), record.cluster.processes_per_node
+    def _able(self, record: PoolRecord) -> list[PoolNode]:
+        now = time.monotonic()
         self._shunned = {id: until for id, until in self._shunned.items() if until > now}
-        able = [
+        return [
             node
             for node in record.nodes
-            if node.ready
-            and node.number < record.share
-            and node.id not in self._shunned
-            and self._taken.get(node.id, 0) < processes
+            if node.ready and node.number < record.share and node.id not in self._shunned
         ]
-        return min(able, key=lambda n: (self._taken.get(n.id, 0), n.number), default=None)
+
+    def _picked(self, able: Sequence[PoolNode], processes: int) -> tuple[_Member, PoolNode] | None:
+        """Whose unit comes next, and where: the first of the nodes with fewest units, so that
+        what is beyond a share becomes idle."""
+        node = min(able, key=lambda n: (self._taken.get(n.id, 0), n.number), default=None)
+        waiting = self._waiting_members()
+        if node is None or not waiting:
+            return None
+        ahead = self._sends_ahead(len(able) * processes)
+        if self._taken.get(node.id, 0) >= processes * (2 if ahead else 1):
+            return None
+        if not ahead:
+            waiting = [each for each in waiting if len(each.leases) < each.wanted]
+        member = min(waiting, key=lambda m: (len(m.leases), m.served), default=None)
+        return None if member is None else (member, node)
+
+    def _sends_ahead(self, processes: int) -> bool:
+        """Whether a node is sent its next units while others run, and fetches what they read:
+        where each job may have all processes that there are, so that none comes to have more."""
+        return all(member.wanted >= processes for member in self._members.values())
+
+    def _recall(self, able: Sequence[PoolNode], processes: int) -> None:
+        """Nothing waits on one node while another is idle."""
+        idle = sum(max(0, processes - self._taken.get(node.id, 0)) for node in able)
+        if not idle or self._waiting_members():
+            return
+        for member in self._members.values():
+            for lease in member.leases:
+                if idle and lease.waits and self._taken.get(lease.node.id, 0) > processes:
+                    lease.waits = False
+                    lease.recall()
+                    idle -= 1
 
     def _leased(self, member: _Member, node: PoolNode) -> NodeLease:
         def release(lease: NodeLease, shun: bool) -> None:
