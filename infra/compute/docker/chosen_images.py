@@ -68,8 +68,11 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
     """Opens nothing."""
     assets = Assets(making.folder / "files", making.blobs)
     records = ImageRecords(making.store, making.blobs)
+    url = yarl.URL(place.url) if place is not None else yarl.URL()
+    opened = {url.authority: place.credentials} if place and place.credentials else {}
+    builds = ImageBuilds(engine, opened)
     engines = EngineEnvironments(
-        engine,
+        builds,
         making.base,
         assets,
         records,
@@ -78,8 +81,9 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         packages=making.packages,
     )
     if place is None:
-        return ChosenImages(Images(engine, engines, assets), EngineFacts(engine, engines), None)
-    url = yarl.URL(place.url)
+        return ChosenImages(
+            Images(engine, builds, engines, assets), EngineFacts(engine, engines), None
+        )
     registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
     shelf = Shelf(registry, f"{url.path.strip('/') or 'ml-endpoints'}/environments")
     machine = platform.machine()
@@ -96,12 +100,10 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
     )
     pulled = PulledEnvironments(
         environments,
-        ImageBuilds(engine),
+        builds,
         engines,
-        place.credentials,
-        url.authority,
         patience=place.patience,
     )
     rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
-    images = Images(engine, pulled, assets)
+    images = Images(engine, builds, pulled, assets)
     return ChosenImages(images, RegistryFacts(sources, environments), rebasing)

@@ -76,10 +76,14 @@ class Engine:
         async with self._asked("GET", path, query, None, _QUICK) as answer:
             return await answer.read()
 
-    async def build(self, context: Path, **query: Any) -> AsyncIterator[Mapping[str, Any]]:
-        """What the engine says of building from a tar, line by line, as long as that takes."""
+    async def build(
+        self, context: Path, opened: str | None, **query: Any
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """What the engine says of building from a tar, line by line, as long as that takes;
+        `opened` is its header for registries that have to be opened."""
+        headers = {"X-Registry-Config": opened} if opened is not None else {}
         with await asyncio.to_thread(context.open, "rb") as file:
-            async with self._asked("POST", "build", query, file, None) as answer:
+            async with self._asked("POST", "build", query, file, None, headers) as answer:
                 async for line in answer.content:
                     if line.strip():
                         yield json.loads(line)
@@ -127,7 +131,7 @@ class Engine:
             given["json"] = body
         elif body is not None:
             given["data"] = body
-            given["headers"] = {"Content-Type": "application/x-tar"}
+            given["headers"]["Content-Type"] = "application/x-tar"
         try:
             async with (
                 asyncio.timeout(limit),

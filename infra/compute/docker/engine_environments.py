@@ -18,7 +18,6 @@ from infra.compute.docker.build_context import (
     folder_context,
     prebuilt_context,
 )
-from infra.compute.docker.engine import Engine
 from infra.compute.docker.image_builds import ImageBuilds, Story
 from infra.compute.docker.labels import Labels
 from infra.compute.ground import process_environment
@@ -48,7 +47,7 @@ class BaseImage:
     name: str
 
     def of(self, spec: EnvironmentSpec) -> str:
-        return self.name.replace("{python}", ".".join(spec.python.split(".")[:2]))
+        return self.name.replace("{python}", spec.python)
 
 
 class Environments(Protocol):
@@ -72,7 +71,7 @@ class EngineEnvironments(Environments):
 
     def __init__(
         self,
-        engine: Engine,
+        builds: ImageBuilds,
         base: BaseImage,
         assets: Assets,
         records: ImageRecords,
@@ -81,8 +80,7 @@ class EngineEnvironments(Environments):
         uv: str,
         packages: PackageSources,
     ) -> None:
-        self._engine = engine
-        self._builds = ImageBuilds(engine)
+        self._builds = builds
         self._base = base
         self._assets = assets
         self._records = records
@@ -126,7 +124,7 @@ class EngineEnvironments(Environments):
         meant = replace(self._packages.meant(spec), image=None, build=None)
         told = self._packages.as_json(replace(meant, requirements=tuple(sorted(spec.requirements))))
         name = self._named(labels, [told, base, self._runtime_digest])
-        if await self._is_there(name):
+        if await self._builds.is_there(name):
             story.append(_THERE)
             return name
         await self._check_indexes(meant)
@@ -147,17 +145,11 @@ class EngineEnvironments(Environments):
         return await self._records.log(self._key_of(spec))
 
     async def as_it_is(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
-        return await self.opened(spec, labels, story, None)
-
-    async def opened(
-        self, spec: EnvironmentSpec, labels: Labels, story: Story, opened: str | None
-    ) -> str:
-        """`as_it_is`, from a registry that is `opened` by this."""
         if spec.python:
             return await self.ensure(spec, labels, story)
         name = await self._standing(spec, labels, story)
         if spec.build is None:
-            await self._builds.pull(name, story, opened=opened)
+            await self._builds.pull(name, story)
         return name
 
     async def close(self) -> None:
@@ -178,7 +170,7 @@ class EngineEnvironments(Environments):
     async def _built(self, build: DockerBuild, labels: Labels, story: Story) -> str:
         """By the Dockerfile, which no URL and no other image of ours is needed for."""
         name = self._named(labels, ["build", build.context.seal, build.dockerfile])
-        if await self._is_there(name):
+        if await self._builds.is_there(name):
             story.append("The Dockerfile's image is there.")
             return name
         story.append(f"Fetching the context from {build.context.container}/{build.context.path}.")
@@ -195,16 +187,13 @@ class EngineEnvironments(Environments):
 
     async def _prebuilt(self, image: str, labels: Labels, story: Story) -> str:
         name = self._named(labels, ["prebuilt", image, self._runtime_digest])
-        if await self._is_there(name):
+        if await self._builds.is_there(name):
             story.append(_THERE)
             return name
         story.append(f"Putting the agent into {image}.")
         context = prebuilt_context(image, runtime=self._runtime)
         await self._builds.build(context, name, labels.of_image("environment"), story)
         return name
-
-    async def _is_there(self, name: str) -> bool:
-        return await self._engine.find(f"images/{name}/json") is not None
 
     async def _check_indexes(self, spec: EnvironmentSpec) -> None:
         """What the engine builds with is kept in its layers: nothing secret may be among it.

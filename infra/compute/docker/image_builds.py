@@ -1,6 +1,8 @@
 """Images that the engine builds, and what it says of that."""
 
 import asyncio
+import base64
+import json
 import tarfile
 from collections import deque
 from collections.abc import Mapping
@@ -9,6 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from domain.assets.images.image_name import ImageName
+from domain.ports import Credentials
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.labels import Labels
 from infra.compute.ground.failure import StartFailure
@@ -21,8 +25,14 @@ Story = deque[str]
 
 
 class ImageBuilds:
-    def __init__(self, engine: Engine) -> None:
+    """`credentials` open registries, by their hosts: the engine keeps none."""
+
+    def __init__(self, engine: Engine, credentials: Mapping[str, Credentials]) -> None:
         self._engine = engine
+        self._credentials = credentials
+
+    async def is_there(self, name: str) -> bool:
+        return await self._engine.find(f"images/{name}/json") is not None
 
     async def build(
         self,
@@ -42,9 +52,10 @@ class ImageBuilds:
         if dockerfile != "Dockerfile":
             query["dockerfile"] = dockerfile
         failed: str | None = None
+        opened = _header({host: _body(each) for host, each in self._credentials.items()})
         path = await asyncio.to_thread(context.__enter__)
         try:
-            async for line in self._engine.build(path, **query):
+            async for line in self._engine.build(path, opened, **query):
                 if text := str(line.get("stream") or line.get("status") or "").rstrip():
                     story.extend(text.splitlines())
                 if "error" in line:
@@ -54,21 +65,23 @@ class ImageBuilds:
         if failed is not None:
             fail(f"The image could not be built: {failed}", story)
 
-    async def pull(self, name: str, story: Story, *, opened: str | None = None) -> None:
-        """Have an image. `opened` is what the engine shows a registry. Raises StartFailure."""
-        if await self._engine.find(f"images/{name}/json") is not None:
+    async def pull(self, name: str, story: Story) -> None:
+        """Have an image. Raises StartFailure."""
+        if await self.is_there(name):
             story.append(f"The image {name} is there.")
             return
         story.append(f"Pulling {name}.")
         try:
-            failed = await self._pulled(name, story, opened)
+            failed = await self._pulled(name, story)
         except EngineRefusal as refusal:
             failed = refusal.message
         if failed is not None:
             fail(f"The image {name} could not be pulled: {failed}", story)
 
-    async def _pulled(self, name: str, story: Story, opened: str | None) -> str | None:
+    async def _pulled(self, name: str, story: Story) -> str | None:
         """Why not."""
+        credentials = self._credentials.get(ImageName.parse(name).registry)
+        opened = _header(_body(credentials)) if credentials is not None else None
         failed: str | None = None
         seen: set[str] = set()
         async for line in self._engine.pull(name, opened):
@@ -99,6 +112,15 @@ class ImageBuilds:
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """By which what is not needed any more is found."""
         await self._engine.post(f"images/{name}/tag", repo=repository, tag=tag)
+
+
+def _body(credentials: Credentials) -> Mapping[str, str]:
+    return {"username": credentials.username, "password": credentials.password}
+
+
+def _header(body: Mapping[str, Any]) -> str | None:
+    """As engines take it."""
+    return base64.urlsafe_b64encode(json.dumps(body).encode()).decode() if body else None
 
 
 def fail(told: str, story: Story) -> NoReturn:

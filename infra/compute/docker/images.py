@@ -44,9 +44,11 @@ class Image:
 class Images:
     """Builds one image at a time. `story` is what that printed for a group, last time."""
 
-    def __init__(self, engine: Engine, environments: Environments, assets: Assets) -> None:
+    def __init__(
+        self, engine: Engine, builds: ImageBuilds, environments: Environments, assets: Assets
+    ) -> None:
         self._engine = engine
-        self._builds = ImageBuilds(engine)
+        self._builds = builds
         self._environments = environments
         self._assets = assets
         self._turn = asyncio.Lock()

@@ -1,12 +1,10 @@
 """Environments as images of a registry, which the engine pulls by their digest."""
 
 import asyncio
-import base64
-import json
 from typing import Final
 
 from domain.errors import Unavailable
-from domain.ports import Credentials, EnvironmentSpec
+from domain.ports import EnvironmentSpec
 from infra.compute.docker.engine_environments import EngineEnvironments, Environments, hash_of
 from infra.compute.docker.image_builds import ImageBuilds, Story
 from infra.compute.docker.labels import Labels
@@ -17,31 +15,27 @@ _AGAIN: Final = 5.0
 
 
 class PulledEnvironments(Environments):
-    """What a Dockerfile makes, or what only the engine has, `engines` are for. `credentials` open
-    the registry at `host`, for which a deployment waits `patience` seconds while it is down."""
+    """What a Dockerfile makes, or what only the engine has, `engines` are for. A deployment waits
+    `patience` seconds for a registry that is down."""
 
     def __init__(
         self,
         images: EnvironmentImages,
         builds: ImageBuilds,
         engines: EngineEnvironments,
-        credentials: Credentials | None,
-        host: str,
         *,
         patience: float,
     ) -> None:
-        self._host = host
         self._patience = patience
         self._images = images
         self._builds = builds
         self._engines = engines
-        self._opened = _header(credentials) if credentials is not None else None
 
     async def ensure(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
         if self._is_engines(spec):
             return await self._engines.ensure(spec, labels, story)
         name = await self._found(spec, story)
-        await self._builds.pull(name, story, opened=self._opened)
+        await self._builds.pull(name, story)
         await self._builds.tag(name, f"{labels.repository}/environment", hash_of(name))
         return name
 
@@ -65,9 +59,7 @@ class PulledEnvironments(Environments):
     async def as_it_is(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
         if spec.python:
             return await self.ensure(spec, labels, story)
-        is_ours = spec.image is not None and spec.image.partition("/")[0] == self._host
-        opened = self._opened if is_ours else None
-        return await self._engines.opened(spec, labels, story, opened)
+        return await self._engines.as_it_is(spec, labels, story)
 
     async def close(self) -> None:
         await self._images.close()
@@ -76,9 +68,3 @@ class PulledEnvironments(Environments):
     def _is_engines(spec: EnvironmentSpec) -> bool:
         is_id = spec.image is not None and spec.image.startswith("sha256:")
         return spec.build is not None or is_id
-
-
-def _header(credentials: Credentials) -> str:
-    """As engines take it."""
-    told = {"username": credentials.username, "password": credentials.password}
-    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()

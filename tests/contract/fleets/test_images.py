@@ -262,6 +262,15 @@ async def test_a_registrys_image_is_pinned_by_what_its_tag_means(
     assert ENVIRONMENT not in pulled.run(image, TOLD)
 
 
+async def test_a_dockerfile_stands_on_an_image_of_the_registry_that_has_to_be_opened(
+    pulled: Workshop, served: DockerRegistry
+) -> None:
+    base = await pulled.chosen.facts.pinned(f"{served.host}/base:{VERSION}")
+    context = await pulled.context("standing", Dockerfile=f"FROM {base}\nENV MARK=built\n")
+    image = await pulled.ensure(EnvironmentSpec("", (), build=DockerBuild(context, "Dockerfile")))
+    assert "built" in pulled.run(image, TOLD)
+
+
 async def test_images_of_environments_that_nothing_uses_go(pulled: Workshop) -> None:
     await pulled.ensure(BARE)
     assert [name for name in pulled.theirs() if "/environment:" in name]

@@ -8,6 +8,7 @@ from pathlib import Path
 from domain.ports import BlobStore
 from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_environments import BaseImage, EngineEnvironments
+from infra.compute.docker.image_builds import ImageBuilds
 from infra.compute.docker.images import Images
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.local.premises import RUNTIME
@@ -21,7 +22,8 @@ UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 def engine_images(engine: Engine, blobs: BlobStore, base: str, folder: Path) -> Images:
     assets = Assets(folder / "files", blobs)
     records = ImageRecords(MemoryResourceStore(time.time), blobs)
+    builds = ImageBuilds(engine, {})
     environments = EngineEnvironments(
-        engine, BaseImage(base), assets, records, runtime=RUNTIME, uv=UV, packages=USUAL_PACKAGES
+        builds, BaseImage(base), assets, records, runtime=RUNTIME, uv=UV, packages=USUAL_PACKAGES
     )
-    return Images(engine, environments, assets)
+    return Images(engine, builds, environments, assets)
