@@ -31,6 +31,7 @@ from tests.servers.registry.docker_registry import DockerRegistry
 from tests.servers.registry.given import given_registry
 
 SPEC = EnvironmentSpec(VERSION, ("tiny", "grown"))
+BARE = EnvironmentSpec(VERSION, ())
 SITE = f"{ENVIRONMENT}/lib/python{VERSION}/site-packages".lstrip("/")
 BACKEND = """
 import os, zipfile
@@ -215,9 +216,9 @@ async def test_a_registry_that_is_down_is_waited_for(index: PackageIndex, tmp_pa
             await shelf.put_base("base", fake_python())
             served.stop()
             with pytest.raises(Unavailable, match="does not answer"):
-                await shelf.ensure(SPEC)
+                await shelf.ensure(BARE)
             served.start()
-            assert await shelf.ensure(SPEC)
+            assert await shelf.ensure(BARE)
 
 
 async def test_a_patched_base_takes_the_others_place_below_the_same_packages(
@@ -245,7 +246,7 @@ async def test_a_patched_base_takes_the_others_place_below_the_same_packages(
 
 async def test_a_base_with_another_python_is_not_taken(shelf: RegistryShelf) -> None:
     await shelf.put_base("base", fake_python())
-    image = await shelf.ensure(SPEC)
+    image = await shelf.ensure(BARE)
     await shelf.put_base("base", fake_python("3.8"), VERSION)
     assert await ImageRebasing(shelf.images, shelf.records, every=0).look() == []
-    assert await shelf.ensure(SPEC) == image
+    assert await shelf.ensure(BARE) == image
