@@ -82,7 +82,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield clients.blueprint(routes, a.clients)
     yield user_identities.blueprint(routes, a.identities.users)
     yield role_assignments.blueprint(routes, a.identities.assignments)
-    yield schedules.blueprint(routes, a.schedules.collection)
+    yield schedules.blueprint(routes, a.schedules, a.jobs.collection)
     yield event_subscriptions.blueprint(routes, a.events.subscriptions, a.events.dead_letters)
     yield event_mappings.blueprint(routes, a.inbound.mappings, a.inbound.receiving)
     yield events_door.blueprint(routes, a.inbound.receiving, a.events.validating)

@@ -6,11 +6,13 @@ from domain.ground.driving.sweeping import Resume
 from domain.schedules import schedule
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
+from domain.schedules.triggering import ScheduleTriggering
 
 
 @dataclass(frozen=True)
 class ScheduleActivities:
     collection: Schedules
+    triggering: ScheduleTriggering
     scheduling: Scheduling
 
     @property

@@ -18,7 +18,7 @@ from domain.names import asset_name_fault, endpoint_name_fault
 from domain.ports import Document, Json
 from domain.schedules.occurrences import Occurrences
 from domain.schedules.time_zones import time_zone
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "schedule"
 STATE_KIND = "scheduleState"
@@ -156,8 +156,11 @@ class InvocationDefinition(Value):
 
 
 class ScheduleAction(Value):
+    """`source_job_id` is the job that it does again, where it was made of one."""
+
     action_type: str
     endpoint_invocation_definition: InvocationDefinition
+    source_job_id: Annotated[str | None, unsaid(None)] = None
 
     @field_validator("action_type")
     @classmethod

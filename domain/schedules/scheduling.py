@@ -120,7 +120,7 @@ class Scheduling:
         try:
             invoked = await self._invocation.invoke(
                 definition.endpoint_name,
-                _job(state.schedule, name, firing),
+                job_of(state.schedule, name, firing),
                 caller=trusted(f"schedule/{state.schedule}"),
                 deployment=definition.deployment_name,
                 key=f"schedule/{state.schedule.casefold()}/{_stamp(due)}",
@@ -178,7 +178,8 @@ def _stamp(due: datetime) -> str:
     return due.strftime("%Y%m%dT%H%M%SZ")
 
 
-def _job(schedule: str, name: str, firing: Firing) -> JobProperties:
+def job_of(schedule: str, name: str, firing: Firing) -> JobProperties:
+    """What is asked for a due time."""
     due = firing.trigger_time.strftime("%Y-%m-%dT%H:%M:%SZ")
     asked = filled(firing.definition.properties, {"name": name, TRIGGER_TIME: due})
     properties = {

@@ -25,11 +25,15 @@ def _whole(request: Request) -> dict[str, Any]:
     return {}
 
 
+async def _as_it_is(body: Any) -> Any:
+    return body
+
+
 @dataclass(frozen=True)
 class NamedCollection(Generic[S]):
     """One kind, at `path/{name}`. `render` may ask for more than the resource; `check` raises
     Forbidden for what its caller may not ask for; `narrowing` gives what a request's query
-    says to `list`."""
+    says to `list`, and `prepared` the body of a PUT as its fields have it."""
 
     noun: str
     title: str
@@ -43,6 +47,7 @@ class NamedCollection(Generic[S]):
     render: Callable[[S], Awaitable[dict[str, Any]]]
     check: Callable[[Principal, Wanted[Any]], None] = _allowed
     narrowing: Callable[[Request], dict[str, Any]] = _whole
+    prepared: Callable[[Any], Awaitable[Any]] = _as_it_is
     created: int = 201
     """What a PUT answers that has made one: Azure's clients take nothing else."""
 
@@ -71,7 +76,8 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: NamedCol
         statuses=tuple(sorted({200, c.created})),
     )
     async def put(req: Request) -> Response:
-        stored, new = await write(req, await wire.read(req, c.body, c.fields), conditions(req))
+        body = await c.prepared(await wire.read_json(req))
+        stored, new = await write(req, wire.parse(c.body, body, c.fields), conditions(req))
         return await _answer(c, stored, new=new)
 
     @routes.arm(

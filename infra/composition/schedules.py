@@ -7,6 +7,7 @@ from domain.schedules.activities import ScheduleActivities
 from domain.schedules.schedule_state import ScheduleMessages
 from domain.schedules.schedules import Schedules
 from domain.schedules.scheduling import Scheduling
+from domain.schedules.triggering import ScheduleTriggering
 from infra.composition.ground import Ground
 from infra.settings.features import ScheduleSettings
 
@@ -16,8 +17,10 @@ def compose_schedules(
 ) -> ScheduleActivities:
     a = ground.adapters
     messages = ScheduleMessages(a.queue, a.clock)
+    collection = Schedules(a.store, a.clock, messages, ground.location)
     return ScheduleActivities(
-        collection=Schedules(a.store, a.clock, messages, ground.location),
+        collection=collection,
+        triggering=ScheduleTriggering(collection, invocation, a.clock),
         scheduling=Scheduling(
             a.store,
             a.queue,

@@ -1,5 +1,7 @@
 """Schedules over a batch endpoint's job."""
 
+from typing import Any
+
 from azure.ai.ml import Input
 from azure.ai.ml.entities import (
     BatchEndpoint,
@@ -14,13 +16,12 @@ from azure.ai.ml.entities import (
     RecurrencePattern,
     RecurrenceTrigger,
 )
-from azure.ai.ml.entities._load_functions import load_schedule
 
 from outside.official_sdk.kit import CONDA, IMAGE, WORK, client, file, play, refused, same, step
 from outside.waiting import until
 
 SCRIPT = "def init(): pass\ndef run(mini_batch): return [str(len(mini_batch))]\n"
-JOB: list[object] = []
+JOB: list[Any] = []
 
 
 @step
@@ -68,19 +69,27 @@ def schedule_of_a_job_by_cron() -> None:
 
 
 @step
-def schedule_of_a_job_by_recurrence() -> None:
+def schedule_of_a_job_by_its_name() -> None:
     made = client.schedules.begin_create_or_update(
         JobSchedule(
             name="weekly",
-            trigger=RecurrenceTrigger(
-                frequency="week",
-                interval=1,
-                schedule=RecurrencePattern(hours=3, minutes=[0, 30], week_days=["monday"]),
-            ),
-            create_job=JOB[0],
+            trigger=CronTrigger(expression="0 3 * * mon"),
+            create_job=JOB[0].name,
         )
     ).result()
-    same(made.name, "weekly")
+    same((made.name, made.create_job.id.endswith(JOB[0].name)), ("weekly", True))
+
+
+@step
+def schedule_by_recurrence_is_refused_and_says_how() -> None:
+    wanted = JobSchedule(
+        name="recurring",
+        trigger=RecurrenceTrigger(
+            frequency="week", interval=1, schedule=RecurrencePattern(hours=3, minutes=0)
+        ),
+        create_job=JOB[0],
+    )
+    refused(lambda: client.schedules.begin_create_or_update(wanted).result(), "expression")
 
 
 @step
@@ -98,19 +107,17 @@ def schedule_disable_and_enable() -> None:
 
 @step
 def schedule_trigger() -> None:
-    client.schedules.trigger("nightly")
+    made = client.schedules.trigger("nightly").job_name
+    until(lambda: client.jobs.get(made).status == "Completed", made)
+    same(client.jobs.get(made).inputs.keys() == JOB[0].inputs.keys(), True)
 
 
 @step
-def schedule_of_another_job_is_refused_and_says_why() -> None:
-    yaml = file(
-        "schedule.yml",
-        "name: other\ntrigger:\n  type: cron\n  expression: 0 3 * * *\n"
-        "create_job:\n  type: command\n  command: echo hello\n"
-        "  environment: azureml:sdk-timed@latest\n  compute: azureml:local\n",
+def schedule_of_a_job_that_is_not_there() -> None:
+    wanted = JobSchedule(
+        name="other", trigger=CronTrigger(expression="0 3 * * *"), create_job="nobody"
     )
-    wanted = load_schedule(yaml)
-    refused(lambda: client.schedules.begin_create_or_update(wanted).result(), "batch endpoint")
+    refused(lambda: client.schedules.begin_create_or_update(wanted).result(), "nobody")
 
 
 @step

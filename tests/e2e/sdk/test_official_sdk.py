@@ -15,7 +15,7 @@ from outside.running_host import ROOT, RunningHost
 
 ASKED: Final = "SDK_TESTS"
 STEPS: Final = ROOT / "outside" / "official_sdk"
-PARTS: Final = ("workspace", "assets", "online", "batch")
+PARTS: Final = ("workspace", "assets", "online", "batch", "schedules")
 
 
 @pytest.fixture(scope="session")
