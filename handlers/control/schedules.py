@@ -147,7 +147,9 @@ async def _of_job(scope: WorkspaceScope, jobs: BatchJobs, body: Any) -> Any:
         "sourceJobId": jobs.arm_id(job.name),
         "endpointInvocationDefinition": invoked,
     }
-    return {**body, "properties": {**properties, "action": asked}}
+    properties = dict(properties)
+    properties["action"] = asked
+    return {**body, "properties": properties}
 
 
 def _may_invoke(principal: Principal, wanted: Wanted[ScheduleProperties]) -> None:
