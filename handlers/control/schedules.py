@@ -142,14 +142,12 @@ async def _of_job(scope: WorkspaceScope, jobs: BatchJobs, body: Any) -> Any:
         invoked = wire.to_wire(definition_of(job))
     except (Invalid, NotFound) as error:
         raise Invalid(error.message, target=target) from None
-    asked = {
+    action = {
         "actionType": "InvokeBatchEndpoint",
         "sourceJobId": jobs.arm_id(job.name),
         "endpointInvocationDefinition": invoked,
     }
-    properties = dict(properties)
-    properties["action"] = asked
-    return {**body, "properties": properties}
+    return {**body, "properties": {**properties, "action": action}}
 
 
 def _may_invoke(principal: Principal, wanted: Wanted[ScheduleProperties]) -> None:
