@@ -178,7 +178,8 @@ def _column(field: Field, values: Any) -> Any:
             [None if v is None else next(rest).item() for v in values], dtype=object
         )
     if kind == "string":
-        if not all(value is None or isinstance(value, str) for value in values):
+        # MLflow leaves numbers in such a column as they are, and its models are used to that.
+        if any(isinstance(value, (list, dict)) for value in values):
             raise BadValue(f"{what} has values that are not strings")
     elif kind == "binary":
         return [None if value is None else _binary(what, value) for value in values]

@@ -102,6 +102,28 @@ def test_mlflows_dialects_are_answered_with_predictions(
     assert _ask(table, {name: value}) == (200, {"predictions": [1.5, 3.5]})
 
 
+STRINGS = """
+    PAYLOAD_SIGNATURE = {"inputs": [{"name": "c", "type": "string"}]}
+
+    def init():
+        pass
+
+    def run(table):
+        return [[type(value).__name__, value] for value in table["c"]]
+"""
+
+
+def test_a_column_of_strings_takes_numbers_as_they_are(start: Start) -> None:
+    """As MLflow does, whose signatures call every column of mixed values one of strings."""
+    server = start(STRINGS).ready()
+    rows = [["x"], [1], [1.5], [True]]
+    told = [["str", "x"], ["int", 1], ["float", 1.5], ["bool", True]]
+    assert _ask(server, {"input_data": {"columns": ["c"], "data": rows}}) == (200, told)
+    status, refusal = _ask(server, {"input_data": {"columns": ["c"], "data": [[["x"]]]}})
+    assert status == 400
+    assert "not strings" in str(refusal)
+
+
 def test_open_inference_v2_takes_columns_by_name(table: Server) -> None:
     status, answer = _ask(
         table,
@@ -176,7 +198,7 @@ def test_named_tensors_come_in_every_dialect(start: Start) -> None:
         ({"input_data": {"a": [1.0], "b": [1.5]}}, "column 'b' has values that are not long"),
         ({"input_data": {"a": [1.0], "b": [None]}}, "cannot be null"),
         ({"input_data": {"a": [1.0], "b": [2**70]}}, "column 'b'"),
-        ({"input_data": {"a": [1.0], "b": [1], "c": [2]}}, "column 'c' has values that are not st"),
+        ({"input_data": {"a": [1.0], "b": [1], "c": [[2]]}}, "column 'c' has values that are not"),
         ({"input_data": [[1.0, 2]]}, "a row is a list of 3: a, b, c"),
         ({"input_data": {**SPLIT, "index": [1]}}, "'index' is a list as long as 'data'"),
         ({"input_data": {**SPLIT, "columns": ["a", "a"]}}, "each once"),
