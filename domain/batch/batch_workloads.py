@@ -6,7 +6,7 @@ from domain.assets.asset_references import AssetSources, revision_of
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Unsupported
-from domain.identities.identity_holding import is_any
+from domain.identities.identity_holding import of_program
 from domain.ports import Program, WorkersWorkload
 from domain.provisioning.kind import KindWorkloads
 
@@ -58,7 +58,7 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
             code=code,
             scoring_script=configuration.scoring_script,
             environment_variables=asked.environment_variables,
-            identity=compute.identity_holder if is_any(compute.identity) else None,
+            identity=of_program(compute.identity_holder, compute.identity),
             size=capabilities.size(asked.resources.instance_type),
         )
         return WorkersWorkload(

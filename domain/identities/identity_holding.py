@@ -14,7 +14,7 @@ from domain.identities.managed_identity import (
     user_assigned_id,
 )
 from domain.names import WorkspaceScope
-from domain.ports import Clock
+from domain.ports import Clock, ProgramIdentity
 
 _TYPES = {
     "none": "None",
@@ -155,9 +155,13 @@ class IdentityHolding:
         return {"principalId": found.principal_id, "clientId": found.client_id}
 
 
-def is_any(identity: Identity | None) -> bool:
-    """Whether a script may be somebody by it."""
-    return identity is not None and _kind(identity) not in (None, "None")
+def of_program(holder: str, identity: Identity | None) -> ProgramIdentity | None:
+    """Whom scripts of `holder` may be; None where they are nobody."""
+    kind = _kind(identity) if identity is not None else None
+    if identity is None or kind in (None, "None"):
+        return None
+    own = "SystemAssigned" in kind.split(",")
+    return ProgramIdentity(holder, own, tuple(identity.user_assigned_identities or ()))
 
 
 def _kind(identity: Identity) -> str | None:

@@ -10,7 +10,7 @@ from domain.assets.sealing.seals import Seals
 from domain.assets.servers import own_servers
 from domain.assets.servers.inference_config import TRITON
 from domain.errors import Unsupported
-from domain.identities.identity_holding import is_any
+from domain.identities.identity_holding import of_program
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import (
     OnlineDeployment,
@@ -23,6 +23,7 @@ from domain.ports import (
     OwnServer,
     Probe,
     Program,
+    ProgramIdentity,
     SealedFolder,
     ServingWorkload,
 )
@@ -112,11 +113,11 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             repository = own_servers.repository_of(model.path, names)
         return own_servers.server_of(config, version, asked.model_mount_path, repository)
 
-    async def _identity(self, deployment: OnlineDeployment) -> str | None:
+    async def _identity(self, deployment: OnlineDeployment) -> ProgramIdentity | None:
         """Its endpoint's."""
         types = self._documents.types
         endpoint = types.endpoint(await self._documents.get(Place.of(deployment).owner))
-        return types.identity_holder(endpoint.name) if is_any(endpoint.identity) else None
+        return of_program(types.identity_holder(endpoint.name), endpoint.identity)
 
 
 def _probe(settings: ProbeSettings) -> Probe:

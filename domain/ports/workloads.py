@@ -43,6 +43,17 @@ class OwnServer:
 
 
 @dataclass(frozen=True)
+class ProgramIdentity:
+    """Whom scripts may be to others. `holder` has the identities, a path below the workspace:
+    an `own` one, and those `given`, by their ARM ids. Where a platform has identities itself, it is
+    to run with these; else they are this installation's, and looked up by the holder."""
+
+    holder: str
+    own: bool
+    given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Program:
     """What one instance, or one worker, runs, and how large it is. Those that run the same
     program differ in nothing that the model's code can see."""
@@ -57,8 +68,8 @@ class Program:
     environment_variables: Mapping[str, str]
     size: InstanceSize
     server: Annotated[OwnServer | None, unsaid(None)] = None
-    identity: Annotated[str | None, unsaid(None)] = None
-    """Whose identities it may be to others, as a path below the workspace; None: nobody's."""
+    identity: Annotated[ProgramIdentity | None, unsaid(None)] = None
+    """None: its scripts are nobody."""
 
 
 class WorkloadState(StrEnum):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from domain.ports import Program
+
 
 @dataclass(frozen=True)
 class Lent:
@@ -36,8 +38,13 @@ class LentToken:
         }
 
 
+def holder_of(program: Program) -> str | None:
+    """Whose identities its scripts may be; None: nobody's."""
+    return program.identity.holder if program.identity is not None else None
+
+
 class IdentityLending(Protocol):
-    """`holder` is a program's `identity`."""
+    """`holder` is whose identities a program may be."""
 
     @abstractmethod
     async def lent(self, holder: str | None, owner: str) -> Lent:

@@ -9,7 +9,7 @@ from typing import Final
 from domain.errors import DomainError
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.owners import owner_of
-from infra.compute.identity_lending import IdentityLending
+from infra.compute.identity_lending import IdentityLending, holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
 from infra.compute.remote.node_watches import Health, NodeWatches
 from infra.compute.remote.serving_record import Standing
@@ -95,7 +95,7 @@ class GroupWorking:
 
     async def _lent(self, group: NodeGroup) -> NodeGroup:
         """With what its scripts need where they are somebody."""
-        holder = group.program.identity
+        holder = holder_of(group.program)
         if holder is None:
             return group
         lent = await self._identities.of_nodes(holder)

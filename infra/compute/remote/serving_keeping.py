@@ -8,6 +8,7 @@ from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, DomainError, StaleETag
 from domain.ports import Document
+from infra.compute.identity_lending import holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeState
 from infra.compute.remote.group_working import Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
@@ -57,7 +58,7 @@ class ServingKeeping(Keeps):
             for revision in record.revisions:
                 secret = self._secret_of(revision)
                 mine = [n for n in nodes if n.group == revision.group]
-                whose = revision.workload.program.identity
+                whose = holder_of(revision.workload.program)
                 running = [n for n in mine if n.state is NodeState.RUNNING]
                 followed += [FollowedNode(n, secret, whose) for n in running]
             if first and record.serves is not None and record.serves.standing.ready:

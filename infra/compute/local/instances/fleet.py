@@ -17,6 +17,7 @@ from domain.errors import DomainError, StorageFull, Throttled, Unavailable
 from domain.ports import Program, WorkloadState
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.fetched_files import Assets
+from infra.compute.identity_lending import holder_of
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch, Prepared
@@ -305,7 +306,7 @@ class Fleet:
             self.assets_in_use.add(model.folder.name)
             needed.append(model.folder)
         isolation = workshop.around.isolation
-        identity = await isolation.identities.lent(program.identity, self.plan.key)
+        identity = await isolation.identities.lent(holder_of(program), self.plan.key)
         await asyncio.to_thread(isolation.admit, *needed, *identity.readable)
         prepared = Prepared(
             self.plan.key, program, workshop.runtime, virtual_environment, code, model, identity

@@ -10,6 +10,7 @@ from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, DomainError, StaleETag
 from infra.compute.ground.instance_types import available_cores
+from infra.compute.identity_lending import holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState
 from infra.compute.remote.group_working import Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
@@ -70,7 +71,7 @@ class PoolKeeping(Keeps):
             secret = self._working.secret_of(record.group, record.secret)
             mine = [n for n in nodes if n.group == record.group]
             running = [n for n in mine if n.state is NodeState.RUNNING]
-            whose = record.program.identity
+            whose = holder_of(record.program)
             followed += [FollowedNode(n, secret, whose) for n in running]
             if first:
                 ready |= {node.id: "" for node in record.nodes if node.ready}
