@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Conflict, NotFound, PreconditionFailed
+from domain.ground.messages import SCHEDULES_QUEUE
 from domain.ground.resource import Conditions, Wanted
 from domain.jobs.batch_jobs import JobChoice, JobView
 from domain.jobs.records.job_status import JobStatus
@@ -68,6 +69,21 @@ async def ready(stage: BatchStage) -> None:
     await stage.upload({"a.txt": "x\n"})
     start = datetime(2026, 1, 3, tzinfo=UTC).timestamp()
     stage.clock.time = start - 30
+
+
+async def test_a_sweep_that_comes_once_a_minute_makes_none_late(tmp_path: Path) -> None:
+    """As in Azure, where each look is paid for."""
+    async with BatchStage(tmp_path) as stage:
+        await ready(stage)
+        await put(stage, properties())
+        for _ in range(0, 1260, 5):
+            stage.clock.move(5)
+            if stage.clock.time % 60 == 20:
+                await stage.host.run("sweep")
+            await stage.host.turn([SCHEDULES_QUEUE])
+        begun = [v.job.created_at.timestamp() for v in await jobs(stage)]
+        assert len(begun) == 3
+        assert all(at % 600 <= 5 for at in begun)
 
 
 async def test_each_due_time_starts_one_job_by_its_name(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Every resource in infra/bicep against Microsoft's own definition of its type."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.infra.bicep.bicep_reader import NotRead, Resource, resources
 from tests.infra.bicep.resource_types import ResourceTypes
+from tests.kit.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 TYPES = ROOT.parent / "shared" / "schemas" / "bicep-types"
@@ -24,6 +27,23 @@ def test_every_resource_has_what_its_type_asks_for_and_nothing_else(
     file: Path, types: ResourceTypes
 ) -> None:
     assert [fault for one in resources(file.read_text()) for fault in types.faults(one)] == []
+
+
+@pytest.mark.parametrize("command", ["build", "lint"])
+def test_microsoft_s_compiler_takes_it(command: str, tmp_path: Path) -> None:
+    bicep = shutil.which("bicep")
+    if bicep is None:
+        pytest.skip("there is no bicep here (Azure.Bicep.CommandLine)")
+    told = ["--outfile", str(tmp_path / "main.json")] if command == "build" else []
+    main = ROOT / "infra" / "bicep" / "main.bicep"
+    ran = subprocess.run(
+        [bicep, command, str(main), *told],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 VAULT = """
