@@ -87,9 +87,9 @@ class IdentitySettings(SettingsGroup):
     token_jwks_url: WebAddress = Field(alias="ML_ENDPOINTS_TOKEN_JWKS_URL")
     """Where the issuer publishes its keys. Embedded, none means below the issuer."""
     scoring_audience: Text = Field("https://ml.azure.com", alias="ML_ENDPOINTS_SCORING_AUDIENCE")
-    """The `aud` of the issuer's tokens that aad_token endpoints take. Where it is another
-    application's, as Azure ML's is, its roles mean nothing here: `PUT clients/<object id>` gives
-    some."""
+    """The `aud` of the issuer's tokens that aad_token endpoints take, and the jobs of batch
+    endpoints beside the control plane's. Where it is another application's, as Azure ML's is, its
+    roles mean nothing here: `PUT clients/<object id>` gives some."""
 
     @property
     def issuers(self) -> tuple[str, ...]:
