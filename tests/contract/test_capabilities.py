@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.errors import Invalid
+from domain.errors import Invalid, Unsupported
 from domain.ports import EnvironmentSpec
 from tests.kit.stages.compute_place import BARE, Place
 
@@ -33,6 +33,11 @@ async def test_everything_that_can_never_run_is_told_in_a_sentence(place: Place)
     assert unknown.endswith(".")
     with pytest.raises(Invalid, match="Standard_Nonsense"):
         place.capabilities.size("Standard_Nonsense")
+
+
+async def test_where_the_triton_server_cannot_be_run_it_is_said_what_would(place: Place) -> None:
+    with pytest.raises(Unsupported, match="ML_ENDPOINTS_COMPUTE=docker"):
+        place.capabilities.triton()
 
 
 async def test_every_size_is_told_with_what_it_means(place: Place) -> None:

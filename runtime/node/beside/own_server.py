@@ -20,6 +20,9 @@ from ..processes.probes import (
 from ..processes.worker import LastDeath
 from ..spec import Route, Spec
 
+BEGINS = 60.0
+"""Seconds that a server may take until it listens, beside what its readiness probe gives it."""
+_PAUSE = 0.05
 KEPT = 1.0
 """Seconds for which a connection that is idle is used again: servers close theirs, soon after."""
 
@@ -78,6 +81,7 @@ class OwnServer:
 
     async def _watch(self) -> None:
         spec, server = self._spec, self._server
+        await self._come()
         try:
             await until_ready(spec.readiness, self._probed(server.readiness), self._why)
         except NeverReady as never:
@@ -97,6 +101,23 @@ class OwnServer:
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+    async def _come(self) -> None:
+        """Somebody listens at one of its ports, or nobody has for long: its container is begun
+        after the agent's, and only then does its probe's time begin."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + BEGINS
+        while loop.time() < ends:
+            for port, way in self._ways.items():
+                try:
+                    upstream = await way.connect()
+                except OSError:
+                    if port == self._server.scoring.port:
+                        self._troubled(f"port {port}: nobody listens there")
+                    continue
+                upstream.give_up()
+                return
+            await asyncio.sleep(_PAUSE)
 
     def _probed(self, route: Route) -> Callable[[float], asyncio.Future[bool]]:
         async def answers(timeout: float) -> bool:
