@@ -167,7 +167,8 @@ class DockerFleet(Fleet):
             for container in containers:
                 self._leave(container, linger=linger, grace=grace)
             return False
-        await self._nodes.clear(await self._mine(), group)
+        if not await self._nodes.clear(await self._mine(), group):
+            return False
         await self._clear(group, preparation)
         self._preparations.pop(group, None)
         self._room.forget(group)

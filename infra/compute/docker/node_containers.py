@@ -127,10 +127,17 @@ class NodeContainers:
         lines = (line.partition(" ") for line in text.splitlines())
         return [f"{time[:23]}Z {node} - {said}" for time, _, said in lines]
 
-    async def clear(self, labels: Labels, group: str) -> None:
-        """What a group without containers has left: a volume that is filled in part stays so."""
+    async def clear(self, labels: Labels, group: str) -> bool:
+        """What a group without containers has left: a volume that is filled in part stays so.
+        False while the engine has not let go of one, which is a moment after its container."""
+        gone = True
         for what in names.VOLUMES:
-            await self._refused(self._engine.delete(f"volumes/{labels.volume(group, what)}"))
+            try:
+                await self._engine.delete(f"volumes/{labels.volume(group, what)}")
+            except EngineRefusal as refusal:
+                _log.debug("a volume stays for now: %s", refusal.message)
+                gone = False
+        return gone
 
     # -- inside
 
