@@ -18,7 +18,7 @@ datastore's `accountName`."""
 
 _SIGNED = ("sv", "sr", "sp", "se", "si", "sig")
 _PARAMETERS = {
-    *(*_SIGNED, "timeout", "comp", "restype"),
+    *(*_SIGNED, "api-version", "timeout", "comp", "restype"),
     *("prefix", "delimiter", "marker", "maxresults", "include", "blockid", "blocklisttype"),
 }
 _MOST_PARAMETERS = 50

@@ -317,3 +317,13 @@ async def test_a_signature_that_is_wrong_is_not_made_good_by_a_token_nor_the_oth
         url = "/blobs/models/new?sp=w&sr=b&sv=1"
         answer = await full.put(url, headers={**shown, **BLOCK_BLOB}, content=b"x")
         assert answer.status_code == 507
+
+
+async def test_a_token_opens_azure_s_form_of_a_url_too(
+    client: httpx.AsyncClient, blobs: FileBlobStore
+) -> None:
+    await blobs.write("models", "there", b"content")
+    shown = {"authorization": "Bearer blobReader", "x-ms-version": "2019-02-02"}
+    url = "/blobs.blob.core.windows.net/models/there?api-version=2019-04-01"
+    answer = await client.get(url, headers=shown)
+    assert answer.content == b"content", answer.text
