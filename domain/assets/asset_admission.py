@@ -1,5 +1,6 @@
 """What may be registered as a version of an asset, and what it then stands for."""
 
+import json
 import re
 from abc import abstractmethod
 from dataclasses import replace
@@ -26,6 +27,7 @@ from domain.assets.images.image_name import ImageName
 from domain.errors import BlobNotFound, Detail, Invalid, NotFound, refuse
 from domain.names import WorkspaceScope
 from domain.ports import BlobFolder, BlobStore, Capabilities, EnvironmentBuild, EnvironmentSpec
+from domain.values import Value
 
 _IMAGE = "properties.image"
 _BUILD = "properties.build"
@@ -265,6 +267,6 @@ def change_faults(
 
 
 def _fixed(target: str, value: Any) -> Detail:
-    text = str(value)
+    text = json.dumps(value.to_document()) if isinstance(value, Value) else str(value)
     shown = text if len(text) <= 120 else f"{text[:120]}…"
     return Detail("Immutable", f"A version keeps its {target} ({shown!r}).", target)

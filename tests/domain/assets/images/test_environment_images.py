@@ -7,7 +7,7 @@ import pytest
 from domain.assets.asset import ENVIRONMENTS, BuildContext, EnvironmentVersionProperties
 from domain.assets.conda import HOST_PYTHON
 from domain.assets.images import base_images, curated_environments
-from domain.errors import Invalid
+from domain.errors import Conflict, Invalid
 from domain.ports import EnvironmentSpec
 from tests.domain.assets.registering import put_environment, refused
 from tests.kit.stages.asset_stage import CONDA, AssetStage
@@ -154,3 +154,11 @@ async def test_a_build_is_alone(stage: AssetStage, context: str) -> None:
     )
     error = await refused(stage, ENVIRONMENTS, wanted)
     assert "leave out the condaFile" in error.message
+
+
+async def test_a_version_keeps_its_build(stage: AssetStage, context: str) -> None:
+    await put_environment(stage, build=BuildContext(context_uri=context))
+    with pytest.raises(Conflict, match='"dockerfile_path": "Dockerfile"'):
+        await put_environment(
+            stage, build=BuildContext(context_uri=context, dockerfile_path="docker/other")
+        )
