@@ -77,6 +77,18 @@ def test_a_scripts_own_files_are_in_the_jobs_output_folder_when_it_is_over(
     assert read("last words.txt") == "bye"
 
 
+def test_the_overview_and_figures_are_there(host: RunningHost) -> None:
+    found = host.workspace.get("overview")["properties"]
+    assert "copies" in [each["name"] for each in found["batchEndpoints"]]
+    insights = "batchEndpoints/copies/providers/Microsoft.Insights"
+    defined = host.workspace.get(f"{insights}/metricDefinitions")["value"]
+    # Hosts on shared stores write once a minute: there is no finer grain.
+    assert defined[0]["metricAvailabilities"][0]["timeGrain"] == "PT1M"
+    asked = "aggregation=Total&interval=FULL&$filter=status eq '*'"
+    jobs_of = host.workspace.get(f"{insights}/metrics?metricnames=Jobs&{asked}")
+    assert jobs_of["value"][0]["source"] == "Store"
+
+
 def test_failed_files_are_mended_scored_again_and_their_rows_stand_among_the_others(
     host: RunningHost, tmp_path: Path
 ) -> None:
