@@ -63,7 +63,9 @@ def week(now: int) -> Iterator[Bucket]:
 async def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = SystemClock()
-        store = SqliteFigureStore(Path(folder) / "figures.db", keeps=KEEPS, now=time.time)
+        store = SqliteFigureStore(
+            Path(folder) / "figures.db", keeps=KEEPS, max_bytes=2**30, now=time.time
+        )
         batch: list[Bucket] = []
         for bucket in week(int(time.time())):
             batch.append(bucket)

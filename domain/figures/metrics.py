@@ -285,6 +285,22 @@ _OF_BATCH_ENDPOINTS = [
 
 _OF_WORKSPACE = [
     Metric(
+        "ConnectionsActive",
+        "Connections Active",
+        "Connections of callers to the hosts' doors, which serve every endpoint.",
+        Unit.COUNT,
+        _S,
+        ("host",),
+    ),
+    Metric(
+        "NewConnectionsPerSecond",
+        "New Connections Per Second",
+        "Connections that callers have made to the hosts' doors.",
+        Unit.COUNT_PER_SECOND,
+        _C,
+        per=1,
+    ),
+    Metric(
         "SeriesNotKept",
         "Series Not Kept",
         "Additions to series beyond the most that a gateway follows (ML_ENDPOINTS_FIGURES_SERIES).",

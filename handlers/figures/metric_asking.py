@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from domain.errors import Detail, refuse
 from domain.figures.figure_reading import MOST_POINTS, FigureReading
 from domain.figures.metric_query import MetricQuery, Order
-from domain.figures.metrics import CATALOGUES, Aggregation, Metric
+from domain.figures.metrics import CATALOGUES, WORKSPACES, Aggregation, Metric
 from handlers.figures import metric_filter
 
 MOST_METRICS = 20
@@ -96,6 +96,8 @@ class Asking:
                 hint = known[near[0]].name if near else None
                 there = ", ".join(each.name for each in known.values() if each.quantile is None)
                 meant = f"Did you mean '{hint}'?" if hint else f"There are: {there}."
+                if name.casefold() in CATALOGUES[WORKSPACES]:
+                    meant = "It is of the workspace: ask for it there."
                 self._fault("metricnames", f"There is no metric '{name[:80]}' here. {meant}")
             else:
                 found[metric.name] = metric

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain.assets.packages.index_credentials import ConnectionsCredentials
 from domain.events.delivery_record import OnSettled
+from domain.figures.figure_gathering import Source
 from domain.figures.outside_figures import OutsideFigures
 from domain.figures.request_counts import RequestCounts
 from domain.ports import (
@@ -72,6 +73,8 @@ class Adapters:
     outside_figures: OutsideFigures
     """Who else keeps figures of the same things."""
     request_counts: RequestCounts
+    figure_sources: tuple[Source, ...] = ()
+    """What else figures over time are taken from."""
     listeners: tuple[Listener, ...] = ()
     """Who is told of each scoring request that has ended, beside `request_counts`."""
     on_settled: tuple[OnSettled, ...] = ()
@@ -119,6 +122,7 @@ def _embedded(settings: Settings) -> Adapters:
         figures=stores.figures,
         outside_figures=stores.outside_figures,
         request_counts=services.request_counts,
+        figure_sources=(services.door_figures,),
         listeners=services.listeners,
         on_settled=(services.delivery_metrics.record,),
         running=compute.running,

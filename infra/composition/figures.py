@@ -9,7 +9,7 @@ from domain.figures.deployment_measuring import (
     Measured,
     MeasureProcesses,
 )
-from domain.figures.figure_gathering import FigureGathering
+from domain.figures.figure_gathering import FigureGathering, Source
 from domain.figures.figure_reading import FigureReading
 from domain.figures.request_figures import RequestFigures
 from domain.jobs.activities import JobActivities
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 def compose_figures(ground: Ground, settings: FigureSettings) -> FigureActivities:
     a = ground.adapters
-    sources = (RequestFigures(a.request_counts), ground.tally)
+    sources: tuple[Source, ...] = (
+        RequestFigures(a.request_counts),
+        ground.tally,
+        *a.figure_sources,
+    )
     gathering = FigureGathering(a.figures, a.clock, sources, capacity=settings.series)
     processes = None if a.running is None else _processes(a.running)
     return FigureActivities(

@@ -14,6 +14,7 @@ from domain.audit.address_limits import AddressLimits
 from domain.audit.credential_door import CredentialDoor
 from domain.audit.login_counts import LoginCounts
 from domain.errors import DomainError
+from domain.figures.door_figures import DoorFigures
 from domain.figures.request_counts import RequestCounts
 from domain.identities.identity_store import IdentityReading
 from domain.names import WorkspaceScope
@@ -107,6 +108,7 @@ class EmbeddedServices:
         self.disk = HostDisk(folder.root, self.room, self.compute.disk)
         self.webhooks = HttpWebhooks(outbound)
         self.request_counts = RequestCounts()
+        self.door_figures = DoorFigures()
         self.request_metrics = RequestMetrics(self.request_counts)
         self.delivery_metrics = DeliveryMetrics()
         self.traffic_log = TrafficLog(

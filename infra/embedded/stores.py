@@ -121,7 +121,10 @@ class LocalStores(Stores):
             now=time.time,
         )
         self._figures = self.figures = SqliteFigureStore(
-            folder.figures, keeps=_keeps(settings.figures), now=time.time
+            folder.figures,
+            keeps=_keeps(settings.figures),
+            max_bytes=settings.figures.max_bytes,
+            now=time.time,
         )
         self.outside_figures = NoOutsideFigures()
         self._fernet = self.cipher = FernetCipher(folder.secrets / "cipher.key")

@@ -76,6 +76,9 @@ class FigureSettings(SettingsGroup):
     )
     """How many series a gateway follows at once (within an hour): an endpoint with one deployment
     in use has some ten. More are counted as SeriesNotKept, and not followed."""
+    max_bytes: ByteCount = Field(2**30, alias="ML_ENDPOINTS_FIGURES_MAX_BYTES")
+    """The most disk that figures over time of an embedded host take: beyond it they are kept for
+    half as long, and half of that."""
 
 
 class ScalingSettings(SettingsGroup):

@@ -44,21 +44,30 @@ CREATE TABLE amounts (
 _LOOKED_AT = 64
 """Series of which what is too old is removed with each `put`."""
 _MOST = 2**32 - 1
+_LEAST_SHARE = 1 / 1024
 _REMEMBERED = 20_000
 """Series whose number is known without asking."""
 
 
 class SqliteFigureStore(FigureStore):
-    """In `path`. `keeps` says how long each step is kept, `now` gives Unix seconds."""
+    """In `path`. `keeps` says how long each step is kept, `now` gives Unix seconds. While there are
+    more than `max_bytes`, every step is kept for half as long, and half of that."""
 
     period = 5
 
     def __init__(
-        self, path: Path, *, keeps: Mapping[int, timedelta], now: Callable[[], float]
+        self,
+        path: Path,
+        *,
+        keeps: Mapping[int, timedelta],
+        max_bytes: int,
+        now: Callable[[], float],
     ) -> None:
         self.keeps = dict(sorted(keeps.items()))
         self._database = Database(path, _SCHEMA)
         self._now = now
+        self._max_bytes = max_bytes
+        self._share = 1.0
         self._ids: dict[Series, int] = {}
         self._looked_at = 0
 
@@ -133,6 +142,14 @@ class SqliteFigureStore(FigureStore):
             self._ids[series] = found
         return int(found)
 
+    def _fit(self, connection: sqlite3.Connection) -> None:
+        """After each round of looking at all series."""
+        size = _size(connection)
+        if size > self._max_bytes:
+            self._share = max(self._share / 2, _LEAST_SHARE)
+        elif size < self._max_bytes / 4:
+            self._share = min(self._share * 2, 1.0)
+
     def _forget(self, connection: sqlite3.Connection, now: float) -> None:
         """Of the next few series what is too old, and those of which nothing is left."""
         found = connection.execute(
@@ -140,18 +157,29 @@ class SqliteFigureStore(FigureStore):
             (self._looked_at, _LOOKED_AT),
         ).fetchall()
         self._looked_at = found[-1][0] if len(found) == _LOOKED_AT else 0
+        if not self._looked_at:
+            self._fit(connection)
         for (series,) in found:
             left = False
             for step, keep in self.keeps.items():
                 connection.execute(
                     "DELETE FROM amounts WHERE step = ? AND series = ? AND at < ?",
-                    (step, series, int(now - keep.total_seconds())),
+                    (step, series, int(now - keep.total_seconds() * self._share)),
                 )
                 some = "SELECT 1 FROM amounts WHERE step = ? AND series = ? LIMIT 1"
                 left = left or connection.execute(some, (step, series)).fetchone() is not None
             if not left:
                 connection.execute("DELETE FROM series WHERE id = ?", (series,))
                 self._ids = {s: id for s, id in self._ids.items() if id != series}
+
+
+def _size(connection: sqlite3.Connection) -> int:
+    """Bytes in use: what is freed is filled before the file grows."""
+    [size] = connection.execute(
+        "SELECT (page_count - freelist_count) * page_size"
+        " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    ).fetchone()
+    return int(size)
 
 
 def _written(bands: Mapping[int, int] | None) -> bytes | None:

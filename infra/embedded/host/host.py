@@ -107,6 +107,7 @@ class Host:
                 grace=self._grace,
             )
             self._figures.append(server.text)
+            self._services.door_figures.watch(server.connections)
             connection = await self._connection(tls)
             closing.push_async_callback(self._stop, server, work)
             work.start()

@@ -123,6 +123,10 @@ class HttpServer:
         if isinstance(self._config.ssl, ssl.SSLContext):
             self._config.ssl.load_cert_chain(tls.certificate, tls.key)
 
+    def connections(self) -> tuple[int, int]:
+        """How many there are now, and how many were ever made."""
+        return len(self._state.rooms), self._state.made
+
     def text(self) -> str:
         """Its connections, in Prometheus' text format."""
         state = self._state

@@ -38,7 +38,7 @@ def clock() -> HeldClock:
 @pytest.fixture
 async def embedded_figures(tmp_path: Path, clock: HeldClock) -> AsyncIterator[FigureStore]:
     keeps = {HOUR: YEAR, 1: timedelta(minutes=15), MINUTE: WEEK}
-    store = SqliteFigureStore(tmp_path / "figures.db", keeps=keeps, now=clock.unix)
+    store = SqliteFigureStore(tmp_path / "figures.db", keeps=keeps, max_bytes=2**30, now=clock.unix)
     yield store
     await store.close()
 

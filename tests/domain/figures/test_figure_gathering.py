@@ -103,7 +103,9 @@ async def found(
 
 
 async def test_each_step_of_time_has_what_came_in_it(tmp_path: Path, clock: HeldClock) -> None:
-    store = SqliteFigureStore(tmp_path / "figures.db", keeps=KEEPS, now=HeldClock().unix)
+    store = SqliteFigureStore(
+        tmp_path / "figures.db", keeps=KEEPS, max_bytes=2**30, now=HeldClock().unix
+    )
     source = Told()
     gathers = gathering(store, clock, source)
     for seconds, number in ((0, 1), (0.5, 2), (1, 4), (60, 8), (3600, 16)):

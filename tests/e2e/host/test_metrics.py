@@ -46,6 +46,11 @@ def looks_at_figures(host: RunningHost) -> None:
     requests, latency = [each["timeseries"][0]["data"][0] for each in blue["value"]]
     assert requests["total"] == 1
     assert latency["maximum"] > 0
+    door = host.workspace.get(
+        f"{insights}/metrics?metricnames=ConnectionsActive&interval=FULL&aggregation=Count"
+    )
+    # It was looked at when a request had come.
+    assert door["value"][0]["timeseries"][0]["data"][0]["count"] >= 1
 
 
 def test_a_host_counts_and_logs_what_it_scored(fleet: Fleet, tmp_path: Path) -> None:

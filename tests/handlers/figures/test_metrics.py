@@ -199,6 +199,15 @@ async def test_every_fault_is_told_at_once(gateways: Gateways) -> None:
     assert any("There are: RequestsPerMinute, RequestLatency, NetworkBytes" in t for t in told)
 
 
+async def test_what_is_of_the_workspace_is_asked_for_there(gateways: Gateways) -> None:
+    answer = await asked(gateways, metricnames="ConnectionsActive")
+    assert "It is of the workspace" in answer["error"]["message"]
+    answer = await asked(
+        gateways, "providers/Microsoft.Insights/metrics", metricnames="ConnectionsActive"
+    )
+    assert answer["namespace"] == "Microsoft.MachineLearningServices/workspaces"
+
+
 async def test_an_interval_finer_than_what_is_kept_is_refused_or_adjusted(
     gateways: Gateways,
 ) -> None:
