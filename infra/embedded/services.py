@@ -109,7 +109,6 @@ class EmbeddedServices:
         self.webhooks = HttpWebhooks(outbound)
         self.request_counts = RequestCounts()
         self.door_figures = DoorFigures()
-        self.request_metrics = RequestMetrics(self.request_counts)
         self.delivery_metrics = DeliveryMetrics()
         self.traffic_log = TrafficLog(
             folder.root / "logs",
@@ -162,7 +161,7 @@ class EmbeddedServices:
     @cached_property
     def figures(self) -> tuple[Callable[[], str], ...]:
         """What this host counts and measures, each in Prometheus' text format."""
-        requests, deliveries = self.request_metrics.text, self.delivery_metrics.text
+        requests, deliveries = RequestMetrics(self.request_counts).text, self.delivery_metrics.text
         if self.compute.running is None:
             return requests, deliveries
         return requests, InstanceFigures(self.compute.running).text, deliveries
