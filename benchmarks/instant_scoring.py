@@ -50,7 +50,7 @@ from infra.composition.audit import compose_audit
 from infra.embedded.database.sqlite_audit_log import SqliteAuditLog
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
-from infra.embedded.host.script_callers import ScriptCallers
+from infra.embedded.host.script_callers import ScriptCallers, no_nodes
 from infra.settings.adapters import AccessSettings
 from infra.web.client_address import TrustedProxies
 
@@ -184,7 +184,7 @@ def host_app(activity: OnlineScoring, admission: Admission) -> Any:
     routes = Routes(admission, admission, WorkspaceScope("", "", ""), addresses)
     app = func.FunctionApp()
     app.register_functions(handlers.blueprint(routes, activity))
-    nobody = ScriptCallers(lambda: range(0))
+    nobody = ScriptCallers(lambda: range(0), no_nodes)
     return HttpApp(
         index(app, {}), exact={}, prefixes=(), scripts=nobody, route_prefix="", log_requests=False
     )

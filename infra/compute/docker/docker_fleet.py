@@ -179,6 +179,13 @@ class DockerFleet(Fleet):
     async def groups(self) -> Sequence[str]:
         return sorted({container.group for container in await self._containers()})
 
+    async def network(self) -> Gateway | None:
+        try:
+            return await self._networks.known(await self._mine())
+        except EngineRefusal as refusal:  # it went as it was looked at
+            _log.info("a network is not shown: %s", refusal.message)
+            return None
+
     async def gateway(self) -> Gateway:
         try:
             return await self._networks.gateway(await self._mine())

@@ -34,7 +34,14 @@ class Networks:
 
     async def gateway(self, labels: Labels) -> Gateway:
         """Of the network, made if it is not there. Raises EngineRefusal."""
-        id = await self.ensure(labels)
+        return await self._of(await self.ensure(labels))
+
+    async def known(self, labels: Labels) -> Gateway | None:
+        """The same, where there is a network."""
+        found = await self._found(labels, labels.network(closed=self._closed))
+        return await self._of(found[0]) if found else None
+
+    async def _of(self, id: str) -> Gateway:
         told = await self._engine.get(f"networks/{id}")
         [config, *_] = [each for each in told["IPAM"]["Config"] if each.get("Gateway")]
         return Gateway(config["Gateway"].partition("/")[0], config["Subnet"])

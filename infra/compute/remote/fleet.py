@@ -115,8 +115,12 @@ class Fleet(Protocol):
         """All of which something is left."""
 
     @abstractmethod
+    async def network(self) -> Gateway | None:
+        """The network that nodes are in, if there is one."""
+
+    @abstractmethod
     async def gateway(self) -> Gateway:
-        """How nodes reach the machine that they run on."""
+        """How nodes reach the machine that they run on; their network is made if need be."""
 
     @abstractmethod
     async def close(self) -> None:

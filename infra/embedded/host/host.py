@@ -34,6 +34,7 @@ from infra.embedded.http.door_limits import limits_for
 from infra.embedded.http.http_server import HttpServer
 from infra.embedded.http.open_files import raise_open_files
 from infra.embedded.http.transport_security import transport_security
+from infra.embedded.nodes.node_callers import NodeCallers
 from infra.embedded.services import EmbeddedServices
 from infra.embedded.succession.predecessor import Predecessor
 from infra.embedded.succession.successors import Successors
@@ -194,11 +195,12 @@ class Host:
             issuer.KEYS_PATH: _read(tokens.keys),
             issuer.DISCOVERY_PATH: _read(tokens.discovery),
         }
+        compute = services.compute
         return HttpApp(
             [f for f in functions if f.trigger_type == "httpTrigger"],
             exact=exact,
             prefixes=[(BLOBS, door), (AZURE_BLOBS, door)] if door else [],
-            scripts=ScriptCallers(self._services.compute.script_users),
+            scripts=ScriptCallers(compute.script_users, NodeCallers(compute.network)),
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )

@@ -47,17 +47,21 @@ class _Owner(NamedTuple):
 
 class ScriptCallers:
     """`users` are those that scripts run as; none where they run as the host's user, and cannot be
-    told from others."""
+    told from others. `is_node` tells of an address whether scripts run there."""
 
-    def __init__(self, users: Callable[[], range]) -> None:
+    def __init__(
+        self, users: Callable[[], range], is_node: Callable[[str], Awaitable[bool]]
+    ) -> None:
         self._users = users
+        self._is_node = is_node
 
     def kept_from(self, endpoint: Endpoint) -> Endpoint:
         """`endpoint` for everybody else; a script is answered 403, unless it shows who it is
         itself: a token of an identity that its deployment was given."""
 
         async def guarded(request: Request) -> Response:
-            if self.is_one(request.scope) and not _is_its_own(request):
+            is_script = self.is_one(request.scope) or await self._is_node(_peer(request.scope))
+            if is_script and not _is_its_own(request):
                 return JSONResponse(_REFUSAL, 403)
             return await endpoint(request)
 
@@ -75,6 +79,17 @@ class ScriptCallers:
             return False
         owner = _owner(peer, own)
         return owner is None or not owner.inode or owner.user in users
+
+
+async def no_nodes(_: str) -> bool:
+    """Scripts run on this machine alone."""
+    return False
+
+
+def _peer(scope: Mapping[str, Any]) -> str:
+    """What a proxy says of its own caller is not whose the connection is."""
+    peer = scope.get("peer") or scope.get("client")
+    return str(peer[0]) if peer else ""
 
 
 def _is_its_own(request: Request) -> bool:

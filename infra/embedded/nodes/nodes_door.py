@@ -18,7 +18,7 @@ from infra.embedded.access.tls import ensure_certificates
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import PREFIX
 from infra.embedded.host.http_app import HttpApp
-from infra.embedded.host.script_callers import ScriptCallers
+from infra.embedded.host.script_callers import ScriptCallers, no_nodes
 from infra.embedded.http.door_limits import DoorLimits
 from infra.embedded.http.http_server import HttpServer
 from infra.settings.adapters import ComputeSettings, DoorSettings
@@ -61,7 +61,7 @@ class NodesDoor:
             [],
             exact={},
             prefixes=[(PREFIX, blobs)],
-            scripts=ScriptCallers(lambda: range(0)),
+            scripts=ScriptCallers(lambda: range(0), no_nodes),
             route_prefix="",
             log_requests=False,
         )

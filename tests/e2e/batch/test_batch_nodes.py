@@ -31,7 +31,8 @@ def fleet() -> DockerContainers:
 def host(
     fleet: DockerContainers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
-    with fleet.hosting(tmp_path_factory.mktemp("nodes") / "data") as host:
+    folder = tmp_path_factory.mktemp("nodes") / "data"
+    with fleet.hosting(folder, "--host", "0.0.0.0") as host:
         serving.environment(host)
         yield host
         faults = host.faults()
@@ -105,7 +106,7 @@ def status(url):
         return "refused"
 def run(files):
     where = f"https://{gateway()}"
-    asked = (":7444/readyz", ":7444/subscriptions/x", ":7444/blobs/system/a", ":PORT/healthz")
+    asked = ":7444/readyz", ":7444/subscriptions/x", ":7444/blobs/system/a", ":PLANE"
     return [" ".join(str(status(where + each)) for each in asked)]
 """
 
@@ -211,10 +212,11 @@ def test_a_cluster_means_what_it_says(
     until(lambda: len(there()) == 1, "minNodeCount nodes stay up")
 
 
-def test_a_node_reaches_blobs_by_signed_urls_and_nothing_else_of_the_host(
+def test_a_node_reaches_blobs_by_signed_urls_and_no_control_plane(
     host: RunningHost,
 ) -> None:
-    script = PRYING.replace("PORT", host.url.rpartition(":")[2])
+    port, workspace = host.url.rpartition(":")[2], host.workspace.connection["workspace"]
+    script = PRYING.replace("PLANE", f"{port}{workspace}/onlineEndpoints")
     batch.batch(host, "curious", script)
     shown = batch.ended(host, batch.started(host, "curious", batch.data(host, {"a.csv": "a"})))
-    assert batch.rows(host, shown) == [("a.csv", "0", "404 404 403 refused")]
+    assert batch.rows(host, shown) == [("a.csv", "0", "404 404 403 403")]

@@ -8,9 +8,9 @@ from infra.compute.identity_lending import NothingLent
 from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.isolation.means import Wish
 from infra.compute.local.premises import RUNTIME
-from infra.embedded.host.script_callers import ScriptCallers
+from infra.embedded.host.script_callers import ScriptCallers, no_nodes
 
-NO_SCRIPTS: Final = ScriptCallers(lambda: range(0))
+NO_SCRIPTS: Final = ScriptCallers(lambda: range(0), no_nodes)
 """Nobody who calls is a script."""
 
 TOGETHER: Final = Wish("off", "allow", (), ())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.embedded.host.script_callers import ScriptCallers
+from infra.embedded.host.script_callers import ScriptCallers, no_nodes
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux")
@@ -39,9 +39,9 @@ def test_a_caller_is_a_script_by_the_user_that_has_its_socket(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     _, host = ends
-    assert ScriptCallers(lambda: OWN).is_one(scope(host))
-    assert not ScriptCallers(lambda: OTHERS).is_one(scope(host))
-    assert not ScriptCallers(lambda: range(0)).is_one(scope(host))
+    assert ScriptCallers(lambda: OWN, no_nodes).is_one(scope(host))
+    assert not ScriptCallers(lambda: OTHERS, no_nodes).is_one(scope(host))
+    assert not ScriptCallers(lambda: range(0), no_nodes).is_one(scope(host))
 
 
 def test_one_that_has_closed_its_end_already_counts_as_a_script(
@@ -50,7 +50,7 @@ def test_one_that_has_closed_its_end_already_counts_as_a_script(
     caller, host = ends
     seen = scope(host)
     caller.close()
-    until(lambda: ScriptCallers(lambda: OTHERS).is_one(seen))
+    until(lambda: ScriptCallers(lambda: OTHERS, no_nodes).is_one(seen))
 
 
 def test_what_a_proxy_is_said_to_pass_on_is_not_whose_the_connection_is(
@@ -58,9 +58,9 @@ def test_what_a_proxy_is_said_to_pass_on_is_not_whose_the_connection_is(
 ) -> None:
     _, host = ends
     forged = {**scope(host), "client": ("192.0.2.7", 0), "peer": host.getpeername()[:2]}
-    assert ScriptCallers(lambda: OWN).is_one(forged)
+    assert ScriptCallers(lambda: OWN, no_nodes).is_one(forged)
 
 
 def test_a_caller_from_another_machine_is_no_script() -> None:
     elsewhere = {"client": ("192.0.2.7", 40000), "server": ("192.0.2.1", 443)}
-    assert not ScriptCallers(lambda: OWN).is_one(elsewhere)
+    assert not ScriptCallers(lambda: OWN, no_nodes).is_one(elsewhere)
