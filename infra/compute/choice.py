@@ -23,7 +23,7 @@ from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
-    from infra.compute.docker.chosen_images import RegistryPlace
+    from infra.compute.docker.chosen_images import Making, RegistryPlace
     from infra.compute.ground.local_limits import LocalLimits
     from infra.compute.local.isolation.means import Wish
     from infra.compute.local.local_disk import LocalDisk
@@ -145,32 +145,19 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
 
 def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     """Instances and workers in containers."""
-    from uv import find_uv_bin
-
-    from infra.compute.docker.chosen_images import Making, chosen_images
+    from infra.compute.docker.chosen_images import chosen_images
     from infra.compute.docker.docker_fleet import DockerFleet
     from infra.compute.docker.engine import Engine
-    from infra.compute.docker.engine_environments import BaseImage
     from infra.compute.docker.engine_room import EngineRoom
     from infra.compute.docker.networks import Networks
     from infra.compute.ground.container_isolation import parts
     from infra.compute.ground.isolation_telling import tell
-    from infra.compute.local.premises import RUNTIME
     from infra.compute.remote.installation import Installation
     from infra.compute.remote.remote_capabilities import RemoteCapabilities
     from infra.compute.remote.remote_compute import RemoteCompute
 
     engine = Engine(settings.engine)
-    making = Making(
-        beside.blobs,
-        beside.store,
-        BaseImage(settings.base_image),
-        beside.data_dir / "containers",
-        RUNTIME,
-        find_uv_bin(),
-        beside.packages,
-    )
-    chosen = chosen_images(engine, _registry(settings), making)
+    chosen = chosen_images(engine, _registry(settings), _making(settings, beside))
     fleet = DockerFleet(
         engine,
         chosen.images,
@@ -203,6 +190,24 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         close=close,
         gateway=fleet.gateway,
         network=fleet.network,
+    )
+
+
+def _making(settings: ComputeSettings, beside: Beside) -> "Making":
+    from uv import find_uv_bin
+
+    from infra.compute.docker.chosen_images import Making
+    from infra.compute.docker.engine_environments import BaseImage
+    from infra.compute.local.premises import RUNTIME
+
+    return Making(
+        beside.blobs,
+        beside.store,
+        BaseImage(settings.base_image),
+        beside.data_dir / "containers",
+        RUNTIME,
+        find_uv_bin(),
+        beside.packages,
     )
 
 
