@@ -129,8 +129,8 @@ fuzz: $(STAMP) ## Sequences of calls from the API's own description (EXAMPLES=, 
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),200)0 $(BIN)/python -m pytest -q -n 0 tests/fuzz/test_parsers.py
 	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),200) --seed $(or $(SEED),0)
 
-chaos: $(STAMP) ## Batch jobs under kills, lost answers and failing stores (SEED=, RUNS=)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),200)
+chaos: $(STAMP) ## Batch jobs and deployments under kills, lost answers, failing stores (SEED=, RUNS=, FLEET=docker)
+	@E2E_FLEET=$(FLEET) $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --runs $(or $(RUNS),200)
 
 upgrades: $(STAMP) ## One embedded host after another under traffic (UPGRADES=)
 	@UPGRADES=$(or $(UPGRADES),20) $(BIN)/python -m pytest -q tests/e2e/test_succession.py -k under_traffic

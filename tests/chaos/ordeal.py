@@ -3,7 +3,8 @@ queue that doubles and delays, against the same job left in peace.
 
 One host, on one data folder, serves run after run. A run invokes an endpoint over HTTP or drops
 files into the inbox; its seed decides which, whether the script takes 30 ms a mini-batch or so
-little that units come in bundles, what is killed (SIGKILL) and when, which mini-batches hang past
+little that units come in bundles, what is killed (SIGKILL) and when, or struck as its fleet is (a
+container is killed, paused, cut off; the engine is restarted), which mini-batches hang past
 their time limit, and which faults come (see mischief.py). At the end its output and its manifest
 of failed files must be those of the undisturbed job, byte for byte, its counts exact, and no
 worker may have outlived its host.
@@ -11,9 +12,7 @@ worker may have outlived its host.
 
 import contextlib
 import json
-import os
 import random
-import signal
 import sqlite3
 import time
 from collections import Counter
@@ -24,9 +23,9 @@ from typing import Any
 import httpx
 
 from examples.client import CallFailed
-from outside.running_host import RunningHost
 from tests.chaos import mischief
 from tests.chaos.trials import CODE, QUICK, SLOW, Trial, file_name
+from tests.fleets.fleet import Fleet
 from tests.kit.waiting import until
 
 STORE = "workspaceblobstore"
@@ -63,9 +62,10 @@ class Run:
 class Arena:
     """A host with an endpoint for each trial, to be killed. Use as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fleet: Fleet) -> None:
         self._data = folder / "data"
-        self._host = RunningHost(
+        self._fleet = fleet
+        self._host = fleet.host(
             self._data,
             "--port",
             "0",
@@ -90,6 +90,7 @@ class Arena:
 
     def __exit__(self, *_: object) -> None:
         self._host.close()
+        self._fleet.clear(self._host)
 
     def _prepare(self) -> None:
         blobs = self._data / "blobs" / STORE
@@ -155,7 +156,10 @@ class Arena:
         trial = rng.choice((SLOW, QUICK))
         expected = undisturbed[trial]
         kind = rng.choice(("invoke", "invoke", "drop"))
-        ends = [rng.choice((self._kill_host, self._kill_worker)) for _ in range(rng.randint(1, 4))]
+        whom = [self._kill_host, self._strike_worker]
+        if self._fleet.restart is not None:
+            whom.append(self._restart_platform)
+        ends = [rng.choice(whom) for _ in range(rng.randint(1, 4))]
         delays = [rng.uniform(0, expected.duration) for _ in ends]
         for file in rng.sample(range(0, trial.files, 2), rng.choice((0, 0, 1))):
             (self._stalls / file_name(file)).touch()
@@ -175,7 +179,9 @@ class Arena:
             self._mischief.unlink(missing_ok=True)
         self._check(trial, jobs, expected)
         hosts = ends.count(self._kill_host)
-        kills = f"{hosts} hosts and {len(ends) - hosts} workers killed"
+        restarts = ends.count(self._restart_platform)
+        kills = f"{hosts} hosts killed, {len(ends) - hosts - restarts} workers struck"
+        kills += f", {restarts} restarts of the platform" if restarts else ""
         bundled = self._bundled([job["name"] for job in jobs])
         return Run(seed, f"{trial.endpoint} {kind}", kills, bundled, time.monotonic() - begun)
 
@@ -188,12 +194,13 @@ class Arena:
         self._host.start()
         self._mischief.write_text(seed)
 
-    def _kill_worker(self, rng: random.Random) -> None:
+    def _strike_worker(self, rng: random.Random) -> None:
         """One of those that score now, if any do."""
-        workers = sorted(self._host.processes(" work "))
-        if workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(rng.choice(workers), signal.SIGKILL)
+        self._fleet.strike(self._host, "work", rng)
+
+    def _restart_platform(self, _: random.Random) -> None:
+        if self._fleet.restart is not None:
+            self._fleet.restart()
 
     def _invoke(self, trial: Trial, key: str) -> str:
         uri = f"azureml://datastores/{STORE}/paths/{trial.endpoint}"
@@ -282,7 +289,9 @@ class Arena:
             "rows": trial.rows,
         }
         if not wanted.items() <= progress.items():
-            raise Ordeal(f"counts are {progress}, not {wanted}")
+            _, manifest = self._results(job["name"])
+            said = manifest.decode()[-1500:]
+            raise Ordeal(f"counts are {progress}, not {wanted}; its failed files end with {said}")
 
     def _dropped(self, trial: Trial, before: set[str]) -> list[dict[str, Any]]:
         """The jobs of a drop, which may have been sealed in several parts."""

@@ -1,8 +1,9 @@
 """Instances as containers of a Docker Engine on this machine."""
 
 import json
+import random
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -18,8 +19,9 @@ _READABLE = "ML_ENDPOINTS_SCRIPT_READABLE"
 class DockerContainers(Fleet):
     name = "docker"
 
-    def __init__(self, engine: EngineApi) -> None:
+    def __init__(self, engine: EngineApi, restart: Callable[[], None] | None = None) -> None:
         self.engine = engine
+        self.restart = restart
 
     def settings(self, told: Mapping[str, str], meeting: Path) -> dict[str, str]:
         writable = [*_folders(told.get(_WRITABLE, "")), str(meeting.absolute())]
@@ -45,6 +47,26 @@ class DockerContainers(Fleet):
             for row in top["Processes"]
             if " work " in row[-1]
         }
+
+    def strike(self, host: RunningHost, doing: str, rng: random.Random) -> str | None:
+        mine = f"{INSTALLATION}={installation_of(host)}"
+        wanted = "batch/" if doing == "work" else "online/"
+        there = [
+            each
+            for each in self.engine.containers(mine)
+            if each["State"] == "running" and each["Labels"].get(KEY, "").startswith(wanted)
+        ]
+        if not there:
+            return None
+        victim = rng.choice(sorted(there, key=lambda each: str(each["Names"])))
+        what = rng.choice(("kill", "pause", "disconnect"))
+        if what == "disconnect":
+            [network] = victim["NetworkSettings"]["Networks"].values()
+            body = {"Container": victim["Id"], "Force": True}
+            self.engine.do("POST", f"networks/{network['NetworkID']}/disconnect", body)
+        else:
+            self.engine.do("POST", f"containers/{victim['Id']}/{what}")
+        return what
 
     def environments(self, host: RunningHost) -> int:
         labels = [f"{INSTALLATION}={installation_of(host)}", f"{IMAGE}=environment"]

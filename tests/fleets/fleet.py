@@ -1,7 +1,8 @@
 """What the same tests run on: where the instances of the hosts they start are."""
 
+import random
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,8 @@ class Fleet(Protocol):
     """One kind of place for instances. `name` is what `FLEET` chooses it by."""
 
     name: str
+    restart: Callable[[], None] | None = None
+    """Ends the platform itself and begins it again; None where it is not the tests' own."""
 
     @abstractmethod
     def settings(self, told: Mapping[str, str], meeting: Path) -> dict[str, str]:
@@ -26,6 +29,11 @@ class Fleet(Protocol):
     @abstractmethod
     def workers(self, host: RunningHost) -> set[str]:
         """The processes that run mini-batches."""
+
+    @abstractmethod
+    def strike(self, host: RunningHost, doing: str, rng: random.Random) -> str | None:
+        """Do to one of what is `doing` something ("serve", "work") what a platform may do to it,
+        and say what; None where there is nobody."""
 
     @abstractmethod
     def environments(self, host: RunningHost) -> int:

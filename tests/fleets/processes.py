@@ -1,5 +1,9 @@
 """Instances as processes of the host's own machine."""
 
+import contextlib
+import os
+import random
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,12 +19,18 @@ class Processes(Fleet):
 
     def instances(self, host: RunningHost, deployment: str) -> set[str]:
         name = deployment.rpartition("/")[2]
-        found = host.processes(f"--deployment {name}")
-        # An instance in a cell is one process below another.
-        return {str(pid) for pid in found if _parent_of(pid) not in found}
+        return {str(pid) for pid in _outermost(host.processes(f"--deployment {name}"))}
 
     def workers(self, host: RunningHost) -> set[str]:
         return {str(pid) for pid in host.processes(" work ")}
+
+    def strike(self, host: RunningHost, doing: str, rng: random.Random) -> str | None:
+        there = _outermost(host.processes(f" {doing} "))
+        if not there:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rng.choice(there), signal.SIGKILL)
+        return "kill"
 
     def environments(self, host: RunningHost) -> int:
         there = (host.data_dir / "compute" / "environments").iterdir()
@@ -28,6 +38,11 @@ class Processes(Fleet):
 
     def clear(self, host: RunningHost) -> None:
         """They end with their host."""
+
+
+def _outermost(processes: list[int]) -> list[int]:
+    """One of each instance, which may have others below it."""
+    return sorted(pid for pid in processes if _parent_of(pid) not in processes)
 
 
 def _parent_of(pid: int) -> int:

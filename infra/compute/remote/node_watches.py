@@ -46,7 +46,7 @@ class Health:
     """What a node last said. `life` is another one once its process has been started again, where
     it has but one. `idle`: for how many seconds a node of workers has had nothing to do. `silent`
     is for how many seconds it has said nothing since, and `trouble` what came instead; `answered`
-    whether it ever has."""
+    whether it ever has, to this host or to the one that decided before."""
 
     ready: bool = False
     life: str = ""
@@ -94,7 +94,8 @@ class NodeWatches:
             if node.id in self._watches:
                 self._watches[node.id].go_on()
             elif node.address is not None:
-                first = Health(node.id in ready, ready.get(node.id, ""))
+                was_there = node.id in ready
+                first = Health(was_there, ready.get(node.id, ""), answered=was_there)
                 self._watches[node.id] = _Watch(self, node.address, each, first)
 
     def health(self, id: str) -> Health:

@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.ordeal import Arena
+from tests.fleets.fleet import Fleet
 
 FIRST = int(os.environ.get("CHAOS_SEED", "1"))
 
 
 @pytest.mark.journey
-def test_a_host_killed_at_any_moment_of_a_job_leaves_the_same_output(tmp_path: Path) -> None:
-    with Arena(tmp_path) as arena:
+def test_a_host_killed_at_any_moment_of_a_job_leaves_the_same_output(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    with Arena(tmp_path, fleet) as arena:
         expected = arena.undisturbed()
         for seed in range(FIRST, FIRST + 4):
             try:

@@ -76,6 +76,23 @@ async def test_a_watch_that_was_cut_short_knows_what_it_knew_and_goes_on(clock: 
     http.close()
 
 
+async def test_one_that_hangs_as_a_host_begins_to_decide_is_lost_as_soon_as_any(
+    clock: Watch,
+) -> None:
+    agent = ToldAgent("secret", silent=True)
+    http = UnixHttp()
+    watches = NodeWatches(http, lambda: None, NothingLent(), clock)
+    node = Node("n", "g", 0, NodeState.RUNNING, await agent.start())
+    watches.follow([FollowedNode(node, "secret", None)], {"n": "life.0"})
+    assert watches.health("n").ready, "it was so to the host before"
+    await eventually(lambda: watches.health("n").trouble)
+    clock.at = SILENT + TIMEOUT
+    assert watches.health("n").is_lost(TIMEOUT)
+    await watches.close()
+    agent.stop()
+    http.close()
+
+
 async def test_one_that_was_there_is_lost_after_a_request_s_time_and_a_while(clock: Watch) -> None:
     agent = ToldAgent("secret")
     watches, http = await watched(agent, "secret", clock)
