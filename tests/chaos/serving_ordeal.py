@@ -10,7 +10,6 @@ asked for, of the revision that was asked for last, and every request is answere
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import httpx
 from outside import serving
 from tests.chaos.ordeal import Ordeal
 from tests.fleets.fleet import Fleet
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE, until
 
 CALLERS = 4
 IN_FLIGHT = 2
@@ -49,11 +48,9 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Served:
-    seed: int
     done: tuple[str, ...]
     answers: int
     faults: int
-    seconds: float
 
 
 class Callers:
@@ -77,7 +74,7 @@ class Callers:
     def _run(self, caller: int) -> None:
         headers = {"authorization": f"Bearer {self._key}"}
         number = 0
-        with httpx.Client(verify=self._verify, headers=headers, timeout=60) as client:  # type: ignore[arg-type]
+        with httpx.Client(verify=self._verify, headers=headers, timeout=PATIENCE) as client:  # type: ignore[arg-type]
             while not self._stop.is_set():
                 number += 1
                 asked = f"{caller}-{number}"
@@ -176,7 +173,6 @@ class ServingArena:
         ]
         if self._fleet.restart is not None:
             deeds.append(self._restart)
-        begun = time.monotonic()
         key, verify = serving.key(self._host, "ordeal"), self._host.tls
         done = []
         with Callers(self._url(), key, verify) as callers:
@@ -188,8 +184,7 @@ class ServingArena:
             callers.versions = {self._version}
             callers.go_on(50)
         self._check(callers)
-        seconds = time.monotonic() - begun
-        return Served(seed, tuple(done), callers.answers, len(callers.faults), seconds)
+        return Served(tuple(done), callers.answers, len(callers.faults))
 
     def _url(self) -> str:
         return f"{self._host.url}/endpoints/ordeal/score"
