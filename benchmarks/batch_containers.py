@@ -9,6 +9,7 @@ end, as it says them itself. `make engine` keeps an engine up, and prints what t
 """
 
 import argparse
+import asyncio
 import os
 import statistics
 import sys
@@ -18,6 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from infra.compute.docker.engine import Engine
+from infra.compute.docker.labels import INSTALLATION
+from infra.compute.remote.installation import Installation
+from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
@@ -103,6 +108,18 @@ def measure(hosts: dict[str, RunningHost], rounds: int, files: int) -> None:
         sys.stdout.flush()
 
 
+async def clear(data_dir: Path) -> None:
+    """Nodes go on when their host ends: these have nobody to come to."""
+    store = SqliteResourceStore(data_dir / "documents.db")
+    engine = Engine(os.environ[ENGINE])
+    mine = f"{INSTALLATION}={await Installation(store).id()}"
+    there = await engine.get("containers/json", all=True, filters={"label": [mine]})
+    for each in there:
+        await engine.delete(f"containers/{each['Id']}", force=True)
+    await engine.close()
+    await store.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
@@ -118,6 +135,7 @@ def main() -> None:
             host = RunningHost(folder / way / "data", environment=environment)
             hosts[way] = stack.enter_context(host)
             serving.environment(host)
+        stack.callback(lambda: asyncio.run(clear(hosts["containers"].data_dir)))
         measure(hosts, options.rounds, options.files)
 
 
