@@ -84,7 +84,7 @@ class AssetReferences:
         self._assets = sources.assets
         self._scope = sources.scope
         self._blobs = sources.blobs
-        self._capabilities = sources.capabilities
+        self.capabilities = sources.capabilities
         self._mlflow: SealedFolder | None = None
         self._model: ModelVersion | None = None
         self._own_server: InferenceConfig | None = None
@@ -204,7 +204,7 @@ class AssetReferences:
         at = "properties.environmentId"
         if not reference and self._own_server is not None:
             try:
-                spec = self._capabilities.triton()
+                spec = self.capabilities.triton()
             except DomainError as error:
                 self._fault(error, "properties.model")
                 return None
@@ -239,7 +239,7 @@ class AssetReferences:
     async def _check_provided(
         self, spec: EnvironmentSpec, instance_type: str | None, at: str, size_at: str
     ) -> None:
-        for reason in await self._capabilities.refusals(spec, instance_type):
+        for reason in await self.capabilities.refusals(spec, instance_type):
             target = size_at if "nstance type" in reason else at
             self.faults.append(Detail("BadArgument", reason, target))
 
@@ -258,7 +258,7 @@ class AssetReferences:
 
     def _check_size(self, instance_type: str | None, target: str) -> None:
         try:
-            self._capabilities.size(instance_type)
+            self.capabilities.size(instance_type)
         except Invalid as error:
             self._fault(error, target)
 

@@ -6,6 +6,7 @@ from domain.assets.asset_references import AssetReferences
 from domain.errors import Detail, Invalid
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
+from domain.online.container_resources import type_for
 from domain.online.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
     WORKER_COUNT,
@@ -31,18 +32,18 @@ async def checked(
     model = await references.model(asked.model, "properties.model", may_serve_itself=True)
     await references.own_server(asked.environment_id, asked.code_configuration)
     code = await references.code(asked.code_configuration)
-    instance_type = asked.instance_type or DEFAULT_INSTANCE_TYPE
+    instance_type, lacking = _type_of(asked, references.capabilities)
     environment = await references.environment(
         asked.environment_id, instance_type, "properties.instanceType"
     )
     faults = references.faults
     faults += also
-    if asked.endpoint_compute_type is not EndpointComputeType.MANAGED:
+    faults += lacking
+    if asked.endpoint_compute_type is EndpointComputeType.AZUREML_COMPUTE:
         faults.append(
             Detail(
                 "NotSupported",
-                f"endpointComputeType '{asked.endpoint_compute_type}' is not there yet; "
-                "use Managed.",
+                f"endpointComputeType '{asked.endpoint_compute_type}' is not there; use Managed.",
                 "properties.endpointComputeType",
             )
         )
@@ -57,6 +58,20 @@ async def checked(
         environment_id=environment,
         instance_type=instance_type,
     )
+
+
+def _type_of(
+    asked: OnlineDeploymentProperties, capabilities: Capabilities
+) -> tuple[str, list[Detail]]:
+    """The instance type that is meant, and why none can be."""
+    default = asked.instance_type or DEFAULT_INSTANCE_TYPE
+    resources = asked.container_resource_requirements
+    if resources is None or asked.instance_type is not None:
+        return default, []
+    try:
+        return type_for(resources, capabilities.sizes()), []
+    except Invalid as error:
+        return default, [Detail(error.code, error.message, error.target)]
 
 
 class DeploymentRoom:
@@ -103,6 +118,6 @@ class DeploymentRoom:
     def _size(self, asked: OnlineDeploymentProperties) -> InstanceSize | None:
         """None for a type that there is not, of which others tell."""
         try:
-            return self._capabilities.size(asked.instance_type or DEFAULT_INSTANCE_TYPE)
+            return self._capabilities.size(_type_of(asked, self._capabilities)[0])
         except Invalid:
             return None

@@ -34,14 +34,6 @@ def endpoint_faults(
                 "properties.publicNetworkAccess",
             )
         )
-    if asked.compute is not None:
-        faults.append(
-            Detail(
-                "NotSupported",
-                "Kubernetes compute is not there yet; leave 'compute' out.",
-                "properties.compute",
-            )
-        )
     if old is not None:
         properties = old.properties.properties
         faults += [

@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 from domain.assets.asset_references import revision_of
 from domain.assets.code_configuration import CodeConfiguration
 from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
+from domain.online.container_resources import ContainerResourceRequirements
 from domain.online.deployment_scale import DeploymentScale, ScaleBounds
-from domain.values import Value
+from domain.values import Value, unsaid
 
 KIND = "onlineDeployment"
 KEY_PREFIX = "online/"
@@ -94,6 +95,9 @@ class OnlineDeploymentProperties(Value):
     environment_id: str | None = None
     environment_variables: EnvironmentVariables = {}
     instance_type: str | None = None
+    container_resource_requirements: Annotated[
+        ContainerResourceRequirements | None, unsaid(None)
+    ] = None
     endpoint_compute_type: EndpointComputeType = EndpointComputeType.MANAGED
     app_insights_enabled: bool = False
     egress_public_network_access: str = "Enabled"

@@ -32,7 +32,6 @@ ARM_FIELDS: wire.ArmFields = {
         refused={
             "dataCollector": "Data collection is not there yet: nothing would be kept.",
             "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",
-            "containerResourceRequirements": "Containers are not used; choose an instanceType.",
             "privateNetworkConnection": "Network access is decided by where the host listens.",
         },
     ),

@@ -6,11 +6,15 @@ from azure.ai.ml import load_online_deployment, load_online_endpoint
 from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
+    KubernetesOnlineDeployment,
+    KubernetesOnlineEndpoint,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
     OnlineRequestSettings,
     ProbeSettings,
+    ResourceRequirementsSettings,
+    ResourceSettings,
 )
 
 from outside.official_sdk.kit import CONDA, IMAGE, WORK, client, file, play, refused, same, step
@@ -305,6 +309,35 @@ def deployment_that_may_not_go_out() -> None:
 
 
 @step
+def kubernetes_endpoint() -> None:
+    made = client.online_endpoints.begin_create_or_update(
+        KubernetesOnlineEndpoint(name="on-k8s", auth_mode="key", compute="azureml:local")
+    ).result()
+    same(made.provisioning_state, "Succeeded")
+
+
+@step
+def kubernetes_deployment() -> None:
+    folder = file("k8s/score.py", SCRIPT).parent
+    made = client.online_deployments.begin_create_or_update(
+        KubernetesOnlineDeployment(
+            name="blue",
+            endpoint_name="on-k8s",
+            environment=environment(),
+            code_configuration=CodeConfiguration(code=str(folder), scoring_script="score.py"),
+            instance_count=1,
+            resources=ResourceRequirementsSettings(
+                requests=ResourceSettings(cpu="0.1", memory="0.2Gi"),
+                limits=ResourceSettings(cpu="0.2", memory="0.5Gi"),
+            ),
+        )
+    ).result()
+    same(made.provisioning_state, "Succeeded")
+    answer = client.online_endpoints.invoke("on-k8s", request_file=REQUEST, deployment_name="blue")
+    same(json.loads(answer)["got"], {"a": [1, 2]})
+
+
+@step
 def deployment_with_traffic_is_not_deleted() -> None:
     refused(lambda: client.online_deployments.begin_delete("blue", "sdk").result(), "traffic")
 
@@ -322,7 +355,7 @@ def endpoint_that_is_not_there() -> None:
 
 @step
 def endpoint_delete() -> None:
-    for name in ("sdk", "by-yaml", "public"):
+    for name in ("sdk", "by-yaml", "public", "on-k8s"):
         client.online_endpoints.begin_delete(name).result()
     refused(lambda: client.online_endpoints.get("sdk"), "sdk")
 

@@ -195,7 +195,7 @@ def test_so_many_faults_are_told_as_anyone_would_read() -> None:
     assert len(refused.value.details) == MAX_FAULTS
 
 
-REFUSED = ["dataCollector", "startupProbe", "containerResourceRequirements"]
+REFUSED = ["dataCollector", "startupProbe", "privateNetworkConnection"]
 
 
 @pytest.mark.parametrize("field", REFUSED)

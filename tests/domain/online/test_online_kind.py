@@ -9,6 +9,10 @@ from domain.assets import asset
 from domain.errors import Conflict, Invalid
 from domain.ground.access import trusted
 from domain.ground.keys import KeyType
+from domain.online.container_resources import (
+    ContainerResourceRequirements,
+    ContainerResources,
+)
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.ports import EnvironmentSpec, ServingWorkload
@@ -95,7 +99,6 @@ async def test_every_fault_of_an_endpoint_is_told_at_once_with_its_target(
         traffic={"red": 50},
         mirror_traffic={"blue": 10},
         public_network_access="Disabled",
-        compute="azureml:a-cluster",
     )
     assert set(found) == {
         "name",
@@ -103,7 +106,6 @@ async def test_every_fault_of_an_endpoint_is_told_at_once_with_its_target(
         "properties.traffic",
         "properties.mirrorTraffic.blue",
         "properties.publicNetworkAccess",
-        "properties.compute",
     }
     assert all(message.endswith(".") for message in found.values())
 
@@ -220,7 +222,7 @@ async def test_every_fault_of_a_deployment_is_told_at_once_with_its_target(
         model="azureml:none:1",
         code_configuration={"code_id": "azureml:c:9", "scoring_script": "score.py"},
         environment_id="azureml:none:1",
-        endpoint_compute_type="Kubernetes",
+        endpoint_compute_type="AzureMLCompute",
         environment_variables={"WORKER_COUNT": "many"},
         model_mount_path="/var/model",
     )
@@ -334,6 +336,35 @@ async def test_what_the_compute_cannot_run_is_refused_before_it_tries(
         "properties.environmentId": "There is no Python 2.7 here.",
         "properties.instanceType": "There is no such instance type.",
     }
+
+
+async def test_a_kubernetes_deployment_runs_here_on_a_type_that_has_its_resources(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.register_assets()
+    await stage.put_endpoint(compute="azureml:a-cluster")
+    await stage.settle()
+    limits = ContainerResources(cpu="2", memory="1Gi")
+    resources = ContainerResourceRequirements(container_resource_limits=limits)
+    await stage.put_deployment(
+        endpoint_compute_type="Kubernetes",
+        instance_type=None,
+        container_resource_requirements=resources,
+    )
+    await stage.settle()
+    shown = (await stage.online.documents.deployment("iris", "blue")).resource.properties
+    assert shown.instance_type == "Standard_DS3_v2"
+    assert shown.container_resource_requirements == resources
+    assert KEY in stage.compute.running
+    huge = ContainerResources(cpu="200")
+    found = await refused_deployment(
+        stage,
+        instance_type=None,
+        container_resource_requirements=ContainerResourceRequirements(
+            container_resource_limits=huge
+        ),
+    )
+    assert "200 cores" in found["properties.containerResourceRequirements"]
 
 
 async def test_a_deployment_may_do_without_a_model(stage: ProvisioningStage) -> None:
