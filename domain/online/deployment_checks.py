@@ -6,7 +6,6 @@ from domain.assets.asset_references import AssetReferences
 from domain.errors import Detail, Invalid
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
-from domain.online.container_resources import type_for
 from domain.online.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
     WORKER_COUNT,
@@ -19,6 +18,7 @@ from domain.online.online_deployment import (
     workload_key,
 )
 from domain.ports import Capabilities, InstanceSize
+from domain.provisioning.container_resources import type_for
 
 OUT_OF_QUOTA = "OutOfQuota"
 

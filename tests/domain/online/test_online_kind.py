@@ -9,13 +9,13 @@ from domain.assets import asset
 from domain.errors import Conflict, Invalid
 from domain.ground.access import trusted
 from domain.ground.keys import KeyType
-from domain.online.container_resources import (
-    ContainerResourceRequirements,
-    ContainerResources,
-)
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.ports import EnvironmentSpec, ServingWorkload
+from domain.provisioning.container_resources import (
+    ContainerResourceRequirements,
+    ContainerResources,
+)
 from infra.composition.assets import asset_use, compose_assets
 from infra.composition.ground import compose_ground
 from infra.composition.online import compose_online

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from domain.errors import Invalid
-from domain.online.container_resources import (
+from domain.ports import InstanceSize
+from domain.provisioning.container_resources import (
     ContainerResourceRequirements,
     ContainerResources,
     quantity,
     type_for,
 )
-from domain.ports import InstanceSize
 
 GIB = 2**30
 SIZES = {
