@@ -53,7 +53,7 @@ demo: $(DEMO) ## Run the main job on real input: online and batch, end to end
 demo-cloud: $(CLOUD_TESTS) ## The same on the cloud adapters, over servers on this machine
 	@$(BIN)/python -m tests.servers $(BIN)/python examples/demo.py
 
-demo-containers: $(STAMP) ## The same with online models in containers of an engine of its own (root, dockerd)
+demo-containers: $(STAMP) ## The same with every model, online and batch, in a container of an engine of its own (root, dockerd)
 	@$(BIN)/python -m tests.servers.engine --app $(BIN)/python examples/demo.py
 
 engine: $(STAMP) ## Keep a Docker Engine up for the suites over containers, until Ctrl-C (root, dockerd)
