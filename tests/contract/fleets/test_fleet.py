@@ -57,9 +57,15 @@ async def yard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Yard]:
     fleet = docker(engine.url, blobs, folder / "one", ours)
     beside = docker(engine.url, blobs, folder / "beside", ours)
     foreign = docker(engine.url, blobs, folder / "foreign", theirs)
-    yield Yard(blobs, fleet, beside, foreign, itertools.count())
+    yard = Yard(blobs, fleet, beside, foreign, itertools.count())
+    yield yard
+    made = next(yard.numbers)
     for each in (fleet, beside, foreign):
         await eventually(partial(gone, each), "all gone", every=0.1)
+        for number in range(
+            made
+        ):  # those too that never had a node: the network goes with the last
+            await each.delete(f"g{number}", **_AT_ONCE)
         await each.close()
     await blobs.close()
 
