@@ -57,13 +57,13 @@ class Callers:
     """Each asks for something of its own, again and again. Faults are counted but while the host,
     or what it runs on, is known to be away."""
 
-    def __init__(self, url: str, key: str, verify: object) -> None:
+    def __init__(self, url: str, key: str, verify: object, versions: set[int]) -> None:
         self.url = url
         self.faults: list[str] = []
         self.wrong: list[str] = []
         self.answers = 0
         self.in_a_row = 0
-        self.versions: set[int] = set()
+        self.versions = versions
         """Those that may answer."""
         self.is_away = False
         self._key = key
@@ -175,8 +175,7 @@ class ServingArena:
             deeds.append(self._restart)
         key, verify = serving.key(self._host, "ordeal"), self._host.tls
         done = []
-        with Callers(self._url(), key, verify) as callers:
-            callers.versions = {self._version}
+        with Callers(self._url(), key, verify, {self._version}) as callers:
             callers.go_on(20)
             for _ in range(rng.randint(2, 4)):
                 done.append(rng.choice(deeds)(callers, rng))
