@@ -119,7 +119,9 @@ class Dockerd:
         command += ["--pidfile", f"{folder}/pid", "-H", self.api.url]
         if self._alone:
             command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
-            command += ["--default-address-pool", "base=10.213.0.0/16,size=24"]
+        # Each installation has a network, and there are but thirty by default.
+        pool = "10.213.0.0/16" if self._alone else "10.214.0.0/16"
+        command += ["--default-address-pool", f"base={pool},size=24"]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
