@@ -129,12 +129,12 @@ async def test_an_identity_that_is_none_is_refused_with_the_other_faults(azure: 
         ({"type": user, "userAssignedIdentities": {"/x": {}}}, "no user-assigned"),
         ({"type": user, "userAssignedIdentities": {azure.user("none"): {}}}, "Make it first"),
     ):
-        body = {"location": "here", "identity": identity, "properties": {"compute": "k8s"}}
+        body = {"location": "here", "identity": identity, "properties": {"traffic": {"none": 10}}}
         refused = await azure.client.put(IRIS, body)
         details = refused.json()["error"]["details"]
         assert refused.status_code == 400
         assert any(told in each["message"] for each in details), details
-        assert any(each["target"] == "properties.compute" for each in details)
+        assert any(each["target"].startswith("properties.traffic") for each in details)
 
 
 async def test_a_role_is_given_read_listed_and_taken(azure: Azure, plane: ControlPlane) -> None:
