@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,15 @@ class Mischief:
             self.dead = True
         if self.dead:
             raise Crash
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Within, nothing befalls whoever only looks."""
+        crash, self.crash = self.crash, 0.0
+        try:
+            yield
+        finally:
+            self.crash = crash
 
 
 class Mortal:

@@ -336,7 +336,8 @@ class BatchStage:
     # -- looking ------------------------------------------------------------------------
 
     async def view(self, job: str) -> JobView:
-        return await self.jobs.get(job)
+        with self.mischief.asleep():
+            return await self.jobs.get(job)
 
     def output(self, view: JobView, path: str | None = None) -> bytes:
         output = view.job.output
