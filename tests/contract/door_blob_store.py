@@ -182,8 +182,9 @@ class DoorBlobStore(BlobStore):
             return client
 
     async def _blob(self, container: str, name: str) -> BlobClient:
-        # What no URL can carry: clients resolve dots before they ask.
-        if not name or {".", ".."} & set(name.split("/")):
+        # What no URL can carry: clients resolve dots before they ask. And of a name that ends with
+        # a slash the door says that no blob has it, as its own tests show.
+        if not name or name.endswith("/") or {".", ".."} & set(name.split("/")):
             raise errors.Invalid(f"{name!r} cannot name a blob.")
         return (await self._container(container)).get_blob_client(name)
 

@@ -174,9 +174,9 @@ def test_load_is_added_up(node: NodeProcess) -> None:
 
 
 def test_the_state_tells_what_the_node_is(node: NodeProcess) -> None:
+    until(lambda: node.state()["ready"] == node.state()["workers"], "all processes are ready")
     state = node.state()
     assert state["phase"] == "ready"
-    assert state["ready"] == state["workers"]
     assert (state["contract"], state["mode"], state["revision"]) == (1, "serve", "r-1")
     assert (state["node"], state["code"], state["reason"]) == ("blue-0", None, None)
     assert state["fetched"] == {"files": 0, "of_files": 0, "bytes": 0, "of_bytes": 0}
