@@ -35,8 +35,10 @@ def without(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
+    """It runs a loop of its own in this thread, so it must be gone before any other module's test
+    runs one."""
     chromium = shutil.which("chromium")
     if chromium is None:
         without("there is no chromium (apt-get install chromium)")
