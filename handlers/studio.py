@@ -1,5 +1,7 @@
 """The web portal's files, for anybody: what it shows it asks the API for, as who signs in to it."""
 
+import asyncio
+
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
 
@@ -22,7 +24,7 @@ def blueprint(routes: Routes, clients: Clients, pages: Pages) -> func.Blueprint:
             told = {"workspace": routes.scope.id, "signIn": "client", "tokenPath": path}
             return JSONResponse(told, headers=dict(HEADERS))
         try:
-            file = pages.found(name)
+            file = await asyncio.to_thread(pages.found, name)
         except NotBuilt as error:
             fault = {"error": {"code": "StudioNotBuilt", "message": str(error)}}
             return JSONResponse(fault, status_code=404, headers=dict(HEADERS))

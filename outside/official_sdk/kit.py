@@ -72,7 +72,7 @@ def play() -> None:
         told: dict[str, Any] = {"step": name}
         try:
             run()
-        except BaseException as error:
+        except BaseException as error:  # whatever ends a step is what it tells
             told["error"] = f"{type(error).__name__}: {error}"[:1500]
             told["where"] = traceback.format_exc()[-2500:]
         sys.stdout.write(f"\n{json.dumps(told)}\n")
@@ -88,7 +88,7 @@ def refused(run: Callable[[], Any], *words: str) -> None:
     """`run` fails, and says why in these words."""
     try:
         run()
-    except Exception as error:
+    except Exception as error:  # the SDK refuses by errors of many kinds
         missing = [word for word in words if word not in str(error)]
         if missing:
             raise AssertionError(f"{error} does not say {missing}") from error

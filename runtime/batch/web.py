@@ -150,7 +150,7 @@ def _ask(
             connection.close()
             if not is_kept:  # else the store had closed it meanwhile
                 raise
-        except BaseException:
+        except BaseException:  # interrupted too: nobody else has it to close
             connection.close()
             raise
     answer = Answer(reply, origin, connection)

@@ -36,11 +36,6 @@ export function setWorkspace(path: string): void {
   workspace = path;
 }
 
-/** The workspace's ARM id. */
-export function workspaceId(): string {
-  return workspace;
-}
-
 /** A path below the workspace, or from the host's root where it begins with a slash, as a URL. */
 export function address(path: string): string {
   const url = path.startsWith("/") ? path : `${workspace}/${path}`;

@@ -21,12 +21,6 @@ export interface ListOf<T> {
   nextLink?: string | null;
 }
 
-export type ProvisioningState = string;
-
-export interface RolloutStep {
-  traffic: number;
-}
-
 export interface OnlineEndpointProperties {
   authMode: string;
   description?: string | null;
@@ -34,7 +28,7 @@ export interface OnlineEndpointProperties {
   mirrorTraffic: Record<string, number>;
   rollout?: unknown;
   rolloutStatus?: Record<string, unknown> | null;
-  provisioningState: ProvisioningState;
+  provisioningState: string;
   scoringUri: string;
   swaggerUri?: string | null;
 }
@@ -51,7 +45,7 @@ export interface OnlineDeploymentProperties {
   environmentId?: string | null;
   instanceType?: string | null;
   environmentVariables: Record<string, string>;
-  provisioningState: ProvisioningState;
+  provisioningState: string;
   error?: Fault | null;
   scaleStatus?: { instances?: number } | null;
   scaleSettings: Record<string, unknown>;
@@ -70,7 +64,7 @@ export interface BatchEndpointProperties {
   authMode: string;
   description?: string | null;
   defaults?: { deploymentName?: string | null } | null;
-  provisioningState: ProvisioningState;
+  provisioningState: string;
   scoringUri: string;
 }
 
@@ -86,7 +80,7 @@ export interface BatchDeploymentProperties {
   maxConcurrencyPerInstance: number;
   outputAction: string;
   outputFileName: string;
-  provisioningState: ProvisioningState;
+  provisioningState: string;
   resources?: { instanceCount?: number } | null;
 }
 

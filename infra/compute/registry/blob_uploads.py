@@ -62,7 +62,7 @@ class BlobUploads:
             end = place.update_query(digest=blob.digest)
             async with self._calls.asked("PUT", end, scope, limit=SLOW) as answer:
                 await check(answer, 201)
-        except BaseException:
+        except BaseException:  # cancelled too: what has come stays with the registry otherwise
             await asyncio.shield(self._abandon(place, scope))
             raise
 

@@ -172,7 +172,7 @@ class NodeUnit:
             return await self._read(pieces)
         finally:
             with suppress(Exception):
-                await pieces.aclose()  # type: ignore[attr-defined]
+                await pieces.aclose()  # type: ignore[attr-defined]  # a generator, as all stores give
 
     def _refusal(self, status: int, reason: str, method: str) -> Exception:
         if reason in _NOT_BEGUN:
