@@ -12,7 +12,7 @@ import azure.functions as func
 from domain.assets.datastore import INBOX
 from domain.drops.blob_dropping import BlobDropping
 from domain.ground.giving_back import GivingBack
-from handlers.messages.deliveries import SERVICE_BUS, waits_out_faults
+from handlers.messages.deliveries import SERVICE_BUS, left_to_newer, waits_out_faults
 from handlers.tracing import traced_message
 
 ARRIVALS = "arrivals"
@@ -29,6 +29,7 @@ def blueprint(dropping: BlobDropping, giving_back: GivingBack) -> func.Blueprint
     @bp.function_name("gather_arrival")
     @bp.service_bus_queue_trigger(arg_name="message", queue_name=ARRIVALS, connection=SERVICE_BUS)
     @traced_message(ARRIVALS)
+    @left_to_newer(ARRIVALS, giving_back)
     @waits_out_faults(ARRIVALS, giving_back)
     async def gather_arrival(message: func.ServiceBusMessage) -> None:
         event = json.loads(message.get_body())

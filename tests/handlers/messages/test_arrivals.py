@@ -17,6 +17,7 @@ from domain.ports import Document, Message, Write
 from handlers.messages.arrivals import ARRIVALS
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.composed import composed
+from tests.kit.newer_process import newer_process
 from tests.kit.pumping_host import PumpingHost
 from tests.kit.stages.batch_stage import ENDPOINT, BatchStage
 
@@ -118,6 +119,24 @@ async def test_what_is_no_arrival_is_told_and_left(
     await tell(stage, removed, elsewhere, event(stage, f"{ENDPOINT}/gone.txt"))
     assert await arrived(stage) == []
     assert "'Microsoft.Storage.BlobDeleted' is no arrival" in caplog.text
+
+
+async def test_an_arrival_waits_for_who_reads_a_newer_processs_drop(stage: BatchStage) -> None:
+    """It is not put aside for being told to an older process."""
+    names = [f"{ENDPOINT}/a.txt", f"{ENDPOINT}/b.txt"]
+    for name in names:
+        await stage.blobs.write(INBOX, name, b"x\n")
+    with newer_process(documents={blob_drop.KIND: "2.0"}):
+        await tell(stage, event(stage, names[0]))
+    stage.clock.move(60)
+    await tell(stage, event(stage, names[1]))
+    counts = await stage.queue.counts(ARRIVALS)
+    assert (counts.active + counts.waiting, counts.dead_lettered) == (1, 0)
+    stage.clock.move(60)
+    with newer_process(documents={blob_drop.KIND: "2.0"}):
+        await tell(stage)
+        assert (await stage.queue.counts(ARRIVALS)).active == 0
+        assert sorted(await arrived(stage)) == names
 
 
 class StoreThatIsOut(SqliteResourceStore):
