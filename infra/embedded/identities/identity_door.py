@@ -7,7 +7,6 @@ one deployment.
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import hashlib
 import hmac
@@ -107,7 +106,7 @@ class IdentityDoor:
         try:
             whom = _bytes(told)
             is_ours = hmac.compare_digest(_bytes(mark), self._mark(whom))
-        except (ValueError, binascii.Error):
+        except ValueError:
             is_ours = False
         if not is_ours:
             raise _Refused(401, "unauthorized_client", "The secret of the token endpoint is wrong.")
@@ -150,6 +149,8 @@ class IdentityDoor:
             code = error.code if error.code.islower() else "invalid_request"
             self._count(holder, 404 if isinstance(error, NotFound) else status, error.code)
             return _refusal(status, code, error.message)
+        except ConnectionError:
+            raise  # the caller left: nobody is there to be told, and nothing has failed
         except Exception:  # a fault of ours is told as one, not as a connection that broke
             _log.exception("the token door failed")
             return _refusal(500, "server_error", "The token endpoint failed inside.")
@@ -192,7 +193,7 @@ class IdentityDoor:
 
 
 async def _read(reader: asyncio.StreamReader) -> _Question:
-    """Raises _Refused, and OSError where nothing comes."""
+    """Raises _Refused, and ConnectionError where nothing comes."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.LimitOverrunError:
@@ -201,11 +202,14 @@ async def _read(reader: asyncio.StreamReader) -> _Question:
         raise ConnectionResetError("the caller left") from error
     first, *lines = head.split("\r\n")
     method, _, rest = first.partition(" ")
-    target = urlsplit(rest.partition(" ")[0])
     if method not in ("GET", "POST"):
         raise _Refused(405, "invalid_request", "Tokens are asked for by GET.")
     headers = {name.strip().lower(): value.strip() for name, _, value in _split(lines)}
-    query = dict(parse_qsl(target.query, max_num_fields=32))
+    try:
+        target = urlsplit(rest.partition(" ")[0])
+        query = dict(parse_qsl(target.query, max_num_fields=32))
+    except ValueError:
+        raise _Refused(400, "invalid_request", "The request's URL cannot be read.") from None
     return _Question(target.path, query, headers)
 
 

@@ -132,18 +132,36 @@ async def test_a_secret_is_good_for_whom_it_was_made(place: Place) -> None:
     assert status == 401, "another host's life"
 
 
-async def test_what_is_no_request_for_a_token_is_told_so(place: Place) -> None:
+async def test_what_is_no_request_for_a_token_is_told_so(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     secret = place.secret(IRIS)
     for head, status in (
         (f"GET /msi/token HTTP/1.1\r\nsecret: {secret}\r\n\r\n", 400),
         (f"DELETE /msi/token?resource=x HTTP/1.1\r\nsecret: {secret}\r\n\r\n", 405),
         (f"GET /elsewhere HTTP/1.1\r\nsecret: {secret}\r\n\r\n", 404),
         (f"GET /msi/token HTTP/1.1\r\nx: {'y' * 20_000}\r\n\r\n", 431),
+        ("GET //[ HTTP/1.1\r\n\r\n", 400),
+        (f"GET /msi/token?{'a=b&' * 40} HTTP/1.1\r\n\r\n", 400),
     ):
         assert (await place.send(head))[0] == status
     metadata = f"/{secret}/metadata/identity/oauth2/token?resource={STORAGE}"
     assert (await place.send(f"GET {metadata} HTTP/1.1\r\n\r\n"))[0] == 400
     assert (await place.send(f"GET {metadata} HTTP/1.1\r\nMetadata: true\r\n\r\n"))[0] == 200
+    assert "failed" not in caplog.text
+
+
+async def test_who_leaves_before_he_has_asked_is_no_failure(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with patience():
+        port = urlsplit(place.door.url).port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /msi/token")
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+    assert "failed" not in caplog.text
 
 
 async def test_who_asks_all_the_time_is_given_the_same_and_all_of_it_is_counted(
