@@ -70,7 +70,7 @@ def assign(cli: AzureCli, to: Registration, role: str, object_id: str) -> bool:
     """Give a user, group, application or managed identity an app role; False if it has it."""
     url = f"{_graph(cli)}/servicePrincipals/{to.principal_id}/appRoleAssignedTo"
     role_id = _role_ids(cli, to)[role]
-    for given in _pages(cli, url):
+    for given in cli.pages(url):
         if given["principalId"] == object_id and given["appRoleId"] == role_id:
             return False
     body = {"principalId": object_id, "resourceId": to.principal_id, "appRoleId": role_id}
@@ -89,16 +89,6 @@ def own_object_id(cli: AzureCli) -> str | None:
 def _graph(cli: AzureCli) -> str:
     endpoints = cli.show("cloud", "show")["endpoints"]
     return f"{endpoints['microsoftGraphResourceId'].rstrip('/')}/v1.0"
-
-
-def _pages(cli: AzureCli, url: str) -> list[Json]:
-    found: list[Json] = []
-    following: str | None = url
-    while following:
-        page = cli.rest("GET", following)
-        found += page["value"]
-        following = page.get("@odata.nextLink")
-    return found
 
 
 def _role_ids(cli: AzureCli, to: Registration) -> dict[str, str]:

@@ -66,6 +66,16 @@ class AzureCli:
             told = [*arguments, *headers, "Content-Type=application/json", "--body", f"@{file}"]
             return self._answered(told, patient)
 
+    def pages(self, url: str) -> list[Any]:
+        """All of a list, of Azure Resource Manager or of Microsoft Graph."""
+        found: list[Any] = []
+        following: str | None = url
+        while following:
+            page = self.rest("GET", following)
+            found += page["value"]
+            following = page.get("nextLink") or page.get("@odata.nextLink")
+        return found
+
     def show(self, *arguments: str) -> Any:
         return self._answered([*arguments], patient=False)
 

@@ -18,7 +18,7 @@ def recovered(cli: AzureCli, group: str) -> str | None:
         return None
     url = f"{_of(cli)}/providers/Microsoft.KeyVault/deletedVaults?{_API}"
     inside = f"/subscriptions/{cli.subscription}/resourceGroups/{group}/".casefold()
-    for deleted in _pages(cli, url):
+    for deleted in cli.pages(url):
         about = deleted["properties"]
         if about["vaultId"].casefold().startswith(inside):
             cli.show(
@@ -52,7 +52,7 @@ def references_read(cli: AzureCli, group: str, app: str) -> None:
 def _vaults(cli: AzureCli, group: str) -> list[Json]:
     url = f"{_of(cli)}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults?{_API}"
     try:
-        return _pages(cli, url)
+        return cli.pages(url)
     except Absent:
         return []
 
@@ -60,13 +60,3 @@ def _vaults(cli: AzureCli, group: str) -> list[Json]:
 def _of(cli: AzureCli) -> str:
     endpoints = cli.show("cloud", "show")["endpoints"]
     return f"{endpoints['resourceManager'].rstrip('/')}/subscriptions/{cli.subscription}"
-
-
-def _pages(cli: AzureCli, url: str) -> list[Json]:
-    found: list[Json] = []
-    following: str | None = url
-    while following:
-        page = cli.rest("GET", following)
-        found += page["value"]
-        following = page.get("nextLink")
-    return found
