@@ -13,7 +13,6 @@ from typing import Final, NoReturn
 from infra.compute.ground.failure import StartFailure
 from infra.compute.registry.image_appending import Pulled
 
-_USUAL: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMED: Final = re.compile(r"python3(?:\.\d+)?")
 _VERSION: Final = re.compile(r"python(3\.\d+)")
 _LINKS: Final = 20
@@ -46,7 +45,7 @@ async def python_of(image: Pulled, scratch: Path) -> BasePython:
                 await asyncio.to_thread(_look_into, path, found)
             except (tarfile.TarError, OSError, EOFError) as error:
                 _refuse(image, f"a layer of it cannot be read: {error}")
-    folders = image.config.variables.get("PATH", _USUAL).split(":")
+    folders = image.config.path.split(":")
     for each in folders:
         path_there = posixpath.join("/", each, "python3")
         real = _followed(path_there, found)

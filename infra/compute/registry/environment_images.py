@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections import defaultdict
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,6 @@ from infra.compute.registry.registry_calls import RegistryRefusal
 
 _log = logging.getLogger("ml_endpoints.registry")
 
-_USUAL: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VARIABLES: Final = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "HOME": "/tmp"}
 _KEPT_EVERY: Final = 2.0
 _LABEL: Final = "ml-endpoints.environment"
@@ -65,7 +64,7 @@ class EnvironmentImages:
         self._scratch = scratch
         self._turns = BuildTurns(records)
         self._appending = ImageAppending(shelf.registry, shelf.repository, scratch)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._pythons: dict[str, BasePython] = {}
 
     def key_of(self, spec: EnvironmentSpec) -> str:
@@ -81,7 +80,8 @@ class EnvironmentImages:
         if spec.build is not None:
             raise StartFailure("ImageBuildFailure", "Without an engine no Dockerfile is built.")
         key = self.key_of(spec)
-        async with self._locks[key]:
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
             try:
                 return await self._ensured(spec, key, say)
             except RegistryRefusal as refusal:
@@ -219,11 +219,10 @@ class EnvironmentImages:
         self, key: str, base: Pulled, layers: list[Stacked], has_packages: bool
     ) -> str:
         """The name by its digest of the image of `base` and `layers`."""
-        path = base.config.variables.get("PATH", _USUAL)
         variables = dict(_VARIABLES)
         if has_packages:
             own = f"{ENVIRONMENT}/bin"
-            variables |= {"PATH": f"{own}:{path}", "VIRTUAL_ENV": ENVIRONMENT}
+            variables |= {"PATH": f"{own}:{base.config.path}", "VIRTUAL_ENV": ENVIRONMENT}
         said = {f"{_BASE}.name": base.name.partition("@")[0], f"{_BASE}.digest": base.digest}
         changes = Changes(variables, {_LABEL: key, **said}, said)
         digest = await self._appending.stack(base, layers, changes, tag=key)

@@ -17,6 +17,7 @@ _LAYERS: Final = {
     OCI_MANIFEST: f"{_OCI}layer.v1.tar+gzip",
     DOCKER_MANIFEST: f"{_DOCKER}image.rootfs.diff.tar.gzip",
 }
+_USUAL_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FOREIGN: Final = ("nondistributable", "foreign")
 
 
@@ -134,8 +135,14 @@ class ImageConfig:
     def read(cls, text: bytes) -> Self:
         """Raises NotAnImage."""
         body = _object(text)
-        if not isinstance(body.get("rootfs", {}).get("diff_ids"), list):
+        layers, run = body.get("rootfs"), body.get("config") or {}
+        if not isinstance(layers, dict) or not isinstance(layers.get("diff_ids"), list):
             raise NotAnImage("its configuration has no diff_ids")
+        if not isinstance(run, dict) or not isinstance(run.get("Labels") or {}, dict):
+            raise NotAnImage("its configuration says nothing of how it is run")
+        variables = run.get("Env") or []
+        if not isinstance(variables, list) or not all(isinstance(v, str) for v in variables):
+            raise NotAnImage("its configuration has variables that are no texts")
         return cls(body)
 
     @property
@@ -155,6 +162,11 @@ class ImageConfig:
         """The environment's."""
         given = (self.body.get("config") or {}).get("Env") or []
         return dict(each.partition("=")[::2] for each in given)
+
+    @property
+    def path(self) -> str:
+        """Where its programs are looked for."""
+        return self.variables.get("PATH", _USUAL_PATH)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -47,6 +47,9 @@ class ImageRebasing:
                     extra={"action": "environment_base_kept", "environment": record.key},
                 )
                 continue
+            except Exception:  # a full disk, or one odd image, must not end the looks at the others
+                _log.exception("Environment %s cannot be put on its base", record.key)
+                continue
             if image is not None:
                 found.append(image)
                 _log.info(

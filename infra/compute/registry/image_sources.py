@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain.assets.images.image_name import ImageName
+from domain.assets.images.image_name import HUB, ImageName
 from domain.errors import Invalid, Unavailable
 from infra.compute.ground.failure import StartFailure
 from infra.compute.registry.image_appending import Pulled
@@ -10,7 +10,6 @@ from infra.compute.registry.image_manifest import ImageConfig, NotAnImage, Platf
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryCalls, RegistryRefusal
 
-_HUB: Final = "docker.io"
 _HUBS_API: Final = "https://registry-1.docker.io"
 
 
@@ -69,6 +68,6 @@ class ImageSources:
         if not host:
             raise Unavailable("An image that only an engine has is in no registry.")
         if host not in self._others:
-            url = _HUBS_API if host == _HUB else f"https://{host}"
+            url = _HUBS_API if host == HUB else f"https://{host}"
             self._others[host] = Registry(RegistryCalls(url, None))
         return self._others[host]

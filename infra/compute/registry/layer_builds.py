@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -77,7 +78,7 @@ class LayerBuilds:
             say(f"A layer of {layer.size / 2**20:,.1f} MiB.")
             yield Built(layer, resolved)
         finally:
-            await asyncio.to_thread(_remove, folder)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     @asynccontextmanager
     async def program(self) -> AsyncIterator[Layer]:
@@ -86,7 +87,7 @@ class LayerBuilds:
         try:
             yield await asyncio.to_thread(write_layer, folder / "layer", self._program)
         finally:
-            await asyncio.to_thread(_remove, folder)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     @cached_property
     def program_digest(self) -> str:
@@ -98,9 +99,10 @@ class LayerBuilds:
         return digest.hexdigest()
 
     @property
-    def _program(self) -> list[Copy]:
+    def _program(self) -> Iterator[Copy]:
+        """Looked for as they are taken."""
         entries = tree(self._runtime, RUNTIME.lstrip("/"))
-        return [each for each in entries if "__pycache__" not in each.name]
+        return (each for each in entries if "__pycache__" not in each.name)
 
     async def _scratch(self) -> Path:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
@@ -212,9 +214,3 @@ def _script(entry: Copy, name: str) -> Entry:
     elif not (first.startswith(b"#!") and b"python" in first):
         return Copy(name, entry.path)
     return Text(name, b"#!" + PYTHON.encode() + b"\n" + rest, 0o755)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

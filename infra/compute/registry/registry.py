@@ -3,12 +3,10 @@
 import asyncio
 import hashlib
 import json
-from collections import defaultdict
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import aiohttp
 
 from infra.compute.registry.blob_uploads import BlobUploads
 from infra.compute.registry.image_manifest import (
@@ -46,7 +44,7 @@ class Registry:
     def __init__(self, calls: RegistryCalls) -> None:
         self._calls = calls
         self._uploads = BlobUploads(calls)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     @property
     def host(self) -> str:
@@ -78,7 +76,7 @@ class Registry:
                 chosen = of_platform(text, platform)
                 return await self.manifest(repository, chosen.digest)
             return Found(Manifest.read(text), digest_of(text))
-        except (NotAnImage, ValueError, AttributeError) as error:
+        except (NotAnImage, ValueError, AttributeError, TypeError) as error:
             raise self._useless(repository, reference, error) from None
 
     async def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> str:
@@ -143,19 +141,14 @@ class Registry:
             raise self._useless(repository, blob.digest, f"it has {blob.size:,} bytes")
         at = self._calls.at(repository, "blobs", blob.digest)
         digest, size = hashlib.sha256(), 0
-        try:
-            async with self._calls.asked(
-                "GET", at, scope_of(repository, "pull"), limit=None
-            ) as answer:
-                await check(answer, 200)
-                async for piece in answer.content.iter_chunked(2**18):
-                    size += len(piece)
-                    if size > blob.size:
-                        break
-                    await asyncio.to_thread(digest.update, piece)
-                    yield piece
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._calls.away(error) from error
+        async with self._calls.asked("GET", at, scope_of(repository, "pull"), limit=None) as answer:
+            await check(answer, 200)
+            async for piece in answer.content.iter_chunked(2**18):
+                size += len(piece)
+                if size > blob.size:
+                    break
+                await asyncio.to_thread(digest.update, piece)
+                yield piece
         if size != blob.size or f"sha256:{digest.hexdigest()}" != blob.digest:
             raise self._useless(repository, blob.digest, "it is not what its digest says")
 
@@ -174,18 +167,12 @@ class Registry:
         async with self._calls.asked("DELETE", place, scope) as answer:  # it began an upload
             return False
 
-    async def ensure_blob(
-        self, repository: str, blob: Descriptor, content: bytes | Path, source: str | None = None
-    ) -> None:
-        """Have it there, sent unless it is, or `source` has it. Those who want the same at once
-        send it once."""
-        lock = self._locks[f"{repository}@{blob.digest}"]
+    async def ensure_blob(self, repository: str, blob: Descriptor, content: bytes | Path) -> None:
+        """Have it there, sent unless it is. Those who want the same at once send it once."""
+        lock = self._locks.setdefault(f"{repository}@{blob.digest}", asyncio.Lock())
         async with lock:
-            if await self.has_blob(repository, blob.digest):
-                return
-            if source is not None and await self.mount_blob(repository, blob.digest, source):
-                return
-            await self._uploads.send(repository, blob, content)
+            if not await self.has_blob(repository, blob.digest):
+                await self._uploads.send(repository, blob, content)
 
     def _useless(self, repository: str, what: str, why: object) -> RegistryRefusal:
         return RegistryRefusal(0, f"{self.host}/{repository}@{what} cannot be used: {why}.")

@@ -4,6 +4,7 @@ https://distribution.github.io/distribution/spec/auth/token/
 """
 
 import base64
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _LIFE: Final = 60.0
 """Seconds for which a token is good whose issuer does not say."""
 _EARLY: Final = 10.0
+_MOST: Final = 2**20
+"""Bytes of an issuer's answer."""
 
 
 class AccessRefused(Exception):
@@ -71,7 +74,10 @@ class RegistryAccess:
     async def _token(
         self, session: aiohttp.ClientSession, said: Mapping[str, str], scope: str
     ) -> _Token:
-        realm = yarl.URL(said["realm"])
+        try:
+            realm = yarl.URL(said["realm"])
+        except ValueError:
+            raise AccessRefused("it sends for tokens to no address") from None
         if realm.scheme != "https" and not self._plain:
             raise AccessRefused("it sends for tokens without TLS")
         query = {"scope": said.get("scope", scope)}
@@ -83,7 +89,7 @@ class RegistryAccess:
         ) as answer:
             if answer.status != 200:
                 raise AccessRefused(f"its issuer of tokens answers {answer.status}")
-            body: Any = await answer.json(content_type=None)
+            body = await _json(answer)
         token = body.get("token") or body.get("access_token") if isinstance(body, dict) else None
         if not isinstance(token, str) or not token.isprintable():
             raise AccessRefused("its issuer of tokens gives none")
@@ -97,3 +103,16 @@ class RegistryAccess:
             return ""
         pair = f"{self._credentials.username}:{self._credentials.password}"
         return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Any:
+    """None for what is none."""
+    text = bytearray()
+    async for piece in answer.content.iter_chunked(2**16):
+        text += piece
+        if len(text) > _MOST:
+            raise AccessRefused("its issuer of tokens says far too much")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

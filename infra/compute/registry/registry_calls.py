@@ -65,10 +65,13 @@ class RegistryCalls:
         limit: float | None = QUICK,
         tries: int = TRIES,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, whatever its status is but 401, 429 and what is a fault of a server."""
+        """The answer, whatever its status is but 401, 429 and what is a fault of a server. One that
+        breaks off while it is read is one that did not come."""
         answer = await self._answer(method, url, scope, body, headers or {}, limit, tries)
         try:
             yield answer
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise self.away(error) from error
         finally:
             answer.release()
 

@@ -244,6 +244,23 @@ async def test_a_patched_base_takes_the_others_place_below_the_same_packages(
     assert await shelf.registry.digest(REPOSITORY, image.partition("@")[2]), "it stays for a while"
 
 
+async def test_a_base_that_cannot_be_kept_here_is_looked_at_again(
+    shelf: RegistryShelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a full disk: the looks go on."""
+    await shelf.put_base("base", fake_python())
+    await shelf.ensure(BARE)
+    await shelf.put_base("base", fake_python(mark="patched"))
+    rebasing = ImageRebasing(shelf.images, shelf.records, every=0)
+    scratch = shelf.folder / "scratch-one"
+    scratch.rmdir()
+    scratch.touch()
+    assert await rebasing.look() == []
+    assert "cannot be put on its base" in caplog.text
+    scratch.unlink()
+    assert len(await rebasing.look()) == 1
+
+
 async def test_a_base_with_another_python_is_not_taken(shelf: RegistryShelf) -> None:
     await shelf.put_base("base", fake_python())
     image = await shelf.ensure(BARE)

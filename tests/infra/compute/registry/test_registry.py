@@ -189,6 +189,35 @@ async def test_a_layer_that_breaks_off_while_it_is_read_is_no_layer(proxy: Fault
             await read(registry, "half")
 
 
+async def test_a_manifest_that_breaks_off_while_it_is_read_is_asked_for_later(
+    proxy: FaultProxy,
+) -> None:
+    async with opened(proxy.url) as registry:
+        await put(registry, "cut")
+        proxy.next(Fault(How.CUT_BODY), when=lambda method, path: "/manifests/" in path)
+        with pytest.raises(Unavailable, match="does not answer"):
+            await registry.digest("cut", "1")
+        assert await registry.digest("cut", "1")
+
+
+@pytest.mark.parametrize(
+    ("realm", "body", "told"),
+    [
+        ("HERE/token", b"<html>", "gives none"),
+        ("HERE/token", b'{"token":"' + b"x" * 2**21 + b'"}', "far too much"),
+        ("http://[/token", b"", "to no address"),
+    ],
+)
+async def test_an_issuer_that_says_nonsense_opens_nothing(
+    proxy: FaultProxy, realm: str, body: bytes, told: str
+) -> None:
+    challenge = f'Bearer realm="{realm.replace("HERE", proxy.url)}",service="x"'
+    proxy.next(answer(401, WWW_Authenticate=challenge), answer(200, body))
+    async with opened(proxy.url) as registry:
+        with pytest.raises(RegistryRefusal, match=told):
+            await registry.digest("any", "1")
+
+
 async def test_a_registry_with_a_password_is_opened_by_it(tmp_path: Path) -> None:
     with given_registry(tmp_path, with_password(tmp_path)) as served:
         async with opened(served.url, USER) as registry:
@@ -263,3 +292,19 @@ def test_of_several_images_that_of_the_platform_is_meant() -> None:
 def test_what_is_no_manifest_is_refused(text: bytes) -> None:
     with pytest.raises(NotAnImage):
         Manifest.read(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rootfs": []},
+        {"rootfs": {"diff_ids": "x"}},
+        {"config": ["x"]},
+        {"config": {"Env": 1}},
+        {"config": {"Env": [1]}},
+        {"config": {"Labels": "x"}},
+    ],
+)
+def test_a_configuration_that_says_nonsense_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(NotAnImage):
+        ImageConfig.read(json.dumps({**CONFIG.body, **changes}).encode())
