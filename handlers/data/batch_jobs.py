@@ -6,6 +6,7 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.errors import Invalid, NotFound, Unsupported
+from domain.ground.resource import StringMap, Tags, Text
 from domain.jobs.batch_jobs import BatchJobs, JobView
 from domain.jobs.invoking.job_invocation import JobInvocation
 from domain.jobs.job_change import JobChange
@@ -186,10 +187,10 @@ def _add_changing(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
 
 
 class PutJobProperties(Value):
-    display_name: str | None = None
-    description: str | None = None
-    tags: dict[str, str] | None = None
-    properties: dict[str, str] | None = None
+    display_name: Text | None = None
+    description: Text | None = None
+    tags: Tags | None = None
+    properties: StringMap | None = None
     is_archived: bool | None = None
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from domain.ground.resource import StringMap, Tags, Text
 from domain.jobs.batch_jobs import BatchJobs, JobView
 from domain.jobs.job_change import JobChange
 from domain.jobs.job_logs import JobLogs
@@ -30,10 +31,10 @@ class RunChange(Value):
     """Of a run, as the SDK asks for it."""
 
     run_id: str | None = None
-    display_name: str | None = None
-    description: str | None = None
-    tags: dict[str, str] | None = None
-    properties: dict[str, str] | None = None
+    display_name: Text | None = None
+    description: Text | None = None
+    tags: Tags | None = None
+    properties: StringMap | None = None
     hidden: bool | None = None
 
     def of_job(self) -> JobChange:

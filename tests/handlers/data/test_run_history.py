@@ -128,6 +128,26 @@ async def test_a_job_that_was_read_is_put_back_with_changes(
     assert put.json()["properties"]["isArchived"] is True
 
 
+@pytest.mark.parametrize(
+    "said",
+    [{"displayName": 5000 * "x"}, {"tags": {"a": 300 * "x"}}, {"properties": {"": "unnamed"}}],
+    ids=["name", "tag", "property"],
+)
+async def test_more_than_a_job_may_say_of_itself_is_refused(
+    stage: BatchStage,
+    client: httpx.AsyncClient,
+    runs: str,
+    scope: WorkspaceScope,
+    said: dict[str, Any],
+) -> None:
+    name = await stage.invoke()
+    put = await client.put(f"{scope.id}/jobs/{name}", json={"properties": said})
+    patch = await client.patch(f"{runs}/runs/{name}", json=said)
+    assert [put.status_code, patch.status_code] == [400, 400]
+    for answer in (put, patch):
+        assert answer.json()["error"]["target"].partition(".")[0] in said
+
+
 async def test_a_job_that_nobody_invoked_cannot_be_put(
     client: httpx.AsyncClient, scope: WorkspaceScope
 ) -> None:
