@@ -24,6 +24,9 @@ _log = logging.getLogger("ml_endpoints.figures")
 _AT_ONCE = 32
 _LOOK_LIMIT = 2.0
 _READY = "Ready"
+_MOST = 1e15
+"""No figure comes near it. What is more, or no number at all (NaN), is left out: no store takes
+it, and it would hold up the rest."""
 _LOAD = ScoringRequest("GET", "/load", "", (), b"")
 
 
@@ -104,7 +107,7 @@ class DeploymentMeasuring:
             if answer.status != 200 or not isinstance(answer.body, bytes):
                 return {}
             told = json.loads(answer.body)
-        except (TimeoutError, InstanceLost, DomainError, ValueError) as error:
+        except (TimeoutError, InstanceLost, DomainError, ValueError, RecursionError) as error:
             _log.debug("Instance %s does not say its load: %s", instance.id, error)
             return {}
         return told if isinstance(told, dict) else {}
@@ -132,7 +135,11 @@ class DeploymentMeasuring:
                     found["CpuUtilizationPercentage"] = percent
         except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
             _log.debug("Instance %s says nonsense of its load: %s", instance.id, error)
-        return [Measured(key, metric, (instance.id,), value) for metric, value in found.items()]
+        return [
+            Measured(key, metric, (instance.id,), value)
+            for metric, value in found.items()
+            if 0 <= value < _MOST
+        ]
 
     def _processor(
         self, instance: Instance, load: Mapping[str, Any], used: Mapping[str, _Used]

@@ -184,7 +184,6 @@ class FigureGathering:
             buckets = [b for running in self._running for b in running.changed(before)]
             if not buckets:
                 return
-            lost = 0
             try:
                 await self._store.put(self._gateway, buckets)
             except (TimeoutError, DomainError) as error:
@@ -194,7 +193,11 @@ class FigureGathering:
                     for bucket in buckets:
                         if bucket.step == running.step:
                             running.kept(bucket)
-            now = self._clock.now().timestamp()
-            lost = sum(running.forget(now) for running in self._running)
-            if lost:
-                _log.warning("Figures of %d steps of time were given up", lost)
+            finally:
+                self._forget()
+
+    def _forget(self) -> None:
+        now = self._clock.now().timestamp()
+        lost = sum(running.forget(now) for running in self._running)
+        if lost:
+            _log.warning("Figures of %d steps of time were given up", lost)

@@ -146,8 +146,15 @@ async def test_what_several_hosts_see_of_one_instance_is_one(place: Place) -> No
         says(body=b"no json"),
         says(body=b"[]"),
         says(body=b'{"max_concurrent": "many"}'),
+        says(body=b'{"max_concurrent": 4, "average": NaN, "in_flight": 1, "queued": 0}'),
+        says(body=b'{"max_concurrent": 4, "average": 1e999, "in_flight": 1, "queued": 0}'),
+        says(body=b'{"max_concurrent": 4, "average": -1, "in_flight": 1, "queued": 0}'),
+        says(body=100_000 * b"["),
     ],
-    ids=["lost", "late", "refused", "no json", "no object", "nonsense"],
+    ids=[
+        *("lost", "late", "refused", "no json", "no object", "nonsense"),
+        *("no number", "endless", "negative", "deep"),
+    ],
 )
 async def test_what_does_not_answer_has_no_load_and_holds_nobody_up(
     place: Place, answer: Any
