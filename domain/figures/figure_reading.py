@@ -1,11 +1,12 @@
 """Figures over time, as they are asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from domain.errors import Detail
 from domain.figures.figure_gathering import FigureGathering
-from domain.figures.metric_combining import combined
+from domain.figures.metric_combining import Values, combined
 from domain.figures.metric_query import Line, MetricAnswer, MetricQuery, Point
 from domain.figures.metrics import LOOKS, Aggregation, Form, Metric
 from domain.figures.outside_figures import OutsideFigures, OutsideLine
@@ -17,6 +18,8 @@ MOST_POINTS = 200_000
 _MINUTE = 60
 _FEW = 2000
 """Steps that a whole span is added up from, if it can be done with so few."""
+
+T = TypeVar("T")
 
 Grouped = dict[tuple[str, ...], dict[int, list[Kept]]]
 """By what lines are told apart by, and interval."""
@@ -74,7 +77,7 @@ class FigureReading:
         write to, else up to a minute late."""
         step = self._step(query)
         since = query.since // (query.interval or step) * (query.interval or step)
-        times = list(self._times(query, since))
+        times = self._times(query, since)
         found = await self._outside.read(query, query.metrics)
         own = [metric for metric in query.metrics if metric.name not in found]
         by_series = await self._kept(query, own, step, since) if own else {}
@@ -100,12 +103,11 @@ class FigureReading:
             by_series.setdefault(each.series, []).append(each)
         return by_series
 
-    def _times(self, query: MetricQuery, since: int) -> Iterator[int]:
+    def _times(self, query: MetricQuery, since: int) -> range:
         """Beginnings of intervals, of which none is yet to come."""
         if query.interval is None:
-            yield since
-            return
-        yield from range(since, min(query.until, int(self.now().timestamp()) + 1), query.interval)
+            return range(since, since + 1)
+        return range(since, min(query.until, int(self.now().timestamp()) + 1), query.interval)
 
     def _step(self, query: MetricQuery) -> int:
         """The coarsest that fits."""
@@ -129,7 +131,7 @@ class FigureReading:
 def _lines(
     query: MetricQuery,
     metric: Metric,
-    times: Sequence[int],
+    times: range,
     by_series: Mapping[Series, Sequence[Kept]],
     now: float,
 ) -> list[Line]:
@@ -148,21 +150,27 @@ def _lines(
     if not grouped and not shown:
         grouped[()] = {}
     looks = _by_time(query, times, by_series.get(Series(query.subject, LOOKS), ()))
-    lines = []
-    for apart, by_time in grouped.items():
-        points = []
-        for at in times:
-            end = query.until if query.interval is None else at + query.interval
-            values = combined(metric, by_time.get(at, ()), looks.get(at, ()), min(end, now) - at)
-            points.append(Point(at, values))
-        lines.append(Line(dict(zip(shown, apart, strict=True)), points))
-    return _chosen(query, lines)
+
+    def values(apart: tuple[str, ...], at: int) -> Values:
+        end = query.until if query.interval is None else at + query.interval
+        kept = grouped[apart].get(at, ())
+        return combined(metric, kept, looks.get(at, ()), min(end, now) - at)
+
+    def whole(apart: tuple[str, ...], by: Aggregation) -> float:
+        # Where nothing is kept there is nothing to add.
+        there = (at for at in grouped[apart] if at in times)
+        return sum(values(apart, at).get(by, 0.0) for at in there)
+
+    return [
+        Line(dict(zip(shown, apart, strict=True)), [Point(at, values(apart, at)) for at in times])
+        for apart in _chosen(query, [*grouped], whole)
+    ]
 
 
 def _outside_lines(
     query: MetricQuery,
     metric: Metric,
-    times: Sequence[int],
+    times: range,
     found: Sequence[OutsideLine],
 ) -> list[Line]:
     """With every interval, as our own have them."""
@@ -177,19 +185,19 @@ def _outside_lines(
         nothing = combined(metric, (), (), 1.0)
         points = [Point(at, values.get(at) or nothing) for at in times]
         lines.append(Line(each.dimensions, points))
-    return _chosen(query, lines)
+    return _chosen(query, lines, _whole)
 
 
-def _chosen(query: MetricQuery, lines: list[Line]) -> list[Line]:
-    if query.order is not None:
-        order = query.order
-        lines.sort(key=lambda line: _whole(line, order.by), reverse=order.descending)
-    return lines[: query.top] if query.terms else lines
+def _chosen(
+    query: MetricQuery, found: list[T], whole: Callable[[T, Aggregation], float]
+) -> list[T]:
+    order = query.order
+    if order is not None and len(found) > 1:
+        found.sort(key=lambda each: whole(each, order.by), reverse=order.descending)
+    return found[: query.top] if query.terms else found
 
 
-def _by_time(
-    query: MetricQuery, times: Sequence[int], kept: Sequence[Kept]
-) -> dict[int, list[Kept]]:
+def _by_time(query: MetricQuery, times: range, kept: Sequence[Kept]) -> dict[int, list[Kept]]:
     interval = query.interval
     if interval is None:
         return {times[0]: [*kept]}
