@@ -42,6 +42,13 @@ def failure_of(record: RequestRecord, fault: Fault) -> str:
     return "ModelRefusal" if fault is Fault.CALLER else "ModelError"
 
 
+def shown_status(status: int | None) -> str:
+    """A model's, in a series' dimensions."""
+    if status is None:
+        return ""
+    return "other" if status == OTHER else str(status)
+
+
 class Latency:
     """Times in milliseconds, by band."""
 

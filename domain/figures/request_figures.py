@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from domain.figures.request_counts import OTHER, Counted, Latency, RequestCounts
+from domain.figures.request_counts import Counted, Latency, RequestCounts, shown_status
 from domain.ground.counting.tally import deployment_subject, endpoint_subject
 from domain.ports.records.figure_store import Amounts, Series, counted
 
@@ -30,7 +30,7 @@ class RequestFigures:
 
 def _of_endpoint(subject: str, deployment: str, each: Counted) -> Iterator[Taken]:
     for (code, model), number in each.statuses.items():
-        dimensions = deployment, str(code), _status(model)
+        dimensions = deployment, str(code), shown_status(model)
         yield Series(subject, "RequestsPerMinute", dimensions), counted(number)
     yield Series(subject, "RequestLatency", (deployment,)), _times(each.latency)
     yield Series(subject, "NetworkBytes"), counted(each.bytes)
@@ -45,17 +45,11 @@ def _of_endpoint(subject: str, deployment: str, each: Counted) -> Iterator[Taken
 def _of_deployment(subject: str, each: Counted) -> Iterator[Taken]:
     for (_, model), number in each.statuses.items():
         if model is not None:
-            yield Series(subject, "RequestsPerMinute", (_status(model),)), counted(number)
+            yield Series(subject, "RequestsPerMinute", (shown_status(model),)), counted(number)
     if each.model_latency.bands:
         yield Series(subject, "RequestLatency"), _times(each.model_latency)
     if each.non_finite:
         yield Series(subject, "NonFiniteAnswers"), counted(each.non_finite)
-
-
-def _status(status: int | None) -> str:
-    if status is None:
-        return ""
-    return "other" if status == OTHER else str(status)
 
 
 def _times(latency: Latency) -> Amounts:

@@ -104,22 +104,26 @@ class BatchJobs:
     ) -> tuple[list[JobView], str | None]:
         """By name. A job whose status changes while pages are read may be missed, and a page of
         few chosen ones may be short, or empty, before the last."""
+        found, more = await self._page(top, continuation, chosen)
+        return [await self._view(s) for s in found], more
+
+    async def running(self) -> Sequence[BatchJob]:
+        """All that run now."""
+        page, more = await self._page(_PAGE, None, _RUNNING)
+        found = [each.job for each in page]
+        while more is not None:
+            page, more = await self._page(_PAGE, more, _RUNNING)
+            found += [each.job for each in page]
+        return found
+
+    async def _page(
+        self, top: int, continuation: str | None, chosen: JobChoice
+    ) -> tuple[Sequence[StoredJob], str | None]:
         page = await self._store.query(
             batch_job.KIND, where=chosen.where, page_size=top, continuation=continuation
         )
         stored = [StoredJob(batch_job.from_document(d), d) for d in page.documents]
-        found = [each for each in stored if chosen.fits(each.job)]
-        return [await self._view(s) for s in found], page.continuation
-
-    async def running(self) -> Sequence[BatchJob]:
-        """All that run now."""
-        found: Sequence[BatchJob] = []
-        continuation = None
-        while True:
-            page, continuation = await self.list(_PAGE, continuation, _RUNNING)
-            found = [*found, *(view.job for view in page)]
-            if continuation is None:
-                return found
+        return [each for each in stored if chosen.fits(each.job)], page.continuation
 
     async def change(self, name: str, change: JobChange) -> JobView:
         """In whatever status it is, and without disturbing it. Raises NotFound, Conflict."""

@@ -8,7 +8,13 @@ A counter or histogram here is what Azure Monitor takes per minute: `rate(...[1m
 from collections.abc import Iterator, Mapping, Sequence
 
 from domain.figures.latency_bands import COARSE, COARSE_LONG, up_to
-from domain.figures.request_counts import OTHER, Counted, Latency, Place, RequestCounts
+from domain.figures.request_counts import (
+    Counted,
+    Latency,
+    Place,
+    RequestCounts,
+    shown_status,
+)
 from infra.telemetry.prometheus_text import head, line
 
 _ENDPOINT = "online_endpoint"
@@ -36,7 +42,7 @@ def _lines(counted_by_place: Mapping[Place, Counted]) -> Iterator[str]:
                     "deployment": deployment,
                     "statusCode": str(code),
                     "statusCodeClass": f"{code // 100}xx",
-                    "modelStatusCode": _status(model),
+                    "modelStatusCode": shown_status(model),
                 },
                 number,
             )
@@ -54,7 +60,7 @@ def _lines(counted_by_place: Mapping[Place, Counted]) -> Iterator[str]:
     yield from head(name, "counter", "Answers of instances, by status; Count per minute.")
     for key, counted in counted_by_place.items():
         for model, number in _by_model(counted).items():
-            labels = {**_names(key), "envoy_response_code": _status(model)}
+            labels = {**_names(key), "envoy_response_code": shown_status(model)}
             yield line(name, labels, number)
     name = f"{_DEPLOYMENT}_RequestLatency_milliseconds"
     yield from head(name, "histogram", "The wait for the head of an instance's answer.")
@@ -97,14 +103,8 @@ def _by_model(counted: Counted) -> dict[int, int]:
     return numbers
 
 
-def _names(key: tuple[str, str]) -> dict[str, str]:
+def _names(key: Place) -> dict[str, str]:
     return {"endpoint": key[0], "deployment": key[1]}
-
-
-def _status(status: int | None) -> str:
-    if status is None:
-        return ""
-    return "other" if status == OTHER else str(status)
 
 
 def _histogram(
