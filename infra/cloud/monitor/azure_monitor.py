@@ -1,6 +1,7 @@
 """Figures over time as Azure Monitor has them of what telemetry sends: custom metrics of an
 Application Insights resource, in namespaces and with dimensions of our own."""
 
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -118,10 +119,13 @@ class AzureMonitor(OutsideFigures):
                 self._url, params=parameters, headers=headers, allow_redirects=False
             ) as answer:
                 if answer.status == 200:
-                    if (answer.content_length or 0) > _LARGEST:
-                        self._leave("an answer that is too large", _AWAY_FOR)
-                        return None
-                    found: dict[str, Any] = await answer.json()
+                    text = bytearray()
+                    async for piece in answer.content.iter_chunked(2**16):
+                        text += piece
+                        if len(text) > _LARGEST:
+                            self._leave("an answer that is too large", _AWAY_FOR)
+                            return None
+                    found: dict[str, Any] = json.loads(text)
                     return found
                 told = (await answer.content.read(500)).decode(errors="replace")
                 no_right = answer.status in (401, 403, 404)

@@ -45,7 +45,8 @@ class Monitor:
         self.asked.append(dict(request.query))
         self._check(request)
         if self.status != 200 or self.body is not None:
-            return web.json_response(self.body or {"error": {"code": "No"}}, status=self.status)
+            body = {"error": {"code": "No"}} if self.body is None else self.body
+            return web.json_response(body, status=self.status)
         value = [
             {
                 "name": {"value": name, "localizedValue": name},
@@ -212,7 +213,7 @@ async def test_without_the_right_or_an_answer_figures_are_our_own_for_a_while(
 
 @pytest.mark.parametrize("body", [{"value": [{"name": 1}]}, [], {"value": None}, {}])
 async def test_an_answer_of_another_form_is_none(place: Place, body: Any) -> None:
-    place.monitor.body = body or {"none": True}
+    place.monitor.body = body
     [answer] = await place.read("RequestsPerMinute")
     assert not answer.is_outside
 
