@@ -9,6 +9,7 @@ asked for, of the revision that was asked for last, and every request is answere
 """
 
 import random
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class Callers:
     """Each asks for something of its own, again and again. Faults are counted but while the host,
     or what it runs on, is known to be away."""
 
-    def __init__(self, url: str, key: str, verify: object, versions: set[int]) -> None:
+    def __init__(self, url: str, key: str, verify: ssl.SSLContext, versions: set[int]) -> None:
         self.url = url
         self.faults: list[str] = []
         self.wrong: list[str] = []
@@ -74,7 +75,7 @@ class Callers:
     def _run(self, caller: int) -> None:
         headers = {"authorization": f"Bearer {self._key}"}
         number = 0
-        with httpx.Client(verify=self._verify, headers=headers, timeout=PATIENCE) as client:  # type: ignore[arg-type]
+        with httpx.Client(verify=self._verify, headers=headers, timeout=PATIENCE) as client:
             while not self._stop.is_set():
                 number += 1
                 asked = f"{caller}-{number}"

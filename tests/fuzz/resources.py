@@ -1,6 +1,6 @@
-"""Real resources for calls to work on: one of each kind, `kept`, that no call deletes or
-changes but as it should. Its name and
-a few more recur in the calls, so that what one makes the next one finds."""
+"""Real resources for calls to work on: one of each kind, `kept`, that no call deletes, or changes
+but as it should. Its name and a few more recur in the calls, so that what one makes the next one
+finds."""
 
 import random
 import re

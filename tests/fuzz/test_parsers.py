@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from cli.documents.overrides import apply
 from cli.failures import UsageFailed
 from domain.assets import conda
+from domain.errors import Detail
+from domain.figures.metrics import CATALOGUES, ENDPOINTS
 from domain.jobs.records.globs import glob_fault
 from domain.schedules.cron import Cron, CronError
+from handlers.figures import metric_filter
 from infra.compute.http.http_answer import MalformedError, parse_head
 from infra.embedded.blobs.rest.blocks import decoded_id
 from infra.embedded.blobs.rest.refusals import Refusal
@@ -49,7 +52,7 @@ _YAML = st.lists(
 _HEAD = st.lists(
     st.sampled_from(
         [
-            *("HTTP/1.1 200 OK", "HTTP/1.0 204", "\\r\\n", "content-length: 5"),
+            *("HTTP/1.1 200 OK", "HTTP/1.0 204", "\r\n", "content-length: 5"),
             *(
                 "content-length: +5",
                 "transfer-encoding: chunked",
@@ -73,6 +76,15 @@ _GLOB = st.lists(st.sampled_from(["*", "**", "/", "?", "[", "]", "!", "a", "\\",
 )
 _FORWARDED = st.lists(
     st.sampled_from(["for=", "proto=", "host=", ";", ",", '"', "[::1]", "1.2.3.4:80", "\\", "_x"])
+).map("".join)
+_TERMS = st.lists(
+    st.sampled_from(
+        [
+            *("deployment", "statusCode", "colour", " eq ", " NE ", " and ", " or ", "(", ")"),
+            *("'blue'", "'it''s'", "'*'", "'", " "),
+        ]
+    ),
+    max_size=30,
 ).map("".join)
 
 
@@ -122,6 +134,15 @@ def test_what_proxies_say_names_an_address_or_nobody(text: str) -> None:
         }
         proxies.settle(scope)
         assert scope["client"][0]
+
+
+@tried
+@given(text=_TERMS | st.text())
+def test_a_filter_of_metrics_is_terms_or_faults(text: str) -> None:
+    faults: list[Detail] = []
+    metric = CATALOGUES[ENDPOINTS]["requestsperminute"]
+    terms = metric_filter.parsed(text, [metric], faults)
+    assert terms or faults or not text.strip()
 
 
 @tried
