@@ -66,6 +66,25 @@ def invoke(what: str, **more: object) -> str:
     return job.name
 
 
+def deployed(name: str, script: str, timeout: int) -> None:
+    """A deployment of the assets that are there, whose mini-batches are tried once."""
+    folder = file(f"{name}/score.py", script).parent
+    client.batch_deployments.begin_create_or_update(
+        ModelBatchDeployment(
+            name=name,
+            endpoint_name="sdk-batch",
+            model="azureml:sdk-batch-model:1",
+            environment="azureml:sdk-batch-env:1",
+            code_configuration=CodeConfiguration(code=str(folder), scoring_script="score.py"),
+            compute="local",
+            settings=ModelBatchDeploymentSettings(
+                mini_batch_size=1,
+                retry_settings=BatchRetrySettings(max_retries=0, timeout=timeout),
+            ),
+        )
+    ).result()
+
+
 @step
 def endpoint_create() -> None:
     made = client.batch_endpoints.begin_create_or_update(
@@ -246,10 +265,8 @@ def invoke_a_deployment() -> None:
 
 @step
 def invoke_a_deployment_that_is_not_there() -> None:
-    refused(
-        lambda: invoke("no", deployment_name="no", input=Input(type="uri_folder", path="input")),
-        "no",
-    )
+    there = Input(type="uri_folder", path="azureml:sdk-input:1")
+    refused(lambda: invoke("nobody", deployment_name="nobody", input=there), "nobody")
 
 
 @step
@@ -302,20 +319,8 @@ def job_stream_while_it_runs() -> None:
 
 @step
 def job_stream_of_one_that_fails() -> None:
-    file("bad/score.py", "def init(): pass\ndef run(mini_batch): raise ValueError('no good')\n")
-    client.batch_deployments.begin_create_or_update(
-        ModelBatchDeployment(
-            name="bad",
-            endpoint_name="sdk-batch",
-            model="azureml:sdk-batch-model:1",
-            environment="azureml:sdk-batch-env:1",
-            code_configuration=CodeConfiguration(code=str(WORK / "bad"), scoring_script="score.py"),
-            compute="local",
-            settings=ModelBatchDeploymentSettings(
-                mini_batch_size=1, retry_settings=BatchRetrySettings(max_retries=0, timeout=60)
-            ),
-        )
-    ).result()
+    script = "def init(): pass\ndef run(mini_batch): raise ValueError('no good')\n"
+    deployed("bad", script, timeout=60)
     name = invoke(
         "bad", deployment_name="bad", input=Input(type="uri_folder", path="azureml:sdk-input:1")
     )
@@ -388,25 +393,8 @@ def job_children() -> None:
 
 @step
 def job_cancel() -> None:
-    file(
-        "slow/score.py",
-        "import time\ndef init(): pass\ndef run(mini_batch):\n    time.sleep(600)\n",
-    )
-    client.batch_deployments.begin_create_or_update(
-        ModelBatchDeployment(
-            name="slow",
-            endpoint_name="sdk-batch",
-            model="azureml:sdk-batch-model:1",
-            environment="azureml:sdk-batch-env:1",
-            code_configuration=CodeConfiguration(
-                code=str(WORK / "slow"), scoring_script="score.py"
-            ),
-            compute="local",
-            settings=ModelBatchDeploymentSettings(
-                mini_batch_size=1, retry_settings=BatchRetrySettings(max_retries=0, timeout=3600)
-            ),
-        )
-    ).result()
+    script = "import time\ndef init(): pass\ndef run(mini_batch):\n    time.sleep(600)\n"
+    deployed("slow", script, timeout=3600)
     name = invoke(
         "slow", deployment_name="slow", input=Input(type="uri_folder", path="azureml:sdk-input:1")
     )

@@ -24,8 +24,6 @@ WORK = Path(sys.argv[2])
 """A folder of this run's own."""
 _, _, SUBSCRIPTION, _, GROUP, *_, WORKSPACE = CONNECTION["workspace"].split("/")
 TRUST = ssl.create_default_context(cafile=CONNECTION["ca_file"])
-
-
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 CONDA = "name: bare\ndependencies:\n  - python=3.11\n"
 

@@ -94,7 +94,7 @@ def endpoint_by_yaml() -> None:
 
 
 @step
-def endpoint_with_network_and_identity() -> None:
+def endpoint_with_a_public_network() -> None:
     made = client.online_endpoints.begin_create_or_update(
         ManagedOnlineEndpoint(name="public", public_network_access="enabled")
     ).result()

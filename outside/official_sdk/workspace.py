@@ -165,7 +165,7 @@ def compute_instance_is_refused_and_says_why() -> None:
 
 
 @step
-def compute_start_is_refused_and_says_why() -> None:
+def compute_stop_is_refused_and_says_why() -> None:
     refused(lambda: client.compute.begin_stop("cluster").result(), "luster")
 
 
