@@ -61,7 +61,7 @@ def _put(url: str, content: bytes | bytearray) -> None:
                 answer.read()
                 return
         except web.Refused as refused:
-            reason, passing = str(refused), refused.code in (408, 429) or refused.code >= 500
+            reason, passing = str(refused), refused.may_pass
             fresh = loans.after(url) if refused.code in loans.REFUSED else None
             if fresh is not None:
                 url, passing = fresh, True

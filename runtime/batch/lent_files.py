@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Callable
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from . import loans, web
 
 _WEB = ("https", "http")
 _PIECE = 1 << 20
+_TRIES = 4
+"""At a store that cannot answer now, or whose answer breaks off."""
+
+_T = TypeVar("_T")
 
 
 class NotLent(Exception):
@@ -44,7 +49,8 @@ def local_path(url: str) -> str | None:
 class LentFile:
     """`path` is where it is on this machine; None for one that is not here. One from the web is
     read only while it has the ETag `etag`, if there is one; a URL that has run out is given so
-    many seconds to be renewed, and a store that nobody answers at to come back."""
+    many seconds to be renewed, and a store that nobody answers at to come back. One that is busy,
+    or breaks off, is asked a few times more, where there are seconds for that."""
 
     def __init__(self, url: str, etag: str = "", patience: float = loans.WAIT) -> None:
         self.path = local_path(url)
@@ -60,7 +66,7 @@ class LentFile:
         try:
             copied = _copy_local(self.path, target, offset, length) if self.path else None
             if copied is None:
-                copied, length = self._download(target, offset, length)
+                copied = self._download(target, offset, length)
         except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
             self._tell_another(error)
             raise NotLent(f"could not be {self._had}: {error}", _status(error)) from None
@@ -72,7 +78,8 @@ class LentFile:
         try:
             if self.path:
                 return open(self.path, "rb")
-            return cast(BinaryIO, io.BufferedReader(_WebFile(self._ask), _PIECE))
+            file = _WebFile(self._ask, self._whole)
+            return cast(BinaryIO, io.BufferedReader(file, _PIECE))
         except (OSError, ValueError) as error:
             self._tell_another(error)
             raise NotLent(f"could not be {self._had}: {error}", _status(error)) from None
@@ -89,37 +96,67 @@ class LentFile:
         headers = {"If-Match": self._etag} if self._etag else {}
         if length is not None:
             headers["Range"] = f"bytes={offset}-{offset + length - 1}"
-        url = loans.current(self._url)
+        url, tries = loans.current(self._url), 0
         while True:
             try:
                 return web.ask("GET", url, headers, patience=self._patience)
             except web.Refused as refused:
+                tries += 1
                 fresh = None
                 if refused.code in loans.REFUSED:
                     fresh = loans.after(url, self._patience)
-                if fresh is None:
+                if fresh is None and not (refused.may_pass and self._is_asked_again(tries)):
                     raise
-                url = fresh
+                url = fresh or url
+
+    def _whole(self, take: Callable[[], _T]) -> _T:
+        """What `take` gives; anew where an answer broke off. Raises OSError."""
+        tries = 0
+        while True:
+            try:
+                return take()
+            except web.BrokenOff:
+                tries += 1
+                if not self._is_asked_again(tries):
+                    raise
+
+    def _is_asked_again(self, tries: int) -> bool:
+        """After so many: then a pause has passed."""
+        pause = 0.1 * 2**tries
+        if tries >= _TRIES or pause > self._patience:
+            return False
+        time.sleep(pause)
+        return True
 
     @property
     def _had(self) -> str:
         return "read" if self.path else "downloaded"
 
-    def _download(
-        self, target: BinaryIO, offset: int, length: int | None
-    ) -> tuple[int, int | None]:
-        """How many bytes came, and how many should have."""
+    def _download(self, target: BinaryIO, offset: int, length: int | None) -> int:
+        """How many bytes came."""
+        before = target.tell()
+
+        def take() -> int:
+            if target.tell() != before:
+                target.seek(before)
+                target.truncate()
+            return self._taken(target, offset, length)
+
+        return self._whole(take)
+
+    def _taken(self, target: BinaryIO, offset: int, length: int | None) -> int:
         import shutil
 
         before = target.tell()
         with self._ask(offset, length) as reply:
-            if length is None:
-                told = reply.headers.get("Content-Length", "")
-                length = int(told) if told.isdigit() else None
-            elif reply.status != 206:
+            if length is not None and reply.status != 206:
                 raise ValueError(f"the store answered {reply.status} to a request for a part")
+            told = reply.headers.get("Content-Length", "")
             shutil.copyfileobj(cast(BinaryIO, reply), target, _PIECE)
-        return target.tell() - before, length
+        copied = target.tell() - before
+        if told.isdigit() and copied < int(told):
+            raise web.BrokenOff(f"it ended after {copied} of {told} bytes")
+        return copied
 
 
 def _status(error: Exception) -> int:
@@ -137,10 +174,16 @@ def _copy_local(path: str, target: BinaryIO, offset: int, length: int | None) ->
 
 
 class _WebFile(io.RawIOBase):
-    """A file at a URL, each read a request for that range."""
+    """A file at a URL, each read a request for that range; `whole` asks anew where an answer
+    breaks off."""
 
-    def __init__(self, ask: Callable[[int, int], web.Answer]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[int, int], web.Answer],
+        whole: Callable[[Callable[[], bytes]], bytes],
+    ) -> None:
         self._ask = ask
+        self._whole = whole
         self._at = 0
         with self._range(0, 1) as reply:
             self._size = int(reply.headers["Content-Range"].rpartition("/")[2])
@@ -170,8 +213,11 @@ class _WebFile(io.RawIOBase):
         length = min(len(buffer), self._size - self._at)
         if length <= 0:
             return 0
-        with self._range(self._at, length) as reply:
-            content = reply.read()
+        content = self._whole(lambda: self._read(length))
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
+
+    def _read(self, length: int) -> bytes:
+        with self._range(self._at, length) as reply:
+            return reply.read()

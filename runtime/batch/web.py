@@ -5,6 +5,8 @@ A store is believed by the authorities of this machine, and by the one that unit
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import socket
 import threading
 import time
@@ -22,7 +24,10 @@ _IDLE = 8
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 _ERROR = 64 << 10
-_PASSING = (ConnectionError, socket.timeout)
+_BROKEN = (ConnectionError, socket.timeout, TimeoutError)
+_UNREACHED = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+_BUSY = (408, 429)
+_ITS_FAULT = 500
 
 Origin = tuple[str, str, int]
 
@@ -38,6 +43,15 @@ class Refused(OSError):
         super().__init__(f"the store answered {code} {reason}")
         self.code = code
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the store may well answer to the same request a little later."""
+        return self.code in _BUSY or self.code >= _ITS_FAULT
+
+
+class BrokenOff(OSError):
+    """A part of the answer did not come."""
+
 
 class Answer:
     """To be read, and closed: what was read to its end leaves its connection to the next."""
@@ -52,7 +66,13 @@ class Answer:
         self._connection = connection
 
     def read(self, count: int = -1) -> bytes:
-        content: bytes = self._reply.read() if count < 0 else self._reply.read(count)
+        """Raises BrokenOff, and OSError."""
+        from http.client import HTTPException
+
+        try:
+            content: bytes = self._reply.read() if count < 0 else self._reply.read(count)
+        except (*_BROKEN, HTTPException) as error:
+            raise BrokenOff(f"the answer broke off: {error!r}") from None
         return content
 
     def close(self) -> None:
@@ -122,13 +142,22 @@ def ask(
     while True:
         try:
             return _ask(method, url, headers, body)
-        except _PASSING:
-            if time.monotonic() + pause > ends:
+        except OSError as error:
+            if not _is_absence(error) or time.monotonic() + pause > ends:
                 raise
         except HTTPException as error:
             raise OSError(f"the store's answer cannot be read: {error!r}") from None
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _is_absence(error: OSError) -> bool:
+    """Whether nobody has answered: the network may be on its way back, too."""
+    import ssl
+
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    return isinstance(error, (*_BROKEN, ssl.SSLEOFError)) or error.errno in _UNREACHED
 
 
 def _ask(
@@ -155,7 +184,7 @@ def _ask(
             raise
     answer = Answer(reply, origin, connection)
     if reply.status >= 400:
-        with answer:
+        with answer, contextlib.suppress(OSError):  # its status is all that is asked for
             answer.read(_ERROR)
         raise Refused(reply.status, reply.reason)
     return answer

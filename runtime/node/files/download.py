@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import os
 import time
 from collections.abc import Callable
@@ -76,9 +75,8 @@ class Download:
             try:
                 self._fetch_on(source, target)
                 break
-            except (NotLent, http.client.HTTPException) as error:
-                why = str(error) if isinstance(error, NotLent) else f"broke off: {error!r}"
-                status = error.status if isinstance(error, NotLent) else 0
+            except NotLent as error:
+                why, status = str(error), error.status
             if status in (401, 403):
                 raise RanOut(f"the store answered {status}")
             came_on = target.tell() > before

@@ -117,6 +117,31 @@ def test_a_download_that_breaks_off_is_no_file(server: WebServer) -> None:
         read(Input("a.csv", server.url + "/torn"))
 
 
+@pytest.mark.parametrize("trouble", ["busy", "fails", "breaks off", "hangs up"])
+def test_a_store_that_is_in_trouble_once_costs_no_try_of_the_script(
+    server: WebServer, trouble: str
+) -> None:
+    asked = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        if len(asked) == 1 and trouble == "hangs up":
+            request.close_connection = True
+            return
+        busy = {"busy": 503, "fails": 500}.get(trouble) if len(asked) == 1 else None
+        request.send_response(busy or 200)
+        request.send_header("content-length", str(len(CSV)))
+        request.end_headers()
+        torn = len(asked) == 1
+        request.wfile.write(CSV[:100] if torn else CSV)
+        request.close_connection = torn
+
+    server.answers["/troubled"] = answer
+    with local_paths([Input("a.csv", server.url + "/troubled")]) as [path]:
+        assert Path(path).read_bytes() == CSV
+    assert len(asked) == 2
+
+
 def test_without_pyarrow_the_error_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
