@@ -50,7 +50,7 @@ class DockerContainers(Fleet):
 
     def strike(self, host: RunningHost, doing: str, rng: random.Random) -> str | None:
         mine = f"{INSTALLATION}={installation_of(host)}"
-        wanted = "batch/" if doing == "work" else "online/"
+        wanted = "workers/" if doing == "work" else "online/"
         there = [
             each
             for each in self.engine.containers(mine)
