@@ -91,11 +91,10 @@ class NodeUnit:
         while True:
             asking = asyncio.create_task(self._ask())
             try:
-                await self._until(asking)
-                if not asking.done():
-                    if self._lease.lost.done():
-                        raise NodeLost(self._lease.lost.result(), self._ordinal)
+                if await self._is_taken_back(asking):
                     return None
+                if not asking.done():
+                    raise NodeLost(self._lease.lost.result(), self._ordinal)
                 outcome = asking.result()
                 if outcome is not None:
                     return outcome
@@ -121,8 +120,9 @@ class NodeUnit:
                 await asyncio.gather(asking, return_exceptions=True)
             await asyncio.wait({self._lease.lost}, timeout=_PAUSE)
 
-    async def _until(self, asking: "asyncio.Task[UnitOutcome | None]") -> None:
-        """It has an answer, or is lost, or was taken back before it ran."""
+    async def _is_taken_back(self, asking: "asyncio.Task[UnitOutcome | None]") -> bool:
+        """Whether it was, before it ran: the node then tells of it that it was given up. Else it
+        has an answer, or is lost."""
         lease, is_recalled = self._lease, False
         while not (asking.done() or lease.lost.done()):
             either: set[asyncio.Future[Any]] = {asking, lease.lost}
@@ -132,7 +132,8 @@ class NodeUnit:
             if not is_recalled and lease.recalled.done():
                 is_recalled = True
                 if not asking.done() and await self._take_back():
-                    return
+                    return True
+        return False
 
     async def _take_back(self) -> bool:
         """Whether it will not run there."""

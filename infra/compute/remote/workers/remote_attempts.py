@@ -134,6 +134,7 @@ class RemoteAttempts:
             outcome = await self._on(lease, key, secret, asked, begun=True)
             if outcome is not None:
                 return outcome
+            waiter = Waiter(asyncio.get_running_loop().create_future())
         while True:
             try:
                 lease = await turns.lease(key, waiter)
@@ -160,7 +161,8 @@ class RemoteAttempts:
         *,
         begun: bool,
     ) -> UnitOutcome | None:
-        """What became of it on a node; None: it was not begun there."""
+        """What became of it on a node; None: it was not begun there. Raises Unavailable while
+        nobody can tell who has signed for what it is lent."""
         took_nothing = False
         pool = self._pools.of(key)
         member = pool.member(key) if pool is not None else None
@@ -181,11 +183,13 @@ class RemoteAttempts:
                 return None
             if outcome.lost is None and pool is not None and pool.output is not None:
                 # Before anybody records the unit: the node may be gone then.
-                await self._files.publish(lease.node, secret, pool.output)
+                try:
+                    await self._files.publish(lease.node, secret, pool.output)
+                except Unavailable as error:
+                    told = f"What its scripts wrote is not to be had: {error}"
+                    return UnitOutcome((), lost=told)
             self._collected.add(lease.node, secret, asked().attempt_id)
             return outcome
-        except Unavailable as error:
-            return UnitOutcome((), lost=f"What its scripts wrote is not to be had: {error}")
         except NodeLost as lost:
             return self._lost(key, asked(), lost)
         finally:
