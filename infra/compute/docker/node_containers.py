@@ -25,6 +25,9 @@ from infra.compute.remote.fleet import NodeGroup
 _log = logging.getLogger(__name__)
 
 _CONFLICT: Final = 409
+_BEGUN: Final = 180.0
+"""Seconds for a container to be made, or started. A busy engine gives up what nobody waits for any
+more, and each that is begun anew would end so."""
 _SERVER_GRACE: Final = 10
 """Seconds for a server to end once its agent has: nobody asks it any more."""
 
@@ -162,7 +165,7 @@ class NodeContainers:
     async def _made(self, name: str, body: Any) -> str | None:
         """None: another host has made it."""
         try:
-            made = await self._engine.post("containers/create", dict(body), name=name)
+            made = await self._engine.post("containers/create", dict(body), limit=_BEGUN, name=name)
         except EngineRefusal as refusal:
             if refusal.status == _CONFLICT:
                 return None
@@ -171,7 +174,7 @@ class NodeContainers:
 
     async def _run(self, id: str) -> None:
         try:
-            await self._engine.post(f"containers/{id}/start")
+            await self._engine.post(f"containers/{id}/start", limit=_BEGUN)
         except EngineRefusal as refusal:  # its state says so too
             _log.warning("A container cannot be started: %s", refusal.message)
 
