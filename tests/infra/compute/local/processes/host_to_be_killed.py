@@ -29,15 +29,17 @@ async def main(data: Path, script: str) -> None:
     )
     await compute.start()
     workload = await House(data, blobs, compute).workload(script, key="online/e/d")
-    await compute.serving.ensure(workload)
 
-    log = ""
+    async def begun() -> int:
+        log = await compute.serving.logs(workload.key, LogKind.INFERENCE_SERVER, tail=50)
+        return log.count("begun")
+
+    before = await begun()  # what the host that was killed logged is there still
 
     async def told() -> bool:
-        nonlocal log
-        log = await compute.serving.logs(workload.key, LogKind.INFERENCE_SERVER, tail=20)
-        return "begun" in log
+        return await begun() > before
 
+    await compute.serving.ensure(workload)
     await eventually(told)
     sockets = compute.premises.sockets.new().parent
     sys.stdout.write(f"ready {sockets}\n")
