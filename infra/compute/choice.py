@@ -23,11 +23,11 @@ from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 
 if TYPE_CHECKING:
-    from infra.compute.docker.chosen_images import Making, RegistryPlace
     from infra.compute.ground.local_limits import LocalLimits
     from infra.compute.local.isolation.means import Wish
     from infra.compute.local.local_disk import LocalDisk
     from infra.compute.local.serving.instance_figures import Running
+    from infra.compute.registry.programs.making import Making, RegistryPlace
 
 
 _REGISTRY_PATIENCE = 120.0
@@ -196,9 +196,8 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
 def _making(settings: ComputeSettings, beside: Beside) -> "Making":
     from uv import find_uv_bin
 
-    from infra.compute.docker.chosen_images import Making
-    from infra.compute.docker.engine_environments import BaseImage
     from infra.compute.local.premises import RUNTIME
+    from infra.compute.registry.programs.making import BaseImage, Making
 
     return Making(
         beside.blobs,
@@ -218,7 +217,7 @@ def _triton(settings: ComputeSettings) -> EnvironmentSpec:
 
 
 def _registry(settings: ComputeSettings) -> "RegistryPlace | None":
-    from infra.compute.docker.chosen_images import RegistryPlace
+    from infra.compute.registry.programs.making import RegistryPlace
 
     place = settings.image_registry
     if place is None:

@@ -2,26 +2,24 @@
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import yarl
 
-from domain.ports import BlobStore, Credentials, ResourceStore
 from infra.compute.docker.engine import Engine
-from infra.compute.docker.engine_environments import BaseImage, EngineEnvironments
+from infra.compute.docker.engine_environments import EngineEnvironments
 from infra.compute.docker.engine_facts import EngineFacts
 from infra.compute.docker.image_builds import ImageBuilds
 from infra.compute.docker.images import Images
 from infra.compute.docker.pulled_environments import PulledEnvironments
 from infra.compute.ground.fetched_files import Assets
-from infra.compute.package_sources import PackageSources
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import Platform
 from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.image_records import ImageRecords
 from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import LayerBuilds
+from infra.compute.registry.programs.making import Making, RegistryPlace
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryCalls
 from infra.compute.registry.registry_facts import RegistryFacts
@@ -29,30 +27,6 @@ from infra.compute.remote.remote_capabilities import ImageFacts
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _HOUR: Final = 3600.0
-
-
-@dataclass(frozen=True)
-class RegistryPlace:
-    """`url` is that of a registry with the path that repositories of ours are below."""
-
-    url: str
-    credentials: Credentials | None
-    base_refresh_hours: float
-    patience: float
-    """Seconds for which a deployment waits for it while it is down."""
-
-
-@dataclass(frozen=True)
-class Making:
-    """What images are made of and with, below `folder`."""
-
-    blobs: BlobStore
-    store: ResourceStore
-    base: BaseImage
-    folder: Path
-    runtime: Path
-    uv: str
-    packages: PackageSources
 
 
 @dataclass(frozen=True)

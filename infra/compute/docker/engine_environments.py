@@ -4,7 +4,7 @@ Dockerfile of the user's own."""
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
@@ -26,6 +26,7 @@ from infra.compute.ground.fetched_files import Assets
 from infra.compute.ground.image_layout import LOCK
 from infra.compute.package_sources import PackageSourceRefused, PackageSources
 from infra.compute.registry.image_records import ImageRecords
+from infra.compute.registry.programs.making import BaseImage
 
 _THERE: Final = "The environment's image is there."
 _INDEXES: Final = (
@@ -38,16 +39,6 @@ _INDEXES: Final = (
     "UV_INDEX_STRATEGY",
 )
 """Of this host's variables those that say where packages come from."""
-
-
-@dataclass(frozen=True)
-class BaseImage:
-    """What environments are built on: `{python}` in its name stands for the wanted version."""
-
-    name: str
-
-    def of(self, spec: EnvironmentSpec) -> str:
-        return self.name.replace("{python}", spec.python)
 
 
 class Environments(Protocol):

@@ -41,11 +41,12 @@ class Stacked:
 @dataclass(frozen=True)
 class Changes:
     """How an image is run that is made of another. `variables` and `labels` come to what there
-    is; its own command and user go."""
+    is; its own command and user go, and `user`, if any, takes that one's place."""
 
     variables: Mapping[str, str]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    user: str = ""
 
 
 class ImageAppending:
@@ -125,6 +126,8 @@ def _configured(base: ImageConfig, layers: Sequence[Stacked], changes: Changes) 
     variables = {**base.variables, **changes.variables}
     run["Env"] = [f"{name}={value}" for name, value in variables.items()]
     run["Labels"] = {**base.labels, **changes.labels}
+    if changes.user:
+        run["User"] = changes.user
     body["config"] = run
     body.pop("container", None)
     body.pop("container_config", None)

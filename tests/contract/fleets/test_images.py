@@ -19,15 +19,15 @@ from domain.ports import (
     ResourceStore,
     SealedFolder,
 )
-from infra.compute.docker.chosen_images import ChosenImages, Making, RegistryPlace, chosen_images
+from infra.compute.docker.chosen_images import ChosenImages, chosen_images
 from infra.compute.docker.engine import Engine, printed
-from infra.compute.docker.engine_environments import BaseImage
 from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.image_layout import CODE, ENVIRONMENT, PYTHON
 from infra.compute.local.premises import RUNTIME
 from infra.compute.package_sources import PackageSources
+from infra.compute.registry.programs.making import BaseImage, Making, RegistryPlace
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryCalls
 from infra.embedded.blobs.file_blob_store import FileBlobStore

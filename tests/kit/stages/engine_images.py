@@ -7,12 +7,13 @@ from pathlib import Path
 
 from domain.ports import BlobStore
 from infra.compute.docker.engine import Engine
-from infra.compute.docker.engine_environments import BaseImage, EngineEnvironments
+from infra.compute.docker.engine_environments import EngineEnvironments
 from infra.compute.docker.image_builds import ImageBuilds
 from infra.compute.docker.images import Images
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.local.premises import RUNTIME
 from infra.compute.registry.image_records import ImageRecords
+from infra.compute.registry.programs.making import BaseImage
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 

@@ -1,0 +1,47 @@
+"""Images of nodes from a registry alone, as the settings have it."""
+
+from typing import Final
+
+import yarl
+
+from infra.compute.ground.fetched_files import Assets
+from infra.compute.registry.environment_images import EnvironmentImages, Shelf
+from infra.compute.registry.image_manifest import Platform
+from infra.compute.registry.image_rebasing import ImageRebasing
+from infra.compute.registry.image_records import ImageRecords
+from infra.compute.registry.image_sources import ImageSources
+from infra.compute.registry.layer_builds import LayerBuilds
+from infra.compute.registry.programs.making import Making, RegistryPlace
+from infra.compute.registry.programs.node_images import ChosenImages, NodeImages
+from infra.compute.registry.programs.program_images import ProgramImages
+from infra.compute.registry.registry import Registry
+from infra.compute.registry.registry_calls import RegistryCalls
+from infra.compute.registry.registry_facts import RegistryFacts
+
+_HOUR: Final = 3600.0
+
+
+def registry_images(place: RegistryPlace, making: Making, platform: Platform) -> ChosenImages:
+    """For nodes on `platform`. Opens nothing."""
+    assets = Assets(making.folder / "files", making.blobs)
+    records = ImageRecords(making.store, making.blobs)
+    url = yarl.URL(place.url)
+    registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
+    path, scratch = url.path.strip("/") or "ml-endpoints", making.folder / "layers"
+    sources = ImageSources(registry, platform)
+    environments = EnvironmentImages(
+        Shelf(registry, f"{path}/environments"),
+        sources,
+        LayerBuilds(scratch, making.runtime, making.uv, making.packages),
+        records,
+        making.packages,
+        making.base.of,
+        scratch=scratch,
+    )
+    shelf = Shelf(registry, f"{path}/programs")
+    programs = ProgramImages(shelf, environments, sources, assets, scratch=scratch)
+    return ChosenImages(
+        NodeImages(programs, environments, assets, patience=place.patience),
+        RegistryFacts(sources, environments),
+        ImageRebasing(environments, records, place.base_refresh_hours * _HOUR),
+    )
