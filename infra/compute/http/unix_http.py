@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from domain.ports import InstanceLost
-from infra.compute.http.dialing import dial
+from infra.compute.http.dialing import dial, name_of
 from infra.compute.http.unix_connection import Connection, UnixResponse
 
 _CONNECT_TIMEOUT: Final = 5.0
@@ -67,6 +67,9 @@ class UnixHttp:
     ) -> UnixResponse:
         """One request. `timeout` (seconds) bounds the wait for the answer's head, from when
         the request is written. Raises TimeoutError and InstanceLost."""
+        name = name_of(address)
+        if name is not None:  # the ingress goes by it
+            headers = [("host", name), *(each for each in headers if each[0] != "host")]
         head = _request_head(method, target, headers, body)
         while True:
             pool = self._pools.get(address)
