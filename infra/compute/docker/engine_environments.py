@@ -82,8 +82,9 @@ class EngineEnvironments(Environments):
     async def ensure(self, spec: EnvironmentSpec, labels: Labels, story: Story) -> str:
         made = await self._made(spec, labels, story)
         key = self._key_of(spec)
-        if story[-1] == _THERE:
-            story.extendleft(reversed((await self._records.log(key)).splitlines()))
+        told = await self._records.log(key) if story[-1] == _THERE else ""
+        if told:  # else whoever made it ended before it was recorded
+            story.extendleft(reversed(told.splitlines()))
             return made
         if spec.python:
             lock = await self._builds.read(made, LOCK, labels)

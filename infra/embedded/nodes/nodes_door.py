@@ -96,10 +96,11 @@ class NodesDoor:
                 self._open = None
 
     async def _opened(self) -> _Open:
-        now = time.monotonic()
-        if self._open is not None and now - self._looked_at < _LOOK:
-            return self._open
+        if (known := self._known()) is not None:
+            return known
         async with self._turn:
+            if (known := self._known()) is not None:
+                return known  # who waited for another's look has it
             gateway = await self._gateway()
             if self._open is None or self._open.gateway != gateway:
                 before, self._open = self._open, None
@@ -108,6 +109,10 @@ class NodesDoor:
                 self._open = await self._at(gateway)
             self._looked_at = time.monotonic()
             return self._open
+
+    def _known(self) -> _Open | None:
+        """As it was a moment ago."""
+        return self._open if time.monotonic() - self._looked_at < _LOOK else None
 
     async def _at(self, gateway: Gateway) -> _Open:
         name, port, listens = gateway.address, PORT, gateway.address

@@ -189,7 +189,16 @@ class Attempts:
         self._busy[worker] = attempt
         self._served[attempt.job] = next(self._turns)
         attempt.change(RUNNING)
-        attempt.task = asyncio.create_task(self._run(worker, attempt), name=f"unit {attempt.id}")
+        task = asyncio.create_task(self._run(worker, attempt), name=f"unit {attempt.id}")
+        attempt.task = task
+        task.add_done_callback(lambda _: self._free(worker, attempt))
+
+    def _free(self, worker: Worker, attempt: Attempt) -> None:
+        """One that was given up before its first step has come to no end of its own."""
+        if self._busy.get(worker) is attempt:
+            del self._busy[worker]
+            self._end(attempt, lost("The unit was given up."))
+            self.grant()
 
     async def _run(self, worker: Worker, attempt: Attempt) -> None:
         try:

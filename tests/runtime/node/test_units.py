@@ -1,5 +1,6 @@
 """Units pushed to a node: begun once whoever asks, kept until collected, ended by their limits."""
 
+import asyncio
 import json
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 
 from runtime.node.door.own import Question
 from runtime.node.processes.crew import Crew
+from runtime.node.processes.launch import Launch
+from runtime.node.processes.worker import Ground, Worker
 from runtime.node.units import routes
 from runtime.node.units.attempts import Attempts
-from tests.kit.waiting import until
+from tests.kit.waiting import eventually, until
 from tests.kit.web_server import reply, web_server
 from tests.runtime.harness import Wire
 from tests.runtime.node.harness import SHOWN, NodeProcess, StartNode
@@ -307,3 +310,21 @@ async def test_a_line_goes_out_before_a_proxy_takes_the_connection_for_idle(
     attempts.forget("a")
     outcome = json.loads([line async for line in lines][-1])["outcome"]
     assert outcome["lost"] == "The unit was given up."
+
+
+async def test_a_unit_that_is_given_up_as_it_begins_leaves_its_process_to_the_next() -> None:
+    nobody: Any = None
+    ground = Ground(nobody, nobody, nobody, "", nobody, nobody)
+    worker = Worker(0, Launch((), {}, ""), ground, lambda: None, share=1)
+    worker.ready = True
+    attempts = Attempts(Crew([worker]), [worker], kept=3)
+    unit = {"mini_batches": [{"ordinal": 0, "inputs": []}], "timeout": 1.0}
+    attempts.begin("a", "j", 0, unit)
+    attempts.forget("a")
+    following = attempts.begin("b", "j", 0, unit)
+    assert following.state == "waiting"
+    await eventually(lambda: following.state == "running")
+    task = following.task
+    attempts.forget("b")
+    assert task is not None
+    await asyncio.wait({task})
