@@ -202,7 +202,7 @@ class NodeUnit:
                 event: dict[str, Any] = json.loads(line)
                 if event["event"] == "pending":
                     return None
-                self._lease.waits = event["event"] == "waiting"
+                self._lease.tell(waits=event["event"] == "waiting")
                 if event["event"] == "running":
                     self._ordinal = event.get("ordinal")
                 if event["event"] == "outcome":

@@ -24,14 +24,27 @@ SHUNNED: Final = 1.0
 class NodeLease:
     """A process of a node, for one unit. `lost` is set with the reason when the node has gone, or
     the job was taken away; `recalled` when another node would run it at once. `waits`: it is there
-    and does not run yet."""
+    and does not run yet. `wait` is called when that is first known: a node that became idle before
+    had nothing to recall."""
 
-    def __init__(self, node: PoolNode, release: Callable[["NodeLease", bool], None]) -> None:
+    def __init__(
+        self,
+        node: PoolNode,
+        release: Callable[["NodeLease", bool], None],
+        wait: Callable[[], None],
+    ) -> None:
         self.node = node
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.recalled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waits = False
         self._release = release
+        self._wait = wait
+
+    def tell(self, *, waits: bool) -> None:
+        """What its node says of it."""
+        began, self.waits = waits and not self.waits, waits
+        if began:
+            self._wait()
 
     def recall(self) -> None:
         if not self.recalled.done():
@@ -187,7 +200,7 @@ class UnitTurns:
                 asyncio.get_running_loop().call_later(SHUNNED, self.grant)
             self.grant()
 
-        lease = NodeLease(node, release)
+        lease = NodeLease(node, release, self.grant)
         member.leases.add(lease)
         self._taken[node.id] = self._taken.get(node.id, 0) + 1
         return lease

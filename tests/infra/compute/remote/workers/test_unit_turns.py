@@ -61,13 +61,18 @@ async def test_jobs_take_turns_whatever_they_have_waiting() -> None:
     assert many[2].done(), "it has none, and the other one"
 
 
-async def test_what_waits_on_a_node_is_recalled_when_another_is_idle() -> None:
+@pytest.mark.parametrize("first_known", ["that it waits", "that another is idle"])
+async def test_what_waits_on_a_node_is_recalled_when_another_is_idle(first_known: str) -> None:
     record = pool(one=2)
     asking = Asking(with_nodes(record, 1))
     first, second = await asking.ask("one", 2)
     assert asking.nodes() == {"n0": 2}
-    second.result().waits = True
-    asking.turns.update(with_nodes(record, 2))
+    if first_known == "that it waits":
+        second.result().tell(waits=True)
+        asking.turns.update(with_nodes(record, 2))
+    else:
+        asking.turns.update(with_nodes(record, 2))
+        second.result().tell(waits=True)
     assert second.result().recalled.done()
     assert not first.result().recalled.done()
     second.result().release()
