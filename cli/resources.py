@@ -61,6 +61,8 @@ def finish(session: Session, what: str, operation: Operation | None, *, no_wait:
     """Wait for what the host does, or say how to follow it; whether it is done."""
     if operation is None:
         return True
+    for warning in operation.warnings:
+        say(f"warning: {what}: {warning}")
     if no_wait:
         say(f"{what}: the host works on it.")
         return False

@@ -35,6 +35,8 @@ COMPLETE = ".ml-endpoints-complete"
 LOCK = "requirements.lock"
 SHOWN_BYTES = 8 * 1024 * 1024
 KEPT_LINES = 400
+OLDEST = (3, 9, 0)
+"""Of the Pythons that this package itself runs on."""
 
 
 class BuildError(Exception):
@@ -63,6 +65,13 @@ def main(argv: Sequence[str]) -> int:
         action="store_true",
         help="stdin begins with a line: {index's URL: [user, password]}",
     )
+    parser.add_argument(
+        "--python-pins",
+        choices=("exact", "nearest"),
+        default="exact",
+        help="whether another Python will do where that one is not",
+    )
+    parser.add_argument("--python-downloads", action="store_true", help="get one that is not here")
     arguments = parser.parse_args(argv)
     opened = package_indexes.read_credentials(sys.stdin.fileno()) if arguments.credentials else {}
     if arguments.lifeline:
@@ -75,7 +84,9 @@ def main(argv: Sequence[str]) -> int:
                 say(f"{target.name} is already there.")
                 return 0
             build = Build(arguments.uv, target, deadline, lock, package_indexes.Secrets(opened))
-            build.run(read_spec(arguments.spec))
+            spec = read_spec(arguments.spec)
+            pins, downloads = arguments.python_pins, arguments.python_downloads
+            build.run(spec, lambda folder: build.python(spec.python, folder, pins, downloads))
     except BuildError as error:
         say(f"error: {error}")
         return 1
@@ -155,7 +166,8 @@ class Build:
         self._deadline = deadline
         self._lock = lock
 
-    def run(self, spec: Spec) -> None:
+    def run(self, spec: Spec, choose: Callable[[Path], str]) -> None:
+        """`choose` finds the interpreter, in an empty folder."""
         python, requirements, indexes = spec
         began = time.monotonic()
         shutil.rmtree(self._target, ignore_errors=True)
@@ -164,7 +176,7 @@ class Build:
         shutil.rmtree(workplace, ignore_errors=True)
         workplace.mkdir()
         try:
-            interpreter = find_python(self._uv, python, workplace)
+            interpreter = choose(workplace)
             say(f"Python {python}: {interpreter}")
             venv = ["venv", "--no-project", "--no-python-downloads", "--python", interpreter]
             self.tool([*venv, str(self._target)], workplace, {})
@@ -186,6 +198,30 @@ class Build:
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
         say(f"Environment {self._target.name} built in {time.monotonic() - began:.1f} s.")
+
+    def python(self, version: str, workplace: Path, pins: str, downloads: bool) -> str:
+        """The interpreter that `version` means, which is fetched, or another than that, where it
+        is not on this machine and that is asked for. Raises BuildError."""
+        try:
+            return find_python(self._uv, version, workplace)
+        except BuildError as error:
+            missing = error
+        if downloads:
+            with contextlib.suppress(BuildError):
+                self.tool(["python", "install", "--no-bin", version], workplace, {})
+                return find_python(self._uv, version, workplace)
+            say(f"Python {version} could not be fetched.")
+        if pins == "nearest":
+            found, path = nearest_python(self._uv, version, workplace)
+            say(
+                f"warning: Python {version} is not on this machine, and the environment has {found}"
+                ", the nearest that is (ML_ENDPOINTS_PYTHON_PINS)."
+            )
+            return path
+        raise BuildError(
+            f"{missing} Pin one that is, or set ML_ENDPOINTS_PYTHON_PINS=nearest to run this on "
+            "the nearest one."
+        )
 
     def _keep_lock(self, python: str) -> None:
         """What was resolved, for whoever wants to know."""
@@ -291,7 +327,33 @@ def find_python(uv: str, version: str, workplace: Path) -> str:
         return path
     if is_ours(version):
         return str(getattr(sys, "_base_executable", None) or sys.executable)
-    raise BuildError(f"Python {version} is not on this machine.\n{found.stderr.strip()}")
+    raise BuildError(f"{found.stderr.strip()}\nPython {version} is not on this machine.".strip())
+
+
+def nearest_python(uv: str, version: str, workplace: Path) -> tuple[str, str]:
+    """Of the same minor version if there is one, else of the next above, else below: what was made
+    for one Python mostly runs on the next, and seldom on the one before. And where it is."""
+    command = [uv, "python", "list", "--only-installed", "--no-python-downloads"]
+    command += ["--output-format", "json"]
+    ours = str(getattr(sys, "_base_executable", None) or sys.executable)
+    there: dict[tuple[int, int, int], str] = {sys.version_info[:3]: ours}
+    with contextlib.suppress(subprocess.TimeoutExpired, ValueError, KeyError):
+        listed = subprocess.run(
+            command, cwd=workplace, capture_output=True, text=True, timeout=60, check=False
+        )
+        for row in json.loads(listed.stdout):
+            parts = row["version_parts"]
+            numbers = (parts["major"], parts["minor"], parts["patch"])
+            if numbers >= OLDEST and row["implementation"] == "cpython" and row["path"]:
+                there.setdefault(numbers, row["path"])
+    minor = tuple(map(int, version.split(".")[:2]))
+
+    def distance(each: tuple[int, ...]) -> tuple[bool, int, list[int]]:
+        apart = abs((each[0] - minor[0]) * 1000 + each[1] - minor[1])
+        return each[:2] < minor, apart, [-number for number in each]
+
+    found = min(there, key=distance)
+    return ".".join(map(str, found)), there[found]
 
 
 def is_ours(version: str) -> bool:

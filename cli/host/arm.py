@@ -22,6 +22,7 @@ class Operation(NamedTuple):
     url: str
     resource: str
     """What it is about, as a path below the workspace."""
+    warnings: tuple[str, ...] = ()
 
 
 class Arm:
@@ -65,9 +66,11 @@ class Arm:
         """A PUT, PATCH, DELETE or POST: what the host goes on with, or None once it is done.
         Raises Refused."""
         answer = self.call(method, path, body)
-        answer.read()
+        told = answer.read()
         url = answer.headers.get("azure-asyncoperation") or answer.headers.get("location")
-        return Operation(url, path) if url and answer.status in (200, 201, 202) else None
+        if not url or answer.status not in (200, 201, 202):
+            return None
+        return Operation(url, path, _warnings(told))
 
     def wait(
         self,
@@ -173,6 +176,14 @@ def refusal(answer: Answer) -> CommandFailed:
 def _fault(detail: dict[str, Any]) -> str:
     target = detail.get("target")
     return f"{target}: {detail['message']}" if target else str(detail["message"])
+
+
+def _warnings(body: bytes) -> tuple[str, ...]:
+    """What the host says of how it carries out a change."""
+    try:
+        return tuple(map(str, json.loads(body)["properties"]["warnings"]))
+    except (ValueError, KeyError, TypeError):
+        return ()
 
 
 def _status(answer: Answer, body: bytes) -> str:

@@ -27,6 +27,7 @@ _READ_ONLY = tuple(
         ("id", "id"),
         ("location", "location"),
         ("provisioning_state", "properties.provisioningState"),
+        ("warnings", "properties.warnings"),
         ("creation_context", ""),
     )
 )

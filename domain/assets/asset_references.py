@@ -39,6 +39,7 @@ _DESCRIPTIVE = (
     "app_insights_enabled",
     "egress_public_network_access",
     "scale_settings",
+    "warnings",
 )
 
 
@@ -77,7 +78,7 @@ class AssetSources:
 
 class AssetReferences:
     """Resolves the references of one deployment body, of which `rights` say what may be named;
-    `faults` collects what is wrong."""
+    `faults` collects what is wrong, and `warnings` what its user should know."""
 
     def __init__(self, sources: AssetSources, rights: NamingRights) -> None:
         self._rights = rights
@@ -89,6 +90,7 @@ class AssetReferences:
         self._model: ModelVersion | None = None
         self._own_server: InferenceConfig | None = None
         self.faults: list[Detail] = []
+        self.warnings: list[str] = []
 
     async def model(
         self, reference: str | None, target: str, *, may_serve_itself: bool = False
@@ -242,6 +244,7 @@ class AssetReferences:
         for reason in await self.capabilities.refusals(spec, instance_type):
             target = size_at if "nstance type" in reason else at
             self.faults.append(Detail("BadArgument", reason, target))
+        self.warnings += await self.capabilities.cautions(spec)
 
     def refuse(self) -> None:
         """Raises Forbidden with everything that may not be named, else Invalid with every

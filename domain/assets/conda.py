@@ -16,6 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from domain.assets.conda_packages import IGNORED, PAGE, PYPI, canonical
+from domain.assets.packages import numpy_versions
 from domain.assets.packages.package_indexes import IndexReading, redacted
 from domain.errors import Detail, Invalid
 from domain.ports import EnvironmentSpec
@@ -65,6 +66,8 @@ def read(conda: str) -> tuple[EnvironmentSpec | None, list[Detail]]:
             told.append(f"There are {len(reading.faults) - len(told)} more faults.")
         return None, [Detail("InvalidCondaFile", fault, TARGET) for fault in told]
     requirements = tuple(reading.requirements)
+    if bound := numpy_versions.bound(requirements):
+        requirements = (*requirements, bound)
     return EnvironmentSpec(reading.python or HOST_PYTHON, requirements, reading.indexes.indexes), []
 
 

@@ -119,6 +119,8 @@ class BatchDeploymentProperties(Value):
     logging_level: LoggingLevel = LoggingLevel.INFO
     description: Text | None = None
     properties: StringMap = {}
+    warnings: Annotated[tuple[str, ...], unsaid(())] = ()
+    """What its user should know of how it is run here; nobody asks for them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -202,7 +202,12 @@ class BatchKind(
             faults.append(Detail("BadArgument", told, "properties.outputFileName"))
         await self._check_compute(asked, rights, faults)
         references.refuse()
-        return asked.but(model=model, code_configuration=code, environment_id=environment)
+        return asked.but(
+            model=model,
+            code_configuration=code,
+            environment_id=environment,
+            warnings=tuple(references.warnings),
+        )
 
     async def _check_compute(
         self, asked: BatchDeploymentProperties, rights: NamingRights, faults: list[Detail]

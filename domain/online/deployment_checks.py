@@ -18,7 +18,11 @@ from domain.online.online_deployment import (
     workload_key,
 )
 from domain.ports import Capabilities, InstanceSize
-from domain.provisioning.container_resources import type_for
+from domain.provisioning.container_resources import (
+    DEFAULT_RESOURCES,
+    KUBERNETES_DEFAULT,
+    type_for,
+)
 
 OUT_OF_QUOTA = "OutOfQuota"
 
@@ -57,6 +61,7 @@ async def checked(
         code_configuration=code,
         environment_id=environment,
         instance_type=instance_type,
+        warnings=tuple(references.warnings),
     )
 
 
@@ -66,7 +71,9 @@ def _type_of(
     """The instance type that is meant, and why none can be."""
     default = asked.instance_type or DEFAULT_INSTANCE_TYPE
     resources = asked.container_resource_requirements
-    if resources is None or asked.instance_type is not None:
+    if default.casefold() == KUBERNETES_DEFAULT:
+        resources = resources or DEFAULT_RESOURCES
+    elif resources is None or asked.instance_type is not None:
         return default, []
     try:
         return type_for(resources, capabilities.sizes()), []

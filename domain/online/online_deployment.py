@@ -107,6 +107,8 @@ class OnlineDeploymentProperties(Value):
     request_settings: RequestSettings = RequestSettings()
     liveness_probe: ProbeSettings = ProbeSettings()
     readiness_probe: ProbeSettings = ProbeSettings()
+    warnings: Annotated[tuple[str, ...], unsaid(())] = ()
+    """What its user should know of how it is run here; nobody asks for them."""
 
 
 WORKER_COUNT = "WORKER_COUNT"

@@ -134,6 +134,11 @@ class Capabilities(Protocol):
         such instance type, no managed compute here), each a sentence; empty if none."""
 
     @abstractmethod
+    async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
+        """What whoever wishes for it should know of how it is run here, each a sentence: that it
+        has another Python than it pins."""
+
+    @abstractmethod
     async def pinned(self, image: str) -> str:
         """What the name of an image means now, by its digest (`name@sha256:…`); the name as it is
         where that shows only when it is pulled. Raises Invalid where there is no such image."""

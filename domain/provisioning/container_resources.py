@@ -28,6 +28,15 @@ class ContainerResourceRequirements(Value):
     container_resource_requests: ContainerResources | None = None
 
 
+KUBERNETES_DEFAULT: Final = "defaultinstancetype"
+"""The instance type that Azure ML's extension makes on each Kubernetes cluster."""
+DEFAULT_RESOURCES: Final = ContainerResourceRequirements(
+    container_resource_limits=ContainerResources(cpu="2", memory="2Gi"),
+    container_resource_requests=ContainerResources(cpu="100m", memory="2Gi"),
+)
+"""What it has."""
+
+
 def type_for(asked: ContainerResourceRequirements, sizes: Mapping[str, InstanceSize]) -> str:
     """The smallest of `sizes` that has the limits, or the requests where they are more. Raises
     Invalid."""

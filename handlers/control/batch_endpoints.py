@@ -21,7 +21,7 @@ ITEM = "batchEndpoints/{endpoint}"
 ARM_FIELDS: wire.ArmFields = {
     BatchEndpointProperties: wire.OtherFields(read_only=READ_ONLY),
     BatchDeploymentProperties: wire.OtherFields(
-        read_only=READ_ONLY,
+        read_only=(*READ_ONLY, "warnings"),
         refused={
             "deploymentConfiguration": "Pipeline deployments are not there yet; deploy a model.",
         },

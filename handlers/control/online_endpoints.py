@@ -28,7 +28,7 @@ DEPLOYMENT_ITEM = f"{ITEM}/deployments/{{deployment}}"
 ARM_FIELDS: wire.ArmFields = {
     OnlineEndpointProperties: wire.OtherFields(read_only=READ_ONLY),
     OnlineDeploymentProperties: wire.OtherFields(
-        read_only=(*READ_ONLY, "scaleStatus"),
+        read_only=(*READ_ONLY, "scaleStatus", "warnings"),
         refused={
             "dataCollector": "Data collection is not there yet: nothing would be kept.",
             "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",

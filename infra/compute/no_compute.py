@@ -45,6 +45,9 @@ class NoCapabilities(Capabilities):
     ) -> Sequence[str]:
         return [REASON]
 
+    async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
+        return ()
+
     async def pinned(self, image: str) -> str:
         return image
 

@@ -5,15 +5,23 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from domain.errors import Invalid
 from domain.ports import NO_INDEXES, Credentials, EnvironmentSpec, IndexCredentials, PackageIndexes
-from infra.settings.packages import IndexStrategy, PackageSettings
+from infra.settings.packages import IndexStrategy, PackageSettings, PythonPins
 from infra.web.outbound import AddressRefused, OutboundAddresses
 
 _LONGEST = 4096
+
+
+class PythonChoice(NamedTuple):
+    """What is done for a pinned Python that is not on this machine: uv gets it where `downloads`
+    is set, and with `nearest` another does where that is not to be had."""
+
+    pins: PythonPins
+    downloads: bool
 
 
 class PackageSourceRefused(Exception):
@@ -24,7 +32,7 @@ class PackageSources:
     """`usual` is where packages come from for every environment, unless it says otherwise, and
     `usual_credentials` open that by URL; `connections` open what environments name. Those lead
     where `outbound` allows alone. `build_variables` names what of the host's environment a build
-    sees although it may hold a credential."""
+    sees although it may hold a credential, and `pythons` says which interpreter it gets."""
 
     def __init__(
         self,
@@ -34,8 +42,10 @@ class PackageSources:
         connections: IndexCredentials,
         outbound: OutboundAddresses,
         build_variables: Sequence[str],
+        pythons: PythonChoice,
     ) -> None:
         self.build_variables = build_variables
+        self.pythons = pythons
         self._usual = usual
         self._usual_credentials = usual_credentials
         self.strategy: IndexStrategy = strategy
@@ -62,6 +72,7 @@ class PackageSources:
             connections,
             outbound,
             settings.build_variables,
+            PythonChoice(settings.python_pins, settings.python_downloads),
         )
 
     def meant(self, spec: EnvironmentSpec) -> EnvironmentSpec:

@@ -11,6 +11,7 @@ from domain.ports import Credentials
 from infra.settings.group import PREFIX, SettingsGroup
 from infra.settings.values import Unit
 
+PythonPins = Literal["exact", "nearest"]
 IndexStrategy = Literal["first-index", "unsafe-first-match", "unsafe-best-match"]
 
 
@@ -84,6 +85,13 @@ class PackageSettings(SettingsGroup):
     so that nobody can offer a private package's name elsewhere. With `unsafe-first-match` the
     next one is asked if no version fits; `unsafe-best-match` takes the best version of all, as
     pip does."""
+    python_pins: PythonPins = Field("exact", alias="ML_ENDPOINTS_PYTHON_PINS")
+    """Where models are processes: a Python that a conda file pins and that is not on the machine,
+    nor to be fetched, is refused (`exact`), or the environment is made with the nearest that is
+    there (`nearest`), as its log says: the same minor version, else the next above, else below."""
+    python_downloads: bool = Field(True, alias="ML_ENDPOINTS_PYTHON_DOWNLOADS")
+    """Whether such a Python is fetched by uv, which knows the digest of each of its own. Where the
+    network does not allow it, the build says so."""
     build_variables: Names = Field((), alias="ML_ENDPOINTS_BUILD_VARIABLES")
     """Variables of the host's own environment that builds of environments see, and the code of
     packages that they run, although they may hold a credential (`UV_INDEX_TEAM_PASSWORD`,

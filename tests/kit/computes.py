@@ -33,6 +33,9 @@ class AnyCapabilities(Capabilities):
     ) -> Sequence[str]:
         return ()
 
+    async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
+        return ()
+
     async def pinned(self, image: str) -> str:
         return image
 
@@ -73,8 +76,12 @@ class ToldCompute:
         self.ensured: list[str] = []
         self.removed: list[str] = []
         self.refused: list[str] = []
+        self.cautioned: list[str] = []
         self.up: dict[str, Sequence[Instance]] = {}
         self.while_ensuring: Callable[[], Any] | None = None
+
+    async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
+        return self.cautioned
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None

@@ -48,10 +48,17 @@ class LocalCapabilities(Capabilities):
         if environment.needs_image:
             reasons = [told_of_image(environment)]
         else:
-            reasons = list(await self._environments.refusals(environment))
+            refusal = await self._environments.pythons.refusal(environment.python)
+            reasons = [] if refusal is None else [refusal]
         if instance_type is not None and instance_types.find(instance_type) is None:
             reasons.append(_no_such_type(instance_type))
         return reasons
+
+    async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
+        if environment.needs_image:
+            return ()
+        caution = await self._environments.pythons.caution(environment.python)
+        return () if caution is None else (caution,)
 
     async def pinned(self, image: str) -> str:
         return image

@@ -13,6 +13,7 @@ from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.ground.room import Room
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
+from infra.compute.local.files.pythons import Pythons
 from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.local_capabilities import LocalCapabilities
 from infra.compute.local.local_disk import LocalDisk
@@ -49,7 +50,7 @@ class LocalCompute:
             return Environments(
                 folder,
                 processes,
-                uv=uv,
+                pythons=Pythons(uv, packages.pythons),
                 python=sys.executable,
                 runtime=RUNTIME,
                 packages=packages,

@@ -50,6 +50,9 @@ class RemoteCapabilities(Capabilities):
         self._triton = triton
         self._isolation = isolation
 
+    async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
+        return ()
+
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
     ) -> Sequence[str]:

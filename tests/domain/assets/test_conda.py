@@ -272,3 +272,11 @@ def test_the_page_of_the_table_is_up_to_date() -> None:
 
 def test_no_package_is_both_translated_and_ignored() -> None:
     assert not set(conda_packages.PYPI) & set(conda_packages.IGNORED)
+
+
+def test_old_compiled_packages_get_the_numpy_that_they_were_compiled_for() -> None:
+    assert requirements("scikit-learn=1.2.2", "numpy") == (
+        "scikit-learn==1.2.2.*",
+        "numpy",
+        "numpy<2",
+    )

@@ -367,6 +367,37 @@ async def test_a_kubernetes_deployment_runs_here_on_a_type_that_has_its_resource
     assert "200 cores" in found["properties.containerResourceRequirements"]
 
 
+async def test_the_instance_type_that_every_cluster_has_is_known_here(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.register_assets()
+    await stage.put_endpoint(compute="azureml:a-cluster")
+    await stage.settle()
+    await stage.put_deployment(
+        endpoint_compute_type="Kubernetes", instance_type="defaultinstancetype"
+    )
+    await stage.settle()
+    shown = (await stage.online.documents.deployment("iris", "blue")).resource.properties
+    assert shown.instance_type == "Standard_DS3_v2"
+    assert KEY in stage.compute.running
+
+
+async def test_a_deployment_tells_what_its_user_should_know_of_how_it_runs(
+    stage: ProvisioningStage,
+) -> None:
+    stage.compute.cautioned = ["Python 3.12 is not on this machine."]
+    await stage.iris()
+    await stage.put_deployment()
+    await stage.settle()
+    found = await stage.online.documents.deployment("iris", "blue")
+    assert found.resource.properties.warnings == ("Python 3.12 is not on this machine.",)
+    stage.compute.cautioned = []
+    await stage.put_deployment(warnings=("said by a caller",))
+    await stage.settle()
+    found = await stage.online.documents.deployment("iris", "blue")
+    assert found.resource.properties.warnings == ()
+
+
 async def test_a_deployment_may_do_without_a_model(stage: ProvisioningStage) -> None:
     await stage.iris()
     await stage.put_deployment(model=None)

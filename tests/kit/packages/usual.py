@@ -1,7 +1,7 @@
 """Package sources for computes of tests that are not about them."""
 
 from domain.ports import NO_INDEXES, Credentials, IndexCredentials
-from infra.compute.package_sources import PackageSources
+from infra.compute.package_sources import PackageSources, PythonChoice
 from infra.web.outbound import OutboundAddresses
 
 
@@ -10,7 +10,12 @@ class NoCredentials(IndexCredentials):
         return None
 
 
+NOWHERE = OutboundAddresses(())
+
+PRESENT = PythonChoice("exact", downloads=False)
+"""Pythons of this machine alone."""
+
 USUAL_PACKAGES = PackageSources(
-    NO_INDEXES, {}, "first-index", NoCredentials(), OutboundAddresses(()), ()
+    NO_INDEXES, {}, "first-index", NoCredentials(), NOWHERE, (), PRESENT
 )
 """Those that this machine has."""

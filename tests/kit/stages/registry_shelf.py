@@ -33,7 +33,7 @@ from infra.compute.registry.registry_calls import RegistryCalls
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.web.outbound import OutboundAddresses
-from tests.kit.packages.usual import NoCredentials
+from tests.kit.packages.usual import PRESENT, NoCredentials
 
 UV = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -128,7 +128,7 @@ def fake_python(version: str = VERSION, mark: str = "") -> list[Entry]:
 def packages_of(*indexes: str, opened: dict[str, Credentials] | None = None) -> PackageSources:
     usual = PackageIndexes(indexes[0]) if indexes else NO_INDEXES
     return PackageSources(
-        usual, opened or {}, "first-index", NoCredentials(), OutboundAddresses(()), ()
+        usual, opened or {}, "first-index", NoCredentials(), OutboundAddresses(()), (), PRESENT
     )
 
 

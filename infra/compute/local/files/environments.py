@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +15,12 @@ from infra.compute.ground import process_environment
 from infra.compute.ground.build_variables import withheld
 from infra.compute.ground.failure import StartFailure
 from infra.compute.local.files import unused_environments
+from infra.compute.local.files.pythons import Pythons
 from infra.compute.local.files.unused_environments import COMPLETE
 from infra.compute.local.processes.instance_log import InstanceLog
 from infra.compute.local.processes.process_groups import ProcessGroups
 from infra.compute.package_sources import PackageSourceRefused, PackageSources
 
-_OLDEST: Final = (3, 9)
-_FIND_TIMEOUT: Final = 60.0
 _TAIL: Final = 40
 _WHOLE: Final = 100_000
 LOCK: Final = "requirements.lock"
@@ -46,7 +45,7 @@ class Environments:
         root: Path,
         processes: ProcessGroups,
         *,
-        uv: str,
+        pythons: Pythons,
         python: str,
         runtime: Path,
         packages: PackageSources,
@@ -55,14 +54,13 @@ class Environments:
     ) -> None:
         self._root = root
         self._processes = processes
-        self._uv = uv
+        self.pythons = pythons
         self._python = python
         self._runtime = runtime
         self._packages = packages
         self._slots = asyncio.Semaphore(max_builds)
         self._deadline = deadline
         self._builds: dict[str, asyncio.Task[Path]] = {}
-        self._found: dict[str, str | None] = {}
 
     def sweep(self) -> None:
         """Remove what a killed build left."""
@@ -110,17 +108,6 @@ class Environments:
         """What building it printed, last time."""
         return InstanceLog(self._root / f"{self.key_of(spec)}.log")
 
-    async def refusals(self, spec: EnvironmentSpec) -> Sequence[str]:
-        """Why its Python cannot be had here."""
-        if spec.python not in self._found:
-            self._found[spec.python] = await self._find(spec.python)
-        reason = self._found[spec.python]
-        if reason is not None:
-            # Someone may install it in the meantime.
-            del self._found[spec.python]
-            return (reason,)
-        return ()
-
     def touch(self, spec: EnvironmentSpec) -> None:
         """It is run from still."""
         with contextlib.suppress(FileNotFoundError):
@@ -158,7 +145,8 @@ class Environments:
                     " them in ML_ENDPOINTS_BUILD_VARIABLES, or an index in its own setting."
                 )
             command = [self._python, "-I", str(self._runtime), "build"]
-            command += ["--spec", str(spec_file), "--target", str(target), "--uv", self._uv]
+            command += ["--spec", str(spec_file), "--target", str(target), "--uv", self.pythons.uv]
+            command += self.pythons.arguments
             command += ["--deadline", str(self._deadline), "--lifeline", "--credentials"]
             output = log.open()
             try:
@@ -186,48 +174,6 @@ class Environments:
                 raise StartFailure("ImageBuildFailure", f"The environment's build failed.\n{tail}")
             return target
 
-    async def _find(self, version: str) -> str | None:
-        """None if the version is there, else why not, naming those that are."""
-        parts = version.split(".")
-        if not 1 < len(parts) <= 3 or not all(part.isdecimal() for part in parts):
-            return f"{version!r} is no Python version; give one such as 3.11."
-        if (int(parts[0]), int(parts[1])) < _OLDEST:
-            return f"Python {version} is too old: models run on 3.9 or later."
-        if version == f"{sys_version()[0]}.{sys_version()[1]}":
-            return None
-        status, _ = await self._uv_python("find", "--system", "--no-project", version)
-        if status == 0:
-            return None
-        status, listing = await self._uv_python("list", "--only-installed", "--output-format=json")
-        there = {sys_version()}
-        if status == 0:
-            for row in json.loads(listing):
-                numbers = row["version_parts"]
-                there.add((numbers["major"], numbers["minor"], numbers["patch"]))
-        names = ", ".join(".".join(map(str, each)) for each in sorted(there) if each >= _OLDEST)
-        return f"Python {version} is not on this machine; it has {names}."
-
-    async def _uv_python(self, *arguments: str) -> tuple[int, bytes]:
-        process = await asyncio.create_subprocess_exec(
-            self._uv,
-            "python",
-            *arguments,
-            "--no-python-downloads",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=process_environment.for_build(()),
-            cwd="/",
-        )
-        try:
-            async with asyncio.timeout(_FIND_TIMEOUT):
-                output, _ = await process.communicate()
-        except BaseException:  # cancelled, or out of time: it must not go on
-            process.kill()
-            await process.wait()
-            raise
-        return process.returncode or 0, output
-
 
 def told_of_image(spec: EnvironmentSpec) -> str:
     """Why an environment that is an image is not run as processes."""
@@ -237,13 +183,6 @@ def told_of_image(spec: EnvironmentSpec) -> str:
         "condaFile, alone or beside one of Azure ML's base images (docs/curated-environments.md), "
         "or run models in containers (ML_ENDPOINTS_COMPUTE=docker, docs/containers.md)."
     )
-
-
-def sys_version() -> tuple[int, int, int]:
-    """The version of the Python that runs the host, which is always there for models too."""
-    import sys
-
-    return sys.version_info[:3]
 
 
 def _text_of(path: Path) -> str:

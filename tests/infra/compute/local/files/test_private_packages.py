@@ -22,7 +22,7 @@ from infra.settings.packages import PackageSettings
 from infra.web.outbound import OutboundAddresses
 from tests.infra.compute.conftest import opened
 from tests.kit.packages.index import PASSWORD, USER, PackageIndex, serving
-from tests.kit.packages.usual import USUAL_PACKAGES, NoCredentials
+from tests.kit.packages.usual import PRESENT, USUAL_PACKAGES, NoCredentials
 
 LOOPBACK = OutboundAddresses([ip_network("127.0.0.0/8")])
 SPY = """
@@ -122,7 +122,7 @@ async def test_a_connection_opens_the_index_that_an_environment_names(
 
 
 async def test_without_one_the_build_fails_and_says_so(index: PackageIndex, tmp_path: Path) -> None:
-    packages = PackageSources(NO_INDEXES, {}, "first-index", NoCredentials(), LOOPBACK, ())
+    packages = PackageSources(NO_INDEXES, {}, "first-index", NoCredentials(), LOOPBACK, (), PRESENT)
     async with opened(tmp_path, packages=packages) as house:
         with pytest.raises(StartFailure, match="without credentials") as failed:
             await house.compute.premises.environments.ensure(
@@ -158,7 +158,8 @@ async def test_environments_differ_by_where_their_packages_come_from(tmp_path: P
 
     plain = await keys(USUAL_PACKAGES, tmp_path / "a")
     mirrored = await keys(
-        PackageSources(mirror, {}, "first-index", NoCredentials(), LOOPBACK, ()), tmp_path / "b"
+        PackageSources(mirror, {}, "first-index", NoCredentials(), LOOPBACK, (), PRESENT),
+        tmp_path / "b",
     )
     assert len(set(plain)) == 3
     # What the settings say is the same as what the environment says itself.
