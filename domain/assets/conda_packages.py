@@ -112,7 +112,7 @@ def page() -> str:
         "  environment has the minor version of the Python that ml-endpoints itself runs on.",
         "  Where models are processes, one that is not on the machine is fetched by uv",
         "  (`ML_ENDPOINTS_PYTHON_DOWNLOADS`); where it is not to be had it is refused, or the",
-        "  environment has the nearest that is there (`ML_ENDPOINTS_PYTHON_PINS=nearest`): the same",
+        "  environment has the nearest one (`ML_ENDPOINTS_PYTHON_PINS=nearest`): the same",
         "  minor version, else the next above, else below. The deployment's `warnings` say so, and",
         "  the log of the build.",
         "- Entries under `pip:` are requirements as PEP 508 has them, markers included.",
