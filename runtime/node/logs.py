@@ -63,15 +63,27 @@ class Log:
                 self._size -= len(self._pieces.popleft()[2])
         self._out.put(_STAMPS.sub(b"", lines))
 
-    def forget(self, worker: str, line: bytes) -> None:
-        """What was the last word of this process stays out of answers."""
+    def forget(self, worker: str, end: bytes) -> None:
+        """What was the last word of this process stays out of answers; nothing is changed where
+        it ended otherwise."""
         with self._lock:
+            numbers, said = [], b""
             for number in range(len(self._pieces) - 1, -1, -1):
-                seen, whose, content = self._pieces[number]
+                if len(said) >= len(end):
+                    break
+                _, whose, content = self._pieces[number]
                 if whose == worker:
-                    if content.endswith(line):
-                        self._pieces[number] = (seen, whose, content[: -len(line)])
-                    return
+                    numbers.append(number)
+                    said = content + said
+            if not end or not said.endswith(end):
+                return
+            left = len(end)
+            for number in numbers:
+                seen, whose, content = self._pieces[number]
+                kept = content[: max(0, len(content) - left)]
+                left -= len(content) - len(kept)
+                self._size -= len(content) - len(kept)
+                self._pieces[number] = (seen, whose, kept)
 
     def note(self, text: str) -> None:
         """The agent's own words."""

@@ -35,17 +35,22 @@ class DockerContainers(Fleet):
         found = self.engine.containers(*labels) if mine else []
         return {each["Id"] for each in found if each["State"] in ("running", "paused")}
 
+    def scripts(self, host: RunningHost, deployment: str) -> set[str]:
+        return self._processes(self.instances(host, deployment), " serve ")
+
     def workers(self, host: RunningHost) -> set[str]:
         mine = installation_of(host)
         found = self.engine.containers(f"{INSTALLATION}={mine}") if mine else []
-        ids = [each["Id"] for each in found if each["State"] == "running"]
+        return self._processes({e["Id"] for e in found if e["State"] == "running"}, " work ")
+
+    def _processes(self, ids: set[str], doing: str) -> set[str]:
         tops = [self.engine.ask("GET", f"containers/{id}/top") for id in ids]
         shown = [json.loads(content) for status, content in tops if status == 200]
         return {
             row[top["Titles"].index("PID")]
             for top in shown
             for row in top["Processes"]
-            if " work " in row[-1]
+            if doing in row[-1]
         }
 
     def strike(self, host: RunningHost, doing: str, rng: random.Random) -> str | None:

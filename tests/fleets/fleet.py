@@ -27,6 +27,10 @@ class Fleet(Protocol):
         """The instances that there are of a deployment, `endpoint/deployment`."""
 
     @abstractmethod
+    def scripts(self, host: RunningHost, deployment: str) -> set[str]:
+        """The processes that run the script of a deployment."""
+
+    @abstractmethod
     def workers(self, host: RunningHost) -> set[str]:
         """The processes that run mini-batches."""
 

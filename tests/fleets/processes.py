@@ -21,6 +21,9 @@ class Processes(Fleet):
         name = deployment.rpartition("/")[2]
         return {str(pid) for pid in _outermost(host.processes(f"--deployment {name}"))}
 
+    def scripts(self, host: RunningHost, deployment: str) -> set[str]:
+        return self.instances(host, deployment)
+
     def workers(self, host: RunningHost) -> set[str]:
         return {str(pid) for pid in host.processes(" work ")}
 

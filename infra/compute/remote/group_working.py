@@ -9,8 +9,10 @@ from typing import Final
 from domain.errors import DomainError
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.owners import owner_of
+from infra.compute.ground.traces import continuing
 from infra.compute.identity_lending import IdentityLending, holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState, Progress
+from infra.compute.remote.keeping.node_stories import NodeStories, Owner
 from infra.compute.remote.node_watches import Health, NodeWatches
 from infra.compute.remote.serving_record import Standing
 
@@ -24,12 +26,13 @@ _WORDS: Final = 30
 @dataclass(frozen=True)
 class Asked:
     """`count` nodes of a group, whose `standing` was this at the last look. A node that is at a
-    request says nothing else for `patience` seconds at most."""
+    request says nothing else for `patience` seconds at most. `trace` is that of who asked."""
 
     group: NodeGroup
     count: int
     standing: Standing
     patience: float
+    trace: str = ""
 
 
 class GroupWorking:
@@ -42,16 +45,17 @@ class GroupWorking:
         unseal: Callable[[str], str],
         on_change: Callable[[], None],
         identities: IdentityLending,
+        stories: NodeStories,
     ) -> None:
         self._fleet = fleet
         self._watches = watches
         self._unseal = unseal
         self._on_change = on_change
         self._identities = identities
+        self._stories = stories
         self._secrets: dict[str, str] = {}
         self._progress: dict[str, tuple[int, Progress]] = {}
         self._applying: dict[str, asyncio.Task[None]] = {}
-        self._told: dict[str, str] = {}
 
     def secret_of(self, group: str, sealed: str) -> str:
         secret = self._secrets.get(group)
@@ -73,6 +77,7 @@ class GroupWorking:
         """Have the fleet go on, if there is something to do, and say how it stands."""
         group, wanted = await self._lent(asked.group), asked.count
         attempt = group.attempt
+        self._stories.own(group.name, Owner(group.key, asked.trace))
         if asked.standing.attempt == attempt and asked.standing.has_failed:
             return self._failed_still(asked, nodes)
         await self._renew(group, nodes)
@@ -82,12 +87,12 @@ class GroupWorking:
         standing = [n for n in nodes if n.number < wanted and n.state is NodeState.RUNNING]
         surplus = [n for n in nodes if n.number >= wanted and n.state is not NodeState.LEAVING]
         if not progress.prepared or len(standing) != wanted or surplus:
-            self._apply(group, wanted)
+            self._apply(group, asked)
         ready = sum(health[node.id].ready for node in standing)
         tried = [node for node in nodes if node.attempt == attempt]
         failure = progress.failure or await self._failure(tried, health)
         for node in nodes:
-            await self._tell(group.key, node, health[node.id])
+            await self._tell(node, health[node.id])
         if failure is not None:
             reason = f"{failure.reason}{await self._said(group, failure)}"
             return Standing(attempt, progress.prepared, ready, failure.code, reason)
@@ -127,25 +132,28 @@ class GroupWorking:
             timeout = 0.0 if is_cut_off else asked.patience
             if node.state is NodeState.RUNNING and seen.is_lost(timeout):
                 told = f"It has not answered for {seen.silent:.0f} s ({seen.trouble})."
-                about = {**owner_of(asked.group.key), "instance": node.id, "reason": told}
-                about["action"] = "instance_died"
-                _log.warning("Instance %s is replaced: %s", node.id, told, extra=about)
+                self._stories.ended(node, told, for_good=False)
                 await self._fleet.replace(node, told)
 
     def _progress_of(self, group: str, attempt: int) -> Progress:
         found = self._progress.get(group)
         return found[1] if found is not None and found[0] == attempt else Progress()
 
-    def _apply(self, group: NodeGroup, count: int) -> None:
+    def _apply(self, group: NodeGroup, asked: Asked) -> None:
         if group.name in self._applying:
             return
-        task = asyncio.create_task(self._applied(group, count), name=f"apply {group.name}")
+        applied = self._applied(group, asked)
+        task = asyncio.create_task(applied, name=f"apply {group.name}")
         self._applying[group.name] = task
         task.add_done_callback(lambda _: self._applying.pop(group.name, None))
 
-    async def _applied(self, group: NodeGroup, count: int) -> None:
+    async def _applied(self, group: NodeGroup, asked: Asked) -> None:
+        there = asked.standing if asked.standing.attempt == group.attempt else Standing()
+        if group.name not in self._progress and not there.prepared:
+            text = "%s is being prepared: its environment and files"
+            self._say(group, asked.trace, "workload_building", text)
         try:
-            progress = await self._fleet.apply(group, count)
+            progress = await self._fleet.apply(group, asked.count)
         except DomainError as error:
             _log.warning("%s could not be worked towards: %s", group.key, error)
             return
@@ -155,8 +163,16 @@ class GroupWorking:
             progress = Progress(failure=StartFailure("InternalServerError", told))
         before = self._progress_of(group.name, group.attempt)
         self._progress[group.name] = group.attempt, progress
+        if progress.prepared and not (before.prepared or there.prepared):
+            text = "%s is prepared: it can be started"
+            self._say(group, asked.trace, "workload_prepared", text)
         if progress != before:
             self._on_change()
+
+    def _say(self, group: NodeGroup, trace: str, action: str, text: str) -> None:
+        about = {"action": action, **owner_of(group.key), "revision": group.spec["revision"]}
+        with continuing(trace):
+            _log.info(text, group.key, extra=about)
 
     async def _failure(
         self, nodes: Sequence[Node], health: dict[str, Health]
@@ -193,15 +209,8 @@ class GroupWorking:
             return ""
         return f"{told} " if told else ""
 
-    async def _tell(self, key: str, node: Node, seen: Health) -> None:
+    async def _tell(self, node: Node, seen: Health) -> None:
         """In the log, once."""
-        told = node.reason if node.state is NodeState.ENDED else seen.died
-        if not told or self._told.get(node.id) == told:
-            return
-        if len(self._told) > 10_000:
-            self._told.clear()
-        self._told[node.id] = told
-        more = await self._explained(node) if node.state is NodeState.RUNNING else ""
-        about = {**owner_of(key), "instance": node.id, "reason": more + told}
-        about["action"] = "instance_died"
-        _log.warning("Instance %s has died: %s", node.id, more + told, extra=about)
+        has_died = self._stories.is_new(node, seen)
+        is_asked = has_died and node.state is NodeState.RUNNING
+        self._stories.tell(node, seen, await self._explained(node) if is_asked else "")

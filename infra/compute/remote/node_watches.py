@@ -22,9 +22,12 @@ PERIOD: Final = 0.5
 MOST_A_SECOND: Final = 500
 """Of all nodes together; where they are more than half as many, each is asked less often."""
 _PATIENCE: Final = 1.0
+_AGAIN: Final = 0.1
+"""Seconds before one that is not ready, or has not answered, is asked again."""
 _TELL_AGAIN: Final = 60.0
-MISSES: Final = 3
-"""In a row: it takes no requests then. One that refuses connections is gone at once."""
+MISSES: Final = 2
+"""In a row: it takes no requests then, so that gateways, which use what they have read for 2 s, ask
+none that is silent for 5 s. One that refuses connections is gone at once."""
 SILENT: Final = 10.0
 """Seconds after which another takes its place, beside those that a request may take: a script
 may keep its process from answering anything else for as long."""
@@ -189,7 +192,7 @@ class _Watch:
             if before != self._health:
                 self._all.changed()
             soon = self._misses or not self._health.ready
-            await asyncio.sleep(0.1 if soon else self._all.period)
+            await asyncio.sleep(_AGAIN if soon else self._all.period)
 
     async def _ask(self) -> None:
         try:

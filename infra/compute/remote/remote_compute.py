@@ -12,6 +12,7 @@ from infra.compute.remote.group_working import GroupWorking
 from infra.compute.remote.keeping.keeper import Keeper
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.keeping.keeper_lease import KeeperLease
+from infra.compute.remote.keeping.node_stories import NodeStories
 from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.node_watches import NodeWatches
 from infra.compute.remote.ready_nodes import KnownNodes
@@ -44,7 +45,8 @@ class RemoteCompute:
         records, pools = ServingRecords(store, index), PoolRecords(store, index)
         wake = asyncio.Event()
         watches = NodeWatches(self._http, wake.set, identities)
-        working = GroupWorking(fleet, watches, cipher.decrypt, wake.set, identities)
+        stories = NodeStories()
+        working = GroupWorking(fleet, watches, cipher.decrypt, wake.set, identities, stories)
         sealing = Sealing(cipher.encrypt, cipher.decrypt)
         self.scorer = RemoteScorer(self._http, known.secret_of)
         self.serving = RemoteServing(
@@ -70,7 +72,9 @@ class RemoteCompute:
             ServingKeeping(fleet, records, working, watches, known.learn, wake),
             PoolKeeping(fleet, pools, working, watches, self.workers.known, time.monotonic),
         )
-        self._keeper = Keeper(fleet, KeeperLease(store), index, keeps, working, watches, wake)
+        self._keeper = Keeper(
+            fleet, KeeperLease(store), index, keeps, working, watches, stories, wake
+        )
 
     async def start(self) -> None:
         """Look after what is deployed, if no other host does."""

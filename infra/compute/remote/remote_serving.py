@@ -14,6 +14,7 @@ from domain.ports import (
     ServingObservation,
     ServingWorkload,
 )
+from infra.compute.ground.traces import current_trace
 from infra.compute.remote.fleet import Fleet
 from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.ready_nodes import KnownNodes
@@ -58,7 +59,7 @@ class RemoteServing(Serving):
     async def ensure(self, workload: ServingWorkload) -> ServingObservation:
         self._begin()
         secret = self._sealing.seal(secrets.token_urlsafe(32))
-        new = Revision.begin(workload, secret)
+        new = Revision.begin(workload, secret, current_trace())
         record = await self._records.change(workload.key, lambda before: wanted(before, new))
         self._changed()
         seen = record.observation() if record else None

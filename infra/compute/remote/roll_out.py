@@ -40,7 +40,9 @@ def _adjusted(record: ServingRecord, there: Revision, new: Revision) -> ServingR
     count = new.workload.instance_count
     workload = replace(there.workload, instance_count=count)
     attempt = there.attempt + (there.state is WorkloadState.FAILED)
-    adjusted = replace(there, workload=workload, attempt=attempt)
+    is_other = workload != there.workload or attempt != there.attempt
+    trace = new.trace if is_other else there.trace
+    adjusted = replace(there, workload=workload, attempt=attempt, trace=trace)
     others = tuple(each for each in record.revisions if each.group != there.group)
     return replace(record, revisions=(*others, adjusted))
 

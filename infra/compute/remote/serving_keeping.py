@@ -131,6 +131,7 @@ class ServingKeeping(Keeps):
             workload.instance_count,
             revision.standing,
             workload.request_timeout.total_seconds(),
+            revision.trace,
         )
 
     async def _save(self, before: ServingRecord, rolled: Rolled, ready: ReadyNodes | None) -> None:

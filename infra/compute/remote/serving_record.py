@@ -40,20 +40,23 @@ class Standing:
 
 @dataclass(frozen=True)
 class Revision:
-    """One that is to run. `secret` is sealed, and its nodes' own."""
+    """One that is to run. `secret` is sealed, and its nodes' own. `trace` is that of the request
+    that asked for it last."""
 
     workload: ServingWorkload
     group: str
     secret: str
     attempt: int = 0
     standing: Standing = Standing()
+    trace: str = ""
 
     @classmethod
-    def begin(cls, workload: ServingWorkload, secret: str) -> Self:
+    def begin(cls, workload: ServingWorkload, secret: str, trace: str) -> Self:
         """Its group is another one than any before it, also of the same revision."""
         readable = re.sub(r"[^a-z0-9]+", "-", workload.key.partition("/")[2].lower())[:22]
         tag = hashlib.sha256(workload.revision.encode()).hexdigest()[:6]
-        return cls(workload, f"{readable.strip('-')}-{tag}-{secrets.token_hex(3)}", secret)
+        group = f"{readable.strip('-')}-{tag}-{secrets.token_hex(3)}"
+        return cls(workload, group, secret, trace=trace)
 
     @property
     def state(self) -> WorkloadState:
@@ -70,10 +73,12 @@ class Revision:
 
 @dataclass(frozen=True)
 class Leaving:
-    """A group that is to go; what is under way there has `grace` seconds."""
+    """A group that is to go; what is under way there has `grace` seconds. `trace` is that of
+    the request that wanted it."""
 
     group: str
     grace: float
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,8 @@ class ServingRecord:
     def without(self, revision: Revision, grace: float) -> Self:
         """A revision of it goes."""
         rest = tuple(each for each in self.revisions if each.group != revision.group)
-        return replace(
-            self, revisions=rest, leaving=(*self.leaving, Leaving(revision.group, grace))
-        )
+        leaving = Leaving(revision.group, grace, revision.trace)
+        return replace(self, revisions=rest, leaving=(*self.leaving, leaving))
 
     def observation(self) -> ServingObservation | None:
         """None for one that is going."""

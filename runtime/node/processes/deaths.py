@@ -13,13 +13,15 @@ _HOPELESS = (FUNCTION_NOT_FOUND, IMPORT_ERROR)
 
 
 class Death(NamedTuple):
-    """`final`: another try would end the same way. `code` is Azure ML's. `told` is the line by
-    which the process told the agent, and nobody else."""
+    """`final`: another try would end the same way. `code` is Azure ML's. What the process printed
+    ended with `trace`, the traceback that explains it, and `told`, the line by which it told the
+    agent, and nobody else."""
 
     reason: str
     code: str = NOT_READY
     final: bool = False
     told: bytes = b""
+    trace: bytes = b""
 
     @property
     def sentence(self) -> str:
@@ -45,11 +47,16 @@ def of_exit(status: int, words: bytes, *, out_of_memory: bool, limit: int | None
 
 
 def _of_script(words: bytes) -> Death | None:
-    for line in reversed(words.splitlines()):
-        told = _told(line)
-        if told is not None:
-            code = told["code"]
-            return Death(str(told.get("message", "")), code, code in _HOPELESS, line + b"\n")
+    lines = words.splitlines()
+    for number in range(len(lines) - 1, -1, -1):
+        told = _told(lines[number])
+        if told is None:
+            continue
+        line = lines[number] + b"\n"
+        code, length, trace = told["code"], told.get("trace"), b""
+        if words.endswith(line) and isinstance(length, int) and length > 0:
+            trace = words[: -len(line)][-length:]
+        return Death(str(told.get("message", "")), code, code in _HOPELESS, line, trace)
     return None
 
 

@@ -83,6 +83,8 @@ class Worker:
         self._changed = changed
         self._child: Child | None = None
         self._killed: str | None = None
+        self._trace = b""
+        """What it died of last: that stands in the log once, however often it dies of it."""
         self._died: list[asyncio.Future[str]] = []
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -206,7 +208,10 @@ class Worker:
             await loop.run_in_executor(None, printed.ended.wait, _LAST_WORDS)
             words = ground.log.since(began, str(self.number))
             death = self._explain(child, watch, words, kernel.out_of_memory_kills() > kills)
-            ground.log.forget(str(self.number), death.told)
+            trace = plain(death.trace)
+            is_known = trace != b"" and trace == self._trace
+            ground.log.forget(str(self.number), (death.trace if is_known else b"") + death.told)
+            self._trace = trace
             said = plain(words.removesuffix(death.told) if death.told else words)
             return death, "\n".join(said.decode("utf-8", "replace").splitlines()[-_WORDS:])
         finally:

@@ -18,7 +18,7 @@ def test_a_script_that_failed_says_why_itself() -> None:
     words = b'trace\n{"code": "UserScriptInitFailed", "message": "init() raised", "trace": 6}\n'
     told = of_exit(3, words, out_of_memory=False, limit=None)
     assert (told.code, told.reason, told.final) == ("UserScriptInitFailed", "init() raised", False)
-    assert words.endswith(told.told)
+    assert words == told.trace + told.told
     assert of_exit(3, b"nothing", out_of_memory=False, limit=None).reason == (
         "Its process ended with exit status 3."
     )

@@ -30,6 +30,15 @@ def test_lines_are_told_with_time_and_request_whatever_is_in_them(log: logs.Log)
     assert [line.text for line in log.tail(2)] == ["10 %", "20 %"]
 
 
+def test_what_a_process_said_last_can_be_forgotten_whole(log: logs.Log) -> None:
+    for worker, said in (("0", b"a\nb\n"), ("1", b"other\n"), ("0", b"c\n"), ("0", b"d\n")):
+        log.put(worker, said)
+    log.forget("0", b"c\n")
+    assert len(log.tail(9)) == 5, "it was not the last"
+    log.forget("0", b"b\nc\nd\n")
+    assert [line.text for line in log.tail(9)] == ["a", "other"]
+
+
 def test_no_more_is_kept_than_can_be(log: logs.Log) -> None:
     for number in range(100):
         log.put("0", b"x" * 99_990 + b"%09d\n" % number)

@@ -11,11 +11,13 @@ from contextlib import suppress
 from typing import Final
 
 from domain.errors import DomainError
+from infra.compute.ground.traces import continuing
 from infra.compute.remote.fleet import Fleet, Node
 from infra.compute.remote.group_working import GroupWorking
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.keeping.keeper_lease import KeeperLease
 from infra.compute.remote.keeping.keeps import Keeps
+from infra.compute.remote.keeping.node_stories import NodeStories
 from infra.compute.remote.node_watches import NodeWatches
 
 _log = logging.getLogger("ml_endpoints.remote")
@@ -38,6 +40,7 @@ class Keeper:
         keeps: Sequence[Keeps],
         working: GroupWorking,
         watches: NodeWatches,
+        stories: NodeStories,
         wake: asyncio.Event,
     ) -> None:
         self._fleet = fleet
@@ -46,6 +49,7 @@ class Keeper:
         self._keeps = keeps
         self._working = working
         self._watches = watches
+        self._stories = stories
         self._version: str | None = None
         self._read_at = 0.0
         self._orphans_at = 0.0
@@ -62,7 +66,9 @@ class Keeper:
             return
         if self._task is not None:
             _log.error("The keeper had ended, and begins again")
-        self._task = asyncio.create_task(self._run(), name="keeper of remote nodes")
+        # Not in the trace of whoever happens to have begun it.
+        with continuing(""):
+            self._task = asyncio.create_task(self._run(), name="keeper of remote nodes")
 
     async def close(self) -> None:
         self._closed = True
@@ -129,10 +135,11 @@ class Keeper:
             _log.warning("The platform shows no nodes: %s", error)
         first = not self._has_looked
         told = [await each.followed(self._nodes, first=first) for each in self._keeps]
-        self._watches.follow(
-            [node for each in told for node in each.nodes],
-            {id: life for each in told for id, life in each.ready.items()},
-        )
+        ready = {id: life for each in told for id, life in each.ready.items()}
+        self._watches.follow([node for each in told for node in each.nodes], ready)
+        if first:
+            self._stories.adopt(self._nodes, ready)
+        self._stories.gone(self._nodes)
         self._has_looked = True
 
     async def _end_orphans(self) -> None:
