@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 # Each with its module in cli.commands, and what it is for; imported when it is asked for.
 SHORT = {
-    "up": ("up", "start a host on this machine"),
+    "up": ("hosting.up", "start a host on this machine"),
+    "service": ("hosting.service", "a host as a service of this machine"),
     "init": ("init", "begin a project from a template"),
     "run": ("run", "one deployment in the foreground, to debug it"),
     "deploy": ("deploy", "make what files describe"),

@@ -26,6 +26,7 @@ from infra.embedded.host.host import Host
 from infra.embedded.host.host_json import HostJson, read_host_json
 from infra.embedded.host.logs import start_logging
 from infra.embedded.http.open_files import TooFewFiles
+from infra.embedded.service_manager import ServiceManager
 from infra.embedded.services import EmbeddedServices
 from infra.embedded.succession.predecessor import NotGiven, Predecessor
 from infra.embedded.succession.successors import Successors
@@ -162,9 +163,11 @@ def _run(
 ) -> int:
     """`line`: who comes after this host, and whom it comes after."""
     folder = DataFolder(settings.embedded.data_dir)
+    manager = ServiceManager(os.environ)
 
     def announce(connection: Connection) -> None:
         _say(f"ready {connection.url}")
+        manager.tell("READY=1")
         if options.welcome:
             _say(welcome(connection, folder))
 
@@ -180,6 +183,7 @@ def _run(
             log_requests=options.log_requests,
         )
         await host.run(_stop_on_signals(), announce)
+        manager.tell("STOPPING=1")
 
     # What another thread computes (a log line, a document) may hold no request up for longer.
     sys.setswitchinterval(_SWITCH)

@@ -22,6 +22,8 @@ from cli.resources import (
 )
 from cli.verbs import Group, Session, Verb, flag
 
+_USUAL_SIZE = "Standard_DS3_v2"
+"""What Azure's command line takes where neither a flag nor a file says one."""
 _COLUMNS = ("name", "type", "size", "min_instances", "max_instances", "provisioning_state")
 
 
@@ -38,7 +40,7 @@ def create(flags: argparse.Namespace, session: Session) -> Any:
         given={
             "name": flags.name,
             "type": flags.type,
-            "size": flags.size,
+            "size": flags.size or (None if flags.file else _USUAL_SIZE),
             "min_instances": flags.min_instances,
             "max_instances": flags.max_instances,
             "idle_time_before_scale_down": flags.idle_time_before_scale_down,

@@ -17,8 +17,8 @@ from typing import Any
 
 from cli.assets.content import files_of
 from cli.commands.by_resource.online_deployment import logs
+from cli.commands.daily.hosting.up import host_command
 from cli.commands.daily.logs import following
-from cli.commands.daily.up import host_command
 from cli.deploying.carrying_out import carry_out
 from cli.deploying.plan import plan_of
 from cli.deploying.sources import Source, read_sources

@@ -18,6 +18,7 @@ the whole machine: all of it that the host's control groups leave.
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ from functools import cache
 from infra.compute.ground.control_groups import Held, held
 
 LOCAL = "local"
+_HAS_GPU = re.compile(r"standard_n[a-z]", re.IGNORECASE)
 GIB = 1024**3
 
 
@@ -92,6 +94,14 @@ INSTANCE_TYPES: Mapping[str, InstanceType] = {
     LOCAL: machine(),
     **{name: InstanceType(name, cpu, int(gib * GIB)) for name, (cpu, gib) in _SIZES.items()},
 }
+
+
+def unknown(name: str) -> str:
+    """What is said of a name that has no row."""
+    known = ", ".join(INSTANCE_TYPES)
+    if _HAS_GPU.match(name):
+        return f"Instance type {name!r} has a GPU, and there is none here; there are {known}."
+    return f"There is no instance type {name!r} here; there are {known}."
 
 
 def find(name: str) -> InstanceType | None:

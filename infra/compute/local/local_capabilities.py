@@ -51,7 +51,7 @@ class LocalCapabilities(Capabilities):
             refusal = await self._environments.pythons.refusal(environment.python)
             reasons = [] if refusal is None else [refusal]
         if instance_type is not None and instance_types.find(instance_type) is None:
-            reasons.append(_no_such_type(instance_type))
+            reasons.append(instance_types.unknown(instance_type))
         return reasons
 
     async def cautions(self, environment: EnvironmentSpec) -> Sequence[str]:
@@ -75,7 +75,7 @@ class LocalCapabilities(Capabilities):
         name = instance_types.LOCAL if instance_type is None else instance_type
         row = instance_types.find(name)
         if row is None:
-            raise Invalid(_no_such_type(name), target="instanceType")
+            raise Invalid(instance_types.unknown(name), target="instanceType")
         return InstanceSize(row.cpu, row.memory, whole=row.name == instance_types.LOCAL)
 
     def sizes(self) -> Mapping[str, InstanceSize]:
@@ -94,8 +94,3 @@ class LocalCapabilities(Capabilities):
 
     def isolation(self) -> Sequence[IsolationPart]:
         return self._isolation.parts
-
-
-def _no_such_type(name: str) -> str:
-    known = ", ".join(instance_types.INSTANCE_TYPES)
-    return f"There is no instance type {name!r} here; there are {known}."

@@ -66,7 +66,7 @@ class RemoteCapabilities(Capabilities):
         elif (int(parts[0]), int(parts[1])) < _OLDEST:
             reasons.append(f"Python {environment.python} is too old: models run on 3.9 or later.")
         if instance_type is not None and instance_types.find(instance_type) is None:
-            reasons.append(_no_such_type(instance_type))
+            reasons.append(instance_types.unknown(instance_type))
         return reasons
 
     async def pinned(self, image: str) -> str:
@@ -82,7 +82,7 @@ class RemoteCapabilities(Capabilities):
         name = instance_types.LOCAL if instance_type is None else instance_type
         row = instance_types.find(name)
         if row is None:
-            raise Invalid(_no_such_type(name), target="instanceType")
+            raise Invalid(instance_types.unknown(name), target="instanceType")
         return InstanceSize(row.cpu, row.memory, whole=row.name == instance_types.LOCAL)
 
     def sizes(self) -> Mapping[str, InstanceSize]:
@@ -97,8 +97,3 @@ class RemoteCapabilities(Capabilities):
 
     def isolation(self) -> Sequence[IsolationPart]:
         return self._isolation
-
-
-def _no_such_type(name: str) -> str:
-    known = ", ".join(instance_types.INSTANCE_TYPES)
-    return f"There is no instance type {name!r} here; there are {known}."

@@ -35,7 +35,7 @@ def host_command(asked: list[str]) -> tuple[list[str], dict[str, str]]:
             f"The host isn't installed here: {', '.join(missing)} is missing.",
             hint="`pip install 'mlectl[host]'`, or `mle login` for a host elsewhere.",
         )
-    app = Path(__file__).absolute().parents[3]
+    app = Path(__file__).absolute().parents[4]
     paths = [str(app), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     return [sys.executable, "-m", "infra.embedded", *asked], environment

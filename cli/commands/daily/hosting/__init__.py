@@ -1,0 +1,1 @@
+"""A host on this machine: in the foreground, and as a service."""

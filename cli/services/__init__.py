@@ -1,0 +1,1 @@
+"""Hosts as services of the machine, by systemd."""
