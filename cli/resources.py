@@ -144,6 +144,12 @@ def prepare(session: Session, fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "environment"):
         if kept.get(name) is not None:
             kept[name] = registered(session.arm, name, kept[name])
+    if kept.get("data_collector") is not None:
+        from cli.kinds.collectors import with_data
+
+        kept["data_collector"] = with_data(
+            fields, lambda data: registered(session.arm, "data", data)
+        )
     code = kept.get("code_configuration")
     if code is not None:
         kept["code_configuration"] = {**code, "code": registered(session.arm, "code", code["code"])}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.assets.activities import AssetActivities
 from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
+from domain.collecting.payload_collecting import PayloadCollecting
 from domain.drops.activities import DropActivities
 from domain.events.activities import EventActivities
 from domain.figures.activities import FigureActivities
@@ -69,6 +70,7 @@ class Application:
     online: OnlineActivities
     rollout: RolloutActivities
     scoring: OnlineScoring
+    collecting: PayloadCollecting
     sums: StoredSums
     scaling: Scaling
     scale_watching: ScaleWatching

@@ -10,19 +10,21 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from .online import batching, services, streaming
+from .online import batching, monitoring, services, streaming
 from .online.batching import BatchingPool
+from .online.monitoring import collected
 from .online.pyfunc import MlflowModel
 from .online.responses import JSON
 from .online.schema import Documents, NoDocument
 from .online.scoring import NOT_ALLOWED, NOT_FOUND, Scoring, identify, refuse, refuse_method
 from .script import FUNCTION_NOT_FOUND, INIT_FAILED, Script, ScriptFailed, load
 from .server import process
-from .server.exchange import Request
+from .server.exchange import COLLECTED, Request
 from .server.notes import note_from_loop
 from .server.pool import Pool
 
 _TEXT = "content-type: text/plain; charset=utf-8\r\n"
+_LINES = "content-type: application/x-ndjson\r\n"
 _SCORE_METHODS = ("POST", "GET", "OPTIONS")
 _MAX_BODY = 1 << 30
 
@@ -81,15 +83,24 @@ class InferenceServer:
         if self._arguments.mlflow:
             return Script(MlflowModel(root))
         services.offer()
+        monitoring.offer()
         return load(root, self._arguments.script)
 
     def finish(self) -> None:
         """Nothing: online scripts have no `shutdown`."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether something is here for somebody who comes for it."""
+        here = collected.current()
+        return here.is_fetched and not here.is_empty
+
     def handle(self, request: Request) -> None:
         path = request.path
         if path == "/score":
             self._score(request)
+        elif path == COLLECTED:
+            self._collected(request)
         elif path not in ("/", "/load", "/swagger.json"):
             refuse(request, 404, NOT_FOUND)
         elif request.method not in ("GET", "HEAD"):
@@ -144,6 +155,12 @@ class InferenceServer:
             "average": round(pool.average, 3),
             "idle_seconds": round(pool.idle, 3),
         }
+
+    def _collected(self, request: Request) -> None:
+        if request.method != "POST":
+            refuse(request, 405, NOT_ALLOWED, "Allow: POST\r\n")
+        else:
+            request.respond(200, _LINES, collected.current().take())
 
     def _document(self, request: Request) -> None:
         if self._documents is None:

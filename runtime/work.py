@@ -44,6 +44,10 @@ class MiniBatchWorker:
         script.init()
         self._script = script
 
+    @property
+    def holds(self) -> bool:
+        return False
+
     def finish(self) -> None:
         if self._script is not None:
             self._script.shutdown()

@@ -9,6 +9,7 @@ from cli.commands.by_resource.batch_deployment import body as batch_body
 from cli.deploying.sources import RECORDS, Source
 from cli.documents.reading import difference
 from cli.host.arm import Arm, path
+from cli.kinds.collectors import with_data
 from cli.resources import bare
 
 COLLECTIONS = {
@@ -115,6 +116,8 @@ def planned(arm: Arm, fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("model", "environment"):
         if kept.get(name) is not None:
             kept[name] = planned_id(arm, name, kept[name])
+    if kept.get("data_collector") is not None:
+        kept["data_collector"] = with_data(fields, lambda data: planned_id(arm, "data", data))
     code = kept.get("code_configuration")
     if code is not None:
         kept["code_configuration"] = {**code, "code": planned_id(arm, "code", code["code"])}

@@ -1,14 +1,13 @@
 """Deployments, online and batch, as YAML has them."""
 
 from cli.kinds.assets import CODE_CONFIGURATION, ENVIRONMENT_FIELD, MODEL_FIELD
+from cli.kinds.collectors import COLLECTOR
 from cli.kinds.endpoints import COMMON, SWITCH
 from cli.kinds.types import (
     Anything,
     Choice,
     Field,
-    ListOf,
     MapOf,
-    Number,
     Record,
     Span,
     Text,
@@ -61,33 +60,6 @@ _QUANTITIES = Record(
         Field("nvidia.com/gpu", Text(), "gpu"),
     )
 )
-_COLLECTION = Record(
-    (
-        Field("enabled", Text(), "dataCollectionMode"),
-        Field("sampling_rate", Number(0, 1), "samplingRate"),
-        Field("client_id", Text(), "clientId"),
-        Field("data", Anything(), "data"),
-    )
-)
-_COLLECTOR = Record(
-    (
-        Field("collections", MapOf(_COLLECTION), "collections", required=True),
-        Field("sampling_rate", Number(0, 1)),
-        Field(
-            "rolling_rate",
-            Choice(
-                {"year": "Year", "month": "Month", "day": "Day", "hour": "Hour", "minute": "Minute"}
-            ),
-            "rollingRate",
-        ),
-        Field(
-            "request_logging",
-            Record((Field("capture_headers", ListOf(Text()), "captureHeaders"),)),
-            "requestLogging",
-        ),
-    )
-)
-
 ONLINE_DEPLOYMENT = Record(
     (
         *_COMMON,
@@ -116,7 +88,7 @@ ONLINE_DEPLOYMENT = Record(
         ),
         Field("liveness_probe", _PROBE, "properties.livenessProbe"),
         Field("readiness_probe", _PROBE, "properties.readinessProbe"),
-        Field("data_collector", _COLLECTOR, "properties.dataCollector"),
+        Field("data_collector", COLLECTOR, "properties.dataCollector"),
         Field(
             "type",
             Choice({"managed": "Managed", "kubernetes": "Kubernetes"}),

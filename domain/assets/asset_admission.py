@@ -21,7 +21,7 @@ from domain.assets.asset import (
     OsType,
     VersionProperties,
 )
-from domain.assets.datastore import kind_of, locate
+from domain.assets.datastore import COLLECTED, DEFAULT, kind_of, locate
 from domain.assets.images import base_images, curated_environments
 from domain.assets.images.image_name import ImageName
 from domain.errors import BlobNotFound, Detail, Invalid, NotFound, refuse
@@ -190,7 +190,7 @@ class AssetAdmission:
             found = await kind_of(folder, self._blobs)
         except Invalid as error:
             raise Invalid(error.message, target=target) from None
-        if found is None:
+        if found is None and not _will_be_filled(asked, folder):
             refuse([Detail("BadArgument", _nothing_at(given), target)])
         match asked:
             case CodeVersionProperties() if found == "blob":
@@ -222,6 +222,15 @@ class AssetAdmission:
             await self._blobs.properties(folder.container, name)
         except BlobNotFound:
             raise Invalid(fault, target=target) from None
+
+
+def _will_be_filled(asked: VersionProperties, folder: BlobFolder) -> bool:
+    """Whether it is the folder of a data collector, which clients register before anything was
+    collected."""
+    if not isinstance(asked, DataVersionProperties):
+        return False
+    is_folder = asked.data_type is DataType.URI_FOLDER
+    return is_folder and folder.container == DEFAULT and COLLECTED in folder.path.split("/")
 
 
 def _nothing_at(uri: str) -> str:

@@ -9,15 +9,18 @@ from typing import Any
 
 from domain.assets.asset import (
     CODES,
+    DATA,
     ENVIRONMENTS,
     MODELS,
     AssetKind,
+    DataType,
     EnvironmentVersion,
     ModelType,
     ModelVersion,
 )
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.code_configuration import CodeConfiguration
+from domain.assets.datastore import DEFAULT
 from domain.assets.images import curated_environments
 from domain.assets.mlflow_models import MlflowModels
 from domain.assets.naming_rights import NamingRights
@@ -237,6 +240,21 @@ class AssetReferences:
             return None
         await self._check_provided(spec, instance_type, at, size_at)
         return kept
+
+    async def folder(self, reference: str, target: str) -> str | None:
+        """The ARM id of the data version meant, which is a folder that can be written into."""
+        if not self._may_name(DATA, reference, target):
+            return None
+        try:
+            found = await self._assets.data(reference)
+        except DomainError as error:
+            self._fault(error, target)
+            return None
+        place, is_folder = found.folder, found.properties.data_type is DataType.URI_FOLDER
+        if place is None or not is_folder or place.container != DEFAULT or not place.path:
+            told = f"'{found.name}:{found.version}' is no uri_folder in the datastore {DEFAULT}."
+            self.faults.append(Detail("BadArgument", told, target))
+        return self._scope.path("data", found.name, "versions", found.version)
 
     async def _check_provided(
         self, spec: EnvironmentSpec, instance_type: str | None, at: str, size_at: str

@@ -22,6 +22,8 @@ INBOX = "batch-inbox"
 """The container that blobs are dropped into; nothing is written there by a job."""
 INBOX_DATASTORE = "batchinbox"
 """The inbox as a datastore, so that who may list its secrets may drop by URL."""
+COLLECTED = "modelDataCollector"
+"""The folder of the default datastore below which data collectors write what names no other."""
 SYSTEM_CONTAINER = "system"
 """Ours alone; no URI from a user reaches it."""
 

@@ -252,6 +252,22 @@ _OF_DEPLOYMENTS = [
         _C,
         is_ours=True,
     ),
+    Metric(
+        "DataCollectionEventsPerMinute",
+        "Data Collection Events Per Minute",
+        "Records that the data collector has written, by collection.",
+        Unit.COUNT,
+        _C,
+        ("type",),
+    ),
+    Metric(
+        "DataCollectionErrorsPerMinute",
+        "Data Collection Errors Per Minute",
+        "Records that the data collector has lost, by collection and why.",
+        Unit.COUNT,
+        _C,
+        ("type", "reason"),
+    ),
     *_OF_INSTANCES,
 ]
 

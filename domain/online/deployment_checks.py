@@ -6,6 +6,8 @@ from domain.assets.asset_references import AssetReferences
 from domain.errors import Detail, Invalid
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
+from domain.online.monitoring import data_collector
+from domain.online.monitoring.data_collector import DataCollector
 from domain.online.online_deployment import (
     DEFAULT_INSTANCE_TYPE,
     WORKER_COUNT,
@@ -55,6 +57,8 @@ async def checked(
         at = f"properties.environmentVariables.{WORKER_COUNT}"
         faults.append(Detail("BadArgument", fault, at))
     references.mount_path(asked.model_mount_path)
+    faults += data_collector.faults(asked.data_collector)
+    collector = await _collector(asked.data_collector, references)
     references.refuse()
     return asked.but(
         model=model,
@@ -62,7 +66,22 @@ async def checked(
         environment_id=environment,
         instance_type=instance_type,
         warnings=tuple(references.warnings),
+        data_collector=collector,
     )
+
+
+async def _collector(
+    asked: DataCollector | None, references: AssetReferences
+) -> DataCollector | None:
+    """With the versions of its data assets."""
+    if asked is None:
+        return None
+    found = {}
+    for name, each in asked.collections.items():
+        at = f"properties.dataCollector.collections.{name[:80]}.dataId"
+        data = await references.folder(each.data_id, at) if each.data_id else None
+        found[name] = each.but(data_id=data)
+    return asked.but(collections=found)
 
 
 def _type_of(

@@ -10,6 +10,7 @@ from domain.assets.asset_references import revision_of
 from domain.assets.code_configuration import CodeConfiguration
 from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.online.deployment_scale import DeploymentScale, ScaleBounds
+from domain.online.monitoring.data_collector import DataCollector
 from domain.provisioning.container_resources import ContainerResourceRequirements
 from domain.values import Value, unsaid
 
@@ -109,6 +110,7 @@ class OnlineDeploymentProperties(Value):
     readiness_probe: ProbeSettings = ProbeSettings()
     warnings: Annotated[tuple[str, ...], unsaid(())] = ()
     """What its user should know of how it is run here; nobody asks for them."""
+    data_collector: Annotated[DataCollector | None, unsaid(None)] = None
 
 
 WORKER_COUNT = "WORKER_COUNT"

@@ -1,6 +1,7 @@
 """What the compute runs for an online deployment."""
 
-from typing import final
+import json
+from typing import Final, final
 
 from domain.assets.asset import ModelVersion
 from domain.assets.asset_references import AssetSources, revision_of
@@ -30,6 +31,8 @@ from domain.ports import (
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.kind import KindWorkloads
 from domain.provisioning.place import Place
+
+_COLLECTOR: Final = "ML_ENDPOINTS_DATA_COLLECTOR"
 
 
 @final
@@ -76,7 +79,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             model=model,
             code=code,
             scoring_script=configuration.scoring_script if configuration else None,
-            environment_variables=asked.environment_variables,
+            environment_variables={**asked.environment_variables, **_collecting(asked)},
             size=self._sources.capabilities.size(asked.instance_type),
             server=server,
             identity=await self._identity(deployment),
@@ -118,6 +121,17 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
         types = self._documents.types
         endpoint = types.endpoint(await self._documents.get(Place.of(deployment).owner))
         return of_program(types.identity_holder(endpoint.name), endpoint.identity)
+
+
+def _collecting(asked: OnlineDeploymentProperties) -> dict[str, str]:
+    """What tells the inference server which collections the script may fill."""
+    collector = asked.data_collector
+    rates = (
+        {name: each.sampling_rate for name, each in collector.of_script.items()}
+        if collector
+        else {}
+    )
+    return {_COLLECTOR: json.dumps(rates)} if rates else {}
 
 
 def _probe(settings: ProbeSettings) -> Probe:

@@ -17,9 +17,11 @@ class DeploymentRoute:
     counts the choices made among its instances, each of which is `workers` processes;
     `revision` names what runs, and is another when the deployment has been changed or made
     anew. One that `may_sleep` can be woken when it has no instance; one that is `proven` has
-    succeeded before, so that it should have one everywhere."""
+    succeeded before, so that it should have one everywhere. `collector` says what of its
+    requests is kept, None for nothing."""
 
     __slots__ = (
+        "collector",
         "max_concurrent",
         "may_sleep",
         "name",
@@ -41,6 +43,7 @@ class DeploymentRoute:
         self.state = deployment.provisioning_state
         self.revision = running_revision(deployment)
         self.turn = 0
+        self.collector = deployment.properties.data_collector
         self.workers = deployment.workers
         bounds = deployment.bounds
         proven = deployment.proven is not None

@@ -30,7 +30,6 @@ ARM_FIELDS: wire.ArmFields = {
     OnlineDeploymentProperties: wire.OtherFields(
         read_only=(*READ_ONLY, "scaleStatus", "warnings"),
         refused={
-            "dataCollector": "Data collection is not there yet: nothing would be kept.",
             "startupProbe": "There is no startup probe; readinessProbe is tried from the start.",
             "privateNetworkConnection": "Network access is decided by where the host listens.",
         },

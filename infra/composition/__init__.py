@@ -20,6 +20,7 @@ from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
 from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
+from infra.composition.collecting import compose_collecting
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
 from infra.composition.figures import compose_figures, compose_overview
@@ -61,13 +62,14 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     )
     instances = compose_instances(ground)
     rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
+    collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
     scoring = compose_scoring(
         ground,
         settings.scoring,
         routes=routes,
         instances=instances,
         awakening=compose_waking(ground, settings.scaling, following=online.following),
-        taps=rollout.taps,
+        taps=(*rollout.taps, collecting),
     )
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
@@ -95,6 +97,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         online=online,
         rollout=rollout,
         scoring=scoring,
+        collecting=collecting,
         sums=ground.sums,
         scaling=scaling,
         scale_watching=watching,

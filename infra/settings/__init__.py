@@ -31,6 +31,7 @@ from infra.settings.adapters import (
 )
 from infra.settings.features import (
     BatchSettings,
+    CollectingSettings,
     DropSettings,
     FigureSettings,
     ScalingSettings,
@@ -89,6 +90,7 @@ class Settings:
     telemetry: TelemetrySettings
     tokens: TokenSettings
     scoring: ScoringSettings
+    collecting: CollectingSettings
     figures: FigureSettings
     scaling: ScalingSettings
     batch: BatchSettings

@@ -56,6 +56,20 @@ class ScoringSettings(SettingsGroup):
     """How often a gateway adds what it counted to the store."""
 
 
+class CollectingSettings(SettingsGroup):
+    """Data collectors of online deployments (docs/data-collector.md)."""
+
+    period: Annotated[float, Field(gt=0, le=300), SECONDS] = Field(
+        10, alias="ML_ENDPOINTS_COLLECT_PERIOD"
+    )
+    """How long records stay in a gateway's memory before they are written, together."""
+    max_memory: ByteCount = Field(64 * 2**20, alias="ML_ENDPOINTS_COLLECT_MAX_MEMORY")
+    """What records that are not written yet take of a gateway's memory; more are lost, and
+    counted."""
+    max_bytes: ByteCount = Field(8 * 2**20, alias="ML_ENDPOINTS_COLLECT_MAX_BYTES")
+    """The largest request or answer that is kept; larger ones are counted as lost."""
+
+
 class FigureSettings(SettingsGroup):
     """Figures over time (docs/metrics.md)."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from ..server.exchange import COLLECTED
 from ..server.http1 import Head, Refused
 from .beside.turn import Turn, rewritten
 from .door.caller import Caller, Errand
@@ -53,7 +54,7 @@ class Routes:
         """Raises Refused."""
         node = self._node
         path = head.target.partition("?")[0]
-        if path in (LIVE, READY, "/load") or path.startswith(OWN):
+        if path in (LIVE, READY, "/load", COLLECTED) or path.startswith(OWN):
             if node.draining and _begins_something(head.method, path):
                 return TurnedAway(caller, DRAINING)
             largest = _UNIT if path.startswith(UNITS) else _SMALL
@@ -84,6 +85,8 @@ class Routes:
         node = self._node
         if (method, question.path) == ("GET", "/load"):
             return as_json(200, await node.load())
+        if (method, question.path) == ("POST", COLLECTED):
+            return Reply(200, "content-type: application/x-ndjson\r\n", await node.crew.collected())
         if question.path.startswith((UNITS, JOBS)) and node.spec.mode == "work":
             if node.attempts is None:
                 raise Refusal(

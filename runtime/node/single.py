@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from ..server.exchange import Request
+from ..server.exchange import COLLECTED, Request
 from .guard import LIVE, OWN, READY, SECRET, Guard, own_body, own_headers
 
 VARIABLE = "ML_ENDPOINTS_NODE_DOOR"
@@ -42,7 +42,7 @@ class Door(NamedTuple):
             elif target.startswith(OWN) or target == READY:
                 # Readiness too: what the agent does not know yet, it does not do yet.
                 threading.Thread(target=_pass_on, args=(request, self.agent), daemon=True).start()
-            elif application.draining:
+            elif application.draining and request.path != COLLECTED:
                 message = "This node is on its way out; another one takes the request."
                 headers = own_headers("draining") + "Retry-After: 1\r\n"
                 request.respond(503, headers, own_body(message))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..script import INIT_FAILED, ScriptFailed
+from .monitoring.model_collections import ModelCollections
 from .signature import BadSignature, Signature, of_model
 
 
@@ -14,6 +15,7 @@ class MlflowModel:
     def __init__(self, path: str) -> None:
         self._path = path
         self._model: Any = None
+        self._collections = ModelCollections()
         self.PAYLOAD_SIGNATURE = _signature(path)
 
     def init(self) -> None:
@@ -22,7 +24,11 @@ class MlflowModel:
         self._model = mlflow.pyfunc.load_model(self._path)
 
     def run(self, data: Any, params: dict[str, Any]) -> Any:
-        return self._model.predict(data, params=params) if params else self._model.predict(data)
+        self._collections.given(data)
+        model = self._model
+        answer = model.predict(data, params=params) if params else model.predict(data)
+        self._collections.gave(answer)
+        return answer
 
 
 def _signature(path: str) -> Signature:

@@ -14,6 +14,8 @@ from .json_text import JsonText, written
 if TYPE_CHECKING:
     from .client_connection import Connection
 
+COLLECTED = "/collected"
+"""Where a gateway takes what a script has collected."""
 STALL_LIMIT = 30.0
 """Seconds without progress after which a client is given up."""
 

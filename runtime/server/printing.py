@@ -34,6 +34,11 @@ def print_for(request: str) -> None:
     _request.set(request)
 
 
+def request_at_hand() -> str:
+    """The id of the request for which this is called; '' for none."""
+    return _request.get()
+
+
 class _Second:
     """The current second, as it is written."""
 

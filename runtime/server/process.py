@@ -28,6 +28,8 @@ from .pool import Pool
 
 _DRAIN_GRACE = 0.1
 _DRAIN_STEP = 0.02
+_HELD = 1.5
+"""Seconds for which a process that is to end waits for who comes for what it holds."""
 _EXIT_GRACE = 5.0
 _LOADING = 50_000
 """New objects between two collections while the script is loaded."""
@@ -43,6 +45,10 @@ class Application(Protocol):
     pool: Pool
     ready: bool
     draining: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is here that somebody will come for."""
 
     def handle(self, request: Request) -> None:
         """On the I/O loop: answer, or hand it to the pool."""
@@ -138,6 +144,7 @@ class Server:
         self._max_body = max_body
         self._thread = threading.Thread(target=self._main, name="http", daemon=True)
         self._started = threading.Event()
+        self._held = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -217,6 +224,10 @@ class Server:
         self._loop.call_later(_DRAIN_GRACE, self._stop_listening)
 
     def _stop_listening(self) -> None:
+        if self._application.holds and self._held < _HELD:
+            self._held += _DRAIN_STEP
+            self._loop.call_later(_DRAIN_STEP, self._stop_listening)
+            return
         # In two steps: asyncio forgets, without closing it, a connection that it has accepted
         # but not yet announced when its server is closed.
         for listener in self._listeners:

@@ -195,7 +195,7 @@ def test_so_many_faults_are_told_as_anyone_would_read() -> None:
     assert len(refused.value.details) == MAX_FAULTS
 
 
-REFUSED = ["dataCollector", "startupProbe", "privateNetworkConnection"]
+REFUSED = ["startupProbe", "privateNetworkConnection"]
 
 
 @pytest.mark.parametrize("field", REFUSED)
@@ -238,7 +238,7 @@ def test_every_fault_is_told_at_once_with_its_target() -> None:
                 "livenessProbe": {"period": "PT0S"},
                 "environmentVariables": {"A=B": "x", "C": None},
                 "endpointComputeType": "Managd",
-                "dataCollector": {"collections": {"x": {}}},
+                "dataCollector": {"collections": {"x": {"samplingRate": 2}}},
                 "appInsightsEnabled": "perhaps",
             },
         },
@@ -256,7 +256,7 @@ def test_every_fault_is_told_at_once_with_its_target() -> None:
         "properties.environmentVariables.A=B",
         "properties.environmentVariables.C",
         "properties.endpointComputeType",
-        "properties.dataCollector",
+        "properties.dataCollector.collections.x.samplingRate",
         "properties.appInsightsEnabled",
     }
     assert found["properties.codeConfiguration.scoringScript"] == "This field is required."

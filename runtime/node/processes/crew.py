@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ...server.exchange import COLLECTED
 from ..door.asking import Lost, ask
 from ..door.upstream import Way
 from ..faults import NodeFailed
@@ -112,6 +113,20 @@ class Crew:
             return None
         whole = isinstance(load, dict) and {*_SUMS, "average", "idle_seconds"} <= load.keys()
         return load if whole else None
+
+    async def collected(self) -> bytes:
+        """What the processes' scripts have collected; whoever asks has it alone."""
+        found = await asyncio.gather(*(self._collected(each) for each in self.workers))
+        return b"".join(found)
+
+    async def _collected(self, worker: Member) -> bytes:
+        if worker.way is None:
+            return b""
+        try:
+            status, body = await ask(worker.way, "POST", COLLECTED, timeout=_ASKED)
+        except Lost:
+            return b""
+        return body if status == 200 else b""
 
     async def end(self, seconds: float) -> None:
         """They finish what they are at, for so long; then all have ended."""

@@ -1,6 +1,7 @@
 """Tokens, mirrored traffic and guarded rollouts on a running host: its own timers store the
 figures and move the rollout on."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,25 @@ from tests.kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.journey
 SCORE = "/endpoints/{}/score"
+COLLECTS = """
+import json
+
+from azureml.ai.monitoring import Collector
+from azureml.ai.monitoring.context import BasicCorrelationContext
+
+
+def init():
+    global inputs, outputs
+    inputs = Collector(name="model_inputs")
+    outputs = Collector(name="model_outputs", on_error=print)
+
+
+def run(data):
+    rows = json.loads(data)
+    context = inputs.collect(rows)
+    outputs.collect([{"sum": sum(row["x"] for row in rows)}], context)
+    return len(rows)
+"""
 FAILS = "def init():\n    pass\n\n\ndef run(data):\n    raise ValueError('no good')\n"
 
 
@@ -24,6 +44,7 @@ def swift(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     with all the traffic and a `green` that fails."""
     settings = {
         "ML_ENDPOINTS_AGGREGATE_PERIOD": "0.2",
+        "ML_ENDPOINTS_COLLECT_PERIOD": "0.2",
         "ML_ENDPOINTS_SWEEP_SCHEDULE": "* * * * * *",
         "ML_ENDPOINTS_CORS_ORIGINS": "https://app.example",
     }
@@ -129,3 +150,39 @@ def test_a_preflight_is_answered(swift: RunningHost) -> None:
         reply = client.options(SCORE.format("echo"), headers=headers)
     assert reply.status_code == 204
     assert reply.headers["access-control-allow-origin"] == "https://app.example"
+
+
+def collected(host: RunningHost, collection: str) -> list[dict[str, Any]]:
+    """What is there of a collection of echo/watched by now."""
+    blobs = host.data_dir / "blobs" / "workspaceblobstore"
+    files = blobs.glob(f"modelDataCollector/echo/watched/{collection}/*/*/*/*/*.jsonl")
+    return [json.loads(line) for file in sorted(files) for line in file.read_text().splitlines()]
+
+
+def test_a_data_collector_keeps_payloads_and_what_the_script_collects(swift: RunningHost) -> None:
+    names = ("request", "response", "model_inputs", "model_outputs")
+    collector = {
+        "collections": {name: {"dataCollectionMode": "enabled"} for name in names},
+        "requestLogging": {"captureHeaders": ["X-Tenant"]},
+        "redaction": {"fields": ["ssn"]},
+    }
+    code = serving.codes(swift, "collects", {"score.py": COLLECTS})
+    serving.deploy(swift, "echo/watched", code, dataCollector=collector)
+    with serving.caller(swift, "echo") as client:
+        sent = {"x-request-id": "of-this-test", "x-tenant": "acme"}
+        client.headers["azureml-model-deployment"] = "watched"
+        answer = client.post("", json=[{"x": 1, "ssn": "123"}, {"x": 2}], headers=sent)
+    assert answer.json() == 2
+
+    def of_all() -> dict[str, Any] | None:
+        there = {name: collected(swift, name) for name in names}
+        return {n: each[0] for n, each in there.items()} if all(there.values()) else None
+
+    found = until(of_all)
+    assert found["request"]["data"] == [{"x": 1, "ssn": "[redacted]"}, {"x": 2}]
+    assert found["request"]["headerxtenant"] == "acme"
+    assert found["response"]["data"] == 2
+    assert found["model_inputs"]["data"] == found["request"]["data"]
+    assert found["model_outputs"]["data"] == [{"sum": 3}]
+    assert {each["correlationid"] for each in found.values()} == {"of-this-test"}
+    assert found["model_outputs"]["type"] == "azureml.inference.model_outputs"

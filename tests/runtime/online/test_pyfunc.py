@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
+from tests.kit.waiting import until
 from tests.runtime.harness import Server, Start
 from tests.runtime.peers import environment
 
-PACKAGES = ("mlflow-skinny>=3,<4", "scikit-learn>=1.6,<2", "pandas>=2.2,<4", "numpy<3")
+PACKAGES = (
+    "mlflow-skinny>=3,<4",
+    "scikit-learn>=1.6,<2",
+    "pandas>=2.2,<4",
+    "numpy<3",
+    "azureml-ai-monitoring==1.0.0",
+)
 
 SAVE = """
 import sys, warnings
@@ -52,8 +59,14 @@ def _ask(server: Server, body: Any) -> Any:
     return reply.json
 
 
+def _collected(server: Server) -> list[dict[str, Any]]:
+    body = server.ask("POST", "/collected").body
+    return [json.loads(line) for line in body.splitlines()]
+
+
 def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Path) -> None:
-    server = start(None, "serve", "--mlflow", python=python, app_root=models / "table")
+    env = {"ML_ENDPOINTS_DATA_COLLECTOR": '{"model_inputs": 1, "model_outputs": 1}'}
+    server = start(None, "serve", "--mlflow", python=python, app_root=models / "table", env=env)
     server.ready()
     split = {"columns": ["b", "a"], "data": [[5, 10.0], [1, 0.0]]}
     expected = pytest.approx([25.0, 1.0])
@@ -75,6 +88,10 @@ def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Pa
     document = server.ask("GET", "/swagger.json?version=3").json
     first = document["components"]["schemas"]["ServiceInput"]["oneOf"][0]
     assert first["properties"]["input_data"]["properties"]["columns"]["example"] == ["a", "b"]
+    given, gave, *_ = _collected(server)
+    assert json.loads(given["data"]) == [{"a": 10.0, "b": 5}, {"a": 0.0, "b": 1}]
+    assert json.loads(gave["data"]) == expected
+    assert given["correlation"] == gave["correlation"]
 
 
 def test_a_model_of_tensors_does_too(start: Start, python: Path, models: Path) -> None:
@@ -90,3 +107,32 @@ def test_a_model_without_a_signature_says_so(start: Start, python: Path, models:
     last = json.loads(server.log.splitlines()[-1])
     assert last["code"] == "UserScriptInitFailed"
     assert "the MLmodel file has no signature" in last["message"]
+
+
+COLLECTS = """
+    import json, pandas
+    from azureml.ai.monitoring import Collector, __file__ as place
+    from azureml.ai.monitoring.context import BasicCorrelationContext
+
+    def init():
+        global inputs
+        inputs = Collector(name="model_inputs")
+
+    def run(data, request_headers):
+        context = BasicCorrelationContext(id=request_headers["x-request-id"])
+        inputs.collect(pandas.DataFrame(json.loads(data)), context)
+        return place
+"""
+
+
+def test_microsofts_own_package_collects_where_it_is_installed(start: Start, python: Path) -> None:
+    env = {"ML_ENDPOINTS_DATA_COLLECTOR": '{"model_inputs": 1}'}
+    server = start(COLLECTS, python=python, env=env).ready()
+    place = server.ask(body='[{"x": 1}]', headers={"x-request-id": "r1"}).json
+    assert "site-packages" in place
+    [record] = until(lambda: _collected(server), f"a record; see {server.log_path}")
+    assert record["collection"] == "model_inputs"
+    assert json.loads(record["data"]) == [{"x": 1}]
+    assert (record["correlation"], record["model"]) == ("r1", "default")
+    assert record["type"].endswith("DataFrame")
+    assert record["agent"] == "azureml-ai-monitoring/1.0.0"
