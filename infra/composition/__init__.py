@@ -20,7 +20,6 @@ from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets
 from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
-from infra.composition.collecting import compose_collecting
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
 from infra.composition.figures import compose_figures, compose_overview
@@ -31,6 +30,7 @@ from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
+    compose_collecting,
     compose_instances,
     compose_routes,
     compose_scaling,

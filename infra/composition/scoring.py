@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from domain.assets.asset_registration import AssetRegistration
+from domain.collecting.instance_records import InstanceRecords
+from domain.collecting.payload_collecting import PayloadCollecting
+from domain.collecting.record_writing import RecordWriting
 from domain.online.activities import OnlineActivities
 from domain.online.scale_following import ScaleFollowing
 from domain.scaling.scale_watching import ScaleWatching
@@ -16,7 +20,10 @@ from domain.scoring.online_scoring import OnlineScoring
 from domain.scoring.outliers import Outliers
 from domain.scoring.scoring_access import ScoringAccess
 from infra.composition.ground import Ground
-from infra.settings.features import ScalingSettings, ScoringSettings
+from infra.settings.features import CollectingSettings, ScalingSettings, ScoringSettings
+
+_COMES = 1.0
+"""Seconds between two times that instances are asked for what they have collected."""
 
 
 def compose_routes(ground: Ground, settings: ScoringSettings) -> RouteTable:
@@ -72,3 +79,21 @@ def compose_scaling(
     )
     between = timedelta(seconds=settings.look_interval)
     return scaling, ScaleWatching(a.store, a.queue, a.clock, scaling, between=between)
+
+
+def compose_collecting(
+    ground: Ground, settings: CollectingSettings, *, assets: AssetRegistration
+) -> PayloadCollecting:
+    a = ground.adapters
+    writing = RecordWriting(
+        a.blobs,
+        assets,
+        ground.scope,
+        a.clock,
+        ground.tally,
+        most=settings.max_memory,
+        period=settings.period,
+    )
+    period = min(_COMES, settings.period)
+    instances = InstanceRecords(a.serving, a.scorer, writing, period=period)
+    return PayloadCollecting(writing, instances, a.clock, max_bytes=settings.max_bytes)
