@@ -63,13 +63,10 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     instances = compose_instances(ground)
     rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
     collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
+    waking = compose_waking(ground, settings.scaling, following=online.following)
+    taps = (*rollout.taps, collecting)
     scoring = compose_scoring(
-        ground,
-        settings.scoring,
-        routes=routes,
-        instances=instances,
-        awakening=compose_waking(ground, settings.scaling, following=online.following),
-        taps=(*rollout.taps, collecting),
+        ground, settings.scoring, routes=routes, instances=instances, awakening=waking, taps=taps
     )
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
