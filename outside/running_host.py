@@ -101,11 +101,11 @@ class RunningHost:
         """Start the process, with more arguments, without waiting for anything."""
         self.meeting.mkdir(parents=True, exist_ok=True)
         self.meeting.chmod(0o777)
-        arguments = self._arguments or ("--port", "0")
+        port = () if "--port" in self._arguments else ("--port", "0")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", self._module, *arguments, *more),
+                    *(sys.executable, "-m", self._module, *port, *self._arguments, *more),
                     *("--data-dir", str(self.data_dir)),
                 ],
                 cwd=self.code,
