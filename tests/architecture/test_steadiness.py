@@ -23,6 +23,9 @@ EXCEPTIONS: Mapping[str, str] = {
     "nobody sleeps: tests/kit/waiting.py": "looks again",
     "nobody is hurried: tests/steady.py": "its control group may stay; no test waits for that",
     "nobody sleeps: tests/chaos/ordeal.py": "kills at moments that a seed chose",
+    "nobody sleeps: tests/servers/kubernetes/cluster.py": "a controller's period",
+    "nobody sleeps: tests/servers/kubernetes/kubelet.py": "a kubelet's periods and backoffs",
+    "nobody sleeps: tests/servers/kubernetes/pod_containers.py": "a kubelet's periods and graces",
     "nobody sleeps: tests/servers/service_bus/quick.py": "shortens the SDK's own pauses",
 }
 """By rule and module, with the reason."""

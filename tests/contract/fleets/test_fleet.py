@@ -1,9 +1,8 @@
-"""The contract of infra.compute.remote.fleet.Fleet, on a real platform where there is one: what
-Docker's adapter keeps here, every other will."""
+"""The contract of infra.compute.remote.fleet.Fleet, on each platform where there is one."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,21 +12,16 @@ import pytest_asyncio
 
 from domain.errors import Unavailable
 from domain.ports import EnvironmentSpec
-from infra.compute.docker.docker_fleet import DockerFleet
-from infra.compute.docker.engine import Engine
-from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.labels import INSTALLATION
-from infra.compute.docker.networks import Networks
-from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import NothingLent
 from infra.compute.remote.fleet import Fleet, Node
 from infra.compute.remote.node_watches import NodeWatches
 from infra.embedded.blobs.file_blob_store import FileBlobStore
-from tests.kit.stages.engine_images import engine_images
+from tests.contract.fleets.platform import Platform
+from tests.contract.fleets.platforms import PLATFORMS, docker
 from tests.kit.stages.fleet_yard import SECRET, Yard
 from tests.kit.waiting import eventually
-from tests.servers.engine.dockerd import BASE
 from tests.servers.engine.given import given_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,28 +29,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _AT_ONCE = {"linger": 0.0, "grace": 0.0}
 
 
-def docker(
-    url: str, blobs: FileBlobStore, folder: Path, installation: str, *, closed: bool = False
-) -> DockerFleet:
-    async def named() -> str:
-        return installation
-
-    engine = Engine(url)
-    images = engine_images(engine, blobs, BASE, folder)
-    room = EngineRoom(LocalLimits(memory_overcommit=1000))
-    networks = Networks(engine, closed=closed)
-    return DockerFleet(engine, images, networks, named, mounts=(), room=room)
+@pytest.fixture(scope="module", params=PLATFORMS)
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    with PLATFORMS[request.param](tmp_path_factory.mktemp(request.param)) as platform:
+        yield platform
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def yard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Yard]:
-    engine = given_engine()
+async def yard(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Yard]:
     folder = tmp_path_factory.mktemp("yard")
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
     ours, theirs = (f"{folder.stat().st_ino:x}{letter}" for letter in "ab")
-    fleet = docker(engine.url, blobs, folder / "one", ours)
-    beside = docker(engine.url, blobs, folder / "beside", ours)
-    foreign = docker(engine.url, blobs, folder / "foreign", theirs)
+    fleet = platform.open(blobs, folder / "one", ours)
+    beside = platform.open(blobs, folder / "beside", ours)
+    foreign = platform.open(blobs, folder / "foreign", theirs)
     yard = Yard(blobs, fleet, beside, foreign, itertools.count())
     yield yard
     made = next(yard.numbers)
@@ -215,8 +203,10 @@ async def test_another_attempt_begins_anew(yard: Yard) -> None:
 
 
 async def test_where_there_is_no_way_out_a_node_is_reached_all_the_same(
-    yard: Yard, tmp_path: Path
+    yard: Yard, platform: Platform, tmp_path: Path
 ) -> None:
+    if platform.name != "docker":
+        pytest.skip("a cluster's network policies are held by its network alone")
     engine, name = given_engine(), f"{tmp_path.stat().st_ino:x}c"
     fleet = docker(engine.url, yard.blobs, tmp_path / "closed", name, closed=True)
     closed = replace(yard, fleet=fleet)
@@ -231,9 +221,11 @@ async def test_where_there_is_no_way_out_a_node_is_reached_all_the_same(
     await fleet.close()
 
 
-async def test_a_platform_that_is_away_is_unavailable(yard: Yard, tmp_path: Path) -> None:
-    nowhere = docker(f"unix://{tmp_path}/nothing", yard.blobs, tmp_path, "nowhere")
-    with pytest.raises(Unavailable, match="No container engine at"):
+async def test_a_platform_that_is_away_is_unavailable(
+    yard: Yard, platform: Platform, tmp_path: Path
+) -> None:
+    nowhere = platform.nowhere(yard.blobs, tmp_path, "nowhere")
+    with pytest.raises(Unavailable, match=platform.missing):
         await nowhere.nodes()
     with pytest.raises(Unavailable):
         await nowhere.groups()

@@ -18,17 +18,19 @@ _SHELLS: Final = ("/bin/sh", "/bin/bash")
 """The second is Triton's backend for models in Python."""
 _CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _LEFT_OUT: Final = re.compile(
-    r"/(test|tests|idlelib|turtledemo|tkinter|__pycache__|site-packages|ensurepip)/|\.a$|/share/man/"
+    r"/(test|tests|idlelib|turtledemo|tkinter|site-packages|ensurepip)/|\.a$|/share/man/"
 )
+_WITHOUT_BYTECODE: Final = re.compile(rf"{_LEFT_OUT.pattern}|/__pycache__/")
 _PIP: Final = Path("/etc/xdg/pip/pip.conf")
 _PASSWD: Final = b"root:x:0:0::/root:/bin/sh\nnode:x:10001:10001::/tmp:/bin/sh\n"
 
 
-def write_base(file: IO[bytes]) -> None:
-    """The image's only layer, as a tar."""
+def write_base(file: IO[bytes], *, compiled: bool = False) -> None:
+    """The image's only layer, as a tar; `compiled`: with what this machine has of bytecode, where
+    nobody compiles it in the image."""
     with tarfile.open(fileobj=file, mode="w|") as tar:
         written: set[str] = set()
-        for path in _paths():
+        for path in _paths(compiled):
             _add(tar, path, written)
         for folder, mode in (("tmp", 0o1777), ("root", 0o755), ("var/tmp", 0o1777)):
             _folder(tar, folder, mode)
@@ -38,11 +40,12 @@ def write_base(file: IO[bytes]) -> None:
         _link(tar, "usr/local/bin/python3", os.path.realpath(sys.executable))
 
 
-def _paths() -> Iterator[str]:
+def _paths(compiled: bool) -> Iterator[str]:
     python = os.path.realpath(sys.executable)
     prefix = Path(sys.base_prefix)
     files = [str(path) for path in prefix.rglob("*") if not path.is_dir() or path.is_symlink()]
-    files = [path for path in files if not _LEFT_OUT.search(path)]
+    left_out = _LEFT_OUT if compiled else _WITHOUT_BYTECODE
+    files = [path for path in files if not left_out.search(path)]
     yield from files
     linked = [python, *(path for path in files if path.endswith(".so") or ".so." in path)]
     yield from _libraries([*linked, *(os.path.realpath(each) for each in _SHELLS)])

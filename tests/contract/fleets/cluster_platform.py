@@ -1,0 +1,42 @@
+"""A Kubernetes cluster as a platform that the contract is tried on."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from infra.compute.kubernetes.api.cluster_access import cluster_access
+from infra.compute.kubernetes.api.kubernetes_api import KubernetesApi
+from infra.compute.kubernetes.kubernetes_fleet import KubernetesFleet
+from infra.compute.kubernetes.pods.known_pods import Patience
+from infra.compute.kubernetes.pods.pod_template import Surroundings
+from infra.compute.remote.fleet import Fleet
+from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.contract.fleets.platform import Opener, Platform
+from tests.kit.clusters.cluster_images import base_registry
+from tests.servers.engine.given import given_engine
+from tests.servers.kubernetes.cluster import NAMESPACE, Cluster
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Platform]:
+    engine = given_engine()
+    with ExitStack() as stack:
+        registry = stack.enter_context(base_registry(folder / "base"))
+        there = stack.enter_context(Cluster(folder, engine))
+        config = there.kubeconfig(folder / "config")
+        lost = there.kubeconfig(folder / "lost")
+        lost.write_text(lost.read_text().replace(f":{there.port}", ":9"))
+        around = Surroundings(NAMESPACE, False, (), False, 16, 32, None)
+
+        def at(config: Path) -> Opener:
+            def opened(blobs: FileBlobStore, folder: Path, installation: str) -> Fleet:
+                async def named() -> str:
+                    return installation
+
+                api = KubernetesApi(cluster_access(config, None, {}))
+                images = registry.images(blobs, folder).images
+                return KubernetesFleet(api, images, named, around, Patience(600, 60))
+
+            return opened
+
+        yield Platform("kubernetes", at(config), at(lost), "No API server at")

@@ -1,0 +1,47 @@
+"""What a fleet asks of a cluster, and what it makes of the answers: on a strict API server, with
+pods that run nowhere. Pods that run are tried in tests/contract/fleets."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from infra.compute.remote.fleet import NodeState
+from tests.kit.clusters.hollow_cluster import HollowYard, hollow_yard
+from tests.kit.waiting import eventually
+from tests.servers.kubernetes.cluster import Cluster
+
+
+@pytest_asyncio.fixture
+async def yard(tmp_path: Path) -> AsyncIterator[HollowYard]:
+    with Cluster(tmp_path) as cluster:
+        async with hollow_yard(cluster, tmp_path / "ours") as yard:
+            yield yard
+
+
+async def test_a_group_is_a_deployment_with_all_it_needs_and_leaves_nothing(
+    yard: HollowYard,
+) -> None:
+    before = yard.everything()
+    group = yard.group()
+    await yard.applied(group, 2)
+    name = yard.name(group)
+    made = yard.everything()
+    for kind in (
+        "deployments",
+        "services",
+        "secrets",
+        "serviceaccounts",
+        "networkpolicies",
+        "poddisruptionbudgets",
+    ):
+        assert f"{kind}/{name}" in made
+    nodes = await yard.of(group)
+    assert [node.number for node in nodes] == [0, 1]
+    assert all(node.address and node.address.endswith(":5001") for node in nodes)
+    await yard.applied(group, 1)
+    assert [node.id for node in await yard.of(group) if node.state is NodeState.RUNNING] == [
+        nodes[0].id
+    ]
+    await yard.gone(group)
+    await eventually(lambda: yard.everything() == before, "nothing is left", every=0.02)
