@@ -18,8 +18,14 @@ export class Refusal extends Error {
     readonly code: string,
     message: string,
     readonly details: readonly Fault[] = [],
+    readonly target: string | null = null,
   ) {
     super(message);
+  }
+
+  /** Each of its faults by itself. */
+  get faults(): readonly Fault[] {
+    return this.details.length ? this.details : [{ code: this.code, message: this.message, target: this.target }];
   }
 }
 
@@ -34,6 +40,16 @@ let workspace = "";
 /** Which workspace the paths of `call` are below. */
 export function setWorkspace(path: string): void {
   workspace = path;
+}
+
+/** The path of the subscription that the workspace is in. */
+export function subscription(): string {
+  return workspace.split("/").slice(0, 3).join("/");
+}
+
+/** The id of what stands at a path below the workspace. */
+export function id(path: string): string {
+  return `${workspace}/${path}`;
 }
 
 /** A path below the workspace, or from the host's root where it begins with a slash, as a URL. */
@@ -129,7 +145,7 @@ export async function change(
     told(status);
     if (status === "Succeeded") return;
     if (status === "Failed" || status === "Canceled") {
-      throw new Refusal(200, error?.code ?? status, error?.message ?? status, error?.details);
+      throw new Refusal(200, error?.code ?? status, error?.message ?? status, error?.details, error?.target);
     }
     await new Promise((resume) => setTimeout(resume, 1000));
   }
@@ -145,5 +161,5 @@ export async function refusal(response: Response): Promise<Refusal> {
     // It is no envelope: its text says what there is to say.
   }
   if (response.status === 401) signedOut();
-  return new Refusal(response.status, fault.code, fault.message, fault.details ?? []);
+  return new Refusal(response.status, fault.code, fault.message, fault.details ?? [], fault.target ?? null);
 }

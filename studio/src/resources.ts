@@ -21,13 +21,46 @@ export interface ListOf<T> {
   nextLink?: string | null;
 }
 
+export interface Observed {
+  requests: number;
+  errors: number;
+  refused?: number;
+  p95LatencyMs: number | null;
+}
+
+export interface RolloutStatus {
+  state: "Running" | "Completed" | "RolledBack" | "Ended";
+  /** From 1. */
+  step: number;
+  steps: number;
+  traffic: Record<string, number>;
+  before: Record<string, number>;
+  stepSince: string;
+  startedAt: string;
+  startedBy: string;
+  endedAt: string | null;
+  reason: string | null;
+  compared?: {
+    step: number;
+    deployment: string;
+    observed: Observed;
+    incumbent: { deployments: string[]; step: number; observed: Observed } | null;
+    outcome: string;
+  }[];
+}
+
+export interface RolloutPlan {
+  steps: { traffic: Record<string, number>; duration: string }[];
+  limits: Record<string, number | null>;
+}
+
 export interface OnlineEndpointProperties {
   authMode: string;
   description?: string | null;
   traffic: Record<string, number>;
   mirrorTraffic: Record<string, number>;
-  rollout?: unknown;
-  rolloutStatus?: Record<string, unknown> | null;
+  rollout?: RolloutPlan | null;
+  rolloutStatus?: RolloutStatus | null;
   provisioningState: string;
   scoringUri: string;
   swaggerUri?: string | null;
@@ -39,6 +72,27 @@ export interface Held {
   detail: string;
 }
 
+export interface Probe {
+  initialDelay: string;
+  period: string;
+  timeout: string;
+  successThreshold: number;
+  failureThreshold: number;
+}
+
+export interface ScaleSettings {
+  scaleType: string;
+  minInstances: number;
+  maxInstances: number;
+  targetUtilizationPercentage: number;
+}
+
+export interface RequestSettings {
+  requestTimeout: string;
+  maxConcurrentRequestsPerInstance: number;
+  maxQueueWait: string;
+}
+
 export interface OnlineDeploymentProperties {
   model?: string | null;
   codeConfiguration?: { codeId: string; scoringScript: string } | null;
@@ -47,9 +101,11 @@ export interface OnlineDeploymentProperties {
   environmentVariables: Record<string, string>;
   provisioningState: string;
   error?: Fault | null;
-  scaleStatus?: { instances?: number } | null;
-  scaleSettings: Record<string, unknown>;
-  requestSettings: Record<string, unknown>;
+  scaleStatus?: { instances?: number; lastDecision?: { at: string; reason: string } | null } | null;
+  scaleSettings: ScaleSettings;
+  requestSettings: RequestSettings;
+  livenessProbe?: Probe | null;
+  readinessProbe?: Probe | null;
   isolation?: Held[];
   description?: string | null;
 }

@@ -1,12 +1,32 @@
 /** The YAML that `mle` takes for what the studio does. */
 
-type Yaml = string | number | boolean | null | undefined | readonly Yaml[] | { readonly [name: string]: Yaml };
+/** YAML that was written by hand and stands below a name as it is. */
+export class Written {
+  constructor(readonly text: string) {}
+}
 
-const PLAIN = /^[A-Za-z_/][\w ./@:+-]*$/;
+export type Yaml =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | Written
+  | readonly Yaml[]
+  | { readonly [name: string]: Yaml };
+
+const PLAIN = /^(?:\.\/)?[A-Za-z_/][\w ./@:+-]*$/;
 const WORDS = /^(?:true|false|yes|no|on|off|null|y|n)$/i;
 
 /** As YAML; members that are undefined are left out. */
 export function yaml(value: Yaml, indent = ""): string {
+  if (value instanceof Written) {
+    return value.text
+      .trimEnd()
+      .split("\n")
+      .map((line) => (line.trim() ? indent + line : ""))
+      .join("\n");
+  }
   if (Array.isArray(value)) {
     return value.map((each) => `${indent}- ${yaml(each as Yaml, `${indent}  `).trimStart()}`).join("\n");
   }

@@ -1,10 +1,13 @@
+import { useState } from "preact/hooks";
 import { t, time } from "../language";
 import { Code } from "../parts/copied";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
-import { to } from "../router";
+import { go, to } from "../router";
+import { type AssetKind, RegisterAsset } from "./wizards/asset";
+import { NewSchedule } from "./wizards/schedule";
 
 interface Kind {
   title: string;
@@ -44,13 +47,31 @@ function columns(kind: string): readonly Column<Any>[] {
   ];
 }
 
+/** What the button says that makes one. */
+const NEW: Readonly<Record<string, string>> = {
+  models: "Register a model",
+  environments: "Register an environment",
+  data: "Register data",
+  codes: "Register code",
+  schedules: "New schedule",
+};
+
 export function Assets({ kind }: { kind: string }) {
+  const [making, setMaking] = useState(false);
   const seen = usePolled<ListOf<Any>>(kind, 10);
   const about = ASSETS[kind];
   if (!about) return null;
   return (
     <>
-      <h1>{t(about.title)}</h1>
+      <div class="row">
+        <h1>{t(about.title)}</h1>
+        <span class="grow" />
+        {NEW[kind] && (
+          <button type="button" class="primary" onClick={() => setMaking(true)}>
+            {t(NEW[kind])}
+          </button>
+        )}
+      </div>
       <Stale fault={seen.value.fault} />
       {seen.value.value?.value.length === 0 ? (
         <Empty title={t("None yet")}>
@@ -58,6 +79,10 @@ export function Assets({ kind }: { kind: string }) {
         </Empty>
       ) : (
         <Table label={t(about.title)} rows={seen.value.value?.value ?? []} columns={columns(kind)} id={(row) => row.name} />
+      )}
+      {making && kind === "schedules" && <NewSchedule onClose={() => setMaking(false)} onDone={() => seen.again()} />}
+      {making && kind !== "schedules" && (
+        <RegisterAsset kind={kind as AssetKind} onClose={() => setMaking(false)} onDone={(name) => go(to(kind, name))} />
       )}
     </>
   );

@@ -1,64 +1,142 @@
-import { useState } from "preact/hooks";
-import { change } from "../host";
-import { ago, t } from "../language";
-import { Ask } from "../parts/dialog";
+import { useMemo, useState } from "preact/hooks";
+import { ago, number, t } from "../language";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { Traffic } from "../parts/traffic";
 import { usePolled } from "../polled";
-import type { BatchEndpoint, Job, ListOf, OnlineEndpoint } from "../resources";
-import { ENDED } from "../resources";
-import { go, to } from "../router";
-import { word, yaml } from "../yaml";
-import { JOB_COLUMNS } from "./jobs";
+import type { Progress } from "../resources";
+import { to } from "../router";
+import { Bar } from "./jobs/columns";
+import { NewEndpoint } from "./wizards/endpoint";
 
-const ONLINE: readonly Column<OnlineEndpoint>[] = [
-  { name: t("Name"), by: (row) => row.name, show: (row) => <a href={to("online", row.name)}>{row.name}</a> },
-  {
-    name: t("State"),
-    by: (row) => row.properties.provisioningState,
-    show: (row) => <State of={row.properties.provisioningState} />,
-  },
-  { name: t("Traffic"), show: (row) => <Traffic shares={row.properties.traffic} /> },
-  { name: t("Authentication"), by: (row) => row.properties.authMode, show: (row) => row.properties.authMode },
-  {
-    name: t("Changed"),
-    by: (row) => row.systemData?.lastModifiedAt,
-    show: (row) => ago(row.systemData?.lastModifiedAt),
-  },
-];
+interface Rates {
+  requestsPerMinute: number;
+  failuresPerMinute: number;
+  latencyP95: number | null;
+}
 
-const BATCH: readonly Column<BatchEndpoint>[] = [
-  { name: t("Name"), by: (row) => row.name, show: (row) => <a href={to("batch", row.name)}>{row.name}</a> },
-  {
-    name: t("State"),
-    by: (row) => row.properties.provisioningState,
-    show: (row) => <State of={row.properties.provisioningState} />,
-  },
-  {
-    name: t("Default deployment"),
-    by: (row) => row.properties.defaults?.deploymentName,
-    show: (row) => row.properties.defaults?.deploymentName ?? "–",
-  },
-  {
-    name: t("Changed"),
-    by: (row) => row.systemData?.lastModifiedAt,
-    show: (row) => ago(row.systemData?.lastModifiedAt),
-  },
-];
+interface Common {
+  name: string;
+  provisioningState: string;
+  error: { message: string } | null;
+}
 
-export function Overview() {
-  const online = usePolled<ListOf<OnlineEndpoint>>("onlineEndpoints", 4);
-  const batch = usePolled<ListOf<BatchEndpoint>>("batchEndpoints", 6);
-  const jobs = usePolled<ListOf<Job>>("jobs?$top=50", 3);
-  const [making, setMaking] = useState<"online" | "batch" | null>(null);
-  const running = jobs.value.value?.value.filter((job) => !ENDED.has(job.properties.status)) ?? [];
+interface Online extends Common, Rates {
+  authMode: string;
+  traffic: Record<string, number>;
+  mirrorTraffic: Record<string, number>;
+  rolloutStatus: { state: string; step: number; steps: number } | null;
+  deployments: readonly (Common & Rates & { instances: number })[];
+}
+
+interface Batch extends Common {
+  defaultDeployment: string | null;
+  deployments: readonly Common[];
+}
+
+interface Job {
+  name: string;
+  endpointName: string;
+  deploymentName: string;
+  status: string;
+  createdAt: string;
+  progress: Progress | null;
+}
+
+interface Seen {
+  properties: {
+    ratesOverMinutes: number;
+    onlineEndpoints: readonly Online[];
+    batchEndpoints: readonly Batch[];
+    jobs: readonly Job[];
+  };
+}
+
+const EMPTY: Seen["properties"] = { ratesOverMinutes: 0, onlineEndpoints: [], batchEndpoints: [], jobs: [] };
+
+/** An endpoint's own state, or the worst of its deployments'. */
+function state(row: Online | Batch): string {
+  if (row.provisioningState !== "Succeeded") return row.provisioningState;
+  const states = row.deployments.map((each) => each.provisioningState);
+  return states.find((each) => each === "Failed") ?? states.find((each) => each !== "Succeeded") ?? "Succeeded";
+}
+
+function States({ of }: { of: Online | Batch }) {
+  const troubled = of.deployments.find((each) => each.provisioningState === "Failed");
   return (
     <>
-      <Stale fault={online.value.fault} />
+      <State of={state(of)} />
+      {troubled && of.provisioningState === "Succeeded" && (
+        <span class="quiet" title={troubled.error?.message}>
+          {" "}
+          {troubled.name}
+        </span>
+      )}
+    </>
+  );
+}
+
+const ONLINE: readonly Column<Online>[] = [
+  { name: t("Name"), by: (row) => row.name, show: (row) => <a href={to("online", row.name)}>{row.name}</a> },
+  { name: t("State"), by: state, show: (row) => <States of={row} /> },
+  {
+    name: t("Traffic"),
+    by: (row) => Object.keys(row.traffic).join(" "),
+    show: (row) => (
+      <>
+        <Traffic shares={row.traffic} />
+        {row.rolloutStatus?.state === "Running" && (
+          <span class="quiet">
+            {" "}
+            {t("rollout, step {step} of {steps}", { step: row.rolloutStatus.step, steps: row.rolloutStatus.steps })}
+          </span>
+        )}
+      </>
+    ),
+  },
+  { name: t("Instances"), right: true, by: instances, show: (row) => number(instances(row)) },
+  { name: t("Requests/min"), right: true, by: (row) => row.requestsPerMinute, show: (row) => number(row.requestsPerMinute) },
+  {
+    name: t("Errors/min"),
+    right: true,
+    by: (row) => row.failuresPerMinute,
+    show: (row) => <span class={row.failuresPerMinute > 0 ? "bad" : ""}>{number(row.failuresPerMinute)}</span>,
+  },
+  { name: t("p95"), right: true, by: (row) => row.latencyP95, show: (row) => (row.latencyP95 === null ? "–" : `${number(row.latencyP95)} ms`) },
+];
+
+const BATCH: readonly Column<Batch>[] = [
+  { name: t("Name"), by: (row) => row.name, show: (row) => <a href={to("batch", row.name)}>{row.name}</a> },
+  { name: t("State"), by: state, show: (row) => <States of={row} /> },
+  { name: t("Default deployment"), by: (row) => row.defaultDeployment, show: (row) => row.defaultDeployment ?? "–" },
+  { name: t("Deployments"), by: (row) => row.deployments.length, right: true, show: (row) => number(row.deployments.length) },
+];
+
+const JOBS: readonly Column<Job>[] = [
+  { name: t("Job"), by: (row) => row.name, show: (row) => <a href={to("jobs", row.name)}>{row.name}</a> },
+  { name: t("Status"), by: (row) => row.status, show: (row) => <State of={row.status} /> },
+  { name: t("Endpoint"), by: (row) => row.endpointName, show: (row) => <a href={to("batch", row.endpointName)}>{row.endpointName}</a> },
+  { name: t("Progress"), show: (row) => <Bar of={row.progress} /> },
+  { name: t("Done"), show: (row) => (row.progress?.estimatedEndTime ? ago(row.progress.estimatedEndTime) : "–") },
+];
+
+function instances(row: Online): number {
+  return row.deployments.reduce((sum, each) => sum + each.instances, 0);
+}
+
+/** All endpoints and what is under way, read at once and again by its ETag. */
+export function Overview() {
+  const seen = usePolled<Seen>("overview", 2);
+  const [making, setMaking] = useState<"online" | "batch" | null>(null);
+  const found = seen.value.value?.properties;
+  const { onlineEndpoints, batchEndpoints, jobs } = found ?? EMPTY;
+  return (
+    <>
+      <Stale fault={seen.value.fault} />
+      {found && <Figures of={found} />}
       <h1>{t("Online endpoints")}</h1>
-      {online.value.value?.value.length === 0 ? (
+      {found?.onlineEndpoints.length === 0 ? (
         <Empty title={t("No online endpoint yet")}>
           <p>{t("An online endpoint answers each request at once: it has a URI, keys and deployments that share its traffic.")}</p>
           <button type="button" class="primary" onClick={() => setMaking("online")}>
@@ -66,14 +144,14 @@ export function Overview() {
           </button>
         </Empty>
       ) : (
-        <Table label={t("online endpoints")} rows={online.value.value?.value ?? []} columns={ONLINE} id={(row) => row.name}>
+        <Table label={t("online endpoints")} rows={onlineEndpoints} columns={ONLINE} id={(row) => row.name}>
           <button type="button" class="primary" onClick={() => setMaking("online")}>
             {t("New online endpoint")}
           </button>
         </Table>
       )}
       <h1>{t("Batch endpoints")}</h1>
-      {batch.value.value?.value.length === 0 ? (
+      {found?.batchEndpoints.length === 0 ? (
         <Empty title={t("No batch endpoint yet")}>
           <p>{t("A batch endpoint scores whole folders of files: each invocation is a job with an output.")}</p>
           <button type="button" onClick={() => setMaking("batch")}>
@@ -81,16 +159,16 @@ export function Overview() {
           </button>
         </Empty>
       ) : (
-        <Table label={t("batch endpoints")} rows={batch.value.value?.value ?? []} columns={BATCH} id={(row) => row.name}>
+        <Table label={t("batch endpoints")} rows={batchEndpoints} columns={BATCH} id={(row) => row.name}>
           <button type="button" onClick={() => setMaking("batch")}>
             {t("New batch endpoint")}
           </button>
         </Table>
       )}
-      {running.length > 0 && (
+      {jobs.length > 0 && (
         <>
           <h1>{t("Jobs under way")}</h1>
-          <Table label={t("jobs under way")} rows={running} columns={JOB_COLUMNS} id={(row) => row.name} />
+          <Table label={t("jobs under way")} rows={jobs} columns={JOBS} id={(row) => row.name} />
         </>
       )}
       {making && <NewEndpoint kind={making} onClose={() => setMaking(null)} />}
@@ -98,45 +176,36 @@ export function Overview() {
   );
 }
 
-function NewEndpoint({ kind, onClose }: { kind: "online" | "batch"; onClose(): void }) {
-  const [name, setName] = useState("");
-  const [auth, setAuth] = useState(kind === "online" ? "Key" : "AADToken");
-  const [description, setDescription] = useState("");
-  const written = yaml({
-    name,
-    auth_mode: { Key: "key", AMLToken: "aml_token", AADToken: "aad_token" }[auth],
-    description: description || undefined,
-  });
+/** The whole in a line of figures. */
+function Figures({ of }: { of: Seen["properties"] }) {
+  const sums = useMemo(() => {
+    const online = of.onlineEndpoints;
+    const waits = online.flatMap((each) => each.latencyP95 ?? []);
+    return {
+      rate: online.reduce((sum, each) => sum + each.requestsPerMinute, 0),
+      failures: online.reduce((sum, each) => sum + each.failuresPerMinute, 0),
+      slowest: waits.reduce<number | null>((most, each) => Math.max(most ?? 0, each), null),
+      instances: online.reduce((sum, each) => sum + instances(each), 0),
+      failed: [...online, ...of.batchEndpoints].filter((each) => state(each) === "Failed").length,
+    };
+  }, [of]);
   return (
-    <Ask
-      title={kind === "online" ? t("New online endpoint") : t("New batch endpoint")}
-      act={t("Create")}
-      yaml={written}
-      command={`mle ${kind}-endpoint create -n ${word(name || "NAME")} -f endpoint.yml`}
-      onClose={onClose}
-      onAct={async (told) => {
-        const properties = { authMode: auth, ...(description && { description }) };
-        await change("PUT", `${kind}Endpoints/${encodeURIComponent(name)}`, { location: "local", properties }, told);
-        go(to(kind, name));
-      }}
-    >
-      <label>
-        {t("Name")}
-        <input value={name} required pattern="[A-Za-z][A-Za-z0-9\-]{1,30}[A-Za-z0-9]" onInput={(event) => setName(event.currentTarget.value)} />
-        <span class="quiet">{t("3 to 32 letters, digits and hyphens, a letter first")}</span>
-      </label>
-      <label>
-        {t("Authentication")}
-        <select value={auth} onChange={(event) => setAuth(event.currentTarget.value)}>
-          <option value="Key">{t("Keys")}</option>
-          {kind === "online" && <option value="AMLToken">{t("Tokens of this endpoint, an hour each")}</option>}
-          <option value="AADToken">{t("Tokens of clients and their roles")}</option>
-        </select>
-      </label>
-      <label>
-        {t("Description")}
-        <input value={description} onInput={(event) => setDescription(event.currentTarget.value)} />
-      </label>
-    </Ask>
+    <dl class="tiles" aria-label={t("In all")}>
+      <Tile name={t("Requests a minute")} value={number(sums.rate)} />
+      <Tile name={t("Errors a minute")} value={number(sums.failures)} bad={sums.failures > 0} />
+      <Tile name={t("Slowest p95")} value={sums.slowest === null ? "–" : `${number(sums.slowest)} ms`} />
+      <Tile name={t("Instances")} value={number(sums.instances)} />
+      <Tile name={t("In trouble")} value={number(sums.failed)} bad={sums.failed > 0} />
+      <Tile name={t("Jobs under way")} value={number(of.jobs.length)} />
+    </dl>
+  );
+}
+
+function Tile({ name, value, bad = false }: { name: string; value: string; bad?: boolean }) {
+  return (
+    <div class="tile">
+      <dt>{name}</dt>
+      <dd class={bad ? "bad" : ""}>{value}</dd>
+    </div>
   );
 }

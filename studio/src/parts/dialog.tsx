@@ -1,7 +1,9 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+import { Refusal } from "../host";
 import { t } from "../language";
 import { Code } from "./copied";
+import { Faults, isAbout } from "./form";
 import { Told } from "./told";
 
 interface Props {
@@ -13,8 +15,11 @@ interface Props {
   command?: string | undefined;
   yaml?: string | undefined;
   may?: boolean;
+  /** Has the command and the YAML beside the fields. */
+  wide?: boolean;
   children?: ComponentChildren;
-  /** Does it; a rejection is shown, and the dialog stays. `told` says how far it is. */
+  /** Does it; a rejection is shown, at the fields that it is about, and the dialog stays. `told` says
+   * how far it is. */
   onAct(told: (status: string) => void): Promise<void>;
   onClose(): void;
 }
@@ -25,9 +30,13 @@ export function Ask(props: Props) {
   const [status, setStatus] = useState<string | null>(null);
   const [fault, setFault] = useState<Error | null>(null);
   const title = useId();
+  const targets = useMemo(() => new Set<string>(), []);
   useEffect(() => {
     dialog.current?.showModal();
   }, []);
+  useEffect(() => {
+    if (fault) dialog.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [fault]);
 
   async function act(event: Event): Promise<void> {
     event.preventDefault();
@@ -43,17 +52,33 @@ export function Ask(props: Props) {
     }
   }
 
+  const faults = fault instanceof Refusal ? fault.faults : [];
+  const same = (props.command || props.yaml) && (
+    <>
+      {props.yaml && <Code label="YAML" text={props.yaml} />}
+      {props.command && <Code label="mle" text={props.command} />}
+    </>
+  );
   return (
-    <dialog ref={dialog} aria-labelledby={title} onClose={props.onClose}>
+    <dialog ref={dialog} class={props.wide ? "wide" : ""} aria-labelledby={title} onClose={props.onClose}>
       <form onSubmit={(event) => void act(event)}>
         <h2 id={title}>{props.title}</h2>
-        {props.children}
-        <Told fault={fault} />
-        {(props.command || props.yaml) && (
+        <div class={props.wide ? "beside" : ""}>
+          <div class="fields">
+            <Faults.Provider value={{ faults, targets }}>{props.children}</Faults.Provider>
+          </div>
+          {same && props.wide && (
+            <section class="same" aria-label={t("The same in a terminal")}>
+              <h3>{t("The same in a terminal")}</h3>
+              {same}
+            </section>
+          )}
+        </div>
+        <Told fault={rest(fault, targets)} />
+        {same && !props.wide && (
           <details>
             <summary>{t("The same in a terminal")}</summary>
-            {props.yaml && <Code label="YAML" text={props.yaml} />}
-            {props.command && <Code label="mle" text={props.command} />}
+            {same}
           </details>
         )}
         <div class="row end">
@@ -70,4 +95,14 @@ export function Ask(props: Props) {
       </form>
     </dialog>
   );
+}
+
+/** What of a refusal no field tells; of one that the fields tell whole, that they do. */
+function rest(fault: Error | null, targets: ReadonlySet<string>): Error | null {
+  if (!(fault instanceof Refusal)) return fault;
+  const left = fault.faults.filter((each) => ![...targets].some((target) => isAbout(each, target)));
+  if (left.length === fault.faults.length) return fault;
+  const [first] = left;
+  if (!first) return new Error(t("The host refuses it; why stands at the fields."));
+  return new Refusal(fault.status, first.code, first.message, left);
 }

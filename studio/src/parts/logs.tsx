@@ -5,26 +5,24 @@ import { Told } from "./told";
 
 const EVERY = 3000;
 
-/** A deployment's log as it comes, searched without losing what is around. */
-export function Logs({ path }: { path: string }) {
-  const [kind, setKind] = useState("InferenceServer");
-  const [wanted, setWanted] = useState("");
-  const [text, setText] = useState("");
-  const [follows, setFollows] = useState(true);
-  const [fault, setFault] = useState<Error | null>(null);
-  const end = useRef<HTMLPreElement>(null);
+export interface Log {
+  text: string;
+  fault: Error | null;
+}
 
+/** The last lines of a deployment's log: now, and as it comes where `follows`. */
+export function useLog(path: string, kind: string, tail: number, follows: boolean): Log {
+  const [log, setLog] = useState<Log>({ text: "", fault: null });
   useEffect(() => {
     let gone = false;
     async function look(): Promise<void> {
       if (document.hidden) return;
       try {
-        const told = await call<{ content: string }>("POST", `${path}/getLogs`, { containerType: kind, tail: 2000 });
-        if (gone) return;
-        setText(told.body.content);
-        setFault(null);
+        const told = await call<{ content: string }>("POST", `${path}/getLogs`, { containerType: kind, tail });
+        if (!gone) setLog({ text: told.body.content, fault: null });
       } catch (error) {
-        if (!gone) setFault(error instanceof Error ? error : new Error(String(error)));
+        const fault = error instanceof Error ? error : new Error(String(error));
+        if (!gone) setLog((before) => ({ ...before, fault }));
       }
     }
     void look();
@@ -34,7 +32,17 @@ export function Logs({ path }: { path: string }) {
       gone = true;
       clearInterval(timer);
     };
-  }, [path, kind, follows]);
+  }, [path, kind, tail, follows]);
+  return log;
+}
+
+/** A deployment's log as it comes, searched without losing what is around. */
+export function Logs({ path }: { path: string }) {
+  const [kind, setKind] = useState("InferenceServer");
+  const [wanted, setWanted] = useState("");
+  const [follows, setFollows] = useState(true);
+  const { text, fault } = useLog(path, kind, 2000, follows);
+  const end = useRef<HTMLPreElement>(null);
 
   useEffect(() => {
     if (follows && end.current) end.current.scrollTop = end.current.scrollHeight;

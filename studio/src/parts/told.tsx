@@ -7,9 +7,16 @@ import { t } from "../language";
 export function Told({ fault }: { fault: Fault | Refusal | Error | null | undefined }) {
   if (!fault) return null;
   const details = "details" in fault ? (fault.details ?? []) : [];
+  const [sentence, ...more] = fault.message.split("\n");
   return (
     <div class="told bad" role="alert">
-      <p>{fault.message}</p>
+      <p>{sentence}</p>
+      {more.length > 0 && (
+        <details>
+          <summary>{t("More of it")}</summary>
+          <pre tabIndex={0}>{more.join("\n")}</pre>
+        </details>
+      )}
       {"code" in fault && <p class="quiet">{fault.code}</p>}
       {details.length > 1 && (
         <ul>

@@ -1,6 +1,6 @@
 """What people do in the studio, in a browser, against a host."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,7 +9,6 @@ from outside import serving
 from outside.running_host import RunningHost
 from studio.pages import BUILT
 from tests.e2e.studio.conftest import OpenPage
-from tests.kit.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,18 +26,24 @@ def init():
 def run(data):
     return {"sum": sum(json.loads(data)["data"])}
 """
-LINES = """
-def init():
-    pass
-
-
-def run(mini_batch):
-    return [f"seen {os.path.basename(path)}" for path in mini_batch]
-
-
-import os
-"""
 HOSTILE = '<img src=x onerror="alert(1)">{{7*7}}</script><script>alert(2)</script>'
+
+
+RULES = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']"
+PLACES = (
+    *(
+        ("", ""),
+        ("", "New online endpoint"),
+        ("online/adds", ""),
+        ("online/adds", "New deployment"),
+    ),
+    *((f"online/adds?tab={tab}", "") for tab in ("test", "consume", "logs", "metrics")),
+    *((f"online/adds/blue?tab={tab}", "") for tab in ("state", "settings", "compare")),
+    *(("online/adds", "Guarded rollout"), ("batch/whole", "New deployment"), ("batch/whole", "")),
+    *(("jobs", ""), ("models", "Register a model"), ("codes/adds", ""), ("computes", "")),
+    *(("schedules", "New schedule"), ("access", "")),
+)
+"""Every page, and every dialog that has fields, by the button that opens it."""
 
 
 @pytest.fixture(scope="module")
@@ -58,35 +63,6 @@ def adds(host: RunningHost, code: str) -> str:
 
 def shown(page: "Page", text: str) -> None:
     page.get_by_text(text).first.wait_for()
-
-
-def test_an_endpoint_is_made_deployed_given_traffic_and_asked_without_a_terminal(
-    host: RunningHost, code: str, page: "Page"
-) -> None:
-    page.get_by_role("button", name="New online endpoint").first.click()
-    page.get_by_label("Name").fill("made-here")
-    shown(page, "The same in a terminal")
-    page.get_by_role("button", name="Create").click()
-    page.get_by_role("heading", name="made-here").wait_for()
-    until(lambda: host.workspace.get("onlineEndpoints/made-here")["name"])
-
-    page.get_by_role("button", name="New deployment").click()
-    page.get_by_label("Name").fill("first")
-    page.get_by_label("Code").select_option(label="adds:1")
-    page.get_by_label("Environment").select_option(label="bare:1")
-    page.get_by_role("button", name="Deploy", exact=True).click()
-    page.get_by_role("heading", name="first").wait_for()
-    page.get_by_role("dialog").wait_for(state="detached")
-    page.get_by_role("button", name="Change traffic").click()
-    page.get_by_label("Share of first in percent").fill("100")
-    page.get_by_role("button", name="Move the traffic").click()
-    page.get_by_role("dialog").wait_for(state="detached")
-    shown(page, "first 100 %")
-
-    page.get_by_role("tab", name="Test").click()
-    page.get_by_label("Request").fill('{"data": [20, 22]}')
-    page.get_by_role("button", name="Send").click()
-    shown(page, '"sum": 42')
 
 
 def test_traffic_is_moved_by_sliders_that_sum_to_a_hundred(
@@ -131,7 +107,7 @@ def test_a_key_is_made_anew_and_the_old_one_is_refused(
     assert serving.key(host, adds, "secondaryKey") != old
 
 
-def test_why_a_deployment_failed_stands_on_its_card(
+def test_why_a_deployment_failed_is_explained_beside_its_log(
     host: RunningHost, adds: str, studio: StudioServer, page: "Page"
 ) -> None:
     headless = serving.codes(host, "headless", {"score.py": "def init(): pass\n"})
@@ -139,32 +115,17 @@ def test_why_a_deployment_failed_stands_on_its_card(
     host.workspace.call("PUT", path, serving.deployment_body(host, headless))
     page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{adds}")
     shown(page, "does not define run()")
-    host.workspace.mutate("DELETE", path)
-
-
-def test_a_job_is_watched_to_its_output(
-    host: RunningHost, studio: StudioServer, page: "Page", tmp_path: Any
-) -> None:
-    lines = serving.codes(host, "lines", {"score.py": LINES})
-    workspace = host.workspace
-    workspace.mutate("PUT", "batchEndpoints/lines", {"properties": {}})
-    body = serving.deployment_body(host, lines)["properties"]
-    kept = {name: body[name] for name in ("codeConfiguration", "environmentId")}
-    deployment = {"properties": {**kept, "compute": "local", "miniBatchSize": 1}}
-    workspace.mutate("PUT", "batchEndpoints/lines/deployments/only", deployment)
-    default = {"properties": {"defaults": {"deploymentName": "only"}}}
-    workspace.mutate("PATCH", "batchEndpoints/lines", default)
-    for name in "abc":
-        (tmp_path / f"{name}.txt").write_text(name)
-    uri = workspace.upload("data", "lines", "1", tmp_path)
-
-    page.goto(f"{studio.doorkeeper.origins[0]}/studio/batch/lines")
-    page.get_by_role("button", name="Invoke").click()
-    page.get_by_role("textbox", name="Input").fill(uri)
-    page.get_by_role("dialog").get_by_role("button", name="Invoke").click()
-    shown(page, "Completed")
-    page.get_by_role("button", name="First rows").click()
-    shown(page, "seen b.txt")
+    page.get_by_role("link", name="red").click()
+    steps = page.get_by_role("list", name="Steps of the deployment")
+    steps.get_by_text("UserScriptFunctionNotFound").wait_for()
+    assert steps.get_by_role("img", name="failed").count() == 1
+    shown(page, "lacks init() or run()")
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_role("cell", name="codes/headless/versions/1").wait_for()
+    page.get_by_role("tab", name="State").click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("heading", name=adds).wait_for()
 
 
 def test_a_reader_sees_and_is_refused_with_the_hosts_reason(
@@ -191,27 +152,29 @@ def test_a_link_signs_in_once(studio: StudioServer, open_page: OpenPage) -> None
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_page_keeps_anybody_out(
-    adds: str, studio: StudioServer, open_page: OpenPage, theme: str
+    host: RunningHost, adds: str, studio: StudioServer, open_page: OpenPage, theme: str
 ) -> None:
-    """By axe-core's rules for WCAG 2.2 AA, at the width of a telephone and of a screen."""
+    """By axe-core's rules for WCAG 2.2 AA, at the width of a telephone and of a screen. Of a theme
+    only contrast depends."""
+    host.workspace.mutate("PUT", "batchEndpoints/whole", {"properties": {}})
     page = open_page(studio.link, color_scheme=theme)
     page.get_by_role("heading", name="Online endpoints").wait_for()
-    one = f"online/{adds}"
-    paths = ["", one, *(f"{one}?tab={tab}" for tab in ("test", "consume", "logs", "metrics"))]
-    paths += ["jobs", "models", "codes/adds", "computes", "access"]
-    for path in paths:
+    rules = RULES if theme == "light" else "{type: 'rule', values: ['color-contrast']}"
+    for path, button in PLACES:
         page.goto(f"{studio.doorkeeper.origins[0]}/studio/{path}")
         page.get_by_role("navigation", name="Pages").wait_for()
         page.wait_for_load_state("networkidle")
-        for width in (320, 1280):
+        if button:
+            page.get_by_role("button", name=button).first.click()
+            page.get_by_role("dialog").wait_for()
+        page.evaluate(AXE.read_text())
+        for width in (320, 1280) if theme == "light" else (1280,):
             page.set_viewport_size({"width": width, "height": 900})
-            page.evaluate(AXE.read_text())
             found = page.evaluate(
-                "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a',"
-                " 'wcag21aa', 'wcag22aa']})).violations.map(each => `${each.id} "
-                "${each.nodes.map(node => node.html).join(' ')}`)"
+                f"async () => (await axe.run(document, {{runOnly: {rules}}})).violations.map("
+                "each => `${each.id} ${each.nodes.map(node => node.html).join(' ')}`)"
             )
-            assert found == [], path
+            assert found == [], (path, button)
             beyond = "document.documentElement.scrollWidth - innerWidth"
             assert page.evaluate(beyond) <= 0, f"{path} is wider than {width}"
 

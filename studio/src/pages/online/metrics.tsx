@@ -1,8 +1,8 @@
-import { t } from "../language";
-import { Chart, type Line } from "../parts/chart";
-import { Stale } from "../parts/told";
-import { usePolled } from "../polled";
-import { ask, place } from "../router";
+import { t } from "../../language";
+import { Chart, type Line } from "../../parts/chart";
+import { Stale } from "../../parts/told";
+import { usePolled } from "../../polled";
+import { ask, place } from "../../router";
 
 interface Metrics {
   value: {
@@ -22,17 +22,30 @@ const SPANS: readonly [string, string, string, number][] = [
   ["P7D", "PT1H", "A week", 60],
 ];
 
-const DRAWN = ["RequestsPerMinute", "RequestLatency_P50", "RequestLatency_P95"];
+const OF_ENDPOINT = ["RequestsPerMinute", "RequestFailures", "RequestLatency_P50", "RequestLatency_P95"];
+const OF_DEPLOYMENT = [
+  ...["RequestsPerMinute", "RequestLatency_P50", "RequestLatency_P95", "DeploymentCapacity"],
+  ...["CpuUtilizationPercentage", "CpuMemoryUtilizationPercentage", "RequestsInProgress"],
+];
 
-/** Figures over time, by deployment. */
+/** An endpoint's figures over time, by deployment. */
 export function Metrics({ path }: { path: string }) {
+  return <Charts path={path} drawn={OF_ENDPOINT} filter="deployment eq '*'" />;
+}
+
+/** A deployment's figures over time. */
+export function DeploymentMetrics({ path }: { path: string }) {
+  return <Charts path={path} drawn={OF_DEPLOYMENT} />;
+}
+
+function Charts({ path, drawn, filter }: { path: string; drawn: readonly string[]; filter?: string }) {
   const wanted = place.value.query.get("span") ?? "PT1H";
   const [span, interval, , every] = SPANS.find(([each]) => each === wanted) ?? SPANS[1] ?? ["PT1H", "PT1M", "", 15];
   const query = new URLSearchParams({
-    metricnames: DRAWN.join(","),
+    metricnames: drawn.join(","),
     timespan: span,
     interval,
-    $filter: "deployment eq '*'",
+    ...(filter && { $filter: filter }),
   });
   const seen = usePolled<Metrics>(`${path}/providers/Microsoft.Insights/metrics?${query.toString()}`, every);
   return (
@@ -54,7 +67,7 @@ export function Metrics({ path }: { path: string }) {
         {seen.value.value?.value.map((metric) => {
           const times = metric.timeseries[0]?.data.map((point) => new Date(point.timeStamp).getTime() / 1000) ?? [];
           const lines: Line[] = metric.timeseries.map((series) => ({
-            name: series.metadatavalues.map((each) => each.value).join(", ") || t("no deployment"),
+            name: series.metadatavalues.map((each) => each.value).join(", ") || (filter ? t("no deployment") : (metric.name.localizedValue ?? metric.name.value)),
             values: series.data.map((point) => point.average ?? point.total ?? point.count ?? point.maximum ?? null),
           }));
           return lines.length ? (

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
-import { change } from "../host";
-import { t } from "../language";
-import { Ask } from "../parts/dialog";
-import type { OnlineEndpoint } from "../resources";
-import { yaml } from "../yaml";
+import { change } from "../../host";
+import { t } from "../../language";
+import { Ask } from "../../parts/dialog";
+import type { OnlineEndpoint } from "../../resources";
+import { yaml } from "../../yaml";
 
 interface Props {
   endpoint: OnlineEndpoint;

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { call, send } from "../host";
-import { number, t } from "../language";
-import { State } from "../parts/state";
-import { Told } from "../parts/told";
-import type { OnlineEndpoint } from "../resources";
+import { call, send } from "../../host";
+import { number, t } from "../../language";
+import { State } from "../../parts/state";
+import { Told } from "../../parts/told";
+import type { OnlineEndpoint } from "../../resources";
 
 interface Tried {
   deployment: string;

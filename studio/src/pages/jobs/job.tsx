@@ -1,0 +1,143 @@
+import { useState } from "preact/hooks";
+import { call } from "../../host";
+import { ago, lasted, number, t, time } from "../../language";
+import { Ask } from "../../parts/dialog";
+import { State } from "../../parts/state";
+import { Stale, Told } from "../../parts/told";
+import { usePolled } from "../../polled";
+import type { Job, JobProperties } from "../../resources";
+import { ENDED } from "../../resources";
+import { go, to } from "../../router";
+import { Bar } from "./columns";
+import { Failures, Output } from "./output";
+
+type Act = "cancel" | "retry" | "delete";
+
+export function JobPage({ name }: { name: string }) {
+  const path = `jobs/${encodeURIComponent(name)}`;
+  const seen = usePolled<Job>(path, 2);
+  const [act, setAct] = useState<Act | null>(null);
+  const job = seen.value.value;
+  if (!job) return <Stale fault={seen.value.fault} />;
+  const properties = job.properties;
+  const ended = ENDED.has(properties.status);
+  return (
+    <>
+      <Stale fault={seen.value.fault} />
+      <div class="row">
+        <h1>{properties.displayName || name}</h1>
+        <State of={properties.status} />
+        <span class="grow" />
+        {!ended && (
+          <button type="button" onClick={() => setAct("cancel")}>
+            {t("Cancel")}
+          </button>
+        )}
+        {ended && (properties.progress?.failedFiles ?? 0) > 0 && (
+          <button type="button" class="primary" onClick={() => setAct("retry")}>
+            {t("Retry what failed")}
+          </button>
+        )}
+        {ended && (
+          <button type="button" onClick={() => setAct("delete")}>
+            {t("Delete")}
+          </button>
+        )}
+      </div>
+      <Told fault={properties.error} />
+      <Progressed of={properties} />
+      <Failures job={job} />
+      <Output job={job} />
+      <div class="cards">
+        <section class="card">
+          <h2>{t("Inputs")}</h2>
+          <dl>
+            {Object.entries(properties.inputs).map(([input, told]) => (
+              <Entry key={input} name={input} value={told.uri ?? String(told.value ?? "")} />
+            ))}
+          </dl>
+        </section>
+        <section class="card">
+          <h2>{t("Settings")}</h2>
+          <dl>
+            <dt>{t("Endpoint")}</dt>
+            <dd>
+              <a href={to("batch", properties.endpointName)}>{properties.endpointName}</a> / {properties.deploymentName}
+            </dd>
+            <Entry name={t("Made")} value={time(job.systemData?.createdAt)} />
+            <Entry name={t("Took")} value={lasted(properties.startTime, properties.endTime)} />
+            {Object.entries(properties.settings).map(([setting, value]) => (
+              <Entry key={setting} name={setting} value={typeof value === "object" ? JSON.stringify(value) : String(value)} />
+            ))}
+          </dl>
+        </section>
+      </div>
+      {act && <JobAct act={act} job={job} onClose={() => setAct(null)} onDone={() => seen.again()} />}
+    </>
+  );
+}
+
+function Entry({ name, value }: { name: string; value: string }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </>
+  );
+}
+
+function Progressed({ of }: { of: JobProperties }) {
+  const progress = of.progress;
+  if (!progress) return <p class="quiet">{t("It is being planned: its files are found and divided.")}</p>;
+  return (
+    <section class="card">
+      <Bar of={progress} />
+      <dl class="figures">
+        <Entry name={t("Files")} value={`${number(progress.succeededFiles)} / ${number(progress.totalFiles)}`} />
+        <Entry name={t("Files failed")} value={number(progress.failedFiles)} />
+        <Entry name={t("Rows")} value={number(progress.rows)} />
+        <Entry name={t("Mini-batches in flight")} value={number(progress.inFlight)} />
+        <Entry name={t("Files a second")} value={number(progress.filesPerSecond)} />
+        <Entry name={t("Mini-batches a second")} value={number(progress.miniBatchesPerSecond)} />
+        <Entry
+          name={t("Done")}
+          value={progress.estimatedEndTime && !of.endTime ? ago(progress.estimatedEndTime) : time(of.endTime)}
+        />
+      </dl>
+    </section>
+  );
+}
+
+function JobAct({ act, job, onClose, onDone }: { act: Act; job: Job; onClose(): void; onDone(): void }) {
+  const path = `jobs/${encodeURIComponent(job.name)}`;
+  const texts = {
+    cancel: [t("Cancel this job?"), t("Cancel the job"), t("What is in flight is stopped; what is done stays counted, and no output is joined.")],
+    retry: [t("Retry what failed?"), t("Retry"), t("A new job scores the files that failed, with the same settings.")],
+    delete: [t("Delete this job?"), t("Delete"), t("Its record goes, and its output with it.")],
+  } as const;
+  const [title, word, what] = texts[act];
+  return (
+    <Ask
+      title={title}
+      act={word}
+      danger={act !== "retry"}
+      command={act === "retry" ? `mle jobs retry ${job.name}` : `mle job ${act} -n ${job.name}`}
+      onClose={onClose}
+      onAct={async () => {
+        if (act === "retry") {
+          const retried = await call<Job>("POST", `${path}/retryFailed`, {});
+          go(to("jobs", retried.body.name));
+        } else if (act === "cancel") {
+          await call("POST", `${path}/cancel`);
+          onDone();
+        } else {
+          await call("DELETE", path);
+          go(to("jobs"));
+        }
+      }}
+    >
+      <p>{what}</p>
+    </Ask>
+  );
+}
+

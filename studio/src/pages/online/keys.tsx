@@ -1,0 +1,66 @@
+import { useState } from "preact/hooks";
+import { call, change } from "../../host";
+import { t } from "../../language";
+import { Copied } from "../../parts/copied";
+import { Ask } from "../../parts/dialog";
+import { Told } from "../../parts/told";
+import type { OnlineEndpoint } from "../../resources";
+import { word } from "../../yaml";
+
+interface KeyPair {
+  primaryKey: string;
+  secondaryKey: string;
+}
+
+/** Shown when they are asked for, and made anew one at a time. */
+export function Keys({ endpoint }: { endpoint: OnlineEndpoint }) {
+  const path = `onlineEndpoints/${encodeURIComponent(endpoint.name)}`;
+  const [keys, setKeys] = useState<KeyPair | null>(null);
+  const [fault, setFault] = useState<Error | null>(null);
+  const [rotates, setRotates] = useState<"Primary" | "Secondary" | null>(null);
+  async function show(): Promise<void> {
+    try {
+      setKeys((await call<KeyPair>("POST", `${path}/listKeys`)).body);
+    } catch (error) {
+      setFault(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+  return (
+    <>
+      <dt>{t("Keys")}</dt>
+      <dd>
+        {!keys && (
+          <button type="button" class="plain" onClick={() => void show()}>
+            {t("Ask for the keys")}
+          </button>
+        )}
+        {keys &&
+          (["Primary", "Secondary"] as const).map((which) => (
+            <p key={which} class="row">
+              {t(which)}
+              <Copied secret text={which === "Primary" ? keys.primaryKey : keys.secondaryKey} label={t(which)} />
+              <button type="button" class="plain" onClick={() => setRotates(which)}>
+                {t("Make anew")}
+              </button>
+            </p>
+          ))}
+        <Told fault={fault} />
+      </dd>
+      {rotates && (
+        <Ask
+          title={t("Make the key anew?")}
+          act={t("Make anew")}
+          danger
+          command={`mle online-endpoint regenerate-keys -n ${word(endpoint.name)} --key-type ${rotates.toLowerCase()}`}
+          onClose={() => setRotates(null)}
+          onAct={async (told) => {
+            await change("POST", `${path}/regenerateKeys`, { keyType: rotates }, told);
+            await show();
+          }}
+        >
+          <p>{t("Who calls with the old one is refused from then on. The other key goes on.")}</p>
+        </Ask>
+      )}
+    </>
+  );
+}
