@@ -15,7 +15,7 @@ from domain.assets.asset import (
 from domain.assets.releasing import asset_release
 from domain.errors import Conflict, Detail, DocumentNotFound, refuse
 from domain.names import asset_name_fault
-from domain.ports import Create, Document, Replace, ResourceStore, Write
+from domain.ports import Create, Document, Replace, ResourceStore, Write, all_documents
 from domain.values import Value
 
 TRIES = 20
@@ -46,16 +46,9 @@ class AssetDocuments:
         """Every version, in no useful order; none for a container that is not there."""
         if asset_name_fault(name):
             return
-        continuation: str | None = None
-        while True:
-            page = await self._store.query(
-                kind.version_kind, partition=kind.partition(name), continuation=continuation
-            )
-            for document in page.documents:
-                yield saved(kind.version, document)
-            continuation = page.continuation
-            if continuation is None:
-                return
+        found = all_documents(self._store, kind.version_kind, partition=kind.partition(name))
+        async for document in found:
+            yield saved(kind.version, document)
 
     async def latest(
         self, kind: AssetKind, name: str, *, without: str, beside: AssetVersion | None = None

@@ -9,7 +9,7 @@ from domain.assets.datastore import locate
 from domain.assets.releasing.asset_release import overlap
 from domain.errors import Conflict, Invalid
 from domain.names import WorkspaceScope
-from domain.ports import BlobFolder, BlobStore, Document, Json, ResourceStore
+from domain.ports import BlobFolder, BlobStore, Json, ResourceStore, all_documents
 
 InUse = Callable[[str, str, str | None], Awaitable[Sequence[str]]]
 """Of a collection (`models`, ..., `computes`), a name and a version (None: any): who uses it, as
@@ -81,7 +81,7 @@ class AssetUse:
 
     async def _users(self, kind: UserKind) -> AsyncIterator[Json]:
         for where in kind.where:
-            async for document in documents(self._store, kind.kind, where=where):
+            async for document in all_documents(self._store, kind.kind, where=where):
                 yield document.body
 
     def _places(self, body: Any) -> Iterator[BlobFolder]:
@@ -108,26 +108,6 @@ class AssetUse:
             return any(text.startswith(beginnings) for text in texts)
         whole = (f"{arm_id}/versions/{version.casefold()}", f"{short}{version.casefold()}")
         return any(text in whole for text in texts)
-
-
-async def documents(
-    store: ResourceStore,
-    kind: str,
-    *,
-    partition: str | None = None,
-    where: Mapping[str, str | int | bool] | None = None,
-) -> AsyncIterator[Document]:
-    """All of a kind, of one partition or of every one."""
-    continuation: str | None = None
-    while True:
-        page = await store.query(
-            kind, partition=partition, where=where, page_size=200, continuation=continuation
-        )
-        for document in page.documents:
-            yield document
-        continuation = page.continuation
-        if continuation is None:
-            return
 
 
 def _texts(value: Any) -> Iterator[str]:

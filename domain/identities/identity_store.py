@@ -7,12 +7,11 @@ from uuid import uuid4
 
 from domain.errors import Conflict, DocumentExists, DocumentNotFound, StaleETag
 from domain.identities.managed_identity import KIND, PARTITION, ManagedIdentity
-from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
+from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write, all_documents
 
 HOLDER_KIND = "identityHolder"
 _STAMP = "stamp"
 _STAMP_KIND = "identityStamp"
-_PAGE = 200
 _TRIES = 20
 
 
@@ -78,16 +77,7 @@ class IdentityStore(IdentityReading):
         return [StoredIdentity(self.of(d), d.etag) for d in page.documents], page.continuation
 
     async def all(self) -> list[Document]:
-        found: list[Document] = []
-        continuation = None
-        while True:
-            page = await self._store.query(
-                KIND, partition=PARTITION, page_size=_PAGE, continuation=continuation
-            )
-            found += page.documents
-            continuation = page.continuation
-            if continuation is None:
-                return found
+        return [each async for each in all_documents(self._store, KIND, partition=PARTITION)]
 
     async def save(self, identity: ManagedIdentity, before: Document | None) -> Document:
         """In the place of `before`. Raises Conflict when somebody else was first."""

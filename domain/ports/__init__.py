@@ -47,6 +47,7 @@ from domain.ports.resource_store import (
     Replace,
     ResourceStore,
     Write,
+    all_documents,
 )
 from domain.ports.scorer import (
     Break,
@@ -167,4 +168,5 @@ __all__ = [
     "WorkloadState",
     "Workloads",
     "Write",
+    "all_documents",
 ]

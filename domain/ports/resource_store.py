@@ -1,7 +1,7 @@
 """Documents with ETags."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -108,3 +108,23 @@ class ResourceStore(Protocol):
     async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
         """Up to `limit` documents with `due_at` <= `before` (Unix seconds), earliest
         first, across partitions. Those of a newer schema are left to newer processes."""
+
+
+async def all_documents(
+    store: ResourceStore,
+    kind: str,
+    *,
+    partition: str | None = None,
+    where: Mapping[str, str | int | bool] | None = None,
+) -> AsyncIterator[Document]:
+    """All that `query` has, page by page."""
+    continuation: str | None = None
+    while True:
+        page = await store.query(
+            kind, partition=partition, where=where, page_size=200, continuation=continuation
+        )
+        for document in page.documents:
+            yield document
+        continuation = page.continuation
+        if continuation is None:
+            return

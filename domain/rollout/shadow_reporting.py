@@ -4,7 +4,7 @@ from domain.ground.resource import from_document
 from domain.online import online_deployment
 from domain.online.endpoint_changes import EndpointChanges
 from domain.online.online_deployment import OnlineDeployment, running_revision
-from domain.ports import Document, ResourceStore
+from domain.ports import ResourceStore, all_documents
 from domain.rollout import shadow_diff
 from domain.rollout.shadow_diff import ShadowReport
 
@@ -20,24 +20,14 @@ class ShadowReporting:
         _, document = await self._changes.read(endpoint)
         partition = document.partition
         revisions: dict[str, str] = {}
-        for found in await self._all(online_deployment.KIND, partition):
+        async for found in all_documents(self._store, online_deployment.KIND, partition=partition):
             deployment = from_document(OnlineDeployment, found)
             revisions[deployment.name.casefold()] = running_revision(deployment)
         return [
             shadow_diff.report(found.body)
-            for found in await self._all(shadow_diff.KIND, partition)
+            async for found in all_documents(self._store, shadow_diff.KIND, partition=partition)
             if all(
                 revisions.get(found.body[side].casefold()) == found.body[f"{side}_revision"]
                 for side in ("live", "mirror")
             )
         ]
-
-    async def _all(self, kind: str, partition: str) -> list[Document]:
-        documents: list[Document] = []
-        continuation: str | None = None
-        while True:
-            page = await self._store.query(kind, partition=partition, continuation=continuation)
-            documents += page.documents
-            continuation = page.continuation
-            if continuation is None:
-                return documents

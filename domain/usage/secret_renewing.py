@@ -11,7 +11,7 @@ from domain.errors import DocumentExists, DocumentNotFound, Invalid, NewerSchema
 from domain.events import event_subscription
 from domain.inbound import event_mapping
 from domain.online import online_endpoint
-from domain.ports import Cipher, Create, Document, Json, Replace, ResourceStore
+from domain.ports import Cipher, Create, Document, Json, Replace, ResourceStore, all_documents
 
 SEALED: Mapping[str, frozenset[str]] = {
     online_endpoint.KIND: frozenset({"sealed"}),
@@ -62,14 +62,8 @@ class SecretRenewing:
             return 0
         found = _Round()
         for kind in self._sealed:
-            continuation: str | None = None
-            while True:
-                page = await self._store.query(kind, continuation=continuation)
-                for document in page.documents:
-                    await self._renew(document, key, found)
-                continuation = page.continuation
-                if continuation is None:
-                    break
+            async for document in all_documents(self._store, kind):
+                await self._renew(document, key, found)
         if not found.renewed and not found.left:
             await self._done(mark, key, found)
         return found.renewed

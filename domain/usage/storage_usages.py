@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
-from domain.assets.asset_use import documents
 from domain.errors import BlobNotFound, Invalid
-from domain.ports import BlobFolder, BlobStore, DiskState, DiskUse, Document, ResourceStore
+from domain.ports import (
+    BlobFolder,
+    BlobStore,
+    DiskState,
+    DiskUse,
+    Document,
+    ResourceStore,
+    all_documents,
+)
 from domain.usage.used_places import COLLECTIONS, Collection, Used
 
 _AT_ONCE: Final = 20
@@ -87,7 +94,7 @@ class StorageUsages:
         return StorageUsage(name, used.names, count.blobs, count.size, disk, count.is_complete)
 
     async def _of_parts(self, parts: Collection, partition: str) -> int:
-        found = documents(self._store, parts.kind, partition=partition)
+        found = all_documents(self._store, parts.kind, partition=partition)
         return sum([await self._on_disk(parts.used(each)) async for each in found])
 
     async def _on_disk(self, used: Used) -> int:

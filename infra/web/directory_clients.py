@@ -24,6 +24,7 @@ from domain.ports import (
     Replace,
     ResourceStore,
     Write,
+    all_documents,
 )
 from domain.ports.identity import Check
 from infra.web.client_standing import ClientStanding
@@ -183,14 +184,7 @@ class DirectoryRights(TokenRights, ClientStanding):
 
 
 async def documents(store: ResourceStore) -> list[Document]:
-    found: list[Document] = []
-    continuation: str | None = None
-    while True:
-        page = await store.query(KIND, partition=PARTITION, continuation=continuation)
-        found += page.documents
-        continuation = page.continuation
-        if continuation is None:
-            return found
+    return [each async for each in all_documents(store, KIND, partition=PARTITION)]
 
 
 def _object_id(name: str) -> str:

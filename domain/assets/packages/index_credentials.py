@@ -3,9 +3,8 @@
 import json
 from urllib.parse import urlsplit
 
-from domain.assets.asset_use import documents
 from domain.assets.packages.connection import KIND, PARTITION, Connection, connection_of
-from domain.ports import Cipher, Credentials, IndexCredentials, ResourceStore
+from domain.ports import Cipher, Credentials, IndexCredentials, ResourceStore, all_documents
 
 
 def sealed(cipher: Cipher, credentials: Credentials) -> str:
@@ -23,7 +22,7 @@ class ConnectionsCredentials(IndexCredentials):
         self._cipher = cipher
 
     async def of(self, url: str) -> Credentials | None:
-        found = documents(self._store, KIND, partition=PARTITION)
+        found = all_documents(self._store, KIND, partition=PARTITION)
         connections = [connection_of(document) async for document in found]
         above = [each for each in connections if _is_above(each.properties.target, url)]
         if not above:

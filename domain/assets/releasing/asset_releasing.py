@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from domain.assets.asset import CODES, DATA, ENVIRONMENTS, MODELS, AssetKind
-from domain.assets.asset_use import AssetUse, documents
+from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.assets.releasing.asset_release import (
     KIND,
@@ -22,7 +22,15 @@ from domain.assets.releasing.asset_release import (
 )
 from domain.assets.sealing.seals import list_names
 from domain.errors import Conflict
-from domain.ports import BlobFolder, BlobStore, Clock, Delete, Document, ResourceStore
+from domain.ports import (
+    BlobFolder,
+    BlobStore,
+    Clock,
+    Delete,
+    Document,
+    ResourceStore,
+    all_documents,
+)
 
 _GRACE = timedelta(minutes=1)
 """Longer than a PUT takes from its look at the place to its write."""
@@ -42,7 +50,7 @@ class AssetReleasing:
 
     async def check_stays(self, folder: BlobFolder) -> None:
         """Raises Conflict for a place whose files are about to be deleted."""
-        async for document in documents(self._store, KIND, where={"going": True}):
+        async for document in all_documents(self._store, KIND, where={"going": True}):
             place = from_document(document).place
             if place is not None and overlap(place, folder):
                 raise Conflict(
@@ -105,5 +113,5 @@ class AssetReleasing:
 
     async def _versions(self, *kinds: AssetKind) -> AsyncIterator[Document]:
         for kind in kinds:
-            async for document in documents(self._store, kind.version_kind):
+            async for document in all_documents(self._store, kind.version_kind):
                 yield document

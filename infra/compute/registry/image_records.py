@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.errors import BlobNotFound, DocumentExists, DocumentNotFound, StaleETag
-from domain.ports import BlobStore, Create, Document, Replace, ResourceStore
+from domain.ports import BlobStore, Create, Replace, ResourceStore, all_documents
 
 PARTITION: Final = "environmentImages"
 _KIND: Final = "environmentImage"
@@ -80,16 +80,8 @@ class ImageRecords:
         return written.etag
 
     async def all(self) -> Sequence[tuple[ImageRecord, str]]:
-        found: list[Document] = []
-        continuation: str | None = None
-        while True:
-            page = await self._store.query(
-                _KIND, partition=PARTITION, page_size=200, continuation=continuation
-            )
-            found += page.documents
-            continuation = page.continuation
-            if continuation is None:
-                return [(ImageRecord.of(each.body), each.etag) for each in found]
+        found = all_documents(self._store, _KIND, partition=PARTITION)
+        return [(ImageRecord.of(each.body), each.etag) async for each in found]
 
     async def lock(self, key: str) -> str:
         """What was resolved; '' if nothing has been yet."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag, Unavailable
-from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
+from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write, all_documents
 from infra.compute.remote import ready_nodes
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.ready_nodes import ReadyNodes
@@ -32,14 +32,8 @@ class ServingRecords:
         return ServingRecord.from_body(document.body), document.etag
 
     async def all(self) -> list[ServingRecord]:
-        found: list[Document] = []
-        continuation: str | None = None
-        while True:
-            page = await self._store.query(KIND, continuation=continuation)
-            found.extend(page.documents)
-            continuation = page.continuation
-            if continuation is None:
-                return [ServingRecord.from_body(each.body) for each in found]
+        found = all_documents(self._store, KIND)
+        return [ServingRecord.from_body(each.body) async for each in found]
 
     async def change(self, key: str, change: Change) -> ServingRecord | None:
         """What it is then. Raises Unavailable when others change it without an end."""

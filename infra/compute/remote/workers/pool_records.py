@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag, Unavailable
-from domain.ports import Create, Delete, Document, Replace, ResourceStore, Write
+from domain.ports import Create, Delete, Replace, ResourceStore, Write, all_documents
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.workers.pool_record import KIND, PARTITION, PoolRecord
 
@@ -30,14 +30,8 @@ class PoolRecords:
         return PoolRecord.from_body(document.body), document.etag
 
     async def all(self) -> list[PoolRecord]:
-        found: list[Document] = []
-        continuation: str | None = None
-        while True:
-            page = await self._store.query(KIND, continuation=continuation)
-            found.extend(page.documents)
-            continuation = page.continuation
-            if continuation is None:
-                return [PoolRecord.from_body(each.body) for each in found]
+        found = all_documents(self._store, KIND)
+        return [PoolRecord.from_body(each.body) async for each in found]
 
     async def change(self, name: str, change: Change) -> PoolRecord | None:
         """What it is then. Raises Unavailable when others change it without an end."""
