@@ -55,7 +55,7 @@ class GroupWorking:
         self._stories = stories
         self._secrets: dict[str, str] = {}
         self._progress: dict[str, tuple[int, Progress]] = {}
-        self._applying: dict[str, asyncio.Task[None]] = {}
+        self._applying: dict[str, tuple[int, asyncio.Task[None]]] = {}
 
     def secret_of(self, group: str, sealed: str) -> str:
         secret = self._secrets.get(group)
@@ -68,10 +68,15 @@ class GroupWorking:
         self._progress.pop(group, None)
 
     async def close(self) -> None:
-        tasks = list(self._applying.values())
+        tasks = [task for _, task in self._applying.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def coming(self, group: str) -> int:
+        """How many nodes the fleet is being asked for at this moment: it may take long."""
+        count, _ = self._applying.get(group, (0, None))
+        return count
 
     async def work(self, asked: Asked, nodes: Sequence[Node]) -> Standing:
         """Have the fleet go on, if there is something to do, and say how it stands."""
@@ -144,7 +149,7 @@ class GroupWorking:
             return
         applied = self._applied(group, asked)
         task = asyncio.create_task(applied, name=f"apply {group.name}")
-        self._applying[group.name] = task
+        self._applying[group.name] = asked.count, task
         task.add_done_callback(lambda _: self._applying.pop(group.name, None))
 
     async def _applied(self, group: NodeGroup, asked: Asked) -> None:

@@ -77,7 +77,8 @@ class ToldAgent:
 
 class MemoryFleet(Fleet):
     """`progress` is what it says of every group; `deleted` are the groups that were told to go,
-    with how long they linger. While it `is_away` it shows no nodes."""
+    with how long they linger. While it `is_away` it shows no nodes, and what it is asked for waits
+    until it `goes_on`."""
 
     def __init__(self) -> None:
         self.progress = Progress(prepared=True)
@@ -87,6 +88,8 @@ class MemoryFleet(Fleet):
         self.applied: list[str] = []
         self.phase = "ready"
         self.is_away = False
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
         self.calls = 0
         self._lives = 0
 
@@ -96,6 +99,7 @@ class MemoryFleet(Fleet):
     async def apply(self, group: NodeGroup, count: int) -> Progress:
         self.calls += 1
         self.applied.append(group.name)
+        await self.goes_on.wait()
         if not self.progress.prepared:
             return self.progress
         mine = {n.number: n for n in self.there.values() if n.group == group.name}

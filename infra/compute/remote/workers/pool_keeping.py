@@ -57,6 +57,7 @@ class PoolKeeping(Keeps):
         """Pools that have had a node that was ready since they last had jobs."""
         self._fits: dict[str, tuple[int, float]] = {}
         self._promised: dict[str, tuple[int, float]] = {}
+        self._came: dict[str, int] = {}
         self._pressed = False
 
     async def read(self) -> None:
@@ -114,7 +115,7 @@ class PoolKeeping(Keeps):
     def _seen(self, record: PoolRecord, nodes: Sequence[Node], now: float) -> Seen:
         coming = (NodeState.COMING, NodeState.RUNNING)
         there = {node.number: node for node in nodes if node.state in coming}
-        held = max(max(there, default=-1) + 1, self._promised_of(record.name, now))
+        held = max(max(there, default=-1) + 1, self._promised_of(record, now))
         idle = tuple(self._idle(record, there.get(number)) for number in range(held))
         if not record.jobs:
             self._since.pop(record.name, None)
@@ -129,10 +130,15 @@ class PoolKeeping(Keeps):
         leaving = sum(node.state is NodeState.LEAVING for node in nodes)
         return Seen(record, idle, leaving, since)
 
-    def _promised_of(self, name: str, now: float) -> int:
-        """Nodes that the fleet was asked for, and has perhaps not shown yet."""
+    def _promised_of(self, record: PoolRecord, now: float) -> int:
+        """Nodes that the fleet was asked for, or is being asked for, and has perhaps not shown
+        yet: what ends as the nodes are looked at is shown at the next look."""
+        name = record.name
+        coming, came = self._working.coming(record.group), self._came.pop(name, 0)
+        if coming:
+            self._came[name] = coming
         count, until = self._promised.get(name, (0, 0.0))
-        return count if until > now else 0
+        return max(coming, came, count if until > now else 0)
 
     def _idle(self, record: PoolRecord, node: Node | None) -> float:
         """For how long nobody has needed the node."""
