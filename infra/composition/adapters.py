@@ -143,7 +143,7 @@ def _functions(settings: Settings) -> Adapters:
     beside = Beside(
         folder, cloud.blobs, None, cloud.store, cloud.cipher, packages, nobody, _no_authority
     )
-    compute = chosen_compute(settings.compute, "functions", beside)
+    compute = chosen_compute(settings, "functions", beside)
     return Adapters(
         store=cloud.store,
         queue=cloud.queue,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from domain.ports import (
     BlobStore,
@@ -21,6 +21,7 @@ from infra.compute.identity_lending import IdentityLending
 from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
+from infra.settings.container_apps import ContainerAppsSettings
 
 if TYPE_CHECKING:
     from infra.compute.ground.local_limits import LocalLimits
@@ -80,13 +81,26 @@ class Beside:
     authority: Callable[[], Awaitable[str]]
 
 
-def chosen_compute(settings: ComputeSettings, host: Host, beside: Beside) -> Compute:
+class Told(Protocol):
+    """Of the settings, those that say where models run."""
+
+    @property
+    def compute(self) -> ComputeSettings: ...
+
+    @property
+    def container_apps(self) -> ContainerAppsSettings: ...
+
+
+def chosen_compute(told: Told, host: Host, beside: Beside) -> Compute:
     """Opens nothing."""
+    settings = told.compute
     match settings.kind_for(host):
         case "local":
             return _local(settings, beside)
         case "docker":
             return _docker(settings, beside)
+        case "container_apps":
+            return _container_apps(settings, told.container_apps, beside)
         case "none":
             from infra.compute.no_compute import (
                 NoCapabilities,
@@ -190,6 +204,55 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         close=close,
         gateway=fleet.gateway,
         network=fleet.network,
+    )
+
+
+def _container_apps(
+    settings: ComputeSettings, apps: ContainerAppsSettings, beside: Beside
+) -> Compute:
+    """Instances and nodes are apps of their own."""
+    from infra.compute.container_apps.app_capabilities import AppCapabilities
+    from infra.compute.container_apps.app_isolation import parts
+    from infra.compute.container_apps.chosen_apps import RUNS_ON, chosen_apps
+    from infra.compute.ground.isolation_telling import tell
+    from infra.compute.registry.programs.registry_images import registry_images
+    from infra.compute.remote.installation import Installation
+    from infra.compute.remote.remote_capabilities import RemoteCapabilities
+    from infra.compute.remote.remote_compute import RemoteCompute
+
+    place = _registry(settings)
+    if place is None:
+        raise ValueError("Container Apps need a registry")  # the settings have said so
+    images = registry_images(place, _making(settings, beside), RUNS_ON)
+    fleet = chosen_apps(
+        apps,
+        images.images,
+        Installation(beside.store).id,
+        credentials=place.credentials,
+        identities=not beside.identities.lends,
+        blobs=settings.blobs_address,
+    )
+    store, blobs, who = beside.store, beside.blobs, beside.identities
+    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
+
+    async def start() -> None:
+        tell(parts(), settings.isolation)
+        await remote.start()
+        images.rebasing.start()
+
+    async def close() -> None:
+        await images.rebasing.close()
+        await remote.close()
+
+    shared = RemoteCapabilities(images.facts, _triton(settings), parts())
+    return Compute(
+        capabilities=AppCapabilities(shared),
+        serving=remote.serving,
+        scorer=remote.scorer,
+        workers=remote.workers,
+        start=start,
+        close=close,
+        gateway=fleet.gateway,
     )
 
 

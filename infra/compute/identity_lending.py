@@ -46,6 +46,11 @@ def holder_of(program: Program) -> str | None:
 class IdentityLending(Protocol):
     """`holder` is whose identities a program may be."""
 
+    @property
+    @abstractmethod
+    def lends(self) -> bool:
+        """Whether tokens are given here. Else programs are who their platform makes them."""
+
     @abstractmethod
     async def lent(self, holder: str | None, owner: str) -> Lent:
         """For processes on this machine of the workload `owner`: how they ask for tokens."""
@@ -61,6 +66,10 @@ class IdentityLending(Protocol):
 
 class NothingLent(IdentityLending):
     """Where programs are nobody."""
+
+    @property
+    def lends(self) -> bool:
+        return False
 
     async def of_nodes(self, holder: str) -> Mapping[str, Any]:
         return {}

@@ -86,7 +86,7 @@ class EmbeddedServices:
         limits = AddressLimits(self.clock, most=access.refused_per_minute)
         self.door = CredentialDoor(limits, self.logins)
         self.compute = chosen_compute(
-            settings.compute,
+            settings,
             "embedded",
             Beside(
                 data_dir=folder.root,

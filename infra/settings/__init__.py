@@ -29,6 +29,7 @@ from infra.settings.adapters import (
     TriggerSettings,
     WebSettings,
 )
+from infra.settings.container_apps import ContainerAppsSettings
 from infra.settings.features import (
     BatchSettings,
     CollectingSettings,
@@ -83,6 +84,7 @@ class Settings:
     door: DoorSettings
     cloud: CloudSettings
     compute: ComputeSettings
+    container_apps: ContainerAppsSettings
     web: WebSettings
     reach: ReachSettings
     access: AccessSettings
@@ -117,6 +119,7 @@ class Settings:
         unknown = [k for k in sorted(told) if k.startswith(PREFIX) and k not in names]
         faults = [_unknown(name, names) for name in unknown]
         faults.extend(_missing_in_azure(told))
+        faults.extend(_missing_for_apps(told))
         faults.extend(_unresolved(told, names))
         given = {**_defaults(told), **told}
         read: dict[str, Any] = {
@@ -146,6 +149,18 @@ def _missing_in_azure(told: Mapping[str, str]) -> list[str]:
         " or ".join(either) + ": missing"
         for either in needed
         if not any(name in told for name in either)
+    ]
+
+
+def _missing_for_apps(told: Mapping[str, str]) -> list[str]:
+    if told.get(ComputeSettings.environment_name("kind")) != "container_apps":
+        return []
+    needed = (
+        ContainerAppsSettings.environment_name("environment"),
+        ComputeSettings.environment_name("image_registry"),
+    )
+    return [
+        f"{name}: missing, and models run as Container Apps" for name in needed if name not in told
     ]
 
 

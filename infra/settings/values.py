@@ -73,6 +73,17 @@ def _mounts(value: object) -> object:
     return mounts
 
 
+def _storage_mounts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    mounts = tuple(each.strip() for each in value.split(",") if each.strip())
+    for mount in mounts:
+        name, _, place = mount.partition(":")
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) or not place.startswith("/"):
+            raise ValueError(f"{mount} is no mount: storage:/folder/in/containers")
+    return mounts
+
+
 def _engine_address(value: str) -> str:
     if value.startswith("unix:///"):
         return value
@@ -111,6 +122,9 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), SECONDS]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 BaseAddress = Annotated[str, AfterValidator(_web_address), AfterValidator(_without_slash)]
 Mounts = Annotated[tuple[str, ...], BeforeValidator(_mounts), Unit("several between commas")]
+StorageMounts = Annotated[
+    tuple[str, ...], BeforeValidator(_storage_mounts), Unit("several between commas")
+]
 EngineAddress = Annotated[str, AfterValidator(_engine_address)]
 ScoringDomain = Annotated[
     str,

@@ -26,6 +26,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "nobody sleeps: tests/servers/kubernetes/cluster.py": "a controller's period",
     "nobody sleeps: tests/servers/kubernetes/kubelet.py": "a kubelet's periods and backoffs",
     "nobody sleeps: tests/servers/kubernetes/pod_containers.py": "a kubelet's periods and graces",
+    "nothing is shared by name: tests/servers/arm/ingress.py": "at an address that nobody else has",
     "nobody sleeps: tests/servers/service_bus/quick.py": "shortens the SDK's own pauses",
 }
 """By rule and module, with the reason."""

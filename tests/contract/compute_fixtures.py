@@ -29,6 +29,7 @@ from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.nodes.nodes_door import NodesDoor
 from infra.settings.adapters import ComputeSettings, DoorSettings
+from tests.kit.apps.told_compute import ToldCompute
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.compute_place import Place
 from tests.kit.stages.isolation import cells, isolated
@@ -141,7 +142,7 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
         NothingLent(),
         authority,
     )
-    compute = chosen_compute(settings, "embedded", beside)
+    compute = chosen_compute(ToldCompute(settings), "embedded", beside)
     assert compute.gateway is not None
     blob_door = BlobDoor(blobs.files, blobs.signed_urls, NoBearers(), AmpleRoom())
     door = NodesDoor(blob_door, compute.gateway, None, folder / "tls", DoorSettings())

@@ -51,6 +51,10 @@ class HostIdentities(IdentityLending):
         self._are_ours = are_ours
         self._authorities = ""
 
+    @property
+    def lends(self) -> bool:
+        return self._are_ours
+
     async def start(self) -> None:
         """Before anything runs here."""
         if self._are_ours:

@@ -29,6 +29,7 @@ from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings
 from infra.settings.adapters import ComputeSettings
 from tests.infra.settings.test_settings import AZURE
+from tests.kit.apps.told_compute import ToldCompute
 from tests.kit.composed import no_authority
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.sealing import sealed
@@ -105,7 +106,7 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
         tmp_path, blobs, None, store, cipher, USUAL_PACKAGES, NothingLent(), no_authority
     )
     settings = ComputeSettings(kind="local")
-    compute = chosen_compute(settings, "functions", beside)
+    compute = chosen_compute(ToldCompute(settings), "functions", beside)
     try:
         script = b"def init(): pass\ndef run(data): return 1"
         await blobs.write("system", "code/score.py", script)

@@ -20,10 +20,13 @@ class OwnAuthority:
         )
 
     @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
     def trusting(self) -> ssl.SSLContext:
         """A client's context that trusts this authority alone."""
-        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self.pem.decode())
 
     def sign(
         self, certificate: Path, key: Path, *names: str, life: timedelta = timedelta(days=90)

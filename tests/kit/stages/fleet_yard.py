@@ -42,7 +42,12 @@ class Yard:
             "script": "score.py",
             "environment_variables": {},
             "serve": {"deployment": "blue"},
-            "readiness": {"initial_delay": 0, "period": 0.2, "timeout": PATIENCE},
+            "readiness": {
+                "initial_delay": 0,
+                "period": 0.2,
+                "timeout": PATIENCE,
+                "failure_threshold": 10_000,
+            },
             **more,
         }
         return NodeGroup(f"g{number}", f"online/iris/g{number}", program, spec, SECRET, drain=1.0)

@@ -1,9 +1,10 @@
 """What nodes start from where there is no engine: made one at a time, each with its story."""
 
 import asyncio
+from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from domain.errors import DomainError, Unavailable
 from domain.ports import Program
@@ -18,7 +19,25 @@ _KEPT_LINES: Final = 2000
 _AGAIN: Final = 5.0
 
 
-class NodeImages:
+class ImagesOfNodes(Protocol):
+    """`story` is what making an image printed for a group, last time."""
+
+    @abstractmethod
+    async def ensure(self, group: str, program: Program) -> ProgramImage:
+        """The image to run the program from. Raises StartFailure."""
+
+    @abstractmethod
+    async def story(self, group: str, program: Program) -> list[str]:
+        """Where another host was at it, what is kept of its environment."""
+
+    @abstractmethod
+    def forget(self, group: str) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+class NodeImages(ImagesOfNodes):
     """A deployment waits `patience` seconds for a registry that is down."""
 
     def __init__(
@@ -37,7 +56,6 @@ class NodeImages:
         self._stories: dict[str, deque[str]] = {}
 
     async def ensure(self, group: str, program: Program) -> ProgramImage:
-        """The image to run the program from. Raises StartFailure."""
         story = self._stories[group] = deque(maxlen=_KEPT_LINES)
         async with self._turn:
             await asyncio.to_thread(self._assets.sweep)
@@ -64,7 +82,6 @@ class NodeImages:
             await asyncio.sleep(_AGAIN)
 
     async def story(self, group: str, program: Program) -> list[str]:
-        """Where another host was at it, what is kept of its environment."""
         if group in self._stories:
             return list(self._stories[group])
         return (await self._environments.log(program.environment)).splitlines()

@@ -1,0 +1,26 @@
+"""What keeps a script in an app from others, and what does not: the platform gives no more."""
+
+from collections.abc import Sequence
+
+from domain.ports import IsolationPart
+
+
+def parts() -> Sequence[IsolationPart]:
+    """The same as those of containers, in the same order."""
+    told = (
+        ("privileges", True, "no privileged containers, and a user without rights"),
+        (
+            "files",
+            False,
+            "a file system of its own, which its user may write to where modes let it",
+        ),
+        ("processes", True, "a namespace of processes"),
+        ("user", True, "one without rights, in a container of its own"),
+        ("local sockets", True, "namespaces of files and of the network"),
+        ("lifetime", True, "it ends with its container"),
+        ("memory", True, "a control group"),
+        ("number of processes", False, "the platform's own limit, which is not known"),
+        ("cloud metadata", False, "the platform's door for the tokens of its own identities"),
+        ("control plane", False, "it may reach it where its network leads, with a credential"),
+    )
+    return tuple(IsolationPart(part, held, detail) for part, held, detail in told)

@@ -1,0 +1,43 @@
+"""Container Apps as the settings have them."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from domain.ports import Credentials
+from infra.compute.container_apps.app_body import Mount
+from infra.compute.container_apps.app_endings import AppEndings
+from infra.compute.container_apps.arm_budget import ArmBudget
+from infra.compute.container_apps.arm_calls import ArmCalls
+from infra.compute.container_apps.container_apps import ContainerApps
+from infra.compute.container_apps.container_apps_fleet import ContainerAppsFleet, Own
+from infra.compute.container_apps.known_apps import KnownApps
+from infra.compute.registry.image_manifest import Platform
+from infra.compute.registry.programs.node_images import ImagesOfNodes
+from infra.settings.container_apps import ContainerAppsSettings
+
+RUNS_ON: Final = Platform("linux", "amd64")
+"""What Container Apps runs, whatever this host is."""
+
+
+def chosen_apps(
+    settings: ContainerAppsSettings,
+    images: ImagesOfNodes,
+    installation: Callable[[], Awaitable[str]],
+    *,
+    credentials: Credentials | None,
+    identities: bool,
+    blobs: str | None,
+) -> ContainerAppsFleet:
+    """Opens nothing. Images are pulled by `credentials` where no identity is told. `identities`:
+    the platform gives them; `blobs` is where apps reach those that are this host's own."""
+    from azure.identity.aio import DefaultAzureCredential
+
+    calls = ArmCalls(settings.arm_url, DefaultAzureCredential(), ArmBudget(time.monotonic))
+    apps = ContainerApps(calls, settings.environment or "", time.monotonic)
+    known = KnownApps(apps, AppEndings(apps), installation, time.monotonic)
+    mounts = [Mount(*each.split(":", 1)) for each in settings.mounts]
+    puller = settings.pull_identity
+    opened = None if puller is not None else credentials
+    own = Own(puller, opened, mounts, identities, blobs)
+    return ContainerAppsFleet(apps, known, images, installation, own, time.monotonic)

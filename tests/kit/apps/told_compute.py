@@ -1,0 +1,12 @@
+"""Settings of where models run, as a test tells them."""
+
+from dataclasses import dataclass, field
+
+from infra.settings.adapters import ComputeSettings
+from infra.settings.container_apps import ContainerAppsSettings
+
+
+@dataclass(frozen=True)
+class ToldCompute:
+    compute: ComputeSettings
+    container_apps: ContainerAppsSettings = field(default_factory=ContainerAppsSettings)
