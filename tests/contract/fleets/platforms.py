@@ -11,6 +11,7 @@ from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.contract.fleets.apps_platform import apps
 from tests.contract.fleets.cluster_platform import cluster
 from tests.contract.fleets.platform import Platform
 from tests.kit.stages.engine_images import engine_images
@@ -42,4 +43,4 @@ def _engine(folder: Path) -> Iterator[Platform]:
     )
 
 
-PLATFORMS: Final = {"docker": _engine, "kubernetes": cluster}
+PLATFORMS: Final = {"docker": _engine, "container_apps": apps, "kubernetes": cluster}
