@@ -16,6 +16,7 @@ from domain.ground.stored_sums import StoredSums
 from domain.identities.activities import IdentityActivities
 from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
+from domain.ledger.activities import LedgerActivities
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
 from domain.overview.overview_reading import OverviewReading
@@ -81,6 +82,7 @@ class Application:
     events: EventActivities
     inbound: InboundActivities
     figures: FigureActivities
+    ledger: LedgerActivities
     overview: OverviewReading
     usage: UsageActivities
     sweeping: Sweeping
@@ -93,4 +95,5 @@ class Application:
         await self.scoring.close(grace=grace)
         await self.sums.close()
         await self.figures.gathering.close()
+        await self.ledger.close()
         await self.audit.logins.close()

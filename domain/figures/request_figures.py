@@ -6,6 +6,9 @@ from domain.figures.request_counts import Counted, Latency, RequestCounts, shown
 from domain.ground.counting.tally import deployment_subject, endpoint_subject
 from domain.ports.records.figure_store import Amounts, Series, counted
 
+BYTES_MOVED = "BytesMoved"
+"""Of one deployment, for what it costs: NetworkBytes are of its endpoint."""
+
 Taken = tuple[Series, Amounts]
 
 
@@ -34,6 +37,7 @@ def _of_endpoint(subject: str, deployment: str, each: Counted) -> Iterator[Taken
         yield Series(subject, "RequestsPerMinute", dimensions), counted(number)
     yield Series(subject, "RequestLatency", (deployment,)), _times(each.latency)
     yield Series(subject, "NetworkBytes"), counted(each.bytes)
+    yield Series(subject, BYTES_MOVED, (deployment,)), counted(each.bytes)
     for (reason, fault), number in each.failures.items():
         dimensions = deployment, reason, fault.value
         yield Series(subject, "RequestFailures", dimensions), counted(number)

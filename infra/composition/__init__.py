@@ -27,6 +27,7 @@ from infra.composition.ground import Ground, compose_ground
 from infra.composition.identities import compose_identities
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
+from infra.composition.ledger import compose_ledger
 from infra.composition.online import compose_online, compose_rollout
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
@@ -76,6 +77,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     events = compose_events(ground, base_url=settings.installation.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     figures = compose_figures(ground, settings.figures)
+    ledger = compose_ledger(ground, settings.ledger, online=online, batch=batch)
     features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
     return Application(
         scope=ground.scope,
@@ -105,6 +107,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         events=events,
         inbound=inbound,
         figures=figures,
+        ledger=ledger,
         overview=compose_overview(ground, figures=figures, online=online, batch=batch, jobs=jobs),
         usage=_usage(adapters),
         giving_back=GivingBack(adapters.queue),

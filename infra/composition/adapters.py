@@ -29,6 +29,7 @@ from domain.ports import (
     WorkQueue,
 )
 from domain.ports.records.figure_store import FigureStore
+from domain.ports.records.running_meter import RunningMeter
 from domain.scoring.request_record import Listener
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
@@ -79,6 +80,8 @@ class Adapters:
     """Who is told of each scoring request that has ended, beside `request_counts`."""
     on_settled: tuple[OnSettled, ...] = ()
     """Who is told of each round of deliveries of events that has ended."""
+    meter: RunningMeter | None = None
+    """For how long instances and workers run, where this process sees them."""
     running: "Running | None" = None
     """What can be measured of instances, where this process runs them."""
 
@@ -125,6 +128,7 @@ def _embedded(settings: Settings) -> Adapters:
         figure_sources=(services.door_figures,),
         listeners=services.listeners,
         on_settled=(services.delivery_metrics.record,),
+        meter=compute.meter,
         running=compute.running,
     )
 
@@ -169,6 +173,7 @@ def _functions(settings: Settings) -> Adapters:
         figures=cloud.figures,
         outside_figures=cloud.outside_figures,
         request_counts=RequestCounts(),
+        meter=compute.meter,
         running=compute.running,
     )
 

@@ -16,6 +16,7 @@ from domain.ports import (
     Serving,
     Workers,
 )
+from domain.ports.records.running_meter import RunningMeter
 from infra.compute.gateway import Gateway
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.package_sources import PackageSources
@@ -49,6 +50,8 @@ class Compute:
     workers: Workers
     start: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+    meter: RunningMeter | None = None
+    """For how long instances and workers run; None where there are none."""
     running: "Running | None" = None
     """What can be measured of instances, where this host runs them."""
     disk: "LocalDisk | None" = None
@@ -150,6 +153,7 @@ def _local(settings: ComputeSettings, beside: Beside) -> Compute:
         workers=local.workers,
         start=local.start,
         close=local.close,
+        meter=local.premises.lives,
         running=local.serving,
         disk=local.disk,
         succession=local.succession,
@@ -200,6 +204,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,
+        meter=remote.meter,
         start=start,
         close=close,
         gateway=fleet.gateway,

@@ -35,6 +35,7 @@ from infra.settings.features import (
     CollectingSettings,
     DropSettings,
     FigureSettings,
+    LedgerSettings,
     ScalingSettings,
     ScheduleSettings,
     ScoringSettings,
@@ -94,6 +95,7 @@ class Settings:
     scoring: ScoringSettings
     collecting: CollectingSettings
     figures: FigureSettings
+    ledger: LedgerSettings
     scaling: ScalingSettings
     batch: BatchSettings
     drops: DropSettings

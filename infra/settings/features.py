@@ -95,6 +95,20 @@ class FigureSettings(SettingsGroup):
     half as long, and half of that."""
 
 
+class LedgerSettings(SettingsGroup):
+    """What ran, and what it costs (docs/cost-ledger.md)."""
+
+    period: Annotated[float, Field(ge=1, le=300), SECONDS] = Field(
+        5, alias="ML_ENDPOINTS_LEDGER_PERIOD"
+    )
+    """How often the time that instances and workers run is counted into the ledger, while any do:
+    of those that end with a host that is killed, what came after the last count is lost."""
+    kept_days: Annotated[float, Field(ge=31, le=3660), DAYS] = Field(
+        400, alias="ML_ENDPOINTS_LEDGER_KEPT_DAYS"
+    )
+    """How long the ledger is kept."""
+
+
 class ScalingSettings(SettingsGroup):
     """Deployments that sleep."""
 

@@ -103,4 +103,5 @@ class LocalCompute:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self.premises.lives.all_ended()
         await self.premises.leave()

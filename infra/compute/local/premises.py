@@ -22,6 +22,7 @@ from infra.compute.local.cores import Cores
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.files.outputs import Outputs
 from infra.compute.local.instances.fleet import Fleet, Workshop
+from infra.compute.local.instances.life_meter import LifeMeter
 from infra.compute.local.instances.supervised_instance import Surroundings
 from infra.compute.local.isolation.isolation import Isolation
 from infra.compute.local.processes.process_groups import ProcessGroups
@@ -84,8 +85,16 @@ class Premises:
         self.environments = environments(folder / "environments", self._processes)
         self.assets = Assets(folder / "assets", blobs)
         self.isolation = isolation
+        self.lives = LifeMeter(time.time)
         around = Surroundings(
-            isolation, self._processes, self.sockets, self.http, Cores(), clock, files
+            isolation,
+            self._processes,
+            self.sockets,
+            self.http,
+            Cores(),
+            clock,
+            files,
+            self.lives,
         )
         self.workshop = Workshop(self.environments, self.assets, around, isolation.runtime)
         self._tenants: list[Tenant] = []

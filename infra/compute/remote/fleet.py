@@ -61,6 +61,11 @@ class Node:
     reason: str | None = None
     hopeless: bool = False
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the platform has it running."""
+        return self.state in (NodeState.RUNNING, NodeState.LEAVING)
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -9,9 +9,10 @@ from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.remote.fleet import Fleet
 from infra.compute.remote.group_working import GroupWorking
-from infra.compute.remote.keeping.keeper import Keeper
+from infra.compute.remote.keeping.keeper import Keeper, Onlookers
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.keeping.keeper_lease import KeeperLease
+from infra.compute.remote.keeping.node_meter import NodeMeter
 from infra.compute.remote.keeping.node_stories import NodeStories
 from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.node_watches import NodeWatches
@@ -72,8 +73,10 @@ class RemoteCompute:
             ServingKeeping(fleet, records, working, watches, known.learn, wake),
             PoolKeeping(fleet, pools, working, watches, self.workers.known, time.monotonic),
         )
+        self.meter = NodeMeter(time.time)
+        onlookers = Onlookers(stories, self.meter)
         self._keeper = Keeper(
-            fleet, KeeperLease(store), index, keeps, working, watches, stories, wake
+            fleet, KeeperLease(store), index, keeps, working, watches, onlookers, wake
         )
 
     async def start(self) -> None:

@@ -12,6 +12,7 @@ from infra.compute.identity_lending import holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeState
 from infra.compute.remote.group_working import Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
+from infra.compute.remote.keeping.node_meter import NodeUse
 from infra.compute.remote.node_groups import group_of
 from infra.compute.remote.node_watches import FollowedNode, NodeWatches
 from infra.compute.remote.ready_nodes import ReadyNodes
@@ -71,6 +72,10 @@ class ServingKeeping(Keeps):
             by_partition.setdefault(record.key.rpartition("/")[0], []).append(record)
         told = await asyncio.gather(*(self._steps(each, nodes) for each in by_partition.values()))
         return all(told)
+
+    def used(self, nodes: Sequence[Node]) -> Sequence[NodeUse]:
+        whose = {group: record.key for record in self._known.values() for group in record.groups}
+        return [NodeUse(n.id, whose[n.group], 1.0) for n in nodes if n.is_up and n.group in whose]
 
     @property
     def groups(self) -> set[str]:

@@ -22,6 +22,7 @@ READS = {
     ("post", "computes/{name}/listNodes"),
     ("post", "dataversion/batchGetResolvedUris"),
     ("post", "rundata"),
+    ("post", "providers/Microsoft.CostManagement/query"),
 }
 """The requests that are no GETs and yet neither change anything nor tell a secret."""
 

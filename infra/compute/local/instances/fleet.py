@@ -21,6 +21,7 @@ from infra.compute.identity_lending import holder_of
 from infra.compute.local.files.environments import Environments
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch, Prepared
+from infra.compute.local.instances.life_meter import Payer
 from infra.compute.local.instances.supervised_instance import (
     InstanceState,
     SupervisedInstance,
@@ -56,7 +57,7 @@ class FleetPlan:
     one. Processes have `drain_grace` seconds for requests in flight when there are to be fewer.
     A fleet that `goes_on` has failed only when all of its processes have. `about` says in the
     host's log whose it is; a `warning`, where there is one, stands in the log of each process
-    that begins."""
+    that begins. `payer` is who has its processes."""
 
     key: str
     revision: str
@@ -65,6 +66,7 @@ class FleetPlan:
     launches: Callable[[Prepared], tuple[Launch, ...]]
     drain_grace: float
     about: Mapping[str, object]
+    payer: Payer
     goes_on: bool = False
     warning: Callable[[], str | None] = lambda: None
 
@@ -325,6 +327,7 @@ class Fleet:
             self._workshop.around,
             self._on_change,
             InstanceStory(id, self._about),
+            self.plan.payer,
         )
         self.instances.append(instance)
         if (warning := self.plan.warning()) is not None:

@@ -20,6 +20,7 @@ from infra.compute.local.cores import Cores
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.last_words import LastWords
 from infra.compute.local.instances.launch import Launch
+from infra.compute.local.instances.life_meter import LifeMeter, Payer, RunningLife
 from infra.compute.local.instances.probes import NeverReadyError, Probes, UnresponsiveError
 from infra.compute.local.isolation.cell import Cell
 from infra.compute.local.isolation.isolation import Isolation
@@ -59,6 +60,7 @@ class Surroundings:
     """By which instances have the time that their probes give them."""
     files: FileLimits
     """What a script's files may take of the disk."""
+    lives: LifeMeter
 
 
 class InstanceState(StrEnum):
@@ -102,6 +104,7 @@ class SupervisedInstance:
         around: Surroundings,
         on_change: Callable[[], None],
         story: InstanceStory,
+        payer: Payer,
     ) -> None:
         self.id = id
         self.log = log
@@ -121,6 +124,8 @@ class SupervisedInstance:
         self._peak = 0
         self._words = LastWords(log)
         self._story = story
+        self._payer = payer
+        self._life: RunningLife | None = None
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -153,11 +158,13 @@ class SupervisedInstance:
         self._set(InstanceState.STARTING)
         self._task = asyncio.create_task(self._supervise(), name=f"instance {self.id}")
 
-    def lease(self) -> Lease | None:
-        """Take the worker for a unit, if it is ready and idle."""
+    def lease(self, key: str) -> Lease | None:
+        """Take the worker for a unit of the job `key`, if it is ready and idle."""
         if self.state is not InstanceState.READY or self._lease or self._killed:
             return None
         self._lease = Lease(self, self.instance.address)
+        if self._life is not None:
+            self._life.works_for(key)
         return self._lease
 
     @property
@@ -169,6 +176,8 @@ class SupervisedInstance:
         if self._lease is lease:
             self._lease = None
             self._free_since = asyncio.get_running_loop().time()
+            if self._life is not None:
+                self._life.rests()
         self._on_change()
 
     def kill(self, lease: Lease, reason: str) -> None:
@@ -306,6 +315,7 @@ class SupervisedInstance:
         self._group = group
         self._files = around.files.watches(cell.home, group.id, self._launch.writable)
         self._story.started(group.id)
+        self._life = around.lives.begin(self._payer)
         self.instance = Instance(f"{self.id}-{socket.stem}", address)
         ended = asyncio.create_task(group.process.wait())
         try:
@@ -313,6 +323,8 @@ class SupervisedInstance:
         finally:
             group.kill()
             await asyncio.shield(ended)
+            self._life.end()
+            self._life = None
             self._group = None
             around.processes.end(group)
             around.http.forget(address)

@@ -23,6 +23,7 @@ from infra.compute.ground.owners import owner_of
 from infra.compute.ground.room import Portion, Room
 from infra.compute.local.endings import Endings
 from infra.compute.local.instances.fleet import Fleet, FleetPlan
+from infra.compute.local.instances.life_meter import Payer
 from infra.compute.local.instances.supervised_instance import SupervisedInstance
 from infra.compute.local.premises import Premises
 from infra.compute.local.serving.deployment_portions import DeploymentPortions
@@ -177,6 +178,7 @@ class LocalServing(Serving):
             launches=lambda prepared: serving_launches(workload, prepared),
             drain_grace=workload.request_timeout.total_seconds() + _DRAIN_MARGIN,
             about=owner_of(workload.key),
+            payer=Payer(lambda: workload.key, 1 / workload.workers),
             warning=self._portions.warning,
         )
         workshop = self._premises.workshop

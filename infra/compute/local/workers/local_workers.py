@@ -21,6 +21,7 @@ from infra.compute.ground.room import Portion, Room
 from infra.compute.local.endings import Endings
 from infra.compute.local.instances.fleet import Fleet, FleetPlan
 from infra.compute.local.instances.launch import Launch, Prepared
+from infra.compute.local.instances.life_meter import Payer
 from infra.compute.local.premises import Premises
 from infra.compute.local.workers.attempts import Attempts
 from infra.compute.local.workers.preparations import Preparations
@@ -164,6 +165,7 @@ class LocalWorkers(Workers):
             launches=launches,
             drain_grace=_CLOSE_GRACE,
             about=owner_of(key),
+            payer=Payer(lambda: self.pools.first_job(key)),
             goes_on=True,
         )
 

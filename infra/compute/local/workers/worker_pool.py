@@ -238,7 +238,7 @@ class WorkerPool:
 
     def _idle_for(self, member: _Member) -> tuple[Waiter, SupervisedInstance, Lease] | None:
         for instance in self.fleet.instances:
-            lease = instance.lease()
+            lease = instance.lease(member.workload.key)
             if lease is not None:
                 live = [each for each in member.waiting if not each.lease.done()]
                 prepared = (each for each in live if each.prepared_on is instance)

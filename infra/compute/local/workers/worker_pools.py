@@ -130,6 +130,11 @@ class WorkerPools:
         """What runs for the job."""
         return self._jobs.get(key)
 
+    def first_job(self, name: str) -> str:
+        """Of the pool `name`, the job that came first of those that it has; '' for none."""
+        pool = self._pools.get(name)
+        return next(iter(pool.jobs), "") if pool is not None else ""
+
     def log_tail(self, key: str, lines: int) -> str:
         """The last lines that the job's workers printed since it began."""
         pool = self.pool(key)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from domain.errors import DomainError
@@ -17,6 +18,7 @@ from infra.compute.remote.group_working import GroupWorking
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.keeping.keeper_lease import KeeperLease
 from infra.compute.remote.keeping.keeps import Keeps
+from infra.compute.remote.keeping.node_meter import NodeMeter
 from infra.compute.remote.keeping.node_stories import NodeStories
 from infra.compute.remote.node_watches import NodeWatches
 
@@ -27,6 +29,14 @@ _LOOK_AGAIN: Final = 30.0
 """Seconds after which all documents are read whatever the index says."""
 _ORPHANS: Final = 10.0
 _GRACE: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Onlookers:
+    """Who is told of nodes as they are seen."""
+
+    stories: NodeStories
+    meter: NodeMeter
 
 
 class Keeper:
@@ -40,7 +50,7 @@ class Keeper:
         keeps: Sequence[Keeps],
         working: GroupWorking,
         watches: NodeWatches,
-        stories: NodeStories,
+        onlookers: Onlookers,
         wake: asyncio.Event,
     ) -> None:
         self._fleet = fleet
@@ -49,7 +59,7 @@ class Keeper:
         self._keeps = keeps
         self._working = working
         self._watches = watches
-        self._stories = stories
+        self._stories, self._meter = onlookers.stories, onlookers.meter
         self._version: str | None = None
         self._read_at = 0.0
         self._orphans_at = 0.0
@@ -104,6 +114,7 @@ class Keeper:
     def _stand_by(self) -> None:
         """Another host decides."""
         self._watches.follow([], {})
+        self._meter.stand_by()
         self._version = None
         self._has_looked = False
 
@@ -141,6 +152,7 @@ class Keeper:
             self._stories.adopt(self._nodes, ready)
         self._stories.gone(self._nodes)
         self._has_looked = True
+        self._meter.look([use for each in self._keeps for use in each.used(self._nodes)])
 
     async def _end_orphans(self) -> None:
         """What nobody wants and no document speaks of: left by a host that died."""

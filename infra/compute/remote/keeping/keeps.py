@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from infra.compute.remote.fleet import Node
+from infra.compute.remote.keeping.node_meter import NodeUse
 from infra.compute.remote.node_watches import FollowedNode
 
 
@@ -31,6 +32,10 @@ class Keeps(Protocol):
     async def step(self, nodes: Sequence[Node]) -> bool:
         """Bring all of it closer to what is wanted. False: another host has changed something
         meanwhile, and it is to be read anew."""
+
+    @abstractmethod
+    def used(self, nodes: Sequence[Node]) -> Sequence[NodeUse]:
+        """Of these, those that are up for it, and for whom."""
 
     @property
     @abstractmethod

@@ -14,6 +14,7 @@ from infra.compute.identity_lending import holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState
 from infra.compute.remote.group_working import Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
+from infra.compute.remote.keeping.node_meter import NodeUse
 from infra.compute.remote.node_watches import FollowedNode, NodeWatches
 from infra.compute.remote.serving_record import Leaving, Standing
 from infra.compute.remote.workers.known_pools import KnownPools
@@ -89,6 +90,21 @@ class PoolKeeping(Keeps):
             *(self._looked(r, by_group.get(r.group, []), shared.get(r.name)) for r in records)
         )
         return all(told)
+
+    def used(self, nodes: Sequence[Node]) -> Sequence[NodeUse]:
+        """A node is busy for all jobs of its pool while it has something to do."""
+        whose = {group: record for record in self._known.values() for group in record.groups}
+        used = []
+        for node in nodes:
+            record = whose.get(node.group) if node.is_up else None
+            if record is None:
+                continue
+            jobs = tuple(member.key for member in record.jobs)
+            health = self._watches.health(node.id)
+            busy = jobs if health.ready and not health.idle else ()
+            amount = float(record.cluster.processes_per_node)
+            used.append(NodeUse(node.id, jobs[0] if jobs else "", amount, busy))
+        return used
 
     @property
     def groups(self) -> set[str]:

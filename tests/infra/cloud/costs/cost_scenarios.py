@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from domain.ground.messages import EVENTS_QUEUE, MINI_BATCHES_QUEUE
 from domain.jobs.records.job_times import JobTimes
+from infra.compute.local.instances.life_meter import Payer
 from tests.infra.cloud.costs.cost_figures import Figures
 from tests.infra.cloud.costs.cost_stage import ARRIVAL, Bill, CostStage
 from tests.kit.stages.gateway_stage import PRIMARY
@@ -39,6 +40,7 @@ async def online(stage: CostStage) -> Costs:
     stage.clock.move(3)
     costs["route in use, read anew each second"] = await score()
     costs["figures of a gateway, every minute in use"] = await _minute(stage)
+    costs["time that a deployment runs, every 5 s"] = await _running(stage)
     return costs
 
 
@@ -50,6 +52,19 @@ async def _minute(stage: CostStage) -> Figures:
         await stage.gateway.score()
         with stage.billed(bill if seconds else Bill()):
             await stage.application.figures.gathering.flush()
+    return Figures.of(bill)
+
+
+async def _running(stage: CostStage) -> Figures:
+    """Any count but the first of a day."""
+    counting, bill = stage.application.ledger.counting, Bill()
+    assert counting is not None
+    life = stage.meter.begin(Payer(lambda: "online/iris/blue"))
+    for piece in (Bill(), bill):
+        stage.clock.move(5)
+        with stage.billed(piece):
+            await counting.count()
+    life.end()
     return Figures.of(bill)
 
 

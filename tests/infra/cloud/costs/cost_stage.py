@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ from infra.cloud.queues.service_bus import ServiceBus
 from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
 from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 from infra.composition.adapters import Adapters
+from infra.compute.local.instances.life_meter import LifeMeter
 from infra.web.client_standing import UnsaidStanding
 from infra.web.no_clients import ENTRAS_IDENTITIES
 from infra.web.token_rights import ClaimedRoles
@@ -177,8 +178,9 @@ class CostStage:
     ) -> None:
         self.worker = worker
         self.blobs = adapters.blobs
+        self.meter = LifeMeter(clock.unix)
         self.clock = clock
-        self._adapters = adapters
+        self._adapters = replace(adapters, meter=self.meter)
         self._costs = costs
         self._broker = broker
         self._consumer = consumer

@@ -13,6 +13,7 @@ from infra.compute.identity_lending import NothingLent
 from infra.compute.local.cores import Cores
 from infra.compute.local.instances.instance_story import InstanceStory
 from infra.compute.local.instances.launch import Launch
+from infra.compute.local.instances.life_meter import LifeMeter, Payer
 from infra.compute.local.instances.supervised_instance import SupervisedInstance, Surroundings
 from infra.compute.local.isolation.cell import Cell
 from infra.compute.local.isolation.isolation import Isolation
@@ -56,6 +57,7 @@ async def test_a_cell_that_is_made_for_an_instance_which_is_stopped_is_closed(
         Cores(),
         time.monotonic,
         FileLimits(2**30, None),
+        LifeMeter(time.time),
     )
     launch = Launch(
         owner="a",
@@ -71,7 +73,8 @@ async def test_a_cell_that_is_made_for_an_instance_which_is_stopped_is_closed(
         takes_units=False,
     )
     log = InstanceLog(tmp_path / "log")
-    instance = SupervisedInstance("a", launch, log, around, lambda: None, InstanceStory("a", {}))
+    story, payer = InstanceStory("a", {}), Payer(lambda: "online/iris/blue")
+    instance = SupervisedInstance("a", launch, log, around, lambda: None, story, payer)
     instance.start()
     [supervising] = (task for task in asyncio.all_tasks() if task.get_name() == "instance a")
     await eventually(isolation.begun.is_set)

@@ -1,0 +1,23 @@
+"""What is done with the ledger, as one record for the triggers to share."""
+
+from dataclasses import dataclass
+
+from domain.ledger.cost_estimating import CostEstimating
+from domain.ledger.cost_reading import CostReading
+from domain.ledger.life_counting import LifeCounting
+from domain.ledger.price_sheets import PriceSheets
+
+
+@dataclass(frozen=True)
+class LedgerActivities:
+    """`counting` is None where this process runs nothing, nor sees what runs."""
+
+    counting: LifeCounting | None
+    prices: PriceSheets
+    costs: CostReading
+    estimating: CostEstimating
+
+    async def close(self) -> None:
+        """What has run up to now is counted."""
+        if self.counting is not None:
+            await self.counting.close()

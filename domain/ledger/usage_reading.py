@@ -1,0 +1,192 @@
+"""The ledger's lines of a time, with figures of requests and what all of it costs."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+from domain.figures.request_figures import BYTES_MOVED
+from domain.ledger.account import BATCH, ONLINE, Account
+from domain.ledger.ledger_page import KIND, LedgerLine, page_of
+from domain.ledger.life_counting import LifeCounting
+from domain.ledger.price_sheet import GIB, HOUR, MONTH_DAYS, PriceSheet
+from domain.ledger.usage import Meter, Usage
+from domain.ports import Capabilities, InstanceSize, ResourceStore
+from domain.ports.records.figure_store import FigureQuery, FigureStore
+
+_STEP = 3600
+_PAGE = 500
+
+
+class _Asked(NamedTuple):
+    """Of one day and deployment, as figures have it."""
+
+    requests: float = 0.0
+    seconds: float = 0.0
+    moved: float = 0.0
+
+
+Place = tuple[str, str, str]
+"""A day, an endpoint and a deployment, in lower case."""
+
+
+class UsageReading:
+    """Instances are counted up to the moment, as far as this host runs them itself, or a few
+    seconds late; requests as their figures are."""
+
+    def __init__(
+        self,
+        store: ResourceStore,
+        figures: FigureStore,
+        capabilities: Capabilities,
+        counting: LifeCounting | None,
+    ) -> None:
+        self._store = store
+        self._figures = figures
+        self._capabilities = capabilities
+        self._counting = counting
+
+    async def read(self, since: date, until: date, prices: PriceSheet) -> list[Usage]:
+        """Of every day from `since` to `until`, both included, in order of day and account."""
+        if self._counting is not None:
+            await self._counting.count()
+        lines = await self._lines(since, until)
+        asked = await self._asked(since, until)
+        pricing = Pricing(prices, self._capabilities)
+        found = [*_of_lines(lines, asked, pricing), *_of_requests(lines, asked, pricing)]
+        return sorted(found, key=lambda each: (each.day, each.account, each.meter))
+
+    async def _lines(self, since: date, until: date) -> dict[tuple[str, Account], LedgerLine]:
+        """Added up over pages."""
+        first, last = since.isoformat(), until.isoformat()
+        sums: dict[tuple[str, Account], LedgerLine] = {}
+        for month in _months(since, until):
+            continuation: str | None = None
+            while True:
+                found = await self._store.query(
+                    KIND, where={"month": month}, page_size=_PAGE, continuation=continuation
+                )
+                for document in found.documents:
+                    page = page_of(document)
+                    if not first <= page.day <= last:
+                        continue
+                    for line in page.lines:
+                        at = page.day, line.account
+                        seconds, busy = line.seconds, line.busy
+                        if at in sums:
+                            seconds, busy = seconds + sums[at].seconds, busy + sums[at].busy
+                        sums[at] = line.but(seconds=seconds, busy=busy)
+                continuation = found.continuation
+                if continuation is None:
+                    break
+        return sums
+
+    async def _asked(self, since: date, until: date) -> dict[Place, _Asked]:
+        asked = FigureQuery(
+            "onlineendpoints/*",
+            ("RequestsPerMinute", "RequestLatency", BYTES_MOVED),
+            _STEP,
+            _midnight(since),
+            _midnight(until + timedelta(days=1)),
+        )
+        sums: dict[Place, _Asked] = defaultdict(_Asked)
+        for series, at, _, amounts in await self._figures.read(asked):
+            day = datetime.fromtimestamp(at, UTC).date().isoformat()
+            endpoint = series.subject.partition("/")[2]
+            place = day, endpoint, series.dimensions[0].casefold()
+            before = sums[place]
+            match series.metric:
+                case "RequestsPerMinute":
+                    sums[place] = before._replace(requests=before.requests + amounts.total)
+                case "RequestLatency":
+                    seconds = before.seconds + amounts.total / 1000
+                    sums[place] = before._replace(seconds=seconds)
+                case _:
+                    sums[place] = before._replace(moved=before.moved + amounts.total)
+        return sums
+
+
+class Pricing:
+    """What things cost here."""
+
+    def __init__(self, prices: PriceSheet, capabilities: Capabilities) -> None:
+        self._prices = prices
+        self._sizes = capabilities.sizes()
+        self._machine = self._sizes.get("local") or InstanceSize(1.0, 2**30)
+        self._known: dict[str, float | None] = {}
+
+    def per_hour(self, instance_type: str) -> float | None:
+        if instance_type not in self._known:
+            found = self._prices.per_hour(instance_type, self._sizes, self._machine)
+            self._known[instance_type] = found
+        return self._known[instance_type]
+
+    def time(self, account: Account, seconds: float) -> float | None:
+        per_hour = self.per_hour(account.instance_type)
+        return None if per_hour is None else seconds / HOUR / account.workers * per_hour
+
+    def requests(self, number: float) -> float:
+        return number / 1e6 * self._prices.million_requests
+
+    def moved(self, size: float) -> float:
+        return size / GIB * self._prices.gib_moved
+
+    def stored(self, size: float) -> float:
+        """For one day."""
+        return size / GIB * self._prices.gib_stored_per_month / MONTH_DAYS
+
+
+def _of_lines(
+    lines: dict[tuple[str, Account], LedgerLine], asked: dict[Place, _Asked], pricing: Pricing
+) -> Iterator[Usage]:
+    whole: dict[Place, float] = defaultdict(float)
+    for (day, account), line in lines.items():
+        if account.collection == ONLINE:
+            whole[_place(day, account)] += line.seconds
+    for (day, account), line in lines.items():
+        meter, busy = Meter.WORKER_SECONDS, line.busy
+        if account.collection != BATCH:
+            meter, place = Meter.INSTANCE_SECONDS, _place(day, account)
+            # Requests at the same time count each: what is told to be idle surely was.
+            busy = asked[place].seconds * line.seconds / (whole[place] or 1.0)
+        idle = max(line.seconds - busy, 0.0)
+        yield Usage(
+            day,
+            account,
+            meter,
+            line.seconds,
+            pricing.time(account, line.seconds),
+            idle,
+            pricing.time(account, idle),
+        )
+
+
+def _of_requests(
+    lines: Iterable[tuple[str, Account]], asked: dict[Place, _Asked], pricing: Pricing
+) -> Iterator[Usage]:
+    """By the names and tags that deployments had when they ran that day."""
+    accounts = {_place(day, each): each for day, each in lines if each.collection == ONLINE}
+    for place, found in asked.items():
+        day, endpoint, deployment = place
+        account = accounts.get(place) or Account(ONLINE, endpoint, deployment)
+        account = account._replace(instance_type="")
+        if found.requests:
+            cost = pricing.requests(found.requests)
+            yield Usage(day, account, Meter.REQUESTS, found.requests, cost)
+        if found.moved:
+            yield Usage(day, account, Meter.BYTES_MOVED, found.moved, pricing.moved(found.moved))
+
+
+def _place(day: str, account: Account) -> Place:
+    return day, account.endpoint.casefold(), account.deployment.casefold()
+
+
+def _months(since: date, until: date) -> Iterator[str]:
+    at = since.replace(day=1)
+    while at <= until:
+        yield at.isoformat()[:7]
+        at = (at + timedelta(days=32)).replace(day=1)
+
+
+def _midnight(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp())

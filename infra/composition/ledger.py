@@ -1,0 +1,38 @@
+"""What ran, for how long, and what it costs."""
+
+from datetime import timedelta
+
+from domain.batch.activities import BatchActivities
+from domain.jobs.records.job_store import JobStore
+from domain.ledger.account_finding import AccountFinding
+from domain.ledger.activities import LedgerActivities
+from domain.ledger.cost_estimating import CostEstimating
+from domain.ledger.cost_reading import CostReading
+from domain.ledger.life_counting import LifeCounting
+from domain.ledger.price_sheets import PriceSheets
+from domain.ledger.usage_reading import UsageReading
+from domain.online.activities import OnlineActivities
+from infra.composition.ground import Ground
+from infra.settings.features import LedgerSettings
+
+
+def compose_ledger(
+    ground: Ground, settings: LedgerSettings, *, online: OnlineActivities, batch: BatchActivities
+) -> LedgerActivities:
+    a = ground.adapters
+    counting, prices = None, PriceSheets(a.store)
+    if a.meter is not None:
+        counting = LifeCounting(
+            a.store,
+            a.meter,
+            AccountFinding(online.documents, batch.documents, JobStore(a.store), a.clock),
+            period=settings.period,
+            keep=timedelta(days=settings.kept_days),
+        )
+    usages = UsageReading(a.store, a.figures, a.capabilities, counting)
+    return LedgerActivities(
+        counting=counting,
+        prices=prices,
+        costs=CostReading(usages, prices, a.clock),
+        estimating=CostEstimating(prices, a.capabilities),
+    )
