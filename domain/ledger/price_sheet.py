@@ -34,14 +34,14 @@ class PriceSheet(Value):
     gib_stored_per_month: Price = 0.0
 
     def per_hour(
-        self, instance_type: str, sizes: Mapping[str, InstanceSize], machine: InstanceSize
+        self, instance_type: str, sizes: Mapping[str, InstanceSize], machine: InstanceSize | None
     ) -> float | None:
         """Of one instance; None: it has no price. `sizes` says what instance types mean here, and
-        `machine` what this one has."""
+        `machine` what this one has, if it is known."""
         name = instance_type.casefold()
         size = next((each for key, each in sizes.items() if key.casefold() == name), None)
         if self.machine_per_hour is not None:
-            if size is None:
+            if size is None or machine is None:
                 return None
             part = max(size.cpu / machine.cpu, size.memory / machine.memory)
             return self.machine_per_hour * min(part, 1.0)

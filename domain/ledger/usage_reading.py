@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from domain.figures.request_figures import BYTES_MOVED
 from domain.ledger.account import BATCH, ONLINE, Account
+from domain.ledger.account_finding import LOCAL
 from domain.ledger.ledger_page import KIND, LedgerLine, page_of
 from domain.ledger.life_counting import LifeCounting
 from domain.ledger.price_sheet import GIB, HOUR, MONTH_DAYS, PriceSheet
 from domain.ledger.usage import Meter, Usage
-from domain.ports import Capabilities, InstanceSize, ResourceStore
+from domain.ports import Capabilities, ResourceStore
 from domain.ports.records.figure_store import FigureQuery, FigureStore
 
 _STEP = 3600
@@ -112,7 +113,7 @@ class Pricing:
     def __init__(self, prices: PriceSheet, capabilities: Capabilities) -> None:
         self._prices = prices
         self._sizes = capabilities.sizes()
-        self._machine = self._sizes.get("local") or InstanceSize(1.0, 2**30)
+        self._machine = self._sizes.get(LOCAL)
         self._known: dict[str, float | None] = {}
 
     def per_hour(self, instance_type: str) -> float | None:

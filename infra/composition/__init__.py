@@ -22,12 +22,10 @@ from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
-from infra.composition.figures import compose_figures, compose_overview
 from infra.composition.ground import Ground, compose_ground
 from infra.composition.identities import compose_identities
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
-from infra.composition.ledger import compose_ledger
 from infra.composition.online import compose_online, compose_rollout
 from infra.composition.schedules import compose_schedules
 from infra.composition.scoring import (
@@ -38,6 +36,8 @@ from infra.composition.scoring import (
     compose_scoring,
     compose_waking,
 )
+from infra.composition.usage.figures import compose_figures, compose_overview
+from infra.composition.usage.ledger import compose_ledger
 from infra.compute.remote import ready_nodes
 from infra.settings import Settings
 from infra.telemetry import telemetry
@@ -66,9 +66,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
     waking = compose_waking(ground, settings.scaling, following=online.following)
     taps = (*rollout.taps, collecting)
-    scoring = compose_scoring(
-        ground, settings.scoring, routes=routes, instances=instances, awakening=waking, taps=taps
-    )
+    scoring = compose_scoring(ground, settings.scoring, routes, instances, waking, taps)
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
     jobs = _jobs(ground, settings, times, assets=assets, batch=batch)

@@ -40,7 +40,6 @@ def compose_instances(ground: Ground) -> InstanceChoice:
 def compose_scoring(
     ground: Ground,
     settings: ScoringSettings,
-    *,
     routes: RouteTable,
     instances: InstanceChoice,
     awakening: Awakening,

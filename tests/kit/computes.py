@@ -107,7 +107,10 @@ class ToldCompute:
         return InstanceSize(1.0, 2**30)
 
     def sizes(self) -> Mapping[str, InstanceSize]:
-        return {"Standard_DS3_v2": InstanceSize(4.0, 14 * 2**30)}
+        return {
+            "local": InstanceSize(8.0, 32 * 2**30),
+            "Standard_DS3_v2": InstanceSize(4.0, 14 * 2**30),
+        }
 
     def capacities(self) -> Sequence[Capacity]:
         return [Capacity("cores", 1.5, 8.0, "Count")]

@@ -10,8 +10,7 @@ from domain.ports import ResourceStore
 from domain.ports.records.running_meter import Life, Reading, RunningMeter
 from infra.compute.local.instances.life_meter import LifeMeter, Payer
 from infra.compute.remote.keeping.node_meter import NodeMeter, NodeUse
-from tests.kit.clocks import HeldClock
-from tests.kit.metered_hosts import (
+from tests.contract.ledger.metered_hosts import (
     OwnHost,
     Platform,
     Ran,
@@ -20,6 +19,7 @@ from tests.kit.metered_hosts import (
     counted,
     counting,
 )
+from tests.kit.clocks import HeldClock
 
 PERIOD, TOLERANCE = 5, 10
 NEARLY_MIDNIGHT = datetime(2026, 1, 2, 23, 59, 30, tzinfo=UTC).timestamp()

@@ -179,7 +179,7 @@ async def test_on_a_machine_of_ones_own_an_instance_costs_its_part_of_it(metered
     await client.put(PRICES, {"properties": {"machinePerHour": 0.5}})
     reply = await client.get("costEstimate?instanceType=Standard_DS3_v2&instanceCount=2")
     found = reply.json()["properties"]
-    assert (found["perHour"], found["perDay"]) == (1.0, 24.0)
+    assert (found["perHour"], found["perDay"]) == (0.5, 12.0)
 
 
 async def test_what_a_deployment_costs_a_day_is_told_before_anything_is_changed(
