@@ -34,7 +34,7 @@ from handlers.data import (
 )
 from handlers.figures import metrics, overview
 from handlers.http import Routes
-from handlers.ledger import costs
+from handlers.ledger import budgets, costs
 from handlers.messages import (
     arrivals,
     batch_messages,
@@ -79,6 +79,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)
     yield overview.blueprint(routes, a.overview)
     yield costs.blueprint(routes, a.ledger, a.online.deployments)
+    yield budgets.blueprint(routes, a.ledger.budgets)
     yield permissions.blueprint(routes)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)

@@ -40,6 +40,7 @@ class EventType(StrEnum):
     JOB_FAILED = "MlEndpoints.Job.Failed"
     JOB_CANCELED = "MlEndpoints.Job.Canceled"
     DROP_SEALED = "MlEndpoints.Drop.Sealed"
+    BUDGET_PASSED = "MlEndpoints.Budget.Passed"
 
 
 class Fact(Value):

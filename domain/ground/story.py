@@ -32,6 +32,7 @@ _ACTIONS: Final = {
     _E.ONLINE_DEPLOYMENT_DELETED: "deployment_deleted",
     _E.BATCH_DEPLOYMENT_DELETED: "deployment_deleted",
     _E.JOB_CREATED: "job_created",
+    _E.BUDGET_PASSED: "budget_passed",
     _E.JOB_ERROR_THRESHOLD_EXCEEDED: "job_threshold_exceeded",
 }
 SENTENCES: Final = {
@@ -46,12 +47,16 @@ SENTENCES: Final = {
     "deployment_ready": "Deployment {deployment} of {endpoint} is ready",
     "deployment_failed": "Deployment {deployment} of {endpoint} has failed: {error}",
     "deployment_deleted": "Deployment {deployment} of {endpoint} is gone",
+    "budget_passed": "{spent:.2f} {currency} of {amount:g} are spent since {since}: "
+    "budget {budget} has passed {threshold:g} %",
     "job_created": "Job {job} for {endpoint} is taken",
     "job_threshold_exceeded": "Job {job} for {endpoint} has too many failures: {error}",
 }
 """By action."""
 
-_BAD: Final = frozenset({"deployment_failed", "rollout_rolled_back", "job_threshold_exceeded"})
+_BAD: Final = frozenset(
+    {"deployment_failed", "rollout_rolled_back", "budget_passed", "job_threshold_exceeded"}
+)
 
 
 def tell(facts: Sequence[Fact]) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from domain.ground.driving.sweeping import Resume
+from domain.ledger.budgets import Budgets
 from domain.ledger.cost_estimating import CostEstimating
 from domain.ledger.cost_reading import CostReading
 from domain.ledger.life_counting import LifeCounting
@@ -16,6 +18,12 @@ class LedgerActivities:
     prices: PriceSheets
     costs: CostReading
     estimating: CostEstimating
+    budgets: Budgets
+
+    @property
+    def owners(self) -> dict[str, Resume]:
+        """Who resumes what of it the sweep finds."""
+        return self.budgets.owners
 
     async def close(self) -> None:
         """What has run up to now is counted."""

@@ -9,14 +9,12 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.errors import Detail, refuse
+from domain.ledger.cost_filter import CostFilter, dimension_of
 from domain.ledger.cost_query import (
-    DIMENSIONS,
     EVERYTHING,
     Amount,
     CostQuery,
-    Dimension,
     Granularity,
-    Selection,
 )
 from domain.ledger.price_sheet import PriceSheet
 from domain.values import Value
@@ -50,21 +48,6 @@ class Aggregation(Value):
 class Grouping(Value):
     type: Annotated[str, Field(pattern=r"(?i)^(dimension|tagkey|tag)$")] = "Dimension"
     name: Annotated[str, Field(max_length=512)]
-
-
-class Comparison(Value):
-    name: Annotated[str, Field(max_length=512)]
-    operator: Annotated[str, Field(pattern=r"(?i)^in$")] = "In"
-    values: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=1000)]
-
-
-class CostFilter(Value):
-    """One of the four."""
-
-    all_of: tuple["CostFilter", ...] | None = Field(None, alias="and")
-    any_of: tuple["CostFilter", ...] | None = Field(None, alias="or")
-    dimensions: Comparison | None = None
-    tags: Comparison | None = None
 
 
 class Dataset(Value):
@@ -113,7 +96,9 @@ def asked(body: CostAsked, today: date) -> CostQuery:
         dimension_of(each.name, each.type.casefold() != "dimension", "dataset.grouping", faults)
         for each in body.dataset.grouping
     ]
-    selection = selection_of(body.dataset.filter, "dataset.filter", faults)
+    selection = EVERYTHING
+    if body.dataset.filter is not None:
+        selection = body.dataset.filter.selection("dataset.filter", faults)
     refuse(faults)
     return CostQuery(
         since,
@@ -123,38 +108,6 @@ def asked(body: CostAsked, today: date) -> CostQuery:
         tuple(dict.fromkeys(by)),
         selection,
     )
-
-
-def selection_of(given: CostFilter | None, target: str, faults: list[Detail]) -> Selection:
-    if given is None:
-        return EVERYTHING
-    said = [name for name in CostFilter.model_fields if getattr(given, name) is not None]
-    if len(said) != 1:
-        told = "A filter says one of and, or, dimensions and tags."
-        faults.append(Detail("BadRequest", told, target))
-        return EVERYTHING
-    for parts, any_of in ((given.all_of, False), (given.any_of, True)):
-        if parts is not None:
-            inner = tuple(selection_of(each, target, faults) for each in parts)
-            return Selection(parts=inner, any_of_parts=any_of)
-    is_tag = given.tags is not None
-    compared = given.tags or given.dimensions
-    if compared is None:
-        return EVERYTHING
-    dimension = dimension_of(compared.name, is_tag, target, faults)
-    return Selection(dimension, frozenset(each.casefold() for each in compared.values))
-
-
-def dimension_of(name: str, is_tag: bool, target: str, faults: list[Detail]) -> Dimension:
-    if is_tag:
-        return Dimension(name, is_tag=True)
-    for known in DIMENSIONS:
-        if known.casefold() == name.casefold():
-            return Dimension(known)
-    there = ", ".join(DIMENSIONS)
-    told = f"There is no dimension '{name[:80]}' here; there are {there}. A tag is of type TagKey."
-    faults.append(Detail("BadRequest", told, target))
-    return Dimension("Endpoint")
 
 
 def _amount(name: str, target: str, faults: list[Detail]) -> Amount:

@@ -76,7 +76,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     figures = compose_figures(ground, settings.figures)
     ledger = compose_ledger(ground, settings.ledger, online=online, batch=batch)
-    features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
+    features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound, ledger)
     return Application(
         scope=ground.scope,
         location=ground.location,

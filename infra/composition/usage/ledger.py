@@ -6,12 +6,14 @@ from domain.batch.activities import BatchActivities
 from domain.jobs.records.job_store import JobStore
 from domain.ledger.account_finding import AccountFinding
 from domain.ledger.activities import LedgerActivities
+from domain.ledger.budgets import Budgets
 from domain.ledger.cost_estimating import CostEstimating
 from domain.ledger.cost_reading import CostReading
 from domain.ledger.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
 from domain.ledger.usage_reading import UsageReading
 from domain.online.activities import OnlineActivities
+from domain.ports.records.figure_store import FigureStore
 from infra.composition.ground import Ground
 from infra.settings.features import LedgerSettings
 
@@ -30,9 +32,18 @@ def compose_ledger(
             keep=timedelta(days=settings.kept_days),
         )
     usages = UsageReading(a.store, a.figures, a.capabilities, counting)
+    costs = CostReading(usages, prices, a.clock)
     return LedgerActivities(
         counting=counting,
         prices=prices,
-        costs=CostReading(usages, prices, a.clock),
+        costs=costs,
         estimating=CostEstimating(prices, a.capabilities),
+        budgets=Budgets(
+            a.store, ground.outbox, a.clock, costs, ground.location, every=_every(a.figures)
+        ),
     )
+
+
+def _every(figures: FigureStore) -> timedelta:
+    """How often budgets are reckoned: more seldom where reading costs money."""
+    return timedelta(minutes=1 if figures.period < 60 else 15)
