@@ -79,7 +79,9 @@ class Parser(argparse.ArgumentParser):
 
 GLOBAL = (
     flag("--context", metavar="NAME", help="the installation, as `mle use` knows it"),
-    flag("-o", "--output", metavar="FORM", help="json, jsonc, yaml, yamlc, table, tsv or none"),
+    flag(
+        "-o", "--output", metavar="FORM", help="json, jsonc, yaml, yamlc, table, tsv, csv or none"
+    ),
     flag("--query", metavar="JMESPATH", help="a part of the answer"),
     flag("--only-show-errors", action="store_true", help="say errors alone"),
     flag("--verbose", action="store_true", help=argparse.SUPPRESS),

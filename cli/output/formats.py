@@ -1,5 +1,7 @@
 """An answer on stdout: `-o` and `--query`, as Azure's command line has them."""
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -7,7 +9,7 @@ from typing import Any
 
 from cli.failures import UsageFailed
 
-FORMATS = ("json", "jsonc", "none", "table", "tsv", "yaml", "yamlc")
+FORMATS = ("csv", "json", "jsonc", "none", "table", "tsv", "yaml", "yamlc")
 
 
 def write(answer: Any, *, form: str, query: str | None, columns: Sequence[str] = ()) -> None:
@@ -29,6 +31,8 @@ def write(answer: Any, *, form: str, query: str | None, columns: Sequence[str] =
             text = yaml.safe_dump(
                 json.loads(json.dumps(answer, default=str)), sort_keys=False, allow_unicode=True
             ).rstrip()
+        case "csv":
+            text = _csv(answer)
         case "tsv":
             text = "\n".join(_tsv(answer))
         case _:
@@ -45,6 +49,31 @@ def _queried(answer: Any, query: str) -> Any:
         return jmespath.search(query, answer)
     except JMESPathError as error:
         raise UsageFailed(f"--query {query!r} is no JMESPath: {error}") from error
+
+
+def _csv(answer: Any) -> str:
+    """With a line of names, where there are any; what a spreadsheet would run is quoted."""
+    rows = [each if isinstance(each, dict) else {"": each} for each in _listed(answer)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if any(names):
+        writer.writerow(names)
+    for row in rows:
+        writer.writerow([_csv_cell(row.get(name)) for name in names])
+    return text.getvalue().rstrip("\n")
+
+
+def _listed(answer: Any) -> list[Any]:
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return json.dumps(value)
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value
 
 
 def _tsv(answer: Any) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
+from domain.figures.figure_gathering import FigureGathering
 from domain.figures.request_figures import BYTES_MOVED
 from domain.ledger.account import BATCH, ONLINE, Account
 from domain.ledger.account_finding import LOCAL
@@ -15,6 +16,7 @@ from domain.ledger.usage import Meter, Usage
 from domain.ports import Capabilities, ResourceStore
 from domain.ports.records.figure_store import FigureQuery, FigureStore
 
+_MINUTE = 60
 _STEP = 3600
 _PAGE = 500
 
@@ -39,11 +41,13 @@ class UsageReading:
         self,
         store: ResourceStore,
         figures: FigureStore,
+        gathering: FigureGathering,
         capabilities: Capabilities,
         counting: LifeCounting | None,
     ) -> None:
         self._store = store
         self._figures = figures
+        self._gathering = gathering
         self._capabilities = capabilities
         self._counting = counting
 
@@ -51,6 +55,8 @@ class UsageReading:
         """Of every day from `since` to `until`, both included, in order of day and account."""
         if self._counting is not None:
             await self._counting.count()
+        if self._figures.period < _MINUTE:
+            await self._gathering.flush()
         lines = await self._lines(since, until)
         asked = await self._asked(since, until)
         pricing = Pricing(prices, self._capabilities)

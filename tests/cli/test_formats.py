@@ -53,3 +53,10 @@ def test_none_is_silence(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_query_that_is_none_is_refused() -> None:
     with pytest.raises(UsageFailed, match="no JMESPath"):
         write(ROWS, form="json", query="[?")
+
+
+def test_csv_has_a_line_of_names_and_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"name": "a,b", "cost": 1.5}, {"name": "=1+1", "cost": -2, "tags": {"a": "b"}}]
+    lines = written(capsys, rows, form="csv").splitlines()
+    assert lines == ["name,cost,tags", '"a,b",1.5,', '\'=1+1,-2,"{""a"": ""b""}"']
+    assert written(capsys, [], form="csv") == "\n"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from domain.batch.activities import BatchActivities
+from domain.figures.activities import FigureActivities
 from domain.jobs.records.job_store import JobStore
 from domain.ledger.account_finding import AccountFinding
 from domain.ledger.activities import LedgerActivities
@@ -19,7 +20,12 @@ from infra.settings.features import LedgerSettings
 
 
 def compose_ledger(
-    ground: Ground, settings: LedgerSettings, *, online: OnlineActivities, batch: BatchActivities
+    ground: Ground,
+    settings: LedgerSettings,
+    *,
+    figures: FigureActivities,
+    online: OnlineActivities,
+    batch: BatchActivities,
 ) -> LedgerActivities:
     a = ground.adapters
     counting, prices = None, PriceSheets(a.store)
@@ -31,7 +37,7 @@ def compose_ledger(
             period=settings.period,
             keep=timedelta(days=settings.kept_days),
         )
-    usages = UsageReading(a.store, a.figures, a.capabilities, counting)
+    usages = UsageReading(a.store, a.figures, figures.gathering, a.capabilities, counting)
     costs = CostReading(usages, prices, a.clock)
     return LedgerActivities(
         counting=counting,

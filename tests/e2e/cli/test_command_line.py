@@ -83,6 +83,20 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     ]
     assert "ready to score" in mle("logs", "sums").out
 
+    rows = mle("cost", "sums", "--by", "deployment,meter", "-o", "json").answer
+    used = {(row["deployment"], row["meter"]): row["quantity"] for row in rows}
+    assert used["blue", "Requests"] == 3
+    assert used["blue", "InstanceSeconds"] > 0
+    lines = mle("cost", "sums", "--by", "month,tag:team", "-o", "csv").out.splitlines()
+    assert lines[0] == "month,team,cost,idle_cost,currency"
+    told = mle("cost", "sums", "--deployment", "blue", "--if-type", "Standard_F2s_v2")
+    assert "0.1692" in told.out, told.err
+    spent = mle("budget", "set", "-n", "sums", "--amount", "9", "--at", "50", "100").answer
+    assert (spent["amount"], spent["passed"]) == (9.0, "")
+    assert sorted(spent["notifications"]) == ["At100", "At50"]
+    assert mle("budget", "delete", "-n", "sums", "--yes").code == 0
+    assert mle("cost", "--by", "colour").code == 2
+
     text = file.read_text()
     file.write_text(
         text.replace("name: blue", "name: green").replace("{blue: 100}", "{green: 100}")

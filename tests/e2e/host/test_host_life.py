@@ -1,5 +1,6 @@
 """A host that is stopped, killed and started again, and disks that fill."""
 
+import collections
 import contextlib
 import json
 import os
@@ -9,8 +10,11 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,6 +43,58 @@ def all_answer(client: httpx.Client) -> bool:
     return all(client.post("", json={}, headers=h).status_code == 200 for h in named)
 
 
+def assert_costs_are_what_the_log_tells(host: RunningHost, killed: float) -> None:
+    """Seconds of instances of `one`, by the ledger, beside those between the lines of the log: one
+    that runs on is counted up to the moment, and none for longer than it ran."""
+    asked = time.time()
+    today = datetime.fromtimestamp(asked, UTC).date()
+    days = [(today + timedelta(days=apart)).isoformat() for apart in (-1, 1)]
+    body = {
+        "timeframe": "Custom",
+        "timePeriod": dict(zip(("from", "to"), days, strict=True)),
+        "dataset": {
+            "aggregation": {"time": {"name": "UsageQuantity"}},
+            "grouping": [{"name": "Deployment"}],
+            "filter": {"dimensions": {"name": "Meter", "values": ["InstanceSeconds"]}},
+        },
+    }
+    path = "providers/Microsoft.CostManagement/query"
+    found = host.workspace.call("POST", path, body).json()["properties"]["rows"]
+    counted = {deployment: seconds for seconds, deployment, _ in found}
+    answered = time.time()
+    most, least = (
+        collections.defaultdict[str, float](float),
+        collections.defaultdict[str, float](float),
+    )
+    began: dict[str, float] = {}
+    ready: dict[str, float] = {}
+    for line in host.story(endpoint="one"):
+        at, id, deployment = _time(line), line.get("instance", ""), line.get("deployment", "")
+        match line["action"]:
+            case "instance_started" | "instance_restarted":
+                if id in began:
+                    most[deployment] += killed - began[id]
+                began[id] = at
+                ready.pop(id, None)
+            case "instance_ready":
+                ready[id] = at
+            case "instance_died" | "instance_given_up" | "instance_stopped":
+                most[deployment] += at - began.pop(id, at)
+                ready.pop(id, None)
+    for id, at in began.items():
+        name = id.partition("-")[0]
+        most[name] += answered - at
+        least[name] += max(asked - ready[id], 0) if id in ready and ready[id] > killed else 0
+    assert set(counted) == set(most)
+    for name, seconds in counted.items():
+        assert least[name] - 0.1 <= seconds <= most[name] + 0.1, (name, counted, least, most)
+    assert all(least[name] for name in ("blue", "red"))
+
+
+def _time(line: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(line["time"]).timestamp()
+
+
 def test_a_killed_host_goes_on_where_it_was_on_another_port(fleet: Fleet, tmp_path: Path) -> None:
     with fleet.hosting(tmp_path / "data") as host:
         gate = host.meeting / "open"
@@ -61,6 +117,7 @@ def test_a_killed_host_goes_on_where_it_was_on_another_port(fleet: Fleet, tmp_pa
         before = {e["name"] for e in host.workspace.get("onlineEndpoints")["value"]}
         url = host.url
         host.kill()
+        killed = time.time()
         until(lambda: not host.processes(), "no process of the killed host")
 
         host.start()
@@ -78,6 +135,8 @@ def test_a_killed_host_goes_on_where_it_was_on_another_port(fleet: Fleet, tmp_pa
         # What was registered under the old address is still found.
         serving.deploy(host, "one/late", code)
         assert batch.ended(host, batch.started(host, "files", uri))["status"] == "Completed"
+        if fleet.name == "processes":
+            assert_costs_are_what_the_log_tells(host, killed)
         assert host.stop() == 0
         assert not host.processes()
     assert not host.faults()
