@@ -7,8 +7,9 @@ import asyncio
 import json
 import sys
 
-from .batch import loans, units, web
+from .batch import units
 from .batch.prefetch import Prefetch
+from .batch.store import loans, web
 from .online.responses import JSON
 from .script import Script, data_parameters, load, user_traceback
 from .server import process

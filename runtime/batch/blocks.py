@@ -7,7 +7,7 @@ import os
 import time
 from urllib.parse import unquote, urlsplit
 
-from . import loans, web
+from .store import loans, web
 
 _TRIES = 4
 _PATIENCE = 30.0

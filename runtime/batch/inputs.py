@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .lent_files import LentAnother, LentFile, NotLent, local_path
 from .row_slices import copy_rows
+from .store import gathered
+from .store.lent_files import LentAnother, LentFile, NotLent, local_path
 
 
 class Piece(NamedTuple):
@@ -79,25 +80,41 @@ def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
     had to be copied is deleted afterwards. Raises InputUnreadable and InputChanged."""
     folder: str | None = None
     try:
-        paths = []
-        for index, each in enumerate(inputs):
-            file = _lent(each)
-            path = file.path
-            if path is None or each.piece is not None:
-                folder = folder or _temporary_folder()
-                # Two inputs may share a base name: each has a folder of its own.
-                place = os.path.join(folder, str(index))
-                os.mkdir(place)
-                base = os.path.basename(each.name.replace("\\", "/")) or "input"
-                path = os.path.join(place, base)
-                _copy(each, file, path)
-            paths.append(path)
+        lent = [_lent(each) for each in inputs]
+        copied = [i for i, file in enumerate(lent) if file.path is None or inputs[i].piece]
+        paths = [file.path or "" for file in lent]
+        if copied:
+            folder = _temporary_folder()
+            places = iter(_places(folder, [inputs[i].name for i in copied]))
+            for index in copied:
+                paths[index] = next(places)
+            whole = [i for i in copied if inputs[i].piece is None]
+            wanted = [gathered.Wanted(inputs[i].url, inputs[i].etag, paths[i]) for i in whole]
+            there = gathered.fetch(wanted)
+            for index in copied:
+                if paths[index] not in there:
+                    _copy(inputs[index], lent[index], paths[index])
         yield paths
     finally:
         if folder is not None:
             import shutil
 
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _places(folder: str, names: list[str]) -> list[str]:
+    """For each name a path with its base name: those that share one are in folders of their own."""
+    places: list[str] = []
+    seen: dict[str, int] = {}
+    folders: list[str] = []
+    for name in names:
+        base = os.path.basename(name.replace("\\", "/")) or "input"
+        number = seen[base] = seen.get(base, -1) + 1
+        if number == len(folders):
+            folders.append(os.path.join(folder, str(number)))
+            os.mkdir(folders[-1])
+        places.append(os.path.join(folders[number], base))
+    return places
 
 
 def _temporary_folder() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .lent_files import LentFile, NotLent
+from .store.lent_files import LentFile, NotLent
 
 _ROWS = 65_536
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..batch.lent_files import LentFile, NotLent
+from ..batch.store.lent_files import LentFile, NotLent
 from .faults import BadSettings
 from .spec import Spec, parse
 

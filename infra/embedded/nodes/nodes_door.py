@@ -15,6 +15,7 @@ from typing import Final
 from domain.errors import Unsupported
 from infra.compute.gateway import Gateway
 from infra.embedded.access.tls import ensure_certificates
+from infra.embedded.blobs.rest import gathering
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.blobs.rest.requests import PREFIX
 from infra.embedded.host.http_app import HttpApp
@@ -60,7 +61,7 @@ class NodesDoor:
         self._app = HttpApp(
             [],
             exact={},
-            prefixes=[(PREFIX, blobs)],
+            prefixes=[(PREFIX, blobs), (gathering.PATH, blobs.gathering)],
             scripts=ScriptCallers(lambda: range(0), no_nodes),
             route_prefix="",
             log_requests=False,

@@ -18,10 +18,11 @@ from ..processes.probes import (
     watch_readiness,
 )
 from ..processes.worker import LastDeath
-from ..spec import Route, Spec
+from ..spec import Probe, Route, Spec
 
 BEGINS = 60.0
 """Seconds that a server may take until it listens, beside what its readiness probe gives it."""
+_NOTHING = "nobody has answered yet"
 _PAUSE = 0.05
 KEPT = 1.0
 """Seconds for which a connection that is idle is used again: servers close theirs, soon after."""
@@ -46,7 +47,7 @@ class OwnServer:
         self._log = log
         self._changed = changed
         self._gone = gone
-        self._trouble = "nobody has answered yet"
+        self._trouble = _NOTHING
         self._task: asyncio.Task[None] | None = None
         self.share = spec.serve.max_concurrent
         self.ready = False
@@ -83,7 +84,9 @@ class OwnServer:
         spec, server = self._spec, self._server
         await self._come()
         try:
-            await until_ready(spec.readiness, self._probed(server.readiness), self._why)
+            await until_ready(
+                spec.readiness, self._probed(server.readiness, spec.readiness), self._why
+            )
         except NeverReady as never:
             self.failure = NodeFailed(NOT_READY, str(never))
             self._log.note(str(never))
@@ -91,10 +94,12 @@ class OwnServer:
             return
         self._set_ready(True)
         asking = asyncio.create_task(
-            watch_readiness(spec.readiness, self._probed(server.readiness), self._set_ready)
+            watch_readiness(
+                spec.readiness, self._probed(server.readiness, spec.readiness), self._set_ready
+            )
         )
         try:
-            await watch_liveness(spec.liveness, self._probed(server.liveness))
+            await watch_liveness(spec.liveness, self._probed(server.liveness, spec.liveness))
         except Unresponsive as unresponsive:
             self._set_ready(False)
             self._gone(f"{unresponsive} The last one: {self._trouble}.")
@@ -119,11 +124,13 @@ class OwnServer:
                 return
             await asyncio.sleep(_PAUSE)
 
-    def _probed(self, route: Route) -> Callable[[float], asyncio.Future[bool]]:
+    def _probed(self, route: Route, probe: Probe) -> Callable[[float], asyncio.Future[bool]]:
         async def answers(timeout: float) -> bool:
             try:
                 status, _ = await ask(self._ways[route.port], "GET", route.path, timeout=timeout)
             except Lost as lost:
+                if timeout < probe.timeout and self._trouble != _NOTHING:
+                    return False  # cut short, it tells less than the look before
                 told = f"GET {route.path}: {lost}" if lost.sent else "nobody listens there"
                 self._troubled(f"port {route.port}: {told.rstrip('.')}")
                 return False

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from ...batch.lent_files import LentFile, NotLent
+from ...batch.store.lent_files import LentFile, NotLent
 from ..faults import NOT_FOUND, NOT_READY, NodeFailed
 from ..spec import File
 

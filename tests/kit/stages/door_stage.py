@@ -5,6 +5,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from infra.cloud.ample_room import AmpleRoom
 from infra.embedded.access.tls import TlsFiles, ensure_certificates
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from infra.embedded.blobs.rest import gathering
 from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
 from infra.embedded.blobs.rest.door import BlobDoor
@@ -39,7 +41,8 @@ def bearers() -> BlobBearers:
 
 
 class DoorServer:
-    """Serves one store after another at one address."""
+    """Serves one store after another at one address; `asked` counts requests by what is before a
+    blob's name."""
 
     def __init__(self, tls: TlsFiles | None) -> None:
         self.tls = tls
@@ -55,13 +58,14 @@ class DoorServer:
         app = HttpApp(
             [],
             exact={},
-            prefixes=[(PREFIX, self._answer)],
+            prefixes=[(PREFIX, self._answer), (gathering.PATH, self._gather)],
             scripts=NO_SCRIPTS,
             route_prefix="",
             log_requests=False,
         )
         self._server = HttpServer(app, self._bound, tls, limits=AMPLE, headers=(), grace=1)
         self._door: BlobDoor | None = None
+        self.asked: Counter[str] = Counter()
 
     @property
     def ca(self) -> str:
@@ -94,7 +98,13 @@ class DoorServer:
             self.run(store.close())
 
     async def _answer(self, request: Request) -> Response:
+        self.asked[PREFIX] += 1
         return Response(status_code=503) if self._door is None else await self._door(request)
+
+    async def _gather(self, request: Request) -> Response:
+        door = self._door
+        self.asked[gathering.PATH] += 1
+        return Response(status_code=503) if door is None else await door.gathering(request)
 
 
 @contextmanager

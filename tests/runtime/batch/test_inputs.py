@@ -12,8 +12,8 @@ from pyarrow import parquet
 
 from runtime.batch import row_slices
 from runtime.batch.inputs import Input, InputUnreadable, Piece, local_paths, parse
-from runtime.batch.lent_files import LentFile, NotLent
 from runtime.batch.rows import Form, render
+from runtime.batch.store.lent_files import LentFile, NotLent
 from tests.kit.web_server import WebServer, web_server
 
 CSV = b"\xef\xbb\xbfh,i\n" + b"".join(b"%d,x\n" % n for n in range(1000))

@@ -13,6 +13,7 @@ from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest import blocks, containers, reading, writing
 from infra.embedded.blobs.rest.bearers import Bearers
 from infra.embedded.blobs.rest.bodies import CAPS, Caps
+from infra.embedded.blobs.rest.gathering import Gathering
 from infra.embedded.blobs.rest.listing import ListBlobs
 from infra.embedded.blobs.rest.refusals import Refusal, bad_query, rendered
 from infra.embedded.blobs.rest.requests import (
@@ -48,7 +49,8 @@ _Offered = dict[tuple[str, str | None], _Operation[_R]]
 class BlobDoor:
     """Serves who holds a signed URL with the permission that the operation needs, or a token whose
     roles have it, and nobody else. What would fill the store is refused while there is no `room`,
-    but for what is written by those to whom one blob alone was lent."""
+    but for what is written by those to whom one blob alone was lent. `gathering` has many of them
+    in one answer."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class BlobDoor:
     ) -> None:
         self._files = files
         self._urls = urls
+        self.gathering = Gathering(files, urls)
         self._bearers = bearers
         self._room = room
         read, write = Permission.READ, Permission.WRITE

@@ -61,17 +61,13 @@ class BlobRequest(ContainerRequest):
     name: str
 
 
-def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest:
-    """Raises Refusal for a URL that names nothing."""
-    path: bytes = http.scope["raw_path"]
-    _, _, below = path.decode("latin-1").removeprefix("/").partition("/")
+def named(path: str, query_string: str) -> tuple[str, str, dict[str, str]]:
+    """Container, name of the blob ('' for none) and parameters. Raises Refusal for a URL that names
+    nothing."""
+    _, _, below = path.removeprefix("/").partition("/")
     container, _, name = below.partition("/")
     try:
-        pairs = parse_qsl(
-            http.scope["query_string"].decode("latin-1"),
-            keep_blank_values=True,
-            max_num_fields=_MOST_PARAMETERS,
-        )
+        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
         container = unquote(container, errors="strict")
         name = unquote(name, errors="strict")
     except UnicodeDecodeError:
@@ -80,7 +76,15 @@ def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest
         raise bad_query("The URL has too many parameters.", "InvalidUri") from None
     if not container:
         raise bad_query("The URL names no container; accounts are not served.", "InvalidUri")
-    is_open, query = partial(check_open, container), dict(pairs)
+    return container, name, dict(pairs)
+
+
+def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest:
+    """Raises Refusal for a URL that names nothing."""
+    path: bytes = http.scope["raw_path"]
+    query_string: bytes = http.scope["query_string"]
+    container, name, query = named(path.decode("latin-1"), query_string.decode("latin-1"))
+    is_open = partial(check_open, container)
     scheme, _, token = http.headers.get("authorization", "").partition(" ")
     bearer = None
     if scheme.casefold() == "bearer" and "sig" not in query:

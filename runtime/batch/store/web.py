@@ -107,6 +107,10 @@ class _Trust:
             if authority != self._authority:
                 self._authority, self._context = authority, None
 
+    @property
+    def authority(self) -> str:
+        return self._authority
+
     def context(self) -> ssl.SSLContext:
         with _lock:
             if self._context is None:
@@ -124,6 +128,12 @@ _trust = _Trust()
 def believe(authority: str) -> None:
     """Stores that this one, in PEM, has signed for are believed beside those that usually are."""
     _trust.take(authority)
+
+
+def gathers() -> bool:
+    """Whether a store may be asked for many files at once: one whose authority units come with is
+    of a host, which offers it."""
+    return _trust.authority != ""
 
 
 def ask(
