@@ -18,7 +18,7 @@ ON_ENGINE = $(if $(filter docker,$(FLEET)),$(if $(CONTAINER_TESTS_ENGINE),,$(BIN
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: studio browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: studio browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -111,6 +111,16 @@ audit: $(STAMP) ## Look the packages up in a database of vulnerabilities (AUDIT=
 
 wheel: $(STAMP) studio ## Build the package, mlectl, into dist/
 	@$(BIN)/python -m hatchling build --target wheel
+
+# Of Debian's or anybody's Python: BASE=, with PYTHON_VERSION= and MACHINE= as that has them.
+BASE ?= python:3.12-slim
+PYTHON_VERSION ?= 3.12
+MACHINE ?= $(shell uname -m)
+IMAGE ?= ml-endpoints:latest
+image: wheel ## Build the host as a container image, without network in the build (IMAGE=, BASE=, PYTHON_VERSION=)
+	@$(BIN)/python -m scripts.image_context "$$(ls -t dist/mlectl-*.whl | head -1)" dist/image \
+		--python-version $(PYTHON_VERSION) --machine $(MACHINE)
+	@docker build --build-arg BASE=$(BASE) -t $(IMAGE) dist/image
 
 drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md
 	@$(BIN)/python -m tests.architecture.drawing
