@@ -21,6 +21,7 @@ SHORT = {
     "logs": ("logs", "what a deployment has printed"),
     "invoke": ("invoke", "ask a model, or start a batch job"),
     "traffic": ("traffic", "show or shift an endpoint's traffic"),
+    "rollout": ("traffic", "where an endpoint's rollout stands, and waiting for it"),
     "rollback": ("traffic", "the traffic before the last change"),
     "jobs": ("jobs", "watch, retry, download"),
     "cost": ("spending.cost", "what endpoints and jobs have cost, and would"),

@@ -108,6 +108,29 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     assert mle("online-endpoint", "delete", "-n", "sums", "--yes").code == 0
 
 
+def test_a_rollout_is_waited_for_and_one_that_went_back_fails(mle: Mle, tmp_path: Path) -> None:
+    assert mle("init", "script", "rolled", "--name", "rolled").code == 0
+    assert mle("deploy", "rolled").code == 0
+    none = mle("rollout", "rolled")
+    assert (none.code, "has had no rollout" in none.err) == (1, True)
+    file = tmp_path / "rolled" / "endpoint.yaml"
+    second = file.read_text().replace("name: blue", "name: green").split("---")[1]
+    steps = (
+        "rollout:\n  steps: [{traffic: {green: 100}, duration: P1D}]\n  limits: {error_rate: 0.5}"
+    )
+    first = "traffic: {blue: 100}"
+    file.write_text(f"{file.read_text().replace(first, steps)}---{second}")
+    begun = mle("deploy", "rolled")
+    assert begun.code == 0, begun.err
+    assert mle("rollout", "rolled", "--query", "[state, step, steps]").answer == ["Running", 1, 1]
+    assert mle("rollout", "rolled", "--wait", "--timeout", "0").code == 5
+    assert mle("rollback", "rolled").answer == {"blue": 100}
+    gone = mle("rollout", "rolled", "--wait")
+    assert gone.code == 1
+    assert "did not go through: RolledBack" in gone.err
+    assert mle("online-endpoint", "delete", "-n", "rolled", "--yes").code == 0
+
+
 def test_identities_and_their_roles_are_given_as_scripts_of_azure_s_have_it(
     mle: Mle, tmp_path: Path
 ) -> None:
