@@ -23,6 +23,7 @@ from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
 from infra.settings.container_apps import ContainerAppsSettings
+from infra.settings.kubernetes import KubernetesSettings
 
 if TYPE_CHECKING:
     from infra.compute.ground.local_limits import LocalLimits
@@ -93,6 +94,9 @@ class Told(Protocol):
     @property
     def container_apps(self) -> ContainerAppsSettings: ...
 
+    @property
+    def kubernetes(self) -> KubernetesSettings: ...
+
 
 def chosen_compute(told: Told, host: Host, beside: Beside) -> Compute:
     """Opens nothing."""
@@ -104,6 +108,8 @@ def chosen_compute(told: Told, host: Host, beside: Beside) -> Compute:
             return _docker(settings, beside)
         case "container_apps":
             return _container_apps(settings, told.container_apps, beside)
+        case "kubernetes":
+            return _kubernetes(settings, told.kubernetes, beside)
         case "none":
             from infra.compute.no_compute import (
                 NoCapabilities,
@@ -258,6 +264,51 @@ def _container_apps(
         start=start,
         close=close,
         gateway=fleet.gateway,
+    )
+
+
+def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: Beside) -> Compute:
+    """Instances and nodes in pods."""
+    from infra.compute.ground.isolation_telling import tell
+    from infra.compute.kubernetes.chosen_cluster import chosen_cluster
+    from infra.compute.kubernetes.cluster_isolation import parts
+    from infra.compute.registry.image_manifest import Platform
+    from infra.compute.registry.programs.registry_images import registry_images
+    from infra.compute.remote.installation import Installation
+    from infra.compute.remote.remote_capabilities import RemoteCapabilities
+    from infra.compute.remote.remote_compute import RemoteCompute
+
+    place = _registry(settings)
+    if place is None:
+        raise ValueError("a cluster needs a registry")  # the settings have said so
+    chosen = registry_images(place, _making(settings, beside), Platform.here())
+    installation = Installation(beside.store).id
+    fleet = chosen_cluster(settings, cluster, place, chosen.images, installation)
+    store, blobs, who = beside.store, beside.blobs, beside.identities
+    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
+    apart = parts(closed=settings.egress == "closed")
+
+    async def start() -> None:
+        tell(apart, settings.isolation)
+        await remote.start()
+        chosen.rebasing.start()
+
+    async def close() -> None:
+        await chosen.rebasing.close()
+        await remote.close()
+
+    async def told() -> Gateway:
+        """Nodes are told another address: this one is not used."""
+        return Gateway("", "0.0.0.0/32")
+
+    return Compute(
+        capabilities=RemoteCapabilities(chosen.facts, _triton(settings), apart),
+        serving=remote.serving,
+        scorer=remote.scorer,
+        workers=remote.workers,
+        start=start,
+        close=close,
+        gateway=fleet.gateway if settings.blobs_address is None else told,
     )
 
 

@@ -42,6 +42,7 @@ from infra.settings.features import (
     TokenSettings,
 )
 from infra.settings.group import PREFIX, SettingsGroup
+from infra.settings.kubernetes import KubernetesSettings
 from infra.settings.packages import PackageSettings
 
 _NEEDED_IN_AZURE = (
@@ -86,6 +87,7 @@ class Settings:
     cloud: CloudSettings
     compute: ComputeSettings
     container_apps: ContainerAppsSettings
+    kubernetes: KubernetesSettings
     web: WebSettings
     reach: ReachSettings
     access: AccessSettings
@@ -122,6 +124,7 @@ class Settings:
         faults = [_unknown(name, names) for name in unknown]
         faults.extend(_missing_in_azure(told))
         faults.extend(_missing_for_apps(told))
+        faults.extend(_missing_in_a_cluster(told))
         faults.extend(_unresolved(told, names))
         given = {**_defaults(told), **told}
         read: dict[str, Any] = {
@@ -164,6 +167,13 @@ def _missing_for_apps(told: Mapping[str, str]) -> list[str]:
     return [
         f"{name}: missing, and models run as Container Apps" for name in needed if name not in told
     ]
+
+
+def _missing_in_a_cluster(told: Mapping[str, str]) -> list[str]:
+    if told.get(ComputeSettings.environment_name("kind")) != "kubernetes":
+        return []
+    name = ComputeSettings.environment_name("image_registry")
+    return [] if name in told else [f"{name}: missing, and pods have their images from there"]
 
 
 def _unresolved(told: Mapping[str, str], names: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ from infra.settings.values import (
 )
 
 Host = Literal["embedded", "functions"]
-ComputeKind = Literal["local", "docker", "container_apps", "none"]
+ComputeKind = Literal["local", "docker", "container_apps", "kubernetes", "none"]
 
 
 class InstallationSettings(SettingsGroup):
@@ -226,9 +226,9 @@ class ComputeSettings(SettingsGroup):
 
     kind: ComputeKind | None = Field(None, alias="ML_ENDPOINTS_COMPUTE")
     """As processes of the machine that the host is on, below its data folder (`local`); as
-    containers of a Docker Engine (`docker`); as apps of Azure Container Apps (`container_apps`); or
-    nowhere: deployments are refused then. None means
-    `local` for an embedded host and `none` for a Functions host."""
+    containers of a Docker Engine (`docker`); as apps of Azure Container Apps (`container_apps`); as
+    pods of a Kubernetes cluster (`kubernetes`); or nowhere: deployments are refused then. None
+    means `local` for an embedded host and `none` for a Functions host."""
     engine: EngineAddress = Field(
         "unix:///var/run/docker.sock", alias="ML_ENDPOINTS_CONTAINER_ENGINE"
     )

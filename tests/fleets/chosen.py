@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fleets.docker import DockerContainers
 from tests.fleets.fleet import Fleet
+from tests.fleets.kubernetes import the_cluster
 from tests.fleets.processes import Processes
 from tests.servers.engine.given import given_engine
 
@@ -13,6 +14,7 @@ FLEET: Final = "E2E_FLEET"
 FLEETS: Final[Mapping[str, Callable[[], Fleet]]] = {
     "processes": Processes,
     "docker": lambda: DockerContainers(given_engine()),
+    "kubernetes": the_cluster,
 }
 """By name. Each skips the test where what it needs is not there, or fails it where that is
 required."""

@@ -3,7 +3,7 @@
 import json
 import random
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -24,9 +24,9 @@ class DockerContainers(Fleet):
         self.restart = restart
 
     def settings(self, told: Mapping[str, str], meeting: Path) -> dict[str, str]:
-        writable = [*_folders(told.get(_WRITABLE, "")), str(meeting.absolute())]
+        writable = [*folders(told.get(_WRITABLE, "")), str(meeting.absolute())]
         mounts = [f"{each}:{each}" for each in dict.fromkeys(writable)]
-        mounts += [f"{each}:{each}:ro" for each in _folders(told.get(_READABLE, ""))]
+        mounts += [f"{each}:{each}:ro" for each in folders(told.get(_READABLE, ""))]
         return {**settings_of(self.engine), "ML_ENDPOINTS_CONTAINER_MOUNTS": ",".join(mounts)}
 
     def instances(self, host: RunningHost, deployment: str) -> set[str]:
@@ -36,22 +36,14 @@ class DockerContainers(Fleet):
         return {each["Id"] for each in found if each["State"] in ("running", "paused")}
 
     def scripts(self, host: RunningHost, deployment: str) -> set[str]:
-        return self._processes(self.instances(host, deployment), " serve ")
+        return processes_in(self.engine, self.instances(host, deployment), " serve ")
 
     def workers(self, host: RunningHost) -> set[str]:
         mine = installation_of(host)
         found = self.engine.containers(f"{INSTALLATION}={mine}") if mine else []
-        return self._processes({e["Id"] for e in found if e["State"] == "running"}, " work ")
-
-    def _processes(self, ids: set[str], doing: str) -> set[str]:
-        tops = [self.engine.ask("GET", f"containers/{id}/top") for id in ids]
-        shown = [json.loads(content) for status, content in tops if status == 200]
-        return {
-            row[top["Titles"].index("PID")]
-            for top in shown
-            for row in top["Processes"]
-            if doing in row[-1]
-        }
+        return processes_in(
+            self.engine, {e["Id"] for e in found if e["State"] == "running"}, " work "
+        )
 
     def strike(self, host: RunningHost, doing: str, rng: random.Random) -> str | None:
         mine = f"{INSTALLATION}={installation_of(host)}"
@@ -92,6 +84,17 @@ class DockerContainers(Fleet):
                 self.engine.ask("DELETE", f"images/{name}")
 
 
+def processes_in(engine: EngineApi, ids: Collection[str], doing: str) -> set[str]:
+    tops = [engine.ask("GET", f"containers/{id}/top") for id in ids]
+    shown = [json.loads(content) for status, content in tops if status == 200]
+    return {
+        row[top["Titles"].index("PID")]
+        for top in shown
+        for row in top["Processes"]
+        if doing in row[-1]
+    }
+
+
 def installation_of(host: RunningHost) -> str:
     """The id of the installation that a host belongs to; '' before it has one."""
     file = host.data_dir / "documents.db"
@@ -103,5 +106,5 @@ def installation_of(host: RunningHost) -> str:
     return str(json.loads(found[0])["name"]) if found else ""
 
 
-def _folders(setting: str) -> list[str]:
+def folders(setting: str) -> list[str]:
     return [each.strip() for each in setting.split(",") if each.strip()]

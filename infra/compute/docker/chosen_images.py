@@ -1,6 +1,5 @@
 """Images as the settings have it: the engine's own, or those of a registry."""
 
-import platform
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +24,6 @@ from infra.compute.registry.registry_calls import RegistryCalls
 from infra.compute.registry.registry_facts import RegistryFacts
 from infra.compute.remote.remote_capabilities import ImageFacts
 
-_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _HOUR: Final = 3600.0
 
 
@@ -60,8 +58,7 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         )
     registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
     shelf = Shelf(registry, f"{url.path.strip('/') or 'ml-endpoints'}/environments")
-    machine = platform.machine()
-    sources = ImageSources(registry, Platform("linux", _ARCHITECTURES.get(machine, machine)))
+    sources = ImageSources(registry, Platform.here())
     scratch = making.folder / "layers"
     environments = EnvironmentImages(
         shelf,

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from infra.compute.kubernetes import names as labels
 from infra.compute.kubernetes.api.kubernetes_api import (
@@ -18,12 +17,9 @@ from infra.compute.kubernetes.api.kubernetes_api import (
 )
 from infra.compute.kubernetes.names import Names
 from infra.compute.kubernetes.pods.pod_secrets import DOCKER_CONFIG, PULL, coded, secrets_of
-from infra.compute.kubernetes.pods.pod_template import Surroundings, pod_of, port_of
+from infra.compute.kubernetes.pods.pod_template import HOST_LABEL, Surroundings, pod_of, port_of
 from infra.compute.registry.programs.program_images import ProgramImage
 from infra.compute.remote.fleet import NodeGroup
-
-_HOST: Final = {"ml-endpoints.host": "true"}
-"""The label of pods that hosts run in."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,9 @@ def _service(selected: Mapping[str, str], port: int) -> Object:
 def _policy(selected: Mapping[str, str], port: int, around: Surroundings) -> Object:
     """Hosts reach the agent's port, and nobody else reaches anything."""
     if around.inside:
-        hosts: list[Object] = [{"podSelector": {"matchLabels": _HOST}, "namespaceSelector": {}}]
+        hosts: list[Object] = [
+            {"podSelector": {"matchLabels": dict(HOST_LABEL)}, "namespaceSelector": {}}
+        ]
     else:
         hosts = [{"ipBlock": {"cidr": str(each)}} for each in around.callers]
     ports = [{"protocol": "TCP", "port": port}]

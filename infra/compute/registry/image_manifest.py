@@ -3,6 +3,7 @@ differs in names)."""
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
@@ -17,6 +18,7 @@ _LAYERS: Final = {
     OCI_MANIFEST: f"{_OCI}layer.v1.tar+gzip",
     DOCKER_MANIFEST: f"{_DOCKER}image.rootfs.diff.tar.gzip",
 }
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _USUAL_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FOREIGN: Final = ("nondistributable", "foreign")
 
@@ -55,6 +57,12 @@ class Platform:
 
     os: str
     architecture: str
+
+    @classmethod
+    def here(cls) -> Self:
+        """This machine's, as a container on it has it."""
+        machine = platform.machine()
+        return cls("linux", _ARCHITECTURES.get(machine, machine))
 
 
 @dataclass(frozen=True)

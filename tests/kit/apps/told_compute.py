@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from infra.settings.adapters import ComputeSettings
 from infra.settings.container_apps import ContainerAppsSettings
+from infra.settings.kubernetes import KubernetesSettings
 
 
 @dataclass(frozen=True)
 class ToldCompute:
     compute: ComputeSettings
     container_apps: ContainerAppsSettings = field(default_factory=ContainerAppsSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)

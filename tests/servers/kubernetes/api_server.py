@@ -219,13 +219,13 @@ class ApiServer:
 
     def _patched(self, asked: Asked, body: Any, content_type: str) -> Object:
         if content_type == APPLY:
-            return self._applied(asked, body)
+            return self.apply(asked, body)
         old = self.store.get(asked.kind, asked.namespace, asked.name)
         if content_type in _MERGE:
             return self._saved(asked, old, self._whole(asked, _patch(copy.deepcopy(old), body)))
         raise Refusal(415, f"the body of the request was in an unknown format: {content_type}")
 
-    def _applied(self, asked: Asked, body: Object) -> Object:
+    def apply(self, asked: Asked, body: Object) -> Object:
         kind, who = asked.kind, asked.query.get("fieldManager")
         if not who:
             raise Refusal(422, "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")

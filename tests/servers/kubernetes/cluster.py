@@ -18,11 +18,12 @@ from infra.embedded.access.tls import ensure_certificates
 from tests.kit.waiting import PATIENCE
 from tests.servers.engine.dockerd import EngineApi
 from tests.servers.kubernetes.admission import Access
-from tests.servers.kubernetes.api_server import ApiServer
+from tests.servers.kubernetes.api_server import ApiServer, Asked
 from tests.servers.kubernetes.controllers import Controllers
 from tests.servers.kubernetes.hollow_kubelet import HollowKubelet
 from tests.servers.kubernetes.kinds import BY_PLURAL
 from tests.servers.kubernetes.kubelet import Kubelet
+from tests.servers.kubernetes.pod_containers import FOLDER
 from tests.servers.kubernetes.store import Object, Store
 
 NAMESPACE: Final = "models"
@@ -50,6 +51,11 @@ class Cluster:
         self._runner: web.AppRunner | None = None
         self._driving: asyncio.Task[None] | None = None
         self.port = 0
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address, as pods that run reach it."""
+        return self.kubelet.gateway
 
     @property
     def url(self) -> str:
@@ -80,6 +86,27 @@ class Cluster:
     def namespace(self, name: str, **labels: str) -> None:
         body: Object = {"metadata": {"name": name, "labels": labels}}
         self.store.create(BY_PLURAL["namespaces"], body)
+
+    def apply(self, plural: str, namespace: str, body: Object, *, manager: str) -> None:
+        """As a client that is strict about fields. Raises Refusal."""
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        name = body["metadata"]["name"]
+        asked = Asked(BY_PLURAL[plural], namespace, name, "", query)
+        self.call(lambda: self.server.apply(asked, body))
+
+    def claim(self, name: str, folder: Path) -> None:
+        """One that is bound to a folder of this machine, if it is not there."""
+
+        def made() -> None:
+            if self.store.find("persistentvolumeclaims", NAMESPACE, name) is not None:
+                return
+            about = {"name": name, "namespace": NAMESPACE, "annotations": {FOLDER: str(folder)}}
+            size = {"requests": {"storage": "1Gi"}}
+            spec = {"accessModes": ["ReadWriteMany"], "resources": size}
+            body: Object = {"metadata": about, "spec": spec}
+            self.store.create(BY_PLURAL["persistentvolumeclaims"], body)
+
+        self.call(made)
 
     def kubeconfig(self, path: Path, token: str = "admin") -> Path:
         context = {"cluster": "tests", "user": "me", "namespace": NAMESPACE}

@@ -15,6 +15,7 @@ class HollowKubelet:
         self._store = store
         self._addresses = itertools.count(1)
         self.starts = True
+        self.gateway = ""
 
     async def start(self) -> None:
         """Nothing is there to be started."""

@@ -13,7 +13,9 @@ from tests.servers.kubernetes.admission import amount_of
 from tests.servers.kubernetes.store import Object, Store
 
 CLUSTER: Final = "ml-endpoints-test.cluster"
-_POD: Final = "ml-endpoints-test.pod"
+FOLDER: Final = "ml-endpoints-test.folder"
+"""Of a claim: what it is bound to on this machine."""
+POD: Final = "ml-endpoints-test.pod"
 _NAME: Final = "ml-endpoints-test.container"
 _LIFE: Final = "ml-endpoints-test.life"
 _PAUSE: Final = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); signal.pause()"
@@ -65,18 +67,20 @@ class PodContainers:
         meta = pod["metadata"]
         mounts = []
         for each in pod["spec"].get("volumes") or []:
+            if "emptyDir" not in each:
+                continue
             size = int(amount_of(each["emptyDir"].get("sizeLimit", 2**30)))
             options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size},mode=1777"}
             name = f"{meta['uid']}-{each['name']}"
             wish = {"Name": name, "Driver": "local", "DriverOpts": options}
-            wish["Labels"] = {CLUSTER: self._cluster, _POD: meta["uid"]}
+            wish["Labels"] = {CLUSTER: self._cluster, POD: meta["uid"]}
             await self.ask("POST", "volumes/create", wish)
             mounts.append(f"{name}:/volumes/{each['name']}")
         body = {
             "Image": BASE.format(python=VERSION),
             "Entrypoint": ["/usr/local/bin/python3", "-c", _PAUSE],
             "Hostname": meta["name"][:63],
-            "Labels": {CLUSTER: self._cluster, _POD: meta["uid"]},
+            "Labels": {CLUSTER: self._cluster, POD: meta["uid"]},
             "HostConfig": {"NetworkMode": self._network, "Binds": mounts},
         }
         status, told = await self.ask(
@@ -108,7 +112,7 @@ class PodContainers:
 
     def lacking(self, pod: Object, spec: Object, store: Store) -> str | None:
         try:
-            _variables(pod, spec, store)
+            body_of(pod, spec, _variables(pod, spec, store), store)
         except KeyError as error:
             return str(error.args[0])
         return None
@@ -117,8 +121,8 @@ class PodContainers:
         self, pod: Object, spec: Object, life: int, store: Store
     ) -> tuple[str, str | None]:
         """Its id, and why it cannot be started, if it cannot."""
-        body = body_of(pod, spec, _variables(pod, spec, store))
-        about = {_POD: pod["metadata"]["uid"], _NAME: spec["name"], _LIFE: str(life)}
+        body = body_of(pod, spec, _variables(pod, spec, store), store)
+        about = {POD: pod["metadata"]["uid"], _NAME: spec["name"], _LIFE: str(life)}
         body["Labels"] = {CLUSTER: self._cluster, **about}
         name = f"{pod['metadata']['uid']}-{spec['name']}-{life}"
         status, told = await self.ask("POST", "containers/create", body, name=name)
@@ -185,9 +189,9 @@ class PodContainers:
                 await self.ask("POST", f"containers/{each['Id']}/kill")
 
     async def remove(self, uid: str) -> None:
-        for each in await self._listed(f"{_POD}={uid}"):
+        for each in await self._listed(f"{POD}={uid}"):
             await self.ask("DELETE", f"containers/{each['Id']}", force=True)
-        _, told = await self.ask("GET", "volumes", filters={"label": [f"{_POD}={uid}"]})
+        _, told = await self.ask("GET", "volumes", filters={"label": [f"{POD}={uid}"]})
         for each in json.loads(told)["Volumes"] or []:
             await self.ask("DELETE", f"volumes/{each['Name']}", force=True)
 
@@ -212,7 +216,7 @@ class PodContainers:
         return printed(log)
 
     async def _lives(self, pod: Object, name: str) -> list[Any]:
-        return await self._listed(f"{_POD}={pod['metadata']['uid']}", f"{_NAME}={name}")
+        return await self._listed(f"{POD}={pod['metadata']['uid']}", f"{_NAME}={name}")
 
     async def _exec(self, id: str, command: Sequence[str]) -> None:
         status, told = await self.ask("POST", f"containers/{id}/exec", {"Cmd": list(command)})
@@ -220,7 +224,9 @@ class PodContainers:
             await self.ask("POST", f"exec/{json.loads(told)['Id']}/start", {"Detach": False})
 
 
-def body_of(pod: Object, spec: Object, variables: Mapping[str, str]) -> dict[str, Any]:
+def body_of(
+    pod: Object, spec: Object, variables: Mapping[str, str], store: Store
+) -> dict[str, Any]:
     own = spec.get("securityContext") or {}
     both = {**(pod["spec"].get("securityContext") or {}), **own}
     limits = (spec.get("resources") or {}).get("limits") or {}
@@ -231,7 +237,7 @@ def body_of(pod: Object, spec: Object, variables: Mapping[str, str]) -> dict[str
         "CapDrop": list(capabilities.get("drop") or []),
         "CapAdd": list(capabilities.get("add") or []),
         "SecurityOpt": ["no-new-privileges"] * (own.get("allowPrivilegeEscalation") is False),
-        "Mounts": [_mount(pod, each) for each in spec.get("volumeMounts") or []],
+        "Mounts": [_mount(pod, each, store) for each in spec.get("volumeMounts") or []],
     }
     if "memory" in limits:
         memory = int(amount_of(limits["memory"]))
@@ -250,15 +256,17 @@ def body_of(pod: Object, spec: Object, variables: Mapping[str, str]) -> dict[str
     return body
 
 
-def _mount(pod: Object, mount: Object) -> dict[str, Any]:
-    """A part of a volume is where the engine keeps it, which only its own machine knows."""
+def _mount(pod: Object, mount: Object, store: Store) -> dict[str, Any]:
     uid = pod["metadata"]["uid"]
-    return {
-        "Type": "volume",
-        "Source": f"{uid}-{mount['name']}",
-        "Target": mount["mountPath"],
-        "ReadOnly": bool(mount.get("readOnly")),
-    }
+    volume = next(each for each in pod["spec"]["volumes"] if each["name"] == mount["name"])
+    target = {"Target": mount["mountPath"], "ReadOnly": bool(mount.get("readOnly"))}
+    if "persistentVolumeClaim" in volume:
+        name = volume["persistentVolumeClaim"]["claimName"]
+        claim = store.find("persistentvolumeclaims", pod["metadata"]["namespace"], name)
+        if claim is None:
+            raise KeyError(f'persistentvolumeclaim "{name}" not found')
+        return {"Type": "bind", "Source": claim["metadata"]["annotations"][FOLDER], **target}
+    return {"Type": "volume", "Source": f"{uid}-{mount['name']}", **target}
 
 
 def _variables(pod: Object, spec: Object, store: Store) -> dict[str, str]:

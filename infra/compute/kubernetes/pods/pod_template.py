@@ -19,6 +19,8 @@ from infra.compute.registry.programs.program_images import ProgramImage
 from infra.compute.remote.fleet import NodeGroup
 
 AGENT: Final = "node"
+HOST_LABEL: Final[Mapping[str, str]] = {"ml-endpoints.host": "true"}
+"""Of pods that hosts run in."""
 SERVER: Final = "server"
 _FILES: Final = "files"
 LINGER: Final = 3
@@ -52,6 +54,15 @@ _SERVER_CAPABILITIES: Final = (
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A PersistentVolumeClaim of the namespace that every pod sees at `path`."""
+
+    name: str
+    path: str
+    is_read_only: bool
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What all pods of an installation have in common. `inside`: its hosts are pods of the cluster
     with a label; else they are in the networks `callers`, or anywhere, where none is named.
@@ -66,6 +77,7 @@ class Surroundings:
     memory_overcommit: float
     core_overcommit: float
     pull: str | None
+    claims: Sequence[Claim]
 
 
 def port_of(group: NodeGroup) -> int:
@@ -78,7 +90,11 @@ def pod_of(group: NodeGroup, image: ProgramImage, name: str, around: Surrounding
     """With the Secrets and the ServiceAccount of that name."""
     program = group.program
     volumes: list[Object] = [
-        {"name": _SCRATCH, "emptyDir": {"medium": "Memory", "sizeLimit": str(_memory(group) // 2)}}
+        {"name": _SCRATCH, "emptyDir": {"medium": "Memory", "sizeLimit": str(_memory(group) // 2)}},
+        *(
+            {"name": f"claim-{number}", "persistentVolumeClaim": _source(each)}
+            for number, each in enumerate(around.claims)
+        ),
     ]
     spec: Object = {
         "serviceAccountName": name,
@@ -133,7 +149,7 @@ def _agent(group: NodeGroup, image: ProgramImage, name: str, around: Surrounding
         "ports": [{"name": AGENT, "containerPort": port, "protocol": "TCP"}],
         "resources": _resources(group.program.size.cpu, memory, around),
         "securityContext": _HELD,
-        "volumeMounts": [{"name": _SCRATCH, "mountPath": "/tmp"}],
+        "volumeMounts": [{"name": _SCRATCH, "mountPath": "/tmp"}, *_claimed(around)],
         "readinessProbe": _probe("/readyz", port, period=5, failures=1),
         "livenessProbe": _probe("/livez", port, period=10, failures=_patience(group)),
         "lifecycle": {"preStop": {"exec": {"command": [PYTHON, "-I", "-c", _WAIT]}}},
@@ -159,8 +175,11 @@ def _server(group: NodeGroup, image: ProgramImage, name: str, around: Surroundin
             "capabilities": {"drop": ["ALL"], "add": list(_SERVER_CAPABILITIES)},
         },
         "volumeMounts": [
-            {"name": _volume(source), "mountPath": target, "readOnly": True}
-            for source, target in places.items()
+            *(
+                {"name": _volume(source), "mountPath": target, "readOnly": True}
+                for source, target in places.items()
+            ),
+            *_claimed(around),
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -184,6 +203,17 @@ def _files(image: ProgramImage, folders: Sequence[str]) -> Object:
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+def _source(claim: Claim) -> Object:
+    return {"claimName": claim.name, "readOnly": claim.is_read_only}
+
+
+def _claimed(around: Surroundings) -> list[Object]:
+    return [
+        {"name": f"claim-{number}", "mountPath": each.path, "readOnly": each.is_read_only}
+        for number, each in enumerate(around.claims)
+    ]
 
 
 def _volume(folder: str) -> str:
