@@ -2,6 +2,7 @@
 
 from typing import final
 
+from domain.ground.logs.log_following import Tail
 from domain.ground.resource import Stored
 from domain.online.deployment_scales import DeploymentScales
 from domain.online.online_deployment import OnlineDeployment, workload_key
@@ -33,10 +34,15 @@ class OnlineDeployments:
         page, following = await self._documents.deployments(endpoint, top, continuation)
         return [await self._scaled(stored) for stored in page], following
 
-    async def logs(self, endpoint: str, name: str, kind: LogKind, tail: int) -> str:
-        """The last `tail` lines of what the deployment's instances printed. Raises NotFound."""
+    async def log(self, endpoint: str, name: str, kind: LogKind) -> Tail:
+        """Of what the deployment's instances print, or of how they came about. Raises NotFound."""
         await self._documents.deployment(endpoint, name)
-        return await self._serving.logs(workload_key(endpoint, name), kind, tail=tail)
+        key = workload_key(endpoint, name)
+
+        async def tail(lines: int) -> str:
+            return await self._serving.logs(key, kind, tail=lines)
+
+        return tail
 
     async def _scaled(self, stored: Stored[OnlineDeployment]) -> Stored[OnlineDeployment]:
         scale = await self._scales.of(stored.resource)

@@ -6,20 +6,19 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.errors import Invalid
 from domain.ground.resource import Wanted
 from domain.online.activities import OnlineActivities
 from domain.online.deployment_scale import DeploymentScale
 from domain.online.online_deployment import OnlineDeployment, OnlineDeploymentProperties
 from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperties
 from domain.online.traffic.rollout import Rollout
-from domain.ports import Capabilities, LogKind
-from domain.values import Value
-from handlers import wire
+from domain.ports import Capabilities
+from handlers import log_asking, wire
 from handlers.access import endpoint_keys
 from handlers.auditing import Kept
 from handlers.control.tracked_resources import PROGRESS, Collection, add
 from handlers.http import Routes, json_response, render_resource
+from handlers.log_asking import GetLogs
 
 READ_ONLY = ("provisioningState", "scoringUri", "swaggerUri", "error", "rolloutStatus")
 ITEM = "onlineEndpoints/{endpoint}"
@@ -35,11 +34,6 @@ ARM_FIELDS: wire.ArmFields = {
         },
     ),
 }
-
-
-class GetLogs(Value):
-    container_type: LogKind = LogKind.INFERENCE_SERVER
-    tail: int = 5000
 
 
 def blueprint(routes: Routes, online: OnlineActivities) -> func.Blueprint:
@@ -61,13 +55,11 @@ def blueprint(routes: Routes, online: OnlineActivities) -> func.Blueprint:
     )
     async def get_online_deployment_logs(req: Request) -> Response:
         asked = await wire.read(req, GetLogs, may_lack=True)
-        if not 1 <= asked.tail <= 100_000:
-            raise Invalid("tail is 1 to 100000 lines.", target="tail")
         names = req.path_params
-        content = await online.deployments.logs(
-            names["endpoint"], names["deployment"], asked.container_type, asked.tail
+        tail = await online.deployments.log(
+            names["endpoint"], names["deployment"], asked.container_type
         )
-        return json_response({"content": content})
+        return json_response(await log_asking.answered(asked, tail))
 
     return bp
 

@@ -2,50 +2,87 @@
 
 import argparse
 import sys
-import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cli.commands.by_resource.online_deployment import CONTAINERS, logs
+from cli.commands.by_resource.online_deployment import CONTAINERS
 from cli.failures import UsageFailed
 from cli.host.arm import path
+from cli.kinds.spans import seconds_of
 from cli.verbs import Session, Verb, flag
 
-_EVERY = 1.0
-_MOST = 5000
+_WAIT = 15
+_MISSED = "[mle] More was printed than is kept: some lines are not shown.\n"
+_LEVELS = {"debug": "Debug", "info": "Information", "warning": "Warning", "error": "Error"}
 
 
 def run(flags: argparse.Namespace, session: Session) -> Any:
     endpoint, _, name = flags.deployment.partition("/")
     if not name:
         name = _only(session, endpoint)
-    content = logs(session, endpoint, name, lines=flags.lines, container=flags.container)
-    sys.stdout.write(content if content.endswith("\n") or not content else f"{content}\n")
-    sys.stdout.flush()
-    if not flags.follow:
-        return None
-    seen = content.splitlines()
+    where = f"{path('onlineEndpoints', endpoint, 'deployments', name)}/getLogs"
+    reader = LogReader(session, where, asked(flags))
     try:
-        while True:
-            time.sleep(_EVERY)
-            now = logs(session, endpoint, name, lines=_MOST, container=flags.container).splitlines()
-            for line in following(seen, now):
-                sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
-            seen = now or seen
+        _write(reader.read())
+        while flags.follow:
+            _write(reader.read(_WAIT))
     except KeyboardInterrupt:
         return None
+    return None
 
 
-def following(seen: list[str], now: list[str]) -> list[str]:
-    """The lines of `now` that come after those seen: after the last place in which the end of what
-    was seen stands; all of them when it stands nowhere any more."""
-    tail = seen[-20:]
-    if not tail:
-        return now
-    for end in range(len(now), len(tail) - 1, -1):
-        if now[end - len(tail) : end] == tail:
-            return now[end:]
-    return now
+def _write(content: str) -> None:
+    sys.stdout.write(content)
+    sys.stdout.flush()
+
+
+def asked(flags: argparse.Namespace) -> dict[str, Any]:
+    """What the host is asked for. Raises UsageFailed."""
+    said = {
+        "containerType": CONTAINERS[flags.container],
+        "tail": flags.lines,
+        "since": _since(flags.since),
+        "level": _LEVELS.get(flags.level),
+        "instance": flags.instance,
+        "requestId": flags.request,
+        "contains": flags.grep,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+class LogReader:
+    """A log read on from where it was read to; `where` is the action's path, `body` what is asked
+    of it."""
+
+    def __init__(self, session: Session, where: str, body: dict[str, Any]) -> None:
+        self._session = session
+        self._where = where
+        self._body = body
+
+    def read(self, wait: int = 0) -> str:
+        """What has come, each line ended; waits for something for so many seconds."""
+        answer = self._session.arm.post(self._where, {**self._body, "wait": wait})
+        self._body = {**self._body, "cursor": answer["cursor"]}
+        content = f"{answer['content']}\n" if answer["lines"] else ""
+        return f"{_MISSED if answer['missed'] else ''}{content}"
+
+
+def _since(said: str | None) -> str | None:
+    """A time, or how long ago."""
+    if said is None:
+        return None
+    if said[-1:] in "smhd" and said[:-1].isdigit():
+        seconds: float | None = int(said[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[said[-1]]
+    else:
+        seconds = seconds_of(said)
+    if seconds is not None:
+        return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+    try:
+        return datetime.fromisoformat(said).astimezone(UTC).isoformat(timespec="milliseconds")
+    except ValueError:
+        raise UsageFailed(
+            f"--since {said}: neither a time nor how long ago.", hint="15m, 2h, 2026-01-31T12:00Z."
+        ) from None
 
 
 def _only(session: Session, endpoint: str) -> str:
@@ -73,6 +110,11 @@ VERBS = {
                 choices=tuple(CONTAINERS),
                 help="which log",
             ),
+            flag("--since", metavar="TIME", help="from a time on, or so long ago: 15m, 2h"),
+            flag("--level", choices=tuple(_LEVELS), help="of this level and above"),
+            flag("--instance", metavar="NAME", help="of one instance"),
+            flag("--request", metavar="ID", help="of one request, by its x-request-id"),
+            flag("--grep", metavar="TEXT", help="lines with this text"),
         ),
     )
 }

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.assets.content import files_of
-from cli.commands.by_resource.online_deployment import logs
 from cli.commands.daily.hosting.up import host_command
-from cli.commands.daily.logs import following
+from cli.commands.daily.logs import LogReader
 from cli.deploying.carrying_out import carry_out
 from cli.deploying.plan import plan_of
 from cli.deploying.sources import Source, read_sources
@@ -55,19 +54,11 @@ def _follow(
     flags: argparse.Namespace, session: Session, deployment: Source, deployed: object
 ) -> None:
     """Write what it prints, and deploy anew whatever changes."""
-    shown: list[str] = []
+    where = path("onlineEndpoints", deployment.endpoint, "deployments", deployment.name)
+    reader = LogReader(session, f"{where}/getLogs", {"tail": _LINES})
     while True:
-        now = logs(
-            session,
-            deployment.endpoint,
-            deployment.name,
-            lines=_LINES,
-            container="inference-server",
-        ).splitlines()
-        for line in following(shown, now):
-            sys.stdout.write(f"{line}\n")
+        sys.stdout.write(reader.read())
         sys.stdout.flush()
-        shown = now or shown
         time.sleep(_EVERY)
         try:
             sources = _sources(flags)

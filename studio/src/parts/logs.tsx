@@ -3,37 +3,71 @@ import { call } from "../host";
 import { t } from "../language";
 import { Told } from "./told";
 
-const EVERY = 3000;
+const PAUSE = 3000;
+const WAIT = 15;
+const MOST = 5000;
 
 export interface Log {
   text: string;
   fault: Error | null;
 }
 
-/** The last lines of a deployment's log: now, and as it comes where `follows`. */
+interface Page {
+  lines: unknown[];
+  content: string;
+  cursor: string;
+  missed: boolean;
+}
+
+function asleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** The last lines of a deployment's log: now, and as it comes where `follows`. The host is asked for what
+came after what is here, and waits for it. */
 export function useLog(path: string, kind: string, tail: number, follows: boolean): Log {
   const [log, setLog] = useState<Log>({ text: "", fault: null });
+  const cursor = useRef("");
+
+  useEffect(() => {
+    cursor.current = "";
+    setLog({ text: "", fault: null });
+  }, [path, kind, tail]);
+
   useEffect(() => {
     let gone = false;
-    async function look(): Promise<void> {
-      if (document.hidden) return;
+    async function look(): Promise<boolean> {
+      const from = cursor.current;
+      const more = from ? { cursor: from, wait: follows ? WAIT : 0 } : { tail, contains: "" };
       try {
-        const told = await call<{ content: string }>("POST", `${path}/getLogs`, { containerType: kind, tail });
-        if (!gone) setLog({ text: told.body.content, fault: null });
+        const { body } = await call<Page>("POST", `${path}/getLogs`, { containerType: kind, ...more });
+        if (gone) return false;
+        cursor.current = body.cursor;
+        const come = body.missed ? [t("More was printed than is kept: some lines are not shown.")] : [];
+        if (body.lines.length) come.push(body.content);
+        setLog((before) => ({ text: ending([...(from && before.text ? [before.text] : []), ...come]), fault: null }));
+        return true;
       } catch (error) {
         const fault = error instanceof Error ? error : new Error(String(error));
         if (!gone) setLog((before) => ({ ...before, fault }));
+        return false;
       }
     }
-    void look();
-    if (!follows) return () => void (gone = true);
-    const timer = setInterval(() => void look(), EVERY);
-    return () => {
-      gone = true;
-      clearInterval(timer);
-    };
+    async function follow(): Promise<void> {
+      while (!gone) {
+        const held = document.hidden || !(await look());
+        if (!follows) return;
+        if (held && !gone) await asleep(PAUSE);
+      }
+    }
+    void follow();
+    return () => void (gone = true);
   }, [path, kind, tail, follows]);
   return log;
+}
+
+function ending(parts: string[]): string {
+  return parts.join("\n").split("\n").slice(-MOST).join("\n");
 }
 
 /** A deployment's log as it comes, searched without losing what is around. */

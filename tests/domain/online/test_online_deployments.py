@@ -8,5 +8,5 @@ KEY = "online/iris/blue"
 
 async def test_logs_are_those_of_the_deployment(stage: ProvisioningStage) -> None:
     await stage.iris("blue")
-    logs = await stage.online.deployments.logs("Iris", "Blue", LogKind.INFERENCE_SERVER, 7)
-    assert logs == f"InferenceServer of {KEY}, 7"
+    tail = await stage.online.deployments.log("Iris", "Blue", LogKind.INFERENCE_SERVER)
+    assert await tail(7) == f"InferenceServer of {KEY}, 7"

@@ -239,6 +239,14 @@ async def test_logs_are_those_of_the_deployment(plane: ControlPlane) -> None:
     assert (await client.post(f"{BLUE}/getLogs", {})).status_code == 200
     for body in ({"tail": 0}, {"tail": 10**6}, {"containerType": "Other"}):
         assert (await client.post(f"{BLUE}/getLogs", body)).status_code == 400
+    filtered = (await client.post(f"{BLUE}/getLogs", {"tail": 3, "contains": "of"})).json()
+    assert filtered["lines"][0]["message"] == filtered["content"]
+    (other,) = (await client.post(f"{BLUE}/getLogs", {"cursor": filtered["cursor"]})).json()[
+        "lines"
+    ]
+    assert other["message"] == "InferenceServer of online/iris/blue, 2000"
+    for body in ({"cursor": "x"}, {"since": "soon"}, {"level": "Loud"}, {"wait": 100}):
+        assert (await client.post(f"{BLUE}/getLogs", body)).status_code == 400
     missing = await client.post(f"{IRIS}/deployments/none/getLogs", {})
     assert missing.status_code == 404
 

@@ -119,6 +119,7 @@ class InstanceLog:
 
     def lines(self, count: int) -> list[Line]:
         """`tail`, with time and request."""
+        self.look()  # what is told once has its time from then on
         seen = self._seen
         begins = self.position()
         before, content = self._end(count)
