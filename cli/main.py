@@ -23,6 +23,7 @@ SHORT = {
     "traffic": ("traffic", "show or shift an endpoint's traffic"),
     "rollout": ("traffic", "where an endpoint's rollout stands, and waiting for it"),
     "rollback": ("traffic", "the traffic before the last change"),
+    "requests": ("requests", "an endpoint's scoring requests one by one"),
     "jobs": ("jobs", "watch, retry, download"),
     "cost": ("spending.cost", "what endpoints and jobs have cost, and would"),
     "studio": ("studio", "the web portal, on this machine"),

@@ -32,7 +32,7 @@ from handlers.data import (
     run_history,
     scoring,
 )
-from handlers.figures import metrics, overview
+from handlers.figures import metrics, overview, traffic
 from handlers.http import Routes
 from handlers.ledger import budgets, costs
 from handlers.messages import (
@@ -76,6 +76,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usage.storage)
     yield sizes.blueprint(routes, a.batch.capabilities)
+    yield traffic.blueprint(routes, a.figures.traffic)
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)
     yield overview.blueprint(routes, a.overview)
     yield costs.blueprint(routes, a.ledger, a.online.deployments)

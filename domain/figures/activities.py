@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domain.figures.deployment_measuring import DeploymentMeasuring
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.figure_reading import FigureReading
+from domain.figures.traffic_reading import TrafficReading
 
 
 @dataclass(frozen=True)
@@ -12,3 +13,4 @@ class FigureActivities:
     gathering: FigureGathering
     reading: FigureReading
     measuring: DeploymentMeasuring
+    traffic: TrafficReading

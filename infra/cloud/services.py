@@ -19,6 +19,7 @@ from infra.cloud.monitor.azure_monitor import AzureMonitor
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
+from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from infra.web.webhooks import HttpWebhooks
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from infra.cloud.queues.service_bus_topics import ServiceBusTopics
     from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
+_NOT_KEPT = (
+    "Under Azure Functions scoring requests are not kept one by one: Application Insights has "
+    "them, where telemetry goes there."
+)
 _LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
 
@@ -70,6 +75,7 @@ class CloudServices:
             hours=timedelta(days=settings.figures.hours_kept_days),
         )
         self.outside_figures = self._monitor()
+        self.traffic = NoTrafficRecords(_NOT_KEPT)
         self.bus = late(self._service_bus)
         self.queue = late(self._queue)
         self.topics = late(self._topics)

@@ -74,7 +74,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
     events = compose_events(ground, base_url=settings.installation.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
-    figures = compose_figures(ground, settings.figures)
+    figures = compose_figures(ground, settings.figures, online=online)
     ledger = compose_ledger(ground, settings.ledger, figures=figures, online=online, batch=batch)
     features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound, ledger)
     return Application(

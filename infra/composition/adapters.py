@@ -30,6 +30,7 @@ from domain.ports import (
 )
 from domain.ports.records.figure_store import FigureStore
 from domain.ports.records.running_meter import RunningMeter
+from domain.ports.records.traffic_records import TrafficRecords
 from domain.scoring.request_record import Listener
 from infra.settings import Settings
 from infra.web.outbound import OutboundAddresses
@@ -73,6 +74,7 @@ class Adapters:
     figures: FigureStore
     outside_figures: OutsideFigures
     """Who else keeps figures of the same things."""
+    traffic: TrafficRecords
     request_counts: RequestCounts
     figure_sources: tuple[Source, ...] = ()
     """What else figures over time are taken from."""
@@ -124,6 +126,7 @@ def _embedded(settings: Settings) -> Adapters:
         topics=stores.topics,
         figures=stores.figures,
         outside_figures=stores.outside_figures,
+        traffic=services.traffic,
         request_counts=services.request_counts,
         figure_sources=(services.door_figures,),
         listeners=services.listeners,
@@ -172,6 +175,7 @@ def _functions(settings: Settings) -> Adapters:
         topics=cloud.topics,
         figures=cloud.figures,
         outside_figures=cloud.outside_figures,
+        traffic=cloud.traffic,
         request_counts=RequestCounts(),
         meter=compute.meter,
         running=compute.running,

@@ -3,7 +3,9 @@ host, which drives the functions, and the app's composition, whose activities th
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -19,6 +21,7 @@ from domain.figures.request_counts import RequestCounts
 from domain.identities.identity_store import IdentityReading
 from domain.names import WorkspaceScope
 from domain.ports import Clients
+from domain.ports.records.traffic_records import TrafficRecords
 from domain.scoring.request_record import Listener
 from infra.clock import SystemClock
 from infra.compute.choice import Beside, chosen_compute
@@ -31,6 +34,7 @@ from infra.embedded.access.standing import FollowedStanding, OwnStanding, Tellin
 from infra.embedded.arrivals.receipts import receipts_database
 from infra.embedded.blobs.rest.bearers import BlobBearers
 from infra.embedded.data_folder import DataFolder
+from infra.embedded.database.sqlite_traffic_records import SqliteTrafficRecords
 from infra.embedded.disk_room import DiskRoom
 from infra.embedded.host.traffic_log import TrafficLog
 from infra.embedded.host_disk import HostDisk
@@ -46,6 +50,7 @@ from infra.telemetry.request_metrics import RequestMetrics
 from infra.web.client_address import TrustedProxies
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.no_clients import NoClients
+from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.outbound import OutboundAddresses
 from infra.web.token_verifier import JwtVerifier, KeySource, PublishedKeys, StaticKeys
 from infra.web.webhooks import HttpWebhooks
@@ -58,6 +63,9 @@ _EACH_HOST: Final = (
 )
 
 _DAY = 86400.0
+_NOT_KEPT = (
+    "Scoring requests are not kept one by one: start the host with ML_ENDPOINTS_LOG_TRAFFIC=true."
+)
 
 
 class EmbeddedServices:
@@ -110,11 +118,19 @@ class EmbeddedServices:
         self.request_counts = RequestCounts()
         self.door_figures = DoorFigures()
         self.delivery_metrics = DeliveryMetrics()
+        embedded = settings.embedded
+        self.traffic_records = SqliteTrafficRecords(
+            folder.root / "traffic.db",
+            keep=timedelta(days=embedded.traffic_kept_days),
+            max_bytes=embedded.traffic_max_bytes,
+            now=time.time,
+        )
         self.traffic_log = TrafficLog(
             folder.root / "logs",
             settings.installation.subscription_id,
             settings.installation.workspace,
             settings.installation.workspace_id,
+            keep=self.traffic_records,
         )
         self.receipts = receipts_database(folder.receipts)
         self.issuer = TokenIssuer(
@@ -172,6 +188,13 @@ class EmbeddedServices:
         if self.settings.embedded.log_traffic:
             return (self.traffic_log.record,)
         return ()
+
+    @property
+    def traffic(self) -> TrafficRecords:
+        """Scoring requests one by one."""
+        if self.settings.embedded.log_traffic:
+            return self.traffic_records
+        return NoTrafficRecords(_NOT_KEPT)
 
     @cached_property
     def token_verifier(self) -> JwtVerifier:

@@ -152,7 +152,14 @@ class EmbeddedSettings(SettingsGroup):
     tls_key: Path | None = Field(None, alias="ML_ENDPOINTS_TLS_KEY")
     """Its key, in PEM, without a password."""
     log_traffic: bool = Field(False, alias="ML_ENDPOINTS_LOG_TRAFFIC")
-    """Whether each scoring request is written to `logs/traffic.jsonl`."""
+    """Whether each scoring request is written to `logs/traffic.jsonl`, and can be looked for
+    (docs/metrics.md)."""
+    traffic_kept_days: Annotated[float, Field(gt=0, le=3660), DAYS] = Field(
+        7, alias="ML_ENDPOINTS_TRAFFIC_KEPT_DAYS"
+    )
+    """How long scoring requests can be looked for."""
+    traffic_max_bytes: ByteCount = Field(512 * 2**20, alias="ML_ENDPOINTS_TRAFFIC_MAX_BYTES")
+    """The most disk that they take, some 2 million requests: beyond it the oldest go."""
 
     @model_validator(mode="after")
     def _whole_pair(self) -> Self:

@@ -34,6 +34,7 @@ from infra.settings import Settings
 from infra.settings.adapters import AccessSettings
 from infra.web.client_address import TrustedProxies
 from infra.web.no_clients import NoClients
+from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from infra.web.webhooks import HttpWebhooks
@@ -104,6 +105,7 @@ def adapters(
         "web": PublicWebFiles(OutboundAddresses(()), max_bytes=2**20, max_time=PATIENCE),
         "figures": held_figures(store),
         "outside_figures": NoOutsideFigures(),
+        "traffic": NoTrafficRecords("A test keeps none."),
         "request_counts": RequestCounts(),
         "topics": NoTopics(),
         "room": ToldRoom(),

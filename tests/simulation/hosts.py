@@ -24,6 +24,7 @@ from infra.rules.queue_consumer import Received
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
 from infra.web.no_clients import NoClients
+from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.composed import OwnerVerifier, PlainCipher
@@ -134,6 +135,7 @@ class Host:
                 store, minutes=timedelta(days=7), hours=timedelta(days=365)
             ),
             request_counts=RequestCounts(),
+            traffic=NoTrafficRecords("A simulation keeps none."),
             outside_figures=NoOutsideFigures(),
         )
         self.application = compose_on(adapters, world.setting.settings, world.setting.times)

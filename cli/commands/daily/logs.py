@@ -41,7 +41,7 @@ def asked(flags: argparse.Namespace) -> dict[str, Any]:
     said = {
         "containerType": CONTAINERS[flags.container],
         "tail": flags.lines,
-        "since": _since(flags.since),
+        "since": moment(flags.since),
         "level": _LEVELS.get(flags.level),
         "instance": flags.instance,
         "requestId": flags.request,
@@ -67,7 +67,7 @@ class LogReader:
         return f"{_MISSED if answer['missed'] else ''}{content}"
 
 
-def _since(said: str | None) -> str | None:
+def moment(said: str | None) -> str | None:
     """A time, or how long ago."""
     if said is None:
         return None

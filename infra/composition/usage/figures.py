@@ -12,6 +12,7 @@ from domain.figures.deployment_measuring import (
 from domain.figures.figure_gathering import FigureGathering, Source
 from domain.figures.figure_reading import FigureReading
 from domain.figures.request_figures import RequestFigures
+from domain.figures.traffic_reading import TrafficReading
 from domain.jobs.activities import JobActivities
 from domain.online.activities import OnlineActivities
 from domain.overview.overview_reading import OverviewReading
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from infra.compute.local.serving.instance_figures import Running
 
 
-def compose_figures(ground: Ground, settings: FigureSettings) -> FigureActivities:
+def compose_figures(
+    ground: Ground, settings: FigureSettings, *, online: OnlineActivities
+) -> FigureActivities:
     a = ground.adapters
     sources: tuple[Source, ...] = (
         RequestFigures(a.request_counts),
@@ -35,6 +38,7 @@ def compose_figures(ground: Ground, settings: FigureSettings) -> FigureActivitie
         gathering,
         FigureReading(a.figures, gathering, a.clock, a.outside_figures),
         DeploymentMeasuring(a.serving, a.scorer, a.clock, gathering, processes),
+        TrafficReading(a.traffic, online.documents),
     )
 
 

@@ -3,16 +3,19 @@ the columns of Azure Monitor's table AmlOnlineEndpointTrafficLog, and whose cred
 
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from domain.ports.records.traffic_records import TrafficRecord
 from domain.scoring.request_record import RequestRecord
 
 FILE = "traffic.jsonl"
@@ -30,6 +33,14 @@ the requests wait meanwhile."""
 _log = logging.getLogger(__name__)
 
 
+class Keep(Protocol):
+    """Where lines are kept to be looked through, by the thread that writes them."""
+
+    def put(self, records: Sequence[TrafficRecord]) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class TrafficLog:
     """`record` is a `Listener`. Lines are written on a thread; when it cannot keep up,
     requests go on and lines are dropped and counted. `workspace_id` is the full ARM id."""
@@ -41,10 +52,12 @@ class TrafficLog:
         workspace: str,
         workspace_id: str,
         *,
+        keep: Keep,
         file_bytes: int = _FILE_BYTES,
         waiting: int = _WAITING,
     ) -> None:
         self._folder = folder
+        self._keep = keep
         self._file_bytes = file_bytes
         self._most = waiting
         self._same = {
@@ -98,6 +111,7 @@ class TrafficLog:
             self._flush(file)
         finally:
             file.close()
+            self._keep.close()
 
     def _flush(self, file: "_File") -> None:
         while self._waiting or self.dropped:
@@ -106,10 +120,10 @@ class TrafficLog:
                 self._closing.wait(_BREATH)
 
     def _put(self, file: "_File") -> None:
-        lines: list[str] = []
-        while self._waiting and len(lines) < _AT_ONCE:
-            at, record = self._waiting.popleft()
-            lines.append(_json(self._line(at, record)))
+        kept: list[TrafficRecord] = []
+        while self._waiting and len(kept) < _AT_ONCE:
+            kept.append(self._line(*self._waiting.popleft()))
+        lines = [_json(each) for each in kept]
         dropped, self.dropped = self.dropped, 0
         if dropped:
             _log.warning("%d lines of the traffic log were dropped", dropped)
@@ -117,7 +131,8 @@ class TrafficLog:
             return
         try:
             file.put("\n".join(lines))
-        except OSError as error:
+            self._keep.put(kept)
+        except (OSError, sqlite3.Error) as error:
             if not self._failed:
                 _log.warning("the traffic log cannot be written: %s", error)
             self._failed = True

@@ -91,7 +91,12 @@ class Gateway:
 
 class Gateways:
     def __init__(
-        self, folder: Path, settings: Mapping[str, str], clock: HeldClock, compute: ReadyCompute
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        clock: HeldClock,
+        compute: ReadyCompute,
+        others: Mapping[str, Any],
     ) -> None:
         self.clock = clock
         self.compute = compute
@@ -115,6 +120,7 @@ class Gateways:
                 (ISSUER,), (AUDIENCE,), StaticKeys(jwks), UnsaidStanding(), ClaimedRoles()
             ),
             listeners=(self.records.append,),
+            **others,
         )
         self.all: list[Gateway] = []
 
@@ -205,10 +211,12 @@ async def opened(
     compute: ReadyCompute | None = None,
     hosts: int = 2,
     settings: Mapping[str, str] | None = None,
+    **others: Any,
 ) -> AsyncIterator[Gateways]:
-    """Opened again on the same folder (with the clock and compute that went on), it is what
-    a restart finds."""
-    gateways = Gateways(folder, settings or {}, clock or HeldClock(), compute or ReadyCompute())
+    """`others` are adapters by their names. Opened again on the same folder (with the clock and
+    compute that went on), it is what a restart finds."""
+    clock, compute = clock or HeldClock(), compute or ReadyCompute()
+    gateways = Gateways(folder, settings or {}, clock, compute, others)
     async with AsyncExitStack() as stack:
         for _ in range(hosts):
             gateways.start(stack)

@@ -1,12 +1,15 @@
 """The log of scoring requests: Azure Monitor's columns, a bounded file, no request held up."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from infra.embedded.database.sqlite_traffic_records import SqliteTrafficRecords
 from infra.embedded.host.traffic_log import FILE, TrafficLog
 from tests.infra.telemetry.test_request_metrics import FAILED, RECORD
 from tests.kit.waiting import eventually
@@ -29,7 +32,10 @@ def logs() -> Iterator[list[TrafficLog]]:
 
 
 def _log(folder: Path, logs: list[TrafficLog], **limits: int) -> TrafficLog:
-    log = TrafficLog(folder / "logs", "sub", "ws", "/subscriptions/sub/ws", **limits)
+    kept = SqliteTrafficRecords(
+        folder / "traffic.db", keep=timedelta(days=1), max_bytes=2**30, now=time.time
+    )
+    log = TrafficLog(folder / "logs", "sub", "ws", "/subscriptions/sub/ws", keep=kept, **limits)
     logs.append(log)
     return log
 
