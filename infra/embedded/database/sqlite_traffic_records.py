@@ -2,7 +2,7 @@
 
 There is no index but that order: a page that is sought among a million records is found by
 looking through them from the newest on, in some tenths of a second
-(`python -m benchmarks.traffic_query`), and writing costs requests as little as can be.
+(`python -m benchmarks.figures.requests`), and writing costs requests as little as can be.
 """
 
 import asyncio

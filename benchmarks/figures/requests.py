@@ -1,6 +1,6 @@
 """How long a page of scoring requests takes to be found among many.
 
-    python -m benchmarks.traffic_query [--records N]
+    python -m benchmarks.figures.requests [--records N]
 
 Requests of three endpoints, as an embedded host keeps them. Each page has 100, newest first.
 """
