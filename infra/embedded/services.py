@@ -68,6 +68,24 @@ _NOT_KEPT = (
 )
 
 
+def _traffic(settings: Settings, folder: DataFolder) -> tuple[SqliteTrafficRecords, TrafficLog]:
+    here, embedded = settings.installation, settings.embedded
+    records = SqliteTrafficRecords(
+        folder.root / "traffic.db",
+        keep=timedelta(days=embedded.traffic_kept_days),
+        max_bytes=embedded.traffic_max_bytes,
+        now=time.time,
+    )
+    log = TrafficLog(
+        folder.root / "logs",
+        here.subscription_id,
+        here.workspace,
+        here.workspace_id,
+        keep=records,
+    )
+    return records, log
+
+
 class EmbeddedServices:
     """What one host has on one data folder: stores of either family, a compute, an
     issuer of tokens. Made by `open`, which touches no disk; each adapter opens what it needs
@@ -118,20 +136,7 @@ class EmbeddedServices:
         self.request_counts = RequestCounts()
         self.door_figures = DoorFigures()
         self.delivery_metrics = DeliveryMetrics()
-        embedded = settings.embedded
-        self.traffic_records = SqliteTrafficRecords(
-            folder.root / "traffic.db",
-            keep=timedelta(days=embedded.traffic_kept_days),
-            max_bytes=embedded.traffic_max_bytes,
-            now=time.time,
-        )
-        self.traffic_log = TrafficLog(
-            folder.root / "logs",
-            settings.installation.subscription_id,
-            settings.installation.workspace,
-            settings.installation.workspace_id,
-            keep=self.traffic_records,
-        )
+        self.traffic_records, self.traffic_log = _traffic(settings, folder)
         self.receipts = receipts_database(folder.receipts)
         self.issuer = TokenIssuer(
             settings.identity.token_issuer,
