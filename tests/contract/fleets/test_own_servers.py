@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from domain.ports import EnvironmentSpec, InstanceSize, OwnServer, Program, Serv
 from infra.compute.docker.labels import GROUP, INSTALLATION
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.remote.fleet import Node, NodeGroup
+from tests.contract.fleets.platform import Platform
+from tests.contract.fleets.platforms import PLATFORMS
 from tests.contract.fleets.test_fleet import until_ready, yard
 from tests.kit.stages.fleet_yard import SECRET, Yard
 from tests.kit.stages.sealing import sealed
@@ -30,6 +33,12 @@ MODELS = "/models"
 
 
 __all__ = ["yard"]
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with PLATFORMS["docker"](tmp_path_factory.mktemp("docker")) as platform:
+        yield platform
 
 
 async def own(yard: Yard, mode: str = "", **more: Any) -> NodeGroup:

@@ -38,7 +38,7 @@ class Kubelet:
         for task in self._pods.values():
             task.cancel()
         await asyncio.gather(*self._pods.values(), return_exceptions=True)
-        await self._containers.close()
+        self._containers.close()
 
     async def step(self) -> None:
         there = {each["metadata"]["uid"]: each for each in self._store.all("pods")}

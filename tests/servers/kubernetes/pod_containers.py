@@ -44,13 +44,14 @@ class PodContainers:
         _, told = await self.ask("GET", f"networks/{self._network}")
         self.gateway = json.loads(told)["IPAM"]["Config"][0]["Gateway"]
 
-    async def close(self) -> None:
-        for each in await self._listed():
-            await self.ask("DELETE", f"containers/{each['Id']}", force=True, v=True)
-        _, told = await self.ask("GET", "volumes", filters={"label": [self._label]})
-        for each in json.loads(told)["Volumes"] or []:
-            await self.ask("DELETE", f"volumes/{each['Name']}", force=True)
-        await self.ask("DELETE", f"networks/{self._network}")
+    def close(self) -> None:
+        """Without threads, which there are none of where an interpreter ends."""
+        label = {"label": [self._label]}
+        for each in self._engine.containers(self._label):
+            self._engine.ask("DELETE", f"containers/{each['Id']}", force=True, v=True)
+        for each in self._engine.get("volumes", filters=label)["Volumes"] or []:
+            self._engine.ask("DELETE", f"volumes/{each['Name']}", force=True)
+        self._engine.ask("DELETE", f"networks/{self._network}")
 
     @property
     def _label(self) -> str:
