@@ -17,6 +17,8 @@ FLEET ?= processes
 ON_ENGINE = $(if $(filter docker kubernetes,$(FLEET)),$(if $(CONTAINER_TESTS_ENGINE),,$(BIN)/python -m tests.servers.engine))
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Without bytecode each process compiles, and pytest rewrites, every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: studio browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 

@@ -1,12 +1,17 @@
-"""What every test shares: how properties are tried, and the servers that stand in for Azure on
-this machine, one of each for a test process, started when a test first asks."""
+"""What every test shares: how properties are tried, how tests are dealt out to processes, and the
+servers that stand in for Azure on this machine, one of each for a test process, started when a
+test first asks."""
 
+import gc
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.servers.install import ServersMissing
 from tests.servers.processes import BlobServer, CosmosServer, NodeServer
@@ -33,6 +38,42 @@ _LONGEST_FIRST = (
     "runtime/online/test_pyfunc.py",
     "worker/",
 )
+_TOGETHER = ("tests/architecture/",)
+"""Folders whose files stay with one process too: what they look at is read once."""
+
+
+class Dealing(LoadFileScheduling):
+    """By file, or by folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next(filter(nodeid.startswith, _TOGETHER), super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealing:
+    return Dealing(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Nothing that is collected goes before the end: no garbage is looked for among it."""
+    gc.disable()
+    if session.config.args == ["tests"]:
+        session.config.args[:] = _parts(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
+def _parts(process: int) -> list[str]:
+    """Each process begins elsewhere, so that what one has compiled is there for the others."""
+    parts = sorted(
+        f"tests/{part.name}" for part in [*ROOT.glob("[a-z]*/"), *ROOT.glob("test_*.py")]
+    )
+    first = process * len(parts) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return parts[first:] + parts[:first]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,10 +81,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> tuple[int, str]:
     path = item.path.relative_to(ROOT).as_posix()
     turns = (n for n, start in enumerate(_LONGEST_FIRST) if path.startswith(start))
-    return next(turns, len(_LONGEST_FIRST))
+    return next(turns, len(_LONGEST_FIRST)), path
 
 
 @pytest.fixture(scope="session")
