@@ -14,7 +14,7 @@ TESTERS := $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0
 PARALLEL = -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 FLEET ?= processes
-ON_ENGINE = $(if $(filter docker kubernetes,$(FLEET)),$(if $(CONTAINER_TESTS_ENGINE),,$(BIN)/python -m tests.servers.engine))
+ON_ENGINE = $(if $(filter docker container_apps kubernetes,$(FLEET)),$(if $(CONTAINER_TESTS_ENGINE),,$(BIN)/python -m tests.servers.engine))
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Without bytecode each process compiles, and pytest rewrites, every module again.
@@ -87,7 +87,7 @@ test: $(CLOUD_TESTS) ## Run every test
 	@$(BIN)/python -m pytest $(PARALLEL)
 
 # Over Docker, on an engine that is named or on one of its own.
-e2e: $(STAMP) ## The tests through the door over a fleet (FLEET=processes, docker or kubernetes, ONLY=journey for the main ones)
+e2e: $(STAMP) ## The tests through the door over a fleet (FLEET=processes, docker, container_apps or kubernetes, ONLY=journey for the main ones)
 	@E2E_FLEET=$(FLEET) $(ON_ENGINE) $(BIN)/python -m pytest $(PARALLEL) $(if $(ONLY),-m $(ONLY)) tests/e2e
 
 lint: $(STAMP) ## Format, lint, types, arrows between packages

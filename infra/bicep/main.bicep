@@ -71,6 +71,13 @@ resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   tags: tags
 }
 
+// Apps of models, and what they need, in a group of their own: who may make apps may do so there.
+resource models 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: 'rg-${environmentName}-models'
+  location: location
+  tags: tags
+}
+
 module identity 'modules/identity.bicep' = {
   scope: group
   name: 'identity'
@@ -164,6 +171,17 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
+module compute 'modules/compute.bicep' = {
+  scope: models
+  name: 'compute'
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+  }
+}
+
 module app 'modules/function-app.bicep' = {
   scope: group
   name: 'function-app'
@@ -182,6 +200,10 @@ module app 'modules/function-app.bicep' = {
     cosmosDatabase: cosmos.outputs.database
     cosmosContainer: cosmos.outputs.container
     cipherKeyUri: vault.outputs.cipherKeyUri
+    appsEnvironmentId: compute.outputs.environmentId
+    pullIdentityId: compute.outputs.pullIdentityId
+    imageRegistry: compute.outputs.registryUrl
+    subnetId: compute.outputs.functionsSubnetId
     applicationInsights: monitoring.outputs.connectionString
     tokenAudience: tokenAudience
     applicationId: applicationId
@@ -201,6 +223,10 @@ output AZURE_LOCATION string = location
 output AZURE_RESOURCE_GROUP string = group.name
 output FUNCTION_APP_NAME string = app.outputs.name
 output DATA_STORAGE_NAME string = storage.outputs.dataName
+output MODELS_RESOURCE_GROUP string = models.name
+output CONTAINER_APPS_ENVIRONMENT string = compute.outputs.environmentId
+output IMAGE_REGISTRY string = compute.outputs.registryUrl
+output PULL_IDENTITY string = compute.outputs.pullIdentityId
 output KEY_VAULT_NAME string = vault.outputs.name
 output TOKEN_AUDIENCE string = tokenAudience
 output BASE_URL string = app.outputs.baseUrl

@@ -11,9 +11,21 @@ from tests.fleets.processes import Processes
 from tests.servers.engine.given import given_engine
 
 FLEET: Final = "E2E_FLEET"
+
+
+def _apps() -> Fleet:
+    from tests.fleets.apps_in_azure import ENVIRONMENT, AppsInAzure
+    from tests.fleets.container_apps import AppContainers, the_stage
+
+    if os.environ.get(ENVIRONMENT):
+        return AppsInAzure()
+    return AppContainers(the_stage())
+
+
 FLEETS: Final[Mapping[str, Callable[[], Fleet]]] = {
     "processes": Processes,
     "docker": lambda: DockerContainers(given_engine()),
+    "container_apps": _apps,
     "kubernetes": the_cluster,
 }
 """By name. Each skips the test where what it needs is not there, or fails it where that is

@@ -13,6 +13,10 @@ param cosmosEndpoint string
 param cosmosDatabase string
 param cosmosContainer string
 param cipherKeyUri string
+param appsEnvironmentId string
+param pullIdentityId string
+param imageRegistry string
+param subnetId string
 param applicationInsights string
 param tokenAudience string
 param applicationId string
@@ -54,6 +58,8 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     keyVaultReferenceIdentity: identityId
+    // Apps of models are reached from here alone.
+    virtualNetworkSubnetId: subnetId
     functionAppConfig: {
       deployment: {
         storage: {
@@ -125,6 +131,10 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     ML_ENDPOINTS_COSMOS_DATABASE: cosmosDatabase
     ML_ENDPOINTS_COSMOS_CONTAINER: cosmosContainer
     ML_ENDPOINTS_CIPHER_KEY: '@Microsoft.KeyVault(SecretUri=${cipherKeyUri})'
+    ML_ENDPOINTS_COMPUTE: 'container_apps'
+    ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT: appsEnvironmentId
+    ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY: pullIdentityId
+    ML_ENDPOINTS_IMAGE_REGISTRY: imageRegistry
     ML_ENDPOINTS_QUEUE_MAX_DELIVERY: string(maxDeliveryCount)
     ML_ENDPOINTS_TRACE_SAMPLING: traceSampling
     ML_ENDPOINTS_TELEMETRY_LOGS: 'false'

@@ -6,12 +6,14 @@ from typing import Final
 
 from domain.ports import Credentials
 from infra.compute.container_apps.app_body import Mount
+from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import AppEndings
 from infra.compute.container_apps.arm_budget import ArmBudget
 from infra.compute.container_apps.arm_calls import ArmCalls
 from infra.compute.container_apps.container_apps import ContainerApps
 from infra.compute.container_apps.container_apps_fleet import ContainerAppsFleet, Own
 from infra.compute.container_apps.known_apps import KnownApps
+from infra.compute.http.unix_http import UnixHttp
 from infra.compute.registry.image_manifest import Platform
 from infra.compute.registry.programs.node_images import ImagesOfNodes
 from infra.settings.container_apps import ContainerAppsSettings
@@ -40,4 +42,5 @@ def chosen_apps(
     puller = settings.pull_identity
     opened = None if puller is not None else credentials
     own = Own(puller, opened, mounts, identities, blobs)
-    return ContainerAppsFleet(apps, known, images, installation, own, time.monotonic)
+    draining = AppDraining(UnixHttp())
+    return ContainerAppsFleet(apps, known, images, installation, own, draining, time.monotonic)

@@ -11,6 +11,7 @@ from domain.errors import Unavailable, Unsupported
 from domain.ports import Credentials, Program
 from infra.compute.container_apps.app import MAX_DEATHS, App, Ending
 from infra.compute.container_apps.app_body import Mount, Surroundings, app_body
+from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import refused
 from infra.compute.container_apps.app_names import Place, name_of
 from infra.compute.container_apps.app_sizes import AppSize, size_of
@@ -87,6 +88,7 @@ class ContainerAppsFleet(Fleet):
         images: ImagesOfNodes,
         installation: Callable[[], Awaitable[str]],
         own: Own,
+        draining: AppDraining,
         now: Callable[[], float],
     ) -> None:
         self._apps = apps
@@ -94,6 +96,7 @@ class ContainerAppsFleet(Fleet):
         self._images = images
         self._installation = installation
         self._own = own
+        self._draining = draining
         self._now = now
         self._preparations: dict[str, _Preparation] = {}
         self._replaced: dict[tuple[str, int], _Replaced] = {}
@@ -105,6 +108,7 @@ class ContainerAppsFleet(Fleet):
 
     async def apply(self, group: NodeGroup, count: int) -> Progress:
         async with self._locks[group.name]:
+            self._draining.know(group.name, group.secret)
             prepared = await self._prepared(group)
             if isinstance(prepared, Progress):
                 return prepared
@@ -187,6 +191,7 @@ class ContainerAppsFleet(Fleet):
             return False
         self._preparations.pop(group, None)
         self._images.forget(group)
+        self._draining.forget(group)
         self._locks.pop(group, None)
         for place in [place for place in self._replaced if place[0] == group]:
             del self._replaced[place]
@@ -214,6 +219,7 @@ class ContainerAppsFleet(Fleet):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._draining.close()
         await self._images.close()
         await self._apps.close()
 
@@ -293,14 +299,17 @@ class ContainerAppsFleet(Fleet):
         """Its ingress stays until nothing can be under way there any more."""
         if app.name in self._leaving or self._known.is_going(app):
             return
-        task = asyncio.create_task(self._end(app, linger + grace), name=f"end {app.node_id}")
+        task = asyncio.create_task(self._end(app, linger, grace), name=f"end {app.node_id}")
         self._leaving[app.name] = task
         task.add_done_callback(lambda _: self._leaving.pop(app.name, None))
 
-    async def _end(self, app: App, wait: float) -> None:
-        if self._known.runs(app):
-            await asyncio.sleep(wait)
+    async def _end(self, app: App, linger: float, grace: float) -> None:
         try:
+            if self._known.runs(app):
+                await asyncio.sleep(linger)
+                address = _address(app, (await self._apps_environment()).address)
+                if grace and address is not None:
+                    await self._draining.drained(address, app.group, grace)
             await self._remove(app)
         except Unavailable as error:
             _log.warning("%s could not be ended: %s", app.node_id, error)
@@ -336,8 +345,12 @@ class ContainerAppsFleet(Fleet):
             state = NodeState.LEAVING
         elif self._known.runs(app):
             state = NodeState.RUNNING
-        at = f"{app.fqdn}@{address}:{_INGRESS}" if app.fqdn else None
+        at = _address(app, address)
         return Node(app.node_id, app.group, app.place.number, state, at, app.attempt)
+
+
+def _address(app: App, ingress: str) -> str | None:
+    return f"{app.fqdn}@{ingress}:{_INGRESS}" if app.fqdn else None
 
 
 def _ended(app: App, ending: Ending) -> Node:

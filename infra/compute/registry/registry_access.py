@@ -7,9 +7,10 @@ import base64
 import json
 import re
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import aiohttp
 import yarl
@@ -29,6 +30,18 @@ class AccessRefused(Exception):
     """No credential that is known here opens it; the text says why, and nothing secret."""
 
 
+@runtime_checkable
+class Login(Protocol):
+    """Gives credentials that do not last."""
+
+    @abstractmethod
+    async def credentials(self, session: aiohttp.ClientSession) -> Credentials:
+        """Those that hold now. Raises AccessRefused, and what aiohttp does."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class _Token:
     header: str
@@ -38,8 +51,9 @@ class _Token:
 class RegistryAccess:
     """Of one registry. `plain`: it may be spoken to, and send for tokens, without TLS."""
 
-    def __init__(self, credentials: Credentials | None, *, plain: bool) -> None:
-        self._credentials = credentials
+    def __init__(self, credentials: Credentials | Login | None, *, plain: bool) -> None:
+        self._login = credentials if isinstance(credentials, Login) else None
+        self._credentials = None if isinstance(credentials, Login) else credentials
         self._plain = plain
         self._tokens: dict[str, _Token] = {}
         self._is_basic = False
@@ -83,19 +97,25 @@ class RegistryAccess:
         query = {"scope": said.get("scope", scope)}
         if "service" in said:
             query["service"] = said["service"]
+        if self._login is not None:
+            self._credentials = await self._login.credentials(session)
         headers = {"Authorization": self._basic} if self._credentials is not None else {}
         async with session.get(
             realm.update_query(query), headers=headers, timeout=_TIMEOUT, allow_redirects=False
         ) as answer:
             if answer.status != 200:
                 raise AccessRefused(f"its issuer of tokens answers {answer.status}")
-            body = await _json(answer)
+            body = await short_json(answer)
         token = body.get("token") or body.get("access_token") if isinstance(body, dict) else None
         if not isinstance(token, str) or not token.isprintable():
             raise AccessRefused("its issuer of tokens gives none")
         life = body.get("expires_in")
         seconds = float(life) if isinstance(life, int | float) else _LIFE
         return _Token(f"Bearer {token}", time.monotonic() + max(seconds - _EARLY, seconds / 2))
+
+    async def close(self) -> None:
+        if self._login is not None:
+            await self._login.close()
 
     @property
     def _basic(self) -> str:
@@ -105,7 +125,7 @@ class RegistryAccess:
         return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-async def _json(answer: aiohttp.ClientResponse) -> Any:
+async def short_json(answer: aiohttp.ClientResponse) -> Any:
     """None for what is none."""
     text = bytearray()
     async for piece in answer.content.iter_chunked(2**16):

@@ -11,7 +11,7 @@ import yarl
 
 from domain.errors import Unavailable
 from domain.ports import Credentials
-from infra.compute.registry.registry_access import AccessRefused, RegistryAccess
+from infra.compute.registry.registry_access import AccessRefused, Login, RegistryAccess
 
 TRIES: Final = 4
 _FIRST_WAIT: Final = 0.2
@@ -38,7 +38,7 @@ class RegistryCalls:
     """`url` is `https://host[:port]`, or `http://` for one in a network of its own. Everything
     raises Unavailable while it cannot be asked, after several tries, and RegistryRefusal."""
 
-    def __init__(self, url: str, credentials: Credentials | None) -> None:
+    def __init__(self, url: str, credentials: Credentials | Login | None) -> None:
         self._url = yarl.URL(url)
         self._access = RegistryAccess(credentials, plain=self._url.scheme == "http")
         self._session: aiohttp.ClientSession | None = None
@@ -52,6 +52,7 @@ class RegistryCalls:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        await self._access.close()
 
     @asynccontextmanager
     async def asked(

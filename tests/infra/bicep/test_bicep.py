@@ -31,14 +31,18 @@ BICEP = ROOT / "infra" / "bicep"
 FILES = sorted(BICEP.rglob("*.bicep"))
 ROLES = {
     "00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
+    "358470bc-b998-42bd-ab17-a7e34c199c0f": "Container Apps Contributor",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "090c5cfd-751d-490a-894a-3ce6f1109419": "Azure Service Bus Data Owner",
     "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
+    "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": "Storage Blob Delegator",
+    "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
 }
 OF_THE_PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
@@ -53,6 +57,7 @@ OF_THE_PLATFORM = {
 """Settings that the Functions host or the worker reads and the app does not."""
 
 
+_GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/g/providers"
 PARSER = BicepParser()
 
 
@@ -179,6 +184,11 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
         "ML_ENDPOINTS_LOCATION": "westeurope",
         "ML_ENDPOINTS_TOKEN_JWKS_URL": "https://login.microsoftonline.com/t/discovery/v2.0/keys",
         "ML_ENDPOINTS_QUEUE_MAX_DELIVERY": "5",
+        "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT": f"{_GROUP}/Microsoft.App/managedEnvironments/e",
+        "ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY": (
+            f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/p"
+        ),
+        "ML_ENDPOINTS_IMAGE_REGISTRY": "https://cr.azurecr.io/ml-endpoints",
         "ML_ENDPOINTS_CIPHER_KEY": "what the reference to the vault comes to",
         "ML_ENDPOINTS_SWEEP_SCHEDULE": default("sweepSchedule"),
         "ML_ENDPOINTS_RESTORE_SCHEDULE": default("restoreSchedule"),
@@ -271,12 +281,17 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
     assert named == set(ROLES)
     assignments = resources("Microsoft.Authorization/roleAssignments")
     given = sorted(
-        ("the app" if each["properties"]["principalId"] == "principalId" else "", each["scope"])
+        (
+            "the app" if each["properties"]["principalId"] == "principalId" else "",
+            each.get("scope", "the group of the models"),
+        )
         for each in assignments
     )
     assert given == [
         # Event Grid's.
         ("", "queue"),
+        # Apps', to pull.
+        ("", "registry"),
         ("", "undelivered"),
         ("the app", "data"),
         ("the app", "data"),
@@ -284,6 +299,9 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
         ("the app", "host"),
         ("the app", "insights"),
         ("the app", "namespace"),
+        ("the app", "puller"),
+        ("the app", "registry"),
+        ("the app", "the group of the models"),
         ("the app", "vault"),
     ]
 

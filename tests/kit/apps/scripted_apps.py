@@ -11,12 +11,14 @@ from typing import Any, Final
 from azure.core.credentials import AccessToken
 
 from domain.ports import EnvironmentSpec, InstanceSize, Program
+from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import AppEndings
 from infra.compute.container_apps.arm_budget import ArmBudget
 from infra.compute.container_apps.arm_calls import ArmCalls
 from infra.compute.container_apps.container_apps import ContainerApps
 from infra.compute.container_apps.container_apps_fleet import ContainerAppsFleet, Own
 from infra.compute.container_apps.known_apps import COMING, KnownApps
+from infra.compute.http.unix_http import UnixHttp
 from infra.compute.registry.programs.node_images import ImagesOfNodes
 from infra.compute.registry.programs.program_images import ProgramImage
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState, Progress
@@ -180,7 +182,8 @@ async def _opened(
     apps = ContainerApps(calls, environment.id, clock)
     known = KnownApps(apps, AppEndings(apps), named, clock)
     own = Own(PULLER, None, (), True, None)
-    fleet = ContainerAppsFleet(apps, known, images, named, own, clock)
+    draining = AppDraining(UnixHttp())
+    fleet = ContainerAppsFleet(apps, known, images, named, own, draining, clock)
     try:
         yield ScriptedApps(
             stand_in, runs, environment, fleet, known, clock, token, images, installation

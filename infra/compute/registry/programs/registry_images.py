@@ -4,6 +4,7 @@ from typing import Final
 
 import yarl
 
+from domain.ports import Credentials
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import Platform
@@ -11,14 +12,25 @@ from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.image_records import ImageRecords
 from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import LayerBuilds
+from infra.compute.registry.login.identity_login import IdentityLogin, is_azures
 from infra.compute.registry.programs.making import Making, RegistryPlace
 from infra.compute.registry.programs.node_images import ChosenImages, NodeImages
 from infra.compute.registry.programs.program_images import ProgramImages
 from infra.compute.registry.registry import Registry
+from infra.compute.registry.registry_access import Login
 from infra.compute.registry.registry_calls import RegistryCalls
 from infra.compute.registry.registry_facts import RegistryFacts
 
 _HOUR: Final = 3600.0
+
+
+def _opened(place: RegistryPlace, url: yarl.URL) -> Credentials | Login | None:
+    """Azure's own, where no password is told, by the identity that this host has."""
+    if place.credentials is not None or not is_azures(url):
+        return place.credentials
+    from azure.identity.aio import DefaultAzureCredential
+
+    return IdentityLogin(url.origin(), DefaultAzureCredential())
 
 
 def registry_images(place: RegistryPlace, making: Making, platform: Platform) -> ChosenImages:
@@ -26,7 +38,7 @@ def registry_images(place: RegistryPlace, making: Making, platform: Platform) ->
     assets = Assets(making.folder / "files", making.blobs)
     records = ImageRecords(making.store, making.blobs)
     url = yarl.URL(place.url)
-    registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
+    registry = Registry(RegistryCalls(str(url.origin()), _opened(place, url)))
     path, scratch = url.path.strip("/") or "ml-endpoints", making.folder / "layers"
     sources = ImageSources(registry, platform)
     environments = EnvironmentImages(

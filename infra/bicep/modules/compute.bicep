@@ -1,0 +1,130 @@
+// Where models run: an environment of Container Apps that only its network reaches, the registry of
+// its images, and who may make apps there. Nothing of it costs anything while no app runs, but for
+// the registry.
+param suffix string
+param location string
+param tags object
+param principalId string
+
+var containerAppsContributor = '358470bc-b998-42bd-ab17-a7e34c199c0f'
+var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
+var push = '8311e382-0749-4cb8-b61a-304f252e45ec'
+var pull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
+
+resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+  name: 'vnet-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    addressSpace: { addressPrefixes: ['10.90.0.0/16'] }
+    subnets: [
+      {
+        name: 'models'
+        properties: {
+          addressPrefix: '10.90.0.0/20'
+          delegations: [
+            {
+              name: 'apps'
+              properties: { serviceName: 'Microsoft.App/environments' }
+            }
+          ]
+        }
+      }
+      {
+        // Flex Consumption takes the same delegation, and a subnet of its own.
+        name: 'functions'
+        properties: {
+          addressPrefix: '10.90.16.0/24'
+          delegations: [
+            {
+              name: 'functions'
+              properties: { serviceName: 'Microsoft.App/environments' }
+            }
+          ]
+        }
+      }
+    ]
+  }
+}
+
+resource environment 'Microsoft.App/managedEnvironments@2026-01-01' = {
+  name: 'cae-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    vnetConfiguration: {
+      infrastructureSubnetId: '${network.id}/subnets/models'
+      internal: true
+    }
+    publicNetworkAccess: 'Disabled'
+    workloadProfiles: [
+      {
+        name: 'Consumption'
+        workloadProfileType: 'Consumption'
+      }
+    ]
+  }
+}
+
+resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
+  name: 'cr${suffix}'
+  location: location
+  tags: tags
+  sku: { name: 'Basic' }
+  properties: {
+    adminUserEnabled: false
+    anonymousPullEnabled: false
+  }
+}
+
+// By which apps pull their images, and nothing else: no script is ever it.
+resource puller 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: 'id-pull-${suffix}'
+  location: location
+  tags: tags
+}
+
+resource pulls 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(registry.id, puller.id, pull)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', pull)
+    principalId: puller.properties.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource pushes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(registry.id, principalId, push)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', push)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource lends 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(puller.id, principalId, identityOperator)
+  scope: puller
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', identityOperator)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// Of the group that has the apps and nothing else.
+resource makes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, containerAppsContributor)
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', containerAppsContributor)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+output environmentId string = environment.id
+output registryUrl string = 'https://${registry.properties.loginServer}/ml-endpoints'
+output pullIdentityId string = puller.id
+output functionsSubnetId string = '${network.id}/subnets/functions'
