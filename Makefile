@@ -20,7 +20,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Without bytecode each process compiles, and pytest rewrites, every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: studio browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: studio picture browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,8 +49,8 @@ $(STAMP): pyproject.toml uv.lock | $(BIN)/uv
 	@$(SYNC) --all-extras
 	@touch $(HOST) $(DEMO) $(STAMP)
 
-demo: $(DEMO) ## Run the main job on real input: online and batch, end to end
-	@$(BIN)/python examples/demo.py
+demo: $(DEMO) $(if $(KEEP),studio) ## Run the main job on real input, end to end (KEEP=1 stays up, with live traffic in the studio)
+	@KEEP=$(KEEP) $(BIN)/python examples/demo.py
 
 demo-cloud: $(CLOUD_TESTS) ## The same on the cloud adapters, over servers on this machine
 	@$(BIN)/python -m tests.servers $(BIN)/python examples/demo.py
@@ -80,6 +80,9 @@ studio: $(STUDIO) ## Build the web portal into studio/dist
 $(BROWSER_TESTS): $(CLOUD_TESTS)
 	@$(SYNC) --all-extras --group cloud-tests --group browser-tests
 	@touch $(BROWSER_TESTS)
+
+picture: $(BROWSER_TESTS) studio ## Take README's picture of the studio, from a host with live traffic (Chromium)
+	@$(BIN)/python scripts/picture.py docs/studio.png
 
 browser-tests: $(BROWSER_TESTS) studio ## What `make test` needs to try the studio, beside Chromium
 

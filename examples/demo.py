@@ -1,6 +1,7 @@
 """The main job, end to end, as a user does it: over HTTPS against an embedded host.
 
     make demo
+    make demo KEEP=1       # and stays up, with live traffic, in the studio
 
 Trains two models, serves them behind one endpoint with split traffic, and scores a folder
 of files as one batch job. Everything it keeps is under `.data/demo`, which each run begins
@@ -10,8 +11,10 @@ anew but for the environments built before.
 import asyncio
 import collections
 import csv
+import os
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ from examples.client import CallFailed, Workspace  # noqa: E402
 from examples.digits.files import rows, write_files  # noqa: E402
 from examples.digits.train import train  # noqa: E402
 from examples.host import Host  # noqa: E402
+from examples.live import Jobs, LiveTraffic, begin_rollout, until_interrupted  # noqa: E402
 
 DIGITS = REPOSITORY / "examples" / "digits"
 DATA = REPOSITORY / ".data" / "demo"
@@ -355,6 +359,24 @@ class Demo:
         say(f"output {place}: {len(few.splitlines()) - 1} rows")
 
 
+def keep(workspace: Workspace, host: Host) -> None:
+    """The studio, with callers, a rollout and jobs to be seen in it, until Ctrl-C."""
+    from cli.host.contexts import from_connection_file
+    from cli.studio.server import StudioServer
+    from studio.pages import BUILT, Pages
+
+    step(4, "Stay up, with live traffic, in the studio")
+    server = StudioServer(from_connection_file(host.connection_file), Pages(BUILT))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    begin_rollout(workspace, ONLINE)
+    with LiveTraffic(workspace, ONLINE), Jobs(workspace, BATCH, "azureml:few-digits:1"):
+        say("The studio, signed in by this link, once, within a minute:")
+        say(f"[bold]{server.link}[/]")
+        say("Enter makes a new link; Ctrl-C ends it all.")
+        until_interrupted(lambda: server.link, say)
+    server.shutdown()
+
+
 def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
@@ -384,6 +406,8 @@ def main() -> int:
             demo.register_assets()
             demo.serve()
             demo.score_files()
+            if os.environ.get("KEEP"):
+                keep(workspace, host)
     except (CallFailed, RuntimeError, httpx.HTTPError) as error:
         console.print(f"[bold red]The demo failed:[/] {error}", markup=True)
         console.print(f"The host's log is {shown(DATA / 'logs' / 'host.jsonl')}.")
@@ -408,7 +432,8 @@ def main() -> int:
             f"Everything it made  {shown(DATA)}\n"
             f"{files if blobs.exists() else ''}"
             f"Logs                {shown(DATA / 'logs')}\n\n"
-            "Next: [bold]make run[/] keeps a host up; README.md shows each call.",
+            "Next: [bold]make demo KEEP=1[/] stays up, with the studio; [bold]make run[/] keeps a\n"
+            "host up, and README.md shows each call.",
             title="ml-endpoints",
         )
     )

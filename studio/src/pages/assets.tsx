@@ -1,13 +1,14 @@
 import { useState } from "preact/hooks";
 import { t, time } from "../language";
-import { Code } from "../parts/copied";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
 import { go, to } from "../router";
+import { DeleteAsset, Document, Particulars } from "./particulars";
 import { type AssetKind, RegisterAsset } from "./wizards/asset";
 import { NewSchedule } from "./wizards/schedule";
+import { NewSubscription } from "./wizards/subscription";
 
 interface Kind {
   title: string;
@@ -18,13 +19,13 @@ interface Kind {
 
 /** By collection. */
 export const ASSETS: Readonly<Record<string, Kind>> = {
-  models: { title: "Models", about: "mle model create -f model.yml registers one.", versions: true },
-  environments: { title: "Environments", about: "mle environment create -f environment.yml registers one.", versions: true },
-  data: { title: "Data", about: "mle data create -f data.yml registers some.", versions: true },
+  models: { title: "Models", about: "A model is files that a deployment serves: register some from this machine, or by mle model create.", versions: true },
+  environments: { title: "Environments", about: "An environment is what a scoring script needs, by a conda file or an image.", versions: true },
+  data: { title: "Data", about: "Data is what batch jobs read: files of this machine, or a place where they are.", versions: true },
   codes: { title: "Code", about: "Deployments made by mle register their code here.", versions: true },
   computes: { title: "Computes", about: "The local one is always there.", versions: false },
-  schedules: { title: "Schedules", about: "mle schedule create -f schedule.yml makes one.", versions: false },
-  eventSubscriptions: { title: "Subscriptions", about: "PUT eventSubscriptions/NAME sends events to a webhook.", versions: false },
+  schedules: { title: "Schedules", about: "A schedule invokes a batch endpoint by the clock.", versions: false },
+  eventSubscriptions: { title: "Subscriptions", about: "A webhook, or a topic of Service Bus, is told what happens to endpoints, deployments and jobs.", versions: false },
   connections: { title: "Connections", about: "mle connection create -f feed.yml opens an index of packages.", versions: false },
 };
 
@@ -54,7 +55,11 @@ const NEW: Readonly<Record<string, string>> = {
   data: "Register data",
   codes: "Register code",
   schedules: "New schedule",
+  eventSubscriptions: "New event subscription",
 };
+
+/** Of which files, or a conda file, become a version. */
+const VERSIONED: Readonly<Record<AssetKind, true>> = { models: true, environments: true, data: true, codes: true };
 
 export function Assets({ kind }: { kind: string }) {
   const [making, setMaking] = useState(false);
@@ -81,7 +86,8 @@ export function Assets({ kind }: { kind: string }) {
         <Table label={t(about.title)} rows={seen.value.value?.value ?? []} columns={columns(kind)} id={(row) => row.name} />
       )}
       {making && kind === "schedules" && <NewSchedule onClose={() => setMaking(false)} onDone={() => seen.again()} />}
-      {making && kind !== "schedules" && (
+      {making && kind === "eventSubscriptions" && <NewSubscription onClose={() => setMaking(false)} onDone={() => seen.again()} />}
+      {making && kind in VERSIONED && (
         <RegisterAsset kind={kind as AssetKind} onClose={() => setMaking(false)} onDone={(name) => go(to(kind, name))} />
       )}
     </>
@@ -90,16 +96,25 @@ export function Assets({ kind }: { kind: string }) {
 
 export function Asset({ kind, name, version }: { kind: string; name: string; version: string | undefined }) {
   const about = ASSETS[kind];
+  const [deletes, setDeletes] = useState(false);
   const path = `${kind}/${encodeURIComponent(name)}`;
   const versions = usePolled<ListOf<Any>>(about?.versions ? `${path}/versions` : null, 10);
   const chosen = version ?? versions.value.value?.value[0]?.name;
-  const one = usePolled<Any>(about?.versions ? (chosen ? `${path}/versions/${encodeURIComponent(chosen)}` : null) : path, 10);
+  const own = about?.versions ? (chosen ? `${path}/versions/${encodeURIComponent(chosen)}` : null) : path;
+  const one = usePolled<Any>(own, 5);
+  const found = one.value.value;
   return (
     <>
       <p>
         <a href={to(kind)}>{t(about?.title ?? kind)}</a>
       </p>
-      <h1>{name}</h1>
+      <div class="row">
+        <h1>{name}</h1>
+        <span class="grow" />
+        <button type="button" disabled={!found} onClick={() => setDeletes(true)}>
+          {t("Delete")}
+        </button>
+      </div>
       <Stale fault={versions.value.fault ?? one.value.fault} />
       {about?.versions && (
         <nav class="row" aria-label={t("Versions")}>
@@ -110,7 +125,29 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
           ))}
         </nav>
       )}
-      {one.value.value && <Code label="JSON" text={JSON.stringify(one.value.value, null, 2)} />}
+      {found && own && (
+        <>
+          <section class="card">
+            <dl>
+              {Object.entries(found.properties)
+                .filter(([, value]) => typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+                .map(([field, value]) => (
+                  <>
+                    <dt key={field}>{field}</dt>
+                    <dd class={String(value).includes("\n") ? "lines" : ""}>{String(value)}</dd>
+                  </>
+                ))}
+              <dt>{t("Made")}</dt>
+              <dd>{time(found.systemData?.createdAt)}</dd>
+            </dl>
+          </section>
+          <Particulars kind={kind} path={own} of={found} again={() => one.again()} />
+          <Document of={found} />
+        </>
+      )}
+      {deletes && own && (
+        <DeleteAsset kind={kind} name={name} path={own} version={about?.versions ? chosen : undefined} onClose={() => setDeletes(false)} />
+      )}
     </>
   );
 }

@@ -1,9 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { call, send } from "../../host";
-import { number, t } from "../../language";
+import { bytes, number, t } from "../../language";
 import { State } from "../../parts/state";
 import { Told } from "../../parts/told";
+import { exampleOf, isDrawable, plain, type Schema, SchemaForm } from "../../parts/schema-form";
 import type { OnlineEndpoint } from "../../resources";
+import { Examples } from "./examples";
 
 interface Tried {
   deployment: string;
@@ -21,6 +23,8 @@ const KEPT = "studio-example-";
 export function Test({ endpoint, deployments }: { endpoint: OnlineEndpoint; deployments: readonly string[] }) {
   const [body, setBody] = useState(() => localStorage.getItem(KEPT + endpoint.name) ?? '{\n  "data": [1, 2, 3]\n}');
   const [file, setFile] = useState<File | null>(null);
+  const [schema, setSchema] = useState<Schema | null>(null);
+  const [asForm, setAsForm] = useState(true);
   const [one, setOne] = useState("");
   const [other, setOther] = useState("");
   const [tried, setTried] = useState<Readonly<Record<string, Tried>>>({});
@@ -28,9 +32,13 @@ export function Test({ endpoint, deployments }: { endpoint: OnlineEndpoint; depl
   const [busy, setBusy] = useState(false);
 
   useEffect(() => {
-    if (localStorage.getItem(KEPT + endpoint.name) === null) {
-      void example(endpoint).then((found) => found && setBody(found));
-    }
+    void described(endpoint).then((found) => {
+      setSchema(found);
+      if (found && localStorage.getItem(KEPT + endpoint.name) === null) {
+        const example = exampleOf(found);
+        if (example !== null && JSON.stringify(example) !== "{}") setBody(JSON.stringify(example, null, 2));
+      }
+    });
   }, []);
 
   async function ask(): Promise<void> {
@@ -54,12 +62,8 @@ export function Test({ endpoint, deployments }: { endpoint: OnlineEndpoint; depl
     }
   }
 
-  let isJson = true;
-  try {
-    JSON.parse(body);
-  } catch {
-    isJson = false;
-  }
+  const parsed = json(body);
+  const drawn = isDrawable(schema) && asForm && parsed !== undefined;
   const sides = ["one", "other"].flatMap((side) => tried[side] ?? []);
   return (
     <form
@@ -76,13 +80,26 @@ export function Test({ endpoint, deployments }: { endpoint: OnlineEndpoint; depl
           <input type="file" onChange={(event) => setFile(event.currentTarget.files?.[0] ?? null)} />
         </label>
       </div>
-      {!file && (
+      {file && <Picture of={file} />}
+      {!file && isDrawable(schema) && (
+        <label class="check">
+          <input type="checkbox" checked={asForm} onChange={(event) => setAsForm(event.currentTarget.checked)} />
+          {t("Fields, by what the model says it takes")}
+        </label>
+      )}
+      {!file && drawn && (
+        <section class="card">
+          <SchemaForm name="" schema={schema} value={parsed} onChange={(value) => setBody(JSON.stringify(value, null, 2))} />
+        </section>
+      )}
+      {!file && !drawn && (
         <label>
           {t("Request")}
           <textarea rows={10} value={body} spellcheck={false} onInput={(event) => setBody(event.currentTarget.value)} />
         </label>
       )}
-      {!file && !isJson && <p class="quiet">{t("This is not JSON; it is sent as it stands.")}</p>}
+      {!file && <Examples endpoint={endpoint.name} body={body} onChoose={setBody} />}
+      {!file && parsed === undefined && <p class="quiet">{t("This is not JSON; it is sent as it stands.")}</p>}
       <p>
         <button type="submit" class="primary" disabled={busy || !deployments.length}>
           {t("Send")}
@@ -188,20 +205,48 @@ async function score(
   }
 }
 
-interface OpenApi {
-  paths?: Record<string, { post?: { requestBody?: { content?: Record<string, { schema?: { example?: unknown } }> } } }>;
+/** What was chosen, drawn where it is an image. */
+function Picture({ of }: { of: File }) {
+  const [url, setUrl] = useState("");
+  useEffect(() => {
+    if (!of.type.startsWith("image/")) return undefined;
+    const made = URL.createObjectURL(of);
+    setUrl(made);
+    return () => URL.revokeObjectURL(made);
+  }, [of]);
+  return (
+    <p class="row">
+      {url && of.type.startsWith("image/") && <img class="preview" src={url} alt={of.name} />}
+      <span class="quiet">
+        {of.name}, {of.type || t("of no known type")}, {bytes(of.size)}
+      </span>
+    </p>
+  );
 }
 
-/** The example of the model's own description, where it gives one. */
-async function example(endpoint: OnlineEndpoint): Promise<string | null> {
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+interface OpenApi {
+  paths?: Record<string, { post?: { requestBody?: { content?: Record<string, { schema?: Schema }> } } }>;
+}
+
+/** What the model says that it takes, where it says so. */
+async function described(endpoint: OnlineEndpoint): Promise<Schema | null> {
   try {
     const opened = await credentials(endpoint);
-    const response = await send(`/endpoints/${encodeURIComponent(endpoint.name)}/swagger.json`, { headers: opened });
+    const response = await send(`/endpoints/${encodeURIComponent(endpoint.name)}/swagger.json?version=3`, { headers: opened });
     if (!response.ok) return null;
-    const found = ((await response.json()) as OpenApi).paths?.["/score"]?.post?.requestBody?.content;
-    const given = found?.["application/json"]?.schema?.example;
-    return given === undefined ? null : JSON.stringify(given, null, 2);
+    const document = (await response.json()) as OpenApi;
+    const content = document.paths?.["/score"]?.post?.requestBody?.content;
+    return plain(content?.["application/json"]?.schema, document);
   } catch {
+    // It tells of itself only while it runs; a request can be written by hand.
     return null;
   }
 }

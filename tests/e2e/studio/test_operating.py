@@ -1,0 +1,179 @@
+"""What operators do in the studio while callers are answered."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.studio.server import StudioServer
+from outside import serving
+from outside.running_host import RunningHost
+from tests.kit.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+DOCUMENT = {
+    "openapi": "3.0.3",
+    "info": {"title": "adds", "version": "1"},
+    "paths": {
+        "/score": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/Asked"}}
+                    }
+                }
+            }
+        }
+    },
+    "components": {
+        "schemas": {
+            "Asked": {
+                "type": "object",
+                "properties": {
+                    "data": {
+                        "type": "array",
+                        "items": {"type": "array", "items": {"type": "number"}},
+                    },
+                    "name": {"type": "string", "title": "<i>Name</i>"},
+                },
+                "example": {"data": [[1, 2]], "name": "first"},
+            }
+        }
+    },
+}
+SCORES = """
+import json
+
+
+def init():
+    pass
+
+
+def run(data):
+    asked = json.loads(data)
+    return {"sums": [sum(row) for row in asked["data"]], "of": asked["name"]}
+"""
+BODY = {"data": [[1, 2]], "name": "caller"}
+
+
+@pytest.fixture(scope="module")
+def sums(host: RunningHost) -> str:
+    """An endpoint with two deployments, of which blue has the traffic."""
+    files = {"score.py": SCORES, "swagger3.json": json.dumps(DOCUMENT)}
+    code = serving.codes(host, "sums", files)
+    serving.endpoint(host, "sums")
+    for name in ("blue", "green"):
+        serving.deploy(host, f"sums/{name}", code)
+    serving.traffic(host, "sums", blue=100)
+    return "sums"
+
+
+@contextmanager
+def callers(host: RunningHost, endpoint: str) -> Iterator[list[int]]:
+    """Two that never pause; the statuses that they were answered with."""
+    over, statuses = threading.Event(), list[int]()
+
+    def call() -> None:
+        with serving.caller(host, endpoint) as client:
+            while not over.is_set():
+                statuses.append(client.post("", json=BODY).status_code)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_traffic_moves_in_guarded_steps_and_back_by_one_key_while_callers_are_answered(
+    host: RunningHost, sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    with callers(host, sums) as statuses:
+        page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}")
+        page.get_by_role("button", name="Guarded rollout").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Deployment that gains traffic").select_option("green")
+        dialog.get_by_label("Its share in each step, in percent").fill("50, 100")
+        dialog.get_by_label("A step takes, in minutes").fill("0.02")
+        dialog.get_by_label("Errors up to, in percent").fill("10")
+        dialog.get_by_label("Judged from so many requests on").fill("5")
+        dialog.get_by_role("button", name="Begin").click()
+        dialog.wait_for(state="detached")
+        steps = page.get_by_role("list", name="Steps of the rollout")
+        steps.get_by_role("listitem").first.get_by_text("kept its limits").first.wait_for()
+        page.get_by_text("Every step kept its limits.").wait_for()
+        page.get_by_role("button", name="Roll back").click()
+        dialog.get_by_role("button", name="Roll back").click()
+        dialog.wait_for(state="detached")
+        page.get_by_text("blue 100 %").first.wait_for()
+        asked = len(statuses)
+        until(lambda: len(statuses) > asked + 10)
+    assert set(statuses) == {200}
+    assert host.workspace.get(f"onlineEndpoints/{sums}")["properties"]["traffic"]["blue"] == 100
+
+
+def test_what_goes_on_stands_on_the_first_page(
+    host: RunningHost, sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    with callers(host, sums):
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=sums))
+        row.get_by_text("blue 100 %").wait_for()
+        requests = row.get_by_role("cell").nth(4)
+        until(lambda: requests.inner_text() != "0")
+
+
+def test_a_request_is_filled_in_by_the_models_own_schema_and_kept(
+    host: RunningHost, sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}?tab=test")
+    page.get_by_label("1, row 1").fill("41")
+    page.get_by_role("button", name="One more row").click()
+    page.get_by_label("0, row 2").fill("7")
+    page.get_by_label("<i>Name</i>").fill("second")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text('"of": "second"').wait_for()
+    assert "42" in page.get_by_role("tabpanel").locator("pre").inner_text()
+    page.get_by_label("Save as").fill("two rows")
+    page.get_by_role("button", name="Save").click()
+    page.reload()
+    page.get_by_label("Saved").select_option("two rows")
+    assert page.get_by_label("0, row 2").input_value() == "7"
+
+
+def test_mirrored_answers_are_compared_with_the_live_ones(
+    host: RunningHost, sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    mirrored = {"properties": {"mirrorTraffic": {"green": 50}}}
+    host.workspace.mutate("PATCH", f"onlineEndpoints/{sums}", mirrored)
+    with callers(host, sums):
+        page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}")
+        page.get_by_text("100 % of the answers agree").wait_for()
+    page.get_by_role("heading", name="green in the shadow of blue").wait_for()
+
+
+def test_a_schedule_is_run_by_hand_and_switched_off(
+    host: RunningHost, studio: StudioServer, page: "Page"
+) -> None:
+    host.workspace.mutate("PUT", "batchEndpoints/clocked", {"properties": {}})
+    job = {"inputData": {"in": {"jobInputType": "UriFolder", "uri": "azureml:none:1"}}}
+    invocation = {"endpointName": "clocked", "properties": job}
+    action = {"actionType": "InvokeBatchEndpoint", "endpointInvocationDefinition": invocation}
+    trigger = {"triggerType": "Cron", "expression": "0 3 * * *"}
+    body = {"properties": {"trigger": trigger, "action": action}}
+    host.workspace.call("PUT", "schedules/nightly", body)
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/schedules/nightly")
+    # There is no deployment to run it on: what the host says of that is shown.
+    page.get_by_role("button", name="Run it now").click()
+    page.get_by_role("alert").wait_for()
+    page.get_by_role("button", name="Switch it off").click()
+    page.get_by_text("Disabled").first.wait_for()
+    assert host.workspace.get("schedules/nightly")["properties"]["isEnabled"] is False
