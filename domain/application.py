@@ -20,7 +20,7 @@ from domain.ledger.activities import LedgerActivities
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
 from domain.overview.overview_reading import OverviewReading
-from domain.ports import CallerAddresses, Clients, TokenVerifier
+from domain.ports import CallerAddresses, Cipher, Clients, SignIns, TokenVerifier
 from domain.rollout.activities import RolloutActivities
 from domain.scaling.scale_watching import ScaleWatching
 from domain.scaling.scaling import Scaling
@@ -63,6 +63,8 @@ class Application:
     cors_origins: tuple[str, ...]
     verifiers: Verifiers
     clients: Clients
+    sign_ins: SignIns
+    cipher: Cipher
     identities: IdentityActivities
     triggers: Triggers
     audit: AuditActivities

@@ -63,7 +63,7 @@ def begin_rollout(workspace: Workspace, endpoint: str, step: str = "PT1M") -> No
         {"traffic": {"blue": 50, "green": 50}, "duration": step},
         {"traffic": {"green": 100}, "duration": step},
     ]
-    limits = {"errorRate": 0.05, "p95LatencyMs": 2000, "minimumRequests": 50}
+    limits = {"errorRate": 0.05, "p95LatencyMs": 2000, "minimumRequests": 30}
     rollout = {"steps": steps, "limits": limits}
     workspace.mutate("PATCH", f"onlineEndpoints/{endpoint}", {"properties": {"rollout": rollout}})
 

@@ -43,6 +43,7 @@ from handlers.messages import (
     provisioning_messages,
     timers,
 )
+from handlers.studio_sessions import StudioSessions
 from studio.pages import BUILT, Pages
 
 
@@ -94,7 +95,8 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
     yield health.blueprint(routes, a.usage.readiness)
-    yield studio.blueprint(routes, a.clients, Pages(BUILT))
+    sessions = StudioSessions(addresses, a.sign_ins, a.cipher)
+    yield studio.blueprint(routes, a.clients, Pages(BUILT), sessions)
 
 
 def event_blueprints(application: Application) -> Iterator[func.Blueprint]:

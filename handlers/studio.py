@@ -7,6 +7,7 @@ from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Respon
 
 from domain.ports import Clients
 from handlers.http import Routes
+from handlers.studio_sessions import BACK, BEGIN, SESSION, StudioSessions
 from studio.pages import HEADERS, NotBuilt, Pages
 
 _ROUTE = "studio/{*path}"
@@ -14,15 +15,24 @@ _SETTINGS = "settings"
 """How one signs in, for the page."""
 
 
-def blueprint(routes: Routes, clients: Clients, pages: Pages) -> func.Blueprint:
+def blueprint(
+    routes: Routes, clients: Clients, pages: Pages, sessions: StudioSessions
+) -> func.Blueprint:
     bp = func.Blueprint()
+    acts = {BEGIN: sessions.begin, BACK: sessions.back}
 
     async def get_studio(req: Request) -> Response:
         name = req.path_params.get("path", "")
         if name == _SETTINGS:
-            path = clients.token_path
-            told = {"workspace": routes.scope.id, "signIn": "client", "tokenPath": path}
+            told = {
+                "workspace": routes.scope.id,
+                "signIn": "issuer" if sessions.link else "client",
+                "signInLink": sessions.link,
+                "tokenPath": clients.token_path,
+            }
             return JSONResponse(told, headers=dict(HEADERS))
+        if name in acts and sessions.link:
+            return await acts[name](req)
         try:
             file = await asyncio.to_thread(pages.found, name)
         except NotBuilt as error:
@@ -30,6 +40,14 @@ def blueprint(routes: Routes, clients: Clients, pages: Pages) -> func.Blueprint:
             return JSONResponse(fault, status_code=404, headers=dict(HEADERS))
         return Response(file.content, headers={**HEADERS, "Content-Type": file.type})
 
+    async def change_studio_session(req: Request) -> Response:
+        if req.path_params.get("path", "") != SESSION or not sessions.link:
+            fault = {"error": {"code": "NotFound", "message": "There is nothing of that name."}}
+            return JSONResponse(fault, status_code=404, headers=dict(HEADERS))
+        return await (sessions.end(req) if req.method == "DELETE" else sessions.token(req))
+
+    changes = "change_studio_session"
+    routes.register(bp, changes, ["POST", "DELETE"], _ROUTE, change_studio_session)
     summary = "A page or a file of the web portal"
     routes.register(bp, "get_studio", "GET", _ROUTE, get_studio)
     routes.describe("get_studio", "GET", _ROUTE, summary, secured=False)

@@ -5,7 +5,6 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -18,10 +17,10 @@ from examples.host import Host
 from examples.live import LiveTraffic, begin_rollout
 from studio.pages import BUILT, Pages
 
-_SIZE = {"width": 1200, "height": 860}
+_SIZE = {"width": 1280, "height": 860}
 _LARGEST = 200_000
-_WARM_UP = 40.0
-"""Seconds, until a step of the rollout is over and the charts have something to show."""
+_PATIENCE = 300.0
+"""Seconds, for a step of the rollout to be over."""
 
 
 def main(file: Path) -> int:
@@ -39,7 +38,6 @@ def main(file: Path) -> int:
                 demo.serve()
                 begin_rollout(workspace, ONLINE, "PT20S")
                 with LiveTraffic(workspace, ONLINE):
-                    time.sleep(_WARM_UP)
                     take(host, chromium, file)
         finally:
             host.stop()
@@ -58,7 +56,8 @@ def take(host: Host, chromium: str, file: Path) -> None:
         page = browser.new_page(viewport=_SIZE, color_scheme="light")
         page.goto(server.link)
         page.get_by_role("link", name=ONLINE).click()
-        page.get_by_role("list", name="Steps of the rollout").wait_for()
+        steps = page.get_by_role("list", name="Steps of the rollout")
+        steps.get_by_text("kept its limits").first.wait_for(timeout=_PATIENCE * 1000)
         page.screenshot(path=file)
         browser.close()
     server.shutdown()

@@ -36,6 +36,10 @@ from domain.ports.identity import (
     NewSecret,
     Principal,
     RegisteredClient,
+    SignedIn,
+    SignInAnswer,
+    SignInBegun,
+    SignIns,
     TokenVerifier,
 )
 from domain.ports.resource_store import (
@@ -150,6 +154,10 @@ __all__ = [
     "Serving",
     "ServingObservation",
     "ServingWorkload",
+    "SignInAnswer",
+    "SignInBegun",
+    "SignIns",
+    "SignedIn",
     "StorageRoom",
     "TokenVerifier",
     "UnitInput",

@@ -98,6 +98,51 @@ class Clients(Protocol):
         """False if there is none. Raises Conflict for the last owner."""
 
 
+@dataclass(frozen=True)
+class SignInBegun:
+    """Where a browser is sent to, and what it brings back sealed."""
+
+    url: str
+    kept: str
+
+
+@dataclass(frozen=True)
+class SignInAnswer:
+    """What the issuer sends a browser back with."""
+
+    state: str
+    code: str
+    issuer: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A bearer token of somebody who has signed in, until `ends` (Unix seconds)."""
+
+    token: str
+    ends: float
+
+
+class SignIns(Protocol):
+    """How people with a browser sign in at the issuer whose tokens are taken: OpenID Connect's
+    authorization code, with PKCE."""
+
+    @property
+    def offered(self) -> bool:
+        """Whether they can."""
+        return True
+
+    @abstractmethod
+    async def begin(self, back: str) -> SignInBegun:
+        """Of a browser that is to come back to the address `back`. Raises Unavailable."""
+
+    @abstractmethod
+    async def finish(self, kept: str, back: str, answer: SignInAnswer) -> SignedIn:
+        """With a token that this installation takes. Raises Unauthenticated for an answer to
+        another browser, or to none, and Unavailable."""
+
+
 class CallerAddresses(Protocol):
     """By what address a caller is known, where proxies stand between."""
 

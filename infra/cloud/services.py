@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from domain.errors import Unavailable
 from domain.figures.outside_figures import NoOutsideFigures, OutsideFigures
 from infra.clock import SystemClock
 from infra.cloud.cipher import SettingCipher
@@ -18,6 +19,7 @@ from infra.cloud.late import is_made, late
 from infra.cloud.monitor.azure_monitor import AzureMonitor
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
+from infra.web.client_proof import AssertionProof, ClientProof, SecretProof
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
 from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.outbound import OutboundAddresses
@@ -38,6 +40,8 @@ _NOT_KEPT = (
     "Under Azure Functions scoring requests are not kept one by one: Application Insights has "
     "them, where telemetry goes there."
 )
+_EXCHANGE = "api://AzureADTokenExchange/.default"
+"""What a managed identity's token is for that stands in for an application's secret."""
 _LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
 
@@ -66,6 +70,10 @@ class CloudServices:
         self.data_token_verifier = JwtVerifier(
             identity.issuers, identity.data_audiences, keys, rights, rights
         )
+        secret = identity.studio_client_secret
+        self.studio_proof: ClientProof = (
+            SecretProof(secret) if secret else AssertionProof(self._assertion)
+        )
         self.clients = DirectoryClients(self.store, self.clock)
         keep = timedelta(days=settings.access.audit_retention_days)
         self.audit_log = DocumentAuditLog(self.store, self.clock, keep=keep)
@@ -81,6 +89,15 @@ class CloudServices:
         self.topics = late(self._topics)
         self.consumer = late(self._consumer)
         self.blobs = late(self._blobs)
+
+    async def _assertion(self) -> str:
+        """Who this machine is, to the application that people sign in as."""
+        from azure.core.exceptions import ClientAuthenticationError
+
+        try:
+            return (await self.credential.get_token(_EXCHANGE)).token
+        except ClientAuthenticationError as error:
+            raise Unavailable(f"The managed identity gives no token: {error.message}") from error
 
     @cached_property
     def credential(self) -> "DefaultAzureCredential":

@@ -86,6 +86,8 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         cors_origins=settings.scoring.cors_origins,
         verifiers=Verifiers(adapters.verifier, adapters.data_verifier),
         clients=adapters.clients,
+        sign_ins=adapters.sign_ins,
+        cipher=adapters.cipher,
         identities=compose_identities(ground),
         triggers=_triggers(settings),
         audit=_audit(adapters, settings),

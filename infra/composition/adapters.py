@@ -21,6 +21,7 @@ from domain.ports import (
     ResourceStore,
     Scorer,
     Serving,
+    SignIns,
     StorageRoom,
     TokenVerifier,
     WebFiles,
@@ -33,6 +34,10 @@ from domain.ports.records.running_meter import RunningMeter
 from domain.ports.records.traffic_records import TrafficRecords
 from domain.scoring.request_record import Listener
 from infra.settings import Settings
+from infra.settings.adapters import IdentitySettings
+from infra.web.client_proof import ClientProof, SecretProof
+from infra.web.no_sign_ins import NoSignIns
+from infra.web.oidc_sign_ins import OidcClient, OidcSignIns
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 
@@ -65,6 +70,7 @@ class Adapters:
     callers: CallerAddresses
     audit_log: AuditLog
     clients: Clients
+    sign_ins: SignIns
     identities_elsewhere: str | None
     """Who gives deployments their identities, where that is not this installation's issuer."""
     webhooks: Webhooks
@@ -120,6 +126,12 @@ def _embedded(settings: Settings) -> Adapters:
         callers=services.callers,
         audit_log=stores.audit_log,
         clients=services.clients,
+        sign_ins=_sign_ins(
+            settings.identity,
+            stores.cipher,
+            services.token_verifier,
+            SecretProof(settings.identity.studio_client_secret),
+        ),
         identities_elsewhere=services.identities_elsewhere,
         webhooks=services.webhooks,
         web=_web_files(settings),
@@ -169,6 +181,9 @@ def _functions(settings: Settings) -> Adapters:
         callers=cloud.callers,
         audit_log=cloud.audit_log,
         clients=cloud.clients,
+        sign_ins=_sign_ins(
+            settings.identity, cloud.cipher, cloud.token_verifier, cloud.studio_proof
+        ),
         identities_elsewhere=ENTRAS_IDENTITIES,
         webhooks=cloud.webhooks,
         web=_web_files(settings),
@@ -180,6 +195,17 @@ def _functions(settings: Settings) -> Adapters:
         meter=compute.meter,
         running=compute.running,
     )
+
+
+def _sign_ins(
+    identity: IdentitySettings, cipher: Cipher, verifier: TokenVerifier, proof: ClientProof
+) -> SignIns:
+    if identity.studio_client_id is None:
+        return NoSignIns()
+    client = OidcClient(
+        identity.token_issuer, identity.studio_client_id, identity.asked_scope, proof
+    )
+    return OidcSignIns(client, cipher, verifier)
 
 
 async def _no_authority() -> str:

@@ -91,6 +91,21 @@ class IdentitySettings(SettingsGroup):
     endpoints beside the control plane's. Where it is another application's, as Azure ML's is, its
     roles mean nothing here: `PUT clients/<object id>` gives some."""
 
+    studio_client_id: Text | None = Field(None, alias="ML_ENDPOINTS_STUDIO_CLIENT_ID")
+    """As which application of the issuer people sign in to the studio (authorization code with
+    PKCE), which may send them back to `<base URL>/studio/signed-in`. None: by a client's id and
+    secret, or by `mle studio`."""
+    studio_client_secret: Secret = Field(None, alias="ML_ENDPOINTS_STUDIO_CLIENT_SECRET")
+    """Its secret. None: on Azure's services a token of the managed identity, which the application
+    names as a federated credential; elsewhere nothing but PKCE."""
+    studio_scope: Text | None = Field(None, alias="ML_ENDPOINTS_STUDIO_SCOPE")
+    """What is asked for, between spaces. None: `openid profile <token audience>/.default`, as Entra
+    ID has it."""
+
+    @property
+    def asked_scope(self) -> str:
+        return self.studio_scope or f"openid profile {self.token_audience}/.default"
+
     @property
     def issuers(self) -> tuple[str, ...]:
         return self.token_issuer, *self.token_issuer_aliases

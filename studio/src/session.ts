@@ -6,8 +6,10 @@ import { signal } from "@preact/signals";
 
 export interface Settings {
   workspace: string;
-  /** `code`: `mle studio` has put a one-time code into the address. `client`: an id and a secret. */
-  signIn: "code" | "client";
+  /** `code`: `mle studio` has put a one-time code into the address. `issuer`: the host has a session in
+   * a cookie, and gives the page a token of it. `client`: an id and a secret. */
+  signIn: "code" | "issuer" | "client";
+  signInLink?: string | null;
   tokenPath?: string | null;
 }
 
@@ -24,6 +26,19 @@ let headers: Readonly<Record<string, string>> = {};
 /** What each call carries. */
 export function credential(): Readonly<Record<string, string>> {
   return headers;
+}
+
+/** Why signing in at the issuer came to nothing. */
+export const refused = signal<string | null>(null);
+
+const SESSION = "/studio/session";
+/** No other site's page may send it unasked. */
+const OWN_PAGE = { "X-Studio": "1" };
+
+/** Ends the session at the host too, where it has one. */
+export async function leave(): Promise<void> {
+  if (settings.value?.signIn === "issuer") await fetch(SESSION, { method: "DELETE", headers: OWN_PAGE });
+  signedOut();
 }
 
 export function signedOut(): void {
@@ -56,6 +71,12 @@ export async function begin(): Promise<void> {
       return;
     }
   }
+  const fault = /^#fault=(.*)$/.exec(location.hash)?.[1];
+  if (fault) {
+    history.replaceState(null, "", location.pathname + location.search);
+    refused.value = decodeURIComponent(fault);
+  }
+  if (settings.value.signIn === "issuer" && (await ofHost())) return;
   const kept = sessionStorage.getItem(KEPT);
   if (kept) {
     headers = JSON.parse(kept) as Record<string, string>;
@@ -63,6 +84,16 @@ export async function begin(): Promise<void> {
   } else {
     standing.value = "out";
   }
+}
+
+/** With the token of the host's session, which is kept in this page's memory alone. */
+async function ofHost(): Promise<boolean> {
+  const answer = await fetch(SESSION, { method: "POST", headers: OWN_PAGE });
+  if (!answer.ok) return false;
+  const told = (await answer.json()) as { accessToken: string };
+  headers = { Authorization: `Bearer ${told.accessToken}` };
+  standing.value = "in";
+  return true;
 }
 
 /** Signs in with a client's id and secret. Rejects with the host's reason. */

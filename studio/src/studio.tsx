@@ -12,7 +12,7 @@ import { Overview } from "./pages/overview";
 import { SignIn } from "./pages/sign-in";
 import { Empty } from "./parts/told";
 import { place, to } from "./router";
-import { begin, settings, signedOut, standing } from "./session";
+import { begin, leave, settings, standing } from "./session";
 
 const LINKS: readonly [string, string][] = [
   ["", "Endpoints"],
@@ -62,7 +62,7 @@ export function Studio() {
         <button type="button" class="plain" onClick={turn}>
           {t("Light or dark")}
         </button>
-        <button type="button" class="plain" onClick={signedOut}>
+        <button type="button" class="plain" onClick={() => void leave()}>
           {t("Sign out")}
         </button>
       </header>

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import azure.functions as func
 import pytest
 
 from handlers import studio
 from handlers.http import Routes
+from handlers.studio_sessions import StudioSessions
 from infra.web.no_clients import NoClients
+from infra.web.no_sign_ins import NoSignIns
 from studio.pages import Pages
 from tests.handlers.conftest import OpenClient
+from tests.kit.composed import PlainCipher
 
 
 @pytest.fixture
@@ -19,10 +23,15 @@ def built(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def pages(routes: Routes, folder: Path) -> func.Blueprint:
+    sessions = StudioSessions(routes.addresses, NoSignIns(), PlainCipher())
+    return studio.blueprint(routes, NoClients("Entra's"), Pages(folder), sessions)
+
+
 async def test_anybody_gets_the_files_under_a_strict_policy(
     built: Path, routes: Routes, open_client: OpenClient
 ) -> None:
-    client = open_client(studio.blueprint(routes, NoClients("Entra's"), Pages(built)), role=None)
+    client = open_client(pages(routes, built), role=None)
     script = await client.get("/studio/studio.js")
     assert (script.status_code, script.text) == (200, "go()")
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
@@ -38,7 +47,7 @@ async def test_anybody_gets_the_files_under_a_strict_policy(
 async def test_every_other_address_within_it_is_the_page(
     built: Path, routes: Routes, open_client: OpenClient, path: str
 ) -> None:
-    client = open_client(studio.blueprint(routes, NoClients("Entra's"), Pages(built)), role=None)
+    client = open_client(pages(routes, built), role=None)
     answer = await client.get(f"/studio{path}")
     assert answer.text == "<p>page</p>" or answer.status_code == 404
     assert "key" not in answer.text
@@ -47,7 +56,7 @@ async def test_every_other_address_within_it_is_the_page(
 async def test_who_has_not_built_it_is_told_how(
     tmp_path: Path, routes: Routes, open_client: OpenClient
 ) -> None:
-    client = open_client(studio.blueprint(routes, NoClients("Entra's"), Pages(tmp_path)), role=None)
+    client = open_client(pages(routes, tmp_path), role=None)
     answer = await client.get("/studio")
     assert answer.status_code == 404
     assert "make studio" in answer.json()["error"]["message"]
@@ -58,6 +67,12 @@ async def test_who_has_not_built_it_is_told_how(
 async def test_its_settings_say_whose_tokens_it_needs(
     built: Path, routes: Routes, open_client: OpenClient
 ) -> None:
-    client = open_client(studio.blueprint(routes, NoClients("Entra's"), Pages(built)), role=None)
+    client = open_client(pages(routes, built), role=None)
     told = (await client.get("/studio/settings")).json()
-    assert told == {"workspace": routes.scope.id, "signIn": "client", "tokenPath": None}
+    assert told == {
+        "workspace": routes.scope.id,
+        "signIn": "client",
+        "signInLink": None,
+        "tokenPath": None,
+    }
+    assert (await client.post("/studio/session", headers={"x-studio": "1"})).status_code == 404

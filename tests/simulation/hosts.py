@@ -25,6 +25,7 @@ from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
 from infra.web.no_clients import NoClients
 from infra.web.no_traffic_records import NoTrafficRecords
+from infra.web.no_sign_ins import NoSignIns
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.composed import OwnerVerifier, PlainCipher
@@ -125,6 +126,7 @@ class Host:
             scoring_verifier=OwnerVerifier(),
             data_verifier=OwnerVerifier(),
             clients=NoClients("A test has none."),
+            sign_ins=NoSignIns(),
             identities_elsewhere=None,
             callers=TrustedProxies((), "x-forwarded"),
             audit_log=DocumentAuditLog(store, world.clock, keep=timedelta(days=90)),

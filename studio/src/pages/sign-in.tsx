@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { t } from "../language";
 import { Told } from "../parts/told";
-import { settings, signIn } from "../session";
+import { refused, settings, signIn } from "../session";
 
 /** With a client's id and secret, or by `mle studio`. */
 export function SignIn() {
@@ -19,7 +19,16 @@ export function SignIn() {
   return (
     <main class="alone">
       <h1>ml-endpoints</h1>
-      {settings.value?.signIn === "client" && settings.value.tokenPath ? (
+      {refused.value && <Told fault={new Error(refused.value)} />}
+      {settings.value?.signInLink && (
+        <p>
+          {/* Not a page of the studio: the host leads from there to the issuer. */}
+          <a class="button primary" target="_self" href={settings.value.signInLink}>
+            {t("Sign in with your account")}
+          </a>
+        </p>
+      )}
+      {settings.value?.signIn !== "code" && settings.value?.tokenPath ? (
         <form onSubmit={(event) => void submit(event)}>
           <label>
             {t("Client id")}
@@ -38,13 +47,19 @@ export function SignIn() {
             {t("On the host's own machine, mle studio signs you in by itself.")}
           </p>
         </form>
-      ) : (
+      ) : settings.value?.signIn === "code" ? (
         <>
           <p>{t("This session has ended, or its one-time code was used already.")}</p>
           <p>
             {t("Run this again:")} <code>mle studio</code>
           </p>
         </>
+      ) : (
+        !settings.value?.signInLink && (
+          <p>
+            {t("Tokens come from elsewhere here; on your own machine this signs you in:")} <code>mle studio</code>
+          </p>
+        )
       )}
     </main>
   );

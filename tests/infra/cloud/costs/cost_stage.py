@@ -48,6 +48,7 @@ from infra.composition.adapters import Adapters
 from infra.compute.local.instances.life_meter import LifeMeter
 from infra.web.client_standing import UnsaidStanding
 from infra.web.no_clients import ENTRAS_IDENTITIES
+from infra.web.no_sign_ins import NoSignIns
 from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, StaticKeys
 from tests.infra.cloud.cloud_costs import CloudCosts, Counted, Operation
@@ -391,6 +392,7 @@ async def _application_on(
                 (ISSUER,), (AUDIENCE,), StaticKeys(jwks), UnsaidStanding(), ClaimedRoles()
             ),
             webhooks=Receiver(clock),
+            sign_ins=NoSignIns(),
             identities_elsewhere=ENTRAS_IDENTITIES,
         )
         stage = CostStage(services, costs, broker, consumer, clock, worker)
