@@ -52,6 +52,14 @@ class Verifiers:
 
 
 @dataclass(frozen=True)
+class StudioAccess:
+    """How people sign in to the studio, and what their sessions are sealed with."""
+
+    sign_ins: SignIns
+    cipher: Cipher
+
+
+@dataclass(frozen=True)
 class Application:
     """Built once, by infra/composition; every trigger shares it."""
 
@@ -63,8 +71,7 @@ class Application:
     cors_origins: tuple[str, ...]
     verifiers: Verifiers
     clients: Clients
-    sign_ins: SignIns
-    cipher: Cipher
+    studio: StudioAccess
     identities: IdentityActivities
     triggers: Triggers
     audit: AuditActivities

@@ -95,7 +95,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
     yield health.blueprint(routes, a.usage.readiness)
-    sessions = StudioSessions(addresses, a.sign_ins, a.cipher)
+    sessions = StudioSessions(addresses, a.studio.sign_ins, a.studio.cipher)
     yield studio.blueprint(routes, a.clients, Pages(BUILT), sessions)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from domain.application import Application, Triggers, Verifiers
+from domain.application import Application, StudioAccess, Triggers, Verifiers
 from domain.assets.activities import AssetActivities
 from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
@@ -86,8 +86,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         cors_origins=settings.scoring.cors_origins,
         verifiers=Verifiers(adapters.verifier, adapters.data_verifier),
         clients=adapters.clients,
-        sign_ins=adapters.sign_ins,
-        cipher=adapters.cipher,
+        studio=StudioAccess(adapters.sign_ins, adapters.cipher),
         identities=compose_identities(ground),
         triggers=_triggers(settings),
         audit=_audit(adapters, settings),

@@ -20,6 +20,7 @@ from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from studio.pages import Pages
 from tests.handlers.conftest import BASE_URL, OpenClient
+from tests.kit.waiting import PATIENCE
 from tests.servers.oidc import AUDIENCE, CLIENT, SECRET, OidcIssuer, oidc_issuer
 
 OWN = {"x-studio": "1"}
@@ -76,7 +77,7 @@ OpenBrowser = Callable[[], Browser]
 
 def approved(link: str) -> str:
     """Where the issuer sends the browser back to."""
-    return httpx.get(link).headers["location"]
+    return httpx.get(link, timeout=PATIENCE).headers["location"]
 
 
 def told(answer: httpx.Response) -> str:

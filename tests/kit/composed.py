@@ -35,6 +35,7 @@ from infra.settings.adapters import AccessSettings
 from infra.web.client_address import TrustedProxies
 from infra.web.no_clients import NoClients
 from infra.web.no_traffic_records import NoTrafficRecords
+from infra.web.no_sign_ins import NoSignIns
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from infra.web.webhooks import HttpWebhooks
@@ -98,6 +99,7 @@ def adapters(
         "scoring_verifier": OwnerVerifier(),
         "data_verifier": others.get("verifier", OwnerVerifier()),
         "clients": NoClients("A test has none."),
+        "sign_ins": NoSignIns(),
         "identities_elsewhere": None,
         "callers": TrustedProxies((), "x-forwarded"),
         "audit_log": DocumentAuditLog(store, clock, keep=timedelta(days=90)),
