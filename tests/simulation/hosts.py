@@ -24,8 +24,8 @@ from infra.rules.queue_consumer import Received
 from infra.settings import Settings
 from infra.web.client_address import TrustedProxies
 from infra.web.no_clients import NoClients
-from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.no_sign_ins import NoSignIns
+from infra.web.no_traffic_records import NoTrafficRecords
 from infra.web.outbound import OutboundAddresses
 from infra.web.public_web_files import PublicWebFiles
 from tests.kit.composed import OwnerVerifier, PlainCipher
