@@ -15,5 +15,8 @@ from infra.settings import Settings
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 application = compose(Settings.read(os.environ, Path("local.settings.json")))
 
+# What becomes of resources is kept from here on (domain/audit/story_keeping.py).
+application.audit.story.listen()
+
 for blueprint in blueprints(application):
     app.register_functions(blueprint)

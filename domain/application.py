@@ -105,4 +105,4 @@ class Application:
         await self.sums.close()
         await self.figures.gathering.close()
         await self.ledger.close()
-        await self.audit.logins.close()
+        await self.audit.close()

@@ -6,7 +6,14 @@ import azure.functions as func
 
 from domain.application import Application
 from handlers import health, openapi, studio, worker_pages
-from handlers.access import audit_records, clients, permissions, role_assignments, user_identities
+from handlers.access import (
+    activity,
+    audit_records,
+    clients,
+    permissions,
+    role_assignments,
+    user_identities,
+)
 from handlers.addresses import Addresses
 from handlers.admission import Admission
 from handlers.control import (
@@ -83,6 +90,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield costs.blueprint(routes, a.ledger, a.online.deployments)
     yield budgets.blueprint(routes, a.ledger.budgets)
     yield permissions.blueprint(routes)
+    yield activity.blueprint(routes, a.audit.activity, a.audit.story, a.jobs.collection)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
     yield user_identities.blueprint(routes, a.identities.users)

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from domain.values import Value
+from domain.values import Value, unsaid
+
+STORY = "story/"
+"""What actions begin with that nobody asked for: what has become of a resource."""
 
 
 class AuditStatus(StrEnum):
@@ -47,6 +50,8 @@ class AuditRecord(Value):
     correlation_id: str = ""
     client_request_id: str = ""
     user_agent: str = ""
+    text: Annotated[str, unsaid("")] = ""
+    """Of what the software tells of itself, whose action begins with `story/`."""
 
     @property
     def subject(self) -> str:
@@ -72,7 +77,7 @@ def subject_of(resource: str) -> str:
 class AuditQuery:
     """Which records: those from `since` until before `until`, of `resource` and whatever is
     below it (in any case), of one caller (its id or its client's name), action and status. None:
-    any."""
+    any. What has become of resources is in it `with_story` alone."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -80,6 +85,7 @@ class AuditQuery:
     caller: str | None = None
     action: str | None = None
     status: AuditStatus | None = None
+    with_story: bool = False
 
     def takes(self, record: AuditRecord) -> bool:
         below = (self.resource or "").casefold().strip("/")
@@ -90,6 +96,7 @@ class AuditQuery:
             and self.caller in (None, record.caller, record.client)
             and self.action in (None, record.action)
             and self.status in (None, record.status)
+            and (self.with_story or not record.action.startswith(STORY))
         )
 
 

@@ -330,6 +330,7 @@ def _tell(operation: Operation, new: TrackedResource, place: Place) -> None:
             **({"deployment": place.name} if place.is_deployment else {}),
             "generation": new.generation,
             "operation": operation.id,
+            "by": new.modified_by,
         },
     )
 

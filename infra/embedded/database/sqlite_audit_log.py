@@ -151,9 +151,10 @@ def _conditions(asked: AuditQuery) -> tuple[list[str], dict[str, Any]]:
         "act = :act": asked.action,
         "status = :status": asked.status.value if asked.status else None,
     }
+    story = [] if asked.with_story else ["act NOT GLOB 'story/*'"]
     told = {condition: value for condition, value in given.items() if value is not None}
     names = {condition: re.findall(r":(\w+)", condition)[0] for condition in told}
-    return list(told), {names[condition]: value for condition, value in told.items()}
+    return [*told, *story], {names[condition]: value for condition, value in told.items()}
 
 
 def _written(id: str) -> str:

@@ -72,6 +72,19 @@ def acts(log: AuditLog, clock: HeldClock) -> Acts:
     return Acts(log, clock)
 
 
+async def test_what_became_of_things_is_there_for_who_asks_for_it(
+    log: AuditLog, acts: Acts
+) -> None:
+    act = await acts.kept(resource="onlineEndpoints/iris")
+    told = await acts.kept(
+        resource="onlineEndpoints/iris/deployments/blue", action="story/instance_died", text="Died"
+    )
+    assert await found(log, resource="onlineEndpoints/iris") == [act]
+    assert await found(log) == [act]
+    assert await found(log, with_story=True) == [told, act]
+    assert await found(log, action="story/instance_died", with_story=True) == [told]
+
+
 async def found(log: AuditLog, **asked: Any) -> list[AuditRecord]:
     page = await log.query(AuditQuery(**asked), page_size=100)
     assert page.continuation is None

@@ -96,6 +96,11 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     assert sorted(spent["notifications"]) == ["At100", "At50"]
     assert mle("budget", "delete", "-n", "sums", "--yes").code == 0
     assert mle("cost", "--by", "colour").code == 2
+    told = mle("activity", "sums", "-o", "json").answer
+    assert {"deployment_ready", "traffic_moved"} <= {each["action"] for each in told}
+    begun = [each for each in told if each["action"] == "operation_begun"]
+    assert begun
+    assert all(each["caller"] for each in begun)
 
     text = file.read_text()
     file.write_text(
