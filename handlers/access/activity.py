@@ -109,12 +109,12 @@ def _add(
 
 def _rendered(routes: Routes, record: AuditRecord) -> dict[str, Any]:
     is_story = record.action.startswith(STORY)
-    scope = routes.scope
+    scope, action = routes.scope, record.action.removeprefix(STORY)
     shown = {
         "id": record.id,
         "time": record.at.isoformat(),
         "kind": "Event" if is_story else "Act",
-        "action": record.action.removeprefix(STORY),
+        "action": action,
         "resource": record.resource or None,
         "resourceId": f"{scope.id}/{record.resource}" if record.resource else scope.id,
         "status": record.status.value,
