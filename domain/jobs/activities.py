@@ -9,6 +9,7 @@ from domain.jobs.job_logs import JobLogs
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.job_supervision import JobSupervision
 from domain.jobs.records import batch_job
+from domain.jobs.results.job_results import JobResults
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import UnitDelivery
 
@@ -22,6 +23,7 @@ class JobActivities:
     workers: JobWorkers
     retention: JobRetention
     logs: JobLogs
+    results: JobResults
 
     @property
     def owners(self) -> dict[str, Resume]:

@@ -17,7 +17,7 @@ class JobOutputPlaces(RunOutputs):
         stored = await self._jobs.job(job)
         if stored is None:
             raise NotFound(f"Job '{job[:100]}' was not found.")
-        found = _places(stored.job)
+        found = places_of(stored.job)
         if output not in found:
             raise NotFound(
                 f"Job '{job[:100]}' has no output '{output[:100]}'; it has {', '.join(found)}."
@@ -25,7 +25,8 @@ class JobOutputPlaces(RunOutputs):
         return found[output]
 
 
-def _places(job: BatchJob) -> Mapping[str, BlobFolder]:
+def places_of(job: BatchJob) -> Mapping[str, BlobFolder]:
+    """By the names of its outputs."""
     results = job.results
     score = results.path if job.writes_rows else results.folder
     return {

@@ -20,6 +20,7 @@ from domain.jobs.planning.web_copies import WebCopies
 from domain.jobs.records.job_ground import JobGround
 from domain.jobs.records.job_store import JobStore
 from domain.jobs.records.job_times import JobTimes
+from domain.jobs.results.job_results import JobResults
 from domain.jobs.retrying.retry_joining import RetryJoining
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
@@ -76,6 +77,7 @@ def compose_jobs(
             jobs, collection, keep=timedelta(days=settings.job_retention_days) or None
         ),
         logs=JobLogs(collection, a.blobs),
+        results=JobResults(collection, a.blobs),
     )
 
 

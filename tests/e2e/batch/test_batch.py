@@ -1,9 +1,12 @@
 """Batch endpoints, from a caller's side of the door."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +16,7 @@ from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
 from tests.fleets.fleet import Fleet
-from tests.kit.waiting import until
+from tests.kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.journey
 GOOD = {"a.csv": "a1\na2\n", "b.csv": "b1\n", "nested/deep/c.csv": "c1\nc2\nc3\n"}
@@ -122,6 +125,34 @@ def test_files_that_fail_stand_in_a_manifest_and_the_others_in_the_output(
     assert shown["progress"]["failedFiles"] == 2
 
 
+def assert_results_are_shown(host: RunningHost, name: str, bad: list[str], good: list[str]) -> None:
+    """What a job has written, as people look at it."""
+    call = host.workspace.call
+    first = call("GET", f"jobs/{name}/failures?$top=1").json()
+    listed = [*first["value"], *call("GET", first["nextLink"]).json()["value"]]
+    assert [each["file"] for each in listed] == bad
+    failed = listed[0]
+    assert failed["error"] == f"ValueError: cannot score {bad[0]}"
+    assert httpx.get(failed["url"], verify=host.tls, timeout=PATIENCE).text == "raise"
+    [file] = call("GET", f"jobs/{name}/outputs/score/files").json()["value"]
+    content = httpx.get(file["url"], verify=host.tls, timeout=PATIENCE).content
+    assert len(content) == file["size"]
+    told = call("GET", f"jobs/{name}/outputs/score/firstRows?rows=3").json()
+    assert told["kind"] == "csv"
+    assert [row[0] for row in told["rows"]] == good[:3]
+    zipped = call("GET", f"jobs/{name}/outputs/score/zip").content
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        assert archive.testzip() is None
+        assert archive.read(file["path"]) == content
+    logs = call("GET", f"jobs/{name}/outputs/logs/zip").content
+    with zipfile.ZipFile(io.BytesIO(logs)) as archive:
+        assert "job_progress_overview.txt" in archive.namelist()
+    with pytest.raises(CallFailed, match="404"):
+        call("GET", f"jobs/{name}/outputs/score/firstRows?path=none.csv")
+    with pytest.raises(CallFailed, match="404"):
+        call("GET", f"jobs/{name}/outputs/other/files")
+
+
 def test_one_bad_file_of_many_fails_alone(host: RunningHost) -> None:
     files = {f"{number:02}.csv": f"n{number}\n" for number in range(24)}
     bad = {"13.csv": "raise", "21.csv": "exit"}
@@ -137,6 +168,7 @@ def test_one_bad_file_of_many_fails_alone(host: RunningHost) -> None:
     assert batch.rows(host, shown) == [(file, "0", files[file].strip().upper()) for file in good]
     assert shown["progress"]["failedFiles"] == 2
     assert shown["progress"]["failedMiniBatches"] == 0
+    assert_results_are_shown(host, name, list(bad), good)
     tried = host.workspace.call("POST", f"jobs/{name}/retryFailed").json()["name"]
     assert batch.ended(host, tried)["progress"]["totalFiles"] == 2
 

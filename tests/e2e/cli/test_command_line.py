@@ -254,6 +254,10 @@ def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     assert "Completed, 2/2 files" in done.err
     job = mle("job", "list", "--query", "[0]").answer
     assert (job["status"], job["endpoint"], job["files"]) == ("Completed", "lines", "2/2")
+    shown = mle("jobs", "outputs", job["name"], "-o", "json").answer
+    assert "score" in {each["output"] for each in shown}
+    assert mle("jobs", "head", job["name"]).out.strip()
+    assert mle("jobs", "failures", job["name"], "-o", "json").answer == []
     fetched = mle("jobs", "download", job["name"], "--path", "out", "-o", "json")
     assert fetched.answer["score"]["files"] == 1
     rows = (tmp_path / "out" / "score" / "predictions.csv").read_text().splitlines()
