@@ -17,7 +17,12 @@ _OUTPUT: Final = "jobs/{job}/outputs/{output}"
 
 def blueprint(routes: Routes, results: JobResults) -> func.Blueprint:
     bp = func.Blueprint()
+    _add_outputs(routes, bp, results)
+    _add_failures(routes, bp, results)
+    return bp
 
+
+def _add_outputs(routes: Routes, bp: func.Blueprint, results: JobResults) -> None:
     @routes.arm(
         bp,
         "GET",
@@ -64,6 +69,8 @@ def blueprint(routes: Routes, results: JobResults) -> func.Blueprint:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(content, media_type="application/zip", headers=headers)
 
+
+def _add_failures(routes: Routes, bp: func.Blueprint, results: JobResults) -> None:
     @routes.arm(
         bp,
         "GET",
@@ -76,8 +83,6 @@ def blueprint(routes: Routes, results: JobResults) -> func.Blueprint:
         page = paging(req)
         found, more = await results.failures(req.path_params["job"], page.top, page.continuation)
         return routes.page(req, [_failed(each) for each in found], more)
-
-    return bp
 
 
 def _file(file: OutputFile) -> dict[str, Any]:
