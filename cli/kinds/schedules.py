@@ -1,7 +1,18 @@
 """Schedules, as YAML has them: the clock invokes a batch endpoint."""
 
 from cli.kinds.assets import NAME, TAGS
-from cli.kinds.types import Anything, Choice, Field, Record, Text
+from cli.kinds.types import Anything, Choice, Field, ListOf, Record, Text, Whole
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_FREQUENCY = Choice({each.lower(): each for each in ("Minute", "Hour", "Day", "Week", "Month")})
+_PATTERN = Record(
+    (
+        Field("hours", ListOf(Whole(0, 23)), "hours"),
+        Field("minutes", ListOf(Whole(0, 59)), "minutes"),
+        Field("week_days", ListOf(Choice({day.lower(): day for day in _DAYS})), "weekDays"),
+        Field("month_days", ListOf(Whole(1, 31)), "monthDays"),
+    )
+)
 
 SCHEDULE = Record(
     (
@@ -14,8 +25,16 @@ SCHEDULE = Record(
             "trigger",
             Record(
                 (
-                    Field("type", Choice({"cron": "Cron"}), "triggerType", required=True),
-                    Field("expression", Text(), "expression", required=True),
+                    Field(
+                        "type",
+                        Choice({"cron": "Cron", "recurrence": "Recurrence"}),
+                        "triggerType",
+                        required=True,
+                    ),
+                    Field("expression", Text(), "expression", doc="of cron"),
+                    Field("frequency", _FREQUENCY, "frequency", doc="of a recurrence"),
+                    Field("interval", Whole(1), "interval"),
+                    Field("schedule", _PATTERN, "schedule"),
                     Field("time_zone", Text(), "timeZone"),
                     Field("start_time", Text(), "startTime"),
                     Field("end_time", Text(), "endTime"),

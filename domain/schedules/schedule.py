@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
 from domain.errors import Invalid
 from domain.ground.resource import StringMap, Tags, Text, TrackedResource
@@ -17,6 +18,7 @@ from domain.jobs.records.job_request import JobProperties
 from domain.names import asset_name_fault, endpoint_name_fault
 from domain.ports import Document, Json
 from domain.schedules.occurrences import Occurrences
+from domain.schedules.recurrence import Frequency, RecurrencePattern, expression_of
 from domain.schedules.time_zones import time_zone
 from domain.values import Value, unsaid
 
@@ -46,26 +48,54 @@ def name_fault(name: str) -> str | None:
     return asset_name_fault(name)
 
 
-class CronTrigger(Value):
-    """`expression` is NCRONTAB: minute, hour, day, month, weekday, or six fields with the second
-    first; a day satisfies both of its fields. It comes due from `start_time` on and not after
-    `end_time`, which without an offset are of `time_zone`."""
+class TriggerType(StrEnum):
+    CRON = "Cron"
+    RECURRENCE = "Recurrence"
 
-    trigger_type: str
+
+class _Recurrence(Value):
+    frequency: Frequency
+    interval: Annotated[int, Field(ge=1, le=1000)] = 1
+    schedule: RecurrencePattern | None = None
+    start_time: datetime | None = None
+
+
+_RECURRENCE = ("frequency", "interval", "schedule", "startTime")
+
+
+class ClockTrigger(Value):
+    """`expression` is NCRONTAB: minute, hour, day, month, weekday, or six fields with the second
+    first; a day satisfies both of its fields. A recurrence has it by its `frequency`, `interval`
+    and `schedule`. It comes due from `start_time` on and not after `end_time`, which without an
+    offset are of `time_zone`."""
+
+    trigger_type: TriggerType
+    frequency: Annotated[Frequency | None, unsaid(None)] = None
+    interval: Annotated[int | None, unsaid(None), Field(ge=1, le=1000)] = None
+    schedule: Annotated[RecurrencePattern | None, unsaid(None)] = None
     expression: Annotated[str, Field(min_length=1, max_length=256)]
     start_time: datetime | None = None
     end_time: datetime | None = None
     time_zone: str = "UTC"
 
-    @field_validator("trigger_type")
+    @model_validator(mode="before")
     @classmethod
-    def _cron(cls, value: str) -> str:
-        if value.casefold() != "cron":
-            raise ValueError(
-                "schedules are triggered by Cron here; a recurrence can be said as an expression, "
-                "such as 0 3 * * mon for every Monday at 3"
+    def _expressed(cls, value: Any) -> Any:
+        """A recurrence's expression, where what it is made of is as it has to be."""
+        if not isinstance(value, dict):
+            return value
+        given = {to_camel(name): each for name, each in value.items()}
+        if str(given.get("triggerType", "")).casefold() != "recurrence":
+            return value
+        try:
+            asked = _Recurrence.model_validate(
+                {name: given[name] for name in _RECURRENCE if given.get(name) is not None}
             )
-        return "Cron"
+        except ValidationError:
+            # The fields' own faults are told at them; this stands for what is not made then.
+            return {**value, "expression": "0 0 1 1 *"}
+        said = expression_of(asked.frequency, asked.interval, asked.schedule, asked.start_time)
+        return {**value, "expression": said}
 
     @field_validator("start_time", "end_time", mode="before")
     @classmethod
@@ -94,7 +124,15 @@ class CronTrigger(Value):
         return value
 
     @model_validator(mode="after")
-    def _ordered(self) -> "CronTrigger":
+    def _whole(self) -> "ClockTrigger":
+        if self.trigger_type is TriggerType.RECURRENCE and self.frequency is None:
+            raise ValueError("a recurrence has a frequency: Minute, Hour, Day, Week or Month")
+        if self.trigger_type is TriggerType.CRON and self.frequency is not None:
+            raise ValueError("frequency, interval and schedule are of a Recurrence")
+        return self
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ClockTrigger":
         start, end = self._at(self.start_time), self._at(self.end_time)
         if start and end and end <= start:
             raise ValueError("endTime is not after startTime")
@@ -174,7 +212,7 @@ class ScheduleProperties(Value):
     display_name: Text | None = None
     description: Text | None = None
     is_enabled: bool = True
-    trigger: CronTrigger
+    trigger: ClockTrigger
     action: ScheduleAction
     tags: Tags = {}
     properties: StringMap = {}

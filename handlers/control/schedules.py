@@ -13,7 +13,7 @@ from domain.jobs.batch_jobs import BatchJobs
 from domain.names import WorkspaceScope
 from domain.ports import Principal
 from domain.schedules.activities import ScheduleActivities
-from domain.schedules.schedule import CronTrigger, ScheduleProperties
+from domain.schedules.schedule import ScheduleProperties
 from domain.schedules.scheduled_jobs import definition_of
 from domain.schedules.schedules import ScheduleView
 from domain.values import Value
@@ -26,22 +26,11 @@ from handlers.http import Routes, caller, json_response, render_resource
 
 PATH = "schedules"
 _VIEWS = {"enabledonly": True, "disabledonly": False, "all": None}
-_NO_RECURRENCE = (
-    "Schedules are triggered by Cron here; a recurrence can be said as an expression, such as "
-    "0 3 * * mon for every Monday at 3."
-)
 
 ARM_FIELDS: wire.ArmFields = {
     **batch_jobs.ARM_FIELDS,
     ScheduleProperties: wire.OtherFields(
         read_only=("provisioningState", "nextTriggerTime", "lastRuns")
-    ),
-    CronTrigger: wire.OtherFields(
-        refused={
-            "frequency": _NO_RECURRENCE,
-            "interval": _NO_RECURRENCE,
-            "schedule": _NO_RECURRENCE,
-        }
     ),
 }
 

@@ -81,15 +81,21 @@ def schedule_of_a_job_by_its_name() -> None:
 
 
 @step
-def schedule_by_recurrence_is_refused_and_says_how() -> None:
-    wanted = JobSchedule(
-        name="recurring",
-        trigger=RecurrenceTrigger(
-            frequency="week", interval=1, schedule=RecurrencePattern(hours=3, minutes=0)
-        ),
-        create_job=JOB[0],
-    )
-    refused(lambda: client.schedules.begin_create_or_update(wanted).result(), "expression")
+def schedule_by_recurrence() -> None:
+    made = client.schedules.begin_create_or_update(
+        JobSchedule(
+            name="recurring",
+            trigger=RecurrenceTrigger(
+                frequency="week",
+                interval=1,
+                schedule=RecurrencePattern(hours=3, minutes=[0, 30], week_days=["monday"]),
+            ),
+            create_job=JOB[0],
+        )
+    ).result()
+    found = client.schedules.get("recurring").trigger
+    same((made.trigger.type, found.frequency, found.interval), ("recurrence", "week", 1))
+    same((found.schedule.minutes, found.schedule.week_days), ([0, 30], ["monday"]))
 
 
 @step
@@ -122,7 +128,7 @@ def schedule_of_a_job_that_is_not_there() -> None:
 
 @step
 def schedule_delete() -> None:
-    for name in ("nightly", "weekly"):
+    for name in ("nightly", "weekly", "recurring"):
         client.schedules.begin_disable(name).result()
         client.schedules.begin_delete(name).result()
     refused(lambda: client.schedules.get("nightly"), "nightly")

@@ -107,9 +107,9 @@ def test_what_cannot_be_scheduled_is_refused_with_every_fault(host: RunningHost)
     recurring["properties"]["trigger"] = {
         "triggerType": "Recurrence",
         "frequency": "Day",
-        "interval": 1,
+        "interval": 2,
     }
-    with pytest.raises(CallFailed, match="a recurrence can be said as an expression"):
+    with pytest.raises(CallFailed, match="every 2 days cannot be said by a clock"):
         host.workspace.call("PUT", "schedules/wrong", recurring)
     ended = body(
         "azureml:nothing:1", startTime="2030-01-01T00:01:00", endTime="2030-01-01T00:00:00"

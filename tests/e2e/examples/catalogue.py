@@ -17,7 +17,8 @@ class Example:
 
     `refused`: what is said instead, in part, and of what. `elsewhere`: why this cannot be tried by
     a test, with what stands for it. `python`: the newest that its packages can be had for. `large`:
-    its environment has hundreds of megabytes, and is built where all are asked for alone."""
+    its environment has hundreds of megabytes, and is built where all are asked for alone. `model`:
+    a file of it that is too large to be among the files that tests have."""
 
     file: str
     before: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Example:
     elsewhere: str = ""
     python: tuple[int, int] | None = None
     large: bool = False
+    model: str = ""
 
     @property
     def kind(self) -> str:
@@ -139,6 +141,7 @@ _NCD: Final = (
         endpoint="online/ncd/create-endpoint.yaml",
         request="online/ncd/sample-request-lightgbm.json",
         large=True,
+        model="online/ncd/lightgbm-iris/model/model.lgb",
     ),
 )
 _KUBERNETES: Final = tuple(
