@@ -94,8 +94,9 @@ def schedule_by_recurrence() -> None:
         )
     ).result()
     found = client.schedules.get("recurring").trigger
-    same((made.trigger.type, found.frequency, found.interval), ("recurrence", "week", 1))
-    same((found.schedule.minutes, found.schedule.week_days), ([0, 30], ["monday"]))
+    same((type(made.trigger), found.frequency, found.interval), (RecurrenceTrigger, "week", 1))
+    days = [day.lower() for day in found.schedule.week_days]
+    same((found.schedule.minutes, days), ([0, 30], ["monday"]))
 
 
 @step
