@@ -95,11 +95,13 @@ class IndexCredentials(Protocol):
 @dataclass(frozen=True)
 class InstanceSize:
     """`cpu` in cores, `memory` in bytes. `whole`: nobody named a size, and nothing but what the
-    compute itself has holds it."""
+    compute itself has holds it. `name`: where it means more to the compute than those two, such
+    as which machines it may be on."""
 
     cpu: float
     memory: int
     whole: bool = False
+    name: Annotated[str, unsaid("")] = ""
 
 
 @dataclass(frozen=True)

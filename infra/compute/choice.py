@@ -270,7 +270,8 @@ def _container_apps(
 def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: Beside) -> Compute:
     """Instances and nodes in pods."""
     from infra.compute.ground.isolation_telling import tell
-    from infra.compute.kubernetes.chosen_cluster import chosen_cluster
+    from infra.compute.kubernetes.chosen_cluster import chosen_cluster, chosen_types
+    from infra.compute.kubernetes.cluster_capabilities import ClusterCapabilities
     from infra.compute.kubernetes.cluster_isolation import parts
     from infra.compute.registry.image_manifest import Platform
     from infra.compute.registry.programs.registry_images import registry_images
@@ -283,7 +284,8 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
         raise ValueError("a cluster needs a registry")  # the settings have said so
     chosen = registry_images(place, _making(settings, beside), Platform.here())
     installation = Installation(beside.store).id
-    fleet = chosen_cluster(settings, cluster, place, chosen.images, installation)
+    types = chosen_types(cluster)
+    fleet = chosen_cluster(settings, cluster, place, chosen.images, installation, types)
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
     apart = parts(closed=settings.egress == "closed")
@@ -302,7 +304,9 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
         return Gateway("", "0.0.0.0/32")
 
     return Compute(
-        capabilities=RemoteCapabilities(chosen.facts, _triton(settings), apart),
+        capabilities=ClusterCapabilities(
+            RemoteCapabilities(chosen.facts, _triton(settings), apart), types
+        ),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,

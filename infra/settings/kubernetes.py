@@ -45,6 +45,10 @@ class KubernetesSettings(SettingsGroup):
     mounts: Claims = Field((), alias="ML_ENDPOINTS_KUBERNETES_MOUNTS")
     """PersistentVolumeClaims of the namespace that every pod sees, each `claim:/folder/seen`, with
     `:ro` to be read only. Whoever deploys a model can read them, and write to the others."""
+    instance_types: Path | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_INSTANCE_TYPES")
+    """A file (YAML or JSON) with `instanceTypes` and `defaultInstanceType`, as Azure ML's body of a
+    Kubernetes compute has them: `nodeSelector` and `resources` by name. None: its
+    `defaultinstancetype`. Azure's own names mean their cores and memory all the same."""
     unscheduled: Annotated[float, Field(ge=0, le=86400), SECONDS] = Field(
         600, alias="ML_ENDPOINTS_KUBERNETES_UNSCHEDULED"
     )

@@ -10,6 +10,12 @@ import yarl
 from domain.ports import Credentials
 from infra.compute.kubernetes.api.cluster_access import AccessFault, cluster_access
 from infra.compute.kubernetes.api.kubernetes_api import KubernetesApi
+from infra.compute.kubernetes.cluster_types import (
+    AZURES,
+    ClusterTypes,
+    TypesFault,
+    read_types,
+)
 from infra.compute.kubernetes.kubernetes_fleet import KubernetesFleet
 from infra.compute.kubernetes.pods.known_pods import Patience
 from infra.compute.kubernetes.pods.pod_template import Claim, Surroundings
@@ -28,6 +34,7 @@ def chosen_cluster(
     place: RegistryPlace,
     images: PodImages,
     installation: Callable[[], Awaitable[str]],
+    types: ClusterTypes,
 ) -> KubernetesFleet:
     """Raises SettingsError where they lead to no cluster. Asks nobody."""
     try:
@@ -42,14 +49,26 @@ def chosen_cluster(
         closed=settings.egress == "closed",
         memory_overcommit=settings.memory_overcommit,
         core_overcommit=settings.core_overcommit,
-        pull=_pull(place.url, place.credentials),
+        pull=pull_of(place.url, place.credentials),
         claims=tuple(_claim(each) for each in cluster.mounts),
+        types=types,
     )
     patience = Patience(cluster.unscheduled, _UNPULLED)
     return KubernetesFleet(KubernetesApi(access), images, installation, around, patience)
 
 
-def _pull(url: str, credentials: Credentials | None) -> str | None:
+def chosen_types(cluster: KubernetesSettings) -> ClusterTypes:
+    """Raises SettingsError."""
+    if cluster.instance_types is None:
+        return AZURES
+    try:
+        return read_types(cluster.instance_types)
+    except TypesFault as fault:
+        name = KubernetesSettings.environment_name("instance_types")
+        raise SettingsError([f"{name}: {each}" for each in fault.faults]) from None
+
+
+def pull_of(url: str, credentials: Credentials | None) -> str | None:
     if credentials is None:
         return None
     pair = f"{credentials.username}:{credentials.password}"

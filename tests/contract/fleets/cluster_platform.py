@@ -6,6 +6,7 @@ from pathlib import Path
 
 from infra.compute.kubernetes.api.cluster_access import cluster_access
 from infra.compute.kubernetes.api.kubernetes_api import KubernetesApi
+from infra.compute.kubernetes.cluster_types import AZURES
 from infra.compute.kubernetes.kubernetes_fleet import KubernetesFleet
 from infra.compute.kubernetes.pods.known_pods import Patience
 from infra.compute.kubernetes.pods.pod_template import Surroundings
@@ -26,7 +27,7 @@ def cluster(folder: Path) -> Iterator[Platform]:
         config = there.kubeconfig(folder / "config")
         lost = there.kubeconfig(folder / "lost")
         lost.write_text(lost.read_text().replace(f":{there.port}", ":9"))
-        around = Surroundings(NAMESPACE, False, (), False, 16, 32, None, ())
+        around = Surroundings(NAMESPACE, False, (), False, 16, 32, None, (), AZURES)
 
         def at(config: Path) -> Opener:
             def opened(blobs: FileBlobStore, folder: Path, installation: str) -> Fleet:

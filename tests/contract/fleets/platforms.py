@@ -14,6 +14,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.contract.fleets.apps_platform import apps
 from tests.contract.fleets.cluster_platform import cluster
 from tests.contract.fleets.platform import Platform
+from tests.contract.fleets.real_cluster import real_cluster
 from tests.kit.stages.engine_images import engine_images
 from tests.servers.engine.dockerd import BASE
 from tests.servers.engine.given import given_engine
@@ -43,4 +44,9 @@ def _engine(folder: Path) -> Iterator[Platform]:
     )
 
 
-PLATFORMS: Final = {"docker": _engine, "container_apps": apps, "kubernetes": cluster}
+PLATFORMS: Final = {
+    "docker": _engine,
+    "container_apps": apps,
+    "kubernetes": cluster,
+    "real_cluster": real_cluster,
+}

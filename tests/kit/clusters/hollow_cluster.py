@@ -13,6 +13,7 @@ from domain.errors import Unavailable
 from domain.ports import EnvironmentSpec, InstanceSize, Program
 from infra.compute.kubernetes.api.cluster_access import cluster_access
 from infra.compute.kubernetes.api.kubernetes_api import KubernetesApi
+from infra.compute.kubernetes.cluster_types import AZURES
 from infra.compute.kubernetes.kubernetes_fleet import KubernetesFleet
 from infra.compute.kubernetes.pods.known_pods import Patience
 from infra.compute.kubernetes.pods.pod_template import Surroundings
@@ -26,10 +27,14 @@ from tests.servers.kubernetes.kinds import BY_PLURAL, Kind
 from tests.servers.kubernetes.store import Object
 
 _ROLE = Path(__file__).parents[3] / "deploy" / "kubernetes" / "role.yaml"
-AROUND = Surroundings(NAMESPACE, False, (), False, 16, 32, None, ())
+AROUND = Surroundings(NAMESPACE, False, (), False, 16, 32, None, (), AZURES)
 PATIENT = Patience(unscheduled=10**6, unpulled=10**6)
 HASTY = Patience(unscheduled=0, unpulled=0)
 OURS = "ours"
+
+
+def program(size: InstanceSize) -> Program:
+    return Program(EnvironmentSpec("3.11", ()), None, None, "score.py", {}, size)
 
 
 class MadeImages(PodImages):
@@ -61,11 +66,8 @@ class HollowYard:
     def group(self, mode: str = "serve", **more: Any) -> NodeGroup:
         name = f"g{next(self.numbers)}"
         spec = {"contract": 1, "mode": mode, "script": "score.py"}
-        size = InstanceSize(1, 2**30)
-        program = Program(EnvironmentSpec("3.11", ()), None, None, "score.py", {}, size)
-        return replace(
-            NodeGroup(name, f"online/iris/{name}", program, spec, "s" * 40, drain=1.0), **more
-        )
+        key, runs = f"online/iris/{name}", program(InstanceSize(1, 2**30))
+        return replace(NodeGroup(name, key, runs, spec, "s" * 40, drain=1.0), **more)
 
     async def applied(self, group: NodeGroup, count: int) -> Progress:
         """Asked for as often as it takes until there are as many."""

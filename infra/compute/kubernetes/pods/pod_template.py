@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.kubernetes.api.kubernetes_api import Object
+from infra.compute.kubernetes.cluster_types import ClusterTypes
 from infra.compute.kubernetes.pods.pod_secrets import (
     PULL,
     SECRET,
@@ -78,6 +79,7 @@ class Surroundings:
     core_overcommit: float
     pull: str | None
     claims: Sequence[Claim]
+    types: ClusterTypes
 
 
 def port_of(group: NodeGroup) -> int:
@@ -109,6 +111,9 @@ def pod_of(group: NodeGroup, image: ProgramImage, name: str, around: Surrounding
         "containers": [_agent(group, image, name, around)],
         "volumes": volumes,
     }
+    kind = around.types.of(program.size)
+    if kind is not None and kind.selector:
+        spec["nodeSelector"] = dict(kind.selector)
     if around.pull is not None:
         spec["imagePullSecrets"] = [{"name": f"{name}-{PULL}"}]
     if program.server is not None:
@@ -131,7 +136,6 @@ _HELD: Final[Mapping[str, Any]] = {
 
 def _agent(group: NodeGroup, image: ProgramImage, name: str, around: Surroundings) -> Object:
     port = port_of(group)
-    memory = _AGENT_MEMORY if group.program.server is not None else _memory(group)
     return {
         "name": AGENT,
         "image": image.name,
@@ -147,7 +151,7 @@ def _agent(group: NodeGroup, image: ProgramImage, name: str, around: Surrounding
             {"name": "ML_ENDPOINTS_NODE_PORT", "value": str(port)},
         ],
         "ports": [{"name": AGENT, "containerPort": port, "protocol": "TCP"}],
-        "resources": _resources(group.program.size.cpu, memory, around),
+        "resources": _agent_resources(group, around),
         "securityContext": _HELD,
         "volumeMounts": [{"name": _SCRATCH, "mountPath": "/tmp"}, *_claimed(around)],
         "readinessProbe": _probe("/readyz", port, period=5, failures=1),
@@ -169,7 +173,7 @@ def _server(group: NodeGroup, image: ProgramImage, name: str, around: Surroundin
         "image": image.server,
         "imagePullPolicy": "IfNotPresent",
         "env": [_secret(each, name, server_key(each)) for each in server_variables(group, image)],
-        "resources": _resources(program.size.cpu, _memory(group), around),
+        "resources": _resources(group, around),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"], "add": list(_SERVER_CAPABILITIES)},
@@ -224,10 +228,23 @@ def _memory(group: NodeGroup) -> int:
     return max(_LEAST_MEMORY, group.program.size.memory)
 
 
-def _resources(cpu: float, memory: int, around: Surroundings) -> Object:
+def _agent_resources(group: NodeGroup, around: Surroundings) -> Object:
+    """Of one that runs the model, or stands beside a server that does."""
+    if group.program.server is None:
+        return _resources(group, around)
+    memory = str(_AGENT_MEMORY)
+    return {"requests": {"cpu": "10m", "memory": memory}, "limits": {"memory": memory}}
+
+
+def _resources(group: NodeGroup, around: Surroundings) -> Object:
+    """As its type of the cluster says; else a part of its size is asked for."""
+    size, memory = group.program.size, _memory(group)
+    kind = around.types.of(size)
+    if kind is not None:
+        return {"requests": dict(kind.requests), "limits": dict(kind.limits)}
     least = max(_LEAST_MEMORY, int(memory / around.memory_overcommit))
-    requests = {"cpu": _cores(cpu / around.core_overcommit), "memory": str(least)}
-    return {"requests": requests, "limits": {"cpu": _cores(cpu), "memory": str(memory)}}
+    requests = {"cpu": _cores(size.cpu / around.core_overcommit), "memory": str(least)}
+    return {"requests": requests, "limits": {"cpu": _cores(size.cpu), "memory": str(memory)}}
 
 
 def _cores(cores: float) -> str:
