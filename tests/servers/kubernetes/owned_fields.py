@@ -72,10 +72,20 @@ def applied(
     others = [Manager(m.name, m.operation, m.part, m.fields - taken) for m in managers]
     owned = {path for each in others for path in each.fields}
     merged = _merged(live, wanted, schema)
-    for path in sorted(by.fields - new - owned, key=len, reverse=True):
+    left = by.fields - new - owned
+    for path in sorted({_whole_item(each, new | owned) for each in left}, key=len, reverse=True):
         _remove(merged, path)
     by = Manager(by.name, by.operation, by.part, new)
     return merged, [each for each in (*others, by) if each.fields]
+
+
+def _whole_item(path: Path, kept: set[Path]) -> Path:
+    """The item that it is in, where nobody has anything of that any more."""
+    for number, key in enumerate(path, 1):
+        item = path[:number]
+        if key.startswith("k:") and not any(each[:number] == item for each in kept):
+            return item
+    return path
 
 
 def updated(

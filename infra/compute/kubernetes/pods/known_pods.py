@@ -15,6 +15,8 @@ from infra.compute.kubernetes.pods.pod_reading import (
 )
 from infra.compute.remote.fleet import Node, NodeState
 
+OUT_OF_QUOTA: Final = "OutOfQuota"
+"""By which batch jobs make do with fewer nodes, or wait for one."""
 _SHOWN: Final = 30.0
 """Seconds for which a node that was replaced is shown as ended, if nobody asks for another."""
 
@@ -104,6 +106,8 @@ class KnownPods:
         if in_a_row > MAX_DEATHS:
             reason = f"{reason}\nIt ended {in_a_row} times in a row."
             code = "KubernetesCrashLoopBackOff" if code == "ResourceNotReady" else code
+        if code == UNSCHEDULABLE and seen.works:
+            code = OUT_OF_QUOTA
         node = Node(
             id=seen.id,
             group=seen.group,

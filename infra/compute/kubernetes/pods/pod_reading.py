@@ -14,6 +14,7 @@ from infra.compute.kubernetes.pods.pod_template import AGENT
 from infra.compute.remote.fleet import NodeState
 
 MAX_DEATHS: Final = 3
+_WORKERS: Final = "workers/"
 STABLE: Final = 60.0
 UNSCHEDULABLE: Final = "PodUnschedulable"
 """Codes are those that Azure ML has for deployments on Kubernetes."""
@@ -51,6 +52,8 @@ class Seen:
     stuck: bool = False
     lived: float = 0.0
     ready: bool = False
+    works: bool = False
+    """Whether it is a node of batch jobs."""
 
     @property
     def id(self) -> str:
@@ -77,6 +80,7 @@ def seen_of(pod: Object) -> Seen:
         attempt=int(meta["labels"].get(labels.ATTEMPT, 0)),
         state=NodeState.COMING,
         life=life,
+        works=str((meta.get("annotations") or {}).get(labels.KEY)).startswith(_WORKERS),
         made=f"{meta['creationTimestamp']} {meta['name']}",
         ready=any(_is_true(each, "Ready") for each in status.get("conditions") or []),
     )

@@ -198,6 +198,17 @@ async def test_a_pod_that_no_machine_has_room_for_says_what_is_short(yard: Hollo
     await yard.gone(group)
 
 
+async def test_nodes_of_batch_jobs_without_room_are_told_so_that_fewer_will_do(
+    yard: HollowYard,
+) -> None:
+    [machine] = yard.cluster.controllers.machines
+    machine.memory = 1.0
+    group = replace(yard.group("work"), key="workers/local")
+    told = await yard.failed(group)
+    assert told.startswith("OutOfQuota: No node of the cluster has room for it")
+    await yard.gone(group)
+
+
 async def test_containers_that_end_again_and_again_are_given_up_with_their_last_words(
     yard: HollowYard,
 ) -> None:
