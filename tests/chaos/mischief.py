@@ -19,7 +19,7 @@ from typing import Any
 from domain.errors import Unavailable
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import Document, Message, Replace, Write
-from infra.embedded import __main__ as embedded
+from infra.embedded import command
 from infra.embedded.database.sqlite import Database
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.database.sqlite_work_queue import SqliteWorkQueue
@@ -163,7 +163,7 @@ def _messages(dice: Dice) -> None:
 def main() -> int:
     given = sys.argv[1:]
     strike(Dice(Path(given[given.index("--data-dir") + 1])))
-    return embedded.main(given)
+    return command.main(given)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,10 @@ class Host:
     def _imported(self) -> tuple[ModuleType, list[HostedFunction]]:
         # The worker imports an app on its live event loop, and so does this.
         module, app = import_app(self._app)
-        return module, index(app, self._environment)
+        functions = index(app, self._environment)
+        gc.freeze()
+        gc.enable()
+        return module, functions
 
     async def _start(self, module: ModuleType, closing: contextlib.AsyncExitStack) -> None:
         application = getattr(module, "application", None)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from examples.client import CallFailed
-from infra.embedded.__main__ import main
+from infra.embedded.command import main
 from outside import serving
 from outside.running_host import RunningHost
 from tests.kit.waiting import until

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Conflict, Invalid, NotFound
-from infra.embedded.__main__ import main
 from infra.embedded.access.clients import ClientRegistry
+from infra.embedded.command import main
 
 
 def test_a_client_is_known_by_its_id_and_secret_only(tmp_path: Path) -> None:
