@@ -51,6 +51,7 @@ _NEEDED_IN_AZURE = (
     ("cosmos_connection", "cosmos_endpoint"),
     ("cipher_key",),
 )
+_WAKE_WAIT_OF_APPS = "120"
 _of_installation = InstallationSettings.environment_name
 _PLATFORM, _HOST, _BASE_URL = map(_of_installation, ("platform", "host", "base_url"))
 _ISSUER = IdentitySettings.environment_name("token_issuer")
@@ -126,7 +127,7 @@ class Settings:
         faults.extend(_missing_for_apps(told))
         faults.extend(_missing_in_a_cluster(told))
         faults.extend(_unresolved(told, names))
-        given = {**_defaults(told), **told}
+        given = {**_defaults(told), **_for_apps(told), **told}
         read: dict[str, Any] = {
             field: _read(group, given, faults) for field, group in cls.groups().items()
         }
@@ -198,6 +199,13 @@ def _defaults(told: Mapping[str, str]) -> dict[str, str]:
         _ISSUER: issuer,
         _JWKS_URL: f"{issuer.rstrip('/')}/oauth2/v2.0/keys",
     }
+
+
+def _for_apps(told: Mapping[str, str]) -> dict[str, str]:
+    """What Container Apps take longer for."""
+    if told.get(ComputeSettings.environment_name("kind")) != "container_apps":
+        return {}
+    return {ScalingSettings.environment_name("wake_wait"): _WAKE_WAIT_OF_APPS}
 
 
 def _file_values(path: Path | None) -> dict[str, str]:

@@ -119,7 +119,8 @@ class ScalingSettings(SettingsGroup):
     wake_wait: Annotated[float, Field(gt=0, le=230), SECONDS] = Field(
         30, alias="ML_ENDPOINTS_WAKE_WAIT"
     )
-    """How long a request waits for a deployment that sleeps."""
+    """How long a request waits for a deployment that sleeps. Where models run in Container Apps,
+    whose starts take longer: 120 unless said."""
     look_interval: Annotated[float, Field(ge=1, le=300), SECONDS] = Field(
         1, alias="ML_ENDPOINTS_SCALE_LOOK_INTERVAL"
     )

@@ -1,5 +1,6 @@
 """A node as an app: what Azure Resource Manager shows of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,10 +41,12 @@ class App:
         )
 
     def is_of(self, installation: str) -> bool:
-        """Of an installation, and whole: tags that somebody has taken away tell nothing."""
-        needed = (names.GROUP, names.NUMBER, names.LIFE, names.LIVES, names.ATTEMPT)
-        is_ours = self.tags.get(names.INSTALLATION) == installation
-        return is_ours and all(each in self.tags for each in needed)
+        """Of an installation, and whole: tags that somebody has changed tell nothing."""
+        numbers = (names.NUMBER, names.LIFE, names.LIVES, names.ATTEMPT)
+        is_ours = self.tags.get(names.INSTALLATION) == installation and names.GROUP in self.tags
+        return is_ours and all(
+            re.fullmatch(r"[0-9]{1,9}", str(self.tags.get(each, ""))) for each in numbers
+        )
 
     @property
     def group(self) -> str:

@@ -29,6 +29,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _MOST: Final = 32 * 2**20
 _EARLY: Final = 120.0
 _TOGETHER: Final = 16
+_PAGES: Final = 2000
+"""Of a list: more than there can be apps for."""
 
 
 class ArmRefusal(Exception):
@@ -84,12 +86,18 @@ class ArmCalls:
     async def all(self, path: str) -> list[Any]:
         """A list to its end."""
         found: list[Any] = []
-        at: str | None = path
-        while at is not None:
+        at = path
+        seen: set[str] = set()
+        while at not in seen and len(seen) < _PAGES:
+            seen.add(at)
             page = await self.get(at)
-            found += page.get("value") or []
-            at = page.get("nextLink")
-        return found
+            if not isinstance(page, dict) or not isinstance(page.get("value", []), list):
+                raise ArmRefusal(200, "NoList", "An answer that should be a list is none.")
+            found += [each for each in page.get("value", []) if isinstance(each, dict)]
+            at = str(page.get("nextLink") or "")
+            if not at:
+                return found
+        raise ArmRefusal(200, "EndlessList", "A list comes to no end.")
 
     async def ask(
         self,
@@ -132,6 +140,8 @@ class ArmCalls:
 
     async def text(self, url: str, token: str) -> str:
         """What a log's stream says up to now, opened by a token of its own."""
+        if yarl.URL(url).scheme not in ("https", self._url.scheme):
+            raise ArmRefusal(0, "ForeignLink", "A log's stream is without TLS.")
         headers = {"Authorization": f"Bearer {token}"}
         try:
             async with self._open().get(url, headers=headers, timeout=_TIMEOUT) as answer:

@@ -223,3 +223,27 @@ def test_every_setting_says_what_it_means_and_the_page_has_all_of_it() -> None:
 def test_no_two_settings_have_one_name() -> None:
     names = Settings.names()
     assert len(names) == len(set(names))
+
+
+def test_container_apps_need_an_environment_and_a_registry() -> None:
+    told = {"ML_ENDPOINTS_PLATFORM": "embedded", "ML_ENDPOINTS_COMPUTE": "container_apps"}
+    with pytest.raises(SettingsError) as raised:
+        Settings.read({**told, "ML_ENDPOINTS_CONTAINER_APPS_MOUNTS": "no-place"})
+    assert [fault.partition(":")[0] for fault in raised.value.faults] == [
+        "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT",
+        "ML_ENDPOINTS_IMAGE_REGISTRY",
+        "ML_ENDPOINTS_CONTAINER_APPS_MOUNTS",
+    ]
+
+
+def test_whoever_wakes_an_app_is_given_more_time() -> None:
+    group = "/subscriptions/s/resourceGroups/g/providers"
+    told = {
+        "ML_ENDPOINTS_PLATFORM": "embedded",
+        "ML_ENDPOINTS_COMPUTE": "container_apps",
+        "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT": f"{group}/Microsoft.App/managedEnvironments/e",
+        "ML_ENDPOINTS_IMAGE_REGISTRY": "https://cr.azurecr.io/ml-endpoints",
+    }
+    assert Settings.read(told).scaling.wake_wait == 120
+    assert Settings.read({**told, "ML_ENDPOINTS_WAKE_WAIT": "9"}).scaling.wake_wait == 9
+    assert Settings.read({"ML_ENDPOINTS_PLATFORM": "embedded"}).scaling.wake_wait == 30

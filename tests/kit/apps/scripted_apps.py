@@ -28,6 +28,7 @@ from tests.servers.arm.records import AppRecord, Environment
 from tests.servers.arm.routes import TOKEN
 from tests.servers.arm.runs import ScriptedRuns
 from tests.servers.arm.stand_in import SUBSCRIPTION, StandIn
+from tests.servers.arm.throttle import Throttle
 
 GIB: Final = 2**30
 IMAGE: Final = ProgramImage(f"r.azurecr.io/programs@sha256:{'0' * 64}", "src", True, True)
@@ -35,6 +36,7 @@ PULLER: Final = (
     f"{SUBSCRIPTION}/resourceGroups/models/providers/Microsoft.ManagedIdentity"
     "/userAssignedIdentities/puller"
 )
+_ANY: Final = (1e9, 1e9)
 _AT_ONCE: Final = {"linger": 0.0, "grace": 0.0}
 
 
@@ -155,6 +157,8 @@ class ScriptedApps:
 def standing_in() -> Iterator[tuple[StandIn, ScriptedRuns]]:
     runs = ScriptedRuns()
     with StandIn(runs) as stand_in:
+        # Calls come as fast as a test moves its clock, which the platform's limits do not go by.
+        stand_in.manager.throttle = Throttle(reads=_ANY, writes=_ANY)
         stand_in.manager.identities.add(PULLER.casefold())
         yield stand_in, runs
 
