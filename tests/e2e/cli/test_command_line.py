@@ -366,7 +366,7 @@ def test_a_script_that_says_az_runs_unchanged_with_the_files_of_2021_too(
         (["online-endpoint", "show"], 2, "required: -n/--name"),
         (["online-endpoint", "show", "-n", "nobody"], 3, "was not found"),
         (["deploy", "nowhere.yml"], 2, "can't be read"),
-        (["status", "-o", "xml"], 2, "one of json"),
+        (["status", "-o", "xml"], 2, "one of csv"),
         (["status", "--context", "nobody"], 2, "There is no context"),
     ],
 )
