@@ -18,10 +18,11 @@ class DeploymentRoute:
     `revision` names what runs, and is another when the deployment has been changed or made
     anew. One that `may_sleep` can be woken when it has no instance; one that is `proven` has
     succeeded before, so that it should have one everywhere. `collector` says what of its
-    requests is kept, None for nothing."""
+    requests is kept, None for nothing; of one that `is_told` each goes to where telemetry goes."""
 
     __slots__ = (
         "collector",
+        "is_told",
         "max_concurrent",
         "may_sleep",
         "name",
@@ -43,6 +44,7 @@ class DeploymentRoute:
         self.state = deployment.provisioning_state
         self.revision = running_revision(deployment)
         self.turn = 0
+        self.is_told = deployment.properties.app_insights_enabled
         self.collector = deployment.properties.data_collector
         self.workers = deployment.workers
         bounds = deployment.bounds

@@ -41,6 +41,7 @@ from infra.composition.usage.ledger import compose_ledger
 from infra.compute.remote import ready_nodes
 from infra.settings import Settings
 from infra.telemetry import telemetry
+from infra.telemetry.request_telling import RequestTelling
 
 
 def compose(settings: Settings) -> Application:
@@ -65,7 +66,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
     collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
     waking = compose_waking(ground, settings.scaling, following=online.following)
-    taps = (*rollout.taps, collecting)
+    taps = (*rollout.taps, collecting, RequestTelling())
     scoring = compose_scoring(ground, settings.scoring, routes, instances, waking, taps)
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)

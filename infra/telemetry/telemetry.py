@@ -15,6 +15,7 @@ from opentelemetry.trace import ProxyTracerProvider
 from domain.audit.audit_telling import LOGGER as AUDIT
 from infra.settings import Settings
 from infra.settings.adapters import TelemetrySettings
+from infra.telemetry.request_telling import LOGGER as REQUESTS
 
 SERVICE = "ml-endpoints"
 _EXPORT_TIMEOUT = 5
@@ -95,7 +96,7 @@ def _logs_to_collector(endpoint: str, resource: Any) -> None:
     exporter = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=_EXPORT_TIMEOUT)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
     handler = LoggingHandler(logger_provider=provider)
-    for name in ("", AUDIT):
+    for name in ("", AUDIT, REQUESTS):
         logging.getLogger(name).addHandler(handler)
 
 
@@ -129,6 +130,7 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
         for handler in logging.getLogger().handlers:
             if isinstance(handler, LoggingHandler):
                 logging.getLogger(AUDIT).addHandler(handler)
+                logging.getLogger(REQUESTS).addHandler(handler)
     provider = trace.get_tracer_provider()
     # With OTEL_TRACES_EXPORTER=none there are no traces, and no provider of the SDK's.
     if isinstance(provider, TracerProvider):

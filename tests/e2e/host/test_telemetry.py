@@ -61,7 +61,8 @@ def test_one_trace_goes_from_the_invocation_through_the_queues_to_the_instance(
         job = scoring_files.ended(host, answer.json()["name"])
         assert job["status"] == "Completed"
         serving.endpoint(host, "echo")
-        serving.deploy(host, "echo/blue", serving.codes(host, "echo", {"score.py": serving.ECHO}))
+        code = serving.codes(host, "echo", {"score.py": serving.ECHO})
+        serving.deploy(host, "echo/blue", code, appInsightsEnabled=True)
         with serving.caller(host, "echo") as caller:
             other = TRACE[::-1]
             name = {"azureml-model-deployment": "blue"}
@@ -94,6 +95,10 @@ def test_one_trace_goes_from_the_invocation_through_the_queues_to_the_instance(
     assert (namespace, "RequestLatency", names) in collector.metrics
     answered = {**names, "envoy_response_code": "200"}
     assert (f"{namespace}/deployments", "RequestsPerMinute", answered) in collector.metrics
+
+    asked_of = "POST /score of echo/blue: 200"
+    [told] = [log for log in collector.logs if (log.trace, log.body) == (other, asked_of)]
+    assert told.attributes["DeploymentName"] == "blue"
 
     # A caller that says so is not traced; a trace that begins here has the id that we told.
     assert not spans_of(collector, "1" * 32)
