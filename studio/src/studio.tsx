@@ -4,6 +4,7 @@ import { t } from "./language";
 import { Access } from "./pages/access";
 import { ASSETS, Asset, Assets } from "./pages/assets";
 import { BatchEndpointPage } from "./pages/batch-endpoint";
+import { Costs } from "./pages/costs";
 import { JobPage } from "./pages/jobs/job";
 import { Jobs } from "./pages/jobs/jobs";
 import { DeploymentPage } from "./pages/online/deployment";
@@ -18,6 +19,7 @@ const LINKS: readonly [string, string][] = [
   ["", "Endpoints"],
   ["jobs", "Jobs"],
   ...Object.entries(ASSETS).map(([kind, { title }]): [string, string] => [kind, title]),
+  ["costs", "Costs"],
   ["access", "Access"],
 ];
 
@@ -60,7 +62,7 @@ export function Studio() {
           ))}
         </nav>
         <button type="button" class="plain" onClick={turn}>
-          {t("Light or dark")}
+          {t("Theme")}
         </button>
         <button type="button" class="plain" onClick={() => void leave()}>
           {t("Sign out")}
@@ -88,6 +90,7 @@ function Page() {
   if (kind === "online" && name) return <OnlineEndpointPage key={name} name={name} />;
   if (kind === "batch" && name) return <BatchEndpointPage key={name} name={name} />;
   if (kind === "jobs") return name ? <JobPage key={name} name={name} /> : <Jobs />;
+  if (kind === "costs") return <Costs />;
   if (kind === "access") return <Access />;
   if (kind in ASSETS) {
     return name ? <Asset key={`${kind}/${name}`} kind={kind} name={name} version={version} /> : <Assets key={kind} kind={kind} />;

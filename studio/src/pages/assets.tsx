@@ -5,7 +5,7 @@ import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
 import { go, to } from "../router";
-import { DeleteAsset, Document, Particulars } from "./particulars";
+import { DeleteAsset, Document, Particulars, TOLD_BELOW } from "./particulars";
 import { type AssetKind, RegisterAsset } from "./wizards/asset";
 import { NewSchedule } from "./wizards/schedule";
 import { NewSubscription } from "./wizards/subscription";
@@ -127,6 +127,7 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
       )}
       {found && own && (
         <>
+          {!TOLD_BELOW.has(kind) && (
           <section class="card">
             <dl>
               {Object.entries(found.properties)
@@ -141,6 +142,7 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
               <dd>{time(found.systemData?.createdAt)}</dd>
             </dl>
           </section>
+          )}
           <Particulars kind={kind} path={own} of={found} again={() => one.again()} />
           <Document of={found} />
         </>

@@ -27,6 +27,9 @@ const OF: Readonly<Record<string, (props: Props) => preact.JSX.Element>> = {
   environments: Build,
 };
 
+/** Of which the part below says all that a reader wants. */
+export const TOLD_BELOW: ReadonlySet<string> = new Set(["schedules", "eventSubscriptions"]);
+
 /** By the collection that it is of. */
 export function Particulars({ kind, ...props }: Props & { kind: string }) {
   const Part = OF[kind];

@@ -16,6 +16,7 @@ from tests.kit.waiting import until
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+HOST_ENVIRONMENT = {"ML_ENDPOINTS_LOG_TRAFFIC": "true"}
 DOCUMENT = {
     "openapi": "3.0.3",
     "info": {"title": "adds", "version": "1"},
@@ -158,6 +159,33 @@ def test_mirrored_answers_are_compared_with_the_live_ones(
         page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}")
         page.get_by_text("100 % of the answers agree").wait_for()
     page.get_by_role("heading", name="green in the shadow of blue").wait_for()
+
+
+def test_who_asked_and_who_changed_what_is_found_again(
+    host: RunningHost, sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    with serving.caller(host, sums) as client:
+        assert client.post("", json=["misfit"]).status_code == 424
+    origin = studio.doorkeeper.origins[0]
+    page.goto(f"{origin}/studio/online/{sums}?tab=requests&status=424")
+    page.get_by_role("cell", name="424").first.wait_for()
+    page.get_by_role("tab", name="Activity").click()
+    page.get_by_role("cell", name="onlineEndpoints/sums/deployments/blue").first.wait_for()
+
+
+def test_what_was_spent_stands_beside_what_may_be(
+    host: RunningHost, sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/costs")
+    page.get_by_role("link", name=sums).wait_for()
+    page.get_by_text("These are a sample's prices").wait_for()
+    page.get_by_role("button", name="New budget").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("team")
+    dialog.get_by_label("Amount").fill("20")
+    dialog.get_by_role("button", name="Create").click()
+    page.get_by_text("of $20.00").wait_for()
+    assert host.workspace.get("budgets/team")["properties"]["amount"] == 20
 
 
 def test_a_schedule_is_run_by_hand_and_switched_off(

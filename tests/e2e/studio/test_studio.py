@@ -37,11 +37,14 @@ PLACES = (
         ("online/adds", ""),
         ("online/adds", "New deployment"),
     ),
-    *((f"online/adds?tab={tab}", "") for tab in ("test", "consume", "logs", "metrics")),
+    *(
+        (f"online/adds?tab={tab}", "")
+        for tab in ("test", "consume", "logs", "metrics", "requests", "activity")
+    ),
     *((f"online/adds/blue?tab={tab}", "") for tab in ("state", "settings", "compare")),
     *(("online/adds", "Guarded rollout"), ("batch/whole", "New deployment"), ("batch/whole", "")),
     *(("jobs", ""), ("models", "Register a model"), ("codes/adds", ""), ("computes", "")),
-    *(("schedules", "New schedule"), ("access", "")),
+    *(("schedules", "New schedule"), ("access", ""), ("costs", "New budget")),
 )
 """Every page, and every dialog that has fields, by the button that opens it."""
 

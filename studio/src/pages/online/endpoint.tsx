@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { change } from "../../host";
 import { t, time } from "../../language";
+import { Acts } from "../../parts/acts";
 import { Copied } from "../../parts/copied";
 import { Ask } from "../../parts/dialog";
 import { Logs } from "../../parts/logs";
@@ -18,6 +19,7 @@ import { Consume } from "./consume";
 import { DeploymentCard } from "./deployment-card";
 import { Keys } from "./keys";
 import { Metrics } from "./metrics";
+import { Requests } from "./requests";
 import { Rollout } from "./rollout";
 import { Shadows } from "./shadows";
 import { Test } from "./test";
@@ -72,6 +74,8 @@ export function OnlineEndpointPage({ name }: { name: string }) {
           { id: "consume", name: t("Consume"), show: () => <Consume endpoint={endpoint} /> },
           { id: "logs", name: t("Logs"), show: () => <LogsOf path={path} deployments={names} /> },
           { id: "metrics", name: t("Metrics"), show: () => <Metrics path={path} /> },
+          { id: "requests", name: t("Requests"), show: () => <Requests path={path} deployments={names} /> },
+          { id: "activity", name: t("Activity"), show: () => <Acts resource={endpoint.id} /> },
         ]}
       />
       {doing === "traffic" && <ChangeTraffic endpoint={endpoint} deployments={names} onClose={close} onDone={again} />}

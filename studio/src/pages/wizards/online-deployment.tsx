@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { change, get, subscription } from "../../host";
 import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
+import { CostEstimate } from "../../parts/estimate";
 import { Choice, Group, Input, NAME_PATTERN, type Option, useForm, variables, whole } from "../../parts/form";
 import { NONE, PickSource, registered, resolved, said, type Source } from "../../parts/source";
 import type { OnlineDeployment, OnlineEndpoint, Probe } from "../../resources";
@@ -221,6 +222,7 @@ export function DeployOnline({ endpoint, deployments, changes = null, onClose, o
           />
         )}
       </div>
+      <CostEstimate type={form.type} count={(form.autoscale ? whole(form.most) : whole(form.count)) ?? 0} />
       <Group title={t("Requests")}>
         <Input
           label={t("Answered within, in seconds")}
