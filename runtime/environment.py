@@ -109,13 +109,15 @@ class Spec(NamedTuple):
     requirements: tuple[str, ...]
     indexes: Mapping[str, Any]
     """As `package_indexes` reads them."""
+    uploaded_before: str
+    """A date, or nothing."""
 
 
 def read_spec(path: Path) -> Spec:
     try:
         spec: Any = json.loads(path.read_text(encoding="utf-8"))
         python, requirements = spec["python"], tuple(spec["requirements"])
-        indexes = spec.get("indexes", {})
+        indexes, before = spec.get("indexes", {}), spec.get("uploaded_before", "")
     except (ValueError, KeyError, TypeError) as error:
         raise BuildError(f"{path} is no environment spec: {error!r}") from error
     if not isinstance(python, str) or not all(isinstance(each, str) for each in requirements):
@@ -124,7 +126,7 @@ def read_spec(path: Path) -> Spec:
         # uv would take it for an option of its own.
         if requirement.lstrip().startswith("-"):
             raise BuildError(f"{requirement!r} is an option, not a requirement.")
-    return Spec(python, requirements, indexes)
+    return Spec(python, requirements, indexes, before)
 
 
 @contextlib.contextmanager
@@ -168,7 +170,7 @@ class Build:
 
     def run(self, spec: Spec, choose: Callable[[Path], str]) -> None:
         """`choose` finds the interpreter, in an empty folder."""
-        python, requirements, indexes = spec
+        python, requirements, indexes, before = spec
         began = time.monotonic()
         shutil.rmtree(self._target, ignore_errors=True)
         # uv reads project files from where it runs: let there be none.
@@ -187,6 +189,8 @@ class Build:
                 own = str(self._target / "bin" / "python")
                 # Scripts may not write here: what is not compiled now would be at each start.
                 install = ["pip", "install", "--compile-bytecode", "--python", own]
+                if before:
+                    install += ["--exclude-newer", f"{before}T00:00:00Z"]
                 self.tool([*install, "--", *requirements], workplace, indexes)
                 self._keep_lock(own)
             if not is_ours(python):

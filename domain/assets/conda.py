@@ -68,7 +68,11 @@ def read(conda: str) -> tuple[EnvironmentSpec | None, list[Detail]]:
     requirements = tuple(reading.requirements)
     if bound := numpy_versions.bound(requirements):
         requirements = (*requirements, bound)
-    return EnvironmentSpec(reading.python or HOST_PYTHON, requirements, reading.indexes.indexes), []
+    python, named = reading.python or HOST_PYTHON, reading.indexes
+    spec = EnvironmentSpec(
+        python, requirements, named.indexes, uploaded_before=named.uploaded_before
+    )
+    return spec, []
 
 
 def text_of(conda: Any) -> Any:

@@ -57,6 +57,8 @@ class EnvironmentSpec:
     indexes: Annotated[PackageIndexes, unsaid(NO_INDEXES)] = NO_INDEXES
     image: Annotated[str | None, unsaid(None)] = None
     build: Annotated[DockerBuild | None, unsaid(None)] = None
+    uploaded_before: Annotated[str | None, unsaid(None)] = None
+    """A date, of UTC: packages are those that the indexes had then."""
 
     @property
     def needs_image(self) -> bool:

@@ -84,6 +84,8 @@ class PackageSources:
         body: dict[str, object] = {"python": spec.python, "requirements": spec.requirements}
         if spec.indexes != NO_INDEXES:
             body["indexes"] = {**asdict(spec.indexes), "strategy": self.strategy}
+        if spec.uploaded_before is not None:
+            body["uploaded_before"] = spec.uploaded_before
         return json.dumps(body)
 
     async def credentials(self, spec: EnvironmentSpec) -> dict[str, Credentials]:

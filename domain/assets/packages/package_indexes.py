@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from urllib.parse import urlsplit
 
 from domain.ports import PackageIndexes
@@ -19,7 +20,9 @@ _OPTIONS = {
     "-f": "--find-links",
     "--find-links": "--find-links",
 }
-_KNOWN = "--index-url, --extra-index-url and --find-links"
+_UNTIL = frozenset({"--uploaded-prior-to", "--exclude-newer"})
+"""pip's name, and uv's."""
+_KNOWN = "--index-url, --extra-index-url, --find-links and --uploaded-prior-to"
 _CONNECTION = (
     "leave it out, and make a connection of category PythonFeed to that address, which holds it"
 )
@@ -70,6 +73,7 @@ class IndexReading:
     index_url: str | None = None
     extra_index_urls: list[str] = field(default_factory=list)
     find_links: list[str] = field(default_factory=list)
+    uploaded_before: str | None = None
 
     def take(self, line: str) -> str | None:
         """Read a line of options. Why it is refused, or None."""
@@ -77,12 +81,16 @@ class IndexReading:
         while words:
             option, *words = words
             name, joined, url = option.partition("=")
-            if name not in _OPTIONS:
+            if name not in _OPTIONS and name not in _UNTIL:
                 return f"of pip's options {_KNOWN} are known here"
             if not joined:
                 if not words:
-                    return f"{name} needs a URL"
+                    return f"{name} needs a {'date' if name in _UNTIL else 'URL'}"
                 url, *words = words
+            if name in _UNTIL:
+                if fault := self._until(url.strip("'\"")):
+                    return fault
+                continue
             if fault := self._named(_OPTIONS[name], url.strip("'\"").rstrip("/")):
                 return fault
         return None
@@ -90,6 +98,16 @@ class IndexReading:
     @property
     def indexes(self) -> PackageIndexes:
         return PackageIndexes(self.index_url, tuple(self.extra_index_urls), tuple(self.find_links))
+
+    def _until(self, text: str) -> str | None:
+        try:
+            day = date.fromisoformat(text[:10]).isoformat()
+        except ValueError:
+            return "a date is written as 2024-01-31"
+        if self.uploaded_before not in (None, day):
+            return "there is one date"
+        self.uploaded_before = day
+        return None
 
     def _named(self, option: str, url: str) -> str | None:
         if fault := url_fault(url):

@@ -133,7 +133,7 @@ def test_what_pypi_cannot_be_told_is_refused_by_name(written: str, why: str) -> 
 @pytest.mark.parametrize(
     ("written", "why"),
     [
-        ("--pre", "options --index-url, --extra-index-url and --find-links"),
+        ("--pre", "options --index-url, --extra-index-url, --find-links and"),
         ("--trusted-host example.com", "options"),
         ("--index-url", "needs a URL"),
         ("--index-url ftp://example.com/simple", "https://"),
@@ -280,3 +280,11 @@ def test_old_compiled_packages_get_the_numpy_that_they_were_compiled_for() -> No
         "numpy",
         "numpy<2",
     )
+
+
+@pytest.mark.parametrize("option", ["--uploaded-prior-to 2022-12-01", "--exclude-newer=2022-12-01"])
+def test_packages_may_be_those_of_a_date(option: str) -> None:
+    spec = conda.parse(f"dependencies: [{{pip: ['{option}', pandas]}}]")
+    assert (spec.requirements, spec.uploaded_before) == (("pandas",), "2022-12-01")
+    with pytest.raises(Invalid, match="a date is written as 2024-01-31"):
+        conda.parse("dependencies: [{pip: ['--uploaded-prior-to yesterday']}]")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import tarfile
 import threading
 import zipfile
@@ -22,6 +23,8 @@ class PackageIndex:
         self.url = f"http://{self.host}/simple"
         self.files = files
         self.asked: list[str] = []
+        self.uploaded: dict[str, str] = {}
+        """When each file came there, where the index says so."""
 
     def add_wheel(self, name: str, version: str, body: str) -> None:
         info = f"{name}-{version}.dist-info"
@@ -76,6 +79,10 @@ def serving() -> Iterator[PackageIndex]:
             if what == "files" and name in files:
                 self._answer(200, files[name], **{"content-type": "application/octet-stream"})
                 return
+            if index.uploaded:
+                kind = "application/vnd.pypi.simple.v1+json"
+                self._answer(200, _told(index, name.strip("/")), **{"content-type": kind})
+                return
             links = [_link(file, content) for file, content in files.items() if _is_of(file, name)]
             page = "".join(links).encode()
             self._answer(200 if links else 404, page, **{"content-type": "text/html"})
@@ -106,6 +113,21 @@ def _metadata(name: str, version: str) -> str:
 
 def _is_of(file: str, name: str) -> bool:
     return file.startswith(f"{name}-")
+
+
+def _told(index: PackageIndex, name: str) -> bytes:
+    listed = [
+        {
+            "filename": file,
+            "url": f"/files/{file}",
+            "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
+            "upload-time": index.uploaded[file],
+        }
+        for file, content in index.files.items()
+        if _is_of(file, name)
+    ]
+    meta = {"api-version": "1.1"}
+    return json.dumps({"meta": meta, "name": name, "versions": [], "files": listed}).encode()
 
 
 def _link(file: str, content: bytes) -> str:

@@ -33,6 +33,8 @@ def _key_of(spec: EnvironmentSpec, strategy: str) -> str:
     if spec.indexes != NO_INDEXES:
         indexes = spec.indexes
         text += [indexes.index_url, indexes.extra_index_urls, indexes.find_links, strategy]
+    if spec.uploaded_before is not None:
+        text.append({"uploaded_before": spec.uploaded_before})
     return hashlib.sha256(json.dumps(text).encode()).hexdigest()[:32]
 
 

@@ -121,6 +121,27 @@ async def test_a_connection_opens_the_index_that_an_environment_names(
     assert traces(tmp_path) == []
 
 
+async def test_packages_are_those_of_a_date_where_an_environment_says_one(
+    index: PackageIndex, tmp_path: Path
+) -> None:
+    index.add_wheel("acme", "2.0", "answer = 43\n")
+    index.uploaded = {
+        "acme-1.0-py3-none-any.whl": "2022-11-30T10:00:00Z",
+        "acme-2.0-py3-none-any.whl": "2022-12-01T00:00:00Z",
+    }
+    secret = quote(PASSWORD, safe="")
+    settings = PackageSettings.model_validate(
+        {"ML_ENDPOINTS_PACKAGE_INDEX": f"http://{USER}:{secret}@{index.host}/simple/"}
+    )
+    packages = PackageSources.of(settings, NoCredentials(), LOOPBACK)
+    async with opened(tmp_path, packages=packages) as house:
+        environments = house.compute.premises.environments
+        old = EnvironmentSpec("3.11", ("acme",), uploaded_before="2022-12-01")
+        made = await environments.ensure(old)
+        assert environments.key_of(old) != environments.key_of(spec_of(NO_INDEXES, "acme"))
+    assert list(made.glob("lib/*/site-packages/acme-1.0.dist-info"))
+
+
 async def test_without_one_the_build_fails_and_says_so(index: PackageIndex, tmp_path: Path) -> None:
     packages = PackageSources(NO_INDEXES, {}, "first-index", NoCredentials(), LOOPBACK, (), PRESENT)
     async with opened(tmp_path, packages=packages) as house:
