@@ -1,10 +1,8 @@
 """What scripts collect by `azureml.ai.monitoring`, as a gateway takes it from their process."""
 
 import json
-import signal
 from typing import Any
 
-from tests.kit.waiting import PATIENCE
 from tests.runtime.harness import Server, Start
 
 COLLECTS = """
@@ -70,15 +68,3 @@ def test_what_is_more_than_is_held_is_counted(start: Start) -> None:
     more = [each for _ in range(5) for each in taken(server)]
     assert lost == {"collection": "Seen", "lost": 30 - len(kept) - len(more)}
     assert len(kept) + len(more) == 16
-
-
-def test_a_process_that_ends_waits_for_who_has_come_before(start: Start) -> None:
-    server = start(COLLECTS, env=ENABLED).ready()
-    wire = server.connect()
-    wire.ask("POST", "/collected")
-    assert wire.reply().body == b""
-    server.ask(body="[1]")
-    server.process.send_signal(signal.SIGTERM)
-    wire.ask("POST", "/collected")
-    assert len(wire.reply().body.splitlines()) == 2
-    assert server.process.wait(PATIENCE) == 0
