@@ -65,6 +65,17 @@ class GroupObjects:
         self._applied[group.name] = time.monotonic(), wish, _ours(first)
         return first
 
+    def is_due(self, group: str, there: Object) -> bool:
+        """Whether what was applied is to be applied again, as it was."""
+        at, _, ours = self._applied.get(group, (0.0, "", ""))
+        return time.monotonic() - at >= _AGAIN or _ours(there) != ours
+
+    async def clear(self, pod: Object) -> None:
+        """One that is over."""
+        meta = pod["metadata"]
+        name, uid = meta["name"], meta["uid"]
+        await self._api.delete(PODS, self._around.namespace, name, grace=1, uid=uid)
+
     async def scale(self, namespace: str, name: str, count: int) -> None:
         body = {
             "apiVersion": "autoscaling/v1",

@@ -21,10 +21,16 @@ from infra.compute.kubernetes.api.kubernetes_api import (
 )
 from infra.compute.kubernetes.cluster_view import ClusterView
 from infra.compute.kubernetes.group_objects import GroupObjects
+from infra.compute.kubernetes.mending import Mending
 from infra.compute.kubernetes.names import Names
 from infra.compute.kubernetes.own_address import own_address
 from infra.compute.kubernetes.pods.known_pods import KnownPods, Patience
-from infra.compute.kubernetes.pods.pod_reading import has_run_out_of_memory, out_of_memory, seen_of
+from infra.compute.kubernetes.pods.pod_reading import (
+    has_run_out_of_memory,
+    is_over,
+    out_of_memory,
+    seen_of,
+)
 from infra.compute.kubernetes.pods.pod_template import AGENT, SERVER, Surroundings
 from infra.compute.kubernetes.preparations import PodImages, Preparations
 from infra.compute.kubernetes.refusals import failing, failure_of, told
@@ -57,9 +63,9 @@ class KubernetesFleet(Fleet):
         self._images = images
         self._objects = GroupObjects(api, around)
         self._known = KnownPods(patience)
+        self._mending = Mending(self._objects, self._mend)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._names: Names | None = None
-        self._view: ClusterView | None = None
+        self._seen: tuple[Names, ClusterView] | None = None
         self._ending: dict[str, int] = {}
 
     # -- Fleet
@@ -76,6 +82,7 @@ class KubernetesFleet(Fleet):
                     return image
                 there = await self._objects.ensure(group, image, names, there)
                 view.learn(there)
+                self._mending.keep(group, image)
                 if _replicas(there) == count:
                     return Progress(True, failing(there))
                 await self._count(group.name, there, count)
@@ -92,6 +99,7 @@ class KubernetesFleet(Fleet):
             if view.has_seen_pods:
                 raise Unavailable(told(refusal, self._namespace)) from None
             return []  # whoever asks for some is told why there are none
+        self._mending.look(deployments, [each for each in pods if is_over(each)])
         wanted = {group: _replicas(each) for group, each in deployments.items()}
         return self._known.nodes(pods, wanted, addresses)
 
@@ -125,6 +133,7 @@ class KubernetesFleet(Fleet):
 
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:
         self._preparations.cancel(group)
+        self._mending.forget(group)
         names, view = await self._here()
         seconds = max(_LAST, math.ceil(linger + grace))
         try:
@@ -164,17 +173,27 @@ class KubernetesFleet(Fleet):
 
     async def close(self) -> None:
         await self._preparations.close()
-        if self._view is not None:
-            await self._view.close()
+        await self._mending.close()
+        if self._seen is not None:
+            await self._seen[1].close()
         await self._api.close()
 
     # -- inside
 
     async def _here(self) -> tuple[Names, ClusterView]:
-        if self._names is None or self._view is None:
-            self._names = Names(await self._installation())
-            self._view = ClusterView(self._api, self._namespace, self._names.selector)
-        return self._names, self._view
+        if self._seen is None:
+            names = Names(await self._installation())
+            if self._seen is None:  # else another call has just begun to look
+                view = ClusterView(self._api, self._namespace, names.selector)
+                self._seen = names, view
+        return self._seen
+
+    async def _mend(self, group: NodeGroup, image: ProgramImage) -> None:
+        names, view = await self._here()
+        async with self._locks[group.name]:
+            there = (await view.deployments()).get(group.name)
+            if there is not None:
+                view.learn(await self._objects.ensure(group, image, names, there))
 
     async def _count(self, group: str, deployment: Object, count: int) -> None:
         _, view = await self._here()

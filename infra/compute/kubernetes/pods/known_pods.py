@@ -87,7 +87,7 @@ class KnownPods:
         known = self._numbers.setdefault(group, {})
         for name in set(known) - {each.name for each in seen}:
             del known[name]
-        live = [each for each in seen if each.state is not NodeState.LEAVING]
+        live = [each for each in seen if each.state is not NodeState.LEAVING and not each.over]
         kept = {each.name for each in live if known.get(each.name, wanted) < wanted}
         taken = {known[name] for name in kept}
         free = (number for number in range(len(live) + wanted) if number not in taken)

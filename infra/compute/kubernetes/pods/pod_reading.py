@@ -52,6 +52,8 @@ class Seen:
     stuck: bool = False
     lived: float = 0.0
     ready: bool = False
+    over: bool = False
+    """For good, whatever becomes of it: another pod is in its place."""
     works: bool = False
     """Whether it is a node of batch jobs."""
 
@@ -65,6 +67,10 @@ class _Ending:
     code: str
     reason: str
     final: bool = field(default=False)
+
+
+def is_over(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Failed"
 
 
 def seen_of(pod: Object) -> Seen:
@@ -86,9 +92,10 @@ def seen_of(pod: Object) -> Seen:
     )
     if meta.get("deletionTimestamp"):
         return _but(found, state=NodeState.LEAVING)
-    if status.get("phase") == "Failed":
+    if is_over(pod):
         told = ": ".join(str(status[n]) for n in ("reason", "message") if status.get(n))
-        return _ended(found, _Ending("ResourceNotReady", f"Its pod failed: {told or 'unknown'}."))
+        why = _Ending("ResourceNotReady", f"Its pod failed: {told or 'unknown'}.")
+        return _but(_ended(found, why), over=True)
     for each in (*inits, *containers):
         ending = _ending_of(each, pod)
         if ending is not None:

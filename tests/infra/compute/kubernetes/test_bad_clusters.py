@@ -153,13 +153,32 @@ async def test_a_field_of_ours_that_was_changed_by_hand_comes_back_and_others_st
     yard.cluster.call(meddle)
 
     async def mended() -> bool:
-        await yard.fleet.apply(group, 1)
+        await yard.fleet.nodes()  # as hosts look, whether anything is asked for or not
         body = yard.find("deployments", name)
         [container] = body["spec"]["template"]["spec"]["containers"]
         return bool(container["image"] != "theirs")
 
     await eventually(mended, "ours is back", every=0.02)
     assert yard.find("deployments", name)["metadata"]["annotations"]["theirs"] == "kept"
+    await yard.gone(group)
+
+
+async def test_a_pod_that_was_evicted_gives_its_number_to_the_next_and_is_cleared_away(
+    yard: HollowYard,
+) -> None:
+    group = yard.group()
+    await yard.applied(group, 1)
+    [node] = await yard.of(group)
+    said = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."}
+    yard.change("pods", node.id, lambda body: body["status"].update(said))
+
+    async def another() -> bool:
+        there = await yard.of(group)
+        return [(n.number, n.state) for n in there] == [(0, NodeState.RUNNING)] and (
+            there[0].id != node.id
+        )
+
+    await eventually(another, "another pod in its place", every=0.02)
     await yard.gone(group)
 
 
