@@ -175,7 +175,8 @@ def audit_log_in(folder: Path) -> SqliteAuditLog:
 
 
 def admission_by(log: SqliteAuditLog) -> Admission:
-    return Admission(NoTokens(), compose_audit(log, SystemClock(), AccessSettings(), period=5))
+    audit = compose_audit(log, SystemClock(), AccessSettings(), period=5)
+    return Admission(NoTokens(), audit, lambda answer: answer())
 
 
 def host_app(activity: OnlineScoring, admission: Admission) -> Any:

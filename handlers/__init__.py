@@ -52,6 +52,7 @@ from handlers.messages import (
     timers,
 )
 from handlers.studio_sessions import StudioSessions
+from handlers.what_if import Trying
 from studio.pages import BUILT, Pages
 
 
@@ -65,8 +66,9 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
     worker_pages.leave_out()
     a = application
-    admission = Admission(a.verifiers.control, a.audit)
-    data_admission = Admission(a.verifiers.data, a.audit)
+    trying = Trying(a.ledger.what_if, a.scope).answer
+    admission = Admission(a.verifiers.control, a.audit, trying)
+    data_admission = Admission(a.verifiers.data, a.audit, trying)
     addresses = Addresses(a.base_url, a.scoring_domain, a.callers)
     routes = Routes(admission, data_admission, a.scope, addresses)
     yield workspaces.blueprint(routes, a.location)

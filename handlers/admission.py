@@ -18,6 +18,7 @@ from domain.ports import Principal, TokenVerifier
 from handlers.addresses import Handler, client_address
 from handlers.auditing import Auditor, Kept, told
 from handlers.refusals import render_error, status_of
+from handlers.what_if import Try, is_tried
 
 CONTROL = "control"
 """What bearer tokens open, of which too many bad ones keep an address out."""
@@ -40,9 +41,10 @@ class Attempt:
 
 
 class Admission:
-    def __init__(self, verifier: TokenVerifier, audit: AuditActivities) -> None:
+    def __init__(self, verifier: TokenVerifier, audit: AuditActivities, trying: Try) -> None:
         self._verifier = verifier
         self._audit = audit
+        self._trying = trying
 
     @property
     def door(self) -> CredentialDoor:
@@ -64,7 +66,10 @@ class Admission:
         async def guarded(req: Request) -> Response:
             try:
                 caller = req.state.caller = await admitted(req)
-                response = await auditor.through(req, caller, lambda: answered(req))
+                if auditor.is_of_writes and is_tried(req, auditor.action):
+                    response = await self._trying(lambda: answered(req))
+                else:
+                    response = await auditor.through(req, caller, lambda: answered(req))
             except DomainError as error:
                 response = render_error(error)
             return _closed(response)

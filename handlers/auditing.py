@@ -42,8 +42,12 @@ class Auditor:
     ) -> None:
         self._auditing = auditing
         self._kept = kept
-        self._action = action
+        self.action = action
         self._resource = resource
+
+    @property
+    def is_of_writes(self) -> bool:
+        return self._kept is Kept.WRITE
 
     async def through(
         self, request: Request, caller: Principal, answer: Callable[[], Awaitable[Response]]
@@ -77,7 +81,7 @@ class Auditor:
         return Act(
             caller=caller,
             address=client_address(request),
-            action=self._action,
+            action=self.action,
             resource=told(self._resource(request)),
             method=request.method,
             path=told(request.url.path),

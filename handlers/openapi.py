@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from domain.values import Value
 from handlers.http import Described, Routes, json_response
+from handlers.what_if import PARAMETER, is_offered
 
 _PARAMETER = re.compile(r"{\*?(\w+)}")
 _REASONS = {
@@ -121,5 +122,7 @@ def _parameters(item: Described) -> list[dict[str, Any]]:
         top = {"type": "integer", "minimum": 1, "maximum": 1000}
         found.append({"name": "$top", "in": "query", "schema": top})
         found.append({"name": "$skip", "in": "query", "schema": text})
+    if item.method != "GET" and item.action and is_offered(item.action):
+        found.append({"name": PARAMETER, "in": "query", "schema": {"type": "boolean"}})
     found += [{"name": n, "in": "query", "schema": schema} for n, schema in item.query.items()]
     return found

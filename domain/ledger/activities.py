@@ -8,6 +8,7 @@ from domain.ledger.cost_estimating import CostEstimating
 from domain.ledger.cost_reading import CostReading
 from domain.ledger.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
+from domain.ledger.what_if import WhatIf
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class LedgerActivities:
     costs: CostReading
     estimating: CostEstimating
     budgets: Budgets
+    what_if: WhatIf
 
     @property
     def owners(self) -> dict[str, Resume]:

@@ -1,6 +1,7 @@
 """The application, put together feature by feature on the adapters that the settings name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from domain.application import Application, StudioAccess, Triggers, Verifiers
 from domain.assets.activities import AssetActivities
@@ -14,6 +15,7 @@ from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
 from domain.usage.activities import UsageActivities
 from domain.usage.readiness import Readiness
+from domain.usage.rehearsing import RehearsingStore
 from domain.usage.secret_renewing import SecretRenewing
 from domain.usage.storage_usages import StorageUsages
 from infra.composition.adapters import Adapters, chosen, traced
@@ -55,6 +57,7 @@ def compose(settings: Settings) -> Application:
 
 def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
+    adapters = replace(adapters, store=RehearsingStore(adapters.store))
     ground = _ground(adapters, settings)
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)

@@ -1,11 +1,14 @@
 """The application as production composes it, on what a test gives and on what stands in for the
 rest."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from azurefunctions.extensions.http.fastapi import Response
+
 from domain.application import Application
-from domain.errors import StorageFull, Unauthenticated
+from domain.errors import StorageFull, Unauthenticated, Unsupported
 from domain.figures.outside_figures import NoOutsideFigures
 from domain.figures.request_counts import RequestCounts
 from domain.ground.access import role_fault
@@ -129,7 +132,13 @@ def admission(verifier: TokenVerifier, store: ResourceStore) -> Admission:
     clock = SystemClock()
     log = DocumentAuditLog(store, clock, keep=timedelta(days=90))
     settings = AccessSettings(refused_per_minute=0)
-    return Admission(verifier, compose_audit(log, clock, settings, period=PATIENCE))
+    audit = compose_audit(log, clock, settings, period=PATIENCE)
+    return Admission(verifier, audit, not_tried)
+
+
+async def not_tried(answer: Callable[[], Awaitable[Response]]) -> Response:
+    """Functions that a test puts together by themselves try nothing."""
+    raise Unsupported("A dry run is not offered here.")
 
 
 def composed(adapters: Adapters, times: JobTimes = TIMES, /, **settings: object) -> Application:

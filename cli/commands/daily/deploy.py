@@ -2,25 +2,30 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from cli.deploying.carrying_out import carry_out
 from cli.deploying.plan import Plan, plan_of
 from cli.deploying.sources import read_sources
+from cli.deploying.trying import consequences_of
 from cli.failures import CommandFailed, Exit
 from cli.output.console import coloured, confirmed, say
 from cli.verbs import Session, Verb, flag
 
 _SIGNS = {"create": ("+", "green"), "change": ("~", "yellow"), "delete": ("-", "red")}
 _LONGEST = 70
+NOTHING: Mapping[int, list[str]] = {}
 
 
 def diff(flags: argparse.Namespace, session: Session) -> Any:
-    """Show the plan; exit code 0: nothing would change, 2: something would, 1: it failed."""
+    """Show the plan, and what the host says that comes of it; exit code 0: nothing would change,
+    2: something would, 1: it failed."""
     plan = plan_of(session.arm, read_sources(flags.paths, flags.set), prune=flags.prune)
+    comes = consequences_of(session.arm, plan)
     if flags.output:
-        return _told(plan)
-    _show(plan, sys.stdout)
+        return _told(plan, comes)
+    _show(plan, sys.stdout, comes)
     return Exit.USAGE if plan.changes_anything and flags.detailed_exitcode else None
 
 
@@ -37,7 +42,7 @@ def deploy(flags: argparse.Namespace, session: Session) -> Any:
     return None
 
 
-def _show(plan: Plan, stream: Any) -> None:
+def _show(plan: Plan, stream: Any, comes: Mapping[int, list[str]] = NOTHING) -> None:
     lines = []
     for item in plan.items:
         if item.action == "same":
@@ -48,6 +53,7 @@ def _show(plan: Plan, stream: Any) -> None:
             before, after = _short(change.before), _short(change.after)
             arrow = after if item.action == "create" else f"{before} -> {after}"
             lines.append(f"    {change.field.removeprefix('properties.')}: {arrow}")
+        lines += [f"  ! {line}" for line in comes.get(id(item), ())]
     if not lines:
         lines.append("Everything is so already.")
     stream.write("\n".join(lines) + "\n")
@@ -62,7 +68,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _told(plan: Plan) -> list[dict[str, Any]]:
+def _told(plan: Plan, comes: Mapping[int, list[str]]) -> list[dict[str, Any]]:
     return [
         {
             "action": item.action,
@@ -71,6 +77,7 @@ def _told(plan: Plan) -> list[dict[str, Any]]:
                 {"field": change.field, "before": change.before, "after": change.after}
                 for change in item.changes
             ],
+            "consequences": comes.get(id(item), []),
         }
         for item in plan.items
     ]

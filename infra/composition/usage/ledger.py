@@ -13,6 +13,7 @@ from domain.ledger.cost_reading import CostReading
 from domain.ledger.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
 from domain.ledger.usage_reading import UsageReading
+from domain.ledger.what_if import WhatIf
 from domain.online.activities import OnlineActivities
 from domain.ports.records.figure_store import FigureStore
 from infra.composition.ground import Ground
@@ -39,14 +40,16 @@ def compose_ledger(
         )
     usages = UsageReading(a.store, a.figures, figures.gathering, a.capabilities, counting)
     costs = CostReading(usages, prices, a.clock)
+    estimating = CostEstimating(prices, a.capabilities)
     return LedgerActivities(
         counting=counting,
         prices=prices,
         costs=costs,
-        estimating=CostEstimating(prices, a.capabilities),
+        estimating=estimating,
         budgets=Budgets(
             a.store, ground.outbox, a.clock, costs, ground.location, every=_every(a.figures)
         ),
+        what_if=WhatIf(estimating),
     )
 
 

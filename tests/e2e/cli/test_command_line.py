@@ -74,6 +74,8 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     changed = mle("diff", "project", "-o", "json").answer
     fields = [change for item in changed for change in item["changes"]]
     assert fields == [{"field": "sku.capacity", "before": 1, "after": 2}]
+    [comes] = [item["consequences"] for item in changed if item["changes"]]
+    assert comes[0].endswith("those that go on are not restarted.")
     assert mle("deploy", "project").code == 0
 
     rows = mle("status", "sums", "-o", "json").answer

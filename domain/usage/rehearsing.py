@@ -1,0 +1,118 @@
+"""What a request would write, found by the code that writes, which is stopped at the write.
+
+Within `rehearsing` a store checks the first transaction that is about a resource, as it would be
+checked if it were written, and raises `Rehearsed` with it instead of writing it: nothing that comes
+after a write (messages, news, counts) is done.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from domain.errors import DocumentExists, DocumentNotFound, StaleETag
+from domain.ports import Create, Document, Page, Replace, ResourceStore, Write
+
+_BESIDE: Final = frozenset(
+    {
+        *("identityHolder", "identityStamp", "managedIdentity"),
+        *("invocationKey", "outputReservation"),
+    }
+)
+"""Kinds that are written on the way to a resource: of these is said that they are."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One write, and the document that it would change or delete."""
+
+    before: Document | None
+    write: Write
+
+
+class Rehearsed(BaseException):
+    """Caught by whoever rehearses, and by nobody on the way: no error is handled that is none."""
+
+    def __init__(self, planned: Sequence[Planned]) -> None:
+        super().__init__()
+        self.planned = planned
+
+
+class _Rehearsal:
+    is_on = True
+
+
+_now: ContextVar[_Rehearsal | None] = ContextVar("rehearsal", default=None)
+
+
+@contextmanager
+def rehearsing() -> Iterator[None]:
+    """What is begun within and goes on after it writes again."""
+    rehearsal = _Rehearsal()
+    token = _now.set(rehearsal)
+    try:
+        yield
+    finally:
+        rehearsal.is_on = False
+        _now.reset(token)
+
+
+class RehearsingStore(ResourceStore):
+    """`store`, but for what is rehearsed."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+
+    async def get(self, partition: str, id: str) -> Document:
+        return await self._store.get(partition, id)
+
+    async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
+        rehearsal = _now.get()
+        if rehearsal is None or not rehearsal.is_on:
+            return await self._store.transact(partition, writes)
+        planned = [Planned(await self._checked(partition, each), each) for each in writes]
+        if all(_is_beside(each) for each in writes):
+            made = [each for each in writes if isinstance(each, Create | Replace)]
+            return [Document(partition, each.id, each.body, "rehearsed") for each in made]
+        raise Rehearsed(planned)
+
+    async def query(
+        self,
+        kind: str,
+        *,
+        partition: str | None = None,
+        where: Mapping[str, str | int | bool] | None = None,
+        page_size: int = 100,
+        continuation: str | None = None,
+        descending: bool = False,
+    ) -> Page:
+        return await self._store.query(
+            kind,
+            partition=partition,
+            where=where,
+            page_size=page_size,
+            continuation=continuation,
+            descending=descending,
+        )
+
+    async def due(self, before: float, *, limit: int = 100) -> Sequence[Document]:
+        return await self._store.due(before, limit=limit)
+
+    async def _checked(self, partition: str, write: Write) -> Document | None:
+        """What is there. Raises as the write would."""
+        try:
+            found = await self._store.get(partition, write.id)
+        except DocumentNotFound:
+            if isinstance(write, Create):
+                return None
+            raise
+        if isinstance(write, Create):
+            raise DocumentExists(f"{write.id} is there already.")
+        if write.etag is not None and write.etag not in (found.etag, "rehearsed"):
+            raise StaleETag(f"{write.id} has changed.")
+        return found
+
+
+def _is_beside(write: Write) -> bool:
+    return isinstance(write, Create | Replace) and write.body.get("kind") in _BESIDE

@@ -1,0 +1,166 @@
+"""Requests that are tried: what they would change is told by the code that changes it, and nothing
+is written."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from domain.ground.access import trusted
+from domain.ground.resource import Conditions
+from tests.handlers.conftest import ControlPlane
+from tests.kit.stages.provisioning_stage import batch_deployment, batch_endpoint
+
+BLUE = "onlineEndpoints/iris/deployments/blue"
+
+
+def body(**properties: Any) -> dict[str, Any]:
+    return {
+        "properties": {
+            "model": "azureml:m:1",
+            "codeConfiguration": {"codeId": "azureml:c:1", "scoringScript": "score.py"},
+            "environmentId": "azureml:e:1",
+            "instanceType": "Standard_F4s_v2",
+            **properties,
+        },
+        "sku": {"name": "Default", "capacity": 1},
+    }
+
+
+def everything(plane: ControlPlane) -> list[list[Any]]:
+    """Every document and every message, as the files have them."""
+    found = []
+    for name, table in (("documents", "documents"), ("queues", "messages")):
+        file = sqlite3.connect(plane.stage.folder / f"{name}.db")
+        found.append(file.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall())
+        file.close()
+    return found
+
+
+def changes(reply: Any) -> list[dict[str, Any]]:
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["status"] == "Succeeded"
+    found: list[dict[str, Any]] = reply.json()["properties"]["changes"]
+    return found
+
+
+@pytest.fixture
+async def iris(plane: ControlPlane) -> ControlPlane:
+    """With the deployment blue, and a batch endpoint."""
+    stage, client = plane.stage, plane.client()
+    await stage.register_assets()
+    await client.finish(await client.put("onlineEndpoints/iris", {"properties": {}}))
+    await client.finish(await client.put(BLUE, body()))
+    provisioning, me = stage.application.batch.provisioning, trusted("me")
+    await provisioning.put_endpoint("scores", batch_endpoint(), me, Conditions())
+    await provisioning.put_deployment("scores", "blue", batch_deployment(), me, Conditions())
+    await stage.settle()
+    return plane
+
+
+async def test_what_a_put_would_change_is_told_by_field_with_restart_and_cost(
+    iris: ControlPlane,
+) -> None:
+    client, before = iris.client(), everything(iris)
+    changed = body(environmentVariables={"A": "1"}, instanceType="Standard_DS3_v2")
+    changed["sku"]["capacity"] = 2
+    [found] = changes(await client.put(f"{BLUE}?dryRun=true", changed))
+    assert found["resourceId"].endswith(BLUE)
+    assert found["changeType"] == "Modify"
+    assert {(each["path"], each["before"], each["after"]) for each in found["delta"]} == {
+        ("sku.capacity", 1, 2),
+        ("properties.instanceType", "Standard_F4s_v2", "Standard_DS3_v2"),
+        ("properties.environmentVariables.A", None, "1"),
+    }
+    told = found["consequences"]
+    assert told["restarts"] is True
+    cost = {"before": 4.056, "after": 14.064, "currency": "USD", "isSample": True}
+    assert told["costPerDay"] == cost
+    assert everything(iris) == before
+    assert not await iris.stage.turn()
+
+
+async def test_more_instances_restart_nothing_and_the_same_changes_nothing(
+    iris: ControlPlane,
+) -> None:
+    client, before = iris.client(), everything(iris)
+    [found] = changes(await client.patch(f"{BLUE}?dryRun=true", {"sku": {"capacity": 3}}))
+    assert found["consequences"]["restarts"] is False
+    iris.stage.compute.most = 2
+    reply = await client.patch(f"{BLUE}?dryRun=true", {"sku": {"capacity": 3}})
+    assert (reply.status_code, reply.json()["error"]["message"]) == (400, "There is room for 2.")
+    iris.stage.compute.most = None
+    assert changes(await client.put(f"{BLUE}?dryRun=true", body())) == []
+    assert everything(iris) == before
+
+
+async def test_what_would_be_refused_is_refused_with_every_fault(iris: ControlPlane) -> None:
+    client, before = iris.client(), everything(iris)
+    wrong = body(instanceType="Standard_Z", model="azureml:none:1", scoreing="x")
+    tried = await client.put(f"{BLUE}?dryRun=true", wrong)
+    assert everything(iris) == before
+    real = await client.put(BLUE, wrong)
+    assert (tried.status_code, tried.json()) == (real.status_code, real.json())
+    assert tried.status_code == 400
+    before = everything(iris)
+    stale = {"If-Match": '"stale"'}
+    reply = await client.put(f"{BLUE}?dryRun=true", body(), headers=stale)
+    assert reply.status_code == 412
+    reader = iris.client("reader")
+    assert (await reader.put(f"{BLUE}?dryRun=true", body())).status_code == 403
+    assert everything(iris) == before
+
+
+async def test_deletions_creations_and_traffic_are_tried(iris: ControlPlane) -> None:
+    client, before = iris.client(), everything(iris)
+    found = changes(await client.delete("onlineEndpoints/iris?dryRun=true"))
+    assert [each["changeType"] for each in found] == ["Delete", "Delete"]
+    assert found[1]["consequences"]["costPerDay"]["after"] == 0.0
+    assert changes(await client.delete("onlineEndpoints/none?dryRun=true")) == []
+    traffic = {"properties": {"traffic": {"blue": 100}}}
+    [found_traffic] = changes(await client.patch("onlineEndpoints/iris?dryRun=true", traffic))
+    assert [each["path"] for each in found_traffic["delta"]] == ["properties.traffic.blue"]
+    [made] = changes(await client.put("onlineEndpoints/rose?dryRun=true", {"properties": {}}))
+    assert (made["changeType"], made["before"]) == ("Create", None)
+    assert everything(iris) == before
+    assert (await client.get("onlineEndpoints/rose")).status_code == 404
+
+
+async def test_an_invocation_tells_the_job_that_it_would_start(iris: ControlPlane) -> None:
+    client, before = iris.client(), everything(iris)
+    uri = "azureml://datastores/workspaceblobstore/paths/in/"
+    asked = {"properties": {"inputData": {"in": {"jobInputType": "UriFolder", "uri": uri}}}}
+    named = {"azureml-model-deployment": "blue"}
+    path = "/endpoints/scores/jobs?dryRun=true"
+    [found] = changes(await client.http.post(path, json=asked, headers=named))
+    assert found["changeType"] == "Create"
+    assert (found["after"]["deploymentName"], found["after"]["inputs"]) == ("blue", {"in": uri})
+    refused = await client.http.post(path, json={"properties": {"inputData": {}}}, headers=named)
+    assert refused.status_code == 400
+    assert everything(iris) == before
+    assert (await client.get("jobs")).json()["value"] == []
+
+
+async def test_a_budget_is_tried_and_what_writes_elsewhere_is_not(iris: ControlPlane) -> None:
+    client, before = iris.client(), everything(iris)
+    made = {"properties": {"amount": 5}}
+    [found] = changes(await client.put("budgets/mine?dryRun=true", made))
+    assert found["after"]["properties"]["amount"] == 5
+    others: tuple[tuple[str, Any], ...] = (
+        ("clients/me", {}),
+        ("connections/x", {}),
+        (f"{BLUE}/getLogs", {}),
+    )
+    for path, asked in others:
+        reply = await client.put(f"{path}?dryRun=true", asked)
+        assert reply.status_code in (400, 404, 405, 501), reply.text
+    assert (await client.put(f"{BLUE}?dryRun=maybe", body())).status_code == 400
+    assert everything(iris) == before
+
+
+async def test_others_write_while_somebody_tries(iris: ControlPlane) -> None:
+    client = iris.client()
+    for _ in range(2):
+        await client.put(f"{BLUE}?dryRun=true", body(description="tried"))
+        made = await client.finish(await client.put(BLUE, body(description="done")))
+        assert made.json()["properties"]["description"] == "done"
