@@ -6,7 +6,7 @@ from domain.ground.driving.sweeping import Resume
 from domain.ledger.budgets import Budgets
 from domain.ledger.cost_estimating import CostEstimating
 from domain.ledger.cost_reading import CostReading
-from domain.ledger.life_counting import LifeCounting
+from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
 from domain.ledger.what_if import WhatIf
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.errors import Detail, refuse
-from domain.ledger.account_finding import LOCAL
+from domain.ledger.counting.account_finding import LOCAL
 from domain.ledger.price_sheet import PriceSheet
 from domain.ledger.price_sheets import PriceSheets
 from domain.ledger.usage_reading import Pricing

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.ledger.account import Account
+from domain.ledger.counting.account import Account
 
 
 class Meter(StrEnum):

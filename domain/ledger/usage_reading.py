@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.request_figures import BYTES_MOVED
-from domain.ledger.account import BATCH, ONLINE, Account
-from domain.ledger.account_finding import LOCAL
-from domain.ledger.ledger_page import KIND, LedgerLine, page_of
-from domain.ledger.life_counting import LifeCounting
+from domain.ledger.counting.account import BATCH, ONLINE, Account
+from domain.ledger.counting.account_finding import LOCAL
+from domain.ledger.counting.ledger_page import KIND, LedgerLine, page_of
+from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheet import GIB, HOUR, MONTH_DAYS, PriceSheet
 from domain.ledger.usage import Meter, Usage
 from domain.ports import Capabilities, ResourceStore

@@ -9,11 +9,11 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.errors import Invalid
 from domain.ground import access
-from domain.ledger.account import BATCH
 from domain.ledger.activities import LedgerActivities
 from domain.ledger.cost_estimating import Estimate
 from domain.ledger.cost_query import CostQuery, CostRow, Granularity
 from domain.ledger.cost_reading import Costs
+from domain.ledger.counting.account import BATCH
 from domain.ledger.price_sheet import PriceSheet
 from domain.ledger.usage import Usage
 from domain.names import PROVIDER

@@ -5,12 +5,12 @@ from datetime import timedelta
 from domain.batch.activities import BatchActivities
 from domain.figures.activities import FigureActivities
 from domain.jobs.records.job_store import JobStore
-from domain.ledger.account_finding import AccountFinding
 from domain.ledger.activities import LedgerActivities
 from domain.ledger.budgets import Budgets
 from domain.ledger.cost_estimating import CostEstimating
 from domain.ledger.cost_reading import CostReading
-from domain.ledger.life_counting import LifeCounting
+from domain.ledger.counting.account_finding import AccountFinding
+from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
 from domain.ledger.usage_reading import UsageReading
 from domain.ledger.what_if import WhatIf

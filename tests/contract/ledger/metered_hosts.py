@@ -11,9 +11,9 @@ from typing import Any
 from domain.batch.batch_kind import BatchKind
 from domain.errors import Unavailable
 from domain.jobs.records.job_store import JobStore
-from domain.ledger.account_finding import AccountFinding
-from domain.ledger.ledger_page import KIND, page_of
-from domain.ledger.life_counting import LifeCounting
+from domain.ledger.counting.account_finding import AccountFinding
+from domain.ledger.counting.ledger_page import KIND, page_of
+from domain.ledger.counting.life_counting import LifeCounting
 from domain.online.online_kind import OnlineKind
 from domain.ports import Document, ResourceStore, Write
 from domain.ports.records.running_meter import RunningMeter

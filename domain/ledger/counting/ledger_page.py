@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from domain.ledger.account import Account
+from domain.ledger.counting.account import Account
 from domain.ports import Document, Json
 from domain.values import Value
 

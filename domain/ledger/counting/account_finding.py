@@ -7,7 +7,7 @@ from domain.batch.batch_deployment import BatchDeployment
 from domain.batch.batch_endpoint import BatchEndpoint
 from domain.errors import NotFound
 from domain.jobs.records.job_store import JobStore
-from domain.ledger.account import BATCH, ONLINE, Account, tags_of
+from domain.ledger.counting.account import BATCH, ONLINE, Account, tags_of
 from domain.online.online_deployment import KEY_PREFIX, OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
 from domain.ports import Clock

@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from domain.errors import DocumentExists, DocumentNotFound, DomainError, StaleETag
 from domain.ground.flushing import Flushing
-from domain.ledger.account import Account
-from domain.ledger.account_finding import AccountFinding
-from domain.ledger.ledger_page import (
+from domain.ledger.counting.account import Account
+from domain.ledger.counting.account_finding import AccountFinding
+from domain.ledger.counting.ledger_page import (
     HEAD_ID,
     HEAD_KIND,
     LedgerPage,
