@@ -57,8 +57,7 @@ def compose(settings: Settings) -> Application:
 
 def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Application:
     """The application on `adapters`, whatever the settings say of them."""
-    adapters = replace(adapters, store=RehearsingStore(adapters.store))
-    ground = _ground(adapters, settings)
+    ground = _ground(replace(adapters, store=RehearsingStore(adapters.store)), settings)
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
     routes = compose_routes(ground, settings.scoring)
