@@ -221,21 +221,14 @@ function Build({ path }: Props) {
   );
 }
 
-/** By collection, what `mle` calls it. */
-const NOUNS: Readonly<Record<string, string>> = {
-  models: "model",
-  environments: "environment",
-  data: "data",
-  computes: "compute",
-  schedules: "schedule",
-  connections: "connection",
-};
+/** By collection, what `mle` calls those that it deletes. */
+const NOUNS: Readonly<Record<string, string>> = { models: "model", computes: "compute", schedules: "schedule", connections: "connection" };
 
 /** Asks first; of a version says that it is one. */
 export function DeleteAsset({ kind, name, path, version, onClose }: { kind: string; name: string; path: string; version: string | undefined; onClose(): void }) {
   const noun = NOUNS[kind];
-  // The command line archives versions, and deletes what has none.
-  const command = noun && version === undefined ? `mle ${noun} delete -n ${word(name)} --yes` : undefined;
+  const which = version === undefined ? "" : ` -v ${word(version)}`;
+  const command = noun && `mle ${noun} delete -n ${word(name)}${which} --yes`;
   return (
     <Ask
       title={version === undefined ? t("Delete {name}?", { name }) : t("Delete version {version} of {name}?", { name, version })}

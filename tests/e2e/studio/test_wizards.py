@@ -1,5 +1,6 @@
 """What people make in the studio without a terminal, from files of their own machine."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from cli.documents.yaml_file import read_document
 from cli.kinds.deployments import BATCH_DEPLOYMENT, ONLINE_DEPLOYMENT
 from cli.kinds.schedules import SCHEDULE
 from cli.kinds.types import Record
+from cli.main import SHORT, command_module
 from cli.studio.server import StudioServer
+from cli.verbs import parse
 from outside.running_host import RunningHost
 from tests.kit.waiting import until
 
@@ -93,6 +96,19 @@ def is_taken(dialog: "Locator", record: Record, beside: Path) -> None:
     assert faults.found == []
 
 
+def is_known(dialog: "Locator") -> None:
+    """Whether `mle` has the commands that a dialog shows, with their flags."""
+    shown = dialog.locator("figure.code pre").last.inner_text()
+    for line in shown.replace("\\\n", " ").splitlines():
+        program, name, *rest = shlex.split(line)
+        assert program == "mle"
+        module = command_module(name)
+        if name in SHORT:
+            parse(f"mle {name}", module.VERBS[name], rest)
+        else:
+            parse(f"mle {name} {rest[0]}", module.GROUP.verbs[rest[0]], rest[1:])
+
+
 def done(page: "Page") -> None:
     page.get_by_role("dialog").wait_for(state="detached")
 
@@ -117,6 +133,7 @@ def test_a_model_is_deployed_from_files_of_this_machine_and_answers(
     dialog.get_by_text("Readiness probe").click()
     dialog.get_by_label("First after, in seconds").first.fill("1")
     is_taken(dialog, ONLINE_DEPLOYMENT, folder)
+    is_known(dialog)
     dialog.get_by_role("button", name="Deploy", exact=True).click()
 
     # What the host says stands at the field that it is about.
@@ -168,12 +185,16 @@ def test_files_are_scored_watched_and_those_that_failed_tried_again(
     mended = host.meeting / "mended"
     dialog.get_by_label("Variables", exact=True).fill(f"MENDED={mended}")
     is_taken(dialog, BATCH_DEPLOYMENT, folder)
+    is_known(dialog)
     dialog.get_by_role("button", name="Deploy", exact=True).click()
     done(page)
 
     page.get_by_role("button", name="Invoke").click()
     upload(dialog, "Data", folder / "files", "dropped")
     dialog.get_by_text("In place of what the deployment says").click()
+    dialog.get_by_label("A mini-batch has").fill("2")
+    is_known(dialog)
+    dialog.get_by_label("A mini-batch has").fill("1")
     dialog.get_by_label("Tries after the first").fill("0")
     dialog.get_by_role("button", name="Invoke").click()
     shown(page, "Completed")
@@ -219,6 +240,7 @@ def test_models_and_schedules_are_made_where_they_are_listed(
     until(lambda: wrong.get_attribute("aria-invalid") == "true")
     wrong.fill("0 3 * * *")
     is_taken(dialog, SCHEDULE, folder)
+    is_known(dialog)
     dialog.get_by_role("button", name="Create").click()
     done(page)
     page.get_by_role("link", name="every-night").wait_for()

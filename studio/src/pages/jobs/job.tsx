@@ -121,7 +121,7 @@ function JobAct({ act, job, onClose, onDone }: { act: Act; job: Job; onClose(): 
       title={title}
       act={word}
       danger={act !== "retry"}
-      command={act === "retry" ? `mle jobs retry ${job.name}` : `mle job ${act} -n ${job.name}`}
+      command={{ retry: `mle jobs retry ${job.name}`, cancel: `mle job cancel -n ${job.name}`, delete: undefined }[act]}
       onClose={onClose}
       onAct={async () => {
         if (act === "retry") {
