@@ -48,6 +48,8 @@ def blueprint(
 
     changes = "change_studio_session"
     routes.register(bp, changes, ["POST", "DELETE"], _ROUTE, change_studio_session)
+    session = "A token for the studio's own page, by its cookie; DELETE ends the session"
+    routes.describe(changes, "POST", _ROUTE, session, secured=False)
     summary = "A page or a file of the web portal"
     routes.register(bp, "get_studio", "GET", _ROUTE, get_studio)
     routes.describe("get_studio", "GET", _ROUTE, summary, secured=False)
