@@ -5,6 +5,8 @@ import json
 from azure.ai.ml import load_online_deployment, load_online_endpoint
 from azure.ai.ml.entities import (
     CodeConfiguration,
+    DataCollector,
+    DeploymentCollection,
     Environment,
     KubernetesOnlineDeployment,
     KubernetesOnlineEndpoint,
@@ -13,6 +15,7 @@ from azure.ai.ml.entities import (
     Model,
     OnlineRequestSettings,
     ProbeSettings,
+    RequestLogging,
     ResourceRequirementsSettings,
     ResourceSettings,
 )
@@ -173,6 +176,30 @@ def deployment_get() -> None:
 def deployment_list() -> None:
     found = {each.name for each in client.online_deployments.list("sdk")}
     same(found, {"blue", "green", "third"})
+
+
+@step
+def deployment_with_a_data_collector() -> None:
+    wanted = DataCollector(
+        collections={
+            "request": DeploymentCollection(enabled="true"),
+            "model_inputs": DeploymentCollection(enabled="True", client_id="anybody"),
+        },
+        rolling_rate="hour",
+        sampling_rate=0.5,
+        request_logging=RequestLogging(capture_headers=["x-tenant"]),
+    )
+    client.online_deployments.begin_create_or_update(
+        deployment("watched", model="azureml:first:1", data_collector=wanted)
+    ).result()
+    found = client.online_deployments.get("watched", "sdk").data_collector
+    same(found.collections["model_inputs"].enabled, "true")
+    same(
+        found.collections["model_inputs"].data.endswith("sdk-watched-model_inputs/versions/1"), True
+    )
+    same((found.rolling_rate.lower(), found.sampling_rate), ("hour", 0.5))
+    same(found.request_logging.capture_headers, ["x-tenant"])
+    client.online_deployments.begin_delete("watched", "sdk").result()
 
 
 @step
