@@ -212,7 +212,7 @@ async def test_where_there_is_no_way_out_a_node_is_reached_all_the_same(
     yard: Yard, platform: Platform, tmp_path: Path
 ) -> None:
     if platform.name != "docker":
-        pytest.skip("a cluster's network policies are held by its network alone")
+        pytest.skip("what leaves a network is held by the platform that has it")
     engine, name = given_engine(), f"{tmp_path.stat().st_ino:x}c"
     fleet = docker(engine.url, yard.blobs, tmp_path / "closed", name, closed=True)
     closed = replace(yard, fleet=fleet)

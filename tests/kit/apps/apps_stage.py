@@ -21,8 +21,6 @@ _IDENTITIES: Final = (
     "/userAssignedIdentities"
 )
 PULLER: Final = f"{_IDENTITIES}/puller"
-STRANGER: Final = f"{_IDENTITIES}/stranger"
-"""An identity without AcrPull."""
 
 
 @dataclass
@@ -53,7 +51,7 @@ def apps_stage(folder: Path) -> Iterator[AppsStage]:
     with base_registry(folder / "base") as registry:
         runs = EngineRuns(engine, name, folder / "volumes", {PULLER.casefold()})
         with StandIn(runs, folder) as stand_in:
-            stand_in.manager.identities |= {PULLER.casefold(), STRANGER.casefold()}
+            stand_in.manager.identities.add(PULLER.casefold())
             stage = AppsStage(stand_in, registry, engine, name)
             try:
                 yield stage
