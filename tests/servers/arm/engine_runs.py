@@ -29,6 +29,7 @@ class EngineRuns(Runs):
         self._pullers = pullers
         self._pulls: dict[str, str] = {}
         """Of apps whose image cannot be pulled: why."""
+        self._addresses: dict[str, tuple[str, int]] = {}
 
     def begin(self, app: AppRecord) -> None:
         for container in self._all(app):
@@ -47,6 +48,7 @@ class EngineRuns(Runs):
 
     def end(self, app: AppRecord) -> None:
         self._pulls.pop(app.name, None)
+        self.moved(app)
         for listed in self._listed(app):
             grace = app.properties["template"].get("terminationGracePeriodSeconds", 30)
             self.engine.ask("POST", f"containers/{listed['Id']}/stop", t=min(grace, 10))
@@ -60,6 +62,7 @@ class EngineRuns(Runs):
             return [PartState(each["name"], "Waiting", False, told) for each in containers]
         if not self._listed(app):
             return None
+        self.moved(app)  # one that was started again may be elsewhere
         return [self._part(app, each) for each in containers]
 
     def log(self, app: AppRecord, part: str, tail: int) -> str:
@@ -73,6 +76,17 @@ class EngineRuns(Runs):
         return printed(content) if status == 200 else ""
 
     def address(self, app: AppRecord) -> tuple[str, int] | None:
+        known = self._addresses.get(app.name)
+        if known is None:
+            known = self._looked_up(app)
+            if known is not None:
+                self._addresses[app.name] = known
+        return known
+
+    def moved(self, app: AppRecord) -> None:
+        self._addresses.pop(app.name, None)
+
+    def _looked_up(self, app: AppRecord) -> tuple[str, int] | None:
         first = app.properties["template"]["containers"][0]["name"]
         inspected = self._inspected(app, first)
         if inspected is None:
@@ -80,7 +94,7 @@ class EngineRuns(Runs):
         networks = inspected["NetworkSettings"]["Networks"]
         ips = [each["IPAddress"] for each in networks.values() if each.get("IPAddress")]
         port = app.properties["configuration"]["ingress"]["targetPort"]
-        return (ips[0] if ips else "127.0.0.1", port if ips else 1)
+        return (ips[0], port) if ips else None
 
     # -- inside
 
@@ -175,6 +189,7 @@ class EngineRuns(Runs):
             connection.request("GET", asked["path"])
             return 200 <= connection.getresponse().status < 400
         except (OSError, http.client.HTTPException):
+            self.moved(app)
             return False
         finally:
             connection.close()

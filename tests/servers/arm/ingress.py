@@ -20,10 +20,17 @@ _DOWN = (
 
 
 class Ingress:
-    """`place` is where an app of a name is reached; None where there is none."""
+    """`place` is where an app of a name is reached; None where there is none. `moved` is told where
+    nobody answers."""
 
-    def __init__(self, place: Callable[[str], tuple[str, int] | None], folder: Path) -> None:
+    def __init__(
+        self,
+        place: Callable[[str], tuple[str, int] | None],
+        moved: Callable[[str], None],
+        folder: Path,
+    ) -> None:
         self._place = place
+        self._moved = moved
         self._names: dict[ssl.SSLObject, str] = {}
         self._server: asyncio.Server | None = None
         self._pumps: set[asyncio.Task[None]] = set()
@@ -69,8 +76,10 @@ class Ingress:
         place = await asyncio.to_thread(self._place, name)
         there = None
         if place is not None:
-            with contextlib.suppress(OSError):
+            try:
                 there = await asyncio.open_connection(*place)
+            except OSError:
+                self._moved(name)
         if there is None:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(_NOBODY if place is None else _DOWN)

@@ -52,6 +52,10 @@ class Runs(Protocol):
     def address(self, app: AppRecord) -> tuple[str, int] | None:
         """Where its ingress leads to."""
 
+    @abstractmethod
+    def moved(self, app: AppRecord) -> None:
+        """Nobody is there: it is looked for anew."""
+
 
 @dataclass
 class ScriptedRuns(Runs):
@@ -81,3 +85,5 @@ class ScriptedRuns(Runs):
 
     def address(self, app: AppRecord) -> tuple[str, int] | None:
         return None
+
+    def moved(self, app: AppRecord) -> None: ...

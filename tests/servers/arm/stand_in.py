@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.kit.waiting import PATIENCE
 from tests.servers.arm.ingress import Ingress
 from tests.servers.arm.manager import Manager
-from tests.servers.arm.records import Environment
+from tests.servers.arm.records import AppRecord, Environment
 from tests.servers.arm.routes import HEADER, Routes
 from tests.servers.arm.runs import Runs
 from tests.servers.arm.throttle import Throttle
@@ -31,7 +31,7 @@ class StandIn:
     def __init__(self, runs: Runs, folder: Path | None = None) -> None:
         self.manager = Manager(runs, Throttle())
         self._routes = Routes(self.manager)
-        self._ingress = Ingress(self._place, folder) if folder is not None else None
+        self._ingress = Ingress(self._place, self._moved, folder) if folder is not None else None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="arm", daemon=True)
         self._runner: web.AppRunner | None = None
@@ -97,10 +97,17 @@ class StandIn:
         await self._routes.close()
 
     def _place(self, name: str) -> tuple[str, int] | None:
-        for app in list(self.manager.apps.values()):
-            if app.name == name:
-                return self.manager.runs.address(app)
-        return None
+        app = self._named(name)
+        return self.manager.runs.address(app) if app is not None else None
+
+    def _moved(self, name: str) -> None:
+        app = self._named(name)
+        if app is not None:
+            self.manager.runs.moved(app)
+
+    def _named(self, name: str) -> AppRecord | None:
+        apps = list(self.manager.apps.values())
+        return next((app for app in apps if app.name == name), None)
 
     def __enter__(self) -> Self:
         self.start()
