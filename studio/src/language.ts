@@ -13,6 +13,7 @@ export function t(english: string, values: Readonly<Record<string, string | numb
 }
 
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const SMALL = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
@@ -23,7 +24,8 @@ const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 
 export function number(value: number | null | undefined): string {
-  return value === null || value === undefined ? "–" : NUMBER.format(value);
+  if (value === null || value === undefined) return "–";
+  return (value !== 0 && Math.abs(value) < 0.01 ? SMALL : NUMBER).format(value);
 }
 
 export function bytes(value: number): string {
