@@ -17,6 +17,12 @@ ABSENT = "3.99"
 THERE = [(3, 9, 18), (3, 11, 2), (3, 11, 7), (3, 13, 0)]
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that a machine may have, uv looks at one or two."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
 def pythons(*, pins: str = "exact", downloads: bool = False) -> Pythons:
     return Pythons(find_uv_bin(), PythonChoice(pins, downloads))  # type: ignore[arg-type]
 
