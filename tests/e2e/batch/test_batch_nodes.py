@@ -32,7 +32,7 @@ def host(
     fleet: DockerContainers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
     folder = tmp_path_factory.mktemp("nodes") / "data"
-    with fleet.hosting(folder, "--host", "0.0.0.0") as host:
+    with fleet.hosting(folder, "--host", "0.0.0.0", "--port", "0") as host:
         serving.environment(host)
         yield host
         faults = host.faults()

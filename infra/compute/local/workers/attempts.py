@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from domain.errors import Throttled
 from domain.ports import InstanceLost, UnitOutcome, UnitRequest
 from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.held_attempts import HeldAttempt, HeldAttempts
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.local.instances.supervised_instance import Lease
 from infra.compute.local.workers.unit_run import UnitRun, wire
@@ -19,15 +17,6 @@ from infra.compute.local.workers.worker_pools import WorkerPools
 _PREPARE_TIMEOUT: Final = 5.0
 _FEW: Final = 64
 """Files that are lent and taken back on the loop: it takes less than to come back to it."""
-
-
-@dataclass(eq=False)
-class _Attempt:
-    """`request` is as it was last asked for, with the URLs that are good for longest."""
-
-    request: UnitRequest
-    waiter: Waiter
-    task: asyncio.Task[UnitOutcome]
 
 
 class Attempts:
@@ -44,75 +33,34 @@ class Attempts:
         max_attempts: int,
         lease_wait: float,
     ) -> None:
-        self._lease_wait = lease_wait
         self._pools = pools
         self._http = http
         self._publish = publish
-        self._max_attempts = max_attempts
-        self._attempts: OrderedDict[str, _Attempt] = OrderedDict()
+        self._held = HeldAttempts(max_attempts, lease_wait)
         self._waiting: set[Waiter] = set()
 
     async def close(self) -> None:
         """Give up the units under way."""
-        attempts = list(self._attempts.values())
-        self._attempts.clear()
-        for attempt in attempts:
-            attempt.task.cancel()
-        await asyncio.gather(*(attempt.task for attempt in attempts), return_exceptions=True)
+        await self._held.close()
 
     async def run(self, key: str, request: UnitRequest, wait: float) -> UnitOutcome | None:
-        attempt = self._attempts.get(request.attempt_id)
+        attempt = self._held.get(request.attempt_id)
         if attempt is None:
-            self._make_room()
-            attempt = self._attempts[request.attempt_id] = self._begin(key, request)
+            waiter = Waiter(asyncio.get_running_loop().create_future())
+            attempt = self._held.begin(
+                request, waiter.lease, lambda asked: self._run(key, asked, waiter)
+            )
         else:
             await self._renew(attempt, request)
-        task, lease = attempt.task, attempt.waiter.lease
-        deadline = asyncio.get_running_loop().time() + wait
-        if not lease.done():
-            either: set[asyncio.Future[Any]] = {task, lease}
-            wait = min(wait, self._lease_wait)
-            await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            if not (task.done() or lease.done()):
-                return None
-        await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
-        if not task.done():
-            return None
-        if self._attempts.get(request.attempt_id) is attempt:
-            del self._attempts[request.attempt_id]
-        return task.result()
+        return await self._held.outcome(attempt, wait)
 
-    def _begin(self, key: str, request: UnitRequest) -> _Attempt:
-        waiter = Waiter(asyncio.get_running_loop().create_future())
-
-        def asked() -> UnitRequest:
-            return attempt.request
-
-        run = self._run(key, asked, waiter)
-        task = asyncio.create_task(run, name=f"unit {request.attempt_id}")
-        attempt = _Attempt(request, waiter, task)
-        return attempt
-
-    async def _renew(self, attempt: _Attempt, request: UnitRequest) -> None:
+    async def _renew(self, attempt: HeldAttempt, request: UnitRequest) -> None:
         """What a unit is lent is good for an hour, and it may take longer."""
         attempt.request = request
-        lease = attempt.waiter.lease
+        lease = attempt.lease
         runs = lease.done() and not lease.cancelled() and lease.exception() is None
         if runs and not attempt.task.done() and _is_lent_by_signature(request):
             await self._tell(lease.result().address, "/renew", request)
-
-    def _make_room(self) -> None:
-        """Forget the oldest attempt that has ended: whoever asked for it is gone, and its
-        unit will come again as another attempt."""
-        if len(self._attempts) < self._max_attempts:
-            return
-        for attempt_id, attempt in self._attempts.items():
-            if attempt.task.done():
-                if not attempt.task.cancelled():
-                    attempt.task.exception()
-                del self._attempts[attempt_id]
-                return
-        raise Throttled(f"{self._max_attempts} units are under way on this host.")
 
     async def _run(self, key: str, asked: Callable[[], UnitRequest], waiter: Waiter) -> UnitOutcome:
         preparing, request = None, asked()

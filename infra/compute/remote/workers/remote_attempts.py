@@ -5,13 +5,13 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-from domain.errors import Throttled, Unavailable
+from domain.errors import Unavailable
 from domain.ports import InstanceLost, UnitOutcome, UnitRequest
 from infra.compute.ground.failure import StartFailure
+from infra.compute.ground.held_attempts import HeldAttempts
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.remote.remote_scorer import SECRET, proof_of
 from infra.compute.remote.workers.collected import Collected
@@ -28,13 +28,6 @@ _ASKED: Final = 5.0
 _BLAMED: Final = 3
 """Nodes that a unit may lose before what runs on the next is blamed for its end."""
 _REMEMBERED: Final = 1024
-
-
-@dataclass(eq=False)
-class _Attempt:
-    request: UnitRequest
-    waiter: Waiter
-    task: asyncio.Task[UnitOutcome]
 
 
 class RemoteAttempts:
@@ -57,70 +50,31 @@ class RemoteAttempts:
         self._authority = authority
         self._files = files
         self._collected = Collected(http)
-        self._attempts: OrderedDict[str, _Attempt] = OrderedDict()
+        self._held = HeldAttempts(_MOST, LEASE_WAIT)
         self._losses: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     @property
     def are_under_way(self) -> bool:
-        return any(not attempt.task.done() for attempt in self._attempts.values())
+        return self._held.are_under_way
 
     async def close(self) -> None:
         """Nobody waits any more; what runs goes on where it does."""
-        attempts = list(self._attempts.values())
-        self._attempts.clear()
-        for attempt in attempts:
-            attempt.task.cancel()
-        await asyncio.gather(*(attempt.task for attempt in attempts), return_exceptions=True)
+        await self._held.close()
         await self._collected.close()
 
     async def run(self, key: str, request: UnitRequest, wait: float) -> UnitOutcome | None:
-        attempt = self._attempts.get(request.attempt_id)
+        attempt = self._held.get(request.attempt_id)
         if attempt is None:
-            self._make_room()
-            attempt = self._attempts[request.attempt_id] = self._begin(key, request)
+            waiter = Waiter(asyncio.get_running_loop().create_future())
+            attempt = self._held.begin(
+                request, waiter.lease, lambda asked: self._run(key, asked, waiter)
+            )
             self._pools.watch()
         else:
             attempt.request = request
-        task, lease = attempt.task, attempt.waiter.lease
-        deadline = asyncio.get_running_loop().time() + wait
-        if not lease.done():
-            either: set[asyncio.Future[Any]] = {task, lease}
-            await asyncio.wait(
-                either, timeout=min(wait, LEASE_WAIT), return_when=asyncio.FIRST_COMPLETED
-            )
-            if not (task.done() or lease.done()):
-                return None
-        await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
-        if not task.done():
-            return None
-        if self._attempts.get(request.attempt_id) is attempt:
-            del self._attempts[request.attempt_id]
-        return task.result()
+        return await self._held.outcome(attempt, wait)
 
     # -- inside
-
-    def _begin(self, key: str, request: UnitRequest) -> _Attempt:
-        waiter = Waiter(asyncio.get_running_loop().create_future())
-
-        def asked() -> UnitRequest:
-            return attempt.request
-
-        run = self._run(key, asked, waiter)
-        task = asyncio.create_task(run, name=f"unit {request.attempt_id}")
-        attempt = _Attempt(request, waiter, task)
-        return attempt
-
-    def _make_room(self) -> None:
-        """Forget the oldest attempt that has ended: whoever asked for it is gone."""
-        if len(self._attempts) < _MOST:
-            return
-        for attempt_id, attempt in self._attempts.items():
-            if attempt.task.done():
-                if not attempt.task.cancelled():
-                    attempt.task.exception()
-                del self._attempts[attempt_id]
-                return
-        raise Throttled(f"{_MOST} units are under way on this host.")
 
     async def _run(self, key: str, asked: Callable[[], UnitRequest], waiter: Waiter) -> UnitOutcome:
         pool = await self._pool(key)
