@@ -61,9 +61,12 @@ class DockerContainers(Fleet):
             [network] = victim["NetworkSettings"]["Networks"].values()
             body = {"Container": victim["Id"], "Force": True}
             self.engine.do("POST", f"networks/{network['NetworkID']}/disconnect", body)
-        else:
-            self.engine.do("POST", f"containers/{victim['Id']}/{what}")
-        return what
+            return what
+        status, _ = self.engine.ask("POST", f"containers/{victim['Id']}/{what}")
+        if status >= 400 and what == "pause":  # a kernel that is busy cannot freeze it
+            what = "kill"
+            status, _ = self.engine.ask("POST", f"containers/{victim['Id']}/{what}")
+        return what if status < 400 else None  # it has ended meanwhile
 
     def environments(self, host: RunningHost) -> int:
         labels = [f"{INSTALLATION}={installation_of(host)}", f"{IMAGE}=environment"]
