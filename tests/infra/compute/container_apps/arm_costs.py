@@ -54,6 +54,7 @@ async def deployed(apps: ScriptedApps, count: int) -> None:
     apps.environment.cores = 1e6
     for _ in range(count):
         await apps.fleet.apply(apps.group(), 1)
+        apps.pass_by(1.0)  # or the budget has them wait, by the clock on the wall
     while await _coming(apps):
         apps.pass_by(COMING)
 
