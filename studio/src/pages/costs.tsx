@@ -10,6 +10,7 @@ import { Empty, Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
 import { ask, place, to } from "../router";
+import { word } from "../yaml";
 
 interface Answer {
   properties: {
@@ -247,6 +248,7 @@ function NewBudget({ onClose, onDone }: { onClose(): void; onDone(): void }) {
     <Ask
       title={t("New budget")}
       act={t("Create")}
+      command={`mle budget set -n ${word(form.name || "NAME")} --amount ${form.amount} --time-grain ${form.grain.toLowerCase()} --at ${form.most} 100`}
       onClose={onClose}
       onAct={async (told) => {
         const notifications = { Most: { threshold: whole(form.most) }, All: { threshold: 100 } };
