@@ -172,7 +172,8 @@ class ApiServer:
             self.watches.add(task)
         try:
             while True:
-                sent = False
+                # What happens while events are sent is for the next round.
+                sent, known = False, self.store.version
                 try:
                     events = self.store.since(kind.plural, version)
                 except Refusal as refusal:
@@ -184,7 +185,7 @@ class ApiServer:
                     if in_place and meant(event.object):
                         await self._say(answer, event.type, event.object)
                         sent = True
-                version = max(version, self.store.version)
+                version = max(version, known)
                 if not sent and asked.query.get("allowWatchBookmarks") == "true":
                     head = {"apiVersion": kind.api_version, "kind": kind.kind}
                     mark = {**head, "metadata": {"resourceVersion": str(version)}}

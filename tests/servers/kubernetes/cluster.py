@@ -24,6 +24,7 @@ from tests.servers.kubernetes.hollow_kubelet import HollowKubelet
 from tests.servers.kubernetes.kinds import BY_PLURAL
 from tests.servers.kubernetes.kubelet import Kubelet
 from tests.servers.kubernetes.pod_containers import FOLDER
+from tests.servers.kubernetes.refusal import Refusal
 from tests.servers.kubernetes.store import Object, Store
 
 NAMESPACE: Final = "models"
@@ -193,8 +194,11 @@ class Cluster:
         while True:
             if seen != self.store.version:
                 seen = self.store.version
-                self.controllers.step()
-                await self.kubelet.step()
+                try:
+                    self.controllers.step()
+                    await self.kubelet.step()
+                except Refusal:  # somebody was quicker: it is looked at again
+                    seen = -1
             await asyncio.sleep(_EVERY)
 
     def _delete(self, kind: Any, body: Object, options: Any) -> None:
