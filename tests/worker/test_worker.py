@@ -163,7 +163,7 @@ async def test_the_deployed_package_runs_under_the_worker(start: Start, package:
     always = {"get_discovery", "get_health", "get_openapi", "get_readiness"}
     assert {name for name, status in found.items() if status == 200} - {"get_studio"} == always
     # There is no such endpoint, and no such page, which anybody may know.
-    absent = ("score_", "get_online_endpoint_openapi", "get_studio")
+    absent = ("score_", "get_online_endpoint_openapi", "get_studio", "change_studio_session")
     assert {name for name, status in found.items() if status == 404} <= {
         name for name in host.functions if name.startswith(absent)
     }
