@@ -58,11 +58,10 @@ class Reflection:
         return list(self._objects.values())
 
     def learn(self, object: Object) -> None:
-        """What a call of this host's own has answered, which its watch will say later."""
-        meta = object["metadata"]
-        known = self._objects.get(meta["name"])
-        if known is None or _number(known) < _number(object):
-            self._objects[meta["name"]] = object
+        """What a call of this host's own has answered, which its watch will say later. What that
+        has said already is older news: the object may have gone since."""
+        if _number(object["metadata"]) > _number({"resourceVersion": self._version}):
+            self._objects[object["metadata"]["name"]] = object
 
     async def close(self) -> None:
         if self._task is not None:
@@ -118,8 +117,8 @@ class Reflection:
         self._looked.set()
 
 
-def _number(object: Object) -> int:
+def _number(meta: Object) -> int:
     """Versions are opaque to clients by their contract, and numbers in every server; what is none
     counts as old."""
-    version = str(object["metadata"].get("resourceVersion", ""))
+    version = str(meta.get("resourceVersion", ""))
     return int(version) if version.isdecimal() else 0

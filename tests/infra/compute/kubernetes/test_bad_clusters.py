@@ -136,6 +136,33 @@ async def test_pods_pass_the_restricted_standard(yard: HollowYard, tmp_path: Pat
         await held.gone(group)
 
 
+async def test_a_field_of_ours_that_was_changed_by_hand_comes_back_and_others_stay(
+    yard: HollowYard,
+) -> None:
+    group = yard.group()
+    await yard.applied(group, 1)
+    await yard.applied(group, 1)
+    name = yard.name(group)
+
+    def meddle() -> None:
+        body = yard.cluster.store.get(yard.kind("deployments"), NAMESPACE, name)
+        body["spec"]["template"]["spec"]["containers"][0]["image"] = "theirs"
+        body["metadata"].setdefault("annotations", {})["theirs"] = "kept"
+        yard.edit("deployments", body)
+
+    yard.cluster.call(meddle)
+
+    async def mended() -> bool:
+        await yard.fleet.nodes()  # as hosts look, whether anything is asked for or not
+        body = yard.find("deployments", name)
+        [container] = body["spec"]["template"]["spec"]["containers"]
+        return bool(container["image"] != "theirs")
+
+    await eventually(mended, "ours is back", every=0.02)
+    assert yard.find("deployments", name)["metadata"]["annotations"]["theirs"] == "kept"
+    await yard.gone(group)
+
+
 async def test_a_pod_that_was_evicted_gives_its_number_to_the_next_and_is_cleared_away(
     yard: HollowYard,
 ) -> None:
