@@ -49,30 +49,34 @@ VALUES = sorted(
 MESSAGES = [v for v in VALUES if v.__module__ == messages.__name__]
 
 
-def of_a_newer_process(annotation: Any) -> Any:
+def of_a_newer_process(annotation: Any, within: frozenset[type[Value]] = frozenset()) -> Any:
     """JSON for `annotation` in which each value has a field that nobody here knows, and no other
-    fields than values; None where there is no value in it."""
+    fields than values; None where there is no value in it, but for those that it is `within`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return of_a_newer_process(arguments[0])
+        return of_a_newer_process(arguments[0], within)
     if origin in (Union, types.UnionType):
-        found = [f for f in map(of_a_newer_process, arguments) if f is not None]
+        found = [f for f in (of_a_newer_process(a, within) for a in arguments) if f is not None]
         # Which of two an unknown field speaks for could not be told.
         assert len(found) < 2, f"{annotation} may be one value or another"
         return found[0] if found else None
     if origin is dict:
-        inner = of_a_newer_process(arguments[1])
+        inner = of_a_newer_process(arguments[1], within)
         return None if inner is None else {"1": inner}
     if origin in (tuple, list):
-        inner = of_a_newer_process(arguments[0])
+        inner = of_a_newer_process(arguments[0], within)
         return None if inner is None else [inner]
     if isinstance(annotation, TypeVar):
-        return of_a_newer_process(annotation.__bound__)
-    if isinstance(annotation, type) and issubclass(annotation, Value):
-        fields = {n: of_a_newer_process(f.annotation) for n, f in annotation.model_fields.items()}
-        known = {name: inner for name, inner in fields.items() if inner is not None}
-        return {**known, "unheard_of": {"of": [1]}}
+        return of_a_newer_process(annotation.__bound__, within)
+    if isinstance(annotation, type) and issubclass(annotation, Value) and annotation not in within:
+        return _of_value(annotation, within | {annotation})
     return None
+
+
+def _of_value(model: type[Value], within: frozenset[type[Value]]) -> dict[str, Any]:
+    fields = {n: of_a_newer_process(f.annotation, within) for n, f in model.model_fields.items()}
+    known = {name: inner for name, inner in fields.items() if inner is not None}
+    return {**known, "unheard_of": {"of": [1]}}
 
 
 def unknown_in(body: Any) -> int:
