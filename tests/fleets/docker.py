@@ -57,11 +57,13 @@ class DockerContainers(Fleet):
             return None
         victim = rng.choice(sorted(there, key=lambda each: str(each["Names"])))
         what = rng.choice(("kill", "pause", "disconnect"))
-        if what == "disconnect":
-            [network] = victim["NetworkSettings"]["Networks"].values()
+        networks = [each["NetworkID"] for each in victim["NetworkSettings"]["Networks"].values()]
+        if what == "disconnect" and networks:
             body = {"Container": victim["Id"], "Force": True}
-            self.engine.do("POST", f"networks/{network['NetworkID']}/disconnect", body)
-            return what
+            status, _ = self.engine.ask("POST", f"networks/{networks[0]}/disconnect", body)
+            return what if status < 400 else None  # it has ended meanwhile
+        if what == "disconnect":  # it was cut off before
+            what = "kill"
         status, _ = self.engine.ask("POST", f"containers/{victim['Id']}/{what}")
         if status >= 400 and what == "pause":  # a kernel that is busy cannot freeze it
             what = "kill"
