@@ -1,7 +1,5 @@
 """The app of a node, as Azure Resource Manager is told of it."""
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from infra.compute.container_apps.app_sizes import AppSize
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.registry.programs.program_images import ProgramImage
 from infra.compute.remote.fleet import NodeGroup
+from infra.compute.token_door import token_door, token_door_variables
 
 AGENT: Final = "agent"
 SERVER: Final = "server"
@@ -159,19 +158,11 @@ def _spec(group: NodeGroup, image: ProgramImage, around: Surroundings) -> Mappin
     if around.identities:
         spec.pop("identity", None)  # the platform gives tokens itself
     if group.program.server is not None:
-        return {**spec, **_token_door(group, around)}
+        return {**spec, **({} if around.identities else token_door(group))}
     spec["code"] = {"path": CODE, **({"root": image.code_root} if image.code_root else {})}
     if image.has_model:
         spec["model"] = {"path": MODEL}
     return spec
-
-
-def _token_door(group: NodeGroup, around: Surroundings) -> Mapping[str, Any]:
-    """Of an agent beside a server, unless the platform has one of its own."""
-    if around.identities or "identity" not in group.spec:
-        return {}
-    secret = hmac.new(group.secret.encode(), b"token door", hashlib.sha256).hexdigest()
-    return {"identity": {**group.spec["identity"], "port": 5002, "secret": secret}}
 
 
 def _containers(
@@ -202,10 +193,11 @@ def _containers(
     if server is None:
         return [agent]
     left = size.cpu - cpu
+    variables = _variables(group, server, image, around)
     beside: dict[str, Any] = {
         "name": SERVER,
         "image": image.server,
-        "env": [{"name": n, "value": v} for n, v in _variables(group, server, image).items()],
+        "env": [{"name": n, "value": v} for n, v in variables.items()],
         "resources": _resources(left, size.memory * left / size.cpu),
         "volumeMounts": [*mounts, *_filled(server, image)],
     }
@@ -232,8 +224,11 @@ def _probes(port: int) -> list[dict[str, Any]]:
 # -- a server of the user's own
 
 
-def _variables(group: NodeGroup, server: OwnServer, image: ProgramImage) -> Mapping[str, str]:
-    program, variables = group.program, dict[str, str]()
+def _variables(
+    group: NodeGroup, server: OwnServer, image: ProgramImage, around: Surroundings
+) -> Mapping[str, str]:
+    program = group.program
+    variables = {} if around.identities else dict(token_door_variables(group))
     if image.has_model:
         variables["AZUREML_MODEL_DIR"] = server.model_folder
     if image.has_code:

@@ -10,9 +10,10 @@ from typing import Any, Final
 from infra.compute.docker import labels as names
 from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
-from infra.compute.docker.server_containers import agent_port, filling, token_door
+from infra.compute.docker.server_containers import agent_port, filling
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState
+from infra.compute.token_door import token_door
 
 PORT: Final = 5001
 MAX_DEATHS: Final = 5

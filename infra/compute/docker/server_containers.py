@@ -1,7 +1,5 @@
 """The container of a server of the user's own, which shares the network of its agent's."""
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +9,7 @@ from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.remote.fleet import NodeGroup
+from infra.compute.token_door import token_door_variables
 
 ROLE: Final = "server"
 _CAPABILITIES: Final = (
@@ -26,45 +25,12 @@ _CAPABILITIES: Final = (
 """What images of servers count on that begin as root and then give that up."""
 _TRITON: Final = "tritonserver"
 _AGENT_PORTS: Final = (5001, 15001, 25001, 35001)
-_TOKEN_PORTS: Final = (5002, 15002, 25002, 35002)
-AUTHORITIES: Final = "ML_ENDPOINTS_AUTHORITIES"
-"""Who has signed for where blobs are, in PEM: no file of ours is in the image of somebody else."""
 
 
 def agent_port(program: Program) -> int:
     """One that the server beside the agent does not use: both have the same ports."""
     taken = program.server.ports if program.server is not None else frozenset()
     return next(port for port in _AGENT_PORTS if port not in taken)
-
-
-def token_door(group: NodeGroup) -> Mapping[str, Any]:
-    """What an agent is told of the door for tokens, so that the server beside it can be told, too;
-    nothing where its program is nobody."""
-    server, identity = group.program.server, group.spec.get("identity")
-    if server is None or identity is None:
-        return {}
-    port = next(port for port in _TOKEN_PORTS if port not in server.ports)
-    secret = hmac.new(group.secret.encode(), b"token door", hashlib.sha256).hexdigest()
-    return {"identity": {**identity, "port": port, "secret": secret}}
-
-
-def _of_identity(group: NodeGroup) -> Mapping[str, str]:
-    """By which Azure's clients in the server's container find the door."""
-    told = token_door(group)
-    if not told:
-        return {}
-    identity = told["identity"]
-    url, secret = f"http://127.0.0.1:{identity['port']}", identity["secret"]
-    authorities = {AUTHORITIES: identity["authorities"]} if identity.get("authorities") else {}
-    return {
-        "IDENTITY_ENDPOINT": f"{url}/msi/token",
-        "IDENTITY_HEADER": secret,
-        "MSI_ENDPOINT": f"{url}/msi/token",
-        "MSI_SECRET": secret,
-        "AZURE_POD_IDENTITY_AUTHORITY_HOST": f"{url}/{secret}",
-        **authorities,
-        **identity.get("variables", {}),
-    }
 
 
 def filling(group: str, image: Image, labels: Labels) -> list[Mapping[str, Any]]:
@@ -125,7 +91,7 @@ def server_body(
 
 def _variables(group: NodeGroup, server: OwnServer, image: Image) -> Mapping[str, str]:
     """As Azure ML has them; the user's own over these."""
-    program, variables = group.program, dict(_of_identity(group))
+    program, variables = group.program, dict(token_door_variables(group))
     if image.has_model:
         variables["AZUREML_MODEL_DIR"] = server.model_folder
     if image.has_code:

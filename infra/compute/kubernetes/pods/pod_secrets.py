@@ -1,8 +1,6 @@
 """What a group's pods are told and nobody else may read."""
 
 import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,15 +8,13 @@ from typing import Any, Final
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON
 from infra.compute.registry.programs.program_images import ProgramImage
 from infra.compute.remote.fleet import NodeGroup
+from infra.compute.token_door import token_door, token_door_variables
 
 SECRET: Final = "ML_ENDPOINTS_NODE_SECRET"
 SPEC: Final = "ML_ENDPOINTS_NODE_SPEC"
 DOCKER_CONFIG: Final = ".dockerconfigjson"
 PULL: Final = "pull"
-AUTHORITIES: Final = "ML_ENDPOINTS_AUTHORITIES"
-"""Who has signed for where blobs are, in PEM: no file of ours is in the image of somebody else."""
 _SERVER: Final = "server."
-_TOKEN_PORTS: Final = (5002, 15002, 25002, 35002)
 
 
 def secrets_of(group: NodeGroup, image: ProgramImage) -> Mapping[str, str]:
@@ -39,7 +35,7 @@ def server_variables(group: NodeGroup, image: ProgramImage) -> Mapping[str, str]
     program, server = group.program, group.program.server
     if server is None:
         return {}
-    variables = dict(_of_identity(group))
+    variables = dict(token_door_variables(group))
     if image.has_model:
         variables["AZUREML_MODEL_DIR"] = server.model_folder
     if image.has_code:
@@ -56,37 +52,7 @@ def coded(text: str) -> str:
 def _spec(group: NodeGroup, image: ProgramImage) -> Mapping[str, Any]:
     """As the agent reads it."""
     if group.program.server is not None:
-        return {**group.spec, **_token_door(group), "python": PYTHON}
+        return {**group.spec, **token_door(group), "python": PYTHON}
     root = {"root": image.code_root} if image.code_root else {}
     model = {"model": {"path": MODEL}} if image.has_model else {}
     return {**group.spec, "python": PYTHON, "code": {"path": CODE, **root}, **model}
-
-
-def _token_door(group: NodeGroup) -> Mapping[str, Any]:
-    """So that the server beside an agent can be told of its door for tokens, too; nothing where its
-    program is nobody."""
-    server, identity = group.program.server, group.spec.get("identity")
-    if server is None or identity is None:
-        return {}
-    port = next(port for port in _TOKEN_PORTS if port not in server.ports)
-    secret = hmac.new(group.secret.encode(), b"token door", hashlib.sha256).hexdigest()
-    return {"identity": {**identity, "port": port, "secret": secret}}
-
-
-def _of_identity(group: NodeGroup) -> Mapping[str, str]:
-    """By which Azure's clients in the server's container find the door."""
-    told = _token_door(group)
-    if not told:
-        return {}
-    identity = told["identity"]
-    url, secret = f"http://127.0.0.1:{identity['port']}", identity["secret"]
-    authorities = {AUTHORITIES: identity["authorities"]} if identity.get("authorities") else {}
-    return {
-        "IDENTITY_ENDPOINT": f"{url}/msi/token",
-        "IDENTITY_HEADER": secret,
-        "MSI_ENDPOINT": f"{url}/msi/token",
-        "MSI_SECRET": secret,
-        "AZURE_POD_IDENTITY_AUTHORITY_HOST": f"{url}/{secret}",
-        **authorities,
-        **identity.get("variables", {}),
-    }

@@ -12,6 +12,7 @@ from infra.compute.container_apps.known_apps import COMING
 from infra.compute.remote.fleet import NodeGroup, NodeState
 from tests.kit.apps.scripted_apps import ScriptedApps, StandingClock, scripted_apps, standing_in
 from tests.kit.waiting import eventually
+from tests.servers.arm.records import Refused
 from tests.servers.arm.runs import PartState
 from tests.servers.arm.throttle import Throttle
 
@@ -125,7 +126,7 @@ def burst(count: int) -> tuple[float, int]:
         clock.at += budget.wait(Kind.WRITE)
         try:
             throttle.take("PUT")
-        except Exception:
+        except Refused:
             refused += 1
     return clock.at, refused
 
