@@ -19,7 +19,8 @@ def run(settings: dict[str, str], folder: str) -> subprocess.CompletedProcess[st
     """Import and index the app with `settings` and nothing else, in `folder`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ML_ENDPOINTS_")}
     return subprocess.run(
-        [sys.executable, "-W", "error", str(INDEXING)],
+        # The interpreter writes bytecode at the first import: that is not the app's doing.
+        [sys.executable, "-B", "-W", "error", str(INDEXING)],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT), **settings},
         capture_output=True,
