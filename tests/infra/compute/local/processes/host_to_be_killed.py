@@ -1,9 +1,11 @@
 """A host in a process of its own, for tests that kill it: serves what its script asks for, kept
-apart as far as the machine can, prints `ready SOCKETS` and waits to be killed."""
+apart as far as the machine can, prints `ready SOCKETS` once the script has said `begun`, and waits
+to be killed."""
 
 import asyncio
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 from domain.ports import LogKind
 from infra.compute.ground.local_limits import LocalLimits
@@ -28,16 +30,14 @@ async def main(data: Path, script: str) -> None:
         limits=LocalLimits(),
     )
     await compute.start()
-    workload = await House(data, blobs, compute).workload(script, key="online/e/d")
-
-    async def begun() -> int:
-        log = await compute.serving.logs(workload.key, LogKind.INFERENCE_SERVER, tail=50)
-        return log.count("begun")
-
-    before = await begun()  # what the host that was killed logged is there still
+    # What the host that was killed logged is there still: this one's line is its own.
+    begun = f"begun {uuid4().hex}"
+    workload = await House(data, blobs, compute).workload(
+        script.replace("begun", begun), key="online/e/d"
+    )
 
     async def told() -> bool:
-        return await begun() > before
+        return begun in await compute.serving.logs(workload.key, LogKind.INFERENCE_SERVER, tail=50)
 
     await compute.serving.ensure(workload)
     await eventually(told)

@@ -110,12 +110,14 @@ async def test_the_next_host_sweeps_what_the_killed_one_left(
     half = data / "compute" / "environments" / "half-made"
     half.mkdir()
     second, other, _ = host(data, WITH_CHILDREN)
-    assert not socket.exists()
-    assert not half.exists()
-    assert list((data / "compute" / "processes").iterdir())
-    assert other.is_dir()
-    second.kill()
-    second.wait(PATIENCE)
-    assert second.stdout is not None
-    second.stdout.close()
+    try:
+        assert not socket.exists()
+        assert not half.exists()
+        assert list((data / "compute" / "processes").iterdir())
+        assert other.is_dir()
+    finally:
+        second.kill()
+        second.wait(PATIENCE)
+        assert second.stdout is not None
+        second.stdout.close()
     shutil.rmtree(sockets)
