@@ -17,6 +17,7 @@ from domain.online.deployment_scale import KIND as SCALE_KIND
 from domain.online.deployment_scale import from_document as scale_of
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
+from domain.overview.costs_today import CostsToday, CostsTodayReading
 from domain.overview.known_documents import KnownDocuments
 from domain.overview.request_rates import NONE, Place, RequestRates, rates
 from domain.ports import Clock, ResourceStore
@@ -50,6 +51,7 @@ class Overview:
     scales: Mapping[Place, DeploymentScale]
     rates: Mapping[Place, RequestRates]
     jobs: Sequence[JobView]
+    costs: CostsToday
 
     def rates_of(self, endpoint: str, deployment: str = "") -> RequestRates:
         return self.rates.get((endpoint.casefold(), deployment.casefold()), NONE)
@@ -66,6 +68,7 @@ class OverviewReading:
         figures: FigureStore,
         gathering: FigureGathering,
         jobs: BatchJobs,
+        costs: CostsTodayReading,
         online: KindTypes[OnlineEndpoint, OnlineDeployment],
         batch: KindTypes[BatchEndpoint, BatchDeployment],
     ) -> None:
@@ -73,6 +76,7 @@ class OverviewReading:
         self._figures = figures
         self._gathering = gathering
         self._jobs = jobs
+        self._costs = costs
         self._online = KnownDocuments(store, online.endpoint_kind, online.endpoint)
         self._online_deployments = KnownDocuments(store, online.deployment_kind, online.deployment)
         self._batch = KnownDocuments(store, batch.endpoint_kind, batch.endpoint)
@@ -99,11 +103,12 @@ class OverviewReading:
             self._batch.all(),
             self._batch_deployments.all(),
         )
-        awake, asleep, found, jobs = await asyncio.gather(
+        awake, asleep, found, jobs, costs = await asyncio.gather(
             self._awake.all(),
             self._asleep.all(),
             rates(self._figures, now.timestamp()),
             self._active_jobs(),
+            self._costs.read(),
         )
         scales = (*awake, *asleep)
         return Overview(
@@ -113,6 +118,7 @@ class OverviewReading:
             scales={(s.endpoint.casefold(), s.deployment.casefold()): s for s in scales},
             rates=found,
             jobs=jobs,
+            costs=costs,
         )
 
     async def _active_jobs(self) -> list[JobView]:

@@ -9,6 +9,7 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.ground import access
+from domain.ledger.counting.account import BATCH, ONLINE
 from domain.names import PROVIDER
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import OnlineEndpoint
@@ -32,7 +33,7 @@ def blueprint(routes: Routes, reading: OverviewReading) -> func.Blueprint:
         PATH,
         action="overview/read",
         at=anywhere,
-        summary="Endpoints with traffic, states, rates and failures, and the jobs that have not "
+        summary="Endpoints with traffic, states, rates, failures and costs, and the jobs that have not "
         "ended: as much of them as the caller may read",
         statuses=(200, 304),
     )
@@ -62,13 +63,19 @@ def render(routes: Routes, who: Principal, found: Overview) -> dict[str, Any]:
         "type": f"{PROVIDER}/workspaces/{PATH}",
         "properties": {
             "ratesOverMinutes": MINUTES,
+            "costsToday": {
+                "day": found.costs.day.isoformat(),
+                "currency": found.costs.currency,
+                "isSample": found.costs.is_sample,
+                "unpricedInstanceTypes": list(found.costs.unpriced),
+            },
             "onlineEndpoints": [
                 _online(routes, found, each)
                 for each in found.online
                 if may("onlineEndpoints", each.endpoint.name)
             ],
             "batchEndpoints": [
-                _batch(routes, each)
+                _batch(routes, found, each)
                 for each in found.batch
                 if may("batchEndpoints", each.endpoint.name)
             ],
@@ -82,6 +89,7 @@ def render(routes: Routes, who: Principal, found: Overview) -> dict[str, Any]:
                     "createdAt": view.job.created_at.isoformat(),
                     "createdBy": view.job.created_by,
                     "progress": progress_of(view),
+                    "costToday": _cost(found.costs.by_job.get(view.job.name, 0.0)),
                 }
                 for view in found.jobs
                 if access.allows(who, "jobs/read", f"batchEndpoints/{view.job.endpoint}")
@@ -103,12 +111,14 @@ def _online(
         "rolloutStatus": rollout_status(endpoint.rollout) if endpoint.rollout else None,
         "tags": endpoint.tags,
         **_rates(found.rates_of(endpoint.name)),
+        "costToday": _cost(found.costs.of(ONLINE, endpoint.name)),
         "deployments": [
             {
                 **_common(f"{place}/deployments/{each.name}", each),
                 "instances": _instances(found, each),
                 "instanceType": each.properties.instance_type,
                 **_rates(found.rates_of(endpoint.name, each.name)),
+                "costToday": _cost(found.costs.of(ONLINE, endpoint.name, each.name)),
             }
             for each in listed.deployments
         ],
@@ -122,7 +132,7 @@ def _instances(found: Overview, deployment: OnlineDeployment) -> int:
     return deployment.instance_count if scale is None else scale.instances
 
 
-def _batch(routes: Routes, listed: Listed[Any, Any]) -> dict[str, Any]:
+def _batch(routes: Routes, found: Overview, listed: Listed[Any, Any]) -> dict[str, Any]:
     endpoint = listed.endpoint
     place = routes.scope.path("batchEndpoints", endpoint.name)
     defaults = endpoint.properties.defaults
@@ -130,8 +140,13 @@ def _batch(routes: Routes, listed: Listed[Any, Any]) -> dict[str, Any]:
         **_common(place, endpoint),
         "defaultDeployment": defaults.deployment_name if defaults else None,
         "tags": endpoint.tags,
+        "costToday": _cost(found.costs.of(BATCH, endpoint.name)),
         "deployments": [
-            _common(f"{place}/deployments/{each.name}", each) for each in listed.deployments
+            {
+                **_common(f"{place}/deployments/{each.name}", each),
+                "costToday": _cost(found.costs.of(BATCH, endpoint.name, each.name)),
+            }
+            for each in listed.deployments
         ],
     }
 
@@ -152,3 +167,8 @@ def _rates(rates: RequestRates) -> dict[str, Any]:
         "failuresPerMinute": round(rates.failures, 1),
         "latencyP95": None if rates.p95 is None else float(f"{rates.p95:.3g}"),
     }
+
+
+def _cost(cost: float) -> float:
+    """In whole hundredths: it grows all the time, and an answer that changes is sent anew."""
+    return round(cost, 2)

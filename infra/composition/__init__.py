@@ -110,7 +110,9 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         inbound=inbound,
         figures=figures,
         ledger=ledger,
-        overview=compose_overview(ground, figures=figures, online=online, batch=batch, jobs=jobs),
+        overview=compose_overview(
+            ground, figures=figures, online=online, batch=batch, jobs=jobs, ledger=ledger
+        ),
         usage=_usage(adapters),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [watching.owners, *(each.owners for each in features)]),

@@ -14,7 +14,9 @@ from domain.figures.figure_reading import FigureReading
 from domain.figures.request_figures import RequestFigures
 from domain.figures.traffic_reading import TrafficReading
 from domain.jobs.activities import JobActivities
+from domain.ledger.activities import LedgerActivities
 from domain.online.activities import OnlineActivities
+from domain.overview.costs_today import CostsTodayReading
 from domain.overview.overview_reading import OverviewReading
 from infra.composition.ground import Ground
 from infra.settings.features import FigureSettings
@@ -49,6 +51,7 @@ def compose_overview(
     online: OnlineActivities,
     batch: BatchActivities,
     jobs: JobActivities,
+    ledger: LedgerActivities,
 ) -> OverviewReading:
     a = ground.adapters
     return OverviewReading(
@@ -57,6 +60,7 @@ def compose_overview(
         a.figures,
         figures.gathering,
         jobs.collection,
+        CostsTodayReading(ledger.costs, a.clock),
         online.documents.types,
         batch.documents.types,
     )
