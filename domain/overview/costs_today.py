@@ -66,9 +66,7 @@ class CostsTodayReading:
                 payers[payer] = payers.get(payer, 0.0) + cost
             if job:
                 jobs[job] = jobs.get(job, 0.0) + cost
-        return CostsToday(
-            now, found.prices.currency, found.is_sample, found.unpriced, payers, jobs
-        )
+        return CostsToday(now, found.prices.currency, found.is_sample, found.unpriced, payers, jobs)
 
 
 def _all(usage: Usage) -> bool:

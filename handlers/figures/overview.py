@@ -33,8 +33,8 @@ def blueprint(routes: Routes, reading: OverviewReading) -> func.Blueprint:
         PATH,
         action="overview/read",
         at=anywhere,
-        summary="Endpoints with traffic, states, rates, failures and costs, and the jobs that have not "
-        "ended: as much of them as the caller may read",
+        summary="Endpoints with traffic, states, rates, failures and costs, and the jobs that have "
+        "not ended: as much of them as the caller may read",
         statuses=(200, 304),
     )
     async def get_overview(req: Request) -> Response:
