@@ -110,9 +110,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         inbound=inbound,
         figures=figures,
         ledger=ledger,
-        overview=compose_overview(
-            ground, figures=figures, online=online, batch=batch, jobs=jobs, ledger=ledger
-        ),
+        overview=compose_overview(ground, (figures, ledger), online, batch, jobs),
         usage=_usage(adapters),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [watching.owners, *(each.owners for each in features)]),

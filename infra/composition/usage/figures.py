@@ -46,14 +46,12 @@ def compose_figures(
 
 def compose_overview(
     ground: Ground,
-    *,
-    figures: FigureActivities,
+    seen: tuple[FigureActivities, LedgerActivities],
     online: OnlineActivities,
     batch: BatchActivities,
     jobs: JobActivities,
-    ledger: LedgerActivities,
 ) -> OverviewReading:
-    a = ground.adapters
+    a, (figures, ledger) = ground.adapters, seen
     return OverviewReading(
         a.store,
         a.clock,
