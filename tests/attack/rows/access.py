@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator
 
+import httpx
+
 from tests.attack.ground import Attempt, Ground, refused
+from tests.attack.operations import Operation, operations
 
 _DENIED = (401, 403, 404)
 
@@ -65,32 +68,29 @@ def properties(ground: Ground) -> Iterator[Attempt]:
 
 
 def functions(ground: Ground) -> Iterator[Attempt]:
-    """API5: each operation there is, by nobody and by each role that may not."""
-    for method, path, is_open in operations(ground):
-        if is_open or "/eventSubscriptions/some/some" in path:
-            continue  # A code opens that one, no role does.
-        answer = ground.ask(method, path, body={})
-        held = refused(answer, *_DENIED)
-        yield Attempt(f"{method} {path} by nobody", held, str(answer.status_code))
-        if path.startswith(
-            ("/endpoints/", "/score", "/swagger", "/events/", "/jobs")
-        ) or path.endswith("/token"):
-            continue  # Data: the endpoint's own credentials decide.
-        answer = ground.ask(method, path, as_="scorer", body={})
-        yield Attempt(f"{method} {path} by a scorer", refused(answer, 403), str(answer.status_code))
-        if method == "GET":
-            continue
-        answer = ground.ask(method, path, as_="reader", body={})
-        yield Attempt(f"{method} {path} by a reader", refused(answer, 403), str(answer.status_code))
-
-
-def operations(ground: Ground) -> Iterator[tuple[str, str, bool]]:
-    """Method, path and whether it is open, of all that the host says of itself."""
-    document = ground.http.get(ground.url("/openapi.json")).json()
+    """API5: each operation there is, by nobody and by each role that may not: of what is not there,
+    by what cannot be read, and of what is."""
     parts = ground.host.connection["workspace"].split("/")
     known = {"subscription": parts[2], "resource_group": parts[4], "workspace": parts[8]}
-    for path, methods in document["paths"].items():
-        filled = re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], "some"), path)
-        for method, about in methods.items():
-            if method in ("get", "put", "post", "patch", "delete"):
-                yield method.upper(), filled, about.get("security") == []
+    there = {**known, "endpoint": "theirs", "deployment": "blue", "name": "echo", "version": "1"}
+    for each in told(ground):
+        paths = each.at(known, "nothing"), each.at(there, "nothing")
+        for path, body in zip(paths, (["not an object"], {}), strict=True):
+            for role in each.refused:
+                answer = ground.ask(each.method, path, as_=role, body=body)
+                held = refused(answer, 401 if role is None else 403)
+                yield Attempt(f"{each.name} by {role or 'nobody'}", held, seen(answer, path))
+            if each.is_data:
+                answer = ground.ask(each.method, path, body=body)
+                # An online endpoint's name is public.
+                held = refused(answer, 401, *([404] if path == paths[0] else []))
+                yield Attempt(f"{each.name} by nobody", held, seen(answer, path))
+
+
+def seen(answer: httpx.Response, path: str) -> str:
+    return f"{answer.status_code} at {path}"
+
+
+def told(ground: Ground) -> list[Operation]:
+    """All that the host says of itself."""
+    return list(operations(ground.http.get(ground.url("/openapi.json")).json()))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 from tests.attack.ground import Attempt, Ground, refused
-from tests.attack.rows.access import operations
+from tests.attack.rows.access import told
 
 INSIDE = (
     "https://127.0.0.1/x",
@@ -67,7 +67,7 @@ def configuration(ground: Ground) -> Iterator[Attempt]:
 
 def inventory(ground: Ground) -> Iterator[Attempt]:
     """API9: what is not listed is not there; old versions of the API, other spellings."""
-    listed = {path.lower() for _, path, _ in operations(ground)}
+    listed = {each.path.lower() for each in told(ground)}
     yield Attempt("the list is there", len(listed) > 60, str(len(listed)))
     for version in ("2000-01-01", "", "latest", "2024-10-01'--"):
         answer = ground.ask("GET", f"onlineEndpoints?api-version={version}", as_="owner")
