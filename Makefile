@@ -9,6 +9,7 @@ SYNC   := $(BIN)/uv sync --locked --python $(BIN)/python
 CLOUD_TESTS := $(VENV)/.cloud-tests
 STUDIO := $(VENV)/.studio
 BROWSER_TESTS := $(VENV)/.browser-tests
+DOCS   := $(VENV)/.docs
 # Tests wait for processes much of their time: two of them for each core keep it busy.
 TESTERS := $(shell $(PYTHON) -c 'import os; print(2 * len(os.sched_getaffinity(0)))')
 PARALLEL = -n $(TESTERS) --dist loadfile --no-loadscope-reorder
@@ -20,7 +21,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Without bytecode each process compiles, and pytest rewrites, every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: studio picture browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: docs studio picture browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -80,6 +81,13 @@ studio: $(STUDIO) ## Build the web portal into studio/dist
 $(BROWSER_TESTS): $(CLOUD_TESTS)
 	@$(SYNC) --all-extras --group cloud-tests --group browser-tests
 	@touch $(BROWSER_TESTS)
+
+$(DOCS): pyproject.toml uv.lock | $(BIN)/uv
+	@$(SYNC) --inexact --no-default-groups --extra host --group docs
+	@touch $(DOCS)
+
+docs: $(DOCS) ## Build the documentation's site into dist/site: every page, and every link held
+	@$(BIN)/python -m scripts.docs_site dist/site
 
 picture: $(BROWSER_TESTS) studio ## Take README's picture of the studio, from a host with live traffic (Chromium)
 	@$(BIN)/python scripts/picture.py docs/studio.png

@@ -92,7 +92,7 @@ def test_ci_tries_each_python_that_the_package_says_it_runs_on() -> None:
     ci = jobs_of(ROOT / ".github" / "workflows" / "ci.yml")
     assert ci["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
-    assert {"lint", "test", "everything", "package", "image"} == set(ci)
+    assert {"lint", "test", "everything", "docs", "package", "image"} == set(ci)
 
 
 def test_a_release_waits_for_all_of_ci_and_for_a_signed_tag() -> None:

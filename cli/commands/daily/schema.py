@@ -9,6 +9,7 @@ from cli.kinds.computes import AML_COMPUTE
 from cli.kinds.connections import CONNECTION
 from cli.kinds.deployments import BATCH_DEPLOYMENT, ONLINE_DEPLOYMENT
 from cli.kinds.endpoints import BATCH_ENDPOINT, ONLINE_ENDPOINT
+from cli.kinds.schedules import SCHEDULE
 from cli.verbs import Session, Verb, flag
 
 KINDS = {
@@ -21,6 +22,7 @@ KINDS = {
     "data": DATA,
     "compute": AML_COMPUTE,
     "connection": CONNECTION,
+    "schedule": SCHEDULE,
 }
 
 
