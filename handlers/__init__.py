@@ -36,6 +36,7 @@ from handlers.data import (
     compute_nodes,
     events_door,
     job_door,
+    job_logs,
     job_results,
     run_history,
     scoring,
@@ -84,6 +85,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_endpoints.blueprint(routes, a.batch)
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield job_results.blueprint(routes, a.jobs.results)
+    yield job_logs.blueprint(routes, a.jobs.worker_logs)
     yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usage.storage)

@@ -12,6 +12,7 @@ from domain.jobs.records import batch_job
 from domain.jobs.results.job_results import JobResults
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_delivery import UnitDelivery
+from domain.jobs.worker_logs import WorkerLogs
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class JobActivities:
     workers: JobWorkers
     retention: JobRetention
     logs: JobLogs
+    worker_logs: WorkerLogs
     results: JobResults
 
     @property

@@ -110,6 +110,7 @@ class JobFinalizing:
         if job.ending is None or job.status is JobStatus.CANCEL_REQUESTED:
             # Nothing has been finished yet, so nobody has kept what the workers printed.
             await self._reports.write_worker_log(job)
+            await self._reports.write_environment_log(job)
             await self._reports.write_error(job)
         grace = _GRACE if job.ending is None or job.ending.error is None else timedelta(0)
         if job.status is JobStatus.CANCEL_REQUESTED:

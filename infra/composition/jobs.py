@@ -25,6 +25,7 @@ from domain.jobs.retrying.retry_joining import RetryJoining
 from domain.jobs.retrying.retry_planning import RetryPlanning
 from domain.jobs.units.job_workers import JobWorkers
 from domain.jobs.units.unit_recording import UnitRecording
+from domain.jobs.worker_logs import WorkerLogs
 from domain.ports import Workers
 from infra.composition.ground import Ground
 from infra.composition.units import compose_units
@@ -77,6 +78,7 @@ def compose_jobs(
             jobs, collection, keep=timedelta(days=settings.job_retention_days) or None
         ),
         logs=JobLogs(collection, a.blobs),
+        worker_logs=WorkerLogs(collection, a.blobs, a.workers),
         results=JobResults(collection, a.blobs),
     )
 

@@ -61,6 +61,7 @@ class Bodies:
             "regenerate_event_mapping_keys": {"keyType": "Primary"},
             "regenerate_event_subscription_keys": {},
             "get_online_deployment_logs": {"containerType": "InferenceServer", "tail": 5},
+            "get_job_logs": {"containerType": "InferenceServer", "tail": 5},
             "receive_events": {
                 "specversion": "1.0",
                 "type": "arrived",

@@ -82,6 +82,7 @@ class FunctionWorkers(Workers):
         self.looks: dict[str, int] = {}
         self.fails: Observation | None = None
         self.ever: set[str] = set()
+        self.printed: dict[LogKind, str] = {}
         self.before_remove: Callable[[], Awaitable[None]] | None = None
         self.started = started
         self._seconds = seconds
@@ -118,7 +119,8 @@ class FunctionWorkers(Workers):
         return list(self.looks)
 
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
-        return "init\n" if key in self.looks else ""
+        text = self.printed.get(kind, "init\n") if key in self.looks else ""
+        return "\n".join(text.splitlines()[-tail:])
 
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         self._mischief.meet()

@@ -1,10 +1,11 @@
-"""`mle logs`: what a deployment has printed, and what it prints."""
+"""`mle logs`: what a deployment, or the workers of a job, have printed, and what they print."""
 
 import argparse
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cli.commands.by_resource.job import ENDED
 from cli.commands.by_resource.online_deployment import CONTAINERS
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -17,18 +18,31 @@ _LEVELS = {"debug": "Debug", "info": "Information", "warning": "Warning", "error
 
 
 def run(flags: argparse.Namespace, session: Session) -> Any:
-    endpoint, _, name = flags.deployment.partition("/")
-    if not name:
-        name = _only(session, endpoint)
-    where = f"{path('onlineEndpoints', endpoint, 'deployments', name)}/getLogs"
-    reader = LogReader(session, where, asked(flags))
+    reader = LogReader(session, f"{_of(flags, session)}/getLogs", asked(flags))
     try:
         _write(reader.read())
         while flags.follow:
-            _write(reader.read(_WAIT))
+            # Asked before what is left is read: what came until its end is shown.
+            is_over = flags.job is not None and _has_ended(session, flags.job)
+            _write(reader.read(0 if is_over else _WAIT))
+            if is_over:
+                break
     except KeyboardInterrupt:
         return None
     return None
+
+
+def _of(flags: argparse.Namespace, session: Session) -> str:
+    if (flags.job is None) == (flags.deployment is None):
+        raise UsageFailed("Whose log? `mle logs ENDPOINT[/DEPLOYMENT]` or `mle logs --job NAME`.")
+    if flags.job is not None:
+        return path("jobs", flags.job)
+    endpoint, _, name = flags.deployment.partition("/")
+    return path("onlineEndpoints", endpoint, "deployments", name or _only(session, endpoint))
+
+
+def _has_ended(session: Session, job: str) -> bool:
+    return session.arm.get(path("jobs", job))["properties"]["status"] in ENDED
 
 
 def _write(content: str) -> None:
@@ -98,10 +112,15 @@ def _only(session: Session, endpoint: str) -> str:
 VERBS = {
     "logs": Verb(
         run,
-        "A deployment's log.",
+        "The log of a deployment, or of a job's workers.",
         (
-            flag("deployment", metavar="ENDPOINT[/DEPLOYMENT]"),
-            flag("-f", "--follow", action="store_true", help="go on until Ctrl-C"),
+            flag("deployment", nargs="?", metavar="ENDPOINT[/DEPLOYMENT]"),
+            flag("--job", metavar="NAME", help="of this batch job's workers"),
+            flag(
+                *("-f", "--follow"),
+                action="store_true",
+                help="go on until Ctrl-C, or until the job has ended",
+            ),
             flag("-l", "--lines", type=int, default=200, help="so many to begin with (200)"),
             flag(
                 "-c",
@@ -112,7 +131,7 @@ VERBS = {
             ),
             flag("--since", metavar="TIME", help="from a time on, or so long ago: 15m, 2h"),
             flag("--level", choices=tuple(_LEVELS), help="of this level and above"),
-            flag("--instance", metavar="NAME", help="of one instance"),
+            flag("--instance", metavar="NAME", help="of one instance or worker"),
             flag("--request", metavar="ID", help="of one request, by its x-request-id"),
             flag("--grep", metavar="TEXT", help="lines with this text"),
         ),

@@ -27,6 +27,9 @@ _logger = logging.getLogger("ml_endpoints.batch")
 
 _PIECE = 256 * 1024
 _LOG_LINES = 5000
+WORKERS_LOG = "user/stdout/workers.txt"
+ENVIRONMENT_LOG = "user/stdout/environment.txt"
+"""Below a job's folder of logs."""
 _LOG_BYTES = 4 * 1024 * 1024
 _ERRORS_SHOWN = 200
 _SHOWN = 500
@@ -98,9 +101,16 @@ class JobReports:
 
     async def write_worker_log(self, job: BatchJob) -> None:
         """What the workers printed, kept once they are gone."""
-        text = await self._workers.logs(job.workload_key, LogKind.INFERENCE_SERVER, tail=_LOG_LINES)
+        await self._keep(job, LogKind.INFERENCE_SERVER, WORKERS_LOG)
+
+    async def write_environment_log(self, job: BatchJob) -> None:
+        """How the workers came about, kept for whoever asks why there were none."""
+        await self._keep(job, LogKind.STORAGE_INITIALIZER, ENVIRONMENT_LOG)
+
+    async def _keep(self, job: BatchJob, kind: LogKind, name: str) -> None:
+        text = await self._workers.logs(job.workload_key, kind, tail=_LOG_LINES)
         if text:
-            await self._log(job, "user/stdout/workers.txt", text.encode()[-_LOG_BYTES:])
+            await self._log(job, name, text.encode()[-_LOG_BYTES:])
 
     async def _log(self, job: BatchJob, name: str, content: AsyncIterator[bytes] | bytes) -> None:
         """Write one of the job's logs. What a user put in its way is no reason for a job not to
