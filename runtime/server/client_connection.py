@@ -12,6 +12,7 @@ import os
 import select
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,10 @@ from .exchange import STALL_LIMIT, Request
 from .http1 import MAX_HEAD, ChunkedBody, Head, Refused, reply
 
 _PIPELINE_LIMIT = 256 * 1024
+_SOON_LIMIT = 32 * 1024
+"""Bytes of a reply that may wait for the loop; who makes more waits for the client."""
+_FULL = 0.01
+"""Seconds until a socket that had no room is tried again."""
 _LINGER = 1.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = "content-type: application/json\r\n"
@@ -45,9 +50,23 @@ class Site:
         self.guard = guard
         self.draining = False
         self.connections: set[Connection] = set()
+        self._to_write: deque[Connection] = deque()
+        self._will_write = False
         # One buffer for all: the loop fills it and hands it over within one call.
         self.buffer = bytearray(256 * 1024)
         self.view = memoryview(self.buffer)
+
+    def write_out(self, connection: Connection) -> None:
+        """Have the loop write what this one has; from any thread."""
+        self._to_write.append(connection)
+        if not self._will_write:  # who finds that it will has come before it begins
+            self._will_write = True
+            connection.on_loop(self._write_out)
+
+    def _write_out(self) -> None:
+        self._will_write = False
+        for _ in range(len(self._to_write)):
+            self._to_write.popleft().write_unsent()
 
     def patrol(self) -> None:
         """Drop clients that stopped in the middle: of a request, or of taking a reply."""
@@ -79,6 +98,8 @@ class Connection(asyncio.BufferedProtocol):
         self._current: Request | None = None
         # A part of the reply to the current request is out: there can be no other.
         self._begun = False
+        # What of it waits for the loop to write it.
+        self._unsent = bytearray()
         self._closing = False
         self._paused = False
         self._last = 0.0
@@ -99,6 +120,7 @@ class Connection(asyncio.BufferedProtocol):
             self._closing = True
             os.close(self._fd)
             self._fd = -1
+            self._unsent.clear()
         self._pending.clear()
         if current is not None:
             current.gone = True
@@ -257,6 +279,21 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         self._parse()
 
+    def write_unsent(self) -> None:
+        """Write what was left to the loop; what the client's socket has no room for, a moment
+        later."""
+        with self._lock:
+            if not self._unsent or self._current is None:
+                return
+            sent = self._try_write(self._unsent)
+            if sent < 0:
+                self._current.gone = True
+                return
+            del self._unsent[:sent]
+            rest = bool(self._unsent)
+        if rest:
+            self.site.loop.call_later(_FULL, self.write_unsent)
+
     def check(self, now: float) -> None:
         unsent = self._transport.get_write_buffer_size()
         if unsent != self._stalled_at:
@@ -282,6 +319,7 @@ class Connection(asyncio.BufferedProtocol):
         with self._lock:
             if self._current is not request or (self._begun and not begun):
                 return False
+            data = self._take_unsent() + data
             sent = self._try_write(data)
             if sent < 0:
                 close, rest = True, b""
@@ -293,7 +331,7 @@ class Connection(asyncio.BufferedProtocol):
             self._begun = False
             more = bool(self._pending) or self._paused
         if rest or close or more:
-            self._on_loop(self._write_rest, rest, close)
+            self.on_loop(self._write_rest, rest, close)
         return True
 
     def write_now(self, request: Request, data: memoryview) -> int:
@@ -307,6 +345,25 @@ class Connection(asyncio.BufferedProtocol):
                 request.gone = True
             return sent
 
+    def write_soon(self, request: Request, data: bytes) -> bool:
+        """Leave it to the loop; False, and nothing is taken, if there is too much already, or
+        nobody takes it."""
+        with self._lock:
+            waiting = len(self._unsent)
+            if self._current is not request or waiting + len(data) > _SOON_LIMIT:
+                return False
+            self._begun = True
+            self._unsent += data
+        if not waiting:
+            self.site.write_out(self)
+        return True
+
+    def unsent(self, request: Request) -> bytes:
+        """What has been left to the loop and is not written: the caller writes it before all
+        else."""
+        with self._lock:
+            return self._take_unsent() if self._current is request else b""
+
     def wait_writable(self) -> bool:
         """Wait a moment for room. False when the connection is gone."""
         fd = self._fd
@@ -316,7 +373,7 @@ class Connection(asyncio.BufferedProtocol):
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
         if poll.poll(500) and (self._deferred or self._transport.get_write_buffer_size()):
-            time.sleep(0.01)  # the loop is still sending an earlier reply
+            time.sleep(_FULL)  # the loop is still sending an earlier reply
         return True
 
     def cut(self, request: Request) -> bool:
@@ -324,12 +381,22 @@ class Connection(asyncio.BufferedProtocol):
         with self._lock:
             if self._current is not request:
                 return False
+            # The client has what was made for it before the reply broke off.
+            self._try_write(self._take_unsent())
             self._current = None
             self._closing = True
-        self._on_loop(self._transport.abort)
+        self.on_loop(self._transport.abort)
         return True
 
-    def _try_write(self, data: bytes | memoryview) -> int:
+    def _take_unsent(self) -> bytes:
+        """With the lock held."""
+        unsent = self._unsent
+        if not unsent:
+            return b""
+        self._unsent = bytearray()
+        return bytes(unsent)
+
+    def _try_write(self, data: bytes | bytearray | memoryview) -> int:
         """With the lock held."""
         if self._deferred or self._transport.get_write_buffer_size():
             return 0
@@ -340,7 +407,7 @@ class Connection(asyncio.BufferedProtocol):
         except OSError:
             return -1
 
-    def _on_loop(self, call: Callable[..., object], *args: Any) -> None:
+    def on_loop(self, call: Callable[..., object], *args: Any) -> None:
         if threading.current_thread() is self.site.thread:
             # Soon, not now: answering a hundred pipelined requests must not nest.
             self.site.loop.call_soon(call, *args)

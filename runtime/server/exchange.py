@@ -18,6 +18,9 @@ COLLECTED = "/collected"
 """Where a gateway takes what a script has collected."""
 STALL_LIMIT = 30.0
 """Seconds without progress after which a client is given up."""
+_QUICK = 0.001
+"""Seconds between two pieces within which the loop takes the second out, and what follows it: a
+thread that wrote each would hand the interpreter to another at every piece."""
 
 
 def as_json(result: Any) -> JsonText:
@@ -125,9 +128,10 @@ class Request:
 
 
 class Stream:
-    """A reply sent piece by piece. `write` waits for a slow client (the calling thread, never
-    the loop), at most STALL_LIMIT seconds without progress. `sent` counts the body's bytes;
-    `stalled` says that the client stood still for longer."""
+    """A reply sent piece by piece, each at once or, where they come fast, a moment later with its
+    next. `write` waits for a slow client (the calling thread, never the loop), at most STALL_LIMIT
+    seconds without progress. `sent` counts the body's bytes; `stalled` says that the client stood
+    still for longer."""
 
     def __init__(self, request: Request, status: int, headers: str) -> None:
         self._request = request
@@ -137,6 +141,7 @@ class Stream:
         )
         headers = request.mark + headers
         self._held = stream_head(status, headers, chunked=self._chunked, close=self._close)
+        self._written_at = -math.inf
         self.sent = 0
         self.stalled = False
 
@@ -145,13 +150,20 @@ class Stream:
         request = self._request
         if not data:
             return not request.gone
-        held, self._held = self._held, b""
-        # A slow client is no fault of who makes the answer.
-        request.due = request.ends
-        if not self._send(held + (chunk(data) if self._chunked else data)):
-            return False
+        piece = chunk(data) if self._chunked else data
+        now = time.perf_counter()
+        if now - self._written_at < _QUICK and request.connection.write_soon(request, piece):
+            written_at = now
+        else:
+            held, self._held = self._held, b""
+            # A slow client is no fault of who makes the answer.
+            request.due = request.ends
+            if not self._send(held + request.connection.unsent(request) + piece):
+                return False
+            written_at = time.perf_counter()
+        self._written_at = written_at
         self.sent += len(data)
-        request.due = min(time.perf_counter() + request.patience, request.ends)
+        request.due = min(written_at + request.patience, request.ends)
         return True
 
     def end(self, data: bytes = b"") -> bool:

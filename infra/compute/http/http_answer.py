@@ -11,6 +11,7 @@ from domain.ports import Break, BrokenOff
 HEAD_LIMIT: Final = 64 * 1024
 _HIGH_WATER: Final = 512 * 1024
 _LOW_WATER: Final = 128 * 1024
+_ONE_WRITE: Final = 64 * 1024
 _STALL: Final = 300.0
 """Seconds between two pieces of a body, where the server keeps no limit of its own."""
 _NEARLY: Final = 0.95
@@ -214,11 +215,23 @@ class ResponseBody(AsyncIterator[bytes]):
             finally:
                 stalled.cancel()
                 self._waiter = None
-        piece = self._pieces.popleft()
+        piece = self._next()
         self._size -= len(piece)
         if self._size < _LOW_WATER:
             self.resume()
         return piece
+
+    def _next(self) -> bytes:
+        """What is there, as far as it goes out in one write: each goes a long way."""
+        pieces = self._pieces
+        piece = pieces.popleft()
+        if not pieces or len(piece) >= _ONE_WRITE:
+            return piece
+        taken, size = [piece], len(piece)
+        while pieces and size + len(pieces[0]) <= _ONE_WRITE:
+            taken.append(pieces.popleft())
+            size += len(taken[-1])
+        return b"".join(taken)
 
     def resume(self) -> None:
         """Let the socket be read again."""

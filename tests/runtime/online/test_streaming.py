@@ -82,6 +82,19 @@ STREAMS = """
         while True:
             yield "." * 1000
 
+    def fast(pieces, then=None):
+        for number in range(pieces):
+            yield f"{number} "
+        if then == "wait":
+            gate.wait()
+        if then == "raise":
+            raise ValueError("late")
+
+    def counted():
+        while True:
+            told.append(1)
+            yield "." * 1000
+
     class Streamer:
         def __iter__(self):
             return self
@@ -147,6 +160,47 @@ def test_a_stream_may_take_longer_than_its_limit_from_piece_to_piece(start: Star
             return False  # a pause of the machine's own
 
     assert until(whole)
+
+
+def numbers(pieces: int) -> bytes:
+    return b"".join(b"%d " % number for number in range(pieces))
+
+
+def test_pieces_that_come_fast_come_in_order_and_the_last_needs_no_next(start: Start) -> None:
+    server = start(STREAMS, "serve", *AT_ONCE).ready()
+    with asked(server, "fast(5000)") as whole, asked(server, "fast(500, 'wait')") as waiting:
+        assert whole.reply().body == numbers(5000)
+        waiting.head()
+        came = b""
+        while came != numbers(500):
+            came += waiting.chunk()
+            assert numbers(500).startswith(came)
+        server.ask(body="gate.set()")
+        assert waiting.chunk() == b""
+
+
+def test_what_came_fast_before_a_stream_raised_is_there(start: Start) -> None:
+    server = start(STREAMS).ready()
+    wire = asked(server, "fast(500, 'raise')")
+    assert wire.head()[0] == 200
+    framed = b"".join(b"%x\r\n%d \r\n" % (len(f"{n} "), n) for n in range(500))
+    assert until_broken(wire) == framed
+    assert f"broke off after {len(numbers(500))} bytes: ValueError: late" in server.log
+
+
+def test_who_reads_nothing_of_a_fast_stream_has_its_script_wait(start: Start) -> None:
+    server = start(STREAMS, "serve", *AT_ONCE).ready()
+    with asked(server, "counted()") as wire:
+        wire.head()
+
+        def stands() -> bool:
+            before = server.ask(body="len(told)").json
+            return bool(before == until(lambda: server.ask(body="len(told)").json))
+
+        until(stands)
+        assert server.ask(body="len(told)").json < 2000, "sockets have no room for more"
+        for _ in range(2000):
+            assert len(wire.chunk()) == 1000
 
 
 def test_a_stream_of_more_than_the_longest_is_cut_off(start: Start) -> None:

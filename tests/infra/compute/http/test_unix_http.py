@@ -12,7 +12,7 @@ import pytest
 
 from domain.ports import Break, BrokenOff, InstanceLost
 from infra.compute.http import http_answer
-from infra.compute.http.http_answer import ChunkReader, MalformedError
+from infra.compute.http.http_answer import ChunkReader, MalformedError, ResponseBody
 from infra.compute.http.unix_connection import WHOLE
 from infra.compute.http.unix_http import UnixHttp
 from tests.kit.waiting import PATIENCE, eventually, patience
@@ -129,6 +129,23 @@ async def test_chunks_that_come_together_are_handed_on_together() -> None:
         pieces = [piece async for piece in answer.body]
         assert b"".join(pieces) == b"x" * 20_000
         assert len(pieces) < 2000
+        http.close()
+
+
+async def test_what_waits_for_a_slow_reader_is_handed_on_in_pieces_of_one_write() -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"3e8\r\n" + b"x" * 1000 + b"\r\n"
+    parts = [chunk] * 300
+    async with serving(answering(head, *parts, b"0\r\n\r\n")) as address:
+        http = UnixHttp()
+        answer = await http.request(address, "GET", "/", timeout=PATIENCE)
+        assert isinstance(answer.body, ResponseBody)
+        body = answer.body
+        await eventually(lambda: body.ended)
+        pieces = [piece async for piece in body]
+        assert sum(map(len, pieces)) == 300_000
+        assert len(pieces) < 10
+        assert max(map(len, pieces)) <= 64 * 1024
         http.close()
 
 
