@@ -2,7 +2,7 @@
 
 A route is used as it is for 1 s after it was read; for 1 more second it is used while it is
 read anew behind the request; after that a request waits for the reading. So whatever
-changes (a key is revoked, traffic moves) holds in every gateway within 2 s.
+changes (a key is revoked, traffic moves) holds in every gateway for requests that come 2 s later.
 """
 
 import asyncio
@@ -103,8 +103,8 @@ class RouteTable:
         self._readings: dict[str, asyncio.Task[_Reading]] = {}
 
     async def find(self, endpoint: str) -> Route | None:
-        """The endpoint's route as it was at most 2 s ago; None if there is no such endpoint
-        or it is being deleted. Raises Unavailable when the store cannot tell."""
+        """The endpoint's route as it was at most 2 s before this was asked; None if there is no
+        such endpoint or it is being deleted. Raises Unavailable when the store cannot tell."""
         key = endpoint.casefold()
         last = self._known.get(key) or self._absent.get(key)
         if last is not None:
@@ -129,15 +129,14 @@ class RouteTable:
         self._readings.pop(key, None)
 
     async def _wait(self, key: str) -> Route | None:
-        for _ in range(2):
-            try:
-                reading = await asyncio.shield(self._read_behind(key))
-            except (TimeoutError, Throttled, Unavailable) as error:
-                raise Unavailable("The endpoint's route cannot be read now; try again.") from error
-            # Joining a slow reading may give something too old already.
+        under_way = self._readings.get(key)
+        if under_way is not None:
+            reading = await _result(under_way)
+            # What joining a slow one gives may be too old already.
             if reading.usable(self._clock.now()):
                 return reading.route
-        raise Unavailable("Reading the endpoint's route takes too long now; try again.")
+        # It shows what there was when this was asked for, or later, however slow all is here.
+        return (await _result(self._read_behind(key))).route
 
     def _read_behind(self, key: str) -> asyncio.Task[_Reading]:
         task = self._readings.get(key)
@@ -198,3 +197,11 @@ class RouteTable:
             continuation = page.continuation
             if continuation is None:
                 return Route(endpoint, document.etag, deployments, before)
+
+
+async def _result(reading: "asyncio.Task[_Reading]") -> _Reading:
+    """What it shows; who gives up does not end it for the others. Raises Unavailable."""
+    try:
+        return await asyncio.shield(reading)
+    except (TimeoutError, Throttled, Unavailable) as error:
+        raise Unavailable("The endpoint's route cannot be read now; try again.") from error

@@ -117,6 +117,22 @@ async def test_an_old_route_makes_every_request_wait_for_one_reading(
     assert store.gets == 2
 
 
+async def test_a_reading_that_took_long_will_do_for_those_who_came_before_it(
+    table: RouteTable, endpoints: Endpoints, store: WatchedStore, clock: HeldClock
+) -> None:
+    store.gate.clear()
+    first = asyncio.create_task(table.find("iris"))
+    await eventually(lambda: store.under_way)
+    clock.move(3)
+    second = asyncio.create_task(table.find("iris"))
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert await first is not None
+    assert store.gets == 1
+    assert await second is not None
+    assert store.gets == 2, "it had begun too long before the second came"
+
+
 async def test_a_request_that_gives_up_does_not_end_the_reading_for_others(
     table: RouteTable, endpoints: Endpoints, store: WatchedStore
 ) -> None:
