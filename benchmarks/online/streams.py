@@ -4,7 +4,7 @@ Ours is the whole path: the embedded host in a process of its own, key, routing,
 the request log on, plain HTTP; one instance. The floor is one uvicorn process. Rounds take
 turns. Each token is one item of the script's generator.
 
-    python -m benchmarks.streams [--rounds N] [--only quick,slow,async]
+    python -m benchmarks.online.streams [--rounds N] [--only quick,slow,async]
 """
 
 import argparse
