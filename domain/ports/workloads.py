@@ -120,7 +120,8 @@ class Workloads(Protocol[W_contra, O_co]):
     @abstractmethod
     async def remove(self, key: str, *, grace: timedelta) -> bool:
         """Stop it: nothing new is begun, what is under way has `grace`, then ends. True once
-        nothing of it is left; call again until then."""
+        nothing of it is left, but for what does not run any more and a platform will not take
+        away, which the compute sees to; call again until then."""
 
     @abstractmethod
     async def keys(self) -> Sequence[str]:

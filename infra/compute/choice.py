@@ -1,5 +1,6 @@
 """Which compute models run on."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -189,6 +190,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         Installation(beside.store).id,
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),
+        now=time.monotonic,
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)

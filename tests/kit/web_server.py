@@ -68,6 +68,9 @@ def web_server() -> Iterator[WebServer]:
             else:
                 answer(self)
 
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 

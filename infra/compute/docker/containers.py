@@ -26,6 +26,7 @@ _BAD_START: Final = 2
 _SERVER_LOST: Final = 3
 """The same where the user's own server answers no more."""
 _ENDED: Final = ("exited", "dead", "removing")
+_RUNS: Final = ("running", "paused", "restarting")
 _AGENT: Final = "agent"
 _NODE: Final = "node"
 _AGENT_MEMORY: Final = 128 * 2**20
@@ -176,6 +177,12 @@ class Container:
     def has_ended(self) -> bool:
         """All of the node does when a part of it has."""
         return self.state in _ENDED or (self.server is not None and self.server.state in _ENDED)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a process of any part of it may be there."""
+        parts = (self,) if self.server is None else (self, self.server)
+        return any(part.state in _RUNS for part in parts)
 
     @property
     def ended_part(self) -> "Container | None":

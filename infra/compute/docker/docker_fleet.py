@@ -27,6 +27,8 @@ from infra.compute.docker.images import Image, Images
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.networks import Networks
 from infra.compute.docker.node_containers import NodeContainers, latest
+from infra.compute.docker.removal.departures import Departures
+from infra.compute.docker.removal.refusals import Refusals
 from infra.compute.gateway import Gateway
 from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, Progress
@@ -49,7 +51,8 @@ class _Preparation:
 class DockerFleet(Fleet):
     """`installation` says which one this is; nodes of another on the same engine are not seen.
     Every container has `mounts`, each `/folder/there:/folder/seen[:ro]`; those that there is no
-    `room` for are not made."""
+    `room` for are not made. What the engine will not remove, and does not run any more, is no node,
+    and nobody waits for it: it is asked for again, by `now`, in seconds."""
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class DockerFleet(Fleet):
         *,
         mounts: Sequence[str],
         room: EngineRoom,
+        now: Callable[[], float],
     ) -> None:
         self._mounts = mounts
         self._room = room
@@ -71,10 +75,10 @@ class DockerFleet(Fleet):
         self._preparations: dict[str, _Preparation] = {}
         self._endings: dict[str, Ending] = {}
         self._ended_at: dict[str, float] = {}
-        self._leaving: dict[str, asyncio.Task[None]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._networks = networks
         self._nodes = NodeContainers(engine)
+        self._departures = Departures(self._nodes, Refusals(now))
 
     # -- Fleet
 
@@ -94,7 +98,7 @@ class DockerFleet(Fleet):
                 await self._nodes.clear(await self._mine(), group.name)
             for container in there.values():
                 if container.place.number >= count:
-                    self._leave(container, linger=2.5, grace=group.drain)
+                    self._departures.leave(container, linger=2.5, grace=group.drain)
             try:
                 await asyncio.gather(
                     *(self._go(c, group, prepared) for c in there.values() if not c.is_begun),
@@ -107,12 +111,15 @@ class DockerFleet(Fleet):
             return Progress(prepared=True)
 
     async def nodes(self) -> Sequence[Node]:
+        containers, going = await self._containers(), self._departures
+        going.press(containers)
         by_group: dict[str, list[Container]] = {}
-        for container in await self._containers():
+        for container in containers:
             by_group.setdefault(container.group, []).append(container)
-        found = [c for each in by_group.values() for c in latest(each).values()]
-        self._forget_all_but({container.id for container in found})
-        return [c.node(leaving=c.id in self._leaving, ending=await self._ending(c)) for c in found]
+        lives = [c for each in by_group.values() for c in latest(each).values()]
+        found = [c for c in lives if not going.is_remnant(c)]
+        self._forget_all_but({container.id for container in lives})
+        return [c.node(leaving=going.is_leaving(c), ending=await self._ending(c)) for c in found]
 
     async def replace(self, node: Node, reason: str) -> None:
         for container in await self._containers(node.group):
@@ -164,11 +171,13 @@ class DockerFleet(Fleet):
             preparation.task.cancel()
         containers = await self._containers(group)
         if containers:
-            for container in containers:
-                self._leave(container, linger=linger, grace=grace)
-            return False
-        if not await self._nodes.clear(await self._mine(), group):
-            return False
+            if not self._departures.have_gone(group, containers, linger=linger, grace=grace):
+                return False
+            self._room.forget(group)
+            await self._leave_network(group)
+            return True
+        if not await self._departures.clear(await self._mine(), group):
+            return self._departures.is_given_up(group)
         await self._clear(group, preparation)
         self._preparations.pop(group, None)
         self._room.forget(group)
@@ -177,7 +186,8 @@ class DockerFleet(Fleet):
         return True
 
     async def groups(self) -> Sequence[str]:
-        return sorted({container.group for container in await self._containers()})
+        there = {container.group for container in await self._containers()}
+        return sorted(there | self._departures.groups)
 
     async def network(self) -> Gateway | None:
         try:
@@ -194,10 +204,10 @@ class DockerFleet(Fleet):
 
     async def close(self) -> None:
         tasks: list[asyncio.Task[Any]] = [each.task for each in self._preparations.values()]
-        tasks += self._leaving.values()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._departures.close()
         await self._images.close()
         await self._engine.close()
 
@@ -243,7 +253,7 @@ class DockerFleet(Fleet):
         await self._start(group, image, Place(place.number, place.life + 1, lives))
         for older in containers:
             if older.place.number == place.number and older.place.life < place.life:
-                await self._nodes.remove(older)
+                await self._departures.remove(older)
 
     async def _lived(self, container: Container) -> float:
         """For how many seconds it ran."""
@@ -271,23 +281,6 @@ class DockerFleet(Fleet):
 
     async def _around(self, labels: Labels) -> Surroundings:
         return Surroundings(await self._has(), await self._networks.ensure(labels), self._mounts)
-
-    def _leave(self, container: Container, *, linger: float, grace: float) -> None:
-        if container.id in self._leaving:
-            return
-        task = asyncio.create_task(self._end(container, linger, grace))
-        self._leaving[container.id] = task
-        task.add_done_callback(lambda _: self._leaving.pop(container.id, None))
-
-    async def _end(self, container: Container, linger: float, grace: float) -> None:
-        try:
-            if container.state == "running":
-                await asyncio.sleep(linger)
-                if grace:
-                    await self._nodes.stop(container, grace)
-            await self._nodes.remove(container)
-        except Unavailable as error:
-            _log.warning("%s could not be ended: %s", container.group, error)
 
     async def _containers(self, group: str | None = None) -> list[Container]:
         return await self._nodes.of(await self._mine(), group)
@@ -348,6 +341,11 @@ class DockerFleet(Fleet):
             used = {t.result().name for t in others if not t.cancelled() and not t.exception()}
             if image not in used:
                 await self._images.remove(image)
-        if not await self._containers() and not (self._preparations.keys() - {leaving}):
-            await self._networks.remove(labels)
+        await self._leave_network(leaving)
         await self._images.prune(labels)
+
+    async def _leave_network(self, leaving: str) -> None:
+        """It goes with the last group that is wanted."""
+        others = self._preparations.keys() - self._departures.groups - {leaving}
+        if not others and all(map(self._departures.is_remnant, await self._containers())):
+            await self._networks.remove(await self._mine())

@@ -98,9 +98,12 @@ class NodeContainers:
             except Unavailable as error:  # it is removed by force all the same
                 _log.warning("%s did not stop in its time: %s", container.group, error)
 
-    async def remove(self, container: Container) -> None:
-        for id in reversed(container.ids):
-            await self._refused(self._engine.delete(f"containers/{id}", force=True))
+    async def remove(self, container: Container) -> str | None:
+        """Whether it runs or not. Why the engine has not, where it answers; None once nothing is
+        left."""
+        ids = reversed(container.ids)
+        told = [await self._removed(f"containers/{id}", force=True) for id in ids]
+        return next((reason for reason in told if reason is not None), None)
 
     async def inspected(self, id: str) -> Any:
         """None for one that is gone."""
@@ -130,19 +133,26 @@ class NodeContainers:
         lines = (line.partition(" ") for line in text.splitlines())
         return [f"{time[:23]}Z {node} - {said}" for time, _, said in lines]
 
-    async def clear(self, labels: Labels, group: str) -> bool:
+    async def clear(self, labels: Labels, group: str) -> str | None:
         """What a group without containers has left: a volume that is filled in part stays so.
-        False while the engine has not let go of one, which is a moment after its container."""
-        gone = True
-        for what in names.VOLUMES:
-            try:
-                await self._engine.delete(f"volumes/{labels.volume(group, what)}")
-            except EngineRefusal as refusal:
-                _log.debug("a volume stays for now: %s", refusal.message)
-                gone = False
-        return gone
+        Why the engine has not let go of one, which it does a moment after its container; None once
+        nothing is left."""
+        told = [
+            await self._removed(f"volumes/{labels.volume(group, what)}") for what in names.VOLUMES
+        ]
+        return next((reason for reason in told if reason is not None), None)
 
     # -- inside
+
+    async def _removed(self, path: str, **query: Any) -> str | None:
+        try:
+            await self._engine.delete(path, **query)
+        except EngineRefusal as refusal:
+            return refusal.message
+        except Unavailable as error:
+            await self._engine.get("version")  # raises where it is the engine that is away
+            return str(error)
+        return None
 
     async def _make_server(
         self,

@@ -113,7 +113,9 @@ class Fleet(Protocol):
     @abstractmethod
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:
         """Have none of the group: each goes on for `linger` seconds, then has `grace` for what is
-        under way. True once nothing of it is left; call again until then."""
+        under way. True once nothing of it is left, but for what the platform will not take away
+        and no process of which runs: that stays among `groups`, and is asked for again at each
+        call. Call again until then."""
 
     @abstractmethod
     async def groups(self) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """The platforms that the contract of a fleet is tried on, each where it is."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def docker(
     images = engine_images(engine, blobs, BASE, folder)
     room = EngineRoom(LocalLimits(memory_overcommit=1000))
     networks = Networks(engine, closed=closed)
-    return DockerFleet(engine, images, networks, named, mounts=(), room=room)
+    return DockerFleet(engine, images, networks, named, mounts=(), room=room, now=time.monotonic)
 
 
 @contextmanager

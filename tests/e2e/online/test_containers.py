@@ -1,27 +1,19 @@
 """Online deployments in containers of a real engine, through the door."""
 
-import os
-import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from infra.compute.docker.labels import GROUP, INSTALLATION, KEY
 from outside import serving
 from outside.running_host import RunningHost
+from tests.e2e.callers import Callers
 from tests.fleets.docker import DockerContainers, installation_of
 from tests.kit.waiting import until
-from tests.servers.engine.dockerd import BASE, VERSION, Dockerd, EngineApi, EngineMissing
+from tests.servers.engine.dockerd import BASE, VERSION, EngineApi
 from tests.servers.engine.given import given_engine
-from tests.servers.engine.required import without
 
-RESTART = "CONTAINER_TESTS_RESTART"
-"""Set where no other test needs an engine."""
 LIMITS = {
     "requestTimeout": "PT2S",
     "maxQueueWait": "PT2S",
@@ -88,52 +80,6 @@ def containers(
     return [each for each in found if each["State"] == "running" or not running]
 
 
-class Callers:
-    """Ask without a pause, each for itself, and count what was no good answer."""
-
-    def __init__(self, host: RunningHost, deployment: str, count: int) -> None:
-        self.answers: list[dict[str, Any]] = []
-        self.faults: list[str] = []
-        self.in_a_row = 0
-        self._stop = threading.Event()
-        self._host, self._deployment = host, deployment
-        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
-
-    def _run(self) -> None:
-        headers = {"azureml-model-deployment": self._deployment}
-        with serving.caller(self._host, "boxed") as client:
-            while not self._stop.is_set():
-                try:
-                    answer = client.post("", json=1, headers=headers)
-                except httpx.HTTPError as error:
-                    self._fault(repr(error))
-                    continue
-                if answer.status_code == 200:
-                    self.answers.append(answer.json())
-                    self.in_a_row += 1
-                else:
-                    self._fault(f"{answer.status_code} {answer.text[:200]}")
-
-    def _fault(self, told: str) -> None:
-        self.faults.append(told)
-        self.in_a_row = 0
-
-    def go_on(self, count: int = 50) -> None:
-        """Returns once so many were answered one after the other."""
-        self.in_a_row = 0
-        until(lambda: self.in_a_row >= count, "good answers in a row")
-
-    def __enter__(self) -> "Callers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
 def test_a_container_serves_and_is_held_to_what_it_may(
     host: RunningHost, engine: EngineApi
 ) -> None:
@@ -166,7 +112,7 @@ def test_a_new_revision_is_rolled_out_beside_the_old_one_and_counts_follow(
     host: RunningHost, engine: EngineApi
 ) -> None:
     deploy(host, "green", 1)
-    with Callers(host, "green", 3) as callers:
+    with Callers(host, "boxed", "green", 3) as callers:
         callers.go_on(5)
         deploy(host, "green", 2, count=2)
         until(lambda: callers.answers[-1]["version"] == 2)
@@ -183,7 +129,7 @@ def test_an_instance_that_is_lost_leaves_the_route_and_is_replaced(
 ) -> None:
     """Only requests that are in flight there fail."""
     deploy(host, "red", 1, count=2)
-    with Callers(host, "red", 4) as callers:
+    with Callers(host, "boxed", "red", 4) as callers:
         callers.go_on(20)
         victim = containers(host, engine, "red")[0]
         if cruelty == "disconnect":
@@ -208,7 +154,7 @@ def test_a_host_that_dies_takes_no_instance_with_it(host: RunningHost, engine: E
     host.kill()
     assert [each["Id"] for each in containers(host, engine, "grey")] == before
     host.start()
-    with Callers(host, "grey", 1) as callers:
+    with Callers(host, "boxed", "grey", 1) as callers:
         callers.go_on(5)
     assert [each["Id"] for each in containers(host, engine, "grey")] == before
 
@@ -217,7 +163,7 @@ def test_a_host_that_follows_another_finds_the_same_containers(
     host: RunningHost, engine: EngineApi
 ) -> None:
     before = [each["Id"] for each in containers(host, engine, "grey")]
-    with Callers(host, "grey", 2) as callers:
+    with Callers(host, "boxed", "grey", 2) as callers:
         callers.go_on(5)
         gone = host.upgrade()
         callers.go_on(5)
@@ -288,40 +234,3 @@ def test_an_image_is_named_by_what_it_is_at_registration(host: RunningHost) -> N
         answer = client.post("", json=1, headers={"azureml-model-deployment": "boughtin"})
     assert answer.json()["version"] == 5
     host.workspace.mutate("DELETE", "onlineEndpoints/boxed/deployments/boughtin")
-
-
-@contextmanager
-def own_engine() -> Iterator[Dockerd]:
-    # A path of pytest's is longer than a socket's may be.
-    dockerd = Dockerd(Path(tempfile.mkdtemp(prefix="engine-")), alone=True)
-    try:
-        dockerd.start()
-    except EngineMissing as missing:
-        without(str(missing))
-    try:
-        dockerd.api.make_base()
-        yield dockerd
-    finally:
-        dockerd.stop()
-
-
-def test_what_runs_comes_back_when_the_engine_does(tmp_path: Path) -> None:
-    if not os.environ.get(RESTART):
-        pytest.skip(f"a second engine takes the first one's bridge away: set {RESTART}")
-    with (
-        own_engine() as dockerd,
-        DockerContainers(dockerd.api).hosting(tmp_path / "data") as host,
-    ):
-        serving.environment(host)
-        serving.endpoint(host, "boxed")
-        deploy(host, "blue", 1)
-        before = containers(host, dockerd.api, "blue")
-        dockerd.end()
-        dockerd.start()
-        with Callers(host, "blue", 1) as callers:
-            callers.go_on(5)
-        after = containers(host, dockerd.api, "blue")
-        assert len(after) == 1
-        assert after[0]["Id"] != before[0]["Id"]
-        host.workspace.mutate("DELETE", "onlineEndpoints/boxed")
-        assert dockerd.api.containers(INSTALLATION) == []

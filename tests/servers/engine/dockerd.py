@@ -130,6 +130,9 @@ class Dockerd:
             raise EngineMissing("only root can start a dockerd")
         folder = self._folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._unmount()
+        # Where nobody reaps orphans it is there still, and taken for one that runs.
+        (folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
         command = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
         command += ["--pidfile", f"{folder}/pid", "-H", self.api.url]
         if self._alone:
@@ -162,12 +165,22 @@ class Dockerd:
                 self._process.wait()
             self._process = None
 
+    def _unmount(self) -> None:
+        """What an engine that did not end well has left: a machine that begins anew has none of it,
+        and what is mounted cannot be removed."""
+        shown = Path("/proc/self/mountinfo").read_text().splitlines()
+        below = f"{self._folder.resolve()}/"
+        for mounted in reversed([line.split()[4] for line in shown]):
+            if mounted.startswith(below):
+                subprocess.run(["umount", "--lazy", mounted], check=False)
+
     def stop(self) -> None:
         """With every container."""
         if self._process is not None and self.api.answers:
             for container in self.api.containers():
                 self.api.ask("DELETE", f"containers/{container['Id']}", force=True)
         self.end()
+        self._unmount()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

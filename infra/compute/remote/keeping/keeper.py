@@ -63,6 +63,7 @@ class Keeper:
         self._version: str | None = None
         self._read_at = 0.0
         self._orphans_at = 0.0
+        self._orphans: set[str] = set()
         self._has_looked = False
         """Whether, since it last began to decide, it has seen what is there."""
         self._nodes: Sequence[Node] = ()
@@ -167,6 +168,8 @@ class Keeper:
             for each in self._keeps:
                 orphans -= await each.stored_groups()
         self._orphans_at = now
-        for group in orphans:
+        for group in orphans - self._orphans:
             _log.warning("Nodes of %s are wanted by nobody, and are ended", group)
+        self._orphans = orphans
+        for group in orphans:
             await self._fleet.delete(group, linger=0.0, grace=_GRACE)

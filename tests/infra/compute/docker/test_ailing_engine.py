@@ -1,6 +1,7 @@
 """An engine that answers, and does not do well."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,9 @@ async def test_a_container_of_which_the_engine_knows_nothing_any_more_hides_no_o
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
     images = engine_images(engine, blobs, "base", tmp_path / "images")
     networks, room = Networks(engine, closed=False), EngineRoom(LocalLimits())
-    fleet = DockerFleet(engine, images, networks, installation, mounts=(), room=room)
+    fleet = DockerFleet(
+        engine, images, networks, installation, mounts=(), room=room, now=time.monotonic
+    )
     says(web, "containers/json", [listed("lost", 0, "dead"), listed("good", 1, "running")])
     says(web, "containers/lost/json", {"message": "RWLayer is unexpectedly nil"}, 500)
     lost, good = await fleet.nodes()
