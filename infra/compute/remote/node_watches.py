@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -197,12 +198,13 @@ class _Watch:
     async def _ask(self) -> None:
         try:
             told = await self._all.ask(self._address, self._followed.secret)
+            health = _read(told)
         except Exception as error:  # whatever it is, it is no answer, and is asked for again
             self._miss(error)
         else:
             self._misses = 0
             self._answered_at = self._all.now()
-            self._health = _read(told)
+            self._health = health
             if told.get("wants_tokens") is True and self._followed.identity is not None:
                 await self._give_tokens()
 
@@ -224,6 +226,10 @@ class _Watch:
 
 
 def _read(told: Mapping[str, Any]) -> Health:
+    """Raises ValueError and TypeError for what cannot be."""
+    idle = float(told.get("idle_seconds") or 0.0)
+    if not 0.0 <= idle < math.inf:
+        raise ValueError(f"a state that says it was idle for {idle} s")
     died = told.get("last_death")
     reason = None
     with suppress(TypeError, KeyError):
@@ -236,6 +242,6 @@ def _read(told: Mapping[str, Any]) -> Health:
         code=str(told.get("code") or "ResourceNotReady") if failed else None,
         reason=str(told.get("reason") or "Its agent gave no reason.") if failed else None,
         died=reason,
-        idle=float(told.get("idle_seconds") or 0.0),
+        idle=idle,
         answered=True,
     )

@@ -194,6 +194,21 @@ async def test_a_dockerfile_that_fails_says_why_and_leaves_nothing(shop: Worksho
     assert shop.theirs() == before
 
 
+@pytest.mark.parametrize("taken", ["../../etc/passwd", "/etc/passwd"])
+async def test_a_dockerfile_takes_nothing_from_outside_its_context(
+    shop: Workshop, taken: str
+) -> None:
+    before = shop.theirs()
+    context = await shop.context(
+        f"prying{taken.count('.')}", Dockerfile=f"FROM {HERE}\nCOPY {taken} /taken\n"
+    )
+    spec = EnvironmentSpec("", (), build=DockerBuild(context, "Dockerfile"))
+    with pytest.raises(StartFailure, match="COPY failed: .*etc/passwd") as raised:
+        await shop.ensure(spec)
+    assert raised.value.code == "ImageBuildFailure"
+    assert shop.theirs() == before
+
+
 async def test_a_prebuilt_image_is_used_as_it_is_by_its_digest(shop: Workshop) -> None:
     pinned = await shop.chosen.facts.pinned(HERE)
     assert pinned.startswith("sha256:"), "no registry has it"

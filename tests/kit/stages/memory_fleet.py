@@ -24,6 +24,8 @@ class ToldAgent:
     restarts: int = 0
     answer: dict[str, str] = field(default_factory=dict)
     """More headers of its answers to `/score`."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """What else it says of itself, or instead."""
     status: int = 200
     asked: int = 0
     _server: asyncio.Server | None = None
@@ -65,7 +67,7 @@ class ToldAgent:
             more = f"ml-endpoints-node: {proof_of(self.secret)}\r\n"
         if path == "/node/state":
             told = {"phase": self.phase, "code": None, "reason": self.reason, "workers": 1}
-            told |= {"restarts": self.restarts, "life": "life"}
+            told |= {"restarts": self.restarts, "life": "life", **self.state}
         else:
             self.asked += 1
             status = self.status

@@ -1,6 +1,8 @@
 """What is said of a node by how long it has been silent."""
 
 import asyncio
+import math
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,34 @@ async def test_a_node_that_is_not_ours_is_never_ready(clock: Watch) -> None:
     assert health.trouble == "an answer with status 200 that is not this node's"
     clock.at = NEVER
     assert watches.health("n").is_beyond_hope
+    await watches.close()
+    agent.stop()
+    http.close()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"idle_seconds": "for ever"},
+        {"idle_seconds": math.nan},
+        {"idle_seconds": math.inf},
+        {"idle_seconds": -1},
+        {"idle_seconds": [1]},
+        {"phase": None},
+    ],
+    ids=repr,
+)
+async def test_a_node_that_says_what_cannot_be_is_not_believed_until_it_says_what_can(
+    clock: Watch, lie: dict[str, Any]
+) -> None:
+    agent = ToldAgent("secret", state=lie)
+    watches, http = await watched(agent, "secret", clock)
+    await eventually(lambda: watches.health("n").trouble)
+    assert not watches.health("n").ready
+    clock.at = NEVER
+    assert watches.health("n").is_beyond_hope
+    agent.state = {}
+    await eventually(lambda: watches.health("n").ready)
     await watches.close()
     agent.stop()
     http.close()
