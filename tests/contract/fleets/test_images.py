@@ -203,7 +203,7 @@ async def test_a_dockerfile_takes_nothing_from_outside_its_context(
         f"prying{taken.count('.')}", Dockerfile=f"FROM {HERE}\nCOPY {taken} /taken\n"
     )
     spec = EnvironmentSpec("", (), build=DockerBuild(context, "Dockerfile"))
-    with pytest.raises(StartFailure, match="COPY failed: .*etc/passwd") as raised:
+    with pytest.raises(StartFailure, match=r"COPY failed: .*etc/passwd") as raised:
         await shop.ensure(spec)
     assert raised.value.code == "ImageBuildFailure"
     assert shop.theirs() == before

@@ -33,7 +33,7 @@ SCORE = b"POST /endpoints/open/score HTTP/1.1\r\nhost: x\r\n"
 def scoring(host: RunningHost) -> Iterator[httpx.Client]:
     code = serving.codes(host, "echo", {"score.py": serving.ECHO})
     serving.endpoint(host, "open")
-    settings = {"maxConcurrentRequestsPerInstance": 16}
+    settings = {"maxConcurrentRequestsPerInstance": 16, "requestTimeout": "PT5M"}
     serving.deploy(host, "open/blue", code, requestSettings=settings)
     serving.traffic(host, "open", blue=100)
     with serving.caller(host, "open") as client:

@@ -21,6 +21,9 @@ from tests.servers.engine.base_image import write_base
 
 BASE: Final = "ml-endpoints-test-base:{python}-2"
 """As the setting of the base image is told."""
+_STARTS: Final = 5
+_BUSY: Final = "timeout waiting for containerd to start"
+"""It has 15 s, which it may not come to on a machine that has much else to do."""
 VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -128,11 +131,25 @@ class Dockerd:
             raise EngineMissing("there is no dockerd (apt-get install docker.io)")
         if os.geteuid() != 0:
             raise EngineMissing("only root can start a dockerd")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        told = ""
+        for _ in range(_STARTS):
+            self._begin()
+            if self.api.answers:
+                return
+            told = (self._folder / "log").read_text(errors="replace")[-600:]
+            if _BUSY not in told:
+                break
+        raise EngineMissing(f"dockerd does not start here: {told}")
+
+    def _begin(self) -> None:
+        """It answers, or has ended."""
         folder = self._folder
-        folder.mkdir(parents=True, exist_ok=True)
         self._unmount()
-        # Where nobody reaps orphans it is there still, and taken for one that runs.
-        (folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+        # What an engine that was killed wrote may be another's number by now, or that of one whom
+        # nobody has reaped: it would be taken for one that runs.
+        for left in ("pid", "exec/containerd/containerd.pid"):
+            (folder / left).unlink(missing_ok=True)
         command = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
         command += ["--pidfile", f"{folder}/pid", "-H", self.api.url]
         if self._alone:
@@ -147,9 +164,6 @@ class Dockerd:
         except BaseException:  # nobody else would end it: whoever starts it has nothing to stop
             self.end(signal.SIGKILL)
             raise
-        if not self.api.answers:
-            tail = (folder / "log").read_text(errors="replace")[-600:]
-            raise EngineMissing(f"dockerd does not start here: {tail}")
 
     @property
     def _has_ended(self) -> bool:
