@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.alerts.activities import AlertActivities
 from domain.assets.activities import AssetActivities
 from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
@@ -92,6 +93,7 @@ class Application:
     inbound: InboundActivities
     figures: FigureActivities
     ledger: LedgerActivities
+    alerts: AlertActivities
     overview: OverviewReading
     usage: UsageActivities
     sweeping: Sweeping

@@ -41,7 +41,7 @@ from handlers.data import (
     run_history,
     scoring,
 )
-from handlers.figures import metrics, overview, traffic
+from handlers.figures import metric_alerts, metrics, overview, traffic
 from handlers.http import Routes
 from handlers.ledger import budgets, costs
 from handlers.messages import (
@@ -92,6 +92,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield sizes.blueprint(routes, a.batch.capabilities)
     yield traffic.blueprint(routes, a.figures.traffic)
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)
+    yield metric_alerts.blueprint(routes, a.alerts.metric)
     yield overview.blueprint(routes, a.overview)
     yield costs.blueprint(routes, a.ledger, a.online.deployments)
     yield budgets.blueprint(routes, a.ledger.budgets)

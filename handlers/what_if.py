@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
 
+from domain.alerts import metric_alert
+from domain.alerts.metric_alert import MetricAlert
 from domain.batch import batch_deployment, batch_endpoint
 from domain.batch.batch_deployment import BatchDeployment
 from domain.batch.batch_endpoint import BatchEndpoint
@@ -29,7 +31,9 @@ from domain.usage.rehearsing import Planned, Rehearsed, rehearsing
 from handlers import wire
 
 PARAMETER: Final = "dryRun"
-OFFERED: Final = ("onlineEndpoints/", "batchEndpoints/", "jobs/", "schedules/", "budgets/")
+OFFERED: Final = (
+    *("onlineEndpoints/", "batchEndpoints/", "jobs/", "schedules/", "budgets/", "metricAlerts/"),
+)
 _WRITES: Final = ("/write", "/delete")
 _COLLECTIONS: Mapping[str, tuple[str, type[TrackedResource]]] = {
     online_endpoint.KIND: ("onlineEndpoints", OnlineEndpoint),
@@ -38,6 +42,7 @@ _COLLECTIONS: Mapping[str, tuple[str, type[TrackedResource]]] = {
     batch_deployment.KIND: ("batchEndpoints", BatchDeployment),
     schedule.KIND: ("schedules", Schedule),
     budget.KIND: ("budgets", Budget),
+    metric_alert.KIND: ("metricAlerts", MetricAlert),
 }
 _NO_CHANGE: Final = {"status": "Succeeded", "properties": {"changes": []}}
 

@@ -29,7 +29,7 @@ KEPT: Final = frozenset(
         *("instance_restarted", "instance_stopped", "outlier_left_out"),
         *("job_created", "job_status", "job_threshold_exceeded", "job_expired", "worker_lost"),
         *("drop_started", "drop_empty", "schedule_fired", "schedule_failed"),
-        *("event_started_job", "budget_passed"),
+        *("event_started_job", "budget_passed", "alert_fired", "alert_resolved"),
     }
 )
 LOGGER: Final = "ml_endpoints"

@@ -45,6 +45,11 @@ class FigureReading:
         """How long figures of each step are kept, by its seconds."""
         return self._store.keeps
 
+    @property
+    def lateness(self) -> float:
+        """Seconds until what has come is among them surely, where gateways write once a minute."""
+        return 2.0 * _MINUTE if self._store.period >= _MINUTE else 0.0
+
     def interval_for(self, interval: int, since: int) -> int:
         """The one nearest to `interval`, and no finer, of which figures are kept from `since`."""
         if self.fault_of(interval, since) is None:

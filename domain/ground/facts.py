@@ -41,6 +41,8 @@ class EventType(StrEnum):
     JOB_CANCELED = "MlEndpoints.Job.Canceled"
     DROP_SEALED = "MlEndpoints.Drop.Sealed"
     BUDGET_PASSED = "MlEndpoints.Budget.Passed"
+    ALERT_FIRED = "MlEndpoints.Alert.Fired"
+    ALERT_RESOLVED = "MlEndpoints.Alert.Resolved"
 
 
 class Fact(Value):

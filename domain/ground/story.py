@@ -33,6 +33,8 @@ _ACTIONS: Final = {
     _E.BATCH_DEPLOYMENT_DELETED: "deployment_deleted",
     _E.JOB_CREATED: "job_created",
     _E.BUDGET_PASSED: "budget_passed",
+    _E.ALERT_FIRED: "alert_fired",
+    _E.ALERT_RESOLVED: "alert_resolved",
     _E.JOB_ERROR_THRESHOLD_EXCEEDED: "job_threshold_exceeded",
 }
 SENTENCES: Final = {
@@ -49,13 +51,18 @@ SENTENCES: Final = {
     "deployment_deleted": "Deployment {deployment} of {endpoint} is gone",
     "budget_passed": "{spent:.2f} {currency} of {amount:g} are spent since {since}: "
     "budget {budget} has passed {threshold:g} %",
+    "alert_fired": "Alert {alert} has fired: {condition}",
+    "alert_resolved": "Alert {alert} is resolved: {reason}",
     "job_created": "Job {job} for {endpoint} is taken",
     "job_threshold_exceeded": "Job {job} for {endpoint} has too many failures: {error}",
 }
 """By action."""
 
 _BAD: Final = frozenset(
-    {"deployment_failed", "rollout_rolled_back", "budget_passed", "job_threshold_exceeded"}
+    {
+        *("deployment_failed", "rollout_rolled_back", "budget_passed", "alert_fired"),
+        "job_threshold_exceeded",
+    }
 )
 
 

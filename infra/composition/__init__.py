@@ -7,12 +7,17 @@ from domain.application import Application, StudioAccess, Triggers, Verifiers
 from domain.assets.activities import AssetActivities
 from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
+from domain.collecting.payload_collecting import PayloadCollecting
 from domain.ground.driving.sweeping import Resume, Sweeping
 from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.jobs.activities import JobActivities
 from domain.jobs.records.job_times import JobTimes
 from domain.names import WorkspaceScope
+from domain.online.activities import OnlineActivities
+from domain.rollout.activities import RolloutActivities
+from domain.scoring.online_routing import RouteTable
+from domain.scoring.online_scoring import OnlineScoring
 from domain.usage.activities import UsageActivities
 from domain.usage.readiness import Readiness
 from domain.usage.rehearsing import RehearsingStore
@@ -38,6 +43,7 @@ from infra.composition.scoring import (
     compose_scoring,
     compose_waking,
 )
+from infra.composition.usage.alerts import compose_alerts
 from infra.composition.usage.figures import compose_figures, compose_overview
 from infra.composition.usage.ledger import compose_ledger
 from infra.compute.remote import ready_nodes
@@ -64,12 +70,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     online = compose_online(
         ground, settings.tokens, sources=assets.sources, changed=routes.invalidate
     )
-    instances = compose_instances(ground)
-    rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
-    collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
-    waking = compose_waking(ground, settings.scaling, following=online.following)
-    taps = (*rollout.taps, collecting, RequestTelling())
-    scoring = compose_scoring(ground, settings.scoring, routes, instances, waking, taps)
+    rollout, collecting, scoring = _scoring(ground, settings, routes, assets, online)
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
     jobs = _jobs(ground, settings, times, assets=assets, batch=batch)
@@ -79,7 +80,9 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     figures = compose_figures(ground, settings.figures, online=online)
     ledger = compose_ledger(ground, settings.ledger, figures=figures, online=online, batch=batch)
-    features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound, ledger)
+    alerts = compose_alerts(ground, figures=figures, online=online, batch=batch)
+    features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
+    owners = [each.owners for each in (*features, ledger, alerts)]
     return Application(
         scope=ground.scope,
         location=ground.location,
@@ -110,10 +113,11 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         inbound=inbound,
         figures=figures,
         ledger=ledger,
+        alerts=alerts,
         overview=compose_overview(ground, (figures, ledger), online, batch, jobs),
         usage=_usage(adapters),
         giving_back=GivingBack(adapters.queue),
-        sweeping=_sweeping(adapters, [watching.owners, *(each.owners for each in features)]),
+        sweeping=_sweeping(adapters, [watching.owners, *owners]),
     )
 
 
@@ -125,6 +129,22 @@ def _ground(adapters: Adapters, settings: Settings) -> Ground:
         location=here.location,
         aggregate_period=settings.scoring.aggregate_period,
     )
+
+
+def _scoring(
+    ground: Ground,
+    settings: Settings,
+    routes: RouteTable,
+    assets: AssetActivities,
+    online: OnlineActivities,
+) -> tuple[RolloutActivities, PayloadCollecting, OnlineScoring]:
+    instances = compose_instances(ground)
+    rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
+    collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
+    waking = compose_waking(ground, settings.scaling, following=online.following)
+    taps = (*rollout.taps, collecting, RequestTelling())
+    scoring = compose_scoring(ground, settings.scoring, routes, instances, waking, taps)
+    return rollout, collecting, scoring
 
 
 def _usage(a: Adapters) -> UsageActivities:

@@ -97,6 +97,17 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     assert (spent["amount"], spent["passed"]) == (9.0, "")
     assert sorted(spent["notifications"]) == ["At100", "At50"]
     assert mle("budget", "delete", "-n", "sums", "--yes").code == 0
+    watched = mle(
+        *("alert", "set", "-n", "slow", "--endpoint", "sums", "--metric", "RequestLatency_P95"),
+        *("--above", "500", "--each", "deployment", "--window", "15m"),
+    ).answer
+    assert watched["condition"] == (
+        "Average RequestLatency_P95 GreaterThan 500 where deployment=*"
+    ), watched
+    assert (watched["window"], watched["scopes"]) == ("PT15M", ["onlineEndpoints/sums"])
+    assert mle("alert", "status", "-n", "slow", "-o", "json").answer[0]["status"] == "Healthy"
+    assert mle("alert", "set", "-n", "slow", "--metric", "Requests", "--above", "1").code != 0
+    assert mle("alert", "delete", "-n", "slow", "--yes").code == 0
     assert mle("cost", "--by", "colour").code == 2
     told = mle("activity", "sums", "-o", "json").answer
     assert {"deployment_ready", "traffic_moved"} <= {each["action"] for each in told}

@@ -1,0 +1,1 @@
+"""What is looked at by itself: budgets and alerts."""
