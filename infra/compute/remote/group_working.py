@@ -95,13 +95,15 @@ class GroupWorking:
             self._apply(group, asked)
         ready = sum(health[node.id].ready for node in standing)
         tried = [node for node in nodes if node.attempt == attempt]
-        failure = progress.failure or await self._failure(tried, health)
+        proven = asked.standing.proven or ready > 0
+        failure = progress.failure or await self._failure(tried, health, proven=proven)
         for node in nodes:
             await self._tell(node, health[node.id])
-        if failure is not None:
-            reason = f"{failure.reason}{await self._said(group, failure)}"
-            return Standing(attempt, progress.prepared, ready, failure.code, reason)
-        return Standing(attempt, progress.prepared, ready)
+        there = Standing(attempt, progress.prepared, ready, proven=proven)
+        if failure is None:
+            return there
+        reason = f"{failure.reason}{await self._said(group, failure)}"
+        return replace(there, code=failure.code, reason=reason)
 
     async def _lent(self, group: NodeGroup) -> NodeGroup:
         """With what its scripts need where they are somebody."""
@@ -135,7 +137,9 @@ class GroupWorking:
             seen = health[node.id]
             is_cut_off = node.address is None
             timeout = 0.0 if is_cut_off else asked.patience
-            if node.state is NodeState.RUNNING and seen.is_lost(timeout):
+            never_came = asked.standing.proven and seen.is_beyond_hope
+            is_lost = seen.is_lost(timeout) or never_came
+            if node.state is NodeState.RUNNING and is_lost:
                 told = f"It has not answered for {seen.silent:.0f} s ({seen.trouble})."
                 self._stories.ended(node, told, for_good=False)
                 await self._fleet.replace(node, told)
@@ -180,14 +184,15 @@ class GroupWorking:
             _log.info(text, group.key, extra=about)
 
     async def _failure(
-        self, nodes: Sequence[Node], health: dict[str, Health]
+        self, nodes: Sequence[Node], health: dict[str, Health], *, proven: bool
     ) -> StartFailure | None:
+        """One that never answers is none of theirs, once another has been ready: it is replaced."""
         for node in nodes:
             seen = health[node.id]
             if node.state is NodeState.RUNNING and seen.reason is not None:
                 more = await self._explained(node)
                 return StartFailure(seen.code or NOT_READY, f"{more}{seen.reason}")
-            if node.state is NodeState.RUNNING and seen.is_beyond_hope:
+            if node.state is NodeState.RUNNING and seen.is_beyond_hope and not proven:
                 told = (
                     f"It runs, but did not answer as an instance at its port within "
                     f"{seen.silent:.0f} s: {seen.trouble}."

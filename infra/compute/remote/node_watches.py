@@ -38,11 +38,13 @@ NEVER: Final = 60.0
 
 @dataclass(frozen=True)
 class FollowedNode:
-    """A node, its secret, and whose identities its scripts may be."""
+    """A node, its secret, and whose identities its scripts may be. `answered`: where it has not
+    been watched before, it is taken to have answered the host that did."""
 
     node: Node
     secret: str
     identity: str | None
+    answered: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,12 @@ class NodeWatches:
         for each in nodes:
             node = each.node
             if node.id in self._watches:
-                self._watches[node.id].go_on()
-            elif node.address is not None:
-                was_there = node.id in ready
-                first = Health(was_there, ready.get(node.id, ""), answered=was_there)
-                self._watches[node.id] = _Watch(self, node.address, each, first)
+                self._watches[node.id].go_on(node.address)
+            else:
+                is_ready = node.id in ready
+                answered = is_ready or each.answered
+                first = Health(is_ready, ready.get(node.id, ""), answered=answered)
+                self._watches[node.id] = _Watch(self, each, first)
 
     def health(self, id: str) -> Health:
         watch = self._watches.get(id)
@@ -159,11 +162,11 @@ class NodeWatches:
 
 
 class _Watch:
-    def __init__(
-        self, all: NodeWatches, address: str, followed: FollowedNode, first: Health
-    ) -> None:
+    """Of one that has no address, too: it may have been cut off before anybody watched it."""
+
+    def __init__(self, all: NodeWatches, followed: FollowedNode, first: Health) -> None:
         self._all = all
-        self._address = address
+        self._address = followed.node.address
         self._followed = followed
         self._health = first
         self._misses = 0
@@ -172,10 +175,12 @@ class _Watch:
         self.task = self._begin()
 
     def _begin(self) -> asyncio.Task[None]:
-        return asyncio.create_task(self._run(), name=f"watch {self._address}")
+        return asyncio.create_task(self._run(), name=f"watch {self._followed.node.id}")
 
-    def go_on(self) -> None:
-        """Again, if it has ended: what it knows would stay as it is."""
+    def go_on(self, address: str | None) -> None:
+        """Again, if it has ended: what it knows would stay as it is. At another address, if it has
+        one by now."""
+        self._address = address or self._address
         if self.task.done():
             self.task = self._begin()
 
@@ -197,6 +202,8 @@ class _Watch:
 
     async def _ask(self) -> None:
         try:
+            if self._address is None:
+                raise InstanceLost("it has no address in its network", sent=False)
             told = await self._all.ask(self._address, self._followed.secret)
             health = _read(told)
         except Exception as error:  # whatever it is, it is no answer, and is asked for again
@@ -206,12 +213,12 @@ class _Watch:
             self._answered_at = self._all.now()
             self._health = health
             if told.get("wants_tokens") is True and self._followed.identity is not None:
-                await self._give_tokens()
+                await self._give_tokens(self._address)
 
-    async def _give_tokens(self) -> None:
+    async def _give_tokens(self, address: str) -> None:
         """What does not come about is tried with the next look."""
         try:
-            await self._all.give_tokens(self._address, self._followed)
+            await self._all.give_tokens(address, self._followed)
         except (DomainError, InstanceLost, TimeoutError, ValueError) as error:
             if self._all.now() >= self._tells_again_at:
                 self._tells_again_at = self._all.now() + _TELL_AGAIN

@@ -61,7 +61,8 @@ class ServingKeeping(Keeps):
                 mine = [n for n in nodes if n.group == revision.group]
                 whose = holder_of(revision.workload.program)
                 running = [n for n in mine if n.state is NodeState.RUNNING]
-                followed += [FollowedNode(n, secret, whose) for n in running]
+                answered = first and revision.standing.proven
+                followed += [FollowedNode(n, secret, whose, answered) for n in running]
             if first and record.serves is not None and record.serves.standing.ready:
                 ready |= await self._told_ready(record.key)
         return Followed(followed, ready)

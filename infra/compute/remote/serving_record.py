@@ -25,13 +25,15 @@ def document_id_of(key: str) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the keeper last saw of a revision's nodes, at an attempt."""
+    """What the keeper last saw of a revision's nodes, at an attempt. `proven`: some node of theirs
+    has been ready, so that one that does not answer is the platform's trouble, and is replaced."""
 
     attempt: int = 0
     prepared: bool = False
     ready: int = 0
     code: str | None = None
     reason: str | None = None
+    proven: bool = False
 
     @property
     def has_failed(self) -> bool:

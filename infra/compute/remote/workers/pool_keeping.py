@@ -74,7 +74,8 @@ class PoolKeeping(Keeps):
             mine = [n for n in nodes if n.group == record.group]
             running = [n for n in mine if n.state is NodeState.RUNNING]
             whose = holder_of(record.program)
-            followed += [FollowedNode(n, secret, whose) for n in running]
+            answered = first and record.standing.proven
+            followed += [FollowedNode(n, secret, whose, answered) for n in running]
             if first:
                 ready |= {node.id: "" for node in record.nodes if node.ready}
         return Followed(followed, ready)
@@ -220,7 +221,7 @@ class PoolKeeping(Keeps):
         if not there and not others:
             return standing
         self._fits[record.name] = max(there, 1, shared.count - 1), self._now() + _TRIED_AGAIN
-        return Standing(standing.attempt, standing.prepared, standing.ready)
+        return replace(standing, code=None, reason=None)
 
     async def _end(self, record: PoolRecord) -> None:
         """Nobody wants it."""

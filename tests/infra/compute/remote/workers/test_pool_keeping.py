@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -97,3 +97,15 @@ async def test_what_the_fleet_has_made_since_it_was_looked_at_counts(stage: Stag
     await stage.want(two)
     await stage.keeping.step(before)
     assert (await stage.up(one), await stage.up(two)) == (2, 0)
+
+
+async def test_a_host_that_begins_to_decide_takes_nodes_to_have_answered_where_one_was_ready(
+    stage: Stage,
+) -> None:
+    record = pool(a=1)
+    await stage.want(replace(record, standing=replace(record.standing, proven=True)))
+    await stage.step()
+    await stage.up(record)
+    nodes = await stage.fleet.nodes()
+    told = [await stage.keeping.followed(nodes, first=first) for first in (True, False)]
+    assert [[each.answered for each in followed.nodes] for followed in told] == [[True], [False]]
