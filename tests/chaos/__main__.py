@@ -96,7 +96,8 @@ def _arena(stack: ExitStack, kind: str, folder: Path, fleet: Fleet) -> Callable[
 
     def work(seed: int) -> str:
         run = arena.run(seed, expected)
-        return f"{run.kind}, {run.kills}, {run.bundled} units in bundles, {run.seconds:.1f} s: same"
+        done, bundled = ", ".join(run.done), f"{run.bundled} units in bundles"
+        return f"{run.kind}, {done}, {bundled}, {run.seconds:.1f} s: same"
 
     return work
 

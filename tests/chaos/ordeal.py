@@ -26,7 +26,7 @@ from examples.client import CallFailed
 from tests.chaos import mischief
 from tests.chaos.trials import CODE, QUICK, SLOW, Trial, file_name
 from tests.fleets.fleet import Fleet
-from tests.kit.waiting import until
+from tests.kit.waiting import as_it_moves, until
 
 STORE = "workspaceblobstore"
 RETRIES = 8
@@ -54,7 +54,7 @@ class Expected:
 class Run:
     seed: int
     kind: str
-    kills: str
+    done: tuple[str, ...]
     bundled: int
     seconds: float
 
@@ -171,21 +171,19 @@ class Arena:
             name = self._invoke(trial, f"{seed}-{self._runs}") if kind == "invoke" else None
             if name is None:
                 trial.write_inputs(self._host.inbox / trial.endpoint)
+            done = []
             for delay, end in zip(delays, ends, strict=True):
                 time.sleep(delay)
-                end(rng)
+                done.append(end(rng))
             jobs = self._ended([name]) if name else self._dropped(trial, before)
         finally:
             self._mischief.unlink(missing_ok=True)
         self._check(trial, jobs, expected)
-        hosts = ends.count(self._kill_host)
-        restarts = ends.count(self._restart_platform)
-        kills = f"{hosts} hosts killed, {len(ends) - hosts - restarts} workers struck"
-        kills += f", {restarts} restarts of the platform" if restarts else ""
         bundled = self._bundled([job["name"] for job in jobs])
-        return Run(seed, f"{trial.endpoint} {kind}", kills, bundled, time.monotonic() - begun)
+        took = time.monotonic() - begun
+        return Run(seed, f"{trial.endpoint} {kind}", tuple(done), bundled, took)
 
-    def _kill_host(self, _: random.Random) -> None:
+    def _kill_host(self, _: random.Random) -> str:
         """The host, and nothing else; then the host again."""
         self._host.kill()
         until(lambda: not self._host.processes(), what="workers die with their host")
@@ -193,14 +191,17 @@ class Arena:
         self._mischief.unlink()
         self._host.start()
         self._mischief.write_text(seed)
+        return "host killed"
 
-    def _strike_worker(self, rng: random.Random) -> None:
+    def _strike_worker(self, rng: random.Random) -> str:
         """One of those that score now, if any do."""
-        self._fleet.strike(self._host, "work", rng)
+        what = self._fleet.strike(self._host, "work", rng)
+        return f"worker struck ({what})" if what else "no worker to strike"
 
-    def _restart_platform(self, _: random.Random) -> None:
+    def _restart_platform(self, _: random.Random) -> str:
         if self._fleet.restart is not None:
             self._fleet.restart()
+        return "platform restarted"
 
     def _invoke(self, trial: Trial, key: str) -> str:
         uri = f"azureml://datastores/{STORE}/paths/{trial.endpoint}"
@@ -229,20 +230,18 @@ class Arena:
         return found
 
     def _ended(self, names: list[str]) -> list[dict[str, Any]]:
-        def look() -> list[dict[str, Any]] | None:
+        def look() -> tuple[list[dict[str, Any]] | None, object]:
             try:
                 jobs = [self._host.workspace.get(f"jobs/{name}") for name in names]
             except (httpx.TransportError, CallFailed):
-                return None
+                return None, None
             ended = [j for j in jobs if j["properties"]["status"] in _TERMINAL]
-            return ended if len(ended) == len(jobs) else None
+            return ended if len(ended) == len(jobs) else None, [_far(job) for job in jobs]
 
         try:
-            jobs = until(look, what=f"the end of {names}")
+            jobs = as_it_moves(look, what=f"the end of {names}")
         except AssertionError as error:
-            stuck = [self._host.workspace.get(f"jobs/{name}")["properties"] for name in names]
-            shown = [(job["status"], job["progress"]) for job in stuck]
-            raise Ordeal(f"stuck: {names} {shown} {self._waiting(names)}") from error
+            raise Ordeal(f"stuck: {error}; waiting: {self._waiting(names)}") from error
         for job in jobs:
             if job["properties"]["status"] != "Completed":
                 raise Ordeal(f"{job['name']} is {job['properties']}")
@@ -258,15 +257,18 @@ class Arena:
         return sum(units for units in messages.values() if units > 1)
 
     def _units(self, names: list[str]) -> list[dict[str, Any]]:
-        with contextlib.closing(sqlite3.connect(self._data / "documents.db")) as documents:
-            rows = documents.execute(
-                "SELECT partition, body FROM documents WHERE kind = 'batchUnit'"
-            ).fetchall()
         return [
-            json.loads(body)["unit"]
-            for partition, body in rows
+            body["unit"]
+            for partition, body in self._bodies("batchUnit")
             if partition.partition("/")[2] in names
         ]
+
+    def _bodies(self, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
+        """With their partitions, as the store has them."""
+        query = "SELECT partition, body FROM documents WHERE kind = ?"
+        with contextlib.closing(sqlite3.connect(self._data / "documents.db")) as documents:
+            rows = [row for kind in kinds for row in documents.execute(query, [kind]).fetchall()]
+        return [(partition, json.loads(body)) for partition, body in rows]
 
     def _results(self, name: str) -> tuple[bytes, bytes]:
         folder = self._data / "blobs" / STORE / "azureml" / name / "score"
@@ -296,15 +298,20 @@ class Arena:
     def _dropped(self, trial: Trial, before: set[str]) -> list[dict[str, Any]]:
         """The jobs of a drop, which may have been sealed in several parts."""
 
-        def total() -> list[str] | None:
+        def total() -> tuple[list[str] | None, object]:
             try:
                 new = [j for j in self._jobs(trial) if j["name"] not in before]
             except (httpx.TransportError, CallFailed):
-                return None
+                return None, None
             files = sum((j["properties"]["progress"] or {}).get("totalFiles", 0) for j in new)
-            return [j["name"] for j in new] if files >= trial.files else None
+            names = [j["name"] for j in new]
+            return names if files >= trial.files else None, [_far(job) for job in new]
 
-        return self._ended(until(total, what="all dropped files in jobs"))
+        try:
+            names = as_it_moves(total, what="all dropped files in jobs")
+        except AssertionError as error:
+            raise Ordeal(f"{error}; of drops: {self._bodies('blobDrop', 'blobArrival')}") from error
+        return self._ended(names)
 
     def _check(self, trial: Trial, jobs: list[dict[str, Any]], expected: Expected) -> None:
         """Together they hold each file once; one that has them all is like the calm one."""
@@ -322,6 +329,14 @@ class Arena:
 
 
 _TERMINAL = ("Completed", "Failed", "Canceled")
+
+
+def _far(job: dict[str, Any]) -> tuple[str, str, int, int]:
+    """How far a job has come."""
+    told = job["properties"]
+    progress = told["progress"] or {}
+    left = progress.get("remainingMiniBatches", -1)
+    return job["name"], told["status"], progress.get("totalFiles", -1), left
 
 
 def _compare(what: str, found: bytes, wanted: bytes) -> None:

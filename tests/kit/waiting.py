@@ -26,6 +26,23 @@ def until(look: Callable[[], T | bool | None], what: str = "", *, every: float =
     return waiting.until(look, what, every=every)
 
 
+def as_it_moves(look: Callable[[], tuple[T | None, object]], what: str) -> T:
+    """What `look` gives at last, which says beside it how far it has come; fails when that has
+    stayed as it is for PATIENCE. (None: nothing can be seen.) For what takes a machine as long as
+    it takes."""
+    far: object = None
+    ends = time.monotonic() + PATIENCE
+    while True:
+        found, shown = look()
+        if found is not None:
+            return found
+        if shown is not None and shown != far:
+            far, ends = shown, time.monotonic() + PATIENCE
+        if time.monotonic() > ends:
+            raise AssertionError(waiting.never(what, far, PATIENCE))
+        time.sleep(_EVERY)
+
+
 async def eventually(
     look: Callable[[], Awaitable[T | bool | None] | T | bool | None],
     what: str = "",
