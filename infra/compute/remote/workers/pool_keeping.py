@@ -12,7 +12,7 @@ from domain.errors import DocumentExists, DocumentNotFound, DomainError, StaleET
 from infra.compute.ground.instance_types import available_cores
 from infra.compute.identity_lending import holder_of
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, NodeState
-from infra.compute.remote.group_working import Asked, GroupWorking
+from infra.compute.remote.group_working import NOT_READY, Asked, GroupWorking
 from infra.compute.remote.keeping.keeps import Followed, Keeps
 from infra.compute.remote.keeping.node_meter import NodeUse
 from infra.compute.remote.node_watches import FollowedNode, NodeWatches
@@ -186,7 +186,10 @@ class PoolKeeping(Keeps):
             _log.exception("The workers %s cannot be looked after", record.name)
         return True
 
-    async def _go_on(self, record: PoolRecord, nodes: Sequence[Node], shared: Given) -> None:
+    async def _go_on(self, before: PoolRecord, nodes: Sequence[Node], shared: Given) -> None:
+        record = _tried_anew(before, nodes)
+        if record is not before:
+            nodes = [replace(node, hopeless=False) for node in nodes]
         if shared.count != sum(node.state is not NodeState.LEAVING for node in nodes):
             self._promised[record.name] = shared.count, self._now() + _PROMISED
         asked = Asked(self._group(record), shared.count, record.standing, patience=0.0)
@@ -207,8 +210,8 @@ class PoolKeeping(Keeps):
             leaving=await self._left(record.leaving),
             going=is_over,
         )
-        if then != record:
-            await self._save(record, then)
+        if then != before:
+            await self._save(before, then)
 
     def _less(
         self, record: PoolRecord, nodes: Sequence[Node], shared: Given, standing: Standing
@@ -274,3 +277,15 @@ class PoolKeeping(Keeps):
             attempt=record.attempt,
             drain=_DRAIN,
         )
+
+
+def _tried_anew(record: PoolRecord, nodes: Sequence[Node]) -> PoolRecord:
+    """Nodes that die again and again, though one has been ready, cost the units that they had, and
+    one that ends its nodes is blamed for it: the pool, and with it every job, is not given up."""
+    if not record.standing.proven or not any(
+        node.hopeless and node.code == NOT_READY and node.attempt == record.attempt
+        for node in nodes
+    ):
+        return record
+    attempt = record.attempt + 1
+    return replace(record, attempt=attempt, standing=replace(record.standing, attempt=attempt))

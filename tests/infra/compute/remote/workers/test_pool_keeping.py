@@ -10,6 +10,7 @@ import pytest
 from domain.ports import Cluster
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import NothingLent
+from infra.compute.remote.fleet import NodeState
 from infra.compute.remote.group_working import GroupWorking
 from infra.compute.remote.keeping.keeper_index import KeeperIndex
 from infra.compute.remote.keeping.node_stories import NodeStories
@@ -109,3 +110,40 @@ async def test_a_host_that_begins_to_decide_takes_nodes_to_have_answered_where_o
     nodes = await stage.fleet.nodes()
     told = [await stage.keeping.followed(nodes, first=first) for first in (True, False)]
     assert [[each.answered for each in followed.nodes] for followed in told] == [[True], [False]]
+
+
+async def died_for_good(stage: Stage, *, proven: bool) -> PoolRecord:
+    """A pool, after a look at its one node, which has ended too often."""
+    record = pool(a=1)
+    await stage.want(replace(record, standing=replace(record.standing, proven=proven)))
+    await stage.step()
+    await stage.up(record)
+    for id, node in stage.fleet.there.items():
+        stage.fleet.there[id] = replace(
+            node,
+            state=NodeState.ENDED,
+            code="ResourceNotReady",
+            reason="It ended 6 times in a row.",
+            hopeless=True,
+        )
+    await stage.step()
+    [found] = await stage.records.all()
+    return found
+
+
+async def test_nodes_that_die_again_and_again_fail_a_pool_that_never_had_one_ready(
+    stage: Stage,
+) -> None:
+    record = await died_for_good(stage, proven=False)
+    assert (record.attempt, record.has_failed) == (0, True)
+
+
+async def test_nodes_that_die_again_and_again_do_not_fail_a_pool_that_had_one_ready(
+    stage: Stage,
+) -> None:
+    record = await died_for_good(stage, proven=True)
+    assert (record.attempt, record.has_failed, record.is_prepared) == (1, False, False)
+    await stage.up(record)
+    await stage.step()
+    [record] = await stage.records.all()
+    assert (record.attempt, record.has_failed, record.is_prepared) == (1, False, True)
