@@ -137,7 +137,9 @@ def test_an_instance_that_is_lost_leaves_the_route_and_is_replaced(
             body = {"Container": victim["Id"], "Force": True}
             engine.do("POST", f"networks/{network['NetworkID']}/disconnect", body)
         else:
-            engine.do("POST", f"containers/{victim['Id']}/{cruelty}")
+            way = f"containers/{victim['Id']}/{cruelty}"
+            # A kernel that is busy cannot always freeze it.
+            until(lambda: engine.ask("POST", way)[0] < 400, cruelty)
 
         def replaced() -> bool:
             there = [each["Id"] for each in containers(host, engine, "red")]
