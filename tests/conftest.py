@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> tuple[int, str]:
-    path = item.path.relative_to(ROOT).as_posix()
+    path = item.nodeid.partition("::")[0].removeprefix("tests/")
     turns = (n for n, start in enumerate(_LONGEST_FIRST) if path.startswith(start))
     return next(turns, len(_LONGEST_FIRST)), path
 

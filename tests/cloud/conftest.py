@@ -1,6 +1,7 @@
 """Servers that stand in for Azure, for one installation of the app on them."""
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -16,9 +17,9 @@ _numbers = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
+    here = f"{Path(__file__).parent}{os.sep}"
     for item in items:
-        if here in item.path.parents:
+        if str(item.path).startswith(here):
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.cloud)
 

@@ -8,14 +8,15 @@ from domain.jobs.records.job_status import JobStatus
 from tests.handlers.conftest import ControlPlane
 from tests.kit.real_app import indexed
 
-DOCUMENT: dict[str, Any] = indexed()["openapi"]
-HTTP = [f for f in indexed()["functions"] if f["type"] == "httpTrigger"]
+
+def http_functions() -> list[dict[str, Any]]:
+    return [f for f in indexed()["functions"] if f["type"] == "httpTrigger"]
 
 
 def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
     found = [
         (operation["operationId"], (path, method.upper(), operation))
-        for path, methods in DOCUMENT["paths"].items()
+        for path, methods in indexed()["openapi"]["paths"].items()
         for method, operation in methods.items()
     ]
     assert len(found) == len(dict(found)), "ids are unique"
@@ -23,17 +24,17 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 def test_the_document_is_valid() -> None:
-    errors = [str(error) for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()]
+    errors = [str(error) for error in OpenAPIV31SpecValidator(indexed()["openapi"]).iter_errors()]
     assert errors == []
 
 
 def test_every_function_is_described_and_every_description_is_a_function() -> None:
-    assert set(operations()) == {function["name"] for function in HTTP}
+    assert set(operations()) == {function["name"] for function in http_functions()}
 
 
 def test_each_is_described_at_its_route_by_a_method_it_answers() -> None:
     found = operations()
-    for function in HTTP:
+    for function in http_functions():
         path, method, operation = found[function["name"]]
         assert path == "/" + function["route"].replace("{*", "{")
         assert method in function["methods"]

@@ -1,5 +1,6 @@
 """A browser, the studio in front of a host, and a page that is signed in."""
 
+import importlib.util
 import os
 import shutil
 import threading
@@ -35,19 +36,25 @@ def without(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    """It runs a loop of its own in this thread, so it must be gone before any other module's test
-    runs one."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+@pytest.fixture(scope="session", autouse=True)
+def chromium() -> str:
+    """Where it is: looked for before a host is started for it."""
+    found = shutil.which("chromium")
+    if found is None:
         without("there is no chromium (apt-get install chromium)")
     if not (BUILT / "index.html").is_file():
         without("the studio is not built (make studio)")
-    try:
-        from playwright.sync_api import expect, sync_playwright
-    except ImportError:
+    if importlib.util.find_spec("playwright") is None:
         without("playwright is not installed (make browser-tests)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator["Browser"]:
+    """It runs a loop of its own in this thread, so it must be gone before any other module's test
+    runs one."""
+    from playwright.sync_api import expect, sync_playwright
+
     expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=list(_QUIET))

@@ -4,6 +4,7 @@ test_resource_types.py holds it against Microsoft's resource types. Whether a de
 told by neither (docs/azure.md).
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -58,21 +59,20 @@ OF_THE_PLATFORM = {
 
 
 _GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/g/providers"
-PARSER = BicepParser()
+NAMES = [path.relative_to(BICEP).as_posix() for path in FILES]
 
 
-def parsed(path: Path) -> dict[str, Any]:
-    tree: Any = PARSER.parse(text=path.read_text())
-    return dict(tree)
-
-
-TREES = {path.relative_to(BICEP).as_posix(): parsed(path) for path in FILES}
+@functools.cache
+def trees() -> dict[str, dict[str, Any]]:
+    """Every file, parsed, by its name."""
+    parser = BicepParser()
+    return {name: dict(parser.parse(text=(BICEP / name).read_text())) for name in NAMES}
 
 
 def resources(kind: str) -> list[dict[str, Any]]:
     """The configuration of every resource of this type; of a loop, that of one round."""
     found = []
-    for tree in TREES.values():
+    for tree in trees().values():
         for resource in tree.get("resources", {}).values():
             if resource["type"] == kind and not resource["existing"]:
                 config = resource["config"]
@@ -97,7 +97,7 @@ def texts(tree: Any) -> Iterator[str]:
 
 def listed(name: str, variable: str) -> set[str]:
     """The texts in an array, some by a variable of their own."""
-    variables = {key: one["value"] for key, one in TREES[name]["variables"].items()}
+    variables = {key: one["value"] for key, one in trees()[name]["variables"].items()}
     return {variables.get(each, each) for each in variables[variable]}
 
 
@@ -107,9 +107,9 @@ def app_settings() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_name_that_is_declared_is_used_and_every_one_used_is_declared(name: str) -> None:
-    tree, text = TREES[name], (BICEP / name).read_text()
+    tree, text = trees()[name], (BICEP / name).read_text()
     code = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
     declared = [*tree.get("parameters", {}), *tree.get("variables", {})]
     for one in declared:
@@ -124,9 +124,9 @@ def test_every_name_that_is_declared_is_used_and_every_one_used_is_declared(name
 
 
 def test_modules_are_given_what_they_ask_for_and_nothing_else() -> None:
-    for name, module in TREES["main.bicep"]["modules"].items():
+    for name, module in trees()["main.bicep"]["modules"].items():
         path = module["detail"]["full"]
-        target = TREES[path]
+        target = trees()[path]
         given = set(module["config"]["params"])
         asked = target["parameters"]
         assert given <= set(asked), f"{name} is given {given - set(asked)}"
@@ -134,18 +134,18 @@ def test_modules_are_given_what_they_ask_for_and_nothing_else() -> None:
         assert needed <= given, f"{name} lacks {needed - given}"
     text = (BICEP / "main.bicep").read_text()
     for symbol, output in re.findall(r"\b(\w+)\.outputs\.(\w+)", text):
-        module = TREES["main.bicep"]["modules"][symbol]
-        assert output in TREES[module["detail"]["full"]]["outputs"], f"{symbol}.{output}"
+        module = trees()["main.bicep"]["modules"][symbol]
+        assert output in trees()[module["detail"]["full"]]["outputs"], f"{symbol}.{output}"
 
 
 def test_every_module_is_used() -> None:
-    used = {module["detail"]["full"] for module in TREES["main.bicep"]["modules"].values()}
-    assert used == {name for name in TREES if name.startswith("modules/")}
+    used = {module["detail"]["full"] for module in trees()["main.bicep"]["modules"].values()}
+    assert used == {name for name in trees() if name.startswith("modules/")}
 
 
 def test_parameters_that_azd_gives_are_asked_for() -> None:
     given = json.loads((BICEP / "main.parameters.json").read_text())["parameters"]
-    asked = TREES["main.bicep"]["parameters"]
+    asked = trees()["main.bicep"]["parameters"]
     assert set(given) <= set(asked)
     made = {
         name
@@ -162,7 +162,7 @@ def test_the_queues_are_the_apps_and_dead_letter_as_its_settings_say() -> None:
     properties = queue["properties"]
     assert properties["deadLetteringOnMessageExpiration"] is True
     assert properties["lockDuration"] == "PT1M"
-    default = TREES["main.bicep"]["parameters"]["maxDeliveryCount"]["default"]
+    default = trees()["main.bicep"]["parameters"]["maxDeliveryCount"]["default"]
     assert default == TriggerSettings.model_fields["queue_max_delivery"].default
     assert properties["maxDeliveryCount"] == "maxDeliveryCount"
     assert "maxDeliveryCount" in str(app_settings()["ML_ENDPOINTS_QUEUE_MAX_DELIVERY"])
@@ -211,7 +211,7 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
 
 
 def default(parameter: str) -> str:
-    return str(TREES["main.bicep"]["parameters"][parameter]["default"])
+    return str(trees()["main.bicep"]["parameters"][parameter]["default"])
 
 
 def test_the_app_takes_tokens_of_both_versions_for_either_name_of_its_registration() -> None:
@@ -226,7 +226,7 @@ def test_the_app_takes_tokens_of_both_versions_for_either_name_of_its_registrati
     def come_to(text: str) -> str:
         return re.sub(r"\$\{([^{}]+)\}", lambda found: values[found[1]], text)
 
-    authority = TREES["modules/function-app.bicep"]["variables"]["authority"]["value"]
+    authority = trees()["modules/function-app.bicep"]["variables"]["authority"]["value"]
     values["authority"] = come_to(authority)
     values["tokenAudience"] = come_to(default("tokenAudience"))
     told = {name: str(value) for name, value in app_settings().items() if "_TOKEN_" in name}
@@ -246,8 +246,8 @@ def test_connections_are_by_identity_and_no_setting_holds_a_key() -> None:
     text = " ".join(texts(app_settings()))
     assert not re.search(r"(?i)accountkey|sharedaccess|list_?keys|password", text)
     assert str(app_settings()["ML_ENDPOINTS_CIPHER_KEY"]).startswith("@Microsoft.KeyVault(")
-    assert "cipherKey" not in TREES["modules/function-app.bicep"]["parameters"]
-    for name, tree in TREES.items():
+    assert "cipherKey" not in trees()["modules/function-app.bicep"]["parameters"]
+    for name, tree in trees().items():
         assert "listKeys" not in (BICEP / name).read_text()
         for parameter, one in tree.get("parameters", {}).items():
             assert not any(d["type"] == "secure" for d in one["decorators"]), f"{name}: {parameter}"
@@ -274,7 +274,7 @@ def test_services_refuse_keys_and_old_tls() -> None:
 def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> None:
     named = {
         value["value"]
-        for tree in TREES.values()
+        for tree in trees().values()
         for value in tree.get("variables", {}).values()
         if isinstance(value["value"], str) and re.fullmatch(r"[0-9a-f-]{36}", value["value"])
     }
@@ -325,7 +325,7 @@ def test_the_documents_container_is_what_the_store_expects() -> None:
 def test_event_grid_tells_of_each_blob_in_the_inbox_by_an_identity_of_its_own() -> None:
     kept = {INBOX, "workspaceblobstore", "system", "undelivered-arrivals"}
     assert listed("modules/storage.bicep", "containers") == kept
-    assert TREES["modules/arrivals.bicep"]["variables"]["inbox"]["value"] == INBOX
+    assert trees()["modules/arrivals.bicep"]["variables"]["inbox"]["value"] == INBOX
     [subscription] = resources("Microsoft.EventGrid/systemTopics/eventSubscriptions")
     properties = subscription["properties"]
     assert properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
@@ -393,5 +393,5 @@ def test_azd_finds_the_infrastructure_and_the_app() -> None:
             f"scripts.provisioning.hooks {hook}"
         }
     assert set(azd["hooks"]) == set(hooks.HOOKS)
-    outputs = set(TREES["main.bicep"]["outputs"])
+    outputs = set(trees()["main.bicep"]["outputs"])
     assert outputs >= hooks.OUTPUTS

@@ -1,6 +1,7 @@
 """The footer as pyarrow writes it, and as nobody should."""
 
 import contextlib
+import functools
 import io
 from typing import Any
 
@@ -28,6 +29,11 @@ def written(rows: int, **how: Any) -> bytes:
     file = io.BytesIO()
     parquet.write_table(table, file, **how)
     return file.getvalue()
+
+
+@functools.cache
+def four_groups() -> bytes:
+    return written(40, row_group_size=10)
 
 
 def footer_of(content: bytes) -> bytes:
@@ -70,7 +76,7 @@ def test_what_is_no_parquet_file_is_refused(content: bytes) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_footer_is_refused_or_read_and_never_more(data: st.DataObject) -> None:
-    footer = bytearray(footer_of(FOUR_GROUPS))
+    footer = bytearray(footer_of(four_groups()))
     for _ in range(data.draw(st.integers(1, 4))):
         footer[data.draw(st.integers(0, len(footer) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(footer)))
@@ -83,6 +89,3 @@ def test_a_damaged_footer_is_refused_or_read_and_never_more(data: st.DataObject)
 def test_any_bytes_are_refused_or_read_and_never_more(content: bytes) -> None:
     with contextlib.suppress(RowsUnreadable):
         assert rows_in(content, "x") >= 0
-
-
-FOUR_GROUPS = written(40, row_group_size=10)
