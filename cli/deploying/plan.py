@@ -72,7 +72,7 @@ def _planned(arm: Arm, source: Source) -> Item:
     if there is None:
         changes = [Change(name, None, value) for name, value in _flat(wanted)]
         return Item("create", source.title, where, source, changes)
-    before = body_of(source, bare(_shown(source, there)))
+    before = body_of(source, bare(shown_fields(source.kind, there)))
     whole = _laid_over(before, wanted)
     changes = [
         Change(name, _at(before, name), value) for name, value in _flat(difference(before, whole))
@@ -132,12 +132,10 @@ def body_of(source: Source, fields: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _shown(source: Source, there: Any) -> dict[str, Any]:
-    record = RECORDS[source.kind]
-    if source.kind == "batch-deployment":
-        shown = batch_deployment.shown(there)
-    else:
-        shown = record.shown(there)
+def shown_fields(kind: str, there: Any) -> dict[str, Any]:
+    """What a file of this kind may say of what is there."""
+    record = RECORDS[kind]
+    shown = batch_deployment.shown(there) if kind == "batch-deployment" else record.shown(there)
     return {
         name: value
         for name, value in shown.items()

@@ -1,5 +1,6 @@
 """A file, flags and overrides as the checked fields of one kind."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,19 @@ def merged(base: Any, over: Any) -> Any:
     }
 
 
+_LEFT = re.compile(r"(?<!\$)\{\{[^{}]*\}\}")
+
+
 def placeholders(value: Any, place: tuple[str | int, ...], faults: Faults) -> None:
-    """Tell what was left to be filled in, `{{LIKE_THIS}}`."""
+    """Tell what was left to be filled in, `{{LIKE_THIS}}`; what the host fills in, `${{name}}`, is
+    not."""
     if isinstance(value, dict):
         for name, each in value.items():
             placeholders(each, (*place, name), faults)
     elif isinstance(value, list):
         for number, each in enumerate(value):
             placeholders(each, (*place, number), faults)
-    elif isinstance(value, str) and "{{" in value and "}}" in value:
+    elif isinstance(value, str) and _LEFT.search(value):
         faults.add(place, f"{value!r} is to be filled in, here or by --set.")
 
 

@@ -47,6 +47,12 @@ def faults(record: Record, file: str) -> list[str]:
     return refused.value.faults
 
 
+def test_what_the_host_fills_in_is_not_to_be_filled_in_here(folder: Path) -> None:
+    text = f"{DEPLOYMENT}description: 'at ${{{{creation_context.trigger_time}}}}'\n"
+    fields = read(ONLINE_DEPLOYMENT, "deployment", file=write(folder, text))
+    assert fields["description"] == "at ${{creation_context.trigger_time}}"
+
+
 def test_a_deployment_is_read_with_its_paths_and_said_in_rest(folder: Path) -> None:
     fields = read(ONLINE_DEPLOYMENT, "deployment", file=write(folder, DEPLOYMENT))
     assert fields["code_configuration"]["code"] == {"path": str(folder / "src")}

@@ -83,6 +83,58 @@ def list_all(flags: argparse.Namespace, session: Session) -> Any:
     return [each for each in found if wanted in ("", each["type"])]
 
 
+def list_sizes(flags: argparse.Namespace, session: Session) -> Any:
+    """The instance types that mean something on this host."""
+    return [
+        {
+            "name": each["name"],
+            "family": each["family"],
+            "v_cp_us": each["vCPUs"],
+            "gpus": each["gpus"],
+            "memory_gb": each["memoryGB"],
+            "low_priority_capable": each["lowPriorityCapable"],
+            "supported_compute_types": each["supportedComputeTypes"],
+        }
+        for each in session.arm.get(f"{_location(session)}/vmSizes")["value"]
+    ]
+
+
+def list_usage(flags: argparse.Namespace, session: Session) -> Any:
+    """What of the compute is promised, and how much may be."""
+    return [
+        {
+            "name": each["name"],
+            "current_value": each["currentValue"],
+            "limit": each["limit"],
+            "unit": each["unit"],
+        }
+        for each in session.arm.pages(f"{_location(session)}/usages")
+    ]
+
+
+def list_nodes(flags: argparse.Namespace, session: Session) -> Any:
+    """The nodes that a compute has now."""
+    answer = session.arm.post(f"{path('computes', flags.name)}/listNodes")
+    return [
+        {
+            "node_id": each["nodeId"],
+            "node_state": each["nodeState"],
+            "private_ip_address": each.get("privateIpAddress"),
+            "run_id": each.get("runId"),
+        }
+        for each in answer["nodes"]
+    ]
+
+
+def _location(session: Session) -> str:
+    """Whatever a location is called, there is one."""
+    url, workspace = session.arm.context.url, session.arm.context.workspace
+    subscription = "/".join(workspace.split("/")[:3])
+    return f"{url}{subscription}/providers/Microsoft.MachineLearningServices/locations/local"
+
+
+_LOCATION_NAME = flag("-l", "--location", help=argparse.SUPPRESS)
+_TYPE = flag("-t", "--type", help=argparse.SUPPRESS)
 _SCALE = (
     flag("--min-instances", type=int),
     flag("--max-instances", type=int),
@@ -114,6 +166,14 @@ GROUP = Group(
         "list": Verb(
             list_all, "List computes.", (flag("-t", "--type", help="of one type"),), _COLUMNS
         ),
+        "list-sizes": Verb(
+            list_sizes,
+            "The instance types that there are here.",
+            (_LOCATION_NAME, _TYPE),
+            ("name", "v_cp_us", "memory_gb", "gpus"),
+        ),
+        "list-usage": Verb(list_usage, "How much of the compute is promised.", (_LOCATION_NAME,)),
+        "list-nodes": Verb(list_nodes, "The nodes that it has now.", (NAME_NEEDED,)),
         "delete": Verb(_ALL.delete, "Delete a compute.", (NAME_NEEDED, YES, NO_WAIT)),
     },
 )

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cli.assets.stores import Container, fetch
+from cli.assets.stores import fetch_source
 from cli.commands.by_resource.assets import LABEL, VERSION, AssetVerbs, tags
-from cli.failures import CommandFailed
 from cli.kinds.assets import MODEL
 from cli.resources import NAME_NEEDED, YES
 from cli.verbs import Group, Session, Verb, flag
@@ -29,21 +28,9 @@ def download(flags: argparse.Namespace, session: Session) -> Any:
     where = _VERBS.where(flags, session)
     uri = session.arm.get(where)["properties"]["modelUri"]
     target = Path(flags.download_path) / flags.name
-    container, folder = _of_blob(session, where, uri)
-    count = fetch(session.arm, container, folder, target)
+    source = fetch_source(session.arm, uri, target)
+    count = 1 if source.is_file() else sum(each.is_file() for each in source.rglob("*"))
     return {"path": str(target), "files": count}
-
-
-def _of_blob(session: Session, where: str, uri: str) -> tuple[Container, str]:
-    from cli.assets.stores import container_of, of_uri
-
-    if uri.startswith("azureml://"):
-        store, below = of_uri(uri)
-        return container_of(session.arm, store), below
-    raise CommandFailed(
-        f"The files are at {uri}, which only the host may read.",
-        hint="Its owner may read them in the host's data folder.",
-    )
 
 
 GROUP = Group(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cli.failures import CommandFailed, UsageFailed
+from cli.failures import CommandFailed, Refused, UsageFailed
 from cli.host import contexts
 from cli.host.arm import Arm
 from cli.host.contexts import Context
@@ -36,11 +36,16 @@ def login(flags: argparse.Namespace, session: Session) -> Any:
         )
     arm = Arm(context)
     try:
-        workspace = arm.get("")
+        workspace = arm.get("")["name"]
+    except Refused as refused:
+        if refused.status != 403:
+            raise
+        # Whoever has a role for one endpoint alone may not read the workspace.
+        workspace = context.workspace.rsplit("/", 1)[-1]
     finally:
         arm.close()
     contexts.keep(context, choose=True)
-    say(f"{context.name}: workspace {workspace['name']} at {context.url}")
+    say(f"{context.name}: workspace {workspace} at {context.url}")
 
 
 def _by_url(flags: argparse.Namespace) -> Context:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cli.commands.by_resource.job import ended, watch
 from cli.commands.by_resource.online_endpoint import ask
-from cli.failures import UsageFailed
+from cli.failures import NotFound, UsageFailed
 from cli.host.arm import path
 from cli.verbs import Session, Verb, flag
 
@@ -19,7 +19,8 @@ def run(flags: argparse.Namespace, session: Session) -> Any:
         kind = flags.content_type or "application/json"
         ask(session, endpoint, _body(flags), deployment or None, kind)
         return None
-    session.arm.get(path("batchEndpoints", endpoint))
+    if session.arm.find(path("batchEndpoints", endpoint)) is None:
+        raise NotFound(f"There is no endpoint {endpoint!r}.", hint="`mle status` lists them.")
     from cli.commands.by_resource import batch_endpoint
 
     if not flags.data:

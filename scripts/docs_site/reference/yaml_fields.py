@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from cli.commands.daily.schema import KINDS
+from cli.commands.daily.files.schema import KINDS
 from scripts.docs_site.markdown import cell, code, table
 
 _COLUMNS = ("field", "values", "default", "meaning")

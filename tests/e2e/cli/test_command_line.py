@@ -295,6 +295,98 @@ def test_a_deployment_is_tried_on_a_host_of_its_own(
     assert mle("online-endpoint", "show", "-n", "tried").code == 3, "the other host has none of it"
 
 
+def test_what_was_exported_makes_the_same_endpoint_where_there_is_none(
+    mle: Mle, tmp_path: Path
+) -> None:
+    mle("init", "script", "project", "--name", "moved")
+    assert mle("model", "create", "-n", "rows", "-p", "project/request.json").code == 0
+    file = tmp_path / "project" / "endpoint.yaml"
+    text = file.read_text().replace("model:\n  path: src", "model: azureml:rows@latest")
+    file.write_text(
+        f"{text}tags: {{team: a}}\nenvironment_variables: {{A: 'b c'}}\n"
+        "request_settings: {request_timeout_ms: 7000}\n"
+    )
+    assert mle("deploy", "project").code == 0
+    exported = mle("export", "moved", "out")
+    assert exported.code == 0, exported.err
+    assert (tmp_path / "out" / "models" / "rows-1" / "request.json").is_file()
+    assert mle("diff", "out", "--detailed-exitcode").code == 0
+    assert mle("export", "moved", "out").code == 1, "nothing is overwritten"
+
+    asset = mle("online-deployment", "show", "-e", "moved", "-n", "blue").answer
+    assert mle("online-endpoint", "delete", "-n", "moved", "--yes").code == 0
+    assert mle("model", "delete", "-n", "rows", "-v", "1", "--yes").code == 0
+    code = asset["code_configuration"]["code"].partition("/workspaces/")[2].partition("/")[2]
+    assert mle("rest", "DELETE", code).code == 0
+    assert mle("rest", "GET", code).code == 3
+    made = mle("deploy", "out")
+    assert made.code == 0, made.err
+    assert mle("diff", "out", "--detailed-exitcode").code == 0
+    assert mle("diff", "project", "--detailed-exitcode").code == 0
+    assert mle("invoke", "moved", "project/request.json").answer == {"sums": [6, 15]}
+    assert mle("export", "nobody").code == 3
+    assert mle("online-endpoint", "delete", "-n", "moved", "--yes").code == 0
+
+
+def test_a_batch_endpoint_that_was_exported_is_as_it_was(mle: Mle, tmp_path: Path) -> None:
+    mle("init", "batch", "project", "--name", "counted")
+    assert mle("deploy", "project").code == 0
+    assert mle("export", "counted", "out").code == 0
+    assert mle("diff", "out", "--detailed-exitcode").code == 0
+    assert mle("batch-endpoint", "delete", "-n", "counted", "--yes").code == 0
+
+
+def test_a_model_is_fetched_as_it_was_registered(mle: Mle, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "a b.bin").write_bytes(b"x")
+    (tmp_path / "weights.bin").write_bytes(b"yy")
+    assert mle("model", "create", "-n", "folder", "-p", "weights").code == 0
+    assert mle("model", "create", "-n", "alone", "-p", "weights.bin").code == 0
+    fetched = mle("model", "download", "-n", "folder", "-v", "1", "-p", "out")
+    assert fetched.answer == {"path": "out/folder", "files": 1}
+    assert (tmp_path / "out" / "folder" / "weights" / "a b.bin").read_bytes() == b"x"
+    assert mle("model", "download", "-n", "alone", "-v", "1", "-p", "out").code == 0
+    assert (tmp_path / "out" / "alone" / "weights.bin").read_bytes() == b"yy"
+
+
+def test_what_has_no_verb_is_had_by_rest_and_waited_for(mle: Mle, tmp_path: Path) -> None:
+    made = mle("rest", "put", "onlineEndpoints/raw", '{"properties": {"authMode": "Key"}}')
+    assert made.answer["properties"]["provisioningState"] == "Succeeded"
+    (tmp_path / "tags.json").write_text('{"tags": {"a": "b"}}')
+    changed = mle("rest", "PATCH", "onlineEndpoints/raw", "@tags.json", "--query", "tags")
+    assert changed.answer == {"a": "b"}
+    assert mle("rest", "GET", "jobs?status=Failed&$top=1").answer["value"] == []
+    assert mle("rest", "GET", "/healthz").out == "Healthy"
+    assert mle("rest", "DELETE", "onlineEndpoints/raw").code == 0
+    assert mle("rest", "GET", "onlineEndpoints/raw").code == 3
+    assert mle("rest", "LOOK", "jobs").code == 2
+    assert mle("rest", "PUT", "onlineEndpoints/raw", "{").code == 2
+    nobody = mle("invoke", "nobody", "{}")
+    assert (nobody.code, "There is no endpoint 'nobody'" in nobody.err) == (3, True)
+
+
+def test_whoever_may_do_one_thing_alone_signs_in_all_the_same(
+    mle: Mle, host: RunningHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = {"properties": {"role": "reader/onlineEndpoints/one"}}
+    client = mle("rest", "PUT", "clients/narrow", json.dumps(role)).answer["properties"]
+    connection = json.loads((host.data_dir / "connection.json").read_text())
+    monkeypatch.delenv("MLE_CONNECTION")
+    monkeypatch.setenv("MLE_CLIENT_SECRET", client["clientSecret"])
+    login = ("login", "--url", connection["url"], "--name", "narrow", "--ca-file")
+    signed = mle(*login, connection["ca_file"], "--client-id", client["clientId"])
+    assert signed.code == 0, signed.err
+    assert mle("online-endpoint", "show", "-n", "one").code == 3
+    assert mle("online-endpoint", "show", "-n", "two").code == 1
+    assert mle(*login, connection["ca_file"], "--client-id", "nobody").code == 4
+
+
+def test_sizes_and_what_is_promised_of_them_are_listed(mle: Mle) -> None:
+    sizes = {each["name"]: each for each in mle("compute", "list-sizes").answer}
+    assert sizes["Standard_DS3_v2"]["v_cp_us"] == 4
+    assert {"current_value", "limit"} <= set(mle("compute", "list-usage").answer[0])
+
+
 def test_assets_of_the_same_content_are_the_same_version(mle: Mle, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"x" * (9 * 1024 * 1024))
     create = ("model", "create", "-n", "weights", "-p", "model.bin")
