@@ -11,7 +11,7 @@ from typing import Any
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
-_END = object()
+END = object()
 
 
 def finish(result: Any) -> Any:
@@ -22,7 +22,8 @@ def finish(result: Any) -> Any:
 
 
 class Items(Iterator[Any]):
-    """An async iterator's items, fetched one at a time as they are asked for."""
+    """An async iterator's items, fetched one at a time as they are asked for: from any thread by
+    `next`, on the scripts' loop by `fetch`, which gives END after the last."""
 
     def __init__(self, items: AsyncIterator[Any]) -> None:
         self._items = items
@@ -30,8 +31,8 @@ class Items(Iterator[Any]):
         self._interrupted = False
 
     def __next__(self) -> Any:
-        item = finish(self._fetch())
-        if item is _END:
+        item = finish(self.fetch())
+        if item is END:
             raise StopIteration
         return item
 
@@ -44,14 +45,14 @@ class Items(Iterator[Any]):
         if close is not None:
             finish(close())
 
-    async def _fetch(self) -> Any:
+    async def fetch(self) -> Any:
         if self._interrupted:
             raise asyncio.CancelledError
         self._fetching = asyncio.current_task()
         try:
             return await self._items.__anext__()
         except StopAsyncIteration:
-            return _END
+            return END
         finally:
             self._fetching = None
 

@@ -7,15 +7,16 @@ which request, after how many bytes, and why.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..coroutines import Items
+from ..coroutines import END, Items, finish
 from ..script import describe, user_traceback
-from ..server.exchange import STALL_LIMIT, Request, Stream
+from ..server.exchange import STALL_LIMIT, Request, Stream, at_once
 from ..server.json_text import written
 from ..server.notes import note
 from .responses import UnsendableResult
@@ -28,6 +29,8 @@ TEXT = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream"
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _BYTES = (bytes, bytearray, memoryview)
+
+_CANCELLED = (CancelledError, asyncio.CancelledError)
 
 Encode = Callable[[Any], bytes]
 
@@ -69,7 +72,22 @@ class Pieces(Iterator[bytes]):
         self.kind = kind
 
     def __next__(self) -> bytes:
-        item = next(self._items)
+        return self._written(next(self._items))
+
+    @property
+    def on_loop(self) -> bool:
+        """Whether the items come by the scripts' loop."""
+        return isinstance(self._items, Items)
+
+    async def following(self) -> bytes | None:
+        """The next, asked for on the scripts' loop if the items come by it; None after the
+        last."""
+        if isinstance(self._items, Items):
+            item = await self._items.fetch()
+            return None if item is END else self._written(item)
+        return next(self, None)
+
+    def _written(self, item: Any) -> bytes:
         if self._encode is None:
             self.kind, self._encode = _by_first(item)
         try:
@@ -144,7 +162,13 @@ def send(
         if request.abandoned:
             return
         first = next(filter(None, pieces), b"")
-        _pass_on(request, request.stream(status, headers()), first, pieces, limit)
+        stream = request.stream(status, headers())
+        # Items that come by the loop go out by it: no thread has its turn for each.
+        if pieces.on_loop:
+            end = finish(_pass_on(request, stream.write_on_loop, first, pieces, limit))
+        else:
+            end = at_once(_pass_on(request, stream.write_here, first, pieces, limit))
+        _end(request, stream, end)
     except CancelledError:
         if not request.abandoned:
             raise
@@ -156,24 +180,49 @@ def send(
             note(request, f"closing its stream raised {describe(error)}", user_traceback(error))
 
 
-def _pass_on(request: Request, stream: Stream, first: bytes, pieces: Pieces, limit: int) -> None:
+class _Broken(NamedTuple):
+    """Why a stream broke off."""
+
+    why: str
+    trace: str = ""
+
+
+_WHOLE = _Broken("")
+
+
+async def _pass_on(
+    request: Request,
+    write: Callable[[bytes], Awaitable[bool]],
+    first: bytes,
+    pieces: Pieces,
+    limit: int,
+) -> _Broken | None:
+    """_WHOLE once all is written; None if it is not taken."""
     request.ends = time.perf_counter() + limit
     try:
-        taken = not first or stream.write(first)
+        taken = not first or await write(first)
         while taken:
-            piece = next(pieces, None)
+            piece = await pieces.following()
             if piece is None:
-                stream.end()
-                return
+                return _WHOLE
             if time.perf_counter() > request.ends:
-                return _broken_off(request, stream, f"it took longer than {limit} s ({LONGEST})")
-            taken = stream.write(piece)
+                return _Broken(f"it took longer than {limit} s ({LONGEST})")
+            taken = await write(piece)
     except UnsendableResult as error:
-        return _broken_off(request, stream, str(error))
+        return _Broken(str(error))
     except BaseException as error:  # the script's generator may raise anything
-        if not (request.abandoned and isinstance(error, CancelledError)):
-            return _broken_off(request, stream, describe(error), user_traceback(error))
-    if request.gone:
+        if not (request.abandoned and isinstance(error, _CANCELLED)):
+            return _Broken(describe(error), user_traceback(error))
+    return None
+
+
+def _end(request: Request, stream: Stream, end: _Broken | None) -> None:
+    """In the worker: its place is free before the answer's end is there."""
+    if end is _WHOLE:
+        stream.end()
+    elif end is not None:
+        _broken_off(request, stream, *end)
+    elif request.gone:
         note(request, f"its caller left after {stream.sent} bytes of the answer")
     elif stream.stalled:
         note(request, f"its caller took nothing of the answer for {STALL_LIMIT:g} s")

@@ -364,6 +364,10 @@ class Connection(asyncio.BufferedProtocol):
         with self._lock:
             return self._take_unsent() if self._current is request else b""
 
+    @property
+    def is_there(self) -> bool:
+        return self._fd >= 0
+
     def wait_writable(self) -> bool:
         """Wait a moment for room. False when the connection is gone."""
         fd = self._fd

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .http1 import LAST_CHUNK, Head, chunk, reply, stream_head
 from .json_text import JsonText, written
@@ -14,10 +15,16 @@ from .json_text import JsonText, written
 if TYPE_CHECKING:
     from .client_connection import Connection
 
+    _Wait = Callable[[Connection], Awaitable[bool]]
+
+Result = TypeVar("Result")
+
 COLLECTED = "/collected"
 """Where a gateway takes what a script has collected."""
 STALL_LIMIT = 30.0
 """Seconds without progress after which a client is given up."""
+_FULL = 0.01
+"""Seconds until a client who had no room is tried again, where a loop waits."""
 _QUICK = 0.001
 """Seconds between two pieces within which the loop takes the second out, and what follows it: a
 thread that wrote each would hand the interpreter to another at every piece."""
@@ -29,6 +36,25 @@ def as_json(result: Any) -> JsonText:
 
 
 _NOTHING = JsonText(b"{}")
+
+
+def at_once(steps: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine that leaves its turn to no loop comes to."""
+    try:
+        steps.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    steps.close()
+    raise RuntimeError("this coroutine waits for a loop")
+
+
+async def _wait(connection: Connection) -> bool:
+    return connection.wait_writable()
+
+
+async def _leave_turn(connection: Connection) -> bool:
+    await asyncio.sleep(_FULL)
+    return connection.is_there
 
 
 class Request:
@@ -147,6 +173,17 @@ class Stream:
 
     def write(self, data: bytes) -> bool:
         """False once nobody takes the bytes any more."""
+        return at_once(self.write_here(data))
+
+    async def write_here(self, data: bytes) -> bool:
+        """The same, as a coroutine, which leaves its turn to no loop."""
+        return await self._write(data, _wait)
+
+    async def write_on_loop(self, data: bytes) -> bool:
+        """The same on an event loop, which goes on meanwhile."""
+        return await self._write(data, _leave_turn)
+
+    async def _write(self, data: bytes, wait: _Wait) -> bool:
         request = self._request
         if not data:
             return not request.gone
@@ -158,7 +195,7 @@ class Stream:
             held, self._held = self._held, b""
             # A slow client is no fault of who makes the answer.
             request.due = request.ends
-            if not self._send(held + request.connection.unsent(request) + piece):
+            if not await self._send(held + request.connection.unsent(request) + piece, wait):
                 return False
             written_at = time.perf_counter()
         self._written_at = written_at
@@ -179,7 +216,7 @@ class Stream:
         """Cut the connection, so that a client cannot take a part for the whole."""
         self._request.cut()
 
-    def _send(self, data: bytes) -> bool:
+    async def _send(self, data: bytes, wait: _Wait) -> bool:
         view = memoryview(data)
         connection = self._request.connection
         deadline = time.monotonic() + STALL_LIMIT
@@ -190,7 +227,7 @@ class Stream:
             if sent:
                 view = view[sent:]
                 deadline = time.monotonic() + STALL_LIMIT
-            elif time.monotonic() > deadline or not connection.wait_writable():
+            elif time.monotonic() > deadline or not await wait(connection):
                 self.stalled = self._request.cut()
                 return False
         return True

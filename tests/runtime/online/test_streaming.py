@@ -90,10 +90,19 @@ STREAMS = """
         if then == "raise":
             raise ValueError("late")
 
+    async def fast_too(*arguments):
+        for piece in fast(*arguments):
+            yield piece
+
     def counted():
         while True:
             told.append(1)
             yield "." * 1000
+
+    async def counted_too():
+        for piece in counted():
+            yield piece
+            await asyncio.sleep(0)
 
     class Streamer:
         def __iter__(self):
@@ -166,9 +175,12 @@ def numbers(pieces: int) -> bytes:
     return b"".join(b"%d " % number for number in range(pieces))
 
 
-def test_pieces_that_come_fast_come_in_order_and_the_last_needs_no_next(start: Start) -> None:
+@pytest.mark.parametrize("fast", ["fast", "fast_too"])
+def test_pieces_that_come_fast_come_in_order_and_the_last_needs_no_next(
+    start: Start, fast: str
+) -> None:
     server = start(STREAMS, "serve", *AT_ONCE).ready()
-    with asked(server, "fast(5000)") as whole, asked(server, "fast(500, 'wait')") as waiting:
+    with asked(server, f"{fast}(5000)") as whole, asked(server, "fast(500, 'wait')") as waiting:
         assert whole.reply().body == numbers(5000)
         waiting.head()
         came = b""
@@ -179,18 +191,20 @@ def test_pieces_that_come_fast_come_in_order_and_the_last_needs_no_next(start: S
         assert waiting.chunk() == b""
 
 
-def test_what_came_fast_before_a_stream_raised_is_there(start: Start) -> None:
+@pytest.mark.parametrize("fast", ["fast", "fast_too"])
+def test_what_came_fast_before_a_stream_raised_is_there(start: Start, fast: str) -> None:
     server = start(STREAMS).ready()
-    wire = asked(server, "fast(500, 'raise')")
+    wire = asked(server, f"{fast}(500, 'raise')")
     assert wire.head()[0] == 200
     framed = b"".join(b"%x\r\n%d \r\n" % (len(f"{n} "), n) for n in range(500))
     assert until_broken(wire) == framed
     assert f"broke off after {len(numbers(500))} bytes: ValueError: late" in server.log
 
 
-def test_who_reads_nothing_of_a_fast_stream_has_its_script_wait(start: Start) -> None:
+@pytest.mark.parametrize("counted", ["counted()", "counted_too()"])
+def test_who_reads_nothing_of_a_fast_stream_has_its_script_wait(start: Start, counted: str) -> None:
     server = start(STREAMS, "serve", *AT_ONCE).ready()
-    with asked(server, "counted()") as wire:
+    with asked(server, counted) as wire:
         wire.head()
 
         def stands() -> bool:
