@@ -36,6 +36,8 @@ _BUSY_SHARE = 4
 """While files keep landing: what is seen late is handled late."""
 _TOGETHER = 100
 """Blobs looked at in one go."""
+_HANDED_OUT = 500
+"""Whose receipts are asked for in one go."""
 _PRUNE = 3600.0
 _FIRST_DELAY = 0.5
 _PLACEHOLDER = re.compile(r"\{[^{}]+\}")
@@ -73,6 +75,8 @@ class BlobArrivals:
         self._arriving = arriving
         self._arrived: asyncio.Queue[tuple[Arrival, Receipt | None]] = asyncio.Queue(1000)
         self._again: list[tuple[float, str, Arrival]] = []
+        self._to_hand_out: list[Arrival] = []
+        """The source tells of none of these again: they stay here until they are handed out."""
         self._forgotten: set[str] = set()
         self._describe = Grouped(source.describe, _TOGETHER)
         self._looking: asyncio.Task[None] | None = None
@@ -144,12 +148,14 @@ class BlobArrivals:
         due = []
         while self._again and self._again[0][0] <= now:
             due.append(heapq.heappop(self._again)[2])
-        wanted = [*due, *(arrival for arrival in arrivals if self._is_wanted(arrival.name))]
-        for start in range(0, len(wanted), 500):
-            some = wanted[start : start + 500]
+        self._to_hand_out += due
+        self._to_hand_out += [each for each in arrivals if self._is_wanted(each.name)]
+        while self._to_hand_out:
+            some = self._to_hand_out[:_HANDED_OUT]
             known = await self._receipts.of([arrival.name for arrival in some])
             for arrival in some:
                 await self._arrived.put((arrival, known.get(arrival.name)))
+            del self._to_hand_out[: len(some)]
 
     def _is_wanted(self, name: str) -> bool:
         if not self._pattern.fullmatch(name):

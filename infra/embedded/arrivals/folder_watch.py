@@ -60,6 +60,8 @@ class FolderWatch:
         self._now = now
         self._folders: dict[str, _Folder] = {"": _Folder()}
         self._last_look = 0
+        self._found: list[Arrival] = []
+        """Not told yet: a look may break off."""
         for name, signature in known.items():
             parent, _, base = name.rpartition("/")
             self._folders.setdefault(parent, _Folder()).known[base] = signature
@@ -75,7 +77,6 @@ class FolderWatch:
     def look(self, *, full: bool = False) -> Sequence[Arrival]:
         """The files that have come to rest since the last look, by name."""
         started = self._now()
-        arrivals: list[Arrival] = []
         pending = list(self._folders)
         while pending:
             path = pending.pop()
@@ -85,7 +86,7 @@ class FolderWatch:
                 if not full and not folder.unsettled and self._unchanged(folder, found.st_mtime_ns):
                     continue
                 with os.scandir(self._root / path) as entries:
-                    pending += self._scan(path, folder, entries, arrivals)
+                    pending += self._scan(path, folder, entries, self._found)
                 folder.modified = found.st_mtime_ns
             except (FileNotFoundError, NotADirectoryError):
                 if path:
@@ -93,8 +94,8 @@ class FolderWatch:
                 else:
                     self._folders = {"": _Folder()}
         self._last_look = started
-        arrivals.sort(key=lambda arrival: arrival.name)
-        return arrivals
+        arrivals, self._found = self._found, []
+        return sorted(arrivals, key=lambda arrival: arrival.name)
 
     def _unchanged(self, folder: _Folder, modified: int) -> bool:
         # A file made in the same tick as the last scan leaves the time as it was.

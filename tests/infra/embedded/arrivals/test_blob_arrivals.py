@@ -1,7 +1,7 @@
 """Blob-triggered functions on files that land in a container's folder."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import Any
 import azure.functions as func
 import pytest
 
+from domain.errors import Unavailable
 from infra.embedded.arrivals.arrival_sources import FolderSource
 from infra.embedded.arrivals.blob_arrivals import Arriving, BlobArrivals, path_pattern
-from infra.embedded.arrivals.receipts import Receipts, receipts_database
+from infra.embedded.arrivals.receipts import Receipt, Receipts, receipts_database
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.host.functions import index
 from infra.embedded.host.invocation import current_invocation
@@ -34,7 +35,9 @@ def watching(tmp_path: Path, inbox: Path) -> Watching:
     """Run the handler on arrivals for as long as the context lasts: once a host's life."""
 
     @asynccontextmanager
-    async def watch(handler: Handler, **arriving: Any) -> AsyncIterator[FileBlobStore]:
+    async def watch(
+        handler: Handler, *, kind: type[Receipts] = Receipts, **arriving: Any
+    ) -> AsyncIterator[FileBlobStore]:
         app = func.FunctionApp()
 
         @app.blob_trigger(arg_name="blob", path="batch-inbox/{name}", connection="Storage")
@@ -44,7 +47,7 @@ def watching(tmp_path: Path, inbox: Path) -> Watching:
         (function,) = index(app, {})
         blobs = FileBlobStore(tmp_path, base_url="https://127.0.0.1:1", key=b"k" * 32)
         database = receipts_database(tmp_path / "blob-state" / "receipts.db")
-        receipts = Receipts(database, function.name, "batch-inbox")
+        receipts = kind(database, function.name, "batch-inbox")
         options = Arriving(
             **{"parallel": 8, "tries": 5, "look": 0.02, "first_delay": 0.02, **arriving}
         )
@@ -125,6 +128,27 @@ async def test_every_one_of_many_files_arrives_once(watching: Watching, inbox: P
             (folder / f"{number}.csv").write_text(str(number))
         await eventually(lambda: len(gatherer.done) >= 500)
     assert len(gatherer.seen) == len(set(gatherer.seen)) == 500
+
+
+class LostReceipts(Receipts):
+    """Of which the first look at each name fails."""
+
+    async def of(self, names: Sequence[str]) -> Mapping[str, Receipt]:
+        asked = self.__dict__.setdefault("asked", set[str]())
+        if not asked.issuperset(names):
+            asked.update(names)
+            raise Unavailable("disk I/O error")
+        return await super().of(names)
+
+
+async def test_what_was_found_while_the_receipts_could_not_be_read_arrives_all_the_same(
+    watching: Watching, inbox: Path
+) -> None:
+    gatherer = Gatherer(lambda name, call: call == 1)
+    async with watching(gatherer, kind=LostReceipts):
+        for number in range(5):
+            (inbox / f"{number}.csv").write_text(str(number))
+        await eventually(lambda: len(gatherer.done) == 5)
 
 
 async def test_nothing_is_repeated_after_a_restart_and_what_came_meanwhile_arrives(

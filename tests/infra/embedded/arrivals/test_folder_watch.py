@@ -40,6 +40,22 @@ def test_a_file_just_written_counts_at_the_second_look(tmp_path: Path) -> None:
     assert names(watch, full=True) == []
 
 
+def test_what_a_look_had_found_as_it_broke_off_counts_at_the_next(tmp_path: Path) -> None:
+    watch = FolderWatch(tmp_path, {})
+    for folder in ("a", "b"):  # b is looked at first: it came later
+        (tmp_path / folder).mkdir()
+        assert names(watch) == []
+    written_now(tmp_path / "b" / "c.csv")
+    assert names(watch) == []
+    (tmp_path / "a").rmdir()
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(OSError, match="symbolic links"):
+        watch.look()
+    (tmp_path / "a").unlink()
+    assert names(watch) == ["b/c.csv"]
+    assert names(watch, full=True) == []
+
+
 def test_a_growing_file_does_not_count_until_it_rests(tmp_path: Path) -> None:
     watch = FolderWatch(tmp_path, {})
     for size in range(1, 5):
