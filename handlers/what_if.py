@@ -8,12 +8,19 @@ from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Respon
 
 from domain.alerts import metric_alert
 from domain.alerts.metric_alert import MetricAlert
-from domain.batch import batch_deployment, batch_endpoint
+from domain.assets.asset import KINDS, AssetKind, AssetVersion
+from domain.batch import batch_deployment, batch_endpoint, compute_target
 from domain.batch.batch_deployment import BatchDeployment
 from domain.batch.batch_endpoint import BatchEndpoint
+from domain.batch.compute_target import ComputeTarget
 from domain.errors import Invalid, Unsupported
+from domain.events import event_subscription
+from domain.events.event_subscription import EventSubscription
 from domain.ground.provisioning_state import ProvisioningState
+from domain.ground.rehearsal import rehearsing
 from domain.ground.resource import TrackedResource
+from domain.inbound import event_mapping
+from domain.inbound.event_mapping import EventMapping
 from domain.jobs.records import batch_job
 from domain.jobs.records.batch_job import BatchJob
 from domain.ledger import budget
@@ -27,12 +34,15 @@ from domain.online.online_endpoint import OnlineEndpoint
 from domain.ports import Create, Document, Replace
 from domain.schedules import schedule
 from domain.schedules.schedule import Schedule
-from domain.usage.rehearsing import Planned, Rehearsed, rehearsing
+from domain.usage.rehearsing import Planned, Rehearsed
+from domain.values import Value
 from handlers import wire
 
 PARAMETER: Final = "dryRun"
 OFFERED: Final = (
     *("onlineEndpoints/", "batchEndpoints/", "jobs/", "schedules/", "budgets/", "metricAlerts/"),
+    *("computes/", "eventSubscriptions/", "eventMappings/"),
+    *(f"{kind.plural}/" for kind in KINDS),
 )
 _WRITES: Final = ("/write", "/delete")
 _COLLECTIONS: Mapping[str, tuple[str, type[TrackedResource]]] = {
@@ -42,7 +52,18 @@ _COLLECTIONS: Mapping[str, tuple[str, type[TrackedResource]]] = {
     batch_deployment.KIND: ("batchEndpoints", BatchDeployment),
     schedule.KIND: ("schedules", Schedule),
     budget.KIND: ("budgets", Budget),
+    compute_target.KIND: ("computes", ComputeTarget),
+    event_subscription.KIND: ("eventSubscriptions", EventSubscription),
+    event_mapping.KIND: ("eventMappings", EventMapping),
     metric_alert.KIND: ("metricAlerts", MetricAlert),
+}
+_ASSETS: Mapping[str, tuple[AssetKind, type[Value]]] = {
+    name: (kind, model)
+    for kind in KINDS
+    for name, model in (
+        (kind.container_kind, kind.container),
+        (kind.version_kind, kind.version),
+    )
 }
 _NO_CHANGE: Final = {"status": "Succeeded", "properties": {"changes": []}}
 
@@ -104,6 +125,9 @@ class Trying:
         kind = (body or (document.body if document else {})).get("kind")
         if kind == batch_job.KIND and body is not None:
             return self._job(body, document)
+        asset = _ASSETS.get(kind or "")
+        if asset is not None:
+            return self._asset(*asset, body, document)
         if kind is None or kind not in _COLLECTIONS:
             return None
         collection, model = _COLLECTIONS[kind]
@@ -128,6 +152,28 @@ class Trying:
         if isinstance(named, OnlineDeployment):
             change["consequences"] = _told(await self._what_if.of(*_deployments(before, after)))
         return change
+
+    def _asset(
+        self, kind: AssetKind, model: type[Value], body: Any, document: Document | None
+    ) -> dict[str, Any] | None:
+        before = model.from_document(document.body["resource"]) if document else None
+        after = model.from_document(body["resource"]) if body else None
+        named: Any = before or after
+        was, will = (
+            None if each is None else {"properties": wire.to_wire(each.properties)}  # type: ignore[attr-defined]  # all have
+            for each in (before, after)
+        )
+        delta = list(_delta(was, will))
+        if not delta:
+            return None
+        versions = ("versions", named.version) if isinstance(named, AssetVersion) else ()
+        return {
+            "resourceId": self._scope.path(kind.plural, named.name, *versions),
+            "changeType": _type(before, after),
+            "before": was,
+            "after": will,
+            "delta": delta,
+        }
 
     def _job(self, body: Any, document: Document | None) -> dict[str, Any] | None:
         job = BatchJob.from_document(body["job"])

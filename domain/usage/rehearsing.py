@@ -5,13 +5,12 @@ checked if it were written, and raises `Rehearsed` with it instead of writing it
 after a write (messages, news, counts) is done.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
+from domain.ground.rehearsal import is_rehearsed
 from domain.ports import Create, Document, Page, Replace, ResourceStore, Write
 
 _BESIDE: Final = frozenset(
@@ -39,25 +38,6 @@ class Rehearsed(BaseException):
         self.planned = planned
 
 
-class _Rehearsal:
-    is_on = True
-
-
-_now: ContextVar[_Rehearsal | None] = ContextVar("rehearsal", default=None)
-
-
-@contextmanager
-def rehearsing() -> Iterator[None]:
-    """What is begun within and goes on after it writes again."""
-    rehearsal = _Rehearsal()
-    token = _now.set(rehearsal)
-    try:
-        yield
-    finally:
-        rehearsal.is_on = False
-        _now.reset(token)
-
-
 class RehearsingStore(ResourceStore):
     """`store`, but for what is rehearsed."""
 
@@ -68,8 +48,7 @@ class RehearsingStore(ResourceStore):
         return await self._store.get(partition, id)
 
     async def transact(self, partition: str, writes: Sequence[Write]) -> Sequence[Document]:
-        rehearsal = _now.get()
-        if rehearsal is None or not rehearsal.is_on:
+        if not is_rehearsed():
             return await self._store.transact(partition, writes)
         planned = [Planned(await self._checked(partition, each), each) for each in writes]
         if all(_is_beside(each) for each in writes):

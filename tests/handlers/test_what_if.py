@@ -37,6 +37,10 @@ def everything(plane: ControlPlane) -> list[list[Any]]:
     return found
 
 
+def blobs(plane: ControlPlane) -> list[str]:
+    return sorted(str(each) for each in plane.stage.folder.rglob("*") if each.is_file())
+
+
 def changes(reply: Any) -> list[dict[str, Any]]:
     assert reply.status_code == 200, reply.text
     assert reply.json()["status"] == "Succeeded"
@@ -156,6 +160,56 @@ async def test_a_budget_is_tried_and_what_writes_elsewhere_is_not(iris: ControlP
         assert reply.status_code in (400, 404, 405, 501), reply.text
     assert (await client.put(f"{BLUE}?dryRun=maybe", body())).status_code == 400
     assert everything(iris) == before
+
+
+async def test_versions_of_assets_are_tried_and_no_file_is_written(iris: ControlPlane) -> None:
+    stage, client = iris.stage, iris.client()
+    read = (await client.get("models/m/versions/1")).json()["properties"]
+    before, files = everything(iris), blobs(iris)
+    new = {"properties": {"modelUri": read["modelUri"], "description": "tried"}}
+    made = changes(await client.put("models/m/versions/2?dryRun=true", new))
+    assert [(each["changeType"], each["resourceId"].partition("/models/")[2]) for each in made] == [
+        ("Create", "m/versions/2")
+    ]
+    made = changes(await client.put("models/other/versions/1?dryRun=true", new))
+    assert sorted(each["resourceId"].partition("/models/")[2] for each in made) == [
+        "other",
+        "other/versions/1",
+    ]
+    again = {"properties": {"modelUri": read["modelUri"], "isArchived": True}}
+    [archived] = changes(await client.put("models/m/versions/1?dryRun=true", again))
+    assert {each["path"] for each in archived["delta"]} >= {"properties.isArchived"}
+    used = await client.delete("models/m/versions/1?dryRun=true")
+    assert (used.status_code, used.json()["error"]["code"]) == (409, "AssetInUse"), used.text
+    refused = await client.put("models/m/versions/3?dryRun=true", {"properties": {}})
+    assert refused.status_code == 400
+    assert (everything(iris), blobs(iris)) == (before, files)
+    # What is only tried leaves what is done as it is.
+    assert (await client.put("models/m/versions/2", new)).status_code == 201
+    [gone] = changes(await client.delete("models/m/versions/2?dryRun=true"))
+    assert (gone["changeType"], gone["after"]) == ("Delete", None)
+    assert await stage.application.assets.registration.model("azureml:m@latest")
+
+
+async def test_computes_and_subscriptions_are_tried(iris: ControlPlane) -> None:
+    client, before = iris.client(), everything(iris)
+    compute = {
+        "properties": {
+            "computeType": "AmlCompute",
+            "properties": {
+                "vmSize": "Standard_F4s_v2",
+                "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2},
+            },
+        }
+    }
+    [found] = changes(await client.put("computes/cluster?dryRun=true", compute))
+    assert found["after"]["properties"]["properties"]["scaleSettings"]["maxNodeCount"] == 2
+    hook = {"endpointUrl": "https://events.example/hook"}
+    told = {"properties": {"destination": {"endpointType": "WebHook", "properties": hook}}}
+    [found] = changes(await client.put("eventSubscriptions/mine?dryRun=true", told))
+    assert (found["changeType"], "key" in str(found).casefold()) == ("Create", False)
+    assert everything(iris) == before
+    assert not await iris.stage.turn()
 
 
 async def test_others_write_while_somebody_tries(iris: ControlPlane) -> None:
