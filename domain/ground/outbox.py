@@ -9,9 +9,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from domain.errors import DomainError
-from domain.ground import story
 from domain.ground.driving.driver import GRACE
 from domain.ground.facts import Event, Fact
+from domain.ground.logs import story
 from domain.ground.messages import EVENTS_QUEUE, DispatchEvent
 from domain.ports import Clock, Create, Document, Message, ResourceStore, WorkQueue, Write
 

@@ -103,6 +103,7 @@ def _rows(found: FirstRows) -> dict[str, Any]:
         "rows": found.rows,
         "isWhole": found.is_whole,
         "totalRows": found.total,
+        "reason": found.why,
     }
 
 

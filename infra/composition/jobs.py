@@ -29,7 +29,11 @@ from domain.jobs.worker_logs import WorkerLogs
 from domain.ports import Workers
 from infra.composition.ground import Ground
 from infra.composition.units import compose_units
+from infra.rules.tables.parquet_process import ParquetProcess, installed
 from infra.settings.features import BatchSettings
+
+_FILE_READ = 30.0
+"""Seconds for which somebody waits who looks into a file."""
 
 
 def compose_jobs(
@@ -51,6 +55,7 @@ def compose_jobs(
     reports = JobReports(a.store, a.blobs, a.workers)
     copies = WebCopies(a.blobs, a.web, pause=times.web_pause)
     collection = BatchJobs(jobs, ground.scope)
+    parquet = ParquetProcess(installed("pyarrow"), patience=_FILE_READ)
     return JobActivities(
         invocation=JobInvocation(
             jobs,
@@ -79,7 +84,7 @@ def compose_jobs(
         ),
         logs=JobLogs(collection, a.blobs),
         worker_logs=WorkerLogs(collection, a.blobs, a.workers),
-        results=JobResults(collection, a.blobs),
+        results=JobResults(collection, a.blobs, parquet),
     )
 
 

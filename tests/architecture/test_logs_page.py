@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from domain.ground.story import SENTENCES
+from domain.ground.logs.story import SENTENCES
 from tests.architecture.house import modules
 from tests.kit.real_app import ROOT
 

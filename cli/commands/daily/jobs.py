@@ -61,9 +61,10 @@ def _head(session: Session, flags: argparse.Namespace) -> Any:
     name = flags.name
     where = f"{path('jobs', name, 'outputs', flags.output_name)}/firstRows"
     told = session.arm.get(where, rows=str(flags.rows))
-    if told["kind"] in ("parquet", "image", "binary"):
+    if told["kind"] in ("parquet", "image", "binary") and told["columns"] is None:
         count = f", {told['totalRows']} rows" if told["totalRows"] is not None else ""
-        say(f"It is {told['kind']}{count}: `mle jobs download {name}` fetches it.")
+        why = f" {told['reason']}" if told["reason"] else ""
+        say(f"It is {told['kind']}{count}: `mle jobs download {name}` fetches it.{why}")
         return None
     if flags.output is not None:
         return told["rows"]

@@ -14,14 +14,16 @@ _IMAGES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 
 @dataclass(frozen=True)
 class FirstRows:
-    """`kind` is csv, jsonl, text, parquet, image or binary. `columns` are a CSV file's; `total` is
-    how many rows there are, where that is known; `is_whole` says that these are all."""
+    """`kind` is csv, jsonl, text, parquet, image or binary. `columns` are a table's; `total` is
+    how many rows there are, where that is known; `is_whole` says that these are all; `why` says
+    why there are none of a table."""
 
     kind: str
     columns: list[str] | None
     rows: list[Any]
     is_whole: bool
     total: int | None = None
+    why: str | None = None
 
 
 def kind_of(name: str, beginning: bytes) -> str:

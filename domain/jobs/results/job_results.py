@@ -17,9 +17,12 @@ from domain.jobs.records.job_plan import PlannedFile
 from domain.jobs.results.first_rows import LOOKED_AT, FirstRows, first_rows
 from domain.jobs.results.zip_stream import zipped
 from domain.ports import BlobFolder, BlobProperties, BlobStore, Permission
+from domain.ports.records.table_rows import ParquetRows
 
 _READ: Final = frozenset({Permission.READ})
 _LONGEST_LINE: Final = 2**20
+_LARGEST_TABLE: Final = 256 * 2**20
+"""Bytes of a file that is copied to this machine for its first rows."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class FailedInput:
 
 
 class JobResults:
-    def __init__(self, jobs: BatchJobs, blobs: BlobStore) -> None:
+    def __init__(self, jobs: BatchJobs, blobs: BlobStore, parquet: ParquetRows) -> None:
         self._jobs = jobs
         self._blobs = blobs
+        self._parquet = parquet
 
     async def files(
         self, job: str, output: str, top: int, continuation: str | None
@@ -75,8 +79,18 @@ class JobResults:
             first_rows, blob.name, beginning, is_whole=is_whole, most=most
         )
         if found.kind == "parquet":
-            return FirstRows("parquet", None, [], False, await self._rows_in(place, blob))
+            return await self._parquet_rows(place, blob, most)
         return found
+
+    async def _parquet_rows(self, place: BlobFolder, blob: BlobProperties, most: int) -> FirstRows:
+        total = await self._rows_in(place, blob)
+        if blob.size > _LARGEST_TABLE:
+            why = f"Rows are shown of Parquet files of up to {_LARGEST_TABLE // 2**20} MiB."
+            return FirstRows("parquet", None, [], False, total, why)
+        content = self._blobs.read(place.container, blob.name, etag=blob.etag)
+        found = await self._parquet.first(content, most)
+        is_whole = total is not None and len(found.rows) == total
+        return FirstRows("parquet", found.columns, found.rows, is_whole, total, found.why)
 
     async def zipped(self, job: str, output: str) -> AsyncIterator[bytes]:
         """All files of an output. Raises NotFound."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.ground import story
 from domain.ground.facts import EventType, Fact
+from domain.ground.logs import story
 
 E = EventType
 BLUE = {"endpoint": "iris", "deployment": "blue"}
