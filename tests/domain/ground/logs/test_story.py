@@ -18,6 +18,8 @@ WHOLE = {
     "job": "j",
     "rollout": "r",
     "budget": "b",
+    "alert": "a",
+    "condition": "Total Requests 11 is above 10",
     "spent": 8.5,
     "amount": 10.0,
     "currency": "USD",
