@@ -28,7 +28,7 @@ from cli.kinds.assets import REMOTE
 from cli.output.console import say
 from cli.verbs import Session, Verb, flag
 
-_READY_WITHIN = 60.0
+_READY_WITHIN = 300.0
 _EVERY = 0.5
 _LINES = 2000
 
