@@ -170,11 +170,10 @@ class RunningHost:
         self.stop(signal.SIGKILL)
 
     def close(self) -> None:
+        self._leave()
         process = self.process
         if process is None or process.poll() is not None:
             return
-        if hasattr(self, "workspace"):
-            self.workspace.http.close()
         process.terminate()
         try:
             process.wait(timeout=PATIENCE)
@@ -182,6 +181,11 @@ class RunningHost:
             process.kill()
             process.wait()
             raise
+
+    def _leave(self) -> None:
+        """Connections to a process that ended by itself are still open at this end."""
+        if hasattr(self, "workspace"):
+            self.workspace.http.close()
 
     def log(self) -> str:
         file = self.data_dir / "logs" / "host.jsonl"

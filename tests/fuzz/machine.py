@@ -52,12 +52,12 @@ class Fuzzed:
 class _Calls:
     """How a call goes out, and what its answer is held to."""
 
-    def __init__(self, host: RunningHost, seed: int) -> None:
+    def __init__(self, host: RunningHost, seed: int, session: requests.Session) -> None:
         self._host = host
         self._chosen = random.Random(seed)
         self._resources = Resources(host)
         self.fuzzed = Fuzzed()
-        self._session = requests.Session()
+        self._session = session
 
     def prepare(self, case: Any) -> None:
         good = self._resources.bodies.good(_name(case))
@@ -92,15 +92,17 @@ class _Calls:
 def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
     """Play so many sequences of calls, of so many steps at most, against a running host, then each
     operation by itself, a tenth as often."""
-    calls = _Calls(host, seed)
     document = host.workspace.http.get(f"{host.url}/openapi.json").json()
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=host.url)
-    _play(schema, calls, examples=examples, steps=steps, seed=seed)
-    if examples >= 10:
-        for found in schema.get_all_operations():
-            if isinstance(found, Ok):
-                _play_one(found.ok(), calls, examples=examples // 10, seed=seed)
+    # What is played stays in Schemathesis's memory, and would hold connections to the end.
+    with requests.Session() as session:
+        calls = _Calls(host, seed, session)
+        _play(schema, calls, examples=examples, steps=steps, seed=seed)
+        if examples >= 10:
+            for found in schema.get_all_operations():
+                if isinstance(found, Ok):
+                    _play_one(found.ok(), calls, examples=examples // 10, seed=seed)
     return calls.fuzzed
 
 
