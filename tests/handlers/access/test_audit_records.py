@@ -19,6 +19,7 @@ ENDPOINT: dict[str, Any] = {"properties": {"authMode": "Key"}}
 PROVIDER = "Microsoft.MachineLearningServices/workspaces"
 READS = {
     ("post", "onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"),
+    ("post", "jobs/{job}/getLogs"),
     ("post", "computes/{name}/listNodes"),
     ("post", "dataversion/batchGetResolvedUris"),
     ("post", "rundata"),
