@@ -35,6 +35,10 @@ TIME_LIMIT = 5.0
 """Seconds: for mini-batches that take none, or for ever."""
 
 
+STUCK = 600.0
+"""Seconds in which nothing has moved: a busy engine takes minutes for a container."""
+
+
 class Ordeal(AssertionError):
     """Something that must hold does not."""
 
@@ -239,7 +243,7 @@ class Arena:
             return ended if len(ended) == len(jobs) else None, [_far(job) for job in jobs]
 
         try:
-            jobs = as_it_moves(look, what=f"the end of {names}")
+            jobs = as_it_moves(look, f"the end of {names}", patience=STUCK)
         except AssertionError as error:
             raise Ordeal(f"stuck: {error}; waiting: {self._waiting(names)}") from error
         for job in jobs:
@@ -308,7 +312,7 @@ class Arena:
             return names if files >= trial.files else None, [_far(job) for job in new]
 
         try:
-            names = as_it_moves(total, what="all dropped files in jobs")
+            names = as_it_moves(total, "all dropped files in jobs", patience=STUCK)
         except AssertionError as error:
             raise Ordeal(f"{error}; of drops: {self._bodies('blobDrop', 'blobArrival')}") from error
         return self._ended(names)

@@ -26,20 +26,20 @@ def until(look: Callable[[], T | bool | None], what: str = "", *, every: float =
     return waiting.until(look, what, every=every)
 
 
-def as_it_moves(look: Callable[[], tuple[T | None, object]], what: str) -> T:
+def as_it_moves(look: Callable[[], tuple[T | None, object]], what: str, *, patience: float) -> T:
     """What `look` gives at last, which says beside it how far it has come; fails when that has
-    stayed as it is for PATIENCE. (None: nothing can be seen.) For what takes a machine as long as
-    it takes."""
+    stayed as it is for `patience` seconds. (None: nothing can be seen.) For what takes a machine
+    as long as it takes."""
     far: object = None
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + patience
     while True:
         found, shown = look()
         if found is not None:
             return found
         if shown is not None and shown != far:
-            far, ends = shown, time.monotonic() + PATIENCE
+            far, ends = shown, time.monotonic() + patience
         if time.monotonic() > ends:
-            raise AssertionError(waiting.never(what, far, PATIENCE))
+            raise AssertionError(waiting.never(what, far, patience))
         time.sleep(_EVERY)
 
 
