@@ -7,7 +7,6 @@ import pytest
 
 from tests.chaos.ordeal import Arena
 from tests.fleets.fleet import Fleet
-from tests.fleets.processes import Processes
 
 FIRST = int(os.environ.get("CHAOS_SEED", "1"))
 
@@ -16,8 +15,6 @@ FIRST = int(os.environ.get("CHAOS_SEED", "1"))
 def test_a_host_killed_at_any_moment_of_a_job_leaves_the_same_output(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    if not isinstance(fleet, Processes):
-        pytest.skip("over containers it does not hold yet in every run: make chaos FLEET=docker")
     with Arena(tmp_path, fleet) as arena:
         expected = arena.undisturbed()
         for seed in range(FIRST, FIRST + 4):
