@@ -1,6 +1,7 @@
 """Where units of batch jobs run."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -63,6 +64,11 @@ class Workers(Workloads[WorkersWorkload, Observation], Protocol):
         """Where attempts live that this host began and that have not ended: only a host whose
         own says the same can go on with them, also after a restart, which begins those anew
         that it finds no more. None: they live with the workers, and any host can."""
+
+    async def begin_units(self, key: str, requests: Sequence[UnitRequest]) -> None:
+        """Each of these quick units is asked for next, by `run_unit`, one after the other. Where
+        asking costs more than they do they may begin at once."""
+        del key, requests  # where it costs little they begin when they are asked for
 
     @abstractmethod
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:

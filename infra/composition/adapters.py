@@ -154,13 +154,14 @@ def _functions(settings: Settings) -> Adapters:
     from infra.cloud.services import CloudServices
     from infra.compute.choice import Beside, chosen_compute
     from infra.compute.identity_lending import NothingLent
+    from infra.compute.node_lending import LentElsewhere
     from infra.web.no_clients import ENTRAS_IDENTITIES
 
     cloud = CloudServices.open(settings)
     folder, packages = settings.embedded.data_dir, _packages(settings, cloud)
     nobody = NothingLent()
     beside = Beside(
-        folder, cloud.blobs, None, cloud.store, cloud.cipher, packages, nobody, _no_authority
+        folder, cloud.blobs, None, cloud.store, cloud.cipher, packages, nobody, LentElsewhere()
     )
     compute = chosen_compute(settings, "functions", beside)
     return Adapters(
@@ -206,11 +207,6 @@ def _sign_ins(
         identity.token_issuer, identity.studio_client_id, identity.asked_scope, proof
     )
     return OidcSignIns(client, cipher, verifier)
-
-
-async def _no_authority() -> str:
-    """Azure's certificates are known everywhere."""
-    return ""
 
 
 def _packages(settings: Settings, cloud: "CloudServices") -> "PackageSources":

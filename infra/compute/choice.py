@@ -20,6 +20,7 @@ from domain.ports import (
 from domain.ports.records.running_meter import RunningMeter
 from infra.compute.gateway import Gateway
 from infra.compute.identity_lending import IdentityLending
+from infra.compute.node_lending import NodeLending
 from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host
@@ -73,8 +74,8 @@ class Beside:
     """What a compute is beside. What it keeps on this machine is under `data_dir`; `blob_files` is
     where `blobs` are plain files of this machine. `store` is shared by all hosts of the
     installation, and `cipher` opens what any of them has sealed. Environments' packages come
-    from `packages`, and programs are who `identities` makes them. `authority` tells which
-    certificate, in PEM, workers must know to reach what is lent to them; '' where they know it."""
+    from `packages`, and programs are who `identities` makes them. What units on nodes
+    are lent is `lending`."""
 
     data_dir: Path
     blobs: BlobStore
@@ -83,7 +84,7 @@ class Beside:
     cipher: Cipher
     packages: PackageSources
     identities: IdentityLending
-    authority: Callable[[], Awaitable[str]]
+    lending: NodeLending
 
 
 class Told(Protocol):
@@ -193,7 +194,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         now=time.monotonic,
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
-    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
+    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
     apart = parts(closed=settings.egress == "closed")
 
     async def start() -> None:
@@ -246,7 +247,7 @@ def _container_apps(
         blobs=settings.blobs_address,
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
-    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
+    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
 
     async def start() -> None:
         tell(parts(), settings.isolation)
@@ -289,7 +290,7 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     types = chosen_types(cluster)
     fleet = chosen_cluster(settings, cluster, place, chosen.images, installation, types)
     store, blobs, who = beside.store, beside.blobs, beside.identities
-    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.authority, who)
+    remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
     apart = parts(closed=settings.egress == "closed")
 
     async def start() -> None:

@@ -42,6 +42,7 @@ from infra.embedded.identities.host_identities import Blobs, HostIdentities
 from infra.embedded.identities.identity_door import IdentityDoor
 from infra.embedded.identities.identity_rights import IdentityRights
 from infra.embedded.identities.identity_tokens import STORAGE, Audiences, IdentityTokens
+from infra.embedded.nodes.host_lending import HostLending, LaterLending
 from infra.embedded.nodes.nodes_door import NodesDoor
 from infra.embedded.stores import CloudStores, LocalStores, Stores
 from infra.settings import Settings
@@ -111,6 +112,7 @@ class EmbeddedServices:
         self.identities = self._lent_identities()
         limits = AddressLimits(self.clock, most=access.refused_per_minute)
         self.door = CredentialDoor(limits, self.logins)
+        lending = LaterLending()
         self.compute = chosen_compute(
             settings,
             "embedded",
@@ -126,10 +128,10 @@ class EmbeddedServices:
                     outbound,
                 ),
                 identities=self.identities,
-                authority=self._authority,
+                lending=lending,
             ),
         )
-        self.nodes_door = self._opened_to_nodes()
+        self.nodes_door = self._opened_to_nodes(lending)
         self.callers = TrustedProxies(settings.reach.trusted_proxies, settings.reach.proxy_headers)
         self.disk = HostDisk(folder.root, self.room, self.compute.disk)
         self.webhooks = HttpWebhooks(outbound)
@@ -149,7 +151,7 @@ class EmbeddedServices:
         )
         self._running: list[asyncio.Task[None]] = []
 
-    def _opened_to_nodes(self) -> NodesDoor | None:
+    def _opened_to_nodes(self, lending: LaterLending) -> NodesDoor | None:
         """Where models run in a network of their own, and the blobs are this host's."""
         gateway, blobs = self.compute.gateway, self.stores.door(self.bearers)
         if gateway is None or blobs is None:
@@ -157,15 +159,13 @@ class EmbeddedServices:
         told, tls = self.settings.compute.blobs_address, self.folder.tls / "nodes"
         door = NodesDoor(blobs, gateway, told, tls, self.settings.door)
         self.stores.lend_at(door.url)
+        lending.by = HostLending(door, blobs)
         return door
 
     @cached_property
     def bearers(self) -> BlobBearers:
         """Who may do what with blobs, by tokens."""
         return BlobBearers(self.storage_token_verifier, self.door)
-
-    async def _authority(self) -> str:
-        return "" if self.nodes_door is None else await self.nodes_door.authority()
 
     @classmethod
     def open(cls, settings: Settings) -> "EmbeddedServices":

@@ -95,6 +95,9 @@ class TracedWorkers(Workers):
     async def logs(self, key: str, kind: LogKind, *, tail: int) -> str:
         return await self._workers.logs(key, kind, tail=tail)
 
+    async def begin_units(self, key: str, requests: Sequence[UnitRequest]) -> None:
+        await self._workers.begin_units(key, requests)
+
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         attributes = {
             "http.request.method": "POST",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +26,14 @@ class Piece(NamedTuple):
 
 class Input(NamedTuple):
     """`name` is how outputs show it. `piece`: of the file, no more than that. `etag`: of the
-    content that is meant; empty for whatever is there."""
+    content that is meant; empty for whatever is there. `content`: what it is, where it came with
+    its unit."""
 
     name: str
     url: str
     piece: Piece | None = None
     etag: str = ""
+    content: bytes | None = None
 
     @property
     def first_row(self) -> int:
@@ -54,7 +57,10 @@ def parse(value: dict[str, Any]) -> Input:
     piece = value.get("piece")
     if piece is not None:
         piece = Piece(*(int(piece[field]) for field in Piece._fields))
-    return Input(str(value["name"]), str(value["url"]), piece, str(value.get("etag") or ""))
+    told = value.get("content")
+    content = None if told is None else base64.b64decode(told, validate=True)
+    etag = str(value.get("etag") or "")
+    return Input(str(value["name"]), str(value["url"]), piece, etag, content)
 
 
 def check(inputs: list[Input]) -> None:
@@ -88,7 +94,7 @@ def local_paths(inputs: list[Input]) -> Iterator[list[str]]:
             places = iter(_places(folder, [inputs[i].name for i in copied]))
             for index in copied:
                 paths[index] = next(places)
-            whole = [i for i in copied if inputs[i].piece is None]
+            whole = [i for i in copied if inputs[i].piece is None and inputs[i].content is None]
             wanted = [gathered.Wanted(inputs[i].url, inputs[i].etag, paths[i]) for i in whole]
             there = gathered.fetch(wanted)
             for index in copied:
@@ -134,6 +140,10 @@ def _copy(source: Input, file: LentFile, path: str) -> None:
     """Write what is meant of the file to `path`."""
     piece = source.piece
     try:
+        if source.content is not None:
+            with open(path, "wb") as copy:
+                copy.write(source.content)
+            return
         if piece is not None and not piece.length:
             copy_rows(file, piece.first_row, piece.rows, path)
             return

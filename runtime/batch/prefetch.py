@@ -22,7 +22,7 @@ class Prefetch:
 
     def begin(self, inputs: Sequence[Input]) -> None:
         """Fetch what a mini-batch will ask for; nothing where its inputs are at hand."""
-        if all(each.url.startswith("file:") and each.piece is None for each in inputs):
+        if all(_is_at_hand(each) for each in inputs):
             return
         with self._lock:
             if any(fetch.inputs == inputs for fetch in self._fetches):
@@ -47,6 +47,11 @@ class Prefetch:
                     self._fetches.remove(fetch)
                     return fetch
         return None
+
+
+def _is_at_hand(wanted: Input) -> bool:
+    is_here = wanted.url.startswith("file:") and wanted.piece is None
+    return is_here or wanted.content is not None
 
 
 class _Fetch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import json
@@ -51,6 +52,8 @@ class Unit(NamedTuple):
     block_url: str | None
     authority: str = ""
     """Who has signed for the stores that it is lent by, in PEM; else this machine knows."""
+    told_within: int = 0
+    """Rows of at most so many bytes are told, for whoever asked to write."""
 
     @property
     def urls(self) -> list[str]:
@@ -62,7 +65,14 @@ class Unit(NamedTuple):
 def parse(body: bytes) -> Unit:
     """Raises BadUnit."""
     try:
-        value = json.loads(body)
+        return read(json.loads(body))
+    except ValueError as error:
+        raise BadUnit(f"The body is not a unit: {describe(error)}") from None
+
+
+def read(value: Any) -> Unit:
+    """Raises BadUnit."""
+    try:
         unit = Unit(
             [
                 MiniBatch(
@@ -79,6 +89,7 @@ def parse(body: bytes) -> Unit:
             ),
             value.get("block_url"),
             str(value.get("authority") or ""),
+            int(value.get("told_within") or 0),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadUnit(f"The body is not a unit: {describe(error)}") from None
@@ -91,8 +102,8 @@ def parse(body: bytes) -> Unit:
 
 def execute(unit: Unit, run: Callable[..., Any], reports: Reports, ahead: Prefetch) -> None:
     """Run every mini-batch, stage the block, then report it: the last line always speaks of a
-    block that is already there. The first mini-batch begins with the unit, the start of each
-    other is told. Stops before the next one when nobody listens any more."""
+    block that is already there, or has its content. The first mini-batch begins with the unit, the
+    start of each other is told. Stops before the next one when nobody listens any more."""
     try:
         sink = sink_of(unit.form)
     except Unwritable as error:
@@ -108,16 +119,21 @@ def execute(unit: Unit, run: Callable[..., Any], reports: Reports, ahead: Prefet
         files = functools.partial(ahead.paths, mini_batch.inputs, following)
         held = _line(_score(mini_batch, files, run, unit.form, sink, again))
     content = sink.content()
-    digest = ""
-    if content and unit.block_url is not None:
+    if not content or unit.block_url is None:
+        reports.end(held + _line(_block(sink, len(content), "")))
+        return
+    told: dict[str, Any] = {}
+    if len(content) <= unit.told_within:
+        told["content"] = base64.b64encode(content).decode()
+    else:
         try:
             blocks.write(unit.block_url, content)
         except blocks.BlockNotWritten as error:
             sys.stderr.write(f"{error}\n")
             reports.end(held + _line({"event": "failed", "error": str(error)}))
             return
-        digest = hashlib.sha256(content).hexdigest()
-    reports.end(held + _line(_block(sink, len(content), digest)))
+    digest = hashlib.sha256(content).hexdigest()
+    reports.end(held + _line({**_block(sink, len(content), digest), **told}))
 
 
 def _refuse(unit: Unit, why: str, reports: Reports) -> None:

@@ -27,6 +27,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.blobs.rest.bearers import NoBearers
 from infra.embedded.blobs.rest.door import BlobDoor
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
+from infra.embedded.nodes.host_lending import HostLending, LaterLending
 from infra.embedded.nodes.nodes_door import NodesDoor
 from infra.settings.adapters import ComputeSettings, DoorSettings
 from tests.kit.apps.told_compute import ToldCompute
@@ -128,10 +129,7 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
         kind="docker", engine=engine.url, base_image=BASE, mounts=(f"{gates}:{gates}",)
     )
     cipher = FernetCipher(folder / "cipher.key")
-
-    async def authority() -> str:
-        return await door.authority()
-
+    lending = LaterLending()
     beside = Beside(
         folder,
         blobs,
@@ -140,13 +138,14 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
         cipher,
         USUAL_PACKAGES,
         NothingLent(),
-        authority,
+        lending,
     )
     compute = chosen_compute(ToldCompute(settings), "embedded", beside)
     assert compute.gateway is not None
     blob_door = BlobDoor(blobs.files, blobs.signed_urls, NoBearers(), AmpleRoom())
     door = NodesDoor(blob_door, compute.gateway, None, folder / "tls", DoorSettings())
     blobs.lend_at(door.url)
+    lending.by = HostLending(door, blob_door)
     place = Place(
         blobs,
         compute.capabilities,

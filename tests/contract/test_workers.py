@@ -110,6 +110,53 @@ async def test_a_job_gets_workers_that_run_its_units(place: Place) -> None:
     assert await place.workers.logs(job.key, PREPARED, tail=50)
 
 
+async def test_units_that_are_begun_together_end_each_by_itself(place: Place) -> None:
+    job = await place.job(OBEYS, workers=2)
+    await place.begin(job)
+    texts = ["one", "raise", "two", "crash", "three"]
+    requests = [await place.attempt([[text]]) for text in texts]
+    await place.workers.begin_units(job.key, requests)
+    outcomes = [await place.outcome(job.key, each) for each in requests]
+    assert [outcome.lost is None for outcome in outcomes] == [True, True, True, False, True]
+    assert outcomes[3].lost_ordinal == 0
+    assert [outcome.rows for outcome in outcomes] == [1, 0, 1, 0, 1]
+    for number in (0, 2, 4):
+        content, outcome = await place.rows(requests[number]), outcomes[number]
+        assert content.decode().split(",")[2].split()[0] == texts[number]
+        assert hashlib.sha256(content).hexdigest() == outcome.digest
+
+
+async def test_units_begun_together_do_not_wait_for_one_that_takes_long(place: Place) -> None:
+    job = await place.job(OBEYS, workers=2)
+    await place.begin(job)
+    runs, gate = place.gate(), place.gate()
+    requests = [await place.attempt([[text]]) for text in (held(runs, gate), "one", "two")]
+    await place.workers.begin_units(job.key, requests)
+    first = asyncio.create_task(place.outcome(job.key, requests[0]))
+    for each in requests[1:]:
+        assert (await place.outcome(job.key, each)).rows == 1
+    await begun([runs])
+    # Longer than several are asked for together: from then on it is one by itself.
+    assert await place.workers.run_unit(job.key, requests[0], wait=3.0) is None
+    gate.open()
+    assert (await first).rows == 1
+
+
+async def test_a_job_that_is_removed_blames_none_of_those_that_were_begun_together(
+    place: Place,
+) -> None:
+    job = await place.job(OBEYS, workers=1)
+    await place.begin(job)
+    runs, gate = place.gate(), place.gate()
+    requests = [await place.attempt([[text]]) for text in (held(runs, gate), "one", "two")]
+    await place.workers.begin_units(job.key, requests)
+    asked = [asyncio.create_task(place.outcome(job.key, each)) for each in requests]
+    await begun([runs])
+    await place.end(job.key)
+    for outcome in await asyncio.gather(*asked):
+        assert outcome.lost is not None
+
+
 async def test_a_job_that_was_never_heard_of_is_not_there(place: Place) -> None:
     key = "batch/unheard-of"
     assert await place.workers.observe(key) is None

@@ -75,11 +75,6 @@ class PlainCipher(Cipher):
         return sealed[::-1]
 
 
-async def no_authority() -> str:
-    """What blobs are lent by is believed anyway."""
-    return ""
-
-
 class ToldRoom(StorageRoom):
     """Room for new work, as a test has it."""
 

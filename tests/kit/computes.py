@@ -165,6 +165,9 @@ class ToldCompute:
     def holder(self) -> str | None:
         return None
 
+    async def begin_units(self, key: str, requests: Sequence[UnitRequest]) -> None:
+        """They begin when they are asked for."""
+
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         raise NotImplementedError
 

@@ -139,6 +139,9 @@ class SimulatedCompute:
     def holder(self) -> str | None:
         return self._owner
 
+    async def begin_units(self, key: str, requests: Sequence[UnitRequest]) -> None:
+        """They begin when they are asked for."""
+
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         attempt = self._attempts.get(request.attempt_id)
         if attempt is None:

@@ -14,9 +14,11 @@ from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_store import StoredUnit
 from domain.jobs.records.job_times import JobTimes
 from domain.jobs.units.job_workers import JobWorkers
+from domain.jobs.units.unit_inputs import Files
 from domain.jobs.units.unit_outcomes import Ran, record_of
 from domain.jobs.units.unit_recording import UnitRecording
 from domain.jobs.units.unit_scoring import UnitScoring
+from domain.ports import UnitRequest
 
 Ended = tuple[Ran, UnitRecord]
 
@@ -39,12 +41,15 @@ class BundleScoring:
             return
         until = time.monotonic() + self._times.bundle_limit
         rest = list(bundle)
+        asked = {each.unit.ordinal: await self._asked(job, plan, each) for each in bundle}
+        requests = [request for _, request in asked.values() if request.mini_batches]
+        await self._units.begin(job, requests)
         ended: list[Ended] = []
         other: Ran | None = None
         while rest and other is None and time.monotonic() < until:
             stored = rest.pop(0)
-            files = await self._units.inputs.files(job, plan, stored.unit.ordinal)
-            ran = await self._units.attempt(job, plan, stored, files, until)
+            files, request = asked[stored.unit.ordinal]
+            ran = await self._units.attempt(job, stored, files, request, until)
             if ran.outcome is not None and self._units.is_last(job, ran):
                 ended.append((ran, record_of(ran, ran.outcome)))
             else:
@@ -65,6 +70,12 @@ class BundleScoring:
         after = await self._units.conclude(job, other)
         if after is not None:
             await self._units.park(job, after, 0.0)
+
+    async def _asked(
+        self, job: BatchJob, plan: Plan, stored: StoredUnit
+    ) -> tuple[Files, UnitRequest]:
+        files = await self._units.inputs.files(job, plan, stored.unit.ordinal)
+        return files, await self._units.request(job, plan, stored, files)
 
     async def _record(self, job: BatchJob, ended: Sequence[Ended]) -> None:
         if ended:

@@ -8,6 +8,7 @@ that the queue delivers again and the next delivery takes the unit over.
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from domain.errors import DocumentNotFound, StaleETag, Throttled, Unavailable
@@ -62,14 +63,23 @@ class UnitScoring:
         files = await self.inputs.files(job, plan, stored.unit.ordinal)
         after: StoredUnit | None = stored
         while after is not None:
-            ran = await self.attempt(job, plan, after, files, deadline)
+            request = await self.request(job, plan, after, files)
+            ran = await self.attempt(job, after, files, request, deadline)
             after = await self.conclude(job, ran)
 
+    async def begin(self, job: BatchJob, requests: Sequence[UnitRequest]) -> None:
+        """Each of these is attempted next, one after the other."""
+        await self._workers.begin_units(job.workload_key, requests)
+
     async def attempt(
-        self, job: BatchJob, plan: Plan, stored: StoredUnit, files: Files, deadline: float
+        self,
+        job: BatchJob,
+        stored: StoredUnit,
+        files: Files,
+        request: UnitRequest,
+        deadline: float,
     ) -> Ran:
         """Run the unit's attempt, or go on with it, until `deadline` of the monotonic clock."""
-        request = await self._request(job, plan, stored, files)
         outcome: UnitOutcome | None = UnitOutcome(results=())
         began = time.monotonic()
         if request.mini_batches:
@@ -158,9 +168,10 @@ class UnitScoring:
         delay = timedelta(seconds=pause)
         await self._queue.send(MINI_BATCHES_QUEUE, Message(message.to_document(), delay=delay))
 
-    async def _request(
+    async def request(
         self, job: BatchJob, plan: Plan, stored: StoredUnit, files: Files
     ) -> UnitRequest:
+        """What a worker is told of the unit's attempt."""
         unit = stored.unit
         retries = job.settings.retry_settings
         mini_batches = await self.inputs.lent(plan, unit, files, retries.max_retries)

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 from domain.ports import BlobStore, Cipher, ResourceStore
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import IdentityLending
+from infra.compute.node_lending import NodeLending
 from infra.compute.remote.fleet import Fleet
 from infra.compute.remote.group_working import GroupWorking
 from infra.compute.remote.keeping.keeper import Keeper, Onlookers
@@ -27,7 +27,7 @@ from infra.compute.remote.workers.remote_workers import RemoteWorkers
 
 
 class RemoteCompute:
-    """Begins at its first use. `authority` tells who has signed for what units are lent, and
+    """Begins at its first use. Units are lent what `lending` says, and
     scripts are who `identities` makes them. `close` at the end: nodes go on, for the next host."""
 
     def __init__(
@@ -36,7 +36,7 @@ class RemoteCompute:
         store: ResourceStore,
         cipher: Cipher,
         blobs: BlobStore,
-        authority: Callable[[], Awaitable[str]],
+        lending: NodeLending,
         identities: IdentityLending,
     ) -> None:
         self._fleet = fleet
@@ -65,7 +65,7 @@ class RemoteCompute:
             self._http,
             sealing,
             blobs,
-            authority,
+            lending,
             begin=self._begin,
             changed=wake.set,
         )

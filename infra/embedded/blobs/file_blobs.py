@@ -105,15 +105,15 @@ class FileBlobs:
         return Reading(self._disk, opened, blob)
 
     async def wholes(
-        self, blobs: Sequence[tuple[str, str, str | None]], most: int
+        self, blobs: Sequence[tuple[str, str, str | None]], most: int, largest: int
     ) -> Sequence[bytes | errors.DomainError]:
         """The content of each container, name and ETag, or what reading it raises; TooLarge for one
-        that is read in pieces. Where that is `most` bytes in all, no more: all of it in one
+        of more than `largest` bytes. Where that is `most` bytes in all, no more: all of it in one
         thread's turn."""
-        return await self._disk.run(self._wholes, blobs, most)
+        return await self._disk.run(self._wholes, blobs, most, largest)
 
     def _wholes(
-        self, blobs: Sequence[tuple[str, str, str | None]], most: int
+        self, blobs: Sequence[tuple[str, str, str | None]], most: int, largest: int
     ) -> Sequence[bytes | errors.DomainError]:
         found: list[bytes | errors.DomainError] = []
         for container, name, etag in blobs:
@@ -121,10 +121,11 @@ class FileBlobs:
                 break
             try:
                 segments = segments_of(container, name)
-                opened, piece = in_domain_words(self._files.begin, segments, etag, 0, None)
-                if opened.left:
+                begun = in_domain_words(self._files.begin, segments, etag, 0, largest + 1)
+                opened, piece = begun
+                if opened.left or len(piece) > largest:
                     opened.close()
-                    raise errors.TooLarge("It is read in pieces.")
+                    raise errors.TooLarge(f"It has more than {largest} bytes.")
             except errors.DomainError as error:
                 found.append(error)
                 continue

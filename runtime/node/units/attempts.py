@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ..door.asking import Lost, ask
@@ -36,9 +36,9 @@ class Attempt:
         self.most = most
         self.unit = unit
         self.state = WAITING
-        self.outcome: Outcome | None = None
+        self.outcome = ""
+        """As JSON, once it has ended."""
         self.run: UnitRun | None = None
-        self.size = 0
         self.prepared_on: Worker | None = None
         self.task: asyncio.Task[None] | None = None
         self.began = self.asked = asyncio.get_running_loop().time()
@@ -50,14 +50,17 @@ class Attempt:
             if not watcher.done():
                 watcher.set_result(None)
 
-    async def changed(self, timeout: float) -> None:
-        """Until its state is another, or so many seconds have passed."""
+    @staticmethod
+    async def changed(attempts: Collection[Attempt], timeout: float) -> None:
+        """Until the state of one of them is another, or so many seconds have passed."""
         watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers.add(watcher)
+        for each in attempts:
+            each._watchers.add(watcher)
         try:
             await asyncio.wait({watcher}, timeout=timeout)
         finally:
-            self._watchers.discard(watcher)
+            for each in attempts:
+                each._watchers.discard(watcher)
 
     @property
     def ordinal(self) -> int | None:
@@ -68,7 +71,10 @@ class Attempt:
     def is_remote(self) -> bool:
         """Whether its first inputs are to be fetched."""
         first = self.unit["mini_batches"][0]["inputs"]
-        return any(not str(each["url"]).startswith("file:") for each in first)
+        return any(
+            not str(each["url"]).startswith("file:") and each.get("content") is None
+            for each in first
+        )
 
 
 class Attempts:
@@ -85,6 +91,8 @@ class Attempts:
         self._turns = itertools.count(1)
         self._helpers: set[asyncio.Task[None]] = set()
         self._closed = ""
+        self._bytes = 0
+        """Of the outcomes of `_all`."""
         self._counts = {False: 0, True: 0}
         self._busy_until = asyncio.get_running_loop().time()
         self._sweep()
@@ -134,10 +142,13 @@ class Attempts:
 
     def forget(self, id: str) -> None:
         """Nobody wants it any more, whatever its state."""
-        attempt = self._all.pop(id, None)
-        if attempt is not None and attempt.task is not None:
+        attempt = self._all.get(id)
+        if attempt is None:
+            return
+        self._drop(attempt)
+        if attempt.task is not None:
             attempt.task.cancel()
-        if attempt is not None and attempt.state == WAITING:
+        if attempt.state == WAITING:
             self._end(attempt, lost("The unit was given up."))
 
     def close(self, reason: str) -> None:
@@ -213,30 +224,32 @@ class Attempts:
         self.grant()
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
-        attempt.outcome = outcome
-        attempt.size = len(json.dumps(outcome))
+        attempt.outcome = json.dumps(outcome)
         attempt.unit = {}
         attempt.task = None
         attempt.change(ENDED)
         self._counts[outcome["lost"] is not None] += 1
         self._busy_until = asyncio.get_running_loop().time()
-        kept = sum(each.size for each in self._all.values())
-        for old in self._ended():
-            if kept <= MOST_BYTES or old is attempt:
-                break
-            kept -= old.size
-            del self._all[old.id]
+        if self._all.get(attempt.id) is not attempt:
+            return
+        self._bytes += len(attempt.outcome)
+        while self._bytes > MOST_BYTES and (old := self._oldest_ended()) is not attempt:
+            self._drop(old)
 
-    def _ended(self) -> list[Attempt]:
-        return [each for each in self._all.values() if each.state == ENDED]
+    def _oldest_ended(self) -> Attempt | None:
+        return next((each for each in self._all.values() if each.state == ENDED), None)
 
     def _make_room(self) -> None:
         if len(self._all) < self._kept:
             return
-        ended = self._ended()
-        if not ended:
+        ended = self._oldest_ended()
+        if ended is None:
             raise Full(f"{self._kept} units are under way on this node.")
-        del self._all[ended[0].id]
+        self._drop(ended)
+
+    def _drop(self, attempt: Attempt | None) -> None:
+        if attempt is not None and self._all.pop(attempt.id, None) is not None:
+            self._bytes -= len(attempt.outcome)
 
     def _prepare(self, attempt: Attempt) -> None:
         """Have a busy process fetch the first inputs while it scores something else. It is

@@ -30,6 +30,8 @@ class UnitRoutes:
         method, path = question.method, question.path
         if path == UNITS and method == "GET":
             return as_json(200, {"units": [_shown(each) for each in self._attempts.all]})
+        if path == UNITS and method == "POST":
+            return Reply(200, lines=self._watched_together(*self._begun_together(question)))
         if path.startswith(f"{UNITS}/"):
             return self._attempt(question, unquote(path[len(UNITS) + 1 :]))
         if path.startswith(JOBS) and method == "DELETE":
@@ -63,14 +65,61 @@ class UnitRoutes:
         known = self._attempts.get(id)
         if known is not None and known.state == ENDED:
             return known
-        job, most, unit, collected = _parsed(question.body)
-        for each in collected:
-            if (ended := self._attempts.get(each)) is not None and ended.state == ENDED:
-                self._attempts.forget(each)
+        value = _parsed(question.body)
+        job, most = self._told(value)
+        unit = _checked(value.get("unit"))
         try:
             return self._attempts.begin(id, job, most, unit)
         except Full as full:
             raise Refusal(429, "full", str(full), "Retry-After: 5\r\n") from None
+
+    def _begun_together(self, question: Question) -> tuple[dict[str, Attempt | None], float]:
+        """Each by its id; None for one that there is no room for."""
+        value = _parsed(question.body)
+        job, most = self._told(value)
+        given = value.get("units")
+        if not isinstance(given, dict) or not given:
+            raise Refusal(400, "bad-request", 'The body is not {"units": {id: unit}}.')
+        units = {str(id): _checked(unit) for id, unit in given.items()}
+        begun: dict[str, Attempt | None] = {}
+        for id, unit in units.items():
+            unit["authority"] = str(value.get("authority") or "")
+            try:
+                begun[id] = self._attempts.begin(id, job, most, unit)
+            except Full:
+                begun[id] = None
+        return begun, _wait(question.query)
+
+    async def _watched_together(
+        self, begun: dict[str, Attempt | None], wait: float
+    ) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + min(wait, HEARTBEAT)
+        left = {id: attempt for id, attempt in begun.items() if attempt is not None}
+        full = [_line({"event": "full", "unit": id}) for id in begun if id not in left]
+        yield b"".join((*full, _line({"event": "begun"})))
+        while left and loop.time() < ends:
+            ended = [id for id, attempt in left.items() if attempt.state == ENDED]
+            if ended:
+                told = (_told_of(left.pop(id), unit=id) for id in ended)
+                yield b"".join(told)
+                continue
+            await Attempt.changed(left.values(), ends - loop.time())
+            for attempt in left.values():
+                attempt.asked = loop.time()
+        yield _line({"event": "over"})
+
+    def _told(self, value: dict[str, Any]) -> tuple[str, int]:
+        """Of which job, and how many of it may run at a time. What was collected is forgotten."""
+        try:
+            job, most = str(value["job"]), int(value.get("most") or 0)
+            collected = [str(each) for each in value.get("collected") or ()]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refusal(400, "bad-request", f"The body is no unit of a job: {error!r}") from None
+        for each in collected:
+            if (ended := self._attempts.get(each)) is not None and ended.state == ENDED:
+                self._attempts.forget(each)
+        return job, most
 
     async def _watched(self, attempt: Attempt, wait: float) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -83,27 +132,40 @@ class UnitRoutes:
                 return
             at = {} if attempt.ordinal is None else {"ordinal": attempt.ordinal}
             yield _line({"event": state, **at})
-            await attempt.changed(min(left, HEARTBEAT))
+            await Attempt.changed((attempt,), min(left, HEARTBEAT))
             attempt.asked = loop.time()
-        yield _line({"event": "outcome", "outcome": attempt.outcome})
+        yield _told_of(attempt)
 
 
-def _parsed(body: bytes) -> tuple[str, int, dict[str, Any], list[str]]:
+def _told_of(attempt: Attempt, **more: str) -> bytes:
+    about = json.dumps({"event": "outcome", **more})
+    return f'{about[:-1]}, "outcome": {attempt.outcome}}}\n'.encode()
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
     """Raises Refusal."""
     try:
         value = json.loads(body)
-        unit = value["unit"]
-        if not units.parse(json.dumps(unit).encode()).mini_batches:
+    except ValueError as error:
+        raise Refusal(400, "bad-request", f"The body is no unit of a job: {error!r}") from None
+    if not isinstance(value, dict):
+        raise Refusal(400, "bad-request", "The body is no unit of a job.")
+    return value
+
+
+def _checked(unit: Any) -> dict[str, Any]:
+    """Raises Refusal."""
+    try:
+        if not units.read(unit).mini_batches:
             raise units.BadUnit("mini_batches is empty")
-        seconds = float(unit["timeout"])
-        if not 0 < seconds < math.inf:
+        if not 0 < float(unit["timeout"]) < math.inf:
             raise units.BadUnit("timeout is not above 0")
-        collected = [str(each) for each in value.get("collected") or ()]
-        return str(value["job"]), int(value.get("most") or 0), unit, collected
     except units.BadUnit as bad:
         raise Refusal(400, "bad-request", str(bad)) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(400, "bad-request", f"The body is no unit of a job: {error!r}") from None
+    checked: dict[str, Any] = unit
+    return checked
 
 
 def _wait(query: str) -> float:

@@ -131,8 +131,10 @@ class UnitRun:
                 self._results.append({name: event.get(name) for name in _RESULT})
                 self._between()
             elif kind == "block":
+                told = {"content": str(event["content"])} if "content" in event else {}
                 return {
                     **lost(""),
+                    **told,
                     "results": self._results,
                     "rows": int(event["rows"]),
                     "length": int(event["length"]),

@@ -23,6 +23,7 @@ from infra.compute.identity_lending import NothingLent
 from infra.compute.local.serving.local_serving import LocalServing
 from infra.compute.local.workers.local_workers import LocalWorkers
 from infra.compute.no_compute import REASON, NoServing, NoWorkers
+from infra.compute.node_lending import LentElsewhere
 from infra.embedded.access.cipher import FernetCipher
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.services import EmbeddedServices
@@ -30,7 +31,6 @@ from infra.settings import Settings
 from infra.settings.adapters import ComputeSettings
 from tests.infra.settings.test_settings import AZURE
 from tests.kit.apps.told_compute import ToldCompute
-from tests.kit.composed import no_authority
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.sealing import sealed
 from tests.kit.waiting import PATIENCE, eventually
@@ -103,7 +103,7 @@ async def test_models_run_on_this_machine_from_blobs_that_are_elsewhere(
     store = SqliteResourceStore(tmp_path / "documents.db")
     cipher = FernetCipher(tmp_path / "cipher.key")
     beside = Beside(
-        tmp_path, blobs, None, store, cipher, USUAL_PACKAGES, NothingLent(), no_authority
+        tmp_path, blobs, None, store, cipher, USUAL_PACKAGES, NothingLent(), LentElsewhere()
     )
     settings = ComputeSettings(kind="local")
     compute = chosen_compute(ToldCompute(settings), "functions", beside)

@@ -1,6 +1,8 @@
 """Units pushed to a node: begun once whoever asks, kept until collected, ended by their limits."""
 
 import asyncio
+import base64
+import hashlib
 import json
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -96,8 +98,15 @@ class Job:
         for id in ids:
             assert self.node.ask("DELETE", f"/node/units/{self.name(id)}").status == 204
 
+    def id(self, id: str) -> str:
+        return f"{self.key}:{id}"
+
+    def together(self, bodies: dict[str, str]) -> str:
+        units = {self.id(id): json.loads(body)["unit"] for id, body in bodies.items()}
+        return json.dumps({"job": self.key, "most": 0, "units": units})
+
     def name(self, id: str) -> str:
-        return quote(f"{self.key}:{id}", safe="")
+        return quote(self.id(id), safe="")
 
     def at(self, id: str, wait: float) -> str:
         return f"/node/units/{self.name(id)}?wait={wait}"
@@ -106,6 +115,20 @@ class Job:
 @pytest.fixture
 def job(node: NodeProcess, tmp_path: Path) -> Job:
     return Job(node, tmp_path)
+
+
+class Told:
+    """The lines of an answer, as they come."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._lines: list[bytes] = []
+
+    def next(self) -> dict[str, Any]:
+        while not self._lines:
+            self._lines += self._wire.chunk().splitlines()
+        line: dict[str, Any] = json.loads(self._lines.pop(0))
+        return line
 
 
 def states(node: NodeProcess) -> list[str]:
@@ -123,6 +146,79 @@ def test_a_unit_runs_and_its_outcome_is_told(job: Job) -> None:
     ]
     assert outcome["results"][0]["returned"] == 1
     assert (outcome["rows"], outcome["digest"], outcome["lost_ordinal"]) == (2, "", None)
+    job.collect("a")
+
+
+def test_units_that_are_asked_for_together_are_told_of_each_as_it_ends(job: Job) -> None:
+    held = {"held": job.waiting(), "one": job.body("one"), "dies": job.body("die")}
+    with job.node.connect() as wire:
+        wire.ask("POST", "/node/units?wait=3600", job.together(held).encode(), SHOWN)
+        assert wire.head()[0] == 200
+        told = Told(wire)
+        assert told.next() == {"event": "begun"}
+        ended = {each["unit"]: each["outcome"] for each in (told.next(), told.next())}
+        assert job.begin("held", held["held"]) == "running"
+        job.go.touch()
+        last = told.next()
+        assert told.next() == {"event": "over"}
+    assert {*ended} == {job.id("one"), job.id("dies")}
+    assert ended[job.id("one")]["lost"] is None
+    assert (ended[job.id("dies")]["lost_ordinal"], last["unit"]) == (5, job.id("held"))
+    assert last["outcome"] == job.outcome("held")
+    job.collect("held", "one", "dies")
+
+
+def test_of_units_that_are_asked_for_together_some_find_no_room(job: Job) -> None:
+    asked = job.together({str(number): job.waiting() for number in range(8)})
+    reply = job.node.ask("POST", "/node/units?wait=0", asked)
+    told = [json.loads(line) for line in reply.body.splitlines()]
+    full = [{"event": "full", "unit": job.id(each)} for each in ("6", "7")]
+    assert told == [*full, {"event": "begun"}, {"event": "over"}]
+    again = job.node.ask("POST", "/node/units?wait=0", asked)
+    assert again.body == reply.body
+    assert len(states(job.node)) == 6
+    job.collect(*(str(number) for number in range(6)))
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "x", '{"job": "j"}', '{"job": "j", "units": {}}', '{"job": "j", "units": []}']
+)
+def test_what_are_no_units_is_refused(node: NodeProcess, body: str) -> None:
+    reply = node.ask("POST", "/node/units", body)
+    assert (reply.status, reply.headers["ml-endpoints-node-reason"]) == (400, "bad-request")
+
+
+def test_one_bad_unit_of_several_has_none_of_them_begun(job: Job) -> None:
+    bad = job.body("x").replace('"timeout": 3600', '"timeout": 0')
+    reply = job.node.ask("POST", "/node/units", job.together({"a": job.body("y"), "b": bad}))
+    assert (reply.status, "timeout is not above 0" in reply.body.decode()) == (400, True)
+    assert states(job.node) == []
+
+
+def test_few_rows_are_told_and_what_is_small_comes_with_its_unit(job: Job) -> None:
+    """Nobody answers at these URLs."""
+    unit = json.loads(job.body("-"))["unit"]
+    url = "https://nowhere.invalid/blobs/c/x.txt"
+    content = base64.b64encode(b"text").decode()
+    inputs = [{"name": "x.txt", "url": url, "etag": "", "content": content}]
+    unit["mini_batches"][0]["inputs"] = inputs
+    unit.update(output_format="jsonl", block_url=f"{url}&comp=block", told_within=1000)
+    outcome = job.ask("a", json.dumps({"job": job.key, "unit": unit}))[-1]["outcome"]
+    rows = base64.b64decode(outcome["content"])
+    assert outcome["lost"] is None
+    assert (outcome["rows"], outcome["length"]) == (1, len(rows))
+    assert outcome["digest"] == hashlib.sha256(rows).hexdigest()
+    assert b"x.txt" in rows
+    job.collect("a")
+
+
+def test_more_rows_than_are_to_be_told_are_written(job: Job, tmp_path: Path) -> None:
+    unit = json.loads(job.body("-"))["unit"]
+    block = tmp_path / "block"
+    unit.update(output_format="jsonl", block_url=block.as_uri(), told_within=10)
+    outcome = job.ask("a", json.dumps({"job": job.key, "unit": unit}))[-1]["outcome"]
+    assert (outcome["lost"], "content" in outcome) == (None, False)
+    assert hashlib.sha256(block.read_bytes()).hexdigest() == outcome["digest"]
     job.collect("a")
 
 

@@ -1,22 +1,19 @@
 """One attempt at a unit on one node: begun, or joined, at its agent's door (docs/node-agent.md)."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
-
-from domain.ports import BrokenOff, InstanceLost, UnitOutcome, UnitRequest
+from domain.ports import BrokenOff, InstanceLost, UnitRequest
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.remote.remote_scorer import SECRET, proof_of
 from infra.compute.remote.workers.unit_turns import NodeLease
+from infra.compute.remote.workers.unit_wire import Lent, Told, as_json, lines, once, unit_of
 
 _log = logging.getLogger("ml_endpoints.remote")
 
@@ -28,22 +25,19 @@ _SILENT: Final = 45.0
 _PAUSE: Final = 0.3
 _GIVEN_UP: Final = 90.0
 """Seconds for which a node that is said to be there may not be reached from here."""
-_LONGEST: Final = 80 << 20
 _NOT_BEGUN: Final = frozenset({"starting", "draining", "failed", "full"})
 _PROOF: Final = "ml-endpoints-node"
 _REASON: Final = "ml-endpoints-node-reason"
-_OUTCOME: Final = TypeAdapter(UnitOutcome)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """`request` is as it was last asked for, with the URLs that are good for longest; who has
-    signed for what they lead to is `authority`, in PEM."""
+    """`request` is as it was last asked for, with the URLs that are good for longest."""
 
     key: str
     most: int
     request: UnitRequest
-    authority: str
+    lent: Lent
 
 
 class _NotBegun(Exception):
@@ -85,8 +79,9 @@ class NodeUnit:
         self._told: UnitRequest | None = None
         self._ordinal: int | None = None
 
-    async def outcome(self) -> UnitOutcome | None:
-        """None: nothing of it was begun there, and another node may have it. Raises NodeLost."""
+    async def outcome(self) -> Told | None:
+        """What it tells. None: nothing of it was begun there, and another node may have it.
+        Raises NodeLost."""
         reached_at = time.monotonic()
         while True:
             asking = asyncio.create_task(self._ask())
@@ -120,7 +115,7 @@ class NodeUnit:
                 await asyncio.gather(asking, return_exceptions=True)
             await asyncio.wait({self._lease.lost}, timeout=_PAUSE)
 
-    async def _is_taken_back(self, asking: "asyncio.Task[UnitOutcome | None]") -> bool:
+    async def _is_taken_back(self, asking: "asyncio.Task[Told | None]") -> bool:
         """Whether it was, before it ran: the node then tells of it that it was given up. Else it
         has an answer, or is lost."""
         lease, is_recalled = self._lease, False
@@ -148,7 +143,7 @@ class NodeUnit:
         is_its = dict(answer.headers).get(_PROOF) == proof_of(self._secret)
         return is_its and answer.status == 204
 
-    async def _ask(self) -> UnitOutcome | None:
+    async def _ask(self) -> Told | None:
         """None: it has not ended yet."""
         asked = self._asked()
         method, body = "GET", b""
@@ -163,7 +158,7 @@ class NodeUnit:
             timeout=_HEAD,
         )
         headers = dict(answer.headers)
-        pieces = _once(answer.body) if isinstance(answer.body, bytes) else answer.body
+        pieces = once(answer.body) if isinstance(answer.body, bytes) else answer.body
         try:
             if headers.get(_PROOF) != proof_of(self._secret):
                 raise ValueError(f"an answer with status {answer.status} that is not this node's")
@@ -184,45 +179,21 @@ class NodeUnit:
             return _Unknown()
         return ValueError(f"the node answered {status}: {reason}")
 
-    async def _read(self, pieces: AsyncIterator[bytes]) -> UnitOutcome | None:
-        rest = bytearray()
-        while True:
-            async with asyncio.timeout(_SILENT):
-                piece = await anext(pieces, None)
-            if piece is None:
-                raise ValueError("the answer broke off")
-            rest += piece
-            if len(rest) > _LONGEST:
-                raise ValueError("a line without an end")
-            if b"\n" not in piece:
-                continue
-            *lines, last = bytes(rest).split(b"\n")
-            rest = bytearray(last)
-            for line in lines:
-                event: dict[str, Any] = json.loads(line)
-                if event["event"] == "pending":
-                    return None
-                self._lease.tell(waits=event["event"] == "waiting")
-                if event["event"] == "running":
-                    self._ordinal = event.get("ordinal")
-                if event["event"] == "outcome":
-                    return _outcome_of(event["outcome"])
-
-
-def _outcome_of(told: Any) -> UnitOutcome:
-    try:
-        return _OUTCOME.validate_python(told)
-    except ValidationError as error:
-        return UnitOutcome((), lost=f"What the node tells of it cannot be read: {error}")
+    async def _read(self, pieces: AsyncIterator[bytes]) -> Told | None:
+        async for event in lines(pieces, _SILENT):
+            if event["event"] == "pending":
+                return None
+            self._lease.tell(waits=event["event"] == "waiting")
+            if event["event"] == "running":
+                self._ordinal = event.get("ordinal")
+            if event["event"] == "outcome":
+                told: Told = event["outcome"]
+                return told
+        raise ValueError("the answer broke off")
 
 
 def _wire(asked: Asked, collected: Sequence[str]) -> bytes:
-    request = asked.request
-    unit = {each.name: getattr(request, each.name) for each in fields(request)}
-    unit["authority"] = asked.authority
-    body = {"job": asked.key, "most": asked.most, "unit": unit, "collected": list(collected)}
-    return to_json(body, timedelta_mode="float")
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+    unit = {**unit_of(asked.request, asked.lent), "authority": asked.lent.authority}
+    return as_json(
+        {"job": asked.key, "most": asked.most, "unit": unit, "collected": list(collected)}
+    )

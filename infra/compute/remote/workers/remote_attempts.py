@@ -4,22 +4,28 @@ with them where this one ends."""
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
-from domain.errors import Unavailable
+from domain.errors import Throttled, Unavailable
 from domain.ports import InstanceLost, UnitOutcome, UnitRequest
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.held_attempts import HeldAttempts
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.node_lending import NodeLending
 from infra.compute.remote.remote_scorer import SECRET, proof_of
 from infra.compute.remote.workers.collected import Collected
 from infra.compute.remote.workers.known_pools import KnownPools
+from infra.compute.remote.workers.node_bundle import NodeBundle
 from infra.compute.remote.workers.node_unit import Asked, NodeLost, NodeUnit
 from infra.compute.remote.workers.own_files import OwnFiles
 from infra.compute.remote.workers.pool_record import PoolNode, PoolRecord
+from infra.compute.remote.workers.told_rows import ToldRows
 from infra.compute.remote.workers.unit_turns import NodeLease, UnitTurns, Waiter
+from infra.compute.remote.workers.unit_wire import Lent, Told, outcome_of
 
 LEASE_WAIT: Final = 5.0
 """Seconds after which a unit that has found no process is left waiting by its caller."""
@@ -28,11 +34,36 @@ _ASKED: Final = 5.0
 _BLAMED: Final = 3
 """Nodes that a unit may lose before what runs on the next is blamed for its end."""
 _REMEMBERED: Final = 1024
+_FEWEST: Final = 2
+_FEW: Final = 8
+"""Files of a unit whose contents go with it: what agents hold is to stay small, and many come in
+one answer."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A unit of a bundle has; `told` is what its node said."""
+
+    node: PoolNode
+    secret: str
+    told: Told
+
+
+@dataclass(frozen=True)
+class _Left:
+    """A unit of a bundle is on that node, or may be, and has not ended yet."""
+
+    lease: NodeLease
+    secret: str
+
+
+_Found = _Ended | _Left | UnitOutcome | None
+"""Where a bundle leaves a unit. None: nowhere, as if it had not been part of one."""
 
 
 class RemoteAttempts:
-    """`authority` tells who has signed for what units are lent; `unseal` opens a pool's secret.
-    What scripts write by themselves comes by `files`."""
+    """Units are lent what `lending` says; `unseal` opens a pool's secret.
+    What scripts write by themselves comes by `files`, the rows that nodes tell by `rows`."""
 
     def __init__(
         self,
@@ -40,15 +71,18 @@ class RemoteAttempts:
         pools: KnownPools,
         turns: Callable[[str], UnitTurns],
         unseal: Callable[[str], str],
-        authority: Callable[[], Awaitable[str]],
+        lending: NodeLending,
         files: OwnFiles,
+        rows: ToldRows,
     ) -> None:
         self._http = http
         self._pools = pools
         self._turns = turns
         self._unseal = unseal
-        self._authority = authority
+        self._lending = lending
         self._files = files
+        self._rows = rows
+        self._bundles: set[asyncio.Task[None]] = set()
         self._collected = Collected(http)
         self._held = HeldAttempts(_MOST, LEASE_WAIT)
         self._losses: OrderedDict[tuple[str, int], int] = OrderedDict()
@@ -60,6 +94,9 @@ class RemoteAttempts:
     async def close(self) -> None:
         """Nobody waits any more; what runs goes on where it does."""
         await self._held.close()
+        for task in self._bundles:
+            task.cancel()
+        await asyncio.gather(*self._bundles, return_exceptions=True)
         await self._collected.close()
 
     async def run(self, key: str, request: UnitRequest, wait: float) -> UnitOutcome | None:
@@ -74,7 +111,125 @@ class RemoteAttempts:
             attempt.request = request
         return await self._held.outcome(attempt, wait)
 
+    def begin(self, key: str, requests: Sequence[UnitRequest]) -> None:
+        """These will be asked for, one after the other: they go to a node together."""
+        fresh = [each for each in requests if self._held.get(each.attempt_id) is None]
+        if len(fresh) < _FEWEST:
+            return
+        waiter = Waiter(asyncio.get_running_loop().create_future())
+        places: dict[str, asyncio.Future[_Found]] = {}
+        for each in fresh:
+            place = places[each.attempt_id] = asyncio.get_running_loop().create_future()
+            with contextlib.suppress(Throttled):
+                self._held.begin(each, waiter.lease, partial(self._at, key, place))
+        task = asyncio.create_task(self._bundle(key, fresh, waiter, places), name="a bundle")
+        self._bundles.add(task)
+        task.add_done_callback(self._bundles.discard)
+        self._pools.watch()
+
     # -- inside
+
+    async def _at(
+        self, key: str, place: "asyncio.Future[_Found]", asked: Callable[[], UnitRequest]
+    ) -> UnitOutcome:
+        """What becomes of a unit of a bundle, from where that has left it on."""
+        found = await place
+        if isinstance(found, UnitOutcome):
+            return found
+        if isinstance(found, _Ended):
+            return await self._kept(key, found.node, found.secret, asked(), found.told)
+        if isinstance(found, _Left):
+            outcome = await self._on(found.lease, key, found.secret, asked, begun=True)
+            if outcome is not None:
+                return outcome
+        return await self._run(key, asked, Waiter(asyncio.get_running_loop().create_future()))
+
+    async def _bundle(
+        self,
+        key: str,
+        requests: Sequence[UnitRequest],
+        waiter: Waiter,
+        places: "dict[str, asyncio.Future[_Found]]",
+    ) -> None:
+        """Each to its place."""
+        try:
+            pool = await self._pool(key)
+            if pool is None:
+                return
+            secret, turns = self._unseal(pool.secret), self._turns(pool.name)
+            lent = await self._lent(requests)
+            lease = await turns.lease(key, waiter)
+        except StartFailure as failure:
+            told = UnitOutcome((), lost=f"{failure.code}: {failure.reason}")
+            _settle(places.values(), lambda: told)
+            return
+        except Unavailable:
+            return  # each comes upon it by itself, and says so
+        finally:
+            if not waiter.lease.done():
+                waiter.lease.cancel()
+                _settle(places.values(), lambda: None)
+        begun = False
+
+        def ended(id: str, told: Told) -> None:
+            if id in places:
+                _settle([places[id]], lambda: _Ended(lease.node, secret, told))
+
+        try:
+            bundle = NodeBundle(self._http, secret, lease, ended)
+            most, collected = self._most(key), self._collected.take(lease.node)
+            begun = await bundle.run(key, most, requests, lent, collected)
+        finally:
+            rest = [each for each in requests if not places[each.attempt_id].done()]
+            if lease.lost.done():
+                lost = NodeLost(lease.lost.result(), None)
+                for each in rest:
+                    _settle([places[each.attempt_id]], partial(self._lost, key, each, lost))
+            elif begun:
+                held = lambda: _Left(turns.held(key, lease.node), secret)  # noqa: E731
+                _settle(places.values(), held)
+            _settle(places.values(), lambda: None)
+            lease.release(shun=bool(rest) and not begun)
+
+    async def _lent(self, requests: Sequence[UnitRequest]) -> Lent:
+        """Raises Unavailable."""
+        authority = await self._lending.authority()
+        inputs = [
+            each
+            for request in requests
+            if sum(len(batch.inputs) for batch in request.mini_batches) <= _FEW
+            for batch in request.mini_batches
+            for each in batch.inputs
+        ]
+        contents = await self._lending.contents(inputs) if authority and inputs else ()
+        there = zip(inputs, contents, strict=False)
+        return Lent(
+            authority, {each.url: content for each, content in there if content is not None}
+        )
+
+    def _most(self, key: str) -> int:
+        pool = self._pools.of(key)
+        member = pool.member(key) if pool is not None else None
+        return member.wanted if member is not None else 1
+
+    async def _kept(
+        self, key: str, node: PoolNode, secret: str, request: UnitRequest, told: Told
+    ) -> UnitOutcome:
+        """The outcome, once all that belongs to it is in the store: before anybody records the
+        unit, as the node may be gone then."""
+        content = told.pop("content", None) if isinstance(told, dict) else None
+        outcome = outcome_of(told)
+        if isinstance(content, str):
+            outcome = await self._rows.keep(request.block_url, content, outcome)
+        pool = self._pools.of(key)
+        if outcome.lost is None and pool is not None and pool.output is not None:
+            try:
+                await self._files.publish(node, secret, pool.output)
+            except Unavailable as error:
+                lost = f"What its scripts wrote is not to be had: {error}"
+                return UnitOutcome((), lost=lost)
+        self._collected.add(node, secret, request.attempt_id)
+        return outcome
 
     async def _run(self, key: str, asked: Callable[[], UnitRequest], waiter: Waiter) -> UnitOutcome:
         pool = await self._pool(key)
@@ -117,33 +272,22 @@ class RemoteAttempts:
     ) -> UnitOutcome | None:
         """What became of it on a node; None: it was not begun there. Raises Unavailable while
         nobody can tell who has signed for what it is lent."""
-        took_nothing = False
-        pool = self._pools.of(key)
-        member = pool.member(key) if pool is not None else None
-        most = member.wanted if member is not None else 1
+        took_nothing, most = False, self._most(key)
         try:
-            authority = await self._authority()
+            lent = await self._lent([asked()] if not begun else [])
             unit = NodeUnit(
                 self._http,
                 secret,
                 lease,
-                lambda: Asked(key, most, asked(), authority),
+                lambda: Asked(key, most, asked(), lent),
                 self._collected.take(lease.node),
                 begun=begun,
             )
-            outcome = await unit.outcome()
-            took_nothing = outcome is None
-            if outcome is None:
+            told = await unit.outcome()
+            took_nothing = told is None
+            if told is None:
                 return None
-            if outcome.lost is None and pool is not None and pool.output is not None:
-                # Before anybody records the unit: the node may be gone then.
-                try:
-                    await self._files.publish(lease.node, secret, pool.output)
-                except Unavailable as error:
-                    told = f"What its scripts wrote is not to be had: {error}"
-                    return UnitOutcome((), lost=told)
-            self._collected.add(lease.node, secret, asked().attempt_id)
-            return outcome
+            return await self._kept(key, lease.node, secret, asked(), told)
         except NodeLost as lost:
             return self._lost(key, asked(), lost)
         finally:
@@ -192,3 +336,10 @@ class RemoteAttempts:
         if dict(answer.headers).get("ml-endpoints-node") != proof_of(secret):
             return None
         return {200: True, 404: False}.get(answer.status)
+
+
+def _settle(places: "Iterable[asyncio.Future[_Found]]", found: Callable[[], _Found]) -> None:
+    """Those that are open are."""
+    for place in places:
+        if not place.done():
+            place.set_result(found())

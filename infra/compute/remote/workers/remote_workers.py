@@ -5,7 +5,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -24,6 +24,7 @@ from domain.ports import (
     WorkersWorkload,
 )
 from infra.compute.http.unix_http import UnixHttp
+from infra.compute.node_lending import NodeLending
 from infra.compute.remote.fleet import Fleet
 from infra.compute.remote.node_logs import NodeLogs
 from infra.compute.remote.remote_scorer import SECRET
@@ -33,6 +34,7 @@ from infra.compute.remote.workers.own_files import OwnFiles
 from infra.compute.remote.workers.pool_record import PoolNode, PoolRecord, pool_name
 from infra.compute.remote.workers.pool_records import PoolRecords
 from infra.compute.remote.workers.remote_attempts import RemoteAttempts
+from infra.compute.remote.workers.told_rows import ToldRows
 from infra.compute.remote.workers.unit_turns import UnitTurns
 
 _log = logging.getLogger("ml_endpoints.remote")
@@ -44,8 +46,8 @@ _LONGEST_PARTING: Final = 15.0
 
 class RemoteWorkers(Workers):
     """A wish is a document, which the keeper (whichever host that is) works towards. `begin` is
-    called before anything is asked for, `changed` after a wish. Who has signed for what units are
-    lent says `authority`."""
+    called before anything is asked for, `changed` after a wish. What units are lent is
+    `lending`."""
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class RemoteWorkers(Workers):
         http: UnixHttp,
         sealing: Sealing,
         blobs: BlobStore,
-        authority: Callable[[], Awaitable[str]],
+        lending: NodeLending,
         *,
         begin: Callable[[], None],
         changed: Callable[[], None],
@@ -63,14 +65,20 @@ class RemoteWorkers(Workers):
         self._fleet = fleet
         self._http = http
         self._sealing = sealing
-        self._authority = authority
+        self._lending = lending
         self._begin = begin
         self._changed = changed
         self._turns: dict[str, UnitTurns] = {}
         self.known = KnownPools(records, self._update, lambda: self._attempts.are_under_way)
         self._files = OwnFiles(http, blobs)
         self._attempts = RemoteAttempts(
-            http, self.known, self._turns_of, sealing.unseal, authority, self._files
+            http,
+            self.known,
+            self._turns_of,
+            sealing.unseal,
+            lending,
+            self._files,
+            ToldRows(blobs),
         )
         self._logs = NodeLogs(http)
         self._parting: dict[str, float] = {}
@@ -89,7 +97,7 @@ class RemoteWorkers(Workers):
     async def ensure(self, workload: WorkersWorkload) -> Observation:
         self._begin()
         if workload.worker_count:
-            await self._authority()  # what it raises is told of the job
+            await self._lending.authority()  # what it raises is told of the job
         secret = self._sealing.seal(secrets.token_urlsafe(32))
         now, name = time.time(), pool_name(workload)
 
@@ -147,6 +155,10 @@ class RemoteWorkers(Workers):
     async def run_unit(self, key: str, request: UnitRequest, *, wait: float) -> UnitOutcome | None:
         self._begin()
         return await self._attempts.run(key, request, wait)
+
+    async def begin_units(self, key: str, requests: Sequence[UnitRequest]) -> None:
+        self._begin()
+        self._attempts.begin(key, requests)
 
     # -- inside
 

@@ -1,13 +1,14 @@
 """The door: from a request to its operation, past the signature."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from domain import errors
 from domain.ports import Permission, StorageRoom
 from infra.embedded.blobs.file_blobs import FileBlobs
 from infra.embedded.blobs.rest import blocks, containers, reading, writing
@@ -85,6 +86,12 @@ class BlobDoor:
             ("GET", "list"): _Operation(ListBlobs(urls.url("")), Permission.LIST),
             ("PUT", None): _Operation(containers.create_container, write),
         }
+
+    async def wholes(
+        self, blobs: Sequence[tuple[str, str, str | None]], most: int, largest: int
+    ) -> Sequence[bytes | errors.DomainError]:
+        """As FileBlobs has them."""
+        return await self._files.wholes(blobs, most, largest)
 
     async def __call__(self, request: Request) -> Response:
         try:

@@ -31,6 +31,7 @@ _HEAD: Final = struct.Struct(">IQ")
 _MOST_ASKED: Final = 256 * 1024
 _MOST_BLOBS: Final = 256
 _MOST_BYTES: Final = 4 * 1024 * 1024
+_LARGEST: Final = 1024 * 1024
 _SILENCE: Final = 60.0
 _CLOSE: Final = {"connection": "close"}
 _SIGNED: Final = frozenset({"sv", "sr", "sp", "se", "si", "sig"})
@@ -60,7 +61,7 @@ class Gathering:
             [first, *_] = lent
             return first if isinstance(first, Response) else Response(status_code=403)
         admitted(request)
-        contents = iter(await self._files.wholes(blobs, _MOST_BYTES))
+        contents = iter(await self._files.wholes(blobs, _MOST_BYTES, _LARGEST))
         parts: list[bytes] = []
         for each in lent:
             if isinstance(each, Response):

@@ -25,12 +25,13 @@ from domain.ports import (
 )
 from infra.compute.ground.failure import StartFailure
 from infra.compute.identity_lending import NothingLent
+from infra.compute.node_lending import LentElsewhere
 from infra.compute.remote.fleet import Node, NodeState, Progress
 from infra.compute.remote.keeping.keeper_lease import PARTITION
 from infra.compute.remote.ready_nodes import DOCUMENT_ID, KnownNodes
 from infra.compute.remote.remote_compute import RemoteCompute
 from infra.compute.remote.serving_record import partition_of
-from tests.kit.composed import PlainCipher, no_authority
+from tests.kit.composed import PlainCipher
 from tests.kit.stages.memory_fleet import MemoryFleet, ToldAgent
 from tests.kit.waiting import PATIENCE, eventually
 from tests.simulation.stores.memory_blob_store import MemoryBlobStore
@@ -90,7 +91,7 @@ async def hosts() -> AsyncIterator[Hosts]:
     store, fleet, cipher = MemoryResourceStore(time.time), MemoryFleet(), PlainCipher()
     blobs = MemoryBlobStore(lambda: datetime.now(UTC))
     one, other = (
-        RemoteCompute(fleet, store, cipher, blobs, no_authority, NothingLent()) for _ in range(2)
+        RemoteCompute(fleet, store, cipher, blobs, LentElsewhere(), NothingLent()) for _ in range(2)
     )
     yield Hosts(store, fleet, one, other)
     await one.close()
