@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from infra.compute.ground.owners import payer_tags
 from infra.compute.remote.fleet import NodeGroup
 
 INSTALLATION: Final = "ml-endpoints.installation"
@@ -40,6 +41,7 @@ def node_id(group: str, place: Place) -> str:
 
 def tags_of(installation: str, group: NodeGroup, place: Place) -> Mapping[str, str]:
     return {
+        **payer_tags(group.key),
         INSTALLATION: installation,
         GROUP: group.name,
         KEY: group.key[:_LONGEST],

@@ -84,6 +84,19 @@ async def test_a_group_s_name_may_be_as_long_as_it_is_and_a_key_longer(apps: Scr
     assert max(map(len, apps.apps[0].body["tags"].values())) <= 256
 
 
+async def test_an_app_of_a_deployment_is_tagged_for_the_bill(apps: ScriptedApps) -> None:
+    group = replace(apps.group(), key="online/iris/blue")
+    await apps.applied(group, 1)
+    await apps.in_state(group, NodeState.RUNNING)
+    [app] = apps.apps
+    tags = app.body["tags"]
+    assert (tags["azuremlendpoint"], tags["azuremldeployment"]) == ("iris", "blue")
+    workers = replace(apps.group(), key="pool/1")
+    await apps.applied(workers, 1)
+    await apps.in_state(workers, NodeState.RUNNING)
+    assert sorted("azuremlendpoint" in each.body["tags"] for each in apps.apps) == [False, True]
+
+
 async def test_another_installation_s_apps_are_neither_shown_nor_touched(
     apps: ScriptedApps,
 ) -> None:
