@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,22 +31,26 @@ from cli.verbs import Session, Verb, flag
 _READY_WITHIN = 300.0
 _EVERY = 0.5
 _LINES = 2000
+_IN_CONTAINERS = {"ML_ENDPOINTS_COMPUTE": "docker"}
 
 
 def run(flags: argparse.Namespace, session: Session) -> Any:
     sources = _sources(flags)
-    folder = Path(flags.data_dir) if flags.data_dir else _kept(flags.paths)
-    with _host(folder, flags.port) as connection_file:
+    folder = Path(flags.data_dir) if flags.data_dir else _kept(flags)
+    with _host(folder, flags.port, _IN_CONTAINERS if flags.image else {}) as connection_file:
         session.replace(Arm(from_connection_file(connection_file)))
         seen = _seen(sources)  # Before: what is saved meanwhile is another change.
-        deployment = _deployed(session, sources)
-        _tell(session, deployment)
-        if flags.once:
-            return None
         try:
-            _follow(flags, session, deployment, seen)
+            deployment = _deployed(session, sources)
+            _tell(session, deployment)
+            if not flags.once:
+                _follow(flags, session, deployment, seen)
         except KeyboardInterrupt:
             say("\nStopped.")
+        finally:
+            if flags.image:  # A container outlives the host that has started it.
+                endpoint = path("onlineEndpoints", sources[-1].endpoint)
+                session.arm.wait(session.arm.change("DELETE", endpoint))
     return None
 
 
@@ -125,7 +129,7 @@ def _tell(session: Session, deployment: Source) -> None:
 
 
 @contextmanager
-def _host(folder: Path, port: int) -> Iterator[Path]:
+def _host(folder: Path, port: int, settings: Mapping[str, str]) -> Iterator[Path]:
     """A host of its own while this goes on. Raises CommandFailed when it does not come up."""
     folder.mkdir(parents=True, exist_ok=True)
     connection = folder / "connection.json"
@@ -135,7 +139,7 @@ def _host(folder: Path, port: int) -> Iterator[Path]:
     with log_file.open("wb") as log:
         host = subprocess.Popen(
             command,
-            env=environment,
+            env={**environment, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -157,7 +161,9 @@ def _host(folder: Path, port: int) -> Iterator[Path]:
                 host.kill()
 
 
-def _kept(paths: list[str]) -> Path:
+def _kept(flags: argparse.Namespace) -> Path:
+    """By what is run, and how: a host's folder is not for containers once and processes then."""
+    paths = [*flags.paths, *(("image",) if flags.image else ())]
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     whole = "\n".join(str(Path(each).absolute()) for each in paths)
     return Path(cache) / "mle" / "run" / hashlib.sha256(whole.encode()).hexdigest()[:16]
@@ -173,6 +179,11 @@ VERBS = {
             flag("--port", type=int, default=0, help="the host's port (a free one)"),
             flag("--data-dir", help="what it keeps (by project, in the user's cache)"),
             flag("--once", action="store_true", help="end once it answers: to try a deployment"),
+            flag(
+                "--image",
+                action="store_true",
+                help="in a container of the image that it has elsewhere; needs a Docker Engine",
+            ),
             flag("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE"),
         ),
     )
