@@ -57,7 +57,11 @@ class RunningHost:
         self.workspace: Workspace
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
