@@ -1,7 +1,7 @@
 """Which compute models run on."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from domain.ports import (
     Capabilities,
     Cipher,
     EnvironmentSpec,
+    IsolationPart,
     ResourceStore,
     Scorer,
     Serving,
@@ -175,8 +176,9 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     from infra.compute.docker.docker_fleet import DockerFleet
     from infra.compute.docker.engine import Engine
     from infra.compute.docker.engine_room import EngineRoom
-    from infra.compute.docker.networks import Networks
-    from infra.compute.ground.container_isolation import parts
+    from infra.compute.docker.network.metadata_guard import MetadataGuard
+    from infra.compute.docker.network.networks import Networks
+    from infra.compute.ground.container_isolation import is_here, parts
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.remote.installation import Installation
     from infra.compute.remote.remote_capabilities import RemoteCapabilities
@@ -184,10 +186,12 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
 
     engine = Engine(settings.engine)
     chosen = chosen_images(engine, _registry(settings), _making(settings, beside))
+    closed, must = settings.egress == "closed", settings.isolation == "required"
+    guard = MetadataGuard(engine, chosen.builds, chosen.base, required=must)
     fleet = DockerFleet(
         engine,
         chosen.images,
-        Networks(engine, closed=settings.egress == "closed"),
+        Networks(engine, guard, closed=closed),
         Installation(beside.store).id,
         mounts=settings.mounts,
         room=EngineRoom(_limits(settings)),
@@ -195,10 +199,12 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
-    apart = parts(closed=settings.egress == "closed")
+
+    def apart() -> Sequence[IsolationPart]:
+        return parts(closed=closed, fault=guard.fault, is_here=is_here(settings.engine))
 
     async def start() -> None:
-        tell(apart, settings.isolation)
+        tell(apart(), settings.isolation)
         await remote.start()
         if chosen.rebasing is not None:
             chosen.rebasing.start()
@@ -258,7 +264,7 @@ def _container_apps(
         await images.rebasing.close()
         await remote.close()
 
-    shared = RemoteCapabilities(images.facts, _triton(settings), parts())
+    shared = RemoteCapabilities(images.facts, _triton(settings), parts)
     return Compute(
         capabilities=AppCapabilities(shared),
         serving=remote.serving,
@@ -291,10 +297,9 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     fleet = chosen_cluster(settings, cluster, place, chosen.images, installation, types)
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
-    apart = parts(closed=settings.egress == "closed")
 
     async def start() -> None:
-        tell(apart, settings.isolation)
+        tell(parts(), settings.isolation)
         await remote.start()
         chosen.rebasing.start()
 
@@ -308,7 +313,7 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
 
     return Compute(
         capabilities=ClusterCapabilities(
-            RemoteCapabilities(chosen.facts, _triton(settings), apart), types
+            RemoteCapabilities(chosen.facts, _triton(settings), parts), types
         ),
         serving=remote.serving,
         scorer=remote.scorer,

@@ -258,8 +258,8 @@ class ComputeSettings(SettingsGroup):
     reaches an engine may do anything on its machine, so one at an address must be in a network
     of its own."""
     egress: Literal["open", "closed"] = Field("open", alias="ML_ENDPOINTS_CONTAINER_EGRESS")
-    """What a model in a container reaches: whatever the engine's machine lets it (`open`), or
-    nothing but that machine itself (`closed`)."""
+    """What a model in a container reaches: whatever the engine's machine lets it but for cloud
+    metadata (`open`), or nothing but that machine itself (`closed`)."""
     mounts: Mounts = Field((), alias="ML_ENDPOINTS_CONTAINER_MOUNTS")
     """Folders of the engine's machine that every container sees, each `/folder/there:/folder/seen`,
     with `:ro` to be read only. Whoever deploys a model can read them, and write to the others."""

@@ -9,7 +9,7 @@ from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_environments import EngineEnvironments
 from infra.compute.docker.engine_facts import EngineFacts
 from infra.compute.docker.image_builds import ImageBuilds
-from infra.compute.docker.images import Images
+from infra.compute.docker.images import AGENT, Images
 from infra.compute.docker.pulled_environments import PulledEnvironments
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
@@ -29,9 +29,12 @@ _HOUR: Final = 3600.0
 
 @dataclass(frozen=True)
 class ChosenImages:
-    """`rebasing` begins with the host, and ends with it."""
+    """`builds` of the engine have `base`, what our own programs run on. `rebasing` begins with the
+    host, and ends with it."""
 
     images: Images
+    builds: ImageBuilds
+    base: str
     facts: ImageFacts
     rebasing: ImageRebasing | None
 
@@ -43,6 +46,7 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
     url = yarl.URL(place.url) if place is not None else yarl.URL()
     opened = {url.authority: place.credentials} if place and place.credentials else {}
     builds = ImageBuilds(engine, opened)
+    base = making.base.of(AGENT)
     engines = EngineEnvironments(
         builds,
         making.base,
@@ -53,9 +57,8 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         packages=making.packages,
     )
     if place is None:
-        return ChosenImages(
-            Images(engine, builds, engines, assets), EngineFacts(engine, engines), None
-        )
+        images = Images(engine, builds, engines, assets)
+        return ChosenImages(images, builds, base, EngineFacts(engine, engines), None)
     registry = Registry(RegistryCalls(str(url.origin()), place.credentials))
     shelf = Shelf(registry, f"{url.path.strip('/') or 'ml-endpoints'}/environments")
     sources = ImageSources(registry, Platform.here())
@@ -77,4 +80,4 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
     )
     rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
     images = Images(engine, builds, pulled, assets)
-    return ChosenImages(images, RegistryFacts(sources, environments), rebasing)
+    return ChosenImages(images, builds, base, RegistryFacts(sources, environments), rebasing)

@@ -25,7 +25,7 @@ from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.engine_room import EngineRoom
 from infra.compute.docker.images import Image, Images
 from infra.compute.docker.labels import Labels
-from infra.compute.docker.networks import Networks
+from infra.compute.docker.network.networks import Networks
 from infra.compute.docker.node_containers import NodeContainers, latest
 from infra.compute.docker.removal.departures import Departures
 from infra.compute.docker.removal.refusals import Refusals

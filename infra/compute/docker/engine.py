@@ -36,6 +36,12 @@ class Engine:
         self._url = url
         self._base = "http://engine" if url.startswith("unix://") else url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
+        self._outages = 0
+
+    @property
+    def outages(self) -> int:
+        """How often it could not be reached: its machine may have been started anew each time."""
+        return self._outages
 
     async def get(self, path: str, **query: Any) -> Any:
         """An engine that fails at a question, as one does that begins or ends, cannot be asked."""
@@ -143,6 +149,7 @@ class Engine:
         except TimeoutError as error:
             raise Unavailable(f"The container engine at {self._url} does not answer.") from error
         except (aiohttp.ClientError, OSError) as error:
+            self._outages += 1
             raise Unavailable(f"No container engine at {self._url}: {error}") from error
 
     def _open(self) -> aiohttp.ClientSession:

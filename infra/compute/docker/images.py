@@ -22,7 +22,7 @@ from infra.compute.ground.fetched_files import Asset, Assets
 
 _log = logging.getLogger(__name__)
 
-_AGENT: Final = EnvironmentSpec(conda.HOST_PYTHON, ())
+AGENT: Final = EnvironmentSpec(conda.HOST_PYTHON, ())
 """Of an agent beside a server of the user's own: nothing but itself."""
 KEPT: Final = 8
 """Environments that nothing uses, of which the latest stay."""
@@ -87,7 +87,7 @@ class Images:
         spec, server = program.environment, ""
         if program.server is not None:
             server = await self._environments.as_it_is(spec, labels, story)
-            spec = spec if spec.python else _AGENT
+            spec = spec if spec.python else AGENT
         environment = await self._environments.ensure(spec, labels, story)
         image = await self._program(program, environment, labels, story)
         return replace(image, server=server)

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from domain.ports import IsolationPart
 
 
-def parts(*, closed: bool) -> Sequence[IsolationPart]:
-    """The same as those of local processes, in the same order. `closed`: a network policy lets it
-    reach nobody but hosts."""
-    policy = "a network policy, where the cluster's network holds them"
+def parts() -> Sequence[IsolationPart]:
+    """The same as those of local processes, in the same order."""
     told = (
         ("privileges", True, "no capabilities, and none to gain"),
         ("files", True, "a file system of its own, which is read only"),
@@ -18,7 +16,7 @@ def parts(*, closed: bool) -> Sequence[IsolationPart]:
         ("lifetime", True, "it ends with its pod"),
         ("memory", True, "a control group"),
         ("number of processes", False, "as the cluster's machines limit it for each pod"),
-        ("cloud metadata", closed, policy if closed else "it may reach it where its machine may"),
+        ("cloud metadata", True, "a network policy, where the cluster's network holds those"),
         ("control plane", False, "it may reach hosts, with a credential"),
     )
     return tuple(IsolationPart(part, held, detail) for part, held, detail in told)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.compute.ground.routes.route_rules import METADATA
 from infra.compute.kubernetes import names as labels
 from infra.compute.kubernetes.api.kubernetes_api import (
     BUDGETS,
@@ -123,7 +124,8 @@ def _service(selected: Mapping[str, str], port: int) -> Object:
 
 
 def _policy(selected: Mapping[str, str], port: int, around: Surroundings) -> Object:
-    """Hosts reach the agent's port, and nobody else reaches anything."""
+    """Hosts reach the agent's port, and nobody else reaches anything. Pods reach no cloud metadata,
+    nor, where that is `closed`, anybody but hosts and DNS."""
     if around.inside:
         hosts: list[Object] = [
             {"podSelector": {"matchLabels": dict(HOST_LABEL)}, "namespaceSelector": {}}
@@ -132,12 +134,18 @@ def _policy(selected: Mapping[str, str], port: int, around: Surroundings) -> Obj
         hosts = [{"ipBlock": {"cidr": str(each)}} for each in around.callers]
     ports = [{"protocol": "TCP", "port": port}]
     ingress: Object = {"ports": ports, **({"from": hosts} if hosts else {})}
-    policy: Object = {
+    dns: Object = {"ports": [{"protocol": each, "port": 53} for each in ("UDP", "TCP")]}
+    ways = [{"to": hosts}] if around.closed and hosts else []
+    if not around.closed:
+        ways = [{"to": [_all_but_metadata(version) for version in (4, 6)]}]
+    return {
         "podSelector": {"matchLabels": dict(selected)},
-        "policyTypes": ["Ingress", "Egress"] if around.closed else ["Ingress"],
+        "policyTypes": ["Ingress", "Egress"],
         "ingress": [ingress],
+        "egress": [dns, *ways],
     }
-    if around.closed:
-        dns = [{"protocol": each, "port": 53} for each in ("UDP", "TCP")]
-        policy["egress"] = [{"ports": dns}, *([{"to": hosts}] if hosts else [])]
-    return policy
+
+
+def _all_but_metadata(version: int) -> Object:
+    kept = [str(each) for each in METADATA if each.version == version]
+    return {"ipBlock": {"cidr": "0.0.0.0/0" if version == 4 else "::/0", "except": kept}}

@@ -1,7 +1,7 @@
 """What can be said of a wish before a fleet is asked."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from domain.assets.conda import HOST_PYTHON
@@ -40,11 +40,14 @@ class ImageFacts(Protocol):
 
 class RemoteCapabilities(Capabilities):
     """Any Python that there is a base image of, which shows when it is built; the sizes of
-    `instance_types`. A Triton model without an environment runs in `triton`. `isolation` is what
-    the platform keeps scripts apart by."""
+    `instance_types`. A Triton model without an environment runs in `triton`. `isolation` tells
+    what the platform keeps scripts apart by."""
 
     def __init__(
-        self, images: ImageFacts, triton: EnvironmentSpec, isolation: Sequence[IsolationPart]
+        self,
+        images: ImageFacts,
+        triton: EnvironmentSpec,
+        isolation: Callable[[], Sequence[IsolationPart]],
     ) -> None:
         self._images = images
         self._triton = triton
@@ -96,4 +99,4 @@ class RemoteCapabilities(Capabilities):
         return None
 
     def isolation(self) -> Sequence[IsolationPart]:
-        return self._isolation
+        return self._isolation()

@@ -9,7 +9,9 @@ from typing import Final
 from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_room import EngineRoom
-from infra.compute.docker.networks import Networks
+from infra.compute.docker.image_builds import ImageBuilds
+from infra.compute.docker.network.metadata_guard import MetadataGuard
+from infra.compute.docker.network.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.contract.fleets.apps_platform import apps
@@ -17,7 +19,7 @@ from tests.contract.fleets.cluster_platform import cluster
 from tests.contract.fleets.platform import Platform
 from tests.contract.fleets.real_cluster import real_cluster
 from tests.kit.stages.engine_images import engine_images
-from tests.servers.engine.dockerd import BASE
+from tests.servers.engine.dockerd import BASE, VERSION
 from tests.servers.engine.given import given_engine
 
 
@@ -30,7 +32,9 @@ def docker(
     engine = Engine(url)
     images = engine_images(engine, blobs, BASE, folder)
     room = EngineRoom(LocalLimits(memory_overcommit=1000))
-    networks = Networks(engine, closed=closed)
+    base = BASE.format(python=VERSION)
+    guard = MetadataGuard(engine, ImageBuilds(engine, {}), base, required=True)
+    networks = Networks(engine, guard, closed=closed)
     return DockerFleet(engine, images, networks, named, mounts=(), room=room, now=time.monotonic)
 
 

@@ -28,7 +28,10 @@ def docker() -> DockerContainers:
 def host(
     docker: DockerContainers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
-    with docker.hosting(tmp_path_factory.mktemp("host") / "data") as host:
+    # All of it is held, or nothing would be started.
+    settings = {"ML_ENDPOINTS_ISOLATION": "required"}
+    folder = tmp_path_factory.mktemp("host") / "data"
+    with docker.hosting(folder, environment=settings) as host:
         serving.environment(host)
         serving.endpoint(host, "neighbour")
         serving.endpoint(host, "hostile")
@@ -69,7 +72,7 @@ def test_a_script_in_a_container_owns_nothing_but_its_own(
         ],
         "sockets": [docker.engine.url.removeprefix("unix://"), str(data / "successors.sock")],
         "host": host.pid,
-        "metadata": False,
+        "metadata": True,
         "doors": [[network["IPAddress"], 5001], [network["Gateway"], port], ["127.0.0.1", port]],
         "kernel": True,
         "credential": host.bearer()["authorization"],
@@ -80,7 +83,7 @@ def test_a_script_in_a_container_owns_nothing_but_its_own(
     hostile = container(docker, host, "hostile/blue")
     shown = host.workspace.get("onlineEndpoints/hostile/deployments/blue")["properties"]
     lacking = [each["part"] for each in shown["isolation"] if not each["held"]]
-    assert lacking == ["cloud metadata", "control plane"]
+    assert lacking == []
     headers = {"azureml-model-deployment": "blue"}
     with serving.caller(host, "hostile") as client:
         answer = client.post("", json=asked, headers=headers)

@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from infra.compute.local.isolation import cgroups, egress
+from infra.compute.ground.routes import route_rules
+from infra.compute.local.isolation import cgroups
 from infra.compute.local.isolation.means import USERS, Means, Namespaces, Network
 from infra.compute.local.isolation.plans import Plan, for_python, launcher, paths
 
@@ -39,7 +40,7 @@ def _refuses(users: range) -> bool:
     if not users:
         return False
     try:
-        egress.refuse(users)
+        route_rules.refuse_users(users)
     except OSError as error:
         _log.info("No routes can be made for scripts' users: %s", error)
         return False

@@ -13,8 +13,10 @@ from infra.compute.docker import labels
 from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.engine_room import EngineRoom
+from infra.compute.docker.image_builds import ImageBuilds
 from infra.compute.docker.labels import Labels
-from infra.compute.docker.networks import Networks
+from infra.compute.docker.network.metadata_guard import MetadataGuard
+from infra.compute.docker.network.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.remote.fleet import NodeState
 from infra.embedded.blobs.file_blob_store import FileBlobStore
@@ -42,6 +44,11 @@ def says(web: WebServer, path: str, told: Any, status: int = 200) -> None:
     )
 
 
+def networks_of(engine: Engine) -> Networks:
+    guard = MetadataGuard(engine, ImageBuilds(engine, {}), "base", required=False)
+    return Networks(engine, guard, closed=False)
+
+
 async def test_one_that_fails_at_a_question_cannot_be_asked(web: WebServer, engine: Engine) -> None:
     says(web, "containers/json", {"message": "no store"}, 500)
     says(web, "images/json", {"message": "no such filter"}, 400)
@@ -55,11 +62,12 @@ async def test_one_that_fails_at_a_question_cannot_be_asked(web: WebServer, engi
 async def test_a_network_that_another_host_has_removed_is_not_gone_by(
     web: WebServer, engine: Engine
 ) -> None:
-    mine, networks = Labels("a1"), Networks(engine, closed=False)
+    mine, networks = Labels("a1"), networks_of(engine)
     for id in ("first", "second"):
         name = mine.network(closed=False)
         says(web, "networks", [{"Id": id, "Name": name, "Created": "2026-11-30"}])
-        assert await networks.ensure(mine) == id
+        says(web, f"networks/{id}", {"IPAM": {"Config": [{"Gateway": f"{id}/8", "Subnet": "x"}]}})
+        assert (await networks.gateway(mine)).address == id
 
 
 async def test_a_container_of_which_the_engine_knows_nothing_any_more_hides_no_other(
@@ -70,7 +78,7 @@ async def test_a_container_of_which_the_engine_knows_nothing_any_more_hides_no_o
 
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
     images = engine_images(engine, blobs, "base", tmp_path / "images")
-    networks, room = Networks(engine, closed=False), EngineRoom(LocalLimits())
+    networks, room = networks_of(engine), EngineRoom(LocalLimits())
     fleet = DockerFleet(
         engine, images, networks, installation, mounts=(), room=room, now=time.monotonic
     )

@@ -13,7 +13,9 @@ from infra.compute.docker import labels
 from infra.compute.docker.docker_fleet import DockerFleet
 from infra.compute.docker.engine import Engine
 from infra.compute.docker.engine_room import EngineRoom
-from infra.compute.docker.networks import Networks
+from infra.compute.docker.image_builds import ImageBuilds
+from infra.compute.docker.network.metadata_guard import MetadataGuard
+from infra.compute.docker.network.networks import Networks
 from infra.compute.docker.removal.refusals import LASTING
 from infra.compute.ground.local_limits import LocalLimits
 from infra.embedded.blobs.file_blob_store import FileBlobStore
@@ -117,7 +119,8 @@ async def stage(web: WebServer, tmp_path: Path) -> AsyncIterator[Stage]:
     engine = Engine(web.url)
     blobs = FileBlobStore(tmp_path, base_url="http://localhost", key=b"k" * 32)
     images = engine_images(engine, blobs, "base", tmp_path / "images")
-    networks, room = Networks(engine, closed=False), EngineRoom(LocalLimits())
+    guard = MetadataGuard(engine, ImageBuilds(engine, {}), "base", required=False)
+    networks, room = Networks(engine, guard, closed=False), EngineRoom(LocalLimits())
     fleet = DockerFleet(
         engine,
         images,

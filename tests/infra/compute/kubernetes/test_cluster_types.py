@@ -29,7 +29,7 @@ instanceTypes:
 def capabilities(text: str, folder: Path) -> ClusterCapabilities:
     file = folder / "types.yaml"
     file.write_text(text)
-    shared = RemoteCapabilities(_NoFacts(), EnvironmentSpec("3.11", ()), ())
+    shared = RemoteCapabilities(_NoFacts(), EnvironmentSpec("3.11", ()), tuple)
     return ClusterCapabilities(shared, read_types(file))
 
 
@@ -80,7 +80,7 @@ def test_pods_are_where_their_type_says_and_ask_for_what_it_does(tmp_path: Path)
 
 
 def test_without_a_file_there_is_what_azure_ml_has(tmp_path: Path) -> None:
-    shared = RemoteCapabilities(_NoFacts(), EnvironmentSpec("3.11", ()), ())
+    shared = RemoteCapabilities(_NoFacts(), EnvironmentSpec("3.11", ()), tuple)
     size = ClusterCapabilities(shared, AZURES).size(None)
     assert (size.cpu, size.memory, size.whole) == (2, 2 * 2**30, False)
 

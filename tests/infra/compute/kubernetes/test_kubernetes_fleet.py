@@ -36,6 +36,11 @@ async def test_a_group_is_a_deployment_with_all_it_needs_and_leaves_nothing(
         "poddisruptionbudgets",
     ):
         assert f"{kind}/{name}" in made
+    policy = yard.find("networkpolicies", name)["spec"]
+    [_, *ways] = policy["egress"]
+    kept = {each for way in ways for to in way["to"] for each in to["ipBlock"]["except"]}
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert {"169.254.0.0/16", "168.63.129.16/32", "fd00:ec2::254/128"} <= kept
     nodes = await yard.of(group)
     assert [node.number for node in nodes] == [0, 1]
     assert all(node.address and node.address.endswith(":5001") for node in nodes)

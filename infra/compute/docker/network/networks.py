@@ -6,24 +6,33 @@ from typing import Any
 
 from infra.compute.docker.engine import Engine, EngineRefusal
 from infra.compute.docker.labels import Labels
+from infra.compute.docker.network.metadata_guard import MetadataGuard
 from infra.compute.gateway import Gateway
 
 _log = logging.getLogger(__name__)
 
 
 class Networks:
-    """A bridge of its own, where containers do not reach each other; nor anything else, where it
-    is `closed`: they are reached from the engine's machine alone."""
+    """A bridge of its own, where containers do not reach each other, nor what `guard` keeps them
+    from; nor anything else, where it is `closed`: they are reached from the engine's machine
+    alone."""
 
-    def __init__(self, engine: Engine, *, closed: bool) -> None:
+    def __init__(self, engine: Engine, guard: MetadataGuard, *, closed: bool) -> None:
         self._engine = engine
+        self._guard = guard
         self._closed = closed
         self._turn = asyncio.Lock()
 
     async def ensure(self, labels: Labels) -> str:
-        """Its id. Two hosts may make one each: the first is used, and goes on when both are
-        there. It is asked for each time: another host may have removed it. Raises
+        """The id of one that is guarded. Two hosts may make one each: the first is used, and goes
+        on when both are there. It is asked for each time: another host may have removed it. Raises
         EngineRefusal."""
+        id = await self._made(labels)
+        if not self._closed:
+            await self._guard.keep(id, labels)
+        return id
+
+    async def _made(self, labels: Labels) -> str:
         async with self._turn:
             name = labels.network(closed=self._closed)
             found = await self._found(labels, name)
@@ -34,7 +43,7 @@ class Networks:
 
     async def gateway(self, labels: Labels) -> Gateway:
         """Of the network, made if it is not there. Raises EngineRefusal."""
-        return await self._of(await self.ensure(labels))
+        return await self._of(await self._made(labels))
 
     async def known(self, labels: Labels) -> Gateway | None:
         """The same, where there is a network."""
@@ -64,6 +73,7 @@ class Networks:
         body: dict[str, Any] = {
             "Name": name,
             "Internal": self._closed,
+            "EnableIPv6": False,
             "CheckDuplicate": True,
             "Driver": "bridge",
             "Labels": labels.of_network,

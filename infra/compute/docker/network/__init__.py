@@ -1,0 +1,1 @@
+"""The network that containers are in, and what it does not lead to."""

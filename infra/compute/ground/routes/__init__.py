@@ -1,0 +1,1 @@
+"""What no script may reach by the network."""
