@@ -274,7 +274,8 @@ class RemoteAttempts:
         nobody can tell who has signed for what it is lent."""
         took_nothing, most = False, self._most(key)
         try:
-            lent = await self._lent([asked()] if not begun else [])
+            # Nothing is read for it here: units go out in the order they were asked for.
+            lent = Lent(await self._lending.authority(), {})
             unit = NodeUnit(
                 self._http,
                 secret,
