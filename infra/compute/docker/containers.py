@@ -12,6 +12,7 @@ from infra.compute.docker.images import Image
 from infra.compute.docker.labels import Labels
 from infra.compute.docker.server_containers import agent_port, filling
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
+from infra.compute.ground.owners import payer_tags
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState
 from infra.compute.token_door import token_door
 
@@ -85,6 +86,7 @@ def body_of(
             f"ML_ENDPOINTS_NODE_PORT={port}",
         ],
         "Labels": {
+            **payer_tags(group.key),
             names.INSTALLATION: labels.installation,
             names.GROUP: group.name,
             names.KEY: group.key,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.compute.ground.owners import payer_tags
 from infra.compute.ground.routes.route_rules import METADATA
 from infra.compute.kubernetes import names as labels
 from infra.compute.kubernetes.api.kubernetes_api import (
@@ -77,7 +78,11 @@ def deployment(
         },
         "template": {
             "metadata": {
-                "labels": {**names.labels(group.name), labels.ATTEMPT: str(group.attempt)},
+                "labels": {
+                    **payer_tags(group.key),
+                    **names.labels(group.name),
+                    labels.ATTEMPT: str(group.attempt),
+                },
                 "annotations": {labels.KEY: group.key},
             },
             "spec": pod_of(group, image, names.of(group.name), around),
@@ -106,7 +111,7 @@ def _headed(applied: Applied, group: NodeGroup, names: Names) -> Applied:
     kind, body = applied.kind, applied.body
     meta = {
         "name": applied.name,
-        "labels": dict(names.labels(group.name)),
+        "labels": {**payer_tags(group.key), **names.labels(group.name)},
         "annotations": {labels.KEY: group.key, **body.get("metadata", {}).get("annotations", {})},
     }
     head = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
