@@ -22,14 +22,18 @@ from tests.fuzz.resources import KEPT, Resources
 _GOOD = 0.6
 """Of bodies and queries, those that are sent as they should be."""
 _BY_HOST = "_by_host"
+HOST_ENVIRONMENT = {"ML_ENDPOINTS_LOG_TRAFFIC": "true"}
+"""What there is to be read only where it is asked for."""
 MODEL_STATUS = "ms-azureml-model-error-statuscode"
 
 
 class Fuzzed:
-    """What came of it: `reached` counts statuses by operation; `faults` are what must not be."""
+    """What came of it: `reached` counts statuses by operation, of each of which `last` has what was
+    told last; `faults` are what must not be."""
 
     def __init__(self) -> None:
         self.reached: dict[str, Counter[int]] = defaultdict(Counter)
+        self.last: dict[str, str] = {}
         self.faults: list[str] = []
         self.sequences = 0
 
@@ -44,6 +48,7 @@ class Fuzzed:
 
     def see(self, name: str, answer: Any, told: str) -> None:
         self.reached[name][answer.status_code] += 1
+        self.last[name] = f"{answer.status_code} {answer.content[:300].decode(errors='replace')}"
         fault = _fault(answer)
         if fault:
             self.faults.append(f"{name}: {fault}: {told}")
@@ -52,12 +57,12 @@ class Fuzzed:
 class _Calls:
     """How a call goes out, and what its answer is held to."""
 
-    def __init__(self, host: RunningHost, seed: int, session: requests.Session) -> None:
+    def __init__(self, host: RunningHost, seed: int) -> None:
         self._host = host
         self._chosen = random.Random(seed)
         self._resources = Resources(host)
         self.fuzzed = Fuzzed()
-        self._session = session
+        self._session = requests.Session()
 
     def prepare(self, case: Any) -> None:
         good = self._resources.bodies.good(_name(case))
@@ -66,7 +71,7 @@ class _Calls:
         changes = case.method.upper() == "DELETE" or (
             case.method.upper() in ("PUT", "PATCH") and case.body is not good
         )
-        places = self._resources.places(case.path, self._chosen, changes=changes)
+        places = self._resources.places(_name(case), case.path, self._chosen, changes=changes)
         for name in case.path_parameters or {}:
             if name in places:
                 case.path_parameters[name] = places[name]
@@ -92,17 +97,15 @@ class _Calls:
 def fuzz(host: RunningHost, *, examples: int, steps: int, seed: int) -> Fuzzed:
     """Play so many sequences of calls, of so many steps at most, against a running host, then each
     operation by itself, a tenth as often."""
+    calls = _Calls(host, seed)
     document = host.workspace.http.get(f"{host.url}/openapi.json").json()
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=host.url)
-    # What is played stays in Schemathesis's memory, and would hold connections to the end.
-    with requests.Session() as session:
-        calls = _Calls(host, seed, session)
-        _play(schema, calls, examples=examples, steps=steps, seed=seed)
-        if examples >= 10:
-            for found in schema.get_all_operations():
-                if isinstance(found, Ok):
-                    _play_one(found.ok(), calls, examples=examples // 10, seed=seed)
+    _play(schema, calls, examples=examples, steps=steps, seed=seed)
+    if examples >= 10:
+        for found in schema.get_all_operations():
+            if isinstance(found, Ok):
+                _play_one(found.ok(), calls, examples=examples // 10, seed=seed)
     return calls.fuzzed
 
 
