@@ -89,8 +89,10 @@ class Resources:
         self.bodies = Bodies(host.connection["workspace"], code, uris)
         for path, operation in _MADE.items():
             workspace.mutate("PUT", path, self.bodies.good(operation))
+        beside = self.bodies.good("put_online_deployment")
+        workspace.mutate("PUT", f"onlineEndpoints/{KEPT}/deployments/{KEPT}-beside", beside)
         for share in (0, 100):  # so that there is a change to be rolled back
-            serving.traffic(host, KEPT, kept=share)
+            serving.traffic(host, KEPT, **{KEPT: share, f"{KEPT}-beside": 100 - share})
         default = {"properties": {"defaults": {"deploymentName": KEPT}}}
         workspace.mutate("PATCH", f"batchEndpoints/{KEPT}", default)
         token = {"properties": {"authMode": "AMLToken"}}
