@@ -28,7 +28,7 @@ UV = str(Path(sys.executable).with_name("uv")) if shutil.which("uv") is None els
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone, maybe as it is read
         return False
     return state not in {"Z", "X"}
 

@@ -41,7 +41,7 @@ FAMILY = """
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone, maybe as it is read
         return False
     return state != "Z"
 
