@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.planted.planting import PLANTED, find
 from tests.simulation.simulation import play
 
-SEEDS = range(100)
+SEEDS = range(50)
 FOUND_SOON = ("a lost resend", "a unit saved whatever others wrote", "an operation left open")
 """Planted bugs that few seeds find; `python -m tests.simulation --planted` finds them all."""
 SOON = range(60)

@@ -10,7 +10,7 @@ from tests.fleets.chosen import chosen_name
 from tests.fleets.fleet import Fleet
 
 FIRST = int(os.environ.get("CHAOS_SEED", "1"))
-RUNS = 2 if chosen_name() == "processes" else 4
+RUNS = 1 if chosen_name() == "processes" else 4
 """Of processes `make test` plays a share; `make chaos` plays as many as one wants."""
 
 
