@@ -101,13 +101,3 @@ def _left() -> list[int]:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     return descendants(os.getpid())
-
-
-def cpu(pid: int) -> float:
-    """Seconds of processor time that `pid` and all that live below it have used so far."""
-    ticks = 0
-    for each in (pid, *descendants(pid)):
-        with contextlib.suppress(OSError, IndexError):
-            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")

@@ -24,7 +24,7 @@ from typing import cast
 
 import uvloop
 
-from benchmarks import process_tree
+from infra.compute.local.processes.process_groups import cpu_seconds
 from outside import serving
 from outside.running_host import RunningHost
 
@@ -127,13 +127,17 @@ class _Caller(asyncio.Protocol):
             self._ended.set_exception(ConnectionError(told))
 
 
+def _cpu(pid: int) -> float:
+    return cpu_seconds(pid) or 0.0
+
+
 async def _ask(port: int, path: str, key: str, load: Load, pid: int) -> Seen:
     loop = asyncio.get_running_loop()
     request = (
         f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(load.body)}\r\n\r\n"
     ).encode() + load.body
-    used = process_tree.cpu(pid)
+    used = _cpu(pid)
     started = time.perf_counter()
     callers = []
     for _ in range(load.streams):
@@ -152,7 +156,7 @@ async def _ask(port: int, path: str, key: str, load: Load, pid: int) -> Seen:
     if tokens != load.streams * load.tokens:
         raise AssertionError(f"{tokens} tokens came of {load.streams * load.tokens}")
     firsts = [caller.first for _, caller, _ in callers]
-    return Seen(tokens / took, firsts, process_tree.cpu(pid) - used)
+    return Seen(tokens / took, firsts, _cpu(pid) - used)
 
 
 @contextlib.contextmanager
