@@ -25,6 +25,7 @@ from infra.compute.registry.programs.making import BaseImage, Making, RegistryPl
 from infra.compute.registry.programs.registry_images import registry_images
 from infra.compute.remote.fleet import Fleet
 from infra.embedded.blobs.file_blob_store import FileBlobStore
+from tests.contract.fleets.cluster_platform import pod_is_ready
 from tests.contract.fleets.platform import Opener, Platform
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.engine_images import UV
@@ -44,7 +45,8 @@ def real_cluster(folder: Path) -> Iterator[Platform]:
     access = cluster_access(Path(config).expanduser(), None, {})
     lost = replace(access, server="https://127.0.0.1:9")
     at = _opener(registry, access), _opener(registry, lost)
-    yield Platform("real_cluster", *at, "No API server at")
+    counts = pod_is_ready(access, access.namespace)
+    yield Platform("real_cluster", *at, "No API server at", counts)
 
 
 def _opener(registry: str, access: ClusterAccess) -> Opener:

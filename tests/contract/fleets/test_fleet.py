@@ -83,7 +83,9 @@ async def until_ready(node: Node) -> dict[str, object]:
     return await eventually(ready, "a ready node", every=0.1)
 
 
-async def test_a_group_comes_scales_and_goes_and_leaves_nothing(yard: Yard) -> None:
+async def test_a_group_comes_scales_and_goes_and_leaves_nothing(
+    platform: Platform, yard: Yard
+) -> None:
     group = await yard.group()
     await yard.applied(group, 2)
     first, second = await yard.running(group, 2)
@@ -91,6 +93,8 @@ async def test_a_group_comes_scales_and_goes_and_leaves_nothing(yard: Yard) -> N
     assert first.id != second.id
     told = await until_ready(first)
     assert told["node"] == first.id
+    for node in (first, second):
+        await eventually(partial(platform.counts, node), "ready to the platform", every=0.1)
     await yard.fleet.apply(group, 1)
     [kept] = await yard.running(group, 1)
     assert kept.id == first.id
