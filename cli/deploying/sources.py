@@ -1,5 +1,6 @@
 """Files and folders as the resources they describe, whichever way they are written."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,15 +56,15 @@ class Source:
 
 def read_sources(paths: list[str], sets: list[str], *, name: str | None = None) -> list[Source]:
     """Every resource of files and of the YAML files in folders, in the order they are made in;
-    with `sets` applied to each document, and the `name` of an endpoint that is another than its
+    with each of `sets` applied to the documents whose kind has such a field, and the `name` of an endpoint that is another than its
     file says. Raises UsageFailed with every fault of all of them."""
     documents = [document for path in paths for document in _documents(Path(path))]
-    for document in documents:
-        apply(document.value, sets)
-        if name:
-            document.value["name"] = name
     if not documents:
         raise UsageFailed(f"{', '.join(paths)}: no YAML file with a resource.")
+    _set(documents, sets)
+    for document in documents:
+        if name:
+            document.value["name"] = name
     found: list[Source] = []
     faults: list[str] = []
     for document in documents:
@@ -84,6 +85,32 @@ def read_sources(paths: list[str], sets: list[str], *, name: str | None = None) 
         raise UsageFailed("The files can't be used as they stand:", faults=faults)
     order = list(RECORDS)
     return sorted(found, key=lambda source: order.index(source.kind))
+
+
+def _set(documents: list[Document], sets: list[str]) -> None:
+    """Raises UsageFailed for a field that none of several has; one that one alone has not is told
+    where it is read."""
+    for text in sets:
+        field = re.split(r"[=.\[]", text, maxsplit=1)[0]
+        takers = [each for each in documents if field in _fields(each.value)]
+        if not takers and len(documents) > 1:
+            import difflib  # Slow to import.
+
+            known = sorted({name for each in documents for name in _fields(each.value)})
+            near = difflib.get_close_matches(field, known, 1, 0.6)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
+            raise UsageFailed(f"--set {text}: nothing described there has {field!r}.", hint=hint)
+        for document in takers or documents:
+            apply(document.value, [text])
+
+
+def _fields(value: dict[str, Any]) -> set[str]:
+    """What a document may have at its top, and what this one has."""
+    if "deployments" in value:
+        kind = "batch-endpoint" if value.get("type") == "batch" else "online-endpoint"
+        return {*RECORDS[kind].named, *_OLD_FIELDS, *value}
+    known = _kind(value)
+    return {*(RECORDS[known].named if known else ()), *value}
 
 
 def _documents(path: Path) -> list[Document]:

@@ -1,10 +1,12 @@
 """`mle init`: a project that deploys as it stands."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from cli.failures import CommandFailed, UsageFailed
+from cli.kinds.endpoints import ENDPOINT_NAME
 from cli.output.console import say
 from cli.templates.files import TEMPLATES
 from cli.verbs import Session, Verb, flag
@@ -20,6 +22,11 @@ def init(flags: argparse.Namespace, session: Session) -> Any:
     if there:
         raise CommandFailed(f"{folder} has {', '.join(there)} already; nothing was written.")
     name = flags.name or (folder.resolve().name if flags.folder != "." else flags.template)
+    if not re.fullmatch(ENDPOINT_NAME.pattern, name):
+        raise UsageFailed(
+            f"An endpoint can't be called {name!r}: {ENDPOINT_NAME.rule}",
+            hint="`--name NAME` names it otherwise than its folder.",
+        )
     for path, content in template.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
