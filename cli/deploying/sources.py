@@ -56,8 +56,8 @@ class Source:
 
 def read_sources(paths: list[str], sets: list[str], *, name: str | None = None) -> list[Source]:
     """Every resource of files and of the YAML files in folders, in the order they are made in;
-    with each of `sets` applied to the documents whose kind has such a field, and the `name` of an endpoint that is another than its
-    file says. Raises UsageFailed with every fault of all of them."""
+    with each of `sets` applied to the documents whose kind has such a field, and the `name` of an
+    endpoint that is another than its file says. Raises UsageFailed with every fault of them."""
     documents = [document for path in paths for document in _documents(Path(path))]
     if not documents:
         raise UsageFailed(f"{', '.join(paths)}: no YAML file with a resource.")
