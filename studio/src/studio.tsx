@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { setWorkspace } from "./host";
 import { t } from "./language";
 import { Access } from "./pages/access";
+import { AlertPage, Alerts } from "./pages/alerts";
 import { ASSETS, Asset, Assets } from "./pages/assets";
 import { BatchEndpointPage } from "./pages/batch-endpoint";
 import { Costs } from "./pages/costs";
@@ -19,6 +20,7 @@ const LINKS: readonly [string, string][] = [
   ["", "Endpoints"],
   ["jobs", "Jobs"],
   ...Object.entries(ASSETS).map(([kind, { title }]): [string, string] => [kind, title]),
+  ["alerts", "Alerts"],
   ["costs", "Costs"],
   ["access", "Access"],
 ];
@@ -90,6 +92,7 @@ function Page() {
   if (kind === "online" && name) return <OnlineEndpointPage key={name} name={name} />;
   if (kind === "batch" && name) return <BatchEndpointPage key={name} name={name} />;
   if (kind === "jobs") return name ? <JobPage key={name} name={name} /> : <Jobs />;
+  if (kind === "alerts") return name ? <AlertPage key={name} name={name} /> : <Alerts />;
   if (kind === "costs") return <Costs />;
   if (kind === "access") return <Access />;
   if (kind in ASSETS) {

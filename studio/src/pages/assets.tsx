@@ -26,6 +26,7 @@ export const ASSETS: Readonly<Record<string, Kind>> = {
   computes: { title: "Computes", about: "The local one is always there.", versions: false },
   schedules: { title: "Schedules", about: "A schedule invokes a batch endpoint by the clock.", versions: false },
   eventSubscriptions: { title: "Subscriptions", about: "A webhook, or a topic of Service Bus, is told what happens to endpoints, deployments and jobs.", versions: false },
+  eventMappings: { title: "Event mappings", about: "An event mapping starts a batch job for each event of another system, such as Event Grid, that fits: PUT eventMappings/NAME makes one.", versions: false },
   connections: { title: "Connections", about: "mle connection create -f feed.yml opens an index of packages.", versions: false },
 };
 

@@ -11,6 +11,7 @@ import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
 import { ask, place, to } from "../router";
 import { word } from "../yaml";
+import { Prices } from "./prices";
 
 interface Answer {
   properties: {
@@ -56,7 +57,8 @@ function columns(currency: string): readonly Column<Spent>[] {
 /** What was used, and what it costs by the prices that are set. */
 export function Costs() {
   const frame = place.value.query.get("frame") ?? "MonthToDate";
-  const { answer, fault } = useCosts(frame);
+  const [pricing, setPricing] = useState(false);
+  const { answer, fault, again } = useCosts(frame);
   const found = answer?.properties;
   const currency = String(found?.rows[0]?.at(-1) ?? "USD");
   const spent = found ? byEndpoint(found) : [];
@@ -77,11 +79,15 @@ export function Costs() {
             ))}
           </select>
         </label>
+        <button type="button" onClick={() => setPricing(true)}>
+          {t("Prices")}
+        </button>
       </div>
       <Told fault={fault} />
+      {pricing && <Prices onClose={() => setPricing(false)} onDone={again} />}
       {found && (
         <>
-          {found.prices.isSample && <p class="told">{t("These are a sample's prices, not yours: PUT priceSheets/default sets them.")} {found.prices.source}</p>}
+          {found.prices.isSample && <p class="told">{t("These are a sample's prices, not yours: Prices sets them.")} {found.prices.source}</p>}
           {found.unpricedInstanceTypes.length > 0 && (
             <p class="told bad">{t("No price is set for {types}: what they cost is not in here.", { types: found.unpricedInstanceTypes.join(", ") })}</p>
           )}
@@ -114,8 +120,14 @@ export function Costs() {
   );
 }
 
-function useCosts(timeframe: string): { answer: Answer | null; fault: Error | null } {
-  const [seen, setSeen] = useState<{ answer: Answer | null; fault: Error | null }>({ answer: null, fault: null });
+interface Costed {
+  answer: Answer | null;
+  fault: Error | null;
+}
+
+function useCosts(timeframe: string): Costed & { again(): void } {
+  const [seen, setSeen] = useState<Costed>({ answer: null, fault: null });
+  const [looks, setLooks] = useState(0);
   useEffect(() => {
     let gone = false;
     const dataset = {
@@ -141,8 +153,8 @@ function useCosts(timeframe: string): { answer: Answer | null; fault: Error | nu
       gone = true;
       clearInterval(timer);
     };
-  }, [timeframe]);
-  return seen;
+  }, [timeframe, looks]);
+  return { ...seen, again: () => setLooks(looks + 1) };
 }
 
 function at(of: Answer["properties"], name: string): number {

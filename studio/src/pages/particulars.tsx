@@ -3,11 +3,12 @@
 import { useState } from "preact/hooks";
 import { call, change, Refusal } from "../host";
 import { ago, number, t, time } from "../language";
-import { Code } from "../parts/copied";
+import { Code, Copied } from "../parts/copied";
 import { Ask } from "../parts/dialog";
+import { Keys } from "../parts/keys";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
-import { Told } from "../parts/told";
+import { Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
 import { go, to } from "../router";
@@ -24,11 +25,12 @@ interface Props {
 const OF: Readonly<Record<string, (props: Props) => preact.JSX.Element>> = {
   schedules: Schedule,
   eventSubscriptions: Subscription,
+  eventMappings: Mapping,
   environments: Build,
 };
 
 /** Of which the part below says all that a reader wants. */
-export const TOLD_BELOW: ReadonlySet<string> = new Set(["schedules", "eventSubscriptions"]);
+export const TOLD_BELOW: ReadonlySet<string> = new Set(["schedules", "eventSubscriptions", "eventMappings"]);
 
 /** By the collection that it is of. */
 export function Particulars({ kind, ...props }: Props & { kind: string }) {
@@ -192,6 +194,80 @@ function Subscription({ path, of, again }: Props) {
         <p class="quiet">{t("None: what could not be delivered would be kept here for a week.")}</p>
       )}
     </section>
+  );
+}
+
+interface Taken {
+  eventId: string;
+  source: string;
+  type: string;
+  subject: string;
+  status: string;
+  job: string | null;
+  error: { message: string } | null;
+}
+
+const TAKEN: readonly Column<Taken>[] = [
+  { name: t("Event"), by: (row) => row.type, show: (row) => <span class="break">{row.type}</span> },
+  { name: t("About"), by: (row) => row.subject, show: (row) => <span class="break">{row.subject}</span> },
+  { name: t("Status"), by: (row) => row.status, show: (row) => <State of={row.status} /> },
+  { name: t("Job"), by: (row) => row.job, show: (row) => (row.job ? <a href={to("jobs", row.job)}>{row.job}</a> : "–") },
+  { name: t("Why not"), by: (row) => row.error?.message, show: (row) => <span class="break">{row.error?.message ?? ""}</span> },
+];
+
+/** Where events go that start jobs, and what became of those that came. */
+function Mapping({ path, of }: Props) {
+  const events = usePolled<ListOf<Taken>>(`${path}/events`, 5);
+  const properties = of.properties as {
+    eventsUri: string;
+    endpointName: string;
+    deploymentName?: string | null;
+    filter?: { includedEventTypes?: string[] | null; subjectBeginsWith?: string | null; subjectEndsWith?: string | null };
+    received?: Record<string, number>;
+  };
+  const { filter, received } = properties;
+  const found = events.value.value?.value ?? [];
+  return (
+    <>
+      <section class="card">
+        <dl>
+          <dt>{t("Events go to")}</dt>
+          <dd>
+            <Copied text={properties.eventsUri} label={t("Events go to")} />
+          </dd>
+          <Keys path={path} />
+          <dt>{t("Invokes")}</dt>
+          <dd>
+            <a href={to("batch", properties.endpointName)}>{[properties.endpointName, properties.deploymentName].filter(Boolean).join("/")}</a>
+          </dd>
+          <dt>{t("Of the types")}</dt>
+          <dd>{filter?.includedEventTypes?.join(", ") || t("all")}</dd>
+          {(filter?.subjectBeginsWith || filter?.subjectEndsWith) && (
+            <>
+              <dt>{t("About")}</dt>
+              <dd>
+                <code>
+                  {filter.subjectBeginsWith}…{filter.subjectEndsWith}
+                </code>
+              </dd>
+            </>
+          )}
+          {Object.entries(received ?? {}).map(([name, count]) => (
+            <>
+              <dt key={name}>{name}</dt>
+              <dd>{number(count)}</dd>
+            </>
+          ))}
+        </dl>
+      </section>
+      <h2>{t("Events of the last week")}</h2>
+      <Stale fault={events.value.fault} />
+      {found.length ? (
+        <Table label={t("events")} rows={found} columns={TAKEN} id={(row) => `${row.source}/${row.eventId}`} />
+      ) : (
+        <p class="quiet">{t("None has come.")}</p>
+      )}
+    </>
   );
 }
 

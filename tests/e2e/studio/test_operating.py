@@ -1,13 +1,16 @@
 """What operators do in the studio while callers are answered."""
 
 import json
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.main import main
 from cli.studio.server import StudioServer
 from outside import serving
 from outside.running_host import RunningHost
@@ -186,6 +189,105 @@ def test_what_was_spent_stands_beside_what_may_be(
     dialog.get_by_role("button", name="Create").click()
     page.get_by_text("of $20.00").wait_for()
     assert host.workspace.get("budgets/team")["properties"]["amount"] == 20
+
+
+def test_prices_are_set_where_costs_are_read(
+    host: RunningHost, studio: StudioServer, page: "Page"
+) -> None:
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/costs")
+    page.get_by_text("These are a sample's prices").wait_for()
+    page.get_by_role("button", name="Prices").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Currency").fill("EUR")
+    dialog.get_by_label("Instance types, an hour").fill("Standard_DS3_v2 = cheap")
+    dialog.get_by_role("button", name="Set them").click()
+    dialog.locator("[aria-invalid]").wait_for()
+    dialog.get_by_label("Instance types, an hour").fill("Standard_DS3_v2 = 0.5\n\nown=0.25")
+    dialog.get_by_role("button", name="Set them").click()
+    dialog.wait_for(state="detached")
+    page.get_by_text("These are a sample's prices").wait_for(state="detached")
+    sheet = host.workspace.get("priceSheets/default")["properties"]
+    assert (sheet["currency"], sheet["isSample"]) == ("EUR", False)
+    assert sheet["instanceTypes"] == {"Standard_DS3_v2": 0.5, "own": 0.25}
+    host.workspace.call("DELETE", "priceSheets/default")
+
+
+def test_an_alert_is_made_seen_to_fire_changed_and_deleted(
+    host: RunningHost,
+    sums: str,
+    studio: StudioServer,
+    page: "Page",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/alerts")
+    page.get_by_text("No alert yet").wait_for()
+    page.get_by_role("button", name="New alert").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("idle")
+    dialog.get_by_label("Of", exact=True).select_option(label=sums)
+    dialog.get_by_label("Figure").select_option("RequestsPerMinute")
+    dialog.get_by_label("Fires when it").select_option(label="is below")
+    dialog.get_by_label("Threshold").fill("1000000")
+    dialog.get_by_text("The same in a terminal").click()
+    told = dialog.locator("pre").inner_text()
+    dialog.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", name="idle").wait_for()
+    fired = page.get_by_role("region", name="what has fired")
+    fired.get_by_role("link", name=sums).wait_for()
+    page.get_by_text("Unhealthy").first.wait_for()
+    made = host.workspace.get("metricAlerts/idle")["properties"]
+    page.get_by_role("button", name="Change").click()
+    dialog.get_by_label("Threshold").fill("0")
+    dialog.get_by_role("button", name="Change").click()
+    dialog.wait_for(state="detached")
+    page.get_by_text("Nothing has.").wait_for()
+    page.get_by_role("button", name="Switch it off").click()
+    page.get_by_role("button", name="Switch it on").wait_for()
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    page.get_by_text("No alert yet").wait_for()
+    # What the dialog told a terminal makes the same rule.
+    monkeypatch.setenv("MLE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("MLE_CONNECTION", str(host.connection_file))
+    program, *words = shlex.split(told)
+    assert (program, main(words)) == ("mle", 0)
+    again = host.workspace.get("metricAlerts/idle")["properties"]
+    for name in ("scopes", "criteria", "windowSize", "evaluationFrequency", "severity"):
+        assert again[name] == made[name]
+    host.workspace.call("DELETE", "metricAlerts/idle")
+
+
+def test_events_of_others_and_their_jobs_stand_by_their_mapping(
+    host: RunningHost, studio: StudioServer, page: "Page"
+) -> None:
+    host.workspace.mutate("PUT", "batchEndpoints/taken", {"properties": {}})
+    job = {"inputData": {"in": {"jobInputType": "UriFolder", "uri": "{{data.url}}"}}}
+    host.workspace.call(
+        "PUT", "eventMappings/arrivals", {"properties": {"endpointName": "taken", "job": job}}
+    )
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/eventMappings")
+    page.get_by_role("link", name="arrivals").click()
+    page.get_by_text("None has come.").wait_for()
+    page.get_by_role("button", name="Ask for the keys").click()
+    page.get_by_role("button", name="Show").first.click()
+    keys = host.workspace.call("POST", "eventMappings/arrivals/listKeys", {}).json()
+    page.get_by_text(keys["primaryKey"]).wait_for()
+    uri = host.workspace.get("eventMappings/arrivals")["properties"]["eventsUri"]
+    event = {
+        **{"id": "1", "topic": "/lake", "subject": "a", "eventType": "Made"},
+        "data": {"url": "azureml:none:1"},
+    }
+    with host.client() as stranger:
+        posted = stranger.post(f"{uri}?code={keys['primaryKey']}", json=[event])
+    assert posted.status_code == 202
+    # There is no deployment yet to run it on: it waits for one, and what the host says is shown.
+    events = page.get_by_role("region", name="events")
+    events.get_by_text("has no default deployment").wait_for()
+    events.get_by_text("Accepted").wait_for()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_text("None yet").wait_for()
 
 
 def test_a_schedule_is_run_by_hand_and_switched_off(

@@ -47,6 +47,7 @@ PLACES = (
     *(("online/adds", "Guarded rollout"), ("batch/whole", "New deployment"), ("batch/whole", "")),
     *(("jobs", ""), ("models", "Register a model"), ("codes/adds", ""), ("computes", "")),
     *(("schedules", "New schedule"), ("access", ""), ("costs", "New budget")),
+    *(("costs", "Prices"), ("alerts", "New alert"), ("eventMappings", "")),
 )
 """Every page, and every dialog that has fields, by the button that opens it."""
 

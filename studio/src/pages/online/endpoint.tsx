@@ -4,6 +4,7 @@ import { t, time } from "../../language";
 import { Acts } from "../../parts/acts";
 import { Copied } from "../../parts/copied";
 import { Ask } from "../../parts/dialog";
+import { Keys } from "../../parts/keys";
 import { Logs } from "../../parts/logs";
 import { State } from "../../parts/state";
 import { Tabs } from "../../parts/tabs";
@@ -17,7 +18,6 @@ import { DeployOnline } from "../wizards/online-deployment";
 import { BeginRollout } from "../wizards/rollout";
 import { Consume } from "./consume";
 import { DeploymentCard } from "./deployment-card";
-import { Keys } from "./keys";
 import { Metrics } from "./metrics";
 import { Requests } from "./requests";
 import { Rollout } from "./rollout";
@@ -151,7 +151,12 @@ function Details(props: { endpoint: OnlineEndpoint; deployments: readonly Online
           )}
           <dt>{t("Authentication")}</dt>
           <dd>{properties.authMode}</dd>
-          {properties.authMode === "Key" && <Keys endpoint={endpoint} />}
+          {properties.authMode === "Key" && (
+            <Keys
+              path={`onlineEndpoints/${encodeURIComponent(endpoint.name)}`}
+              command={(which) => `mle online-endpoint regenerate-keys -n ${word(endpoint.name)} --key-type ${which}`}
+            />
+          )}
           <dt>{t("Changed")}</dt>
           <dd>{time(endpoint.systemData?.lastModifiedAt)}</dd>
         </dl>

@@ -1,20 +1,17 @@
 import { useState } from "preact/hooks";
-import { call, change } from "../../host";
-import { t } from "../../language";
-import { Copied } from "../../parts/copied";
-import { Ask } from "../../parts/dialog";
-import { Told } from "../../parts/told";
-import type { OnlineEndpoint } from "../../resources";
-import { word } from "../../yaml";
+import { call, change } from "../host";
+import { t } from "../language";
+import { Copied } from "./copied";
+import { Ask } from "./dialog";
+import { Told } from "./told";
 
 interface KeyPair {
   primaryKey: string;
   secondaryKey: string;
 }
 
-/** Shown when they are asked for, and made anew one at a time. */
-export function Keys({ endpoint }: { endpoint: OnlineEndpoint }) {
-  const path = `onlineEndpoints/${encodeURIComponent(endpoint.name)}`;
+/** Of what is at `path`: shown when they are asked for, and made anew one at a time. */
+export function Keys({ path, command }: { path: string; command?(which: string): string }) {
   const [keys, setKeys] = useState<KeyPair | null>(null);
   const [fault, setFault] = useState<Error | null>(null);
   const [rotates, setRotates] = useState<"Primary" | "Secondary" | null>(null);
@@ -51,7 +48,7 @@ export function Keys({ endpoint }: { endpoint: OnlineEndpoint }) {
           title={t("Make the key anew?")}
           act={t("Make anew")}
           danger
-          command={`mle online-endpoint regenerate-keys -n ${word(endpoint.name)} --key-type ${rotates.toLowerCase()}`}
+          command={command?.(rotates.toLowerCase())}
           onClose={() => setRotates(null)}
           onAct={async (told) => {
             await change("POST", `${path}/regenerateKeys`, { keyType: rotates }, told);
