@@ -179,6 +179,7 @@ module compute 'modules/compute.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
+    logWorkspaceId: monitoring.outputs.workspaceId
   }
 }
 
@@ -205,6 +206,7 @@ module app 'modules/function-app.bicep' = {
     imageRegistry: compute.outputs.registryUrl
     subnetId: compute.outputs.functionsSubnetId
     applicationInsights: monitoring.outputs.connectionString
+    logWorkspace: monitoring.outputs.logWorkspace
     tokenAudience: tokenAudience
     applicationId: applicationId
     issuerOfVersion1: issuerOfVersion1

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from domain.errors import Unavailable
 from domain.figures.outside_figures import NoOutsideFigures, OutsideFigures
+from domain.ports.records.traffic_records import TrafficRecords
 from infra.clock import SystemClock
 from infra.cloud.cipher import SettingCipher
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.cloud.documents.document_figure_store import DocumentFigureStore
 from infra.cloud.late import is_made, late
+from infra.cloud.monitor.analytics_traffic import AnalyticsTraffic
 from infra.cloud.monitor.azure_monitor import AzureMonitor
 from infra.settings import Settings
+from infra.telemetry.log_analytics import named
 from infra.web.client_address import TrustedProxies
 from infra.web.client_proof import AssertionProof, ClientProof, SecretProof
 from infra.web.directory_clients import DirectoryClients, DirectoryRights
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
     from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
 _NOT_KEPT = (
-    "Under Azure Functions scoring requests are not kept one by one: Application Insights has "
-    "them, where telemetry goes there."
+    "Under Azure Functions scoring requests are read one by one from Log Analytics: name the "
+    "workspace of the Application Insights resource by ML_ENDPOINTS_LOG_WORKSPACE, and have "
+    "deployments tell of theirs by appInsightsEnabled."
 )
 _EXCHANGE = "api://AzureADTokenExchange/.default"
 """What a managed identity's token is for that stands in for an application's secret."""
@@ -83,7 +87,12 @@ class CloudServices:
             hours=timedelta(days=settings.figures.hours_kept_days),
         )
         self.outside_figures = self._monitor()
-        self.traffic = NoTrafficRecords(_NOT_KEPT)
+        self.analytics = named(settings.telemetry)
+        self.traffic: TrafficRecords = (
+            NoTrafficRecords(_NOT_KEPT)
+            if self.analytics is None
+            else AnalyticsTraffic(self.analytics, settings.installation.workspace_id)
+        )
         self.bus = late(self._service_bus)
         self.queue = late(self._queue)
         self.topics = late(self._topics)
@@ -126,6 +135,8 @@ class CloudServices:
             closing.callback(setattr, CloudServices, "_opened", None)
             if isinstance(self.outside_figures, AzureMonitor):
                 closing.push_async_callback(self.outside_figures.close)
+            if self.analytics is not None:
+                closing.push_async_callback(self.analytics.close)
             if "credential" in self.__dict__:
                 closing.push_async_callback(self.credential.close)
             for each in (

@@ -142,7 +142,7 @@ def _scoring(
     rollout = compose_rollout(ground, settings.scoring, changes=online.changes, instances=instances)
     collecting = compose_collecting(ground, settings.collecting, assets=assets.registration)
     waking = compose_waking(ground, settings.scaling, following=online.following)
-    taps = (*rollout.taps, collecting, RequestTelling())
+    taps = (*rollout.taps, collecting, RequestTelling(settings.installation.workspace_id))
     scoring = compose_scoring(ground, settings.scoring, routes, instances, waking, taps)
     return rollout, collecting, scoring
 

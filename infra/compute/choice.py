@@ -24,7 +24,7 @@ from infra.compute.identity_lending import IdentityLending
 from infra.compute.node_lending import NodeLending
 from infra.compute.package_sources import PackageSources
 from infra.compute.succession import Succession
-from infra.settings.adapters import ComputeSettings, Host
+from infra.settings.adapters import ComputeSettings, Host, TelemetrySettings
 from infra.settings.container_apps import ContainerAppsSettings
 from infra.settings.kubernetes import KubernetesSettings
 
@@ -100,6 +100,9 @@ class Told(Protocol):
     @property
     def kubernetes(self) -> KubernetesSettings: ...
 
+    @property
+    def telemetry(self) -> TelemetrySettings: ...
+
 
 def chosen_compute(told: Told, host: Host, beside: Beside) -> Compute:
     """Opens nothing."""
@@ -110,7 +113,7 @@ def chosen_compute(told: Told, host: Host, beside: Beside) -> Compute:
         case "docker":
             return _docker(settings, beside)
         case "container_apps":
-            return _container_apps(settings, told.container_apps, beside)
+            return _container_apps(settings, told.container_apps, told.telemetry, beside)
         case "kubernetes":
             return _kubernetes(settings, told.kubernetes, beside)
         case "none":
@@ -228,26 +231,33 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
 
 
 def _container_apps(
-    settings: ComputeSettings, apps: ContainerAppsSettings, beside: Beside
+    settings: ComputeSettings,
+    apps: ContainerAppsSettings,
+    telemetry: TelemetrySettings,
+    beside: Beside,
 ) -> Compute:
     """Instances and nodes are apps of their own."""
     from infra.compute.container_apps.app_capabilities import AppCapabilities
     from infra.compute.container_apps.app_isolation import parts
+    from infra.compute.container_apps.app_logs import AnalyticsAppLogs, NoAppLogs
     from infra.compute.container_apps.chosen_apps import RUNS_ON, chosen_apps
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.registry.programs.registry_images import registry_images
     from infra.compute.remote.installation import Installation
     from infra.compute.remote.remote_capabilities import RemoteCapabilities
     from infra.compute.remote.remote_compute import RemoteCompute
+    from infra.telemetry.log_analytics import named
 
     place = _registry(settings)
     if place is None:
         raise ValueError("Container Apps need a registry")  # the settings have said so
     images = registry_images(place, _making(settings, beside), RUNS_ON)
+    analytics = named(telemetry)
     fleet = chosen_apps(
         apps,
         images.images,
         Installation(beside.store).id,
+        NoAppLogs() if analytics is None else AnalyticsAppLogs(analytics, time.monotonic),
         credentials=place.credentials,
         identities=not beside.identities.lends,
         blobs=settings.blobs_address,
@@ -263,6 +273,8 @@ def _container_apps(
     async def close() -> None:
         await images.rebasing.close()
         await remote.close()
+        if analytics is not None:
+            await analytics.close()
 
     shared = RemoteCapabilities(images.facts, _triton(settings), parts)
     return Compute(
@@ -270,6 +282,7 @@ def _container_apps(
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,
+        meter=remote.meter,
         start=start,
         close=close,
         gateway=fleet.gateway,
@@ -318,6 +331,7 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,
+        meter=remote.meter,
         start=start,
         close=close,
         gateway=fleet.gateway if settings.blobs_address is None else told,

@@ -14,6 +14,7 @@ from infra.settings.values import (
     ByteCount,
     EngineAddress,
     Folders,
+    Guid,
     HostName,
     HostPort,
     Location,
@@ -24,7 +25,6 @@ from infra.settings.values import (
     Schedule,
     ScoringDomain,
     Secret,
-    SubscriptionId,
     Text,
     Texts,
     Unit,
@@ -46,7 +46,7 @@ class InstallationSettings(SettingsGroup):
     None means what the platform's name says."""
     base_url: BaseAddress = Field(alias="ML_ENDPOINTS_BASE_URL")
     """What callers put before every path; it stands in scoring URIs and Location headers."""
-    subscription_id: SubscriptionId = Field(alias="ML_ENDPOINTS_SUBSCRIPTION_ID")
+    subscription_id: Guid = Field(alias="ML_ENDPOINTS_SUBSCRIPTION_ID")
     """The Azure subscription that every resource's id begins with."""
     resource_group: Name = Field(alias="ML_ENDPOINTS_RESOURCE_GROUP")
     """The resource group in every resource's id."""
@@ -399,6 +399,14 @@ class TelemetrySettings(SettingsGroup):
     ] = Field(None, alias="ML_ENDPOINTS_MONITOR_RESOURCE")
     """The ARM id of that resource: figures over time are then asked of Azure Monitor first, where
     the app has the role Monitoring Reader. None: they are the app's own."""
+    log_workspace: Guid | None = Field(None, alias="ML_ENDPOINTS_LOG_WORKSPACE")
+    """The id, a GUID, of the Log Analytics workspace of that resource, on which the app has the
+    role Log Analytics Reader: traffic logs are read from it under Azure Functions, and what apps in
+    Container Apps that are gone have printed. None: neither is to be had."""
+    log_query_url: BaseAddress = Field(
+        "https://api.loganalytics.azure.com", alias="ML_ENDPOINTS_LOG_QUERY_URL"
+    )
+    """Log Analytics' query API; in other clouds than Azure's public one, theirs."""
     otlp_endpoint: BaseAddress | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """An OpenTelemetry collector (OTLP over HTTP) to send telemetry to, where there is no
     Application Insights."""
@@ -408,4 +416,5 @@ class TelemetrySettings(SettingsGroup):
     """The share of new traces that is sent; a caller's own decision is kept."""
     telemetry_logs: bool = Field(True, alias="ML_ENDPOINTS_TELEMETRY_LOGS")
     """Whether logs are sent with the traces. The Functions host in Azure sends them itself; records
-    of the audit log go to Application Insights either way."""
+    of the audit log, and of requests where `appInsightsEnabled` asks for them, go to Application
+    Insights either way."""

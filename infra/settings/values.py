@@ -142,7 +142,7 @@ Schedule = Annotated[str, AfterValidator(_schedule), Unit("NCRONTAB, six fields"
 Secret = Annotated[str | None, Field(min_length=1, repr=False)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), Unit("several between commas")]
-SubscriptionId = Annotated[
+Guid = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.()-]{0,89}$")]

@@ -112,13 +112,14 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
     from infra.telemetry.metric_names import views
     from infra.telemetry.telemetry_sdk import HostsTraceIds, Redacting
 
+    first = "" if settings.telemetry_logs else AUDIT
     configure_azure_monitor(
         connection_string=connection,
         credential=credential,
         sampling_ratio=settings.trace_sampling,
         resource=_resource(),
-        # The audit log goes there whoever sends the others.
-        logger_name="" if settings.telemetry_logs else AUDIT,
+        # The audit log and the requests that deployments ask for go there whoever sends the others.
+        logger_name=first,
         views=views(),
         enable_live_metrics=False,
         enable_performance_counters=False,
@@ -126,11 +127,10 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
         log_record_processors=[Redacting()],
         instrumentation_options={name: {"enabled": False} for name in _INSTRUMENTED_ELSEWHERE},
     )
-    if settings.telemetry_logs:
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, LoggingHandler):
-                logging.getLogger(AUDIT).addHandler(handler)
-                logging.getLogger(REQUESTS).addHandler(handler)
+    for handler in list(logging.getLogger(first).handlers):
+        if isinstance(handler, LoggingHandler):
+            for name in {AUDIT, REQUESTS} - {first}:
+                logging.getLogger(name).addHandler(handler)
     provider = trace.get_tracer_provider()
     # With OTEL_TRACES_EXPORTER=none there are no traces, and no provider of the SDK's.
     if isinstance(provider, TracerProvider):

@@ -5,6 +5,7 @@ param suffix string
 param location string
 param tags object
 param principalId string
+param logWorkspaceId string
 
 var containerAppsContributor = '358470bc-b998-42bd-ab17-a7e34c199c0f'
 var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
@@ -57,10 +58,30 @@ resource environment 'Microsoft.App/managedEnvironments@2026-01-01' = {
       internal: true
     }
     publicNetworkAccess: 'Disabled'
+    appLogsConfiguration: { destination: 'azure-monitor' }
     workloadProfiles: [
       {
         name: 'Consumption'
         workloadProfileType: 'Consumption'
+      }
+    ]
+  }
+}
+
+// What apps print and what befalls them is read long after they went. It is paid for by the GB.
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: environment
+  properties: {
+    workspaceId: logWorkspaceId
+    logs: [
+      {
+        category: 'ContainerAppConsoleLogs'
+        enabled: true
+      }
+      {
+        category: 'ContainerAppSystemLogs'
+        enabled: true
       }
     ]
   }

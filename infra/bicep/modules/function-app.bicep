@@ -18,6 +18,7 @@ param pullIdentityId string
 param imageRegistry string
 param subnetId string
 param applicationInsights string
+param logWorkspace string
 param tokenAudience string
 param applicationId string
 param issuerOfVersion1 string
@@ -138,6 +139,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     ML_ENDPOINTS_QUEUE_MAX_DELIVERY: string(maxDeliveryCount)
     ML_ENDPOINTS_TRACE_SAMPLING: traceSampling
     ML_ENDPOINTS_TELEMETRY_LOGS: 'false'
+    ML_ENDPOINTS_LOG_WORKSPACE: logWorkspace
   }
 }
 

@@ -1,10 +1,12 @@
-// Application Insights over a Log Analytics workspace. Telemetry is taken from identities only.
+// Application Insights over a Log Analytics workspace. Telemetry is taken from identities only, and
+// the app may read its logs.
 param suffix string
 param location string
 param tags object
 param principalId string
 
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
+var logReader = '73c42c96-874c-492b-b04d-ab87d138a893'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: 'log-${suffix}'
@@ -38,4 +40,16 @@ resource publishes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+resource readsLogs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(workspace.id, principalId, logReader)
+  scope: workspace
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logReader)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+output workspaceId string = workspace.id
+output logWorkspace string = workspace.properties.customerId
 output connectionString string = insights.properties.ConnectionString

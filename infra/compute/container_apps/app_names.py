@@ -1,7 +1,7 @@
 """How what an installation has in a resource group is told from what is not its own."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,8 @@ LIVES: Final = "ml-endpoints.lives"
 ATTEMPT: Final = "ml-endpoints.attempt"
 _LONGEST: Final = 256
 """Characters of a tag's value."""
+_GONE_NUMBERS: Final = 16
+_GONE_LIVES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ def name_of(installation: str, group: str, place: Place) -> str:
 
 def node_id(group: str, place: Place) -> str:
     return f"{group}-{place.number}.{place.life}"
+
+
+def names_of(installation: str, group: str, there: Sequence[Place]) -> Mapping[str, str]:
+    """The ids of nodes by the names of their apps: of those that are `there`, of all lives before,
+    and of further numbers, which may have gone when there was less to do."""
+    lives = {place.number: place.life + 1 for place in there}
+    places = (
+        Place(number, life, 0)
+        for number in range(max(lives, default=-1) + 1 + _GONE_NUMBERS)
+        for life in range(lives.get(number, _GONE_LIVES))
+    )
+    return {name_of(installation, group, each): node_id(group, each) for each in places}
 
 
 def tags_of(installation: str, group: NodeGroup, place: Place) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from domain.ports import Credentials
 from infra.compute.container_apps.app_body import Mount
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import AppEndings
+from infra.compute.container_apps.app_logs import AppLogs
 from infra.compute.container_apps.arm_budget import ArmBudget
 from infra.compute.container_apps.arm_calls import ArmCalls
 from infra.compute.container_apps.container_apps import ContainerApps
@@ -26,13 +27,15 @@ def chosen_apps(
     settings: ContainerAppsSettings,
     images: ImagesOfNodes,
     installation: Callable[[], Awaitable[str]],
+    gone: AppLogs,
     *,
     credentials: Credentials | None,
     identities: bool,
     blobs: str | None,
 ) -> ContainerAppsFleet:
     """Opens nothing. Images are pulled by `credentials` where no identity is told. `identities`:
-    the platform gives them; `blobs` is where apps reach those that are this host's own."""
+    the platform gives them; `blobs` is where apps reach those that are this host's own. `gone` has
+    what apps printed that are not there any more."""
     from azure.identity.aio import DefaultAzureCredential
 
     calls = ArmCalls(settings.arm_url, DefaultAzureCredential(), ArmBudget(time.monotonic))
@@ -43,4 +46,6 @@ def chosen_apps(
     opened = None if puller is not None else credentials
     own = Own(puller, opened, mounts, identities, blobs)
     draining = AppDraining(UnixHttp())
-    return ContainerAppsFleet(apps, known, images, installation, own, draining, time.monotonic)
+    return ContainerAppsFleet(
+        apps, known, images, installation, own, draining, gone, time.monotonic
+    )

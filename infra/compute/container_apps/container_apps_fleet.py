@@ -13,7 +13,8 @@ from infra.compute.container_apps.app import MAX_DEATHS, App, Ending
 from infra.compute.container_apps.app_body import Mount, Surroundings, app_body
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import refused
-from infra.compute.container_apps.app_names import Place, name_of
+from infra.compute.container_apps.app_logs import AppLogs
+from infra.compute.container_apps.app_names import Place, name_of, names_of
 from infra.compute.container_apps.app_sizes import AppSize, size_of
 from infra.compute.container_apps.arm_calls import ArmRefusal
 from infra.compute.container_apps.container_apps import ContainerApps, Environment
@@ -89,6 +90,7 @@ class ContainerAppsFleet(Fleet):
         installation: Callable[[], Awaitable[str]],
         own: Own,
         draining: AppDraining,
+        gone: AppLogs,
         now: Callable[[], float],
     ) -> None:
         self._apps = apps
@@ -97,6 +99,7 @@ class ContainerAppsFleet(Fleet):
         self._installation = installation
         self._own = own
         self._draining = draining
+        self._gone = gone
         self._now = now
         self._preparations: dict[str, _Preparation] = {}
         self._replaced: dict[tuple[str, int], _Replaced] = {}
@@ -166,11 +169,15 @@ class ContainerAppsFleet(Fleet):
         return None
 
     async def logs(self, group: str, *, tail: int) -> str:
-        lines: list[str] = []
-        for (name, _), replaced in self._replaced.items():
-            if name == group:
-                lines += [*replaced.words.splitlines(), replaced.ending.reason]
-        for app in await self._of(group):
+        apps = await self._of(group)
+        replaced = [each for (name, _), each in self._replaced.items() if name == group]
+        told = {each.app.name for each in replaced} | {app.name for app in apps}
+        gone = names_of(await self._installation(), group, [app.place for app in apps])
+        names = {name: id for name, id in gone.items() if name not in told}
+        lines = list(await self._gone.printed(names, tail=tail))
+        for each in replaced:
+            lines += [*each.words.splitlines(), each.ending.reason]
+        for app in apps:
             ending = self._known.ending(app)
             if ending is not None:
                 lines += (await self._printed(app)).splitlines()
@@ -178,7 +185,10 @@ class ContainerAppsFleet(Fleet):
         return "\n".join(line for line in lines[-tail:] if line)
 
     async def story(self, group: str, program: Program, *, tail: int) -> str:
-        return "\n".join((await self._images.story(group, program))[-tail:])
+        apps = await self._of(group)
+        names = names_of(await self._installation(), group, [app.place for app in apps])
+        befell = await self._gone.events(names, tail=tail)
+        return "\n".join([*await self._images.story(group, program), *befell][-tail:])
 
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:
         preparation = self._preparations.get(group)

@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from domain.ports.records.traffic_records import TrafficRecord
 from domain.scoring.request_record import RequestRecord
+from infra.telemetry.traffic_columns import traffic_columns
 
 FILE = "traffic.jsonl"
 
@@ -140,31 +141,9 @@ class TrafficLog:
             self._failed = False
 
     def _line(self, at: float, record: RequestRecord) -> dict[str, Any]:
-        passing = 0.0 if record.streamed is None else record.streamed.duration
-        before = record.total_seconds - record.model_seconds - passing
         return {
             "TimeGenerated": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
-            "Method": record.method,
-            "Path": record.path,
-            **self._same,
-            "EndpointName": record.endpoint,
-            "DeploymentName": record.deployment,
-            "Protocol": "HTTP",
-            "ResponseCode": record.code,
-            "ResponseCodeReason": record.reason,
-            "ModelStatusCode": record.model_status,
-            "ModelStatusReason": record.model_reason,
-            "RequestPayloadSize": record.request_bytes,
-            "ResponsePayloadSize": record.response_bytes,
-            "UserAgent": record.user_agent,
-            "XRequestId": record.request_id,
-            "XMSClientRequestId": record.client_request_id,
-            "TotalDurationMs": _milliseconds(record.total_seconds),
-            "RequestDurationMs": _milliseconds(max(before, 0.0)),
-            "ResponseDurationMs": _milliseconds(passing),
-            "RequestThrottlingDelayMs": 0,
-            "ResponseThrottlingDelayMs": 0,
-            "Caller": record.caller,
+            **traffic_columns(record, self._same),
         }
 
 
@@ -188,7 +167,3 @@ def _json(line: dict[str, Any]) -> str:
         # A caller's text may hold half a surrogate pair, which UTF-8 has no bytes for; here it
         # is escaped.
         return json.dumps(line, separators=(",", ":"))
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.compute.container_apps.app_logs import NoAppLogs
 from infra.compute.container_apps.chosen_apps import chosen_apps
 from infra.compute.remote.fleet import Fleet
 from infra.embedded.blobs.file_blob_store import FileBlobStore
@@ -31,7 +32,13 @@ def apps(folder: Path) -> Iterator[Platform]:
                 )
                 images = stage.registry.images(blobs, folder).images
                 return chosen_apps(
-                    settings, images, named, credentials=None, identities=False, blobs=None
+                    settings,
+                    images,
+                    named,
+                    NoAppLogs(),
+                    credentials=None,
+                    identities=False,
+                    blobs=None,
                 )
 
             return opened

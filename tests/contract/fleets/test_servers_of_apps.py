@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from domain.ports import EnvironmentSpec, InstanceSize, OwnServer, Program, ServerRoute
+from infra.compute.container_apps.app_logs import NoAppLogs
 from infra.compute.container_apps.chosen_apps import chosen_apps
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.settings.container_apps import ContainerAppsSettings
@@ -56,7 +57,7 @@ async def beside(
 
     chosen = stage.registry.images(blobs, folder / "images")
     fleet = chosen_apps(
-        settings, chosen.images, named, credentials=None, identities=False, blobs=None
+        settings, chosen.images, named, NoAppLogs(), credentials=None, identities=False, blobs=None
     )
     yard = Yard(blobs, fleet, fleet, fleet, itertools.count())
     yield Beside(stage, yard, await chosen.facts.pinned(name))

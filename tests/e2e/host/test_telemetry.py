@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.telemetry.request_telling import LOGGER
 from outside import scoring_files, serving
 from outside.running_host import ROOT, RunningHost
 from tests.fleets.fleet import Fleet
@@ -199,14 +200,17 @@ def test_telemetry_that_is_off_costs_no_import() -> None:
     )
 
 
-def test_the_audit_log_goes_to_application_insights_with_traces_and_other_logs_turned_off() -> None:
+def test_the_audit_log_and_requests_go_to_application_insights_with_all_else_turned_off() -> None:
     code = (
         "import function_app, logging\n"
+        "from infra.telemetry.request_telling import LOGGER\n"
         "from datetime import UTC, datetime\n"
         "from domain.audit.audit_telling import tell\n"
         "from domain.ports import AuditRecord\n"
         "now = datetime.now(UTC)\n"
         "logging.getLogger('ml_endpoints.story').warning('not sent')\n"
+        "told = {'EndpointName': 'iris', 'ResponseCode': 200, 'Caller': 'key:primary'}\n"
+        "logging.getLogger(LOGGER).info('POST', extra=told)\n"
         "tell(AuditRecord(id='1', at=now, ended_at=now, action='jobs/write', status='Succeeded'))\n"
     )
     with Ingestion() as ingestion:
@@ -227,4 +231,8 @@ def test_the_audit_log_goes_to_application_insights_with_traces_and_other_logs_t
         )
     [event] = ingestion.of_type("EventData")
     assert event["data"]["baseData"]["properties"]["audit.action"] == "jobs/write"
-    assert not ingestion.of_type("MessageData")
+    [request] = ingestion.of_type("MessageData")
+    properties = request["data"]["baseData"]["properties"]
+    assert properties["logger_name"] == LOGGER, "by which Log Analytics is asked for it"
+    assert (properties["EndpointName"], properties["ResponseCode"]) == ("iris", "200")
+    assert properties["Caller"] == "key:primary"

@@ -34,6 +34,7 @@ ROLES = {
     "00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
     "358470bc-b998-42bd-ab17-a7e34c199c0f": "Container Apps Contributor",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "73c42c96-874c-492b-b04d-ab87d138a893": "Log Analytics Reader",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "090c5cfd-751d-490a-894a-3ce6f1109419": "Azure Service Bus Data Owner",
     "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
@@ -189,6 +190,7 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
             f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/p"
         ),
         "ML_ENDPOINTS_IMAGE_REGISTRY": "https://cr.azurecr.io/ml-endpoints",
+        "ML_ENDPOINTS_LOG_WORKSPACE": "11111111-2222-3333-4444-666666666666",
         "ML_ENDPOINTS_CIPHER_KEY": "what the reference to the vault comes to",
         "ML_ENDPOINTS_SWEEP_SCHEDULE": default("sweepSchedule"),
         "ML_ENDPOINTS_RESTORE_SCHEDULE": default("restoreSchedule"),
@@ -303,6 +305,7 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
         ("the app", "registry"),
         ("the app", "the group of the models"),
         ("the app", "vault"),
+        ("the app", "workspace"),
     ]
 
 

@@ -1,5 +1,6 @@
 """What keeps things, who drives the functions and where models run are three settings."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from domain.ports import (
 )
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
+from infra.cloud.monitor.analytics_traffic import AnalyticsTraffic
 from infra.cloud.services import CloudServices
 from infra.composition.adapters import Adapters, chosen
 from infra.compute.choice import Beside, chosen_compute
@@ -29,6 +31,7 @@ from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from infra.embedded.services import EmbeddedServices
 from infra.settings import Settings
 from infra.settings.adapters import ComputeSettings
+from infra.web.no_traffic_records import NoTrafficRecords
 from tests.infra.settings.test_settings import AZURE
 from tests.kit.apps.told_compute import ToldCompute
 from tests.kit.packages.usual import USUAL_PACKAGES
@@ -93,6 +96,49 @@ async def test_a_host_without_compute_starts_measures_and_stops(tmp_path: Path) 
     assert "DeploymentCapacity" not in told
     await services.close()
     assert not (tmp_path / "compute").exists()
+
+
+_APPS = {
+    "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT": (
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.App/managedEnvironments/e"
+    ),
+    "ML_ENDPOINTS_IMAGE_REGISTRY": "https://cr.azurecr.io/ml-endpoints",
+}
+_CLUSTER = {
+    "ML_ENDPOINTS_KUBERNETES_CONFIG": "kubeconfig",
+    "ML_ENDPOINTS_IMAGE_REGISTRY": "https://cr.azurecr.io/ml-endpoints",
+}
+_KUBECONFIG = {
+    "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:9"}}],
+    "users": [{"name": "u", "user": {"token": "t"}}],
+    "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+    "current-context": "x",
+}
+
+
+@pytest.mark.parametrize(
+    ("compute", "more"),
+    [("local", {}), ("docker", {}), ("container_apps", _APPS), ("kubernetes", _CLUSTER)],
+)
+async def test_time_is_counted_wherever_models_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compute: str, more: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kubeconfig").write_text(json.dumps(_KUBECONFIG))
+    told = {**AZURE, **more, "ML_ENDPOINTS_COMPUTE": compute}
+    settings = Settings.read({**told, "ML_ENDPOINTS_DATA_DIR": str(tmp_path)})
+    async with opened(settings) as adapters:
+        assert adapters.meter is not None
+
+
+async def test_scoring_requests_are_read_from_the_workspace_that_is_named(tmp_path: Path) -> None:
+    settings = read(tmp_path, "azure", "functions", "none")
+    async with opened(settings) as adapters:
+        assert isinstance(adapters.traffic, NoTrafficRecords)
+    told = {"ML_ENDPOINTS_LOG_WORKSPACE": "0a1b2c3d-0000-4000-8000-00000000000a"}
+    settings = Settings.read({**AZURE, **told, "ML_ENDPOINTS_DATA_DIR": str(tmp_path)})
+    async with opened(settings) as adapters:
+        assert isinstance(adapters.traffic, AnalyticsTraffic)
 
 
 @pytest.mark.cloud

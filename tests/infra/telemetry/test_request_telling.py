@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.ports.records.traffic_records import COLUMNS
 from infra.telemetry.request_telling import LOGGER
 from tests.kit.scorers import says
 from tests.kit.stages.gateway_stage import opened
@@ -42,3 +43,5 @@ async def test_requests_of_deployments_that_ask_for_it_are_told(tmp_path: Path, 
     assert record.__dict__["DeploymentName"] == "told"
     assert record.__dict__["ResponseCode"] == 424
     assert record.__dict__["ModelStatusCode"] == 500
+    assert record.__dict__["AzureMLWorkspaceId"].endswith("/workspaces/workspace")
+    assert set(COLUMNS) - {"TimeGenerated"} <= record.__dict__.keys(), "as they are asked for"

@@ -3,7 +3,7 @@ as a test says, and fleets that see it by a clock that the test moves."""
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -13,6 +13,7 @@ from azure.core.credentials import AccessToken
 from domain.ports import EnvironmentSpec, InstanceSize, Program
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import AppEndings
+from infra.compute.container_apps.app_logs import AppLogs
 from infra.compute.container_apps.arm_budget import ArmBudget
 from infra.compute.container_apps.arm_calls import ArmCalls
 from infra.compute.container_apps.container_apps import ContainerApps
@@ -66,6 +67,19 @@ class ReadyImages(ImagesOfNodes):
 
 
 @dataclass
+class GoneApps(AppLogs):
+    """What was printed, and what befell, by the name of an app."""
+
+    words: dict[str, str] = field(default_factory=dict)
+
+    async def printed(self, names: Mapping[str, str], *, tail: int) -> Sequence[str]:
+        return [f"{id} - {self.words[name]}" for name, id in names.items() if name in self.words]
+
+    async def events(self, names: Mapping[str, str], *, tail: int) -> Sequence[str]:
+        return [f"{id} Started: it" for name, id in names.items() if name in self.words]
+
+
+@dataclass
 class GivenToken:
     """What a managed identity would be given."""
 
@@ -96,6 +110,7 @@ class ScriptedApps:
     clock: StandingClock
     token: GivenToken
     images: ReadyImages
+    gone_apps: GoneApps
     installation: str
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -186,11 +201,11 @@ async def _opened(
     apps = ContainerApps(calls, environment.id, clock)
     known = KnownApps(apps, AppEndings(apps), named, clock)
     own = Own(PULLER, None, (), True, None)
-    draining = AppDraining(UnixHttp())
-    fleet = ContainerAppsFleet(apps, known, images, named, own, draining, clock)
+    draining, gone = AppDraining(UnixHttp()), GoneApps()
+    fleet = ContainerAppsFleet(apps, known, images, named, own, draining, gone, clock)
     try:
         yield ScriptedApps(
-            stand_in, runs, environment, fleet, known, clock, token, images, installation
+            stand_in, runs, environment, fleet, known, clock, token, images, gone, installation
         )
     finally:
         await fleet.close()

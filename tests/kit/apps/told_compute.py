@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from infra.settings.adapters import ComputeSettings
+from infra.settings.adapters import ComputeSettings, TelemetrySettings
 from infra.settings.container_apps import ContainerAppsSettings
 from infra.settings.kubernetes import KubernetesSettings
 
@@ -12,3 +12,4 @@ class ToldCompute:
     compute: ComputeSettings
     container_apps: ContainerAppsSettings = field(default_factory=ContainerAppsSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

@@ -318,6 +318,27 @@ async def test_a_node_that_is_replaced_leaves_its_last_words(apps: ScriptedApps)
     assert (other.number, other.id != node.id) == (0, True)
 
 
+async def test_what_lives_before_have_printed_is_shown_first_and_what_befell_them(
+    apps: ScriptedApps,
+) -> None:
+    group = apps.group()
+    await apps.applied(group, 1)
+    [node] = await apps.in_state(group, NodeState.RUNNING)
+    [before] = apps.apps
+    apps.gone_apps.words[before.name] = "its words"
+    assert await apps.fleet.logs(group.name, tail=9) == "", "it answers for itself"
+    await apps.fleet.replace(node, "It was silent.")
+    apps.pass_by(60)
+    await apps.applied(group, 1)
+    apps.pass_by(60)
+    await apps.applied(group, 1)
+    [other] = await apps.in_state(group, NodeState.RUNNING)
+    assert other.id != node.id
+    assert await apps.fleet.logs(group.name, tail=9) == f"{node.id} - its words"
+    story = await apps.fleet.story(group.name, group.program, tail=9)
+    assert story.splitlines()[-1] == f"{node.id} Started: it"
+
+
 # -- who it is, and what is beside it
 
 
