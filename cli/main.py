@@ -53,6 +53,7 @@ GROUPS = {
     "schedule": ("schedule", "jobs by the clock"),
     "budget": ("rules.budget", "how much may be spent"),
     "alert": ("rules.alert", "rules over figures"),
+    "dead-letter": ("queues.dead_letter", "messages that could not be handled"),
     "identity": ("identities.user_identity", "identities for endpoints and computes"),
     "role-assignment": ("identities.role_assignment", "what identities may"),
     "endpoint": ("endpoint", "endpoints with their deployments, as in 2021"),

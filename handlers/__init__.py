@@ -30,7 +30,7 @@ from handlers.control import (
     workspaces,
 )
 from handlers.control.packages import connections
-from handlers.control.usage import sizes, storage_usages
+from handlers.control.usage import dead_messages, sizes, storage_usages
 from handlers.data import (
     batch_jobs,
     compute_nodes,
@@ -89,6 +89,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usage.storage)
+    yield dead_messages.blueprint(routes, a.usage.dead_messages)
     yield sizes.blueprint(routes, a.batch.capabilities)
     yield traffic.blueprint(routes, a.figures.traffic)
     yield metrics.blueprint(routes, a.figures.reading, a.online, a.batch, a.location)

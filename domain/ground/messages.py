@@ -16,6 +16,12 @@ SCALING_QUEUE = "scaling"
 SCALING_LOOKS_QUEUE = "scaling-looks"
 SCHEDULES_QUEUE = "schedules"
 EVENTS_QUEUE = "events"
+ARRIVALS = "arrivals"
+"""Where Event Grid tells of blobs in the inbox: its messages are none of the below."""
+QUEUES = (
+    *(PROVISIONING_QUEUE, BATCH_JOBS_QUEUE, MINI_BATCHES_QUEUE, BLOB_DROPS_QUEUE, SCALING_QUEUE),
+    *(SCALING_LOOKS_QUEUE, SCHEDULES_QUEUE, EVENTS_QUEUE, ARRIVALS),
+)
 
 SCHEMA = "schema"
 """The property of a message that says what form its body has (domain/ground/schema.py)."""

@@ -21,6 +21,7 @@ from domain.ports.capabilities import (
     PackageIndexes,
 )
 from domain.ports.clock import Clock
+from domain.ports.dead_letter_queues import DeadLetterQueues, DeadMessage
 from domain.ports.event_outlets import (
     EntityKind,
     EventMessage,
@@ -112,6 +113,8 @@ __all__ = [
     "Cluster",
     "Create",
     "Credentials",
+    "DeadLetterQueues",
+    "DeadMessage",
     "Delete",
     "DiskState",
     "DiskUse",

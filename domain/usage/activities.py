@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.usage.dead_messages import DeadMessages
 from domain.usage.readiness import Readiness
 from domain.usage.secret_renewing import SecretRenewing
 from domain.usage.storage_usages import StorageUsages
@@ -12,3 +13,4 @@ class UsageActivities:
     storage: StorageUsages
     readiness: Readiness
     renewing: SecretRenewing
+    dead_messages: DeadMessages

@@ -12,11 +12,10 @@ import azure.functions as func
 from domain.assets.datastore import INBOX
 from domain.drops.blob_dropping import BlobDropping
 from domain.ground.giving_back import GivingBack
+from domain.ground.messages import ARRIVALS
 from handlers.messages.deliveries import SERVICE_BUS, left_to_newer, waits_out_faults
 from handlers.tracing import traced_message
 
-ARRIVALS = "arrivals"
-"""The queue. What is in it is Event Grid's, and not of domain/ground/messages."""
 LANDED = "Microsoft.Storage.BlobCreated"
 
 _SUBJECT = f"/blobServices/default/containers/{INBOX}/blobs/"

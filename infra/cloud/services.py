@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from infra.cloud.documents.cosmos_resource_store import CosmosResourceStore
     from infra.cloud.queues.service_bus import ServiceBus
     from infra.cloud.queues.service_bus_consumer import ServiceBusConsumer
+    from infra.cloud.queues.service_bus_dead_letters import ServiceBusDeadLetters
     from infra.cloud.queues.service_bus_topics import ServiceBusTopics
     from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
@@ -95,6 +96,7 @@ class CloudServices:
         )
         self.bus = late(self._service_bus)
         self.queue = late(self._queue)
+        self.dead_letters = late(self._dead_letters)
         self.topics = late(self._topics)
         self.consumer = late(self._consumer)
         self.blobs = late(self._blobs)
@@ -144,6 +146,7 @@ class CloudServices:
                 self.store,
                 self.bus,
                 self.queue,
+                self.dead_letters,
                 self.topics,
                 self.webhooks,
                 self.consumer,
@@ -191,6 +194,11 @@ class CloudServices:
         from infra.cloud.queues.service_bus_work_queue import ServiceBusWorkQueue
 
         return ServiceBusWorkQueue(self.bus)
+
+    def _dead_letters(self) -> "ServiceBusDeadLetters":
+        from infra.cloud.queues.service_bus_dead_letters import ServiceBusDeadLetters
+
+        return ServiceBusDeadLetters(self.bus)
 
     def _topics(self) -> "ServiceBusTopics":
         from infra.cloud.queues.service_bus_topics import ServiceBusTopics

@@ -10,6 +10,7 @@ from domain.batch.activities import BatchActivities
 from domain.collecting.payload_collecting import PayloadCollecting
 from domain.ground.driving.sweeping import Resume, Sweeping
 from domain.ground.giving_back import GivingBack
+from domain.ground.messages import ARRIVALS, QUEUES
 from domain.ground.operation import Operations
 from domain.jobs.activities import JobActivities
 from domain.jobs.records.job_times import JobTimes
@@ -19,6 +20,7 @@ from domain.rollout.activities import RolloutActivities
 from domain.scoring.online_routing import RouteTable
 from domain.scoring.online_scoring import OnlineScoring
 from domain.usage.activities import UsageActivities
+from domain.usage.dead_messages import DeadMessages
 from domain.usage.readiness import Readiness
 from domain.usage.rehearsing import RehearsingStore
 from domain.usage.secret_renewing import SecretRenewing
@@ -115,7 +117,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         ledger=ledger,
         alerts=alerts,
         overview=compose_overview(ground, (figures, ledger), online, batch, jobs),
-        usage=_usage(adapters),
+        usage=_usage(adapters, settings),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [watching.owners, *owners]),
     )
@@ -147,11 +149,14 @@ def _scoring(
     return rollout, collecting, scoring
 
 
-def _usage(a: Adapters) -> UsageActivities:
+def _usage(a: Adapters, settings: Settings) -> UsageActivities:
+    by_event_grid = _triggers(settings).inbox_by_event_grid
+    queues = [each for each in QUEUES if each != ARRIVALS or by_event_grid]
     return UsageActivities(
         storage=StorageUsages(a.store, a.blobs, a.disk),
         readiness=Readiness(a.store, a.clock),
         renewing=SecretRenewing(a.store, a.cipher, ready_nodes.SEALED),
+        dead_messages=DeadMessages(a.dead_letters, queues),
     )
 
 

@@ -16,6 +16,7 @@ from domain.ports import (
     Cipher,
     Clients,
     Clock,
+    DeadLetterQueues,
     DiskUse,
     EventTopics,
     ResourceStore,
@@ -53,6 +54,7 @@ class Adapters:
 
     store: ResourceStore
     queue: WorkQueue
+    dead_letters: DeadLetterQueues
     blobs: BlobStore
     capabilities: Capabilities
     serving: Serving
@@ -111,6 +113,7 @@ def _embedded(settings: Settings) -> Adapters:
     return Adapters(
         store=stores.store,
         queue=stores.queue,
+        dead_letters=stores.dead_letters,
         blobs=stores.blobs,
         capabilities=compute.capabilities,
         serving=compute.serving,
@@ -167,6 +170,7 @@ def _functions(settings: Settings) -> Adapters:
     return Adapters(
         store=cloud.store,
         queue=cloud.queue,
+        dead_letters=cloud.dead_letters,
         blobs=cloud.blobs,
         capabilities=compute.capabilities,
         serving=compute.serving,

@@ -15,6 +15,7 @@ from domain.ports import (
     AuditLog,
     BlobStore,
     Cipher,
+    DeadLetterQueues,
     EventTopics,
     ResourceStore,
     StorageRoom,
@@ -45,6 +46,7 @@ class Stores(ABC):
 
     store: ResourceStore
     queue: WorkQueue
+    dead_letters: DeadLetterQueues
     consumer: QueueConsumer
     blobs: BlobStore
     cipher: Cipher
@@ -105,7 +107,7 @@ class LocalStores(Stores):
         queue = SqliteWorkQueue(
             folder.queues, max_delivery_count=settings.triggers.queue_max_delivery
         )
-        self._queue = self.queue = self.consumer = queue
+        self._queue = self.queue = self.consumer = self.dead_letters = queue
         self._files = self.blobs = FileBlobStore(
             folder.root,
             base_url=settings.installation.base_url,
@@ -177,6 +179,7 @@ class CloudStores(Stores):
         self._services = services = CloudServices.open(settings)
         self.store = services.store
         self.queue = services.queue
+        self.dead_letters = services.dead_letters
         self.consumer = services.consumer
         self.blobs = services.blobs
         self.cipher = services.cipher

@@ -110,6 +110,7 @@ def adapters(
         "topics": NoTopics(),
         "room": ToldRoom(),
         "disk": NoDisk(),
+        "dead_letters": queue,
     }
     return Adapters(store=store, queue=queue, blobs=blobs, clock=clock, **{**defaults, **others})
 

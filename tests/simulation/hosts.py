@@ -113,6 +113,7 @@ class Host:
         adapters = Adapters(
             store=store,
             queue=port(world.queue, "queue"),
+            dead_letters=world.queue,
             blobs=port(world.blobs, "blobs"),
             capabilities=AnyCapabilities(),
             serving=compute,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.servicebus import ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
 from domain.errors import DomainError, Unavailable
@@ -69,6 +70,10 @@ class ServiceBus:
 
     def receiver(self, queue: str) -> ServiceBusReceiver:
         return self._opened().get_queue_receiver(queue)
+
+    def dead_letters(self, queue: str) -> ServiceBusReceiver:
+        """Of what a queue has put aside."""
+        return self._opened().get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
 
     async def close(self) -> None:
         """After everything that uses it is closed."""

@@ -12,7 +12,7 @@ from domain.ground import messages
 from domain.ports import EntityKind, EventMessage, EventTopics
 from infra.cloud.queues.service_bus import Link, Patience, ServiceBus, persist
 
-OWN_QUEUES = frozenset(value for name, value in vars(messages).items() if name.endswith("_QUEUE"))
+OWN_QUEUES = frozenset(messages.QUEUES)
 """The app's own: an event in one of them would be taken for work."""
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9_])?")

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,20 +18,21 @@ from pathlib import Path
 from opentelemetry import propagate
 
 from domain import errors
-from domain.ports import Message, WorkQueue
+from domain.ports import DeadLetterQueues, DeadMessage, Message, WorkQueue
 from infra.embedded.database import work_queue_tables as tables
 from infra.embedded.database.sqlite import Database
 from infra.embedded.database.wakeups import Wakeups
-from infra.embedded.database.work_queue_records import DeadLetter, QueueCounts
+from infra.embedded.database.work_queue_records import QueueCounts
 from infra.rules.message_bodies import check_queue, encoded, properties
 from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 
 _SENT_AT_ONCE = 1000
 _RECEIVED_AT_ONCE = 500
 _DEAD_LETTERS = 10_000
+_LISTED_AT_ONCE = 250
 
 
-class SqliteWorkQueue(WorkQueue, QueueConsumer):
+class SqliteWorkQueue(WorkQueue, QueueConsumer, DeadLetterQueues):
     """Queues in `path`; a queue is there once something is sent to it. `now` gives Unix
     seconds. Of each queue's dead letters the newest `dead_letters` are kept."""
 
@@ -178,10 +179,28 @@ class SqliteWorkQueue(WorkQueue, QueueConsumer):
         self._next.clear()
         self._wakeups.wake_all(self._now())
 
-    async def peek_dead_letters(self, queue: str, max_count: int = 100) -> Sequence[DeadLetter]:
-        """The newest dead letters, newest first."""
-        limit = max(0, min(max_count, self._dead_letters))
-        return await self._database.read(partial(tables.dead_letters, queue=queue, limit=limit))
+    async def dead_messages(self, queue: str, after: int, limit: int) -> Sequence[DeadMessage]:
+        check_queue(queue)
+        most = min(limit, _LISTED_AT_ONCE)
+        return await self._database.read(
+            partial(tables.dead_messages, queue=queue, after=after, limit=most)
+        )
+
+    async def replay(self, queue: str, numbers: Collection[int]) -> int:
+        check_queue(queue)
+        now = self._now()
+        found = await self._database.write(
+            lambda connection: tables.unbury(connection, queue, numbers, now)
+        )
+        if found:
+            self._tell(queue, now)
+        return found
+
+    async def discard(self, queue: str, numbers: Collection[int]) -> int:
+        check_queue(queue)
+        return await self._database.write(
+            lambda connection: tables.discard(connection, queue, numbers)
+        )
 
     async def counts(self, queue: str) -> QueueCounts:
         now = self._now()

@@ -1,24 +1,6 @@
 """What the embedded work queue tells of itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A message that was put aside, and why."""
-
-    id: str
-    queue: str
-    sequence_number: int
-    body: bytes
-    properties: Mapping[str, str]
-    enqueued_at: datetime
-    delivery_count: int
-    reason: str
-    description: str
-    dead_lettered_at: datetime
 
 
 @dataclass(frozen=True)

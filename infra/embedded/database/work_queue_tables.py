@@ -8,11 +8,14 @@ lock is held while `lock` is set and `visible_at` has not come.
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+import uuid
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.embedded.database.work_queue_records import DeadLetter, QueueCounts
+from domain.ground.messages import GIVEN_BACK
+from domain.ports import DeadMessage
+from infra.embedded.database.work_queue_records import QueueCounts
 from infra.rules.queue_consumer import Received
 
 SCHEMA = """
@@ -197,23 +200,53 @@ def count(connection: sqlite3.Connection, queue: str, now: float) -> QueueCounts
     return QueueCounts(active, waiting, locked, dead)
 
 
-def dead_letters(connection: sqlite3.Connection, queue: str, limit: int) -> list[DeadLetter]:
+def dead_messages(
+    connection: sqlite3.Connection, queue: str, after: int, limit: int
+) -> list[DeadMessage]:
     rows = connection.execute(
-        "SELECT queue, sequence_number, body, properties, enqueued_at, delivery_count, reason,"
-        " description, dead_lettered_at FROM dead_letters WHERE queue = ?"
-        " ORDER BY position DESC LIMIT ?",
-        (queue, limit),
+        "SELECT position, queue, body, properties, enqueued_at, delivery_count, reason,"
+        " description, dead_lettered_at FROM dead_letters WHERE queue = ? AND position > ?"
+        " ORDER BY position LIMIT ?",
+        (queue, after, limit),
     )
-    return [_dead_letter(row) for row in rows]
+    return [_dead_message(row) for row in rows]
 
 
-def _dead_letter(row: tuple[Any, ...]) -> DeadLetter:
-    queue, number, body, text, enqueued_at, deliveries, reason, description, at = row
+def unbury(
+    connection: sqlite3.Connection, queue: str, positions: Collection[int], now: float
+) -> int:
+    """Make messages of dead letters again, as if they were sent now."""
+    found = 0
+    for position in sorted(positions):
+        row = connection.execute(
+            "SELECT body, properties FROM dead_letters WHERE queue = ? AND position = ?",
+            (queue, position),
+        ).fetchone()
+        if row is None:
+            continue
+        kept = {k: v for k, v in json.loads(row[1]).items() if k != GIVEN_BACK}
+        properties = json.dumps({**kept, "message_id": uuid.uuid4().hex})
+        insert(connection, [(queue, now, row[0], properties, now)])
+        found += discard(connection, queue, [position])
+    return found
+
+
+def discard(connection: sqlite3.Connection, queue: str, positions: Collection[int]) -> int:
+    return sum(
+        connection.execute(
+            "DELETE FROM dead_letters WHERE queue = ? AND position = ?", (queue, position)
+        ).rowcount
+        for position in positions
+    )
+
+
+def _dead_message(row: tuple[Any, ...]) -> DeadMessage:
+    position, queue, body, text, enqueued_at, deliveries, reason, description, at = row
     properties = json.loads(text)
-    return DeadLetter(
-        id=properties["message_id"],
+    return DeadMessage(
+        number=position,
+        id=properties.pop("message_id"),
         queue=queue,
-        sequence_number=number,
         body=body,
         properties=properties,
         enqueued_at=_time(enqueued_at),

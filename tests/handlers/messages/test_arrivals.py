@@ -11,10 +11,10 @@ import pytest
 from domain.application import Application
 from domain.drops import blob_drop
 from domain.errors import Unavailable
+from domain.ground.messages import ARRIVALS
 from domain.jobs.batch_jobs import JobChoice
 from domain.jobs.records.job_status import JobStatus
 from domain.ports import Document, Message, Write
-from handlers.messages.arrivals import ARRIVALS
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.composed import composed
 from tests.kit.newer_process import newer_process

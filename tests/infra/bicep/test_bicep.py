@@ -17,8 +17,9 @@ from pycep import BicepParser
 
 from domain.assets.datastore import INBOX
 from domain.ground import messages
+from domain.ground.messages import ARRIVALS
 from domain.jobs.records.job_times import JobTimes
-from handlers.messages.arrivals import ARRIVALS, LANDED
+from handlers.messages.arrivals import LANDED
 from handlers.messages.deliveries import SERVICE_BUS
 from handlers.messages.input_blobs import STORAGE
 from infra.cloud.documents.cosmos_container import DEFAULT_TTL, INDEXING_POLICY, PARTITION_KEY

@@ -1,13 +1,14 @@
 """The WorkQueue port and its consumer's side on lists, for simulation."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from opentelemetry import propagate
 
-from domain.ports import Message, WorkQueue
+from domain.ground.messages import GIVEN_BACK
+from domain.ports import DeadLetterQueues, DeadMessage, Message, WorkQueue
 from infra.rules.message_bodies import check_queue, encoded, properties
 from infra.rules.queue_consumer import LockLost, QueueConsumer, Received
 
@@ -29,7 +30,7 @@ class Held:
 
 
 @dataclass
-class MemoryWorkQueue(WorkQueue, QueueConsumer):
+class MemoryWorkQueue(WorkQueue, QueueConsumer, DeadLetterQueues):
     """`now` gives Unix seconds. `changed` is told of each message that may be received from
     another time on."""
 
@@ -106,6 +107,45 @@ class MemoryWorkQueue(WorkQueue, QueueConsumer):
         """At once: whoever simulates is told by `changed` instead."""
         now = self.now()
         return any(h.queue == queue and h.visible_at <= now for h in self.messages.values())
+
+    # -- what was put aside --------------------------------------------------------------
+
+    async def dead_messages(self, queue: str, after: int, limit: int) -> Sequence[DeadMessage]:
+        found = [
+            DeadMessage(
+                number=held.number,
+                id=f"message-{held.number}",
+                queue=queue,
+                body=held.body,
+                properties=held.properties,
+                enqueued_at=datetime.fromtimestamp(held.enqueued_at, UTC),
+                delivery_count=held.deliveries,
+                reason=reason.partition(": ")[0],
+                description=reason.partition(": ")[2],
+                dead_lettered_at=None,
+            )
+            for held, reason in sorted(self.dead, key=lambda dead: dead[0].number)
+            if held.queue == queue and held.number > after
+        ]
+        return found[:limit]
+
+    async def replay(self, queue: str, numbers: Collection[int]) -> int:
+        found = self._unburied(queue, numbers)
+        for dead in found:
+            beside = {k: v for k, v in dead.properties.items() if k != GIVEN_BACK}
+            now = self.now()
+            held = Held(next(self._numbers), queue, dead.body, beside, now, now)
+            self.messages[held.number] = held
+            self._tell(held)
+        return len(found)
+
+    async def discard(self, queue: str, numbers: Collection[int]) -> int:
+        return len(self._unburied(queue, numbers))
+
+    def _unburied(self, queue: str, numbers: Collection[int]) -> list[Held]:
+        found = [h for h, _ in self.dead if h.queue == queue and h.number in numbers]
+        self.dead = [(h, why) for h, why in self.dead if h not in found]
+        return found
 
     # -- for whoever simulates ----------------------------------------------------------
 

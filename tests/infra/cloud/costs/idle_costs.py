@@ -15,9 +15,9 @@ from pathlib import Path
 
 import azure.functions as func
 
+from domain.ground.messages import ARRIVALS
 from domain.schedules.cron import Cron
 from handlers import blueprints
-from handlers.messages.arrivals import ARRIVALS
 from infra.embedded.host.functions import index
 from tests.infra.bicep.bicep_reader import Text, statements
 from tests.kit.composed import composed

@@ -125,7 +125,7 @@ async def test_a_message_delivered_too_often_is_dead_lettered(
         await queue.abandon(received.lock_token)
     await queue.send(Q, Message({"n": 2}))
     assert (await one(queue)).body == b'{"n":2}'
-    (dead,) = await queue.peek_dead_letters(Q)
+    (dead,) = await queue.dead_messages(Q, 0, 9)
     assert (dead.id, dead.body, dead.delivery_count) == (received.id, b'{"n":1}', 3)
     assert dead.reason == "MaxDeliveryCountExceeded"
 
@@ -144,7 +144,7 @@ async def test_spent_messages_do_not_hide_fresh_ones(queue: SqliteWorkQueue) -> 
 async def test_a_message_is_dead_lettered_with_its_reason(queue: SqliteWorkQueue) -> None:
     await queue.send(Q, Message({"n": 1}))
     await queue.dead_letter((await one(queue)).lock_token, "BadBody", "what \ud800 it was")
-    (dead,) = await queue.peek_dead_letters(Q)
+    (dead,) = await queue.dead_messages(Q, 0, 9)
     assert (dead.reason, dead.description) == ("BadBody", "what ? it was")
     assert await queue.receive(Q, 1, LOCK) == []
 
@@ -156,8 +156,8 @@ async def test_only_the_newest_dead_letters_of_a_queue_are_kept(queue: SqliteWor
     for n in range(8):
         await queue.send(Q, Message({"n": n}))
         await queue.dead_letter((await one(queue)).lock_token, f"{n}")
-    assert [dead.reason for dead in await queue.peek_dead_letters(Q)] == list("76543")
-    assert len(await queue.peek_dead_letters("other")) == 1
+    assert [dead.reason for dead in await queue.dead_messages(Q, 0, 9)] == list("34567")
+    assert len(await queue.dead_messages("other", 0, 9)) == 1
 
 
 async def test_counts_tell_the_states_apart(queue: SqliteWorkQueue) -> None:

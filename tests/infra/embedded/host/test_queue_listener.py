@@ -130,7 +130,7 @@ async def test_a_failed_message_comes_again_counted_and_later_each_time(
         await eventually(lambda: len(seen) == count + 1)  # noqa: B023
     await eventually(lambda: empty(queue))
     assert seen == [1, 2, 3]
-    assert not await queue.peek_dead_letters("work")
+    assert not await queue.dead_messages("work", 0, 9)
 
 
 async def test_after_the_last_delivery_a_message_is_dead_lettered_with_the_reason(
@@ -147,10 +147,10 @@ async def test_after_the_last_delivery_a_message_is_dead_lettered_with_the_reaso
     listen(handler)
 
     async def buried() -> bool:
-        return bool(await queue.peek_dead_letters("work"))
+        return bool(await queue.dead_messages("work", 0, 9))
 
     await eventually(buried)
-    (letter,) = await queue.peek_dead_letters("work")
+    (letter,) = await queue.dead_messages("work", 0, 9)
     assert calls == 3
     assert letter.reason == "MaxDeliveryCountExceeded"
     assert letter.description == "ValueError: broken for good"

@@ -1,0 +1,1 @@
+"""What the installation works by: its queues."""
