@@ -26,6 +26,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "endpoints": (KEPT,),
     "onlineEndpoints": ("shop", KEPT, f"{KEPT}-token"),
     "outputs": ("score",),
+    "queues": ("events", "batch-jobs"),
     "storageAccounts": ("local",),
     "versions": ("1", "2"),
     "{collection}": (KEPT,),

@@ -5,6 +5,9 @@ from typing import Final
 
 _BUILT_IN: Final = "datastores are built in: there are two, and no others can be made"
 _CODE: Final = "its code is sent to the subscriber alone, at an address outside"
+_NOTHING_DEAD: Final = (
+    "a sound host puts no message aside (tests/handlers/control/test_dead_messages.py)"
+)
 _SERVER: Final = "a server of the user's own answers there, which only containers can run"
 _STUDIO: Final = "needs people to sign in at an issuer (tests/handlers/test_studio_sessions.py)"
 
@@ -13,6 +16,8 @@ UNREACHED: Final[Mapping[str, str]] = {
     "confirm_event_subscription": _CODE,
     "confirm_event_subscription_by_post": _CODE,
     "delete_datastore": _BUILT_IN,
+    "delete_queue_dead_letter": _NOTHING_DEAD,
+    "get_queue_dead_letter": _NOTHING_DEAD,
     "get_studio": "serves files that `make studio` builds (tests/handlers/test_studio.py)",
     "put_datastore": _BUILT_IN,
     "score_online_endpoint_path": _SERVER,

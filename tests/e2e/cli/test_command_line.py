@@ -1,7 +1,9 @@
 """`mle` against a running host, as a person types it."""
 
+import contextlib
 import io
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -379,6 +381,29 @@ def test_whoever_may_do_one_thing_alone_signs_in_all_the_same(
     assert mle("online-endpoint", "show", "-n", "one").code == 3
     assert mle("online-endpoint", "show", "-n", "two").code == 1
     assert mle(*login, connection["ca_file"], "--client-id", "nobody").code == 4
+
+
+def test_messages_that_were_put_aside_are_seen_and_handled_after_all(
+    mle: Mle, host: RunningHost
+) -> None:
+    row = ("batch-jobs", b'{"job":"gone","tick":0}', '{"message_id":"1","schema":"1.0"}')
+    with contextlib.closing(sqlite3.connect(host.data_dir / "queues.db")) as queues, queues:
+        for number in (1, 2):
+            queues.execute(
+                "INSERT INTO dead_letters (sequence_number, queue, body, properties, enqueued_at,"
+                " delivery_count, reason, description, dead_lettered_at)"
+                " VALUES (?, ?, ?, ?, 1, 5, 'MaxDeliveryCountExceeded', 'ValueError: no', 2)",
+                (number, *row),
+            )
+    first, second = mle("dead-letter", "list", "--query", "[].name", "-o", "json").answer
+    of = ("--queue", "batch-jobs")
+    shown = mle("dead-letter", "show", *of, "-n", first).answer
+    assert (shown["body"], shown["description"]) == ({"job": "gone", "tick": 0}, "ValueError: no")
+    assert mle("dead-letter", "replay", *of).code == 2
+    assert mle("dead-letter", "replay", *of, "-n", "999").code == 3
+    assert mle("dead-letter", "delete", *of, "-n", second, "--yes").code == 0
+    assert mle("dead-letter", "replay", *of, "--all").answer == {"replayed": 1}
+    assert mle("dead-letter", "list", *of, "-o", "json").answer == []
 
 
 def test_sizes_and_what_is_promised_of_them_are_listed(mle: Mle) -> None:
