@@ -21,7 +21,6 @@ from domain.ports.capabilities import (
     PackageIndexes,
 )
 from domain.ports.clock import Clock
-from domain.ports.dead_letter_queues import DeadLetterQueues, DeadMessage
 from domain.ports.event_outlets import (
     EntityKind,
     EventMessage,
@@ -79,7 +78,7 @@ from domain.ports.units import (
     UnitRequest,
 )
 from domain.ports.web_files import WebFileRefused, WebFiles, WebFileUnavailable
-from domain.ports.work_queue import Message, WorkQueue
+from domain.ports.work_queue import DeadLetterQueues, DeadMessage, Message, WorkQueue
 from domain.ports.workers import Cluster, Workers, WorkersWorkload
 from domain.ports.workloads import (
     LogKind,

@@ -1,4 +1,4 @@
-"""The contract of domain.ports.DeadLetterQueues."""
+"""The contract of domain.ports.work_queue.DeadLetterQueues."""
 
 import asyncio
 import json
