@@ -3,6 +3,7 @@ import { call, change } from "../host";
 import { ago, number, t, time } from "../language";
 import { Chart } from "../parts/chart";
 import { Ask } from "../parts/dialog";
+import { May } from "../parts/may";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale, Told } from "../parts/told";
@@ -118,9 +119,11 @@ export function Alerts() {
       <div class="row">
         <h1>{t("Alerts")}</h1>
         <span class="grow" />
-        <button type="button" class="primary" onClick={() => setMaking(true)}>
-          {t("New alert")}
-        </button>
+        <May act="metricAlerts/write">
+          <button type="button" class="primary" onClick={() => setMaking(true)}>
+            {t("New alert")}
+          </button>
+        </May>
       </div>
       <Stale fault={seen.value.fault} />
       {seen.value.value && !rows.length ? (
@@ -167,15 +170,19 @@ export function AlertPage({ name }: { name: string }) {
         <h1>{name}</h1>
         {found && <State of={found.properties.status} />}
         <span class="grow" />
-        <button type="button" disabled={!found} onClick={() => setDoing("change")}>
-          {t("Change")}
-        </button>
-        <button type="button" disabled={!found} onClick={() => void turn(!found?.properties.enabled)}>
-          {found?.properties.enabled === false ? t("Switch it on") : t("Switch it off")}
-        </button>
-        <button type="button" disabled={!found} onClick={() => setDoing("delete")}>
-          {t("Delete")}
-        </button>
+        <May act="metricAlerts/write">
+          <button type="button" disabled={!found} onClick={() => setDoing("change")}>
+            {t("Change")}
+          </button>
+          <button type="button" disabled={!found} onClick={() => void turn(!found?.properties.enabled)}>
+            {found?.properties.enabled === false ? t("Switch it on") : t("Switch it off")}
+          </button>
+        </May>
+        <May act="metricAlerts/delete">
+          <button type="button" disabled={!found} onClick={() => setDoing("delete")}>
+            {t("Delete")}
+          </button>
+        </May>
       </div>
       <Stale fault={seen.value.fault} />
       <Told fault={fault} />

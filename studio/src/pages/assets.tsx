@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { t, time } from "../language";
+import { May } from "../parts/may";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
@@ -73,9 +74,11 @@ export function Assets({ kind }: { kind: string }) {
         <h1>{t(about.title)}</h1>
         <span class="grow" />
         {NEW[kind] && (
-          <button type="button" class="primary" onClick={() => setMaking(true)}>
-            {t(NEW[kind])}
-          </button>
+          <May act={right(kind, "write")}>
+            <button type="button" class="primary" onClick={() => setMaking(true)}>
+              {t(NEW[kind])}
+            </button>
+          </May>
         )}
       </div>
       <Stale fault={seen.value.fault} />
@@ -112,9 +115,11 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
       <div class="row">
         <h1>{name}</h1>
         <span class="grow" />
-        <button type="button" disabled={!found} onClick={() => setDeletes(true)}>
-          {t("Delete")}
-        </button>
+        <May act={right(kind, "delete")}>
+          <button type="button" disabled={!found} onClick={() => setDeletes(true)}>
+            {t("Delete")}
+          </button>
+        </May>
       </div>
       <Stale fault={versions.value.fault ?? one.value.fault} />
       {about?.versions && (
@@ -153,6 +158,11 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
       )}
     </>
   );
+}
+
+/** The action by which one is made or deleted: of assets, a version. */
+function right(kind: string, what: string): string {
+  return ASSETS[kind]?.versions ? `${kind}/versions/${what}` : `${kind}/${what}`;
 }
 
 function text(value: unknown): string {

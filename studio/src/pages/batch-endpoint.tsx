@@ -3,6 +3,7 @@ import { change } from "../host";
 import { t } from "../language";
 import { Copied } from "../parts/copied";
 import { Ask } from "../parts/dialog";
+import { May } from "../parts/may";
 import { State } from "../parts/state";
 import { Table } from "../parts/table";
 import { Empty, Stale, Told } from "../parts/told";
@@ -32,15 +33,21 @@ export function BatchEndpointPage({ name }: { name: string }) {
         <h1>{name}</h1>
         <State of={endpoint.properties.provisioningState} />
         <span class="grow" />
-        <button type="button" class="primary" disabled={!found.length} onClick={() => setDoing("invoke")}>
-          {t("Invoke")}
-        </button>
-        <button type="button" onClick={() => setDoing("deployment")}>
-          {t("New deployment")}
-        </button>
-        <button type="button" onClick={() => setDoing("delete")}>
-          {t("Delete")}
-        </button>
+        <May act="batchEndpoints/jobs/write" at={path}>
+          <button type="button" class="primary" disabled={!found.length} onClick={() => setDoing("invoke")}>
+            {t("Invoke")}
+          </button>
+        </May>
+        <May act="batchEndpoints/deployments/write" at={path}>
+          <button type="button" onClick={() => setDoing("deployment")}>
+            {t("New deployment")}
+          </button>
+        </May>
+        <May act="batchEndpoints/delete" at={path}>
+          <button type="button" onClick={() => setDoing("delete")}>
+            {t("Delete")}
+          </button>
+        </May>
       </div>
       <section class="card">
         <dl>
@@ -124,10 +131,11 @@ export function BatchEndpointPage({ name }: { name: string }) {
 
 function Default({ endpoint, deployment, onDone }: { endpoint: string; deployment: string; onDone(): void }) {
   const [fault, setFault] = useState<Error | null>(null);
+  const path = `batchEndpoints/${encodeURIComponent(endpoint)}`;
   async function choose(): Promise<void> {
     const body = { properties: { defaults: { deploymentName: deployment } } };
     try {
-      await change("PATCH", `batchEndpoints/${encodeURIComponent(endpoint)}`, body);
+      await change("PATCH", path, body);
       onDone();
     } catch (error) {
       setFault(error instanceof Error ? error : new Error(String(error)));
@@ -135,9 +143,11 @@ function Default({ endpoint, deployment, onDone }: { endpoint: string; deploymen
   }
   return (
     <>
-      <button type="button" class="plain" onClick={() => void choose()}>
-        {t("Make it the default")}
-      </button>
+      <May act="batchEndpoints/write" at={path}>
+        <button type="button" class="plain" onClick={() => void choose()}>
+          {t("Make it the default")}
+        </button>
+      </May>
       <Told fault={fault} />
     </>
   );

@@ -5,6 +5,7 @@ import { Chart } from "../parts/chart";
 import { Ask } from "../parts/dialog";
 import { money } from "../parts/estimate";
 import { Choice, Input, useForm, whole } from "../parts/form";
+import { May } from "../parts/may";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
@@ -79,9 +80,11 @@ export function Costs() {
             ))}
           </select>
         </label>
-        <button type="button" onClick={() => setPricing(true)}>
-          {t("Prices")}
-        </button>
+        <May act="priceSheets/write">
+          <button type="button" onClick={() => setPricing(true)}>
+            {t("Prices")}
+          </button>
+        </May>
       </div>
       <Told fault={fault} />
       {pricing && <Prices onClose={() => setPricing(false)} onDone={again} />}
@@ -237,9 +240,11 @@ function Budgets() {
       <div class="row">
         <h1>{t("Budgets")}</h1>
         <span class="grow" />
-        <button type="button" onClick={() => setMaking(true)}>
-          {t("New budget")}
-        </button>
+        <May act="budgets/write">
+          <button type="button" onClick={() => setMaking(true)}>
+            {t("New budget")}
+          </button>
+        </May>
       </div>
       <Stale fault={seen.value.fault} />
       {seen.value.value && !rows.length ? (

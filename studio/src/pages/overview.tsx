@@ -1,5 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 import { ago, number, t } from "../language";
+import { May } from "../parts/may";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
@@ -139,30 +140,38 @@ export function Overview() {
       {found?.onlineEndpoints.length === 0 ? (
         <Empty title={t("No online endpoint yet")}>
           <p>{t("An online endpoint answers each request at once: it has a URI, keys and deployments that share its traffic.")}</p>
-          <button type="button" class="primary" onClick={() => setMaking("online")}>
-            {t("New online endpoint")}
-          </button>
+          <May act="onlineEndpoints/write">
+            <button type="button" class="primary" onClick={() => setMaking("online")}>
+              {t("New online endpoint")}
+            </button>
+          </May>
         </Empty>
       ) : (
         <Table label={t("online endpoints")} rows={onlineEndpoints} columns={ONLINE} id={(row) => row.name}>
-          <button type="button" class="primary" onClick={() => setMaking("online")}>
-            {t("New online endpoint")}
-          </button>
+          <May act="onlineEndpoints/write">
+            <button type="button" class="primary" onClick={() => setMaking("online")}>
+              {t("New online endpoint")}
+            </button>
+          </May>
         </Table>
       )}
       <h1>{t("Batch endpoints")}</h1>
       {found?.batchEndpoints.length === 0 ? (
         <Empty title={t("No batch endpoint yet")}>
           <p>{t("A batch endpoint scores whole folders of files: each invocation is a job with an output.")}</p>
-          <button type="button" onClick={() => setMaking("batch")}>
-            {t("New batch endpoint")}
-          </button>
+          <May act="batchEndpoints/write">
+            <button type="button" onClick={() => setMaking("batch")}>
+              {t("New batch endpoint")}
+            </button>
+          </May>
         </Empty>
       ) : (
         <Table label={t("batch endpoints")} rows={batchEndpoints} columns={BATCH} id={(row) => row.name}>
-          <button type="button" onClick={() => setMaking("batch")}>
-            {t("New batch endpoint")}
-          </button>
+          <May act="batchEndpoints/write">
+            <button type="button" onClick={() => setMaking("batch")}>
+              {t("New batch endpoint")}
+            </button>
+          </May>
         </Table>
       )}
       {jobs.length > 0 && (

@@ -3,6 +3,7 @@ import { call, change } from "../host";
 import { t } from "../language";
 import { Copied } from "./copied";
 import { Ask } from "./dialog";
+import { May } from "./may";
 import { Told } from "./told";
 
 interface KeyPair {
@@ -10,8 +11,8 @@ interface KeyPair {
   secondaryKey: string;
 }
 
-/** Of what is at `path`: shown when they are asked for, and made anew one at a time. */
-export function Keys({ path, command }: { path: string; command?(which: string): string }) {
+/** Of what is at `path`: shown when they are asked for, and made anew one at a time, by those who may at `at`. */
+export function Keys({ path, at = path, command }: { path: string; at?: string; command?(which: string): string }) {
   const [keys, setKeys] = useState<KeyPair | null>(null);
   const [fault, setFault] = useState<Error | null>(null);
   const [rotates, setRotates] = useState<"Primary" | "Secondary" | null>(null);
@@ -22,8 +23,9 @@ export function Keys({ path, command }: { path: string; command?(which: string):
       setFault(error instanceof Error ? error : new Error(String(error)));
     }
   }
+  const kind = path.split("/")[0] ?? "";
   return (
-    <>
+    <May act={`${kind}/listKeys/action`} at={at}>
       <dt>{t("Keys")}</dt>
       <dd>
         {!keys && (
@@ -36,9 +38,11 @@ export function Keys({ path, command }: { path: string; command?(which: string):
             <p key={which} class="row">
               {t(which)}
               <Copied secret text={which === "Primary" ? keys.primaryKey : keys.secondaryKey} label={t(which)} />
-              <button type="button" class="plain" onClick={() => setRotates(which)}>
-                {t("Make anew")}
-              </button>
+              <May act={`${kind}/regenerateKeys/action`} at={at}>
+                <button type="button" class="plain" onClick={() => setRotates(which)}>
+                  {t("Make anew")}
+                </button>
+              </May>
             </p>
           ))}
         <Told fault={fault} />
@@ -58,6 +62,6 @@ export function Keys({ path, command }: { path: string; command?(which: string):
           <p>{t("Who calls with the old one is refused from then on. The other key goes on.")}</p>
         </Ask>
       )}
-    </>
+    </May>
   );
 }

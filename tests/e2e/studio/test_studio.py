@@ -134,7 +134,7 @@ def test_why_a_deployment_failed_is_explained_beside_its_log(
     page.get_by_role("heading", name=adds).wait_for()
 
 
-def test_a_reader_sees_and_is_refused_with_the_hosts_reason(
+def test_a_reader_sees_what_he_may_and_is_shown_nothing_that_he_may_not_do(
     host: RunningHost, adds: str, open_page: OpenPage
 ) -> None:
     made = host.workspace.call("PUT", "clients/looks", {"properties": {"role": "reader"}}).json()
@@ -146,8 +146,16 @@ def test_a_reader_sees_and_is_refused_with_the_hosts_reason(
     page.get_by_label("Client secret").fill(made["properties"]["clientSecret"])
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name=adds).wait_for()
-    page.get_by_role("button", name="Ask for the keys").click()
-    page.get_by_role("alert").wait_for()
+    page.get_by_role("article").first.get_by_role("link", name="Open").wait_for()
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some((each) =>"
+        " each.name.includes('Authorization/permissions') && each.responseEnd > 0)"
+    )
+    for act in ("New deployment", "Change traffic", "Roll back", "Delete", "Scale"):
+        assert page.get_by_role("button", name=act).count() == 0, act
+    assert page.get_by_role("button", name="Ask for the keys").count() == 0
+    page.get_by_role("link", name="Access").click()
+    page.get_by_role("alert").first.wait_for()
 
 
 def test_a_link_signs_in_once(studio: StudioServer, open_page: OpenPage) -> None:

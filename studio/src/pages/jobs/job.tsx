@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { call } from "../../host";
 import { ago, lasted, number, t, time } from "../../language";
 import { Ask } from "../../parts/dialog";
+import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Stale, Told } from "../../parts/told";
 import { usePolled } from "../../polled";
@@ -29,19 +30,25 @@ export function JobPage({ name }: { name: string }) {
         <State of={properties.status} />
         <span class="grow" />
         {!ended && (
-          <button type="button" onClick={() => setAct("cancel")}>
-            {t("Cancel")}
-          </button>
+          <May act="jobs/cancel/action" at={path}>
+            <button type="button" onClick={() => setAct("cancel")}>
+              {t("Cancel")}
+            </button>
+          </May>
         )}
         {ended && (properties.progress?.failedFiles ?? 0) > 0 && (
-          <button type="button" class="primary" onClick={() => setAct("retry")}>
-            {t("Retry what failed")}
-          </button>
+          <May act="jobs/retryFailed/action" at={path}>
+            <button type="button" class="primary" onClick={() => setAct("retry")}>
+              {t("Retry what failed")}
+            </button>
+          </May>
         )}
         {ended && (
-          <button type="button" onClick={() => setAct("delete")}>
-            {t("Delete")}
-          </button>
+          <May act="jobs/delete" at={path}>
+            <button type="button" onClick={() => setAct("delete")}>
+              {t("Delete")}
+            </button>
+          </May>
         )}
       </div>
       <Told fault={properties.error} />

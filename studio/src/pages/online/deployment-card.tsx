@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { t } from "../../language";
+import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Told } from "../../parts/told";
 import type { OnlineDeployment } from "../../resources";
@@ -41,15 +42,19 @@ export function DeploymentCard(props: { endpoint: string; deployment: OnlineDepl
         <a class="button" href={to("online", endpoint, deployment.name)}>
           {t("Open")}
         </a>
-        <button type="button" onClick={() => setDoing("scale")}>
-          {t("Scale")}
-        </button>
+        <May act="onlineEndpoints/deployments/write" at={`onlineEndpoints/${encodeURIComponent(endpoint)}`}>
+          <button type="button" onClick={() => setDoing("scale")}>
+            {t("Scale")}
+          </button>
+        </May>
         <a class="button" href={`${to("online", endpoint, deployment.name)}?tab=logs`}>
           {t("Logs")}
         </a>
-        <button type="button" onClick={() => setDoing("delete")}>
-          {t("Delete")}
-        </button>
+        <May act="onlineEndpoints/deployments/delete" at={`onlineEndpoints/${encodeURIComponent(endpoint)}`}>
+          <button type="button" onClick={() => setDoing("delete")}>
+            {t("Delete")}
+          </button>
+        </May>
       </p>
       {doing === "scale" && <ScaleDeployment endpoint={endpoint} deployment={deployment} onClose={close} onDone={again} />}
       {doing === "delete" && <DeleteDeployment endpoint={endpoint} name={deployment.name} share={share} onClose={close} onDone={again} />}

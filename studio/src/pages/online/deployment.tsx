@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { t, time } from "../../language";
 import { Logs, useLog } from "../../parts/logs";
+import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Steps } from "../../parts/steps";
 import { Tabs } from "../../parts/tabs";
@@ -51,15 +52,19 @@ export function DeploymentPage({ endpoint, name }: { endpoint: string; name: str
         <State of={deployment.properties.provisioningState} />
         <span class="quiet">{t("{share} % of the traffic", { share })}</span>
         <span class="grow" />
-        <button type="button" onClick={() => setDoing("scale")}>
-          {t("Scale")}
-        </button>
-        <button type="button" onClick={() => setDoing("change")}>
-          {t("Change settings")}
-        </button>
-        <button type="button" onClick={() => setDoing("delete")}>
-          {t("Delete")}
-        </button>
+        <May act="onlineEndpoints/deployments/write" at={path}>
+          <button type="button" onClick={() => setDoing("scale")}>
+            {t("Scale")}
+          </button>
+          <button type="button" onClick={() => setDoing("change")}>
+            {t("Change settings")}
+          </button>
+        </May>
+        <May act="onlineEndpoints/deployments/delete" at={path}>
+          <button type="button" onClick={() => setDoing("delete")}>
+            {t("Delete")}
+          </button>
+        </May>
       </div>
       <Tabs
         label={name}

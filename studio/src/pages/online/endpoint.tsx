@@ -6,6 +6,7 @@ import { Copied } from "../../parts/copied";
 import { Ask } from "../../parts/dialog";
 import { Keys } from "../../parts/keys";
 import { Logs } from "../../parts/logs";
+import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Tabs } from "../../parts/tabs";
 import { Stale } from "../../parts/told";
@@ -49,21 +50,27 @@ export function OnlineEndpointPage({ name }: { name: string }) {
         <h1>{name}</h1>
         <State of={endpoint.properties.provisioningState} />
         <span class="grow" />
-        <button type="button" class="primary" onClick={() => setDoing("deployment")}>
-          {t("New deployment")}
-        </button>
-        <button type="button" disabled={!names.length} onClick={() => setDoing("traffic")}>
-          {t("Change traffic")}
-        </button>
-        <button type="button" disabled={names.length < 2 || running} onClick={() => setDoing("rollout")}>
-          {t("Guarded rollout")}
-        </button>
-        <button type="button" disabled={!names.length} onClick={() => setDoing("back")}>
-          {t("Roll back")}
-        </button>
-        <button type="button" onClick={() => setDoing("delete")}>
-          {t("Delete")}
-        </button>
+        <May act="onlineEndpoints/deployments/write" at={path}>
+          <button type="button" class="primary" onClick={() => setDoing("deployment")}>
+            {t("New deployment")}
+          </button>
+        </May>
+        <May act="onlineEndpoints/write" at={path}>
+          <button type="button" disabled={!names.length} onClick={() => setDoing("traffic")}>
+            {t("Change traffic")}
+          </button>
+          <button type="button" disabled={names.length < 2 || running} onClick={() => setDoing("rollout")}>
+            {t("Guarded rollout")}
+          </button>
+          <button type="button" disabled={!names.length} onClick={() => setDoing("back")}>
+            {t("Roll back")}
+          </button>
+        </May>
+        <May act="onlineEndpoints/delete" at={path}>
+          <button type="button" onClick={() => setDoing("delete")}>
+            {t("Delete")}
+          </button>
+        </May>
       </div>
       {endpoint.properties.description && <p>{endpoint.properties.description}</p>}
       <Tabs
