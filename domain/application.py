@@ -20,6 +20,7 @@ from domain.jobs.activities import JobActivities
 from domain.ledger.activities import LedgerActivities
 from domain.names import WorkspaceScope
 from domain.online.activities import OnlineActivities
+from domain.overview.asset_lineage import AssetLineage
 from domain.overview.overview_reading import OverviewReading
 from domain.ports import CallerAddresses, Cipher, Clients, SignIns, TokenVerifier
 from domain.rollout.activities import RolloutActivities
@@ -95,6 +96,7 @@ class Application:
     ledger: LedgerActivities
     alerts: AlertActivities
     overview: OverviewReading
+    lineage: AssetLineage
     usage: UsageActivities
     sweeping: Sweeping
     giving_back: GivingBack

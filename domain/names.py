@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from domain.errors import Invalid
 
+LATEST = "latest"
+"""The label that every asset has: the version created last of those that are not archived."""
 PROVIDER = "Microsoft.MachineLearningServices"
 
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -78,14 +80,15 @@ class WorkspaceScope:
 
 @dataclass(frozen=True)
 class AssetReference:
-    """A version of an asset; `version` None asks for the latest."""
+    """A version of an asset, or what has a label; neither asks for the latest."""
 
     name: str
     version: str | None
+    label: str | None = None
 
 
 def parse_asset_reference(text: str, kind: str, scope: WorkspaceScope) -> AssetReference:
-    """Read an ARM id, `azureml:name:version`, `azureml:name@latest` or `name:version` of an
+    """Read an ARM id, `azureml:name:version`, `azureml:name@label` or `name:version` of an
     asset of `kind` (`models`, `codes`, `environments`, `data`). Raises Invalid."""
     if text.startswith("/") or text.startswith("azureml:/subscriptions"):
         segments = scope.relative(text)
@@ -96,6 +99,10 @@ def parse_asset_reference(text: str, kind: str, scope: WorkspaceScope) -> AssetR
                 found.casefold() == kind.casefold() and versions.casefold() == "versions"
             ):
                 return AssetReference(name, version)
+            case [found, name, labels, label] if (
+                found.casefold() == kind.casefold() and labels.casefold() == "labels"
+            ):
+                return _labelled(name, label)
             case [found, name] if found.casefold() == kind.casefold():
                 return AssetReference(name, None)
         raise Invalid(f"'{text}' does not name a version under {kind}.")
@@ -105,8 +112,13 @@ def parse_asset_reference(text: str, kind: str, scope: WorkspaceScope) -> AssetR
     if match_ is None or asset_name_fault(match_["name"]):
         raise Invalid(
             f"'{text}' is not a reference: use azureml:<name>:<version>, "
-            f"azureml:<name>@latest or an ARM id ending in {kind}/<name>/versions/<version>."
+            f"azureml:<name>@<label> or an ARM id ending in {kind}/<name>/versions/<version> "
+            f"or {kind}/<name>/labels/<label>. The label 'latest' is each asset's newest version."
         )
-    if match_["label"] not in (None, "latest"):
-        raise Invalid(f"'{text}' names the label '{match_['label']}'; only 'latest' is known.")
+    if match_["label"] is not None:
+        return _labelled(match_["name"], match_["label"])
     return AssetReference(match_["name"], match_["version"])
+
+
+def _labelled(name: str, label: str) -> AssetReference:
+    return AssetReference(name, None, None if label.casefold() == LATEST else label)

@@ -30,6 +30,7 @@ from handlers.control import (
     workspaces,
 )
 from handlers.control.packages import connections
+from handlers.control.registry import labels, lineage
 from handlers.control.usage import dead_messages, sizes, storage_usages
 from handlers.data import (
     batch_jobs,
@@ -74,6 +75,8 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     routes = Routes(admission, data_admission, a.scope, addresses)
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
+    yield labels.blueprint(routes, a.assets.registration.labels)
+    yield lineage.blueprint(routes, a.lineage)
     yield datastores.blueprint(routes, a.assets.datastores)
     yield connections.blueprint(routes, a.assets.connections)
     yield computes.blueprint(routes, a.batch.computes)

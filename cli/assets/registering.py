@@ -73,9 +73,9 @@ def asset_id(arm: Arm, kind: str, value: dict[str, Any]) -> str | None:
 def _whole(arm: Arm, kind: str, value: str) -> str:
     """A short reference as the id that the host shows for it."""
     named = reference(value)
-    if named is not None and named.label == "latest":
-        latest = _latest(arm, COLLECTIONS[kind], named.name)
-        return value if latest is None else str(latest["id"])
+    if named is not None and named.label is not None:
+        label = arm.find(path(COLLECTIONS[kind], named.name, "labels", named.label))
+        return value if label is None else str(label["properties"]["versionId"])
     if named is None or named.version is None:
         return value
     return f"{arm.context.workspace}/{COLLECTIONS[kind]}/{named.name}/versions/{named.version}"

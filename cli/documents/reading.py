@@ -1,5 +1,6 @@
 """A file, flags and overrides as the checked fields of one kind."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def read(
     over all of them `sets`. Raises UsageFailed with every fault and its place."""
     document = read_document(Path(file)) if file else Document({}, None)
     if base is not None:
-        document.value = merged(base, document.value)
+        document.value = merged(copy.deepcopy(base), document.value)
     for name, value in (given or {}).items():
         if value is not None:
             document.value[name] = value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -161,7 +161,8 @@ P = TypeVar("P", bound=AssetProperties)
 class AssetContainer(Value, Generic[P]):
     """All versions of one name, who made it and who changed it last. `next_ordinal` counts
     creations and `highest` is the highest whole number that was ever a version: neither is
-    used twice. `latest` is the version created last of those that are not archived."""
+    used twice. `latest` is the version created last of those that are not archived. `labels` are
+    those that users gave to versions, in lower case."""
 
     name: str
     created_at: datetime
@@ -172,6 +173,12 @@ class AssetContainer(Value, Generic[P]):
     next_ordinal: int = 1
     highest: int = 0
     latest: str | None = None
+    labels: Annotated[dict[str, str], unsaid({})] = {}
+
+    def without_labels_of(self, version: str) -> Self:
+        """Once that version is gone."""
+        kept = {k: v for k, v in self.labels.items() if v.casefold() != version.casefold()}
+        return self.but(labels=kept)
 
     @property
     def next_version(self) -> str:

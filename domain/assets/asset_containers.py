@@ -13,7 +13,7 @@ from domain.assets.asset_documents import (
     saved,
 )
 from domain.assets.asset_listing import ListView
-from domain.assets.asset_use import InUse, check_unused
+from domain.assets.using.asset_use import InUse, check_unused
 from domain.errors import Conflict, DocumentExists, DocumentNotFound, NotFound, StaleETag
 from domain.ground.resource import Conditions
 from domain.ports import Clock, Delete, Document, ResourceStore, Write
@@ -102,7 +102,7 @@ class AssetContainers:
             if page.continuation is None:
                 writes.append(Delete(CONTAINER_ID, container.etag))
             else:
-                emptied = entity(kind.container, container).but(latest=None)
+                emptied = entity(kind.container, container).but(latest=None, labels={})
                 writes.append(container_write(kind, emptied, container))
             try:
                 written = await self._store.transact(partition, writes)

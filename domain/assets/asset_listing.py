@@ -54,7 +54,7 @@ class Listing:
             return False
         if self.version is not None and self.version.casefold() != version.version.casefold():
             return False
-        if self.stage is not None and self.stage != getattr(said, "stage", None):
+        if self.stage is not None and not _is_at(self.stage, getattr(said, "stage", None)):
             return False
         if any(k not in said.tags or v not in (None, said.tags[k]) for k, v in self.tags.items()):
             return False
@@ -99,6 +99,11 @@ async def page_of(
         return kept, None
     page = kept[: listing.top]
     return page, _written(listing.place(page[-1].asset))
+
+
+def _is_at(wanted: str, stage: str | None) -> bool:
+    """`None`, as Azure ML has it, is the stage of what has none."""
+    return wanted.casefold() == (stage or "None").casefold()
 
 
 def _written(place: tuple[str | int, int]) -> str:

@@ -33,12 +33,13 @@ from domain.assets.asset_documents import (
     saved,
     version_write,
 )
+from domain.assets.asset_labels import AssetLabels
 from domain.assets.asset_listing import Listing, page_of
-from domain.assets.asset_use import InUse, check_unused
 from domain.assets.images import curated_environments
 from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.assets.sealing.asset_sealing import AssetSealing
 from domain.assets.sealing.asset_uploads import AssetUploads
+from domain.assets.using.asset_use import InUse, check_unused
 from domain.errors import (
     Conflict,
     Detail,
@@ -49,7 +50,7 @@ from domain.errors import (
     refuse,
 )
 from domain.ground.resource import Conditions
-from domain.names import WorkspaceScope, parse_asset_reference
+from domain.names import LATEST, WorkspaceScope, parse_asset_reference
 from domain.ports import (
     BlobStore,
     Clock,
@@ -68,9 +69,9 @@ _TOO_HIGH = 10**9
 
 
 class AssetRegistration:
-    """Versions; their containers are at `containers`, and `uploads` is where their files come
-    from: nowhere while there is no `room`. `in_use` names whom a deletion would break, and what a
-    deleted version leaves is for `releasing`."""
+    """Versions; their containers are at `containers`, their labels at `labels`, and `uploads` is
+    where their files come from: nowhere while there is no `room`. `in_use` names whom a deletion
+    would break, and what a deleted version leaves is for `releasing`."""
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class AssetRegistration:
     ) -> None:
         self._documents = AssetDocuments(store)
         self.containers = AssetContainers(store, self._documents, clock, in_use)
+        self.labels = AssetLabels(self._documents, clock)
         self.uploads = AssetUploads(self._documents, blobs, clock, room)
         self._sealing = AssetSealing(self._documents, blobs)
         self._clock = clock
@@ -97,7 +99,7 @@ class AssetRegistration:
     # -- what a reference means ---------------------------------------------------------
 
     async def model(self, reference: str) -> ModelVersion:
-        """The version that an ARM id, `azureml:name:version` or `azureml:name@latest`
+        """The version that an ARM id, `azureml:name:version` or `azureml:name@label`
         means. Raises Invalid or NotFound. So do the next three."""
         return cast(ModelVersion, await self._resolve(MODELS, reference))
 
@@ -144,10 +146,7 @@ class AssetRegistration:
         meant = parse_asset_reference(reference, kind.plural, self._scope)
         version = meant.version
         if version is None:
-            container = (await self.containers.get(kind, meant.name)).asset
-            if container.latest is None:
-                raise NotFound(f"{noun(kind, meant.name)} has no version that is not archived.")
-            version = container.latest
+            version = await self.labels.version(kind, meant.name, meant.label or LATEST)
         return (await self.version(kind, meant.name, version)).asset
 
     # -- versions -----------------------------------------------------------------------
@@ -304,6 +303,7 @@ class AssetRegistration:
             await check_unused(self._in_use, kind.plural, name, version)
             latest = await self._documents.latest(kind, name, without=version)
             parent = entity(kind.container, container).but(latest=latest)
+            parent = parent.without_labels_of(version)
             delete = Delete(document.id, document.etag)
             left = left_by(kind, entity(kind.version, document), self._clock.now())
             try:

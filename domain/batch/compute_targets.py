@@ -4,7 +4,7 @@ always there."""
 from datetime import UTC, datetime, timedelta
 from typing import final
 
-from domain.assets.asset_use import InUse, check_unused
+from domain.assets.using.asset_use import InUse, check_unused
 from domain.batch.compute_target import (
     KIND,
     LOCAL,

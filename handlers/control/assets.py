@@ -23,6 +23,7 @@ from domain.assets.asset import (
     Saved,
 )
 from domain.assets.asset_containers import AssetContainers
+from domain.assets.asset_labels import labels_of
 from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import shown_uri, storage_account_id
 from domain.assets.sealing.asset_uploads import PendingUpload
@@ -53,7 +54,7 @@ class UploadRequest(Value):
     pending_upload_type: str | None = "TemporaryBlobReference"
 
 
-_CONTAINER = wire.OtherFields(("provisioningState", "latestVersion", "nextVersion"))
+_CONTAINER = wire.OtherFields(("provisioningState", "latestVersion", "nextVersion", "labels"))
 _VERSION = wire.OtherFields(("provisioningState", "seal"), _PREVIEW)
 ARM_FIELDS: wire.ArmFields = {
     AssetBody: wire.OtherFields(
@@ -352,6 +353,7 @@ def _rendered_container(routes: Routes, kind: AssetKind, container: AnyContainer
             **wire.to_wire(container.properties),
             "latestVersion": container.latest,
             "nextVersion": container.next_version,
+            "labels": labels_of(container),
             "provisioningState": "Succeeded",
         },
         "systemData": system_data(container),

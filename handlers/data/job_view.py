@@ -73,13 +73,16 @@ _SHOWN_AS = {InputKind.DROP: InputKind.FOLDER, InputKind.WEB_FILE: InputKind.FIL
 
 
 def _input(input: JobInput, spell: Spelling) -> dict[str, Any]:
-    """A drop's files are a folder's, for whoever reads the job."""
-    kind = _SHOWN_AS.get(input.kind, input.kind)
-    shown: dict[str, Any] = {"jobInputType": spell(kind.value), "uri": input.shown_uri}
+    shown: dict[str, Any] = {"jobInputType": spell(shown_kind(input)), "uri": input.shown_uri}
     for name, globs in (("include", input.include), ("exclude", input.exclude)):
         if globs:
             shown[name] = list(globs)
     return shown
+
+
+def shown_kind(input: JobInput) -> str:
+    """A drop's files are a folder's, for whoever reads the job."""
+    return _SHOWN_AS.get(input.kind, input.kind).value
 
 
 def arm_spelling(kind: str) -> str:
@@ -90,11 +93,10 @@ def arm_spelling(kind: str) -> str:
 def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[str, Any]:
     """The paths stand from the start; what is at them is whole once the job is Completed."""
     folder = "UriFolder" if not job.writes_rows or job.writes_parts else "UriFile"
-    path = job.results.path if job.writes_rows else job.results.folder
     outputs: dict[str, Any] = {
         "score": {
             "jobOutputType": spell(folder),
-            "uri": _uri(path),
+            "uri": output_uri(job),
             "isComplete": job.status is JobStatus.COMPLETED,
         },
         "logs": {"jobOutputType": spell("UriFolder"), "uri": _uri(job.logs_folder)},
@@ -107,6 +109,11 @@ def _outputs(job: BatchJob, progress: Progress | None, spell: Spelling) -> dict[
     if job.output != job.results:
         outputs["retried"] = {"jobOutputType": spell(folder), "uri": _uri(job.output.path)}
     return outputs
+
+
+def output_uri(job: BatchJob) -> str:
+    """Where the rows, or what the script wrote, are."""
+    return _uri(job.results.path if job.writes_rows else job.results.folder)
 
 
 def _default(job: BatchJob) -> dict[str, Any]:

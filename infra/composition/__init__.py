@@ -26,7 +26,7 @@ from domain.usage.rehearsing import RehearsingStore
 from domain.usage.secret_renewing import SecretRenewing
 from domain.usage.storage_usages import StorageUsages
 from infra.composition.adapters import Adapters, chosen, traced
-from infra.composition.assets import asset_use, compose_assets
+from infra.composition.assets import asset_use, compose_assets, compose_lineage
 from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
@@ -117,6 +117,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         ledger=ledger,
         alerts=alerts,
         overview=compose_overview(ground, (figures, ledger), online, batch, jobs),
+        lineage=compose_lineage(ground, assets),
         usage=_usage(adapters, settings),
         giving_back=GivingBack(adapters.queue),
         sweeping=_sweeping(adapters, [watching.owners, *owners]),

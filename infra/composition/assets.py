@@ -4,10 +4,10 @@ from domain.assets.activities import AssetActivities
 from domain.assets.asset_admission import AssetAdmission
 from domain.assets.asset_references import AssetSources
 from domain.assets.asset_registration import AssetRegistration
-from domain.assets.asset_use import AssetUse, UserKind
 from domain.assets.datastore import Datastores
 from domain.assets.packages.connections import Connections
 from domain.assets.releasing.asset_releasing import AssetReleasing
+from domain.assets.using.asset_use import AssetUse, UserKind
 from domain.batch.batch_deployment import KIND as BATCH_DEPLOYMENT
 from domain.inbound.event_mapping import KIND as EVENT_MAPPING
 from domain.jobs.job_output_places import JobOutputPlaces
@@ -15,6 +15,7 @@ from domain.jobs.records.batch_job import KIND as BATCH_JOB
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
+from domain.overview.asset_lineage import AssetLineage
 from domain.ports import Json
 from domain.schedules.schedule import KIND as SCHEDULE
 from infra.composition.ground import Ground
@@ -71,3 +72,8 @@ def compose_assets(ground: Ground, *, use: AssetUse) -> AssetActivities:
         datastores=Datastores(a.blobs),
         connections=Connections(a.store, a.cipher, a.clock, ground.location),
     )
+
+
+def compose_lineage(ground: Ground, assets: AssetActivities) -> AssetLineage:
+    store = ground.adapters.store
+    return AssetLineage(store, JobStore(store), assets.registration, ground.scope)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from domain.assets.asset_references import AssetSources
-from domain.assets.asset_use import AssetUse
+from domain.assets.using.asset_use import AssetUse
 from domain.batch.activities import BatchActivities
 from domain.batch.batch_keys import BatchKeys
 from domain.batch.batch_kind import BatchKind

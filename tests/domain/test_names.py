@@ -112,13 +112,26 @@ def test_every_form_of_a_reference_is_read(text: str, version: str | None) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("azureml:m@champion", "champion"),
+        ("m@Champion", "Champion"),
+        (SCOPE.path("models", "m", "labels", "champion"), "champion"),
+        (SCOPE.path("models", "m", "Labels", "latest"), None),
+        ("azureml:m@LATEST", None),
+    ],
+)
+def test_a_label_is_read_and_latest_is_the_newest(text: str, label: str | None) -> None:
+    assert parse_asset_reference(text, "models", SCOPE) == AssetReference("m", None, label)
+
+
+@pytest.mark.parametrize(
     ("text", "because"),
     [
         (SCOPE.path("codes", "c", "versions", "1"), "does not name a version under models"),
         (MODEL.replace("group", "other"), "not in this workspace"),
         ("/", "not in this workspace"),
         ("azureml://registries/r/models/m/versions/1", "registry"),
-        ("azureml:m@newest", "'newest'"),
         ("azureml:m:1:2", "is not a reference"),
         ("azureml:../m:1", "is not a reference"),
         ("azureml:", "is not a reference"),

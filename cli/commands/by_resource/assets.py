@@ -7,16 +7,19 @@ from typing import Any
 
 from cli.assets.registering import COLLECTIONS, register
 from cli.documents.reading import difference, pairs, read
-from cli.failures import NotFound, UsageFailed
+from cli.failures import UsageFailed
 from cli.host.arm import path
 from cli.kinds.types import Json, Record
 from cli.resources import FILE, MAX_RESULTS, NAME, NAME_NEEDED, NO_WAIT, SET, UPDATES, creation
 from cli.verbs import Flag, Session, Verb, flag
 
 COLUMNS = ("name", "version", "type", "path", "image", "created_at")
+_STAGED = ("model", "environment")
+_STAGE = flag("-s", "--stage", help="versions of it alone, such as Production; None: of none")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 VERSION = flag("-v", "--version", help="its version")
-LABEL = flag("-l", "--label", help="latest: the newest version")
+LABEL = flag("-l", "--label", help="latest (the newest version), or one that `label` gave")
+_LINEAGE = ("relation", "kind", "name", "endpoint", "state", "data", "created_at")
 
 
 class AssetVerbs:
@@ -62,6 +65,7 @@ class AssetVerbs:
                 "name": container["name"],
                 "id": container["id"],
                 "latest_version": container["properties"].get("latestVersion"),
+                "labels": container["properties"].get("labels") or {},
                 "creation_context": creation(container),
             }
         return self.shown(session.arm.get(self._where(flags, session)))
@@ -73,7 +77,13 @@ class AssetVerbs:
         where, show = self._collection, self._container
         if flags.name:
             where, show = f"{path(self._collection, flags.name)}/versions", self.shown
-        for rest in session.arm.pages(where, listViewType=view):
+        narrowed = {}
+        if flags.name:
+            narrowed = {"stage": getattr(flags, "stage", None), "tags": ",".join(flags.tag or ())}
+        elif getattr(flags, "stage", None) or flags.tag:
+            raise UsageFailed("Versions have stages and tags, names have none: give --name, too.")
+        asked = {each: value for each, value in narrowed.items() if value}
+        for rest in session.arm.pages(where, listViewType=view, **asked):
             if rest["properties"].get("isAnonymous") or _DIGEST.fullmatch(rest["name"]):
                 continue  # Made for one deployment, under its content's hash.
             found.append(show(rest))
@@ -99,8 +109,7 @@ class AssetVerbs:
         patch = difference(self._record.sent(base), self._record.sent(fields))
         patch.get("properties", {}).pop("modelUri", None)
         patch.get("properties", {}).pop("dataUri", None)
-        whole = {"properties": {**rest["properties"], **patch.get("properties", {})}}
-        session.arm.wait(session.arm.change("PUT", where, whole))
+        session.arm.wait(session.arm.change("PATCH", where, patch))
         return self.shown(session.arm.get(where))
 
     def archive(self, *, archived: bool) -> Callable[..., Any]:
@@ -116,6 +125,29 @@ class AssetVerbs:
 
         return run
 
+    def label(self, flags: argparse.Namespace, session: Session) -> Any:
+        """Give a label to a version, or take it away with `--remove`."""
+        where = path(self._collection, flags.name, "labels", flags.label)
+        if flags.remove:
+            session.arm.wait(session.arm.change("DELETE", where))
+            return None
+        if flags.version is None:
+            raise UsageFailed("Which version is to have the label? `--version`.")
+        body = {"properties": {"version": flags.version}}
+        session.arm.wait(session.arm.change("PUT", where, body))
+        return {
+            "name": flags.name,
+            "label": flags.label,
+            "version": session.arm.get(where)["properties"]["version"],
+        }
+
+    def lineage(self, flags: argparse.Namespace, session: Session) -> Any:
+        """What made a version and what uses it, newest first."""
+        where = f"{self._where(flags, session)}/lineage"
+        found = [_entry(rest) for rest in session.arm.pages(where, **{"$top": "1000"})]
+        found.sort(key=lambda each: str(each["created_at"] or ""), reverse=True)
+        return found
+
     def delete(self, flags: argparse.Namespace, session: Session) -> Any:
         from cli.resources import delete
 
@@ -128,13 +160,10 @@ class AssetVerbs:
     def _where(self, flags: argparse.Namespace, session: Session) -> str:
         version = flags.version
         if version is None:
-            if flags.label != "latest":
+            if flags.label is None:
                 raise UsageFailed("Which version? `--version`, or `--label latest`.")
-            for rest in session.arm.pages(f"{path(self._collection, flags.name)}/versions"):
-                version = rest["name"]
-                break
-            else:
-                raise NotFound(f"The {self.kind} {flags.name} has no version.")
+            label = session.arm.get(path(self._collection, flags.name, "labels", flags.label))
+            version = label["properties"]["version"]
         return path(self._collection, flags.name, "versions", version)
 
     def _container(self, rest: Json) -> dict[str, Any]:
@@ -167,9 +196,29 @@ class AssetVerbs:
                     NAME,
                     flag("--include-archived", action="store_true", help="archived ones too"),
                     flag("--archived-only", action="store_true", help="archived ones alone"),
+                    flag("--tag", nargs="+", help="those with it: NAME, or NAME=VALUE"),
+                    *((_STAGE,) if noun in _STAGED else ()),
                     MAX_RESULTS,
                 ),
                 columns,
+            ),
+            "label": Verb(
+                self.label,
+                "Give a label to a version, and take it from the one that had it: "
+                f"azureml:NAME@LABEL is then that {noun}.",
+                (
+                    NAME_NEEDED,
+                    VERSION,
+                    flag("-l", "--label", required=True, help="such as champion"),
+                    flag("--remove", action="store_true", help="take it away"),
+                ),
+                ("name", "label", "version"),
+            ),
+            "lineage": Verb(
+                self.lineage,
+                f"What made a {noun}, and the deployments, jobs and schedules that use it.",
+                (NAME_NEEDED, VERSION, LABEL),
+                _LINEAGE,
             ),
             "update": Verb(
                 self.update, f"Change what is said of a {noun}.", (NAME, VERSION, LABEL, *UPDATES)
@@ -183,6 +232,22 @@ class AssetVerbs:
                 (NAME_NEEDED, VERSION, LABEL),
             ),
         }
+
+
+def _entry(rest: Json) -> dict[str, Any]:
+    read = rest.get("inputs") or {}
+    return {
+        "relation": rest["relation"],
+        "kind": rest["kind"],
+        "name": rest["name"],
+        "endpoint": rest["endpointName"],
+        "state": rest["state"],
+        "data": ", ".join(str(each["assetId"] or each["uri"]) for each in read.values()),
+        "inputs": read,
+        "id": rest["id"],
+        "created_at": rest["createdAt"],
+        "created_by": rest["createdBy"],
+    }
 
 
 def tags(flags: argparse.Namespace) -> dict[str, str] | None:

@@ -148,6 +148,22 @@ def download_one(flags: argparse.Namespace, session: Session) -> Any:
     return download(session, flags.name, flags.output_name, Path(flags.download_path))
 
 
+def lineage(flags: argparse.Namespace, session: Session) -> Any:
+    """What a job ran and read, and what was registered of its outputs."""
+    told = session.arm.get(path("jobs", flags.name, "lineage"))["properties"]
+    return {
+        "job": flags.name,
+        "deployment": told["deploymentId"],
+        "model": told["modelId"],
+        "code": told["codeId"],
+        "environment": told["environmentId"],
+        "inputs": told["inputs"],
+        "outputs": told["outputs"],
+        "retry_of": told["retryOf"],
+        "registered": [each["id"] for each in told["registered"]],
+    }
+
+
 GROUP = Group(
     "batch jobs",
     {
@@ -159,6 +175,11 @@ GROUP = Group(
             COLUMNS,
         ),
         "stream": Verb(stream, "Follow a job to its end.", (NAME_NEEDED,)),
+        "lineage": Verb(
+            lineage,
+            "What a job ran and read, and what was registered of its outputs.",
+            (NAME_NEEDED,),
+        ),
         "cancel": Verb(cancel, "Stop a job.", (NAME_NEEDED,)),
         "download": Verb(
             download_one,

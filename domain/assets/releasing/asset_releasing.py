@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from domain.assets.asset import CODES, DATA, ENVIRONMENTS, MODELS, AssetKind
-from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.assets.releasing.asset_release import (
     KIND,
@@ -21,6 +20,7 @@ from domain.assets.releasing.asset_release import (
     replaced,
 )
 from domain.assets.sealing.seals import list_names
+from domain.assets.using.asset_use import AssetUse
 from domain.errors import Conflict
 from domain.ports import (
     BlobFolder,

@@ -91,15 +91,17 @@ class JobInputs:
 
     async def _located(self, name: str, kind: InputKind, uri: str, at: str) -> JobInput | None:
         """None for what may not be named."""
-        name = name[:255] or "input"
+        name, asset_id = name[:255] or "input", None
         if _is_data_reference(uri, self._scope):
             meant = parse_asset_reference(uri, DATA.plural, self._scope)
             if not self._rights.may_name(DATA.plural, meant.name, at):
                 return None
             version = await self._assets.data(uri)
             kind = _kind_of_data(version.properties.data_type, version.name)
+            asset_id = self._scope.path(DATA.plural, version.name, "versions", version.version)
             if version.folder is None:
-                return self._on_the_web(name, kind, version.properties.data_uri)
+                found = self._on_the_web(name, kind, version.properties.data_uri)
+                return found.but(asset_id=asset_id)
             folder = version.folder
         elif _is_elsewhere(uri, self._blobs):
             return self._on_the_web(name, kind, uri)
@@ -109,7 +111,14 @@ class JobInputs:
                 return None
         if kind is InputKind.FILE and not folder.path:
             raise Invalid(f"'{uri[:200]}' names a container, not a file; use UriFolder.")
-        return JobInput(name=name, kind=kind, uri=uri, container=folder.container, path=folder.path)
+        return JobInput(
+            name=name,
+            kind=kind,
+            uri=uri,
+            container=folder.container,
+            path=folder.path,
+            asset_id=asset_id,
+        )
 
     def _stored(self, uri: str, at: str) -> BlobFolder:
         try:

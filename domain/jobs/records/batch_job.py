@@ -56,6 +56,8 @@ class JobInput(Value):
     manifest: str | None = None
     include: Globs = ()
     exclude: Globs = ()
+    asset_id: Annotated[str | None, unsaid(None)] = None
+    """Of the data version that its caller meant, if he named one."""
 
     @property
     def shown_uri(self) -> str:

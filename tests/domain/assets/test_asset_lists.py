@@ -36,7 +36,8 @@ async def test_lists_are_ordered_paged_and_narrowed(stage: AssetStage) -> None:
     by_name = Listing(top=2, key=OrderKey.VERSION, descending=False, view=ListView.ALL)
     assert await listed(stage, by_name) == ["a", "b", "c", "d"]
     assert await listed(stage, Listing(view=ListView.ARCHIVED_ONLY)) == ["c"]
-    assert await listed(stage, Listing(stage="Dev")) == ["d"]
+    assert await listed(stage, Listing(stage="dev")) == ["d"]
+    assert await listed(stage, Listing(stage="None")) == ["a", "b"]
     assert await listed(stage, Listing(tags={"v": "a"})) == ["a"]
     assert await listed(stage, Listing(tags={"v": None, "w": None})) == []
     assert await listed(stage, Listing(version="B")) == ["b"]

@@ -269,6 +269,9 @@ def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     assert "Completed, 2/2 files" in done.err
     job = mle("job", "list", "--query", "[0]").answer
     assert (job["status"], job["endpoint"], job["files"]) == ("Completed", "lines", "2/2")
+    ran = mle("job", "lineage", "-n", job["name"]).answer
+    assert ran["code"].rpartition("/codes/")[2].endswith("/versions/1")
+    assert list(ran["inputs"]) == list(job["inputs"])
     shown = mle("jobs", "outputs", job["name"], "-o", "json").answer
     assert "score" in {each["output"] for each in shown}
     assert mle("jobs", "head", job["name"]).out.strip()
@@ -421,6 +424,21 @@ def test_assets_of_the_same_content_are_the_same_version(mle: Mle, tmp_path: Pat
     assert mle(*create).answer["version"] == "2"
     shown = mle("model", "show", "-n", "weights", "-l", "latest").answer
     assert (shown["version"], shown["type"]) == ("2", "custom_model")
+    assert mle("model", "label", "-n", "weights", "-v", "1", "-l", "champion").code == 0
+    assert mle("model", "show", "-n", "weights", "-l", "champion").answer["version"] == "1"
+    named = mle("model", "show", "-n", "weights").answer
+    assert named["labels"] == {"latest": "2", "champion": "1"}
+    staged = ("model", "update", "-n", "weights", "-v", "1", "--set", "stage=Production")
+    assert mle(*staged, "--set", "tags.team=a").code == 0
+    told = mle("model", "update", "-n", "weights", "-v", "1", "--set", "tags.owner=b").answer
+    assert told["tags"] == {"team": "a", "owner": "b"}
+    for narrowed in (("--stage", "Production"), ("--tag", "team=a")):
+        listed = mle("model", "list", "-n", "weights", *narrowed, "--query", "[].version")
+        assert listed.answer == ["1"]
+    assert mle("model", "lineage", "-n", "weights", "-l", "champion", "-o", "json").answer == []
+    assert mle("model", "label", "-n", "weights", "-l", "champion", "--remove").code == 0
+    gone = mle("model", "show", "-n", "weights", "-l", "champion")
+    assert (gone.code, "it has: latest." in gone.err) == (3, True), gone.err
     assert mle("model", "archive", "-n", "weights", "-v", "1").code == 0
     assert mle("model", "list", "-n", "weights", "--query", "[].version").answer == ["2"]
     listed = mle("model", "list", "-n", "weights", "--include-archived", "--query", "[].version")

@@ -11,9 +11,9 @@ from pathlib import Path
 from domain.assets import asset
 from domain.assets.asset_admission import AssetAdmission
 from domain.assets.asset_registration import AssetRegistration
-from domain.assets.asset_use import AssetUse
 from domain.assets.datastore import Datastores
 from domain.assets.releasing.asset_releasing import AssetReleasing
+from domain.assets.using.asset_use import AssetUse
 from domain.batch.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.identities.identity_holding import IdentityHolding

@@ -63,7 +63,7 @@ class AssetUse:
         users: list[str] = []
         for kind in self._kinds:
             async for found in self._users(kind):
-                if self._names(kind.body(found), collection, name, version):
+                if names(self._scope, kind.body(found), collection, name, version):
                     users.append(kind.name(found))
                     if len(users) == _SHOWN:
                         return users
@@ -95,19 +95,23 @@ class AssetUse:
             if isinstance(found.get("container"), str) and isinstance(found.get("path"), str):
                 yield BlobFolder(found["container"], found["path"])
 
-    def _names(self, properties: Any, collection: str, name: str, version: str | None) -> bool:
-        arm_id = self._scope.path(collection, name).casefold()
-        if collection == "computes":
-            compute = str(properties.get("compute") or "").casefold()
-            return compute.removeprefix("azureml:") in (arm_id, name.casefold())
-        short = f"azureml:{name.casefold()}:"
-        texts = [text.casefold() for text in _texts(properties)]
-        texts = [text.removeprefix("azureml:") if ":/" in text else text for text in texts]
-        if version is None:
-            beginnings = (f"{arm_id}/versions/", short)
-            return any(text.startswith(beginnings) for text in texts)
-        whole = (f"{arm_id}/versions/{version.casefold()}", f"{short}{version.casefold()}")
-        return any(text in whole for text in texts)
+
+def names(
+    scope: WorkspaceScope, properties: Any, collection: str, name: str, version: str | None
+) -> bool:
+    """Whether a body says, of a collection, that name and version (None: any)."""
+    arm_id = scope.path(collection, name).casefold()
+    if collection == "computes":
+        compute = str(properties.get("compute") or "").casefold()
+        return compute.removeprefix("azureml:") in (arm_id, name.casefold())
+    short = f"azureml:{name.casefold()}:"
+    texts = [text.casefold() for text in _texts(properties)]
+    texts = [text.removeprefix("azureml:") if ":/" in text else text for text in texts]
+    if version is None:
+        beginnings = (f"{arm_id}/versions/", short)
+        return any(text.startswith(beginnings) for text in texts)
+    whole = (f"{arm_id}/versions/{version.casefold()}", f"{short}{version.casefold()}")
+    return any(text in whole for text in texts)
 
 
 def _texts(value: Any) -> Iterator[str]:
