@@ -10,6 +10,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
+from . import debugging
 from .online import batching, monitoring, services, streaming
 from .online.batching import BatchingPool
 from .online.monitoring import collected
@@ -84,7 +85,8 @@ class InferenceServer:
             return Script(MlflowModel(root))
         services.offer()
         monitoring.offer()
-        return load(root, self._arguments.script)
+        debugging.offer()
+        return load(debugging.code_folder(root), self._arguments.script)
 
     def finish(self) -> None:
         """Nothing: online scripts have no `shutdown`."""

@@ -7,6 +7,7 @@ host's folder is kept by project, and with it the built environment.
 import argparse
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from cli.assets.content import files_of
 from cli.commands.daily.hosting.up import host_command
 from cli.commands.daily.logs import LogReader
 from cli.deploying.carrying_out import carry_out
+from cli.deploying.debugging import under_debugger
 from cli.deploying.plan import plan_of
 from cli.deploying.sources import Source, read_sources
 from cli.failures import CommandFailed, UsageFailed
@@ -32,17 +34,22 @@ _READY_WITHIN = 300.0
 _EVERY = 0.5
 _LINES = 2000
 _IN_CONTAINERS = {"ML_ENDPOINTS_COMPUTE": "docker"}
+_DEBUGGED = {"ML_ENDPOINTS_ISOLATION": "off"}
+"""The script runs from the user's own folder, which a cell would not show it."""
 
 
 def run(flags: argparse.Namespace, session: Session) -> Any:
+    if flags.image and flags.debugger:
+        raise UsageFailed("--debugger: not with --image; it debugs a process of this machine.")
     sources = _sources(flags)
     folder = Path(flags.data_dir) if flags.data_dir else _kept(flags)
-    with _host(folder, flags.port, _IN_CONTAINERS if flags.image else {}) as connection_file:
+    settings = _IN_CONTAINERS if flags.image else _DEBUGGED if flags.debugger else {}
+    with _until_told(), _host(folder, flags.port, settings) as connection_file:
         session.replace(Arm(from_connection_file(connection_file)))
         seen = _seen(sources)  # Before: what is saved meanwhile is another change.
         try:
             deployment = _deployed(session, sources)
-            _tell(session, deployment)
+            _tell(session, deployment, flags.debugger)
             if not flags.once:
                 _follow(flags, session, deployment, seen)
         except KeyboardInterrupt:
@@ -95,10 +102,11 @@ def _sources(flags: argparse.Namespace) -> list[Source]:
         if each.kind == "online-endpoint" and each.name == chosen.endpoint:
             endpoint["auth_mode"] = each.fields["auth_mode"]
     assets = [each for each in found if each.kind in ("model", "environment")]
+    deployment = Source(chosen.kind, chosen.name, fields, chosen.file, chosen.endpoint)
     return [
         *assets,
         Source("online-endpoint", chosen.endpoint, endpoint, chosen.file),
-        Source(chosen.kind, chosen.name, fields, chosen.file, chosen.endpoint),
+        under_debugger(deployment, flags.debugger) if flags.debugger else deployment,
     ]
 
 
@@ -120,12 +128,24 @@ def _deployed(session: Session, sources: list[Source]) -> Source:
     return sources[-1]
 
 
-def _tell(session: Session, deployment: Source) -> None:
+def _tell(session: Session, deployment: Source, debugger: int | None) -> None:
     endpoint = session.arm.get(path("onlineEndpoints", deployment.endpoint))["properties"]
     connection = session.context.connection_file
     say(f"\n{deployment.endpoint}/{deployment.name} answers at {endpoint['scoringUri']}")
     say(f"  MLE_CONNECTION={connection} mle invoke {deployment.endpoint} REQUEST")
+    if debugger:
+        say(f"  debuggers attach at 127.0.0.1:{debugger}, and set breakpoints in your files")
     say("Changes are deployed as they are saved; Ctrl-C ends it.\n")
+
+
+@contextmanager
+def _until_told() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does: else its host would go on alone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -163,7 +183,8 @@ def _host(folder: Path, port: int, settings: Mapping[str, str]) -> Iterator[Path
 
 def _kept(flags: argparse.Namespace) -> Path:
     """By what is run, and how: a host's folder is not for containers once and processes then."""
-    paths = [*flags.paths, *(("image",) if flags.image else ())]
+    how = [each for each in ("image", "debugger") if getattr(flags, each)]
+    paths = [*flags.paths, *how]
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     whole = "\n".join(str(Path(each).absolute()) for each in paths)
     return Path(cache) / "mle" / "run" / hashlib.sha256(whole.encode()).hexdigest()[:16]
@@ -183,6 +204,16 @@ VERBS = {
                 "--image",
                 action="store_true",
                 help="in a container of the image that it has elsewhere; needs a Docker Engine",
+            ),
+            flag(
+                "--debugger",
+                nargs="?",
+                type=int,
+                const=5678,
+                metavar="PORT",
+                help="have debuggers attach there (5678) by the Debug Adapter Protocol: the script "
+                "runs from your own folder, without isolation, and a request may stop for five "
+                "minutes; debugpy is added to a conda file's packages",
             ),
             flag("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE"),
         ),
