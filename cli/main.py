@@ -34,7 +34,7 @@ SHORT = {
     "use": ("access", "choose among remembered hosts"),
     "logout": ("access", "forget a host"),
     "schema": ("files.schema", "JSON schemas of YAML files, for editors"),
-    "az-shim": ("az_shim", "scripts that say `az ml` run unchanged"),
+    "az-shim": ("azure.az_shim", "scripts that say `az ml` run unchanged"),
     "completion": ("completion", "completion for bash, zsh and fish"),
     "doctor": ("doctor", "look at what stands between you and the host"),
 }
@@ -56,6 +56,7 @@ GROUPS = {
     "dead-letter": ("queues.dead_letter", "messages that could not be handled"),
     "identity": ("identities.user_identity", "identities for endpoints and computes"),
     "role-assignment": ("identities.role_assignment", "what identities may"),
+    "workspace": ("workspace", "the host as a workspace"),
     "endpoint": ("endpoint", "endpoints with their deployments, as in 2021"),
 }
 

@@ -54,7 +54,7 @@ def _with_debugger(environment: Any) -> Any:
     listed = conda.get("dependencies") if isinstance(conda, dict) else None
     if not isinstance(listed, list) or _PACKAGE in text:
         return environment
-    pip = next((each["pip"] for each in listed if isinstance(each, dict) and "pip" in each), [])
+    pip = [name for each in listed if isinstance(each, dict) for name in each.get("pip") or ()]
     others = [each for each in listed if not isinstance(each, dict)]
     packages = {**conda, "dependencies": [*others, {"pip": [*pip, _PACKAGE]}]}
     return {**environment, "conda_file": yaml.safe_dump(packages, sort_keys=False)}

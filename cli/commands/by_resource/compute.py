@@ -5,6 +5,7 @@ from typing import Any
 
 from cli.collections import Named
 from cli.documents.reading import read
+from cli.failures import UsageFailed
 from cli.host.arm import path
 from cli.kinds.computes import AML_COMPUTE
 from cli.resources import (
@@ -24,6 +25,8 @@ from cli.verbs import Group, Session, Verb, flag
 
 _USUAL_SIZE = "Standard_DS3_v2"
 """What Azure's command line takes where neither a flag nor a file says one."""
+_USUAL_MAXIMUM = 1
+"""Instances, where nothing says how many."""
 _COLUMNS = ("name", "type", "size", "min_instances", "max_instances", "provisioning_state")
 
 
@@ -45,10 +48,12 @@ def create(flags: argparse.Namespace, session: Session) -> Any:
             "max_instances": flags.max_instances,
             "idle_time_before_scale_down": flags.idle_time_before_scale_down,
             "tier": flags.tier,
+            "identity": _identity(flags),
         },
         sets=flags.set,
     )
     name = named(flags, fields, "compute")
+    fields.setdefault("max_instances", _USUAL_MAXIMUM)
     made = make(
         session,
         path("computes", name),
@@ -65,6 +70,7 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
         "min_instances": flags.min_instances,
         "max_instances": flags.max_instances,
         "idle_time_before_scale_down": flags.idle_time_before_scale_down,
+        "identity": _identity(flags),
     }
     changed = change(
         session,
@@ -97,6 +103,19 @@ def list_sizes(flags: argparse.Namespace, session: Session) -> Any:
         }
         for each in session.arm.get(f"{_location(session)}/vmSizes")["value"]
     ]
+
+
+def _identity(flags: argparse.Namespace) -> dict[str, Any] | None:
+    """Raises UsageFailed."""
+    if not flags.identity_type:
+        if flags.user_assigned_identities:
+            raise UsageFailed("--user-assigned-identities: with --identity-type user_assigned.")
+        return None
+    given: dict[str, Any] = {"type": flags.identity_type.lower().replace(", ", ",")}
+    ids = [each for each in (flags.user_assigned_identities or "").split(",") if each]
+    if ids:
+        given["user_assigned_identities"] = [{"resource_id": each} for each in ids]
+    return given
 
 
 def list_usage(flags: argparse.Namespace, session: Session) -> Any:
@@ -140,6 +159,10 @@ _SCALE = (
     flag("--max-instances", type=int),
     flag("-d", "--idle-time-before-scale-down", type=int, metavar="SECONDS"),
 )
+_IDENTITY = (
+    flag("--identity-type", metavar="TYPE", help="system_assigned, user_assigned or none"),
+    flag("--user-assigned-identities", metavar="IDS", help="theirs, with commas between"),
+)
 _ALL = Named("computes", "compute", shown)
 GROUP = Group(
     "where batch jobs run",
@@ -154,13 +177,17 @@ GROUP = Group(
                 flag("--size", help="the instances' type"),
                 flag("--tier", help="dedicated or low_priority"),
                 *_SCALE,
+                *_IDENTITY,
                 SET,
                 NO_WAIT,
             ),
             _COLUMNS,
         ),
         "update": Verb(
-            update, "Change a compute.", (NAME_NEEDED, *_SCALE, *UPDATES, NO_WAIT), _COLUMNS
+            update,
+            "Change a compute.",
+            (NAME_NEEDED, *_SCALE, *_IDENTITY, *UPDATES, NO_WAIT),
+            _COLUMNS,
         ),
         "show": Verb(_ALL.show, "Show a compute.", (NAME_NEEDED,), _COLUMNS),
         "list": Verb(

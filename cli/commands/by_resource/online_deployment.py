@@ -65,9 +65,14 @@ def create(flags: argparse.Namespace, session: Session) -> Any:
         new=True,
         no_wait=flags.no_wait,
     )
-    if flags.all_traffic:
+    if flags.all_traffic or (flags.local and not flags.no_wait and _has_none(session, endpoint)):
         give_all_traffic(session, endpoint, name)
     return shown(made) if made else None
+
+
+def _has_none(session: Session, endpoint: str) -> bool:
+    """Whether nothing answers there: a local deployment of Azure's does without being told."""
+    return not any(session.arm.get(path(COLLECTION, endpoint))["properties"]["traffic"].values())
 
 
 def give_all_traffic(session: Session, endpoint: str, name: str) -> None:

@@ -502,8 +502,50 @@ def test_a_script_that_says_az_runs_unchanged_with_the_files_of_2021_too(
     refused = az("vm", "list")
     assert refused.code == 1
     assert "`az vm list` is not answered here" in refused.err
+    assert "mle data create" in az("storage", "blob", "upload").err
     assert mle("az-shim", "--install", "bin").code == 0
     assert az("vm", "list").code == 1, "it must not take its own script for Azure's"
+
+
+def test_scripts_are_told_where_they_are_and_may_ask_for_a_token(
+    mle: Mle, host: RunningHost
+) -> None:
+    def az(*words: str) -> str:
+        done = mle("az-shim", "--", *words, "-o", "tsv")
+        assert done.code == 0, done.err
+        return done.out.strip()
+
+    _, _, _, _, group, *_, workspace = host.workspace.connection["workspace"].split("/")
+    assert az("configure", "-l", "--query", "[?name=='group'].value") == group
+    assert az("config", "get", "--query", "defaults[?name == 'workspace'].value") == workspace
+    assert az("config", "get", "defaults.location", "--query", "value") == "local"
+    assert az("group", "show", "--query", "name") == group
+    assert az("ml", "workspace", "show", "--query", "location") == "local"
+    assert az("ml", "workspace", "show", "--query", "container_registry") == ""
+    assert az("ml", "workspace", "list", "--query", "[].name") == workspace
+    asked = ("account", "get-access-token", "--query", "accessToken")
+    of_jobs = az(*asked, "--resource", "https://ml.azure.com")
+    assert of_jobs != az(*asked)
+    refused = mle("az-shim", "--", "config", "get", "core.output")
+    assert refused.code == 2
+    elsewhere = mle("workspace", "show", "-n", "another")
+    assert (elsewhere.code, f"is '{workspace}'" in elsewhere.err) == (3, True)
+
+
+def test_a_compute_is_given_identities_by_flags(mle: Mle) -> None:
+    named = ("compute", "update", "-n", "with-identity")
+    made = mle("compute", "create", "-n", "with-identity", "-t", "amlcompute")
+    assert made.code == 0, made.err
+    assert (made.answer["max_instances"], made.answer.get("identity")) == (1, None)
+    given = mle(*named, "--identity-type", "system_assigned")
+    assert given.answer["identity"]["principal_id"], given.err
+    mine = mle("identity", "create", "-n", "mine").answer["id"]
+    asked = ("--identity-type", "user_assigned", "--user-assigned-identities", mine)
+    [listed] = mle(*named, *asked).answer["identity"]["user_assigned_identities"]
+    assert listed["resource_id"] == mine
+    assert mle(*named, "--user-assigned-identities", mine).code == 2
+    assert mle("compute", "delete", "-n", "with-identity", "--yes").code == 0
+    assert mle("identity", "delete", "-n", "mine").code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """`mle az-shim`: scripts that say `az ml …` run unchanged against a host.
 
-It answers `az ml`, `az identity`, `az role assignment`, `az configure`, `az account show|set`,
-`az extension`, `az login` and `az version`; all else goes to a real `az`, and is refused by name
-where there is none.
+It answers `az ml`, `az identity`, `az role assignment` and what scripts ask of `az account`,
+`az configure`, `az config` and `az group`; all else goes to a real `az`, and is refused by name
+where there is none, with what stands for it here.
 """
 
 import argparse
@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cli.commands.daily.azure.az_answers import ANSWERS
 from cli.failures import CommandFailed, Exit, UsageFailed
-from cli.host.contexts import chosen
-from cli.output import formats
 from cli.output.console import say
 from cli.verbs import Session, Verb, flag
 
@@ -23,7 +22,15 @@ _SCRIPT = """#!/bin/sh
 # Written by `mle az-shim --install`.
 PYTHONPATH={path}${{PYTHONPATH:+:$PYTHONPATH}} exec {python} -m cli az-shim -- "$@"
 """
-_ACCEPTED = {("login",), ("logout",), ("extension",), ("account", "set"), ("configure",)}
+_INSTEAD = {
+    "acr": "images are built from a `build` context of an environment (docs/containers.md).",
+    "keyvault": "secrets reach a script as `environment_variables` of its deployment.",
+    "monitor": "`scale_settings` of a deployment scale it, and `mle alert` watches figures.",
+    "storage": "`mle data create` uploads files; azcopy and Blob's REST work, too "
+    "(docs/blob-rest.md).",
+    "vm": "this host needs no machine beside it.",
+}
+"""By group: what does here what scripts ask it for."""
 
 
 def run(flags: argparse.Namespace, session: Session) -> Any:
@@ -43,40 +50,20 @@ def answered(words: list[str]) -> int:
         return main(words)
     if words[:2] == ["role", "assignment"]:
         return main(["role-assignment", *words[2:]])
-    if words[:2] == ["account", "show"]:
-        _account(words[2:])
-        return int(Exit.DONE)
-    if tuple(words[:1]) in _ACCEPTED or tuple(words[:2]) in _ACCEPTED:
-        return int(Exit.DONE)
-    if words[:1] in (["version"], ["--version"]):
-        sys.stdout.write('{"azure-cli": "mle az-shim", "extensions": {"ml": "mle"}}\n')
-        return int(Exit.DONE)
+    for length in (2, 1):
+        answer = ANSWERS.get(tuple(words[:length]))
+        if answer is not None:
+            answer(words[length:])
+            return int(Exit.DONE)
     real = _real_az()
     if real is None:
         raise CommandFailed(
             f"`az {' '.join(words[:2])}` is not answered here, and there is no other `az`.",
-            hint="`az ml`, `az identity`, `az role assignment`, `az configure` and `az account "
-            "show` are. Install Azure's for the rest.",
+            hint=_INSTEAD.get(words[0] if words else "")
+            or "`az ml`, `az identity`, `az role assignment`, `az account`, `az configure` and "
+            "`az group show` are. Install Azure's for the rest.",
         )
     os.execv(real, [real, *words])
-
-
-def _account(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--query")
-    parser.add_argument("-o", "--output", default="json")
-    asked, _ = parser.parse_known_args(words)
-    context = chosen(None)
-    subscription = context.workspace.split("/")[2]
-    account = {
-        "id": subscription,
-        "name": context.name,
-        "state": "Enabled",
-        "isDefault": True,
-        "tenantId": "00000000-0000-0000-0000-000000000000",
-        "user": {"name": context.credential.get("client_id", ""), "type": "servicePrincipal"},
-    }
-    formats.write(account, form=asked.output, query=asked.query)
 
 
 def _real_az() -> str | None:
@@ -93,7 +80,7 @@ def _install(folder: Path) -> None:
     if script.exists() and b"mle az-shim" not in script.read_bytes()[:200]:
         raise UsageFailed(f"{script} is somebody else's; choose an empty folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    app = Path(__file__).absolute().parents[3]
+    app = Path(__file__).absolute().parents[4]
     script.write_text(_SCRIPT.format(path=app, python=sys.executable))
     script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     say(f'export PATH="{folder.absolute()}:$PATH"')

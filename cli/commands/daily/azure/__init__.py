@@ -1,0 +1,1 @@
+"""Beside Azure's own command line."""
