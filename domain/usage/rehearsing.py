@@ -11,8 +11,10 @@ from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
 from domain.ground.rehearsal import is_rehearsed
-from domain.ports import Create, Document, Page, Replace, ResourceStore, Write
+from domain.ports import Create, Delete, Document, Page, Replace, ResourceStore, Write
 
+CLIENT: Final = "client"
+"""Of a document that is made up for a client."""
 _BESIDE: Final = frozenset(
     {
         *("identityHolder", "identityStamp", "managedIdentity"),
@@ -36,6 +38,21 @@ class Rehearsed(BaseException):
     def __init__(self, planned: Sequence[Planned]) -> None:
         super().__init__()
         self.planned = planned
+
+
+def rehearse_client(name: str, before: str | None, after: str | None) -> None:
+    """Of a client's role, for whoever keeps clients elsewhere than in the store: to be asked when
+    all has been checked and nothing is written. None: there is none."""
+    if not is_rehearsed():
+        return
+    was, will = (
+        None if each is None else {"kind": CLIENT, "role": each} for each in (before, after)
+    )
+    document = None if was is None else Document("clients", name, was, "")
+    write: Write = Delete(name)
+    if will is not None:
+        write = Create(name, will) if was is None else Replace(name, will, None)
+    raise Rehearsed([Planned(document, write)])
 
 
 class RehearsingStore(ResourceStore):

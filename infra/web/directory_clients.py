@@ -27,6 +27,7 @@ from domain.ports import (
     all_documents,
 )
 from domain.ports.identity import Check
+from domain.usage.rehearsing import rehearse_client
 from infra.web.client_standing import ClientStanding
 from infra.web.token_rights import Claims, TokenRights, claimed
 
@@ -80,6 +81,7 @@ class DirectoryClients(Clients):
             created_at = _client(old).created_at if old else self._clock.now()
             body = {"kind": KIND, "role": role, "created_at": created_at.isoformat()}
             write = Replace(id, body, old.etag) if old else Create(id, body)
+            rehearse_client(id, old.body["role"] if old else None, role)
             if (done := await self._changed(write)) is not None:
                 return _client(done[0])
         raise Conflict(f"'{id}' is being changed by somebody else. Try again.")
@@ -97,6 +99,7 @@ class DirectoryClients(Clients):
             check(_client(old) if old else None)
             if old is None:
                 return False
+            rehearse_client(id, old.body["role"], None)
             if await self._changed(Delete(id, old.etag)) is not None:
                 return True
         raise Conflict(f"'{id}' is being changed by somebody else. Try again.")

@@ -14,15 +14,20 @@ import azure.functions as func
 import httpx
 import pytest
 
+from domain.ledger.cost_estimating import CostEstimating
+from domain.ledger.price_sheets import PriceSheets
+from domain.ledger.what_if import WhatIf
 from domain.names import WorkspaceScope
 from handlers.addresses import Addresses
 from handlers.http import Routes
+from handlers.what_if import Trying
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.web.client_address import TrustedProxies
 from tests.kit.arm_client import ArmClient
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import RoleVerifier, admission
+from tests.kit.computes import AnyCapabilities
 from tests.kit.stages import provisioning_stage
 from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.stages.provisioning_stage import ProvisioningStage
@@ -42,7 +47,9 @@ def scope() -> WorkspaceScope:
 
 @pytest.fixture
 def routes(scope: WorkspaceScope) -> Routes:
-    admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
+    store = MemoryResourceStore(HeldClock().unix)
+    what_if = WhatIf(CostEstimating(PriceSheets(store), AnyCapabilities()))
+    admitted = admission(RoleVerifier(), store, Trying(what_if, scope).answer)
     addresses = Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded"))
     return Routes(admitted, admitted, scope, addresses)
 

@@ -145,20 +145,58 @@ async def test_an_invocation_tells_the_job_that_it_would_start(iris: ControlPlan
     assert (await client.get("jobs")).json()["value"] == []
 
 
-async def test_a_budget_is_tried_and_what_writes_elsewhere_is_not(iris: ControlPlane) -> None:
+async def test_a_budget_is_tried_and_what_is_not_offered_does_nothing(iris: ControlPlane) -> None:
     client, before = iris.client(), everything(iris)
     made = {"properties": {"amount": 5}}
     [found] = changes(await client.put("budgets/mine?dryRun=true", made))
     assert found["after"]["properties"]["amount"] == 5
-    others: tuple[tuple[str, Any], ...] = (
-        ("clients/me", {}),
-        ("connections/x", {}),
-        (f"{BLUE}/getLogs", {}),
-    )
-    for path, asked in others:
-        reply = await client.put(f"{path}?dryRun=true", asked)
+    for path in ("clients/me", f"{BLUE}/getLogs"):
+        reply = await client.put(f"{path}?dryRun=true", {})
         assert reply.status_code in (400, 404, 405, 501), reply.text
     assert (await client.put(f"{BLUE}?dryRun=maybe", body())).status_code == 400
+    assert everything(iris) == before
+
+
+async def test_a_connection_is_tried_and_no_secret_of_it_is_told(iris: ControlPlane) -> None:
+    client = iris.client()
+    target = {"category": "PythonFeed", "target": "https://packages.example/simple"}
+    pat = {**target, "authType": "PAT", "credentials": {"pat": "s3cr3t-one"}}
+    [made] = changes(await client.put("connections/feed?dryRun=true", {"properties": pat}))
+    assert made["after"]["properties"]["credentials"] == "***"
+    assert (await client.get("connections/feed")).status_code == 404
+    assert (await client.put("connections/feed", {"properties": pat})).status_code == 200
+    before = everything(iris)
+    kept = {**target, "authType": "PAT"}
+    assert changes(await client.put("connections/feed?dryRun=true", {"properties": kept})) == []
+    other = {**pat, "credentials": {"pat": "s3cr3t-two"}}
+    reply = await client.put("connections/feed?dryRun=true", {"properties": other})
+    [change] = changes(reply)
+    assert [each["path"] for each in change["delta"]] == ["properties.credentials"]
+    assert "s3cr3t" not in reply.text
+    [gone] = changes(await client.delete("connections/feed?dryRun=true"))
+    assert (gone["changeType"], gone["resourceId"].endswith("/connections/feed")) == (
+        "Delete",
+        True,
+    )
+    assert everything(iris) == before
+
+
+async def test_an_upload_is_tried_and_no_place_is_made(iris: ControlPlane) -> None:
+    client, before, files = iris.client(), everything(iris), blobs(iris)
+    start = "versions/2/startPendingUpload?dryRun=true"
+    [found] = changes(await client.post(f"models/m/{start}", {}))
+    assert found["resourceId"].endswith("/models/m/versions/2/pendingUploads")
+    assert found["changeType"] == "Create"
+    there = await client.post(f"models/m/{start.replace('2', '1')}", {})
+    assert (there.status_code, there.json()["error"]["code"]) == (409, "AssetAlreadyExists")
+    assert (everything(iris), blobs(iris)) == (before, files)
+
+
+async def test_a_price_sheet_is_tried(iris: ControlPlane) -> None:
+    client, before = iris.client(), everything(iris)
+    sheet = {"properties": {"currency": "EUR", "instanceTypes": {"local": 0.5}}}
+    [found] = changes(await client.put("priceSheets/default?dryRun=true", sheet))
+    assert found["after"]["properties"]["instanceTypes"] == {"local": 0.5}
     assert everything(iris) == before
 
 

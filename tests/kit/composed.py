@@ -25,6 +25,7 @@ from domain.ports import (
     WorkQueue,
 )
 from handlers.admission import Admission
+from handlers.what_if import Try
 from infra.clock import SystemClock
 from infra.cloud.documents.document_audit_log import DocumentAuditLog
 from infra.cloud.documents.document_figure_store import DocumentFigureStore
@@ -122,19 +123,19 @@ def held_figures(store: ResourceStore) -> DocumentFigureStore:
     return figures
 
 
-def admission(verifier: TokenVerifier, store: ResourceStore) -> Admission:
+async def not_tried(answer: Callable[[], Awaitable[Response]]) -> Response:
+    """Functions that a test puts together by themselves try nothing."""
+    raise Unsupported("A dry run is not offered here.")
+
+
+def admission(verifier: TokenVerifier, store: ResourceStore, trying: Try = not_tried) -> Admission:
     """Who may call functions that a test puts together by themselves, with no limits; what is
     kept of acts is in the store."""
     clock = SystemClock()
     log = DocumentAuditLog(store, clock, keep=timedelta(days=90))
     settings = AccessSettings(refused_per_minute=0)
     audit = compose_audit(log, clock, settings, period=PATIENCE)
-    return Admission(verifier, audit, not_tried)
-
-
-async def not_tried(answer: Callable[[], Awaitable[Response]]) -> Response:
-    """Functions that a test puts together by themselves try nothing."""
-    raise Unsupported("A dry run is not offered here.")
+    return Admission(verifier, audit, trying)
 
 
 def composed(adapters: Adapters, times: JobTimes = TIMES, /, **settings: object) -> Application:

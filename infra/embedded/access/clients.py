@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ground.access import role_fault, roles_of
+from domain.usage.rehearsing import rehearse_client
 from domain.values import Value
 from infra.embedded.access.private_files import write_private
 
@@ -104,6 +105,7 @@ class ClientRegistry:
             clients = self.list()
             if any(known.name == name for known in clients):
                 raise Conflict(f"there is a client `{name}` already")
+            rehearse_client(name, None, role)
             self._save([*clients, client])
         return credentials
 
@@ -152,6 +154,7 @@ class ClientRegistry:
                 "Make another owner first.",
                 code="LastOwner",
             )
+        rehearse_client(client.name, client.role, None if new is None else new.role)
         if new is None:
             self._save(clients)
         else:

@@ -1,6 +1,7 @@
 """Clients and their roles, made, changed and removed by owners."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -156,3 +157,44 @@ async def test_where_another_issuer_has_them_the_answer_says_so(
         assert refused.status_code == 400
         assert refused.json()["error"]["code"] == "NotSupported"
         assert refused.json()["error"]["message"] == "They are made elsewhere."
+
+
+async def tried(door: httpx.AsyncClient, method: str, path: str, **more: Any) -> Any:
+    reply = await door.request(method, f"{path}?dryRun=true", **more)
+    assert reply.status_code == 200, reply.text
+    found = reply.json()["properties"]["changes"]
+    return [(each["changeType"], each["resourceId"], each["delta"][0]["after"]) for each in found]
+
+
+async def test_a_client_is_tried_and_nothing_is_written(
+    door: httpx.AsyncClient, registry: ClientRegistry, ci: str, scope: WorkspaceScope
+) -> None:
+    before, owner = registry.file.read_bytes(), scope.path("clients", "owner")
+    made = await tried(door, "PUT", ci, json=role("reader"))
+    assert made == [("Create", ci, "reader")]
+    [(kind, _, after)] = await tried(door, "PUT", owner, json=role("owner,reader"))
+    assert (kind, after) == ("Modify", "owner,reader")
+    assert await tried(door, "DELETE", ci) == []
+    last = await door.delete(f"{owner}?dryRun=true")
+    assert (last.status_code, last.json()["error"]["code"]) == (409, "LastOwner")
+    wrong = await door.put(f"{ci}?dryRun=true", json=role("king"))
+    assert wrong.status_code == 400
+    assert registry.file.read_bytes() == before
+    assert (await door.put(ci, json=role("reader"))).status_code == 201
+    [(kind, where, _)] = await tried(door, "DELETE", ci)
+    assert (kind, where) == ("Delete", ci)
+
+
+async def test_a_role_in_a_directory_is_tried_and_nothing_is_written(
+    routes: Routes, open_client: OpenClient, scope: WorkspaceScope
+) -> None:
+    clock = HeldClock()
+    store = MemoryResourceStore(clock.unix)
+    door = open_client(clients.blueprint(routes, DirectoryClients(store, clock)))
+    someone = scope.path("clients", "6f9619ff-8b86-d011-b42d-00cf4fc964ff")
+    assert await tried(door, "PUT", someone, json=role("reader")) == [("Create", someone, "reader")]
+    assert (await door.get(scope.path("clients"))).json()["value"] == []
+    assert (await door.put(someone, json=role("reader"))).status_code == 200
+    [(kind, _, _)] = await tried(door, "DELETE", someone)
+    assert kind == "Delete"
+    assert (await door.get(someone)).status_code == 200
