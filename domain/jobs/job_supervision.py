@@ -15,6 +15,7 @@ from domain.ground.driving.driver import Driving, Step
 from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.operation import ErrorRecord
 from domain.jobs import job_deletion
+from domain.jobs.finishing import job_telling
 from domain.jobs.finishing.job_reports import JobReports
 from domain.jobs.job_finalizing import JobFinalizing, Unfinished
 from domain.jobs.planning.job_planning import JobPlanning, progress_of
@@ -126,6 +127,8 @@ class JobSupervision:
                     "status": job.status.value,
                 },
             )
+            if job.status.is_terminal:
+                job_telling.tell(job)
 
     def message(self, state: BatchJob, before: AdvanceJob | None) -> AdvanceJob:
         return message_for(state).but(unsent=before is None)

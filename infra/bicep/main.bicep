@@ -25,8 +25,26 @@ param issuerOfVersion1 string = 'https://sts.windows.net/'
 @description('Whether a deleted vault is kept for its 90 days, whoever wants it gone. Once on, it stays on.')
 param purgeProtection bool = true
 
-@description('Who is told, by mail, of messages and events that were put aside; nobody unless said.')
+@description('Who is told of alerts by mail; nobody unless said.')
 param alertEmail string = ''
+
+@description('An address (https) that is told of alerts in the common alert schema; none unless said.')
+param alertWebhook string = ''
+
+@minValue(1)
+@description('The average milliseconds of scoring requests, over a quarter of an hour, above which an alert fires.')
+param alertLatency int = 5000
+
+@minValue(0)
+@description('Scoring requests that may be answered 5xx before an alert fires, each time that is looked at.')
+param alertFailures int = 10
+
+@allowed(['PT5M', 'PT10M', 'PT15M'])
+@description('How often the log is looked at for failed requests and jobs: each of the two is $0.50 a month by the quarter of an hour, $1.50 by five minutes.')
+param alertQueriedEvery string = 'PT15M'
+
+@description('Whether each read and write of documents and blobs is logged; paid for by the GB.')
+param dataPlaneLogs bool = false
 
 @minValue(1)
 @maxValue(1000)
@@ -63,6 +81,7 @@ param traceSampling string = '0.1'
 param baseUrl string = ''
 
 var suffix = toLower(uniqueString(subscription().id, environmentName, location))
+var expiryQueue = 'expiries'
 var tags = { 'azd-env-name': environmentName }
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
@@ -160,14 +179,71 @@ module arrivals 'modules/arrivals.bicep' = {
   }
 }
 
+module expiries 'modules/expiries.bicep' = {
+  scope: group
+  name: 'expiries'
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    vaultName: vault.outputs.name
+    serviceBusName: serviceBus.outputs.name
+    queueName: expiryQueue
+  }
+}
+
+module queries 'modules/queries.bicep' = {
+  scope: group
+  name: 'queries'
+  params: {
+    logWorkspaceName: monitoring.outputs.name
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  name: 'workbook'
+  params: {
+    location: location
+    tags: tags
+    logWorkspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module diagnostics 'modules/diagnostics.bicep' = {
+  scope: group
+  name: 'diagnostics'
+  params: {
+    logWorkspaceId: monitoring.outputs.workspaceId
+    functionAppName: app.outputs.name
+    serviceBusName: serviceBus.outputs.name
+    cosmosName: cosmos.outputs.name
+    vaultName: vault.outputs.name
+    dataStorageName: storage.outputs.dataName
+    hostStorageName: storage.outputs.hostName
+    arrivalsTopicName: arrivals.outputs.topicName
+    expiryTopicName: expiries.outputs.topicName
+    dataPlane: dataPlaneLogs
+  }
+}
+
 module alerts 'modules/alerts.bicep' = {
   scope: group
   name: 'alerts'
   params: {
     tags: tags
+    location: location
     email: alertEmail
+    webhook: alertWebhook
     serviceBusId: serviceBus.outputs.id
+    cosmosId: cosmos.outputs.id
     topicId: arrivals.outputs.topicId
+    insightsId: monitoring.outputs.insightsId
+    logWorkspaceId: monitoring.outputs.workspaceId
+    expiryQueueName: expiryQueue
+    latencyMilliseconds: alertLatency
+    failures: alertFailures
+    queriedEvery: alertQueriedEvery
   }
 }
 

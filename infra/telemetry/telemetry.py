@@ -13,6 +13,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import ProxyTracerProvider
 
 from domain.audit.audit_telling import LOGGER as AUDIT
+from domain.jobs.finishing.job_telling import LOGGER as JOBS
 from infra.settings import Settings
 from infra.settings.adapters import TelemetrySettings
 from infra.telemetry.request_telling import LOGGER as REQUESTS
@@ -96,7 +97,7 @@ def _logs_to_collector(endpoint: str, resource: Any) -> None:
     exporter = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=_EXPORT_TIMEOUT)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
     handler = LoggingHandler(logger_provider=provider)
-    for name in ("", AUDIT, REQUESTS):
+    for name in ("", AUDIT, JOBS, REQUESTS):
         logging.getLogger(name).addHandler(handler)
 
 
@@ -118,7 +119,8 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
         credential=credential,
         sampling_ratio=settings.trace_sampling,
         resource=_resource(),
-        # The audit log and the requests that deployments ask for go there whoever sends the others.
+        # The audit log, jobs that ended and the requests that deployments ask for go there whoever
+        # sends the others.
         logger_name=first,
         views=views(),
         enable_live_metrics=False,
@@ -129,7 +131,7 @@ def _to_application_insights(settings: TelemetrySettings, connection: str, crede
     )
     for handler in list(logging.getLogger(first).handlers):
         if isinstance(handler, LoggingHandler):
-            for name in {AUDIT, REQUESTS} - {first}:
+            for name in {AUDIT, JOBS, REQUESTS} - {first}:
                 logging.getLogger(name).addHandler(handler)
     provider = trace.get_tracer_provider()
     # With OTEL_TRACES_EXPORTER=none there are no traces, and no provider of the SDK's.

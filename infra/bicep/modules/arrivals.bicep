@@ -116,4 +116,5 @@ resource landed 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15'
   }
 }
 
+output topicName string = topic.name
 output topicId string = topic.id

@@ -98,6 +98,24 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
   }
 }
 
+resource registryLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: registry
+  properties: {
+    workspaceId: logWorkspaceId
+    logs: [
+      {
+        category: 'ContainerRegistryLoginEvents'
+        enabled: true
+      }
+      {
+        category: 'ContainerRegistryRepositoryEvents'
+        enabled: true
+      }
+    ]
+  }
+}
+
 // By which apps pull their images, and nothing else: no script is ever it.
 resource puller 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: 'id-pull-${suffix}'

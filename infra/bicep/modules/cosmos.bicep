@@ -89,6 +89,8 @@ resource keepsDocuments 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignment
   }
 }
 
+output id string = account.id
+output name string = account.name
 output endpoint string = account.properties.documentEndpoint
 output database string = database.name
 output container string = container.name

@@ -50,6 +50,8 @@ resource readsLogs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+output name string = workspace.name
+output insightsId string = insights.id
 output workspaceId string = workspace.id
 output logWorkspace string = workspace.properties.customerId
 output connectionString string = insights.properties.ConnectionString

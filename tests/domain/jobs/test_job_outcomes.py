@@ -1,6 +1,7 @@
 """How jobs end: failures, thresholds, formats, cancellation, inputs that change."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from domain.batch.batch_deployment import OutputAction, OutputFormat, RetrySettings
 from domain.jobs.batch_jobs import JobView
+from domain.jobs.finishing import job_telling
 from domain.jobs.records.batch_job import NO_SUCCESS
 from domain.jobs.records.job_request import RequestedRetries
 from domain.jobs.records.job_status import JobStatus
@@ -55,6 +57,35 @@ async def test_failed_files_stand_in_the_manifest_and_the_others_in_the_output(
         assert b"cannot parse" in stage.output(view, f"{view.job.logs_folder}/user/error.txt")
         overview = stage.output(view, f"{view.job.logs_folder}/job_progress_overview.txt")
         assert b"6: 4 succeeded, 2 failed" in overview
+
+
+class Records(logging.Handler):
+    """What a logger is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append({k: v for k, v in vars(record).items() if k.startswith("job.")})
+
+
+async def test_telemetry_is_told_once_of_each_job_that_has_ended(tmp_path: Path) -> None:
+    records, log = Records(), logging.getLogger(job_telling.LOGGER)
+    log.addHandler(records)
+    try:
+        async with BatchStage(tmp_path, script=failing(*FILES)) as stage:
+            await stage.deploy(error_threshold=0)
+            view = await run(stage)
+    finally:
+        log.removeHandler(records)
+    [told] = records.told
+    assert view.job.status is JobStatus.FAILED
+    assert (told["job.name"], told["job.status"]) == (view.job.name, "Failed")
+    assert told["job.code"] == "ErrorThresholdExceeded"
+    assert told["job.files"] == len(FILES)
+    assert told["job.durationMs"] >= 0
+    assert "job.retryOf" not in told
 
 
 async def test_a_job_without_failures_has_no_manifest(tmp_path: Path) -> None:

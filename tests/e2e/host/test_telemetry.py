@@ -211,6 +211,8 @@ def test_the_audit_log_and_requests_go_to_application_insights_with_all_else_tur
         "logging.getLogger('ml_endpoints.story').warning('not sent')\n"
         "told = {'EndpointName': 'iris', 'ResponseCode': 200, 'Caller': 'key:primary'}\n"
         "logging.getLogger(LOGGER).info('POST', extra=told)\n"
+        "job = {'microsoft.custom_event.name': 'JobRecord', 'job.name': 'nightly'}\n"
+        "logging.getLogger('ml_endpoints.jobs').info('Job', extra=job)\n"
         "tell(AuditRecord(id='1', at=now, ended_at=now, action='jobs/write', status='Succeeded'))\n"
     )
     with Ingestion() as ingestion:
@@ -229,8 +231,11 @@ def test_the_audit_log_and_requests_go_to_application_insights_with_all_else_tur
             check=True,
             timeout=PATIENCE,
         )
-    [event] = ingestion.of_type("EventData")
-    assert event["data"]["baseData"]["properties"]["audit.action"] == "jobs/write"
+    events = {e["data"]["baseData"]["name"]: e for e in ingestion.of_type("EventData")}
+    assert set(events) == {"AuditRecord", "JobRecord"}
+    told = {name: each["data"]["baseData"]["properties"] for name, each in events.items()}
+    assert told["AuditRecord"]["audit.action"] == "jobs/write"
+    assert told["JobRecord"]["job.name"] == "nightly"
     [request] = ingestion.of_type("MessageData")
     properties = request["data"]["baseData"]["properties"]
     assert properties["logger_name"] == LOGGER, "by which Log Analytics is asked for it"

@@ -36,6 +36,7 @@ MEMORY_GB = 2.0
 GB_SECOND = 0.000026
 EXECUTION = 0.40e-6
 REQUEST_UNIT = 0.25e-6
+METRIC_ALERTS, LOG_ALERTS = 5, 2
 BLOB_WRITE, BLOB_READ = 0.055e-4, 0.0044e-4
 
 
@@ -57,8 +58,11 @@ FREE = (
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments",
     "Microsoft.Insights/actionGroups",
+    "Microsoft.Insights/diagnosticSettings",
+    "Microsoft.Insights/workbooks",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.OperationalInsights/workspaces/savedSearches",
     "Microsoft.Resources/resourceGroups",
     "Microsoft.Web/serverfarms",
 )
@@ -107,8 +111,8 @@ def parts(executions: int) -> Sequence[Part]:
         ),
         Part(
             "Logs",
-            monthly * 5e-6 * 2.30,
-            "5 KB an execution, before the 5 GB that are free",
+            monthly * 7e-6 * 2.30,
+            "7 KB an execution, what the services say of themselves with it",
             ("Microsoft.OperationalInsights/workspaces", "Microsoft.Insights/components"),
         ),
         Part(
@@ -126,7 +130,12 @@ def parts(executions: int) -> Sequence[Part]:
                 "Microsoft.EventGrid/systemTopics/eventSubscriptions",
             ),
         ),
-        Part("Alerts", 0.20, "two, of one series each", ("Microsoft.Insights/metricAlerts",)),
+        Part(
+            "Alerts",
+            METRIC_ALERTS * 0.10 + LOG_ALERTS * 0.50,
+            f"{METRIC_ALERTS} of a metric, {LOG_ALERTS} that ask the log four times an hour",
+            ("Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules"),
+        ),
         Part(
             "Registry",
             5.0,
