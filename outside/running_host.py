@@ -193,21 +193,24 @@ class RunningHost:
 
     def log(self) -> str:
         file = self.data_dir / "logs" / "host.jsonl"
-        return file.read_text() if file.exists() else ""
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def story(self, **about: str) -> list[dict[str, Any]]:
         """The lines of its log that tell of what has happened to whoever has these fields."""
-        lines = [json.loads(line) for line in self.log().splitlines()]
         return [
             line
-            for line in lines
+            for line in self._logged()
             if "action" in line and all(line.get(name) == value for name, value in about.items())
         ]
 
     def faults(self) -> list[dict[str, Any]]:
         """What the host logged as an error."""
-        lines = [json.loads(line) for line in self.log().splitlines()]
-        return [line for line in lines if line.get("level") in ("ERROR", "CRITICAL")]
+        return [line for line in self._logged() if line.get("level") in ("ERROR", "CRITICAL")]
+
+    def _logged(self) -> list[dict[str, Any]]:
+        """Whole lines: one that is being written may be seen in part."""
+        whole, _, _ = self.log().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def processes(self, containing: str = "") -> list[int]:
         """Living processes that have this host's data folder, and `containing`, in their

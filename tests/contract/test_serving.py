@@ -62,7 +62,7 @@ async def test_a_deployment_becomes_ready_and_scores(place: Place) -> None:
         assert isinstance(answer.body, bytes)
         assert "hello" in answer.body.decode()
     assert key in await place.serving.keys()
-    assert "the model is loaded" in await place.serving.logs(key, PRINTED, tail=50)
+    assert await place.log(key, PRINTED, "the model is loaded")
     assert await place.serving.logs(key, PREPARED, tail=50)
 
 
@@ -157,7 +157,7 @@ async def test_a_script_that_cannot_begin_fails_with_azure_ml_s_code_and_its_tra
     assert "no_such_module_here" in str(failed.reason)
     assert not place.serving.instances(workload.key)
     # Kept until it is removed.
-    assert "Traceback" in await place.serving.logs(workload.key, PRINTED, tail=50)
+    assert await place.log(workload.key, PRINTED, "Traceback")
     await place.end(workload.key)
     assert await place.serving.logs(workload.key, PRINTED, tail=50) == ""
 
@@ -169,7 +169,7 @@ async def test_an_environment_that_cannot_be_built_says_why(place: Place) -> Non
     failed = await place.reach(workload.key, WorkloadState.FAILED)
     assert failed.code == "ImageBuildFailure"
     assert "tiny" in str(failed.reason)
-    assert "tiny" in await place.serving.logs(workload.key, PREPARED, tail=100)
+    assert await place.log(workload.key, PREPARED, "tiny")
 
 
 async def test_files_that_are_gone_from_the_store_are_named_and_found_once_they_are_back(
@@ -216,15 +216,13 @@ async def test_an_instance_that_dies_is_replaced_by_another(place: Place) -> Non
     with pytest.raises(InstanceLost) as lost:
         await place.ask(before)
     assert lost.value.sent, "it may have seen the request"
-    await eventually(
-        lambda: (
-            place.serving.instances(workload.key)
-            and before not in place.serving.instances(workload.key)
-        )
-    )
-    [after] = place.serving.instances(workload.key)
-    assert after.id != before.id
-    assert "exit status 9" in await place.serving.logs(workload.key, PRINTED, tail=50)
+
+    def another() -> bool:
+        there = place.serving.instances(workload.key)
+        return len(there) == 1 and there[0].id != before.id
+
+    await eventually(another, "another in its place")
+    assert await place.log(workload.key, PRINTED, "exit status 9")
     with pytest.raises(InstanceLost) as gone:
         await place.ask(before)
     assert not gone.value.sent, "nobody is there any more"

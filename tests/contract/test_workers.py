@@ -106,7 +106,7 @@ async def test_a_job_gets_workers_that_run_its_units(place: Place) -> None:
         "two",
         "three",
     ]
-    assert "the worker is ready" in await place.workers.logs(job.key, PRINTED, tail=50)
+    assert await place.log(job.key, PRINTED, "the worker is ready")
     assert await place.workers.logs(job.key, PREPARED, tail=50)
 
 
@@ -221,7 +221,7 @@ async def test_workers_that_cannot_begin_say_why_and_blame_no_mini_batch(place: 
     failed = await place.reach(job.key, WorkloadState.FAILED)
     assert failed.code == "UserScriptImportError"
     assert "no_such_module_here" in str(failed.reason)
-    assert "Traceback" in await place.workers.logs(job.key, PRINTED, tail=50)
+    assert await place.log(job.key, PRINTED, "Traceback")
     outcome = await place.outcome(job.key, await place.attempt([["x"]]))
     assert outcome.lost_ordinal is None
     assert "no_such_module_here" in str(outcome.lost)
@@ -319,8 +319,7 @@ async def test_the_next_job_that_runs_the_same_finds_workers_that_are_up(place: 
     await place.reach(two.key, WorkloadState.READY)
     await place.outcome(two.key, await place.attempt([["say two"]]))
     assert await lives(place, two.key) == [life]
-    log = await place.workers.logs(two.key, PRINTED, tail=100)
-    assert "ran two" in log
+    log = await place.log(two.key, PRINTED, "ran two")
     assert "ran one" not in log, "what it printed for another job is that job's"
 
 

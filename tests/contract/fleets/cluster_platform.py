@@ -41,7 +41,14 @@ def cluster(folder: Path) -> Iterator[Platform]:
             return opened
 
         counts = pod_is_ready(cluster_access(config, None, {}), NAMESPACE)
-        yield Platform("kubernetes", at(config), at(lost), "No API server at", counts)
+        yield Platform(
+            "kubernetes",
+            at(config),
+            at(lost),
+            "No API server at",
+            keeps_words=False,
+            counts=counts,
+        )
 
 
 def pod_is_ready(access: ClusterAccess, namespace: str) -> Callable[[Node], Awaitable[bool]]:

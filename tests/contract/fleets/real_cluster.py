@@ -46,7 +46,7 @@ def real_cluster(folder: Path) -> Iterator[Platform]:
     lost = replace(access, server="https://127.0.0.1:9")
     at = _opener(registry, access), _opener(registry, lost)
     counts = pod_is_ready(access, access.namespace)
-    yield Platform("real_cluster", *at, "No API server at", counts)
+    yield Platform("real_cluster", *at, "No API server at", keeps_words=False, counts=counts)
 
 
 def _opener(registry: str, access: ClusterAccess) -> Opener:

@@ -90,6 +90,6 @@ async def test_it_is_reached_behind_the_agent_and_has_model_and_code(beside: Bes
     assert not [name for name in variables if name.startswith("ML_ENDPOINTS")]
     assert told["files"] == {f"{MODELS}/half/1/weights": "a half"}
     await yard.fleet.replace(node, "It is looked into.")
-    assert "the server begins as usual" in await yard.fleet.logs(group.name, tail=50)
+    await yard.printed(group, "the server begins as usual")
     await yard.gone(group)
     assert beside.stage.stand_in.manager.apps == {}

@@ -17,6 +17,7 @@ from domain.ports import (
     EnvironmentSpec,
     Instance,
     InstanceSize,
+    LogKind,
     Observation,
     Probe,
     Program,
@@ -171,7 +172,21 @@ class Place:
                 pytest.fail(str(seen.reason))
             return seen if seen.state is state and right else None
 
-        return await eventually(there, f"{key} is {state}")
+        found: Observation = await eventually(there, f"{key} is {state}")
+        if key.startswith("online/"):
+            await self.serving.refresh([key])  # what was read of its instances may be older
+        return found
+
+    async def log(self, key: str, kind: LogKind, said: str) -> str:
+        """The end of it, once that is in it: what is printed is read a moment later."""
+        of = self.serving if key.startswith("online/") else self.workers
+
+        async def told() -> str | None:
+            log = await of.logs(key, kind, tail=100)
+            return log if said in log else None
+
+        found: str = await eventually(told, f"{said} in the log of {key}")
+        return found
 
     async def serve(self, workload: ServingWorkload) -> ServingObservation:
         await self.serving.ensure(workload)

@@ -82,12 +82,22 @@ class Yard:
             lambda: self.fleet.delete(group.name, linger=0.0, grace=0.0), "gone", every=0.1
         )
 
-    async def up(self, group: NodeGroup) -> Node:
-        """A node that runs, asking for one as often as it takes."""
+    async def printed(self, group: NodeGroup, said: str) -> None:
+        """Once the platform has it: it keeps what is printed a moment later."""
+
+        async def told() -> bool:
+            return said in await self.fleet.logs(group.name, tail=50)
+
+        await eventually(told, f"{said} in the log", every=0.1)
+
+    async def up(self, group: NodeGroup, *, after: Node | None = None) -> Node:
+        """A node that runs, asking for one as often as it takes; another than the one `after` which
+        it comes."""
 
         async def up() -> Node | None:
             await self.fleet.apply(group, 1)
             found = [n for n in await self.of(group) if n.state is NodeState.RUNNING]
+            found = [n for n in found if after is None or n.id != after.id]
             return found[0] if found else None
 
         found: Node = await eventually(up, "a node", every=0.1)

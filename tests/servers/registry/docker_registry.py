@@ -14,7 +14,8 @@ from tests.kit.waiting import until
 
 USER: Final = Credentials("me", "open sesame")
 _HASHED: Final = "me:$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
-_LISTENS: Final = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+_LISTENS: Final = re.compile(r"listening on (127\.0\.0\.1:\d+)(?=\D)")
+_TAKEN: Final = "address already in use"
 
 
 class RegistryMissing(Exception):
@@ -53,18 +54,27 @@ class DockerRegistry:
             configuration["auth"] = self._auth
         settings, log = self._folder / "config.json", self._folder / "log"
         settings.write_text(json.dumps(configuration))  # JSON is YAML
-        with log.open("wb") as file:
-            self._process = subprocess.Popen(
-                [program, "serve", str(settings)], stdout=file, stderr=file
-            )
-        self.host = until(lambda: self._listens(log), "the registry listens")
 
-    def _listens(self, log: Path) -> str | None:
-        said = log.read_text(errors="replace")
+        command = [program, "serve", str(settings)]
+        until(lambda: self._has_begun(command, log), "the registry listens")
+
+    def _has_begun(self, command: list[str], log: Path) -> bool:
+        """Not where its port, while it was away, has been lent to a connection of somebody's."""
+        with log.open("wb") as file:
+            process = self._process = subprocess.Popen(command, stdout=file, stderr=file)
+
+        def told() -> str | None:
+            has_ended = process.poll() is not None
+            said = log.read_text(errors="replace")
+            return said if has_ended or _LISTENS.search(said) else None
+
+        said = until(told, "what the registry says")
         found = _LISTENS.search(said)
-        if found is None and self._process is not None and self._process.poll() is not None:
+        if found is not None:
+            self.host = found[1]
+        elif _TAKEN not in said:
             raise RegistryMissing(f"docker-registry does not start here: {said[-600:]}")
-        return None if found is None else found[1]
+        return found is not None
 
     def stop(self) -> None:
         if self._process is not None:
