@@ -2,6 +2,7 @@
 `name@host:port`, an ingress that speaks TLS and knows by `name` who is meant."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -25,7 +26,7 @@ async def dial(
     name, (host, port) = name_of(address), _place(address)
     if name is None:
         return await loop.create_connection(protocol, host, port)
-    return await loop.create_connection(protocol, host, port, ssl=_trust(), server_hostname=name)
+    return await loop.create_connection(protocol, host, port, ssl=_trusting(), server_hostname=name)
 
 
 async def open_streams(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -35,7 +36,7 @@ async def open_streams(address: str) -> tuple[asyncio.StreamReader, asyncio.Stre
     name, (host, port) = name_of(address), _place(address)
     if name is None:
         return await asyncio.open_connection(host, port)
-    return await asyncio.open_connection(host, port, ssl=_trust(), server_hostname=name)
+    return await asyncio.open_connection(host, port, ssl=_trusting(), server_hostname=name)
 
 
 def _place(address: str) -> tuple[str, int]:
@@ -43,7 +44,12 @@ def _place(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-@cache
-def _trust() -> ssl.SSLContext:
+def _trusting() -> ssl.SSLContext:
     """The machine's authorities, or those of SSL_CERT_FILE."""
+    return _read(os.environ.get("SSL_CERT_FILE"))
+
+
+@cache
+def _read(authorities: str | None) -> ssl.SSLContext:
+    """Of that file, or what is the usual one where none is named."""
     return ssl.create_default_context()
