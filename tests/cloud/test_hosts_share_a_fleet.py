@@ -116,7 +116,8 @@ def test_scale_is_decided_once_from_what_comes_by_all_gateways(shared: Shared) -
 
         # Two of four at once are the target; of what each gateway sees there is enough.
         held = ask(callers[0], 2)
-        assert len(shared.containers("green")) == 1
+        # One that was falling asleep may still be there beside the one that was woken.
+        until(lambda: len(shared.containers("green")) == 1, "one instance")
         held += ask(callers[1], 2)
         until(lambda: len(shared.containers("green")) == 2, "a second instance")
         hold.open()
@@ -125,10 +126,11 @@ def test_scale_is_decided_once_from_what_comes_by_all_gateways(shared: Shared) -
         woken = [pool.submit(client.post, "", json=[1]) for client in callers]
         assert [each.result().status_code for each in woken] == [200] * 2
     assert shared.story("deployment_scaled") == [("deployment_scaled", 1, 2)]
+    # It may have slept before the first came, and again since; whatever became of it was said by
+    # one host.
     told = shared.story("deployment_slept", "deployment_woken")
-    # It may have slept before the first came; whatever became of it was said by one host.
     turns = [action for action, *_ in told]
-    assert turns[-2:] == ["deployment_slept", "deployment_woken"]
+    assert turns.count("deployment_woken") >= 1
     assert all(one != next for one, next in pairwise(turns)), told
 
 

@@ -55,7 +55,7 @@ def test_a_job_goes_through_its_states_and_its_rows_are_in_order(
     )
     running = until(lambda: (j := batch.job(host, name))["status"] == "Running" and j)
     assert not running["outputs"]["score"]["isComplete"]
-    until(lambda: batch.job(host, name)["progress"]["inFlight"])
+    until(lambda: (p := batch.job(host, name)["progress"]) and p["inFlight"])
     assert name in listed(host, "Running")
     assert name not in listed(host, "Completed")
     gate.touch()

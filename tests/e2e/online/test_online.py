@@ -5,6 +5,7 @@ import collections
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -190,8 +191,11 @@ def test_every_refusal_says_limit_load_and_when_to_come_again(
         assert late.json()["error"]["limit"] == {"request_timeout_ms": 600}
         endless.open()
 
-        broken = client.post("", json={"raise": "no"})
-        assert broken.status_code == 424
+        # One that does not answer its host for some seconds takes no requests, which wait here for
+        # no time at all.
+        broken = until(
+            lambda: (b := client.post("", json={"raise": "no"})).status_code == 424 and b
+        )
         assert broken.headers["ms-azureml-model-error-statuscode"] == "500"
         assert broken.headers["ms-azureml-model-error-reason"] == "model_error"
         assert broken.headers["x-ms-run-function-failed"] == "True"
@@ -233,7 +237,7 @@ def test_every_refusal_says_limit_load_and_when_to_come_again(
         assert b'"max_request_bytes": 104857600' in declared
         streamed = client.post("", content=too_much())
         assert streamed.status_code == 413
-        assert client.post("", json={}).status_code == 200
+        until(lambda: client.post("", json={}).status_code == 200)
         missing = client.post(str(client.base_url).replace("tight", "nothing"), json={})
         assert missing.status_code == 404
         assert missing.json()["error"]["code"] == "EndpointNotFound"
@@ -309,12 +313,15 @@ def test_callers_that_go_away_hold_nothing_up(host: RunningHost, raw: httpx.Clie
 
 def test_logs_come_with_what_the_script_printed(host: RunningHost, split: httpx.Client) -> None:
     path = "onlineEndpoints/split/deployments/ant/getLogs"
-    text = host.workspace.call("POST", path, {"containerType": "InferenceServer"}).json()
-    assert "init says hello" in text["content"]
-    cut = host.workspace.call("POST", path, {"tail": 1}).json()["content"]
-    assert len(cut.splitlines()) == 1
-    built = host.workspace.call("POST", path, {"containerType": "StorageInitializer"}).json()
-    assert isinstance(built["content"], str)
+
+    def log(**asked: Any) -> str:
+        content: str = host.workspace.call("POST", path, asked).json()["content"]
+        return content
+
+    # An instance that is busy may not say in time what it has printed.
+    until(lambda: "init says hello" in log(containerType="InferenceServer"))
+    until(lambda: len(log(tail=1).splitlines()) == 1)
+    assert isinstance(log(containerType="StorageInitializer"), str)
 
 
 def test_a_deployment_with_traffic_is_not_deleted(host: RunningHost, split: httpx.Client) -> None:

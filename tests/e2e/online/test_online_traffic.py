@@ -100,7 +100,7 @@ def test_a_rollout_to_a_failing_deployment_takes_itself_back(swift: RunningHost)
         assert "requests to 'green' failed (100.00%)" in endpoint["rolloutStatus"]["reason"]
         assert {caller.post("", json=[1]).status_code for _ in range(20)} == {200}
     rollout = {"rollout": endpoint["rolloutStatus"]["id"]}
-    begun, back = swift.story(endpoint="echo", **rollout)
+    begun, back = until(lambda: len(told := swift.story(endpoint="echo", **rollout)) == 2 and told)
     assert (begun["action"], begun["traffic"]) == ("rollout_begun", {"blue": 50, "green": 50})
     assert (back["action"], back["step"]) == ("rollout_rolled_back", 0)
     assert back["reason"] == endpoint["rolloutStatus"]["reason"]

@@ -69,7 +69,8 @@ def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
         held = pool.submit(caller.post, "", json=hold.asked)
         replies = list(pool.map(lambda number: caller.post("", json=[number]), range(24)))
         until(hold.in_hand)
-        assert len(running()) == 1
+        # One that was falling asleep again may still be there beside the one that was woken.
+        until(lambda: len(running()) == 1, "one instance")
         hold.open()
         assert held.result().status_code == 200
     assert [(r.status_code, r.json()) for r in replies] == [(200, [n]) for n in range(24)]
@@ -80,12 +81,12 @@ def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
         for line in told
         if "before" in line
     ]
-    idle = "nobody has asked for it"
-    assert counts == [
-        ("deployment_slept", 1, 0, idle),
-        ("deployment_woken", 0, 1, "a request came while it slept"),
-        ("deployment_slept", 1, 0, idle),
-    ]
+    slept = ("deployment_slept", 1, 0, "nobody has asked for it")
+    woken = ("deployment_woken", 0, 1, "a request came while it slept")
+    # Where the machine stands still for a second it has nobody ask while they wait for it.
+    turns = len(counts) // 2
+    assert turns >= 1
+    assert counts == [slept, *([woken, slept] * turns)]
 
 
 def test_what_a_host_has_counted_is_stored_when_it_stops(drowsy: RunningHost) -> None:

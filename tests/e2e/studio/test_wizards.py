@@ -142,10 +142,8 @@ def test_a_model_is_deployed_from_files_of_this_machine_and_answers(
     shown(page, "the host refuses it; why stands at the fields")
     late.fill("60")
     # What was brought along is registered by now, and is not brought again.
-    assert (
-        dialog.get_by_label("Model", exact=True).locator("option:checked").inner_text()
-        == "factor:1"
-    )
+    model = dialog.get_by_label("Model", exact=True).locator("option:checked")
+    until(lambda: model.inner_text() == "factor:1")
     dialog.get_by_role("button", name="Deploy", exact=True).click()
     done(page)
     shown(page, "first 100 %")

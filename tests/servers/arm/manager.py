@@ -3,7 +3,7 @@ refuses, and how long things take. It knows nothing of HTTP."""
 
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +31,8 @@ class Manager:
         self.is_slow = False
         """Whether what is begun stays so until `go_on`."""
         self._lock = threading.RLock()
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        """By app: what takes its time is done one after the other."""
 
     def fault(self, method: str, path: str) -> Fault | None:
         """What is planned for a call."""
@@ -119,6 +121,12 @@ class Manager:
 
     def work(self, operation: Operation) -> None:
         """Do what was begun. Blocking."""
+        with self._lock:
+            turn = self._turns[operation.app.id.casefold()]
+        with turn:
+            self._do(operation)
+
+    def _do(self, operation: Operation) -> None:
         app = operation.app
         if operation.is_delete:
             self.runs.end(app)
@@ -127,7 +135,7 @@ class Manager:
                     del self.apps[app.id.casefold()]
                 operation.status = "Succeeded"
             return
-        if app.error is None:
+        if app.error is None and app.state != "Deleting":
             self.runs.begin(app)
         with self._lock:
             is_well = app.error is None
