@@ -399,9 +399,13 @@ def job_cancel() -> None:
         "slow", deployment_name="slow", input=Input(type="uri_folder", path="azureml:sdk-input:1")
     )
     until(lambda: client.jobs.get(name).status == "Running", "a job that runs")
-    same(name in {vars(each)["runId"] for each in client.compute.list_nodes("local")}, True)
+
+    def nodes() -> set[str | None]:
+        return {vars(each).get("runId") for each in client.compute.list_nodes("local")}
+
+    until(lambda: name in nodes(), "the node that runs it")
     client.jobs.begin_cancel(name).result()
-    same(client.jobs.get(name).status, "Canceled")
+    same(ended(name), "Canceled")
 
 
 @step

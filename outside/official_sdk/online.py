@@ -21,6 +21,7 @@ from azure.ai.ml.entities import (
 )
 
 from outside.official_sdk.kit import CONDA, IMAGE, WORK, client, file, play, refused, same, step
+from outside.waiting import until
 
 SCRIPT = """
 import json
@@ -56,11 +57,17 @@ def run(request):
     assert isinstance(AMLRequest, type)
     return AMLResponse(request.get_data().decode().upper(), 201)
 """
+AMPLE = OnlineRequestSettings(request_timeout_ms=180000, max_queue_wait_ms=180000)
 REQUEST = str(file("request.json", json.dumps({"a": [1, 2]})))
 
 
 def environment() -> Environment:
     return Environment(conda_file=str(file("conda.yml", CONDA)), image=IMAGE)
+
+
+def log(name: str) -> str:
+    told: str = client.online_deployments.get_logs(name, "sdk", lines=100)
+    return told
 
 
 def deployment(name: str, script: str = SCRIPT, **more: object) -> ManagedOnlineDeployment:
@@ -74,6 +81,7 @@ def deployment(name: str, script: str = SCRIPT, **more: object) -> ManagedOnline
             "instance_type": "Standard_DS3_v2",
             "instance_count": 1,
             "environment_variables": {"WHO": name},
+            "request_settings": AMPLE,
             **more,
         }
     )
@@ -213,8 +221,7 @@ def deployment_update() -> None:
 
 @step
 def deployment_logs() -> None:
-    told = client.online_deployments.get_logs("blue", "sdk", lines=100)
-    same("init says hello" in told, True)
+    until(lambda: "init says hello" in log("blue"), "what was printed")
 
 
 @step
@@ -304,7 +311,7 @@ def deployment_of_a_script_that_dies_says_so() -> None:
         lambda: client.online_deployments.begin_create_or_update(deployment("bad", FAILS)).result(),
         "no weights here",
     )
-    same("no weights here" in client.online_deployments.get_logs("bad", "sdk", lines=100), True)
+    until(lambda: "no weights here" in log("bad"), "why it died")
     client.online_deployments.begin_delete("bad", "sdk").result()
 
 
