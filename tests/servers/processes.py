@@ -17,7 +17,7 @@ from tests.servers.install import HERE, installed, node
 COSMOS_KEY = base64.b64encode(b"the npm server checks no signature").decode()
 STORAGE_KEY = base64.b64encode(b"a key for tests on this machine").decode()
 STORAGE_ACCOUNTS = 600
-_LISTENS = re.compile(r"https?://127\.0\.0\.1:([1-9]\d*)")
+_LISTENS = re.compile(r"https?://127\.0\.0\.1:([1-9]\d*)(?=\D)")
 
 
 @dataclass(frozen=True)
