@@ -25,7 +25,7 @@ class JobTimes:
     longer are not bundled."""
     bundle_parts: int = 20
     """A bundle is no larger than one of so many parts of what its job has had recorded."""
-    bundle_limit: float = 0.5
+    bundle_limit: float = 2.0
     """A bundle that has not ended by then is taken apart: what is left of it goes by itself.
     Bundles are to take no more than half as long, whatever it is that takes their time."""
     worker_pause: float = 0.25

@@ -68,7 +68,8 @@ class HeldAttempts:
             await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             if not (task.done() or lease.done()):
                 return None
-        await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
+        if not task.done():
+            await asyncio.wait({task}, timeout=deadline - asyncio.get_running_loop().time())
         if not task.done():
             return None
         attempt_id = attempt.request.attempt_id

@@ -19,14 +19,16 @@ from infra.embedded.blobs.stored_blob import (
 )
 from infra.embedded.disk import Disk, Steps, in_domain_words
 from infra.rules import blob_names
+from infra.rules.blob_names import block_id_size
 from infra.rules.blob_record import Record
 
 _WRITTEN_AT_ONCE = 1024 * 1024
 _COMMITTED_BLOCKS = 50_000
 _COMMIT_WAIT = 15 * 60.0
-_LENT_KEPT = 1000
+_LENGTHS_KEPT = 1000
 
 _LOOKS = 100
+_STAGED = 64
 
 
 class Reading:
@@ -59,7 +61,9 @@ class FileBlobs:
         self._commits: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
-        self._lent: set[tuple[str, str, int]] = set()
+        self._stage = Grouped(self._stages, _STAGED)
+        self._lengths: dict[tuple[str, str], int] = {}
+        """Of the ids of a blob's blocks, where its folder is known to be there."""
 
     async def close(self) -> None:
         """Finish the file work under way."""
@@ -232,7 +236,9 @@ class FileBlobs:
         if isinstance(content, bytes):
             if not content:
                 raise _empty_block()
-            await self._disk.run(blocks.stage, container, name, block_id, content)
+            fault = await self._stage((container, name, block_id, content))
+            if fault is not None:
+                raise fault
             return
         await self._disk.run(blocks.place, container, name, block_id)
         draft = self._files.drafts.new()
@@ -246,6 +252,34 @@ class FileBlobs:
             await self._disk.run(blocks.keep, draft, container, name, block_id)
         finally:
             self._disk.later(draft.discard)
+
+    async def _stages(
+        self, blocks: Sequence[tuple[str, str, str, bytes]]
+    ) -> Sequence[errors.DomainError | None]:
+        """Blocks that come together, in one thread's turn: what staging each has against it."""
+        known = [self._lengths.get(each[:2]) == block_id_size(each[2]) for each in blocks]
+        faults = await self._disk.run(self._stage_each, blocks, known)
+        for (container, name, block_id, _), fault in zip(blocks, faults, strict=True):
+            if fault is None:
+                self._know(container, name, block_id)
+        return faults
+
+    def _stage_each(
+        self, blocks: Sequence[tuple[str, str, str, bytes]], known: Sequence[bool]
+    ) -> Sequence[errors.DomainError | None]:
+        faults: list[errors.DomainError | None] = []
+        for block, is_known in zip(blocks, known, strict=True):
+            try:
+                in_domain_words(self._files.blocks.stage, *block, known=is_known)
+                faults.append(None)
+            except errors.DomainError as error:
+                faults.append(error)
+        return faults
+
+    def _know(self, container: str, name: str, block_id: str) -> None:
+        if len(self._lengths) >= _LENGTHS_KEPT:
+            self._lengths.clear()
+        self._lengths[container, name] = block_id_size(block_id)
 
     async def commit(
         self,
@@ -269,6 +303,7 @@ class FileBlobs:
         try:
             async with asyncio.timeout(_COMMIT_WAIT), lock:
                 (blob,) = await self._disk.through(work) or ()
+                self._lengths.pop((container, name), None)
         except TimeoutError:
             raise errors.Unavailable(
                 f"The blob {name!r} was not committed within {_COMMIT_WAIT:g} seconds."
@@ -280,14 +315,12 @@ class FileBlobs:
 
     async def block_place(self, container: str, name: str, block_id: str) -> Path:
         segments_of(container, name)
-        blocks, lent = self._files.blocks, (container, name, len(block_id))
-        if lent in self._lent:
+        blocks = self._files.blocks
+        if self._lengths.get((container, name)) == block_id_size(block_id):
             # Whoever writes there makes the folder anew if a commit has taken it.
             return blocks.path(container, name, block_id)
         place = await self._disk.run(blocks.place, container, name, block_id)
-        if len(self._lent) >= _LENT_KEPT:
-            self._lent.clear()
-        self._lent.add(lent)
+        self._know(container, name, block_id)
         return place
 
     def uri(self, container: str, name: str) -> str:

@@ -42,10 +42,14 @@ class Attempt:
         self.prepared_on: Worker | None = None
         self.task: asyncio.Task[None] | None = None
         self.began = self.asked = asyncio.get_running_loop().time()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Is done once it has."""
         self._watchers: set[asyncio.Future[None]] = set()
 
     def change(self, state: str) -> None:
         self.state = state
+        if state == ENDED and not self.ended.done():
+            self.ended.set_result(None)
         for watcher in self._watchers:
             if not watcher.done():
                 watcher.set_result(None)

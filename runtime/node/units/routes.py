@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -17,6 +17,8 @@ UNITS = "/node/units"
 JOBS = "/node/jobs/"
 HEARTBEAT = 15.0
 """Seconds in which a line goes out, for proxies that end what is still."""
+_TOGETHER = 0.02
+"""Seconds for which the end of a unit is kept, for others of its bundle to end."""
 _LONGEST_WAIT = 3600.0
 _USUAL_WAIT = 30.0
 
@@ -98,16 +100,16 @@ class UnitRoutes:
         left = {id: attempt for id, attempt in begun.items() if attempt is not None}
         full = [_line({"event": "full", "unit": id}) for id in begun if id not in left]
         yield b"".join((*full, _line({"event": "begun"})))
+        told: list[bytes] = []
         while left and loop.time() < ends:
-            ended = [id for id, attempt in left.items() if attempt.state == ENDED]
-            if ended:
-                told = (_told_of(left.pop(id), unit=id) for id in ended)
+            if told:
                 yield b"".join(told)
-                continue
-            await Attempt.changed(left.values(), ends - loop.time())
+            await _ended(left.values(), ends - loop.time())
+            ended = [id for id, attempt in left.items() if attempt.state == ENDED]
+            told = [_told_of(left.pop(id), unit=id) for id in ended]
             for attempt in left.values():
                 attempt.asked = loop.time()
-        yield _line({"event": "over"})
+        yield b"".join((*told, _line({"event": "over"})))
 
     def _told(self, value: dict[str, Any]) -> tuple[str, int]:
         """Of which job, and how many of it may run at a time. What was collected is forgotten."""
@@ -135,6 +137,14 @@ class UnitRoutes:
             await Attempt.changed((attempt,), min(left, HEARTBEAT))
             attempt.asked = loop.time()
         yield _told_of(attempt)
+
+
+async def _ended(attempts: Iterable[Attempt], timeout: float) -> None:
+    """Until one of them has, with those that end within a moment of it; or so many seconds have
+    passed. Who asked is woken once, not for each."""
+    waited = [each.ended for each in attempts]
+    await asyncio.wait(waited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(waited, timeout=min(timeout, _TOGETHER))
 
 
 def _told_of(attempt: Attempt, **more: str) -> bytes:

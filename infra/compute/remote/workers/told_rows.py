@@ -4,7 +4,7 @@ wrote so few bytes would take longer to knock at the host's door than to tell th
 import base64
 import hashlib
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote
 
 from domain.errors import DomainError
 from domain.ports import BlobStore, UnitOutcome
@@ -12,6 +12,7 @@ from infra.rules import blob_urls
 
 WITHIN: Final = 64 * 1024
 """Bytes: more are written by the worker itself."""
+_BLOCK: Final = "blockid="
 
 
 class ToldRows:
@@ -37,9 +38,11 @@ class ToldRows:
 
 def _place(url: str) -> tuple[str, str, str] | None:
     """Container, name and block of a URL that was lent."""
-    parts = urlsplit(url)
-    located = blob_urls.located(f"{parts.scheme}://{parts.netloc}/blobs", url)
-    block = _decoded(parse_qs(parts.query).get("blockid", [""])[0]).decode("utf-8", "replace")
+    address, _, query = url.partition("?")
+    origin = "/".join(address.split("/", 3)[:3])
+    located = blob_urls.located(f"{origin}/blobs", url)
+    ids = [each[len(_BLOCK) :] for each in query.split("&") if each.startswith(_BLOCK)]
+    block = _decoded(unquote(ids[0])).decode("utf-8", "replace") if ids else ""
     return None if located is None or not block else (*located, block)
 
 
