@@ -1,5 +1,6 @@
 """What happens to the blob store's files: blocking, a call at a time, in some thread."""
 
+import contextlib
 import os
 import threading
 from array import array
@@ -59,21 +60,59 @@ class BlobFiles:
         ]
 
     def open(self, segments: Sequence[str]) -> tuple[OpenedBlob, StoredBlob]:
-        opened = self.tree.open(segments)
-        if opened is None:
-            raise not_found(segments)
-        blob = OpenedBlob(*opened)
-        try:
-            return blob, self._described(segments, opened[1])
-        except BaseException:  # nobody has it who could close it
-            blob.close()
-            raise
+        return self._opened(segments, self.tree.open(segments))
 
     def begin(
         self, segments: Sequence[str], etag: str | None, offset: int, length: int | None
     ) -> tuple[OpenedBlob, bytes]:
         """The blob and its first piece. Raises StaleETag if it is not the one `etag` names."""
-        blob, found = self.open(segments)
+        return self._begun(self.open(segments), etag, offset, length)
+
+    def wholes(
+        self, blobs: Sequence[tuple[Sequence[str], str]], largest: int
+    ) -> Generator[bytes | errors.DomainError, None, None]:
+        """Of each of these segments the content that the ETag names, or what `begin` raises;
+        TooLarge for more than `largest` bytes. Of blobs that follow each other in a folder, the
+        way there is gone once."""
+        # Before they are looked at: one that has its record later never had that ETag without it.
+        containers = {segments[0] for segments, _ in blobs}
+        present = {each: self._records.present(each, len(blobs)) for each in containers}
+        found = self.tree.opens([segments for segments, _ in blobs])
+        with contextlib.closing(found):
+            for (segments, etag), one in zip(blobs, found, strict=True):
+                try:
+                    opened = self._opened(segments, one, present[segments[0]])
+                    blob, piece = self._begun(opened, etag, 0, largest + 1)
+                except errors.DomainError as error:
+                    yield error
+                    continue
+                is_whole = not blob.left and len(piece) <= largest
+                blob.close()
+                yield piece if is_whole else too_large(largest)
+
+    def _opened(
+        self,
+        segments: Sequence[str],
+        opened: tuple[int, os.stat_result] | None,
+        present: Present = None,
+    ) -> tuple[OpenedBlob, StoredBlob]:
+        if opened is None:
+            raise not_found(segments)
+        blob = OpenedBlob(*opened)
+        try:
+            return blob, self._described(segments, opened[1], present)
+        except BaseException:  # nobody has it who could close it
+            blob.close()
+            raise
+
+    def _begun(
+        self,
+        opened: tuple[OpenedBlob, StoredBlob],
+        etag: str | None,
+        offset: int,
+        length: int | None,
+    ) -> tuple[OpenedBlob, bytes]:
+        blob, found = opened
         try:
             if etag is not None and etag != found.etag:
                 raise errors.StaleETag(
@@ -288,6 +327,10 @@ def _refuse_missing(
     gone = {b for b in elsewhere if b.place == "uncommitted" or b.id not in ranges}
     if gone:
         raise unknown(list(dict.fromkeys(b.id for b in named if b in gone)))
+
+
+def too_large(largest: int) -> errors.TooLarge:
+    return errors.TooLarge(f"It has more than {largest} bytes.")
 
 
 def not_found(segments: Sequence[str]) -> errors.BlobNotFound:

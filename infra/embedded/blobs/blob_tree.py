@@ -10,7 +10,7 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
@@ -64,19 +64,27 @@ class BlobTree:
 
     def open(self, segments: Sequence[str]) -> tuple[int, os.stat_result] | None:
         """A descriptor to read the blob with, and what it shows; None if it is not there."""
-        try:
-            with self.folder(segments[:-1]) as parent:
-                descriptor = os.open(segments[-1], _FILE, dir_fd=parent)
-        except OSError as error:
-            # ENXIO: a socket.
-            if error.errno in _NOT_THERE or error.errno == errno.ENXIO:
-                return None
-            raise
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(descriptor)
-            return None
-        return descriptor, found
+        with contextlib.closing(self.opens([segments])) as opened:
+            return next(opened)
+
+    def opens(
+        self, blobs: Sequence[Sequence[str]]
+    ) -> Generator[tuple[int, os.stat_result] | None, None, None]:
+        """`open` of each, one when it is asked for. The way to a folder is gone once for all that
+        follow each other in it."""
+        for way, some in itertools.groupby(blobs, lambda segments: segments[:-1]):
+            names = [segments[-1] for segments in some]
+            try:
+                with self.folder(way) as parent:
+                    while names:
+                        opened = _opened(parent, names[0])
+                        del names[0]
+                        yield opened
+            except OSError as error:
+                if error.errno not in _NOT_THERE:
+                    raise
+                for _ in names:
+                    yield None
 
     def look(self, segments: Sequence[str]) -> os.stat_result | None:
         """What the blob's file shows; None if there is none."""
@@ -160,6 +168,21 @@ class BlobTree:
         except OSError:
             return False
         return True
+
+
+def _opened(parent: int, name: str) -> tuple[int, os.stat_result] | None:
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=parent)
+    except OSError as error:
+        # ENXIO: a socket.
+        if error.errno in _NOT_THERE or error.errno == errno.ENXIO:
+            return None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        return None
+    return descriptor, found
 
 
 def _enter(parent: int, segment: str, *, make: bool) -> int:

@@ -1,13 +1,14 @@
 """What the blob store and its door do with blobs: off the event loop, names checked first."""
 
 import asyncio
+import contextlib
 import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from domain import errors
 from domain.ground.grouping import Grouped
-from infra.embedded.blobs.blob_files import BlobFiles, not_found
+from infra.embedded.blobs.blob_files import BlobFiles, not_found, too_large
 from infra.embedded.blobs.blob_pages import Entry
 from infra.embedded.blobs.opened_blob import OpenedBlob
 from infra.embedded.blobs.stored_blob import (
@@ -119,23 +120,31 @@ class FileBlobs:
     def _wholes(
         self, blobs: Sequence[tuple[str, str, str | None]], most: int, largest: int
     ) -> Sequence[bytes | errors.DomainError]:
-        found: list[bytes | errors.DomainError] = []
-        for container, name, etag in blobs:
-            if most <= 0:
-                break
-            try:
-                segments = segments_of(container, name)
-                begun = in_domain_words(self._files.begin, segments, etag, 0, largest + 1)
-                opened, piece = begun
-                if opened.left or len(piece) > largest:
-                    opened.close()
-                    raise errors.TooLarge(f"It has more than {largest} bytes.")
-            except errors.DomainError as error:
-                found.append(error)
-                continue
-            most -= len(piece)
-            found.append(piece)
-        return found
+        try:
+            return in_domain_words(self._wholes_together, blobs, most, largest)
+        except errors.DomainError:
+            # The fault of one must not be everybody's.
+            return list(_within(most, (self._whole(*blob, largest) for blob in blobs)))
+
+    def _wholes_together(
+        self, blobs: Sequence[tuple[str, str, str | None]], most: int, largest: int
+    ) -> Sequence[bytes | errors.DomainError]:
+        """Raises for one that has no name, or no ETag."""
+        meant = [(segments_of(container, name), _known(etag)) for container, name, etag in blobs]
+        with contextlib.closing(self._files.wholes(meant, largest)) as found:
+            return list(_within(most, found))
+
+    def _whole(
+        self, container: str, name: str, etag: str | None, largest: int
+    ) -> bytes | errors.DomainError:
+        try:
+            segments = segments_of(container, name)
+            opened, piece = in_domain_words(self._files.begin, segments, etag, 0, largest + 1)
+        except errors.DomainError as error:
+            return error
+        is_whole = not opened.left and len(piece) <= largest
+        opened.close()
+        return piece if is_whole else too_large(largest)
 
     async def read(
         self, container: str, name: str, etag: str | None, offset: int, length: int | None
@@ -241,6 +250,7 @@ class FileBlobs:
                 raise fault
             return
         await self._disk.run(blocks.place, container, name, block_id)
+        self._lengths.pop((container, name), None)
         draft = self._files.drafts.new()
         size = 0
         try:
@@ -335,6 +345,23 @@ class FileBlobs:
         """Raises Conflict if its folder is there."""
         blob_names.check_container(container)
         return await self._disk.run(self._files.make_container, container)
+
+
+def _within(
+    most: int, contents: Iterable[bytes | errors.DomainError]
+) -> Iterator[bytes | errors.DomainError]:
+    """No more once they have `most` bytes."""
+    for each in contents:
+        yield each
+        most -= len(each) if isinstance(each, bytes) else 0
+        if most <= 0:
+            return
+
+
+def _known(etag: str | None) -> str:
+    if etag is None:
+        raise errors.Invalid("No ETag is named.")
+    return etag
 
 
 def segments_of(container: str, name: str) -> Sequence[str]:

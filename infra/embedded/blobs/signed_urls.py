@@ -103,7 +103,7 @@ class SignedUrls:
             raise errors.Forbidden(
                 "The URL's signature is missing or does not fit it.", code="InvalidSignature"
             )
-        expires = datetime.strptime(query["se"], _TIME).replace(tzinfo=UTC)
+        expires = _read(query["se"])
         if self._now() >= expires:
             raise errors.Forbidden(f"The URL expired at {query['se']}.", code="ExpiredSignature")
         self.revocations.check(query.get("si", ""))
@@ -127,6 +127,11 @@ class SignedUrls:
 @functools.lru_cache(64)
 def _written(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime(_TIME)
+
+
+@functools.lru_cache(64)
+def _read(time: str) -> datetime:
+    return datetime.strptime(time, _TIME).replace(tzinfo=UTC)
 
 
 def _quoted(value: str) -> str:

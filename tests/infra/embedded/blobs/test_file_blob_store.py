@@ -3,12 +3,14 @@ import hashlib
 import logging
 import os
 import random
+import shutil
 import socket
 import time
 import tracemalloc
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -254,6 +256,81 @@ async def test_a_block_without_content_is_never_committed(blobs: FileBlobStore) 
     with pytest.raises(errors.Invalid, match="empty"):
         await blobs.commit_blocks("box", "a", ["1"])
     assert await names(blobs) == []
+
+
+async def test_of_blocks_that_are_staged_together_each_is_refused_for_itself(
+    blobs: FileBlobStore,
+) -> None:
+    ids = ["00", "01", "2", "03"]
+    done = await asyncio.gather(
+        *(blobs.stage_block("box", "a", id, id.encode()) for id in ids), return_exceptions=True
+    )
+    assert [type(each) for each in done] == [type(None), type(None), errors.Invalid, type(None)]
+    await blobs.commit_blocks("box", "a", ["03", "01", "00"])
+    assert await content(blobs, "a") == b"030100"
+
+
+async def test_what_is_staged_after_a_commit_may_have_ids_of_another_length(
+    blobs: FileBlobStore,
+) -> None:
+    for ids in (["00", "01"], ["0", "1"], ["000"]):
+        for id in ids:
+            await blobs.stage_block("box", "a", id, id.encode())
+        with pytest.raises(errors.Invalid, match="one length"):
+            await blobs.stage_block("box", "a", "0000", b"x")
+        await blobs.commit_blocks("box", "a", ids)
+        assert await content(blobs, "a") == "".join(ids).encode()
+
+
+async def test_a_folder_of_blocks_that_somebody_took_away_is_made_anew(
+    blobs: FileBlobStore, tmp_path: Path
+) -> None:
+    await blobs.stage_block("box", "a", "00", b"lost")
+    [block] = tmp_path.rglob("*.block")
+    shutil.rmtree(block.parent)
+    await blobs.stage_block("box", "a", "01", b"there")
+    await blobs.commit_blocks("box", "a", ["01"])
+    assert await content(blobs, "a") == b"there"
+
+
+async def test_many_are_read_whole_as_each_would_be(blobs: FileBlobStore, box: Path) -> None:
+    there = [f"{folder}/{n}" for folder in ("in", "in/deep", "in") for n in range(4)]
+    etags = {each: (await blobs.write("box", each, each.encode())).etag for each in there}
+    changed = (await blobs.write("box", "typed", b"x", content_type="text/csv")).etag
+    await blobs.files.change("box", "typed", lambda record: replace(record, metadata={"a": "b"}))
+    (box / "in/1").write_bytes(b"another")
+    (box / "in/2").unlink()
+    (box / "link").symlink_to(box / "in/3")
+    large = (await blobs.write("box", "large", b"x" * 100)).etag
+    asked: list[tuple[str, str, str | None]] = [("box", each, etags[each]) for each in there]
+    asked += [("box", "link", etags["in/3"]), ("box", "typed", changed), ("box", "large", large)]
+    asked += [("box", "none/at/all", large)]
+    together = await blobs.files.wholes(asked, MIB, 99)
+    faults = {
+        name: type(each)
+        for (_, name, _), each in zip(asked, together, strict=True)
+        if not isinstance(each, bytes)
+    }
+    missing, stale = errors.BlobNotFound, errors.StaleETag
+    assert faults == {
+        **{"in/1": stale, "in/2": missing, "link": missing, "typed": stale},
+        **{"large": errors.TooLarge, "none/at/all": missing},
+    }
+    assert [each for each in together if isinstance(each, bytes)] == [
+        name.encode() for name in there if name not in faults
+    ]
+    # One that can be no blob, or is named without its ETag, changes nothing for others.
+    odd = [*asked, ("box", "../x", large), ("box", "in/0", None)]
+    again = await blobs.files.wholes(odd, MIB, 99)
+    assert list(map(repr, again[:-2])) == list(map(repr, together))
+    assert isinstance(again[-2], errors.Invalid)
+    assert again[-1] == b"in/0"
+
+
+async def test_no_more_is_read_whole_than_was_asked_for(blobs: FileBlobStore) -> None:
+    asked = [("box", n, (await blobs.write("box", n, b"1234567890")).etag) for n in "abc"]
+    assert len(await blobs.files.wholes(asked, 20, 10)) == 2
+    assert len(await blobs.files.wholes(asked, 21, 10)) == 3
 
 
 async def test_blocks_are_joined_without_the_kernels_copy(
