@@ -87,6 +87,14 @@ def _turn(item: pytest.Item) -> tuple[int, str]:
     return next(turns, len(_LONGEST_FIRST)), path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_keyring() -> Iterator[None]:
+    """Nothing of tests goes into the keyring of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+        yield
+
+
 @pytest.fixture(scope="session")
 def cosmos_server() -> Iterator[CosmosServer]:
     yield from _running(CosmosServer)

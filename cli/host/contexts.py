@@ -141,21 +141,22 @@ def _named(name: str) -> Context:
     )
 
 
-def _file() -> Path:
+def file() -> Path:
+    """Where contexts are kept."""
     return config_folder() / "contexts.json"
 
 
 def _read() -> dict[str, Any]:
     try:
-        kept = json.loads(_file().read_text(encoding="utf-8"))
+        kept = json.loads(file().read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UsageFailed(f"{_file()} can't be read: {error}") from error
+        raise UsageFailed(f"{file()} can't be read: {error}") from error
     if not isinstance(kept, dict):
-        raise UsageFailed(f"{_file()} is not what `mle` wrote: move it away, and log in again.")
+        raise UsageFailed(f"{file()} is not what `mle` wrote: move it away, and log in again.")
     return kept
 
 
 def _write(kept: dict[str, Any]) -> None:
-    write_private(_file(), json.dumps(kept, indent=2) + "\n")
+    write_private(file(), json.dumps(kept, indent=2) + "\n")

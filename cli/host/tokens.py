@@ -1,8 +1,8 @@
 """Bearer tokens for a context's control plane, kept until shortly before they end.
 
 A credential's `kind`: `client` (OAuth2 client credentials: `token_url`, `client_id`,
-`client_secret`, optionally `scope`), `az` (the Azure CLI's login: `resource`), `variable` (a token
-in the environment variable `name`).
+`client_secret`, or `keyring` where that has the secret; optionally `scope`), `az` (the Azure CLI's
+login: `resource`), `variable` (a token in the environment variable `name`).
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class Tokens:
         form = {
             "grant_type": "client_credentials",
             "client_id": credential["client_id"],
-            "client_secret": credential["client_secret"],
+            "client_secret": self._secret(),
         }
         if credential.get("scope"):
             form["scope"] = credential["scope"]
@@ -85,6 +85,14 @@ class Tokens:
             f"{credential['token_url']} gave no token: {answer.status} {reason}",
             hint="`mle login` takes a new client id and secret.",
         )
+
+    def _secret(self) -> str:
+        credential = self._context.credential
+        if "client_secret" in credential:
+            return credential["client_secret"]
+        from cli.host import keyring_secrets  # Where one is used alone.
+
+        return keyring_secrets.secret_of(credential["client_id"], credential["token_url"])
 
     def _file(self) -> Path:
         whole = json.dumps([self._context.url, self._context.credential], sort_keys=True)

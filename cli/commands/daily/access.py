@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.failures import CommandFailed, Refused, UsageFailed
-from cli.host import contexts
+from cli.host import contexts, keyring_secrets
 from cli.host.arm import Arm
 from cli.host.contexts import Context
 from cli.host.wire import Wire
@@ -44,8 +44,27 @@ def login(flags: argparse.Namespace, session: Session) -> Any:
         workspace = context.workspace.rsplit("/", 1)[-1]
     finally:
         arm.close()
+    context, place = _kept(context)
     contexts.keep(context, choose=True)
     say(f"{context.name}: workspace {workspace} at {context.url}")
+    if place:
+        say(f"The client's secret is in {place}.")
+
+
+def _kept(context: Context) -> tuple[Context, str]:
+    """The context as it is kept, and where the secret is that it was signed in with, if any: in
+    the keyring where there is one, else in the file."""
+    credential = context.credential
+    if credential.get("kind") != "client" or context.connection_file:
+        return context, ""
+    others = {name: each for name, each in credential.items() if name != "client_secret"}
+    client, secret = (credential["client_id"], credential["token_url"]), credential["client_secret"]
+    keyring = keyring_secrets.keep(*client, secret)
+    if keyring:
+        return context._replace(
+            credential={**others, "keyring": keyring}
+        ), f"the keyring, {keyring}"
+    return context, f"{contexts.file()}, which your user alone may read"
 
 
 def _by_url(flags: argparse.Namespace) -> Context:
@@ -110,6 +129,12 @@ def _token_url(url: str, ca_file: str | None) -> str:
     return told
 
 
+def _in_keyring(credential: dict[str, str]) -> tuple[str, str] | None:
+    """Whose secret the keyring has, if it has it."""
+    known = "keyring" in credential
+    return (credential["client_id"], credential["token_url"]) if known else None
+
+
 def use(flags: argparse.Namespace, session: Session) -> Any:
     """Choose a context, or list them."""
     if flags.name:
@@ -133,7 +158,12 @@ def logout(flags: argparse.Namespace, session: Session) -> Any:
     name = flags.name or contexts.known()[1]
     if not name:
         raise UsageFailed("There is nothing to forget.")
+    kept, _ = contexts.known()
     contexts.forget(name)
+    clients = {other: _in_keyring(each["credential"]) for other, each in kept.items()}
+    client = clients.pop(name)
+    if client is not None and client not in clients.values():
+        keyring_secrets.forget(*client)
     say(f"{name} is forgotten.")
 
 

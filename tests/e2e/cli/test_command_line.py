@@ -13,6 +13,7 @@ import pytest
 
 from cli.main import main
 from outside.running_host import RunningHost
+from tests.kit.users.held_keyring import HeldKeyring
 
 
 @dataclass(frozen=True)
@@ -581,6 +582,7 @@ def test_a_host_is_remembered_used_and_forgotten(
         *("--client-id", connection["client_id"], "--ca-file", connection["ca_file"]),
     )
     assert login.code == 0, login.err
+    assert "contexts.json, which your user alone may read" in login.err
     assert mle("status").code == 0
     assert mle("use", "-o", "json").answer[0]["name"] == "here"
     assert (tmp_path / "config" / "contexts.json").stat().st_mode & 0o077 == 0
@@ -593,3 +595,26 @@ def test_a_host_is_remembered_used_and_forgotten(
     assert "is not trusted" in wrong.err
     assert mle("logout").code == 0
     assert mle("status").code == 4
+
+
+def test_where_there_is_a_keyring_no_file_has_the_secret(
+    mle: Mle, host: RunningHost, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    connection = host.connection
+    monkeypatch.delenv("MLE_CONNECTION")
+    monkeypatch.setenv("MLE_CLIENT_SECRET", connection["client_secret"])
+    client = ("--client-id", connection["client_id"], "--ca-file", connection["ca_file"])
+    kept = tmp_path / "config"
+    with HeldKeyring() as held:
+        for name in ("one", "two"):
+            login = mle("login", "--url", connection["url"], "--name", name, *client)
+            assert login.code == 0, login.err
+            assert "secret is in the keyring, the test's" in login.err
+        assert list(held.held.values()) == [connection["client_secret"]]
+        files = [file.read_text() for file in kept.rglob("*") if file.is_file()]
+        assert len(files) > 1
+        assert not any(connection["client_secret"] in text for text in files)
+        assert mle("logout", "one").code == 0
+        assert mle("status", "--context", "two").code == 0
+        assert mle("logout", "two").code == 0
+        assert not held.held
