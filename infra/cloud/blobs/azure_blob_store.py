@@ -4,7 +4,7 @@ A read is a series of ranges, each with If-Match, so that it never mixes two con
 `blob_writing` writes, `blob_account` signs."""
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -16,7 +16,8 @@ from azure.storage.blob.aio import BlobClient
 from domain import errors
 from domain.ports import BlobProperties, BlobStore, Permission
 from infra.cloud.blobs.blob_account import BlobAccount, Credential, parse_connection_string
-from infra.cloud.blobs.blob_calls import BlobCalls, matching, properties
+from infra.cloud.blobs.blob_calls import BlobCalls, matching
+from infra.cloud.blobs.blob_listing import BlobListing
 from infra.cloud.blobs.blob_writing import PIECE, BlobWriting
 from infra.cloud.code_point_order import in_code_point_order
 from infra.cloud.patience import Patience
@@ -42,12 +43,12 @@ class AzureBlobStore(BlobStore):
         page_size: int | None = None,
         client_options: dict[str, Any] | None = None,
     ) -> None:
-        self._page_size = page_size
         self._account = BlobAccount(
             url, credential, patience=patience, now=now, client_options=client_options or {}
         )
         self._calls = BlobCalls(self._account, patience)
         self._writing = BlobWriting(self._calls)
+        self._listing = BlobListing(self._account, self._calls, patience, now, page_size)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, **options: Any) -> Self:
@@ -56,6 +57,7 @@ class AzureBlobStore(BlobStore):
         return cls(url, credential, **options)
 
     async def close(self) -> None:
+        await self._listing.close()
         await self._account.close()
 
     async def properties(self, container: str, name: str) -> BlobProperties:
@@ -114,33 +116,9 @@ class AzureBlobStore(BlobStore):
         await self._calls.call(container, name, delete)
 
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:
-        async with aclosing(self._listed(container, prefix)) as listed:
+        async with aclosing(self._listing.blobs(container, prefix)) as listed:
             async for blob in in_code_point_order(listed, lambda blob: blob.name):
                 yield blob
-
-    async def _listed(self, container: str, prefix: str) -> AsyncGenerator[BlobProperties, None]:
-        client = self._calls.container(container)
-        marker: str | None = None
-
-        async def page() -> tuple[Sequence[BlobProperties], str | None]:
-            pages = client.list_blobs(
-                name_starts_with=prefix or None,
-                include=["metadata"],
-                results_per_page=self._page_size,
-            )
-            one: Any = pages.by_page(marker)
-            try:
-                found = [properties(blob.name, blob) async for blob in await anext(one)]
-            except ResourceNotFoundError:
-                return [], None
-            return found, one.continuation_token
-
-        while True:
-            blobs, marker = await self._calls.call(container, f"{prefix}*", page)
-            for blob in blobs:
-                yield blob
-            if not marker:
-                return
 
     async def stage_block(self, container: str, name: str, block_id: str, content: bytes) -> None:
         await self._writing.stage(container, name, block_id, content)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.storage.blob import (
     BlobSasPermissions,
     ContainerSasPermissions,
@@ -26,7 +27,7 @@ from infra.rules import blob_urls
 
 Credential = AzureNamedKeyCredential | AsyncTokenCredential
 
-_CONNECT_WAIT = 5
+CONNECT_WAIT = 5
 _PUT_AT_ONCE = 64 * 1024 * 1024
 _LONGEST_KEY = timedelta(days=7)
 _KEY_BEFORE = timedelta(minutes=15)
@@ -82,12 +83,17 @@ class BlobAccount:
                 self._credential,
                 # Patience retries.
                 retry_total=0,
-                connection_timeout=_CONNECT_WAIT,
+                connection_timeout=CONNECT_WAIT,
                 read_timeout=self._patience.attempt,
                 max_single_put_size=_PUT_AT_ONCE,
                 **self._options,
             )
         return self._client
+
+    @property
+    def transport(self) -> "AsyncHttpTransport[Any, Any] | None":
+        """What the client was told to go by, which the client closes."""
+        return self._options.get("transport")
 
     async def close(self) -> None:
         client, self._client = self._client, None

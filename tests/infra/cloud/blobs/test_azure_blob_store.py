@@ -4,6 +4,7 @@ import tracemalloc
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -153,6 +154,36 @@ async def test_what_each_call_costs(open_blobs: OpenBlobs) -> None:
         assert [blob.name async for blob in blobs.list("system")] == ["made"]
         assert [part async for part in blobs.read("system", "made")] == [b"x"]
     assert counted.by_name == {"blob list blobs": 1, "blob get blob": 1}
+
+
+@cloud
+async def test_pages_are_asked_for_ahead_by_whoever_goes_on_to_a_second(
+    open_blobs: OpenBlobs,
+) -> None:
+    costs = CloudCosts()
+    blobs = open_blobs(client_options={"transport": costs.blob()}, page_size=2)
+    wanted = [f"{n}" for n in range(9)]
+    for name in wanted:
+        await blobs.write("system", name, b"x")
+
+    async def until(last: str) -> list[str]:
+        found = []
+        async with aclosing(blobs.list("system")) as listed:  # type: ignore[type-var]
+            async for blob in listed:
+                found.append(blob.name)
+                if blob.name == last:
+                    break
+        return found
+
+    with costs.counting() as counted:
+        assert await until("1") == wanted[:2]
+    assert counted.by_name == {"blob list blobs": 1}
+    with costs.counting() as counted:
+        assert await until("") == wanted
+    assert counted.by_name == {"blob list blobs": 5}
+    # Left while the next page is on its way.
+    assert await until("2") == wanted[:3]
+    assert await until("") == wanted
 
 
 @pytest.mark.parametrize(
