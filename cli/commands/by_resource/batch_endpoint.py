@@ -5,14 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cli.assets.content import content_of
+from cli.assets.job_request import job_input, put_pairs, request
 from cli.collections import Named
 from cli.commands.by_resource.job import job_shown
+from cli.documents.overrides import apply
 from cli.documents.reading import read
 from cli.documents.yaml_file import read_document
 from cli.failures import UsageFailed
 from cli.host.arm import path
-from cli.kinds.assets import REMOTE
 from cli.kinds.endpoints import BATCH_ENDPOINT
 from cli.kinds.types import put
 from cli.resources import (
@@ -29,7 +29,7 @@ from cli.resources import (
     named,
     show,
 )
-from cli.verbs import Group, Session, Verb, flag
+from cli.verbs import Flag, Group, Session, Verb, flag
 
 COLLECTION = "batchEndpoints"
 _COLUMNS = ("name", "provisioning_state", "auth_mode", "defaults", "scoring_uri")
@@ -79,34 +79,31 @@ def list_jobs(flags: argparse.Namespace, session: Session) -> Any:
 
 
 def invoke(flags: argparse.Namespace, session: Session) -> Any:
-    properties: dict[str, Any] = _of_file(session, flags.file) if flags.file else {}
+    document: dict[str, Any] = read_document(Path(flags.file)).value if flags.file else {}
     for name, value in (
-        ("miniBatchSize", flags.mini_batch_size),
-        ("experimentName", flags.experiment_name),
+        ("mini_batch_size", flags.mini_batch_size),
+        ("experiment_name", flags.experiment_name),
+        ("resources.instance_count", flags.instance_count),
+        ("inputs.input.path", flags.input),
+        ("inputs.input.type", flags.input and (flags.input_type or "uri_folder")),
+        ("outputs.score.path", flags.output_path),
     ):
         if value is not None:
-            properties[name] = value
-    if flags.instance_count is not None:
-        put(properties, "resources.instanceCount", flags.instance_count)
-    if flags.input:
-        kind = flags.input_type or "uri_folder"
-        properties["InputData"] = {"input": _input(session, flags.input, kind)}
-    if flags.inputs:
-        properties["InputData"] = _inputs(session, flags.inputs)
-    if not properties.get("InputData"):
+            put(document, name, value)
+    put_pairs(document, "inputs", flags.inputs)
+    put_pairs(document, "outputs", flags.outputs)
+    apply(document, flags.set)
+    if not document.get("inputs"):
         raise UsageFailed("A job needs input.", hint="`--input` names a file, folder or address.")
-    for text in flags.set:
-        name, _, said = text.partition("=")
-        put(properties, name, said)
-    if flags.output_path:
-        output = {"JobOutputType": "UriFolder", "Uri": flags.output_path}
-        properties["OutputData"] = {"score": output}
+    folder = Path(flags.file).parent if flags.file else Path.cwd()
+    properties = request(session.arm, document, folder)
     return _started(session, flags.name, properties, flags.deployment_name, flags.job_name)
 
 
 def start(session: Session, endpoint: str, source: str, deployment: str | None) -> dict[str, Any]:
     """Start a job over a file, a folder or an address. Raises CommandFailed."""
-    properties = {"InputData": {"input": _input(session, source, "uri_folder")}}
+    data = job_input(session.arm, source, "uri_folder", Path.cwd())
+    properties = {"InputData": {"input": data}}
     return _started(session, endpoint, properties, deployment, None)
 
 
@@ -125,39 +122,9 @@ def _started(
     return job_shown(json.loads(session.arm.call("POST", uri, body, headers=headers).read()))
 
 
-def _of_file(session: Session, file: str) -> dict[str, Any]:
-    document = read_document(Path(file)).value
-    properties: dict[str, Any] = {}
-    for name, value in document.get("inputs", {}).items():
-        properties.setdefault("InputData", {})[name] = _input(
-            session, value["path"], value.get("type", "uri_folder"), Path(file).parent
-        )
-    return properties
-
-
-def _inputs(session: Session, texts: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        found[name.split(".")[0]] = _input(session, value, "uri_folder")
-    return found
-
-
-def _input(session: Session, value: str, kind: str, folder: Path | None = None) -> dict[str, Any]:
-    """An input of a job: what is local is put into the workspace's store, under its content's
-    hash, so that it is there once."""
-    types = {"uri_folder": "UriFolder", "uri_file": "UriFile"}
-    if kind not in types:
-        raise UsageFailed(f"{kind!r} is no type of input: {', '.join(types)}.")
-    if REMOTE.match(value) or value.startswith(("azureml:", "/subscriptions/")):
-        return {"JobInputType": types[kind], "Uri": value}
-    from cli.assets.stores import put_content
-
-    source = (folder or Path.cwd()) / value
-    if not source.exists():
-        raise UsageFailed(f"{value}: there is no such file or folder.")
-    uri = put_content(session.arm, "workspaceblobstore", content_of(source))
-    return {"JobInputType": "UriFile" if source.is_file() else "UriFolder", "Uri": uri}
+def _pairs(name: str, what: str) -> Flag:
+    options = {"action": "extend", "default": [], "metavar": "NAME=PATH"}
+    return flag(name, nargs="+", help=what, **options)
 
 
 _ALL = Named(COLLECTION, "endpoint", shown)
@@ -193,8 +160,8 @@ GROUP = Group(
                 flag("-d", "--deployment-name", help="this one, instead of the default"),
                 flag("--input", help="a file, a folder, or where one is"),
                 flag("--input-type", help="uri_folder or uri_file"),
-                flag("--inputs", nargs="+", metavar="NAME=PATH", help="several, by name"),
-                flag("--outputs", nargs="+", help=argparse.SUPPRESS),
+                _pairs("--inputs", "by name; NAME.type=uri_file says what it is"),
+                _pairs("--outputs", "where results are put, by name"),
                 flag("--output-path", help="the folder for results"),
                 flag("-m", "--mini-batch-size", type=int, help="files a call"),
                 flag("-c", "--instance-count", type=int, help="instances"),

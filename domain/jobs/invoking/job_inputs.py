@@ -73,7 +73,8 @@ class JobInputs:
             why = "literal inputs are for pipelines, and" if asked.job_input_type else ""
             self._refuse(
                 f"'{asked.job_input_type[:40]}' cannot be scored: {why} a model deployment reads "
-                "files; jobInputType is UriFile or UriFolder.",
+                "files; jobInputType is UriFile or UriFolder. What the script is to know, the "
+                "job's environmentVariables say.",
                 f"{at}.jobInputType",
             )
         if not asked.uri:

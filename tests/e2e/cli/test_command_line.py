@@ -281,10 +281,16 @@ def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     assert fetched.answer["score"]["files"] == 1
     rows = (tmp_path / "out" / "score" / "predictions.csv").read_text().splitlines()
     assert len(rows) == 3
-    same = mle("batch-endpoint", "invoke", "-n", "lines", "--input", "project/data")
+    asked = ("batch-endpoint", "invoke", "-n", "lines", "--inputs", "data.type=uri_folder")
+    of_its_own = ("--set", "output_file_name=mine.csv", "environment_variables.LIMIT=1")
+    same = mle(*asked, "data.path=project/data", *of_its_own, "-m", "1", "-c", "1")
     assert "Uploading" not in same.err
     watched = mle("jobs", "watch", same.answer["name"])
     assert watched.code == 0
+    assert mle("jobs", "download", same.answer["name"], "--path", "mine").code == 0
+    assert (tmp_path / "mine" / "score" / "mine.csv").is_file()
+    literal = mle(*asked, "data.path=project/data", "limit.type=number", "limit.default=1")
+    assert (literal.code, "inputs.limit: literal inputs" in literal.err) == (2, True)
     assert mle("batch-endpoint", "delete", "-n", "lines", "--yes").code == 0
 
 
