@@ -43,6 +43,18 @@ param alertFailures int = 10
 @description('How often the log is looked at for failed requests and jobs: each of the two is $0.50 a month by the quarter of an hour, $1.50 by five minutes.')
 param alertQueriedEvery string = 'PT15M'
 
+@description('Whether a zone of the region may fail: storage, documents, queues, app and models are in several. To be said at the first deployment; most of them cannot be changed after it.')
+param zoneRedundant bool = false
+
+@minValue(1)
+@maxValue(365)
+@description('Days for which blobs that were deleted or overwritten can be brought back.')
+param keptDays int = 7
+
+@allowed(['Continuous7Days', 'Continuous30Days'])
+@description('How far back documents can be restored to any second. 30 days cost by the GB.')
+param backupTier string = 'Continuous7Days'
+
 @description('Whether each read and write of documents and blobs is logged; paid for by the GB.')
 param dataPlaneLogs bool = false
 
@@ -126,6 +138,8 @@ module storage 'modules/storage.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
+    zoneRedundant: zoneRedundant
+    keptDays: keptDays
   }
 }
 
@@ -138,6 +152,7 @@ module serviceBus 'modules/service-bus.bicep' = {
     tags: tags
     principalId: identity.outputs.principalId
     maxDeliveryCount: maxDeliveryCount
+    zoneRedundant: zoneRedundant
   }
 }
 
@@ -150,6 +165,8 @@ module cosmos 'modules/cosmos.bicep' = {
     tags: tags
     principalId: identity.outputs.principalId
     maxThroughput: cosmosMaxThroughput
+    zoneRedundant: zoneRedundant
+    backupTier: backupTier
   }
 }
 
@@ -256,6 +273,7 @@ module compute 'modules/compute.bicep' = {
     tags: tags
     principalId: identity.outputs.principalId
     logWorkspaceId: monitoring.outputs.workspaceId
+    zoneRedundant: zoneRedundant
   }
 }
 
@@ -294,6 +312,7 @@ module app 'modules/function-app.bicep' = {
     alwaysReady: alwaysReady
     traceSampling: traceSampling
     baseUrl: baseUrl
+    zoneRedundant: zoneRedundant
   }
 }
 

@@ -6,6 +6,7 @@ param location string
 param tags object
 param principalId string
 param logWorkspaceId string
+param zoneRedundant bool
 
 var containerAppsContributor = '358470bc-b998-42bd-ab17-a7e34c199c0f'
 var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
@@ -58,6 +59,7 @@ resource environment 'Microsoft.App/managedEnvironments@2026-01-01' = {
       internal: true
     }
     publicNetworkAccess: 'Disabled'
+    zoneRedundant: zoneRedundant
     appLogsConfiguration: { destination: 'azure-monitor' }
     workloadProfiles: [
       {

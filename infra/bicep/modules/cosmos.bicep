@@ -5,6 +5,8 @@ param location string
 param tags object
 param principalId string
 param maxThroughput int
+param zoneRedundant bool
+param backupTier string
 
 var dataContributor = '00000000-0000-0000-0000-000000000002'
 
@@ -20,6 +22,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2024-05-15' = {
       {
         locationName: location
         failoverPriority: 0
+        isZoneRedundant: zoneRedundant
       }
     ]
     capabilities: maxThroughput == 0 ? [{ name: 'EnableServerless' }] : []
@@ -27,7 +30,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2024-05-15' = {
     minimalTlsVersion: 'Tls12'
     backupPolicy: {
       type: 'Continuous'
-      continuousModeProperties: { tier: 'Continuous7Days' }
+      continuousModeProperties: { tier: backupTier }
     }
   }
 }

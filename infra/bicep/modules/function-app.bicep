@@ -30,6 +30,7 @@ param maxDeliveryCount int
 param alwaysReady int
 param traceSampling string
 param baseUrl string
+param zoneRedundant bool
 
 var authority = '${environment().authentication.loginEndpoint}${tenant().tenantId}'
 var address = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
@@ -43,7 +44,10 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
     name: 'FC1'
     tier: 'FlexConsumption'
   }
-  properties: { reserved: true }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+  }
 }
 
 resource app 'Microsoft.Web/sites@2024-04-01' = {

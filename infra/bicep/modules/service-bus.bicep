@@ -6,6 +6,7 @@ param location string
 param tags object
 param principalId string
 param maxDeliveryCount int
+param zoneRedundant bool
 
 var owner = '090c5cfd-751d-490a-894a-3ce6f1109419'
 var arrivals = 'arrivals'
@@ -31,6 +32,7 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
   }
   properties: {
     disableLocalAuth: true
+    zoneRedundant: zoneRedundant
     minimumTlsVersion: '1.2'
   }
 }

@@ -4,11 +4,16 @@ param suffix string
 param location string
 param tags object
 param principalId string
+param zoneRedundant bool
+
+@description('Days for which what was deleted or overwritten can be brought back.')
+param keptDays int
 
 var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+var redundancy = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
 var undelivered = 'undelivered-arrivals'
 var containers = [
   'batch-inbox'
@@ -21,7 +26,7 @@ resource host 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: 'sthost${suffix}'
   location: location
   tags: tags
-  sku: { name: 'Standard_LRS' }
+  sku: { name: redundancy }
   kind: 'StorageV2'
   properties: {
     allowBlobPublicAccess: false
@@ -46,7 +51,7 @@ resource data 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: 'stdata${suffix}'
   location: location
   tags: tags
-  sku: { name: 'Standard_LRS' }
+  sku: { name: redundancy }
   kind: 'StorageV2'
   properties: {
     allowBlobPublicAccess: false
@@ -60,6 +65,38 @@ resource data 'Microsoft.Storage/storageAccounts@2023-05-01' = {
 resource dataBlobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   parent: data
   name: 'default'
+  properties: {
+    isVersioningEnabled: true
+    deleteRetentionPolicy: {
+      enabled: true
+      days: keptDays
+    }
+    containerDeleteRetentionPolicy: {
+      enabled: true
+      days: keptDays
+    }
+  }
+}
+
+// Versions of before would be kept for ever, and paid for.
+resource forgets 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = {
+  parent: data
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'versions-of-before'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob'] }
+            actions: { version: { delete: { daysAfterCreationGreaterThan: keptDays } } }
+          }
+        }
+      ]
+    }
+  }
 }
 
 resource dataContainers 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = [for container in containers: {

@@ -64,6 +64,7 @@ FREE = (
     "Microsoft.Network/networkSecurityGroups",
     "Microsoft.OperationalInsights/workspaces/savedSearches",
     "Microsoft.Resources/resourceGroups",
+    "Microsoft.Storage/storageAccounts/managementPolicies",
     "Microsoft.Web/serverfarms",
 )
 """Kinds of resources that cost nothing by themselves."""
