@@ -99,6 +99,9 @@ def _run(argv: list[str]) -> int:
         return int(Exit.DONE)
     verb = group.verbs.get(rest[0])
     if verb is None:
+        if rest[0] in group.elsewhere:
+            told = f"mle {name} {rest[0]} is not here."
+            raise UsageFailed(told, hint=group.elsewhere[rest[0]])
         raise _unknown(rest[0], list(group.verbs), f"mle {name}")
     return _verb(f"mle {name} {rest[0]}", verb, rest[1:])
 

@@ -68,6 +68,8 @@ class Group(NamedTuple):
 
     help: str
     verbs: Mapping[str, Verb]
+    elsewhere: Mapping[str, str] = {}
+    """Verbs that Azure's command line has and this has not: what stands for each here."""
 
 
 class Parser(argparse.ArgumentParser):

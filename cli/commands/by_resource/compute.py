@@ -203,4 +203,12 @@ GROUP = Group(
         "list-nodes": Verb(list_nodes, "The nodes that it has now.", (NAME_NEEDED,)),
         "delete": Verb(_ALL.delete, "Delete a compute.", (NAME_NEEDED, YES, NO_WAIT)),
     },
+    {
+        "attach": "`mle compute create` makes one; a cluster is the host's, by its settings "
+        "(docs/kubernetes.md).",
+        "detach": "`mle compute delete` takes it away.",
+        "start": "workers come with jobs and go after them.",
+        "stop": "workers come with jobs and go after them.",
+        "restart": "workers come with jobs and go after them.",
+    },
 )

@@ -24,4 +24,9 @@ GROUP = Group(
             flag("--tags", nargs="+", metavar="NAME=VALUE"),
         ),
     ),
+    {
+        "mount": "jobs read it where it is; azcopy fetches files of the store (docs/blob-rest.md).",
+        "import": "`mle data create --path` takes files, folders and addresses.",
+        "share": "there is no registry here: `mle data create` where it is to be.",
+    },
 )

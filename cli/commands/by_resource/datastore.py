@@ -35,4 +35,9 @@ GROUP = Group(
         "show": Verb(_ALL.show, "Show a datastore.", (NAME_NEEDED,), _COLUMNS),
         "list": Verb(_ALL.list, "List datastores.", (), _COLUMNS),
     },
+    {
+        "create": "datastores are those of the host's own store (`mle datastore list`).",
+        "update": "datastores are those of the host's own store.",
+        "delete": "datastores are those of the host's own store.",
+    },
 )

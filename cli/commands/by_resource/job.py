@@ -4,6 +4,7 @@ import argparse
 import itertools
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,21 @@ def show_one(flags: argparse.Namespace, session: Session) -> Any:
 
 
 def list_all(flags: argparse.Namespace, session: Session) -> Any:
-    found = [job_shown(rest) for rest in itertools.islice(session.arm.pages("jobs"), _MOST)]
+    view = "All" if flags.include_archived else "ActiveOnly"
+    pages = session.arm.pages("jobs", listViewType="ArchivedOnly" if flags.archived_only else view)
+    found = [job_shown(rest) for rest in itertools.islice(pages, _MOST)]
     found.sort(key=lambda job: str(job["creation_context"].get("created_at")), reverse=True)
     return found[: flags.max_results or 50]
+
+
+def archive(*, archived: bool) -> Callable[..., Any]:
+    """The verb that puts a job away, or back among those that are listed."""
+
+    def run(flags: argparse.Namespace, session: Session) -> None:
+        body = {"properties": {"isArchived": archived}}
+        session.arm.call("PUT", path("jobs", flags.name), body).read()
+
+    return run
 
 
 def cancel(flags: argparse.Namespace, session: Session) -> Any:
@@ -171,7 +184,12 @@ GROUP = Group(
         "list": Verb(
             list_all,
             "List jobs, the newest first.",
-            (MAX_RESULTS, flag("-p", "--parent-job-name", help=argparse.SUPPRESS)),
+            (
+                MAX_RESULTS,
+                flag("--include-archived", action="store_true", help="archived ones, too"),
+                flag("--archived-only", action="store_true", help="archived ones alone"),
+                flag("-p", "--parent-job-name", help=argparse.SUPPRESS),
+            ),
             COLUMNS,
         ),
         "stream": Verb(stream, "Follow a job to its end.", (NAME_NEEDED,)),
@@ -181,6 +199,8 @@ GROUP = Group(
             (NAME_NEEDED,),
         ),
         "cancel": Verb(cancel, "Stop a job.", (NAME_NEEDED,)),
+        "archive": Verb(archive(archived=True), "List it no more.", (NAME_NEEDED,)),
+        "restore": Verb(archive(archived=False), "List it again.", (NAME_NEEDED,)),
         "download": Verb(
             download_one,
             "Fetch a job's outputs.",
@@ -191,5 +211,11 @@ GROUP = Group(
                 flag("-p", "--download-path", default=".", help="the folder for them (here)"),
             ),
         ),
+    },
+    {
+        "create": "a batch endpoint makes jobs: `mle batch-endpoint invoke`. Commands, pipelines "
+        "and sweeps do not run here.",
+        "validate": "`mle batch-endpoint invoke` says every fault before a job is made.",
+        "update": "`mle rest PUT jobs/NAME` changes its name, description and tags.",
     },
 )

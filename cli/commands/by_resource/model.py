@@ -57,4 +57,8 @@ GROUP = Group(
             (NAME_NEEDED, VERSION, LABEL, YES, flag("--no-wait", action="store_true")),
         ),
     },
+    {
+        "share": "there is no registry here: `mle model download`, and `create` where it is to be.",
+        "package": "an environment's image is built for its deployment (docs/containers.md).",
+    },
 )

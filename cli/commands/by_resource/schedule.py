@@ -71,6 +71,11 @@ def switch(*, enabled: bool) -> Callable[..., Any]:
     return run
 
 
+def trigger(flags: argparse.Namespace, session: Session) -> Any:
+    told = session.arm.post(f"{path('schedules', flags.name)}/trigger")
+    return {"job_name": told["submissionId"], "schedule_action_type": told["scheduleActionType"]}
+
+
 _ALL = Named("schedules", "schedule", shown)
 GROUP = Group(
     "jobs by the clock",
@@ -80,6 +85,7 @@ GROUP = Group(
         "show": Verb(_ALL.show, "Show a schedule.", (NAME_NEEDED,), _COLUMNS),
         "list": Verb(_ALL.list, "List schedules.", (), _COLUMNS),
         "delete": Verb(_ALL.delete, "Delete a schedule.", (NAME_NEEDED, YES, NO_WAIT)),
+        "trigger": Verb(trigger, "Do what it does now, beside its times.", (NAME_NEEDED,)),
         "enable": Verb(switch(enabled=True), "Switch it on.", (NAME_NEEDED, NO_WAIT), _COLUMNS),
         "disable": Verb(switch(enabled=False), "Switch it off.", (NAME_NEEDED, NO_WAIT), _COLUMNS),
     },

@@ -289,6 +289,13 @@ def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     assert watched.code == 0
     assert mle("jobs", "download", same.answer["name"], "--path", "mine").code == 0
     assert (tmp_path / "mine" / "score" / "mine.csv").is_file()
+    assert mle("job", "archive", "-n", job["name"]).code == 0
+    listed = ("job", "list", "--query", "[].name")
+    assert mle(*listed).answer == [same.answer["name"]]
+    assert mle(*listed, "--archived-only").answer == [job["name"]]
+    assert len(mle(*listed, "--include-archived").answer) == 2
+    assert mle("job", "restore", "-n", job["name"]).code == 0
+    assert len(mle(*listed).answer) == 2
     literal = mle(*asked, "data.path=project/data", "limit.type=number", "limit.default=1")
     assert (literal.code, "inputs.limit: literal inputs" in literal.err) == (2, True)
     assert mle("batch-endpoint", "delete", "-n", "lines", "--yes").code == 0
@@ -561,6 +568,8 @@ def test_a_compute_is_given_identities_by_flags(mle: Mle) -> None:
         (["online-endpont", "list"], 2, "Did you mean `mle online-endpoint`?"),
         (["online-endpoint", "creat"], 2, "Did you mean `mle online-endpoint create`?"),
         (["online-endpoint", "show"], 2, "required: -n/--name"),
+        (["schedule", "trigger", "-n", "nothing"], 3, "was not found"),
+        (["job", "create", "-f", "job.yml"], 2, "`mle batch-endpoint invoke`"),
         (["online-endpoint", "show", "-n", "nobody"], 3, "was not found"),
         (["deploy", "nowhere.yml"], 2, "can't be read"),
         (["status", "-o", "xml"], 2, "one of csv"),

@@ -1,10 +1,11 @@
-"""Every command of the tutorial and the guides, typed as a reader would, in the order of the page.
+"""Every command of README, the tutorial and the guides, typed as a reader would, page by page.
 
 What a page shows as a file is written first. `GUIDES_TESTS=1` asks for it, as in CI; one page by
 `-k score-a-folder`.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from scripts.docs_site.blocks import Block, blocks
 
 ASKED: Final = "GUIDES_TESTS"
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_LOG_TRAFFIC": "true", "ML_ENDPOINTS_COLLECT_PERIOD": "1"}
-PAGES = [ROOT / "docs" / "tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
+README: Final = ROOT / "README.md"
+PAGES = [README, ROOT / "docs" / "tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
+REFUSED: Final = re.compile(r'"error":\s*\{')
+"""In what `curl` says, which ends well whatever it is answered."""
 
 pytestmark = pytest.mark.skipif(not os.environ.get(ASKED), reason=f"{ASKED}=1 runs the guides")
 
@@ -68,6 +72,9 @@ def script(page: list[Block]) -> Iterator[str]:
 @pytest.mark.only_processes("guides are for whoever has one machine")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_has_one_type_is_done(page: Path, desk: Path, host: RunningHost) -> None:
+    if page == README:  # It speaks from a checkout.
+        (desk / ".venv").symlink_to(Path(sys.executable).parents[1])
+        (desk / "examples").symlink_to(ROOT / "examples")
     done = subprocess.run(
         ["bash", "-c", "\n".join(script(list(blocks(page))))],
         cwd=desk,
@@ -78,7 +85,9 @@ def test_what_a_page_has_one_type_is_done(page: Path, desk: Path, host: RunningH
         check=False,
     )
     cleared(host)
-    assert done.returncode == 0, f"{page}:\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
+    said = f"{page}:\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
+    assert done.returncode == 0, said
+    assert page != README or not REFUSED.search(done.stdout), said
 
 
 def cleared(host: RunningHost) -> None:
