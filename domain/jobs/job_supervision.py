@@ -14,7 +14,7 @@ from domain.errors import DocumentNotFound, DomainError, Throttled, Unavailable
 from domain.ground.driving.driver import Driving, Step
 from domain.ground.messages import BATCH_JOBS_QUEUE, AdvanceJob
 from domain.ground.operation import ErrorRecord
-from domain.jobs import job_deletion
+from domain.jobs import job_deletion, job_usage
 from domain.jobs.finishing import job_telling
 from domain.jobs.finishing.job_reports import JobReports
 from domain.jobs.job_finalizing import JobFinalizing, Unfinished
@@ -275,6 +275,10 @@ class JobSupervision:
             beside = (stored.replaced(ended.progress.close()),)
         if canceled:
             beside += await ended_cancellation(self._store, job, self._clock.now())
+        if stored is not None:
+            # The last: a save that is made twice fails at what is replaced, not at what is there.
+            now, keep = self._clock.now(), self._times.usage_kept
+            beside += (job_usage.kept(job, stored.progress, now, keep),)
         if not gone and not job.writes_rows:
             # What its workers write on their way out belongs to the output.
             gone = await self._finalizing.release(job)

@@ -13,6 +13,8 @@ class Meter(StrEnum):
     WORKER_SECONDS = "WorkerSeconds"
     REQUESTS = "Requests"
     BYTES_MOVED = "BytesMoved"
+    BYTES_READ = "BytesRead"
+    BYTES_WRITTEN = "BytesWritten"
     BYTES_STORED = "BytesStored"
 
 

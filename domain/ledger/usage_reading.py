@@ -1,19 +1,21 @@
 """The ledger's lines of a time, with figures of requests and what all of it costs."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from domain.figures.figure_gathering import FigureGathering
 from domain.figures.request_figures import BYTES_MOVED
+from domain.jobs import job_usage
+from domain.jobs.job_usage import JobUsage
 from domain.ledger.counting.account import BATCH, ONLINE, Account
 from domain.ledger.counting.account_finding import LOCAL
 from domain.ledger.counting.ledger_page import KIND, LedgerLine, page_of
 from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheet import GIB, HOUR, MONTH_DAYS, PriceSheet
 from domain.ledger.usage import Meter, Usage
-from domain.ports import Capabilities, ResourceStore
+from domain.ports import Capabilities, Document, ResourceStore
 from domain.ports.records.figure_store import FigureQuery, FigureStore
 
 _MINUTE = 60
@@ -60,33 +62,44 @@ class UsageReading:
         lines = await self._lines(since, until)
         asked = await self._asked(since, until)
         pricing = Pricing(prices, self._capabilities)
-        found = [*_of_lines(lines, asked, pricing), *_of_requests(lines, asked, pricing)]
+        found = [
+            *_of_lines(lines, asked, pricing),
+            *_of_requests(lines, asked, pricing),
+            *_of_jobs(lines, await self._moved(since, until), pricing),
+        ]
         return sorted(found, key=lambda each: (each.day, each.account, each.meter))
 
     async def _lines(self, since: date, until: date) -> dict[tuple[str, Account], LedgerLine]:
         """Added up over pages."""
-        first, last = since.isoformat(), until.isoformat()
         sums: dict[tuple[str, Account], LedgerLine] = {}
+        for page in [page_of(each) async for each in self._days(KIND, since, until)]:
+            for line in page.lines:
+                at = page.day, line.account
+                seconds, busy = line.seconds, line.busy
+                if at in sums:
+                    seconds, busy = seconds + sums[at].seconds, busy + sums[at].busy
+                sums[at] = line.but(seconds=seconds, busy=busy)
+        return sums
+
+    async def _moved(self, since: date, until: date) -> list[JobUsage]:
+        found = self._days(job_usage.KIND, since, until)
+        return [job_usage.usage_of(each) async for each in found]
+
+    async def _days(self, kind: str, since: date, until: date) -> AsyncIterator[Document]:
+        """Documents of a kind that are of a day."""
+        first, last = since.isoformat(), until.isoformat()
         for month in _months(since, until):
             continuation: str | None = None
             while True:
                 found = await self._store.query(
-                    KIND, where={"month": month}, page_size=_PAGE, continuation=continuation
+                    kind, where={"month": month}, page_size=_PAGE, continuation=continuation
                 )
                 for document in found.documents:
-                    page = page_of(document)
-                    if not first <= page.day <= last:
-                        continue
-                    for line in page.lines:
-                        at = page.day, line.account
-                        seconds, busy = line.seconds, line.busy
-                        if at in sums:
-                            seconds, busy = seconds + sums[at].seconds, busy + sums[at].busy
-                        sums[at] = line.but(seconds=seconds, busy=busy)
+                    if first <= document.body["day"] <= last:
+                        yield document
                 continuation = found.continuation
                 if continuation is None:
                     break
-        return sums
 
     async def _asked(self, since: date, until: date) -> dict[Place, _Asked]:
         asked = FigureQuery(
@@ -182,6 +195,20 @@ def _of_requests(
             yield Usage(day, account, Meter.REQUESTS, found.requests, cost)
         if found.moved:
             yield Usage(day, account, Meter.BYTES_MOVED, found.moved, pricing.moved(found.moved))
+
+
+def _of_jobs(
+    lines: Iterable[tuple[str, Account]], moved: Iterable[JobUsage], pricing: Pricing
+) -> Iterator[Usage]:
+    """By the tags that a job had when it ran, its endpoint's and deployment's among them."""
+    accounts = {each.job: each for _, each in lines if each.collection == BATCH}
+    for each in moved:
+        tags = tuple(sorted(each.tags.items()))
+        said = Account(BATCH, each.endpoint, each.deployment, each.job, tags=tags)
+        account = accounts.get(each.job, said)._replace(instance_type="", workers=1)
+        for meter, size in ((Meter.BYTES_READ, each.read), (Meter.BYTES_WRITTEN, each.written)):
+            if size:
+                yield Usage(each.day, account, meter, float(size), pricing.moved(size))
 
 
 def _place(day: str, account: Account) -> Place:

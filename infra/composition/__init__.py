@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from domain.application import Application, StudioAccess, Triggers, Verifiers
 from domain.assets.activities import AssetActivities
@@ -60,7 +61,8 @@ def compose(settings: Settings) -> Application:
     adapters = chosen(settings)
     if telemetry.start(settings):
         adapters = traced(adapters)
-    return compose_on(adapters, settings, JobTimes())
+    kept = timedelta(days=settings.ledger.kept_days)
+    return compose_on(adapters, settings, JobTimes(usage_kept=kept.total_seconds()))
 
 
 def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Application:

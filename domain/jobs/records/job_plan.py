@@ -73,6 +73,13 @@ class PlannedFile(NamedTuple):
         return cls(name, etag, size, source, InputPiece(*piece[:_PIECE_VALUES]) if piece else None)
 
     @property
+    def weight(self) -> int:
+        """The bytes of it that a worker reads; a Parquet file's, by rows, with its first piece."""
+        if self.piece is None or not self.piece.length:
+            return self.size if self.begins else 0
+        return self.piece.header + self.piece.length
+
+    @property
     def begins(self) -> bool:
         """Whether it is a file's first piece, or the whole of it."""
         return self.piece is None or self.piece.first_row == 0

@@ -20,7 +20,8 @@ _MOST_HELD = 256
 
 class Tally(Value):
     """What one recorded unit adds. A piece of a file counts as a file; so many of the files are
-    pieces."""
+    pieces. `read` are the bytes of its inputs, once however often it was tried, `written` those of
+    its rows."""
 
     succeeded_mini_batches: int = 0
     failed_mini_batches: int = 0
@@ -29,6 +30,8 @@ class Tally(Value):
     rows: int = 0
     succeeded_pieces: Annotated[int, unsaid(0)] = 0
     failed_pieces: Annotated[int, unsaid(0)] = 0
+    read: Annotated[int, unsaid(0)] = 0
+    written: Annotated[int, unsaid(0)] = 0
 
 
 class InFlight(Value):

@@ -52,6 +52,8 @@ class JobTimes:
     """The longest that one step joins the results of a retry, about."""
     between_slices: float = 0.05
     """Between two such steps."""
+    usage_kept: float = 400 * 86400.0
+    """For so long what a job has moved is known after its end."""
 
     def release_lease_after(self, resends: int) -> float:
         return min(600.0, self.release_lease * 2.0 ** min(resends, 10))

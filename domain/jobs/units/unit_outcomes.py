@@ -63,7 +63,7 @@ def record_of(ran: Ran, outcome: UnitOutcome) -> UnitRecord:
         columns=() if fault else outcome.columns,
         types=() if fault else outcome.types,
         lengths=_lengths(files, outcome) if block else {},
-        tally=_tally(unit, files, failed.keys(), rows),
+        tally=_tally(unit, files, failed.keys(), rows).but(written=block.length if block else 0),
         failed=tuple(bounded(failed[o], len(failed)) for o in sorted(failed)),
         bad_files=_bad_files(unit),
         parts=_parts(ran, failed) if block else {},
@@ -127,6 +127,7 @@ def _tally(unit: Unit, files: Files, failed: Collection[int], rows: int) -> Tall
         rows=rows,
         succeeded_pieces=_pieces(succeeded),
         failed_pieces=_pieces(every) - _pieces(succeeded),
+        read=sum(file.weight for file in every),
     )
 
 

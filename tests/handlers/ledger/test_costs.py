@@ -4,6 +4,8 @@ import csv
 import io
 
 from domain.ground.counting.tally import endpoint_subject
+from domain.jobs.job_usage import JobUsage
+from domain.ports import Create
 from domain.ports.records.figure_store import Amounts, Bucket, Series, counted
 from tests.handlers.ledger.conftest import DAY, QUERY, Metered
 
@@ -76,6 +78,33 @@ async def test_what_nobody_asked_anything_of_is_told_apart(metered: Metered) -> 
         [3600.0, "InstanceSeconds", "USD"],
         [9000.0, "Requests", "USD"],
     ]
+
+
+async def test_what_jobs_have_read_and_written_is_told_by_job_with_its_price(
+    metered: Metered,
+) -> None:
+    store = metered.plane.stage.store
+    for day, job, read, written in (
+        ("2026-01-02", "one", 2**30, 2**29),
+        ("2026-01-02", "two", 2**20, 0),
+        ("2026-01-03", "late", 5, 5),
+    ):
+        usage = JobUsage(
+            day=day, endpoint="scores", deployment="blue", job=job, read=read, written=written
+        )
+        await store.transact(f"job/{job}", [Create("usage:1", usage.to_body())])
+    client = metered.plane.client()
+    prices = {"currency": "EUR", "gibMoved": 0.1}
+    assert (await client.put("priceSheets/default", {"properties": prices})).status_code == 201
+    by = [{"name": "Job"}, {"name": "Meter"}]
+    asked = {"q": {"name": "UsageQuantity"}, "c": {"name": "Cost"}}
+    rows = await metered.query("reader/batchEndpoints/scores", aggregation=asked, grouping=by)
+    assert rows == [
+        [float(2**30), 0.1, "one", "BytesRead", "EUR"],
+        [float(2**29), 0.05, "one", "BytesWritten", "EUR"],
+        [float(2**20), 9.766e-05, "two", "BytesRead", "EUR"],
+    ]
+    assert await metered.query("reader/batchEndpoints/other", grouping=by) == []
 
 
 async def test_everybody_sees_the_costs_of_what_is_his_to_read(metered: Metered) -> None:
