@@ -7,6 +7,7 @@ from typing import Any
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
+from pydantic_core import PydanticSerializationError, to_json
 
 from domain.ground import access
 from domain.ledger.counting.account import BATCH, ONLINE
@@ -39,8 +40,7 @@ def blueprint(routes: Routes, reading: OverviewReading) -> func.Blueprint:
     )
     async def get_overview(req: Request) -> Response:
         found = await reading.read()
-        shown = render(routes, caller(req), found)
-        text = json.dumps(shown, separators=(",", ":")).encode()
+        text = written(render(routes, caller(req), found))
         etag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         known = [each.strip() for each in req.headers.get("if-none-match", "").split(",")]
@@ -49,6 +49,15 @@ def blueprint(routes: Routes, reading: OverviewReading) -> func.Blueprint:
         return Response(text, media_type="application/json", headers=headers)
 
     return bp
+
+
+def written(shown: dict[str, Any]) -> bytes:
+    """As JSON: the same bytes for the same."""
+    try:
+        return to_json(shown)
+    except PydanticSerializationError:
+        # A tag may hold half a surrogate pair, which UTF-8 has no bytes for; here it is escaped.
+        return json.dumps(shown, separators=(",", ":")).encode()
 
 
 def render(routes: Routes, who: Principal, found: Overview) -> dict[str, Any]:

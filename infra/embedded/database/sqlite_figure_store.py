@@ -193,10 +193,13 @@ def _written(bands: Mapping[int, int] | None) -> bytes | None:
 def _kept(rows: Sequence[tuple[Any, ...]]) -> Iterator[Kept]:
     before: tuple[str, str, str] | None = None
     series = Series("", "")
+    apart: dict[str, tuple[str, ...]] = {}  # many series differ in their subject alone
     for subject, metric, dimensions, at, gateway, count, total, least, most, written in rows:
         if (subject, metric, dimensions) != before:
             before = subject, metric, dimensions
-            series = Series(subject, metric, tuple(json.loads(dimensions)))
+            if dimensions not in apart:
+                apart[dimensions] = tuple(json.loads(dimensions))
+            series = Series(subject, metric, apart[dimensions])
         bands = None
         if written is not None:
             numbers = struct.unpack(f"<{len(written) // 4}I", written)
