@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.examples.catalogue import EXAMPLES, Example
+from tests.e2e.examples.shell_scripts import SCRIPTS, ShellScript
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "azure-ml-examples.md"
 
@@ -15,13 +16,20 @@ Written by `python -m tests.e2e.examples.page`; do not edit it by hand.
 The deployment files of `cli/endpoints` in Azure/azureml-examples (085cd6e), as they stand, by
 `mle` with the verbs and words of the shell script beside each. `tests/e2e/examples` does it where
 the files are in `../shared/examples` and `EXAMPLES_TESTS=1` asks for it, as in CI; `=all` also
-builds environments of hundreds of megabytes. Scripts are the tests' own, of the same contract; with
-`AZUREML_EXAMPLES=/path/to/a/checkout` Microsoft's run.
+builds environments of hundreds of megabytes. With `SDK_TESTS=1` those that answer are
+deployed and asked once more by `azure-ai-ml`, unmodified. Scripts are the tests' own, of the same
+contract; with `AZUREML_EXAMPLES=/path/to/a/checkout` Microsoft's run.
 
 Conda files there pin Python 3.8 to 3.12: the host fetches what its machine has not, or takes the
 nearest (`ML_ENDPOINTS_PYTHON_PINS=nearest`), as these tests do.
 
 """
+
+
+_SCRIPTS: Final = """\
+The scripts of `cli` beside them, byte for byte, with an `az` that `mle az-shim --install` wrote
+first on `PATH` and `CURL_CA_BUNDLE` naming the host's CA. CI runs scripts of the tests' own that
+give the same commands; with `AZUREML_EXAMPLES` Microsoft's run."""
 
 
 def page() -> str:
@@ -53,8 +61,22 @@ def page() -> str:
             "|---|---|",
             *(_row(each, each.elsewhere) for each in elsewhere),
             "",
+            "## Shell scripts",
+            "",
+            _SCRIPTS,
+            "",
+            "| script | |",
+            "|---|---|",
+            *(f"| `{each.name}.sh` | {_becomes(each)} |" for each in SCRIPTS),
+            "",
         ]
     )
+
+
+def _becomes(script: ShellScript) -> str:
+    if script.elsewhere:
+        return f"not run: {script.elsewhere}"
+    return f"ends at `{script.stops}`, refused by name" if script.stops else "runs to its end"
 
 
 def _newest(example: Example) -> str:

@@ -39,13 +39,13 @@ class Player:
         """Every command, whatever became of the one before; `endpoint` is its own."""
         played, kind = Play(), example.kind
         for command in example.before:
-            self._said(played, *self._filled(example, endpoint, command.split()))
+            self._said(played, *self.filled(example, endpoint, command.split()))
         made = [f"{kind}-endpoint", "create", "-n", endpoint]
         if example.endpoint:
-            made += self._filled(example, endpoint, ["-f", example.endpoint])
+            made += self.filled(example, endpoint, ["-f", example.endpoint])
         self._said(played, *made)
         deploy = [f"{kind}-deployment", "create", "-e", endpoint]
-        deploy += self._filled(example, endpoint, ["-f", example.file])
+        deploy += self.filled(example, endpoint, ["-f", example.file])
         deploy.append("--set-default" if kind == "batch" else "--all-traffic")
         for each in example.sets:
             deploy += ["--set", each]
@@ -58,6 +58,39 @@ class Player:
             ask = self._job if kind == "batch" else self._answer
             played.answer = ask(played, endpoint, example.request)
         return played
+
+    def plan(self, example: Example, endpoint: str) -> dict[str, Any]:
+        """The same for the official SDK, as outside.official_sdk.examples has it."""
+        _, file = self.filled(example, endpoint, ["-f", example.file])
+        made = ""
+        if example.endpoint:
+            _, made = self.filled(example, endpoint, ["-f", example.endpoint])
+        return {
+            "file": file,
+            "kind": example.kind,
+            "endpoint": made,
+            "name": endpoint,
+            "before": [self.filled(example, endpoint, each.split()) for each in example.before],
+            "sets": [each.split("=", 1) for each in example.sets],
+            "request": example.request,
+        }
+
+    def shell(self, script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+        """A script of `cli`, where `az` leads to the host."""
+        self._mle("az-shim", "--install", str(folder))
+        return subprocess.run(
+            ["bash", "-c", script],
+            cwd=self._endpoints.parent,
+            env={
+                **self._environment(),
+                "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+                "CURL_CA_BUNDLE": self._host.connection["ca_file"],
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def clear(self, example: Example, endpoint: str) -> None:
         """Its processes are not to be beside those of the next."""
@@ -75,18 +108,21 @@ class Player:
         return subprocess.run(
             [sys.executable, "-m", "cli", *words],
             cwd=self._endpoints,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "MLE_CONNECTION": str(self._host.connection_file),
-                "MLE_CONFIG_DIR": str(self._endpoints / ".mle"),
-            },
+            env=self._environment(),
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def _filled(self, example: Example, endpoint: str, words: list[str]) -> list[str]:
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MLE_CONNECTION": str(self._host.connection_file),
+            "MLE_CONFIG_DIR": str(self._endpoints / ".mle"),
+        }
+
+    def filled(self, example: Example, endpoint: str, words: list[str]) -> list[str]:
         """`words`, with a file of YAML as the shell script copies it: its placeholders filled."""
         return [
             self._copied(example, endpoint, word) if before == "-f" else word
@@ -115,8 +151,7 @@ class Player:
         if done.returncode != 0:
             played.failed.append(f"mle {' '.join(words)}\n{done.stderr}")
             return ""
-        answered = json.loads(done.stdout)
-        return repr(json.loads(answered) if isinstance(answered, str) else answered)
+        return told(done.stdout)
 
     def _picture(self, endpoint: str, picture: str) -> str:
         """As curl sends it; what comes back is told by its size."""
@@ -148,6 +183,12 @@ class Player:
         fetch = ("job", "download", "-n", job["name"], "--output-name", "score", "-p", str(folder))
         self._mle(*fetch)
         return repr(sorted(file.name for file in folder.rglob("*") if file.is_file()))
+
+
+def told(answer: str) -> str:
+    """What a deployment answered, as Python would write it; some put JSON into JSON."""
+    answered = json.loads(answer)
+    return repr(json.loads(answered) if isinstance(answered, str) else answered)
 
 
 def _in_time(answer: httpx.Response) -> httpx.Response | None:

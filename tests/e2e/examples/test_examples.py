@@ -6,6 +6,7 @@ The files are those of `../shared/examples`, with scripts of the tests' own wher
 """
 
 import base64
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest
 from outside.running_host import ROOT, RunningHost
 from tests.e2e.examples import scripts
 from tests.e2e.examples.catalogue import EXAMPLES, Example
-from tests.e2e.examples.playing import Player
+from tests.e2e.examples.playing import Player, told
+from tests.e2e.examples.shell_scripts import SCRIPTS, ShellScript, own
+from tests.kit.users import official_sdk
 
 ASKED: Final = "EXAMPLES_TESTS"
 CHECKOUT: Final = os.environ.get("AZUREML_EXAMPLES")
@@ -68,26 +71,85 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_example_answers_as_it_stands_or_is_told_why_not(
     example: Example, endpoints: Path, host: RunningHost
 ) -> None:
-    for file in filter(None, (example.file, example.model)):
-        if not (endpoints / file).exists():
-            pytest.skip(f"{file} is not among the files here")
-    if example.large and os.environ.get(ASKED) != "all":
-        pytest.skip(f"its packages have hundreds of megabytes: {ASKED}=all tries it, too")
-    if example.python is not None and not _has(example.python):
-        pytest.skip(f"its packages are for Python {example.python} at most, which is not here")
+    missing = _missing(example, endpoints)
+    if missing:
+        pytest.skip(missing)
     player, endpoint = Player(host, endpoints), f"ex-{EXAMPLES.index(example)}"
     played = player.play(example, endpoint)
     player.clear(example, endpoint)
-    told = "\n".join(played.failed)
+    said = "\n".join(played.failed)
     if example.refused:
-        assert example.refused in told
+        assert example.refused in said
         return
-    assert not told
+    assert not said
     assert played.state == "Succeeded"
     if example.request:
         assert played.answer
     if example.answer and not CHECKOUT_S_SCRIPTS:
         assert played.answer == example.answer
+
+
+def test_what_answers_by_mle_answers_by_the_official_sdk(
+    endpoints: Path, host: RunningHost, tmp_path: Path
+) -> None:
+    if not os.environ.get("SDK_TESTS"):
+        pytest.skip("the official SDK (58 MB) is tried where SDK_TESTS=1 asks for it, as CI does")
+    player = Player(host, endpoints)
+    asked = [each for each in TRIED if not (each.refused or _missing(each, endpoints))]
+    plan = tmp_path / "plan.json"
+    plan.write_text(
+        json.dumps([player.plan(each, f"sdk-{EXAMPLES.index(each)}") for each in asked])
+    )
+    python = official_sdk.installed(tmp_path)
+    done = official_sdk.run(python, "examples", host, [str(endpoints), str(plan)])
+    came = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"file"')]
+    assert len(came) == len(asked), done.stderr
+    failed = [f"{each['file']}: {each['error']}" for each in came if "error" in each]
+    assert not failed, "\n".join([*failed, *(each.get("where", "") for each in came)])
+    for example, each in zip(asked, came, strict=True):
+        assert each["state"] == "Succeeded", example.file
+        if example.kind == "batch":
+            assert each["answer"] == "Completed", example.file
+        elif example.request.endswith(".json"):
+            assert (
+                not example.answer or CHECKOUT_S_SCRIPTS or told(each["answer"]) == example.answer
+            )
+        elif example.request:
+            assert each["answer"] == "image/jpg ffd8"
+
+
+@pytest.mark.parametrize(
+    "script", [each for each in SCRIPTS if not each.elsewhere], ids=lambda script: script.name
+)
+def test_a_shell_script_that_says_az_runs_as_it_stands(
+    script: ShellScript, endpoints: Path, host: RunningHost, tmp_path: Path
+) -> None:
+    """Microsoft's, where a checkout has it; else one of the same commands."""
+    original = Path(CHECKOUT or "") / "cli" / f"{script.name}.sh"
+    text = original.read_text() if CHECKOUT_S_SCRIPTS else own(script.name)
+    if text is None:
+        pytest.skip("it is tried with a checkout of Microsoft's examples, which has it")
+    done = Player(host, endpoints).shell(text, tmp_path)
+    if script.stops:
+        assert done.returncode != 0
+        assert f"`{script.stops}` is not answered here" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert script.says in done.stdout
+    for each in host.workspace.get("onlineEndpoints")["value"]:
+        host.workspace.mutate("DELETE", f"onlineEndpoints/{each['name']}")
+
+
+def _missing(example: Example, endpoints: Path) -> str:
+    """Why it cannot be tried here."""
+    for file in filter(None, (example.file, example.model)):
+        if not (endpoints / file).exists():
+            return f"{file} is not among the files here"
+    if example.large and os.environ.get(ASKED) != "all":
+        return f"its packages have hundreds of megabytes: {ASKED}=all tries it, too"
+    if example.python is not None and not _has(example.python):
+        return f"its packages are for Python {example.python} at most, which is not here"
+    return ""
 
 
 def _has(newest: tuple[int, int]) -> bool:
