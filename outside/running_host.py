@@ -212,6 +212,11 @@ class RunningHost:
         whole, _, _ = self.log().rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
 
+    def files(self, *below: str) -> list[Path]:
+        """Of its data folder, or of one below it, as it goes on: any may be gone by now."""
+        folder = self.data_dir.joinpath(*below)
+        return [Path(at, name) for at, _, names in os.walk(folder) for name in names]
+
     def processes(self, containing: str = "") -> list[int]:
         """Living processes that have this host's data folder, and `containing`, in their
         command line; but for the host itself."""

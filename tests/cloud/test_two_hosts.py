@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def pair(installation: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pair: Pair) -> None:
     one, other = pair.both
     for host in pair.both:
-        assert "instances_each_host" in host.log(), "the limit is said at start"
+        until(partial(_says_its_limit, host), "the limit is said at start")
     jobs.online(one, "both")
     key = serving.key(other, "both")
     for host in pair.both:
@@ -71,6 +72,10 @@ def test_what_is_deployed_changed_and_deleted_through_one_is_so_on_the_other(pai
         lambda: not one.processes("serve") and not other.processes("serve"),
         what="no instance of a deleted deployment is left on either",
     )
+
+
+def _says_its_limit(host: RunningHost) -> bool:
+    return "instances_each_host" in host.log()
 
 
 def test_a_client_that_one_removes_is_refused_by_both(pair: Pair) -> None:

@@ -171,7 +171,7 @@ def test_upgrades_under_traffic_lose_no_request(fleet: Fleet, tmp_path: Path) ->
             for number in numbers:
                 assert idle.post("", json={}).status_code == 200
                 stream = Stream(idle, host.meeting / f"{number:02}")
-                until(lambda: batch.job(host, job)["progress"]["inFlight"])
+                until(lambda: (batch.job(host, job)["progress"] or {}).get("inFlight"))
                 before = host.upgrade()
                 have_answers(asking)
                 assert before.poll() is None, "it has a stream in flight"
@@ -219,7 +219,8 @@ def test_until_a_successor_is_up_the_host_before_answers_everything(
             hold.unlink()
             assert host.ended() == 0
             host.workspace.http.close()
-            assert successor.is_ready()
+            # It says so when it has taken over, which is when the other begins to end.
+            until(successor.is_ready, "the successor is ready")
             have_answers(asking)
             assert client.post("", json={"of": "green"}, headers=green).json() == {"of": "green"}
         assert [caller.faults for caller in asking] == [[], [], []]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def test_a_project_goes_from_its_template_to_an_answer_and_is_changed_by_its_fil
     ]
     assert "ready to score" in mle("logs", "sums").out
 
-    rows = mle("cost", "sums", "--by", "deployment,meter", "-o", "json").answer
+    # By itself it begins with the month, which may be younger than what was asked.
+    lately = ("--from", str(datetime.now(UTC).date() - timedelta(days=2)))
+    rows = mle("cost", "sums", "--by", "deployment,meter", *lately, "-o", "json").answer
     used = {(row["deployment"], row["meter"]): row["quantity"] for row in rows}
     assert used["blue", "Requests"] == 3
     assert used["blue", "InstanceSeconds"] > 0

@@ -262,7 +262,7 @@ def test_a_bad_name_is_refused(host: RunningHost, name: str) -> None:
 def raw_answers(host: RunningHost, said: bytes) -> bytes:
     try:
         return host.exchange(said)
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLEOFError):
         return b""
 
 
@@ -394,7 +394,8 @@ def test_a_connection_is_no_stranger_once_its_credential_was_good(
 ) -> None:
     host.workspace.get("onlineEndpoints")
     assert scoring.post("", json={"a": 1}).status_code == 200
-    before = strangers(host)
+    # Connections that the tests before have closed are no strangers once the host has seen it.
+    until(lambda: strangers(host) == 0, "no strangers")
     client = {name: host.connection[name] for name in ("client_id", "client_secret")}
     token_path = httpx.URL(host.connection["token_url"]).path
     control = f"{host.connection['workspace']}/onlineEndpoints"
@@ -426,7 +427,7 @@ def test_a_connection_is_no_stranger_once_its_credential_was_good(
             for method, url, about in requests:
                 caller = stack.enter_context(host.client())
                 caller.request(method, url, **about)
-            assert strangers(host) == before + more
+            assert strangers(host) == more
 
 
 class Caller:

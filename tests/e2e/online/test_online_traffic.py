@@ -104,7 +104,7 @@ def test_a_rollout_to_a_failing_deployment_takes_itself_back(swift: RunningHost)
     assert (begun["action"], begun["traffic"]) == ("rollout_begun", {"blue": 50, "green": 50})
     assert (back["action"], back["step"]) == ("rollout_rolled_back", 0)
     assert back["reason"] == endpoint["rolloutStatus"]["reason"]
-    assert swift.story(action="traffic_moved")[-1]["traffic"] == {"blue": 100}
+    until(lambda: swift.story(action="traffic_moved")[-1]["traffic"] == {"blue": 100})
 
 
 def test_a_mirror_that_fails_is_seen_in_the_report_and_by_no_caller(swift: RunningHost) -> None:

@@ -226,8 +226,10 @@ async def ended(host: HostProcess) -> tuple[int, str]:
 async def test_what_the_host_makes_and_what_it_has_open_stays_its_own(folder: Path) -> None:
     with socket.socket() as lent:
         async with running(folder, lent=(lent.fileno(),), umask=0) as host:
-            for path in [folder / ".data", *folder.joinpath(".data").rglob("*")]:
-                assert not path.lstat().st_mode & 0o077 or path.is_symlink(), path
+            for at, folders, files in os.walk(folder / ".data"):
+                for path in (Path(at), *(Path(at, name) for name in (*folders, *files))):
+                    with contextlib.suppress(FileNotFoundError):  # a draft, gone since
+                        assert not path.lstat().st_mode & 0o077 or path.is_symlink(), path
             assert lent.fileno() in host.descriptors()
             assert [n for n, on_exec in host.descriptors().items() if n > 2 and not on_exec] == []
 
