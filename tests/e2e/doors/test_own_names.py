@@ -40,11 +40,11 @@ class Files:
 
     def renew(self) -> bytes:
         """Another key, and the half of its certificate; what is to be written there at last."""
-        beside = [each.with_name(f"new-{each.name}") for each in (self.certificate, self.key)]
+        beside = self.certificate.with_name("new.pem"), self.key.with_name("new.key")
         self.serial = self.authority.sign(*beside, DOMAIN, f"*.{DOMAIN}")
-        renewed, key = (each.read_bytes() for each in beside)
+        renewed = beside[0].read_bytes()
         self.certificate.write_bytes(renewed[:100])
-        self.key.write_bytes(key)
+        self.key.write_bytes(beside[1].read_bytes())
         return renewed
 
 
