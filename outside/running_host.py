@@ -7,8 +7,10 @@ import socket
 import ssl
 import subprocess
 import sys
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
@@ -31,6 +33,59 @@ the test that waits for it fails first."""
 _SHARED = "ML_ENDPOINTS_SCRIPT_WRITABLE"
 
 
+class Process(Protocol):
+    """As `subprocess` has it."""
+
+    pid: int
+    returncode: int | None
+
+    @abstractmethod
+    def poll(self) -> int | None: ...
+
+    @abstractmethod
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    @abstractmethod
+    def send_signal(self, number: int) -> None: ...
+
+
+class Launch(Protocol):
+    """Runs a module in a session of its own, and does not wait for it; what it says goes into
+    `output`."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        output: Path,
+    ) -> Process: ...
+
+
+def command(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    output: Path,
+) -> Process:
+    """`python -m module arguments`."""
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 class RunningHost:
     """One host process on one data folder. Use as a context manager; at its end nothing of
     it runs any more."""
@@ -42,18 +97,20 @@ class RunningHost:
         environment: dict[str, str] | None = None,
         output: Path | None = None,
         module: str = "infra.embedded",
+        launch: Launch = command,
     ) -> None:
         self.data_dir = data_dir
         self.code = ROOT
         """Where the next start takes the app's code from."""
         self._arguments = arguments
         self._module = module
+        self._launch = launch
         self.meeting = data_dir.with_name(data_dir.name + ".meeting")
         """A folder that scripts see and may write to."""
         shared = str(self.meeting.absolute())
         self.environment = {**_AMPLE, _SHARED: shared, **(environment or {})}
         self.output = output or data_dir.with_name(data_dir.name + ".out")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.workspace: Workspace
 
     def __enter__(self) -> Self:
@@ -106,19 +163,14 @@ class RunningHost:
         self.meeting.mkdir(parents=True, exist_ok=True)
         self.meeting.chmod(0o777)
         port = () if "--port" in self._arguments else ("--port", "0")
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", self._module, *port, *self._arguments, *more),
-                    *("--data-dir", str(self.data_dir)),
-                ],
-                cwd=self.code,
-                env={**os.environ, **self._told()},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        launch = self._launch if self.code == ROOT else command
+        self.process = launch(
+            self._module,
+            [*port, *self._arguments, *more, "--data-dir", str(self.data_dir)],
+            cwd=self.code,
+            environment={**os.environ, **self._told()},
+            output=self.output,
+        )
 
     def start(self, *more: str) -> None:
         """Returns once the host says that it is ready."""
@@ -141,7 +193,7 @@ class RunningHost:
         lines = self.output.read_text(errors="replace").splitlines()
         return any(line.startswith("ready ") for line in lines)
 
-    def upgrade(self) -> subprocess.Popen[bytes]:
+    def upgrade(self) -> Process:
         """Returns once another process has taken this one's place: the process before, which
         ends what it has in flight."""
         before, output, workspace = self.process, self.output, self.workspace
@@ -178,11 +230,11 @@ class RunningHost:
         process = self.process
         if process is None or process.poll() is not None:
             return
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         try:
             process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGKILL)
             process.wait()
             raise
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from tests.kit.hosts.forking import close_forks
 from tests.servers.install import ServersMissing
 from tests.servers.processes import BlobServer, CosmosServer, NodeServer
 from tests.servers.required import without
@@ -74,6 +75,10 @@ def _parts(process: int) -> list[str]:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    close_forks()
 
 
 @pytest.hookimpl(trylast=True)

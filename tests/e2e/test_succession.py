@@ -12,7 +12,7 @@ import pytest
 
 from outside import scoring_files as batch
 from outside import serving
-from outside.running_host import RunningHost
+from outside.running_host import RunningHost, command
 from outside.waiting import PATIENCE, until
 from tests.fleets.fleet import Fleet
 
@@ -150,7 +150,8 @@ def served(host: RunningHost, **variables: str) -> str:
 
 def successor_of(fleet: Fleet, host: RunningHost) -> RunningHost:
     output = host.output.with_name("successor.out")
-    return fleet.host(host.data_dir, "--port", "0", "--take-over", output=output)
+    arguments = ("--port", "0", "--take-over")
+    return fleet.host(host.data_dir, *arguments, output=output, launch=command)
 
 
 def test_upgrades_under_traffic_lose_no_request(fleet: Fleet, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from outside.running_host import RunningHost
+from outside.running_host import Launch, RunningHost
+from tests.kit.hosts.forking import forked
 
 
 class Fleet(Protocol):
@@ -54,9 +55,10 @@ class Fleet(Protocol):
         environment: Mapping[str, str] | None = None,
         output: Path | None = None,
         module: str = "infra.embedded",
+        launch: Launch = forked,
     ) -> RunningHost:
         """One that has its instances here; whoever starts it clears up."""
-        host = RunningHost(data_dir, *arguments, output=output, module=module)
+        host = RunningHost(data_dir, *arguments, output=output, module=module, launch=launch)
         told = {**host.environment, **(environment or {})}
         host.environment = {**told, **self.settings(told, host.meeting)}
         return host
@@ -68,9 +70,12 @@ class Fleet(Protocol):
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         output: Path | None = None,
+        launch: Launch = forked,
     ) -> Iterator[RunningHost]:
         """One that is up, and of which nothing is left at the end."""
-        host = self.host(data_dir, *arguments, environment=environment, output=output)
+        host = self.host(
+            data_dir, *arguments, environment=environment, output=output, launch=launch
+        )
         try:
             with host:
                 yield host

@@ -22,7 +22,7 @@ import pytest
 from examples.client import CallFailed
 from outside import scoring_files as batch
 from outside import serving
-from outside.running_host import ROOT, RunningHost
+from outside.running_host import ROOT, RunningHost, command
 from tests.fleets.fleet import Fleet
 from tests.kit.waiting import PATIENCE, until
 
@@ -172,7 +172,7 @@ def _refuses(port: int) -> bool:
 def test_a_stop_lets_requests_end_and_leaves_nothing(
     fleet: Fleet, tmp_path: Path, number: int
 ) -> None:
-    with fleet.hosting(tmp_path / "data") as host:
+    with fleet.hosting(tmp_path / "data", launch=command) as host:
         served(host)
         port = int(host.url.rpartition(":")[2])
         answers: list[httpx.Response] = []
@@ -198,7 +198,7 @@ def test_a_stop_lets_requests_end_and_leaves_nothing(
 
 
 def test_the_door_for_scripts_is_as_it_is_said(fleet: Fleet, tmp_path: Path) -> None:
-    with fleet.hosting(tmp_path / "data", "--port", "0", "--http") as host:
+    with fleet.hosting(tmp_path / "data", "--port", "0", "--http", launch=command) as host:
         connection = host.connection
         assert set(connection) == {
             *("url", "ca_file", "token_url", "client_id", "client_secret"),
