@@ -145,6 +145,7 @@ class Server:
         self._thread = threading.Thread(target=self._main, name="http", daemon=True)
         self._started = threading.Event()
         self._held = 0.0
+        self._leaving = threading.Lock()
 
     def start(self) -> None:
         self._thread.start()
@@ -162,6 +163,9 @@ class Server:
 
     def leave(self, code: int) -> NoReturn:
         """End now, whatever the script's threads are doing."""
+        # Never released: whoever comes first says with which code. `clear` asks this process to
+        # end as well, which the other thread hears.
+        self._leaving.acquire()
         printing.write_out()
         self.clear()
         os._exit(code)

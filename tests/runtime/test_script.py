@@ -38,6 +38,27 @@ def test_a_script_that_cannot_serve_is_explained(
     assert words in failure["message"]
 
 
+SLOW_TO_END = """
+import os, threading, time
+
+ends = os._exit
+
+
+def end(code):
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(0.3)
+    ends(code)
+
+
+os._exit = end
+"""
+
+
+def test_it_ends_with_that_code_though_its_own_end_asks_it_to_end(start: Start) -> None:
+    server = start(SLOW_TO_END)
+    assert server.exit_code() == 3
+
+
 def test_the_traceback_before_it_shows_only_the_users_code(start: Start) -> None:
     server = start(RUN + "def init():\n    deep()\n\ndef deep():\n    raise KeyError('k')\n")
     assert server.exit_code() == 3
