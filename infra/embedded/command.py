@@ -14,6 +14,7 @@ from domain.errors import DomainError, StorageFull
 from domain.ground.access import ROLES
 from infra.compute.ground.isolation_telling import NotIsolated
 from infra.compute.succession import DoesNotComeUp
+from infra.embedded import copy_commands
 from infra.embedded.access.clients import ClientCredentials, ClientRegistry
 from infra.embedded.access.connection_file import Connection, remove_connection, welcome
 from infra.embedded.access.private_files import keep_private
@@ -49,6 +50,9 @@ clients of the token issuer:
 a signed URL that leaked:
   python -m infra.embedded urls revoke --help
 
+a copy while a host runs, and hosts that wait until they are told:
+  python -m infra.embedded {backup,pause,resume} --help
+
 exit status: 0 after a clean stop, 1 when the app failed, 2 when it could not start
 (wrong settings, port or data folder in use).
 """
@@ -60,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _clients(given[1:])
     if given[:1] == ["urls"]:
         return _urls(given[1:])
+    if given and given[0] in copy_commands.COMMANDS:
+        return copy_commands.run(given[0], given[1:])
     options = _parser().parse_args(given)
     try:
         return _serve(options)

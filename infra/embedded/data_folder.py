@@ -65,6 +65,11 @@ class DataFolder:
     def connection(self) -> Path:
         return self.root / "connection.json"
 
+    @property
+    def paused(self) -> Path:
+        """While it is there, a host that starts does nothing by itself."""
+        return self.root / "PAUSED"
+
     def make(self) -> None:
         """The folder itself, for its owner only."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

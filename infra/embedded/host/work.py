@@ -19,6 +19,7 @@ from infra.embedded.services import EmbeddedServices
 _log = logging.getLogger(__name__)
 
 _CLOSE = 15.0
+_LOOK_AGAIN = 0.5
 
 
 async def stopped(*stops: Coroutine[Any, Any, None], grace: float) -> None:
@@ -57,12 +58,41 @@ class HostWork:
         self._host_json = host_json
         self._grace = services.settings.embedded.stop_grace
         self._triggers = self._made()
+        self._has_begun = False
+        self._waiting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """At once, or as soon as the folder is told to go on."""
+        paused = self._services.folder.paused
+        if not paused.exists():
+            self._begin()
+            return
+        _log.warning(
+            "This host was told to wait: it answers, and does nothing by itself until"
+            " `python -m infra.embedded resume --data-dir %s`",
+            paused.parent,
+            extra={"action": "host_paused"},
+        )
+        self._waiting = asyncio.create_task(self._begin_when_told(), name="paused")
+
+    async def _begin_when_told(self) -> None:
+        while self._services.folder.paused.exists():  # noqa: ASYNC110 (another process tells)
+            await asyncio.sleep(_LOOK_AGAIN)
+        self._begin()
+        _log.info("This host goes on", extra={"action": "host_resumed"})
+
+    def _begin(self) -> None:
+        self._has_begun = True
         for trigger in self._triggers:
             trigger.start()
 
     async def stop(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if not self._has_begun:
+            return
+        self._has_begun = False
         await stopped(*(trigger.stop(self._grace) for trigger in self._triggers), grace=self._grace)
 
     async def hand_over(self) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from outside import scoring_files as batch
@@ -23,7 +24,7 @@ def documented() -> str:
 
 def back_up(data: Path, to: Path) -> None:
     commands = documented().replace("DATA=.data BACKUP=backup", f"DATA={data} BACKUP={to}")
-    assert str(data) in commands
+    assert f"backup --data-dir {data}" in commands or f"DATA={data}" in commands
     subprocess.run(["bash", "-e", "-c", commands], cwd=ROOT, check=True)
 
 
@@ -71,8 +72,16 @@ def test_a_copy_of_a_running_host_is_restored_elsewhere(fleet: Fleet, tmp_path: 
     gate.touch()
     same = {"ML_ENDPOINTS_SCRIPT_WRITABLE": str(gate.parent)}
     with fleet.hosting(copy, environment={**SLOW, **same}) as host:
+        # It answers, and waits: no job goes on, and what is invoked is taken and no more.
+        assert batch.rows(host, batch.job(host, done)) == rows
+        assert '"host_paused"' in host.log()
         until(lambda: scored(host, key), "an answer to the key of before")
-        assert batch.rows(host, batch.ended(host, done)) == rows
+        taken = batch.invoke(host, "files", uri).json()["name"]
+        assert batch.job(host, taken)["status"] == "NotStarted"
+        assert batch.job(host, running)["status"] == "Running"
+        resumed = [sys.executable, "-m", "infra.embedded", "resume", "--data-dir", str(copy)]
+        subprocess.run(resumed, cwd=ROOT, check=True)
+        batch.ended(host, taken)
         batch.ended(host, running)
         told = host.workspace.call("POST", f"jobs/{partly}/retryFailed").json()["name"]
         assert batch.ended(host, told)["error"]["code"] == "RetriedOutputGone"
