@@ -61,6 +61,8 @@ class Script:
         """Raises ScriptFailed whatever `init()` raised, `sys.exit()` included."""
         try:
             finish(self._init())
+        except ScriptFailed:
+            raise
         except BaseException as error:  # a script may raise anything; all of it means: not ready
             message = f"init() raised {describe(error)}"
             raise ScriptFailed(INIT_FAILED, message, user_traceback(error)) from None

@@ -9,6 +9,7 @@ import sys
 
 from .batch import units
 from .batch.prefetch import Prefetch
+from .batch.pyfunc.mlflow_files import MlflowFiles
 from .batch.store import loans, web
 from .online.responses import JSON
 from .script import Script, data_parameters, load, user_traceback
@@ -40,10 +41,16 @@ class MiniBatchWorker:
         )
 
     def prepare(self) -> None:
-        script = load(self._arguments.app_root, self._arguments.script)
+        script = self._loaded()
         data_parameters(script.run)
         script.init()
         self._script = script
+
+    def _loaded(self) -> Script:
+        root = self._arguments.app_root
+        if self._arguments.mlflow:
+            return Script(MlflowFiles(root))
+        return load(root, self._arguments.script)
 
     @property
     def holds(self) -> bool:
@@ -132,7 +139,11 @@ def _refuse(request: Request, status: int, message: str) -> None:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="runtime work")
     parser.add_argument("--socket", required=True)
-    parser.add_argument("--script", required=True)
+    run = parser.add_mutually_exclusive_group(required=True)
+    run.add_argument("--script", help="relative to the app root")
+    run.add_argument(
+        "--mlflow", action="store_true", help="the app root is an MLflow model, without a script"
+    )
     parser.add_argument("--app-root", required=True)
     arguments = parser.parse_args(argv)
     loop = asyncio.new_event_loop()

@@ -95,12 +95,10 @@ class AssetReferences:
         self.faults: list[Detail] = []
         self.warnings: list[str] = []
 
-    async def model(
-        self, reference: str | None, target: str, *, may_serve_itself: bool = False
-    ) -> str | None:
-        """The ARM id of the model version meant; a deployment may do without a model. One
-        of MLflow's, or for Triton, that `may_serve_itself` needs no code or environment beside
-        it."""
+    async def model(self, reference: str | None, target: str, *, is_served: bool) -> str | None:
+        """The ARM id of the model version meant; a deployment may do without a model. One of
+        MLflow's needs no code or environment beside it, nor does one for Triton, if it
+        `is_served`: else that is refused."""
         if not reference or not self._may_name(MODELS, reference, target):
             return None
         try:
@@ -109,9 +107,9 @@ class AssetReferences:
             self._fault(error, target)
             return None
         self._model = found
-        if own_servers.is_triton(found) and not may_serve_itself:
+        if own_servers.is_triton(found) and not is_served:
             self.faults.append(Detail("NotSupported", _TRITON_IN_BATCH, target))
-        if may_serve_itself and found.properties.model_type is ModelType.MLFLOW:
+        if found.properties.model_type is ModelType.MLFLOW:
             try:
                 self._mlflow = await self._assets.files(found)
             except DomainError as error:
@@ -147,14 +145,17 @@ class AssetReferences:
         if fault is not None:
             self.faults.append(Detail("NotSupported", fault, "properties.modelMountPath"))
 
-    async def code(self, configuration: CodeConfiguration | None) -> CodeConfiguration | None:
-        """The configuration with its code resolved, its scoring script known to be there."""
+    async def code(
+        self, configuration: CodeConfiguration | None, *, needs_signature: bool
+    ) -> CodeConfiguration | None:
+        """The configuration with its code resolved, its scoring script known to be there. Of an
+        MLflow model that comes without: whether it can be run so."""
         at = "properties.codeConfiguration"
         if configuration is None and self._own_server is not None:
             return None
         if configuration is None and self._mlflow is not None:
             try:
-                await MlflowModels(self._blobs).check(self._mlflow)
+                await MlflowModels(self._blobs).check(self._mlflow, needs_signature=needs_signature)
             except (Invalid, Conflict) as error:
                 self._faults(error, at)
             return None
@@ -163,8 +164,8 @@ class AssetReferences:
                 Detail(
                     "BadArgument",
                     "A scoring script is needed: give codeConfiguration with codeId and "
-                    "scoringScript. Only an online deployment needs none of an mlflow_model, of a "
-                    "triton_model, or of an environment that is an image with an inferenceConfig.",
+                    "scoringScript. An mlflow_model needs none; nor, online, does a triton_model, "
+                    "or an environment that is an image with an inferenceConfig.",
                     at,
                 )
             )

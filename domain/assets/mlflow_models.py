@@ -50,9 +50,11 @@ class MlflowModels:
             )
         return spec
 
-    async def check(self, model: SealedFolder) -> None:
-        """Raises Invalid for a model that cannot be served without a scoring script."""
+    async def check(self, model: SealedFolder, *, needs_signature: bool) -> None:
+        """Raises Invalid for a model that cannot be run without a scoring script."""
         _, described = await self._described(model)
+        if not needs_signature:
+            return
         signature = described.get("signature")
         if not isinstance(signature, Mapping) or not signature.get("inputs"):
             raise _refusal(

@@ -189,9 +189,11 @@ class BatchKind(
                 )
             )
         elif model is not None:
-            resolved = await references.model(model.asset_id, "properties.model.assetId")
+            resolved = await references.model(
+                model.asset_id, "properties.model.assetId", is_served=False
+            )
             model = ModelReference(asset_id=resolved)
-        code = await references.code(asked.code_configuration)
+        code = await references.code(asked.code_configuration, needs_signature=False)
         environment = await references.environment(
             asked.environment_id,
             asked.resources.instance_type,

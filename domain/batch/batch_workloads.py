@@ -3,6 +3,7 @@
 from typing import final
 
 from domain.assets.asset_references import AssetSources, revision_of
+from domain.assets.mlflow_models import MlflowModels
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
 from domain.batch.compute_targets import ComputeTargets
 from domain.errors import Unsupported
@@ -43,20 +44,28 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
         """With the files of its model and code. Raises Unsupported for settings that name
         too little to be run."""
         configuration = asked.code_configuration
-        if configuration is None or configuration.code_id is None or asked.environment_id is None:
-            raise Unsupported("The deployment has no code or environment.")
         assets = self._sources.assets
-        code = await assets.files(await assets.code(configuration.code_id))
-        environment, _ = await assets.environment_spec(asked.environment_id)
         reference = asked.model.asset_id if asked.model else None
         model = await assets.files(await assets.model(reference)) if reference else None
+        # An MLflow model brings what is not named along.
+        code = model
+        if configuration is not None and configuration.code_id is not None:
+            code = await assets.files(await assets.code(configuration.code_id))
+        if asked.environment_id is not None:
+            environment, _ = await assets.environment_spec(asked.environment_id)
+        elif model is not None:
+            environment = await MlflowModels(self._sources.blobs).environment(model)
+        else:
+            raise Unsupported("The deployment has no environment.")
+        if code is None:
+            raise Unsupported("The deployment has no code.")
         compute = await self._computes.named(asked.compute)
         capabilities = self._sources.capabilities
         program = Program(
             environment=environment,
             model=model,
             code=code,
-            scoring_script=configuration.scoring_script,
+            scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,
             identity=of_program(compute.identity_holder, compute.identity),
             size=capabilities.size(asked.resources.instance_type),

@@ -35,9 +35,9 @@ async def checked(
     """`asked` with every reference resolved to the version it means now, so that a restart
     runs what was asked for. Raises Forbidden for what may not be named, and Invalid with every
     fault, those of `also` among them."""
-    model = await references.model(asked.model, "properties.model", may_serve_itself=True)
+    model = await references.model(asked.model, "properties.model", is_served=True)
     await references.own_server(asked.environment_id, asked.code_configuration)
-    code = await references.code(asked.code_configuration)
+    code = await references.code(asked.code_configuration, needs_signature=True)
     instance_type, lacking = _type_of(asked, references.capabilities)
     environment = await references.environment(
         asked.environment_id, instance_type, "properties.instanceType"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from . import formulas, lines
 from .inputs import Input
 from .provenance import attributed
+from .pyfunc.predictions import Predictions
 from .tables import Table, aligned, from_dataframe, has_dataframes, is_dataframe, read
 
 
@@ -67,7 +68,11 @@ def render(
 
 
 def _text(result: Any) -> tuple[int, str]:
-    """Azure's append_row: DataFrame rows spaced, every other element one str()."""
+    """Azure's append_row: DataFrame rows spaced, every other element one str(); of an MLflow model
+    without a script, row, prediction and file name as CSV."""
+    if isinstance(result, Predictions):
+        told = result.told()
+        return told.rows, lines.csv(told)
     if is_dataframe(result):
         result = [result]
     elif not has_dataframes(result):

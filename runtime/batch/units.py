@@ -18,6 +18,7 @@ from ..script import describe, user_traceback
 from . import blocks, inputs
 from .inputs import Input, InputChanged, InputUnreadable
 from .prefetch import Prefetch
+from .pyfunc.unscorable import Unscorable
 from .rows import Form, render
 from .sinks import Sink, Unwritable, sink_of
 from .tables import BadReturn, given
@@ -196,6 +197,11 @@ def _score(
             break
         except InputChanged as fault:
             error, excerpt = str(fault), None
+            break
+        except Unscorable as fault:
+            # It is the file, and another try would change nothing.
+            error = excerpt = str(fault)
+            sys.stderr.write(f"mini-batch {mini_batch.ordinal}: {error}\n")
             break
         except (InputUnreadable, BadReturn) as fault:
             error = excerpt = str(fault)

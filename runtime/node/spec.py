@@ -124,8 +124,6 @@ def parse(value: Any) -> tuple[Spec, list[str]]:
     if mode not in _MODES:
         faults.append(f"mode is {mode!r}, not serve or work.")
     script = "" if value.get("script") is None else whole.text("script", "")
-    if not script and mode == "work":
-        faults.append("script is missing.")
     server = _server(whole.part("server"))
     if server is None and whole.part("code") is None:
         faults.append("code is missing.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..mlflow_loading import loaded
 from ..script import INIT_FAILED, ScriptFailed
 from .monitoring.model_collections import ModelCollections
 from .signature import BadSignature, Signature, of_model
@@ -19,9 +20,7 @@ class MlflowModel:
         self.PAYLOAD_SIGNATURE = _signature(path)
 
     def init(self) -> None:
-        import mlflow.pyfunc  # type: ignore[import-not-found, unused-ignore]
-
-        self._model = mlflow.pyfunc.load_model(self._path)
+        self._model = loaded(self._path)
 
     def run(self, data: Any, params: dict[str, Any]) -> Any:
         self._collections.given(data)

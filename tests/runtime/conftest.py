@@ -15,7 +15,7 @@ import pytest
 
 from tests.kit.waiting import PATIENCE
 from tests.runtime.harness import Server, Start
-from tests.runtime.peers import environment
+from tests.runtime.peers import MLFLOW_PACKAGES, environment
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 # As good as none: a test that is about a limit names its own, and it is taken in place of these.
@@ -27,6 +27,13 @@ def inference_python(pytestconfig: pytest.Config) -> Path:
     """The Python of an environment with Microsoft's inference server."""
     assert pytestconfig.cache is not None
     return environment(pytestconfig.cache.mkdir("inference-server"))
+
+
+@pytest.fixture(scope="session")
+def mlflow_python(pytestconfig: pytest.Config) -> Path:
+    """The Python of an environment with MLflow."""
+    assert pytestconfig.cache is not None
+    return environment(pytestconfig.cache.mkdir("mlflow"), MLFLOW_PACKAGES)
 
 
 @pytest.fixture

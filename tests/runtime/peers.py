@@ -28,6 +28,14 @@ PACKAGES = (
     "inference-schema[numpy-support,pandas-support]==1.8",
     "setuptools<81",
 )
+MLFLOW_PACKAGES = (
+    "mlflow-skinny>=3,<4",
+    "scikit-learn>=1.6,<2",
+    "pandas>=2.2,<4",
+    "numpy<3",
+    "pillow>=11,<13",
+    "azureml-ai-monitoring==1.0.0",
+)
 # Hands a socket on as service managers do, which Microsoft's server takes in place of a port:
 # a port that is free now may be another's by the time that it is bound.
 _WITH_SOCKET = """

@@ -256,7 +256,9 @@ _BATCH: Final = (
             _CLUSTER,
         ),
         endpoint=f"{_HEART}/endpoint.yml",
-        refused="A scoring script is needed",
+        request=f"{_HEART}/data",
+        python=(3, 10),
+        large=True,
     ),
     Example(
         f"{_HEART}/deployment-custom/deployment.yml",

@@ -1,8 +1,10 @@
-"""An MLflow model becomes an online deployment without code or environment."""
+"""An MLflow model becomes an online and a batch deployment without code or environment."""
 
 from pathlib import Path
 
+from outside import scoring_files as batch
 from outside import serving
+from outside.running_host import RunningHost
 from tests.fleets.fleet import Fleet
 
 FILES = {
@@ -74,4 +76,37 @@ def test_a_model_alone_is_deployed_and_asked_in_every_dialect(fleet: Fleet, tmp_
         assert document["servers"] == [{"url": f"{host.url}/endpoints/doubling"}]
         given = document["components"]["schemas"]["ServiceOutput"]["oneOf"][0]
         assert list(given["items"]["properties"]) == ["doubled"]
+        _score_files(host)
         assert host.stop() == 0
+
+
+def _score_files(host: RunningHost) -> None:
+    """By the same model in the same environment: bad files alone fail, up to the threshold."""
+    workspace = host.workspace
+    workspace.mutate("PUT", "batchEndpoints/doubling", {"location": "local", "properties": {}})
+    where = f"{workspace.connection['workspace']}/computes/local"
+    wanted = {
+        "model": {"referenceType": "Id", "assetId": "azureml:doubling@latest"},
+        "compute": where,
+        "miniBatchSize": 4,
+        "errorThreshold": 1,
+        "retrySettings": {"maxRetries": 0, "timeout": "PT1H"},
+    }
+    body = {"location": "local", "properties": wanted}
+    workspace.mutate("PUT", "batchEndpoints/doubling/deployments/main", body)
+    default = {"properties": {"defaults": {"deploymentName": "main"}}}
+    workspace.mutate("PATCH", "batchEndpoints/doubling", default)
+    files = {"1.csv": "a\n1\n2.5\n", "2.jsonl": '{"a": 4}\n', "3.csv": "a\nx\n"}
+    done = batch.ended(host, batch.started(host, "doubling", batch.data(host, files)))
+    assert (done["status"], done["progress"]["failedFiles"]) == ("Completed", 1), done
+    assert batch.output(host, done).read_text().splitlines() == [
+        "input_file,input_row,doubled",
+        "1.csv,0,2.0",
+        "1.csv,1,5.0",
+        "2.jsonl,0,8.0",
+    ]
+    told = batch.output(host, done, "failedFiles").read_text()
+    assert "3.csv cannot be read as .csv" in told
+    uri = batch.data(host, {**files, "4.txt": ""})
+    over = batch.ended(host, batch.started(host, "doubling", uri))
+    assert over["error"]["code"] == "ErrorThresholdExceeded"

@@ -9,15 +9,6 @@ import pytest
 
 from tests.kit.waiting import until
 from tests.runtime.harness import Server, Start
-from tests.runtime.peers import environment
-
-PACKAGES = (
-    "mlflow-skinny>=3,<4",
-    "scikit-learn>=1.6,<2",
-    "pandas>=2.2,<4",
-    "numpy<3",
-    "azureml-ai-monitoring==1.0.0",
-)
 
 SAVE = """
 import sys, warnings
@@ -40,15 +31,11 @@ mlflow.sklearn.save_model(model, sys.argv[1] + "/bare", **how)
 
 
 @pytest.fixture(scope="module")
-def python(pytestconfig: pytest.Config) -> Path:
-    assert pytestconfig.cache is not None
-    return environment(pytestconfig.cache.mkdir("mlflow"), PACKAGES)
-
-
-@pytest.fixture(scope="module")
-def models(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    done = subprocess.run([python, "-c", SAVE, folder], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [mlflow_python, "-c", SAVE, folder], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -64,9 +51,11 @@ def _collected(server: Server) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.splitlines()]
 
 
-def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Path) -> None:
+def test_a_model_answers_in_every_dialect(start: Start, mlflow_python: Path, models: Path) -> None:
     env = {"ML_ENDPOINTS_DATA_COLLECTOR": '{"model_inputs": 1, "model_outputs": 1}'}
-    server = start(None, "serve", "--mlflow", python=python, app_root=models / "table", env=env)
+    server = start(
+        None, "serve", "--mlflow", python=mlflow_python, app_root=models / "table", env=env
+    )
     server.ready()
     split = {"columns": ["b", "a"], "data": [[5, 10.0], [1, 0.0]]}
     expected = pytest.approx([25.0, 1.0])
@@ -94,15 +83,17 @@ def test_a_model_answers_in_every_dialect(start: Start, python: Path, models: Pa
     assert given["correlation"] == gave["correlation"]
 
 
-def test_a_model_of_tensors_does_too(start: Start, python: Path, models: Path) -> None:
-    server = start(None, "serve", "--mlflow", python=python, app_root=models / "tensor")
+def test_a_model_of_tensors_does_too(start: Start, mlflow_python: Path, models: Path) -> None:
+    server = start(None, "serve", "--mlflow", python=mlflow_python, app_root=models / "tensor")
     server.ready()
     assert _ask(server, {"input_data": [[1, 2], [3, 4]]}) == pytest.approx([3, 7])
     assert _ask(server, {"inputs": [[1.5, 2]]})["predictions"] == pytest.approx([3.5])
 
 
-def test_a_model_without_a_signature_says_so(start: Start, python: Path, models: Path) -> None:
-    server = start(None, "serve", "--mlflow", python=python, app_root=models / "bare")
+def test_a_model_without_a_signature_says_so(
+    start: Start, mlflow_python: Path, models: Path
+) -> None:
+    server = start(None, "serve", "--mlflow", python=mlflow_python, app_root=models / "bare")
     server.exit_code()
     last = json.loads(server.log.splitlines()[-1])
     assert last["code"] == "UserScriptInitFailed"
@@ -125,9 +116,11 @@ COLLECTS = """
 """
 
 
-def test_microsofts_own_package_collects_where_it_is_installed(start: Start, python: Path) -> None:
+def test_microsofts_own_package_collects_where_it_is_installed(
+    start: Start, mlflow_python: Path
+) -> None:
     env = {"ML_ENDPOINTS_DATA_COLLECTOR": '{"model_inputs": 1}'}
-    server = start(COLLECTS, python=python, env=env).ready()
+    server = start(COLLECTS, python=mlflow_python, env=env).ready()
     place = server.ask(body='[{"x": 1}]', headers={"x-request-id": "r1"}).json
     assert "site-packages" in place
     [record] = until(lambda: _collected(server), f"a record; see {server.log_path}")
