@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from domain.assets.code_configuration import CodeConfiguration
-from domain.batch.mini_batch_cut import MOST_SIZE, MiniBatchBy, default_size, size_fault
+from domain.batch.mini_batch_cut import (
+    MOST_SIZE,
+    Cut,
+    EachAlone,
+    MiniBatchBy,
+    MiniBatchCut,
+    default_size,
+    size_fault,
+)
 from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.values import Value, unsaid
 
@@ -141,6 +149,12 @@ class BatchDeploymentProperties(Value):
         if fault:
             raise ValueError(fault)
         return size
+
+    def cut(self) -> Cut:
+        """For one plan. An MLflow model without a scoring script is given files one by one."""
+        if self.code_configuration is None:
+            return EachAlone()
+        return MiniBatchCut(self.mini_batch_by, self.mini_batch_size)
 
     @property
     def results_name(self) -> str:

@@ -12,6 +12,7 @@ from domain.batch.batch_deployment import (
     BatchDeployment,
     BatchDeploymentProperties,
     ModelReference,
+    OutputAction,
     ReferenceType,
 )
 from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
@@ -28,6 +29,11 @@ from domain.ground.resource import Wanted
 from domain.names import file_name_fault
 from domain.ports import Cipher, Principal, Write
 from domain.provisioning.kind import Kind, KindTypes
+
+_NOTHING_WRITTEN = (
+    "outputAction SummaryOnly: a model without a scoring script writes no files of its own, so its "
+    "jobs write nothing. AppendRow writes predictions."
+)
 
 
 @final
@@ -203,6 +209,8 @@ class BatchKind(
             told = f"{fault} A job's output location is given at invoke."
             faults.append(Detail("BadArgument", told, "properties.outputFileName"))
         await self._check_compute(asked, rights, faults)
+        if asked.code_configuration is None and asked.output_action is OutputAction.SUMMARY_ONLY:
+            references.warnings.append(_NOTHING_WRITTEN)
         references.refuse()
         return asked.but(
             model=model,

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from uuid import uuid4
 
-from domain.batch.mini_batch_cut import MiniBatchBy, MiniBatchCut
+from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.errors import Invalid
 from domain.jobs.planning.input_files import NoInput, files_of, sources_of
 from domain.jobs.planning.row_pieces import RowPieces
@@ -62,7 +62,7 @@ class JobPlanning:
         inputs = [await self._copies.place(job.name, n, each) for n, each in enumerate(job.inputs)]
         sources = sources_of(inputs)
         by, size = job.settings.mini_batch_by, job.settings.mini_batch_size
-        writer = PlanWriter(self._blobs, job.name, id, MiniBatchCut(by, size))
+        writer = PlanWriter(self._blobs, job.name, id, job.settings.cut())
         async with aclosing(self._weighed(inputs, sources, by, size)) as weighed:
             await writer.write(weighed)
         if not writer.files:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from domain.assets.datastore import SYSTEM_CONTAINER
-from domain.batch.mini_batch_cut import Cut, MiniBatchBy, MiniBatchCut
+from domain.batch.mini_batch_cut import Cut, MiniBatchBy
 from domain.errors import BlobExists, BlobNotFound, Conflict, NotFound
 from domain.jobs.finishing.job_scores import MiniBatchScore, scores
 from domain.jobs.finishing.parquet_folder import MANIFEST, FolderPart, folder_part
@@ -164,9 +164,9 @@ class _Missing:
         self._plan = plan
         self._rows = rows
         self._by = job.settings.mini_batch_by
-        self._size = job.settings.mini_batch_size
         self._sources = sources
-        self._cut = MiniBatchCut(self._by, self._size)
+        self._cutting = job.settings.cut
+        self._cut = self._cutting()
         self._plans = PlanReader(blobs)
         self._layouts = LayoutReader(blobs)
         self._offset = len(rows.header)
@@ -261,7 +261,7 @@ class _Missing:
             await layout.add(OwnRows(self._own, self._run))
             self._own += self._run
             self._run = 0
-            self._cut = MiniBatchCut(self._by, self._size)
+            self._cut = self._cutting()
 
     async def _keep(
         self, item: MiniBatchScore | KeptRows | FolderPart, layout: LayoutWriter

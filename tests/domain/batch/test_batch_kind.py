@@ -7,7 +7,7 @@ import pytest
 from domain.errors import Conflict, Invalid
 from domain.ground.access import trusted
 from domain.ground.operation import Operation
-from domain.ports import WorkersWorkload, WorkloadState
+from domain.ports import EnvironmentSpec, WorkersWorkload, WorkloadState
 from tests.kit.composed import SCOPE
 from tests.kit.stages.provisioning_stage import (
     ANY,
@@ -187,3 +187,54 @@ async def test_online_and_batch_endpoints_of_one_name_stay_apart(stage: Provisio
     await stage.online.provisioning.delete_endpoint("scan", CALLER, ANY)
     await stage.settle()
     assert set(stage.compute.running) == {KEY}
+
+
+MLMODEL = "flavors: {python_function: {loader_module: here, env: conda.yaml}}"
+CONDA = "dependencies: [python=3.11, {pip: [mlflow-skinny]}]"
+ALONE: dict[str, Any] = {
+    "model": "azureml:own:1",
+    "code_configuration": None,
+    "environment_id": None,
+}
+
+
+async def test_an_mlflow_model_needs_neither_code_nor_environment_nor_a_signature(
+    stage: ProvisioningStage,
+) -> None:
+    await scan(stage)
+    await stage.register_mlflow(MLMODEL, CONDA)
+    await put_deployment(stage, **ALONE)
+    await stage.settle()
+    program = stage.compute.running[KEY].program
+    assert program.scoring_script is None
+    assert program.code == program.model
+    assert program.code is not None
+    assert program.environment == EnvironmentSpec("3.11", ("mlflow-skinny",))
+    stored = (await stage.batch.documents.deployment("scan", "one")).resource.properties
+    assert (stored.environment_id, stored.code_configuration) == (None, None)
+    # Files go to it one by one, whatever the size says; to a script as many as it says.
+    cut, of_script = stored.cut(), batch_deployment().properties.cut()
+    assert [cut.begins(1), cut.begins(1)] == [True, True]
+    assert [of_script.begins(1), of_script.begins(1)] == [True, False]
+    # Either of the two may still be given.
+    await put_deployment(stage, **{**ALONE, "environment_id": "azureml:e:1"})
+    await stage.settle()
+    assert stage.compute.running[KEY].program.environment.requirements == ("joblib",)
+    await put_deployment(stage, **ALONE, output_action="SummaryOnly")
+    stored = (await stage.batch.documents.deployment("scan", "one")).resource.properties
+    assert any("its jobs write nothing" in told.replace("\n", " ") for told in stored.warnings)
+
+
+async def test_what_brings_no_script_of_its_own_is_refused_without_one(
+    stage: ProvisioningStage,
+) -> None:
+    await scan(stage)
+    with pytest.raises(Invalid) as custom:
+        await put_deployment(stage, **{**ALONE, "model": "azureml:m:1"})
+    found = faults(custom.value)
+    assert "A scoring script is needed" in found["properties.codeConfiguration"]
+    assert found["properties.environmentId"]
+    await stage.register_mlflow("flavors: {sklearn: {}}", CONDA)
+    with pytest.raises(Invalid) as no_function:
+        await put_deployment(stage, **ALONE)
+    assert "no python_function flavor" in faults(no_function.value)["properties.codeConfiguration"]

@@ -271,14 +271,6 @@ signature: {inputs: '[{"type": "double", "name": "a"}]', outputs: null, params: 
 """
 
 
-async def _register_mlflow(stage: ProvisioningStage, mlmodel: str, conda: str) -> None:
-    for name, text in {"MLmodel": mlmodel, "conda.yaml": conda}.items():
-        await stage.blobs.write("workspaceblobstore", f"mlflow/{name}", text.encode())
-    uri = "azureml://datastores/workspaceblobstore/paths/mlflow"
-    asked = asset.ModelVersionProperties(model_uri=uri, model_type=asset.ModelType.MLFLOW)
-    await stage.registration.put_version(asset.MODELS, "own", "1", asked, CALLER, ANY)
-
-
 ALONE: dict[str, Any] = {
     "model": "azureml:own:1",
     "code_configuration": None,
@@ -290,7 +282,7 @@ async def test_an_mlflow_model_needs_neither_code_nor_environment(
     stage: ProvisioningStage,
 ) -> None:
     await stage.iris()
-    await _register_mlflow(stage, MLMODEL, "dependencies: [python=3.11, {pip: [mlflow-skinny]}]")
+    await stage.register_mlflow(MLMODEL, "dependencies: [python=3.11, {pip: [mlflow-skinny]}]")
     await stage.put_deployment(**ALONE)
     await stage.settle()
     program = stage.compute.running[KEY].program
@@ -312,7 +304,7 @@ async def test_an_mlflow_model_that_cannot_be_built_is_refused_with_every_reason
 ) -> None:
     await stage.iris()
     conda = "dependencies: [python=3.11, r-base, {pip: [mlflow, 'git+https://a.b/c']}]"
-    await _register_mlflow(stage, MLMODEL.partition("signature")[0], conda)
+    await stage.register_mlflow(MLMODEL.partition("signature")[0], conda)
     with pytest.raises(Invalid) as caught:
         await stage.put_deployment(**ALONE)
     told = [(detail.target, detail.message) for detail in caught.value.details]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.application import Application
+from domain.assets import asset
 from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.batch.batch_endpoint import BatchEndpointProperties
 from domain.errors import Invalid
@@ -97,6 +98,14 @@ class ProvisioningStage:
 
     async def register_assets(self) -> None:
         await register_assets(self.registration, self.blobs)
+
+    async def register_mlflow(self, mlmodel: str, conda: str) -> None:
+        """Model own:1, of these two files."""
+        for name, text in {"MLmodel": mlmodel, "conda.yaml": conda}.items():
+            await self.blobs.write("workspaceblobstore", f"mlflow/{name}", text.encode())
+        uri = "azureml://datastores/workspaceblobstore/paths/mlflow"
+        asked = asset.ModelVersionProperties(model_uri=uri, model_type=asset.ModelType.MLFLOW)
+        await self.registration.put_version(asset.MODELS, "own", "1", asked, CALLER, ANY)
 
     async def put_endpoint(self, name: str = "iris", **properties: Any) -> Operation:
         wanted = online_endpoint(**properties)

@@ -61,7 +61,7 @@ print(json.dumps(list(direct)))
 def saved(mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The folder of models and files, and what MLflow itself predicts of the tables."""
     folder = tmp_path_factory.mktemp("models")
-    command = [mlflow_python, "-c", SAVE, folder]
+    command = [str(mlflow_python), "-c", SAVE, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     broken = folder / "broken" / "MLmodel"
