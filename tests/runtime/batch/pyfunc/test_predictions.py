@@ -46,7 +46,7 @@ def rendered(form: str) -> str:
     predictions.add("a.csv", [table_of(numpy.array([1, 2])), table_of(numpy.array([3]))])
     predictions.add("none.csv", [])
     predictions.add("b,c.csv", [table_of(numpy.array([4]))])
-    paths = ["/tmp/0/a.csv", "/tmp/0/none.csv", "/tmp/0/b,c.csv"]
+    paths = ["/given/0/a.csv", "/given/0/none.csv", "/given/0/b,c.csv"]
     names = [f"data/{path.rpartition('/')[2]}" for path in paths]
     inputs = [Input(name, f"file://{path}") for name, path in zip(names, paths, strict=True)]
     lines = render(predictions, inputs, paths, Form(form))
