@@ -36,6 +36,16 @@ MLFLOW_PACKAGES = (
     "pillow>=11,<13",
     "azureml-ai-monitoring==1.0.0",
 )
+FLAVOR_PACKAGES = (
+    "mlflow-skinny>=3,<4",
+    "scikit-learn>=1.6,<2",
+    "pandas>=2.2,<4",
+    "numpy<3",
+    "xgboost-cpu>=3,<4",
+    "lightgbm>=4,<5",
+    "onnx>=1.17,<2",
+    "onnxruntime>=1.20,<2",
+)
 # Hands a socket on as service managers do, which Microsoft's server takes in place of a port:
 # a port that is free now may be another's by the time that it is bound.
 _WITH_SOCKET = """
