@@ -8,6 +8,7 @@ from typing import Any
 from cli.documents.reading import difference, read
 from cli.failures import CommandFailed, UsageFailed
 from cli.host.arm import Operation
+from cli.host.deployment_steps import DeploymentSteps
 from cli.kinds.types import Json, Record
 from cli.output.console import confirmed, say
 from cli.output.waiting import Waiting
@@ -67,8 +68,13 @@ def finish(session: Session, what: str, operation: Operation | None, *, no_wait:
         say(f"{what}: the host works on it.")
         return False
     try:
+        steps = DeploymentSteps(session.arm, operation.resource)
         with Waiting(what) as waiting:
-            session.arm.wait(operation, waiting=waiting.see)
+
+            def seen(status: str) -> None:
+                waiting.see(steps.beside(status) if waiting.is_live else status)
+
+            session.arm.wait(operation, waiting=seen)
     except KeyboardInterrupt:
         say(f"\nNo longer waiting for {what}; the host goes on. `mle status` tells how it is.")
         raise

@@ -1,5 +1,6 @@
 """A line that says what is waited for, and for how long already."""
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -16,7 +17,8 @@ class Waiting:
     def __init__(self, what: str) -> None:
         self._what = what
         self._began = time.monotonic()
-        self._live = sys.stderr.isatty() and not quiet()
+        self.is_live = sys.stderr.isatty() and not quiet()
+        """Whether it is a line that is written over."""
         self._status = ""
         self._shown = 0.0
 
@@ -26,7 +28,7 @@ class Waiting:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        if self._live and self._status:
+        if self.is_live and self._status:
             sys.stderr.write("\r\x1b[K")
         if kind is None and self._status:
             say(f"{self._what}: {self._status}, {time.monotonic() - self._began:.1f} s")
@@ -34,10 +36,11 @@ class Waiting:
     def see(self, status: str) -> None:
         """What it is at this look."""
         now = time.monotonic()
-        if self._live and (status != self._status or now - self._shown > _PERIOD):
-            sys.stderr.write(f"\r\x1b[K{self._what}: {status}, {now - self._began:.0f} s")
+        if self.is_live and (status != self._status or now - self._shown > _PERIOD):
+            line = f"{self._what}: {status}, {now - self._began:.0f} s"
+            sys.stderr.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
             sys.stderr.flush()
             self._shown = now
-        elif not self._live and status not in (self._status, "Succeeded"):
+        elif not self.is_live and status not in (self._status, "Succeeded"):
             say(f"{self._what}: {status}")
         self._status = status

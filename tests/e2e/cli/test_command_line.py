@@ -5,6 +5,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from cli.host.arm import Arm
+from cli.host.contexts import from_connection_file
+from cli.host.deployment_steps import DeploymentSteps
 from cli.main import main
 from outside.running_host import RunningHost
+from outside.waiting import until
 from tests.kit.users.held_keyring import HeldKeyring
 
 
@@ -200,7 +205,9 @@ def test_identities_and_their_roles_are_given_as_scripts_of_azure_s_have_it(
     assert az("identity", "show", "--name", "reading").code == 3
 
 
-def test_the_verbs_of_az_ml_answer_as_scripts_have_it(mle: Mle, tmp_path: Path) -> None:
+def test_the_verbs_of_az_ml_answer_as_scripts_have_it(
+    mle: Mle, host: RunningHost, tmp_path: Path
+) -> None:
     mle("init", "script", ".", "--name", "asked")
     (tmp_path / "endpoint.yml").write_text("name: asked\nauth_mode: key\n")
     deployment = (tmp_path / "endpoint.yaml").read_text().split("---")[1]
@@ -215,6 +222,13 @@ def test_the_verbs_of_az_ml_answer_as_scripts_have_it(mle: Mle, tmp_path: Path) 
     blue = mle("online-deployment", "create", "--f", "deployment.yml", "--all-traffic", *on)
     assert blue.answer["code_configuration"]["scoring_script"] == "score.py"
     assert blue.answer["endpoint_name"] == "asked"
+
+    with closing(Arm(from_connection_file(host.connection_file))) as arm:
+        steps = DeploymentSteps(arm, "onlineEndpoints/asked/deployments/blue")
+        assert steps.beside("InProgress") == "InProgress", "what was there before is no step"
+        more = ("online-deployment", "update", "-n", "blue", "-e", "asked", "--set")
+        assert mle(*more, "instance_count=2").answer["instance_count"] == 2
+        until(lambda: steps.beside("InProgress") == "InProgress: ready to score", "a step")
 
     def value(*words: str) -> str:
         return mle(*words, "-o", "tsv", *on).out.strip()
