@@ -19,6 +19,7 @@ class Revocations:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._at = str(folder)
 
     @classmethod
     def of(cls, data_dir: Path) -> "Revocations":
@@ -35,12 +36,12 @@ class Revocations:
 
     def check(self, id: str) -> None:
         """Raises Forbidden for a URL that was taken back."""
-        if id and os.path.exists(self._folder / _url(id)):
+        if id and self._is_noted(_url(id)):
             raise errors.Forbidden("The URL has been taken back.", code="RevokedSignature")
 
     def check_open(self, container: str) -> None:
         """Raises Forbidden."""
-        if os.path.exists(self._folder / _closed(container)):
+        if self._is_noted(_closed(container)):
             raise errors.Forbidden(
                 "What was uploaded here is registered as a version, and a version never changes: "
                 "nothing is written or deleted here any more. Start another upload.",
@@ -54,6 +55,10 @@ class Revocations:
             for entry in list(os.scandir(self._folder)):
                 if entry.stat().st_mtime < before:
                     os.unlink(entry.path)
+
+    def _is_noted(self, name: str) -> bool:
+        # Asked of each URL of many: no Path is made, and nothing raised, for it.
+        return os.access(f"{self._at}/{name}", os.F_OK)
 
     def _note(self, name: str) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

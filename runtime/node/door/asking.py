@@ -44,6 +44,11 @@ class Question:
         upstream.write(self._request)
         return await self._status
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `piece` has something to give at once."""
+        return not self._pieces.empty()
+
     async def piece(self) -> bytes | None:
         """The next of the body as it comes; None at its end. Raises Lost."""
         piece = await self._pieces.get()

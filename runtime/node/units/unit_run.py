@@ -103,7 +103,7 @@ class UnitRun:
             raise _Hopeless(f"The process refused the unit ({status}): {told}")
         rest = b""
         while True:
-            piece = await asyncio.wait_for(question.piece(), self._left())
+            piece = await _next(question, self._left())
             if piece is None:
                 raise Lost("The process broke off.", sent=True)
             *lines, rest = (rest + piece).split(b"\n")
@@ -113,7 +113,7 @@ class UnitRun:
                 outcome = self._take(line)
                 if outcome is not None:
                     # The connection is free for the next unit once the answer has ended.
-                    while await asyncio.wait_for(question.piece(), _LAST_WORDS) is not None:
+                    while await _next(question, _LAST_WORDS) is not None:
                         pass
                     return outcome
 
@@ -161,3 +161,10 @@ class UnitRun:
         self._current = None
         self._deadline = self._clock() + _BETWEEN
         self._overdue = f"The process stood still between mini-batches for {_BETWEEN:g} s."
+
+
+async def _next(question: Question, seconds: float) -> bytes | None:
+    """What has come already takes no timer, and no task of its own."""
+    if question.has_more:
+        return await question.piece()
+    return await asyncio.wait_for(question.piece(), seconds)

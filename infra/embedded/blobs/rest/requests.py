@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -67,7 +67,7 @@ def named(path: str, query_string: str) -> tuple[str, str, dict[str, str]]:
     _, _, below = path.removeprefix("/").partition("/")
     container, _, name = below.partition("/")
     try:
-        pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        query = _parameters(query_string)
         container = unquote(container, errors="strict")
         name = unquote(name, errors="strict")
     except UnicodeDecodeError:
@@ -76,7 +76,16 @@ def named(path: str, query_string: str) -> tuple[str, str, dict[str, str]]:
         raise bad_query("The URL has too many parameters.", "InvalidUri") from None
     if not container:
         raise bad_query("The URL names no container; accounts are not served.", "InvalidUri")
-    return container, name, dict(pairs)
+    return container, name, query
+
+
+def _parameters(query_string: str) -> dict[str, str]:
+    """Blank ones too. Raises ValueError for too many."""
+    fields = query_string.replace("+", " ").split("&")
+    if len(fields) > _MOST_PARAMETERS:
+        raise ValueError(f"{len(fields)} parameters")
+    pairs = (each.partition("=") for each in fields if each)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def parsed(http: Request, check_open: Callable[[str], None]) -> ContainerRequest:
