@@ -31,9 +31,11 @@ class Desk:
         self.folder = folder
         self.script = folder / "project" / "src" / "score.py"
         self.said = folder / "said"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        # Bound and not listened at, as long as this goes on: nobody else is given the port.
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.port = self.held.getsockname()[1]
         self.begin("init", "script", "project", "--name", "sums").communicate()
 
     def begin(self, *words: str) -> "subprocess.Popen[bytes]":
@@ -78,12 +80,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     script = desk.script.read_text()
     sums = '{"sums": [sum(row) for row in rows]}'
     desk.script.write_text(script.replace(f"return {sums}", f"answer = {sums}\n    return answer"))
-    return desk
+    with desk.held:
+        yield desk
 
 
 @pytest.fixture
