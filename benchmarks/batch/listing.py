@@ -21,7 +21,8 @@ from infra.cloud.blobs.azure_blob_store import AzureBlobStore
 PAGE = 5000
 _BLOB = (
     "<Blob><Name>data/part-{n:09d}.csv</Name><Properties>"
-    "<Creation-Time>Mon, 09 Nov 2026 07:05:03 GMT</Creation-Time><Last-Modified>Mon, 09 Nov 2026 07:05:03 GMT</Last-Modified>"
+    "<Creation-Time>Mon, 09 Nov 2026 07:05:03 GMT</Creation-Time>"
+    "<Last-Modified>Mon, 09 Nov 2026 07:05:03 GMT</Last-Modified>"
     "<Etag>0x8DC{n:09X}"
     "</Etag><Content-Length>12</Content-Length><Content-Type>text/csv</Content-Type>"
     "<Content-Encoding /><Content-Language /><Content-CRC64 /><Content-MD5>x==</Content-MD5>"
