@@ -27,8 +27,8 @@ _AGAIN: Final = 0.1
 """Seconds before one that is not ready, or has not answered, is asked again."""
 _TELL_AGAIN: Final = 60.0
 MISSES: Final = 2
-"""In a row: it takes no requests then, so that gateways, which use what they have read for 2 s, ask
-none that is silent for 5 s. One that refuses connections is gone at once."""
+"""In a row: it takes no requests then, where another does, so that gateways, which use what they
+have read for 2 s, ask none that is silent for 5 s. One that refuses connections is gone at once."""
 SILENT: Final = 10.0
 """Seconds after which another takes its place, beside those that a request may take: a script
 may keep its process from answering anything else for as long."""
@@ -52,7 +52,8 @@ class Health:
     """What a node last said. `life` is another one once its process has been started again, where
     it has but one. `idle`: for how many seconds a node of workers has had nothing to do. `silent`
     is for how many seconds it has said nothing since, and `trouble` what came instead; `answered`
-    whether it ever has, to this host or to the one that decided before."""
+    whether it ever has, to this host or to the one that decided before. `was_ready`: it was when it
+    answered last, and somebody listens at its port."""
 
     ready: bool = False
     life: str = ""
@@ -63,6 +64,12 @@ class Health:
     answered: bool = False
     silent: float = 0.0
     trouble: str = ""
+    was_ready: bool = False
+
+    @property
+    def may_yet_answer(self) -> bool:
+        """It is busy, or its machine is: where no other is ready, it still takes requests."""
+        return self.was_ready and self.silent < SILENT
 
     @property
     def is_beyond_hope(self) -> bool:
@@ -227,9 +234,10 @@ class _Watch:
     def _miss(self, error: Exception) -> None:
         self._misses += 1
         gone = isinstance(error, InstanceLost) and not error.sent
+        was_ready = (self._health.ready or self._health.was_ready) and not gone
         ready = self._health.ready and not gone and self._misses < MISSES
         told = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        self._health = replace(self._health, ready=ready, trouble=told)
+        self._health = replace(self._health, ready=ready, trouble=told, was_ready=was_ready)
 
 
 def _read(told: Mapping[str, Any]) -> Health:

@@ -160,14 +160,16 @@ class ServingKeeping(Keeps):
         serves = rolled.record.serves
         if serves is None:
             return None
-        wanted = serves.workload.instance_count
-        ready = [
-            (f"{node.id}/{self._watches.health(node.id).life}", node.address)
+        there = [
+            (node.id, node.address, self._watches.health(node.id))
             for node in nodes
             if node.group == serves.group
             and node.state is NodeState.RUNNING
-            and node.number < wanted
+            and node.number < serves.workload.instance_count
             and node.address is not None
-            and self._watches.health(node.id).ready
         ]
+        # Where all are silent, to ask one of them is better than to turn everybody away.
+        takes = [each for each in there if each[2].ready]
+        takes = takes or [each for each in there if each[2].may_yet_answer]
+        ready = [(f"{id}/{health.life}", address) for id, address, health in takes]
         return ReadyNodes(serves.secret, tuple(sorted(ready)), serves.workload.workers)

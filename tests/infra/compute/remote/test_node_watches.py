@@ -123,6 +123,26 @@ async def test_one_that_hangs_as_a_host_begins_to_decide_is_lost_as_soon_as_any(
     http.close()
 
 
+async def test_one_that_was_ready_may_yet_answer_until_it_is_silent_for_long_or_nobody_is_there(
+    clock: Watch,
+) -> None:
+    agent = ToldAgent("secret")
+    watches, http = await watched(agent, "secret", clock)
+    await eventually(lambda: watches.health("n").ready)
+    agent.silent = True
+    await eventually(lambda: not watches.health("n").ready)
+    assert watches.health("n").may_yet_answer
+    clock.at = SILENT
+    assert not watches.health("n").may_yet_answer
+    agent.silent = False
+    await eventually(lambda: watches.health("n").ready)
+    agent.stop()
+    await eventually(lambda: not watches.health("n").ready)
+    assert not watches.health("n").may_yet_answer
+    await watches.close()
+    http.close()
+
+
 async def test_one_that_was_there_is_lost_after_a_request_s_time_and_a_while(clock: Watch) -> None:
     agent = ToldAgent("secret")
     watches, http = await watched(agent, "secret", clock)

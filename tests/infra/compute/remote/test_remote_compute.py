@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -276,6 +277,29 @@ async def test_a_node_that_hangs_leaves_the_route_and_comes_back_when_it_answers
     await eventually(lambda: _are(hosts, [second]))
     hosts.agent(first).silent = False
     await eventually(lambda: _are(hosts, [first, second]))
+
+
+async def test_the_only_one_takes_requests_though_it_does_not_say_that_it_is_ready(
+    hosts: Hosts,
+) -> None:
+    [only] = await hosts.ready(workload())
+
+    async def are_ready(count: int) -> bool:
+        seen = await hosts.one.serving.observe(KEY)
+        return seen is not None and seen.ready == count
+
+    async def is_kept() -> bool:
+        """Tried anew where this machine itself stood still for as long as makes it leave."""
+        hosts.agent(only).silent = True
+        await eventually(partial(are_ready, 0))
+        kept = await hosts.seen_by(hosts.one) == [only]
+        hosts.agent(only).silent = False
+        await eventually(partial(are_ready, 1))
+        return kept
+
+    await eventually(is_kept)
+    hosts.agent(only).stop()
+    await eventually(lambda: _are(hosts, []))
 
 
 async def test_a_process_that_is_started_again_is_another_instance(hosts: Hosts) -> None:
