@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -36,6 +37,11 @@ AT_ONCE = timedelta(0)
 
 def says(text: str) -> str:
     return f"def init(): pass\ndef run(data): return {text!r}"
+
+
+async def serves(place: Place, key: str) -> bool:
+    seen = await place.serving.observe(key)
+    return seen is not None and seen.serving
 
 
 async def ids(place: Place, key: str) -> list[str]:
@@ -80,8 +86,13 @@ async def test_asking_again_changes_nothing_but_the_count(place: Place) -> None:
     key = workload.key
     await place.serve(workload)
     [first] = await ids(place, key)
-    again = await place.serving.ensure(workload)
-    assert (again.state, again.ready) == (WorkloadState.READY, 1)
+
+    async def is_as_it_was() -> bool:
+        """But for a moment in which a busy machine has it not answer."""
+        again = await place.serving.ensure(workload)
+        return (again.state, again.ready) == (WorkloadState.READY, 1)
+
+    await eventually(is_as_it_was)
     assert await ids(place, key) == [first]
     more = await place.serving.ensure(replace(workload, instance_count=2))
     assert more.wanted == 2
@@ -241,8 +252,9 @@ async def test_the_old_revision_serves_until_the_new_one_is_ready(place: Place) 
         f"{held}def run(data): return 'new'", key=old.key, revision="2", timeout=old.request_timeout
     )
     seen = await place.serving.ensure(new)
-    assert (seen.revision, seen.serving) == ("2", True)
+    assert seen.revision == "2"
     assert seen.state is not WorkloadState.READY
+    await eventually(partial(serves, place, old.key), "the old one serves")
     assert await ids(place, old.key) == before
     answers: list[tuple[int, object]] = []
 
@@ -265,15 +277,14 @@ async def test_the_old_revision_serves_until_the_new_one_is_ready(place: Place) 
 async def test_a_roll_out_that_fails_leaves_the_old_revision_serving(place: Place) -> None:
     old = await place.deployment(says("old"))
     await place.serve(old)
+    before = await ids(place, old.key)
     await place.serving.ensure(await place.workload("nonsense(", key=old.key, revision="2"))
     failed = await place.reach(old.key, WorkloadState.FAILED, revision="2")
     assert failed.reason
-    seen = await place.serving.observe(old.key)
-    assert seen is not None
-    assert seen.serving
+    await eventually(partial(serves, place, old.key), "the old one serves")
     assert (await place.score(old.key)).body == b'"old"'
-    back = await place.serving.ensure(old)
-    assert (back.revision, back.state) == ("1", WorkloadState.READY)
+    assert (await place.serve(old)).revision == "1"
+    assert await ids(place, old.key) == before, "it never ended"
     assert (await place.score(old.key)).body == b'"old"'
 
 

@@ -190,9 +190,8 @@ class Place:
 
     async def serve(self, workload: ServingWorkload) -> ServingObservation:
         await self.serving.ensure(workload)
-        await self.reach(workload.key, WorkloadState.READY, revision=workload.revision)
-        seen = await self.serving.observe(workload.key)
-        assert seen is not None
+        seen = await self.reach(workload.key, WorkloadState.READY, revision=workload.revision)
+        assert isinstance(seen, ServingObservation)
         return seen
 
     async def begin(self, workload: WorkersWorkload) -> Observation:
