@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -92,17 +92,25 @@ class DockerFleet(Fleet):
             lacking = self._room.lacking(group, count, len(there), await self._has())
             if lacking is not None:
                 return Progress(True, StartFailure("OutOfQuota", lacking))
-            missing = [n for n in range(count) if n not in there]
-            ended = [c for n, c in there.items() if n < count and await self._ending(c)]
+            wanted = self._wanted(there, count)
+            missing = [Place(n, 1, 1) for n in range(count) if n not in there]
+            # What is on its way out may take as long as a request: nobody waits for it.
+            missing += [
+                Place(n, c.place.life + 1, 1)
+                for n, c in there.items()
+                if n < count and n not in wanted
+            ]
+            ended = [c for c in wanted.values() if await self._ending(c)]
             if not containers and group.program.server is not None:
                 await self._nodes.clear(await self._mine(), group.name)
-            for container in there.values():
-                if container.place.number >= count:
+            for container in containers:
+                another = container.runs and there[container.place.number] is not container
+                if another or container.place.number >= count:
                     self._departures.leave(container, linger=2.5, grace=group.drain)
             try:
                 await asyncio.gather(
-                    *(self._go(c, group, prepared) for c in there.values() if not c.is_begun),
-                    *(self._start(group, prepared, Place(n, 1, 1)) for n in missing),
+                    *(self._go(c, group, prepared) for c in wanted.values() if not c.is_begun),
+                    *(self._start(group, prepared, place) for place in missing),
                     *(self._again(group, prepared, each, containers) for each in ended),
                 )
             except EngineRefusal as refusal:
@@ -232,6 +240,11 @@ class DockerFleet(Fleet):
             raise
 
     # -- containers
+
+    def _wanted(self, there: Mapping[int, Container], count: int) -> dict[int, Container]:
+        """Those that are to go on."""
+        going = self._departures
+        return {n: c for n, c in there.items() if n < count and not going.is_leaving(c)}
 
     async def _again(
         self, group: NodeGroup, image: Image, ended: Container, containers: Sequence[Container]

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from domain.errors import Unavailable
-from domain.ports import EnvironmentSpec
+from domain.ports import EnvironmentSpec, InstanceLost
 from infra.compute.docker.labels import INSTALLATION
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import NothingLent
@@ -21,7 +21,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.contract.fleets.platform import Platform
 from tests.contract.fleets.platforms import PLATFORMS, docker
 from tests.kit.stages.fleet_yard import SECRET, Yard
-from tests.kit.waiting import eventually
+from tests.kit.waiting import PATIENCE, eventually
 from tests.servers.engine.given import given_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -158,6 +158,50 @@ async def test_a_node_that_is_replaced_ends_and_another_life_takes_its_number(
         await yard.printed(group, "listens on port")
     other = await yard.up(group, after=node)
     assert other.number == 0
+
+
+BUSY = """
+import threading
+
+
+def init():
+    pass
+
+
+def run(data):
+    print("at it", flush=True)
+    threading.Event().wait()
+"""
+
+
+async def test_a_node_that_is_wanted_again_comes_beside_one_that_is_on_its_way_out(
+    yard: Yard, platform: Platform
+) -> None:
+    if platform.name != "docker":
+        pytest.skip("other platforms number no nodes")
+    group = replace(await yard.group(BUSY), drain=PATIENCE)
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+    await until_ready(node)
+    http, secret = UnixHttp(), [("ml-endpoints-node-secret", SECRET)]
+    assert node.address is not None
+    scoring = http.request(node.address, "POST", "/score", secret, b"1", timeout=2 * PATIENCE)
+    asked = asyncio.create_task(scoring)
+
+    async def at_it() -> bool:
+        path = "/node/logs?kind=InferenceServer&tail=5"
+        answer = await http.request(str(node.address), "GET", path, secret, timeout=PATIENCE)
+        return isinstance(answer.body, bytes) and b"at it" in answer.body
+
+    await eventually(at_it, "a request in hand")
+    await yard.fleet.apply(group, 0)
+    other = await yard.up(group, after=node)
+    assert other.number == 0
+    assert not asked.done(), "whose node has as long as it takes"
+    await yard.gone(group)  # which is sooner
+    with pytest.raises(InstanceLost):
+        await asked
+    http.close()
 
 
 async def test_an_image_that_is_not_there_is_named(yard: Yard, platform: Platform) -> None:

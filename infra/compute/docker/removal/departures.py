@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from domain.errors import Unavailable
@@ -16,6 +17,14 @@ _log = logging.getLogger(__name__)
 _AT_ONCE: Final = 0.0
 
 
+@dataclass(frozen=True)
+class _Departure:
+    """`ends`: when it is over at the latest, on the loop's clock, but for what an engine takes."""
+
+    ends: float
+    task: asyncio.Task[None]
+
+
 class Departures:
     """What the engine will not remove is asked for again by `refusals`: a container of which that
     lasts, and nothing runs, is a remnant, for which nobody waits."""
@@ -23,7 +32,7 @@ class Departures:
     def __init__(self, nodes: NodeContainers, refusals: Refusals) -> None:
         self._nodes = nodes
         self._refusals = refusals
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, _Departure] = {}
         self._uncleared: set[str] = set()
 
     @property
@@ -38,11 +47,18 @@ class Departures:
         return self._refusals.is_lasting(container.id) and not container.runs
 
     def leave(self, container: Container, *, linger: float, grace: float) -> None:
-        if container.id in self._leaving or not self._refusals.is_due(container.id):
+        """Of one that is on its way already: sooner than it was to, if need be."""
+        ends = asyncio.get_running_loop().time() + linger + grace
+        before = self._leaving.get(container.id)
+        if before is not None and before.ends <= ends:
+            return
+        if before is not None:
+            before.task.cancel()
+        elif not self._refusals.is_due(container.id):
             return
         task = asyncio.create_task(self._end(container, linger, grace))
-        self._leaving[container.id] = task
-        task.add_done_callback(lambda _: self._leaving.pop(container.id, None))
+        self._leaving[container.id] = _Departure(ends, task)
+        task.add_done_callback(lambda _: self._is_over(container.id, task))
 
     def have_gone(
         self, group: str, containers: Sequence[Container], *, linger: float, grace: float
@@ -86,12 +102,17 @@ class Departures:
         return self._refusals.is_lasting(group)
 
     async def close(self) -> None:
-        tasks = list(self._leaving.values())
+        tasks = [each.task for each in self._leaving.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- inside
+
+    def _is_over(self, container: str, task: asyncio.Task[None]) -> None:
+        there = self._leaving.get(container)
+        if there is not None and there.task is task:
+            del self._leaving[container]
 
     async def _end(self, container: Container, linger: float, grace: float) -> None:
         try:
