@@ -103,26 +103,29 @@ def test_scale_is_decided_once_from_what_comes_by_all_gateways(shared: Shared) -
         "pollingInterval": "PT1S",
     }
     deploy(shared, "green", scaleSettings=scale)
-    hold = serving.Hold(shared.one)
     with ExitStack() as stack:
         callers = [stack.enter_context(shared.caller(host, "green")) for host in shared.both]
         pool = stack.enter_context(ThreadPoolExecutor(8))
 
-        def ask(client: httpx.Client, count: int) -> list[Future[httpx.Response]]:
+        def ask(client: httpx.Client, hold: serving.Hold) -> list[Future[httpx.Response]]:
             before = hold.in_hand()
-            asked = [pool.submit(client.post, "", json=hold.asked) for _ in range(count)]
-            until(lambda: hold.in_hand() == before + count, "requests in hand")
+            asked = [pool.submit(client.post, "", json=hold.asked) for _ in range(2)]
+            until(lambda: hold.in_hand() == before + 2, "requests in hand")
             return asked
 
-        # Two of four at once are the target; of what each gateway sees there is enough.
-        held = ask(callers[0], 2)
-        # One that was falling asleep may still be there beside the one that was woken.
-        until(lambda: len(shared.containers("green")) == 1, "one instance")
-        held += ask(callers[1], 2)
-        until(lambda: len(shared.containers("green")) == 2, "a second instance")
-        hold.open()
-        assert [each.result().status_code for each in held] == [200] * 4
-        until(lambda: not shared.containers("green"), "asleep")
+        def is_scaled() -> bool:
+            """Not where those who came met an instance that was falling asleep: then another is
+            woken beside it."""
+            hold = serving.Hold(shared.one)
+            # Two of four at once are the target; of what each gateway sees there is enough.
+            held = [each for client in callers for each in ask(client, hold)]
+            until(lambda: len(shared.containers("green")) >= 2, "a second instance")
+            hold.open()
+            assert [each.result().status_code for each in held] == [200] * 4
+            until(lambda: not shared.containers("green"), "asleep")
+            return bool(shared.story("deployment_scaled"))
+
+        until(is_scaled, "a decision for more")
         woken = [pool.submit(client.post, "", json=[1]) for client in callers]
         assert [each.result().status_code for each in woken] == [200] * 2
     assert shared.story("deployment_scaled") == [("deployment_scaled", 1, 2)]

@@ -36,7 +36,9 @@ async def serve(options: argparse.Namespace) -> None:
     await broker.stop()
 
 
-QUEUES = "provisioning,batch-jobs,mini-batches,blob-drops,scaling,scaling-looks,schedules,events,facts"
+QUEUES = (
+    "provisioning,batch-jobs,mini-batches,blob-drops,scaling,scaling-looks,schedules,events,facts"
+)
 """The app's, and one that subscribers may have events sent to."""
 
 
