@@ -10,6 +10,7 @@ from outside import serving
 from outside.running_host import RunningHost
 from tests.fleets.chosen import chosen_fleet, chosen_name
 from tests.fleets.fleet import Fleet
+from tests.kit.waiting import until
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,5 +50,6 @@ def host(
         serving.environment(host)
         yield host
         faults = host.faults()
-    assert not host.processes(), "the host left processes behind"
+    # What it has ended is there for a moment more on a busy machine.
+    until(lambda: not host.processes(), "nothing of the host is left")
     assert not faults, f"the host logged errors: {faults}"

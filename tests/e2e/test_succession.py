@@ -184,7 +184,7 @@ def test_upgrades_under_traffic_lose_no_request(fleet: Fleet, tmp_path: Path) ->
         assert shown["status"] == "Completed"
         assert sorted(name for name, _, _ in batch.rows(host, shown)) == names
         assert host.stop() == 0
-        assert not host.processes()
+        until(lambda: not host.processes(), "nothing of it is left")
     assert not host.faults()
 
 
@@ -227,4 +227,4 @@ def test_until_a_successor_is_up_the_host_before_answers_everything(
         assert [caller.faults for caller in asking] == [[], [], []]
         os.kill(successor.pid, signal.SIGTERM)
         assert successor.ended() == 0
-        assert not successor.processes()
+        until(lambda: not successor.processes(), "nothing of it is left")

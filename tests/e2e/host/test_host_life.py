@@ -138,7 +138,7 @@ def test_a_killed_host_goes_on_where_it_was_on_another_port(fleet: Fleet, tmp_pa
         if fleet.name == "processes":
             assert_costs_are_what_the_log_tells(host, killed)
         assert host.stop() == 0
-        assert not host.processes()
+        until(lambda: not host.processes(), "nothing of it is left")
     assert not host.faults()
 
 
@@ -192,7 +192,7 @@ def test_a_stop_lets_requests_end_and_leaves_nothing(
             assert host.ended() == 0
             sending.join()
             assert answers[0].status_code == 200
-        assert not host.processes()
+        until(lambda: not host.processes(), "nothing of it is left")
         assert not host.connection_file.exists()
         assert not host.faults()
 

@@ -209,5 +209,5 @@ def test_a_folder_of_the_last_release_goes_on_here_and_there_again(tmp_path: Pat
         }
         batch.batch(host, "files", GATED, maxConcurrencyPerInstance=2)
         assert host.stop() == 0
-        assert not host.processes()
+        until(lambda: not host.processes(), "nothing of it is left")
     assert not host.faults()
