@@ -67,7 +67,7 @@ def test_a_node_that_is_drained_ends_what_is_under_way_and_takes_nothing_new(
         assert answer.headers["ml-endpoints-node"] == PROOF
         assert answer.headers["connection"] == "close"
     assert node.exit_code() == 0
-    assert not [pid for pid in [daemon, *family] if alive(pid)]
+    until(lambda: not [pid for pid in [daemon, *family] if alive(pid)], "nobody is left")
     assert "Traceback" not in node.log
 
 
@@ -133,7 +133,7 @@ def test_as_process_1_it_reaps_orphans_cannot_be_killed_from_inside_and_ends_in_
     family = node.descendants()
     os.kill(first, signal.SIGTERM)
     assert node.exit_code() == 0
-    assert not [pid for pid in family if alive(pid)]
+    until(lambda: not [pid for pid in family if alive(pid)], "nobody is left")
     assert "Traceback" not in node.log
 
 

@@ -157,7 +157,7 @@ async def test_a_job_that_is_taken_away_stops_at_once_and_the_others_go_on(house
     assert "taken away" in str(left.lost)
     gate.touch()
     assert (await held[1]).lost is None
-    assert len(jobs.processes()) == 1
+    await eventually(lambda: len(jobs.processes()) == 1)
 
 
 async def test_no_job_holds_more_workers_than_it_asked_for(house: House) -> None:
