@@ -14,6 +14,7 @@ import pytest
 from outside import scoring_files, serving
 from outside.running_host import RunningHost
 from tests.cloud import jobs
+from tests.kit.hosts.forking import forked
 from tests.kit.waiting import until
 
 SCRIPT = """
@@ -49,7 +50,8 @@ def host(
     installation: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
     data = tmp_path_factory.mktemp("host") / "data"
-    with RunningHost(data, "--http", "--port", "0", environment=installation) as host:
+    arguments = ("--http", "--port", "0")
+    with RunningHost(data, *arguments, environment=installation, launch=forked) as host:
         serving.environment(host)
         yield host
         assert not host.faults()

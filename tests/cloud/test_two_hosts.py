@@ -10,6 +10,7 @@ import pytest
 from outside import scoring_files, serving
 from outside.running_host import RunningHost
 from tests.cloud import jobs
+from tests.kit.hosts.forking import forked
 from tests.kit.waiting import until
 
 
@@ -34,9 +35,10 @@ class Pair:
 def pair(installation: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("hosts")
     arguments = ("--http", "--port", "0")
-    with RunningHost(folder / "one", *arguments, environment=installation) as one:
-        trusting = {**installation, "ML_ENDPOINTS_TOKEN_ISSUER": one.url}
-        with RunningHost(folder / "other", *arguments, environment=trusting) as other:
+    forks: dict[str, Any] = {"environment": installation, "launch": forked}
+    with RunningHost(folder / "one", *arguments, **forks) as one:
+        forks["environment"] = {**installation, "ML_ENDPOINTS_TOKEN_ISSUER": one.url}
+        with RunningHost(folder / "other", *arguments, **forks) as other:
             pair = Pair(one, other)
             pair.share_tokens()
             serving.environment(one)
