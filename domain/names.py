@@ -120,5 +120,13 @@ def parse_asset_reference(text: str, kind: str, scope: WorkspaceScope) -> AssetR
     return AssetReference(match_["name"], match_["version"])
 
 
+def is_asset_reference(text: str, kind: str, scope: WorkspaceScope) -> bool:
+    """Whether it names an asset of `kind`, rather than a place or an address."""
+    if text.startswith("azureml:") and not text.startswith(("azureml://", "azureml:/")):
+        return True
+    below = scope.relative(text)
+    return below is not None and below[0].casefold() == kind
+
+
 def _labelled(name: str, label: str) -> AssetReference:
     return AssetReference(name, None, None if label.casefold() == LATEST else label)

@@ -10,7 +10,12 @@ from domain.jobs.planning.row_formats import format_of
 from domain.jobs.planning.web_copies import file_name_of
 from domain.jobs.records.batch_job import InputKind, JobInput
 from domain.jobs.records.job_request import JobProperties, RequestedDataset, RequestedInput
-from domain.names import WorkspaceScope, file_name_fault, parse_asset_reference
+from domain.names import (
+    WorkspaceScope,
+    file_name_fault,
+    is_asset_reference,
+    parse_asset_reference,
+)
 from domain.ports import BlobFolder, BlobStore, WebFiles
 
 _AT = "properties.inputData"
@@ -93,16 +98,18 @@ class JobInputs:
     async def _located(self, name: str, kind: InputKind, uri: str, at: str) -> JobInput | None:
         """None for what may not be named."""
         name, asset_id = name[:255] or "input", None
-        if _is_data_reference(uri, self._scope):
+        if is_asset_reference(uri, DATA.plural, self._scope):
             meant = parse_asset_reference(uri, DATA.plural, self._scope)
             if not self._rights.may_name(DATA.plural, meant.name, at):
                 return None
             version = await self._assets.data(uri)
             kind = _kind_of_data(version.properties.data_type, version.name)
-            asset_id = self._scope.path(DATA.plural, version.name, "versions", version.version)
+            id = self._scope.path(DATA.plural, version.name, "versions", version.version)
             if version.folder is None:
                 found = self._on_the_web(name, kind, version.properties.data_uri)
-                return found.but(asset_id=asset_id)
+                return found.but(asset_id=id)
+            # v0.1.0 goes on with no job that has this: what the uri says is not said again.
+            asset_id = id if meant.version is None else None
             folder = version.folder
         elif _is_elsewhere(uri, self._blobs):
             return self._on_the_web(name, kind, uri)
@@ -187,13 +194,6 @@ def _is_elsewhere(uri: str, blobs: BlobStore) -> bool:
     if not uri.casefold().startswith(("https://", "http://")):
         return False
     return blobs.locate(uri.partition("?")[0].removesuffix("/")) is None
-
-
-def _is_data_reference(uri: str, scope: WorkspaceScope) -> bool:
-    if uri.startswith("azureml:") and not uri.startswith(("azureml://", "azureml:/")):
-        return True
-    below = scope.relative(uri)
-    return below is not None and below[0].casefold() == "data"
 
 
 def _of_2021(dataset: RequestedDataset) -> RequestedInput:

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field
 
+from domain.assets.asset import DATA
 from domain.batch.batch_deployment import BatchDeploymentProperties, OutputAction
 from domain.ground.messages import AdvanceJob
 from domain.ground.operation import ErrorRecord
@@ -14,6 +15,7 @@ from domain.jobs.records.globs import Globs
 from domain.jobs.records.job_plan import Plan
 from domain.jobs.records.job_progress import Progress
 from domain.jobs.records.job_status import JobStatus
+from domain.names import WorkspaceScope, is_asset_reference, parse_asset_reference
 from domain.ports import Document, Json
 from domain.values import Value, unsaid
 
@@ -57,7 +59,16 @@ class JobInput(Value):
     include: Globs = ()
     exclude: Globs = ()
     asset_id: Annotated[str | None, unsaid(None)] = None
-    """Of the data version that its caller meant, if he named one."""
+    """Of the data version that its caller meant, where `uri` does not say it."""
+
+    def data_id(self, scope: WorkspaceScope) -> str | None:
+        """Of the data version that its caller meant, if he named one."""
+        if self.asset_id is not None or not is_asset_reference(self.uri, DATA.plural, scope):
+            return self.asset_id
+        meant = parse_asset_reference(self.uri, DATA.plural, scope)
+        if meant.version is None:
+            return None
+        return scope.path(DATA.plural, meant.name, "versions", meant.version)
 
     @property
     def shown_uri(self) -> str:
@@ -230,11 +241,13 @@ def message_for(job: BatchJob) -> AdvanceJob:
 
 
 def progress_body(progress: Progress) -> Json:
-    return {"kind": PROGRESS_KIND, "progress": progress.to_document()}
+    beside = progress.tally.beside()
+    return {"kind": PROGRESS_KIND, "progress": progress.to_document(), **beside}
 
 
 def progress_of(document: Document) -> Progress:
-    return Progress.from_document(document.body["progress"])
+    progress = Progress.from_document(document.body["progress"])
+    return progress.model_copy(update={"tally": progress.tally.of(document.body)})
 
 
 def ending_of(progress: Progress) -> Ending:

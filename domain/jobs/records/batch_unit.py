@@ -115,7 +115,17 @@ class Unit(Value):
             "with_rows": self.record is not None and self.record.block is not None,
             "failed": self.record is not None and self.record.has_failures,
             "unit": self.to_document(),
+            **(self.record.tally.beside() if self.record else {}),
         }
+
+    @classmethod
+    def from_body(cls, body: Json) -> Self:
+        """Inverse of `to_body`."""
+        unit = cls.from_document(body["unit"])
+        if unit.record is None:
+            return unit
+        record = unit.record.model_copy(update={"tally": unit.record.tally.of(body)})
+        return unit.model_copy(update={"record": record})
 
     @property
     def block_id(self) -> str:

@@ -5,7 +5,9 @@ loses no place in the window and nothing is counted twice.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field
 
 from domain.jobs.records.job_pace import Mark, Marks, Pace, marked, pace
 from domain.jobs.records.job_times import JobTimes
@@ -16,6 +18,7 @@ _MOST_IN_FLIGHT = 256
 """Units, where they are bundled: each stands in the document that every record replaces."""
 _MOST_HELD = 256
 """Units: where so many have failed and none has succeeded, it is not for single files."""
+_MOVED = "moved"
 
 
 class Tally(Value):
@@ -30,8 +33,18 @@ class Tally(Value):
     rows: int = 0
     succeeded_pieces: Annotated[int, unsaid(0)] = 0
     failed_pieces: Annotated[int, unsaid(0)] = 0
-    read: Annotated[int, unsaid(0)] = 0
-    written: Annotated[int, unsaid(0)] = 0
+    read: Annotated[int, Field(exclude=True)] = 0
+    written: Annotated[int, Field(exclude=True)] = 0
+
+    def beside(self) -> dict[str, Any]:
+        """What of it stands in a document beside the entity that it belongs to, within which v0.1.0
+        refuses what it does not know."""
+        return {_MOVED: [self.read, self.written]} if self.read or self.written else {}
+
+    def of(self, body: Mapping[str, Any]) -> Self:
+        """Whole, as it was when the document's body was written."""
+        read, written = body.get(_MOVED, (self.read, self.written))
+        return self.model_copy(update={"read": read, "written": written})
 
 
 class InFlight(Value):

@@ -120,4 +120,4 @@ class JobStore:
 
 
 def unit_of(document: Document) -> StoredUnit:
-    return StoredUnit(Unit.from_document(document.body["unit"]), document)
+    return StoredUnit(Unit.from_body(document.body), document)

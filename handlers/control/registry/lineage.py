@@ -9,7 +9,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from domain.assets.asset import KINDS, AssetKind
 from domain.ground.access import allows
 from domain.jobs.records.batch_job import JobInput
-from domain.names import PROVIDER
+from domain.names import PROVIDER, WorkspaceScope
 from domain.overview.asset_lineage import AssetLineage, JobLineage, LineageEntry
 from handlers.data.job_view import arm_spelling, output_uri, shown_kind
 from handlers.http import Routes, caller, json_response, paging
@@ -72,7 +72,7 @@ def _entry(routes: Routes, entry: LineageEntry) -> dict[str, Any]:
         "createdBy": entry.created_by,
     }
     if entry.inputs:
-        shown["inputs"] = _inputs(entry.inputs)
+        shown["inputs"] = _inputs(routes.scope, entry.inputs)
     return shown
 
 
@@ -93,7 +93,7 @@ def _job(routes: Routes, lineage: JobLineage) -> dict[str, Any]:
             "modelId": settings.model.asset_id if settings.model else None,
             "codeId": code.code_id if code else None,
             "environmentId": settings.environment_id,
-            "inputs": _inputs(job.inputs),
+            "inputs": _inputs(scope, job.inputs),
             "outputs": {"score": {"uri": output_uri(job)}},
             "retryOf": scope.path("jobs", job.retry.job) if job.retry else None,
             "registered": [
@@ -108,10 +108,10 @@ def _job(routes: Routes, lineage: JobLineage) -> dict[str, Any]:
     }
 
 
-def _inputs(inputs: Sequence[JobInput]) -> dict[str, Any]:
-    return {each.name: _input(each) for each in inputs}
+def _inputs(scope: WorkspaceScope, inputs: Sequence[JobInput]) -> dict[str, Any]:
+    return {each.name: _input(scope, each) for each in inputs}
 
 
-def _input(input: JobInput) -> dict[str, Any]:
+def _input(scope: WorkspaceScope, input: JobInput) -> dict[str, Any]:
     shown = {"jobInputType": arm_spelling(shown_kind(input)), "uri": input.shown_uri}
-    return {**shown, "assetId": input.asset_id}
+    return {**shown, "assetId": input.data_id(scope)}

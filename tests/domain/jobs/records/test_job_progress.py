@@ -136,12 +136,12 @@ def test_a_bundle_puts_no_job_noticeably_ahead_of_those_beside_it() -> None:
 def test_bundles_take_half_their_time_at_most_whatever_it_is_that_takes_it() -> None:
     current, _ = progress(2000).but(recorded=1000).open(0, TIMES)
     sizes = []
-    for each in (0.001, 0.01, 0.02, 0.02, 0.02, 0.05, 0.05, 0.3):
+    for each in (0.004, 0.04, 0.08, 0.08, 0.08, 0.2, 0.2, 1.2):
         first = min(current.in_flight)
         units = dict.fromkeys(range(first, first + current.bundle), GOOD)
         current, _ = current.record(units, 0, 0, TIMES, took=each * len(units))
         sizes.append(current.bundle)
-    # A bundle of 16 that takes 20 ms a unit would come to its 250 ms, one of 8 does not.
+    # A bundle of 16 that takes 80 ms a unit would come to its second, one of 8 does not.
     assert sizes == [2, 4, 8, 8, 8, 4, 4, 2]
 
 
