@@ -62,10 +62,15 @@ def show_one(flags: argparse.Namespace, session: Session) -> Any:
 
 def list_all(flags: argparse.Namespace, session: Session) -> Any:
     view = "All" if flags.include_archived else "ActiveOnly"
-    pages = session.arm.pages("jobs", listViewType="ArchivedOnly" if flags.archived_only else view)
+    return listed(session, "ArchivedOnly" if flags.archived_only else view, flags.max_results)
+
+
+def listed(session: Session, view: str, most: int | None) -> list[dict[str, Any]]:
+    """The newest jobs first, of those that Azure's view of a list has."""
+    pages = session.arm.pages("jobs", listViewType=view)
     found = [job_shown(rest) for rest in itertools.islice(pages, _MOST)]
     found.sort(key=lambda job: str(job["creation_context"].get("created_at")), reverse=True)
-    return found[: flags.max_results or 50]
+    return found[: most or 50]
 
 
 def archive(*, archived: bool) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from cli.commands.by_resource.job import COLUMNS, download, ended, job_shown, list_all, watch
+from cli.commands.by_resource.job import COLUMNS, download, ended, job_shown, listed, watch
 from cli.failures import UsageFailed
 from cli.host.arm import path
 from cli.output.console import say
@@ -14,7 +14,7 @@ from cli.verbs import Session, Verb, flag
 
 def jobs(flags: argparse.Namespace, session: Session) -> Any:
     if flags.action == "list":
-        return list_all(flags, session)
+        return listed(session, "ActiveOnly", flags.max_results)
     if not flags.name:
         raise UsageFailed(f"Which job? `mle jobs {flags.action} NAME`; `mle jobs` lists them.")
     match flags.action:

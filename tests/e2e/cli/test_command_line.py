@@ -294,6 +294,7 @@ def test_a_folder_is_scored_and_fetched(mle: Mle, tmp_path: Path) -> None:
     assert "score" in {each["output"] for each in shown}
     assert mle("jobs", "head", job["name"]).out.strip()
     assert mle("jobs", "failures", job["name"], "-o", "json").answer == []
+    assert job["name"] in {each["name"] for each in mle("jobs", "-o", "json").answer}
     fetched = mle("jobs", "download", job["name"], "--path", "out", "-o", "json")
     assert fetched.answer["score"]["files"] == 1
     rows = (tmp_path / "out" / "score" / "predictions.csv").read_text().splitlines()
