@@ -13,7 +13,7 @@ import pytest
 from infra.compute.docker.labels import KEY
 from outside import scoring_files as batch
 from outside import serving
-from outside.running_host import RunningHost
+from outside.running_host import RunningHost, command
 from tests.e2e.callers import Callers
 from tests.fleets.docker import DockerContainers
 from tests.kit.waiting import until
@@ -69,7 +69,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("restart") / "data"
     try:
         with OwnNetwork() as network:
-            host = DockerContainers(dockerd.api).host(folder)
+            # Not by what forks hosts, which is in the network of all others.
+            host = DockerContainers(dockerd.api).host(folder, launch=command)
 
             def begin() -> None:
                 dockerd.start()
