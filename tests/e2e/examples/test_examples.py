@@ -96,6 +96,7 @@ def test_what_answers_by_mle_answers_by_the_official_sdk(
         pytest.skip("the official SDK (58 MB) is tried where SDK_TESTS=1 asks for it, as CI does")
     player = Player(host, endpoints)
     asked = [each for each in TRIED if not (each.refused or _missing(each, endpoints))]
+    _forget_what_is_registered(host)
     plan = tmp_path / "plan.json"
     plan.write_text(
         json.dumps([player.plan(each, f"sdk-{EXAMPLES.index(each)}") for each in asked])
@@ -116,6 +117,7 @@ def test_what_answers_by_mle_answers_by_the_official_sdk(
             )
         elif example.request:
             assert each["answer"] == "image/jpg ffd8"
+    _forget_what_is_registered(host)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,13 @@ def test_a_shell_script_that_says_az_runs_as_it_stands(
     assert script.says in done.stdout
     for each in host.workspace.get("onlineEndpoints")["value"]:
         host.workspace.mutate("DELETE", f"onlineEndpoints/{each['name']}")
+
+
+def _forget_what_is_registered(host: RunningHost) -> None:
+    """A version stays what it was registered as, and each tool names its files otherwise."""
+    for kind in ("models", "environments"):
+        for each in host.workspace.get(kind)["value"]:
+            host.workspace.call("DELETE", f"{kind}/{each['name']}")
 
 
 def _missing(example: Example, endpoints: Path) -> str:

@@ -276,7 +276,8 @@ def test_megabytes_printed_are_kept_within_bounds(host: RunningHost) -> None:
                 found += file.stat().st_size
         return found
 
-    until(lambda: size() < 30_000_000)
+    # Where it was cut is the pace's: 16 MiB at most are set aside, and as much may have come since.
+    until(lambda: size() < 36_000_000)
     path = "onlineEndpoints/odd/deployments/loud/getLogs"
     content = host.workspace.call("POST", path, {"tail": 100}).json()["content"]
     assert 50 < len(content.splitlines()) <= 101
