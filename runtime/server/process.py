@@ -145,7 +145,7 @@ class Server:
         self._thread = threading.Thread(target=self._main, name="http", daemon=True)
         self._started = threading.Event()
         self._held = 0.0
-        self._leaving = threading.Lock()
+        self._code: int | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -163,12 +163,13 @@ class Server:
 
     def leave(self, code: int) -> NoReturn:
         """End now, whatever the script's threads are doing."""
-        # Never released: whoever comes first says with which code. `clear` asks this process to
-        # end as well, which the other thread hears.
-        self._leaving.acquire()
+        # `clear` asks this process to end as well: the other thread may hear that and be the one
+        # that ends it, with the code of whoever came first.
+        if self._code is None:
+            self._code = code
         printing.write_out()
         self.clear()
-        os._exit(code)
+        os._exit(self._code)
 
     def _main(self) -> None:
         try:

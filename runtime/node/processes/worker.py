@@ -30,6 +30,7 @@ from .probes import (
 
 MAX_DEATHS = 5
 STABLE = 60.0
+_CANCEL_AGAIN = 0.1
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 30.0
 _WORDS = 30
@@ -221,7 +222,7 @@ class Worker:
             self._set_ready(False)
             way.close()
             await asyncio.wait({child.ended})
-            await asyncio.gather(watch, return_exceptions=True)
+            await _over(watch)
             self._child = None
             shutil.rmtree(scratch, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -274,3 +275,12 @@ class Worker:
     def _set_silent(self, silent: bool) -> None:
         self.silent = silent
         self._note("It answers nothing at present." if silent else "It answers again.")
+
+
+async def _over(task: asyncio.Task[None]) -> None:
+    """It has been cancelled. More than once, if need be: before Python 3.12 `wait_for` takes a
+    cancellation for nothing that comes as what it waits for is done, and the task goes on."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_AGAIN)
+    await asyncio.gather(task, return_exceptions=True)
