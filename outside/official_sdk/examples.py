@@ -131,7 +131,7 @@ def played(asked):
         told["where"] = traceback.format_exc()[-2500:]
     try:
         endpoints.begin_delete(asked["name"]).result()
-    except Exception as error:
+    except Exception as error:  # it is told, and does not hide what came before it
         told.setdefault("error", f"deleting it: {error}"[:1500])
     return told
 
