@@ -12,8 +12,8 @@ from pathlib import Path
 
 from infra.compute.container_apps.app import App
 from infra.compute.container_apps.app_names import KEY
-from infra.compute.container_apps.arm_budget import ArmBudget
-from infra.compute.container_apps.arm_calls import ArmCalls
+from infra.compute.container_apps.arm.arm_budget import ArmBudget
+from infra.compute.container_apps.arm.arm_calls import ArmCalls
 from infra.compute.container_apps.container_apps import ContainerApps
 from outside.running_host import RunningHost
 from tests.fleets.docker import installation_of

@@ -9,6 +9,7 @@ from infra.compute.container_apps import app_names as names
 from infra.compute.container_apps.app_names import Place, node_id
 
 MAX_DEATHS: Final = 5
+_INGRESS: Final = 443
 _PULLING: Final = ("imagepull", "errimage", "invalidimagename", "pull image", "pulling image")
 _NO_MEMORY: Final = ("oomkilled", "out of memory")
 
@@ -64,6 +65,10 @@ class App:
     @property
     def node_id(self) -> str:
         return node_id(self.group, self.place)
+
+    def at(self, ingress: str) -> str | None:
+        """Where it is reached, by the address of its environment's ingress."""
+        return f"{self.fqdn}@{ingress}:{_INGRESS}" if self.fqdn else None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from infra.compute.container_apps.app_body import Mount
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import AppEndings
 from infra.compute.container_apps.app_logs import AppLogs
-from infra.compute.container_apps.arm_budget import ArmBudget
-from infra.compute.container_apps.arm_calls import ArmCalls
+from infra.compute.container_apps.arm.arm_budget import ArmBudget
+from infra.compute.container_apps.arm.arm_calls import ArmCalls
 from infra.compute.container_apps.container_apps import ContainerApps
 from infra.compute.container_apps.container_apps_fleet import ContainerAppsFleet, Own
 from infra.compute.container_apps.known_apps import KnownApps

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from domain.errors import Unavailable
 from infra.compute.container_apps.app import App, Replica
-from infra.compute.container_apps.arm_calls import ArmCalls, ArmRefusal, refusal_of
+from infra.compute.container_apps.arm.arm_calls import ArmCalls, ArmRefusal, refusal_of
 
 _ENVIRONMENT: Final = re.compile(
     r"(/subscriptions/[^/]+/resourceGroups/[^/]+)/providers/Microsoft\.App/managedEnvironments/[^/]+",

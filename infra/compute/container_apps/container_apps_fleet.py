@@ -5,18 +5,19 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from domain.errors import Unavailable, Unsupported
 from domain.ports import Credentials, Program
 from infra.compute.container_apps.app import MAX_DEATHS, App, Ending
 from infra.compute.container_apps.app_body import Mount, Surroundings, app_body
+from infra.compute.container_apps.app_departures import AppDepartures
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import refused
 from infra.compute.container_apps.app_logs import AppLogs
 from infra.compute.container_apps.app_names import Place, name_of, names_of
 from infra.compute.container_apps.app_sizes import AppSize, size_of
-from infra.compute.container_apps.arm_calls import ArmRefusal
+from infra.compute.container_apps.arm.arm_calls import ArmRefusal
 from infra.compute.container_apps.container_apps import ContainerApps, Environment
 from infra.compute.container_apps.known_apps import KnownApps
 from infra.compute.gateway import Gateway
@@ -30,7 +31,6 @@ _log = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 1.0
 _LONGEST_BACKOFF: Final = 60.0
 _LINGER: Final = 2.5
-_INGRESS: Final = 443
 _WORDS: Final = 200
 
 
@@ -104,7 +104,7 @@ class ContainerAppsFleet(Fleet):
         self._preparations: dict[str, _Preparation] = {}
         self._replaced: dict[tuple[str, int], _Replaced] = {}
         self._ended_at: dict[str, float] = {}
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._departures = AppDepartures(apps, known, draining, now)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # -- Fleet
@@ -121,10 +121,9 @@ class ContainerAppsFleet(Fleet):
             apps = await self._of(group.name)
             there = latest(apps)
             for app in apps:
-                if there[app.place.number] is not app:  # another has its place already
-                    self._leave(app, linger=0.0, grace=0.0)
-                elif app.place.number >= count:
-                    self._leave(app, linger=_LINGER, grace=group.drain)
+                another = there[app.place.number] is not app
+                if another or app.place.number >= count:
+                    self._departures.leave(app, linger=_LINGER, grace=group.drain)
             asked = [self._at(n, group, prepared, size, there.get(n)) for n in range(count)]
             try:
                 await asyncio.gather(*asked)
@@ -153,7 +152,7 @@ class ContainerAppsFleet(Fleet):
                 ending = Ending("ResourceNotReady", reason)
                 words = await self._printed(app)
                 self._replaced[node.group, node.number] = _Replaced(app, ending, self._now(), words)
-                await self._remove(app)
+                await self._departures.remove(app)
 
     async def explain(self, node: Node) -> str | None:
         for app in await self._of(node.group):
@@ -196,7 +195,7 @@ class ContainerAppsFleet(Fleet):
             preparation.task.cancel()
         apps = await self._of(group)
         for app in apps:
-            self._leave(app, linger=linger, grace=grace)
+            self._departures.leave(app, linger=linger, grace=grace)
         if apps:
             return False
         self._preparations.pop(group, None)
@@ -224,11 +223,11 @@ class ContainerAppsFleet(Fleet):
         return Gateway(self._own.blobs.rpartition(":")[0], "0.0.0.0/32")
 
     async def close(self) -> None:
-        tasks: list[asyncio.Task[Any]] = [each.task for each in self._preparations.values()]
-        tasks += self._leaving.values()
+        tasks = [each.task for each in self._preparations.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._departures.close()
         self._draining.close()
         await self._images.close()
         await self._apps.close()
@@ -255,8 +254,12 @@ class ContainerAppsFleet(Fleet):
     async def _at(
         self, number: int, group: NodeGroup, image: ProgramImage, size: AppSize, app: App | None
     ) -> None:
-        """Have a node of that number, after a while that grows with each that ends."""
+        """Have a node of that number, after a while that grows with each that ends. What is on its
+        way out may take as long as a request: nobody waits for it."""
         replaced = self._replaced.get((group.name, number))
+        if app is not None and replaced is None and self._departures.is_leaving(app):
+            await self._make(group, image, size, Place(number, app.place.life + 1, 1))
+            return
         if app is not None and replaced is None and self._known.ending(app) is None:
             return
         before = app if app is not None else replaced.app if replaced is not None else None
@@ -276,7 +279,7 @@ class ContainerAppsFleet(Fleet):
         self._replaced.pop((group.name, number), None)
         self._ended_at.pop(before.name, None)
         if app is not None:
-            await self._remove(app)
+            await self._departures.remove(app)
 
     async def _make(
         self, group: NodeGroup, image: ProgramImage, size: AppSize, place: Place
@@ -305,32 +308,6 @@ class ContainerAppsFleet(Fleet):
         else:
             self._known.look_soon()
 
-    def _leave(self, app: App, *, linger: float, grace: float) -> None:
-        """Its ingress stays until nothing can be under way there any more."""
-        if app.name in self._leaving or self._known.is_going(app):
-            return
-        task = asyncio.create_task(self._end(app, linger, grace), name=f"end {app.node_id}")
-        self._leaving[app.name] = task
-        task.add_done_callback(lambda _: self._leaving.pop(app.name, None))
-
-    async def _end(self, app: App, linger: float, grace: float) -> None:
-        try:
-            if self._known.runs(app):
-                await asyncio.sleep(linger)
-                address = _address(app, (await self._apps_environment()).address)
-                if grace and address is not None:
-                    await self._draining.drained(address, app.group, grace)
-            await self._remove(app)
-        except Unavailable as error:
-            _log.warning("%s could not be ended: %s", app.node_id, error)
-
-    async def _remove(self, app: App) -> None:
-        try:
-            if await self._apps.remove(app.name):
-                self._known.goes(app)
-        except ArmRefusal as refusal:
-            _log.warning("%s cannot be ended: %s", app.node_id, refusal)
-
     async def _of(self, group: str) -> list[App]:
         return [app for app in await self._known.all() if app.group == group]
 
@@ -351,16 +328,12 @@ class ContainerAppsFleet(Fleet):
         if ending is not None:
             return _ended(app, ending)
         state = NodeState.COMING
-        if app.name in self._leaving or self._known.is_going(app):
+        if self._departures.is_leaving(app):
             state = NodeState.LEAVING
         elif self._known.runs(app):
             state = NodeState.RUNNING
-        at = _address(app, address)
+        at = app.at(address)
         return Node(app.node_id, app.group, app.place.number, state, at, app.attempt)
-
-
-def _address(app: App, ingress: str) -> str | None:
-    return f"{app.fqdn}@{ingress}:{_INGRESS}" if app.fqdn else None
 
 
 def _ended(app: App, ending: Ending) -> Node:

@@ -14,7 +14,7 @@ from typing import Final
 from domain.errors import Unavailable
 from infra.compute.container_apps.app import App, Ending
 from infra.compute.container_apps.app_endings import AppEndings
-from infra.compute.container_apps.arm_calls import ArmRefusal
+from infra.compute.container_apps.arm.arm_calls import ArmRefusal
 from infra.compute.container_apps.container_apps import ContainerApps
 
 _log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ import pytest_asyncio
 from domain.errors import Unavailable
 from domain.ports import EnvironmentSpec, InstanceLost
 from infra.compute.docker.labels import INSTALLATION
+from infra.compute.http.unix_connection import UnixResponse
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import NothingLent
 from infra.compute.remote.fleet import Fleet, Node
@@ -177,7 +178,7 @@ def run(data):
 async def test_a_node_that_is_wanted_again_comes_beside_one_that_is_on_its_way_out(
     yard: Yard, platform: Platform
 ) -> None:
-    if platform.name != "docker":
+    if platform.name not in ("docker", "container_apps"):
         pytest.skip("other platforms number no nodes")
     group = replace(await yard.group(BUSY), drain=PATIENCE)
     await yard.applied(group, 1)
@@ -199,9 +200,16 @@ async def test_a_node_that_is_wanted_again_comes_beside_one_that_is_on_its_way_o
     assert other.number == 0
     assert not asked.done(), "whose node has as long as it takes"
     await yard.gone(group)  # which is sooner
-    with pytest.raises(InstanceLost):
-        await asked
+    assert await is_cut_off(asked)
     http.close()
+
+
+async def is_cut_off(asked: asyncio.Task[UnixResponse]) -> bool:
+    """What is between here and a node may say so itself."""
+    try:
+        return (await asked).status >= 500
+    except InstanceLost:
+        return True
 
 
 async def test_an_image_that_is_not_there_is_named(yard: Yard, platform: Platform) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from infra.compute.container_apps.arm_budget import ArmBudget, Kind
+from infra.compute.container_apps.arm.arm_budget import ArmBudget, Kind
 from infra.compute.container_apps.known_apps import COMING
 from infra.compute.remote.fleet import NodeGroup, NodeState
 from tests.kit.apps.scripted_apps import ScriptedApps, StandingClock, scripted_apps, standing_in

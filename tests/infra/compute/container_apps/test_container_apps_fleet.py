@@ -180,6 +180,22 @@ async def test_an_app_that_is_busy_is_taken_away_when_it_is_not(apps: ScriptedAp
     assert apps.apps == []
 
 
+async def test_a_node_that_is_wanted_again_comes_beside_an_app_that_is_on_its_way_out(
+    apps: ScriptedApps,
+) -> None:
+    group = replace(apps.group(), drain=1e6)
+    await apps.applied(group, 1)
+    [node] = await apps.in_state(group, NodeState.RUNNING)
+    await apps.applied(group, 0)
+    await apps.in_state(group, NodeState.LEAVING)
+    await apps.applied(group, 1)
+    [other] = await apps.in_state(group, NodeState.RUNNING)
+    assert (other.number, other.id) == (0, node.id.replace(".1", ".2"))
+    assert len(apps.apps) == 2, "whose app has as long as it takes"
+    await apps.gone(group)
+    assert apps.apps == [], "which is sooner"
+
+
 # -- what goes wrong
 
 

@@ -12,7 +12,7 @@ import aiohttp
 import yarl
 
 from domain.errors import Unavailable
-from infra.compute.container_apps.arm_budget import ArmBudget, Kind
+from infra.compute.container_apps.arm.arm_budget import ArmBudget, Kind
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

@@ -10,8 +10,8 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from domain.errors import Unavailable
-from infra.compute.container_apps.arm_budget import ALLOWED, SHARE, ArmBudget, Kind
-from infra.compute.container_apps.arm_calls import ArmCalls, ArmRefusal
+from infra.compute.container_apps.arm.arm_budget import ALLOWED, SHARE, ArmBudget, Kind
+from infra.compute.container_apps.arm.arm_calls import ArmCalls, ArmRefusal
 from tests.kit.apps.scripted_apps import GivenToken, StandingClock
 
 
