@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 _LOOK = 0.2
 _FULL_LOOK = 1.0
+_IDLE_LOOK = 0.5
+_IDLE_AFTER = 30.0
+"""Seconds without an arrival after which nobody is taken to be at work there."""
 _SHARE = 20
 """Looking may take a twentieth of a core at most: a slow look makes the next one later."""
 _BUSY_SHARE = 4
@@ -112,6 +115,7 @@ class BlobArrivals:
         source = self._source
         await source.start(await self._settled())
         full_at = prune_at = 0.0
+        landed_at = time.monotonic()
         while True:
             began = time.monotonic()
             full = began >= full_at
@@ -132,7 +136,9 @@ class BlobArrivals:
             if full:
                 full_at = began + max(_FULL_LOOK, took * _SHARE)
             share = _BUSY_SHARE if arrivals else _SHARE
-            pause = max(self._arriving.look, source.interval, 0 if full else took * share)
+            landed_at = began if arrivals else landed_at
+            look = self._arriving.look if began < landed_at + _IDLE_AFTER else _IDLE_LOOK
+            pause = max(look, source.interval, 0 if full else took * share)
             await asyncio.sleep(pause)
 
     async def _settled(self) -> dict[str, Signature]:
