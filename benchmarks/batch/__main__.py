@@ -10,12 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import history
 from benchmarks.batch import report
 from benchmarks.batch.inputs import make_files, make_model
 from benchmarks.batch.measured import Void
 from benchmarks.batch.ours import Ours
 from benchmarks.batch.peers import PEERS
 from benchmarks.batch.rounds import Way, measure
+from benchmarks.line import reached
 from benchmarks.process_tree import adopt_orphans, end_children
 
 
@@ -61,8 +63,9 @@ def main() -> int:
     sys.stdout.write(report.table(found))
     if found[-1].name == report.OURS and found[-1].rounds:
         sys.stdout.write("\n" + report.steps(found[-1]))
-    sys.stdout.write("\n")
-    sys.stdout.writelines(report.targets(found))
+    lines = list(report.targets(found))
+    sys.stdout.write(reached(lines))
+    history.keep("batch", lines)
     return 0
 
 

@@ -2,20 +2,23 @@
 one command, one run, one machine.
 
     python -m benchmarks.online [--peers mlserver,azureml] [--rounds 3] [--seconds 5]
-                                [--only peers|lines] [--requests N] [--endpoints N]
+                                [--only peers|lines|rest|...] [--requests N] [--endpoints N]
+
+What was to be reached, and whether it was, is appended to docs/benchmarks-history.csv.
 """
 
 import argparse
+import functools
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import process_tree
+from benchmarks import history, process_tree
+from benchmarks.line import Line, reached
 from benchmarks.online import report
-from benchmarks.online.lines import endpoints, gateway, loads, memory, starts
-from benchmarks.online.lines.line import Line
+from benchmarks.online.lines import endpoints, gateway, loads, memory, rest, starts
 from benchmarks.online.ours import Ours
 from benchmarks.online.peers import PEERS, Peer
 from benchmarks.online.rounds import measure
@@ -25,6 +28,14 @@ from benchmarks.peer_environments import Unavailable
 
 _REQUESTS = 1_000_000
 _ENDPOINTS = 1_000
+_LINES: dict[str, Callable[[argparse.Namespace, Wrk, Path], list[Line]]] = {
+    "gateway": lambda _asked, _wrk, folder: gateway.measure(folder),
+    "loads": lambda asked, _wrk, _folder: loads.measure(asked.seconds),
+    "starts": lambda _asked, _wrk, folder: starts.measure(folder),
+    "memory": lambda asked, wrk, folder: memory.measure(folder, wrk, asked.requests),
+    "endpoints": lambda asked, wrk, folder: endpoints.measure(folder, wrk, asked.endpoints),
+    "rest": lambda asked, _wrk, folder: rest.measure(folder, asked.endpoints),
+}
 
 
 def main() -> int:
@@ -53,7 +64,9 @@ def _arguments() -> tuple[argparse.Namespace, list[Peer]]:
     parser.add_argument("--peers", default=",".join(known), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--seconds", type=float, default=5, help="of each load; default: 5")
-    parser.add_argument("--only", choices=("peers", "lines"), help="the tables, or the rest")
+    parser.add_argument(
+        "--only", choices=("peers", "lines", *_LINES), help="the tables, the rest, or one of it"
+    )
     parser.add_argument("--requests", type=int, default=_REQUESTS, help="of the memory line")
     parser.add_argument("--endpoints", type=int, default=_ENDPOINTS)
     arguments = parser.parse_args()
@@ -65,7 +78,7 @@ def _arguments() -> tuple[argparse.Namespace, list[Peer]]:
 
 def _measure(arguments: argparse.Namespace, peers: list[Peer], wrk: Wrk, folder: Path) -> None:
     lines: list[Line] = []
-    if arguments.only != "lines":
+    if arguments.only in (None, "peers"):
         servers: list[Server] = [Ours(folder), *peers]
         for processes in (1, 2):
             found = measure(
@@ -78,13 +91,11 @@ def _measure(arguments: argparse.Namespace, peers: list[Peer], wrk: Wrk, folder:
             _tell(report.table(processes, found))
             if processes == 1:
                 lines += report.against_peers(found)
-    if arguments.only != "peers":
-        lines += _line("gateway", lambda: gateway.measure(folder))
-        lines += _line("loads", lambda: loads.measure(arguments.seconds))
-        lines += _line("starts", lambda: starts.measure(folder))
-        lines += _line("memory", lambda: memory.measure(folder, wrk, arguments.requests))
-        lines += _line("endpoints", lambda: endpoints.measure(folder, wrk, arguments.endpoints))
-    _tell(report.reached(lines))
+    for name, look in _LINES.items():
+        if arguments.only in (None, "lines", name):
+            lines += _line(name, functools.partial(look, arguments, wrk, folder))
+    _tell(reached(lines))
+    history.keep("online", lines)
 
 
 def _line(name: str, look: Callable[[], list[Line]]) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.online.lines.line import Line, at_least, at_most
+from benchmarks.line import Line, at_least, at_most
 from benchmarks.online.rounds import CONNECTIONS, Figures
 
 _MOST = CONNECTIONS[-1]
@@ -62,14 +62,6 @@ def against_peers(found: Sequence[Figures]) -> list[Line]:
             "x",
         ),
     ]
-
-
-def reached(lines: Iterable[Line]) -> str:
-    told = {True: "met", False: "**not met**", None: "not measured"}
-    rows = [_row([each.what, each.reach, each.told, told[each.met]]) for each in lines]
-    return "\n".join(
-        ["\n### To be reached\n", *_head(["what", "reach", "measured", ""]), *rows, ""]
-    )
 
 
 def _connections(number: int) -> str:

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.growth import slope
+from benchmarks.line import Line, at_most
 from benchmarks.online import ours
-from benchmarks.online.lines.line import Line, at_most
 from benchmarks.online.wrk import Wrk
 from outside.running_host import RunningHost
 

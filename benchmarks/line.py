@@ -1,5 +1,6 @@
 """One thing to be reached, and whether it was."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -19,3 +20,11 @@ def at_most(what: str, told: str, value: float, limit: float, unit: str) -> Line
 
 def at_least(what: str, told: str, value: float, limit: float, unit: str) -> Line:
     return Line(what, f"≥ {limit:g} {unit}", told, value >= limit)
+
+
+def reached(lines: Iterable[Line]) -> str:
+    """A table in Markdown."""
+    told = {True: "met", False: "**not met**", None: "not measured"}
+    rows = [f"| {each.what} | {each.reach} | {each.told} | {told[each.met]} |" for each in lines]
+    head = ("| what | reach | measured | |", "| --- | --- | --- | --- |")
+    return "\n".join(["\n### To be reached\n", *head, *rows, ""])
