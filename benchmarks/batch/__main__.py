@@ -10,15 +10,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import history
 from benchmarks.batch import report
 from benchmarks.batch.inputs import make_files, make_model
 from benchmarks.batch.measured import Void
 from benchmarks.batch.ours import Ours
 from benchmarks.batch.peers import PEERS
 from benchmarks.batch.rounds import Way, measure
-from benchmarks.line import reached
 from benchmarks.process_tree import adopt_orphans, end_children
+from benchmarks.reach import history
+from benchmarks.reach.line import reached
 
 
 def main() -> int:

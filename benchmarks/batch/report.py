@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.batch.rounds import Figures
-from benchmarks.line import Line, at_most
+from benchmarks.reach.line import Line, at_most
 
 POOL, OURS = "pool", "ours"
 _STEADY, _FIRST, _WHOLE = 1.15, 1.3, 1.6

@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import history, process_tree
-from benchmarks.line import Line, reached
+from benchmarks import process_tree
 from benchmarks.online import report
 from benchmarks.online.lines import endpoints, gateway, loads, memory, rest, starts
 from benchmarks.online.ours import Ours
@@ -25,6 +24,8 @@ from benchmarks.online.rounds import measure
 from benchmarks.online.servers import Server, Wrong
 from benchmarks.online.wrk import Wrk
 from benchmarks.peer_environments import Unavailable
+from benchmarks.reach import history
+from benchmarks.reach.line import Line, reached
 
 _REQUESTS = 1_000_000
 _ENDPOINTS = 1_000

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.line import Line, at_least, at_most
 from benchmarks.online.rounds import CONNECTIONS, Figures
+from benchmarks.reach.line import Line, at_least, at_most
 
 _MOST = CONNECTIONS[-1]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.line import Line, at_least
 from benchmarks.online import ours
 from benchmarks.online.lines import sleepers
 from benchmarks.online.wrk import Load, Wrk
+from benchmarks.reach.line import Line, at_least
 from outside.running_host import RunningHost
 
 _TURNS = 5

@@ -7,8 +7,8 @@ from statistics import median
 import uvloop
 
 from benchmarks.http_load import Outcome, Target
-from benchmarks.line import Line, at_most
 from benchmarks.online import ours
+from benchmarks.reach.line import Line, at_most
 from outside import serving
 from outside.running_host import RunningHost
 

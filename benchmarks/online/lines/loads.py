@@ -4,7 +4,7 @@ import contextlib
 import sys
 
 from benchmarks import micro_batching, overload
-from benchmarks.line import Line, at_least
+from benchmarks.reach.line import Line, at_least
 
 
 def measure(seconds: float) -> list[Line]:

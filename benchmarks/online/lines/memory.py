@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.growth import slope
-from benchmarks.line import Line, at_most
 from benchmarks.online import ours
 from benchmarks.online.wrk import Wrk
+from benchmarks.reach.line import Line, at_most
 from outside.running_host import RunningHost
 
 EVERY = 50_000

@@ -4,8 +4,8 @@ nothing deployed and with endpoints that sleep, both at the same time."""
 import time
 from pathlib import Path
 
-from benchmarks.line import Line, at_most
 from benchmarks.online.lines import sleepers
+from benchmarks.reach.line import Line, at_most
 from infra.compute.local.processes.process_groups import cpu_seconds
 from outside.running_host import RunningHost
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.line import Line, at_most
 from benchmarks.online import ours
 from benchmarks.online.servers import first_answer
+from benchmarks.reach.line import Line, at_most
 from infra.compute.local.processes.process_groups import cpu_seconds
 from outside import serving
 from outside.running_host import RunningHost

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.line import Line
+from benchmarks.reach.line import Line
 
-FILE = Path(__file__).parents[1] / "docs" / "benchmarks-history.csv"
+FILE = Path(__file__).parents[2] / "docs" / "benchmarks-history.csv"
 TITLES = ("day", "version", "load", "benchmark", "what", "reach", "measured", "met")
 _MET = {True: "yes", False: "no", None: "not measured"}
 
