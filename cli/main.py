@@ -51,6 +51,8 @@ GROUPS = {
     "connection": ("connection", "who may open package indexes"),
     "job": ("job", "batch jobs"),
     "schedule": ("schedule", "jobs by the clock"),
+    "event-mapping": ("events.event_mapping", "events of other systems that start jobs"),
+    "event-subscription": ("events.event_subscription", "who is told what happens"),
     "budget": ("rules.budget", "how much may be spent"),
     "alert": ("rules.alert", "rules over figures"),
     "dead-letter": ("queues.dead_letter", "messages that could not be handled"),

@@ -11,6 +11,7 @@ import { Jobs } from "./pages/jobs/jobs";
 import { DeploymentPage } from "./pages/online/deployment";
 import { OnlineEndpointPage } from "./pages/online/endpoint";
 import { Overview } from "./pages/overview";
+import { Queues } from "./pages/queues";
 import { SignIn } from "./pages/sign-in";
 import { Empty } from "./parts/told";
 import { place, to } from "./router";
@@ -20,6 +21,7 @@ const LINKS: readonly [string, string][] = [
   ["", "Endpoints"],
   ["jobs", "Jobs"],
   ...Object.entries(ASSETS).map(([kind, { title }]): [string, string] => [kind, title]),
+  ["queues", "Dead letters"],
   ["alerts", "Alerts"],
   ["costs", "Costs"],
   ["access", "Access"],
@@ -93,6 +95,7 @@ function Page() {
   if (kind === "batch" && name) return <BatchEndpointPage key={name} name={name} />;
   if (kind === "jobs") return name ? <JobPage key={name} name={name} /> : <Jobs />;
   if (kind === "alerts") return name ? <AlertPage key={name} name={name} /> : <Alerts />;
+  if (kind === "queues") return <Queues />;
   if (kind === "costs") return <Costs />;
   if (kind === "access") return <Access />;
   if (kind in ASSETS) {

@@ -6,8 +6,11 @@ import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
 import type { ListOf, Resource } from "../resources";
 import { go, to } from "../router";
+import { word } from "../yaml";
 import { DeleteAsset, Document, Particulars, TOLD_BELOW } from "./particulars";
-import { type AssetKind, RegisterAsset } from "./wizards/asset";
+import { Lineage } from "./lineage";
+import { type AssetKind, NOUNS, RegisterAsset } from "./wizards/asset";
+import { EventMapping } from "./wizards/event-mapping";
 import { NewSchedule } from "./wizards/schedule";
 import { NewSubscription } from "./wizards/subscription";
 
@@ -27,7 +30,7 @@ export const ASSETS: Readonly<Record<string, Kind>> = {
   computes: { title: "Computes", about: "The local one is always there.", versions: false },
   schedules: { title: "Schedules", about: "A schedule invokes a batch endpoint by the clock.", versions: false },
   eventSubscriptions: { title: "Subscriptions", about: "A webhook, or a topic of Service Bus, is told what happens to endpoints, deployments and jobs.", versions: false },
-  eventMappings: { title: "Event mappings", about: "An event mapping starts a batch job for each event of another system, such as Event Grid, that fits: PUT eventMappings/NAME makes one.", versions: false },
+  eventMappings: { title: "Event mappings", about: "An event mapping starts a batch job for each event of another system, such as Event Grid, that fits.", versions: false },
   connections: { title: "Connections", about: "mle connection create -f feed.yml opens an index of packages.", versions: false },
 };
 
@@ -58,6 +61,7 @@ const NEW: Readonly<Record<string, string>> = {
   codes: "Register code",
   schedules: "New schedule",
   eventSubscriptions: "New event subscription",
+  eventMappings: "New event mapping",
 };
 
 /** Of which files, or a conda file, become a version. */
@@ -91,6 +95,7 @@ export function Assets({ kind }: { kind: string }) {
       )}
       {making && kind === "schedules" && <NewSchedule onClose={() => setMaking(false)} onDone={() => seen.again()} />}
       {making && kind === "eventSubscriptions" && <NewSubscription onClose={() => setMaking(false)} onDone={() => seen.again()} />}
+      {making && kind === "eventMappings" && <EventMapping onClose={() => setMaking(false)} onDone={(name) => go(to(kind, name))} />}
       {making && kind in VERSIONED && (
         <RegisterAsset kind={kind as AssetKind} onClose={() => setMaking(false)} onDone={(name) => go(to(kind, name))} />
       )}
@@ -150,6 +155,7 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
           </section>
           )}
           <Particulars kind={kind} path={own} of={found} again={() => one.again()} />
+          {about?.versions && chosen && <Lineage path={own} command={lineage(kind, name, chosen)} />}
           <Document of={found} />
         </>
       )}
@@ -158,6 +164,12 @@ export function Asset({ kind, name, version }: { kind: string; name: string; ver
       )}
     </>
   );
+}
+
+function lineage(kind: string, name: string, version: string): string {
+  return kind === "codes"
+    ? `mle rest GET codes/${word(name)}/versions/${word(version)}/lineage`
+    : `mle ${NOUNS[kind as AssetKind]} lineage -n ${word(name)} -v ${word(version)}`;
 }
 
 /** The action by which one is made or deleted: of assets, a version. */

@@ -1,5 +1,6 @@
 /** Events on their way out, by subscriptions, and in, by mappings. */
 
+import { useState } from "preact/hooks";
 import { call } from "../host";
 import { number, t } from "../language";
 import { Act } from "../parts/act";
@@ -9,8 +10,11 @@ import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Stale } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf } from "../resources";
+import type { ListOf, Resource } from "../resources";
 import { to } from "../router";
+import { May } from "../parts/may";
+import { EventMapping, type MappingProperties } from "./wizards/event-mapping";
+import { word } from "../yaml";
 import type { Props } from "./particulars";
 
 const REDELIVER = "eventSubscriptions/redeliver/action";
@@ -101,7 +105,8 @@ const TAKEN: readonly Column<Taken>[] = [
 ];
 
 /** Where events go that start jobs, and what became of those that came. */
-export function Mapping({ path, of }: Props) {
+export function Mapping({ path, of, again }: Props) {
+  const [changes, setChanges] = useState(false);
   const events = usePolled<ListOf<Taken>>(`${path}/events`, 5);
   const properties = of.properties as {
     eventsUri: string;
@@ -114,13 +119,21 @@ export function Mapping({ path, of }: Props) {
   const found = events.value.value?.value ?? [];
   return (
     <>
+      <May act="eventMappings/write">
+        <p class="row">
+          <button type="button" onClick={() => setChanges(true)}>
+            {t("Change")}
+          </button>
+        </p>
+      </May>
+      {changes && <EventMapping mapping={of as unknown as Resource<MappingProperties>} onClose={() => setChanges(false)} onDone={again} />}
       <section class="card">
         <dl>
           <dt>{t("Events go to")}</dt>
           <dd>
             <Copied text={properties.eventsUri} label={t("Events go to")} />
           </dd>
-          <Keys path={path} at="" />
+          <Keys path={path} at="" command={(which) => `mle event-mapping regenerate-keys -n ${word(of.name)} --key-type ${which}`} />
           <dt>{t("Invokes")}</dt>
           <dd>
             <a href={to("batch", properties.endpointName)}>{[properties.endpointName, properties.deploymentName].filter(Boolean).join("/")}</a>

@@ -138,19 +138,20 @@ function Build({ path }: Props) {
 }
 
 /** By collection, what `mle` calls those that it deletes. */
-const NOUNS: Readonly<Record<string, string>> = { models: "model", computes: "compute", schedules: "schedule", connections: "connection" };
+const NOUNS: Readonly<Record<string, string>> = { models: "model", computes: "compute", schedules: "schedule", connections: "connection", environments: "environment", data: "data", eventMappings: "event-mapping", eventSubscriptions: "event-subscription" };
 
 /** Asks first; of a version says that it is one. */
 export function DeleteAsset({ kind, name, path, version, onClose }: { kind: string; name: string; path: string; version: string | undefined; onClose(): void }) {
   const noun = NOUNS[kind];
   const which = version === undefined ? "" : ` -v ${word(version)}`;
-  const command = noun && `mle ${noun} delete -n ${word(name)}${which} --yes`;
+  const command = noun ? `mle ${noun} delete -n ${word(name)}${which} --yes` : `mle rest DELETE ${path}`;
   return (
     <Ask
       title={version === undefined ? t("Delete {name}?", { name }) : t("Delete version {version} of {name}?", { name, version })}
       act={t("Delete")}
       danger
       command={command}
+      tries={{ method: "DELETE", path }}
       onClose={onClose}
       onAct={async (told) => {
         await change("DELETE", path, undefined, told);

@@ -1,10 +1,18 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
-import { Refusal } from "../host";
+import { call, Refusal } from "../host";
 import { t } from "../language";
+import { type Change, Changes } from "./changes";
 import { Code } from "./copied";
 import { Faults, isAbout } from "./form";
 import { Told } from "./told";
+
+/** What a dialog asks of the host, as far as it can be tried. */
+export interface Asked {
+  method: "PUT" | "PATCH" | "DELETE";
+  path: string;
+  body?: unknown;
+}
 
 interface Props {
   title: string;
@@ -17,6 +25,8 @@ interface Props {
   may?: boolean;
   /** Has the command and the YAML beside the fields. */
   wide?: boolean;
+  /** Offers to try it: the host says what would change, or why not, and does nothing. */
+  tries?: Asked | undefined;
   children?: ComponentChildren;
   /** Does it; a rejection is shown, at the fields that it is about, and the dialog stays. `told` says
    * how far it is. */
@@ -29,6 +39,8 @@ export function Ask(props: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [status, setStatus] = useState<string | null>(null);
   const [fault, setFault] = useState<Error | null>(null);
+  const [changes, setChanges] = useState<readonly Change[] | null>(null);
+  const form = useRef<HTMLFormElement>(null);
   const title = useId();
   const targets = useMemo(() => new Set<string>(), []);
   useEffect(() => {
@@ -38,9 +50,25 @@ export function Ask(props: Props) {
     if (fault) dialog.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
   }, [fault]);
 
+  async function attempt(asked: Asked): Promise<void> {
+    if (!form.current?.reportValidity()) return;
+    setFault(null);
+    setChanges(null);
+    setStatus(t("Tried"));
+    try {
+      const tried = await call<{ properties: { changes: Change[] } }>(asked.method, `${asked.path}?dryRun=true`, asked.body);
+      setChanges(tried.body.properties.changes);
+    } catch (error) {
+      setFault(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      setStatus(null);
+    }
+  }
+
   async function act(event: Event): Promise<void> {
     event.preventDefault();
     setFault(null);
+    setChanges(null);
     setStatus(t("Asked"));
     try {
       await props.onAct((told) => setStatus(t(told)));
@@ -61,7 +89,7 @@ export function Ask(props: Props) {
   );
   return (
     <dialog ref={dialog} class={props.wide ? "wide" : ""} aria-labelledby={title} onClose={props.onClose}>
-      <form onSubmit={(event) => void act(event)}>
+      <form ref={form} onSubmit={(event) => void act(event)}>
         <h2 id={title}>{props.title}</h2>
         <div class={props.wide ? "beside" : ""}>
           <div class="fields">
@@ -75,6 +103,7 @@ export function Ask(props: Props) {
           )}
         </div>
         <Told fault={rest(fault, targets)} />
+        {changes && <Changes of={changes} />}
         {same && !props.wide && (
           <details>
             <summary>{t("The same in a terminal")}</summary>
@@ -88,6 +117,11 @@ export function Ask(props: Props) {
           <button type="button" onClick={() => dialog.current?.close()}>
             {t("Close")}
           </button>
+          {props.tries && (
+            <button type="button" disabled={status !== null || props.may === false} onClick={() => props.tries && void attempt(props.tries)}>
+              {t("Try it")}
+            </button>
+          )}
           <button type="submit" class={props.danger ? "danger" : "primary"} disabled={status !== null || props.may === false}>
             {props.act}
           </button>

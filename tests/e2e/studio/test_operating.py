@@ -1,7 +1,9 @@
 """What operators do in the studio while callers are answered."""
 
+import contextlib
 import json
 import shlex
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -288,6 +290,44 @@ def test_events_of_others_and_their_jobs_stand_by_their_mapping(
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_text("None yet").wait_for()
+
+
+def test_messages_that_queues_put_aside_are_read_replayed_and_deleted(
+    host: RunningHost, studio: StudioServer, page: "Page"
+) -> None:
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/queues")
+    page.get_by_text("No queue has put anything aside").wait_for()
+    message = ("batch-jobs", b'{"job":"<b>gone</b>","tick":0}', '{"message_id":"1","schema":"1.0"}')
+    with contextlib.closing(sqlite3.connect(host.data_dir / "queues.db")) as queues, queues:
+        for number in (1, 2):
+            queues.execute(
+                "INSERT INTO dead_letters (sequence_number, queue, body, properties, enqueued_at,"
+                " delivery_count, reason, description, dead_lettered_at)"
+                " VALUES (?, ?, ?, ?, 1, 5, 'MaxDeliveryCountExceeded', 'ValueError: no', 2)",
+                (number, *message),
+            )
+    page.reload()
+    letters = page.get_by_role("region", name="dead letters")
+    letters.get_by_text("ValueError: no").first.click()
+    letters.get_by_text('"job": "<b>gone</b>"').first.wait_for()
+    letters.get_by_role("button", name="Delete").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete").click()
+    dialog.wait_for(state="detached")
+    page.get_by_role("button", name="Replay all").click()
+    dialog.get_by_text("The same in a terminal").click()
+    dialog.get_by_text("mle dead-letter replay --queue batch-jobs --all").wait_for()
+    dialog.get_by_role("button", name="Replay").click()
+    page.get_by_text("No queue has put anything aside").wait_for()
+
+
+def test_what_uses_a_version_is_told_and_leads_there(
+    sums: str, studio: StudioServer, page: "Page"
+) -> None:
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/codes/sums")
+    page.get_by_role("region", name="lineage", exact=True).last.wait_for()
+    page.get_by_role("link", name="sums/green").click()
+    page.get_by_role("heading", name="green").wait_for()
 
 
 def test_a_schedule_is_run_by_hand_and_switched_off(

@@ -47,7 +47,8 @@ PLACES = (
     *(("online/adds", "Guarded rollout"), ("batch/whole", "New deployment"), ("batch/whole", "")),
     *(("jobs", ""), ("models", "Register a model"), ("codes/adds", ""), ("computes", "")),
     *(("schedules", "New schedule"), ("access", ""), ("costs", "New budget")),
-    *(("costs", "Prices"), ("alerts", "New alert"), ("eventMappings", "")),
+    *(("costs", "Prices"), ("alerts", "New alert"), ("queues", "")),
+    *(("eventMappings", "New event mapping"), ("eventSubscriptions", "New event subscription")),
 )
 """Every page, and every dialog that has fields, by the button that opens it."""
 

@@ -9,6 +9,7 @@ import pytest
 from cli.documents.faults import Faults
 from cli.documents.yaml_file import read_document
 from cli.kinds.deployments import BATCH_DEPLOYMENT, ONLINE_DEPLOYMENT
+from cli.kinds.events import EVENT_MAPPING
 from cli.kinds.schedules import SCHEDULE
 from cli.kinds.types import Record
 from cli.main import SHORT, command_module
@@ -244,3 +245,38 @@ def test_models_and_schedules_are_made_where_they_are_listed(
     page.get_by_role("link", name="every-night").wait_for()
     trigger = host.workspace.get("schedules/every-night")["properties"]["trigger"]
     assert trigger["expression"] == "0 3 * * *"
+
+
+def test_an_event_mapping_is_tried_made_and_changed(
+    host: RunningHost, studio: StudioServer, page: "Page", folder: Path
+) -> None:
+    host.workspace.mutate("PUT", "batchEndpoints/fed", {"properties": {}})
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/eventMappings")
+    page.get_by_role("button", name="New event mapping").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("lake")
+    dialog.get_by_label("Batch endpoint").select_option("fed")
+    dialog.get_by_label("Data").fill("{{data.{{url}}")
+    dialog.get_by_role("button", name="Try it").click()
+    data = dialog.get_by_label("Data")
+    until(lambda: data.get_attribute("aria-invalid") == "true")
+    data.fill("{{data.url}}")
+    is_taken(dialog, EVENT_MAPPING, folder)
+    is_known(dialog)
+    dialog.get_by_role("button", name="Try it").click()
+    tried = dialog.get_by_role("status", name="What would change")
+    tried.get_by_text("eventMappings/lake").wait_for()
+    listed = host.workspace.get("eventMappings")["value"]
+    assert [each["name"] for each in listed] == []
+    dialog.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", name="lake").wait_for()
+
+    page.get_by_role("button", name="Change").click()
+    dialog.get_by_text("Only events about").click()
+    dialog.get_by_label("Subject ends with").fill(".csv")
+    dialog.get_by_role("button", name="Change").click()
+    done(page)
+    made = host.workspace.get("eventMappings/lake")["properties"]
+    assert made["filter"]["subjectEndsWith"] == ".csv"
+    assert made["filter"]["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
+    assert made["job"]["inputData"]["input"]["uri"] == "{{data.url}}"

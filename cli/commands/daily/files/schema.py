@@ -9,6 +9,7 @@ from cli.kinds.computes import AML_COMPUTE
 from cli.kinds.connections import CONNECTION
 from cli.kinds.deployments import BATCH_DEPLOYMENT, ONLINE_DEPLOYMENT
 from cli.kinds.endpoints import BATCH_ENDPOINT, ONLINE_ENDPOINT
+from cli.kinds.events import EVENT_MAPPING, EVENT_SUBSCRIPTION
 from cli.kinds.schedules import SCHEDULE
 from cli.verbs import Session, Verb, flag
 
@@ -23,6 +24,8 @@ KINDS = {
     "compute": AML_COMPUTE,
     "connection": CONNECTION,
     "schedule": SCHEDULE,
+    "event-mapping": EVENT_MAPPING,
+    "event-subscription": EVENT_SUBSCRIPTION,
 }
 
 

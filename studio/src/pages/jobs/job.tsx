@@ -9,6 +9,7 @@ import { usePolled } from "../../polled";
 import type { Job, JobProperties } from "../../resources";
 import { ENDED } from "../../resources";
 import { go, to } from "../../router";
+import { JobLineage } from "../lineage";
 import { Bar } from "./columns";
 import { Failures, Output } from "./output";
 
@@ -78,6 +79,7 @@ export function JobPage({ name }: { name: string }) {
             ))}
           </dl>
         </section>
+        <JobLineage name={name} />
       </div>
       {act && <JobAct act={act} job={job} onClose={() => setAct(null)} onDone={() => seen.again()} />}
     </>

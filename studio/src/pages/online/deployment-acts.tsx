@@ -19,15 +19,17 @@ interface Props {
 export function ScaleDeployment({ endpoint, deployment, onClose, onDone }: Props & { deployment: OnlineDeployment }) {
   const [count, setCount] = useState(String(deployment.sku?.capacity ?? 1));
   const { name } = deployment;
+  const body = { sku: { capacity: whole(count) } };
   return (
     <Ask
       title={t("Scale {name}", { name })}
       act={t("Scale")}
       yaml={yaml({ name, endpoint_name: endpoint, instance_count: whole(count) ?? 1 })}
       command={`mle online-deployment update -e ${word(endpoint)} -n ${word(name)} --set instance_count=${count}`}
+      tries={{ method: "PATCH", path: place(endpoint, name), body }}
       onClose={onClose}
       onAct={async (told) => {
-        await change("PATCH", place(endpoint, name), { sku: { capacity: whole(count) } }, told);
+        await change("PATCH", place(endpoint, name), body, told);
         onDone();
       }}
     >
@@ -52,6 +54,7 @@ export function DeleteDeployment({ endpoint, name, share, onClose, onDone }: Pro
       act={t("Delete")}
       danger
       command={`mle online-deployment delete -e ${word(endpoint)} -n ${word(name)} --yes`}
+      tries={{ method: "DELETE", path: place(endpoint, name) }}
       onClose={onClose}
       onAct={async (told) => {
         await change("DELETE", place(endpoint, name), undefined, told);

@@ -19,6 +19,9 @@ export function ChangeTraffic({ endpoint, deployments, onClose, onDone }: Props)
   );
   const sum = Object.values(shares).reduce((one, other) => one + other, 0);
   const told = Object.entries(shares).map(([name, share]) => `${name}=${share}`);
+  const path = `onlineEndpoints/${encodeURIComponent(endpoint.name)}`;
+  // A PATCH merges: what is to get nothing is named with 0.
+  const body = { properties: { traffic: shares } };
   return (
     <Ask
       title={t("Traffic of {name}", { name: endpoint.name })}
@@ -26,11 +29,10 @@ export function ChangeTraffic({ endpoint, deployments, onClose, onDone }: Props)
       may={sum === 100 || sum === 0}
       yaml={yaml({ name: endpoint.name, traffic: shares })}
       command={`mle traffic ${endpoint.name} ${told.join(" ")}`}
+      tries={{ method: "PATCH", path, body }}
       onClose={onClose}
       onAct={async (status) => {
-        const path = `onlineEndpoints/${encodeURIComponent(endpoint.name)}`;
-        // A PATCH merges: what is to get nothing is named with 0.
-        await change("PATCH", path, { properties: { traffic: shares } }, status);
+        await change("PATCH", path, body, status);
         onDone();
       }}
     >

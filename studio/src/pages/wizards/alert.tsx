@@ -81,14 +81,17 @@ export function AlertRule({ alert, onClose, onDone }: { alert?: Alert; onClose()
     criteria: { allOf: [first, ...(was?.criteria.allOf.slice(1) ?? [])] },
   };
   const isPlain = properties.scopes.length === 1 && properties.criteria.allOf.length === 1 && !others.length;
+  const path = `metricAlerts/${encodeURIComponent(form.name)}`;
+  const body = { properties, ...(alert?.tags && { tags: alert.tags }) };
   return (
     <Ask
       title={alert ? t("Change {name}", { name: alert.name }) : t("New alert")}
       act={alert ? t("Change") : t("Create")}
       command={isPlain ? command(form, first.metricName, by, each) : undefined}
+      tries={{ method: "PUT", path, body }}
       onClose={onClose}
       onAct={async (told) => {
-        await change("PUT", `metricAlerts/${encodeURIComponent(form.name)}`, { properties, ...(alert?.tags && { tags: alert.tags }) }, told);
+        await change("PUT", path, body, told);
         onDone(form.name);
       }}
     >

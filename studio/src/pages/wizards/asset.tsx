@@ -7,7 +7,8 @@ import { Written, yaml } from "../../yaml";
 
 export type AssetKind = "models" | "environments" | "data" | "codes";
 
-const VERBS: Readonly<Record<AssetKind, string>> = { models: "model", environments: "environment", data: "data", codes: "code" };
+/** What `mle` calls them. */
+export const NOUNS: Readonly<Record<AssetKind, string>> = { models: "model", environments: "environment", data: "data", codes: "code" };
 const TITLES: Readonly<Record<AssetKind, string>> = {
   models: "Register a model",
   environments: "Register an environment",
@@ -54,7 +55,7 @@ export function RegisterAsset({ kind, onClose, onDone }: { kind: AssetKind; onCl
       act={t("Register")}
       wide
       yaml={written}
-      command={kind === "codes" ? undefined : `mle ${VERBS[kind]} create -f ${VERBS[kind]}.yml`}
+      command={kind === "codes" ? undefined : `mle ${NOUNS[kind]} create -f ${NOUNS[kind]}.yml`}
       onClose={onClose}
       onAct={async (told) => {
         const field = TYPE_FIELDS[kind];

@@ -14,6 +14,9 @@ export function NewEndpoint({ kind, onClose }: { kind: "online" | "batch"; onClo
     auth_mode: MODES[form.auth],
     description: form.description || undefined,
   });
+  const properties = { authMode: form.auth, ...(form.description && { description: form.description }) };
+  const path = `${kind}Endpoints/${encodeURIComponent(form.name)}`;
+  const body = { location: "local", properties };
   return (
     <Ask
       title={kind === "online" ? t("New online endpoint") : t("New batch endpoint")}
@@ -21,10 +24,10 @@ export function NewEndpoint({ kind, onClose }: { kind: "online" | "batch"; onClo
       wide
       yaml={written}
       command={`mle ${kind}-endpoint create -n ${word(form.name || "NAME")} -f endpoint.yml`}
+      tries={{ method: "PUT", path, body }}
       onClose={onClose}
       onAct={async (told) => {
-        const properties = { authMode: form.auth, ...(form.description && { description: form.description }) };
-        await change("PUT", `${kind}Endpoints/${encodeURIComponent(form.name)}`, { location: "local", properties }, told);
+        await change("PUT", path, body, told);
         go(to(kind, form.name));
       }}
     >

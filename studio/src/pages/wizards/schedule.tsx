@@ -46,6 +46,9 @@ export function NewSchedule({ onClose, onDone }: { onClose(): void; onDone(): vo
     is_enabled: form.enabled ? undefined : false,
     invoke: { endpoint_name: form.endpoint || "ENDPOINT", properties: job as Yaml },
   });
+  const action = { actionType: "InvokeBatchEndpoint", endpointInvocationDefinition: definition };
+  const path = `schedules/${encodeURIComponent(form.name)}`;
+  const body = { properties: { trigger, isEnabled: form.enabled, action } };
   const at = "properties.action.endpointInvocationDefinition";
   return (
     <Ask
@@ -54,10 +57,10 @@ export function NewSchedule({ onClose, onDone }: { onClose(): void; onDone(): vo
       wide
       yaml={written}
       command={`mle schedule create -n ${word(form.name || "NAME")} -f schedule.yml`}
+      tries={{ method: "PUT", path, body }}
       onClose={onClose}
       onAct={async () => {
-        const action = { actionType: "InvokeBatchEndpoint", endpointInvocationDefinition: definition };
-        await call("PUT", `schedules/${encodeURIComponent(form.name)}`, { properties: { trigger, isEnabled: form.enabled, action } });
+        await call("PUT", path, body);
         onDone();
       }}
     >

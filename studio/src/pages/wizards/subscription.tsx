@@ -2,6 +2,7 @@ import { call } from "../../host";
 import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Choice, Input, useForm } from "../../parts/form";
+import { word, yaml } from "../../yaml";
 
 /** Who is to be told what happens. */
 export function NewSubscription({ onClose, onDone }: { onClose(): void; onDone(): void }) {
@@ -15,14 +16,23 @@ export function NewSubscription({ onClose, onDone }: { onClose(): void; onDone()
     },
     ...(form.subject && { filter: { subjectBeginsWith: form.subject } }),
   };
+  const path = `eventSubscriptions/${encodeURIComponent(form.name)}`;
   return (
     <Ask
       title={t("New event subscription")}
       act={t("Subscribe")}
-      command={undefined}
+      wide
+      yaml={yaml({
+        name: form.name || "NAME",
+        description: form.description || undefined,
+        destination: isHook ? { type: "web_hook", url: form.place || "https://…" } : { type: "service_bus_topic", entity_name: form.place || "TOPIC" },
+        filter: form.subject ? { subject_begins_with: form.subject } : undefined,
+      })}
+      command={`mle event-subscription create -n ${word(form.name || "NAME")} -f subscription.yml`}
+      tries={{ method: "PUT", path, body: { properties } }}
       onClose={onClose}
       onAct={async () => {
-        await call("PUT", `eventSubscriptions/${encodeURIComponent(form.name)}`, { properties });
+        await call("PUT", path, { properties });
         onDone();
       }}
     >
