@@ -9,7 +9,9 @@ from domain.ground.resource import Wanted
 from domain.online.monitoring import data_collector
 from domain.online.monitoring.data_collector import DataCollector
 from domain.online.online_deployment import (
+    CLOSED,
     DEFAULT_INSTANCE_TYPE,
+    OPEN,
     WORKER_COUNT,
     EndpointComputeType,
     OnlineDeployment,
@@ -56,6 +58,8 @@ async def checked(
     if fault := workers_fault(asked.environment_variables.get(WORKER_COUNT)):
         at = f"properties.environmentVariables.{WORKER_COUNT}"
         faults.append(Detail("BadArgument", fault, at))
+    egress, open_only = await _egress_of(asked, references.capabilities)
+    faults += [] if open_only is None else [open_only]
     references.mount_path(asked.model_mount_path)
     faults += data_collector.faults(asked.data_collector)
     collector = await _collector(asked.data_collector, references)
@@ -67,7 +71,22 @@ async def checked(
         instance_type=instance_type,
         warnings=tuple(references.warnings),
         data_collector=collector,
+        egress_public_network_access=egress,
     )
+
+
+async def _egress_of(
+    asked: OnlineDeploymentProperties, capabilities: Capabilities
+) -> tuple[str, Detail | None]:
+    """Whether its scripts go out, as Azure spells it, and why it cannot be so."""
+    at, value = "properties.egressPublicNetworkAccess", asked.egress_public_network_access
+    if asked.is_closed:
+        fault = await capabilities.closing_fault()
+        return CLOSED, None if fault is None else Detail("NotSupported", fault, at)
+    if value.casefold() == OPEN.casefold():
+        return OPEN, None
+    told = f"egressPublicNetworkAccess is {OPEN} or {CLOSED}, and not {value[:40]!r}."
+    return value, Detail("BadArgument", told, at)
 
 
 async def _collector(

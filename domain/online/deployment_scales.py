@@ -136,4 +136,4 @@ def tell_count(endpoint: str, deployment: str, before: int, after: int, reason: 
 
 
 def _revision(deployment: OnlineDeployment) -> str:
-    return revision_of(deployment.properties.to_document())
+    return revision_of(deployment.properties.running)

@@ -14,6 +14,12 @@ from domain.online.traffic.rollout import plan_faults
 from domain.online.traffic.traffic import traffic_faults
 from domain.online.traffic.traffic_changes import went_before
 
+_ONE_DOOR = (
+    "All endpoints have the host's address, so none can be closed to public networks by itself: "
+    "close the installation (docs/azure.md, Private networks; elsewhere where the host listens), "
+    "or leave this Enabled."
+)
+
 
 def endpoint_faults(
     asked: OnlineEndpointProperties,
@@ -30,7 +36,7 @@ def endpoint_faults(
         faults.append(
             Detail(
                 "NotSupported",
-                "Network access is decided by where the host listens, not by an endpoint.",
+                _ONE_DOOR,
                 "properties.publicNetworkAccess",
             )
         )

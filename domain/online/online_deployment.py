@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -81,6 +81,11 @@ class ScaleSettings(Value):
         )
 
 
+OPEN = "Enabled"
+CLOSED = "Disabled"
+"""Whether a deployment's scripts reach other networks."""
+
+
 class EndpointComputeType(StrEnum):
     MANAGED = "Managed"
     KUBERNETES = "Kubernetes"
@@ -101,7 +106,7 @@ class OnlineDeploymentProperties(Value):
     ] = None
     endpoint_compute_type: EndpointComputeType = EndpointComputeType.MANAGED
     app_insights_enabled: bool = False
-    egress_public_network_access: str = "Enabled"
+    egress_public_network_access: str = OPEN
     description: Text | None = None
     properties: StringMap = {}
     scale_settings: ScaleSettings = ScaleSettings()
@@ -111,6 +116,17 @@ class OnlineDeploymentProperties(Value):
     warnings: Annotated[tuple[str, ...], unsaid(())] = ()
     """What its user should know of how it is run here; nobody asks for them."""
     data_collector: Annotated[DataCollector | None, unsaid(None)] = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its scripts are to reach no network. Stored ones are in any case of letters."""
+        return self.egress_public_network_access.casefold() == CLOSED.casefold()
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What revisions are made of: those of open ones are as they always were."""
+        document = self.to_document()
+        return {**document, "closed": True} if self.is_closed else document
 
 
 WORKER_COUNT = "WORKER_COUNT"
@@ -181,5 +197,5 @@ def workload_key(endpoint: str, deployment: str) -> str:
 def running_revision(deployment: OnlineDeployment) -> str:
     """Names a deployment as it runs: another after every change that its instances would
     notice, and for another deployment of the same name."""
-    asked = deployment.properties.to_document()
+    asked = deployment.properties.running
     return revision_of({**asked, "created_at": deployment.created_at.isoformat()})

@@ -48,7 +48,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
         self._documents = documents
 
     async def revision_and_count(self, deployment: OnlineDeployment) -> tuple[str, int]:
-        revision = revision_of(deployment.properties.to_document())
+        revision = revision_of(deployment.properties.running)
         return revision, await self._scales.instances(deployment)
 
     async def of(self, deployment: OnlineDeployment) -> ServingWorkload:
@@ -83,6 +83,7 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             size=self._sources.capabilities.size(asked.instance_type),
             server=server,
             identity=await self._identity(deployment),
+            closed=asked.is_closed,
         )
         return ServingWorkload(
             key=deployment.workload_key,

@@ -177,6 +177,11 @@ class Capabilities(Protocol):
         can, or where that shows only in the trying."""
 
     @abstractmethod
+    async def closing_fault(self) -> str | None:
+        """Why the scripts of one program cannot be kept from every network here, and what to do
+        then, as sentences; None if they can."""
+
+    @abstractmethod
     def isolation(self) -> Sequence[IsolationPart]:
         """Every part of what keeps scripts apart, as it is on this host; none where this host runs
         no scripts itself."""

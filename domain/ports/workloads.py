@@ -70,6 +70,8 @@ class Program:
     server: Annotated[OwnServer | None, unsaid(None)] = None
     identity: Annotated[ProgramIdentity | None, unsaid(None)] = None
     """None: its scripts are nobody."""
+    closed: Annotated[bool, unsaid(False)] = False
+    """Whether its scripts reach no network. Who asks them reaches them all the same."""
 
 
 class WorkloadState(StrEnum):

@@ -55,6 +55,20 @@ param keptDays int = 7
 @description('How far back documents can be restored to any second. 30 days cost by the GB.')
 param backupTier string = 'Continuous7Days'
 
+@allowed(['off', 'stores', 'all'])
+@description('What is reached by private endpoints alone: nothing; documents, blobs, queues, vault and registry; or the app, too. Service Bus and the registry are Premium then.')
+param privateNetwork string = 'off'
+
+@description('Whether models reach public networks. Without, what they call has to be in the network, or peered with it.')
+param modelsReachOut bool = true
+
+@description('Domains of services that Azure does not tell by itself, as they are in a sovereign cloud.')
+param domains object = {
+  documents: 'documents.azure.com'
+  serviceBus: 'servicebus.windows.net'
+  sites: 'azurewebsites.net'
+}
+
 @description('Whether each read and write of documents and blobs is logged; paid for by the GB.')
 param dataPlaneLogs bool = false
 
@@ -94,6 +108,14 @@ param baseUrl string = ''
 
 var suffix = toLower(uniqueString(subscription().id, environmentName, location))
 var expiryQueue = 'expiries'
+var isPrivate = privateNetwork != 'off'
+var blobZone = 'privatelink.blob.${environment().suffixes.storage}'
+var queueZone = 'privatelink.queue.${environment().suffixes.storage}'
+var documentsZone = 'privatelink.${domains.documents}'
+var serviceBusZone = 'privatelink.${domains.serviceBus}'
+var vaultZone = 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'
+var imagesZone = 'privatelink${environment().suffixes.acrLoginServer}'
+var sitesZone = 'privatelink.${domains.sites}'
 var tags = { 'azd-env-name': environmentName }
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
@@ -138,6 +160,7 @@ module storage 'modules/storage.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
+    isPrivate: isPrivate
     zoneRedundant: zoneRedundant
     keptDays: keptDays
   }
@@ -151,6 +174,7 @@ module serviceBus 'modules/service-bus.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
+    isPrivate: isPrivate
     maxDeliveryCount: maxDeliveryCount
     zoneRedundant: zoneRedundant
   }
@@ -164,6 +188,7 @@ module cosmos 'modules/cosmos.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
+    isPrivate: isPrivate
     maxThroughput: cosmosMaxThroughput
     zoneRedundant: zoneRedundant
     backupTier: backupTier
@@ -178,6 +203,7 @@ module vault 'modules/key-vault.bicep' = {
     location: location
     tags: tags
     principalId: identity.outputs.principalId
+    isPrivate: isPrivate
     purgeProtection: purgeProtection
   }
 }
@@ -274,14 +300,106 @@ module compute 'modules/compute.bicep' = {
     principalId: identity.outputs.principalId
     logWorkspaceId: monitoring.outputs.workspaceId
     zoneRedundant: zoneRedundant
+    isPrivate: isPrivate
+    modelsReachOut: modelsReachOut
+  }
+}
+
+// Before the app begins, which would find nothing without them.
+module privateStores 'modules/private-links.bicep' = if (isPrivate) {
+  scope: models
+  name: 'private-stores'
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    networkId: compute.outputs.networkId
+    subnetId: compute.outputs.endpointsSubnetId
+    zones: [
+      blobZone
+      queueZone
+      documentsZone
+      serviceBusZone
+      vaultZone
+      imagesZone
+    ]
+    links: [
+      {
+        name: 'data'
+        id: storage.outputs.dataId
+        group: 'blob'
+        zone: blobZone
+      }
+      {
+        name: 'host'
+        id: storage.outputs.hostId
+        group: 'blob'
+        zone: blobZone
+      }
+      {
+        name: 'host-queues'
+        id: storage.outputs.hostId
+        group: 'queue'
+        zone: queueZone
+      }
+      {
+        name: 'documents'
+        id: cosmos.outputs.id
+        group: 'Sql'
+        zone: documentsZone
+      }
+      {
+        name: 'queues'
+        id: serviceBus.outputs.id
+        group: 'namespace'
+        zone: serviceBusZone
+      }
+      {
+        name: 'vault'
+        id: vault.outputs.id
+        group: 'vault'
+        zone: vaultZone
+      }
+      {
+        name: 'images'
+        id: compute.outputs.registryId
+        group: 'registry'
+        zone: imagesZone
+      }
+    ]
+  }
+}
+
+module privateDoor 'modules/private-links.bicep' = if (privateNetwork == 'all') {
+  scope: models
+  name: 'private-door'
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    networkId: compute.outputs.networkId
+    subnetId: compute.outputs.endpointsSubnetId
+    zones: [sitesZone]
+    links: [
+      {
+        name: 'app'
+        id: app.outputs.id
+        group: 'sites'
+        zone: sitesZone
+      }
+    ]
   }
 }
 
 module app 'modules/function-app.bicep' = {
   scope: group
   name: 'function-app'
+  dependsOn: [
+    privateStores
+  ]
   params: {
     suffix: suffix
+    isPrivate: privateNetwork == 'all'
     location: location
     tags: tags
     workspace: environmentName

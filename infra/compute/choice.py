@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 _REGISTRY_PATIENCE = 120.0
 
 
-async def no_network() -> None:
+async def no_networks() -> Sequence[Gateway]:
     """Models run in this machine's own."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Compute:
     """What it asks for that another host follows this one, where this host runs them."""
     gateway: Callable[[], Awaitable[Gateway]] | None = None
     """How whatever runs models reaches its machine, where it is in a network of its own."""
-    network: Callable[[], Awaitable[Gateway | None]] = no_network
-    """The network that models run in, where it is one of their own and there already."""
+    networks: Callable[[], Awaitable[Sequence[Gateway]]] = no_networks
+    """Those that models run in, where they are their own and there already."""
     script_users: Callable[[], range] = lambda: range(0)
     """The users of this machine that scripts run as, once it has started, and nobody else."""
 
@@ -226,7 +227,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         start=start,
         close=close,
         gateway=fleet.gateway,
-        network=fleet.network,
+        networks=fleet.networks,
     )
 
 

@@ -69,6 +69,9 @@ class NoCapabilities(Capabilities):
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return REASON
 
+    async def closing_fault(self) -> str | None:
+        return None
+
     def isolation(self) -> Sequence[IsolationPart]:
         return ()
 

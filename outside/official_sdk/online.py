@@ -339,7 +339,7 @@ def deployment_that_may_not_go_out() -> None:
     made = client.online_deployments.begin_create_or_update(
         deployment("inside", egress_public_network_access="disabled")
     ).result()
-    same(made.egress_public_network_access, "disabled")
+    same(made.egress_public_network_access.lower(), "disabled")
 
 
 @step

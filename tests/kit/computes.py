@@ -57,6 +57,9 @@ class AnyCapabilities(Capabilities):
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return None
 
+    async def closing_fault(self) -> str | None:
+        return None
+
     def isolation(self) -> Sequence[IsolationPart]:
         return ()
 
@@ -72,6 +75,7 @@ class ToldCompute:
         self.reason: str | None = None
         self.lets_go = True
         self.most: int | None = None
+        self.open_only: str | None = None
         self.running: dict[str, Any] = {}
         self.ensured: list[str] = []
         self.removed: list[str] = []
@@ -119,6 +123,9 @@ class ToldCompute:
         if self.most is None or instances <= self.most:
             return None
         return f"There is room for {self.most}."
+
+    async def closing_fault(self) -> str | None:
+        return self.open_only
 
     def isolation(self) -> Sequence[IsolationPart]:
         return ()

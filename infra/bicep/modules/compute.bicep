@@ -7,11 +7,63 @@ param tags object
 param principalId string
 param logWorkspaceId string
 param zoneRedundant bool
+param isPrivate bool
+param modelsReachOut bool
 
 var containerAppsContributor = '358470bc-b998-42bd-ab17-a7e34c199c0f'
 var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
 var push = '8311e382-0749-4cb8-b61a-304f252e45ec'
 var pull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
+
+// What the environment itself needs of Azure (docs/azure.md, Private networks), and nothing else.
+var needed = [
+  'AzureActiveDirectory'
+  'AzureFrontDoor.FirstParty'
+  'AzureMonitor'
+  'MicrosoftContainerRegistry'
+]
+
+var let = modelsReachOut ? [] : needed
+
+resource ways 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
+  name: 'nsg-models-${suffix}'
+  location: location
+  tags: tags
+}
+
+resource lets 'Microsoft.Network/networkSecurityGroups/securityRules@2024-05-01' = [for (tag, i) in let: {
+  parent: ways
+  name: 'to-${tag}'
+  properties: {
+    direction: 'Outbound'
+    access: 'Allow'
+    priority: 100 + i
+    protocol: 'Tcp'
+    sourceAddressPrefix: '*'
+    sourcePortRange: '*'
+    destinationAddressPrefix: tag
+    destinationPortRange: '443'
+  }
+}]
+
+// Last, as what is refused before it is let through refuses the environment its start.
+resource holds 'Microsoft.Network/networkSecurityGroups/securityRules@2024-05-01' = if (!modelsReachOut) {
+  parent: ways
+  name: 'to-nobody-else'
+  dependsOn: [
+    lets
+  ]
+  properties: {
+    direction: 'Outbound'
+    access: 'Deny'
+    priority: 4000
+    protocol: '*'
+    sourceAddressPrefix: '*'
+    sourcePortRange: '*'
+    destinationAddressPrefix: 'Internet'
+    destinationPortRange: '*'
+  }
+}
 
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   name: 'vnet-${suffix}'
@@ -24,6 +76,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'models'
         properties: {
           addressPrefix: '10.90.0.0/20'
+          networkSecurityGroup: { id: ways.id }
           delegations: [
             {
               name: 'apps'
@@ -44,6 +97,10 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
             }
           ]
         }
+      }
+      {
+        name: 'endpoints'
+        properties: { addressPrefix: '10.90.17.0/24' }
       }
     ]
   }
@@ -93,8 +150,10 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
   name: 'cr${suffix}'
   location: location
   tags: tags
-  sku: { name: 'Basic' }
+  // Private endpoints are Premium's alone.
+  sku: { name: isPrivate ? 'Premium' : 'Basic' }
   properties: {
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     adminUserEnabled: false
     anonymousPullEnabled: false
   }
@@ -168,4 +227,7 @@ resource makes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 output environmentId string = environment.id
 output registryUrl string = 'https://${registry.properties.loginServer}/ml-endpoints'
 output pullIdentityId string = puller.id
+output registryId string = registry.id
+output networkId string = network.id
+output endpointsSubnetId string = '${network.id}/subnets/endpoints'
 output functionsSubnetId string = '${network.id}/subnets/functions'

@@ -6,6 +6,7 @@ param tags object
 param principalId string
 param maxThroughput int
 param zoneRedundant bool
+param isPrivate bool
 param backupTier string
 
 var dataContributor = '00000000-0000-0000-0000-000000000002'
@@ -27,6 +28,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2024-05-15' = {
     ]
     capabilities: maxThroughput == 0 ? [{ name: 'EnableServerless' }] : []
     disableLocalAuth: true
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     minimalTlsVersion: 'Tls12'
     backupPolicy: {
       type: 'Continuous'

@@ -31,6 +31,7 @@ param alwaysReady int
 param traceSampling string
 param baseUrl string
 param zoneRedundant bool
+param isPrivate bool
 
 var authority = '${environment().authentication.loginEndpoint}${tenant().tenantId}'
 var address = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
@@ -62,6 +63,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     keyVaultReferenceIdentity: identityId
     // Apps of models are reached from here alone.
     virtualNetworkSubnetId: subnetId
@@ -148,4 +150,5 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
 }
 
 output name string = app.name
+output id string = app.id
 output baseUrl string = address

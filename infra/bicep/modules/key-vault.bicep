@@ -6,6 +6,7 @@ param location string
 param tags object
 param principalId string
 param purgeProtection bool
+param isPrivate bool
 
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 var cipherKey = 'cipher-key'
@@ -19,6 +20,12 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     sku: {
       family: 'A'
       name: 'standard'
+    }
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    // Azure Resource Manager makes the key in it.
+    networkAcls: {
+      bypass: 'AzureServices'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
     }
     enableRbacAuthorization: true
     enableSoftDelete: true
@@ -39,4 +46,5 @@ resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output name string = vault.name
+output id string = vault.id
 output cipherKeyUri string = '${vault.properties.vaultUri}secrets/${cipherKey}'

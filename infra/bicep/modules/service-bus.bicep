@@ -7,6 +7,7 @@ param tags object
 param principalId string
 param maxDeliveryCount int
 param zoneRedundant bool
+param isPrivate bool
 
 var owner = '090c5cfd-751d-490a-894a-3ce6f1109419'
 var arrivals = 'arrivals'
@@ -26,14 +27,28 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
   name: name
   location: location
   tags: tags
+  // Private endpoints are Premium's alone, which is paid for by the hour.
   sku: {
-    name: 'Standard'
-    tier: 'Standard'
+    name: isPrivate ? 'Premium' : 'Standard'
+    tier: isPrivate ? 'Premium' : 'Standard'
+    capacity: isPrivate ? 1 : null
   }
   properties: {
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     disableLocalAuth: true
     zoneRedundant: zoneRedundant
     minimumTlsVersion: '1.2'
+  }
+}
+
+// Event Grid, which has no way into a network, sends by its identity all the same.
+resource rules 'Microsoft.ServiceBus/namespaces/networkRuleSets@2022-10-01-preview' = if (isPrivate) {
+  parent: namespace
+  name: 'default'
+  properties: {
+    publicNetworkAccess: 'Disabled'
+    defaultAction: 'Deny'
+    trustedServiceAccessEnabled: true
   }
 }
 

@@ -5,6 +5,7 @@ param location string
 param tags object
 param principalId string
 param zoneRedundant bool
+param isPrivate bool
 
 @description('Days for which what was deleted or overwritten can be brought back.')
 param keptDays int
@@ -14,6 +15,12 @@ var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 var redundancy = zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+var access = isPrivate ? 'Disabled' : 'Enabled'
+// Event Grid puts aside here what it cannot deliver, by its identity.
+var rules = {
+  bypass: 'AzureServices'
+  defaultAction: isPrivate ? 'Deny' : 'Allow'
+}
 var undelivered = 'undelivered-arrivals'
 var containers = [
   'batch-inbox'
@@ -29,6 +36,8 @@ resource host 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   sku: { name: redundancy }
   kind: 'StorageV2'
   properties: {
+    publicNetworkAccess: access
+    networkAcls: rules
     allowBlobPublicAccess: false
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
@@ -54,6 +63,8 @@ resource data 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   sku: { name: redundancy }
   kind: 'StorageV2'
   properties: {
+    publicNetworkAccess: access
+    networkAcls: rules
     allowBlobPublicAccess: false
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
@@ -146,6 +157,8 @@ resource signsUrls 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output hostName string = host.name
+output hostId string = host.id
+output dataId string = data.id
 output dataName string = data.name
 output packageContainerUrl string = '${host.properties.primaryEndpoints.blob}${package.name}'
 output blobServiceUri string = data.properties.primaryEndpoints.blob

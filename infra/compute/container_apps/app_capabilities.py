@@ -11,6 +11,7 @@ from domain.ports import (
     InstanceSize,
     IsolationPart,
 )
+from infra.compute.container_apps.app_isolation import NOT_CLOSED
 from infra.compute.container_apps.app_sizes import SIZES, TOO_LARGE
 from infra.compute.ground.instance_types import LOCAL
 from infra.compute.remote.remote_capabilities import RemoteCapabilities
@@ -64,6 +65,9 @@ class AppCapabilities(Capabilities):
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         """That shows in the trying."""
         return None
+
+    async def closing_fault(self) -> str | None:
+        return NOT_CLOSED
 
     def isolation(self) -> Sequence[IsolationPart]:
         return self._shared.isolation()

@@ -1,8 +1,15 @@
 """What keeps a script in an app from others, and what does not: the platform gives no more."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from domain.ports import IsolationPart
+
+NOT_CLOSED: Final = (
+    "Container Apps has no rule that keeps one app from the network: rules are those of the subnet "
+    "that all apps share. Close that for all of them (docs/azure.md, Private networks), run the "
+    "deployment on Docker or Kubernetes, or give egressPublicNetworkAccess Enabled."
+)
 
 
 def parts() -> Sequence[IsolationPart]:

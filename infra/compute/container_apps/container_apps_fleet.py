@@ -14,6 +14,7 @@ from infra.compute.container_apps.app_body import Mount, Surroundings, app_body
 from infra.compute.container_apps.app_departures import AppDepartures
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import refused
+from infra.compute.container_apps.app_isolation import NOT_CLOSED
 from infra.compute.container_apps.app_logs import AppLogs
 from infra.compute.container_apps.app_names import Place, name_of, names_of
 from infra.compute.container_apps.app_sizes import AppSize, size_of
@@ -115,6 +116,8 @@ class ContainerAppsFleet(Fleet):
             prepared = await self._prepared(group)
             if isinstance(prepared, Progress):
                 return prepared
+            if group.program.closed:
+                return Progress(True, StartFailure("ResourceNotReady", NOT_CLOSED))
             size = size_of(group.program.size)
             if size is None:
                 return Progress(True, _too_large(group.program))
@@ -209,9 +212,9 @@ class ContainerAppsFleet(Fleet):
     async def groups(self) -> Sequence[str]:
         return sorted({app.group for app in await self._known.all()})
 
-    async def network(self) -> Gateway | None:
+    async def networks(self) -> Sequence[Gateway]:
         """Another machine's, and another network's."""
-        return None
+        return ()
 
     async def gateway(self) -> Gateway:
         if self._own.blobs is None:

@@ -197,12 +197,12 @@ class DockerFleet(Fleet):
         there = {container.group for container in await self._containers()}
         return sorted(there | self._departures.groups)
 
-    async def network(self) -> Gateway | None:
+    async def networks(self) -> Sequence[Gateway]:
         try:
             return await self._networks.known(await self._mine())
         except EngineRefusal as refusal:  # it went as it was looked at
             _log.info("a network is not shown: %s", refusal.message)
-            return None
+            return ()
 
     async def gateway(self) -> Gateway:
         try:
@@ -284,16 +284,18 @@ class DockerFleet(Fleet):
 
     async def _start(self, group: NodeGroup, image: Image, place: Place) -> None:
         labels = await self._mine()
-        await self._nodes.make(group, image, place, labels, await self._around(labels))
+        around = await self._around(labels, group)
+        await self._nodes.make(group, image, place, labels, around)
 
     async def _go(self, container: Container, group: NodeGroup, image: Image) -> None:
         if await self._ending(container) is None:
             labels = await self._mine()
-            around = await self._around(labels)
+            around = await self._around(labels, group)
             await self._nodes.go_on(container, group, image, labels, around)
 
-    async def _around(self, labels: Labels) -> Surroundings:
-        return Surroundings(await self._has(), await self._networks.ensure(labels), self._mounts)
+    async def _around(self, labels: Labels, group: NodeGroup) -> Surroundings:
+        network = await self._networks.ensure(labels, closed=group.program.closed)
+        return Surroundings(await self._has(), network, self._mounts)
 
     async def _containers(self, group: str | None = None) -> list[Container]:
         return await self._nodes.of(await self._mine(), group)

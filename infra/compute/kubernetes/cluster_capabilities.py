@@ -75,5 +75,9 @@ class ClusterCapabilities(Capabilities):
         """That shows in the trying."""
         return None
 
+    async def closing_fault(self) -> str | None:
+        """By a network policy: whether the cluster's network holds those is not known here."""
+        return None
+
     def isolation(self) -> Sequence[IsolationPart]:
         return self._shared.isolation()

@@ -163,9 +163,9 @@ class KubernetesFleet(Fleet):
         except ApiRefusal as refusal:
             raise Unavailable(told(refusal, self._namespace)) from None
 
-    async def network(self) -> Gateway | None:
+    async def networks(self) -> Sequence[Gateway]:
         """What pods reach is held by network policies."""
-        return None
+        return ()
 
     async def gateway(self) -> Gateway:
         address = await own_address(self._api.access.server)

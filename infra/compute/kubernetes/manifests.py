@@ -46,7 +46,7 @@ def beside(
         Applied(
             NETWORK_POLICIES,
             name,
-            {"spec": _policy(selected, port, around)},
+            {"spec": _policy(selected, port, around, closed=group.program.closed)},
         ),
     ]
     if around.pull is not None:
@@ -128,9 +128,11 @@ def _service(selected: Mapping[str, str], port: int) -> Object:
     }
 
 
-def _policy(selected: Mapping[str, str], port: int, around: Surroundings) -> Object:
+def _policy(
+    selected: Mapping[str, str], port: int, around: Surroundings, *, closed: bool
+) -> Object:
     """Hosts reach the agent's port, and nobody else reaches anything. Pods reach no cloud metadata,
-    nor, where that is `closed`, anybody but hosts and DNS."""
+    nor, where the installation is closed, anybody but hosts and DNS; `closed` ones reach nobody."""
     if around.inside:
         hosts: list[Object] = [
             {"podSelector": {"matchLabels": dict(HOST_LABEL)}, "namespaceSelector": {}}
@@ -147,7 +149,7 @@ def _policy(selected: Mapping[str, str], port: int, around: Surroundings) -> Obj
         "podSelector": {"matchLabels": dict(selected)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [ingress],
-        "egress": [dns, *ways],
+        "egress": [] if closed else [dns, *ways],
     }
 
 

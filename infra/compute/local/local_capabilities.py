@@ -1,5 +1,6 @@
 """What this machine can run."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from domain.errors import Invalid, Unsupported
@@ -91,6 +92,9 @@ class LocalCapabilities(Capabilities):
 
     def shortage(self, key: str, size: InstanceSize, instances: int, workers: int) -> str | None:
         return self._shortage(key, size, instances, workers)
+
+    async def closing_fault(self) -> str | None:
+        return await asyncio.to_thread(self._isolation.closing_fault)
 
     def isolation(self) -> Sequence[IsolationPart]:
         return self._isolation.parts

@@ -122,8 +122,8 @@ class Fleet(Protocol):
         """All of which something is left."""
 
     @abstractmethod
-    async def network(self) -> Gateway | None:
-        """The network that nodes are in, if there is one."""
+    async def networks(self) -> Sequence[Gateway]:
+        """Those of this platform's own that nodes are in, as far as they are there."""
 
     @abstractmethod
     async def gateway(self) -> Gateway:

@@ -98,5 +98,8 @@ class RemoteCapabilities(Capabilities):
         """That shows in the trying."""
         return None
 
+    async def closing_fault(self) -> str | None:
+        return None
+
     def isolation(self) -> Sequence[IsolationPart]:
         return self._isolation()

@@ -203,7 +203,7 @@ class Host:
             [f for f in functions if f.trigger_type == "httpTrigger"],
             exact=exact,
             prefixes=[(BLOBS, door), (AZURE_BLOBS, door)] if door else [],
-            scripts=ScriptCallers(compute.script_users, NodeCallers(compute.network)),
+            scripts=ScriptCallers(compute.script_users, NodeCallers(compute.networks)),
             route_prefix=self._host_json.route_prefix,
             log_requests=self._log_requests,
         )

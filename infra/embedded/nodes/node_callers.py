@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -13,15 +13,15 @@ from infra.compute.gateway import Gateway
 _log = logging.getLogger(__name__)
 
 _LOOK: Final = 5.0
-"""Seconds for which the network is taken to be as it was."""
+"""Seconds for which the networks are taken to be as they were."""
 
 
 class NodeCallers:
-    """`network` tells which one they are in; None where there is none yet."""
+    """`networks` tells which ones they are in; none where there is none yet."""
 
-    def __init__(self, network: Callable[[], Awaitable[Gateway | None]]) -> None:
-        self._network = network
-        self._known: Gateway | None = None
+    def __init__(self, networks: Callable[[], Awaitable[Sequence[Gateway]]]) -> None:
+        self._networks = networks
+        self._known: Sequence[Gateway] = ()
         self._looked_at = -_LOOK
         self._turn = asyncio.Lock()
 
@@ -35,18 +35,17 @@ class NodeCallers:
             return False
         if time.monotonic() - self._looked_at >= _LOOK:
             await self._look()
-        known = self._known
-        if known is None or address == known.address:
+        if any(address == each.address for each in self._known):
             return False
-        return caller in ip_network(known.network)
+        return any(caller in ip_network(each.network) for each in self._known)
 
     async def _look(self) -> None:
-        """While it cannot be asked for, it is as it was."""
+        """While they cannot be asked for, they are as they were."""
         async with self._turn:
             if time.monotonic() - self._looked_at < _LOOK:
                 return
             try:
-                self._known = await self._network() or self._known
+                self._known = await self._networks() or self._known
             except DomainError as error:
-                _log.warning("The network of nodes is not known: %s", error)
+                _log.warning("The networks of nodes are not known: %s", error)
             self._looked_at = time.monotonic()

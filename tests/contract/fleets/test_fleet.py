@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -299,6 +300,33 @@ async def test_where_there_is_no_way_out_a_node_is_reached_all_the_same(
     await closed.gone(group)
     await eventually(lambda: networks() == [], "no network")
     await fleet.close()
+
+
+async def test_one_deployment_is_without_a_way_out_beside_others(
+    yard: Yard, platform: Platform
+) -> None:
+    if platform.name != "docker":
+        pytest.skip("what leaves a network is held by the platform that has it")
+    group, other = await yard.group(), await yard.group()
+    group = replace(group, program=replace(group.program, closed=True))
+    addresses = []
+    for each in (group, other):
+        await yard.applied(each, 1)
+        [node] = await yard.running(each, 1)
+        assert (await until_ready(node))["node"] == node.id
+        addresses.append(ip_address((node.address or "").rpartition(":")[0]))
+    there = {
+        config["Subnet"]: each["Internal"]
+        for each in given_engine().get("networks")
+        for config in each["IPAM"]["Config"] or ()
+    }
+    found = [
+        there[known.network]
+        for address in addresses
+        for known in await yard.fleet.networks()
+        if address in ip_network(known.network)
+    ]
+    assert found == [True, False]
 
 
 async def test_a_platform_that_is_away_is_unavailable(

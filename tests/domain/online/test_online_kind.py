@@ -129,6 +129,36 @@ def listened_to(stage: ProvisioningStage) -> list[str]:
     return told
 
 
+async def test_a_deployment_is_kept_from_networks_where_the_compute_can(
+    stage: ProvisioningStage,
+) -> None:
+    await stage.iris("blue")
+    before = stage.compute.running[KEY]
+    assert not before.program.closed
+    await stage.put_deployment(egress_public_network_access="disabled")
+    await stage.settle()
+    blue = (await stage.online.documents.deployment("iris", "blue")).resource
+    assert blue.properties.egress_public_network_access == "Disabled"
+    closed = stage.compute.running[KEY]
+    assert closed.program.closed
+    assert closed.revision != before.revision
+    await stage.put_deployment(egress_public_network_access="enabled")
+    await stage.settle()
+    assert stage.compute.running[KEY].revision == before.revision
+
+
+async def test_a_deployment_is_not_kept_from_networks_where_the_compute_cannot(
+    stage: ProvisioningStage,
+) -> None:
+    stage.compute.open_only = "There is one network for all."
+    await stage.iris("blue")
+    at = "properties.egressPublicNetworkAccess"
+    for asked, told in (("Disabled", stage.compute.open_only), ("Perhaps", "Enabled or Disabled")):
+        found = await refused_deployment(stage, egress_public_network_access=asked)
+        assert set(found) == {at}
+        assert told in found[at]
+
+
 async def test_a_router_is_told_of_every_change_and_sees_a_higher_version(
     stage: ProvisioningStage,
 ) -> None:

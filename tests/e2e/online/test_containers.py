@@ -20,6 +20,7 @@ SOON_LOST = {**LIMITS, "requestTimeout": "PT10S"}
 SCRIPT = """
 import json
 import os
+import socket
 
 
 def init():
@@ -28,6 +29,12 @@ def init():
 
 def run(data):
     asked = json.loads(data)
+    if asked == "out?":
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("192.0.2.1", 9))
+        except OSError as error:
+            return str(error)
+        return "there is a way out"
     if isinstance(asked, dict) and "pieces" in asked:
         return (f"piece {number} " for number in range(asked["pieces"]))
     return {"version": VERSION, "home": sorted(os.listdir("/")), "user": os.getuid()}
@@ -106,6 +113,20 @@ def test_a_container_serves_and_is_held_to_what_it_may(
     assert "no-new-privileges" in config["SecurityOpt"]
     until_in_log(host, "blue", "the model is loaded")
     until_in_log(host, "blue", "Building the environment", containerType="StorageInitializer")
+
+
+def test_one_that_may_not_go_out_has_no_way_out_and_answers_all_the_same(
+    host: RunningHost, engine: EngineApi
+) -> None:
+    deploy(host, "blue", 1)
+    deploy(host, "shut", 1, egressPublicNetworkAccess="Disabled")
+    with serving.caller(host, "boxed") as client:
+        told = [
+            client.post("", json="out?", headers={"azureml-model-deployment": name}).json()
+            for name in ("blue", "shut")
+        ]
+    assert told == ["there is a way out", "[Errno 101] Network is unreachable"]
+    host.workspace.mutate("DELETE", "onlineEndpoints/boxed/deployments/shut")
 
 
 def test_a_new_revision_is_rolled_out_beside_the_old_one_and_counts_follow(

@@ -17,15 +17,15 @@ Type = Mapping[str, Any]
 
 
 class ResourceTypes:
-    """Those of the files in a folder, one for each namespace and version."""
+    """Those of the files in these folders, one for each namespace and version."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
 
     @cached_property
     def _found(self) -> Mapping[str, tuple[list[Type], Type]]:
         found = {}
-        for file in sorted(self._folder.glob("*.json")):
+        for file in (each for folder in self._folders for each in sorted(folder.glob("*.json"))):
             types = json.loads(file.read_text())
             for one in types:
                 if one["$type"] == "ResourceType":

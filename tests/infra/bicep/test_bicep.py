@@ -78,7 +78,7 @@ def resources(kind: str) -> list[dict[str, Any]]:
         for resource in tree.get("resources", {}).values():
             if resource["type"] == kind and not resource["existing"]:
                 config = resource["config"]
-                while "loop_type" in config:
+                while "loop_type" in config or "condition" in config:
                     config = config["config"]
                 found.append(config)
     return found
@@ -103,6 +103,13 @@ def listed(name: str, variable: str) -> set[str]:
     return {variables.get(each, each) for each in variables[variable]}
 
 
+def params_of(module: dict[str, Any]) -> dict[str, Any]:
+    """Of one that is always there, or under a condition."""
+    config = module["config"]
+    found: dict[str, Any] = config.get("config", config)["params"]
+    return found
+
+
 def app_settings() -> dict[str, Any]:
     [config] = resources("Microsoft.Web/sites/config")
     found: dict[str, Any] = config["properties"]
@@ -117,7 +124,7 @@ def test_every_name_that_is_declared_is_used_and_every_one_used_is_declared(name
     for one in declared:
         assert len(re.findall(rf"\b{one}\b", code)) > 1, f"{one} is not used"
     symbols = {*declared, *tree.get("resources", {}), *tree.get("modules", {})}
-    loops = set(re.findall(r"\[for (\w+) in", code))
+    loops = set(re.findall(r"\[for \(?(\w+)(?:, \w+\))? in", code))
     inside = " ".join(re.findall(r"\$\{([^{}]*)\}", code))
     used = set(re.findall(r"(?<![.\w'])([a-z]\w*)(?![\w(:'])", inside))
     # The parser tells a name from a text no more; a bare word after a colon is a name.
@@ -129,7 +136,7 @@ def test_modules_are_given_what_they_ask_for_and_nothing_else() -> None:
     for name, module in trees()["main.bicep"]["modules"].items():
         path = module["detail"]["full"]
         target = trees()[path]
-        given = set(module["config"]["params"])
+        given = set(params_of(module))
         asked = target["parameters"]
         assert given <= set(asked), f"{name} is given {given - set(asked)}"
         needed = {key for key, one in asked.items() if one["default"] is None}
@@ -276,6 +283,50 @@ def test_services_refuse_keys_and_old_tls() -> None:
     [app] = resources("Microsoft.Web/sites")
     assert app["properties"]["httpsOnly"] is True
     assert app["identity"]["type"] == "UserAssigned"
+
+
+KEPT = {
+    "Microsoft.Storage/storageAccounts",
+    "Microsoft.DocumentDB/databaseAccounts",
+    "Microsoft.ServiceBus/namespaces",
+    "Microsoft.KeyVault/vaults",
+    "Microsoft.ContainerRegistry/registries",
+    "Microsoft.Web/sites",
+}
+
+
+def test_what_is_closed_to_public_networks_has_a_private_endpoint_with_a_name() -> None:
+    for kind in KEPT:
+        for each in resources(kind):
+            access = str(each["properties"]["publicNetworkAccess"])
+            closed = "isPrivate" in access and "Disabled" in access
+            assert closed or access == "access", kind
+    access = trees()["modules/storage.bicep"]["variables"]["access"]["value"]
+    assert "isPrivate" in str(access)
+    links, zones = [], []
+    for module in ("privateStores", "privateDoor"):
+        params = params_of(trees()["main.bicep"]["modules"][module])
+        links += params["links"]
+        zones += params["zones"]
+        assert {each["zone"] for each in params["links"]} == set(params["zones"])
+    assert len(set(zones)) == len(zones)
+    ids = {str(each["id"]) for each in links}
+    kept = [each for kind in KEPT for each in resources(kind)]
+    assert len(ids) == len(kept), "one for each account, and no other"
+    assert len({each["name"] for each in links}) == len(links)
+    named = [str(trees()["main.bicep"]["variables"][zone]["value"]) for zone in zones]
+    assert all("privatelink" in each for each in named), named
+
+
+def test_models_may_be_kept_in_their_network() -> None:
+    [last] = [
+        each
+        for each in resources("Microsoft.Network/networkSecurityGroups/securityRules")
+        if each["properties"]["access"] == "Deny"
+    ]
+    assert last["properties"]["destinationAddressPrefix"] == "Internet"
+    assert default("modelsReachOut").casefold() == "true"
+    assert default("privateNetwork") == "off"
 
 
 def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> None:

@@ -27,6 +27,8 @@ SILENT = {
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/privateDnsZones",
+    "Microsoft.Network/privateEndpoints",
     "Microsoft.Network/virtualNetworks",
     "Microsoft.Resources/resourceGroups",
     "Microsoft.Web/serverfarms",

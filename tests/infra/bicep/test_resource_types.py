@@ -11,6 +11,8 @@ from tests.infra.bicep.resource_types import ResourceTypes
 from tests.kit.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
+WRITTEN_HERE = Path(__file__).parent / "types"
+"""After Microsoft's reference, where its files are not at hand."""
 TYPES = ROOT.parent / "shared" / "schemas" / "bicep-types"
 FILES = sorted((ROOT / "infra" / "bicep").rglob("*.bicep"))
 
@@ -19,7 +21,7 @@ FILES = sorted((ROOT / "infra" / "bicep").rglob("*.bicep"))
 def types() -> ResourceTypes:
     if not TYPES.is_dir():
         pytest.skip(f"Microsoft's resource types are not in {TYPES}")
-    return ResourceTypes(TYPES)
+    return ResourceTypes(TYPES, WRITTEN_HERE)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -96,8 +96,10 @@ class Place:
         memory: int = 4 * 2**30,
         variables: dict[str, str] | None = None,
         model: SealedFolder | None = None,
+        closed: bool = False,
     ) -> Program:
         return Program(
+            closed=closed,
             environment=environment,
             model=model,
             code=await self.code(script),

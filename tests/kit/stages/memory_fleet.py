@@ -153,8 +153,8 @@ class MemoryFleet(Fleet):
     async def groups(self) -> Sequence[str]:
         return sorted({node.group for node in self.there.values()})
 
-    async def network(self) -> Gateway | None:
-        return None
+    async def networks(self) -> Sequence[Gateway]:
+        return ()
 
     async def gateway(self) -> Gateway:
         return Gateway("127.0.0.1", "127.0.0.0/8")

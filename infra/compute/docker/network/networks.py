@@ -1,7 +1,8 @@
-"""The network that an installation's containers are in."""
+"""The networks that an installation's containers are in."""
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from infra.compute.docker.engine import Engine, EngineRefusal
@@ -14,8 +15,8 @@ _log = logging.getLogger(__name__)
 
 class Networks:
     """A bridge of its own, where containers do not reach each other, nor what `guard` keeps them
-    from; nor anything else, where it is `closed`: they are reached from the engine's machine
-    alone."""
+    from; and one that is closed, where they reach nothing else either: they are reached from the
+    engine's machine alone. All are in that one where the installation is `closed`."""
 
     def __init__(self, engine: Engine, guard: MetadataGuard, *, closed: bool) -> None:
         self._engine = engine
@@ -23,32 +24,32 @@ class Networks:
         self._closed = closed
         self._turn = asyncio.Lock()
 
-    async def ensure(self, labels: Labels) -> str:
-        """The id of one that is guarded. Two hosts may make one each: the first is used, and goes
-        on when both are there. It is asked for each time: another host may have removed it. Raises
-        EngineRefusal."""
-        id = await self._made(labels)
-        if not self._closed:
+    async def ensure(self, labels: Labels, *, closed: bool) -> str:
+        """The id of one that is guarded, or `closed`. Two hosts may make one each: the first is
+        used, and goes on when both are there. It is asked for each time: another host may have
+        removed it. Raises EngineRefusal."""
+        closed = closed or self._closed
+        id = await self._made(labels, closed=closed)
+        if not closed:
             await self._guard.keep(id, labels)
         return id
 
-    async def _made(self, labels: Labels) -> str:
+    async def _made(self, labels: Labels, *, closed: bool) -> str:
         async with self._turn:
-            name = labels.network(closed=self._closed)
+            name = labels.network(closed=closed)
             found = await self._found(labels, name)
             if not found:
-                await self._make(labels, name)
+                await self._make(labels, name, closed=closed)
                 found = await self._found(labels, name)
             return found[0]
 
     async def gateway(self, labels: Labels) -> Gateway:
-        """Of the network, made if it is not there. Raises EngineRefusal."""
-        return await self._of(await self._made(labels))
+        """Of the network that is usual, made if it is not there. Raises EngineRefusal."""
+        return await self._of(await self._made(labels, closed=self._closed))
 
-    async def known(self, labels: Labels) -> Gateway | None:
-        """The same, where there is a network."""
-        found = await self._found(labels, labels.network(closed=self._closed))
-        return await self._of(found[0]) if found else None
+    async def known(self, labels: Labels) -> Sequence[Gateway]:
+        """Of each network that is there. Raises EngineRefusal."""
+        return [await self._of(id) for id in await self._found(labels)]
 
     async def _of(self, id: str) -> Gateway:
         told = await self._engine.get(f"networks/{id}")
@@ -69,10 +70,10 @@ class Networks:
         there = [each for each in there if name is None or each["Name"] == name]
         return [each["Id"] for each in sorted(there, key=lambda n: (n["Created"], n["Id"]))]
 
-    async def _make(self, labels: Labels, name: str) -> None:
+    async def _make(self, labels: Labels, name: str, *, closed: bool) -> None:
         body: dict[str, Any] = {
             "Name": name,
-            "Internal": self._closed,
+            "Internal": closed,
             "EnableIPv6": False,
             "CheckDuplicate": True,
             "Driver": "bridge",

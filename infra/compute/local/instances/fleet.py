@@ -308,6 +308,9 @@ class Fleet:
             self.assets_in_use.add(model.folder.name)
             needed.append(model.folder)
         isolation = workshop.around.isolation
+        fault = await asyncio.to_thread(isolation.closing_fault) if program.closed else None
+        if fault is not None:
+            raise StartFailure("ResourceNotReady", fault)
         identity = await isolation.identities.lent(holder_of(program), self.plan.key)
         await asyncio.to_thread(isolation.admit, *needed, *identity.readable)
         prepared = Prepared(

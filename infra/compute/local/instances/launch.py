@@ -31,6 +31,8 @@ class Launch:
     readable: tuple[Path, ...]
     writable: tuple[Path, ...]
     takes_units: bool
+    closed: bool
+    """Whether it is kept from every network."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Prepared:
             readable=(self.runtime, *for_python(python), *assets, *self.identity.readable),
             writable=() if output is None else (output,),
             takes_units=mode == "work",
+            closed=program.closed,
         )
 
 

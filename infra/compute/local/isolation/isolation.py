@@ -18,13 +18,18 @@ from infra.compute.local.isolation.lending import LendingDesk
 from infra.compute.local.isolation.means import Means, Wish, parts
 from infra.compute.local.isolation.opening import open_file_to_all, open_to_all
 from infra.compute.local.isolation.plans import Plan, launcher, paths
-from infra.compute.local.isolation.probing import means_here
+from infra.compute.local.isolation.probing import cuts_networks, means_here
 from infra.compute.local.isolation.users import Users
 
 _log = logging.getLogger(__name__)
 
 _LACKING: Final = {"action": "isolation_lacking"}
 _TEMPORARY: Final = "/tmp"
+_OPEN: Final = (
+    "Scripts that run as processes here cannot be kept from the network: this machine gives them "
+    "no network namespace, or ML_ENDPOINTS_ISOLATION is off (docs/operating.md). Run models in "
+    "containers (ML_ENDPOINTS_COMPUTE=docker), or give egressPublicNetworkAccess Enabled."
+)
 
 
 class Isolation:
@@ -60,6 +65,12 @@ class Isolation:
     def users(self) -> range:
         """Whom scripts run as; none where that is the host's user."""
         return self._means.users
+
+    def closing_fault(self) -> str | None:
+        """Why a program's scripts cannot be kept from every network. Blocking."""
+        if self._wish.network == "none" and self._means.namespaces:
+            return None
+        return None if cuts_networks(self._means.namespaces, self.runtime) else _OPEN
 
     def admit(self, *paths: Path) -> None:
         """Scripts may read these files and folders once a cell shows them. Blocking."""
@@ -121,7 +132,7 @@ class Isolation:
             namespaces=means.namespaces,
             user=user,
             landlock=means.landlock > 0,
-            network=self._wish.network == "allow",
+            network=self._wish.network == "allow" and not launch.closed,
             cgroups=group.joining if group else (),
             cores=sorted(cores),
         )

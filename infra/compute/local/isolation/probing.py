@@ -36,6 +36,12 @@ def means_here(network: Network, runtime: Path) -> Means:
     return Means(namespaces, known, tuple(cgroups.usable().items()), _refuses(means.users))
 
 
+@functools.cache
+def cuts_networks(namespaces: Namespaces, runtime: Path) -> bool:
+    """Whether a command that is kept apart so can be without a network. Blocking, as above."""
+    return namespaces != "" and _holds(namespaces, "none", runtime) >= 0
+
+
 def _refuses(users: range) -> bool:
     if not users:
         return False

@@ -6,6 +6,7 @@ that infra/bicep gives it, and by the messages that come of them in an hour.
 """
 
 import asyncio
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -62,8 +63,11 @@ FREE = (
     "Microsoft.Insights/workbooks",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/networkSecurityGroups/securityRules",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks",
     "Microsoft.OperationalInsights/workspaces/savedSearches",
     "Microsoft.Resources/resourceGroups",
+    "Microsoft.ServiceBus/namespaces/networkRuleSets",
     "Microsoft.Storage/storageAccounts/managementPolicies",
     "Microsoft.Web/serverfarms",
 )
@@ -152,6 +156,39 @@ def parts(executions: int) -> Sequence[Part]:
     )
 
 
+ENDPOINT, ZONE = 7.30, 0.50
+_GROUPS = "Microsoft.Network/privateEndpoints/privateDnsZoneGroups"
+
+
+def private_parts() -> Sequence[Part]:
+    """What `privateNetwork` adds, by the endpoints and zones of infra/bicep: of stores, and one of
+    each for the app's own door."""
+    text = (ROOT / "infra" / "bicep" / "main.bicep").read_text()
+    stores, _, door = text.partition("module privateDoor ")
+    endpoints, zones = stores.count("        group: '"), _zones(stores)
+    assert (door.count("        group: '"), _zones(door)) == (1, 1)
+    return (
+        Part("Service Bus", 667.0, "Premium, one messaging unit ($677), instead of Standard", ()),
+        Part("Registry", 45.0, "Premium ($50) instead of Basic", ()),
+        Part(
+            "Private endpoints",
+            endpoints * ENDPOINT,
+            f"{endpoints}, ${ENDPOINT:.2f} each, and $0.01 for a GB; one more with `all`",
+            ("Microsoft.Network/privateEndpoints", _GROUPS),
+        ),
+        Part(
+            "Zones",
+            zones * ZONE,
+            f"{zones}, ${ZONE:.2f} each; one more with `all`",
+            ("Microsoft.Network/privateDnsZones",),
+        ),
+    )
+
+
+def _zones(text: str) -> int:
+    return len(set(re.findall(r"        zone: (\w+Zone)\b", text)))
+
+
 async def executions_an_hour(folder: Path) -> tuple[Mapping[str, int], int]:
     """Of each timer, and of all that messages trigger."""
     async with opened(folder) as stage:
@@ -210,7 +247,8 @@ def table(found: Sequence[Part]) -> list[str]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         timers, messages = asyncio.run(executions_an_hour(Path(folder)))
-    sys.stdout.write("\n".join(table(parts(sum(timers.values()) + messages))) + "\n")
+    found = [*table(parts(sum(timers.values()) + messages)), "", *table(private_parts())]
+    sys.stdout.write("\n".join(found) + "\n")
 
 
 if __name__ == "__main__":

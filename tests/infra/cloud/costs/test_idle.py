@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from tests.infra.bicep.bicep_reader import Resource, statements
-from tests.infra.cloud.costs.idle_costs import FREE, MOST, ROOT, executions_an_hour, parts, table
+from tests.infra.cloud.costs.idle_costs import (
+    FREE,
+    MOST,
+    ROOT,
+    executions_an_hour,
+    parts,
+    private_parts,
+    table,
+)
 
 DOCUMENT = ROOT / "docs" / "costs.md"
 
@@ -21,6 +29,14 @@ async def test_nothing_goes_on_but_a_look_each_minute_and_five_and_it_costs_what
         assert row in stated, f"docs/costs.md lacks:\n{row}"
 
 
+def test_private_networks_cost_what_is_stated() -> None:
+    stated = DOCUMENT.read_text().splitlines()
+    *rows, together = table(private_parts())
+    assert all(row in stated for row in rows), rows
+    total = together.removesuffix("|").rstrip().removesuffix("|").rstrip()
+    assert any(line.startswith(total) for line in stated), total
+
+
 def test_every_kind_of_resource_has_a_price() -> None:
     made = {
         value.type.partition("@")[0]
@@ -28,6 +44,6 @@ def test_every_kind_of_resource_has_a_price() -> None:
         for _, _, value in statements(file.read_text())
         if isinstance(value, Resource) and not value.is_existing
     }
-    priced = {type for part in parts(0) for type in part.types}
+    priced = {type for part in (*parts(0), *private_parts()) for type in part.types}
     assert not priced & set(FREE)
     assert made <= priced | set(FREE), "say in idle_costs.py what it costs while nothing goes on"

@@ -67,6 +67,13 @@ async def test_a_group_comes_scales_and_goes_and_leaves_nothing(apps: ScriptedAp
     assert await apps.fleet.delete(group.name, linger=0, grace=0), "again"
 
 
+async def test_no_app_is_kept_from_the_network_by_itself(apps: ScriptedApps) -> None:
+    progress = await apps.fleet.apply(apps.group(closed=True), 1)
+    assert progress.failure is not None
+    assert "subnet that all apps share" in progress.failure.reason
+    assert apps.apps == []
+
+
 async def test_its_address_leads_by_its_name_to_the_environments_own(apps: ScriptedApps) -> None:
     group = apps.group()
     await apps.applied(group, 1)

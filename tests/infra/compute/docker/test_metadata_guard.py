@@ -140,7 +140,7 @@ async def test_what_is_in_the_network_reaches_no_cloud_metadata(
     )
     # Before it is guarded the way is open.
     assert await knocked(engine, mine, network["Id"], *doors[:2]) == ["let", "let"]
-    assert await guarded.ensure(mine) == network["Id"]
+    assert await guarded.ensure(mine, closed=False) == network["Id"]
     refused = await knocked(engine, mine, network["Id"], *doors)
     assert set(refused) <= REFUSED, refused
     # What is not kept from it is reached: nobody is at home there, which its machine says.
@@ -153,8 +153,8 @@ async def test_where_it_cannot_be_held_that_is_told_and_may_be_required(
     image = "ml-endpoints-nowhere.invalid/none:1"
     guard = MetadataGuard(engine, ImageBuilds(engine, {}), image, required=False)
     assert guard.fault is None
-    assert await Networks(engine, guard, closed=False).ensure(mine)
+    assert await Networks(engine, guard, closed=False).ensure(mine, closed=False)
     assert guard.fault is not None
     assert image in guard.fault
     with pytest.raises(EngineRefusal, match="ML_ENDPOINTS_ISOLATION is required"):
-        await networks(engine, image, required=True).ensure(mine)
+        await networks(engine, image, required=True).ensure(mine, closed=False)

@@ -2,6 +2,7 @@
 pods that run nowhere. Pods that run are tried in tests/contract/fleets."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
@@ -44,6 +45,10 @@ async def test_a_group_is_a_deployment_with_all_it_needs_and_leaves_nothing(
     nodes = await yard.of(group)
     assert [node.number for node in nodes] == [0, 1]
     assert all(node.address and node.address.endswith(":5001") for node in nodes)
+    closed = yard.group()
+    await yard.applied(replace(closed, program=replace(closed.program, closed=True)), 1)
+    assert yard.find("networkpolicies", yard.name(closed))["spec"]["egress"] == []
+    await yard.gone(closed)
     await yard.applied(group, 1)
     assert [node.id for node in await yard.of(group) if node.state is NodeState.RUNNING] == [
         nodes[0].id

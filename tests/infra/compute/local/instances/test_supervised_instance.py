@@ -71,6 +71,7 @@ async def test_a_cell_that_is_made_for_an_instance_which_is_stopped_is_closed(
         readable=(),
         writable=(),
         takes_units=False,
+        closed=False,
     )
     log = InstanceLog(tmp_path / "log")
     story, payer = InstanceStory("a", {}), Payer(lambda: "online/iris/blue")

@@ -1,12 +1,14 @@
 """What is kept apart here, who is told of what is not, and whom a script is."""
 
+import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from domain.ports import LogKind
+from domain.ports import LogKind, WorkloadState
 from infra.compute.local.isolation.means import Means, Wish, parts
 from infra.compute.local.isolation.users import Users
 from tests.infra.compute.conftest import opened
@@ -86,6 +88,47 @@ async def test_what_a_deployment_has_loaded_is_loaded_by_its_script_alone(tmp_pa
     # The loader complains once for each program that it starts with it.
     assert log.count("cannot be preloaded") == 1
     assert "theirs.so" not in built
+
+
+async def test_a_closed_program_has_no_network_beside_one_that_has_and_answers_all_the_same(
+    tmp_path: Path,
+) -> None:
+    script = """
+    import json
+    import socket
+    def init(): pass
+    def run(data):
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.1.2.3", 9))
+            socket.if_nametoindex("lo")
+            return sorted(name for _, name in socket.if_nameindex())
+        except OSError as error:
+            return str(error)
+    """
+    async with opened(tmp_path, isolation=isolated(tmp_path / "gates")) as house:
+        if await house.capabilities.closing_fault() is not None:
+            pytest.skip("no network namespaces")
+        await house.serve(await house.workload(script))
+        await house.serve(await house.workload(script, key="online/iris/shut", closed=True))
+        seen = {}
+        for key in (KEY, "online/iris/shut"):
+            answer = (await house.score(key)).body
+            assert isinstance(answer, bytes)
+            seen[key] = json.loads(answer)
+        around = sorted(name for _, name in socket.if_nameindex())
+        assert seen == {KEY: around, "online/iris/shut": ["lo"]}
+
+
+async def test_where_scripts_have_no_namespaces_none_can_be_closed_and_none_runs_open(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as house:
+        told = await house.capabilities.closing_fault()
+        assert told is not None
+        assert "ML_ENDPOINTS_COMPUTE=docker" in told
+        await house.serving.ensure(await house.workload(closed=True))
+        seen = await house.reach(KEY, WorkloadState.FAILED)
+        assert (seen.code, seen.reason) == ("ResourceNotReady", told)
 
 
 async def test_a_spike_of_memory_is_stopped_where_it_begins(tmp_path: Path) -> None:
