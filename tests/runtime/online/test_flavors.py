@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.flavor_answers import Asked, answers_as_mlflow_does, flat
 from tests.runtime.harness import Start
 from tests.runtime.peers import FLAVOR_PACKAGES, environment
-from tests.runtime.work_units import events, unit
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("EXAMPLES_TESTS"),
@@ -91,37 +91,16 @@ def saved(flavor_python: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return folder, json.loads(done.stdout.splitlines()[-1])
 
 
-def flat(answer: Any) -> list[float]:
-    """The numbers in it, in order."""
-    if isinstance(answer, dict):
-        answer = list(answer.values())
-    return [n for each in answer for n in flat(each)] if isinstance(answer, list) else [answer]
-
-
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_what_is_answered_is_what_mlflow_predicts(
     start: Start, flavor_python: Path, saved: tuple[Path, Any], tmp_path: Path, flavor: str
 ) -> None:
     folder, told = saved
-    expected = pytest.approx(told["direct"][flavor], rel=1e-6)
-    server = start(None, "serve", "--mlflow", python=flavor_python, app_root=folder / flavor)
-    body = {"input_data": told["rows"]}
-    reply = server.ready().ask(body=json.dumps(body))
-    assert reply.status == 200, reply.body
-    assert flat(reply.json) == expected
+    asked = Asked(told["rows"], told["direct"][flavor], folder / "rows.csv")
+    server = answers_as_mlflow_does(start, flavor_python, folder / flavor, asked, tmp_path)
     document = server.ask("GET", "/swagger.json?version=3").json
     assert document["components"]["schemas"]["ServiceInput"]
-    worker = start(None, "work", "--mlflow", python=flavor_python, app_root=folder / flavor)
-    block = tmp_path / "block"
-    files = [{"name": "rows.csv", "url": (folder / "rows.csv").as_uri()}]
-    [ended, *_] = events(worker.ready(), unit(files, block=block.as_uri()))
-    assert ended["succeeded"], ended
-    lines = [line.split(",") for line in block.read_text().splitlines()]
-    assert [(file, row) for file, row, _ in lines] == [
-        ("rows.csv", str(number)) for number in range(len(told["rows"]))
-    ]
-    assert [float(prediction) for _, _, prediction in lines] == expected
     if flavor == "custom":
-        asked = {**body, "params": {"factor": 1.0}}
-        once = server.ask(body=json.dumps(asked)).json
-        assert flat(once) == pytest.approx([n / 3 for n in told["direct"][flavor]])
+        once = {"input_data": told["rows"], "params": {"factor": 1.0}}
+        answer = server.ask(body=json.dumps(once)).json
+        assert flat(answer) == pytest.approx([n / 3 for n in told["direct"][flavor]])
