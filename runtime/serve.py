@@ -40,11 +40,14 @@ class InferenceServer:
         self._scoring: Scoring | None = None
         self._documents: Documents | None = None
         self._bad_limit = ""
-        self._batches = None
+        self._batches = self._joined = None
         self._longest_stream = 0
         try:
             self._longest_stream = streaming.longest()
-            self._batches = batching.limits()
+            if arguments.mlflow:
+                self._joined = batching.joined()
+            else:
+                self._batches = batching.limits()
         except (batching.BadLimit, streaming.BadLimit) as error:
             self._bad_limit = str(error)
         self.pool = self._pool(loop)
@@ -82,7 +85,7 @@ class InferenceServer:
     def _script(self) -> Script:
         root = self._arguments.app_root
         if self._arguments.mlflow:
-            return Script(MlflowModel(root))
+            return Script(MlflowModel(root, self._joined))
         services.offer()
         monitoring.offer()
         debugging.offer()

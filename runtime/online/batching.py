@@ -1,6 +1,7 @@
 """Adaptive micro-batching: requests that are there at once are scored in one call.
 
-Off unless ML_ENDPOINTS_MAX_BATCH says 2 or more. One worker takes everything that waits, up
+Off unless ML_ENDPOINTS_MAX_BATCH says 2 or more (but for models without a script, whose requests
+are joined in another way, see `joining`). One worker takes everything that waits, up
 to that many; while it works, the next batch gathers by itself. Only when fewer have come than
 came lately does it wait for more, at most ML_ENDPOINTS_MAX_BATCH_DELAY_MS.
 """
@@ -41,6 +42,16 @@ def limits() -> BatchLimits | None:
     size = _number(MAX_BATCH, 1, 10_000)
     delay = _number(MAX_DELAY, 0, 60_000)
     return BatchLimits(size, delay / 1000) if size > 1 else None
+
+
+def joined() -> int | None:
+    """How many requests to a model without a script one call of it may answer; None where nobody
+    says. Raises BadLimit."""
+    if _number(MAX_DELAY, 0, 60_000):
+        raise BadLimit(
+            f"{MAX_DELAY} is set, and requests to a model without a script wait for no others"
+        )
+    return _number(MAX_BATCH, 1, 10_000) if os.environ.get(MAX_BATCH, "").strip() else None
 
 
 def _number(name: str, least: int, most: int) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,17 @@ def _collected(server: Server) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.splitlines()]
 
 
-def test_a_model_answers_in_every_dialect(start: Start, mlflow_python: Path, models: Path) -> None:
+@pytest.fixture(scope="module")
+def server(start_shared: Start, mlflow_python: Path, models: Path) -> Server:
+    """Of the table's model, which collects what it is asked."""
     env = {"ML_ENDPOINTS_DATA_COLLECTOR": '{"model_inputs": 1, "model_outputs": 1}'}
-    server = start(
-        None, "serve", "--mlflow", python=mlflow_python, app_root=models / "table", env=env
-    )
-    server.ready()
+    options = ("serve", "--mlflow", "--max-concurrent", "8", "--max-queue", "64")
+    root = models / "table"
+    return start_shared(None, *options, python=mlflow_python, app_root=root, env=env).ready()
+
+
+def test_a_model_answers_in_every_dialect(server: Server) -> None:
+    _collected(server)
     split = {"columns": ["b", "a"], "data": [[5, 10.0], [1, 0.0]]}
     expected = pytest.approx([25.0, 1.0])
     assert _ask(server, {"input_data": split}) == expected
@@ -129,3 +135,38 @@ def test_microsofts_own_package_collects_where_it_is_installed(
     assert (record["correlation"], record["model"]) == ("r1", "default")
     assert record["type"].endswith("DataFrame")
     assert record["agent"] == "azureml-ai-monitoring/1.0.0"
+
+
+def test_requests_that_are_there_at_once_are_each_answered_as_one_by_itself(
+    server: Server,
+) -> None:
+    bad = {"dataframe_records": [{"a": 1.0, "b": "x"}]}
+
+    def asked(number: int) -> None:
+        rows = [{"a": float(number), "b": row} for row in range(1 + number % 3)]
+        expected = [2.0 * number + row["b"] for row in rows]
+        answer = _ask(server, {"dataframe_records": rows})
+        assert answer["predictions"] == pytest.approx(expected)
+        if number % 5 == 0:
+            assert server.ask(body=json.dumps(bad)).status == 400
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(asked, range(48)))
+    assert server.load()["failed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "because"),
+    [
+        ("ML_ENDPOINTS_MAX_BATCH", "0", "whole number from 1"),
+        ("ML_ENDPOINTS_MAX_BATCH_DELAY_MS", "5", "wait for no others"),
+    ],
+)
+def test_what_is_no_limit_of_joined_requests_is_said_at_the_start(
+    start: Start, mlflow_python: Path, models: Path, name: str, value: str, because: str
+) -> None:
+    env = {name: value}
+    root = models / "table"
+    server = start(None, "serve", "--mlflow", python=mlflow_python, app_root=root, env=env)
+    assert server.exit_code() == 3
+    assert because in server.log.splitlines()[-1]
