@@ -4,7 +4,7 @@ Models of scikit-learn, one row a request, callers in a closed loop, one process
 path: embedded host in its own process, key, routing; plain HTTP. `alone` has joining switched off;
 `joined` is as it is by default.
 
-    python -m benchmarks.joined_tables [--seconds N] [--callers N]
+    python -m benchmarks.online.joined_tables [--seconds N] [--callers N]
 """
 
 import argparse
