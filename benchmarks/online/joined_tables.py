@@ -52,7 +52,16 @@ def saved(folder: Path) -> bytes:
     """The models are in it then; a request's body."""
     packages = [option for each in PACKAGES for option in ("--with", each)]
     uv = Path(sys.executable).parent / "uv"
-    command: list[str | Path] = [uv, "run", "--quiet", "--no-project", *packages, "python", "-c", SAVE]
+    command: list[str | Path] = [
+        uv,
+        "run",
+        "--quiet",
+        "--no-project",
+        *packages,
+        "python",
+        "-c",
+        SAVE,
+    ]
     done = subprocess.run(
         [*command, folder, *PACKAGES], capture_output=True, text=True, check=False
     )
