@@ -241,7 +241,12 @@ def _container_apps(
     from infra.compute.container_apps.app_capabilities import AppCapabilities
     from infra.compute.container_apps.app_isolation import parts
     from infra.compute.container_apps.app_logs import AnalyticsAppLogs, NoAppLogs
-    from infra.compute.container_apps.chosen_apps import RUNS_ON, chosen_apps
+    from infra.compute.container_apps.chosen_apps import (
+        RUNS_ON,
+        arm_calls,
+        chosen_apps,
+        chosen_runs,
+    )
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.registry.programs.registry_images import registry_images
     from infra.compute.remote.installation import Installation
@@ -252,9 +257,12 @@ def _container_apps(
     place = _registry(settings)
     if place is None:
         raise ValueError("Container Apps need a registry")  # the settings have said so
-    images = registry_images(place, _making(settings, beside), RUNS_ON)
+    calls = arm_calls(apps)
+    runs = chosen_runs(calls, apps)
+    images = registry_images(place, _making(settings, beside), RUNS_ON, runs)
     analytics = named(telemetry)
     fleet = chosen_apps(
+        calls,
         apps,
         images.images,
         Installation(beside.store).id,
@@ -279,7 +287,7 @@ def _container_apps(
 
     shared = RemoteCapabilities(images.facts, _triton(settings), parts)
     return Compute(
-        capabilities=AppCapabilities(shared),
+        capabilities=AppCapabilities(shared, builds=runs is not None),
         serving=remote.serving,
         scorer=remote.scorer,
         workers=remote.workers,
@@ -305,7 +313,7 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     place = _registry(settings)
     if place is None:
         raise ValueError("a cluster needs a registry")  # the settings have said so
-    chosen = registry_images(place, _making(settings, beside), Platform.here())
+    chosen = registry_images(place, _making(settings, beside), Platform.here(), None)
     installation = Installation(beside.store).id
     types = chosen_types(cluster)
     fleet = chosen_cluster(settings, cluster, place, chosen.images, installation, types)

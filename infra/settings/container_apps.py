@@ -17,6 +17,10 @@ IdentityId = Annotated[
         pattern=rf"(?i){_ID}Microsoft\.ManagedIdentity/userAssignedIdentities/[^/]+$"
     ),
 ]
+RegistryId = Annotated[
+    str,
+    StringConstraints(pattern=rf"(?i){_ID}Microsoft\.ContainerRegistry/registries/[^/]+$"),
+]
 
 
 class ContainerAppsSettings(SettingsGroup):
@@ -31,6 +35,10 @@ class ContainerAppsSettings(SettingsGroup):
     )
     """The ARM id of the user-assigned identity by which apps pull their images; it needs the role
     AcrPull. None: the user and the password of `ML_ENDPOINTS_IMAGE_REGISTRY`, if it has any."""
+    registry: RegistryId | None = Field(None, alias="ML_ENDPOINTS_CONTAINER_APPS_REGISTRY")
+    """The ARM id of the Azure Container Registry that `ML_ENDPOINTS_IMAGE_REGISTRY` is: it builds
+    environments with a Dockerfile (ACR Tasks), which takes this host the role Container Registry
+    Tasks Contributor. None: these are refused."""
     mounts: StorageMounts = Field((), alias="ML_ENDPOINTS_CONTAINER_APPS_MOUNTS")
     """Storages of the environment that every app sees, each `storage:/folder/seen`."""
     arm_url: BaseAddress = Field("https://management.azure.com", alias="ML_ENDPOINTS_ARM_URL")

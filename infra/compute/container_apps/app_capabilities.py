@@ -20,19 +20,22 @@ _BY_LOWER = {name.lower(): size for name, size in SIZES.items()}
 
 
 class AppCapabilities(Capabilities):
-    """What every fleet says of environments, and the platform's own sizes."""
+    """What every fleet says of environments, and the platform's own sizes. `builds`: there is a
+    registry that builds Dockerfiles."""
 
-    def __init__(self, shared: RemoteCapabilities) -> None:
+    def __init__(self, shared: RemoteCapabilities, *, builds: bool) -> None:
         self._shared = shared
+        self._builds = builds
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
     ) -> Sequence[str]:
         reasons = list(await self._shared.refusals(environment, None))
-        if environment.build is not None:
+        if environment.build is not None and not self._builds:
             reasons.append(
-                "Container Apps have no engine that builds a Dockerfile: build its image with "
-                "`az acr build`, and name the image in the environment."
+                "Container Apps have no engine that builds a Dockerfile: tell by "
+                "ML_ENDPOINTS_CONTAINER_APPS_REGISTRY which registry is to build it, or build its "
+                "image yourself (`az acr build`) and name that in the environment."
             )
         if instance_type is not None and instance_type.lower() not in _BY_LOWER:
             reasons.append(_no_such_type(instance_type))

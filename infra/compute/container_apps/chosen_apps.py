@@ -11,6 +11,8 @@ from infra.compute.container_apps.app_endings import AppEndings
 from infra.compute.container_apps.app_logs import AppLogs
 from infra.compute.container_apps.arm.arm_budget import ArmBudget
 from infra.compute.container_apps.arm.arm_calls import ArmCalls
+from infra.compute.container_apps.builds.registry_tasks import RegistryTasks
+from infra.compute.container_apps.builds.run_files import RunFiles
 from infra.compute.container_apps.container_apps import ContainerApps
 from infra.compute.container_apps.container_apps_fleet import ContainerAppsFleet, Own
 from infra.compute.container_apps.known_apps import KnownApps
@@ -23,7 +25,23 @@ RUNS_ON: Final = Platform("linux", "amd64")
 """What Container Apps runs, whatever this host is."""
 
 
+def arm_calls(settings: ContainerAppsSettings) -> ArmCalls:
+    """As this host's own identity, and within one budget."""
+    from azure.identity.aio import DefaultAzureCredential
+
+    return ArmCalls(settings.arm_url, DefaultAzureCredential(), ArmBudget(time.monotonic))
+
+
+def chosen_runs(calls: ArmCalls, settings: ContainerAppsSettings) -> RegistryTasks | None:
+    """What builds Dockerfiles; None where no registry is named that does."""
+    if settings.registry is None:
+        return None
+    files = RunFiles(plain=settings.arm_url.startswith("http://"))
+    return RegistryTasks(calls, settings.registry, RUNS_ON.architecture, files)
+
+
 def chosen_apps(
+    calls: ArmCalls,
     settings: ContainerAppsSettings,
     images: ImagesOfNodes,
     installation: Callable[[], Awaitable[str]],
@@ -33,12 +51,9 @@ def chosen_apps(
     identities: bool,
     blobs: str | None,
 ) -> ContainerAppsFleet:
-    """Opens nothing. Images are pulled by `credentials` where no identity is told. `identities`:
-    the platform gives them; `blobs` is where apps reach those that are this host's own. `gone` has
-    what apps printed that are not there any more."""
-    from azure.identity.aio import DefaultAzureCredential
-
-    calls = ArmCalls(settings.arm_url, DefaultAzureCredential(), ArmBudget(time.monotonic))
+    """Opens nothing, and closes `calls`. Images are pulled by `credentials` where no identity is
+    told. `identities`: the platform gives them; `blobs` is where apps reach those that are this
+    host's own. `gone` has what apps printed that are not there any more."""
     apps = ContainerApps(calls, settings.environment or "", time.monotonic)
     known = KnownApps(apps, AppEndings(apps), installation, time.monotonic)
     mounts = [Mount(*each.split(":", 1)) for each in settings.mounts]

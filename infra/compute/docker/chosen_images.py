@@ -12,6 +12,7 @@ from infra.compute.docker.image_builds import ImageBuilds
 from infra.compute.docker.images import AGENT, Images
 from infra.compute.docker.pulled_environments import PulledEnvironments
 from infra.compute.ground.fetched_files import Assets
+from infra.compute.registry.dockerfiles.dockerfiles import NoDockerfiles
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import Platform
 from infra.compute.registry.image_rebasing import ImageRebasing
@@ -70,6 +71,7 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         records,
         making.packages,
         making.base.of,
+        NoDockerfiles(),  # the engine builds them
         scratch=scratch,
     )
     pulled = PulledEnvironments(

@@ -17,9 +17,10 @@ from infra.compute.ground.image_layout import ENVIRONMENT
 from infra.compute.package_sources import PackageSources
 from infra.compute.registry.base_python import BasePython, python_of
 from infra.compute.registry.build_turns import BuildTurns, Turn
+from infra.compute.registry.dockerfiles.dockerfiles import Dockerfiles
 from infra.compute.registry.image_appending import Changes, ImageAppending, Pulled, Stacked
 from infra.compute.registry.image_manifest import Descriptor
-from infra.compute.registry.image_records import ImageRecord, ImageRecords, KeptLayer
+from infra.compute.registry.image_records import ImageRecord, ImageRecords, KeptLayer, kept_log
 from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import LayerBuilds, Say
 from infra.compute.registry.registry import Registry
@@ -28,7 +29,6 @@ from infra.compute.registry.registry_calls import RegistryRefusal
 _log = logging.getLogger("ml_endpoints.registry")
 
 _VARIABLES: Final = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "HOME": "/tmp"}
-_KEPT_EVERY: Final = 2.0
 _LABEL: Final = "ml-endpoints.environment"
 _BASE: Final = "org.opencontainers.image.base"
 
@@ -52,6 +52,7 @@ class EnvironmentImages:
         records: ImageRecords,
         packages: PackageSources,
         base_of: Callable[[EnvironmentSpec], str],
+        dockerfiles: Dockerfiles,
         *,
         scratch: Path,
     ) -> None:
@@ -61,6 +62,7 @@ class EnvironmentImages:
         self._records = records
         self._packages = packages
         self._base_of = base_of
+        self._dockerfiles = dockerfiles
         self._scratch = scratch
         self._turns = BuildTurns(records)
         self._appending = ImageAppending(shelf.registry, shelf.repository, scratch)
@@ -70,15 +72,13 @@ class EnvironmentImages:
     def key_of(self, spec: EnvironmentSpec) -> str:
         """The hash that names what `spec` asks for, wherever its packages come from."""
         meant = self._packages.meant(spec)
-        wish = replace(meant, requirements=tuple(sorted(spec.requirements)), image=None)
+        wish = replace(meant, requirements=tuple(sorted(spec.requirements)), image=None, build=None)
         text = json.dumps([self._packages.as_json(wish), self._base(spec)])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     async def ensure(self, spec: EnvironmentSpec, say: Say) -> str:
         """The image by its digest, made if it is not there: those who want the same wait for one.
         Raises StartFailure, and Unavailable for what passes by itself."""
-        if spec.build is not None:
-            raise StartFailure("ImageBuildFailure", "Without an engine no Dockerfile is built.")
         key = self.key_of(spec)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
@@ -102,9 +102,21 @@ class EnvironmentImages:
         return await self._records.log(self.key_of(spec))
 
     async def close(self) -> None:
+        await self._dockerfiles.close()
         await self._sources.close()
 
+    async def as_it_is(self, spec: EnvironmentSpec, say: Say) -> str:
+        """The name of an image as its user has it, with nothing of ours put in where it needs no
+        packages. Raises as `ensure`."""
+        if spec.python:
+            return await self.ensure(spec, say)
+        if spec.build is not None:
+            return await self._dockerfiles.ensure(spec.build, say)
+        return self._base(spec)
+
     def _base(self, spec: EnvironmentSpec) -> str:
+        if spec.build is not None:
+            return self._dockerfiles.named(spec.build)
         return spec.image or self._base_of(spec)
 
     async def _ensured(self, spec: EnvironmentSpec, key: str, say: Say) -> str:
@@ -137,19 +149,8 @@ class EnvironmentImages:
         return await shelf.registry.digest(shelf.repository, digest) is not None
 
     async def _made(self, spec: EnvironmentSpec, turn: Turn, say: Say) -> str:
-        told: list[str] = []
-
-        def both(line: str) -> None:
-            told.append(line)
-            say(line)
-
-        keeping = asyncio.create_task(self._keep_on(turn.record.key, told), name="log of a build")
-        try:
+        async with kept_log(self._records, turn.record.key, say) as both:
             image, made = await self._build(spec, turn.record, both)
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await self._records.keep_log(turn.record.key, "\n".join(told))
         await turn.save(made)  # where another has taken over, it makes the same
         _log.info(
             "Environment %s is %s",
@@ -159,19 +160,13 @@ class EnvironmentImages:
         )
         return image
 
-    async def _keep_on(self, key: str, told: list[str]) -> None:
-        """So that other hosts see how far it is."""
-        kept = 0
-        while True:
-            if len(told) != kept:
-                kept = len(told)
-                await self._records.keep_log(key, "\n".join(told))
-            await asyncio.sleep(_KEPT_EVERY)
-
     async def _build(
         self, spec: EnvironmentSpec, record: ImageRecord, both: Say
     ) -> tuple[str, ImageRecord]:
-        base = await self._sources.pulled(self._base(spec))
+        name = self._base(spec)
+        if spec.build is not None:
+            name = await self._dockerfiles.ensure(spec.build, both)
+        base = await self._sources.pulled(name)
         both(f"Building the environment on {base.name}.")
         python = await self._python(base)
         layers = await self._layers(spec, base, python, record, both)
@@ -179,7 +174,7 @@ class EnvironmentImages:
         both(f"The environment is {image}.")
         made = replace(
             record,
-            base=self._base(spec),
+            base=name,
             base_digest=base.digest,
             python=python.real,
             image=image,

@@ -35,8 +35,8 @@ class ImageRebasing:
         """The new images."""
         found = []
         for record, _ in await self._records.all():
-            if "@" in record.base or record.image is None:
-                continue  # it never means anything else
+            if "@" in record.base or record.image is None or not record.layers:
+                continue  # it never means anything else, or is nothing that was put on a base
             try:
                 image = await self._images.rebased(record)
             except (DomainError, StartFailure, RegistryRefusal) as error:

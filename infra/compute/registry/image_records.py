@@ -1,6 +1,8 @@
 """What is kept of the images of environments, for all hosts of an installation."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -10,6 +12,7 @@ from domain.ports import BlobStore, Create, Replace, ResourceStore, all_document
 
 PARTITION: Final = "environmentImages"
 _KIND: Final = "environmentImage"
+_KEPT_EVERY: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class KeptLayer:
 class ImageRecord:
     """`image` is the image by its digest, made of what `base` meant at `base_digest`, with `layers`
     on it: the environment's, and our own `program`; None until it is made. The environment's is for
-    the Python at `python`. `holder` is the host that makes it, which counts on in `beat`."""
+    the Python at `python`. `holder` is the host that makes it, which counts on in `beat`; `run` is
+    the build that it has begun elsewhere."""
 
     key: str
     base: str
@@ -39,6 +43,7 @@ class ImageRecord:
     made_at: str = ""
     holder: str = ""
     beat: int = 0
+    run: str = ""
 
     @classmethod
     def of(cls, body: Any) -> Self:
@@ -106,3 +111,32 @@ class ImageRecords:
 
     async def _keep(self, name: str, text: str) -> None:
         await self._blobs.write(SYSTEM_CONTAINER, name, text.encode())
+
+
+@asynccontextmanager
+async def kept_log(
+    records: ImageRecords, key: str, say: Callable[[str], None]
+) -> AsyncIterator[Callable[[str], None]]:
+    """What says a line, and keeps it, so that other hosts see how far it is."""
+    told: list[str] = []
+
+    def both(line: str) -> None:
+        told.append(line)
+        say(line)
+
+    keeping = asyncio.create_task(_keep_on(records, key, told), name="log of a build")
+    try:
+        yield both
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await records.keep_log(key, "\n".join(told))
+
+
+async def _keep_on(records: ImageRecords, key: str, told: list[str]) -> None:
+    kept = 0
+    while True:
+        if len(told) != kept:
+            kept = len(told)
+            await records.keep_log(key, "\n".join(told))
+        await asyncio.sleep(_KEPT_EVERY)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.compute.container_apps.app_logs import NoAppLogs
-from infra.compute.container_apps.chosen_apps import chosen_apps
+from infra.compute.container_apps.chosen_apps import arm_calls, chosen_apps
 from infra.compute.remote.fleet import Fleet
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.settings.container_apps import ContainerAppsSettings
@@ -32,6 +32,7 @@ def apps(folder: Path) -> Iterator[Platform]:
                 )
                 images = stage.registry.images(blobs, folder).images
                 return chosen_apps(
+                    arm_calls(settings),
                     settings,
                     images,
                     named,

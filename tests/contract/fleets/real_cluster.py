@@ -63,7 +63,7 @@ def _opener(registry: str, access: ClusterAccess) -> Opener:
 
         store = MemoryResourceStore(time.time)
         making = Making(blobs, store, base, folder, RUNTIME, UV, USUAL_PACKAGES)
-        images = registry_images(place, making, ImagePlatform.here()).images
+        images = registry_images(place, making, ImagePlatform.here(), None).images
         return KubernetesFleet(KubernetesApi(access), images, named, around, Patience(600, 60))
 
     return opened

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from domain.ports import EnvironmentSpec, InstanceSize, OwnServer, Program, ServerRoute
 from infra.compute.container_apps.app_logs import NoAppLogs
-from infra.compute.container_apps.chosen_apps import chosen_apps
+from infra.compute.container_apps.chosen_apps import arm_calls, chosen_apps
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.settings.container_apps import ContainerAppsSettings
 from tests.contract.fleets.test_fleet import until_ready
@@ -57,7 +57,14 @@ async def beside(
 
     chosen = stage.registry.images(blobs, folder / "images")
     fleet = chosen_apps(
-        settings, chosen.images, named, NoAppLogs(), credentials=None, identities=False, blobs=None
+        arm_calls(settings),
+        settings,
+        chosen.images,
+        named,
+        NoAppLogs(),
+        credentials=None,
+        identities=False,
+        blobs=None,
     )
     yard = Yard(blobs, fleet, fleet, fleet, itertools.count())
     yield Beside(stage, yard, await chosen.facts.pinned(name))

@@ -12,6 +12,7 @@ from typing import Final
 from tests.kit.clusters.cluster_images import BaseRegistry, base_registry
 from tests.servers.arm.engine_runs import EngineRuns
 from tests.servers.arm.records import Environment
+from tests.servers.arm.registry_runs import EngineBuilds
 from tests.servers.arm.stand_in import SUBSCRIPTION, StandIn
 from tests.servers.engine.dockerd import EngineApi
 from tests.servers.engine.given import given_engine
@@ -50,7 +51,7 @@ def apps_stage(folder: Path) -> Iterator[AppsStage]:
     name = f"arm-{folder.stat().st_ino:x}"
     with base_registry(folder / "base") as registry:
         runs = EngineRuns(engine, name, folder / "volumes", {PULLER.casefold()})
-        with StandIn(runs, folder) as stand_in:
+        with StandIn(runs, EngineBuilds(engine), folder) as stand_in:
             stand_in.manager.identities.add(PULLER.casefold())
             stage = AppsStage(stand_in, registry, engine, name)
             try:

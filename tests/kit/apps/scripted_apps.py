@@ -23,6 +23,7 @@ from infra.compute.http.unix_http import UnixHttp
 from infra.compute.registry.programs.node_images import ImagesOfNodes
 from infra.compute.registry.programs.program_images import ProgramImage
 from infra.compute.remote.fleet import Node, NodeGroup, NodeState, Progress
+from tests.kit.apps.put_builds import PutBuilds
 from tests.kit.waiting import eventually
 from tests.servers.arm.manager import Manager
 from tests.servers.arm.records import AppRecord, Environment
@@ -171,7 +172,7 @@ class ScriptedApps:
 @contextmanager
 def standing_in() -> Iterator[tuple[StandIn, ScriptedRuns]]:
     runs = ScriptedRuns()
-    with StandIn(runs) as stand_in:
+    with StandIn(runs, PutBuilds()) as stand_in:
         # Calls come as fast as a test moves its clock, which the platform's limits do not go by.
         stand_in.manager.throttle = Throttle(reads=_ANY, writes=_ANY)
         stand_in.manager.identities.add(PULLER.casefold())

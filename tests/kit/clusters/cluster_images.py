@@ -44,7 +44,7 @@ class BaseRegistry:
         store = MemoryResourceStore(time.time)
         base = BaseImage(self.base)
         making = Making(blobs, store, base, folder, RUNTIME, UV, USUAL_PACKAGES)
-        return registry_images(place, making, HERE)
+        return registry_images(place, making, HERE, None)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from domain.ports import NO_INDEXES, Credentials, EnvironmentSpec, PackageIndexes, ResourceStore
 from infra.compute.local.premises import RUNTIME
 from infra.compute.package_sources import PackageSources
+from infra.compute.registry.dockerfiles.dockerfiles import NoDockerfiles
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import (
     DOCKER_MANIFEST,
@@ -167,6 +168,7 @@ async def _opened(
         records,
         packages,
         lambda spec: f"{registry.host}/base:{spec.python}",
+        NoDockerfiles(),
         scratch=scratch,
     )
     try:

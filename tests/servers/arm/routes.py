@@ -8,15 +8,18 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from tests.servers.arm import registry_routes
 from tests.servers.arm.manager import Manager
 from tests.servers.arm.records import Operation, Refused
+from tests.servers.arm.registry_routes import RegistryRoutes
 
 TOKEN: Final = "a-token-of-the-stand-in"
 LOG_TOKEN: Final = "a-token-for-logs"
 HEADER: Final = "the-identity-header"
-_VERSIONS: Final = ("2026-01-01",)
+_VERSION: Final = "2026-01-01"
 _GROUP: Final = r"/subscriptions/[^/]+/resourceGroups/[^/]+"
 _APPS: Final = rf"{_GROUP}/providers/Microsoft\.App/containerApps"
+_REGISTRY: Final = registry_routes.REGISTRIES
 _PAGE: Final = 20
 
 Asked = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -25,8 +28,9 @@ Asked = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Routes:
     """`url` and `address` are told once it listens."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, registry: RegistryRoutes) -> None:
         self._manager = manager
+        self._registry = registry
         self.url = ""
         self.address = ""
         self._working: set[asyncio.Task[None]] = set()
@@ -50,6 +54,17 @@ class Routes:
                 r"/subscriptions/[^/]+/providers/Microsoft\.App/locations/.+",
                 self._operation,
             ),
+            (
+                "POST",
+                "begin upload",
+                rf"{_REGISTRY}/listBuildSourceUploadUrl",
+                registry.upload_place,
+            ),
+            ("POST", "begin run", rf"{_REGISTRY}/scheduleRun", registry.schedule),
+            ("GET", "list runs", rf"{_REGISTRY}/runs", registry.listed),
+            ("GET", "get run", rf"{_REGISTRY}/runs/[^/]+", registry.get),
+            ("POST", "cancel run", rf"{_REGISTRY}/runs/[^/]+/cancel", registry.cancel),
+            ("POST", "get log link", rf"{_REGISTRY}/runs/[^/]+/listLogSasUrl", registry.log_link),
         )
         self._routes = [(m, k, re.compile(p, re.IGNORECASE), a) for m, k, p, a in told]
 
@@ -57,12 +72,15 @@ class Routes:
     def app(self) -> web.Application:
         made = web.Application(client_max_size=8 * 2**20)
         made.router.add_get("/msi/token", self._identity)
+        made.router.add_put("/acr/uploads/{place:.+}", self._registry.put_blob)
+        made.router.add_get("/acr/logs{run:.+}", self._registry.read_log)
         made.router.add_get("/logstream/{rest:.+}", self._stream)
         made.router.add_route("*", "/{rest:.+}", self._arm)
         return made
 
     async def close(self) -> None:
         await asyncio.gather(*self._working, return_exceptions=True)
+        await self._registry.close()
 
     # -- what every call goes by
 
@@ -73,7 +91,9 @@ class Routes:
             self._manager.calls[kind] += 1
             if request.headers.get("Authorization") != f"Bearer {TOKEN}":
                 raise Refused(401, "AuthenticationFailed", "Authentication failed.")
-            if request.query.get("api-version") not in _VERSIONS:
+            is_of_registry = "/Microsoft.ContainerRegistry/" in path
+            version = registry_routes.VERSION if is_of_registry else _VERSION
+            if request.query.get("api-version") != version:
                 raise Refused(400, "InvalidApiVersionParameter", "The api-version is invalid.")
             self._manager.throttle.take(request.method)
             fault = self._manager.fault(request.method, path)
@@ -102,7 +122,7 @@ class Routes:
             task = asyncio.create_task(asyncio.to_thread(self._manager.work, operation))
             self._working.add(task)
             task.add_done_callback(self._working.discard)
-        at = f"{self.url}{operation.id}?api-version={_VERSIONS[-1]}"
+        at = f"{self.url}{operation.id}?api-version={_VERSION}"
         return {"Azure-AsyncOperation": at, "Location": at, "Retry-After": "1"}
 
     # -- apps

@@ -16,6 +16,8 @@ from tests.kit.waiting import PATIENCE
 from tests.servers.arm.ingress import Ingress
 from tests.servers.arm.manager import Manager
 from tests.servers.arm.records import AppRecord, Environment
+from tests.servers.arm.registry_routes import RegistryRoutes
+from tests.servers.arm.registry_runs import Builds, RegistryRuns
 from tests.servers.arm.routes import HEADER, Routes
 from tests.servers.arm.runs import Runs
 from tests.servers.arm.throttle import Throttle
@@ -25,12 +27,15 @@ _numbers = itertools.count()
 
 
 class StandIn:
-    """From `start` until `stop`. With `folder`, apps have an ingress at port 443 of an address of
-    this machine's own, which takes root to listen at."""
+    """From `start` until `stop`. `builds` carries out what registries build. With `folder`, apps
+    have an ingress at port 443 of an address of this machine's own, which takes root to listen
+    at."""
 
-    def __init__(self, runs: Runs, folder: Path | None = None) -> None:
+    def __init__(self, runs: Runs, builds: Builds, folder: Path | None = None) -> None:
         self.manager = Manager(runs, Throttle())
-        self._routes = Routes(self.manager)
+        self.registry_runs = RegistryRuns(builds)
+        self._registry_routes = RegistryRoutes(self.registry_runs)
+        self._routes = Routes(self.manager, self._registry_routes)
         self._ingress = Ingress(self._place, self._moved, folder) if folder is not None else None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="arm", daemon=True)
@@ -51,6 +56,13 @@ class StandIn:
         self.manager.environments[made.key] = made
         return made
 
+    def registry(self, host: str) -> str:
+        """The ARM id of another one, which is at `host`."""
+        place = f"{SUBSCRIPTION}/resourceGroups/models/providers/Microsoft.ContainerRegistry"
+        id = f"{place}/registries/cr{next(self._numbers)}"
+        self.registry_runs.registries[id.casefold()] = host
+        return id
+
     @property
     def told(self) -> dict[str, str]:
         """What a process must know to be somebody there, and to trust the ingress."""
@@ -69,7 +81,7 @@ class StandIn:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self._routes.url = f"http://{host}:{port}"
+        self._routes.url = self._registry_routes.url = f"http://{host}:{port}"
         self._routes.address = "127.0.0.1"
         if self._ingress is not None:
             self._routes.address = await self._listening(self._ingress)

@@ -61,7 +61,7 @@ class _Token:
 class ArmCalls:
     """`url` is `https://management.azure.com`, or another cloud's. Everything raises Unavailable
     while it cannot be asked, after several tries, and ArmRefusal. A call that may have arrived is
-    made again: every one means the same the second time."""
+    made again: but for what is told otherwise, every one means the same the second time."""
 
     def __init__(self, url: str, credential: "AsyncTokenCredential", budget: ArmBudget) -> None:
         self._url = yarl.URL(url)
@@ -105,11 +105,14 @@ class ArmCalls:
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        tries: int = _TRIES,
     ) -> Answer:
-        """`path` begins with a slash, or is a link of an answer."""
+        """`path` begins with a slash, or is a link of an answer. What means something else the
+        second time has one of `tries`."""
         url = self._at(path)
         kind = Kind.READ if method == "GET" else Kind.WRITE
-        wait, left, has_renewed = _FIRST_WAIT, _TRIES, False
+        wait, left, has_renewed = _FIRST_WAIT, tries, False
         while True:
             left -= 1
             if self._budget.held(kind) > _LONGEST_WAIT:
@@ -125,7 +128,7 @@ class ArmCalls:
                 if refusal is None:
                     return answer.answer
                 if answer.status == 401 and not has_renewed:
-                    has_renewed, self._token = True, _Token()
+                    has_renewed, self._token, left = True, _Token(), left + 1
                     continue
                 if answer.status != 429 and answer.status < 500:
                     raise refusal

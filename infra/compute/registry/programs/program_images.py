@@ -71,9 +71,8 @@ class ProgramImages:
         itself."""
         spec, server = program.environment, ""
         if program.server is not None:
-            needs_packages = bool(spec.python)
-            server = await self._environments.ensure(spec, say) if needs_packages else _named(spec)
-            spec = spec if needs_packages else _AGENT
+            server = await self._environments.as_it_is(spec, say)
+            spec = spec if spec.python else _AGENT
         environment = await self._environments.ensure(spec, say)
         tag = _tag_of(environment, program)
         async with self._locks.setdefault(tag, asyncio.Lock()):
@@ -129,10 +128,3 @@ def _tag_of(environment: str, program: Program) -> str:
     """Another one with everything that is in the image."""
     seals = [part.seal if part is not None else "" for part in (program.code, program.model)]
     return hashlib.sha256(json.dumps([environment, *seals, USER]).encode()).hexdigest()[:32]
-
-
-def _named(spec: EnvironmentSpec) -> str:
-    """Raises StartFailure."""
-    if spec.image is None:
-        raise StartFailure("ImageBuildFailure", "Without an engine no Dockerfile is built.")
-    return spec.image

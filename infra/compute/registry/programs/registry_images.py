@@ -6,6 +6,8 @@ import yarl
 
 from domain.ports import Credentials
 from infra.compute.ground.fetched_files import Assets
+from infra.compute.registry.dockerfiles.built_dockerfiles import BuiltDockerfiles, DockerfileRuns
+from infra.compute.registry.dockerfiles.dockerfiles import NoDockerfiles
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import Platform
 from infra.compute.registry.image_rebasing import ImageRebasing
@@ -33,8 +35,10 @@ def _opened(place: RegistryPlace, url: yarl.URL) -> Credentials | Login | None:
     return IdentityLogin(url.origin(), DefaultAzureCredential())
 
 
-def registry_images(place: RegistryPlace, making: Making, platform: Platform) -> ChosenImages:
-    """For nodes on `platform`. Opens nothing."""
+def registry_images(
+    place: RegistryPlace, making: Making, platform: Platform, runs: DockerfileRuns | None
+) -> ChosenImages:
+    """For nodes on `platform`; Dockerfiles are built by `runs`, if anybody does. Opens nothing."""
     assets = Assets(making.folder / "files", making.blobs)
     records = ImageRecords(making.store, making.blobs)
     url = yarl.URL(place.url)
@@ -48,6 +52,9 @@ def registry_images(place: RegistryPlace, making: Making, platform: Platform) ->
         records,
         making.packages,
         making.base.of,
+        NoDockerfiles()
+        if runs is None
+        else BuiltDockerfiles(registry, f"{path}/dockerfiles", runs, records, assets),
         scratch=scratch,
     )
     shelf = Shelf(registry, f"{path}/programs")

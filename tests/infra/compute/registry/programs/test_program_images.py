@@ -67,7 +67,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
                 shelf.blobs, shelf.store, base, folder / "made", RUNTIME_HERE, UV, USUAL_PACKAGES
             )
             place = RegistryPlace(f"{served.url}/ours", None, 0, patience=0)
-            chosen = registry_images(place, making, HERE)
+            chosen = registry_images(place, making, HERE, None)
             yield Shop(shelf, chosen.images, program)
             await chosen.images.close()
 
@@ -129,7 +129,7 @@ async def test_a_registry_that_is_away_is_told_on_what_needs_it(shop: Shop, tmp_
     shelf = shop.shelf
     base = BaseImage("127.0.0.1:9/base:{python}")
     making = Making(shelf.blobs, shelf.store, base, tmp_path, RUNTIME_HERE, UV, USUAL_PACKAGES)
-    away = registry_images(place, making, HERE).images
+    away = registry_images(place, making, HERE, None).images
     with pytest.raises(StartFailure, match="does not answer"):
         await away.ensure("g", shop.program)
     assert "does not answer" in "\n".join(await away.story("g", shop.program))
