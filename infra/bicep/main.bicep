@@ -415,6 +415,7 @@ module app 'modules/function-app.bicep' = {
     cipherKeyUri: vault.outputs.cipherKeyUri
     appsEnvironmentId: compute.outputs.environmentId
     pullIdentityId: compute.outputs.pullIdentityId
+    registryId: compute.outputs.registryId
     imageRegistry: compute.outputs.registryUrl
     subnetId: compute.outputs.functionsSubnetId
     applicationInsights: monitoring.outputs.connectionString

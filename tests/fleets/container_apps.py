@@ -41,6 +41,7 @@ class AppContainers(DockerContainers):
             "ML_ENDPOINTS_ARM_URL": self._stage.stand_in.url,
             "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT": environment.id,
             "ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY": PULLER,
+            "ML_ENDPOINTS_CONTAINER_APPS_REGISTRY": self._stage.registry_id,
             "ML_ENDPOINTS_CONTAINER_APPS_MOUNTS": ",".join(f"{n}:{p}" for n, p in storages.items()),
             "ML_ENDPOINTS_CONTAINER_BASE_IMAGE": self._stage.registry.base,
             "ML_ENDPOINTS_CONTAINER_BLOBS": f"{gateway}:{port}",

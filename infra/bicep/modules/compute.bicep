@@ -13,6 +13,7 @@ param modelsReachOut bool
 var containerAppsContributor = '358470bc-b998-42bd-ab17-a7e34c199c0f'
 var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
 var push = '8311e382-0749-4cb8-b61a-304f252e45ec'
+var builds = 'fb382eab-e894-4461-af04-94435c366c3f'
 var pull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 
 // What the environment itself needs of Azure (docs/azure.md, Private networks), and nothing else.
@@ -204,6 +205,17 @@ resource pushes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+// Environments with a Dockerfile are built by the registry itself (ACR Tasks).
+resource runs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(registry.id, principalId, builds)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', builds)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
 resource lends 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(puller.id, principalId, identityOperator)
   scope: puller
@@ -225,6 +237,7 @@ resource makes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output environmentId string = environment.id
+output registryId string = registry.id
 output registryUrl string = 'https://${registry.properties.loginServer}/ml-endpoints'
 output pullIdentityId string = puller.id
 output registryId string = registry.id

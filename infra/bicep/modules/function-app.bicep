@@ -15,6 +15,7 @@ param cosmosContainer string
 param cipherKeyUri string
 param appsEnvironmentId string
 param pullIdentityId string
+param registryId string
 param imageRegistry string
 param subnetId string
 param applicationInsights string
@@ -141,6 +142,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     ML_ENDPOINTS_COMPUTE: 'container_apps'
     ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT: appsEnvironmentId
     ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY: pullIdentityId
+    ML_ENDPOINTS_CONTAINER_APPS_REGISTRY: registryId
     ML_ENDPOINTS_IMAGE_REGISTRY: imageRegistry
     ML_ENDPOINTS_QUEUE_MAX_DELIVERY: string(maxDeliveryCount)
     ML_ENDPOINTS_TRACE_SAMPLING: traceSampling

@@ -1,4 +1,4 @@
-"""A server of the user's own in Container Apps: beside the agent, in the same app."""
+"""What an app runs that its user has made: a server beside the agent, what a registry has built."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 import pytest
 import pytest_asyncio
 
-from domain.ports import EnvironmentSpec, InstanceSize, OwnServer, Program, ServerRoute
+from domain.ports import DockerBuild, EnvironmentSpec, InstanceSize, OwnServer, Program, ServerRoute
 from infra.compute.container_apps.app_logs import NoAppLogs
-from infra.compute.container_apps.chosen_apps import arm_calls, chosen_apps
+from infra.compute.container_apps.chosen_apps import arm_calls, chosen_apps, chosen_runs
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.settings.container_apps import ContainerAppsSettings
 from tests.contract.fleets.test_fleet import until_ready
 from tests.contract.fleets.test_own_servers import MODELS, ROUTES, asked
 from tests.kit.apps.apps_stage import PULLER, AppsStage, apps_stage
 from tests.kit.stages.fleet_yard import Yard
+from tests.kit.stages.registry_shelf import VERSION
 from tests.kit.stages.sealing import sealed
 from tests.servers.engine.own_image import PORT, own_image
 
@@ -48,16 +49,20 @@ async def beside(
     name = f"{stage.registry.registry.host}/own/server:1"
     stage.engine.push(own_image(stage.engine), name)
     settings = ContainerAppsSettings(
-        environment=stage.environment().id, pull_identity=PULLER, arm_url=stage.stand_in.url
+        environment=stage.environment().id,
+        pull_identity=PULLER,
+        registry=stage.registry_id,
+        arm_url=stage.stand_in.url,
     )
     blobs = FileBlobStore(folder, base_url="http://localhost", key=b"k" * 32)
 
     async def named() -> str:
         return "own"
 
-    chosen = stage.registry.images(blobs, folder / "images")
+    calls = arm_calls(settings)
+    chosen = stage.registry.images(blobs, folder / "images", chosen_runs(calls, settings))
     fleet = chosen_apps(
-        arm_calls(settings),
+        calls,
         settings,
         chosen.images,
         named,
@@ -100,3 +105,47 @@ async def test_it_is_reached_behind_the_agent_and_has_model_and_code(beside: Bes
     await yard.printed(group, "the server begins as usual")
     await yard.gone(group)
     assert beside.stage.stand_in.manager.apps == {}
+
+
+READS = """
+import os
+
+
+def init(): pass
+
+
+def run(data): return [os.environ["MARK"], open("/data").read()]
+"""
+
+
+async def test_a_dockerfile_is_built_by_the_registry_and_what_it_makes_runs_a_model(
+    beside: Beside,
+) -> None:
+    yard, base = beside.yard, beside.stage.registry.base.format(python=VERSION)
+    dockerfile = f"FROM {base}\nENV MARK=built\nCOPY data.txt /data\n"
+    await yard.blobs.write("assets", "context/docker/mine", dockerfile.encode())
+    await yard.blobs.write("assets", "context/data.txt", b"7")
+    build = DockerBuild(await sealed(yard.blobs, "assets", "context"), "docker/mine")
+    group = await yard.group(READS, environment=EnvironmentSpec("", (), build=build))
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+    await until_ready(node)
+    assert await asked(node, "POST", "/score", b"1") == (200, ["built", "7"])
+    story = await yard.fleet.story(group.name, group.program, tail=200)
+    assert "COPY data.txt /data" in story
+    await yard.gone(group)
+
+
+async def test_a_dockerfile_that_fails_says_why_and_leaves_nothing(beside: Beside) -> None:
+    yard, base = beside.yard, beside.stage.registry.base.format(python=VERSION)
+    dockerfile = f"FROM {base}\nUSER root\nRUN echo it is broken && exit 3\n"
+    await yard.blobs.write("assets", "failing/Dockerfile", dockerfile.encode())
+    build = DockerBuild(await sealed(yard.blobs, "assets", "failing"), "Dockerfile")
+    group = await yard.group(environment=EnvironmentSpec("", (), build=build))
+    progress = await yard.applied(group, 1)
+    assert progress.failure is not None
+    assert progress.failure.code == "ImageBuildFailure"
+    assert "returned a non-zero code: 3" in progress.failure.reason
+    assert "it is broken" in progress.failure.reason
+    assert beside.stage.stand_in.manager.apps == {}
+    await yard.gone(group)

@@ -46,6 +46,7 @@ ROLES = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": "Storage Blob Delegator",
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
+    "fb382eab-e894-4461-af04-94435c366c3f": "Container Registry Tasks Contributor",
 }
 OF_THE_PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
@@ -200,6 +201,9 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
         "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT": f"{_GROUP}/Microsoft.App/managedEnvironments/e",
         "ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY": (
             f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/p"
+        ),
+        "ML_ENDPOINTS_CONTAINER_APPS_REGISTRY": (
+            f"{_GROUP}/Microsoft.ContainerRegistry/registries/cr"
         ),
         "ML_ENDPOINTS_IMAGE_REGISTRY": "https://cr.azurecr.io/ml-endpoints",
         "ML_ENDPOINTS_LOG_WORKSPACE": "11111111-2222-3333-4444-666666666666",
@@ -359,6 +363,8 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
         ("the app", "insights"),
         ("the app", "namespace"),
         ("the app", "puller"),
+        # To push, and to have Dockerfiles built.
+        ("the app", "registry"),
         ("the app", "registry"),
         ("the app", "the group of the models"),
         ("the app", "vault"),

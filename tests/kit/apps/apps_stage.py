@@ -30,6 +30,7 @@ class AppsStage:
     registry: BaseRegistry
     engine: EngineApi
     name: str
+    registry_id: str
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def environment(self, storages: Mapping[str, str] | None = None) -> Environment:
@@ -53,7 +54,9 @@ def apps_stage(folder: Path) -> Iterator[AppsStage]:
         runs = EngineRuns(engine, name, folder / "volumes", {PULLER.casefold()})
         with StandIn(runs, EngineBuilds(engine), folder) as stand_in:
             stand_in.manager.identities.add(PULLER.casefold())
-            stage = AppsStage(stand_in, registry, engine, name)
+            stage = AppsStage(
+                stand_in, registry, engine, name, stand_in.registry(registry.registry.host)
+            )
             try:
                 yield stage
             finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from domain.ports import BlobStore
 from infra.compute.local.premises import RUNTIME
+from infra.compute.registry.dockerfiles.built_dockerfiles import DockerfileRuns
 from infra.compute.registry.programs.making import BaseImage, Making, RegistryPlace
 from infra.compute.registry.programs.node_images import ChosenImages
 from infra.compute.registry.programs.registry_images import registry_images
@@ -38,13 +39,15 @@ class BaseRegistry:
     def base(self) -> str:
         return f"{self.registry.host}/{_BASE}:{{python}}"
 
-    def images(self, blobs: BlobStore, folder: Path) -> ChosenImages:
+    def images(
+        self, blobs: BlobStore, folder: Path, runs: DockerfileRuns | None = None
+    ) -> ChosenImages:
         """Of one host, below `folder`."""
         place = RegistryPlace(self.url, None, 0, patience=0)
         store = MemoryResourceStore(time.time)
         base = BaseImage(self.base)
         making = Making(blobs, store, base, folder, RUNTIME, UV, USUAL_PACKAGES)
-        return registry_images(place, making, HERE, None)
+        return registry_images(place, making, HERE, runs)
 
 
 @contextmanager
