@@ -238,15 +238,10 @@ def _container_apps(
     beside: Beside,
 ) -> Compute:
     """Instances and nodes are apps of their own."""
+    from infra.compute.container_apps import chosen_apps as chosen
     from infra.compute.container_apps.app_capabilities import AppCapabilities
     from infra.compute.container_apps.app_isolation import parts
     from infra.compute.container_apps.app_logs import AnalyticsAppLogs, NoAppLogs
-    from infra.compute.container_apps.chosen_apps import (
-        RUNS_ON,
-        arm_calls,
-        chosen_apps,
-        chosen_runs,
-    )
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.registry.programs.registry_images import registry_images
     from infra.compute.remote.installation import Installation
@@ -257,11 +252,11 @@ def _container_apps(
     place = _registry(settings)
     if place is None:
         raise ValueError("Container Apps need a registry")  # the settings have said so
-    calls = arm_calls(apps)
-    runs = chosen_runs(calls, apps)
-    images = registry_images(place, _making(settings, beside), RUNS_ON, runs)
+    calls = chosen.arm_calls(apps)
+    runs = chosen.chosen_runs(calls, apps)
+    images = registry_images(place, _making(settings, beside), chosen.RUNS_ON, runs)
     analytics = named(telemetry)
-    fleet = chosen_apps(
+    fleet = chosen.chosen_apps(
         calls,
         apps,
         images.images,
