@@ -1,5 +1,6 @@
 """Rooms stay small enough to be seen, and arrows go one way."""
 
+import ast
 from collections.abc import Mapping
 
 import pytest
@@ -83,3 +84,14 @@ def test_the_drawing_of_the_layers_is_as_the_code_is() -> None:
     page = drawing.PAGE.read_text()
     assert drawing.redrawn(page) == page
     assert page.count("```mermaid") == 2
+
+
+def test_nothing_waits_by_what_loses_cancellations() -> None:
+    waits = [
+        f"{path}:{node.lineno}"
+        for path, tree in house.modules(*house.ROOMS).items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "wait_for"
+        if isinstance(node.value, ast.Name) and node.value.id == "asyncio"
+    ]
+    assert waits == [], "before Python 3.12 it does: asyncio.timeout, or time_limit.within"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..time_limit import within
 from .framing import AnswerHead
 from .upstream import Upstream, Way
 
@@ -96,7 +97,7 @@ async def ask(
     """Status and body. Raises Lost, also for what does not come in `timeout` seconds."""
     question = Question(way, method, target, body)
     try:
-        return await asyncio.wait_for(_whole(question), timeout)
+        return await within(_whole(question), timeout)
     except asyncio.TimeoutError:  # noqa: UP041 - Python 3.9
         raise Lost(f"It did not answer within {timeout:g} s.", sent=True) from None
     finally:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from ..time_limit import within
 from .tokens import Token, Tokens
 
 _HOST = "127.0.0.1"
@@ -73,7 +74,7 @@ class TokenDoor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            status, body = await asyncio.wait_for(self._answer(reader), _PATIENCE)
+            status, body = await within(self._answer(reader), _PATIENCE)
             content = json.dumps(body).encode()
             head = (
                 f"HTTP/1.1 {status} Token\r\nContent-Type: application/json\r\n"

@@ -15,6 +15,7 @@ from ..door.upstream import Way
 from ..faults import NodeFailed
 from ..logs import Log, Pump, plain, written_time
 from ..spec import Probe
+from ..time_limit import within
 from . import kernel
 from .children import Child, Children
 from .deaths import Death, of_exit
@@ -30,7 +31,6 @@ from .probes import (
 
 MAX_DEATHS = 5
 STABLE = 60.0
-_CANCEL_AGAIN = 0.1
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 30.0
 _WORDS = 30
@@ -171,7 +171,7 @@ class Worker:
                 f"(death {deaths} of at most {MAX_DEATHS + 1} in a row)."
             )
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), backoff)
+                await within(self._stopping.wait(), backoff)
 
     def _note(self, text: str) -> None:
         self._ground.log.note(f"Process {self.number}: {text}")
@@ -222,7 +222,7 @@ class Worker:
             self._set_ready(False)
             way.close()
             await asyncio.wait({child.ended})
-            await _over(watch)
+            await asyncio.gather(watch, return_exceptions=True)
             self._child = None
             shutil.rmtree(scratch, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -275,12 +275,3 @@ class Worker:
     def _set_silent(self, silent: bool) -> None:
         self.silent = silent
         self._note("It answers nothing at present." if silent else "It answers again.")
-
-
-async def _over(task: asyncio.Task[None]) -> None:
-    """It has been cancelled. More than once, if need be: before Python 3.12 `wait_for` takes a
-    cancellation for nothing that comes as what it waits for is done, and the task goes on."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_CANCEL_AGAIN)
-    await asyncio.gather(task, return_exceptions=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..door.asking import Lost, Question
 from ..processes.worker import Worker
+from ..time_limit import within
 
 _BETWEEN = 180.0
 """Seconds for what the process does outside of mini-batches: fetch inputs, write the block."""
@@ -95,10 +96,10 @@ class UnitRun:
         return otherwise
 
     async def _run(self, question: Question) -> Outcome:
-        status = await asyncio.wait_for(question.ask(), self._left())
+        status = await within(question.ask(), self._left())
         if status != 200:
             self._current = None
-            text = await asyncio.wait_for(question.piece(), _LAST_WORDS) or b""
+            text = await within(question.piece(), _LAST_WORDS) or b""
             told = text[:2000].decode("utf-8", "replace")
             raise _Hopeless(f"The process refused the unit ({status}): {told}")
         rest = b""
@@ -167,4 +168,4 @@ async def _next(question: Question, seconds: float) -> bytes | None:
     """What has come already takes no timer, and no task of its own."""
     if question.has_more:
         return await question.piece()
-    return await asyncio.wait_for(question.piece(), seconds)
+    return await within(question.piece(), seconds)

@@ -260,7 +260,8 @@ class SupervisedInstance:
             )
             self._story.died(death.reason, backoff)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), backoff)
+                async with asyncio.timeout(backoff):
+                    await self._stopping.wait()
 
     async def _live(self) -> tuple[Death, bool]:
         """One life of the process: how it ended, and whether a unit ran meanwhile."""

@@ -82,7 +82,8 @@ class ProcessGroups:
         if guardian is not None:
             os.close(guardian.line)
             try:
-                await asyncio.wait_for(guardian.process.wait(), 5)
+                async with asyncio.timeout(5):
+                    await guardian.process.wait()
             except TimeoutError:
                 guardian.process.kill()
                 await guardian.process.wait()

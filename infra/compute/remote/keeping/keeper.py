@@ -110,7 +110,8 @@ class Keeper:
             except Exception:  # one fault must not leave all nodes to themselves
                 _log.exception("Nodes cannot be looked after")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _ROUND)
+                async with asyncio.timeout(_ROUND):
+                    await self._wake.wait()
 
     def _stand_by(self) -> None:
         """Another host decides."""
