@@ -58,6 +58,7 @@ GROUPS = {
     "dead-letter": ("queues.dead_letter", "messages that could not be handled"),
     "identity": ("identities.user_identity", "identities for endpoints and computes"),
     "role-assignment": ("identities.role_assignment", "what identities may"),
+    "client": ("identities.client", "who may do what, and links that sign in to the studio"),
     "workspace": ("workspace", "the host as a workspace"),
     "endpoint": ("endpoint", "endpoints with their deployments, as in 2021"),
 }

@@ -15,6 +15,7 @@ from domain.ground.giving_back import GivingBack
 from domain.ground.operation import Operations
 from domain.ground.stored_sums import StoredSums
 from domain.identities.activities import IdentityActivities
+from domain.identities.sign_in_links import SignInLinks
 from domain.inbound.activities import InboundActivities
 from domain.jobs.activities import JobActivities
 from domain.ledger.activities import LedgerActivities
@@ -55,10 +56,12 @@ class Verifiers:
 
 @dataclass(frozen=True)
 class StudioAccess:
-    """How people sign in to the studio, and what their sessions are sealed with."""
+    """How people sign in to the studio: at the issuer, with sessions that are sealed, or by links
+    of this installation's own."""
 
     sign_ins: SignIns
     cipher: Cipher
+    links: SignInLinks
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import azure.functions as func
 
 from domain.application import Application
-from handlers import health, openapi, studio, worker_pages
+from handlers import health, openapi, worker_pages
 from handlers.access import (
     activity,
     audit_records,
     clients,
     permissions,
     role_assignments,
+    sign_in_links,
     user_identities,
 )
 from handlers.addresses import Addresses
@@ -53,7 +54,7 @@ from handlers.messages import (
     provisioning_messages,
     timers,
 )
-from handlers.studio_sessions import StudioSessions
+from handlers.studio import portal
 from handlers.what_if import Trying
 from studio.pages import BUILT, Pages
 
@@ -104,6 +105,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield activity.blueprint(routes, a.audit.activity, a.audit.story, a.jobs.collection)
     yield audit_records.blueprint(routes, a.audit.auditing)
     yield clients.blueprint(routes, a.clients)
+    yield sign_in_links.blueprint(routes, a.studio.links)
     yield user_identities.blueprint(routes, a.identities.users)
     yield role_assignments.blueprint(routes, a.identities.assignments)
     yield schedules.blueprint(routes, a.schedules, a.jobs.collection)
@@ -114,8 +116,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield scoring.blueprint(routes, a.scoring, a.cors_origins)
     yield openapi.blueprint(routes)
     yield health.blueprint(routes, a.usage.readiness)
-    sessions = StudioSessions(addresses, a.studio.sign_ins, a.studio.cipher)
-    yield studio.blueprint(routes, a.clients, Pages(BUILT), sessions)
+    yield portal.blueprint(routes, a.clients, a.studio, Pages(BUILT))
 
 
 def event_blueprints(application: Application) -> Iterator[func.Blueprint]:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 
@@ -96,6 +96,11 @@ class Clients(Protocol):
     @abstractmethod
     async def remove(self, name: str, check: Check) -> bool:
         """False if there is none. Raises Conflict for the last owner."""
+
+    @abstractmethod
+    async def token(self, client: RegisteredClient, lifetime: timedelta) -> "SignedIn":
+        """A token of a client as it is known, for the control plane; it ends with the client's next
+        change."""
 
 
 @dataclass(frozen=True)

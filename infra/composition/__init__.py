@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.application import Application, StudioAccess, Triggers, Verifiers
+from domain.application import Application, Triggers, Verifiers
 from domain.assets.activities import AssetActivities
 from domain.audit.activities import AuditActivities
 from domain.batch.activities import BatchActivities
@@ -33,7 +33,7 @@ from infra.composition.batch import compose_batch
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
 from infra.composition.ground import Ground, compose_ground
-from infra.composition.identities import compose_identities
+from infra.composition.identities import compose_identities, compose_studio
 from infra.composition.inbound import compose_inbound
 from infra.composition.jobs import compose_jobs
 from infra.composition.online import compose_online, compose_rollout
@@ -96,7 +96,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         cors_origins=settings.scoring.cors_origins,
         verifiers=Verifiers(adapters.verifier, adapters.data_verifier),
         clients=adapters.clients,
-        studio=StudioAccess(adapters.sign_ins, adapters.cipher),
+        studio=compose_studio(ground),
         identities=compose_identities(ground),
         triggers=_triggers(settings),
         audit=_audit(adapters, settings),

@@ -273,7 +273,7 @@ class EmbeddedServices:
     def clients(self) -> Clients:
         """Those of the issuer whose tokens are taken here."""
         if self._issues:
-            return OwnClients(self.registry, self.folder.connection)
+            return OwnClients(self.registry, self.folder.connection, self.issuer.issue_for)
         if isinstance(self._standing, DirectoryRights):
             return DirectoryClients(self.stores.store, self.clock)
         issuer = self.settings.identity.token_issuer

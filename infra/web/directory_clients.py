@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.errors import Conflict, DocumentNotFound, Invalid, NotFound, StaleETag, Unsupported
 from domain.ground.access import role_fault, roles_of
@@ -23,6 +23,7 @@ from domain.ports import (
     RegisteredClient,
     Replace,
     ResourceStore,
+    SignedIn,
     Write,
     all_documents,
 )
@@ -103,6 +104,9 @@ class DirectoryClients(Clients):
             if await self._changed(Delete(id, old.etag)) is not None:
                 return True
         raise Conflict(f"'{id}' is being changed by somebody else. Try again.")
+
+    async def token(self, client: RegisteredClient, lifetime: timedelta) -> SignedIn:
+        raise Unsupported("Tokens are Entra ID's: who is signed in there has one.")
 
     async def _find(self, id: str) -> Document | None:
         try:

@@ -1,10 +1,11 @@
 """Where tokens come from somebody else's issuer."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NoReturn
 
 from domain.errors import Unsupported
-from domain.ports import Clients, NewSecret, RegisteredClient
+from domain.ports import Clients, NewSecret, RegisteredClient, SignedIn
 from domain.ports.identity import Check
 
 ENTRAS_IDENTITIES = (
@@ -37,6 +38,9 @@ class NoClients(Clients):
         self._refuse()
 
     async def remove(self, name: str, check: Check) -> bool:
+        self._refuse()
+
+    async def token(self, client: RegisteredClient, lifetime: timedelta) -> SignedIn:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -1,6 +1,6 @@
 /** Calls to the host that serves the studio, or to the one behind `mle studio`. */
 
-import { credential, signedOut } from "./session";
+import { credential, lost, renewed } from "./session";
 
 export const API_VERSION = "2024-10-01";
 
@@ -66,9 +66,21 @@ export function here(url: string): string {
 
 const SIGNED = "/blobs/";
 
+/** A request with who asks; once more with another token, where the one that it had has ended and the
+ * host's session has another. Rejects with Refusal where nobody answers. */
 export async function send(url: string, options: RequestInit = {}): Promise<Response> {
+  const first = await ask(url, options);
+  // A signed address is refused for itself, and says nothing of who is signed in.
+  if (first.status !== 401 || url.startsWith(SIGNED) || new Headers(options.headers).has("Authorization")) return first;
+  if (!(await renewed())) return first;
+  const second = await ask(url, options);
+  if (second.status === 401) lost();
+  return second;
+}
+
+async function ask(url: string, options: RequestInit): Promise<Response> {
   const headers = new Headers(options.headers);
-  for (const [name, value] of Object.entries(credential())) {
+  for (const [name, value] of Object.entries(await credential())) {
     // Where the address itself is signed, a token beside it is refused.
     if (!headers.has(name) && !(url.startsWith(SIGNED) && name === "Authorization")) headers.set(name, value);
   }
@@ -160,6 +172,5 @@ export async function refusal(response: Response): Promise<Refusal> {
   } catch {
     // It is no envelope: its text says what there is to say.
   }
-  if (response.status === 401) signedOut();
   return new Refusal(response.status, fault.code, fault.message, fault.details ?? [], fault.target ?? null);
 }

@@ -9,7 +9,9 @@ _NOTHING_DEAD: Final = (
     "a sound host puts no message aside (tests/handlers/control/test_dead_messages.py)"
 )
 _SERVER: Final = "a server of the user's own answers there, which only containers can run"
-_STUDIO: Final = "needs people to sign in at an issuer (tests/handlers/test_studio_sessions.py)"
+_STUDIO: Final = (
+    "needs people to sign in at an issuer (tests/handlers/studio/test_studio_sessions.py)"
+)
 
 UNREACHED: Final[Mapping[str, str]] = {
     "change_studio_session": _STUDIO,
@@ -18,7 +20,7 @@ UNREACHED: Final[Mapping[str, str]] = {
     "delete_datastore": _BUILT_IN,
     "delete_queue_dead_letter": _NOTHING_DEAD,
     "get_queue_dead_letter": _NOTHING_DEAD,
-    "get_studio": "serves files that `make studio` builds (tests/handlers/test_studio.py)",
+    "get_studio": "serves files that `make studio` builds (tests/handlers/studio/test_portal.py)",
     "put_datastore": _BUILT_IN,
     "score_online_endpoint_path": _SERVER,
     "score_online_endpoint_path_by_host_score": _SERVER,

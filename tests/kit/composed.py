@@ -128,12 +128,14 @@ async def not_tried(answer: Callable[[], Awaitable[Response]]) -> Response:
     raise Unsupported("A dry run is not offered here.")
 
 
-def admission(verifier: TokenVerifier, store: ResourceStore, trying: Try = not_tried) -> Admission:
-    """Who may call functions that a test puts together by themselves, with no limits; what is
-    kept of acts is in the store."""
+def admission(
+    verifier: TokenVerifier, store: ResourceStore, trying: Try = not_tried, *, refused: int = 0
+) -> Admission:
+    """Who may call functions that a test puts together by themselves; what is kept of acts is in
+    the store. So many are `refused` in a minute; 0: there is no limit."""
     clock = SystemClock()
     log = DocumentAuditLog(store, clock, keep=timedelta(days=90))
-    settings = AccessSettings(refused_per_minute=0)
+    settings = AccessSettings(refused_per_minute=refused)
     audit = compose_audit(log, clock, settings, period=PATIENCE)
     return Admission(verifier, audit, trying)
 

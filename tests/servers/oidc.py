@@ -20,13 +20,14 @@ CLIENT, SECRET, AUDIENCE = "studio", "a secret of both", "api://ml-endpoints"
 
 
 class OidcIssuer:
-    """`roles` are in the tokens it gives; `nonce` takes the place of what was asked for, where it
-    is set."""
+    """`roles` are in the tokens it gives, which live for `lifetime` seconds; `nonce` takes the
+    place of what was asked for, where it is set."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.subject = "somebody"
         self.roles = ["contributor"]
+        self.lifetime = 3600
         self.nonce: str | None = None
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._codes: dict[str, dict[str, str]] = {}
@@ -75,15 +76,16 @@ class OidcIssuer:
             "iss": self.url,
             "aud": audience,
             "sub": self.subject,
-            "exp": now + 3600,
+            "exp": now + self.lifetime,
             "iat": now,
         }
         return jwt.encode({**told, **claims}, self._key, algorithm="ES256", headers={"kid": "one"})
 
 
 @contextmanager
-def oidc_issuer() -> Iterator[OidcIssuer]:
-    """One on a free port, while this lasts."""
+def oidc_issuer(name: str = "127.0.0.1") -> Iterator[OidcIssuer]:
+    """One on a free port, while this lasts. To browsers `localhost` is another site than
+    127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: Any) -> None:
@@ -119,7 +121,7 @@ def oidc_issuer() -> Iterator[OidcIssuer]:
             self.wfile.write(content)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    issuer = OidcIssuer(f"http://127.0.0.1:{server.server_port}")
+    issuer = OidcIssuer(f"http://{name}:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from domain.errors import NotFound
-from domain.ports import Clients, NewSecret, RegisteredClient
+from domain.errors import NotFound, Unauthenticated
+from domain.ports import Clients, NewSecret, RegisteredClient, SignedIn
 from domain.ports.identity import Check
 from infra.embedded.access.clients import (
     TOKEN_PATH,
@@ -21,11 +22,15 @@ T = TypeVar("T")
 
 
 class OwnClients(Clients):
-    """`connection` is the file that tells scripts of this machine one of them."""
+    """`connection` is the file that tells scripts of this machine one of them, and `issue` makes
+    tokens, for so many seconds."""
 
-    def __init__(self, registry: ClientRegistry, connection: Path) -> None:
+    def __init__(
+        self, registry: ClientRegistry, connection: Path, issue: Callable[[Client, int], str]
+    ) -> None:
         self._registry = registry
         self._connection = connection
+        self._issue = issue
 
     @property
     def token_path(self) -> str:
@@ -45,6 +50,16 @@ class OwnClients(Clients):
 
     async def remove(self, name: str, check: Check) -> bool:
         return await asyncio.to_thread(self._remove, name, check)
+
+    async def token(self, client: RegisteredClient, lifetime: timedelta) -> SignedIn:
+        return await asyncio.to_thread(self._token, client, lifetime)
+
+    def _token(self, client: RegisteredClient, lifetime: timedelta) -> SignedIn:
+        known = self._registry.find(client.name)
+        if known is None or known.version != client.etag:
+            raise Unauthenticated("The client has changed since.", code="SignedOut")
+        ends = datetime.now(UTC) + lifetime
+        return SignedIn(self._issue(known, int(lifetime.total_seconds())), ends.timestamp())
 
     def _get(self, name: str) -> RegisteredClient:
         client = self._registry.find(name)

@@ -78,9 +78,9 @@ def studio(browser: "Browser", host: RunningHost) -> Iterator[StudioServer]:
 class Watched:
     """What a page must never do: break its policy, fail, or ask anybody but its origin."""
 
-    def __init__(self, context: "BrowserContext", origin: str) -> None:
+    def __init__(self, context: "BrowserContext", *origins: str) -> None:
         self.faults: list[str] = []
-        self._origin = origin
+        self._origins = origins
         context.on("console", self._console)
         context.on("weberror", lambda error: self.faults.append(str(error.error)))
         context.on("request", self._request)
@@ -92,20 +92,21 @@ class Watched:
             self.faults.append(message.text)
 
     def _request(self, request: Any) -> None:
-        if not request.url.startswith((self._origin, "data:", "blob:")):
+        if not request.url.startswith((*self._origins, "data:", "blob:")):
             self.faults.append(f"it asked {request.url}")
 
 
 @pytest.fixture
 def open_page(browser: "Browser") -> Iterator[OpenPage]:
     """Opens a link in a browser that knows nothing yet; whatever the page must never do fails the
-    test at its end."""
+    test at its end. It may `lead_to` another origin, and nowhere else."""
     opened: list[tuple[BrowserContext, Watched]] = []
 
-    def open_one(link: str, **options: Any) -> "Page":
+    def open_one(link: str, lead_to: str = "", **options: Any) -> "Page":
         context = browser.new_context(**options)
         context.set_default_timeout(PATIENCE * 1000)
-        watched = Watched(context, "/".join(link.split("/")[:3]))
+        elsewhere = (lead_to,) if lead_to else ()
+        watched = Watched(context, "/".join(link.split("/")[:3]), *elsewhere)
         opened.append((context, watched))
         page = context.new_page()
         page.goto(link)

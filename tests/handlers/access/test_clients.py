@@ -29,7 +29,7 @@ def registry(tmp_path: Path) -> ClientRegistry:
 def door(
     registry: ClientRegistry, routes: Routes, open_client: OpenClient, tmp_path: Path
 ) -> httpx.AsyncClient:
-    own = OwnClients(registry, tmp_path / "connection.json")
+    own = OwnClients(registry, tmp_path / "connection.json", lambda client, seconds: client.role)
     return open_client(clients.blueprint(routes, own))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from cli.collections import Named
 from cli.failures import UsageFailed
 from cli.host.arm import path
-from cli.kinds.spans import seconds_of
+from cli.kinds.spans import whole_minutes
 from cli.resources import NAME_NEEDED, NO_WAIT, YES
 from cli.verbs import Group, Session, Verb, flag
 
@@ -70,8 +70,8 @@ def set_alert(flags: argparse.Namespace, session: Session) -> Any:
         "scopes": [_scope(flags, session)],
         "severity": flags.severity,
         "description": flags.description,
-        "windowSize": _duration("--window", flags.window),
-        "evaluationFrequency": _duration("--every", flags.every),
+        "windowSize": whole_minutes("--window", flags.window),
+        "evaluationFrequency": whole_minutes("--every", flags.every),
         "criteria": {"allOf": [criterion]},
     }
     where = path("metricAlerts", flags.name)
@@ -103,18 +103,6 @@ def _scope(flags: argparse.Namespace, session: Session) -> str:
         return workspace
     endpoint = f"{workspace}/onlineEndpoints/{flags.endpoint}"
     return f"{endpoint}/deployments/{flags.deployment}" if flags.deployment else endpoint
-
-
-def _duration(name: str, text: str) -> str:
-    units = {"m": 60, "h": 3600, "d": 86400}
-    seconds: float | None = None
-    if text[-1:] in units and text[:-1].isdigit():
-        seconds = int(text[:-1]) * units[text[-1]]
-    else:
-        seconds = seconds_of(text)
-    if not seconds or seconds % 60:
-        raise UsageFailed(f"{name} {text}: whole minutes, such as 5m, 1h or PT15M.")
-    return f"PT{int(seconds // 60)}M"
 
 
 def status(flags: argparse.Namespace, session: Session) -> Any:

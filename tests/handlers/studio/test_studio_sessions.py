@@ -8,9 +8,7 @@ import httpx
 import jwt
 import pytest
 
-from handlers import studio
 from handlers.http import Routes
-from handlers.studio_sessions import StudioSessions
 from infra.embedded.access.cipher import FernetCipher
 from infra.web.client_proof import SecretProof
 from infra.web.client_standing import UnsaidStanding
@@ -20,6 +18,7 @@ from infra.web.token_rights import ClaimedRoles
 from infra.web.token_verifier import JwtVerifier, PublishedKeys
 from studio.pages import Pages
 from tests.handlers.conftest import BASE_URL, OpenClient
+from tests.handlers.studio.opening import opened
 from tests.kit.waiting import PATIENCE
 from tests.servers.oidc import AUDIENCE, CLIENT, SECRET, OidcIssuer, oidc_issuer
 
@@ -92,9 +91,9 @@ def open_browser(
     verifier = JwtVerifier((issuer.url,), (AUDIENCE,), keys, UnsaidStanding(), ClaimedRoles())
     client = OidcClient(issuer.url, CLIENT, f"openid {AUDIENCE}", SecretProof(SECRET))
     cipher = FernetCipher(tmp_path / "key")
-    sessions = StudioSessions(routes.addresses, OidcSignIns(client, cipher, verifier), cipher)
     (tmp_path / "index.html").write_text("<p>page</p>")
-    app = studio.blueprint(routes, NoClients("the issuer's"), Pages(tmp_path), sessions)
+    sign_ins = OidcSignIns(client, cipher, verifier)
+    app = opened(routes, NoClients("the issuer's"), sign_ins, cipher, Pages(tmp_path))
     host = open_client(app, role=None)
 
     return lambda: Browser(host)
@@ -204,8 +203,8 @@ async def test_an_issuer_that_is_away_is_told_as_that(
     cipher = FernetCipher(tmp_path / "key")
     keys = PublishedKeys(f"{url}/keys")
     verifier = JwtVerifier((url,), (AUDIENCE,), keys, UnsaidStanding(), ClaimedRoles())
-    sessions = StudioSessions(routes.addresses, OidcSignIns(client, cipher, verifier), cipher)
     (tmp_path / "index.html").write_text("<p>page</p>")
-    app = studio.blueprint(routes, NoClients("the issuer's"), Pages(tmp_path), sessions)
+    sign_ins = OidcSignIns(client, cipher, verifier)
+    app = opened(routes, NoClients("the issuer's"), sign_ins, cipher, Pages(tmp_path))
     answer = await open_client(app, role=None).get("/studio/sign-in")
     assert "The issuer did not answer" in told(answer)

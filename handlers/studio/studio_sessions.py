@@ -5,19 +5,19 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response
 
-from domain.errors import DomainError, Forbidden, Unauthenticated
+from domain.errors import DomainError, Unauthenticated
 from domain.ports import Cipher, SignedIn, SignInAnswer, SignIns
 from handlers.addresses import Addresses
 from handlers.refusals import render_error
+from handlers.studio.studio_requests import NO_STORE, check_own_page, set_cookie, shown
 
 BEGIN: Final = "sign-in"
 BACK: Final = "signed-in"
 SESSION: Final = "session"
-CSRF_HEADER: Final = "x-studio"
 _KEPT: Final = "__Host-studio-sign-in"
 _COOKIE: Final = "__Host-studio"
 _PURPOSE: Final = "studio-session"
@@ -25,7 +25,6 @@ _KEPT_FOR: Final = 600
 _PIECE: Final = 3600
 """Bytes of a cookie; browsers take 4096 with its name and what is said of it."""
 _PIECES: Final = 4
-_NO_STORE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 class StudioSessions:
@@ -49,7 +48,7 @@ class StudioSessions:
             return self._home(error.message)
         answer = _redirect(begun.url)
         # Lax: the issuer's page leads here.
-        _set(answer, _KEPT, begun.kept, _KEPT_FOR, "Lax")
+        set_cookie(answer, _KEPT, begun.kept, _KEPT_FOR, "Lax")
         return answer
 
     async def back(self, req: Request) -> Response:
@@ -68,26 +67,26 @@ class StudioSessions:
             self._keep(answer, signed_in)
         except DomainError as error:
             answer = self._home(error.message)
-        _set(answer, _KEPT, "", 0, "Lax")
+        set_cookie(answer, _KEPT, "", 0, "Lax")
         return answer
 
     async def token(self, req: Request) -> Response:
         """The session's token, for the page of this origin alone."""
         try:
-            self._check_own_page(req)
+            check_own_page(req, self._addresses)
             token, ends = self._session(req)
         except DomainError as error:
             return render_error(error)
-        return JSONResponse({"accessToken": token, "expiresOn": ends}, headers=_NO_STORE)
+        return JSONResponse(shown(SignedIn(token, ends)), headers=NO_STORE)
 
     async def end(self, req: Request) -> Response:
         try:
-            self._check_own_page(req)
+            check_own_page(req, self._addresses)
         except DomainError as error:
             return render_error(error)
-        answer = Response(status_code=204, headers=_NO_STORE)
+        answer = Response(status_code=204, headers=NO_STORE)
         for number in range(_PIECES):
-            _set(answer, _piece_name(number), "", 0, "Strict")
+            set_cookie(answer, _piece_name(number), "", 0, "Strict")
         return answer
 
     @property
@@ -107,7 +106,7 @@ class StudioSessions:
             raise Unauthenticated("The issuer's token is too large to be kept by a browser.")
         for number in range(_PIECES):
             piece = pieces[number] if number < len(pieces) else ""
-            _set(answer, _piece_name(number), piece, int(found.ends - time.time()), "Strict")
+            set_cookie(answer, _piece_name(number), piece, int(found.ends - time.time()), "Strict")
 
     def _session(self, req: Request) -> tuple[str, float]:
         sealed = "".join(req.cookies.get(_piece_name(n), "") for n in range(_PIECES))
@@ -120,27 +119,10 @@ class StudioSessions:
             raise Unauthenticated("Nobody is signed in here, or no longer.", code="SignedOut")
         return kept["token"], kept["ends"]
 
-    def _check_own_page(self, req: Request) -> None:
-        """A header of its own, which another site's page may not send unasked; and where browsers
-        say who asks, this origin."""
-        host = req.headers.get("host", "")
-        origin = urlsplit(req.headers.get("origin", f"//{host}")).netloc
-        site = req.headers.get("sec-fetch-site", "same-origin")
-        if req.headers.get(CSRF_HEADER) != "1" or origin != host or site != "same-origin":
-            raise Forbidden("The studio's session answers its own page alone.")
-
 
 def _redirect(url: str) -> Response:
-    return Response(status_code=303, headers={**_NO_STORE, "Location": url})
+    return Response(status_code=303, headers={**NO_STORE, "Location": url})
 
 
 def _piece_name(number: int) -> str:
     return f"{_COOKIE}-{number}" if number else _COOKIE
-
-
-def _set(answer: Response, name: str, value: str, seconds: int, same_site: str) -> None:
-    seconds = seconds if value else 0
-    answer.headers.append(
-        "Set-Cookie",
-        f"{name}={value}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite={same_site}",
-    )

@@ -5,13 +5,12 @@ from pathlib import Path
 import azure.functions as func
 import pytest
 
-from handlers import studio
 from handlers.http import Routes
-from handlers.studio_sessions import StudioSessions
 from infra.web.no_clients import NoClients
 from infra.web.no_sign_ins import NoSignIns
 from studio.pages import Pages
 from tests.handlers.conftest import OpenClient
+from tests.handlers.studio.opening import opened
 from tests.kit.composed import PlainCipher
 
 
@@ -24,8 +23,7 @@ def built(tmp_path: Path) -> Path:
 
 
 def pages(routes: Routes, folder: Path) -> func.Blueprint:
-    sessions = StudioSessions(routes.addresses, NoSignIns(), PlainCipher())
-    return studio.blueprint(routes, NoClients("Entra's"), Pages(folder), sessions)
+    return opened(routes, NoClients("Entra's"), NoSignIns(), PlainCipher(), Pages(folder))
 
 
 async def test_anybody_gets_the_files_under_a_strict_policy(
