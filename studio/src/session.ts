@@ -89,7 +89,7 @@ export async function renewed(): Promise<boolean> {
 
 /** The host takes nothing of this page's any more. */
 export function lost(): void {
-  ended.value = standing.value === "in";
+  if (standing.value === "in") ended.value = true;
   signedOut();
 }
 

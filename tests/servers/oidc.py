@@ -20,14 +20,13 @@ CLIENT, SECRET, AUDIENCE = "studio", "a secret of both", "api://ml-endpoints"
 
 
 class OidcIssuer:
-    """`roles` are in the tokens it gives, which live for `lifetime` seconds; `nonce` takes the
-    place of what was asked for, where it is set."""
+    """`roles` are in the tokens it gives; `nonce` takes the place of what was asked for, where it
+    is set."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.subject = "somebody"
         self.roles = ["contributor"]
-        self.lifetime = 3600
         self.nonce: str | None = None
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._codes: dict[str, dict[str, str]] = {}
@@ -76,7 +75,7 @@ class OidcIssuer:
             "iss": self.url,
             "aud": audience,
             "sub": self.subject,
-            "exp": now + self.lifetime,
+            "exp": now + 3600,
             "iat": now,
         }
         return jwt.encode({**told, **claims}, self._key, algorithm="ES256", headers={"kid": "one"})
