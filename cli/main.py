@@ -55,6 +55,7 @@ GROUPS = {
     "event-subscription": ("events.event_subscription", "who is told what happens"),
     "budget": ("rules.budget", "how much may be spent"),
     "alert": ("rules.alert", "rules over figures"),
+    "drop": ("queues.drop", "files that wait to become a job"),
     "dead-letter": ("queues.dead_letter", "messages that could not be handled"),
     "identity": ("identities.user_identity", "identities for endpoints and computes"),
     "role-assignment": ("identities.role_assignment", "what identities may"),

@@ -190,3 +190,4 @@ def endpoint_named(flags: argparse.Namespace, fields: dict[str, Any]) -> str:
 
 
 ENDPOINT: Flag = flag("-e", "--endpoint-name", help="its endpoint")
+ENDPOINT_NEEDED: Flag = flag("-e", "--endpoint-name", required=True, help="its endpoint")

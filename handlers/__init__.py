@@ -36,6 +36,7 @@ from handlers.control.usage import dead_messages, sizes, storage_usages
 from handlers.data import (
     batch_jobs,
     compute_nodes,
+    drops,
     events_door,
     job_door,
     job_logs,
@@ -90,6 +91,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
     yield job_results.blueprint(routes, a.jobs.results)
     yield job_logs.blueprint(routes, a.jobs.worker_logs)
+    yield drops.blueprint(routes, a.drops.open)
     yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
     yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
     yield storage_usages.blueprint(routes, a.usage.storage)

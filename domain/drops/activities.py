@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from domain.drops import blob_drop, taken_drops
 from domain.drops.blob_dropping import BlobDropping
+from domain.drops.open_drops import OpenDrops
 from domain.drops.taken_drops import TakenDrops
 from domain.ground.driving.sweeping import Resume
 
@@ -12,6 +13,7 @@ from domain.ground.driving.sweeping import Resume
 class DropActivities:
     dropping: BlobDropping
     taken: TakenDrops
+    open: OpenDrops
 
     @property
     def owners(self) -> dict[str, Resume]:

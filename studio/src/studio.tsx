@@ -6,6 +6,7 @@ import { AlertPage, Alerts } from "./pages/alerts";
 import { ASSETS, Asset, Assets } from "./pages/assets";
 import { BatchEndpointPage } from "./pages/batch-endpoint";
 import { Costs } from "./pages/costs";
+import { DropPage, Drops } from "./pages/drops";
 import { JobPage } from "./pages/jobs/job";
 import { Jobs } from "./pages/jobs/jobs";
 import { DeploymentPage } from "./pages/online/deployment";
@@ -20,6 +21,7 @@ import { begin, leave, settings, standing } from "./session";
 const LINKS: readonly [string, string][] = [
   ["", "Endpoints"],
   ["jobs", "Jobs"],
+  ["drops", "Drops"],
   ...Object.entries(ASSETS).map(([kind, { title }]): [string, string] => [kind, title]),
   ["queues", "Dead letters"],
   ["alerts", "Alerts"],
@@ -95,6 +97,7 @@ function Page() {
   if (kind === "batch" && name) return <BatchEndpointPage key={name} name={name} />;
   if (kind === "jobs") return name ? <JobPage key={name} name={name} /> : <Jobs />;
   if (kind === "alerts") return name ? <AlertPage key={name} name={name} /> : <Alerts />;
+  if (kind === "drops") return name ? <DropPage key={name} endpoint={name} /> : <Drops />;
   if (kind === "queues") return <Queues />;
   if (kind === "costs") return <Costs />;
   if (kind === "access") return <Access />;

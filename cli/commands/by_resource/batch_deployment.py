@@ -12,6 +12,7 @@ from cli.host.arm import path
 from cli.kinds.deployments import BATCH_DEPLOYMENT
 from cli.resources import (
     ENDPOINT,
+    ENDPOINT_NEEDED,
     FILE,
     NAME,
     NAME_NEEDED,
@@ -31,7 +32,6 @@ from cli.verbs import Group, Session, Verb, flag
 
 COLLECTION = "batchEndpoints"
 _COLUMNS = ("name", "provisioning_state", "compute", "mini_batch_size", "endpoint_name")
-_ENDPOINT_NEEDED = flag("-e", "--endpoint-name", required=True, help="its endpoint")
 
 
 def shown(rest: Any) -> dict[str, Any]:
@@ -144,13 +144,13 @@ GROUP = Group(
             (FILE, NAME, ENDPOINT, *UPDATES, NO_WAIT),
             _COLUMNS,
         ),
-        "show": Verb(_ALL.show, "Show a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED), _COLUMNS),
-        "list": Verb(_ALL.list, "List an endpoint's deployments.", (_ENDPOINT_NEEDED,), _COLUMNS),
+        "show": Verb(_ALL.show, "Show a deployment.", (NAME_NEEDED, ENDPOINT_NEEDED), _COLUMNS),
+        "list": Verb(_ALL.list, "List an endpoint's deployments.", (ENDPOINT_NEEDED,), _COLUMNS),
         "delete": Verb(
-            _ALL.delete, "Delete a deployment.", (NAME_NEEDED, _ENDPOINT_NEEDED, YES, NO_WAIT)
+            _ALL.delete, "Delete a deployment.", (NAME_NEEDED, ENDPOINT_NEEDED, YES, NO_WAIT)
         ),
         "list-jobs": Verb(
-            list_jobs, "List a deployment's jobs.", (NAME_NEEDED, _ENDPOINT_NEEDED), JOB_COLUMNS
+            list_jobs, "List a deployment's jobs.", (NAME_NEEDED, ENDPOINT_NEEDED), JOB_COLUMNS
         ),
     },
 )

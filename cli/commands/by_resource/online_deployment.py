@@ -11,6 +11,7 @@ from cli.kinds.deployments import ONLINE_DEPLOYMENT
 from cli.output.console import say
 from cli.resources import (
     ENDPOINT,
+    ENDPOINT_NEEDED,
     FILE,
     LOCAL,
     NAME,
@@ -33,7 +34,6 @@ from cli.verbs import Group, Session, Verb, flag
 COLLECTION = "onlineEndpoints"
 CONTAINERS = {"inference-server": "InferenceServer", "storage-initializer": "StorageInitializer"}
 _COLUMNS = ("name", "provisioning_state", "instance_type", "instance_count", "endpoint_name")
-_ENDPOINT_NEEDED = flag("-e", "--endpoint-name", required=True, help="its endpoint")
 
 
 def shown(rest: Any) -> dict[str, Any]:
@@ -160,23 +160,23 @@ GROUP = Group(
         "show": Verb(
             _ALL.show,
             "Show a deployment.",
-            (NAME_NEEDED, _ENDPOINT_NEEDED, WEB_LONG, LOCAL),
+            (NAME_NEEDED, ENDPOINT_NEEDED, WEB_LONG, LOCAL),
             _COLUMNS,
         ),
         "list": Verb(
-            _ALL.list, "List an endpoint's deployments.", (_ENDPOINT_NEEDED, LOCAL), _COLUMNS
+            _ALL.list, "List an endpoint's deployments.", (ENDPOINT_NEEDED, LOCAL), _COLUMNS
         ),
         "delete": Verb(
             _ALL.delete,
             "Delete a deployment.",
-            (NAME_NEEDED, _ENDPOINT_NEEDED, YES, NO_WAIT, LOCAL),
+            (NAME_NEEDED, ENDPOINT_NEEDED, YES, NO_WAIT, LOCAL),
         ),
         "get-logs": Verb(
             get_logs,
             "The last lines of its log.",
             (
                 NAME_NEEDED,
-                _ENDPOINT_NEEDED,
+                ENDPOINT_NEEDED,
                 flag("-l", "--lines", type=int, default=5000, help="so many (5000)"),
                 flag(
                     "-c",

@@ -11,7 +11,8 @@ import { usePolled } from "../polled";
 import type { BatchDeployment, BatchEndpoint, Job, ListOf } from "../resources";
 import { go, to } from "../router";
 import { word } from "../yaml";
-import { reference } from "../parts/source";
+import { Version } from "./lineage";
+import { DropOf } from "./drops";
 import { JOB_COLUMNS } from "./jobs/columns";
 import { DeployBatch } from "./wizards/batch-deployment";
 import { Invoke } from "./wizards/invoke";
@@ -72,7 +73,7 @@ export function BatchEndpointPage({ name }: { name: string }) {
             <dl>
               <dt>{t("Compute")}</dt>
               <dd>
-                {each.properties.compute ?? "–"}, {each.properties.resources?.instanceCount ?? 1} × {each.properties.maxConcurrencyPerInstance}
+                <Compute id={each.properties.compute} />, {each.properties.resources?.instanceCount ?? 1} × {each.properties.maxConcurrencyPerInstance}
               </dd>
               <dt>{t("Files a mini-batch")}</dt>
               <dd>{each.properties.miniBatchSize}</dd>
@@ -83,13 +84,16 @@ export function BatchEndpointPage({ name }: { name: string }) {
               {each.properties.codeConfiguration && (
                 <>
                   <dt>{t("Code")}</dt>
-                  <dd>{reference(each.properties.codeConfiguration.codeId).replace(/^azureml:/, "")}</dd>
+                  <dd>
+                    <Version id={each.properties.codeConfiguration.codeId} />, {each.properties.codeConfiguration.scoringScript}
+                  </dd>
                 </>
               )}
             </dl>
           </article>
         ))}
       </div>
+      <DropOf endpoint={name} />
       <h2>{t("Jobs")}</h2>
       {jobs.value.value?.value.length === 0 ? (
         <Empty title={t("No job yet")}>
@@ -127,6 +131,11 @@ export function BatchEndpointPage({ name }: { name: string }) {
       )}
     </>
   );
+}
+
+function Compute({ id }: { id: string | null | undefined }) {
+  const name = id?.split("/").at(-1)?.replace(/^azureml:/, "");
+  return name ? <a href={to("computes", name)}>{name}</a> : <>–</>;
 }
 
 function Default({ endpoint, deployment, onDone }: { endpoint: string; deployment: string; onDone(): void }) {

@@ -15,6 +15,8 @@ const LOOKS: Readonly<Record<string, string>> = {
   Updating: "busy",
   Scaling: "busy",
   Running: "busy",
+  Gathering: "busy",
+  Sealed: "busy",
   Accepted: "busy",
   Queued: "busy",
   NotStarted: "busy",

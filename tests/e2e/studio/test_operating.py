@@ -21,7 +21,10 @@ from tests.kit.waiting import until
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-HOST_ENVIRONMENT = {"ML_ENDPOINTS_LOG_TRAFFIC": "true"}
+HOST_ENVIRONMENT = {
+    "ML_ENDPOINTS_LOG_TRAFFIC": "true",
+    "ML_ENDPOINTS_DROP_QUIET_PERIOD": "3600",
+}
 DOCUMENT = {
     "openapi": "3.0.3",
     "info": {"title": "adds", "version": "1"},
@@ -319,6 +322,25 @@ def test_messages_that_queues_put_aside_are_read_replayed_and_deleted(
     dialog.get_by_text("mle dead-letter replay --queue batch-jobs --all").wait_for()
     dialog.get_by_role("button", name="Replay").click()
     page.get_by_text("No queue has put anything aside").wait_for()
+
+
+def test_what_was_dropped_is_seen_before_it_is_a_job(
+    host: RunningHost, studio: StudioServer, page: "Page"
+) -> None:
+    origin = studio.doorkeeper.origins[0]
+    page.goto(f"{origin}/studio/drops")
+    page.get_by_text("Nothing waits to become a job").wait_for()
+    host.workspace.mutate("PUT", "batchEndpoints/fed", {"properties": {}})
+    folder = host.inbox / "fed" / "<b>monday</b>"
+    folder.mkdir(parents=True)
+    for name in ("a.csv", "b.csv"):
+        (folder / name).write_text("1\n")
+    page.get_by_role("link", name="fed").click()
+    page.get_by_text("2, 4 B").wait_for()
+    page.get_by_text("no deployment yet").wait_for()
+    page.get_by_text("fed/<b>monday</b>/b.csv").wait_for()
+    page.get_by_role("link", name="To the endpoint").click()
+    page.get_by_text("2 files (4 B) have been dropped").wait_for()
 
 
 def test_what_uses_a_version_is_told_and_leads_there(

@@ -48,6 +48,7 @@ PLACES = (
     *(("jobs", ""), ("models", "Register a model"), ("codes/adds", ""), ("computes", "")),
     *(("schedules", "New schedule"), ("access", ""), ("costs", "New budget")),
     *(("costs", "Prices"), ("alerts", "New alert"), ("queues", "")),
+    *(("drops", ""), ("drops/whole", "")),
     *(("eventMappings", "New event mapping"), ("eventSubscriptions", "New event subscription")),
 )
 """Every page, and every dialog that has fields, by the button that opens it."""

@@ -1,1 +1,1 @@
-"""What the installation works by: its queues."""
+"""What waits: files in the inbox, and messages that queues have put aside."""
