@@ -87,13 +87,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield online_actions.blueprint(
         routes, a.online.tokens, a.rollout.guarding, a.rollout.shadow_reports
     )
-    yield batch_endpoints.blueprint(routes, a.batch)
-    yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
-    yield job_results.blueprint(routes, a.jobs.results)
-    yield job_logs.blueprint(routes, a.jobs.worker_logs)
-    yield drops.blueprint(routes, a.drops.open)
-    yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
-    yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
+    yield from _batch_blueprints(routes, a)
     yield storage_usages.blueprint(routes, a.usage.storage)
     yield dead_messages.blueprint(routes, a.usage.dead_messages)
     yield sizes.blueprint(routes, a.batch.capabilities)
@@ -119,6 +113,16 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield openapi.blueprint(routes)
     yield health.blueprint(routes, a.usage.readiness)
     yield portal.blueprint(routes, a.clients, a.studio, Pages(BUILT))
+
+
+def _batch_blueprints(routes: Routes, a: Application) -> Iterator[func.Blueprint]:
+    yield batch_endpoints.blueprint(routes, a.batch)
+    yield batch_jobs.blueprint(routes, a.jobs.invocation, a.jobs.collection)
+    yield job_results.blueprint(routes, a.jobs.results)
+    yield job_logs.blueprint(routes, a.jobs.worker_logs)
+    yield drops.blueprint(routes, a.drops.open)
+    yield run_history.blueprint(routes, a.jobs.collection, a.jobs.logs)
+    yield job_door.blueprint(routes, a.jobs.invocation, a.jobs.collection, a.batch.keys)
 
 
 def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
