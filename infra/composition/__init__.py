@@ -78,9 +78,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
     jobs = _jobs(ground, settings, times, assets=assets, batch=batch)
-    drops = compose_drops(
-        ground, settings.drops, invocation=jobs.invocation, documents=batch.documents
-    )
+    drops = compose_drops(ground, settings.drops, jobs.invocation, batch.documents)
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)
     events = compose_events(ground, base_url=settings.installation.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)

@@ -21,7 +21,6 @@ from infra.settings.features import DropSettings
 def compose_drops(
     ground: Ground,
     settings: DropSettings,
-    *,
     invocation: JobInvocation,
     documents: EndpointDocuments[BatchEndpoint, BatchDeployment],
 ) -> DropActivities:
