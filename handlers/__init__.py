@@ -164,6 +164,7 @@ def event_blueprints(application: Application) -> Iterator[func.Blueprint]:
         a.jobs.retention,
         a.figures.measuring,
         a.usage.renewing,
+        a.ledger.stored,
         timers.Schedules(
             sweep=a.triggers.sweep_schedule,
             restore=a.triggers.restore_schedule,

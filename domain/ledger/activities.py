@@ -8,6 +8,7 @@ from domain.ledger.cost_estimating import CostEstimating
 from domain.ledger.cost_reading import CostReading
 from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
+from domain.ledger.stored.stored_counting import StoredCounting
 from domain.ledger.what_if import WhatIf
 
 
@@ -16,6 +17,7 @@ class LedgerActivities:
     """`counting` is None where this process runs nothing, nor sees what runs."""
 
     counting: LifeCounting | None
+    stored: StoredCounting
     prices: PriceSheets
     costs: CostReading
     estimating: CostEstimating

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from domain.ledger.cost_query import CostQuery, CostRow, rows
+from domain.ledger.cost_query import CostQuery, CostRow, Granularity, rows
 from domain.ledger.price_sheet import PriceSheet
 from domain.ledger.price_sheets import PriceSheets
 from domain.ledger.usage import Usage
@@ -36,7 +36,8 @@ class CostReading:
     async def read(self, query: CostQuery, may_see: Callable[[Usage], bool]) -> Costs:
         """Of the usage that the caller may see."""
         prices, etag = await self._prices.get()
-        found = await self._usages.read(query.since, query.until, prices)
+        by_day = query.granularity is Granularity.DAILY
+        found = await self._usages.read(query.since, query.until, prices, by_day=by_day)
         seen = [each for each in found if may_see(each)]
         mine = [each for each in seen if query.selection.takes(each)]
         unpriced = {each.account.instance_type for each in mine if each.cost is None}

@@ -14,8 +14,12 @@ from domain.ledger.counting.account_finding import LOCAL
 from domain.ledger.counting.ledger_page import KIND, LedgerLine, page_of
 from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheet import GIB, HOUR, MONTH_DAYS, PriceSheet
+from domain.ledger.stored.stored_page import KIND as STORED_KIND
+from domain.ledger.stored.stored_page import StoredLine
+from domain.ledger.stored.stored_page import page_of as stored_page_of
+from domain.ledger.stored.stored_page import partition_of as stored_in
 from domain.ledger.usage import Meter, Usage
-from domain.ports import Capabilities, Document, ResourceStore
+from domain.ports import Capabilities, Clock, Document, ResourceStore, all_documents
 from domain.ports.records.figure_store import FigureQuery, FigureStore
 
 _MINUTE = 60
@@ -46,15 +50,20 @@ class UsageReading:
         gathering: FigureGathering,
         capabilities: Capabilities,
         counting: LifeCounting | None,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._figures = figures
         self._gathering = gathering
         self._capabilities = capabilities
         self._counting = counting
+        self._clock = clock
 
-    async def read(self, since: date, until: date, prices: PriceSheet) -> list[Usage]:
-        """Of every day from `since` to `until`, both included, in order of day and account."""
+    async def read(
+        self, since: date, until: date, prices: PriceSheet, *, by_day: bool
+    ) -> list[Usage]:
+        """Of every day from `since` to `until`, both included, in order of day and account. Where
+        it is not asked `by_day`, what was stored is told of a month at once, on a day of it."""
         if self._counting is not None:
             await self._counting.count()
         if self._figures.period < _MINUTE:
@@ -67,6 +76,10 @@ class UsageReading:
             *_of_requests(lines, asked, pricing),
             *_of_jobs(lines, await self._moved(since, until), pricing),
         ]
+        stored = await self._stored(since, until)
+        last = min(until, self._clock.now().date())
+        for line in stored:
+            found += _of_stored(line, since, last, pricing, by_day=by_day)
         return sorted(found, key=lambda each: (each.day, each.account, each.meter))
 
     async def _lines(self, since: date, until: date) -> dict[tuple[str, Account], LedgerLine]:
@@ -84,6 +97,14 @@ class UsageReading:
     async def _moved(self, since: date, until: date) -> list[JobUsage]:
         found = self._days(job_usage.KIND, since, until)
         return [job_usage.usage_of(each) async for each in found]
+
+    async def _stored(self, since: date, until: date) -> list[StoredLine]:
+        found: list[StoredLine] = []
+        for month in _months(since, until):
+            documents = all_documents(self._store, STORED_KIND, partition=stored_in(month))
+            async for document in documents:
+                found += stored_page_of(document).lines
+        return found
 
     async def _days(self, kind: str, since: date, until: date) -> AsyncIterator[Document]:
         """Documents of a kind that are of a day."""
@@ -209,6 +230,16 @@ def _of_jobs(
         for meter, size in ((Meter.BYTES_READ, each.read), (Meter.BYTES_WRITTEN, each.written)):
             if size:
                 yield Usage(each.day, account, meter, float(size), pricing.moved(size))
+
+
+def _of_stored(
+    line: StoredLine, since: date, until: date, pricing: Pricing, *, by_day: bool
+) -> Iterator[Usage]:
+    """In bytes, for each day that they are there."""
+    days, account = list(line.days(since, until)), line.account
+    for day in days if by_day else days[:1]:
+        size = float(line.size if by_day else line.size * len(days))
+        yield Usage(day, account, Meter.BYTES_STORED, size, pricing.stored(size))
 
 
 def _place(day: str, account: Account) -> Place:

@@ -9,6 +9,7 @@ from domain.figures.deployment_measuring import DeploymentMeasuring
 from domain.ground.driving.sweeping import Sweeping
 from domain.jobs.job_retention import JobRetention
 from domain.jobs.units.job_workers import JobWorkers
+from domain.ledger.stored.stored_counting import StoredCounting
 from domain.provisioning.restorer import Restorer
 from domain.scaling.scale_watching import ScaleWatching
 from domain.scaling.scaling import TICK, Scaling
@@ -43,6 +44,7 @@ def blueprint(
     retention: JobRetention,
     measuring: DeploymentMeasuring,
     renewing: SecretRenewing,
+    stored: StoredCounting,
     schedules: Schedules,
 ) -> func.Blueprint:
     bp = func.Blueprint()
@@ -72,6 +74,7 @@ def blueprint(
     async def expire_jobs(timer: func.TimerRequest) -> None:
         await renewing.renew()
         await retention.expire()
+        await stored.count()
 
     if schedules.with_scaling:
         _add_looks(bp, scaling, measuring)

@@ -103,6 +103,11 @@ class LedgerSettings(SettingsGroup):
     )
     """How often the time that instances and workers run is counted into the ledger, while any do:
     of those that end with a host that is killed, what came after the last count is lost."""
+    stored_period: Annotated[float, Field(ge=60, le=86400), SECONDS] = Field(
+        21600, alias="ML_ENDPOINTS_LEDGER_STORED_PERIOD"
+    )
+    """How often it is counted what is stored, and by an hourly timer: of what changes within a day,
+    the last count stands for it."""
     kept_days: Annotated[float, Field(ge=31, le=3660), DAYS] = Field(
         400, alias="ML_ENDPOINTS_LEDGER_KEPT_DAYS"
     )

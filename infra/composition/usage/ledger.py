@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from domain.assets.activities import AssetActivities
 from domain.batch.activities import BatchActivities
 from domain.figures.activities import FigureActivities
 from domain.jobs.records.job_store import JobStore
@@ -12,6 +13,8 @@ from domain.ledger.cost_reading import CostReading
 from domain.ledger.counting.account_finding import AccountFinding
 from domain.ledger.counting.life_counting import LifeCounting
 from domain.ledger.price_sheets import PriceSheets
+from domain.ledger.stored.stored_counting import StoredCounting
+from domain.ledger.stored.stored_owners import StoredOwners
 from domain.ledger.usage_reading import UsageReading
 from domain.ledger.what_if import WhatIf
 from domain.online.activities import OnlineActivities
@@ -25,6 +28,7 @@ def compose_ledger(
     settings: LedgerSettings,
     *,
     figures: FigureActivities,
+    assets: AssetActivities,
     online: OnlineActivities,
     batch: BatchActivities,
 ) -> LedgerActivities:
@@ -38,11 +42,19 @@ def compose_ledger(
             period=settings.period,
             keep=timedelta(days=settings.kept_days),
         )
-    usages = UsageReading(a.store, a.figures, figures.gathering, a.capabilities, counting)
+    usages = UsageReading(a.store, a.figures, figures.gathering, a.capabilities, counting, a.clock)
     costs = CostReading(usages, prices, a.clock)
     estimating = CostEstimating(prices, a.capabilities)
     return LedgerActivities(
         counting=counting,
+        stored=StoredCounting(
+            a.store,
+            a.blobs,
+            StoredOwners(a.store, assets.registration).all,
+            a.clock,
+            period=timedelta(seconds=settings.stored_period),
+            keep=timedelta(days=settings.kept_days),
+        ),
         prices=prices,
         costs=costs,
         estimating=estimating,

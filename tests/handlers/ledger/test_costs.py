@@ -5,6 +5,7 @@ import io
 
 from domain.ground.counting.tally import endpoint_subject
 from domain.jobs.job_usage import JobUsage
+from domain.ledger.price_sheet import MONTH_DAYS
 from domain.ports import Create
 from domain.ports.records.figure_store import Amounts, Bucket, Series, counted
 from tests.handlers.ledger.conftest import DAY, QUERY, Metered
@@ -105,6 +106,40 @@ async def test_what_jobs_have_read_and_written_is_told_by_job_with_its_price(
         [float(2**20), 9.766e-05, "two", "BytesRead", "EUR"],
     ]
     assert await metered.query("reader/batchEndpoints/other", grouping=by) == []
+
+
+async def test_what_is_stored_is_told_by_day_with_its_price(metered: Metered) -> None:
+    await ran(metered)
+    stage = metered.plane.stage
+    await stage.blobs.write("workspaceblobstore", "modelDataCollector/iris/blue/r/1", b"x" * 2**20)
+    assert await stage.application.ledger.stored.count()
+    stage.clock.move(86400)
+    client = metered.plane.client()
+    prices = {"currency": "EUR", "gibStoredPerMonth": MONTH_DAYS * 1024}
+    assert (await client.put(PRICES, {"properties": prices})).status_code == 201
+    body = {"timeframe": "Custom", "timePeriod": {"from": "2026-01-02", "to": "2026-01-04"}}
+    dataset = {
+        "aggregation": {"q": {"name": "UsageQuantity"}, "c": {"name": "Cost"}},
+        "grouping": [{"name": "Endpoint"}, {"name": "Deployment"}, {"name": "Meter"}],
+        "filter": {"dimensions": {"name": "Meter", "operator": "In", "values": ["BytesStored"]}},
+    }
+
+    async def rows(granularity: str) -> list[list[object]]:
+        asked = {**body, "dataset": {**dataset, "granularity": granularity}}
+        reply = await client.post(QUERY, asked)
+        return [
+            [row[0], row[1], *row[2:-1]]
+            for row in reply.json()["properties"]["rows"]
+            if row[-3] == "blue"
+        ]
+
+    # The one byte of code that two deployments run is half of each.
+    size = float(2**20)
+    assert await rows("Daily") == [
+        [size, 1.0, day, "iris", "blue", "BytesStored"] for day in (20260102, 20260103)
+    ]
+    [[quantity, cost, *_]] = await rows("None")
+    assert (quantity, cost) == (2 * size, 2.0)
 
 
 async def test_everybody_sees_the_costs_of_what_is_his_to_read(metered: Metered) -> None:

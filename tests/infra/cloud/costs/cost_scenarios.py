@@ -41,6 +41,7 @@ async def online(stage: CostStage) -> Costs:
     costs["route in use, read anew each second"] = await score()
     costs["figures of a gateway, every minute in use"] = await _minute(stage)
     costs["time that a deployment runs, every 5 s"] = await _running(stage)
+    costs["what two deployments have stored, every 6 hours"] = await _stored(stage)
     return costs
 
 
@@ -65,6 +66,16 @@ async def _running(stage: CostStage) -> Figures:
         with stage.billed(piece):
             await counting.count()
     life.end()
+    return Figures.of(bill)
+
+
+async def _stored(stage: CostStage) -> Figures:
+    """The second count of a day: nothing has changed."""
+    bill = Bill()
+    for piece in (Bill(), bill):
+        with stage.billed(piece):
+            assert await stage.application.ledger.stored.count()
+        stage.clock.move(6 * 3600)
     return Figures.of(bill)
 
 
