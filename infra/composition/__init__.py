@@ -83,9 +83,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     events = compose_events(ground, base_url=settings.installation.base_url)
     inbound = compose_inbound(ground, invocation=jobs.invocation)
     figures = compose_figures(ground, settings.figures, online=online)
-    ledger = compose_ledger(
-        ground, settings.ledger, figures=figures, assets=assets, online=online, batch=batch
-    )
+    ledger = compose_ledger(ground, settings.ledger, figures, assets, online=online, batch=batch)
     alerts = compose_alerts(ground, figures=figures, online=online, batch=batch)
     features = (assets, online, rollout, batch, jobs, drops, schedules, events, inbound)
     owners = [each.owners for each in (*features, ledger, alerts)]

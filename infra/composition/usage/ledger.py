@@ -26,9 +26,9 @@ from infra.settings.features import LedgerSettings
 def compose_ledger(
     ground: Ground,
     settings: LedgerSettings,
-    *,
     figures: FigureActivities,
     assets: AssetActivities,
+    *,
     online: OnlineActivities,
     batch: BatchActivities,
 ) -> LedgerActivities:
