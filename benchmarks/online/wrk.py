@@ -58,6 +58,7 @@ class Wrk:
             env={
                 **self._environment,
                 "BENCH_BODY": question.body,
+                "BENCH_TIMES": str(question.times),
                 "BENCH_EXPECTED": question.expected,
                 "BENCH_HEADERS": "\n".join(f"{n}: {v}" for n, v in headers.items()),
             },
