@@ -16,6 +16,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from .exchange import Request
+from .thread_use import ThreadUse
 from .turns import Turns
 
 _MEMORY = 1.0
@@ -195,14 +196,13 @@ class Pool:
             request = self._turns.take(request, bell)
             if request is None:
                 return
-            started = time.perf_counter()
-            used = time.thread_time()
-            self._begin(request, started, worker)
+            use = ThreadUse()
+            self._begin(request, use.began, worker)
             self._active[number] = request
             self._run(request)
             self._active[number] = self._overrun[number] = None
             request.leave()
-            self._turns.ended(time.perf_counter() - started, time.thread_time() - used)
+            self._turns.ended(*use.end())
 
     def _begin(self, request: Request, now: float, worker: int) -> None:
         request.patience = self._patience

@@ -104,11 +104,11 @@ class Turns:
                 return False
             return True
 
-    def ended(self, seconds: float, used: float) -> None:
-        """A run has taken this long, of which it `used` the processor."""
+    def ended(self, used: float, waited: float) -> None:
+        """A run has `used` the processor so long, and `waited` so long for something."""
         if self._sureness <= 0:
             return  # with a thread for each, they wait for each other
-        if used < _BRIEF and seconds - used < _WAITING:
+        if used < _BRIEF and waited < _WAITING:
             if self._sureness < _SURE:
                 self._sureness += 1
             else:

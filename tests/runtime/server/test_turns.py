@@ -13,8 +13,8 @@ from runtime.server.turns import PATIENCE, Turns
 from tests.kit.waiting import eventually
 
 Bell = SimpleQueue[Request | None]
-WAITED = (0.02, 0.0001)
-BRIEF = (0.0001, 0.0001)
+WAITED = (0.0001, 0.02)
+BRIEF = (0.0001, 0.0)
 
 
 class Stage:
