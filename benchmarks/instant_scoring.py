@@ -181,7 +181,7 @@ def admission_by(log: SqliteAuditLog) -> Admission:
 
 def host_app(activity: OnlineScoring, admission: Admission) -> Any:
     """The host's ASGI application over it."""
-    addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
+    addresses = Addresses("", None, TrustedProxies((), "x-forwarded"), None)
     routes = Routes(admission, admission, WorkspaceScope("", "", ""), addresses)
     app = func.FunctionApp()
     app.register_functions(handlers.blueprint(routes, activity))

@@ -38,12 +38,14 @@ class Triggers:
     `inbox_by_event_grid`: a queue tells of blobs in the inbox, and the host need not look.
     `by_clock`: the host is there all the time, so that the clock costs nothing: timers come due
     when it starts, too, and one of them has deployments scaled. Else as little as can be is done
-    by the clock."""
+    by the clock. `scoring_alone`: nothing but scoring requests has anything done; all else is
+    another host's."""
 
     sweep_schedule: str
     restore_schedule: str
     inbox_by_event_grid: bool
     by_clock: bool
+    scoring_alone: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Application:
     location: str
     base_url: str
     scoring_domain: str | None
+    scoring_url: str | None
     callers: CallerAddresses
     cors_origins: tuple[str, ...]
     verifiers: Verifiers

@@ -61,20 +61,34 @@ from studio.pages import BUILT, Pages
 
 
 def blueprints(application: Application) -> Iterator[func.Blueprint]:
-    """Every function of the app, grouped as the modules here are."""
+    """Every function of the app, grouped as the modules here are; a gateway has but a few."""
+    if application.triggers.scoring_alone:
+        yield from gateway_blueprints(application)
+        return
     yield from http_blueprints(application)
     yield from event_blueprints(application)
+
+
+def gateway_blueprints(application: Application) -> Iterator[func.Blueprint]:
+    """What a host needs that does nothing but score."""
+    worker_pages.leave_out()
+    routes = _routes(application)
+    yield scoring.blueprint(routes, application.scoring, application.cors_origins)
+    yield health.blueprint(routes, application.usage.readiness)
+
+
+def _routes(a: Application) -> Routes:
+    trying = Trying(a.ledger.what_if, a.scope).answer
+    admission = Admission(a.verifiers.control, a.audit, trying)
+    data_admission = Admission(a.verifiers.data, a.audit, trying)
+    addresses = Addresses(a.base_url, a.scoring_domain, a.callers, a.scoring_url)
+    return Routes(admission, data_admission, a.scope, addresses)
 
 
 def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     """What HTTP triggers."""
     worker_pages.leave_out()
-    a = application
-    trying = Trying(a.ledger.what_if, a.scope).answer
-    admission = Admission(a.verifiers.control, a.audit, trying)
-    data_admission = Admission(a.verifiers.data, a.audit, trying)
-    addresses = Addresses(a.base_url, a.scoring_domain, a.callers)
-    routes = Routes(admission, data_admission, a.scope, addresses)
+    a, routes = application, _routes(application)
     yield workspaces.blueprint(routes, a.location)
     yield assets.blueprint(routes, a.assets.registration)
     yield labels.blueprint(routes, a.assets.registration.labels)

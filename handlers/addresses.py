@@ -18,10 +18,17 @@ class Addresses:
     """Links lead to `base_url`, and for a caller behind a trusted proxy to where that proxy says
     that it was asked, below the base URL's own path. Each endpoint has a name of its own below
     `scoring_domain`, which may have a port of its own; None: they are told apart by the
-    path."""
+    path. Online endpoints are asked below `scoring_url`, where gateways of their own are."""
 
-    def __init__(self, base_url: str, scoring_domain: str | None, callers: CallerAddresses) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        scoring_domain: str | None,
+        callers: CallerAddresses,
+        scoring_url: str | None,
+    ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._scoring_url = scoring_url
         parts = urlsplit(self._base_url)
         self._path = parts.path
         self._callers = callers
@@ -45,6 +52,12 @@ class Addresses:
         if self._domain is None:
             return self.absolute(f"/endpoints/{endpoint}")
         return f"{self._scheme}://{endpoint.lower()}.{self._domain}"
+
+    def of_online_endpoint(self, endpoint: str) -> str:
+        """What stands before `/score` and `/swagger.json` of an online endpoint."""
+        if self._scoring_url is None:
+            return self.of_endpoint(endpoint)
+        return f"{self._scoring_url}/endpoints/{endpoint}"
 
     def endpoint_of_host(self, request: Request) -> str:
         """That the request's host name stands for: its first label, which is all that it has

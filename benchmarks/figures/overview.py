@@ -70,7 +70,7 @@ async def main(endpoints: int, rounds: int) -> None:
 def _routes(application: Application) -> Routes:
     a = application
     admission = Admission(a.verifiers.control, a.audit, lambda answer: answer())
-    return Routes(admission, admission, a.scope, Addresses(a.base_url, None, a.callers))
+    return Routes(admission, admission, a.scope, Addresses(a.base_url, None, a.callers, None))
 
 
 async def _read(application: Application, routes: Routes, endpoints: int) -> float:

@@ -103,7 +103,7 @@ def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDe
 
 
 def render_endpoint(routes: Routes, endpoint: OnlineEndpoint) -> dict[str, Any]:
-    place = routes.addresses.of_endpoint(endpoint.name)
+    place = routes.addresses.of_online_endpoint(endpoint.name)
     read_only = {
         "scoringUri": f"{place}/score",
         "swaggerUri": f"{place}/swagger.json",

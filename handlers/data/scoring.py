@@ -61,7 +61,7 @@ def blueprint(
         return await _pass(gate, cors, req, routes.addresses.endpoint_of_host(req), _raw_path(req))
 
     async def described(req: Request, endpoint: str) -> Response:
-        place = routes.addresses.of_endpoint(endpoint)
+        place = routes.addresses.of_online_endpoint(endpoint)
         return await _pass(gate, cors, req, endpoint, SWAGGER, place)
 
     async def openapi(req: Request) -> Response:

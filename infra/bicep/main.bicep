@@ -62,6 +62,18 @@ param privateNetwork string = 'off'
 @description('Whether models reach public networks. Without, what they call has to be in the network, or peered with it.')
 param modelsReachOut bool = true
 
+@description('The image of the host (deploy/kubernetes/Dockerfile), in the registry that is made here: scoring requests go to gateways of it, and not to Functions. None unless said.')
+param gatewayImage string = ''
+
+@minValue(0)
+@description('Gateways that are there at least. With 0 the first request after a pause waits for a start.')
+param gatewaysAtLeast int = 1
+
+@minValue(1)
+@maxValue(300)
+@description('Gateways that there are at most.')
+param gatewaysAtMost int = 10
+
 @description('Domains of services that Azure does not tell by itself, as they are in a sovereign cloud.')
 param domains object = {
   documents: 'documents.azure.com'
@@ -108,6 +120,7 @@ param baseUrl string = ''
 
 var suffix = toLower(uniqueString(subscription().id, environmentName, location))
 var expiryQueue = 'expiries'
+var authority = '${environment().authentication.loginEndpoint}${tenant().tenantId}'
 var isPrivate = privateNetwork != 'off'
 var blobZone = 'privatelink.blob.${environment().suffixes.storage}'
 var queueZone = 'privatelink.queue.${environment().suffixes.storage}'
@@ -391,6 +404,57 @@ module privateDoor 'modules/private-links.bicep' = if (privateNetwork == 'all') 
   }
 }
 
+module gateway 'modules/gateway.bicep' = if (!empty(gatewayImage)) {
+  scope: models
+  name: 'gateway'
+  dependsOn: [
+    privateStores
+  ]
+  params: {
+    suffix: suffix
+    location: location
+    tags: tags
+    image: gatewayImage
+    registryServer: compute.outputs.registryServer
+    pullIdentityId: compute.outputs.pullIdentityId
+    identityId: identity.outputs.id
+    clientId: identity.outputs.clientId
+    cipherKeyUri: vault.outputs.cipherKeyUri
+    subnetId: compute.outputs.gatewaysSubnetId
+    isPrivate: privateNetwork == 'all'
+    zoneRedundant: zoneRedundant
+    logWorkspaceId: monitoring.outputs.workspaceId
+    least: gatewaysAtLeast
+    most: gatewaysAtMost
+    requestsAtOnce: requestsAtOnce
+    common: {
+      APPLICATIONINSIGHTS_CONNECTION_STRING: monitoring.outputs.connectionString
+      BlobConnection__blobServiceUri: storage.outputs.blobServiceUri
+      ServiceBusConnection__fullyQualifiedNamespace: serviceBus.outputs.fullyQualifiedNamespace
+      CosmosConnection__accountEndpoint: cosmos.outputs.endpoint
+      ML_ENDPOINTS_PLATFORM: 'azure'
+      ML_ENDPOINTS_SUBSCRIPTION_ID: subscription().subscriptionId
+      ML_ENDPOINTS_RESOURCE_GROUP: group.name
+      ML_ENDPOINTS_WORKSPACE: environmentName
+      ML_ENDPOINTS_LOCATION: location
+      ML_ENDPOINTS_TOKEN_ISSUER: '${authority}/v2.0'
+      ML_ENDPOINTS_TOKEN_ISSUER_ALIASES: '${issuerOfVersion1}${tenant().tenantId}/'
+      ML_ENDPOINTS_TOKEN_AUDIENCE: tokenAudience
+      ML_ENDPOINTS_TOKEN_AUDIENCE_ALIASES: applicationId
+      ML_ENDPOINTS_TOKEN_JWKS_URL: '${authority}/discovery/v2.0/keys'
+      ML_ENDPOINTS_COSMOS_DATABASE: cosmos.outputs.database
+      ML_ENDPOINTS_COSMOS_CONTAINER: cosmos.outputs.container
+      ML_ENDPOINTS_COMPUTE: 'container_apps'
+      ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT: compute.outputs.environmentId
+      ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY: compute.outputs.pullIdentityId
+      ML_ENDPOINTS_IMAGE_REGISTRY: compute.outputs.registryUrl
+      ML_ENDPOINTS_TRACE_SAMPLING: traceSampling
+      ML_ENDPOINTS_TELEMETRY_LOGS: 'false'
+      ML_ENDPOINTS_LOG_WORKSPACE: monitoring.outputs.logWorkspace
+    }
+  }
+}
+
 module app 'modules/function-app.bicep' = {
   scope: group
   name: 'function-app'
@@ -431,6 +495,7 @@ module app 'modules/function-app.bicep' = {
     alwaysReady: alwaysReady
     traceSampling: traceSampling
     baseUrl: baseUrl
+    scoringUrl: gateway.?outputs.url ?? ''
     zoneRedundant: zoneRedundant
   }
 }
@@ -446,3 +511,4 @@ output PULL_IDENTITY string = compute.outputs.pullIdentityId
 output KEY_VAULT_NAME string = vault.outputs.name
 output TOKEN_AUDIENCE string = tokenAudience
 output BASE_URL string = app.outputs.baseUrl
+output SCORING_URL string = gateway.?outputs.url ?? ''

@@ -92,6 +92,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
         location=ground.location,
         base_url=settings.installation.base_url,
         scoring_domain=settings.reach.scoring_domain,
+        scoring_url=settings.reach.scoring_url,
         callers=adapters.callers,
         cors_origins=settings.scoring.cors_origins,
         verifiers=Verifiers(adapters.verifier, adapters.data_verifier),
@@ -198,4 +199,5 @@ def _triggers(settings: Settings) -> Triggers:
         restore_schedule=triggers.restore_schedule,
         inbox_by_event_grid=host == "functions" and triggers.inbox_source == "event_grid",
         by_clock=host == "embedded",
+        scoring_alone=settings.installation.serves == "scoring",
     )

@@ -54,6 +54,8 @@ _NEEDED_IN_AZURE = (
 _WAKE_WAIT_OF_APPS = "120"
 _of_installation = InstallationSettings.environment_name
 _PLATFORM, _HOST, _BASE_URL = map(_of_installation, ("platform", "host", "base_url"))
+_SERVES = _of_installation("serves")
+_OF_FLEETS = ("docker", "container_apps", "kubernetes")
 _ISSUER = IdentitySettings.environment_name("token_issuer")
 _JWKS_URL = IdentitySettings.environment_name("token_jwks_url")
 
@@ -126,6 +128,7 @@ class Settings:
         faults.extend(_missing_in_azure(told))
         faults.extend(_missing_for_apps(told))
         faults.extend(_missing_in_a_cluster(told))
+        faults.extend(_lacking_for_a_gateway(told))
         faults.extend(_unresolved(told, names))
         given = {**_defaults(told), **_for_apps(told), **told}
         read: dict[str, Any] = {
@@ -175,6 +178,23 @@ def _missing_in_a_cluster(told: Mapping[str, str]) -> list[str]:
         return []
     name = ComputeSettings.environment_name("image_registry")
     return [] if name in told else [f"{name}: missing, and pods have their images from there"]
+
+
+def _lacking_for_a_gateway(told: Mapping[str, str]) -> list[str]:
+    """Whatever it does not do itself another host has to do for it."""
+    if told.get(_SERVES) != "scoring":
+        return []
+    compute = ComputeSettings.environment_name("kind")
+    needed = (
+        (_PLATFORM, ("azure",), "stores that another host shares"),
+        (_HOST, ("embedded",), "the embedded host"),
+        (compute, _OF_FLEETS, "instances that another host shares"),
+    )
+    return [
+        f"{name}: {' or '.join(values)}, as {_SERVES}=scoring needs {why}"
+        for name, values, why in needed
+        if told.get(name) not in values
+    ]
 
 
 def _unresolved(told: Mapping[str, str], names: Sequence[str]) -> list[str]:

@@ -44,6 +44,10 @@ class InstallationSettings(SettingsGroup):
     host: Host | None = Field(None, alias="ML_ENDPOINTS_HOST")
     """Who drives the functions: the embedded host, which says so itself, or a Functions host.
     None means what the platform's name says."""
+    serves: Literal["all", "scoring"] = Field("all", alias="ML_ENDPOINTS_SERVES")
+    """What this host does: everything, or scoring requests alone. A gateway (`scoring`) has no
+    control plane, takes no message and does nothing by the clock; another host on the same stores
+    does (docs/azure.md)."""
     base_url: BaseAddress = Field(alias="ML_ENDPOINTS_BASE_URL")
     """What callers put before every path; it stands in scoring URIs and Location headers."""
     subscription_id: Guid = Field(alias="ML_ENDPOINTS_SUBSCRIPTION_ID")
@@ -355,6 +359,9 @@ class ReachSettings(SettingsGroup):
     """A domain (`ml.example`, `ml.example:7443`) of which every name below leads here, by a
     wildcard record: scoring URIs are `https://{endpoint}.ml.example/score` then. The port is the
     base URL's unless said; requests by the path are answered as well."""
+    scoring_url: BaseAddress | None = Field(None, alias="ML_ENDPOINTS_SCORING_URL")
+    """Where gateways of their own take scoring requests: what scoring URIs of online endpoints
+    begin with. None: the base URL, or the scoring domain. This host answers them all the same."""
     trusted_proxies: Networks = Field((), alias="ML_ENDPOINTS_TRUSTED_PROXIES")
     """Networks (`10.1.0.0/16`) of proxies that are believed when they say who calls, by which
     scheme and which host. What anybody else says of that means nothing."""

@@ -50,7 +50,7 @@ def routes(scope: WorkspaceScope) -> Routes:
     store = MemoryResourceStore(HeldClock().unix)
     what_if = WhatIf(CostEstimating(PriceSheets(store), AnyCapabilities()))
     admitted = admission(RoleVerifier(), store, Trying(what_if, scope).answer)
-    addresses = Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded"))
+    addresses = Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded"), None)
     return Routes(admitted, admitted, scope, addresses)
 
 

@@ -30,7 +30,7 @@ def behind(scope: WorkspaceScope) -> MakeRoutes:
     def made(*networks: str) -> Routes:
         proxies = TrustedProxies([ip_network(each) for each in networks], "x-forwarded")
         admitted = admission(RoleVerifier(), MemoryResourceStore(HeldClock().unix))
-        return Routes(admitted, admitted, scope, Addresses(BASE, None, proxies))
+        return Routes(admitted, admitted, scope, Addresses(BASE, None, proxies, None))
 
     return made
 
@@ -76,7 +76,19 @@ async def test_a_handler_sees_the_client_and_not_the_proxy(
 def test_an_endpoint_is_found_below_the_path_or_the_scoring_domain(
     domain: str | None, place: str
 ) -> None:
-    assert Addresses(BASE, domain, TrustedProxies((), "x-forwarded")).of_endpoint("Iris") == place
+    assert (
+        Addresses(BASE, domain, TrustedProxies((), "x-forwarded"), None).of_endpoint("Iris")
+        == place
+    )
+
+
+def test_online_endpoints_are_asked_where_their_gateways_are_and_jobs_here() -> None:
+    nobody = TrustedProxies((), "x-forwarded")
+    addresses = Addresses(BASE, None, nobody, "https://scores.example/ml")
+    assert addresses.of_online_endpoint("Iris") == "https://scores.example/ml/endpoints/Iris"
+    assert addresses.of_endpoint("Iris") == f"{BASE}/endpoints/Iris"
+    without = Addresses(BASE, "scoring.example:443", nobody, None)
+    assert without.of_online_endpoint("Iris") == without.of_endpoint("Iris")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +108,6 @@ def test_an_endpoint_is_found_below_the_path_or_the_scoring_domain(
 def test_a_host_name_stands_for_one_endpoint_of_the_scoring_domain(
     domain: str | None, host: str, endpoint: str
 ) -> None:
-    addresses = Addresses(BASE, domain, TrustedProxies((), "x-forwarded"))
+    addresses = Addresses(BASE, domain, TrustedProxies((), "x-forwarded"), None)
     request = Request({"type": "http", "headers": [(b"host", host.encode())]})
     assert addresses.endpoint_of_host(request) == endpoint

@@ -112,7 +112,7 @@ compute = StaticServing()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 routes = RouteTable(store, SystemClock(), read_limit=180, refresh=known)
 activity = scoring_on(routes, compute, ScriptedScorer(echo))
-addresses = Addresses("", None, TrustedProxies((), "x-forwarded"))
+addresses = Addresses("", None, TrustedProxies((), "x-forwarded"), None)
 app.register_functions(
     scoring.blueprint(
         Routes(

@@ -100,6 +100,18 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         }
       }
       {
+        name: 'gateways'
+        properties: {
+          addressPrefix: '10.90.18.0/23'
+          delegations: [
+            {
+              name: 'apps'
+              properties: { serviceName: 'Microsoft.App/environments' }
+            }
+          ]
+        }
+      }
+      {
         name: 'endpoints'
         properties: { addressPrefix: '10.90.17.0/24' }
       }
@@ -239,6 +251,8 @@ resource makes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 output environmentId string = environment.id
 output registryId string = registry.id
 output registryUrl string = 'https://${registry.properties.loginServer}/ml-endpoints'
+output registryServer string = registry.properties.loginServer
+output gatewaysSubnetId string = '${network.id}/subnets/gateways'
 output pullIdentityId string = puller.id
 output registryId string = registry.id
 output networkId string = network.id

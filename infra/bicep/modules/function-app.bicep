@@ -31,6 +31,7 @@ param maxDeliveryCount int
 param alwaysReady int
 param traceSampling string
 param baseUrl string
+param scoringUrl string
 param zoneRedundant bool
 param isPrivate bool
 
@@ -120,6 +121,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     CosmosConnection__accountEndpoint: cosmosEndpoint
     ML_ENDPOINTS_PLATFORM: 'azure'
     ML_ENDPOINTS_BASE_URL: address
+    ML_ENDPOINTS_SCORING_URL: scoringUrl
     // The Functions host, on the same machine, hands on what the platform's front end says.
     ML_ENDPOINTS_TRUSTED_PROXIES: '127.0.0.0/8,::1/128'
     ML_ENDPOINTS_SUBSCRIPTION_ID: subscription().subscriptionId

@@ -1,6 +1,7 @@
 """Routes: how fresh they are, what a reading costs, and what a split does across readings."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -370,3 +371,39 @@ async def test_more_deployments_than_a_page_holds_are_all_found(
     route = await table.find("iris")
     assert route is not None
     assert len(route.deployments) == 122
+
+
+async def test_requests_thinly_spread_over_many_gateways_cost_a_read_each_at_most(
+    endpoints: Endpoints, store: WatchedStore, clock: HeldClock
+) -> None:
+    gateways = [RouteTable(store, clock, read_limit=PATIENCE, refresh=known) for _ in range(40)]
+    rng, seconds, requests = random.Random(7), 60, 600
+    met_after = set[int]()
+    for number in range(requests):
+        if number == requests // 2:
+            await endpoints.put("iris", {"blue": 10, "green": 90})
+            store.gets = store.queries = 0
+        gateway = rng.randrange(len(gateways))
+        if number >= requests // 2:
+            met_after.add(gateway)
+        route = await gateways[gateway].find("iris")
+        assert route is not None
+        clock.move(seconds / requests)
+    await settled(store)
+    assert store.gets <= requests // 2
+    # Whole again only where it has changed since that gateway last looked.
+    assert store.queries == len(met_after)
+
+
+async def test_requests_that_come_thick_cost_one_read_a_second_and_gateway_at_most(
+    endpoints: Endpoints, store: WatchedStore, clock: HeldClock
+) -> None:
+    gateways = [RouteTable(store, clock, read_limit=PATIENCE, refresh=known) for _ in range(5)]
+    seconds = 20
+    for _ in range(seconds * 50):
+        for gateway in gateways:
+            await gateway.find("iris")
+        await settled(store)
+        clock.move(0.02)
+    assert store.gets <= len(gateways) * (seconds + 1)
+    assert store.queries == len(gateways)

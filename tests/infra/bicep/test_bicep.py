@@ -196,6 +196,7 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
         "ML_ENDPOINTS_BASE_URL": "https://func.azurewebsites.net",
         "ML_ENDPOINTS_SUBSCRIPTION_ID": "11111111-2222-3333-4444-555555555555",
         "ML_ENDPOINTS_LOCATION": "westeurope",
+        "ML_ENDPOINTS_SCORING_URL": "https://gateway.env.azurecontainerapps.io",
         "ML_ENDPOINTS_TOKEN_JWKS_URL": "https://login.microsoftonline.com/t/discovery/v2.0/keys",
         "ML_ENDPOINTS_QUEUE_MAX_DELIVERY": "5",
         "ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT": f"{_GROUP}/Microsoft.App/managedEnvironments/e",
@@ -226,6 +227,30 @@ def test_the_app_is_given_every_setting_that_it_needs_and_none_that_it_does_not_
     assert settings.installation.platform == "azure"
     assert settings.triggers.inbox_source == "event_grid"
     assert settings.telemetry.telemetry_logs is False
+
+
+def test_a_gateway_is_told_of_the_same_stores_and_models_as_the_app() -> None:
+    main = trees()["main.bicep"]["modules"]
+    common, asked = params_of(main["gateway"])["common"], params_of(main["app"])
+    literals = {"ML_ENDPOINTS_PLATFORM", "ML_ENDPOINTS_COMPUTE", "ML_ENDPOINTS_TELEMETRY_LOGS"}
+    app = app_settings()
+    assert set(common) <= set(app)
+    for name, value in common.items():
+        if name in literals:
+            assert value == app[name], name
+        elif isinstance(app[name], str) and app[name] in asked:
+            assert value == asked[app[name]], name
+    needed = {each for each in app if "Connection__" in each and not each.endswith(_OF_IDENTITIES)}
+    needed -= {each for each in app if each.startswith("AzureWebJobsStorage")}
+    needed |= {each for each in app if "_TOKEN_" in each or "_COSMOS_" in each}
+    needed |= {each for each in app if "CONTAINER_APPS" in each or "IMAGE_REGISTRY" in each}
+    assert needed <= set(common), needed - set(common)
+    own = str(trees()["modules/gateway.bicep"]["variables"]["own"]["value"])
+    assert "'ML_ENDPOINTS_SERVES', 'value': 'scoring'" in own
+    assert "'ML_ENDPOINTS_HOST', 'value': 'embedded'" in own
+
+
+_OF_IDENTITIES = ("__credential", "__clientId")
 
 
 def default(parameter: str) -> str:

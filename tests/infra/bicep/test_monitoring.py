@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 BICEP = ROOT / "infra" / "bicep"
 QUERIES = BICEP / "queries"
 SILENT = {
+    "Microsoft.App/containerApps",  # its environment's are
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Network/networkSecurityGroups",

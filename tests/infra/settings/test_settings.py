@@ -247,3 +247,17 @@ def test_whoever_wakes_an_app_is_given_more_time() -> None:
     assert Settings.read(told).scaling.wake_wait == 120
     assert Settings.read({**told, "ML_ENDPOINTS_WAKE_WAIT": "9"}).scaling.wake_wait == 9
     assert Settings.read({"ML_ENDPOINTS_PLATFORM": "embedded"}).scaling.wake_wait == 30
+
+
+def test_a_gateway_needs_stores_and_instances_that_others_share() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.read({"ML_ENDPOINTS_PLATFORM": "embedded", "ML_ENDPOINTS_SERVES": "scoring"})
+    named = {fault.partition(":")[0] for fault in refused.value.faults}
+    assert named == {"ML_ENDPOINTS_PLATFORM", "ML_ENDPOINTS_HOST", "ML_ENDPOINTS_COMPUTE"}
+    gateway = {
+        **AZURE,
+        "ML_ENDPOINTS_HOST": "embedded",
+        "ML_ENDPOINTS_SERVES": "scoring",
+        "ML_ENDPOINTS_COMPUTE": "docker",
+    }
+    assert Settings.read(gateway).installation.serves == "scoring"

@@ -56,6 +56,7 @@ class Part:
 
 
 FREE = (
+    "Microsoft.App/containerApps",  # of gateways, which scoring_costs has
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments",
     "Microsoft.Insights/actionGroups",
