@@ -447,6 +447,7 @@ module gateway 'modules/gateway.bicep' = if (!empty(gatewayImage)) {
       ML_ENDPOINTS_COMPUTE: 'container_apps'
       ML_ENDPOINTS_CONTAINER_APPS_ENVIRONMENT: compute.outputs.environmentId
       ML_ENDPOINTS_CONTAINER_APPS_PULL_IDENTITY: compute.outputs.pullIdentityId
+      ML_ENDPOINTS_CONTAINER_APPS_REGISTRY: compute.outputs.registryId
       ML_ENDPOINTS_IMAGE_REGISTRY: compute.outputs.registryUrl
       ML_ENDPOINTS_TRACE_SAMPLING: traceSampling
       ML_ENDPOINTS_TELEMETRY_LOGS: 'false'
