@@ -71,9 +71,9 @@ def test_the_scoring_uri_leads_to_the_gateway_which_does_nothing_else(both: Inst
     assert both.score(uri, key).status_code == 200
 
     path = f"{both.control.connection['workspace']}/onlineEndpoints"
-    asked = httpx.get(f"{both.gateway.url}{path}", headers=both.control.bearer())
+    asked = httpx.get(f"{both.gateway.url}{path}", headers=both.control.bearer(), timeout=PATIENCE)
     assert asked.status_code == 404
-    ready = httpx.get(f"{both.gateway.url}/readyz")
+    ready = httpx.get(f"{both.gateway.url}/readyz", timeout=PATIENCE)
     assert ready.status_code == 200
 
 
