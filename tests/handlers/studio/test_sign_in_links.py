@@ -227,7 +227,7 @@ async def test_who_guesses_is_kept_out(
 ) -> None:
     store = MemoryResourceStore(HeldClock().unix)
     admitted = admission(RoleVerifier(), store, refused=3)
-    addresses = Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded"))
+    addresses = Addresses(BASE_URL, None, TrustedProxies((), "x-forwarded"), None)
     routes = Routes(admitted, admitted, scope, addresses)
     team = Team(routes, open_client, scope, tmp_path)
     code = await team.link()
