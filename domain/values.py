@@ -124,8 +124,12 @@ def _put_back(value: object, body: Any) -> None:
     """Into `body`, the JSON of `value`, what was not known of the values in it."""
     if not isinstance(body, dict | list):
         return
+    if isinstance(value, Value) and isinstance(body, dict):
+        for name in type(value).model_fields:
+            if name in body:  # what is unsaid is not
+                _put_back(getattr(value, name), body[name])
+        body.update(value.model_extra or {})
+        return
     shown = list(body.values()) if isinstance(body, dict) else body
     for each, text in zip(_inner(value), shown, strict=False):
         _put_back(each, text)
-    if isinstance(value, Value) and isinstance(body, dict):
-        body.update(value.model_extra or {})

@@ -10,10 +10,11 @@ from domain.assets.asset import KINDS, AssetKind, AssetVersion
 from domain.assets.packages import connection
 from domain.assets.packages.connection import Connection
 from domain.assets.releasing import asset_release
-from domain.batch import batch_deployment, batch_endpoint, compute_target
+from domain.batch import batch_deployment, batch_endpoint
 from domain.batch.batch_deployment import BatchDeployment
 from domain.batch.batch_endpoint import BatchEndpoint
-from domain.batch.compute_target import ComputeTarget
+from domain.computes import compute_target
+from domain.computes.compute_target import ComputeTarget
 from domain.events import event_subscription
 from domain.events.event_subscription import EventSubscription
 from domain.ground.provisioning_state import ProvisioningState

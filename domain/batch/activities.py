@@ -6,7 +6,7 @@ from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProper
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
 from domain.batch.batch_keys import BatchKeys
 from domain.batch.batch_workloads import BatchWorkloads
-from domain.batch.compute_targets import ComputeTargets
+from domain.computes.compute_targets import ComputeTargets
 from domain.ground.driving.sweeping import Resume
 from domain.ports import Capabilities
 from domain.provisioning.endpoint_documents import EndpointDocuments

@@ -18,9 +18,10 @@ from domain.batch.batch_deployment import (
 from domain.batch.batch_deployment import KIND as DEPLOYMENT_KIND
 from domain.batch.batch_endpoint import KIND as ENDPOINT_KIND
 from domain.batch.batch_endpoint import BatchEndpoint, BatchEndpointProperties
-from domain.batch.compute_target import LOCAL
-from domain.batch.compute_targets import ComputeTargets
-from domain.errors import Conflict, Detail, DomainError
+from domain.computes.attached_cluster import type_on
+from domain.computes.compute_target import LOCAL
+from domain.computes.compute_targets import ComputeTargets
+from domain.errors import Conflict, Detail, DomainError, Invalid
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
 from domain.ground.keys import EndpointKeys, SealedKeys
@@ -63,7 +64,7 @@ class BatchKind(
 
     # -- endpoints ----------------------------------------------------------------------
 
-    def endpoint_faults(
+    async def endpoint_faults(
         self,
         wanted: Wanted[BatchEndpointProperties],
         old: BatchEndpoint | None,
@@ -200,10 +201,17 @@ class BatchKind(
             )
             model = ModelReference(asset_id=resolved)
         code = await references.code(asked.code_configuration, needs_signature=False)
+        cluster = await self._computes.attached(asked.compute)
+        at = "properties.resources.instanceType"
+        if cluster is not None:
+            try:
+                type_on(cluster, asked.resources.instance_type, at)
+            except Invalid as error:
+                faults.append(Detail(error.code, error.message, error.target))
         environment = await references.environment(
             asked.environment_id,
-            asked.resources.instance_type,
-            "properties.resources.instanceType",
+            asked.resources.instance_type if cluster is None else None,
+            at,
         )
         if fault := file_name_fault(asked.output_file_name):
             told = f"{fault} A job's output location is given at invoke."

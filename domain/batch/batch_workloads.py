@@ -5,10 +5,12 @@ from typing import final
 from domain.assets.asset_references import AssetSources, revision_of
 from domain.assets.mlflow_models import MlflowModels
 from domain.batch.batch_deployment import BatchDeployment, BatchDeploymentProperties
-from domain.batch.compute_targets import ComputeTargets
+from domain.computes.attached_cluster import size_on, type_on
+from domain.computes.compute_target import ComputeTarget
+from domain.computes.compute_targets import ComputeTargets
 from domain.errors import Unsupported
 from domain.identities.identity_holding import of_program
-from domain.ports import Program, WorkersWorkload
+from domain.ports import InstanceSize, Program, WorkersWorkload
 from domain.provisioning.kind import KindWorkloads
 
 _RUNS = (
@@ -60,7 +62,7 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
         if code is None:
             raise Unsupported("The deployment has no code.")
         compute = await self._computes.named(asked.compute)
-        capabilities = self._sources.capabilities
+        size, node_size = self._sizes(compute, asked.resources.instance_type)
         program = Program(
             environment=environment,
             model=model,
@@ -68,7 +70,7 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
             scoring_script=configuration.scoring_script if configuration else None,
             environment_variables=asked.environment_variables,
             identity=of_program(compute.identity_holder, compute.identity),
-            size=capabilities.size(asked.resources.instance_type),
+            size=size,
         )
         return WorkersWorkload(
             key=key,
@@ -76,10 +78,21 @@ class BatchWorkloads(KindWorkloads[BatchDeployment, WorkersWorkload]):
             program=program,
             worker_count=worker_processes,
             cluster=compute.cluster(
-                asked.max_concurrency_per_instance,
-                None if compute.is_local else capabilities.size(compute.vm_size),
+                asked.max_concurrency_per_instance, node_size, self._computes.idle_time
             ),
         )
+
+    def _sizes(
+        self, compute: ComputeTarget, instance_type: str | None
+    ) -> tuple[InstanceSize, InstanceSize | None]:
+        """Of the program, and of the nodes where the compute has its own."""
+        if compute.is_attached:
+            name = type_on(compute, instance_type, "properties.resources.instanceType")
+            size = size_on(compute, name, None)
+            return size, size
+        sizes = self._sources.capabilities
+        size = sizes.size(instance_type)
+        return size, None if compute.is_local else sizes.size(compute.vm_size)
 
 
 def _revision(asked: BatchDeploymentProperties) -> str:

@@ -3,6 +3,13 @@
 from collections.abc import Sequence
 
 from domain.assets.asset_references import AssetReferences
+from domain.computes.attached_cluster import resource_faults, type_on
+from domain.computes.compute_target import ComputeTarget
+from domain.computes.container_resources import (
+    DEFAULT_RESOURCES,
+    KUBERNETES_DEFAULT,
+    type_for,
+)
 from domain.errors import Detail, Invalid
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
@@ -22,27 +29,30 @@ from domain.online.online_deployment import (
     workload_key,
 )
 from domain.ports import Capabilities, InstanceSize
-from domain.provisioning.container_resources import (
-    DEFAULT_RESOURCES,
-    KUBERNETES_DEFAULT,
-    type_for,
-)
 
 OUT_OF_QUOTA = "OutOfQuota"
 
 
 async def checked(
-    asked: OnlineDeploymentProperties, references: AssetReferences, also: Sequence[Detail]
+    asked: OnlineDeploymentProperties,
+    references: AssetReferences,
+    also: Sequence[Detail],
+    cluster: ComputeTarget | None,
 ) -> OnlineDeploymentProperties:
     """`asked` with every reference resolved to the version it means now, so that a restart
-    runs what was asked for. Raises Forbidden for what may not be named, and Invalid with every
-    fault, those of `also` among them."""
+    runs what was asked for. `cluster` is what is attached and its endpoint names. Raises Forbidden
+    for what may not be named, and Invalid with every fault, those of `also` among them."""
     model = await references.model(asked.model, "properties.model", is_served=True)
     await references.own_server(asked.environment_id, asked.code_configuration)
     code = await references.code(asked.code_configuration, needs_signature=True)
-    instance_type, lacking = _type_of(asked, references.capabilities)
+    if cluster is None:
+        instance_type, lacking = _type_of(asked, references.capabilities)
+    else:
+        instance_type, lacking = _type_on(cluster, asked)
     environment = await references.environment(
-        asked.environment_id, instance_type, "properties.instanceType"
+        asked.environment_id,
+        instance_type if cluster is None else None,
+        "properties.instanceType",
     )
     faults = references.faults
     faults += also
@@ -117,6 +127,19 @@ def _type_of(
         return type_for(resources, capabilities.sizes()), []
     except Invalid as error:
         return default, [Detail(error.code, error.message, error.target)]
+
+
+def _type_on(cluster: ComputeTarget, asked: OnlineDeploymentProperties) -> tuple[str, list[Detail]]:
+    faults = []
+    if asked.endpoint_compute_type is EndpointComputeType.MANAGED:
+        told = f"Endpoints on compute '{cluster.name}' have deployments of the type Kubernetes."
+        faults.append(Detail("BadArgument", told, "properties.endpointComputeType"))
+    try:
+        name = type_on(cluster, asked.instance_type, "properties.instanceType")
+    except Invalid as error:
+        return "", [*faults, Detail(error.code, error.message, error.target)]
+    resources = asked.container_resource_requirements
+    return name, [*faults, *resource_faults(cluster, name, resources)]
 
 
 class DeploymentRoom:

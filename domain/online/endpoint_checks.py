@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from domain.errors import Detail
+from domain.computes.compute_targets import ComputeTargets
+from domain.errors import Detail, Invalid, NotFound
 from domain.ground.provisioning_state import ProvisioningState
 from domain.online.online_deployment import OnlineDeployment
 from domain.online.online_endpoint import (
@@ -53,3 +54,35 @@ def endpoint_faults(
         ]
         faults += asked.keys.faults(old.sealed_keys) if asked.keys else []
     return faults
+
+
+async def compute_faults(
+    computes: ComputeTargets,
+    asked: str | None,
+    before: str | None,
+    deployments: Sequence[OnlineDeployment],
+) -> list[Detail]:
+    """Of an endpoint that is to be on another compute than it is. Where nothing can be attached
+    the name is kept for whoever reads it, and means nothing."""
+    at = "properties.compute"
+    if not computes.attaches:
+        return []
+    if deployments and (await computes.attached(before) or await computes.attached(asked)):
+        told = (
+            f"An endpoint stays on its compute ({before or 'the installation itself'}) while it "
+            "has deployments. Make another endpoint."
+        )
+        return [Detail("BadArgument", told, at)]
+    if not asked:
+        return []
+    try:
+        found = await computes.named(asked)
+    except (Invalid, NotFound) as error:
+        told = f"{error.message} Attach it first (mle compute attach), or leave it out."
+        return [Detail(error.code, told, at)]
+    if found.is_attached or found.is_local:
+        return []
+    told = (
+        f"Compute '{found.name}' has nodes for batch jobs: online endpoints name an attached one."
+    )
+    return [Detail("BadArgument", told, at)]

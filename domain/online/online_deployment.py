@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from domain.assets.asset_references import revision_of
 from domain.assets.code_configuration import CodeConfiguration
+from domain.computes.container_resources import ContainerResourceRequirements
 from domain.ground.resource import EnvironmentVariables, StringMap, Text, TrackedResource
 from domain.online.deployment_scale import DeploymentScale, ScaleBounds
 from domain.online.monitoring.data_collector import DataCollector
-from domain.provisioning.container_resources import ContainerResourceRequirements
 from domain.values import Value, unsaid
 
 KIND = "onlineDeployment"

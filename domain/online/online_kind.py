@@ -7,6 +7,7 @@ from typing import final
 from domain.assets.asset import ENVIRONMENTS, MODELS
 from domain.assets.asset_references import AssetSources
 from domain.assets.naming_rights import NamingRights
+from domain.computes.compute_targets import ComputeTargets
 from domain.errors import Conflict, Detail
 from domain.ground.access import AuthMode
 from domain.ground.facts import Fact
@@ -14,7 +15,7 @@ from domain.ground.keys import EndpointKeys
 from domain.ground.resource import Wanted
 from domain.online.deployment_checks import DeploymentRoom, checked
 from domain.online.deployment_scales import DeploymentScales, tell_count, tell_scaled
-from domain.online.endpoint_checks import endpoint_faults
+from domain.online.endpoint_checks import compute_faults, endpoint_faults
 from domain.online.endpoint_tokens import TokenKeyRing
 from domain.online.online_deployment import (
     KEY_PREFIX,
@@ -53,6 +54,7 @@ class OnlineKind(
         self,
         sources: AssetSources,
         scales: DeploymentScales,
+        computes: ComputeTargets,
         cipher: Cipher,
         location: str,
         changed: Callable[[str], None],
@@ -60,19 +62,24 @@ class OnlineKind(
         self._sources = sources
         self._room = DeploymentRoom(sources.capabilities)
         self._scales = scales
+        self._computes = computes
         self._cipher = cipher
         self._location = location
         self._tell = changed
 
     # -- endpoints ----------------------------------------------------------------------
 
-    def endpoint_faults(
+    async def endpoint_faults(
         self,
         wanted: Wanted[OnlineEndpointProperties],
         old: OnlineEndpoint | None,
         deployments: Sequence[OnlineDeployment],
     ) -> list[Detail]:
-        return endpoint_faults(wanted.properties, old, deployments)
+        asked, before = wanted.properties, old.properties.compute if old else None
+        faults = endpoint_faults(asked, old, deployments)
+        if asked.compute != before:
+            faults += await compute_faults(self._computes, asked.compute, before, deployments)
+        return faults
 
     def new_endpoint(
         self,
@@ -146,7 +153,11 @@ class OnlineKind(
     ) -> OnlineDeployment:
         lacking = self._room.faults(endpoint.name, name, wanted, old)
         rights = NamingRights(caller, as_before=self._runs_as_before(wanted.properties, old))
-        properties = await checked(wanted.properties, self._sources.references(rights), lacking)
+        cluster = await self._computes.attached(endpoint.properties.compute)
+        if cluster is not None:
+            rights.may_name("computes", cluster.name, "properties.compute")
+        references = self._sources.references(rights)
+        properties = await checked(wanted.properties, references, lacking, cluster)
         shared = wanted.taken(properties, caller.id, now)
         if old:
             return old.but(**shared, generation=old.generation + 1)

@@ -10,6 +10,8 @@ from domain.assets.mlflow_models import MlflowModels
 from domain.assets.sealing.seals import Seals
 from domain.assets.servers import own_servers
 from domain.assets.servers.inference_config import TRITON
+from domain.computes.attached_cluster import size_on, type_on
+from domain.computes.compute_targets import ComputeTargets
 from domain.errors import Unsupported
 from domain.identities.identity_holding import of_program
 from domain.online.deployment_scales import DeploymentScales
@@ -21,10 +23,10 @@ from domain.online.online_deployment import (
 from domain.online.online_endpoint import OnlineEndpoint
 from domain.ports import (
     EnvironmentSpec,
+    InstanceSize,
     OwnServer,
     Probe,
     Program,
-    ProgramIdentity,
     SealedFolder,
     ServingWorkload,
 )
@@ -42,10 +44,12 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
         sources: AssetSources,
         scales: DeploymentScales,
         documents: EndpointDocuments[OnlineEndpoint, OnlineDeployment],
+        computes: ComputeTargets,
     ) -> None:
         self._sources = sources
         self._scales = scales
         self._documents = documents
+        self._computes = computes
 
     async def revision_and_count(self, deployment: OnlineDeployment) -> tuple[str, int]:
         revision = revision_of(deployment.properties.running)
@@ -73,16 +77,18 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             environment = await MlflowModels(self._sources.blobs).environment(model)
         if (code is None and server is None) or environment is None:
             raise Unsupported(f"Deployment '{deployment.name}' has no code or environment.")
-        limits = asked.request_settings
+        limits, endpoint = asked.request_settings, await self._endpoint(deployment)
         program = Program(
             environment=environment,
             model=model,
             code=code,
             scoring_script=configuration.scoring_script if configuration else None,
             environment_variables={**asked.environment_variables, **_collecting(asked)},
-            size=self._sources.capabilities.size(asked.instance_type),
+            size=await self._size(endpoint, asked),
             server=server,
-            identity=await self._identity(deployment),
+            identity=of_program(
+                self._documents.types.identity_holder(endpoint.name), endpoint.identity
+            ),
             closed=asked.is_closed,
         )
         return ServingWorkload(
@@ -117,11 +123,18 @@ class OnlineWorkloads(KindWorkloads[OnlineDeployment, ServingWorkload]):
             repository = own_servers.repository_of(model.path, names)
         return own_servers.server_of(config, version, asked.model_mount_path, repository)
 
-    async def _identity(self, deployment: OnlineDeployment) -> ProgramIdentity | None:
-        """Its endpoint's."""
-        types = self._documents.types
-        endpoint = types.endpoint(await self._documents.get(Place.of(deployment).owner))
-        return of_program(types.identity_holder(endpoint.name), endpoint.identity)
+    async def _endpoint(self, deployment: OnlineDeployment) -> OnlineEndpoint:
+        document = await self._documents.get(Place.of(deployment).owner)
+        return self._documents.types.endpoint(document)
+
+    async def _size(
+        self, endpoint: OnlineEndpoint, asked: OnlineDeploymentProperties
+    ) -> InstanceSize:
+        cluster = await self._computes.attached(endpoint.properties.compute)
+        if cluster is None:
+            return self._sources.capabilities.size(asked.instance_type)
+        name = type_on(cluster, asked.instance_type, "properties.instanceType")
+        return size_on(cluster, name, asked.container_resource_requirements)
 
 
 def _collecting(asked: OnlineDeploymentProperties) -> dict[str, str]:

@@ -5,8 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
+from domain.errors import Detail
 from domain.ports.blob_store import SealedFolder
 from domain.values import unsaid
+
+_NO_CLUSTER = (
+    "This installation has no Kubernetes cluster of which something could be attached: its setting "
+    "ML_ENDPOINTS_COMPUTE is not kubernetes."
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,18 @@ class IndexCredentials(Protocol):
 
 
 @dataclass(frozen=True)
+class ClusterPlace:
+    """Which pods of a Kubernetes cluster those of a size are: in `namespace` (None: where the
+    installation's own are), on machines with the labels of `selector`. `requests` and `limits` are
+    quantities as Kubernetes writes them, by resource."""
+
+    namespace: str | None = None
+    requests: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
+    selector: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class InstanceSize:
     """`cpu` in cores, `memory` in bytes. `whole`: nobody named a size, and nothing but what the
     compute itself has holds it. `name`: where it means more to the compute than those two, such
@@ -104,6 +122,13 @@ class InstanceSize:
     memory: int
     whole: bool = False
     name: Annotated[str, unsaid("")] = ""
+    place: Annotated[ClusterPlace | None, unsaid(None)] = None
+
+    @property
+    def gpus(self) -> int:
+        """Of whatever maker."""
+        limits = self.place.limits if self.place is not None else {}
+        return sum(int(amount) for name, amount in limits.items() if name.endswith("/gpu"))
 
 
 @dataclass(frozen=True)
@@ -165,6 +190,16 @@ class Capabilities(Protocol):
     @abstractmethod
     def sizes(self) -> Mapping[str, InstanceSize]:
         """Every instance type that has a meaning here, by its name."""
+
+    def attaches(self) -> bool:
+        """Whether namespaces of a Kubernetes cluster can be attached as computes: of most families
+        of adapters none can."""
+        return False
+
+    async def attachment_faults(self, cluster: str | None, namespace: str) -> Sequence[Detail]:
+        """Every reason why `namespace` of a cluster (its ARM id; None: whichever there is here)
+        cannot be attached. The cluster is asked. Raises Unavailable while it cannot be."""
+        return [Detail("NotSupported", _NO_CLUSTER, "properties.computeType")]
 
     @abstractmethod
     def capacities(self) -> Sequence[Capacity]:

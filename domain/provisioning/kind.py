@@ -84,7 +84,7 @@ class Kind(Protocol[E, EP, D, DP]):
     # -- endpoints ----------------------------------------------------------------------
 
     @abstractmethod
-    def endpoint_faults(
+    async def endpoint_faults(
         self, wanted: Wanted[EP], old: E | None, deployments: Sequence[D]
     ) -> list[Detail]:
         """Every fault of the wish."""

@@ -83,7 +83,7 @@ class Provisioning(Generic[E, EP, D, DP]):
         conditions.check(document, self._documents.noun(place))
         old = self._types.endpoint(document) if document else None
         siblings = await self._documents.all_deployments(name) if old else []
-        faults = self._kind.endpoint_faults(wanted, old, [s.resource for s in siblings])
+        faults = await self._kind.endpoint_faults(wanted, old, [s.resource for s in siblings])
         faults += await self._identities.faults(wanted)
         if old is None and (fault := names.endpoint_name_fault(name)):
             faults.insert(0, Detail("InvalidName", fault, "name"))

@@ -35,7 +35,7 @@ class WishChecking(Generic[E, EP, D, DP]):
         document = await self._documents.find(Place(name))
         old = self._kind.types.endpoint(document) if document else None
         siblings = await self._documents.all_deployments(name) if old else []
-        faults = self._kind.endpoint_faults(wanted, old, [each.resource for each in siblings])
+        faults = await self._kind.endpoint_faults(wanted, old, [each.resource for each in siblings])
         faults += await self._identities.faults(wanted)
         return [*([] if old else _name_faults(name)), *faults]
 

@@ -3,13 +3,15 @@
 from typing import Any
 
 import azure.functions as func
+from pydantic.alias_generators import to_camel
 
-from domain.batch.compute_target import (
+from domain.computes.compute_target import (
+    OF_AML_COMPUTE,
     ClusterProperties,
     ComputeProperties,
     ComputeTarget,
 )
-from domain.batch.compute_targets import ComputeTargets
+from domain.computes.compute_targets import ComputeTargets
 from domain.ground.resource import Stored, Wanted
 from handlers import wire
 from handlers.control import named_resources
@@ -28,9 +30,6 @@ ARM_FIELDS: wire.ArmFields = {
             "modifiedOn",
             "isAttachedCompute",
         ),
-        refused={
-            "resourceId": "Nothing can be attached: a cluster here has no resource behind it."
-        },
     ),
     ClusterProperties: wire.OtherFields(
         read_only=(
@@ -47,6 +46,16 @@ ARM_FIELDS: wire.ArmFields = {
             "subnet": _NODES,
             "userAccountCredentials": _NODES,
             "virtualMachineImage": "Nodes are processes of this machine, and use its own system.",
+            **dict.fromkeys(
+                (
+                    "relayConnectionString",
+                    "serviceBusConnectionString",
+                    "extensionPrincipalId",
+                    "extensionInstanceReleaseTrain",
+                    "vcName",
+                ),
+                "No extension runs in the cluster: hosts ask its API server themselves.",
+            ),
         },
     ),
 }
@@ -60,17 +69,21 @@ def blueprint(routes: Routes, computes: ComputeTargets) -> func.Blueprint:
         read_only = {
             "createdOn": target.created_at.isoformat(),
             "modifiedOn": target.modified_at.isoformat(),
-            "isAttachedCompute": False,
+            "isAttachedCompute": target.is_attached,
             "provisioningErrors": None,
         }
-        return render_resource(target, routes.scope.path(PATH, target.name), PATH, read_only)
+        shown = render_resource(target, routes.scope.path(PATH, target.name), PATH, read_only)
+        if target.is_attached:
+            for name in OF_AML_COMPUTE:
+                shown["properties"]["properties"].pop(to_camel(name), None)
+        return shown
 
     named_resources.add(
         routes,
         bp,
         NamedCollection(
             noun="compute",
-            title="a compute cluster",
+            title="a compute: nodes for batch jobs, or an attached namespace of a cluster",
             path=PATH,
             body=Wanted[ComputeProperties],
             fields=ARM_FIELDS,

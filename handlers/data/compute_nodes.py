@@ -5,7 +5,7 @@ from typing import Any
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from domain.batch.compute_targets import ComputeTargets
+from domain.computes.compute_targets import ComputeTargets
 from domain.jobs.batch_jobs import BatchJobs
 from domain.jobs.records.batch_job import BatchJob
 from handlers.auditing import Kept

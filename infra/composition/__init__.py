@@ -30,6 +30,7 @@ from infra.composition.adapters import Adapters, chosen, traced
 from infra.composition.assets import asset_use, compose_assets, compose_lineage
 from infra.composition.audit import compose_audit
 from infra.composition.batch import compose_batch
+from infra.composition.computes import compose_computes
 from infra.composition.drops import compose_drops
 from infra.composition.events import compose_events
 from infra.composition.ground import Ground, compose_ground
@@ -71,12 +72,17 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     use = asset_use(ground)
     assets = compose_assets(ground, use=use)
     routes = compose_routes(ground, settings.scoring)
+    computes = compose_computes(ground, settings.batch, use=use)
     online = compose_online(
-        ground, settings.tokens, sources=assets.sources, changed=routes.invalidate
+        ground,
+        settings.tokens,
+        sources=assets.sources,
+        computes=computes,
+        changed=routes.invalidate,
     )
     rollout, collecting, scoring = _scoring(ground, settings, routes, assets, online)
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
-    batch = compose_batch(ground, settings.batch, sources=assets.sources, use=use)
+    batch = compose_batch(ground, sources=assets.sources, computes=computes)
     jobs = _jobs(ground, settings, times, assets=assets, batch=batch)
     drops = compose_drops(ground, settings.drops, jobs.invocation, batch.documents)
     schedules = compose_schedules(ground, settings.schedules, invocation=jobs.invocation)

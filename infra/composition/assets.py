@@ -15,6 +15,7 @@ from domain.jobs.records.batch_job import KIND as BATCH_JOB
 from domain.jobs.records.job_status import JobStatus
 from domain.jobs.records.job_store import JobStore
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT
+from domain.online.online_endpoint import KIND as ONLINE_ENDPOINT
 from domain.overview.asset_lineage import AssetLineage
 from domain.ports import Json
 from domain.schedules.schedule import KIND as SCHEDULE
@@ -33,6 +34,12 @@ def _deployment(body: Json) -> str:
 
 
 USERS = (
+    UserKind(
+        ONLINE_ENDPOINT,
+        _properties,
+        lambda body: f"endpoint {body['resource']['name']}",
+        reads_files=False,
+    ),
     UserKind(ONLINE_DEPLOYMENT, _properties, _deployment, reads_files=False),
     UserKind(BATCH_DEPLOYMENT, _properties, _deployment, reads_files=False),
     UserKind(

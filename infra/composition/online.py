@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from domain.assets.asset_references import AssetSources
+from domain.computes.compute_targets import ComputeTargets
 from domain.online.activities import OnlineActivities
 from domain.online.deployment_checks import DeploymentRoom
 from domain.online.deployment_scales import DeploymentScales
@@ -29,15 +30,20 @@ from infra.settings.features import TokenSettings as Tokens
 
 
 def compose_online(
-    ground: Ground, settings: Tokens, *, sources: AssetSources, changed: Callable[[str], None]
+    ground: Ground,
+    settings: Tokens,
+    *,
+    sources: AssetSources,
+    computes: ComputeTargets,
+    changed: Callable[[str], None],
 ) -> OnlineActivities:
     """`changed` is told of every endpoint that changed."""
     a = ground.adapters
     changes = EndpointChanges(a.store, changed, ground.outbox)
     scales = DeploymentScales(a.store)
-    kind = OnlineKind(sources, scales, a.cipher, ground.location, changed)
+    kind = OnlineKind(sources, scales, computes, a.cipher, ground.location, changed)
     documents = EndpointDocuments(a.store, ground.scope, kind.types)
-    workloads = OnlineWorkloads(sources, scales, documents)
+    workloads = OnlineWorkloads(sources, scales, documents, computes)
     endpoints = Provisioned.of(kind, workloads, a.serving, means(ground))
     tokens = TokenSettings(
         lifetime=timedelta(seconds=settings.lifetime),

@@ -296,12 +296,11 @@ def _container_apps(
 def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: Beside) -> Compute:
     """Instances and nodes in pods."""
     from infra.compute.ground.isolation_telling import tell
-    from infra.compute.kubernetes.chosen_cluster import chosen_cluster, chosen_types
+    from infra.compute.kubernetes.chosen_cluster import chosen_cluster
     from infra.compute.kubernetes.cluster_capabilities import ClusterCapabilities
     from infra.compute.kubernetes.cluster_isolation import parts
     from infra.compute.registry.image_manifest import Platform
     from infra.compute.registry.programs.registry_images import registry_images
-    from infra.compute.remote.installation import Installation
     from infra.compute.remote.remote_capabilities import RemoteCapabilities
     from infra.compute.remote.remote_compute import RemoteCompute
 
@@ -309,9 +308,8 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     if place is None:
         raise ValueError("a cluster needs a registry")  # the settings have said so
     chosen = registry_images(place, _making(settings, beside), Platform.here(), None)
-    installation = Installation(beside.store).id
-    types = chosen_types(cluster)
-    fleet = chosen_cluster(settings, cluster, place, chosen.images, installation, types)
+    there = chosen_cluster(settings, cluster, place, chosen.images, beside.store)
+    fleet = there.fleet
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
 
@@ -330,7 +328,10 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
 
     return Compute(
         capabilities=ClusterCapabilities(
-            RemoteCapabilities(chosen.facts, _triton(settings), parts), types
+            RemoteCapabilities(chosen.facts, _triton(settings), parts),
+            there.types,
+            there.trial,
+            cluster.resource_id,
         ),
         serving=remote.serving,
         scorer=remote.scorer,

@@ -36,8 +36,11 @@ class KubernetesSettings(SettingsGroup):
     context: Text | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_CONTEXT")
     """Of that kubeconfig. None: its current one."""
     namespace: Namespace | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_NAMESPACE")
-    """Where pods are, and all that belongs to them; it has to be there. None: the pod's own, or the
-    context's."""
+    """Where pods are that name no attached compute, and all that belongs to them; it has to be
+    there. None: the pod's own, or the context's."""
+    resource_id: Text | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_RESOURCE_ID")
+    """The cluster's ARM id, where it has one (`/subscriptions/…/managedClusters/NAME`), by which
+    Azure's clients attach it: a `resourceId` in the body of a compute has to be this one."""
     callers: Networks = Field((), alias="ML_ENDPOINTS_KUBERNETES_CALLERS")
     """Networks (`10.1.0.0/16`) that hosts outside of the cluster are in: network policies let
     nobody else in to a pod. None: whoever reaches it, and then its secret alone keeps its door.

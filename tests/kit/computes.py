@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from domain.errors import Invalid
+from domain.errors import Detail, Invalid
 from domain.online import online_deployment
 from domain.ports import (
     Capabilities,
@@ -76,6 +76,8 @@ class ToldCompute:
         self.lets_go = True
         self.most: int | None = None
         self.open_only: str | None = None
+        self.attachable: set[str] | None = None
+        """Namespaces of its cluster; None: it has none."""
         self.running: dict[str, Any] = {}
         self.ensured: list[str] = []
         self.removed: list[str] = []
@@ -115,6 +117,15 @@ class ToldCompute:
             "local": InstanceSize(8.0, 32 * 2**30),
             "Standard_DS3_v2": InstanceSize(4.0, 14 * 2**30),
         }
+
+    def attaches(self) -> bool:
+        return self.attachable is not None
+
+    async def attachment_faults(self, cluster: str | None, namespace: str) -> Sequence[Detail]:
+        if self.attachable is None or namespace in self.attachable:
+            return []
+        told = f"The cluster has no namespace '{namespace}'."
+        return [Detail("BadArgument", told, "properties.properties.namespace")]
 
     def capacities(self) -> Sequence[Capacity]:
         return [Capacity("cores", 1.5, 8.0, "Count")]

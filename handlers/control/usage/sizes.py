@@ -53,7 +53,7 @@ def _size(name: str, size: InstanceSize) -> dict[str, Any]:
         "name": name,
         "family": _FAMILY,
         "vCPUs": math.ceil(size.cpu),
-        "gpus": 0,
+        "gpus": size.gpus,
         "memoryGB": round(size.memory / 2**30, 2),
         "lowPriorityCapable": False,
         "premiumIO": False,

@@ -3,11 +3,11 @@
 import base64
 import json
 import os
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 import yarl
 
-from domain.ports import Credentials
+from domain.ports import Credentials, ResourceStore
 from infra.compute.kubernetes.api.cluster_access import AccessFault, cluster_access
 from infra.compute.kubernetes.api.kubernetes_api import KubernetesApi
 from infra.compute.kubernetes.cluster_types import (
@@ -17,10 +17,14 @@ from infra.compute.kubernetes.cluster_types import (
     read_types,
 )
 from infra.compute.kubernetes.kubernetes_fleet import KubernetesFleet
+from infra.compute.kubernetes.namespaces.cluster_fleet import ClusterFleet
+from infra.compute.kubernetes.namespaces.known_namespaces import KnownNamespaces
+from infra.compute.kubernetes.namespaces.namespace_trial import NamespaceTrial
 from infra.compute.kubernetes.pods.known_pods import Patience
 from infra.compute.kubernetes.pods.pod_template import Claim, Surroundings
 from infra.compute.kubernetes.preparations import PodImages
 from infra.compute.registry.programs.making import RegistryPlace
+from infra.compute.remote.installation import Installation
 from infra.settings import SettingsError
 from infra.settings.adapters import ComputeSettings
 from infra.settings.kubernetes import KubernetesSettings
@@ -28,15 +32,22 @@ from infra.settings.kubernetes import KubernetesSettings
 _UNPULLED = 120.0
 
 
+@dataclass(frozen=True)
+class ChosenCluster:
+    fleet: ClusterFleet
+    types: ClusterTypes
+    trial: NamespaceTrial
+
+
 def chosen_cluster(
     settings: ComputeSettings,
     cluster: KubernetesSettings,
     place: RegistryPlace,
     images: PodImages,
-    installation: Callable[[], Awaitable[str]],
-    types: ClusterTypes,
-) -> KubernetesFleet:
+    store: ResourceStore,
+) -> ChosenCluster:
     """Raises SettingsError where they lead to no cluster. Asks nobody."""
+    types = _chosen_types(cluster)
     try:
         access = cluster_access(cluster.config, cluster.context, os.environ)
     except AccessFault as fault:
@@ -54,10 +65,17 @@ def chosen_cluster(
         types=types,
     )
     patience = Patience(cluster.unscheduled, _UNPULLED)
-    return KubernetesFleet(KubernetesApi(access), images, installation, around, patience)
+    api, installation = KubernetesApi(access), Installation(store).id
+
+    def at(namespace: str) -> KubernetesFleet:
+        there = replace(around, namespace=namespace)
+        return KubernetesFleet(api, images, installation, there, patience)
+
+    fleet = ClusterFleet(at, around.namespace, KnownNamespaces(store))
+    return ChosenCluster(fleet, types, NamespaceTrial(api))
 
 
-def chosen_types(cluster: KubernetesSettings) -> ClusterTypes:
+def _chosen_types(cluster: KubernetesSettings) -> ClusterTypes:
     """Raises SettingsError."""
     if cluster.instance_types is None:
         return AZURES

@@ -1,8 +1,10 @@
 """What can be said of a wish before a cluster is asked."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from domain.errors import Invalid
+from domain.errors import Detail, Invalid
 from domain.ports import (
     Capabilities,
     Capacity,
@@ -16,13 +18,29 @@ from infra.compute.kubernetes.cluster_types import ClusterTypes
 from infra.compute.remote.remote_capabilities import RemoteCapabilities
 
 
+class Trial(Protocol):
+    """Whether a namespace may be used."""
+
+    @abstractmethod
+    async def of(self, namespace: str) -> str | None:
+        """What the cluster says against it, in sentences. Raises Unavailable."""
+
+
 class ClusterCapabilities(Capabilities):
     """What every fleet says of environments; instance types are the cluster's own, and beside them
-    Azure's by their names."""
+    Azure's by their names. `cluster` is its ARM id, where it has one."""
 
-    def __init__(self, shared: RemoteCapabilities, types: ClusterTypes) -> None:
+    def __init__(
+        self,
+        shared: RemoteCapabilities,
+        types: ClusterTypes,
+        trial: Trial,
+        cluster: str | None,
+    ) -> None:
         self._shared = shared
         self._types = types
+        self._trial = trial
+        self._cluster = cluster
 
     async def refusals(
         self, environment: EnvironmentSpec, instance_type: str | None
@@ -56,7 +74,7 @@ class ClusterCapabilities(Capabilities):
         name = self._types.default if name == instance_types.LOCAL else name
         found = self._types.types.get(name)
         if found is not None:
-            return found.size
+            return found
         try:
             return self._shared.size(name)
         except Invalid as error:
@@ -66,7 +84,26 @@ class ClusterCapabilities(Capabilities):
 
     def sizes(self) -> Mapping[str, InstanceSize]:
         azures = {n: s for n, s in self._shared.sizes().items() if n != instance_types.LOCAL}
-        return {name: each.size for name, each in self._types.types.items()} | azures
+        return dict(self._types.types) | azures
+
+    def attaches(self) -> bool:
+        return True
+
+    async def attachment_faults(self, cluster: str | None, namespace: str) -> Sequence[Detail]:
+        faults = []
+        if cluster is not None and cluster.casefold() != (self._cluster or "").casefold():
+            mine = f"'{self._cluster}'" if self._cluster else "not told by its ARM id"
+            told = (
+                "An installation has one cluster, of which namespaces are attached, and that is "
+                f"{mine} (ML_ENDPOINTS_KUBERNETES_RESOURCE_ID). Leave resourceId out, or run "
+                "another installation for the other cluster."
+            )
+            faults.append(Detail("NotSupported", told, "properties.resourceId"))
+        refusal = await self._trial.of(namespace)
+        if refusal is not None:
+            at = "properties.properties.namespace"
+            faults.append(Detail("BadArgument", refusal, at))
+        return faults
 
     def capacities(self) -> Sequence[Capacity]:
         return ()

@@ -1,41 +1,33 @@
-"""Instance types of a cluster: what a pod asks for, what it is held to, and where it may be."""
+"""Instance types of a cluster that are an installation's own, from a file."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
+from pydantic import ValidationError
 
-from domain.errors import Invalid
+from domain.computes import cluster_instance_type
+from domain.computes.cluster_instance_type import ClusterInstanceType, TypeName
+from domain.computes.container_resources import KUBERNETES_DEFAULT
 from domain.ports import InstanceSize
-from domain.provisioning.container_resources import quantity
-
-DEFAULT: Final = "defaultinstancetype"
-_KNOWN: Final = {"nodeSelector", "resources"}
-_GIB: Final = 2**30
+from domain.values import Value
 
 
-@dataclass(frozen=True)
-class ClusterType:
-    """`requests` and `limits` are quantities as Kubernetes writes them, by resource; what has
-    neither cores nor memory in `limits` is held by `size` alone."""
+class _File(Value):
+    """As Azure ML's body of a Kubernetes compute has them."""
 
-    size: InstanceSize
-    requests: Mapping[str, str] = field(default_factory=dict)
-    limits: Mapping[str, str] = field(default_factory=dict)
-    selector: Mapping[str, str] = field(default_factory=dict)
+    instance_types: dict[TypeName, ClusterInstanceType]
+    default_instance_type: str = KUBERNETES_DEFAULT
 
 
 @dataclass(frozen=True)
 class ClusterTypes:
     """By name, in lower case; `default` is the name of one."""
 
-    types: Mapping[str, ClusterType]
-    default: str = DEFAULT
-
-    def of(self, size: InstanceSize) -> ClusterType | None:
-        return self.types.get(size.name.lower())
+    types: Mapping[str, InstanceSize]
+    default: str = KUBERNETES_DEFAULT
 
 
 class TypesFault(Exception):
@@ -46,71 +38,41 @@ class TypesFault(Exception):
         self.faults = faults
 
 
-AZURES: Final = ClusterTypes(
-    {
-        DEFAULT: ClusterType(
-            InstanceSize(2, 2 * _GIB, name=DEFAULT),
-            {"cpu": "100m", "memory": "2Gi"},
-            {"cpu": "2", "memory": "2Gi"},
-        )
-    }
-)
+def _sizes(types: Mapping[str, ClusterInstanceType]) -> Mapping[str, InstanceSize]:
+    whole = {**cluster_instance_type.AZURES, **{name.lower(): t for name, t in types.items()}}
+    return {name: each.size(name, None) for name, each in whole.items()}
+
+
+AZURES: Final = ClusterTypes(_sizes({}))
 """What Azure ML has where nobody has made any."""
 
 
 def read_types(path: Path) -> ClusterTypes:
-    """Of a YAML or JSON file as Azure ML's body of a Kubernetes compute has them:
-    `instanceTypes`, each with `nodeSelector` and `resources`, and `defaultInstanceType`. Raises
-    TypesFault."""
+    """Of a YAML or JSON file with `instanceTypes`, each with `nodeSelector` and `resources`, and
+    `defaultInstanceType`. Raises TypesFault."""
     try:
         said = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise TypesFault([f"{path} cannot be read: {error}"]) from None
     if not isinstance(said, dict) or not isinstance(said.get("instanceTypes"), dict):
         raise TypesFault([f"{path} has no instanceTypes"])
-    faults: list[str] = []
-    types = dict(AZURES.types)
-    for name, body in said["instanceTypes"].items():
-        faults += [f"instanceTypes.{name}: {each}" for each in _faults(body)]
-        if not faults:
-            types[str(name).lower()] = _read(str(name), body)
-    default = str(said.get("defaultInstanceType") or DEFAULT).lower()
-    if not faults and default not in types:
+    try:
+        file = _File.model_validate(said)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise TypesFault([f"{'.'.join(map(str, e['loc']))}: {_told(e)}" for e in found]) from None
+    faults = [
+        f"{each.target}: {each.message}"
+        for name, kind in file.instance_types.items()
+        for each in kind.faults(f"instanceTypes.{name}")
+    ]
+    default = file.default_instance_type.lower()
+    if default not in {KUBERNETES_DEFAULT, *(name.lower() for name in file.instance_types)}:
         faults.append(f"defaultInstanceType: there is no '{default}' among instanceTypes")
     if faults:
         raise TypesFault(faults)
-    return ClusterTypes(types, default)
+    return ClusterTypes(_sizes(file.instance_types), default)
 
 
-def _faults(body: Any) -> Iterator[str]:
-    if not isinstance(body, dict):
-        yield "it is no object"
-        return
-    for name in sorted(set(body) - _KNOWN):
-        yield f"{name}: no such field; there are nodeSelector and resources"
-    selector, resources = body.get("nodeSelector") or {}, body.get("resources") or {}
-    if not isinstance(selector, dict) or not all(isinstance(v, str) for v in selector.values()):
-        yield "nodeSelector: labels with texts"
-    if not isinstance(resources, dict):
-        yield "resources: no object"
-        return
-    for part in ("requests", "limits"):
-        for name, amount in (resources.get(part) or {}).items():
-            try:
-                quantity(str(amount), str(name))
-            except Invalid as error:
-                yield f"resources.{part}.{name}: {error.message}"
-    for name in ("cpu", "memory"):
-        if name not in (resources.get("limits") or {}):
-            yield f"resources.limits.{name}: missing"
-
-
-def _read(name: str, body: Mapping[str, Any]) -> ClusterType:
-    resources = body.get("resources") or {}
-    limits, requests = (
-        {str(n): str(amount) for n, amount in (resources.get(part) or {}).items()}
-        for part in ("limits", "requests")
-    )
-    memory = int(quantity(limits["memory"], "memory"))
-    size = InstanceSize(quantity(limits["cpu"], "cpu"), memory, name=name.lower())
-    return ClusterType(size, requests or limits, limits, dict(body.get("nodeSelector") or {}))
+def _told(error: Mapping[str, object]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")

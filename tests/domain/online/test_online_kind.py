@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from domain.assets import asset
+from domain.computes.container_resources import (
+    ContainerResourceRequirements,
+    ContainerResources,
+)
 from domain.errors import Conflict, Invalid
 from domain.ground.access import trusted
 from domain.ground.keys import KeyType
 from domain.online.online_deployment import ScaleType
 from domain.online.online_endpoint import OnlineEndpointProperties
 from domain.ports import EnvironmentSpec, ServingWorkload
-from domain.provisioning.container_resources import (
-    ContainerResourceRequirements,
-    ContainerResources,
-)
 from infra.composition.assets import asset_use, compose_assets
 from infra.composition.ground import compose_ground
 from infra.composition.online import compose_online
@@ -124,7 +124,13 @@ def listened_to(stage: ProvisioningStage) -> list[str]:
     told: list[str] = []
     ground = compose_ground(stage.adapters, scope=SCOPE, location="here", aggregate_period=300)
     sources = compose_assets(ground, use=asset_use(ground)).sources
-    online = compose_online(ground, TokenSettings(), sources=sources, changed=told.append)
+    online = compose_online(
+        ground,
+        TokenSettings(),
+        sources=sources,
+        computes=stage.application.batch.computes,
+        changed=told.append,
+    )
     stage.live(replace(stage.application, online=online))
     return told
 

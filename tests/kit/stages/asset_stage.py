@@ -14,7 +14,7 @@ from domain.assets.asset_registration import AssetRegistration
 from domain.assets.datastore import Datastores
 from domain.assets.releasing.asset_releasing import AssetReleasing
 from domain.assets.using.asset_use import AssetUse
-from domain.batch.compute_targets import ComputeTargets
+from domain.computes.compute_targets import ComputeTargets
 from domain.ground.resource import Conditions
 from domain.identities.identity_holding import IdentityHolding
 from domain.identities.identity_store import IdentityStore

@@ -249,10 +249,11 @@ class ApiServer:
         defaults.fill(kind, new)
         _keep(new, then, kind)
         self.admission.admit(kind, new, new=old is None)
-        if old is None:
-            return self.store.create(kind, new)
-        self._check_immutable(kind, old, new)
-        return self.store.replace(kind, new)
+        if old is not None:
+            self._check_immutable(kind, old, new)
+        if asked.query.get("dryRun") == "All":
+            return new
+        return self.store.create(kind, new) if old is None else self.store.replace(kind, new)
 
     def _saved(self, asked: Asked, old: Object, new: Object) -> Object:
         kind = asked.kind

@@ -76,11 +76,21 @@ class KubernetesApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def apply(
-        self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, part: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Object,
+        *,
+        manager: str,
+        part: str = "",
+        is_trial: bool = False,
     ) -> Object:
         """Server-side, as `manager`, who takes what fields others have of it; what others have
-        beside stays."""
+        beside stays. Of a trial nothing stays."""
         query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
+        if is_trial:
+            query["dryRun"] = "All"
         return await self._call("PATCH", kind.path(namespace, name, part), query, body, _APPLY)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
+from domain.ports import ClusterPlace
 from infra.compute.ground.image_layout import CODE, MODEL, PYTHON, RUNTIME
 from infra.compute.kubernetes.api.kubernetes_api import Object
 from infra.compute.kubernetes.cluster_types import ClusterTypes
@@ -111,9 +112,9 @@ def pod_of(group: NodeGroup, image: ProgramImage, name: str, around: Surrounding
         "containers": [_agent(group, image, name, around)],
         "volumes": volumes,
     }
-    kind = around.types.of(program.size)
-    if kind is not None and kind.selector:
-        spec["nodeSelector"] = dict(kind.selector)
+    place = _place(group, around)
+    if place is not None and place.selector:
+        spec["nodeSelector"] = dict(place.selector)
     if around.pull is not None:
         spec["imagePullSecrets"] = [{"name": f"{name}-{PULL}"}]
     if program.server is not None:
@@ -239,12 +240,19 @@ def _agent_resources(group: NodeGroup, around: Surroundings) -> Object:
 def _resources(group: NodeGroup, around: Surroundings) -> Object:
     """As its type of the cluster says; else a part of its size is asked for."""
     size, memory = group.program.size, _memory(group)
-    kind = around.types.of(size)
-    if kind is not None:
-        return {"requests": dict(kind.requests), "limits": dict(kind.limits)}
+    place = _place(group, around)
+    if place is not None:
+        return {"requests": dict(place.requests), "limits": dict(place.limits)}
     least = max(_LEAST_MEMORY, int(memory / around.memory_overcommit))
     requests = {"cpu": _cores(size.cpu / around.core_overcommit), "memory": str(least)}
     return {"requests": requests, "limits": {"cpu": _cores(size.cpu), "memory": str(memory)}}
+
+
+def _place(group: NodeGroup, around: Surroundings) -> ClusterPlace | None:
+    """None for what is no type of the cluster's."""
+    size = group.program.size
+    known = around.types.types.get(size.name.lower())
+    return size.place or (known.place if known is not None else None)
 
 
 def _cores(cores: float) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import Invalid
 from domain.ports import EnvironmentSpec
-from infra.compute.kubernetes.cluster_capabilities import ClusterCapabilities
+from infra.compute.kubernetes.cluster_capabilities import ClusterCapabilities, Trial
 from infra.compute.kubernetes.cluster_types import AZURES, TypesFault, read_types
 from infra.compute.kubernetes.pods.pod_template import pod_of
 from infra.compute.registry.programs.program_images import ProgramImage
@@ -30,7 +30,12 @@ def capabilities(text: str, folder: Path) -> ClusterCapabilities:
     file = folder / "types.yaml"
     file.write_text(text)
     shared = RemoteCapabilities(_NoFacts(), EnvironmentSpec("3.11", ()), tuple)
-    return ClusterCapabilities(shared, read_types(file))
+    return ClusterCapabilities(shared, read_types(file), _NoTrial(), None)
+
+
+class _NoTrial(Trial):
+    async def of(self, namespace: str) -> str | None:
+        return None
 
 
 class _NoFacts(ImageFacts):
@@ -81,7 +86,7 @@ def test_pods_are_where_their_type_says_and_ask_for_what_it_does(tmp_path: Path)
 
 def test_without_a_file_there_is_what_azure_ml_has(tmp_path: Path) -> None:
     shared = RemoteCapabilities(_NoFacts(), EnvironmentSpec("3.11", ()), tuple)
-    size = ClusterCapabilities(shared, AZURES).size(None)
+    size = ClusterCapabilities(shared, AZURES, _NoTrial(), None).size(None)
     assert (size.cpu, size.memory, size.whole) == (2, 2 * 2**30, False)
 
 
@@ -91,11 +96,24 @@ def test_without_a_file_there_is_what_azure_ml_has(tmp_path: Path) -> None:
         ("[]", ["has no instanceTypes"]),
         (
             "instanceTypes: {a: 1, b: {}}",
-            ["a: it is no object", "b: resources.limits.cpu: missing"],
+            ["instanceTypes.a: ", "dictionary"],
+        ),
+        (
+            "instanceTypes: {b: {}, c: {resources: {requests: {cpu: 2}, limits: {cpu: 1}}}}",
+            [
+                "b.resources.limits.cpu: A type says how much cpu",
+                "c.resources.limits.memory",
+                "c.resources.requests.cpu: 2 are asked for, and 1 are the limit",
+            ],
         ),
         (
             "{instanceTypes: {a: {resources: {limits: {cpu: 1, memory: lots}}, sku: x}}}",
-            ["sku: no such field", "'lots' is no quantity"],
+            ["a.sku: Extra inputs are not permitted", "'lots' is no quantity"],
+        ),
+        (
+            "instanceTypes: {a: {resources: {requests: {amd.com/gpu: 2}, limits: "
+            "{cpu: 1, memory: 1Gi, amd.com/gpu: 1, nvidia.com/gpu: 500m}}}}",
+            ["as many are asked for as are the limit", "nvidia.com/gpu comes in whole numbers"],
         ),
         (
             "defaultInstanceType: b\n"

@@ -42,22 +42,24 @@ def type_for(asked: ContainerResourceRequirements, sizes: Mapping[str, InstanceS
     Invalid."""
     both = (asked.container_resource_limits, asked.container_resource_requests)
     given = [each for each in both if each is not None]
-    if any(quantity(each.gpu, "gpu") for each in given):
+    gpus = max((quantity(each.gpu, "gpu") for each in given), default=0.0)
+    if gpus and not any(size.gpus for size in sizes.values()):
         raise Invalid("There are no GPUs here.", target=_TARGET)
     cpu = max((quantity(each.cpu, "cpu") for each in given), default=0.0)
     memory = max((quantity(each.memory, "memory") for each in given), default=0.0)
     fitting = [
-        (size.memory, size.cpu, name)
+        (size.gpus, size.memory, size.cpu, name)
         for name, size in sizes.items()
-        if not size.whole and size.cpu >= cpu and size.memory >= memory
+        if not size.whole and size.cpu >= cpu and size.memory >= memory and size.gpus >= gpus
     ]
     if not fitting:
         raise Invalid(
-            f"No instance type has {cpu:g} cores and {memory / 2**30:.1f} GiB; there are "
+            f"No instance type has {cpu:g} cores and {memory / 2**30:.1f} GiB"
+            f"{f' and {gpus:g} GPUs' if gpus else ''}; there are "
             f"{', '.join(sizes)}.",
             target=_TARGET,
         )
-    return min(fitting)[2]
+    return min(fitting)[3]
 
 
 def quantity(text: str | None, what: str) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.batch.compute_target import ClusterProperties, ComputeProperties, ScaleSettings
+from domain.computes.compute_target import ClusterProperties, ComputeProperties, ScaleSettings
 from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.ground.resource import Conditions, Wanted
 from domain.online.online_deployment import KIND as ONLINE_DEPLOYMENT

@@ -1,11 +1,14 @@
-"""Computes on the control plane: made, changed, and named by what runs on them. `local` is
-always there."""
+"""Computes on the control plane: made, attached, changed, and named by what runs on them. `local`
+is always there."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import final
 
 from domain.assets.using.asset_use import InUse, check_unused
-from domain.batch.compute_target import (
+from domain.computes.attached_cluster import body_faults
+from domain.computes.compute_target import (
+    DEFAULT_NAMESPACE,
     KIND,
     LOCAL,
     MAX_NODES,
@@ -13,9 +16,10 @@ from domain.batch.compute_target import (
     ClusterProperties,
     ComputeProperties,
     ComputeTarget,
+    ComputeType,
     ScaleSettings,
 )
-from domain.errors import Conflict, Detail, Invalid, refuse
+from domain.errors import Conflict, Detail, Invalid, NotFound, refuse
 from domain.ground.named_resources import NamedResources
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Conditions, Stored, Wanted
@@ -51,7 +55,7 @@ class ComputeTargets:
             noun="Compute",
             name_fault=asset_name_fault,
         )
-        self._idle_time = idle_time
+        self.idle_time = idle_time
         self._capabilities = capabilities
         self._clock = clock
         self._scope = scope
@@ -77,6 +81,20 @@ class ComputeTargets:
                 case _:
                     raise Invalid(f"'{reference[:200]}' is not a compute of {self._scope.id}.")
         return LOCAL if name.casefold() == LOCAL else name
+
+    async def attached(self, reference: str | None) -> ComputeTarget | None:
+        """The namespace of a cluster that a name means; None for another compute, and for one that
+        is not there."""
+        try:
+            found = await self.named(reference)
+        except (Invalid, NotFound):
+            return None
+        return found if found.is_attached else None
+
+    @property
+    def attaches(self) -> bool:
+        """Whether there may be any that are attached."""
+        return self._capabilities.attaches()
 
     async def check_instance_count(self, reference: str | None, count: int, target: str) -> None:
         """Raises Invalid, with `target`, when the compute does not have `count` nodes."""
@@ -113,13 +131,13 @@ class ComputeTargets:
         caller: str,
         conditions: Conditions,
     ) -> tuple[Stored[ComputeTarget], bool]:
-        """Create or change; True says created. Raises Conflict for the built-in one and
-        for another VM size, Invalid for a VM size that the compute does not know."""
+        """Create, attach or change; True says created. Raises Conflict for the built-in one and
+        for another VM size or namespace, Invalid with every fault, and Unavailable while a cluster
+        cannot be asked."""
         _check_not_local(name)
         document = await self._resources.admit(name, conditions, None)
-        self._check_size(wanted.properties.properties.vm_size)
         old = self._resources.of(document) if document else None
-        refuse(await self._holding.faults(wanted.identity))
+        refuse([*await self._faults(wanted), *await self._holding.faults(wanted.identity)])
         identity = await self._holding.taken(wanted.identity, old.identity if old else None)
         new = self._wanted(name, wanted.but(identity=identity), caller, old)
         saved = await self._resources.save(new, document)
@@ -143,6 +161,15 @@ class ComputeTargets:
             await self._holding.release(gone.identity_holder)
         return removed is not None
 
+    async def _faults(self, wanted: Wanted[ComputeProperties]) -> Sequence[Detail]:
+        asked = wanted.properties
+        vm_size = asked.properties.vm_size
+        if vm_size is not None:
+            return self._size_faults(vm_size)
+        namespace = asked.properties.namespace or DEFAULT_NAMESPACE
+        there = await self._capabilities.attachment_faults(asked.resource_id, namespace)
+        return [*there, *body_faults(asked)]
+
     def _wanted(
         self,
         name: str,
@@ -151,13 +178,8 @@ class ComputeTargets:
         old: ComputeTarget | None,
     ) -> ComputeTarget:
         now = self._clock.now()
-        asked = wanted.properties.properties
-        if old and old.properties.properties.vm_size.casefold() != asked.vm_size.casefold():
-            raise Conflict(
-                f"Compute '{name}' has nodes of size {old.properties.properties.vm_size}, and a "
-                "cluster keeps its size. Make another one.",
-                target="properties.properties.vmSize",
-            )
+        if old is not None:
+            _check_stays(old, wanted.properties)
         location = wanted.location or self._location
         properties = wanted.properties.but(
             compute_location=wanted.properties.compute_location or location
@@ -177,16 +199,16 @@ class ComputeTargets:
             modified_by=caller,
         )
 
-    def _check_size(self, vm_size: str) -> None:
+    def _size_faults(self, vm_size: str) -> Sequence[Detail]:
         try:
             self._capabilities.size(vm_size)
         except Invalid as error:
-            at = "properties.properties.vmSize"
-            refuse([Detail(error.code, error.message, at)])
+            return [Detail(error.code, error.message, "properties.properties.vmSize")]
+        return []
 
     def _local(self) -> ComputeTarget:
         scale = ScaleSettings(
-            max_node_count=MAX_NODES, node_idle_time_before_scale_down=self._idle_time
+            max_node_count=MAX_NODES, node_idle_time_before_scale_down=self.idle_time
         )
         cluster = ClusterProperties(vm_size=LOCAL, scale_settings=scale)
         return ComputeTarget(
@@ -194,7 +216,7 @@ class ComputeTargets:
             location=self._location,
             provisioning_state=ProvisioningState.SUCCEEDED,
             properties=ComputeProperties(
-                compute_type="AmlCompute",
+                compute_type=ComputeType.AML_COMPUTE,
                 compute_location=self._location,
                 description="The compute of this installation itself; always there.",
                 properties=cluster,
@@ -209,3 +231,25 @@ class ComputeTargets:
 def _check_not_local(name: str) -> None:
     if name.casefold() == LOCAL:
         raise Conflict(f"Compute '{LOCAL}' is built in: it cannot be changed or deleted.")
+
+
+def _check_stays(old: ComputeTarget, asked: ComputeProperties) -> None:
+    """Raises Conflict."""
+    mine = asked.properties
+    if old.properties.compute_type is not asked.compute_type:
+        raise Conflict(
+            f"Compute '{old.name}' is of type {old.properties.compute_type}. Make another one.",
+            target="properties.computeType",
+        )
+    if old.vm_size is not None and old.vm_size.casefold() != (mine.vm_size or "").casefold():
+        raise Conflict(
+            f"Compute '{old.name}' has nodes of size {old.vm_size}, and a cluster keeps its size. "
+            "Make another one.",
+            target="properties.properties.vmSize",
+        )
+    if old.is_attached and old.namespace != (mine.namespace or DEFAULT_NAMESPACE):
+        raise Conflict(
+            f"Compute '{old.name}' is namespace '{old.namespace}', and stays that. Attach the "
+            "other one under another name.",
+            target="properties.properties.namespace",
+        )

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from domain.errors import Invalid
-from domain.ports import InstanceSize
-from domain.provisioning.container_resources import (
+from domain.computes.container_resources import (
     ContainerResourceRequirements,
     ContainerResources,
     quantity,
     type_for,
 )
+from domain.errors import Invalid
+from domain.ports import InstanceSize
 
 GIB = 2**30
 SIZES = {
