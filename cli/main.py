@@ -47,7 +47,7 @@ GROUPS = {
     "environment": ("environment", "what scoring scripts run in"),
     "data": ("data", "data that batch jobs read"),
     "datastore": ("datastore", "where files are"),
-    "compute": ("compute", "where batch jobs run"),
+    "compute": ("compute", "where models run"),
     "connection": ("connection", "who may open package indexes"),
     "job": ("job", "batch jobs"),
     "schedule": ("schedule", "jobs by the clock"),

@@ -1,13 +1,15 @@
 """`mle compute`, with verbs and flags of `az ml compute`."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from cli.collections import Named
 from cli.documents.reading import read
+from cli.documents.yaml_file import read_document
 from cli.failures import UsageFailed
 from cli.host.arm import path
-from cli.kinds.computes import AML_COMPUTE
+from cli.kinds.computes import AML_COMPUTE, KUBERNETES, record_of
 from cli.resources import (
     FILE,
     NAME,
@@ -28,14 +30,20 @@ _USUAL_SIZE = "Standard_DS3_v2"
 _USUAL_MAXIMUM = 1
 """Instances, where nothing says how many."""
 _COLUMNS = ("name", "type", "size", "min_instances", "max_instances", "provisioning_state")
+_ATTACHED_COLUMNS = ("name", "type", "namespace", "default_instance_type", "provisioning_state")
 
 
 def shown(rest: Any) -> dict[str, Any]:
     """A compute as Azure's command line shows it."""
-    return show(AML_COMPUTE, rest)
+    return show(record_of(rest["properties"]["computeType"]), rest)
 
 
 def create(flags: argparse.Namespace, session: Session) -> Any:
+    kind = flags.type
+    if kind is None and flags.file:
+        kind = str(read_document(Path(flags.file)).value.get("type"))
+    if record_of(kind) is KUBERNETES:
+        return attach(flags, session)
     fields = read(
         AML_COMPUTE,
         "compute",
@@ -65,6 +73,33 @@ def create(flags: argparse.Namespace, session: Session) -> Any:
     return shown(made) if made else None
 
 
+def attach(flags: argparse.Namespace, session: Session) -> Any:
+    """A namespace of the host's cluster."""
+    fields = read(
+        KUBERNETES,
+        "compute",
+        file=flags.file,
+        given={
+            "name": flags.name,
+            "type": flags.type or (None if flags.file else "kubernetes"),
+            "namespace": flags.namespace,
+            "resource_id": flags.resource_id,
+            "identity": _identity(flags),
+        },
+        sets=flags.set,
+    )
+    name = named(flags, fields, "compute")
+    made = make(
+        session,
+        path("computes", name),
+        f"compute {name}",
+        KUBERNETES.sent({**fields, "location": fields.get("location", "local")}),
+        new=False,
+        no_wait=flags.no_wait,
+    )
+    return shown(made) if made else None
+
+
 def update(flags: argparse.Namespace, session: Session) -> Any:
     given = {
         "min_instances": flags.min_instances,
@@ -72,9 +107,10 @@ def update(flags: argparse.Namespace, session: Session) -> Any:
         "idle_time_before_scale_down": flags.idle_time_before_scale_down,
         "identity": _identity(flags),
     }
+    there = session.arm.get(path("computes", flags.name))
     changed = change(
         session,
-        AML_COMPUTE,
+        record_of(there["properties"]["computeType"]),
         path("computes", flags.name),
         f"compute {flags.name}",
         flags=flags,
@@ -163,9 +199,13 @@ _IDENTITY = (
     flag("--identity-type", metavar="TYPE", help="system_assigned, user_assigned or none"),
     flag("--user-assigned-identities", metavar="IDS", help="theirs, with commas between"),
 )
+_ATTACHED = (
+    flag("--namespace", help="of the host's cluster; default: default"),
+    flag("--resource-id", metavar="ARM_ID", help="of the cluster, where it has one"),
+)
 _ALL = Named("computes", "compute", shown)
 GROUP = Group(
-    "where batch jobs run",
+    "where models run",
     {
         "create": Verb(
             create,
@@ -173,15 +213,30 @@ GROUP = Group(
             (
                 FILE,
                 NAME,
-                flag("-t", "--type", help="amlcompute"),
+                flag("-t", "--type", help="amlcompute, or kubernetes: as attach does"),
                 flag("--size", help="the instances' type"),
                 flag("--tier", help="dedicated or low_priority"),
                 *_SCALE,
+                *_ATTACHED,
                 *_IDENTITY,
                 SET,
                 NO_WAIT,
             ),
             _COLUMNS,
+        ),
+        "attach": Verb(
+            attach,
+            "Attach a namespace of the host's Kubernetes cluster, with instance types.",
+            (
+                FILE,
+                NAME,
+                flag("-t", "--type", help="kubernetes"),
+                *_ATTACHED,
+                *_IDENTITY,
+                SET,
+                NO_WAIT,
+            ),
+            _ATTACHED_COLUMNS,
         ),
         "update": Verb(
             update,
@@ -202,11 +257,11 @@ GROUP = Group(
         "list-usage": Verb(list_usage, "How much of the compute is promised.", (_LOCATION_NAME,)),
         "list-nodes": Verb(list_nodes, "The nodes that it has now.", (NAME_NEEDED,)),
         "delete": Verb(_ALL.delete, "Delete a compute.", (NAME_NEEDED, YES, NO_WAIT)),
+        "detach": Verb(
+            _ALL.delete, "Detach a namespace, which stays as it is.", (NAME_NEEDED, YES, NO_WAIT)
+        ),
     },
     {
-        "attach": "`mle compute create` makes one; a cluster is the host's, by its settings "
-        "(docs/kubernetes.md).",
-        "detach": "`mle compute delete` takes it away.",
         "start": "workers come with jobs and go after them.",
         "stop": "workers come with jobs and go after them.",
         "restart": "workers come with jobs and go after them.",

@@ -22,7 +22,7 @@ def told(refusal: ApiRefusal, namespace: str) -> str:
     if refusal.status == 403 and _RIGHTS in message:
         return (
             f"The cluster does not let this host do it: {message}. Give it that verb by a Role "
-            "(deploy/kubernetes/role.yaml has all that are needed)."
+            "(deploy/kubernetes/role/role.yaml has all that are needed)."
         )
     return f"The cluster refuses it: {message}."
 

@@ -45,6 +45,16 @@ def client(stage: AssetStage, routes: Routes, open_client: Any, scope: Workspace
     return client
 
 
+@pytest.fixture
+def cluster_client(
+    stage: AssetStage, routes: Routes, open_client: Any, scope: WorkspaceScope
+) -> httpx.AsyncClient:
+    """Of a host that has a cluster."""
+    client: httpx.AsyncClient = open_client(computes.blueprint(routes, stage.attached))
+    client.base_url = client.base_url.join(scope.id)
+    return client
+
+
 def but(**changes: Any) -> dict[str, Any]:
     """The cluster with other inner properties."""
     inner = {**CLUSTER["properties"]["properties"], **changes}
@@ -78,6 +88,11 @@ async def test_a_cluster_lives_its_whole_life(client: httpx.AsyncClient) -> None
     [
         ({"properties": {"computeType": "AKS"}}, "properties.computeType"),
         (but(vmSize="Standard_Nothing"), "properties.properties.vmSize"),
+        (but(namespace="models"), "properties.properties.namespace"),
+        (
+            {**CLUSTER, "properties": {**CLUSTER["properties"], "resourceId": "/x"}},
+            "properties.resourceId",
+        ),
         (but(osType="Windows"), "properties.properties.osType"),
         (but(subnet={"id": "x"}), "properties.properties.subnet"),
         (but(vmSise="x"), "properties.properties.vmSise"),
@@ -97,6 +112,82 @@ async def test_a_cluster_that_cannot_be_is_refused(
     reply = await client.put("computes/cluster", json=body)
     assert reply.status_code == 400
     assert target in [detail["target"] for detail in reply.json()["error"]["details"]]
+
+
+ATTACHED: dict[str, Any] = {
+    "location": "westeurope",
+    "properties": {
+        "computeType": "kubernetes",
+        "resourceId": "/subscriptions/s/resourceGroups/g/providers/p/managedClusters/c",
+        "properties": {
+            "namespace": "models",
+            "defaultInstanceType": "gpu",
+            "instanceTypes": {
+                "gpu": {
+                    "nodeSelector": {"agentpool": "gpus"},
+                    "resources": {
+                        "requests": {"cpu": "1", "memory": "4Gi"},
+                        "limits": {"cpu": 2, "memory": "8Gi", "nvidia.com/gpu": 1},
+                    },
+                }
+            },
+        },
+    },
+}
+
+
+async def test_a_namespace_of_a_cluster_is_attached_by_arm_s_body_and_shown_as_it_is(
+    cluster_client: httpx.AsyncClient,
+) -> None:
+    made = await cluster_client.put("computes/k8s", json=ATTACHED)
+    assert made.status_code == 201, made.text
+    shown = made.json()["properties"]
+    assert (shown["computeType"], shown["isAttachedCompute"]) == ("Kubernetes", True)
+    assert shown["resourceId"] == ATTACHED["properties"]["resourceId"]
+    inner = shown["properties"]
+    assert set(inner) == {"namespace", "defaultInstanceType", "instanceTypes"}
+    limits = inner["instanceTypes"]["gpu"]["resources"]["limits"]
+    assert limits == {"cpu": "2", "memory": "8Gi", "nvidia.com/gpu": "1"}
+    assert (await cluster_client.put("computes/k8s", json=made.json())).status_code == 200
+    patch = {"properties": {"properties": {"defaultInstanceType": "defaultinstancetype"}}}
+    changed = await cluster_client.patch("computes/k8s", json=patch)
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["properties"]["properties"]["instanceTypes"] == inner["instanceTypes"]
+    again = {"properties": {"properties": {"namespace": "other"}}}
+    assert (await cluster_client.patch("computes/k8s", json=again)).status_code == 409
+    detach = "computes/k8s?underlyingResourceAction=Detach"
+    assert (await cluster_client.delete(detach)).status_code == 200
+
+
+async def test_every_fault_of_what_is_to_be_attached_is_told_at_once(
+    cluster_client: httpx.AsyncClient,
+) -> None:
+    wrong = {
+        "vmSize": "Standard_DS3_v2",
+        "namespace": "No Name",
+        "relayConnectionString": "secret",
+        "instanceTypes": {"a": {"nodeSelector": {"-": "x y"}, "resources": {"limits": {"cpu": 0}}}},
+    }
+    body = {"properties": {"computeType": "Kubernetes", "properties": wrong}}
+    reply = await cluster_client.put("computes/k8s", json=body)
+    assert reply.status_code == 400
+    at = "properties.properties"
+    assert {each["target"] for each in reply.json()["error"]["details"]} >= {
+        f"{at}.vmSize",
+        f"{at}.namespace",
+        f"{at}.relayConnectionString",
+        f"{at}.instanceTypes.a.resources.limits.cpu",
+    }
+
+
+async def test_a_host_without_a_cluster_attaches_nothing_and_says_why(
+    client: httpx.AsyncClient,
+) -> None:
+    reply = await client.put("computes/k8s", json=ATTACHED)
+    assert reply.status_code == 400
+    [detail] = reply.json()["error"]["details"]
+    assert detail["target"] == "properties.computeType"
+    assert "ML_ENDPOINTS_COMPUTE is not kubernetes" in detail["message"]
 
 
 async def test_the_built_in_compute_stays(client: httpx.AsyncClient) -> None:

@@ -26,7 +26,7 @@ from tests.servers.kubernetes.cluster import NAMESPACE, Cluster
 from tests.servers.kubernetes.kinds import BY_PLURAL, Kind
 from tests.servers.kubernetes.store import Object
 
-_ROLE = Path(__file__).parents[3] / "deploy" / "kubernetes" / "role.yaml"
+_ROLE = Path(__file__).parents[3] / "deploy" / "kubernetes" / "role" / "role.yaml"
 AROUND = Surroundings(NAMESPACE, False, (), False, 16, 32, None, (), AZURES)
 PATIENT = Patience(unscheduled=10**6, unpulled=10**6)
 HASTY = Patience(unscheduled=0, unpulled=0)
@@ -151,16 +151,16 @@ class HollowYard:
         self.cluster.server.update(asked, body)
 
 
-def role(cluster: Cluster, token: str = "host") -> None:
-    """Whoever shows the token has the Role that is shipped, and no more."""
+def role(cluster: Cluster, token: str = "host", namespace: str = NAMESPACE) -> None:
+    """Whoever shows the token has there the Role that is shipped, and no more."""
     account = {"kind": "ServiceAccount", "name": "host", "namespace": NAMESPACE}
     binding: Object = {
-        "metadata": {"name": "host", "namespace": NAMESPACE},
+        "metadata": {"name": "host", "namespace": namespace},
         "subjects": [account],
         "roleRef": {"kind": "Role", "name": "ml-endpoints-host"},
     }
     shipped: Object = yaml.safe_load(_ROLE.read_text())
-    shipped["metadata"]["namespace"] = NAMESPACE
+    shipped["metadata"]["namespace"] = namespace
 
     def given() -> None:
         cluster.store.create(BY_PLURAL["roles"], shipped)

@@ -20,7 +20,7 @@ from domain.identities.identity_holding import IdentityHolding
 from domain.identities.identity_store import IdentityStore
 from domain.jobs.job_output_places import JobOutputPlaces
 from domain.jobs.records.job_store import JobStore
-from domain.ports import BlobStore
+from domain.ports import BlobStore, Capabilities
 from infra.composition.assets import USERS
 from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.local.files.outputs import OutputsInPlace
@@ -29,6 +29,7 @@ from infra.embedded.blobs.file_blob_store import FileBlobStore
 from infra.embedded.database.sqlite_resource_store import SqliteResourceStore
 from tests.kit.clocks import BusyClock
 from tests.kit.composed import SCOPE, ToldRoom
+from tests.kit.computes import ToldCompute
 from tests.kit.packages.usual import USUAL_PACKAGES
 from tests.kit.stages.isolation import TOGETHER, cells
 
@@ -44,6 +45,8 @@ class AssetStage:
     registration: AssetRegistration
     datastores: Datastores
     computes: ComputeTargets
+    attached: ComputeTargets
+    """Of a host whose cluster has the namespaces `models` and `other`."""
 
     async def upload(self, name: str, content: bytes = b"x") -> str:
         """Put a blob into the default datastore; its `azureml://` URI."""
@@ -68,6 +71,16 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
     clock = BusyClock(1.0)
     use = AssetUse(store, blobs, SCOPE, USERS)
     releasing = AssetReleasing(store, blobs, clock, use)
+    holding = IdentityHolding(IdentityStore(store), clock, SCOPE, "here", elsewhere=None)
+    attaching = ToldCompute()
+    attaching.attachable = {"models", "other"}
+
+    def computes(capabilities: Capabilities) -> ComputeTargets:
+        idle = timedelta(minutes=2)
+        return ComputeTargets(
+            store, capabilities, clock, SCOPE, holding, in_use=use.of, idle_time=idle
+        )
+
     yield AssetStage(
         store,
         blobs,
@@ -85,15 +98,8 @@ async def opened(folder: Path) -> AsyncIterator[AssetStage]:
             room=ToldRoom(),
         ),
         Datastores(blobs),
-        ComputeTargets(
-            store,
-            compute.capabilities,
-            clock,
-            SCOPE,
-            IdentityHolding(IdentityStore(store), clock, SCOPE, "here", elsewhere=None),
-            in_use=use.of,
-            idle_time=timedelta(minutes=2),
-        ),
+        computes(compute.capabilities),
+        computes(attaching),
     )
     await compute.close()
     await blobs.close()

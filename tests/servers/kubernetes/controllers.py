@@ -27,6 +27,8 @@ class Machine:
     cpu: float = 10**6
     memory: float = 10**15
     labels: dict[str, str] = field(default_factory=dict)
+    extended: dict[str, float] = field(default_factory=dict)
+    """What device plugins say it has, such as `nvidia.com/gpu`."""
 
 
 class Controllers:
@@ -226,16 +228,16 @@ class Controllers:
             if each["spec"].get("nodeName") == machine.name
             and (each.get("status") or {}).get("phase") not in _OVER
         ]
-        for name, has in (("cpu", machine.cpu), ("memory", machine.memory)):
-            if _requested(name, [*there, pod]) > has:
-                return f"Insufficient {name}"
         extended = {
-            name
+            name: machine.extended.get(name, 0.0)
             for each in pod["spec"]["containers"]
             for name in (each.get("resources") or {}).get("limits") or {}
             if "/" in name
         }
-        return f"Insufficient {', '.join(sorted(extended))}" if extended else ""
+        for name, has in {"cpu": machine.cpu, "memory": machine.memory, **extended}.items():
+            if _requested(name, [*there, pod]) > has:
+                return f"Insufficient {name}"
+        return ""
 
     # -- services
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.failures import UsageFailed
 from cli.kinds.assets import DATA, ENVIRONMENT, MODEL
-from cli.kinds.computes import AML_COMPUTE
+from cli.kinds.computes import AML_COMPUTE, KUBERNETES
 from cli.kinds.connections import CONNECTION
 from cli.kinds.deployments import BATCH_DEPLOYMENT, ONLINE_DEPLOYMENT
 from cli.kinds.endpoints import BATCH_ENDPOINT, ONLINE_ENDPOINT
@@ -22,6 +22,7 @@ KINDS = {
     "environment": ENVIRONMENT,
     "data": DATA,
     "compute": AML_COMPUTE,
+    "kubernetes-compute": KUBERNETES,
     "connection": CONNECTION,
     "schedule": SCHEDULE,
     "event-mapping": EVENT_MAPPING,

@@ -80,7 +80,7 @@ async def test_a_verb_that_is_not_given_is_named(
     group = yard.group()
     told = await yard.failed(group)
     assert f'cannot {verb} resource "{resource}"' in told
-    assert "deploy/kubernetes/role.yaml" in told
+    assert "deploy/kubernetes/role/role.yaml" in told
     yard.cluster.access.revoked.clear()
     await clears_up(yard, group, before)
 

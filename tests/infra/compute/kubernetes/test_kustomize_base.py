@@ -21,9 +21,15 @@ BASE = Path(__file__).parents[4] / "deploy" / "kubernetes"
 NAMESPACE = "ml-endpoints"
 
 
-def objects() -> list[dict[str, Any]]:
-    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
-    return [each for name in listed for each in yaml.safe_load_all((BASE / name).read_text())]
+def objects(folder: Path = BASE) -> list[dict[str, Any]]:
+    found = []
+    for name in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]:
+        place = folder / name
+        if place.is_dir():
+            found += objects(place)
+        else:
+            found += list(yaml.safe_load_all(place.read_text()))
+    return found
 
 
 def of(kind: str) -> dict[str, Any]:
