@@ -74,11 +74,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     routes = compose_routes(ground, settings.scoring)
     computes = compose_computes(ground, settings.batch, use=use)
     online = compose_online(
-        ground,
-        settings.tokens,
-        sources=assets.sources,
-        computes=computes,
-        changed=routes.invalidate,
+        ground, settings.tokens, assets.sources, computes, changed=routes.invalidate
     )
     rollout, collecting, scoring = _scoring(ground, settings, routes, assets, online)
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)

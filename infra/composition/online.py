@@ -32,9 +32,9 @@ from infra.settings.features import TokenSettings as Tokens
 def compose_online(
     ground: Ground,
     settings: Tokens,
-    *,
     sources: AssetSources,
     computes: ComputeTargets,
+    *,
     changed: Callable[[str], None],
 ) -> OnlineActivities:
     """`changed` is told of every endpoint that changed."""

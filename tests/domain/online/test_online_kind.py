@@ -127,8 +127,8 @@ def listened_to(stage: ProvisioningStage) -> list[str]:
     online = compose_online(
         ground,
         TokenSettings(),
-        sources=sources,
-        computes=stage.application.batch.computes,
+        sources,
+        stage.application.batch.computes,
         changed=told.append,
     )
     stage.live(replace(stage.application, online=online))
