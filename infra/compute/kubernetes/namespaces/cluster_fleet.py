@@ -68,8 +68,8 @@ class ClusterFleet(Fleet):
                 await self._known.drop(namespace)
         return over
 
-    async def network(self) -> Gateway | None:
-        return await self._fleet(self._own).network()
+    async def networks(self) -> Sequence[Gateway]:
+        return await self._fleet(self._own).networks()
 
     async def gateway(self) -> Gateway:
         return await self._fleet(self._own).gateway()
