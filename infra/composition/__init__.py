@@ -73,9 +73,7 @@ def compose_on(adapters: Adapters, settings: Settings, times: JobTimes) -> Appli
     assets = compose_assets(ground, use=use)
     routes = compose_routes(ground, settings.scoring)
     computes = compose_computes(ground, settings.batch, use=use)
-    online = compose_online(
-        ground, settings.tokens, assets.sources, computes, changed=routes.invalidate
-    )
+    online = compose_online(ground, settings.tokens, assets.sources, computes, routes.invalidate)
     rollout, collecting, scoring = _scoring(ground, settings, routes, assets, online)
     scaling, watching = compose_scaling(ground, settings.scaling, online=online)
     batch = compose_batch(ground, sources=assets.sources, computes=computes)

@@ -34,7 +34,6 @@ def compose_online(
     settings: Tokens,
     sources: AssetSources,
     computes: ComputeTargets,
-    *,
     changed: Callable[[str], None],
 ) -> OnlineActivities:
     """`changed` is told of every endpoint that changed."""

@@ -129,7 +129,7 @@ def listened_to(stage: ProvisioningStage) -> list[str]:
         TokenSettings(),
         sources,
         stage.application.batch.computes,
-        changed=told.append,
+        told.append,
     )
     stage.live(replace(stage.application, online=online))
     return told
