@@ -11,7 +11,7 @@ import pytest_asyncio
 from domain.errors import Unavailable
 from domain.ports import OwnServer, ProgramIdentity, ServerRoute
 from infra.compute.container_apps.app_endings import NEVER, PULL_PATIENCE
-from infra.compute.container_apps.known_apps import SETTLED
+from infra.compute.container_apps.known_apps import COMING, SETTLED
 from infra.compute.remote.fleet import NodeState
 from tests.kit.apps.scripted_apps import (
     IMAGE,
@@ -20,6 +20,7 @@ from tests.kit.apps.scripted_apps import (
     scripted_apps,
     standing_in,
 )
+from tests.kit.waiting import eventually
 from tests.servers.arm import schema
 from tests.servers.arm.records import Fault
 from tests.servers.arm.runs import PartState, ScriptedRuns
@@ -256,6 +257,62 @@ async def test_an_identity_that_is_not_there_is_named(apps: ScriptedApps) -> Non
     assert f"The identity {PULLER} was not found (FailedIdentityOperation)." in reason
 
 
+async def test_a_secret_that_does_not_resolve_is_named(apps: ScriptedApps) -> None:
+    said = "SecretRef 'node-secret' defined for container 'agent' is not found."
+    apps.manager.faults.append(Fault("PUT", "", 1, 400, "ContainerAppSecretRefNotFound", said))
+    code, reason = await failure_of(apps)
+    assert code == "ResourceNotReady"
+    assert f"{said.rstrip('.')} (ContainerAppSecretRefNotFound)." in reason
+    assert sum(apps.manager.made.values()) == len(apps.manager.made), "nothing is made twice"
+
+
+async def test_a_puller_without_the_role_is_told_of_once_and_nothing_is_left(
+    apps: ScriptedApps,
+) -> None:
+    said = "ErrImagePull: failed to authorize: 401 unauthorized"
+    apps.runs.always = [PartState("agent", "Waiting", False, said)]
+    group = apps.group()
+    await apps.applied(group, 3)
+    await apps.in_state(group, NodeState.COMING, 3)
+    apps.pass_by(PULL_PATIENCE)
+    nodes = await apps.in_state(group, NodeState.ENDED, 3)
+    assert {node.code for node in nodes} == {"ImageBuildFailure"}
+    names = {app.name for app in apps.apps}
+    await apps.fleet.apply(group, 3)
+    assert {app.name for app in apps.apps} == names, "it is not tried again by itself"
+    await apps.gone(group)
+    assert apps.apps == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(409, "ContainerAppOperationInProgress"), (412, "PreconditionFailed")]
+)
+async def test_an_app_that_somebody_else_is_at_is_looked_at_again_and_made_once(
+    apps: ScriptedApps, status: int, code: str
+) -> None:
+    apps.manager.faults.append(Fault("PUT", "", 1, status, code))
+    group = apps.group()
+    assert (await apps.applied(group, 1)).failure is None
+    await apps.fleet.apply(group, 1)
+    await apps.in_state(group, NodeState.RUNNING)
+    [app] = apps.apps
+    assert (app.revisions, apps.manager.made[app.name]) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_platform_that_is_busy_for_now_is_asked_again_and_nothing_is_made_twice(
+    apps: ScriptedApps, status: int
+) -> None:
+    group = apps.group()
+    for method in ("PUT", "GET", "DELETE"):
+        apps.manager.faults.append(Fault(method, "", 1, status, "Busy", retry_after=0))
+    await apps.applied(group, 1)
+    [node] = await apps.in_state(group, NodeState.RUNNING)
+    assert (node.number, apps.manager.made[apps.apps[0].name]) == (0, 1)
+    await apps.gone(group)
+    assert apps.apps == []
+
+
 async def test_a_right_that_this_host_lacks_is_named(apps: ScriptedApps) -> None:
     told = "does not have authorization to perform action 'Microsoft.App/containerApps/write'"
     apps.manager.faults.append(Fault("PUT", "", 1, 403, "AuthorizationFailed", told))
@@ -357,7 +414,13 @@ async def test_what_lives_before_have_printed_is_shown_first_and_what_befell_the
     await apps.applied(group, 1)
     [other] = await apps.in_state(group, NodeState.RUNNING)
     assert other.id != node.id
-    assert await apps.fleet.logs(group.name, tail=9) == f"{node.id} - its words"
+
+    async def told() -> bool:
+        """Once the platform has it no more."""
+        apps.pass_by(COMING)
+        return await apps.fleet.logs(group.name, tail=9) == f"{node.id} - its words"
+
+    await eventually(told, "what the one before has printed")
     story = await apps.fleet.story(group.name, group.program, tail=9)
     assert story.splitlines()[-1] == f"{node.id} Started: it"
 
