@@ -210,12 +210,12 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     async def start() -> None:
         tell(apart(), settings.isolation)
         await remote.start()
-        if chosen.rebasing is not None:
-            chosen.rebasing.start()
+        if chosen.upkeep is not None:
+            chosen.upkeep.start()
 
     async def close() -> None:
-        if chosen.rebasing is not None:
-            await chosen.rebasing.close()
+        if chosen.upkeep is not None:
+            await chosen.upkeep.close()
         await remote.close()
 
     return Compute(
@@ -268,14 +268,16 @@ def _container_apps(
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
+    days = settings.unused_image_days
+    upkeep = chosen.chosen_upkeep(images, fleet.images, remote.programs, days)
 
     async def start() -> None:
         tell(parts(), settings.isolation)
         await remote.start()
-        images.rebasing.start()
+        upkeep.start()
 
     async def close() -> None:
-        await images.rebasing.close()
+        await upkeep.close()
         await remote.close()
         if analytics is not None:
             await analytics.close()
@@ -301,6 +303,7 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     from infra.compute.kubernetes.cluster_isolation import parts
     from infra.compute.registry.image_manifest import Platform
     from infra.compute.registry.programs.registry_images import registry_images
+    from infra.compute.registry.upkeep.image_upkeep import ImageUpkeep
     from infra.compute.remote.remote_capabilities import RemoteCapabilities
     from infra.compute.remote.remote_compute import RemoteCompute
 
@@ -312,14 +315,15 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     fleet = there.fleet
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
+    upkeep = ImageUpkeep(chosen.due, [chosen.rebasing])
 
     async def start() -> None:
         tell(parts(), settings.isolation)
         await remote.start()
-        chosen.rebasing.start()
+        upkeep.start()
 
     async def close() -> None:
-        await chosen.rebasing.close()
+        await upkeep.close()
         await remote.close()
 
     async def told() -> Gateway:

@@ -286,6 +286,11 @@ class ComputeSettings(SettingsGroup):
     )
     """How often it is looked whether the base images of environments in that registry are others by
     now: those are put on the new ones, their packages as they were. 0: never."""
+    unused_image_days: Annotated[float, Field(ge=0, le=36500), DAYS] = Field(
+        30, alias="ML_ENDPOINTS_UNUSED_IMAGE_DAYS"
+    )
+    """With `ML_ENDPOINTS_COMPUTE` `container_apps`: how long an image that this software has made
+    stays in that registry after anything has used it. 0: for good."""
     triton_image: Text = Field(
         "nvcr.io/nvidia/tritonserver:24.10-py3", alias="ML_ENDPOINTS_CONTAINER_TRITON_IMAGE"
     )

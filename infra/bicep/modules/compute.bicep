@@ -14,6 +14,7 @@ var containerAppsContributor = '358470bc-b998-42bd-ab17-a7e34c199c0f'
 var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
 var push = '8311e382-0749-4cb8-b61a-304f252e45ec'
 var builds = 'fb382eab-e894-4461-af04-94435c366c3f'
+var deletes = 'c2f4ef07-c644-48eb-af81-4b1b4947fb11'
 var pull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 
 // What the environment itself needs of Azure (docs/azure.md, Private networks), and nothing else.
@@ -223,6 +224,17 @@ resource runs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', builds)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// Images that nothing has used for long go.
+resource purges 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(registry.id, principalId, deletes)
+  scope: registry
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', deletes)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -18,7 +18,9 @@ from infra.compute.container_apps.container_apps_fleet import ContainerAppsFleet
 from infra.compute.container_apps.known_apps import KnownApps
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.registry.image_manifest import Platform
-from infra.compute.registry.programs.node_images import ImagesOfNodes
+from infra.compute.registry.programs.node_images import ChosenImages, ImagesOfNodes
+from infra.compute.registry.upkeep.image_purging import A_DAY, ImagePurging, Images, Programs
+from infra.compute.registry.upkeep.image_upkeep import Chore, ImageUpkeep
 from infra.settings.container_apps import ContainerAppsSettings
 
 RUNS_ON: Final = Platform("linux", "amd64")
@@ -64,3 +66,14 @@ def chosen_apps(
     return ContainerAppsFleet(
         apps, known, images, installation, own, draining, gone, time.monotonic
     )
+
+
+def chosen_upkeep(
+    images: ChosenImages, running: Images, wanted: Programs, days: float
+) -> ImageUpkeep:
+    """Bases are patched, and images go that nothing has used for `days`; none where that is 0."""
+    uses, programs = images.uses, images.programs
+    age = days * A_DAY
+    purging = ImagePurging(uses, programs, running, wanted, time.time, age=age)
+    purge = Chore("purge", min(A_DAY, age), purging.look)
+    return ImageUpkeep(images.due, [images.rebasing, purge])

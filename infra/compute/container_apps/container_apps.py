@@ -72,6 +72,18 @@ class ContainerApps:
         listed = [App.of(each) for each in await self._calls.all(self._apps)]
         return [app for app in listed if app.is_of(installation)]
 
+    async def images(self) -> set[str]:
+        """Of every app of the group, by the names that they were told."""
+        found = set()
+        for app in await self._calls.all(self._apps):
+            template = (app.get("properties") or {}).get("template") or {}
+            for part in [
+                *(template.get("initContainers") or []),
+                *(template.get("containers") or []),
+            ]:
+                found.add(str(part.get("image") or ""))
+        return found
+
     async def make(self, name: str, body: Mapping[str, Any]) -> App | None:
         """Made once, however often it is asked for: None where it was there, or is being made. So
         an answer that is lost makes no second one, and no second revision."""

@@ -212,6 +212,13 @@ class ContainerAppsFleet(Fleet):
     async def groups(self) -> Sequence[str]:
         return sorted({app.group for app in await self._known.all()})
 
+    async def images(self) -> set[str]:
+        """Of all apps of the resource group, whichever installation's. Raises Unavailable."""
+        try:
+            return await self._apps.images()
+        except ArmRefusal as refusal:
+            raise Unavailable(f"Apps cannot be listed: {refusal}") from refusal
+
     async def networks(self) -> Sequence[Gateway]:
         """Another machine's, and another network's."""
         return ()

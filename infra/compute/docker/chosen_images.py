@@ -1,7 +1,7 @@
 """Images as the settings have it: the engine's own, or those of a registry."""
 
+import time
 from dataclasses import dataclass
-from typing import Final
 
 import yarl
 
@@ -15,7 +15,6 @@ from infra.compute.ground.fetched_files import Assets
 from infra.compute.registry.dockerfiles.dockerfiles import NoDockerfiles
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import Platform
-from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.image_records import ImageRecords
 from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import LayerBuilds
@@ -23,21 +22,22 @@ from infra.compute.registry.programs.making import Making, RegistryPlace
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryCalls
 from infra.compute.registry.registry_facts import RegistryFacts
+from infra.compute.registry.upkeep.due_looks import DueLooks
+from infra.compute.registry.upkeep.image_rebasing import rebasing_chore
+from infra.compute.registry.upkeep.image_upkeep import ImageUpkeep
 from infra.compute.remote.remote_capabilities import ImageFacts
-
-_HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True)
 class ChosenImages:
-    """`builds` of the engine have `base`, what our own programs run on. `rebasing` begins with the
+    """`builds` of the engine have `base`, what our own programs run on. `upkeep` begins with the
     host, and ends with it."""
 
     images: Images
     builds: ImageBuilds
     base: str
     facts: ImageFacts
-    rebasing: ImageRebasing | None
+    upkeep: ImageUpkeep | None
 
 
 def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -> ChosenImages:
@@ -80,6 +80,7 @@ def chosen_images(engine: Engine, place: RegistryPlace | None, making: Making) -
         engines,
         patience=place.patience,
     )
-    rebasing = ImageRebasing(environments, records, place.base_refresh_hours * _HOUR)
+    rebasing = rebasing_chore(environments, records, place.base_refresh_hours)
+    upkeep = ImageUpkeep(DueLooks(making.store, time.time), [rebasing])
     images = Images(engine, builds, pulled, assets)
-    return ChosenImages(images, builds, base, RegistryFacts(sources, environments), rebasing)
+    return ChosenImages(images, builds, base, RegistryFacts(sources, environments), upkeep)

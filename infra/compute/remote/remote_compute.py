@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from domain.ports import BlobStore, Cipher, ResourceStore
+from domain.ports import BlobStore, Cipher, Program, ResourceStore
 from infra.compute.http.unix_http import UnixHttp
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.node_lending import NodeLending
@@ -44,6 +44,7 @@ class RemoteCompute:
         known = KnownNodes(store, cipher.decrypt)
         index = KeeperIndex(store)
         records, pools = ServingRecords(store, index), PoolRecords(store, index)
+        self._records, self._pools = records, pools
         wake = asyncio.Event()
         watches = NodeWatches(self._http, wake.set, identities)
         stories = NodeStories()
@@ -82,6 +83,12 @@ class RemoteCompute:
     async def start(self) -> None:
         """Look after what is deployed, if no other host does."""
         self._keeper.start()
+
+    async def programs(self) -> list[Program]:
+        """Of all that is deployed or at work, asleep or not."""
+        served = [r for record in await self._records.all() for r in record.revisions]
+        pools = await self._pools.all()
+        return [r.workload.program for r in served] + [pool.program for pool in pools]
 
     async def close(self) -> None:
         await self.workers.close()

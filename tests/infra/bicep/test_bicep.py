@@ -44,6 +44,7 @@ ROLES = {
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "c2f4ef07-c644-48eb-af81-4b1b4947fb11": "AcrDelete",
     "db58b8e5-c6ad-4a2a-8342-4190687cbf4a": "Storage Blob Delegator",
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
     "fb382eab-e894-4461-af04-94435c366c3f": "Container Registry Tasks Contributor",
@@ -388,7 +389,8 @@ def test_the_identity_has_these_roles_each_on_one_resource_and_no_other() -> Non
         ("the app", "insights"),
         ("the app", "namespace"),
         ("the app", "puller"),
-        # To push, and to have Dockerfiles built.
+        # To push, to have Dockerfiles built, and to remove what nothing uses.
+        ("the app", "registry"),
         ("the app", "registry"),
         ("the app", "registry"),
         ("the app", "the group of the models"),

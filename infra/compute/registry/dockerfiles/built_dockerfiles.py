@@ -20,6 +20,7 @@ from infra.compute.registry.image_records import ImageRecord, ImageRecords, kept
 from infra.compute.registry.layer_builds import Say
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryRefusal
+from infra.compute.registry.upkeep.image_uses import ImageUses
 
 _log = logging.getLogger("ml_endpoints.registry")
 
@@ -61,12 +62,14 @@ class BuiltDockerfiles(Dockerfiles):
         runs: DockerfileRuns,
         records: ImageRecords,
         assets: Assets,
+        uses: ImageUses,
     ) -> None:
         self._registry = registry
         self._repository = repository
         self._runs = runs
         self._records = records
         self._assets = assets
+        self._uses = uses
         self._turns = BuildTurns(records)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -78,7 +81,9 @@ class BuiltDockerfiles(Dockerfiles):
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             try:
-                return await self._ensured(build, key, say)
+                image = await self._ensured(build, key, say)
+                await self._uses.used(image)
+                return image
             except RegistryRefusal as refusal:
                 told = f"The registry refuses the Dockerfile's image: {refusal.message}"
                 raise StartFailure("ImageBuildFailure", told) from None

@@ -11,8 +11,10 @@ from domain.ports import Program
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.fetched_files import Assets
 from infra.compute.registry.environment_images import EnvironmentImages
-from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.programs.program_images import ProgramImage, ProgramImages
+from infra.compute.registry.upkeep.due_looks import DueLooks
+from infra.compute.registry.upkeep.image_upkeep import Chore
+from infra.compute.registry.upkeep.image_uses import ImageUses
 from infra.compute.remote.remote_capabilities import ImageFacts
 
 _KEPT_LINES: Final = 2000
@@ -96,8 +98,11 @@ class NodeImages(ImagesOfNodes):
 
 @dataclass(frozen=True)
 class ChosenImages:
-    """`rebasing` begins with the host, and ends with it."""
+    """`uses` are told of those that `programs` make; `rebasing` is to be done as `due` says."""
 
     images: NodeImages
     facts: ImageFacts
-    rebasing: ImageRebasing
+    programs: ProgramImages
+    uses: ImageUses
+    due: DueLooks
+    rebasing: Chore

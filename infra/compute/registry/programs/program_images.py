@@ -25,6 +25,7 @@ from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import Say
 from infra.compute.registry.layer_file import Entry, Layer, tree, write_layer
 from infra.compute.registry.registry_calls import RegistryRefusal
+from infra.compute.registry.upkeep.image_uses import ImageUses
 
 USER: Final = "10001:10001"
 """Who a node's processes are: nobody that any image knows."""
@@ -55,9 +56,11 @@ class ProgramImages:
         environments: EnvironmentImages,
         sources: ImageSources,
         assets: Assets,
+        uses: ImageUses,
         *,
         scratch: Path,
     ) -> None:
+        self._uses = uses
         self._shelf = shelf
         self._environments = environments
         self._sources = sources
@@ -81,7 +84,25 @@ class ProgramImages:
             except RegistryRefusal as refusal:
                 told = f"The registry refuses the image of model and code: {refusal.message}"
                 raise StartFailure("ImageBuildFailure", told) from None
+        for image in (environment, name, server):
+            await self._uses.used(image)
         return ProgramImage(name, root, program.model is not None, program.code is not None, server)
+
+    async def there(self, program: Program) -> list[str]:
+        """What has been made for it, and is what it would start from now."""
+        specs = [program.environment]
+        if program.server is not None and not program.environment.python:
+            specs.append(_AGENT)
+        found = []
+        for spec in specs:
+            built = await self._environments.built(spec)
+            if built is None or not built.image:
+                continue
+            registry, repository = self._shelf.registry, self._shelf.repository
+            digest = await registry.digest(repository, _tag_of(built.image, program))
+            named = [f"{registry.host}/{repository}@{digest}"] if digest is not None else []
+            found += [built.image, built.base or "", *named]
+        return found
 
     async def _ensured(
         self, program: Program, environment: str, tag: str, say: Say

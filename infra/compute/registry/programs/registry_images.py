@@ -1,6 +1,6 @@
 """Images of nodes from a registry alone, as the settings have it."""
 
-from typing import Final
+import time
 
 import yarl
 
@@ -10,7 +10,6 @@ from infra.compute.registry.dockerfiles.built_dockerfiles import BuiltDockerfile
 from infra.compute.registry.dockerfiles.dockerfiles import NoDockerfiles
 from infra.compute.registry.environment_images import EnvironmentImages, Shelf
 from infra.compute.registry.image_manifest import Platform
-from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.image_records import ImageRecords
 from infra.compute.registry.image_sources import ImageSources
 from infra.compute.registry.layer_builds import LayerBuilds
@@ -22,8 +21,9 @@ from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_access import Login
 from infra.compute.registry.registry_calls import RegistryCalls
 from infra.compute.registry.registry_facts import RegistryFacts
-
-_HOUR: Final = 3600.0
+from infra.compute.registry.upkeep.due_looks import DueLooks
+from infra.compute.registry.upkeep.image_rebasing import rebasing_chore
+from infra.compute.registry.upkeep.image_uses import ImageUses
 
 
 def _opened(place: RegistryPlace, url: yarl.URL) -> Credentials | Login | None:
@@ -45,6 +45,7 @@ def registry_images(
     registry = Registry(RegistryCalls(str(url.origin()), _opened(place, url)))
     path, scratch = url.path.strip("/") or "ml-endpoints", making.folder / "layers"
     sources = ImageSources(registry, platform)
+    uses = ImageUses(making.store, registry, path, time.time)
     environments = EnvironmentImages(
         Shelf(registry, f"{path}/environments"),
         sources,
@@ -54,13 +55,16 @@ def registry_images(
         making.base.of,
         NoDockerfiles()
         if runs is None
-        else BuiltDockerfiles(registry, f"{path}/dockerfiles", runs, records, assets),
+        else BuiltDockerfiles(registry, f"{path}/dockerfiles", runs, records, assets, uses),
         scratch=scratch,
     )
     shelf = Shelf(registry, f"{path}/programs")
-    programs = ProgramImages(shelf, environments, sources, assets, scratch=scratch)
+    programs = ProgramImages(shelf, environments, sources, assets, uses, scratch=scratch)
     return ChosenImages(
         NodeImages(programs, environments, assets, patience=place.patience),
         RegistryFacts(sources, environments),
-        ImageRebasing(environments, records, place.base_refresh_hours * _HOUR),
+        programs,
+        uses,
+        DueLooks(making.store, time.time),
+        rebasing_chore(environments, records, place.base_refresh_hours),
     )

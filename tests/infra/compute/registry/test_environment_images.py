@@ -14,8 +14,8 @@ from domain.ports import Credentials, EnvironmentSpec
 from infra.compute.ground.failure import StartFailure
 from infra.compute.ground.image_layout import ENVIRONMENT, PYTHON, RUNTIME
 from infra.compute.registry.image_manifest import ImageConfig
-from infra.compute.registry.image_rebasing import ImageRebasing
 from infra.compute.registry.layer_file import Text
+from infra.compute.registry.upkeep.image_rebasing import ImageRebasing
 from tests.kit.packages.index import PASSWORD, USER, PackageIndex, serving
 from tests.kit.stages.registry_shelf import (
     REPOSITORY,
@@ -226,11 +226,11 @@ async def test_a_patched_base_takes_the_others_place_below_the_same_packages(
 ) -> None:
     await shelf.put_base("base", fake_python())
     image = await shelf.ensure(SPEC)
-    rebasing = ImageRebasing(shelf.images, shelf.records, every=0)
+    rebasing = ImageRebasing(shelf.images, shelf.records)
     assert await rebasing.look() == []
     base = await shelf.put_base("base", fake_python(mark="patched"))
     async with shelf.beside("two") as other:
-        beside = ImageRebasing(other.images, other.records, every=0)
+        beside = ImageRebasing(other.images, other.records)
         found = await asyncio.gather(rebasing.look(), beside.look())
     [patched] = {each for looked in found for each in looked}
     assert patched != image
@@ -251,7 +251,7 @@ async def test_a_base_that_cannot_be_kept_here_is_looked_at_again(
     await shelf.put_base("base", fake_python())
     await shelf.ensure(BARE)
     await shelf.put_base("base", fake_python(mark="patched"))
-    rebasing = ImageRebasing(shelf.images, shelf.records, every=0)
+    rebasing = ImageRebasing(shelf.images, shelf.records)
     scratch = shelf.folder / "scratch-one"
     scratch.rmdir()
     scratch.touch()
@@ -265,5 +265,5 @@ async def test_a_base_with_another_python_is_not_taken(shelf: RegistryShelf) -> 
     await shelf.put_base("base", fake_python())
     image = await shelf.ensure(BARE)
     await shelf.put_base("base", fake_python("3.8"), VERSION)
-    assert await ImageRebasing(shelf.images, shelf.records, every=0).look() == []
+    assert await ImageRebasing(shelf.images, shelf.records).look() == []
     assert await shelf.ensure(BARE) == image

@@ -21,6 +21,7 @@ from infra.compute.registry.dockerfiles.built_dockerfiles import BuiltDockerfile
 from infra.compute.registry.image_records import ImageRecord, ImageRecords
 from infra.compute.registry.registry import Registry
 from infra.compute.registry.registry_calls import RegistryCalls
+from infra.compute.registry.upkeep.image_uses import ImageUses
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.apps.put_builds import FAILS
 from tests.kit.apps.scripted_apps import GivenToken, standing_in
@@ -91,14 +92,16 @@ async def shop(
     platform.manager.faults.clear()
     id = platform.registry(served.host)
     blobs = FileBlobStore(tmp_path / "blobs", base_url="https://unused", key=b"k")
-    records = ImageRecords(MemoryResourceStore(time.time), blobs)
+    store = MemoryResourceStore(time.time)
+    records = ImageRecords(store, blobs)
     registry = Registry(RegistryCalls(served.url, None))
     calls = ArmCalls(platform.url, GivenToken(), ArmBudget(time.monotonic))
     hosts = []
     for number in range(2):
         tasks = RegistryTasks(calls, id, "amd64", RunFiles(plain=True))
         assets = Assets(tmp_path / f"files-{number}", blobs)
-        hosts.append(BuiltDockerfiles(registry, REPOSITORY, tasks, records, assets))
+        uses = ImageUses(store, registry, "ours", time.time)
+        hosts.append(BuiltDockerfiles(registry, REPOSITORY, tasks, records, assets, uses))
         assets.sweep()
     yield Workshop(platform, records, registry, blobs, hosts, tasks)
     platform.registry_runs.may_go_on.set()

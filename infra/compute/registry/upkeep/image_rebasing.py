@@ -1,35 +1,27 @@
-"""Patched bases below environments: by a timer, for all hosts by one."""
+"""Patched bases below environments."""
 
-import asyncio
 import logging
+from typing import Final
 
 from domain.errors import DomainError
 from infra.compute.ground.failure import StartFailure
 from infra.compute.registry.environment_images import EnvironmentImages
 from infra.compute.registry.image_records import ImageRecords
 from infra.compute.registry.registry_calls import RegistryRefusal
+from infra.compute.registry.upkeep.image_upkeep import Chore
 
 _log = logging.getLogger("ml_endpoints.registry")
 
+_HOUR: Final = 3600.0
+
 
 class ImageRebasing:
-    """Looks at every image that was made, each `every` seconds; never where that is 0. What runs
-    goes on as it is: instances have the new image from their next start."""
+    """Looks at every image that was made. What runs goes on as it is: instances have the new image
+    from their next start."""
 
-    def __init__(self, images: EnvironmentImages, records: ImageRecords, every: float) -> None:
+    def __init__(self, images: EnvironmentImages, records: ImageRecords) -> None:
         self._images = images
         self._records = records
-        self._every = every
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        if self._every and self._task is None:
-            self._task = asyncio.create_task(self._run(), name="patched base images")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def look(self) -> list[str]:
         """The new images."""
@@ -64,10 +56,6 @@ class ImageRebasing:
                 )
         return found
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every)
-            try:
-                await self.look()
-            except DomainError as error:
-                _log.warning("Base images could not be looked at: %s", error)
+
+def rebasing_chore(images: EnvironmentImages, records: ImageRecords, hours: float) -> Chore:
+    return Chore("rebase", hours * _HOUR, ImageRebasing(images, records).look)
