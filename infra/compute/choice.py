@@ -241,7 +241,6 @@ def _container_apps(
     from infra.compute.container_apps import chosen_apps as chosen
     from infra.compute.container_apps.app_capabilities import AppCapabilities
     from infra.compute.container_apps.app_isolation import parts
-    from infra.compute.container_apps.app_logs import AnalyticsAppLogs, NoAppLogs
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.registry.programs.registry_images import registry_images
     from infra.compute.remote.installation import Installation
@@ -261,15 +260,14 @@ def _container_apps(
         apps,
         images.images,
         Installation(beside.store).id,
-        NoAppLogs() if analytics is None else AnalyticsAppLogs(analytics, time.monotonic),
+        chosen.app_logs(analytics),
         credentials=place.credentials,
         identities=not beside.identities.lends,
         blobs=settings.blobs_address,
     )
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)
-    days = settings.unused_image_days
-    upkeep = chosen.chosen_upkeep(images, fleet.images, remote.programs, days)
+    upkeep = chosen.chosen_upkeep(settings, images, fleet.images, remote.programs)
 
     async def start() -> None:
         tell(parts(), settings.isolation)

@@ -8,7 +8,7 @@ from domain.ports import Credentials
 from infra.compute.container_apps.app_body import Mount
 from infra.compute.container_apps.app_draining import AppDraining
 from infra.compute.container_apps.app_endings import AppEndings
-from infra.compute.container_apps.app_logs import AppLogs
+from infra.compute.container_apps.app_logs import AnalyticsAppLogs, AppLogs, NoAppLogs
 from infra.compute.container_apps.arm.arm_budget import ArmBudget
 from infra.compute.container_apps.arm.arm_calls import ArmCalls
 from infra.compute.container_apps.builds.registry_tasks import RegistryTasks
@@ -21,7 +21,9 @@ from infra.compute.registry.image_manifest import Platform
 from infra.compute.registry.programs.node_images import ChosenImages, ImagesOfNodes
 from infra.compute.registry.upkeep.image_purging import A_DAY, ImagePurging, Images, Programs
 from infra.compute.registry.upkeep.image_upkeep import Chore, ImageUpkeep
+from infra.settings.adapters import ComputeSettings
 from infra.settings.container_apps import ContainerAppsSettings
+from infra.telemetry.log_analytics import LogAnalytics
 
 RUNS_ON: Final = Platform("linux", "amd64")
 """What Container Apps runs, whatever this host is."""
@@ -68,12 +70,16 @@ def chosen_apps(
     )
 
 
+def app_logs(analytics: LogAnalytics | None) -> AppLogs:
+    return NoAppLogs() if analytics is None else AnalyticsAppLogs(analytics, time.monotonic)
+
+
 def chosen_upkeep(
-    images: ChosenImages, running: Images, wanted: Programs, days: float
+    settings: ComputeSettings, images: ChosenImages, running: Images, wanted: Programs
 ) -> ImageUpkeep:
-    """Bases are patched, and images go that nothing has used for `days`; none where that is 0."""
+    """Bases are patched, and images go that nothing has used for long."""
     uses, programs = images.uses, images.programs
-    age = days * A_DAY
+    age = settings.unused_image_days * A_DAY
     purging = ImagePurging(uses, programs, running, wanted, time.time, age=age)
     purge = Chore("purge", min(A_DAY, age), purging.look)
     return ImageUpkeep(images.due, [images.rebasing, purge])
