@@ -1,6 +1,7 @@
 """Online deployments in containers of a real engine, through the door."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -108,6 +109,10 @@ def test_a_container_serves_and_is_held_to_what_it_may(
     until_in_log(host, "blue", "Building the environment", containerType="StorageInitializer")
 
 
+def has_one(host: RunningHost, engine: EngineApi, name: str) -> bool:
+    return len(containers(host, engine, name)) == 1
+
+
 def test_one_that_may_not_go_out_is_in_a_network_without_a_way_out_and_answers(
     host: RunningHost, engine: EngineApi
 ) -> None:
@@ -119,6 +124,8 @@ def test_one_that_may_not_go_out_is_in_a_network_without_a_way_out_and_answers(
             assert client.post("", json=1, headers=headers).json()["version"] == 1
     found = {}
     for name in ("blue", "shut"):
+        # One that a test before has had may be on its way out.
+        until(partial(has_one, host, engine, name), f"one container of {name}")
         [container] = containers(host, engine, name)
         [network] = container["NetworkSettings"]["Networks"].values()
         found[name] = engine.get(f"networks/{network['NetworkID']}")["Internal"]
