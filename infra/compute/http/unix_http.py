@@ -25,19 +25,31 @@ _OURS: Final = frozenset(
 class _Pool:
     """The connections to one address, idle ones latest last."""
 
-    __slots__ = ("idle", "open")
+    __slots__ = ("idle", "look", "open", "spare")
 
     def __init__(self) -> None:
         self.idle: list[Connection] = []
         self.open = 0
+        self.spare = 0
+        """The fewest that have been idle since `look` was set, if it is."""
+        self.look: asyncio.TimerHandle | None = None
+
+    def taken(self) -> Connection:
+        connection = self.idle.pop()
+        self.spare = min(self.spare, len(self.idle))
+        return connection
 
 
 class UnixHttp:
-    """`max_open` bounds the connections to one address, `max_idle` those kept for reuse."""
+    """`max_open` bounds the connections to one address. All are kept for reuse while they are in
+    use now and then; of those that none of the last `spare_for` seconds needed, `max_idle`."""
 
-    def __init__(self, *, max_open: int = 1024, max_idle: int = 128) -> None:
+    def __init__(
+        self, *, max_open: int = 1024, max_idle: int = 128, spare_for: float = 10.0
+    ) -> None:
         self._max_open = max_open
         self._max_idle = max_idle
+        self._spare_for = spare_for
         self._pools: dict[str, _Pool] = {}
 
     def in_flight(self, address: str) -> int:
@@ -77,7 +89,7 @@ class UnixHttp:
                 pool = self._pools[address] = _Pool()
             reused = bool(pool.idle)
             if reused:
-                connection = pool.idle.pop()
+                connection = pool.taken()
                 if not connection.usable:
                     continue
             else:
@@ -151,10 +163,9 @@ class UnixHttp:
         pool.open += 1
 
         def on_idle(connection: Connection) -> None:
-            if len(pool.idle) < self._max_idle:
-                pool.idle.append(connection)
-            else:
-                connection.abort()
+            pool.idle.append(connection)
+            if pool.look is None and len(pool.idle) > self._max_idle:
+                self._look_at(pool)
 
         def on_lost(connection: Connection) -> None:
             if connection in pool.idle:
@@ -180,8 +191,24 @@ class UnixHttp:
             raise InstanceLost("The instance has gone as it was reached.", sent=False)
         return connection
 
+    def _look_at(self, pool: _Pool) -> None:
+        pool.spare = len(pool.idle)
+        pool.look = asyncio.get_running_loop().call_later(self._spare_for, self._thin, pool)
+
+    def _thin(self, pool: _Pool) -> None:
+        pool.look = None
+        surplus = min(pool.spare, len(pool.idle) - self._max_idle)
+        unused, pool.idle = pool.idle[: max(0, surplus)], pool.idle[max(0, surplus) :]
+        for connection in unused:
+            connection.abort()
+        if len(pool.idle) > self._max_idle:
+            self._look_at(pool)
+
     def _leave(self, address: str, pool: _Pool) -> None:
         pool.open -= 1
+        if pool.open == 0 and pool.look is not None:
+            pool.look.cancel()
+            pool.look = None
         if pool.open == 0 and self._pools.get(address) is pool:
             del self._pools[address]
 

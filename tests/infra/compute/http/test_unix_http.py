@@ -404,6 +404,54 @@ async def test_the_number_of_connections_is_bounded() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+class _Together:
+    """A server that answers once all of a round have asked; counts its connections."""
+
+    def __init__(self) -> None:
+        self.made = self.open = 0
+        self.wanted = 0
+        self._asked: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.made += 1
+        self.open += 1
+        try:
+            while await head_of(reader):
+                self._asked.append(writer)
+                if len(self._asked) == self.wanted:
+                    for each in self._asked:
+                        each.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    self._asked.clear()
+        finally:
+            self.open -= 1
+
+    async def ask(self, http: UnixHttp, address: str, at_once: int) -> None:
+        self.wanted = at_once
+        asked = (http.request(address, "GET", "/", timeout=PATIENCE) for _ in range(at_once))
+        await asyncio.gather(*asked)
+
+
+async def test_as_many_connections_are_kept_as_are_in_use_now_and_then() -> None:
+    server = _Together()
+    async with serving(server.serve) as address:
+        http = UnixHttp(max_idle=1, spare_for=PATIENCE)
+        for _ in range(5):
+            await server.ask(http, address, 8)
+        assert server.made == 8
+        http.close()
+
+
+async def test_of_connections_that_nothing_needed_for_a_time_few_are_kept() -> None:
+    server = _Together()
+    async with serving(server.serve) as address:
+        http = UnixHttp(max_idle=2, spare_for=0.01)
+        await server.ask(http, address, 8)
+        await eventually(lambda: server.open == 2)
+        await server.ask(http, address, 2)
+        assert server.made == 8
+        http.close()
+
+
 def test_chunks_of_the_wrong_length_are_refused() -> None:
     with pytest.raises(MalformedError):
         ChunkReader().read(b"2\r\nabc\r\n")
