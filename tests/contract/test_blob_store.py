@@ -316,6 +316,22 @@ async def test_a_listing_shows_each_blobs_properties(blobs: BlobStore) -> None:
     assert [blob async for blob in blobs.list("system")] == written
 
 
+async def test_a_listing_goes_through_folders_within_folders_in_order_of_name(
+    blobs: BlobStore,
+) -> None:
+    names = [
+        *(f"in/2026/{day:02}/{part}.csv" for day in range(7) for part in range(3)),
+        *("in/2026/00.csv", "in/2026/03-more/a.csv", "in/2026/03.csv", "in/2026/zz.csv", "in.csv"),
+        *(f"in/2026/05/deep/er/{part}.csv" for part in range(4)),
+    ]
+    for name in names:
+        await blobs.write("system", name, b"1")
+    assert [blob.name async for blob in blobs.list("system")] == sorted(names)
+    for prefix in ("in/", "in/2026/", "in/2026/0", "in/2026/05/"):
+        found = [blob.name async for blob in blobs.list("system", prefix)]
+        assert found == [name for name in sorted(names) if name.startswith(prefix)]
+
+
 async def test_a_long_listing_is_complete(blobs: BlobStore, many: int) -> None:
     wanted = [f"{n % 7}/{n:04}" for n in range(many)]
     await asyncio.gather(*[blobs.write("system", name, b"") for name in wanted])

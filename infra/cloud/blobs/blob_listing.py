@@ -1,9 +1,9 @@
 """Listing a container: page after page, each read by a thread of its own while the loop goes on,
-and the next one asked for meanwhile."""
+the next ones asked for meanwhile, and folders side by side."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
@@ -21,6 +21,8 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from domain.ports import BlobProperties, Permission
 from infra.cloud.blobs.blob_account import CONNECT_WAIT, BlobAccount
 from infra.cloud.blobs.blob_calls import TOKEN, BlobCalls
+from infra.cloud.blobs.blob_levels import rest_of
+from infra.cloud.blobs.listed_folders import Item, Pages, side_by_side
 from infra.cloud.blobs.listed_page import ListedPage, listed_page
 from infra.cloud.patience import Patience
 from infra.rules import blob_names
@@ -63,41 +65,64 @@ class BlobListing:
         """As the service orders them; none where there is no container. Raises Invalid for a name
         that is none."""
         blob_names.check_container(container)
-        page = await self._page(container, prefix, None)
-        is_first = True
-        while True:
-            ahead = None
-            if page.marker is not None and not is_first:
-                # Whoever has gone on to a second page wants them all.
-                ahead = asyncio.create_task(self._page(container, prefix, page.marker))
-            try:
-                for number, blob in enumerate(page.blobs, 1):
-                    yield blob
-                    if number % _IN_A_ROW == 0:
-                        await asyncio.sleep(0)
-                if page.marker is None:
-                    return
-                following = ahead or self._page(container, prefix, page.marker)
-                page, is_first = await following, False
-            finally:
-                if ahead is not None and not ahead.done():
-                    ahead.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await ahead
+        first = await self._page(container, prefix, None)
+        async with aclosing(_one_by_one(first.blobs)) as blobs:
+            async for blob in blobs:
+                yield blob
+        if first.marker is None:
+            return
+        # Whoever has gone on to a second page wants them all.
+        async with aclosing(self._others(container, prefix, first)) as pages:
+            async for page in pages:
+                async with aclosing(_one_by_one(page)) as blobs:
+                    async for blob in blobs:
+                        yield blob
 
-    async def _page(self, container: str, prefix: str, marker: str | None) -> ListedPage:
+    async def _others(self, container: str, prefix: str, first: ListedPage) -> Pages:
+        """The pages after the first: of folders side by side, where there are some; else one
+        after the other, with the next ones asked for meanwhile."""
+
+        async def level(prefix: str, marker: str | None) -> ListedPage:
+            return await self._page(container, prefix, marker, by_level=True)
+
+        def folder(prefix: str) -> Pages:
+            return self._pages(container, prefix, None)
+
+        rest = await rest_of(prefix, first.blobs, level) if first.blobs else None
+        if rest is None:
+            items = _alone(self._pages(container, prefix, first.marker))
+        else:
+            items = rest.items(level, folder)
+        async with aclosing(side_by_side(items)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _pages(self, container: str, prefix: str, marker: str | None) -> Pages:
+        while True:
+            page = await self._page(container, prefix, marker)
+            yield page.blobs
+            if page.marker is None:
+                return
+            marker = page.marker
+
+    async def _page(
+        self, container: str, prefix: str, marker: str | None, *, by_level: bool = False
+    ) -> ListedPage:
         async def ask() -> ListedPage:
-            content = await self._content(container, prefix, marker)
+            content = await self._content(container, prefix, marker, by_level)
             if content is None:
                 return ListedPage([], None)
             return await asyncio.to_thread(listed_page, content, TOKEN)
 
         return await self._calls.call(container, f"{prefix}*", ask)
 
-    async def _content(self, container: str, prefix: str, marker: str | None) -> bytes | None:
+    async def _content(
+        self, container: str, prefix: str, marker: str | None, by_level: bool
+    ) -> bytes | None:
         """None where there is no container."""
         asked = {"restype": "container", "comp": "list", "include": "metadata", "prefix": prefix}
         asked |= {"marker": marker} if marker else {}
+        asked |= {"delimiter": "/"} if by_level else {}
         asked |= {"maxresults": str(self._page_size)} if self._page_size else {}
         query = "&".join(
             f"{name}={quote(value, safe='')}" for name, value in asked.items() if value
@@ -134,3 +159,14 @@ class BlobListing:
             )
             self._client = AsyncPipelineClient("", policies=[], transport=transport)
         return self._client
+
+
+async def _one_by_one(page: Sequence[BlobProperties]) -> AsyncGenerator[BlobProperties, None]:
+    for number, blob in enumerate(page, 1):
+        yield blob
+        if number % _IN_A_ROW == 0:
+            await asyncio.sleep(0)
+
+
+async def _alone(pages: Pages) -> AsyncGenerator[Item, None]:
+    yield pages

@@ -24,6 +24,9 @@ _CHANGED: Final = re.compile(rb"<Last-Modified>([^<]+)</Last-Modified>")
 _TYPE: Final = re.compile(rb"<Content-Type>([^<]+)</Content-Type>")
 _METADATA: Final = re.compile(rb"<Metadata>(.*?)</Metadata>", re.DOTALL)
 _PAIR: Final = re.compile(rb"<([^\s/<>]+)(?:>([^<]*)</[^<>]+>|\s*/>)")
+_FOLDER: Final = re.compile(
+    rb'<BlobPrefix><Name( Encoded="true")?>([^<]*)</Name>.*?</BlobPrefix>', re.DOTALL
+)
 _MARKER: Final = re.compile(rb"<NextMarker>([^<]+)</NextMarker>")
 _ENTITY: Final = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#(\d{1,7})|(amp|lt|gt|quot|apos));")
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -38,19 +41,29 @@ _MONTHS: Final = {
 
 @dataclass(frozen=True)
 class ListedPage:
-    """`marker` is where the next page begins; None for the last."""
+    """`marker` is where the next page begins; None for the last. `folders` are prefixes, where
+    those were asked for."""
 
     blobs: list[BlobProperties]
     marker: str | None
+    folders: tuple[str, ...] = ()
 
 
 def listed_page(content: bytes, hidden: str) -> ListedPage:
     """The page without the metadata called `hidden`. Raises Unavailable for what is none."""
     blobs = [_blob(match[1], hidden.casefold()) for match in _BLOB.finditer(content)]
-    if len(blobs) != content.count(b"<Blob>") or b"</EnumerationResults>" not in content:
+    folders = tuple(_spelled(match) for match in _FOLDER.finditer(content))
+    is_whole = len(blobs) == content.count(b"<Blob>")
+    is_whole &= len(folders) == content.count(b"<BlobPrefix>")
+    if not is_whole or b"</EnumerationResults>" not in content:
         raise Unavailable("The Blob service's listing is cut off.")
     marker = _MARKER.search(content)
-    return ListedPage(blobs, _text(marker[1]) if marker else None)
+    return ListedPage(blobs, _text(marker[1]) if marker else None, folders)
+
+
+def _spelled(name: re.Match[bytes]) -> str:
+    text = _text(name[2])
+    return unquote(text) if name[1] else text
 
 
 def _blob(content: bytes, hidden: str) -> BlobProperties:
@@ -61,10 +74,9 @@ def _blob(content: bytes, hidden: str) -> BlobProperties:
             "The Blob service lists a blob without a name, an ETag, a size or a date."
         )
     type, metadata = _TYPE.search(content), _METADATA.search(content)
-    spelled = _text(name[2])
     tag = _text(etag[1])
     return BlobProperties(
-        name=unquote(spelled) if name[1] else spelled,
+        name=_spelled(name),
         size=int(size[1]),
         # Listings give ETags without their quotes.
         etag=tag if tag.endswith('"') else f'"{tag}"',
