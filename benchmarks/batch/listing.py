@@ -1,10 +1,12 @@
 """How long listing a container takes that has very many blobs, and what of the processor.
 
-    python -m benchmarks.batch.listing [--blobs 1000000] [--folders 1] [--latency 0.15] [--plan]
+    python -m benchmarks.batch.listing [--blobs 1000000] [--folders 1] [--latency 0.15]
+        [--plan [--inventory]]
 
 A server in a process of its own writes pages of 5,000 as the Blob service does, each `--latency`
 seconds after it was asked. The adapter lists them all; a task looks how late the loop comes to it.
-With `--plan` a job is planned of them, whose manifests are files here. What ten million blobs, in a
+With `--plan` a job is planned of them, whose manifests are files here; by an inventory, a file
+here, too, instead of a listing with `--inventory`. What ten million blobs, in a
 hundred times as many folders or as many, would take is extrapolated.
 """
 
@@ -17,6 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +30,7 @@ from domain.batch.batch_deployment import BatchDeploymentProperties
 from domain.jobs.invoking.job_outputs import default_output
 from domain.jobs.planning.job_planning import JobPlanning
 from domain.jobs.planning.web_copies import WebCopies
-from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput
+from domain.jobs.records.batch_job import BatchJob, InputKind, JobInput, JobInventory
 from domain.jobs.records.job_times import JobTimes
 from domain.ports import BlobProperties
 from infra.cloud.blobs.azure_blob_store import AzureBlobStore
@@ -130,9 +133,20 @@ async def listed(store: AzureBlobStore) -> int:
     return count
 
 
-async def planned(store: AzureBlobStore) -> int:
+def write_inventory(folder: Path, blobs: int) -> None:
+    place = folder / "blobs" / "data"
+    place.mkdir(parents=True)
+    with (place / "inventory.csv").open("w") as file:
+        file.write("Name,Etag,Content-Length\n")
+        for n in range(blobs):
+            file.write(f"data/data/part-{n:09d}.csv,0x8DC{n:09X},12\n")
+
+
+async def planned(store: AzureBlobStore, inventory: int) -> int:
+    """By an inventory of so many; 0: by listing."""
     web = PublicWebFiles(OutboundAddresses(()), max_bytes=1, max_time=1)
-    data = JobInput(kind=InputKind.FOLDER, uri="", container="data", path="data")
+    listed = JobInventory(uri="", container="data", path="inventory.csv") if inventory else None
+    data = JobInput(kind=InputKind.FOLDER, uri="", container="data", path="data", inventory=listed)
     job = BatchJob(
         name="job",
         endpoint="e",
@@ -145,6 +159,8 @@ async def planned(store: AzureBlobStore) -> int:
     )
     times = JobTimes()
     with tempfile.TemporaryDirectory() as folder:
+        if inventory:
+            write_inventory(Path(folder), inventory)
         blobs = Listed(Path(folder), store)
         copies = WebCopies(blobs, web, pause=times.web_pause)
         plan = await JobPlanning(blobs, copies, most_units=times.most_units).plan(job, limit=3600)
@@ -185,6 +201,7 @@ def main() -> None:
     parser.add_argument("--folders", type=int, default=1)
     parser.add_argument("--latency", type=float, default=0.15)
     parser.add_argument("--plan", action="store_true")
+    parser.add_argument("--inventory", action="store_true")
     options = parser.parse_args()
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(
@@ -193,7 +210,8 @@ def main() -> None:
         daemon=True,
     )
     server.start()
-    asyncio.run(measure(here.recv(), planned if options.plan else listed))
+    work = partial(planned, inventory=options.blobs if options.inventory else 0)
+    asyncio.run(measure(here.recv(), work if options.plan else listed))
     server.terminate()
 
 

@@ -12,6 +12,7 @@ from cli.host.arm import Arm
 from cli.kinds.assets import REMOTE
 from cli.kinds.spans import iso_duration
 
+_AS_IT_IS = ("include", "exclude", "inventory")
 _INPUTS = {"uri_folder": "UriFolder", "uri_file": "UriFile"}
 _LITERALS = ("string", "integer", "number", "float", "boolean")
 _TOLD = (
@@ -43,7 +44,7 @@ def request(arm: Arm, document: dict[str, Any], folder: Path) -> dict[str, Any]:
         properties["InputData"] = {
             name: {
                 **job_input(arm, each["path"], each.get("type", "uri_folder"), folder),
-                **{globs: each[globs] for globs in ("include", "exclude") if globs in each},
+                **{name: each[name] for name in _AS_IT_IS if name in each},
             }
             for name, each in inputs.items()
         }

@@ -25,7 +25,11 @@ def definition_of(job: BatchJob) -> InvocationDefinition:
                 "name a job over a folder, a file or a data asset."
             )
         inputs[each.name] = RequestedInput(
-            job_input_type=kind.value, uri=each.uri, include=each.include, exclude=each.exclude
+            job_input_type=kind.value,
+            uri=each.uri,
+            include=each.include,
+            exclude=each.exclude,
+            inventory=each.inventory.uri if each.inventory else None,
         )
     overrides = over(job.overrides, JobOverrides())
     return InvocationDefinition(

@@ -77,6 +77,8 @@ def _input(input: JobInput, spell: Spelling) -> dict[str, Any]:
     for name, globs in (("include", input.include), ("exclude", input.exclude)):
         if globs:
             shown[name] = list(globs)
+    if input.inventory is not None:
+        shown["inventory"] = input.inventory.uri
     return shown
 
 

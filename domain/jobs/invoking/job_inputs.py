@@ -8,7 +8,7 @@ from domain.batch.mini_batch_cut import MiniBatchBy
 from domain.errors import Detail, DomainError, Invalid
 from domain.jobs.planning.row_formats import format_of
 from domain.jobs.planning.web_copies import file_name_of
-from domain.jobs.records.batch_job import InputKind, JobInput
+from domain.jobs.records.batch_job import InputKind, JobInput, JobInventory
 from domain.jobs.records.job_request import JobProperties, RequestedDataset, RequestedInput
 from domain.names import (
     WorkspaceScope,
@@ -93,7 +93,27 @@ class JobInputs:
             return None
         if found is None:
             return None
-        return found.but(include=asked.include, exclude=asked.exclude)
+        found = found.but(include=asked.include, exclude=asked.exclude)
+        return self._with_inventory(found, asked.inventory, f"{at}.inventory")
+
+    def _with_inventory(self, input: JobInput, uri: str | None, at: str) -> JobInput | None:
+        """None for one that may not be named."""
+        if uri is None:
+            return input
+        if input.kind is not InputKind.FOLDER:
+            self._refuse("An inventory lists a folder's files; this is one file.", at)
+            return None
+        try:
+            blob = locate(uri, self._scope, self._blobs, target=at)
+        except DomainError as error:
+            self.faults.append(Detail(error.code, error.message, at))
+            return None
+        if not blob.path:
+            self._refuse(f"'{uri[:200]}' names a container, not an inventory in it.", at)
+            return None
+        if not self._rights.may_read_from(blob.container, at):
+            return None
+        return input.but(inventory=JobInventory(uri=uri, container=blob.container, path=blob.path))
 
     async def _located(self, name: str, kind: InputKind, uri: str, at: str) -> JobInput | None:
         """None for what may not be named."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from domain.assets.datastore import SYSTEM_CONTAINER
 from domain.errors import BlobNotFound, Invalid, NotFound
+from domain.jobs.planning.inventory_files import listed_in
 from domain.jobs.records.batch_job import InputKind, JobInput
 from domain.jobs.records.globs import NameFilter
 from domain.jobs.records.job_plan import PlannedFile, PlanSource, lines_of
@@ -56,6 +57,10 @@ async def _blobs_of(
 ) -> AsyncIterator[tuple[str, str, int]]:
     """Name, ETag and size of each."""
     match input.kind:
+        case InputKind.FOLDER if input.inventory is not None:
+            inventory = (input.inventory.container, input.inventory.path)
+            async for listed in listed_in(blobs, inventory, input.container, root):
+                yield listed
         case InputKind.FOLDER:
             empty = True
             async for blob in blobs.list(input.container, root):

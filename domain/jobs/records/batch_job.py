@@ -44,6 +44,14 @@ class InputKind(StrEnum):
     WEB_FILE = "WebFile"
 
 
+class JobInventory(Value):
+    """The blob that lists a folder's files, and by which uri it was named."""
+
+    uri: str
+    container: str
+    path: str
+
+
 class JobInput(Value):
     """Where a job's files are. FILE: the blob `path`. FOLDER: those below `path` that
     `include` and `exclude` leave. DROP: those that the manifest blob `manifest` of the system
@@ -60,6 +68,8 @@ class JobInput(Value):
     exclude: Globs = ()
     asset_id: Annotated[str | None, unsaid(None)] = None
     """Of the data version that its caller meant, where `uri` does not say it."""
+    inventory: Annotated[JobInventory | None, unsaid(None)] = None
+    """What lists a FOLDER's files, which is not listed then."""
 
     def data_id(self, scope: WorkspaceScope) -> str | None:
         """Of the data version that its caller meant, if he named one."""

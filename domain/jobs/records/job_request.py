@@ -15,7 +15,7 @@ from domain.values import Value, unsaid
 class RequestedInput(Value):
     """`uri` for UriFile and UriFolder; `value` for Literal, which only pipelines take. Of a
     folder the files that match a glob of `include` (all, where it has none) and none of
-    `exclude`."""
+    `exclude`; of all that `inventory`, the uri of a CSV, lists where there is one."""
 
     job_input_type: str
     uri: str | None = None
@@ -24,6 +24,7 @@ class RequestedInput(Value):
     value: Any = None
     description: Text | None = None
     mode: str | None = None
+    inventory: Annotated[str | None, unsaid(None)] = None
 
 
 class RequestedOutput(Value):

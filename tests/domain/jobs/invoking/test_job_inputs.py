@@ -87,6 +87,73 @@ async def test_globs_choose_among_a_folders_files(tmp_path: Path) -> None:
         assert "no files that its globs take" in view.job.error.message
 
 
+async def test_an_inventory_lists_a_folders_files_in_its_own_order(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy(mini_batch_size=1)
+        names = ["a.csv", "b,c.csv", "deep/c.csv", "unlisted.csv", "gone.csv", "changed.csv"]
+        await stage.upload(dict.fromkeys(names, "x\n"))
+        etags = {blob.name: blob.etag async for blob in stage.blobs.list(STORE, "data/")}
+        rows = [
+            "Name,Creation-Time,Etag,Content-Length,Snapshot,IsCurrentVersion",
+            f"data/deep/c.csv,now,{etags['data/deep/c.csv']},2,,true",
+            f"{STORE}/data/a.csv,now,{etags['data/a.csv'].strip(chr(34))},2,,",
+            f'"data/b,c.csv",now,{etags["data/b,c.csv"]},2,,True',
+            "data/a.csv,then,0x1,2,2026-01-01,true",
+            "data/a.csv,then,0x1,2,,false",
+            "other/z.csv,now,0x1,2,,",
+            "data/changed.csv,now,0x1,2,,",
+        ]
+        await stage.blobs.write(STORE, "lists/all.csv", ("\r\n".join(rows)).encode())
+        asked = folder("data", inventory=f"{ROOT}/lists/all.csv", exclude=("**/changed.csv",))
+        view = await ended(stage, input_data=inputs(data=asked))
+        assert [line.rpartition(",0")[0].strip('"') for line in lines(stage, view)] == [
+            "deep/c.csv",
+            "a.csv",
+            "b,c.csv",
+        ]
+        asked = folder("data", inventory=f"{ROOT}/lists/all.csv")
+        view = await ended(stage, input_data=inputs(data=asked), error_threshold=-1)
+        assert view.progress is not None
+        assert (view.progress.files, view.progress.tally.failed_files) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("name,etag\n", "lacks the columns content-length"),
+        ("name,etag,content-length\ndata/a.csv,0x1\n", "too few columns"),
+        ("name,etag,content-length\ndata/a.csv,,2\n", "no ETag or no size"),
+        ("name,etag,content-length\n", "There are no files"),
+        (None, "There is no inventory"),
+    ],
+)
+async def test_an_inventory_that_is_none_is_told_of(
+    tmp_path: Path, content: str | None, told: str
+) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        if content is not None:
+            await stage.blobs.write(STORE, "lists/all.csv", content.encode())
+        asked = folder("data", inventory=f"{ROOT}/lists/all.csv")
+        view = await ended(stage, input_data=inputs(data=asked))
+        assert view.job.error is not None
+        assert told in view.job.error.message
+
+
+async def test_an_inventory_is_of_a_folder_and_in_the_blob_store(tmp_path: Path) -> None:
+    async with BatchStage(tmp_path) as stage:
+        await stage.deploy()
+        both = inputs(
+            one=file(f"{ROOT}/data/a.csv", inventory=f"{ROOT}/lists/all.csv"),
+            two=folder("data", inventory="https://elsewhere.example/list.csv"),
+        )
+        found = await faults(stage, input_data=both)
+        assert [f.target for f in found] == [
+            "properties.inputData.one.inventory",
+            "properties.inputData.two.inventory",
+        ]
+
+
 async def test_globs_on_one_file_are_refused(tmp_path: Path) -> None:
     async with BatchStage(tmp_path) as stage:
         await stage.deploy()
