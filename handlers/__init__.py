@@ -31,7 +31,7 @@ from handlers.control import (
     workspaces,
 )
 from handlers.control.packages import connections
-from handlers.control.registry import labels, lineage
+from handlers.control.registry import labels, lineage, revisions
 from handlers.control.usage import dead_messages, sizes, storage_usages
 from handlers.data import (
     batch_jobs,
@@ -93,6 +93,7 @@ def http_blueprints(application: Application) -> Iterator[func.Blueprint]:
     yield assets.blueprint(routes, a.assets.registration)
     yield labels.blueprint(routes, a.assets.registration.labels)
     yield lineage.blueprint(routes, a.lineage)
+    yield revisions.blueprint(routes, a.online, a.batch)
     yield datastores.blueprint(routes, a.assets.datastores)
     yield connections.blueprint(routes, a.assets.connections)
     yield computes.blueprint(routes, a.batch.computes)

@@ -9,6 +9,7 @@ from domain.batch.batch_workloads import BatchWorkloads
 from domain.computes.compute_targets import ComputeTargets
 from domain.ground.driving.sweeping import Resume
 from domain.ports import Capabilities
+from domain.provisioning.deployment_revisions import DeploymentRevisions
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
@@ -20,6 +21,7 @@ from domain.provisioning.wish_checking import WishChecking
 class BatchActivities:
     capabilities: Capabilities
     documents: EndpointDocuments[BatchEndpoint, BatchDeployment]
+    revisions: DeploymentRevisions[BatchDeployment]
     provisioning: Provisioning[
         BatchEndpoint, BatchEndpointProperties, BatchDeployment, BatchDeploymentProperties
     ]

@@ -29,6 +29,7 @@ from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import Wanted
 from domain.names import file_name_fault
 from domain.ports import Cipher, Principal, Write
+from domain.provisioning.deployment_revisions import DeploymentRevisions
 from domain.provisioning.kind import Kind, KindTypes
 
 _NOTHING_WRITTEN = (
@@ -55,10 +56,16 @@ class BatchKind(
     )
 
     def __init__(
-        self, sources: AssetSources, computes: ComputeTargets, cipher: Cipher, location: str
+        self,
+        sources: AssetSources,
+        computes: ComputeTargets,
+        revisions: DeploymentRevisions[BatchDeployment],
+        cipher: Cipher,
+        location: str,
     ) -> None:
         self._sources = sources
         self._computes = computes
+        self._revisions = revisions
         self._cipher = cipher
         self._location = location
 
@@ -244,10 +251,10 @@ class BatchKind(
     async def beside_deployment(
         self, old: BatchDeployment | None, new: BatchDeployment, now: datetime
     ) -> list[Write]:
-        return []
+        return await self._revisions.changed(old, new)
 
     async def beside_removal(self, endpoint: str, deployments: Sequence[str]) -> list[Write]:
-        return []
+        return await self._revisions.removed(endpoint, deployments)
 
     def is_only_scaled(self, old: BatchDeployment, new: BatchDeployment) -> bool:
         return False

@@ -12,6 +12,7 @@ from domain.online.online_endpoint import OnlineEndpoint, OnlineEndpointProperti
 from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
 from domain.ports import Capabilities
+from domain.provisioning.deployment_revisions import DeploymentRevisions
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioning import Provisioning
 from domain.provisioning.reconciler import Reconciler
@@ -33,6 +34,7 @@ class OnlineActivities:
     restorer: Restorer[OnlineEndpoint, OnlineDeployment]
     deployments: OnlineDeployments
     scales: DeploymentScales
+    revisions: DeploymentRevisions[OnlineDeployment]
     changes: EndpointChanges
     keys: KeyIssuing
     tokens: TokenIssuing

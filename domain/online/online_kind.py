@@ -29,6 +29,7 @@ from domain.online.traffic.rollout_changes import alarm
 from domain.online.traffic.traffic_changes import moved_traffic
 from domain.online.traffic.traffic_facts import traffic_moved
 from domain.ports import Cipher, Principal, Write
+from domain.provisioning.deployment_revisions import DeploymentRevisions
 from domain.provisioning.kind import Kind, KindTypes
 
 
@@ -55,6 +56,7 @@ class OnlineKind(
         sources: AssetSources,
         scales: DeploymentScales,
         computes: ComputeTargets,
+        revisions: DeploymentRevisions[OnlineDeployment],
         cipher: Cipher,
         location: str,
         changed: Callable[[str], None],
@@ -63,6 +65,7 @@ class OnlineKind(
         self._room = DeploymentRoom(sources.capabilities)
         self._scales = scales
         self._computes = computes
+        self._revisions = revisions
         self._cipher = cipher
         self._location = location
         self._tell = changed
@@ -187,10 +190,12 @@ class OnlineKind(
     async def beside_deployment(
         self, old: OnlineDeployment | None, new: OnlineDeployment, now: datetime
     ) -> list[Write]:
-        return await self._scales.changed(old, new, now)
+        revised = await self._revisions.changed(old, new)
+        return [*await self._scales.changed(old, new, now), *revised]
 
     async def beside_removal(self, endpoint: str, deployments: Sequence[str]) -> list[Write]:
-        return await self._scales.removed(endpoint, deployments)
+        revised = await self._revisions.removed(endpoint, deployments)
+        return [*await self._scales.removed(endpoint, deployments), *revised]
 
     def is_only_scaled(self, old: OnlineDeployment, new: OnlineDeployment) -> bool:
         asked = new.properties.scale_settings

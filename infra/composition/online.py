@@ -16,6 +16,7 @@ from domain.online.online_kind import OnlineKind
 from domain.online.online_workloads import OnlineWorkloads
 from domain.online.scale_following import ScaleFollowing
 from domain.online.token_issuing import TokenIssuing
+from domain.provisioning.deployment_revisions import DeploymentRevisions
 from domain.provisioning.endpoint_documents import EndpointDocuments
 from domain.provisioning.provisioned import Provisioned
 from domain.rollout.activities import RolloutActivities
@@ -40,7 +41,8 @@ def compose_online(
     a = ground.adapters
     changes = EndpointChanges(a.store, changed, ground.outbox)
     scales = DeploymentScales(a.store)
-    kind = OnlineKind(sources, scales, computes, a.cipher, ground.location, changed)
+    revisions = DeploymentRevisions(a.store, OnlineKind.types)
+    kind = OnlineKind(sources, scales, computes, revisions, a.cipher, ground.location, changed)
     documents = EndpointDocuments(a.store, ground.scope, kind.types)
     workloads = OnlineWorkloads(sources, scales, documents, computes)
     endpoints = Provisioned.of(kind, workloads, a.serving, means(ground))
@@ -58,6 +60,7 @@ def compose_online(
         restorer=endpoints.restorer,
         deployments=OnlineDeployments(documents, scales, a.serving),
         scales=scales,
+        revisions=revisions,
         changes=changes,
         keys=KeyIssuing(documents, endpoints.provisioning, a.cipher),
         tokens=TokenIssuing(changes, a.cipher, a.clock, tokens),

@@ -11,6 +11,8 @@ export interface SystemData {
 export interface Resource<P> {
   id: string;
   name: string;
+  location?: string;
+  kind?: string | null;
   tags?: Record<string, string>;
   properties: P;
   systemData?: SystemData;

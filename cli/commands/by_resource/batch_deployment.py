@@ -6,6 +6,7 @@ from typing import Any
 from cli.collections import Deployments
 from cli.commands.by_resource.job import COLUMNS as JOB_COLUMNS
 from cli.commands.by_resource.job import job_shown
+from cli.commands.by_resource.revising import restore, revisions
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -149,6 +150,8 @@ GROUP = Group(
         "delete": Verb(
             _ALL.delete, "Delete a deployment.", (NAME_NEEDED, ENDPOINT_NEEDED, YES, NO_WAIT)
         ),
+        "revisions": revisions(_ALL),
+        "restore": restore(_ALL, _COLUMNS),
         "list-jobs": Verb(
             list_jobs, "List a deployment's jobs.", (NAME_NEEDED, ENDPOINT_NEEDED), JOB_COLUMNS
         ),

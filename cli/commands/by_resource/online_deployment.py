@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from cli.collections import Deployments
+from cli.commands.by_resource.revising import restore, revisions
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -171,6 +172,8 @@ GROUP = Group(
             "Delete a deployment.",
             (NAME_NEEDED, ENDPOINT_NEEDED, YES, NO_WAIT, LOCAL),
         ),
+        "revisions": revisions(_ALL),
+        "restore": restore(_ALL, _COLUMNS),
         "get-logs": Verb(
             get_logs,
             "The last lines of its log.",

@@ -324,6 +324,40 @@ def test_messages_that_queues_put_aside_are_read_replayed_and_deleted(
     page.get_by_text("No queue has put anything aside").wait_for()
 
 
+def test_a_deployment_goes_back_to_what_it_was(
+    host: RunningHost,
+    sums: str,
+    studio: StudioServer,
+    page: "Page",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = f"onlineEndpoints/{sums}/deployments/green"
+    host.workspace.mutate("PATCH", path, {"properties": {"description": "<b>another</b>"}})
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}/green?tab=revisions")
+    differ = page.get_by_role("region", name="Differences")
+    differ.get_by_role("cell", name="<b>another</b>").wait_for()
+    page.get_by_role("button", name="Go back to revision 1").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("The same in a terminal").click()
+    told = dialog.locator("figure.code pre").inner_text()
+    dialog.get_by_role("button", name="Try it").click()
+    tried = dialog.get_by_role("status", name="What would change")
+    tried.get_by_text("<b>another</b>").wait_for()
+    dialog.get_by_role("button", name="Go back").click()
+    dialog.wait_for(state="detached")
+    assert host.workspace.get(path)["properties"]["description"] is None
+    # What the dialog told a terminal does the same.
+    host.workspace.mutate("PATCH", path, {"properties": {"description": "a third"}})
+    monkeypatch.setenv("MLE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("MLE_CONNECTION", str(host.connection_file))
+    program, *words = shlex.split(told)
+    assert (program, main(words)) == ("mle", 0)
+    assert host.workspace.get(path)["properties"]["description"] is None
+    listed = host.workspace.get(f"{path}/revisions")["value"]
+    assert len(listed) == 5
+
+
 def test_what_was_dropped_is_seen_before_it_is_a_job(
     host: RunningHost, studio: StudioServer, page: "Page"
 ) -> None:

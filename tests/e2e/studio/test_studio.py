@@ -43,7 +43,10 @@ PLACES = (
         (f"online/adds?tab={tab}", "")
         for tab in ("test", "consume", "logs", "metrics", "requests", "activity")
     ),
-    *((f"online/adds/blue?tab={tab}", "") for tab in ("state", "settings", "compare", "metrics")),
+    *(
+        (f"online/adds/blue?tab={tab}", "")
+        for tab in ("state", "settings", "compare", "metrics", "revisions")
+    ),
     *(("online/adds", "Guarded rollout"), ("batch/whole", "New deployment"), ("batch/whole", "")),
     *(("jobs", ""), ("models", "Register a model"), ("codes/adds", ""), ("computes", "")),
     *(("schedules", "New schedule"), ("access", ""), ("costs", "New budget")),

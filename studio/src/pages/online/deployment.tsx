@@ -9,6 +9,7 @@ import { Stale, Told } from "../../parts/told";
 import { usePolled } from "../../polled";
 import type { ListOf, OnlineDeployment, OnlineEndpoint } from "../../resources";
 import { go, to } from "../../router";
+import { Revisions } from "../revisions";
 import { DeployOnline } from "../wizards/online-deployment";
 import { Compare } from "./compare";
 import { DeleteDeployment, ScaleDeployment } from "./deployment-acts";
@@ -72,6 +73,11 @@ export function DeploymentPage({ endpoint, name }: { endpoint: string; name: str
           { id: "state", name: t("State"), show: () => <Progressed path={path} deployment={deployment} /> },
           { id: "settings", name: t("Settings"), show: () => <Settings of={deployment} /> },
           { id: "compare", name: t("Compare"), show: () => <Compare one={deployment} all={all} /> },
+          {
+            id: "revisions",
+            name: t("Revisions"),
+            show: () => <Revisions path={path} endpoint={endpoint} name={name} now={kept(deployment)} again={again} />,
+          },
           { id: "logs", name: t("Logs"), show: () => <Logs path={path} /> },
           { id: "metrics", name: t("Metrics"), show: () => <DeploymentMetrics path={path} /> },
         ]}
@@ -85,6 +91,10 @@ export function DeploymentPage({ endpoint, name }: { endpoint: string; name: str
       )}
     </>
   );
+}
+
+function kept({ location, kind }: OnlineDeployment): { location?: string; kind?: string } {
+  return { ...(location && { location }), ...(kind && { kind }) };
 }
 
 /** Its steps, and beside them the log that tells of the one it is at. */
