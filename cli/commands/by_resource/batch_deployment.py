@@ -6,7 +6,6 @@ from typing import Any
 from cli.collections import Deployments
 from cli.commands.by_resource.job import COLUMNS as JOB_COLUMNS
 from cli.commands.by_resource.job import job_shown
-from cli.commands.by_resource.revising import restore, revisions
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -29,6 +28,7 @@ from cli.resources import (
     prepare,
     show,
 )
+from cli.revisions import restore, revisions
 from cli.verbs import Group, Session, Verb, flag
 
 COLLECTION = "batchEndpoints"

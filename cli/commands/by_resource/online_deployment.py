@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from cli.collections import Deployments
-from cli.commands.by_resource.revising import restore, revisions
 from cli.documents.reading import read
 from cli.failures import UsageFailed
 from cli.host.arm import path
@@ -30,6 +29,7 @@ from cli.resources import (
     prepare,
     show,
 )
+from cli.revisions import restore, revisions
 from cli.verbs import Group, Session, Verb, flag
 
 COLLECTION = "onlineEndpoints"
